@@ -1,0 +1,98 @@
+"""Checks of the three kinds of address in the settings.
+
+A check returns the address or raises ValueError. Its message never quotes the address, nor what a parser said
+about it: a parser that trips over a mistyped password likes to print the piece it tripped over.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from urllib.parse import SplitResult, urlsplit
+
+_REDIS_SCHEMES = ("redis", "rediss", "unix")
+
+
+def postgres_dsn(dsn: str) -> str:
+    """A PostgreSQL address as libpq takes it: a URL or `host=… dbname=…`."""
+    # Imported here: a Lambda reads settings without a DSN, and its cold start need not pay for psycopg.
+    from psycopg import ProgrammingError  # noqa: PLC0415
+    from psycopg.conninfo import conninfo_to_dict  # noqa: PLC0415
+
+    if not dsn.strip():
+        raise ValueError("must not be empty")
+    try:
+        parts = conninfo_to_dict(dsn)
+    except ProgrammingError as error:
+        raise ValueError(_dsn_complaint(str(error))) from None
+    if not all(_is_port(port) for port in str(parts.get("port") or "").split(",") if port):
+        raise ValueError("has a port that is not a number between 1 and 65535")
+    return dsn
+
+
+def _dsn_complaint(libpq_message: str) -> str:
+    unknown = re.search(r'(?:option|parameter:?) "([^"]*)"', libpq_message)
+    if unknown is None:
+        return (
+            "is not a PostgreSQL address. Write postgresql://user@host/database or host=… dbname=…, and "
+            "percent-encode (URL) or quote (host=… form) special characters in the password"
+        )
+    # The suggestion is one of libpq's names, so it can be shown; what was written may be part of a password.
+    meant = get_close_matches(unknown[1], _libpq_options(), n=1, cutoff=0.75)
+    return f"has an unknown option. Did you mean {meant[0]}?" if meant else "has an option PostgreSQL does not know"
+
+
+def _libpq_options() -> list[str]:
+    from psycopg.pq import Conninfo  # noqa: PLC0415
+
+    return [option.keyword.decode() for option in Conninfo.get_defaults()]
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= 65535
+
+
+def redis_url(url: str) -> str:
+    """A Redis address as redis-py takes it."""
+    parts = _split(url, _REDIS_SCHEMES)
+    if parts.scheme == "unix":
+        if not parts.path.strip("/"):
+            raise ValueError("names no socket, e.g. unix:///run/redis/redis.sock")
+        return url
+    if not parts.hostname:
+        raise ValueError("names no host, e.g. redis://localhost:6379/0")
+    # redis-py takes any other path for database 0 without a word.
+    if not re.fullmatch(r"/?|/[0-9]{1,5}/?", parts.path):
+        raise ValueError("must end in a database number or nothing after the host, e.g. redis://localhost:6379/0")
+    return url
+
+
+def http_url(url: str) -> str:
+    """The address of an HTTP service other than AWS's own."""
+    parts = _split(url, ("http", "https"))
+    if not parts.hostname:
+        raise ValueError("names no host, e.g. http://localhost:4566")
+    if "@" in parts.netloc:
+        raise ValueError("must not hold a user or a password. Credentials come from AWS's own variables")
+    if parts.query:
+        raise ValueError("must not have anything after a question mark")
+    return url
+
+
+def _split(url: str, schemes: tuple[str, ...]) -> SplitResult:
+    # Clients compare the scheme as it is written, so upper case does not pass.
+    if url.partition("://")[0] not in schemes or "://" not in url:
+        expected = [f"{scheme}://" for scheme in schemes]
+        raise ValueError(f"must start with {', '.join(expected[:-1])} or {expected[-1]}")
+    if re.search(r"[\s#]", url):
+        raise ValueError("holds a space or a #. In a password write them as %20 and %23")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise ValueError(
+            "is not readable as an address. Check the port; percent-encode special characters in the password"
+        ) from None
+    if port == 0:
+        raise ValueError("has a port that is not a number between 1 and 65535")
+    return parts

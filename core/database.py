@@ -1,0 +1,75 @@
+"""Connections to PostgreSQL, and the named queries that live in `.sql` files."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from core.errors import ServiceUnavailable
+from core.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_QUERY_NAME = re.compile(rb"^-- name: (\w+)\s*$", re.MULTILINE)
+
+
+@cache
+def queries(package: str, filename: str) -> Mapping[str, bytes]:
+    """The queries of one `.sql` file by name; each block starts with a line `-- name: what_it_does`.
+
+    The comment lines after the name stay in the query: they show up in pg_stat_activity and in the server's log,
+    where someone may wonder what a statement is for.
+    """
+    text = files(package).joinpath(filename).read_bytes()
+    names_and_bodies = _QUERY_NAME.split(text)[1:]
+    return {
+        name.decode(): body.strip() for name, body in zip(names_and_bodies[::2], names_and_bodies[1::2], strict=True)
+    }
+
+
+def connect(dsn: str, *, role: str, timeout_seconds: float = 5) -> psycopg.Connection:
+    """A connection in autocommit mode, in UTC, that calls itself `rtp <role>`.
+
+    Raises ServiceUnavailable, with the password taken out of the address, where the server does not answer.
+    """
+    try:
+        connection = psycopg.connect(
+            dsn,
+            autocommit=True,
+            connect_timeout=max(1, round(timeout_seconds)),
+            application_name=f"rtp {role}",
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+        )
+        connection.execute("SET TimeZone TO 'UTC'")
+    except psycopg.Error as error:
+        raise unavailable(dsn, error) from error
+    return connection
+
+
+def unavailable(dsn: str, error: psycopg.Error) -> ServiceUnavailable:
+    """A PostgreSQL error as rtp's own, on one line and without secrets."""
+    return ServiceUnavailable("PostgreSQL", address(dsn), one_line(error))
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text on a single line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def address(dsn: str) -> str:
+    """Where a DSN leads, fit for a person's eyes: host, port and database, no user and no password."""
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return redact(dsn)
+    host = parts.get("host") or parts.get("hostaddr") or "the local socket"
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"{host}{port}/{parts.get('dbname') or ''}".rstrip("/")

@@ -1,0 +1,207 @@
+"""One sink's loop: read a chunk of the log, deliver it, move the cursor. Each sink has its own, in its own thread.
+
+Retrying lives here, around the sinks, not inside them: the error's type decides. SinkUnavailable and
+undelivered events are tried again with backoff while the cursor waits; rejected events become dead letters.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from core.errors import EventRejected, RtpError, ServiceUnavailable
+from core.log import Chunk, DeadLetter, LogReader, LogRow, build_event
+from core.metrics import SinkMetrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from core.event import Event
+    from core.retry import Backoff
+    from core.sinks import Outcome, Sink
+    from core.wakeup import WakeUp
+
+# A crash repeats what was delivered since the cursor was last written: at most this much. Writing it after every
+# batch would cost as much as the batch, and leave a dead row version each time.
+SAVE_INTERVAL_SECONDS = 0.05
+
+
+class Delivery:
+    """Drives one sink until told to stop. `on_event` is shown what was delivered, for a live view."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        reader: LogReader,
+        wakeup: WakeUp,
+        backoff: Backoff,
+        *,
+        source: str,
+        on_problem: Callable[[str], None],
+    ) -> None:
+        self.sink = sink
+        self.metrics = SinkMetrics()
+        self.failure: RtpError | None = None
+        self._reader = reader
+        self._wakeup = wakeup
+        self._backoff = backoff
+        self._source = source
+        self._on_problem = on_problem
+        self._stopping = threading.Event()
+        self._saved_at = 0.0
+        self._thread = threading.Thread(target=self._run, name=f"rtp-{sink.name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the loop."""
+        self._thread.start()
+
+    def request_stop(self) -> None:
+        """Ask the loop to end after the batch in hand."""
+        self._stopping.set()
+
+    def join(self, timeout_seconds: float | None = None) -> bool:
+        """Wait for the loop to end; false where it has not by then."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the loop is alive."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._connect_sink()
+                    self._loop()
+                except ServiceUnavailable:
+                    # Only PostgreSQL's own unavailability gets here: the sink's is handled where it delivers.
+                    self._reader.close()
+        except RtpError as error:
+            self.failure = error
+            self._report("stopped", error)
+        finally:
+            self._reader.close()
+            self.sink.close()
+
+    def _connect_sink(self) -> None:
+        self._until_it_works(self._reader.open)
+        self._until_it_works(self.sink.open)
+
+    def _until_it_works(self, attempt_to: Callable[[], None]) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            try:
+                attempt_to()
+            except ServiceUnavailable as error:
+                attempt += 1
+                self._wait_before_retry(attempt, error)
+            else:
+                return
+
+    def _loop(self) -> None:
+        self.metrics.state = "running"
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            try:
+                chunk = self._reader.read(self.sink.batch_size)
+            except ServiceUnavailable as error:
+                self._lost_the_log(error)
+                raise
+            if chunk.rows:
+                self.metrics.note_work()
+                self._wakeup.active()
+                self._handle(chunk)
+            else:
+                self._advance(chunk, (), save=started - self._saved_at > SAVE_INTERVAL_SECONDS)
+                self.metrics.note_idle()
+                self._wakeup.wait(started, self.sink.poll_interval_seconds)
+        self._save_position()
+
+    def _handle(self, chunk: Chunk) -> None:
+        arrived = time.time()
+        events, letters = self._build(chunk.rows)
+        if not self._deliver_all(events, letters):
+            return
+        delivered = time.time()
+        for row in chunk.rows:
+            detected = row.detected_at.timestamp()
+            self.metrics.detection.observe(arrived - detected)
+            self.metrics.delivery.observe(delivered - detected)
+        self.metrics.delivered += len(chunk.rows) - len(letters)
+        self.metrics.dead_letters += len(letters)
+        self.metrics.batches += 1
+        self._advance(chunk, letters, save=time.monotonic() - self._saved_at > SAVE_INTERVAL_SECONDS)
+
+    def _build(self, rows: Sequence[LogRow]) -> tuple[list[Event], list[DeadLetter]]:
+        events: list[Event] = []
+        letters: list[DeadLetter] = []
+        for row in rows:
+            try:
+                events.append(build_event(row, source=self._source, log_id=self._reader.log_id))
+            except EventRejected as error:
+                document = json.dumps(row._asdict(), default=str)
+                letters.append(DeadLetter(row.id, document, str(error), attempts=0))
+        return events, letters
+
+    def _deliver_all(self, events: Sequence[Event], letters: list[DeadLetter]) -> bool:
+        """Deliver until all is in or rejected; false where rtp is stopping before that."""
+        attempt = 0
+        while events:
+            attempt += 1
+            try:
+                outcome = self.sink.deliver(events)
+            except ServiceUnavailable as error:
+                if not self._wait_before_retry(attempt, error):
+                    return False
+                continue
+            letters.extend(_dead_letters(outcome, attempt))
+            if outcome.undelivered:
+                cause = ServiceUnavailable(self.sink.name, self.sink.address, outcome.cause)
+                attempt = 1 if len(outcome.undelivered) < len(events) else attempt
+                events = outcome.undelivered
+                if not self._wait_before_retry(attempt, cause):
+                    return False
+                continue
+            break
+        if attempt > 1:
+            self._recovered()
+        return True
+
+    def _wait_before_retry(self, attempt: int, error: ServiceUnavailable) -> bool:
+        wait_seconds = self._backoff.wait_seconds(attempt)
+        self.metrics.retries += 1
+        self._report("retrying", error)
+        return not self._stopping.wait(wait_seconds)
+
+    def _lost_the_log(self, error: ServiceUnavailable) -> None:
+        self.metrics.reconnects += 1
+        self._report("reconnecting", error)
+
+    def _report(self, state: str, error: RtpError) -> None:
+        is_news = self.metrics.last_error != str(error)
+        self.metrics.state, self.metrics.last_error = state, str(error)
+        if is_news:
+            self._on_problem(f"{self.sink.name}: {state}: {error}")
+
+    def _recovered(self) -> None:
+        self.metrics.state, self.metrics.last_error = "running", ""
+        self._on_problem(f"{self.sink.name}: recovered")
+
+    def _advance(self, chunk: Chunk, letters: Sequence[DeadLetter], *, save: bool) -> None:
+        self._reader.advance(chunk, letters, save=save)
+        if save:
+            self._saved_at = time.monotonic()
+
+    def _save_position(self) -> None:
+        try:
+            self._reader.save()
+        except ServiceUnavailable as error:
+            self._lost_the_log(error)
+
+
+def _dead_letters(outcome: Outcome, attempts: int) -> list[DeadLetter]:
+    return [DeadLetter(int(r.event.sequence), r.event.json_bytes.decode(), r.error, attempts) for r in outcome.rejected]

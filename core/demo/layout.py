@@ -1,0 +1,161 @@
+"""The three kinds of rows a feed file can hold, recognised by the header, and how a row becomes a change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from core.demo.change import Change, PriceChange, ProtocolChange, TvlChange
+
+TIME_COLUMNS = ("time", "time_utc", "updated_at", "timestamp")
+
+Row = Mapping[str, str]
+
+
+class CellError(ValueError):
+    """A cell does not hold what its column should; the text says which and what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One kind of feed file: the columns it must have, and the change that a row of it means.
+
+    `parse` takes the row and the source to name where the row names none.
+    """
+
+    needs: frozenset[str]
+    needs_time: bool
+    accepted: str
+    parse: Callable[[Row, str], Change]
+
+
+def recognise(columns: frozenset[str]) -> Layout | None:
+    """The layout that a header fits, or None."""
+    has_time = not columns.isdisjoint(TIME_COLUMNS)
+    for layout in LAYOUTS:
+        if layout.needs <= columns and (has_time or not layout.needs_time):
+            return layout
+    return None
+
+
+def row_time(row: Row) -> datetime | None:
+    """The row's time: ISO 8601 (UTC where it names no zone) or seconds since 1970; None without one."""
+    column = next((name for name in TIME_COLUMNS if name in row), None)
+    if column is None:
+        return None
+    text = row[column].strip()
+    try:
+        if re.fullmatch(r"\d{9,11}", text):
+            return datetime.fromtimestamp(int(text), UTC)
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise CellError(f"{column} {text!r} is not a time such as 2024-03-19T20:00:00Z") from error
+
+
+def slug(name: str) -> str:
+    """A protocol's name as DefiLlama spells it in addresses: `Aave V3` is `aave-v3`."""
+    return re.sub(r"[\W_]+", "-", name.lower()).strip("-")
+
+
+def _tvl(row: Row, source: str) -> TvlChange:
+    return TvlChange(
+        chain=_text(row, "chain"),
+        protocol=_text(row, "protocol"),
+        tvl_usd=_number(row, "tvl_usd"),
+        source=_optional(row, "source") or source,
+    )
+
+
+def _price(row: Row, source: str) -> PriceChange:
+    return PriceChange(
+        chain=_text(row, "chain"),
+        token=_text(row, "token"),
+        price_usd=_number(row, "price_usd"),
+        confidence=_confidence(row),
+        source=_optional(row, "source") or source,
+    )
+
+
+def _protocol(row: Row, source: str) -> ProtocolChange:
+    name = _text(row, "name")
+    protocol = _optional(row, "protocol") or slug(name)
+    if not protocol:
+        raise CellError(f"name {name!r} has no letter or digit to make a protocol of")
+    return ProtocolChange(
+        protocol=protocol,
+        name=name,
+        source=_optional(row, "source") or source,
+        category=_optional(row, "category"),
+        chain=_optional(row, "chain"),
+        url=_optional(row, "url"),
+        audits=_audits(row),
+        parent=_optional(row, "parent"),
+    )
+
+
+LAYOUTS = (
+    Layout(
+        needs=frozenset({"protocol", "chain", "tvl_usd"}),
+        needs_time=True,
+        accepted="TVL: time, protocol, chain, tvl_usd [, source]",
+        parse=_tvl,
+    ),
+    Layout(
+        needs=frozenset({"token", "chain", "price_usd"}),
+        needs_time=True,
+        accepted="prices: time, token, chain, price_usd [, confidence, source]",
+        parse=_price,
+    ),
+    Layout(
+        needs=frozenset({"name", "category"}),
+        needs_time=False,
+        accepted="protocols: name, category [, time, protocol, chain, url, audits, parent, source]",
+        parse=_protocol,
+    ),
+)
+
+
+def _text(row: Row, column: str) -> str:
+    text = row[column].strip()
+    if not text:
+        raise CellError(f"{column} is empty")
+    return text
+
+
+def _optional(row: Row, column: str) -> str | None:
+    return row.get(column, "").strip() or None
+
+
+def _number(row: Row, column: str) -> Decimal:
+    """A finite number, digit for digit; the bound keeps one `1e999999` from becoming a megabyte of zeros."""
+    text = row[column].strip()
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite() or (number and abs(number.adjusted()) > 100):
+        raise CellError(f"{column} {text!r} is not a finite decimal number")
+    return number
+
+
+def _confidence(row: Row) -> float | None:
+    text = _optional(row, "confidence")
+    if text is None:
+        return None
+    confidence = _number(row, "confidence")
+    if not 0 <= confidence <= 1:
+        raise CellError(f"confidence {text!r} is not from 0 to 1")
+    return float(confidence)
+
+
+def _audits(row: Row) -> int | None:
+    text = _optional(row, "audits")
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise CellError(f"audits {text!r} is not a whole number")
+    return int(text)

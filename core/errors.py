@@ -1,0 +1,57 @@
+"""Everything that can go wrong in rtp, as one small hierarchy.
+
+Each error says what happened, and what to do about it. The type decides the policy: `ServiceUnavailable` is
+retried, `EventRejected` becomes a dead letter, everything else ends the command with exit code 2.
+"""
+
+from __future__ import annotations
+
+
+class RtpError(Exception):
+    """Base of every error that rtp raises on purpose; `message` and `remedy` are one sentence each."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.remedy}" if self.remedy else self.message
+
+
+class SettingsError(RtpError):
+    """The YAML file, the environment or an option holds something that rtp cannot use."""
+
+
+class ServiceUnavailable(RtpError):
+    """A server rtp depends on does not answer now; trying again later may help."""
+
+    def __init__(self, service: str, address: str, cause: str) -> None:
+        super().__init__(f"{service} at {address} is not reachable: {cause}")
+        self.service = service
+        self.address = address
+        self.cause = cause
+
+
+class SinkUnavailable(ServiceUnavailable):
+    """A sink's service failed in a way that may pass; the cursor waits and the batch is tried again."""
+
+
+class EventRejected(RtpError):
+    """A sink can never take this event; it belongs to the dead letters."""
+
+
+class NotInstalled(RtpError):
+    """The database has no rtp schema, or one that this rtp cannot use."""
+
+
+class InstallError(RtpError):
+    """The triggers could not be installed or removed; nothing was changed."""
+
+
+class StackError(RtpError):
+    """The embedded stack could not be started; nothing was left running."""
+
+
+class FeedError(RtpError):
+    """The demo's feed file cannot be used."""

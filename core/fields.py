@@ -1,0 +1,109 @@
+"""What a single value in the settings may be: the types of fields, with their bounds and their complaints.
+
+Each complaint continues the sentence `watches.tvl.percent: …`; `core.settings_problems` adds what was written.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+)
+
+from core.addresses import http_url, postgres_dsn, redis_url
+
+# PostgreSQL cuts longer identifiers off in silence; it counts bytes, not characters.
+MAX_IDENTIFIER_BYTES = 63
+
+
+def _a_number(value: Any) -> Any:
+    """Refuse what pydantic would take for a number, or would take forever over."""
+    if value is True or value is False:
+        raise ValueError("must be a number")
+    # An integer made from 1e999999999 has a thousand million digits.
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() > 40:
+        raise ValueError("must be a smaller number")
+    return value
+
+
+def _without_percent_sign(value: Any) -> Any:
+    return value.strip().removesuffix("%").strip() if isinstance(value, str) else value
+
+
+def _printable(value: str) -> str:
+    if re.search("[\x00-\x1f\x7f\ud800-\udfff]", value):
+        raise ValueError("must not hold control characters")
+    return value
+
+
+def _identifier(value: str) -> str:
+    if not 1 <= len(value.encode()) <= MAX_IDENTIFIER_BYTES:
+        raise ValueError(f"must be a name of 1 to {MAX_IDENTIFIER_BYTES} bytes")
+    return value
+
+
+def _table(value: str) -> str:
+    parts = value.split(".")
+    if len(parts) > 2 or not all(1 <= len(part.encode()) <= MAX_IDENTIFIER_BYTES for part in parts):
+        raise ValueError(f"must be `table` or `schema.table`, each of 1 to {MAX_IDENTIFIER_BYTES} bytes")
+    return value
+
+
+def matching(pattern: str, meaning: str) -> AfterValidator:
+    """Like pydantic's own pattern, but it tells people what is wanted instead of showing them a regex."""
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"must be {meaning}")
+        return value
+
+    return AfterValidator(check)
+
+
+def one_column_complaint(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    """One complaint for the column instead of one for each form that it could have had."""
+    try:
+        return validate(value)
+    except ValidationError:
+        raise ValueError(f"must be a column's name (1 to {MAX_IDENTIFIER_BYTES} bytes) or {{const: text}}") from None
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+Table = Annotated[str, AfterValidator(_printable), AfterValidator(_table)]
+_Address = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_printable)]
+PostgresDsn = Annotated[_Address, AfterValidator(postgres_dsn)]
+RedisUrl = Annotated[_Address, AfterValidator(redis_url)]
+HttpUrl = Annotated[_Address, AfterValidator(http_url)]
+Identifier = Annotated[str, AfterValidator(_printable), AfterValidator(_identifier)]
+_Number = BeforeValidator(_a_number)
+Whole = Annotated[int, _Number]
+Real = Annotated[float, _Number, Field(allow_inf_nan=False)]
+Percent = Annotated[
+    Decimal,
+    _Number,
+    BeforeValidator(_without_percent_sign),
+    Field(ge=0, le=1_000_000, max_digits=60, allow_inf_nan=False),
+]
+Magnitude = Annotated[Decimal, _Number, Field(ge=0, le=Decimal("1e30"), max_digits=60, allow_inf_nan=False)]
+WatchName = Annotated[
+    str,
+    matching(r"[a-z][a-z0-9_]{0,39}", "a name of up to 40 small letters, digits and _ that starts with a letter"),
+]
+SourceName = Annotated[str, matching(r"[A-Za-z0-9._~/:-]{1,200}", "up to 200 letters, digits and . _ ~ / : -")]
+QueueName = Annotated[
+    str,
+    matching(
+        r"[A-Za-z0-9_-]{1,75}\.fifo",
+        "the name (not the URL) of a FIFO queue: up to 75 letters, digits, - and _, then .fifo",
+    ),
+]
+Region = Annotated[str, matching(r"[a-z0-9-]{1,40}", "an AWS region, e.g. eu-west-1")]

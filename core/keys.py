@@ -1,0 +1,47 @@
+"""Every Redis name and SQS group id that rtp uses, made in one place.
+
+The cache reader and the Redis sink share these and nothing else. Parts that come from data are percent-encoded:
+no protocol called `a:b*` can collide with another, or widen a subscriber's pattern.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from core.event import Kind, encode_part
+
+STREAM = "rtp:stream"
+SQS_GROUP_LIMIT = 128
+
+
+def cache_key(kind: Kind, chain: str, entity: str) -> str:
+    """The hash that holds an entity's latest event: fields `sequence` and `event`."""
+    return f"rtp:cache:{kind}:{encode_part(chain)}:{encode_part(entity)}"
+
+
+def channel(kind: Kind, chain: str, entity: str) -> str:
+    """The pub/sub channel of one entity."""
+    return f"rtp:events:{kind}:{encode_part(chain)}:{encode_part(entity)}"
+
+
+def channel_pattern(kind: Kind | None = None, chain: str | None = None, entity: str | None = None) -> str:
+    """A PSUBSCRIBE pattern; a part left out matches any."""
+    parts = (kind or "*", encode_part(chain) if chain else "*", encode_part(entity) if entity else "*")
+    return "rtp:events:" + ":".join(parts)
+
+
+def partition_key(chain: str, entity: str) -> str:
+    """`<chain>:<protocol or token>`: what order is kept by."""
+    return f"{encode_part(chain)}:{encode_part(entity)}"
+
+
+def sqs_group_id(partition: str) -> str:
+    """The partition key as an SQS MessageGroupId.
+
+    SQS allows 128 characters of letters, digits and ASCII punctuation; a percent-encoded key is made of those.
+    A longer one keeps its head for people and gets the hash of the whole, so that two never share a group.
+    """
+    if len(partition) <= SQS_GROUP_LIMIT:
+        return partition
+    digest = hashlib.sha256(partition.encode()).hexdigest()[:32]
+    return f"{partition[: SQS_GROUP_LIMIT - 33]}~{digest}"

@@ -1,0 +1,303 @@
+"""The log, as one sink reads it: chunks of events in order, and a cursor that moves behind what was delivered.
+
+`core/sql/log.sql` says how a window is found and why a snapshot, not an id, is a reader's position.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from core.database import connect, one_line, queries, unavailable
+from core.errors import EventRejected, NotInstalled
+from core.event import Event, Reason, encode_part, format_sequence, format_time
+from core.keys import partition_key
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCHEMA_VERSION = 1
+
+_QUERIES = queries("core.sql", "log.sql")
+_NEVER = "1:1:"
+_MOST_XIDS_NAMED = 1000
+
+
+class LogRow(NamedTuple):
+    """One row of rtp.event, with what the reader's query adds; the order is the query's."""
+
+    id: int
+    xid: str
+    watch: str
+    kind: str
+    chain: str
+    entity: str
+    previous: str | None
+    current: str | None
+    change: str | None
+    change_pct: str | None
+    fields: str | None
+    reason: str
+    severity: str
+    confidence: float
+    provenance: str | None
+    changed_at: datetime
+    detected_at: datetime
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A sink's position: all that `snapshot` sees is delivered, and of what `until` sees besides, ids up to after_id.
+
+    `floor_id` is below every id that is not visible in `snapshot` and not of a transaction in progress in it.
+    """
+
+    snapshot: str = _NEVER
+    until: str | None = None
+    after_id: int = 0
+    floor_id: int = 0
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Rows to deliver, and where the cursor stands once they are delivered."""
+
+    rows: Sequence[LogRow]
+    cursor: Cursor
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """An event that a sink can never take, and why."""
+
+    event_id: int
+    document: str
+    error: str
+    attempts: int
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A window that is being read: how far it reaches, and what the sequence had reached before it was opened.
+
+    A snapshot is sharp when every transaction that it does not name began after it was taken.
+    """
+
+    snapshot: str
+    last_id_before: int
+    is_sharp: bool
+
+
+class LogReader:
+    """One sink's reader. Not thread-safe: each sink has its own, with its own connection.
+
+    Every method raises ServiceUnavailable when PostgreSQL does not answer; `open` then starts again from the cursor.
+    """
+
+    def __init__(self, dsn: str, sink: str, *, timeout_seconds: float = 5) -> None:
+        self._dsn = dsn
+        self._sink = sink
+        self._timeout_seconds = timeout_seconds
+        self._connection: psycopg.Connection | None = None
+        self._cursor = Cursor()
+        self._saved = Cursor()
+        self._last_id = 0
+        self._window = _Window(_NEVER, 0, is_sharp=False)
+        self.log_id = ""
+
+    def open(self) -> None:
+        """Connect, and take up the sink's cursor where it was saved. Raises NotInstalled without rtp's schema."""
+        self.close()
+        self._connection = connect(self._dsn, role=self._sink, timeout_seconds=self._timeout_seconds)
+        try:
+            # The log is read through its indexes whatever the statistics say: an empty log would otherwise get a plan
+            # that reads all of it, and keep it. A lost cursor update only repeats deliveries: no need to wait for disk.
+            self._connection.execute(
+                "SELECT set_config(name, value, false) FROM (VALUES ('enable_seqscan', 'off'), ('jit', 'off'),"
+                " ('plan_cache_mode', 'force_generic_plan'), ('synchronous_commit', 'off')) AS s (name, value)"
+            )
+            self.log_id = read_installation(self._connection)
+            self._connection.execute(_QUERIES["create_cursor"], {"sink": self._sink})
+            row = self._connection.execute(_QUERIES["load_cursor"], {"sink": self._sink}).fetchone()
+        except psycopg.Error as error:
+            self.close()
+            raise unavailable(self._dsn, error) from error
+        if row is None:
+            raise NotInstalled(f"the cursor of sink {self._sink} vanished", "Run `rtp install-triggers`")
+        self._cursor = self._saved = Cursor(*row)
+        self._last_id = 0
+        # A window that was open when the cursor was saved is as sharp as it will get: its floor just stays.
+        self._window = _Window(self._cursor.until or _NEVER, 0, is_sharp=False)
+
+    def close(self) -> None:
+        """Give the connection back; harmless when there is none."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def read(self, limit: int) -> Chunk:
+        """The next rows after the cursor, at most `limit`; none where there is nothing new."""
+        cursor = self._cursor
+        parameters = {
+            "until": cursor.until,
+            "snapshot": cursor.snapshot,
+            "after_id": cursor.after_id,
+            "floor_id": cursor.floor_id,
+            "limit": limit,
+        }
+        try:
+            with self._open_connection().cursor(binary=True, row_factory=tuple_row) as query:
+                found = query.execute(_QUERIES["read_window"], parameters, prepare=True).fetchall()
+        except psycopg.Error as error:
+            raise unavailable(self._dsn, error) from error
+        until, xids_above, last_id = found[0][:3]
+        rows = [LogRow._make(row[3:]) for row in found] if found[0][3] is not None else []
+        if cursor.until is None:
+            self._window = _open_window(until, xids_above, last_id_before=self._last_id)
+            self._last_id = last_id
+        return Chunk(rows, self._after(rows, is_full=len(rows) == limit))
+
+    def _after(self, rows: Sequence[LogRow], *, is_full: bool) -> Cursor:
+        cursor, window = self._cursor, self._window
+        if is_full:
+            return replace(cursor, until=window.snapshot, after_id=rows[-1].id)
+        highest = max(cursor.floor_id, cursor.after_id, window.last_id_before, rows[-1].id if rows else 0)
+        return Cursor(snapshot=window.snapshot, floor_id=highest if window.is_sharp else cursor.floor_id)
+
+    def advance(self, chunk: Chunk, dead_letters: Sequence[DeadLetter] = (), *, save: bool = True) -> None:
+        """Move past a delivered chunk. With `save`, or with dead letters, the move is written down.
+
+        Dead letters and the move past them are one durable transaction.
+        """
+        self._cursor = chunk.cursor
+        if dead_letters:
+            self._save_with(dead_letters)
+        elif save:
+            self.save()
+
+    def save(self) -> None:
+        """Write down where the cursor stands, if it has moved since."""
+        if self._cursor != self._saved:
+            self._save()
+
+    def _save(self) -> None:
+        values = {"sink": self._sink, **vars(self._cursor)}
+        try:
+            self._open_connection().execute(_QUERIES["save_cursor"], values, prepare=True)
+        except psycopg.Error as error:
+            raise unavailable(self._dsn, error) from error
+        self._saved = self._cursor
+
+    def _save_with(self, dead_letters: Sequence[DeadLetter]) -> None:
+        connection = self._open_connection()
+        try:
+            with connection.transaction():
+                connection.execute("SET LOCAL synchronous_commit TO on")
+                for letter in dead_letters:
+                    values = {
+                        "sink": self._sink,
+                        "event_id": letter.event_id,
+                        "event": letter.document,
+                        "error": letter.error,
+                        "attempts": letter.attempts,
+                    }
+                    connection.execute(_QUERIES["add_dead_letter"], values)
+                self._save()
+        except psycopg.Error as error:
+            raise unavailable(self._dsn, error) from error
+
+    def count_waiting(self) -> int:
+        """How many committed events the sink has not got yet, counted exactly from its saved cursor."""
+        try:
+            row = self._open_connection().execute(_QUERIES["count_waiting"], {"sink": self._sink}).fetchone()
+        except psycopg.Error as error:
+            raise unavailable(self._dsn, error) from error
+        return int(row[0]) if row else 0
+
+    def _open_connection(self) -> psycopg.Connection:
+        if self._connection is None:
+            self.open()
+        assert self._connection is not None
+        return self._connection
+
+
+def _open_window(snapshot: str, xids_above: int, *, last_id_before: int) -> _Window:
+    """Name the transactions above the snapshot's xmax that may be in progress, so that the rest began later.
+
+    There are about as many as writers. A transaction of very many subtransactions can make them too many to name; then
+    the snapshot stays as it is, and the floor where it was: that is slower, not wrong.
+    """
+    if not 0 <= xids_above <= _MOST_XIDS_NAMED:
+        return _Window(snapshot, last_id_before, is_sharp=False)
+    if xids_above == 0:
+        return _Window(snapshot, last_id_before, is_sharp=True)
+    xmin, xmax, in_progress = snapshot.split(":")
+    above = range(int(xmax), int(xmax) + xids_above)
+    named = ",".join([*in_progress.split(","), *map(str, above)] if in_progress else map(str, above))
+    return _Window(f"{xmin}:{above.stop}:{named}", last_id_before, is_sharp=True)
+
+
+def read_installation(connection: psycopg.Connection) -> str:
+    """The id of the log in this database. Raises NotInstalled where there is none, or one of another version."""
+    try:
+        row = connection.execute(_QUERIES["read_installation"]).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise NotInstalled("the database has no rtp schema", "Run `rtp install-triggers` first") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotInstalled(
+            f"rtp's role may not read rtp's schema: {one_line(error)}", "See the README's grants"
+        ) from error
+    if row is None or row[1] != SCHEMA_VERSION:
+        found = row[1] if row else "none"
+        raise NotInstalled(
+            f"the database has rtp schema version {found}, this rtp needs {SCHEMA_VERSION}",
+            "Run `rtp install-triggers` of this version",
+        )
+    return str(row[0])
+
+
+def build_event(row: LogRow, *, source: str, log_id: str) -> Event:
+    """A log row as the event it stands for. Raises EventRejected where the row breaks the event's own rules."""
+    changed_at, subject = format_time(row.changed_at), f"{encode_part(row.chain)}/{encode_part(row.entity)}"
+    happened = row.reason if row.reason in (Reason.ADDED, Reason.REMOVED) else "changed"
+    document = {
+        "id": f"{log_id}-{row.xid}-{row.id}",
+        "source": f"{source}/{row.watch}",
+        "type": f"rtp.{row.kind}.{happened}",
+        "subject": subject,
+        "time": changed_at,
+        "partitionkey": partition_key(row.chain, row.entity),
+        "sequence": format_sequence(row.id),
+        "data": {
+            "kind": row.kind,
+            "chain": row.chain,
+            "entity": row.entity,
+            "previous": row.previous,
+            "current": row.current,
+            "change": row.change,
+            "change_pct": row.change_pct,
+            "fields": json.loads(row.fields, parse_float=_exact_number) if row.fields else None,
+            "reason": row.reason,
+            "severity": row.severity,
+            "confidence": row.confidence,
+            "provenance": row.provenance,
+            "changed_at": changed_at,
+            "detected_at": format_time(row.detected_at),
+        },
+    }
+    try:
+        return Event.model_validate(document)
+    except ValueError as error:
+        raise EventRejected(f"event {row.id} is not valid: {one_line(error)}") from error
+
+
+def _exact_number(digits: str) -> float | str:
+    """A fraction inside a metadata field: a JSON number where a double holds it exactly as written, else its digits."""
+    number: Any = float(digits)
+    return number if Decimal(repr(number)) == Decimal(digits) else digits

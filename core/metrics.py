@@ -1,0 +1,81 @@
+"""Counting: histograms of latency, and per-sink counters that threads update and the status reads."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+_BUCKETS_PER_DECADE = 40
+_SMALLEST_SECONDS = 1e-5
+_LARGEST_SECONDS = 1e4
+_BOUNDS = tuple(
+    _SMALLEST_SECONDS * 10 ** (step / _BUCKETS_PER_DECADE)
+    for step in range(int(_BUCKETS_PER_DECADE * math.log10(_LARGEST_SECONDS / _SMALLEST_SECONDS)) + 1)
+)
+
+
+class Histogram:
+    """Latencies in seconds, in buckets 6 % wide from 10 us to 10,000 s; memory does not grow with the count."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts = [0] * (len(_BOUNDS) + 1)
+        self._total = 0
+        self._max = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one latency; a negative one (two clocks disagree) counts as the smallest."""
+        with self._lock:
+            self._counts[bisect_left(_BOUNDS, seconds)] += 1
+            self._total += 1
+            self._max = max(self._max, seconds)
+
+    def percentile(self, share: float) -> float | None:
+        """The latency in seconds that `share` (0..1) of the observations did not exceed; None without any."""
+        with self._lock:
+            if not self._total:
+                return None
+            wanted, seen = share * self._total, 0
+            for bound, count in zip(_BOUNDS, self._counts, strict=False):
+                seen += count
+                if seen >= wanted:
+                    return min(bound, self._max)
+            return self._max
+
+    @property
+    def max(self) -> float | None:
+        """The largest latency in seconds; None without any."""
+        return self._max if self._total else None
+
+    @property
+    def count(self) -> int:
+        """How many latencies were counted."""
+        return self._total
+
+
+@dataclass
+class SinkMetrics:
+    """What one sink's loop has done so far; written by its thread, read by the status."""
+
+    delivered: int = 0
+    batches: int = 0
+    retries: int = 0
+    dead_letters: int = 0
+    reconnects: int = 0
+    state: str = "starting"
+    last_error: str = ""
+    detection: Histogram = field(default_factory=Histogram)
+    delivery: Histogram = field(default_factory=Histogram)
+    idle_since: float | None = None
+
+    def note_idle(self) -> None:
+        """The sink has read an empty window: there was nothing left for it."""
+        if self.idle_since is None:
+            self.idle_since = time.monotonic()
+
+    def note_work(self) -> None:
+        """The sink has something to deliver."""
+        self.idle_since = None

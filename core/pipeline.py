@@ -1,0 +1,55 @@
+"""All sinks' loops and the wake-up they share, as one thing to start and stop."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.delivery import Delivery
+    from core.errors import RtpError
+    from core.wakeup import WakeUp
+
+# The batch in hand may be waiting for a service's answer until its own timeout.
+STOP_TIMEOUT_SECONDS = 15.0
+
+
+class Pipeline:
+    """Starts every sink's loop, stops them together, and knows whether there is anything left to do."""
+
+    def __init__(self, deliveries: Sequence[Delivery], wakeup: WakeUp) -> None:
+        self.deliveries = deliveries
+        self._wakeup = wakeup
+
+    def start(self) -> None:
+        """Start all loops."""
+        self._wakeup.start()
+        for delivery in self.deliveries:
+            delivery.start()
+
+    def stop(self) -> bool:
+        """Let every sink finish the batch in hand; false where one did not in time."""
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        for delivery in self.deliveries:
+            delivery.request_stop()
+        self._wakeup.stop()
+        ended = [delivery.join(max(0.0, deadline - time.monotonic())) for delivery in self.deliveries]
+        return all(ended)
+
+    @property
+    def failure(self) -> RtpError | None:
+        """Why a loop ended by itself, if one did."""
+        return next((d.failure for d in self.deliveries if d.failure is not None), None)
+
+    def idle_seconds(self) -> float:
+        """For how long every sink has had nothing to deliver; 0 while one has."""
+        since = [delivery.metrics.idle_since for delivery in self.deliveries]
+        known = [moment for moment in since if moment is not None]
+        return time.monotonic() - max(known) if len(known) == len(since) else 0.0
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether rtp waits for a notification."""
+        return self._wakeup.is_asleep

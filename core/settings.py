@@ -1,0 +1,192 @@
+"""The settings: frozen models of what the YAML file, the environment and the options may say.
+
+Every bound lives here, and every name carries its unit. Reading files is `core.settings_file`'s work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, WrapValidator, field_validator, model_validator
+
+from core.event import Kind
+from core.fields import (
+    HttpUrl,
+    Identifier,
+    Magnitude,
+    Percent,
+    PostgresDsn,
+    QueueName,
+    Real,
+    RedisUrl,
+    Region,
+    SourceName,
+    Table,
+    Text,
+    WatchName,
+    Whole,
+    one_column_complaint,
+)
+
+
+class _Settings(BaseModel):
+    # Addresses hold passwords, so an error never carries the input along.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Constant(_Settings):
+    """Stands where a column name could: the same value for every row."""
+
+    const: Text
+
+
+Column = Annotated[Identifier | Constant, WrapValidator(one_column_complaint)]
+
+
+class PostgresSettings(_Settings):
+    """Where the watched tables are."""
+
+    dsn: PostgresDsn | None = Field(default=None, repr=False)
+    connect_timeout_seconds: Real = Field(default=5, gt=0, le=60)
+
+
+class RedisSettings(_Settings):
+    """Where the cache, the channels and the stream are."""
+
+    url: RedisUrl | None = Field(default=None, repr=False)
+    cache_ttl_seconds: Whole = Field(default=3600, ge=1, le=31_536_000)
+    stream_max_length: Whole = Field(default=100_000, ge=1, le=100_000_000)
+    timeout_seconds: Real = Field(default=5, gt=0, le=60)
+    batch_size: Whole = Field(default=500, ge=1, le=10_000)
+
+
+class SqsSettings(_Settings):
+    """Where alerts go; without a queue rtp sends none. Credentials and region are AWS's own variables."""
+
+    queue: QueueName | None = None
+    endpoint_url: HttpUrl | None = None
+    region: Region | None = None
+    timeout_seconds: Real = Field(default=5, gt=0, le=60)
+    batch_size: Whole = Field(default=200, ge=1, le=10_000)
+
+
+class RunSettings(_Settings):
+    """How the processor itself behaves."""
+
+    poll_interval_ms: Real = Field(default=1, gt=0, le=1000)
+    idle_before_sleep_ms: Real = Field(default=250, ge=0, le=60_000)
+    fallback_poll_seconds: Real = Field(default=5, gt=0, le=300)
+    status_interval_seconds: Real = Field(default=5, gt=0, le=3600)
+    retry_initial_seconds: Real = Field(default=0.1, gt=0, le=60)
+    retry_max_seconds: Real = Field(default=10, gt=0, le=600)
+
+    @model_validator(mode="after")
+    def _retries_grow(self) -> Self:
+        if self.retry_initial_seconds > self.retry_max_seconds:
+            raise ValueError("retry_initial_seconds must not be more than retry_max_seconds")
+        return self
+
+
+class _Watch(_Settings):
+    table: Table
+    confidence: Real = Field(default=1, ge=0, le=1)
+    provenance: Text | None = None
+
+    @property
+    def table_parts(self) -> tuple[str, ...]:
+        """The table's name as identifiers: `schema.table`, or `table` found in the schema `public`."""
+        return tuple(self.table.split(".")) if "." in self.table else ("public", self.table)
+
+
+class TvlColumns(_Settings):
+    """Which column of the user's table holds what."""
+
+    chain: Column = Constant(const="all")
+    protocol: Column
+    value: Identifier
+    changed_at: Identifier | None = None
+    confidence: Identifier | None = None
+    provenance: Identifier | None = None
+
+
+class PriceColumns(_Settings):
+    """Which column of the user's table holds what."""
+
+    chain: Column = Constant(const="all")
+    token: Column
+    value: Identifier
+    changed_at: Identifier | None = None
+    confidence: Identifier | None = None
+    provenance: Identifier | None = None
+
+
+class ProtocolColumns(_Settings):
+    """Which column of the user's table holds what."""
+
+    chain: Column = Constant(const="all")
+    protocol: Column
+    changed_at: Identifier | None = None
+    confidence: Identifier | None = None
+    provenance: Identifier | None = None
+
+
+class _ValueWatch(_Watch):
+    min_change: Magnitude = Decimal(0)
+    emit_first: bool = False
+
+
+class TvlWatch(_ValueWatch):
+    """A table of TVL per protocol and chain."""
+
+    kind: Literal["tvl"]
+    columns: TvlColumns
+    percent: Percent = Decimal(1)
+
+
+class PriceWatch(_ValueWatch):
+    """A table of prices per token and chain."""
+
+    kind: Literal["price"]
+    columns: PriceColumns
+    percent: Percent = Decimal("0.1")
+
+
+class ProtocolWatch(_Watch):
+    """A table of protocol metadata; any change of a watched column is significant."""
+
+    kind: Literal["protocol"]
+    columns: ProtocolColumns
+    watched: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=1600)]
+
+
+Watch = TvlWatch | PriceWatch | ProtocolWatch
+
+
+def watch_kind(watch: Watch) -> Kind:
+    """The watch's kind as the event knows it."""
+    return Kind(watch.kind)
+
+
+class Settings(_Settings):
+    """Everything rtp can be told."""
+
+    source: SourceName = "/rtp"
+    postgres: PostgresSettings = PostgresSettings()
+    redis: RedisSettings = RedisSettings()
+    sqs: SqsSettings = SqsSettings()
+    run: RunSettings = RunSettings()
+    watches: Annotated[
+        dict[WatchName, Annotated[Watch, Field(discriminator="kind")]], Field(min_length=1, max_length=200)
+    ]
+
+    @field_validator("watches")
+    @classmethod
+    def _one_watch_per_table_and_kind(cls, watches: Mapping[str, Watch]) -> Mapping[str, Watch]:
+        seen: dict[tuple[tuple[str, ...], str], str] = {}
+        for name, watch in watches.items():
+            first = seen.setdefault((watch.table_parts, watch.kind), name)
+            if first != name:
+                raise ValueError(f"{first} and {name} both watch the same table for {watch.kind}. Keep one of them")
+        return watches

@@ -1,0 +1,51 @@
+"""Where events go. Each member of this family is one file; `core.wiring` is the only place that names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.event import Event
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """An event that the sink can never take, and the service's reason."""
+
+    event: Event
+    error: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a batch. What is in neither list is delivered."""
+
+    undelivered: Sequence[Event] = ()
+    rejected: Sequence[Rejection] = ()
+    cause: str = ""
+
+
+class Sink(Protocol):
+    """A destination of events.
+
+    `deliver` gets events in log order and keeps that order per partition key: what it returns as undelivered holds
+    every later event of the same partition key too. Delivering an event again is harmless. It raises SinkUnavailable when
+    the service as a whole does not answer. Called from one thread.
+    """
+
+    name: str
+    address: str
+    batch_size: int
+    poll_interval_seconds: float
+
+    def open(self) -> None:
+        """Connect, and fail early and clearly where that cannot work. Raises SinkUnavailable."""
+
+    def deliver(self, events: Sequence[Event]) -> Outcome:
+        """Hand events over, in order."""
+
+    def close(self) -> None:
+        """Give up connections; harmless when there are none."""

@@ -1,0 +1,24 @@
+-- deliver: hand a batch of events to the cache, the channels and the stream, as one atomic step.
+--   KEYS[1]        the stream
+--   KEYS[1 + i]    the cache key of event i; its channel is the same name under rtp:events:
+--   ARGV[1]        cache time to live, milliseconds
+--   ARGV[2]        about how many entries the stream keeps
+--   ARGV[2i + 1]   sequence of event i, fixed width, so that comparing text compares positions
+--   ARGV[2i + 2]   the event, JSON
+-- Returns how many cache entries it wrote. A reader who gets an event from the channel finds that event in the cache, or
+-- a newer one: nothing runs between the two. A replayed or older event never overwrites a newer one.
+local stream, ttl, stream_length = KEYS[1], ARGV[1], ARGV[2]
+local call = redis.call
+local written = 0
+for i = 1, #KEYS - 1 do
+    local key, sequence, event = KEYS[i + 1], ARGV[2 * i + 1], ARGV[2 * i + 2]
+    local cached = call('HGET', key, 'sequence')
+    if not cached or cached < sequence then
+        call('HSET', key, 'sequence', sequence, 'event', event)
+        call('PEXPIRE', key, ttl)
+        written = written + 1
+    end
+    call('PUBLISH', 'rtp:events:' .. string.sub(key, 11), event)
+    call('XADD', stream, 'MAXLEN', '~', stream_length, '*', 'sequence', sequence, 'event', event)
+end
+return written

@@ -1,0 +1,72 @@
+"""RedisSink: cache, pub/sub and stream of a batch in one Lua call."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from core.errors import SinkUnavailable
+from core.keys import STREAM, cache_key
+from core.redact import redact
+from core.sinks import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.event import Event
+    from core.settings import RedisSettings
+
+_DELIVER = files("core.sinks").joinpath("deliver.lua").read_text(encoding="utf-8")
+
+
+class RedisSink:
+    """Writes the cache (guarded by sequence), publishes, and appends to the stream. See `deliver.lua`."""
+
+    name = "redis"
+
+    def __init__(self, settings: RedisSettings, *, url: str, poll_interval_seconds: float) -> None:
+        self.address = redact(url)
+        self.batch_size = settings.batch_size
+        self.poll_interval_seconds = poll_interval_seconds
+        # Retrying is `core.delivery`'s decision, with its own backoff; the client must not add its own.
+        self._client = redis.Redis.from_url(
+            url,
+            socket_timeout=settings.timeout_seconds,
+            socket_connect_timeout=settings.timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+            client_name="rtp",
+        )
+        self._deliver = self._client.register_script(_DELIVER)
+        self._ttl_ms = settings.cache_ttl_seconds * 1000
+        self._stream_length = settings.stream_max_length
+
+    def open(self) -> None:
+        """Ask the server for a sign of life. Raises SinkUnavailable."""
+        try:
+            self._client.ping()
+        except redis.RedisError as error:
+            raise self._unavailable(error) from error
+
+    def deliver(self, events: Sequence[Event]) -> Outcome:
+        """Hand the whole batch over in one atomic call; Redis takes all of it or nothing."""
+        keys = [STREAM]
+        arguments: list[str | bytes | int] = [self._ttl_ms, self._stream_length]
+        for event in events:
+            keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
+            arguments += (event.sequence, event.json_bytes)
+        try:
+            self._deliver(keys, arguments)
+        except redis.RedisError as error:
+            raise self._unavailable(error) from error
+        return Outcome()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def _unavailable(self, error: redis.RedisError) -> SinkUnavailable:
+        return SinkUnavailable("Redis", self.address, " ".join(str(error).split()) or type(error).__name__)

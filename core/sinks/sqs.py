@@ -1,0 +1,185 @@
+"""SqsSink: alerts on an SQS FIFO queue, ordered per partition key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from core.errors import SettingsError, SinkUnavailable
+from core.keys import sqs_group_id
+from core.sinks import Outcome, Rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import (
+        BatchResultErrorEntryTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
+
+    from core.event import Event
+    from core.settings import SqsSettings
+
+# Amazon SQS message quotas: a batch is at most 10 messages and 1 MiB in all, a message at most 1 MiB.
+BATCH_MESSAGES = 10
+BATCH_BYTES = 1_048_576
+
+
+class SqsSink:
+    """Sends each event as one message: group = partition key, deduplication id = event id."""
+
+    name = "sqs"
+
+    def __init__(self, settings: SqsSettings, client: SQSClient) -> None:
+        self.queue = settings.queue or ""
+        self.address = f"{client.meta.endpoint_url} {self.queue}"
+        self.batch_size = settings.batch_size
+        self.poll_interval_seconds = 0.005
+        self._client = client
+        self._queue_url = ""
+
+    def open(self) -> None:
+        """Find the queue. Raises SinkUnavailable."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._queue_url = self._client.get_queue_url(QueueName=self.queue)["QueueUrl"]
+        except (ClientError, BotoCoreError) as error:
+            raise self._unavailable(error) from error
+
+    def deliver(self, events: Sequence[Event]) -> Outcome:
+        """Send in batches. A group whose message failed gets nothing more this time; other groups go on."""
+        if not self._queue_url:
+            self.open()
+        sendable = [event for event in events if len(event.json_bytes) <= BATCH_BYTES]
+        rejected = [
+            Rejection(event, f"the message has {len(event.json_bytes)} bytes, SQS takes {BATCH_BYTES}")
+            for event in events
+            if len(event.json_bytes) > BATCH_BYTES
+        ]
+        delivery = _Delivery(rejected)
+        for batch in _batches(sendable):
+            entries = [event for event in batch if event.partitionkey not in delivery.failed]
+            if entries and not self._send(entries, delivery):
+                break
+        return delivery.outcome(sendable)
+
+    def _send(self, batch: Sequence[Event], delivery: _Delivery) -> bool:
+        """Send one batch; false where SQS as a whole does not answer."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        entries = [_entry(str(index), event) for index, event in enumerate(batch)]
+        try:
+            answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+        except (ClientError, BotoCoreError) as error:
+            if not delivery.sent and not delivery.rejected:
+                raise self._unavailable(error) from error
+            # Some events are in already: say which are not, rather than raise and have all of them sent again.
+            delivery.cause = _reason(error)
+            return False
+        for success in answer.get("Successful", ()):
+            delivery.sent.add(batch[int(success["Id"])].id)
+        for failure in answer.get("Failed", ()):
+            delivery.note_failure(batch[int(failure["Id"])], failure)
+        return True
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def _unavailable(self, error: Exception) -> SinkUnavailable:
+        return SinkUnavailable("SQS", self.address, _reason(error))
+
+
+@dataclass
+class _Delivery:
+    """What is known so far of one call of `deliver`."""
+
+    rejected: list[Rejection]
+    sent: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
+    cause: str = ""
+
+    def note_failure(self, event: Event, failure: BatchResultErrorEntryTypeDef) -> None:
+        cause = f"{failure['Code']}: {failure.get('Message', '')}"
+        if failure["SenderFault"]:
+            self.rejected.append(Rejection(event, cause))
+        else:
+            self.failed.add(event.partitionkey)
+            self.cause = cause
+
+    def outcome(self, events: Sequence[Event]) -> Outcome:
+        refused = {rejection.event.id for rejection in self.rejected}
+        undelivered = [event for event in events if event.id not in self.sent and event.id not in refused]
+        return Outcome(undelivered, self.rejected, self.cause)
+
+
+def sqs_client(settings: SqsSettings) -> SQSClient:
+    """A boto3 client that leaves retrying to rtp. Credentials come from AWS's own chain unless given.
+
+    Raises SettingsError where boto3 is not installed, or knows no region.
+    """
+    try:
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+    except ImportError as error:
+        raise SettingsError("sqs.queue is set, but boto3 is not installed", 'pip install "rtp[aws]"') from error
+    config = Config(
+        retries={"total_max_attempts": 1},
+        connect_timeout=settings.timeout_seconds,
+        read_timeout=settings.timeout_seconds,
+        parameter_validation=False,
+    )
+    try:
+        return boto3.client(
+            "sqs",
+            endpoint_url=settings.endpoint_url,
+            region_name=settings.region,
+            config=config,
+        )
+    except (BotoCoreError, ValueError) as error:
+        raise SettingsError(f"SQS cannot be used: {_reason(error)}", "Set AWS_REGION or sqs.region") from error
+
+
+def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
+    """Batches within SQS's bounds, each with at most one event of a partition key.
+
+    SQS accepts or refuses each entry of a batch by itself: two events of one group in one batch could leave the second
+    in the queue without the first, and nothing sent can be taken back.
+    """
+    waiting = list(events)
+    while waiting:
+        batch: list[Event] = []
+        later: list[Event] = []
+        groups: set[str] = set()
+        size = 0
+        for event in waiting:
+            fits = len(batch) < BATCH_MESSAGES and size + len(event.json_bytes) <= BATCH_BYTES
+            if fits and event.partitionkey not in groups:
+                batch.append(event)
+                size += len(event.json_bytes)
+            else:
+                later.append(event)
+            groups.add(event.partitionkey)
+        yield batch
+        waiting = later
+
+
+def _entry(entry_id: str, event: Event) -> SendMessageBatchRequestEntryTypeDef:
+    return {
+        "Id": entry_id,
+        "MessageBody": _body(event),
+        "MessageGroupId": sqs_group_id(event.partitionkey),
+        "MessageDeduplicationId": event.id,
+    }
+
+
+def _body(event: Event) -> str:
+    # SQS takes all of Unicode but these two, which JSON can write in ASCII.
+    return event.json_bytes.decode().replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,152 @@
+"""Falling asleep and being woken, so that an idle rtp costs nothing and a busy one spares its writers NOTIFY.
+
+While rtp is awake it polls, and holds the advisory lock AWAKE exclusively. A trigger notifies only if it can take that
+lock shared, which is to say only if rtp sleeps (`rtp.wake()` in triggers/sql/functions.sql).
+
+No wake-up is lost. Falling asleep goes: (1) release AWAKE; (2) note a snapshot; (3) go on polling until every
+transaction in progress in that snapshot has ended; (4) let each sink read once more from then on; (5) block.
+Take any transaction that appends an event. Its trigger tried the lock either before (1) or after it.
+- After (1) it got the lock, and notifies when it commits. LISTEN has been on since before (1), so the notification
+  arrives; it ends the sleep, or sleep has not begun.
+- Before (1) it may not notify. But it had its transaction id by then, so in the snapshot (2) it is either finished, and
+  the reads of (3) and (4) see it, or in progress, and (3) waits for it.
+Where rtp cannot take AWAKE (someone else holds it), triggers see it free or shared and go on notifying: slower, not wrong.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from core.database import connect, queries
+from core.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from core.settings import RunSettings
+
+_QUERIES = queries("core.sql", "wakeup.sql")
+_FALLING_POLL_SECONDS = 0.003
+
+
+class _State(enum.Enum):
+    AWAKE = "awake"
+    FALLING = "falling asleep"
+    ASLEEP = "asleep"
+
+
+class WakeUp:
+    """One per process. A thread of its own watches over sleep; sinks call `active` and `wait`."""
+
+    def __init__(self, dsn: str, settings: RunSettings, *, timeout_seconds: float = 5) -> None:
+        self._dsn = dsn
+        self._settings = settings
+        self._timeout_seconds = timeout_seconds
+        self._changed = threading.Condition()
+        self._state = _State.AWAKE
+        self._quiet_since = 0.0
+        self._last_active = time.monotonic()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rtp-wakeup", daemon=True)
+        self.holds_lock = False
+
+    def start(self) -> None:
+        """Start watching."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching, and wake whoever waits."""
+        self._stopping.set()
+        with self._changed:
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def is_asleep(self) -> bool:
+        """Whether rtp waits for a notification instead of polling."""
+        return self._state is _State.ASLEEP
+
+    def active(self) -> None:
+        """A sink found something to do: stay awake."""
+        self._last_active = time.monotonic()
+
+    def wait(self, read_started: float, poll_seconds: float) -> None:
+        """Wait before the next read, after one that began at `read_started` (monotonic) and found nothing.
+
+        Awake, that is the poll interval. Asleep, it lasts until a notification or the fallback poll; but only for
+        a read that began after the quiet was certain, or its emptiness proves nothing.
+        """
+        with self._changed:
+            if self._state is _State.ASLEEP and read_started > self._quiet_since:
+                self._changed.wait(self._settings.fallback_poll_seconds)
+            elif poll_seconds and not self._stopping.is_set():
+                seconds = _FALLING_POLL_SECONDS if self._state is _State.FALLING else poll_seconds
+                self._changed.wait(max(seconds, poll_seconds))
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                with connect(self._dsn, role="wakeup", timeout_seconds=self._timeout_seconds) as connection:
+                    connection.execute("LISTEN rtp_wake")
+                    self._watch(connection)
+            except (psycopg.Error, ServiceUnavailable):
+                # The sinks' own connections report an outage. Until this one is back nobody may sleep on it.
+                self._become(_State.AWAKE)
+                self.holds_lock = False
+                self._stopping.wait(0.2)
+
+    def _watch(self, connection: psycopg.Connection) -> None:
+        while not self._stopping.is_set():
+            if not self.holds_lock:
+                self.holds_lock = _is_true(connection, "take_awake")
+            idle_for = time.monotonic() - self._last_active
+            remaining = self._settings.idle_before_sleep_ms / 1000 - idle_for
+            if remaining > 0:
+                self._stopping.wait(remaining)
+            elif self._fall_asleep(connection):
+                self._sleep(connection)
+
+    def _fall_asleep(self, connection: psycopg.Connection) -> bool:
+        """Steps 1 to 3; false where there was work again before all was quiet."""
+        fell_at = time.monotonic()
+        self._become(_State.FALLING)
+        if self.holds_lock:
+            connection.execute(_QUERIES["release_awake"])
+            self.holds_lock = False
+        row = connection.execute(_QUERIES["note_snapshot"]).fetchone()
+        noted = row[0] if row else "0"
+        while not self._stopping.is_set():
+            if self._last_active > fell_at:
+                self._become(_State.AWAKE)
+                return False
+            if _is_true(connection, "all_ended", noted):
+                return True
+            self._stopping.wait(_FALLING_POLL_SECONDS)
+        return False
+
+    def _sleep(self, connection: psycopg.Connection) -> None:
+        """Steps 4 and 5: the sinks read once more, and block; this thread listens for them."""
+        with self._changed:
+            self._quiet_since = time.monotonic()
+            self._state = _State.ASLEEP
+        slept_at = time.monotonic()
+        while not self._stopping.is_set() and self._last_active <= slept_at:
+            if next(connection.notifies(timeout=0.5, stop_after=1), None) is not None:
+                break
+        # Awake for at least a while: the event that woke us is rarely alone.
+        self._last_active = max(self._last_active, time.monotonic())
+        self._become(_State.AWAKE)
+
+    def _become(self, state: _State) -> None:
+        with self._changed:
+            self._state = state
+            self._changed.notify_all()
+
+
+def _is_true(connection: psycopg.Connection, query: str, *values: str) -> bool:
+    row = connection.execute(_QUERIES[query], values).fetchone()
+    return bool(row and row[0])

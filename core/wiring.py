@@ -1,0 +1,62 @@
+"""From settings to a pipeline: the only file that names concrete sinks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.delivery import Delivery
+from core.errors import SettingsError
+from core.log import LogReader
+from core.pipeline import Pipeline
+from core.retry import Backoff
+from core.sinks.redis import RedisSink
+from core.sinks.sqs import SqsSink, sqs_client
+from core.wakeup import WakeUp
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.settings import Settings
+    from core.sinks import Sink
+
+
+def build_sinks(settings: Settings) -> list[Sink]:
+    """The sinks that the settings ask for. Raises SettingsError where one lacks its address."""
+    sinks: list[Sink] = []
+    if settings.redis.url:
+        poll_seconds = settings.run.poll_interval_ms / 1000
+        sinks.append(RedisSink(settings.redis, url=settings.redis.url, poll_interval_seconds=poll_seconds))
+    if settings.sqs.queue:
+        sinks.append(SqsSink(settings.sqs, sqs_client(settings.sqs)))
+    if not sinks:
+        raise SettingsError(
+            "there is no sink: neither redis.url nor sqs.queue is set",
+            "Set RTP_REDIS_URL, RTP_SQS_QUEUE, or the keys in the YAML file",
+        )
+    return sinks
+
+
+def postgres_dsn(settings: Settings) -> str:
+    """The DSN. Raises SettingsError where none is set."""
+    if not settings.postgres.dsn:
+        raise SettingsError("there is no PostgreSQL address", "Set RTP_POSTGRES_DSN, postgres.dsn or --postgres-dsn")
+    return settings.postgres.dsn
+
+
+def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> Pipeline:
+    """Everything `rtp run` runs, not yet started."""
+    dsn, timeout = postgres_dsn(settings), settings.postgres.connect_timeout_seconds
+    wakeup = WakeUp(dsn, settings.run, timeout_seconds=timeout)
+    backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
+    deliveries = [
+        Delivery(
+            sink,
+            LogReader(dsn, sink.name, timeout_seconds=timeout),
+            wakeup,
+            backoff,
+            source=settings.source,
+            on_problem=on_problem,
+        )
+        for sink in build_sinks(settings)
+    ]
+    return Pipeline(deliveries, wakeup)

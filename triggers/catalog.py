@@ -1,0 +1,96 @@
+"""The live database as the validator and the installer see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from core.database import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from psycopg import Connection
+
+_QUERIES = queries("triggers.sql", "catalog.sql")
+
+
+@dataclass(frozen=True)
+class Server:
+    """The server, and what the role may do in its database."""
+
+    version_number: int
+    version: str
+    role: str
+    database: str
+    may_create_schema: bool
+    has_rtp_schema: bool
+    may_use_rtp_schema: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that a watch names."""
+
+    relkind: str
+    may_add_triggers: bool
+    may_select: bool
+    may_use_schema: bool
+    column_types: Mapping[str, str] = field(default_factory=dict)
+    unique_keys: frozenset[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True)
+class InstalledTrigger:
+    """One trigger of rtp's on a user's table."""
+
+    schema: str
+    table: str
+    name: str
+    function: str
+
+
+@dataclass(frozen=True)
+class InstalledWatch:
+    """A row of rtp.watch."""
+
+    id: int
+    name: str
+    function_md5: str
+    table_name: str
+    is_removed: bool
+
+
+def read_server(connection: Connection) -> Server:
+    """The server and the role's rights."""
+    row = connection.execute(_QUERIES["server"]).fetchone()
+    assert row is not None
+    return Server(*row)
+
+
+def read_table(connection: Connection, parts: tuple[str, ...]) -> Table | None:
+    """A table by schema and name; None where there is none."""
+    schema, name = parts
+    row = connection.execute(_QUERIES["table"], {"schema": schema, "table": name}).fetchone()
+    if row is None:
+        return None
+    columns = connection.execute(_QUERIES["columns"], {"oid": row[0]}).fetchall()
+    keys = connection.execute(_QUERIES["unique_keys"], {"oid": row[0]}).fetchall()
+    return Table(
+        relkind=row[1],
+        may_add_triggers=row[2],
+        may_select=row[3],
+        may_use_schema=row[4],
+        column_types={name: type_name for name, type_name, _ in columns},
+        unique_keys=frozenset(frozenset(key[0]) for key in keys),
+    )
+
+
+def read_triggers(connection: Connection) -> list[InstalledTrigger]:
+    """All of rtp's triggers in the database."""
+    return [InstalledTrigger(*row) for row in connection.execute(_QUERIES["installed_triggers"])]
+
+
+def read_watches(connection: Connection) -> list[InstalledWatch]:
+    """All watches that rtp's schema knows; needs that schema."""
+    return [InstalledWatch(*row) for row in connection.execute(_QUERIES["installed_watches"])]

@@ -1,0 +1,43 @@
+-- What the live database looks like, read from the catalogs and never changed.
+
+-- name: server
+-- The server's version, and what the role may do in this database.
+SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_user,
+       current_database(), has_database_privilege(current_database(), 'CREATE'),
+       to_regnamespace('rtp') IS NOT NULL,
+       coalesce(has_schema_privilege(to_regnamespace('rtp'), 'USAGE, CREATE'), false)
+
+-- name: table
+-- One table: its oid, what it is, and whether the role may put triggers on it and read it.
+SELECT c.oid, c.relkind::text, has_table_privilege(c.oid, 'TRIGGER'), has_table_privilege(c.oid, 'SELECT'),
+       has_schema_privilege(n.oid, 'USAGE')
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+
+-- name: columns
+-- Its columns and their types; a domain counts as the type below it.
+SELECT a.attname, format_type(CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, NULL), a.attnotnull
+FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+
+-- name: unique_keys
+-- The sets of columns that no two of its rows share.
+SELECT array_agg(a.attname::text)
+FROM pg_index AS i
+JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
+WHERE i.indrelid = %(oid)s AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+GROUP BY i.indexrelid
+
+-- name: installed_triggers
+-- Every trigger that calls one of rtp's functions, in whatever table it is.
+SELECT n.nspname, c.relname, t.tgname, p.proname
+FROM pg_trigger AS t
+JOIN pg_class AS c ON c.oid = t.tgrelid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN pg_proc AS p ON p.oid = t.tgfoid
+WHERE p.pronamespace = to_regnamespace('rtp') AND NOT t.tgisinternal
+ORDER BY 1, 2, 3
+
+-- name: installed_watches
+-- The watches that are installed, with what they were compiled to.
+SELECT id, name, definition ->> 'function_md5', table_name, removed_at IS NOT NULL FROM rtp.watch ORDER BY id
