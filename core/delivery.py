@@ -6,6 +6,7 @@ undelivered events are tried again with backoff while the cursor waits; rejected
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
@@ -51,6 +52,7 @@ class Delivery:
         self._on_problem = on_problem
         self._stopping = threading.Event()
         self._saved_at = 0.0
+        self._oldest_waiting: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"rtp-{sink.name}", daemon=True)
 
     def start(self) -> None:
@@ -70,6 +72,13 @@ class Delivery:
     def is_running(self) -> bool:
         """Whether the loop is alive."""
         return self._thread.is_alive()
+
+    def lag(self) -> tuple[int, float]:
+        """How far the sink is behind: in events (an upper bound, rolled back ones count too) and in seconds."""
+        oldest = self._oldest_waiting
+        if self.metrics.idle_since is not None or oldest is None:
+            return 0, 0.0
+        return max(0, self._reader.newest_id - self._reader.delivered_id), max(0.0, time.time() - oldest)
 
     def _run(self) -> None:
         try:
@@ -123,6 +132,7 @@ class Delivery:
 
     def _handle(self, chunk: Chunk) -> None:
         arrived = time.time()
+        self._oldest_waiting = chunk.rows[0].detected_at.timestamp()
         events, letters = self._build(chunk.rows)
         if not self._deliver_all(events, letters):
             return
@@ -175,6 +185,8 @@ class Delivery:
         wait_seconds = self._backoff.wait_seconds(attempt)
         self.metrics.retries += 1
         self._report("retrying", error)
+        with contextlib.suppress(ServiceUnavailable):  # only for the status: the next read will say so, and loudly
+            self._reader.look_ahead()
         return not self._stopping.wait(wait_seconds)
 
     def _lost_the_log(self, error: ServiceUnavailable) -> None:

@@ -28,9 +28,12 @@ def _a_number(value: Any) -> Any:
     """Refuse what pydantic would take for a number, or would take forever over."""
     if value is True or value is False:
         raise ValueError("must be a number")
-    # An integer made from 1e999999999 has a thousand million digits.
-    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() > 40:
-        raise ValueError("must be a smaller number")
+    if isinstance(value, Decimal):
+        if not value.is_finite():
+            raise ValueError("must be a finite number")
+        # An integer made from 1e999999999 has a thousand million digits.
+        if value.adjusted() > 40:
+            raise ValueError("must be a smaller number")
     return value
 
 

@@ -110,6 +110,8 @@ class LogReader:
         self._last_id = 0
         self._window = _Window(_NEVER, 0, is_sharp=False)
         self.log_id = ""
+        self.newest_id = 0
+        self.delivered_id = 0
 
     def open(self) -> None:
         """Connect, and take up the sink's cursor where it was saved. Raises NotInstalled without rtp's schema."""
@@ -157,6 +159,7 @@ class LogReader:
         except psycopg.Error as error:
             raise unavailable(self._dsn, error) from error
         until, xids_above, last_id = found[0][:3]
+        self.newest_id = last_id
         rows = [LogRow._make(row[3:]) for row in found] if found[0][3] is not None else []
         if cursor.until is None:
             self._window = _open_window(until, xids_above, last_id_before=self._last_id)
@@ -176,6 +179,7 @@ class LogReader:
         Dead letters and the move past them are one durable transaction.
         """
         self._cursor = chunk.cursor
+        self.delivered_id = max(self.delivered_id, chunk.cursor.after_id, chunk.cursor.floor_id)
         if dead_letters:
             self._save_with(dead_letters)
         elif save:
@@ -211,6 +215,14 @@ class LogReader:
                 self._save()
         except psycopg.Error as error:
             raise unavailable(self._dsn, error) from error
+
+    def look_ahead(self) -> None:
+        """See how far the log has grown, without reading it."""
+        try:
+            row = self._open_connection().execute(_QUERIES["newest_id"]).fetchone()
+        except psycopg.Error as error:
+            raise unavailable(self._dsn, error) from error
+        self.newest_id = row[0] if row else 0
 
     def count_waiting(self) -> int:
         """How many committed events the sink has not got yet, counted exactly from its saved cursor."""

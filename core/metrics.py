@@ -17,43 +17,54 @@ _BOUNDS = tuple(
 )
 
 
+@dataclass(frozen=True)
+class Latencies:
+    """Counted latencies at one moment; the difference of two moments is an interval's."""
+
+    counts: tuple[int, ...]
+    max: float
+
+    @property
+    def total(self) -> int:
+        """How many latencies were counted."""
+        return sum(self.counts)
+
+    def percentile(self, share: float) -> float | None:
+        """The latency in seconds that `share` (0..1) of them did not exceed; None without any."""
+        total = self.total
+        if not total:
+            return None
+        wanted, seen = share * total, 0
+        for bound, count in zip(_BOUNDS, self.counts, strict=False):
+            seen += count
+            if seen >= wanted:
+                return min(bound, self.max)
+        return self.max
+
+    def since(self, earlier: Latencies) -> Latencies:
+        """What was counted after `earlier`; the maximum stays that of the whole."""
+        counts = tuple(now - then for now, then in zip(self.counts, earlier.counts, strict=True))
+        return Latencies(counts, self.max)
+
+
 class Histogram:
     """Latencies in seconds, in buckets 6 % wide from 10 us to 10,000 s; memory does not grow with the count."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts = [0] * (len(_BOUNDS) + 1)
-        self._total = 0
         self._max = 0.0
 
     def observe(self, seconds: float) -> None:
         """Count one latency; a negative one (two clocks disagree) counts as the smallest."""
         with self._lock:
             self._counts[bisect_left(_BOUNDS, seconds)] += 1
-            self._total += 1
             self._max = max(self._max, seconds)
 
-    def percentile(self, share: float) -> float | None:
-        """The latency in seconds that `share` (0..1) of the observations did not exceed; None without any."""
+    def latencies(self) -> Latencies:
+        """What has been counted so far."""
         with self._lock:
-            if not self._total:
-                return None
-            wanted, seen = share * self._total, 0
-            for bound, count in zip(_BOUNDS, self._counts, strict=False):
-                seen += count
-                if seen >= wanted:
-                    return min(bound, self._max)
-            return self._max
-
-    @property
-    def max(self) -> float | None:
-        """The largest latency in seconds; None without any."""
-        return self._max if self._total else None
-
-    @property
-    def count(self) -> int:
-        """How many latencies were counted."""
-        return self._total
+            return Latencies(tuple(self._counts), self._max)
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, WrapValidator, field_validator, model_validator
 
+from core.errors import SettingsError
 from core.event import Kind
 from core.fields import (
     HttpUrl,
@@ -190,3 +191,10 @@ class Settings(_Settings):
             if first != name:
                 raise ValueError(f"{first} and {name} both watch the same table for {watch.kind}. Keep one of them")
         return watches
+
+
+def postgres_dsn(settings: Settings) -> str:
+    """The DSN. Raises SettingsError where none is set."""
+    if not settings.postgres.dsn:
+        raise SettingsError("there is no PostgreSQL address", "Set RTP_POSTGRES_DSN, postgres.dsn or --postgres-dsn")
+    return settings.postgres.dsn

@@ -2,28 +2,32 @@
 
 Strength, weakest first: the file, AWS's variables, rtp's own variables, the options. An empty variable counts as
 unset, since deployments often pass on what they do not have. So a variable cannot take a value away: to run
-without alerts, leave `queue` out of the file. A variable or an option of nothing but spaces is a problem.
+without alerts, leave `queue` out of the file. A variable of nothing but spaces and an empty option are problems.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ValidationError
 
 from core.errors import SettingsError
+from core.redact import shown
 from core.settings import Settings
-from core.settings_problems import place_of
+from core.settings_problems import already_noted, explain, place_of
 from core.settings_syntax import read_nodes
-from core.settings_yaml import Document
+from core.settings_yaml import Document, Problem, Written
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from pydantic_core import ErrorDetails
 
+    from core.settings_yaml import Place
+
+MAX_LINES = 100
 _VARIABLES = (  # weakest first
     ("AWS_DEFAULT_REGION", "sqs.region"),
     ("AWS_REGION", "sqs.region"),
@@ -50,27 +54,110 @@ class _Given:
 def load_settings(path: Path | None, *, environ: Mapping[str, str], options: Mapping[str, str | None]) -> Settings:
     """The settings in force. `path` None means rtp's own default.yaml; options have keys like `postgres.dsn`.
 
-    Raises SettingsError; its message has one line per problem, those of the file first and by line.
+    Raises SettingsError; its message has one line per problem, the file's first and by line.
     """
-    path = path or default_path()
-    document = Document(read_nodes(path))
+    path = default_path() if path is None else path
+    document = _document(path)
     given = {**_from_environment(environ), **_from_options(options)}
-    blank = [f"{one.origin}: is blank. Give it a value or leave it out" for one in given.values() if _blank(one)]
-    given = {place: one for place, one in given.items() if not _blank(one)}
-    in_file = [(problem.line, problem.place, problem.text) for problem in document.problems]
-    outside = blank
+    in_file = list(document.problems)
+    outside = {key: "is blank. Give it a value or leave it out" for key, one in given.items() if not one.value}
     settings = None
     try:
         settings = Settings.model_validate(_overlaid(document.data, given))
     except ValidationError as failure:
-        for error in _worth_telling(failure):
-            place = place_of(error)
-            ...
-    if settings is None:
-        raise SettingsError("")
+        for error in failure.errors(include_url=False):
+            if not already_noted(error):
+                _sort(error, document, given, in_file, outside)
+    if settings is None or in_file or outside:
+        lines = [_line(path, problem) for problem in sorted(in_file, key=lambda problem: problem.line)]
+        lines += [f"{one.origin}: {outside[key]}" for key, one in given.items() if key in outside]
+        raise SettingsError(_listed(lines))
     return settings
 
 
 def default_path() -> Path:
-    """The default.yaml that comes with rtp."""
-    return Path(str(files("configs").joinpath("default.yaml")))
+    """The default.yaml that comes with rtp, in the folder beside this package's.
+
+    Not by importlib.resources: `configs` holds no Python, and Python 3.11 cannot open such a package's files in
+    an editable install (MultiplexedPath takes setuptools' path hook for a missing directory).
+    """
+    return Path(__file__).resolve().parent.parent / "configs" / "default.yaml"
+
+
+def _document(path: Path) -> Document:
+    root = read_nodes(path)
+    try:
+        return Document(root)
+    except RecursionError:
+        # The nodes are shallow, so only a chain of aliases, each naming the one before, is this deep.
+        raise SettingsError(f"{path}: an alias leads through too many others. Write the values out") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[Place, _Given]:
+    # Secrets mounted as files reach the environment with their last newline, hence strip().
+    return {
+        tuple(key.split(".")): _Given(f"environment {name}", environ[name].strip())
+        for name, key in _VARIABLES
+        if environ.get(name)
+    }
+
+
+def _from_options(options: Mapping[str, str | None]) -> dict[Place, _Given]:
+    return {
+        tuple(key.split(".")): _Given("option --" + key.replace(".", "-").replace("_", "-"), value.strip())
+        for key, value in options.items()
+        if value is not None
+    }
+
+
+def _overlaid(data: Mapping[str, Any], given: Mapping[Place, _Given]) -> dict[str, Any]:
+    # `redis:` with every line below it commented out says nothing about redis; YAML calls that null.
+    result = {key: value for key, value in data.items() if value is not None or key not in _SECTIONS}
+    for place, one in given.items():
+        target: dict[str, Any] | None = result
+        for part in place[:-1]:
+            target = _section(target, str(part))
+        if target is not None and one.value:
+            target[str(place[-1])] = one.value
+    return result
+
+
+def _section(parent: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
+    """The parent's own copy of a section, as aliases in YAML share theirs; None if the file has no mapping there."""
+    section = {} if parent is None else parent.get(name, {})
+    if parent is None or not isinstance(section, dict):
+        return None
+    own: dict[str, Any] = dict(section)
+    parent[name] = own
+    return own
+
+
+def _sort(
+    error: ErrorDetails,
+    document: Document,
+    given: Mapping[Place, _Given],
+    in_file: list[Problem],
+    outside: dict[Place, str],
+) -> None:
+    """Add the error to the file's problems or to those from outside, whoever is to blame."""
+    place = place_of(error)
+    written = document.written(place)
+    for key, one in given.items():
+        # An option may have made the section that its value is in.
+        if place[: len(key)] == key or (written is None and key[: len(place)] == place):
+            outside[key] = explain(error, Written(one.value, "text"))
+            return
+    in_file.append(Problem(document.line(place), place, explain(error, written)))
+
+
+def _listed(lines: list[str]) -> str:
+    # A file of quite another kind can hold thousands of unknown keys.
+    rest = len(lines) - MAX_LINES
+    return "\n".join([*lines[:MAX_LINES], f"and {rest} more problems"] if rest > 0 else lines)
+
+
+def _line(path: Path, problem: Problem) -> str:
+    place = ""
+    for part in problem.place:
+        place += f"[{part}]" if isinstance(part, int) else f".{shown(part)}"
+    return f"{path}:{problem.line}: {place.lstrip('.')}{': ' if place else ''}{problem.text}"

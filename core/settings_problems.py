@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -9,39 +10,39 @@ from pydantic import BaseModel
 
 from core.redact import shown
 from core.settings import Settings, Watch
+from core.settings_yaml import Refused, Written
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from core.settings_yaml import Place, Written
+    from core.settings_yaml import Place
 
-# pydantic's error types in plain words. `{…}` are pydantic's own parameters; a message that ends in a comma is
-# completed with what was written.
+# pydantic's error types in plain words; `{…}` are pydantic's own parameters.
 _WORDS = {
     "missing": "is missing. Add it",
-    "greater_than_equal": "must be {ge} or more,",
-    "greater_than": "must be more than {gt},",
-    "less_than_equal": "must be {le} or less,",
-    "less_than": "must be less than {lt},",
-    "finite_number": "must be a finite number,",
-    "int_from_float": "must be a whole number,",
-    "decimal_max_digits": "must have at most {max_digits} digits,",
+    "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be {le} or less",
+    "less_than": "must be less than {lt}",
+    "finite_number": "must be a finite number",
+    "int_from_float": "must be a whole number",
+    "decimal_max_digits": "must have at most {max_digits} digits",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "string_unicode": "must not hold control characters",
-    "too_short": "must hold at least {min_length} entry",
+    "too_short": "must not be empty",
     "too_long": "must hold at most {max_length} entries",
-    "bool_type": "must be true or false,",
-    "bool_parsing": "must be true or false,",
-    "tuple_type": "must be a list, e.g. [name, url],",
-    "dict_type": "must be a mapping (indented `key: value` lines),",
-    "model_type": "must be a mapping (indented `key: value` lines),",
-    "model_attributes_type": "must be a mapping (indented `key: value` lines),",
-    "union_tag_invalid": "must be {expected_tags},",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "tuple_type": "must be a list, e.g. [name, url]",
+    "dict_type": "must be a mapping (indented `key: value` lines)",
+    "model_type": "must be a mapping (indented `key: value` lines)",
+    "model_attributes_type": "must be a mapping (indented `key: value` lines)",
+    "union_tag_invalid": "must be {expected_tags}",
     "union_tag_not_found": "is missing. Write tvl, price or protocol",
-    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size"), "must be a whole number,"),
-    **dict.fromkeys(("float_type", "float_parsing"), "must be a number,"),
-    **dict.fromkeys(("decimal_type", "decimal_parsing"), "must be a number,"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("decimal_type", "decimal_parsing"), "must be a number"),
 }
 _ADDRESSES = frozenset({"dsn", "url", "endpoint_url"})
 _WATCHES: dict[str, type[BaseModel]] = {
@@ -55,30 +56,42 @@ def place_of(error: ErrorDetails) -> Place:
     if place[:1] == ("watches",):
         # (watches, <name>, <kind>, …): the kind chose the model and is no key; `[key]` means the name itself.
         place = place[:2] + place[3:]
-    if error["type"].startswith("union_tag"):
+    if error["type"].startswith("union_tag") and isinstance(error["input"], dict):
         place = (*place, "kind")
     return place
 
 
+def already_noted(error: ErrorDetails) -> bool:
+    """Whether reading the file noted a problem here, which says it better."""
+    refused = error["input"]
+    if error["type"].startswith("union_tag") and isinstance(refused, dict):
+        refused = refused.get("kind")
+    return isinstance(refused, Refused)
+
+
 def explain(error: ErrorDetails, written: Written | None) -> str:
     """What is wrong, and how to mend it; `written` is what stands at the error's place."""
-    kind, context = error["type"], error.get("ctx", {})
-    if kind == "extra_forbidden":
-        return _unknown_key(error)
-    if kind == "string_type":
-        return _not_text(written)
-    if kind == "value_error":
-        text = str(context["error"])
-        # A sentence that already gives advice, or is about a whole section, is complete.
-        text = text if ". " in text or written is None or written.text is None else f"{text},"
-    else:
-        text = _WORDS.get(kind, error["msg"]).format_map(_plain(context))
-    return _completed(text, error["loc"], written) if text.endswith(",") else text
+    if error["loc"][-1:] == ("[key]",):
+        written = None
+    elif written and _ADDRESSES.intersection(error["loc"][-1:]):
+        written = Written(None, written.meaning)
+    match error["type"]:
+        case "extra_forbidden":
+            return _unknown_key(error)
+        case "string_type":
+            return _not_text(written)
+        case "value_error":
+            return _completed(str(error["ctx"]["error"]), written)
+        case "union_tag_not_found" | "union_tag_invalid" if not isinstance(error["input"], dict):
+            return _completed(_WORDS["model_type"], written)
+        case kind if kind in _WORDS:
+            return _completed(_WORDS[kind].format_map(_plain(error.get("ctx", {}))), written)
+    return error["msg"]
 
 
 def _plain(context: dict[str, Any]) -> dict[str, Any]:
     """Bounds as people write them (60, not 60.0) and a list of choices without quotes."""
-    plain = {
+    plain: dict[str, Any] = {
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in context.items()
     }
@@ -88,12 +101,13 @@ def _plain(context: dict[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _completed(text: str, place: Place, written: Written | None) -> str:
-    if written is None or (place[-1:] and place[-1] in _ADDRESSES):
-        return text.removesuffix(",")
+def _completed(text: str, written: Written | None) -> str:
+    """The sentence with what was written, unless it is about a whole section or has given its advice already."""
+    if written is None or not text.startswith("must be") or re.search(r"\. [A-Z]", text):
+        return text
     if written.meaning == "nothing":
-        return f"{text} but nothing is written. Give it a value or remove the key"
-    return f"{text} not {written.meaning if written.text is None else _quoted(written.text)}"
+        return f"{text}, but nothing is written. Give it a value or remove the key"
+    return f"{text}, not {written.meaning if written.text is None else _quoted(written.text)}"
 
 
 def _quoted(text: str) -> str:
@@ -102,7 +116,7 @@ def _quoted(text: str) -> str:
 
 def _not_text(written: Written | None) -> str:
     if written is None or written.text is None or written.meaning == "nothing":
-        return _completed("must be text,", (), written)
+        return _completed("must be text", written)
     return f"must be text, but YAML reads {_quoted(written.text)} as {written.meaning}. Put it in quotes"
 
 

@@ -23,15 +23,23 @@ _TAB = "a tab where YAML takes only spaces. Indent with spaces"
 _REASONS = (
     (r"'\t'", _TAB),
     ("cannot start any token", "a character that cannot start a value. Put the value in quotes"),
-    ("mapping values are not allowed", "a colon out of place. Check the indentation; quote a value that holds `: `"),
+    (
+        "mapping values are not allowed",
+        "a colon out of place. Check the indentation; quote a value that holds `: `",
+    ),
     ("sequence entries are not allowed", "a list entry (-) out of place. Check the indentation"),
     ("could not find expected ':'", "a line without a colon where a `key: value` should be"),
     ("expected <block end>", "does not line up with the lines before it. Check the indentation"),
     ("expected ',' or", "a [ or { that is not closed, or a comma missing inside one"),
+    ("node content", "a value is missing or out of place. Check the brackets and the indentation"),
     ("flow node", "a [ or { that is not closed, or a stray comma inside one"),
     ("end of stream", "a quote that is never closed"),
-    ("escape", "a backslash in double quotes that YAML does not know. Use single quotes"),
-    ("undefined alias", "an alias (*name) without an anchor (&name) before it. Quote a value that starts with *"),
+    ("document separator", "a quote that is never closed"),
+    ("double-quoted", "a backslash in double quotes that YAML does not know. Use single quotes"),
+    (
+        "undefined alias",
+        "an alias (*name) without an anchor (&name) before it. Quote a value that starts with *",
+    ),
     ("duplicate anchor", "an anchor (&name) that was already used. Give it another name"),
     ("single document", "a second document (---). rtp reads one document per file"),
     ("nested too deep", f"nested more than {MAX_DEPTH} levels deep. rtp's settings need five"),
@@ -70,7 +78,7 @@ def read_nodes(path: Path) -> yaml.MappingNode:
         raise SettingsError(f"{path}: not YAML; an escape or a directive is out of range") from None
     if root is None or root.tag == "tag:yaml.org,2002:null":
         raise SettingsError(f"{path}:1: the file is empty. Copy rtp's default.yaml and change it")
-    if not isinstance(root, yaml.MappingNode):
+    if not isinstance(root, yaml.MappingNode) or root.tag != "tag:yaml.org,2002:map":
         raise SettingsError(f"{path}:{root.start_mark.line + 1}: the file must hold `key: value` lines")
     return root
 

@@ -10,13 +10,13 @@ from core.log import LogReader
 from core.pipeline import Pipeline
 from core.retry import Backoff
 from core.sinks.redis import RedisSink
-from core.sinks.sqs import SqsSink, sqs_client
+from core.settings import postgres_dsn
 from core.wakeup import WakeUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.settings import Settings
+    from core.settings import Settings, SqsSettings
     from core.sinks import Sink
 
 
@@ -27,7 +27,7 @@ def build_sinks(settings: Settings) -> list[Sink]:
         poll_seconds = settings.run.poll_interval_ms / 1000
         sinks.append(RedisSink(settings.redis, url=settings.redis.url, poll_interval_seconds=poll_seconds))
     if settings.sqs.queue:
-        sinks.append(SqsSink(settings.sqs, sqs_client(settings.sqs)))
+        sinks.append(_sqs_sink(settings.sqs))
     if not sinks:
         raise SettingsError(
             "there is no sink: neither redis.url nor sqs.queue is set",
@@ -36,11 +36,12 @@ def build_sinks(settings: Settings) -> list[Sink]:
     return sinks
 
 
-def postgres_dsn(settings: Settings) -> str:
-    """The DSN. Raises SettingsError where none is set."""
-    if not settings.postgres.dsn:
-        raise SettingsError("there is no PostgreSQL address", "Set RTP_POSTGRES_DSN, postgres.dsn or --postgres-dsn")
-    return settings.postgres.dsn
+def _sqs_sink(settings: SqsSettings) -> Sink:
+    try:
+        from core.sinks.sqs import SqsSink, sqs_client  # noqa: PLC0415 - boto3 is an extra: only who uses SQS needs it
+    except ImportError as error:
+        raise SettingsError("sqs.queue is set, but boto3 is not installed", 'pip install "rtp[aws]"') from error
+    return SqsSink(settings, sqs_client(settings))
 
 
 def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> Pipeline:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
 from core.errors import SettingsError, SinkUnavailable
 from core.keys import sqs_group_id
 from core.sinks import Outcome, Rejection
@@ -41,8 +45,6 @@ class SqsSink:
 
     def open(self) -> None:
         """Find the queue. Raises SinkUnavailable."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             self._queue_url = self._client.get_queue_url(QueueName=self.queue)["QueueUrl"]
         except (ClientError, BotoCoreError) as error:
@@ -67,8 +69,6 @@ class SqsSink:
 
     def _send(self, batch: Sequence[Event], delivery: _Delivery) -> bool:
         """Send one batch; false where SQS as a whole does not answer."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         entries = [_entry(str(index), event) for index, event in enumerate(batch)]
         try:
             answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
@@ -118,14 +118,8 @@ class _Delivery:
 def sqs_client(settings: SqsSettings) -> SQSClient:
     """A boto3 client that leaves retrying to rtp. Credentials come from AWS's own chain unless given.
 
-    Raises SettingsError where boto3 is not installed, or knows no region.
+    Raises SettingsError where boto3 knows no region.
     """
-    try:
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError
-    except ImportError as error:
-        raise SettingsError("sqs.queue is set, but boto3 is not installed", 'pip install "rtp[aws]"') from error
     config = Config(
         retries={"total_max_attempts": 1},
         connect_timeout=settings.timeout_seconds,

@@ -55,6 +55,10 @@ LEFT JOIN LATERAL (
 LEFT JOIN rtp.watch AS w ON w.id = e.watch
 ORDER BY e.id
 
+-- name: newest_id
+-- The highest event id drawn so far, committed or not.
+SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM rtp.event_id
+
 -- name: load_cursor
 -- Where a sink stands.
 SELECT snapshot::text, until::text, after_id, floor_id FROM rtp.cursor WHERE sink = %(sink)s

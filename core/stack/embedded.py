@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import errno
 import itertools
 import os
+import secrets
 import shutil
 import tempfile
 import threading
@@ -119,10 +121,10 @@ class EmbeddedStack:
         suffix = f"-{number}" if number else ""  # a second stack of one process
         self._state_file = state_folder() / f"stack-{os.getpid()}{suffix}.json"
         self._started_at = time.time()
-        self._folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir=_base_folder()))
-        if os.geteuid() == 0:
-            self._folder.chmod(0o711)  # PostgreSQL's user passes through; each server's own folder is 0700
-        self._write_state()
+        self._folder = _base_folder() / f"{FOLDER_PREFIX}{secrets.token_hex(6)}"
+        self._write_state()  # before there is anything that a kill -9 could leave behind unnamed
+        # As root, PostgreSQL's user passes through it; each server's own folder is 0700.
+        self._folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700)
 
     def _start_servers(self) -> None:
         # The three work at the same time: the slow steps are initdb's and ministack's.
@@ -168,16 +170,16 @@ class EmbeddedStack:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
         if state_file is not None:
-            state_file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it could not be written either; that error is on its way
+                state_file.unlink()
 
 
-def _base_folder() -> str | None:
-    """The temporary folder's parent; as root, one that PostgreSQL's unprivileged user can enter."""
-    if os.geteuid() != 0 or others_can_enter(Path(tempfile.gettempdir())):
-        return None
-    for candidate in (Path("/tmp"), Path("/var/tmp")):  # noqa: S108  (only as a parent for mkdtemp)
-        if candidate.is_dir() and others_can_enter(candidate):
-            return str(candidate)
+def _base_folder() -> Path:
+    """Where temporary folders go; as root, somewhere that PostgreSQL's unprivileged user can enter."""
+    candidates = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108  (the name is random)
+    for candidate in candidates:
+        if os.geteuid() != 0 or (candidate.is_dir() and others_can_enter(candidate)):
+            return candidate
     raise StackError("PostgreSQL's user cannot enter the temporary folder", "Point TMPDIR at one all users can enter")
 
 

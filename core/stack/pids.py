@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
@@ -21,8 +22,7 @@ def identity(pid: int) -> str | None:
         fields = _stat(pid)
         if fields is None or fields[0] in "ZX":  # a zombie has ended, whoever failed to collect it
             return None
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot}:{fields[19]}"
+        return f"{_boot_id()}:{fields[19]}"
     line = _ps("-o", "stat=,lstart=", "-p", str(pid)).strip()
     return None if not line or line.startswith("Z") else line.split(None, 1)[1]
 
@@ -66,12 +66,30 @@ def wait_until_gone(below: list[int], seconds: float = 1) -> None:
         time.sleep(0.005)
 
 
+def wait_until_group_gone(group: int, seconds: float) -> None:
+    """Wait until a process group is empty; kill what is left of it after that time."""
+    deadline = time.monotonic() + seconds
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.005)
+        os.killpg(group, signal.SIGKILL)
+
+
 def _parents() -> list[tuple[int, int]]:
     if _HAS_PROC:
         ids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
         return [(pid, int(fields[1])) for pid in ids if (fields := _stat(pid)) is not None]
     rows = (line.split() for line in _ps("-A", "-o", "pid=,ppid=").splitlines())
     return [(int(row[0]), int(row[1])) for row in rows if len(row) == 2]
+
+
+@functools.cache
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:  # a sandbox that hides it
+        return ""
 
 
 def _stat(pid: int) -> list[str] | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import StackError
-from core.stack import binaries, keeper
+from core.stack import binaries, keeper, pids
 from core.stack.account import Account, others_can_run, unprivileged_account
 from core.stack.ports import LOOPBACK
 from core.stack.process import POLL_SECONDS, ServerProcess, no_space_left
@@ -146,8 +146,11 @@ class PostgresServer(ServerProcess):
     def end(self) -> None:
         """End the server, or the `initdb` that is still at work."""
         if self._initdb is not None:
-            self._process, self._initdb = self._initdb, None
-            self.kill()
+            self._initdb.kill()
+            self._initdb.wait()
+            # Its children lose their input and end by themselves; killed, they would leave shared memory behind.
+            pids.wait_until_group_gone(self._initdb.pid, seconds=5)
+            self._initdb = None
         super().end()
 
     def _dsn(self, database: str) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import os
+import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -71,11 +71,10 @@ class SqsServer(ServerProcess):
 
     def answers(self) -> bool:
         """Whether the health page is served."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=1)
         try:
-            connection.request("GET", "/_ministack/health")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
+            with socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
+                connection.sendall(b"GET /_ministack/health HTTP/1.0\r\n\r\n")
+                with connection.makefile("rb") as answer:
+                    return b" 200 " in answer.readline()
+        except OSError:
             return False
-        finally:
-            connection.close()

@@ -5,6 +5,7 @@ One file per stack, readable by its user alone, as it holds the addresses with t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -100,7 +101,8 @@ def remove_leftovers() -> None:
                 pids.kill_family(server.pid)
         if Path(state.folder).name.startswith(FOLDER_PREFIX):
             shutil.rmtree(state.folder, ignore_errors=True)
-        file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # another look removed it at the same time
+            file.unlink()
 
 
 def _states() -> Iterator[tuple[Path, _State]]:

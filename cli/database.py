@@ -1,0 +1,27 @@
+"""A connection for the commands that look at the database or change it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from core.database import connect, unavailable
+from core.settings import postgres_dsn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.settings import Settings
+
+
+@contextmanager
+def connection_to(settings: Settings) -> Iterator[psycopg.Connection]:
+    """The settings' database. Raises ServiceUnavailable where it does not answer, or stops answering."""
+    dsn = postgres_dsn(settings)
+    with connect(dsn, role="cli", timeout_seconds=settings.postgres.connect_timeout_seconds) as connection:
+        try:
+            yield connection
+        except psycopg.OperationalError as error:
+            raise unavailable(dsn, error) from error

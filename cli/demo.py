@@ -1,0 +1,107 @@
+"""`rtp run --demo`: the embedded stack, demo tables, a feed, the triggers and the processor, in one process."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cli.demo_view import DemoView
+from cli.output import err, print_problem
+from cli.processor import Ending, run_processor
+from core.database import connect
+from core.demo.feed import Feed
+from core.demo.market import Market
+from core.demo.pace import at_rate, by_history, parse_speed
+from core.demo.replay import FeedFile
+from core.demo.tables import create_tables, seed_tables
+from core.errors import SettingsError
+from core.settings_file import load_settings
+from core.stack import EmbeddedStack
+from core.wiring import build_pipeline
+from triggers.installer import apply, plan_installation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.settings import Settings
+    from core.stack import StackAddresses
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What a demo can be told."""
+
+    config: Path | None
+    feed: Path | None
+    speed: str
+    seed: int
+    rate: float
+
+
+def run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
+    """Start everything, run, and leave nothing behind."""
+    if ending.when_idle and options.feed is None:
+        raise SettingsError(
+            "the simulated market never ends, so there is nothing to be idle after", "Give --feed FILE, or --for 30s"
+        )
+    # What can be wrong with the options is found out before a server starts.
+    history = FeedFile.open(options.feed) if options.feed else None
+    pace = by_history(parse_speed(options.speed)) if history else at_rate(options.rate)
+    load_settings(options.config, environ={}, options={})
+    market = Market(options.seed)
+    steps = history.steps() if history else market.steps()
+    with ExitStack() as exits:
+        stack = EmbeddedStack()
+        exits.callback(stack.stop)
+        stack.start(err.print)
+        settings = _demo_settings(options.config, stack.addresses)
+        _prepare_database(settings, market if history is None else None)
+        view = exits.enter_context(DemoView(settings, stack.addresses, as_json=as_json))
+        feed = Feed(partial(connect, stack.addresses.postgres_dsn, role="demo feed"), steps, pace)
+        exits.callback(feed.stop)
+        err.print(_says_where_data_comes_from(options))
+        pipeline = build_pipeline(settings, on_problem=print_problem)
+        feed.start()
+        run_processor(
+            pipeline, settings, view, ending, is_fed=lambda: feed.finished.is_set() and view.has_caught_up(pipeline)
+        )
+        if feed.error is not None and feed.finished.is_set():
+            raise feed.error
+
+
+def _demo_settings(config: Path | None, addresses: StackAddresses) -> Settings:
+    # boto3 reads these from the environment, as in production. A demo must never use somebody's real account.
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        os.environ.pop(name, None)
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": addresses.aws_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": addresses.aws_secret_access_key,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    }
+    options = {
+        "postgres.dsn": addresses.postgres_dsn,
+        "redis.url": addresses.redis_url,
+        "sqs.endpoint_url": addresses.sqs_endpoint_url,
+        "sqs.queue": "rtp-alerts.fifo",
+        "sqs.region": addresses.aws_region,
+    }
+    return load_settings(config, environ={}, options=options)
+
+
+def _prepare_database(settings: Settings, market: Market | None) -> None:
+    """Demo tables with the market's opening, then the triggers: what is there already is no event."""
+    with connect(settings.postgres.dsn or "", role="demo") as connection:
+        create_tables(connection)
+        if market is not None:
+            seed_tables(connection, market)
+        apply(connection, plan_installation(connection, settings))
+
+
+def _says_where_data_comes_from(options: DemoOptions) -> str:
+    if options.feed is not None:
+        return f"Replaying {options.feed.name} at {options.speed}."
+    return f"The market is simulated (seed {options.seed}): real names, made-up numbers."

@@ -1,0 +1,50 @@
+"""`rtp install-triggers`: put rtp's schema and triggers into the database."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from cli.database import connection_to
+from cli.options import AsJson, Config, PostgresDsn, settings_from
+from cli.output import err, out, print_json
+from triggers.installer import Action, apply, plan_installation, render
+
+
+def install_triggers(
+    config: Config = None,
+    postgres_dsn: PostgresDsn = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL that would run; change nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Install or update rtp's schema and the triggers of the watched tables, in one transaction.
+
+    Running it again changes nothing, or only what the settings have changed.
+
+    Example: [bold]rtp install-triggers --config rtp.yaml --postgres-dsn postgresql://localhost/defi[/]
+    """
+    settings = settings_from(config, postgres__dsn=postgres_dsn)
+    with connection_to(settings) as connection:
+        steps = plan_installation(connection, settings)
+        if dry_run:
+            sys.stdout.write(render(connection, steps) + "\n")
+            return
+        apply(connection, steps)
+    show_actions([step.action for step in steps], as_json=as_json)
+
+
+def show_actions(actions: list[Action], *, as_json: bool) -> None:
+    """What was done: a table, or a JSON document."""
+    if as_json:
+        print_json({"actions": [vars(action) for action in actions]})
+        return
+    if not actions:
+        err.print("There was nothing to do.")
+        return
+    table = Table("", "What", "Detail", box=None, pad_edge=False)
+    for action in actions:
+        table.add_row(action.what, action.subject, action.detail)
+    out.print(table)

@@ -1,0 +1,38 @@
+"""Options that several commands share, and how they become settings."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.settings import Settings
+from core.settings_file import load_settings
+
+Config = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Settings file (YAML). Default: rtp's own configs/default.yaml.")
+]
+PostgresDsn = Annotated[str | None, typer.Option(help="PostgreSQL DSN. Environment: RTP_POSTGRES_DSN.")]
+RedisUrl = Annotated[str | None, typer.Option(help="Redis URL. Environment: RTP_REDIS_URL.")]
+SqsEndpointUrl = Annotated[str | None, typer.Option(help="SQS endpoint. Environment: RTP_SQS_ENDPOINT_URL.")]
+SqsQueue = Annotated[str | None, typer.Option(help="SQS FIFO queue's name. Environment: RTP_SQS_QUEUE.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one document a line.")]
+
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def settings_from(config: Path | None, **options: str | None) -> Settings:
+    """Settings from file, environment and options; an option's name is the setting's, with `__` for the dot."""
+    dotted = {name.replace("__", "."): value for name, value in options.items()}
+    return load_settings(config, environ=os.environ, options=dotted)
+
+
+def parse_duration(text: str) -> float:
+    """`500ms`, `30s`, `5m` or `1h` in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text.strip())
+    if match is None or float(match[1]) == 0:
+        raise typer.BadParameter(f"{text!r} is not a duration. Write it like 500ms, 30s, 5m or 1h")
+    return float(match[1]) * _UNIT_SECONDS[match[2]]

@@ -1,0 +1,147 @@
+"""Running a pipeline in the foreground: the summary, the live status, and the ways it can end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+
+from cli.output import err, out, print_json
+from cli.signals import uninterrupted
+from core.database import address
+from core.settings import postgres_dsn
+from core.status import Status, StatusReporter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import RenderableType
+
+    from core.pipeline import Pipeline
+    from core.settings import Settings
+
+# The GIL changes hands at least this often: a batch for Redis must not wait 5 ms, the default, behind one for SQS.
+SWITCH_INTERVAL_SECONDS = 0.0005
+IDLE_SECONDS = 1.0
+_TICK_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Ending:
+    """When to end without being told to."""
+
+    after_seconds: float | None = None
+    when_idle: bool = False
+
+
+class View(Protocol):
+    """Where the status goes."""
+
+    def open(self) -> AbstractContextManager[object]:
+        """Take over the terminal, if the view does that."""
+
+    def show(self, status: Status, *, is_interval_over: bool) -> None:
+        """Show the newest status."""
+
+
+class LineView:
+    """A live table on a terminal, otherwise (or with `as_json`) one JSON line per interval."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._live = Live(console=out, refresh_per_second=4, transient=True)
+        self._is_live = out.is_terminal and not as_json
+
+    def open(self) -> AbstractContextManager[object]:
+        """Take over the terminal, if it is one."""
+        return self._live if self._is_live else nullcontext()
+
+    def show(self, status: Status, *, is_interval_over: bool) -> None:
+        """Redraw, or print a line."""
+        if self._is_live:
+            self._live.update(status_table(status))
+        elif is_interval_over:
+            print_json(status.as_json())
+
+
+def run_processor(
+    pipeline: Pipeline,
+    settings: Settings,
+    view: View,
+    ending: Ending,
+    *,
+    is_fed: Callable[[], bool] = lambda: True,
+) -> None:
+    """Run until the ending, Ctrl-C, or an error that retrying cannot mend (raised). `is_fed`: nothing more will come."""
+    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
+    print_summary(pipeline, settings)
+    reporter = StatusReporter(pipeline)
+    with view.open():
+        try:
+            pipeline.start()
+            _watch(pipeline, reporter, view, ending, is_fed, settings.run.status_interval_seconds)
+        except KeyboardInterrupt:
+            err.print("Finishing the batch in hand ...")
+        finally:
+            with uninterrupted():
+                ended = pipeline.stop()
+        view.show(reporter.take(), is_interval_over=True)
+    if not ended:
+        err.print("A sink did not finish in time; what it had in hand is delivered again at the next start.")
+    if pipeline.failure is not None:
+        raise pipeline.failure
+    delivered = ", ".join(f"{d.sink.name} {d.metrics.delivered:,}" for d in pipeline.deliveries)
+    err.print(f"Stopped. Delivered: {delivered}.")
+
+
+def _watch(
+    pipeline: Pipeline,
+    reporter: StatusReporter,
+    view: View,
+    ending: Ending,
+    is_fed: Callable[[], bool],
+    interval_seconds: float,
+) -> None:
+    started = shown = time.monotonic()
+    while pipeline.failure is None:
+        time.sleep(_TICK_SECONDS)
+        now = time.monotonic()
+        if now - shown >= interval_seconds:
+            shown = now
+            view.show(reporter.take(), is_interval_over=True)
+        if ending.after_seconds is not None and now - started >= ending.after_seconds:
+            return
+        if ending.when_idle and is_fed() and pipeline.idle_seconds() >= IDLE_SECONDS:
+            return
+
+
+def print_summary(pipeline: Pipeline, settings: Settings) -> None:
+    """What rtp is connected to, and what it watches."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_row("PostgreSQL", address(postgres_dsn(settings)))
+    for delivery in pipeline.deliveries:
+        table.add_row(delivery.sink.name, delivery.sink.address)
+    for name, watch in settings.watches.items():
+        table.add_row(f"watch {name}", f"{watch.kind} in {watch.table}")
+    err.print(table)
+
+
+def status_table(status: Status) -> RenderableType:
+    """The status for people."""
+    table = Table("Sink", "State", "events/s", "p50", "p99", "max", "lag", "delivered", "retries", "dead", box=None)
+    for sink in status.sinks:
+        lag = f"{sink.lag_events:,} ({sink.lag_seconds:.1f} s)" if sink.lag_events else "0"
+        numbers = (_ms(sink.p50_ms), _ms(sink.p99_ms), _ms(sink.max_ms), lag)
+        counts = (f"{sink.delivered:,}", str(sink.retries), str(sink.dead_letters))
+        table.add_row(sink.sink, sink.state, f"{sink.events_per_second:,.0f}", *numbers, *counts)
+    errors = [f"{sink.sink}: {sink.last_error}" for sink in status.sinks if sink.last_error]
+    return Group(table, *errors)
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} ms"

@@ -1,0 +1,88 @@
+"""What rtp is doing, as one frozen picture per interval: for people, and as a JSON line for scripts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.delivery import Delivery
+    from core.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class SinkStatus:
+    """One sink in one interval. Latencies are from the trigger's clock to the sink's answer, in milliseconds."""
+
+    sink: str
+    state: str
+    events_per_second: float
+    delivered: int
+    lag_events: int
+    lag_seconds: float
+    p50_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+    retries: int
+    dead_letters: int
+    last_error: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """All of rtp in one interval."""
+
+    uptime_seconds: float
+    is_asleep: bool
+    sinks: Sequence[SinkStatus]
+
+    def as_json(self) -> dict[str, Any]:
+        """As a JSON-ready dictionary."""
+        return asdict(self)
+
+
+class StatusReporter:
+    """Turns a pipeline's counters into a picture per interval."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._started = self._taken = time.monotonic()
+        self._before = {d.sink.name: (0, d.metrics.delivery.latencies()) for d in pipeline.deliveries}
+
+    def take(self) -> Status:
+        """The picture since the last one was taken."""
+        now = time.monotonic()
+        elapsed = max(now - self._taken, 1e-6)
+        self._taken = now
+        sinks = [self._sink_status(delivery, elapsed) for delivery in self._pipeline.deliveries]
+        return Status(round(now - self._started, 1), self._pipeline.is_asleep, sinks)
+
+    def _sink_status(self, delivery: Delivery, elapsed: float) -> SinkStatus:
+        metrics, name = delivery.metrics, delivery.sink.name
+        delivered, latencies = metrics.delivered, metrics.delivery.latencies()
+        delivered_before, latencies_before = self._before[name]
+        self._before[name] = (delivered, latencies)
+        recent = latencies.since(latencies_before)
+        lag_events, lag_seconds = delivery.lag()
+        return SinkStatus(
+            sink=name,
+            state=metrics.state,
+            events_per_second=round((delivered - delivered_before) / elapsed, 1),
+            delivered=delivered,
+            lag_events=lag_events,
+            lag_seconds=round(lag_seconds, 3),
+            p50_ms=_ms(recent.percentile(0.50)),
+            p99_ms=_ms(recent.percentile(0.99)),
+            max_ms=_ms(latencies.max if latencies.total else None),
+            retries=metrics.retries,
+            dead_letters=metrics.dead_letters,
+            last_error=metrics.last_error,
+        )
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 2)

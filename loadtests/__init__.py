@@ -1,0 +1,1 @@
+"""Load tests and benchmarks; nothing here runs in the test suite."""
