@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from core.settings import Settings, Watch
+    from core.settings import Settings
+    from core.watches import Watch
     from triggers.catalog import InstalledTrigger, InstalledWatch
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.

@@ -1,0 +1,228 @@
+"""A user's row in rtp's words: the SQL expressions that a watch's mapping and rules come to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from core.rules import by_specificity, is_glob, override_value
+from core.watches import Constant, ValueWatch, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from core.rules import Override
+    from core.watches import Column, GlitchGuard, Peg, SeverityTiers
+
+_FLOAT_TYPES = frozenset({"real", "double precision"})
+_TEXT_TYPES = frozenset({"text", "character varying", "character"})
+
+
+def function(what: str, watch_name: str) -> sql.Identifier:
+    """The name of one of a watch's functions: watch_, terms_ or now_."""
+    return sql.Identifier("rtp", f"{what}_{watch_name}")
+
+
+def quote(watch: Watch) -> sql.SQL:
+    """A dollar quote that no name in the function's body can end."""
+    tag = "rtp"
+    while any(f"${tag}" in text for text in _texts(watch.model_dump(mode="json"))):
+        tag += "_"
+    return sql.SQL(f"${tag}$")
+
+
+def _texts(document: Any) -> list[str]:
+    if isinstance(document, dict):
+        return [text for value in document.values() for text in _texts(value)]
+    if isinstance(document, list):
+        return [text for value in document for text in _texts(value)]
+    return [document] if isinstance(document, str) else []
+
+
+def about(row: str, watch: Watch, column_types: Mapping[str, str] | None = None) -> dict[str, sql.Composable]:
+    """The expressions that every kind has: who the row is about, how far to trust it, whose it is, and when."""
+    columns = watch.columns
+    confidence: sql.Composable = sql.SQL("{}::double precision").format(sql.Literal(watch.confidence))
+    if columns.confidence:
+        confidence = sql.SQL("rtp.sane_confidence({}::double precision, {})").format(
+            sql.Identifier(row, columns.confidence), sql.Literal(watch.confidence)
+        )
+    provenance: sql.Composable = sql.SQL("{}::text").format(sql.Literal(watch.provenance))
+    if columns.provenance:
+        provenance = sql.SQL("coalesce({}::text, {})").format(
+            sql.Identifier(row, columns.provenance), sql.Literal(watch.provenance)
+        )
+    return {
+        "chain": _column(row, columns.chain),
+        "entity": _column(row, columns.entity),
+        "confidence": confidence,
+        "provenance": provenance,
+        "changed_at": _time(row, columns.changed_at, column_types or {}),
+    }
+
+
+def _column(row: str, column: Column) -> sql.Composable:
+    if isinstance(column, Constant):
+        return sql.SQL("{}::text").format(sql.Literal(column.const))
+    return sql.SQL("{}::text").format(sql.Identifier(row, column))
+
+
+def _time(row: str, column: str | None, column_types: Mapping[str, str]) -> sql.Composable:
+    if column is None:
+        return sql.SQL("statement_timestamp()")
+    if column_types.get(column) in {"timestamp without time zone", "date"}:
+        # Without a zone it is taken for UTC, whatever the writer's session thinks.
+        moment = sql.SQL("{}::timestamp AT TIME ZONE 'UTC'").format(sql.Identifier(row, column))
+    else:
+        moment = sql.SQL("{}::timestamptz").format(sql.Identifier(row, column))
+    return sql.SQL("rtp.sane_time({})").format(moment)
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """A watch of values, as SQL over a row of its table or over a sample made of one."""
+
+    watch: ValueWatch
+    column_types: Mapping[str, str]
+
+    def value(self, row: str) -> sql.Composable:
+        """The row's value as NUMERIC, digit for digit."""
+        column = self.watch.columns.value
+        found = self.column_types.get(column, "numeric")
+        if found in _TEXT_TYPES:
+            return sql.SQL("rtp.to_number({}::text)").format(sql.Identifier(row, column))
+        if found in _FLOAT_TYPES:
+            return sql.SQL("{}::text::numeric").format(sql.Identifier(row, column))
+        return sql.SQL("{}::numeric").format(sql.Identifier(row, column))
+
+    def usable(self, row: str) -> sql.Composable:
+        """Whether the row can be judged at all."""
+        who = about(row, self.watch)
+        conditions = [sql.SQL("rtp.is_name({})").format(who[part]) for part in ("chain", "entity")]
+        column = self.watch.columns.value
+        if self.column_types.get(column) in _TEXT_TYPES:
+            conditions.append(sql.SQL("rtp.is_number({}::text)").format(sql.Identifier(row, column)))
+        return sql.SQL(" AND ").join(conditions)
+
+    def sample(self, relation: sql.Composable) -> sql.Composed:
+        """The usable rows of a relation, with the parts of their rule that sets of rows are judged by."""
+        parts = about("r", self.watch, self.column_types)
+        parts["value"] = self.value("r")
+        is_history = self.watch.shape == "history"
+        parts["sampled_at"] = parts["changed_at"] if is_history else sql.SQL("clock_timestamp()")
+        selected = _named(parts)
+        plain = {key: self.key("s", key) for key in ("percent", "min_change", "warning", "critical", "emit_first")}
+        return sql.SQL("SELECT s.*, {} FROM (SELECT {} FROM {} AS r WHERE {}) AS s").format(
+            _named(plain), selected, relation, self.usable("r")
+        )
+
+    def rule(self, row: str) -> sql.Composed:
+        """The whole rule of a sample, as rtp.rule."""
+        keys = (
+            *("percent", "min_change", "heartbeat", "cooldown", "emit_first", "warning", "critical"),
+            *("glitch_factor", "glitch_confirmations", "glitch_release", "peg", "peg_bps"),
+        )
+        return sql.SQL("ROW({})::rtp.rule").format(sql.SQL(", ").join(self.key(row, key) for key in keys))
+
+    def key(self, row: str, key: str) -> sql.Composable:
+        """One part of a sample's rule: the most specific override that sets it, else the watch's own."""
+        setting, part, sql_type = _RULE_PARTS[key]
+
+        def literal(source: ValueWatch | Override) -> sql.Composed:
+            value = override_value(source, setting)
+            return sql.SQL("{}::{}").format(sql.Literal(None if value is None else part(value)), sql.SQL(sql_type))
+
+        own = literal(self.watch)
+        setting_it = [
+            override
+            for override in (self.watch.overrides[i] for i in by_specificity(self.watch.overrides))
+            if override_value(override, setting) is not None
+        ]
+        if not setting_it:
+            return own
+        cases = sql.SQL(" ").join(
+            sql.SQL("WHEN {} THEN {}").format(_applies(row, override), literal(override)) for override in setting_it
+        )
+        return sql.SQL("CASE {} ELSE {} END").format(cases, own)
+
+    def as_row(
+        self, watch_id: sql.Composable, samples: sql.Composable, what: str, *, previous: sql.Composable | None = None
+    ) -> sql.Composed:
+        """Samples as rows of rtp.sample, those of one entity in the order of their times, then as they were written."""
+        deleted = what == "deleted"
+        now = sql.SQL("clock_timestamp()")
+        return sql.SQL(
+            "SELECT ROW(NULL, {watch}, n.chain, n.entity, {what}, {value}, {previous}, {sampled_at}, {changed_at}, "
+            "n.confidence, n.provenance, NULL)::rtp.sample "
+            "FROM (SELECT i.*, row_number() OVER () AS written FROM ({samples}) AS i) AS n "
+            "ORDER BY n.chain, n.entity, n.sampled_at, n.written"
+        ).format(
+            watch=watch_id,
+            what=sql.Literal(what),
+            value=sql.SQL("NULL::numeric" if deleted else "n.value"),
+            previous=previous or sql.SQL("NULL::numeric"),
+            sampled_at=now if deleted else sql.SQL("n.sampled_at"),
+            changed_at=now if deleted else sql.SQL("n.changed_at"),
+            samples=samples,
+        )
+
+
+def _named(expressions: Mapping[str, sql.Composable]) -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(expression, sql.Identifier(name)) for name, expression in expressions.items()
+    )
+
+
+def _applies(row: str, override: Override) -> sql.Composable:
+    conditions = [
+        _like(sql.Identifier(row, column), glob)
+        for column, glob in (("chain", override.chain), ("entity", override.entity))
+        if glob is not None
+    ]
+    return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true")
+
+
+def _like(column: sql.Identifier, glob: str) -> sql.Composed:
+    if not is_glob(glob):
+        return sql.SQL("{} = {}").format(column, sql.Literal(glob))
+    escaped = "".join({"*": "%", "?": "_"}.get(c) or (f"!{c}" if c in "!%_" else c) for c in glob)
+    return sql.SQL("{} LIKE {} ESCAPE '!'").format(column, sql.Literal(escaped))
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _seconds_or_none(value: Any) -> Any:
+    return value or None  # a duration of 0 switches the rule off
+
+
+def _tier(name: str) -> Callable[[SeverityTiers], Any]:
+    return lambda tiers: getattr(tiers, name)
+
+
+def _guard(name: str) -> Callable[[GlitchGuard], Any]:
+    return lambda guard: getattr(guard, name)
+
+
+def _peg(name: str) -> Callable[[Peg], Any]:
+    return lambda peg: getattr(peg, name)
+
+
+# Part of rtp.rule: the setting it comes from, how, and its SQL type.
+_RULE_PARTS: Mapping[str, tuple[str, Callable[[Any], Any], str]] = {
+    "percent": ("percent", _same, "numeric"),
+    "min_change": ("min_change", _same, "numeric"),
+    "heartbeat": ("heartbeat", _seconds_or_none, "interval"),
+    "cooldown": ("cooldown", _seconds_or_none, "interval"),
+    "emit_first": ("emit_first", _same, "boolean"),
+    "warning": ("severity", _tier("warning"), "numeric"),
+    "critical": ("severity", _tier("critical"), "numeric"),
+    "glitch_factor": ("glitch_guard", _guard("factor"), "numeric"),
+    "glitch_confirmations": ("glitch_guard", _guard("confirmations"), "integer"),
+    "glitch_release": ("glitch_guard", _guard("release_after"), "interval"),
+    "peg": ("peg", _peg("value"), "numeric"),
+    "peg_bps": ("peg", _peg("deviation_bps"), "numeric"),
+}

@@ -1,0 +1,102 @@
+"""The trigger of a watch of metadata: protocols added, changed field by field, and removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from triggers.expressions import about, function, quote
+from triggers.templates import template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.watches import ProtocolWatch
+
+_WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "polygon"})
+
+
+def protocol_function(
+    name: str, watch: ProtocolWatch, watch_id: int, column_types: Mapping[str, str], measure: sql.Composable
+) -> sql.Composed:
+    """Compile the trigger function; `measure` ends it with its own timing."""
+    id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
+    old, new = about("o", watch), about("r", watch)
+    same_entity = sql.SQL("{} = {} AND {} = {}").format(old["chain"], new["chain"], old["entity"], new["entity"])
+    is_named = sql.SQL("rtp.is_name({}) AND rtp.is_name({})").format(new["chain"], new["entity"])
+    return template("watch_protocol.sql").format(
+        name=sql.SQL(name),
+        name_literal=sql.Literal(name),
+        function=function("watch", name),
+        quote=quote(watch),
+        watch=id_literal,
+        measure=measure,
+        append=template("append_step.sql").format(watch=id_literal),
+        changed=_step("changed", "new_rows", watch, column_types, previous="o", current="r"),
+        added=_step("added", "new_rows", watch, column_types, previous=None, current="r"),
+        removed=_step("removed", "old_rows", watch, column_types, previous="r", current=None),
+        same_entity=same_entity,
+        differs=_differs(watch, column_types),
+        is_named=is_named,
+        default_confidence=sql.SQL("{}::double precision").format(sql.Literal(watch.confidence)),
+        default_provenance=sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
+        note_unusable=template("note_unusable.sql").format(name_literal=sql.Literal(name), usable=is_named),
+    )
+
+
+def protocol_seed(watch: ProtocolWatch, watch_id: int) -> sql.Composed:
+    """The protocols that are there at installation, so that a TRUNCATE later knows whom it removes."""
+    who = about("r", watch)
+    return template("seed_protocol.sql").format(
+        watch=sql.Literal(watch_id),
+        chain=who["chain"],
+        entity=who["entity"],
+        table=sql.Identifier(*watch.table_parts),
+    )
+
+
+def _differs(watch: ProtocolWatch, column_types: Mapping[str, str]) -> sql.Composed:
+    def compared(row: str, column: str) -> sql.Composable:
+        suffix = "::text" if column_types.get(column) in _WITHOUT_EQUALITY else ""
+        return sql.SQL("{}{}").format(sql.Identifier(row, column), sql.SQL(suffix))
+
+    return sql.SQL(" OR ").join(
+        sql.SQL("{} IS DISTINCT FROM {}").format(compared("o", column), compared("r", column))
+        for column in watch.watched
+    )
+
+
+def _fields(watch: ProtocolWatch, *, previous: str | None, current: str | None) -> sql.Composed:
+    """The changed fields as one jsonb object; a side that does not exist counts as null."""
+
+    def value(row: str | None, column: str) -> sql.Composable:
+        return sql.SQL("to_jsonb({})").format(sql.Identifier(row, column)) if row else sql.SQL("NULL::jsonb")
+
+    rows = sql.SQL(", ").join(
+        sql.SQL("({}, {}, {})").format(sql.Literal(column), value(previous, column), value(current, column))
+        for column in watch.watched
+    )
+    return sql.SQL(
+        "(SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) "
+        "FROM (VALUES {}) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current)"
+    ).format(rows)
+
+
+def _step(
+    reason: str,
+    relation: str,
+    watch: ProtocolWatch,
+    column_types: Mapping[str, str],
+    *,
+    previous: str | None,
+    current: str | None,
+) -> sql.Composed:
+    expressions = about("r", watch, column_types) | {
+        "reason": sql.SQL("{}::text").format(sql.Literal(reason)),
+        "fields": _fields(watch, previous=previous, current=current),
+    }
+    selected = sql.SQL(", ").join(
+        sql.SQL("{} AS {}").format(expression, sql.Identifier(name)) for name, expression in expressions.items()
+    )
+    return sql.SQL("SELECT {} FROM {} AS r").format(selected, sql.SQL(relation))

@@ -1,9 +1,0 @@
-, appended AS (
-            INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
-            SELECT {watch}, chain, entity, fields, reason, confidence, provenance, changed_at
-            FROM step
-            WHERE chain <> '' AND entity <> '' AND octet_length(chain) + octet_length(entity) <= 1000
-            ORDER BY chain, entity
-            RETURNING 1
-        )
-        SELECT count(*) INTO reported FROM appended;

@@ -1,0 +1,39 @@
+-- Reading a user's row: what it holds may be anything.
+
+-- to_number: the number that a text holds, null where it holds none (is_number tells that from an empty one).
+CREATE OR REPLACE FUNCTION rtp.is_number(value text)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT value IS NULL
+        OR value ~* '^\s*[-+]?((\d{1,1000}(\.\d{0,1000})?|\.\d{1,1000})(e[-+]?\d{1,3})?|nan|inf(inity)?)\s*$'
+$$;
+
+CREATE OR REPLACE FUNCTION rtp.to_number(value text)
+RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN rtp.is_number(value) THEN value::numeric END
+$$;
+
+-- sane_time: a time that every reader can hold (years 1 to 9999), else the time the statement arrived.
+CREATE OR REPLACE FUNCTION rtp.sane_time(moment timestamptz)
+RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT CASE
+        WHEN moment >= '0001-01-02 00:00:00+00' AND moment < '9999-12-31 00:00:00+00' THEN moment
+        ELSE statement_timestamp()
+    END
+$$;
+
+-- sane_confidence: a confidence within 0..1, else the watch's default.
+CREATE OR REPLACE FUNCTION rtp.sane_confidence(confidence double precision, otherwise double precision)
+RETURNS double precision LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT CASE WHEN confidence BETWEEN 0 AND 1 THEN confidence ELSE otherwise END
+$$;
+
+-- is_name: can this be a chain or an entity? Null, empty and enormous names cannot: they would not fit an index.
+CREATE OR REPLACE FUNCTION rtp.is_name(name text)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT name <> '' AND octet_length(name) <= 500
+$$;

@@ -1,0 +1,33 @@
+-- What triggers say to the outside: that there is work, and that something went wrong.
+
+-- wake: tell rtp that the log has grown, if rtp sleeps.
+-- NOTIFY takes a database-wide lock at commit, which costs busy writers more than half their rate. An awake rtp polls,
+-- and holds this advisory lock to say so; only where the lock is free does anyone need telling. It is given back at once,
+-- not at commit. No payload: one of 8000 bytes would abort the writer. core/wakeup.py proves that no wake-up is lost.
+CREATE OR REPLACE FUNCTION rtp.wake()
+RETURNS void LANGUAGE plpgsql
+AS $$
+BEGIN
+    IF pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
+        PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1);
+        PERFORM pg_catalog.pg_notify('rtp_wake', '');
+    END IF;
+END
+$$;
+
+-- note_error: leave a line about what a trigger could not judge; where even that fails, in the server's log.
+-- Writes rtp.trigger_error.
+CREATE OR REPLACE FUNCTION rtp.note_error(watch text, operation text, sqlstate text, message text)
+RETURNS void LANGUAGE plpgsql
+AS $$
+BEGIN
+    INSERT INTO rtp.trigger_error (watch, operation, sqlstate, message, weight)
+    SELECT note_error.watch, note_error.operation, note_error.sqlstate, left(note_error.message, 1000),
+           CASE WHEN kept.count < 10000 THEN 1 ELSE 1000 END
+    FROM (SELECT coalesce((SELECT max(id) FROM rtp.trigger_error) - (SELECT min(id) FROM rtp.trigger_error), 0) AS count) AS kept
+    WHERE kept.count < 10000 OR random() < 0.001;
+EXCEPTION WHEN OTHERS THEN
+    RAISE LOG 'rtp: watch % could not judge an % (% %), nor note it: %',
+        note_error.watch, note_error.operation, note_error.sqlstate, note_error.message, SQLERRM;
+END
+$$;
