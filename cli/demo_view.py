@@ -15,7 +15,7 @@ from rich.text import Text
 
 from cli.event_line import event_line
 from cli.output import out, print_json
-from cli.processor import status_table
+from cli.processor import status_line, status_table
 from core.demo.alerts import AlertConsumer
 from core.demo.queue import create_queue
 from core.event import Event
@@ -74,7 +74,7 @@ class DemoView:
             print_json({"status": status.as_json()})
         elif is_interval_over:
             with self._lock:
-                out.print(status_table(status))
+                out.print(status_line(status), soft_wrap=True)
 
     def has_caught_up(self, pipeline: Pipeline) -> bool:
         """Whether every alert that was delivered to the queue has been consumed."""

@@ -6,19 +6,30 @@ Each complaint continues the sentence `watches.tvl.percent: …`; `core.settings
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
+    PlainSerializer,
     StringConstraints,
     ValidationError,
     ValidatorFunctionWrapHandler,
 )
 
 from core.addresses import http_url, postgres_dsn, redis_url
+
+
+class SettingsModel(BaseModel):
+    """What all settings have in common. Addresses hold passwords, so an error never carries the input along."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
 
 # PostgreSQL cuts longer identifiers off in silence; it counts bytes, not characters.
 MAX_IDENTIFIER_BYTES = 63
@@ -39,6 +50,18 @@ def _a_number(value: Any) -> Any:
 
 def _without_percent_sign(value: Any) -> Any:
     return value.strip().removesuffix("%").strip() if isinstance(value, str) else value
+
+
+_UNIT_SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
+
+
+def _duration(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        return value
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,6})?)(ms|s|m|h|d)", value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("must be a duration, like 500ms, 30s, 5m, 1h or 1d")
+    return timedelta(seconds=float(Decimal(match[1]) * _UNIT_SECONDS[match[2]]))
 
 
 def _printable(value: str) -> str:
@@ -110,3 +133,10 @@ QueueName = Annotated[
     ),
 ]
 Region = Annotated[str, matching(r"[a-z0-9-]{1,40}", "an AWS region, e.g. eu-west-1")]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    Field(le=timedelta(days=3650)),
+    PlainSerializer(lambda value: f"{value.total_seconds():g}s", return_type=str, when_used="json"),
+]
+Glob = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]

@@ -6,54 +6,34 @@ Every bound lives here, and every name carries its unit. Reading files is `core.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, WrapValidator, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from core.errors import SettingsError
-from core.event import Kind
 from core.fields import (
     HttpUrl,
-    Identifier,
-    Magnitude,
-    Percent,
     PostgresDsn,
     QueueName,
     Real,
     RedisUrl,
     Region,
+    SettingsModel,
     SourceName,
-    Table,
-    Text,
     WatchName,
     Whole,
-    one_column_complaint,
 )
+from core.watches import Watch
 
 
-class _Settings(BaseModel):
-    # Addresses hold passwords, so an error never carries the input along.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class Constant(_Settings):
-    """Stands where a column name could: the same value for every row."""
-
-    const: Text
-
-
-Column = Annotated[Identifier | Constant, WrapValidator(one_column_complaint)]
-
-
-class PostgresSettings(_Settings):
+class PostgresSettings(SettingsModel):
     """Where the watched tables are."""
 
     dsn: PostgresDsn | None = Field(default=None, repr=False)
     connect_timeout_seconds: Real = Field(default=5, gt=0, le=60)
 
 
-class RedisSettings(_Settings):
+class RedisSettings(SettingsModel):
     """Where the cache, the channels and the stream are."""
 
     url: RedisUrl | None = Field(default=None, repr=False)
@@ -63,7 +43,7 @@ class RedisSettings(_Settings):
     batch_size: Whole = Field(default=500, ge=1, le=10_000)
 
 
-class SqsSettings(_Settings):
+class SqsSettings(SettingsModel):
     """Where alerts go; without a queue rtp sends none. Credentials and region are AWS's own variables."""
 
     queue: QueueName | None = None
@@ -73,7 +53,7 @@ class SqsSettings(_Settings):
     batch_size: Whole = Field(default=200, ge=1, le=10_000)
 
 
-class RunSettings(_Settings):
+class RunSettings(SettingsModel):
     """How the processor itself behaves."""
 
     poll_interval_ms: Real = Field(default=1, gt=0, le=1000)
@@ -90,87 +70,7 @@ class RunSettings(_Settings):
         return self
 
 
-class _Watch(_Settings):
-    table: Table
-    confidence: Real = Field(default=1, ge=0, le=1)
-    provenance: Text | None = None
-
-    @property
-    def table_parts(self) -> tuple[str, ...]:
-        """The table's name as identifiers: `schema.table`, or `table` found in the schema `public`."""
-        return tuple(self.table.split(".")) if "." in self.table else ("public", self.table)
-
-
-class TvlColumns(_Settings):
-    """Which column of the user's table holds what."""
-
-    chain: Column = Constant(const="all")
-    protocol: Column
-    value: Identifier
-    changed_at: Identifier | None = None
-    confidence: Identifier | None = None
-    provenance: Identifier | None = None
-
-
-class PriceColumns(_Settings):
-    """Which column of the user's table holds what."""
-
-    chain: Column = Constant(const="all")
-    token: Column
-    value: Identifier
-    changed_at: Identifier | None = None
-    confidence: Identifier | None = None
-    provenance: Identifier | None = None
-
-
-class ProtocolColumns(_Settings):
-    """Which column of the user's table holds what."""
-
-    chain: Column = Constant(const="all")
-    protocol: Column
-    changed_at: Identifier | None = None
-    confidence: Identifier | None = None
-    provenance: Identifier | None = None
-
-
-class _ValueWatch(_Watch):
-    min_change: Magnitude = Decimal(0)
-    emit_first: bool = False
-
-
-class TvlWatch(_ValueWatch):
-    """A table of TVL per protocol and chain."""
-
-    kind: Literal["tvl"]
-    columns: TvlColumns
-    percent: Percent = Decimal(1)
-
-
-class PriceWatch(_ValueWatch):
-    """A table of prices per token and chain."""
-
-    kind: Literal["price"]
-    columns: PriceColumns
-    percent: Percent = Decimal("0.1")
-
-
-class ProtocolWatch(_Watch):
-    """A table of protocol metadata; any change of a watched column is significant."""
-
-    kind: Literal["protocol"]
-    columns: ProtocolColumns
-    watched: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=1600)]
-
-
-Watch = TvlWatch | PriceWatch | ProtocolWatch
-
-
-def watch_kind(watch: Watch) -> Kind:
-    """The watch's kind as the event knows it."""
-    return Kind(watch.kind)
-
-
-class Settings(_Settings):
+class Settings(SettingsModel):
     """Everything rtp can be told."""
 
     source: SourceName = "/rtp"

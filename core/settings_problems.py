@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel
 
 from core.redact import shown
-from core.settings import Settings, Watch
+from core.settings import Settings
 from core.settings_yaml import Refused, Written
+from core.watches import Watch
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.database import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from psycopg import Connection
 
@@ -56,7 +56,7 @@ class InstalledWatch:
 
     id: int
     name: str
-    function_md5: str
+    definition: Mapping[str, Any]
     table_name: str
     is_removed: bool
 
@@ -89,6 +89,11 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> Table | None:
 def read_triggers(connection: Connection) -> list[InstalledTrigger]:
     """All of rtp's triggers in the database."""
     return [InstalledTrigger(*row) for row in connection.execute(_QUERIES["installed_triggers"])]
+
+
+def read_strangers(connection: Connection, own_tables: Sequence[str]) -> list[str]:
+    """Tables and views in the schema rtp that are not rtp's."""
+    return [row[0] for row in connection.execute(_QUERIES["strangers"], {"own": own_tables})]
 
 
 def read_watches(connection: Connection) -> list[InstalledWatch]:

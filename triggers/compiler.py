@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from core.settings import Constant, PriceColumns, ProtocolWatch, TvlColumns, Watch
+from core.watches import Constant, PriceColumns, ProtocolWatch, TvlColumns, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from core.settings import Column, ProtocolColumns
+    from core.watches import Column, ProtocolColumns
 
 _FLOAT_TYPES = frozenset({"real", "double precision"})
 _WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "polygon"})
@@ -38,6 +38,7 @@ class CompiledWatch:
     name: str
     function: sql.Composed
     triggers: tuple[sql.Composed, ...]
+    trigger_names: tuple[str, ...]
     seed: sql.Composed | None
 
 
@@ -52,6 +53,7 @@ def compile_watch(name: str, watch: Watch, *, watch_id: int, column_types: Mappi
             name,
             _protocol_function(name, watch, watch_id, column_types),
             _triggers(name, watch, _PROTOCOL_OPERATIONS),
+            tuple(trigger_name(name, operation) for operation in _PROTOCOL_OPERATIONS),
             seed=None,
         )
     sample = _value_sample(watch, column_types)
@@ -59,6 +61,7 @@ def compile_watch(name: str, watch: Watch, *, watch_id: int, column_types: Mappi
         name,
         _value_function(name, watch, watch_id, sample),
         _triggers(name, watch, _VALUE_OPERATIONS),
+        tuple(trigger_name(name, operation) for operation in _VALUE_OPERATIONS),
         seed=_template("seed_value.sql").format(
             watch=sql.Literal(watch_id), sample=sample(sql.Identifier(*watch.table_parts))
         ),

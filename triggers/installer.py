@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
@@ -14,21 +15,24 @@ from psycopg import sql
 from core.database import one_line
 from core.errors import InstallError
 from core.log import SCHEMA_VERSION
-from triggers.catalog import read_server, read_table, read_triggers, read_watches
+from triggers.catalog import read_server, read_strangers, read_table, read_triggers, read_watches
 from triggers.compiler import CompiledWatch, compile_watch, function_name
 from triggers.validator import validate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from psycopg import Connection
 
-    from core.settings import Settings, Watch
+    from core.settings import Settings
+    from core.watches import Watch
     from triggers.catalog import InstalledTrigger, InstalledWatch
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.
 LOCK_TIMEOUT = "3s"
 _INSTALL_LOCK = (7500912, 3)
+_SCHEMA = files("triggers").joinpath("sql", "schema.sql").read_text(encoding="utf-8")
+_OWN_TABLES = re.findall(r"^CREATE TABLE rtp\.(\w+)", _SCHEMA, re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,16 @@ def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
 
 
 def plan_removal(connection: Connection) -> list[Step]:
-    """What removing rtp from this database means; nothing of it stays behind."""
+    """What removing rtp from this database means; nothing of it stays behind. Raises InstallError.
+
+    A role called rtp finds the schema rtp first in its search_path, and may have made tables of its own in there.
+    """
     server = read_server(connection)
+    if strangers := read_strangers(connection, _OWN_TABLES):
+        raise InstallError(
+            f"the schema rtp holds tables that are not rtp's: {', '.join(strangers)}",
+            "Move them (ALTER TABLE ... SET SCHEMA public): removing rtp would remove them, too",
+        )
     triggers = read_triggers(connection)
     steps = [
         Step(
@@ -111,7 +123,8 @@ def render(connection: Connection, steps: Iterable[Step]) -> str:
     """The steps as the SQL that `apply` would run, one transaction."""
     lines = ["BEGIN;", f"SET LOCAL lock_timeout TO '{LOCK_TIMEOUT}';"]
     for step in steps:
-        lines.append(f"\n-- {step.action.what}: {step.action.subject}".replace("\r", " "))
+        subject = " ".join(step.action.subject.split())  # a table's name can hold the end of a line
+        lines.append(f"\n-- {step.action.what}: {subject}")
         lines.extend(statement.as_string(connection).rstrip().rstrip(";") + ";" for statement in step.statements)
     return "\n".join([*lines, "\nCOMMIT;"])
 
@@ -154,26 +167,44 @@ def _install_watch(
     settings: Settings,
 ) -> Step:
     function_md5 = hashlib.md5(compiled.function.as_string(None).encode(), usedforsecurity=False).hexdigest()
-    before = next((w for w in watches if w.name == name), None)
+    definition = watch.model_dump(mode="json") | {"function_md5": function_md5}
+    before = next((w for w in watches if w.name == name and not w.is_removed), None)
     ours = [t for t in triggers if t.function == f"watch_{name}"]
-    elsewhere = [t for t in ours if (t.schema, t.table) != watch.table_parts]
-    has_triggers = len(ours) - len(elsewhere) == len(compiled.triggers)
-    if before and not before.is_removed and before.function_md5 == function_md5 and has_triggers and not elsewhere:
+    in_place = [t for t in ours if (t.schema, t.table) == watch.table_parts and t.name in compiled.trigger_names]
+    stale = [t for t in ours if t not in in_place]
+    has_triggers = len(in_place) == len(compiled.triggers)
+    if before and before.definition.get("function_md5") == function_md5 and has_triggers and not stale:
         return Step(Action("unchanged", f"watch {name}", watch.table))
-    definition = json.dumps(watch.model_dump(mode="json") | {"function_md5": function_md5}, sort_keys=True)
+    is_remapped = before is not None and _mapping(before.definition) != _mapping(definition)
+    watch_id = sql.Literal(_watch_id(name, watches, settings))
     register = sql.SQL(
         "INSERT INTO rtp.watch (id, name, kind, table_name, definition) VALUES ({}, {}, {}, {}, {}::jsonb) "
         "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, table_name = excluded.table_name, "
         "definition = excluded.definition, removed_at = NULL"
-    ).format(*map(sql.Literal, (_watch_id(name, watches, settings), name, watch.kind, watch.table, definition)))
-    statements: list[sql.SQL | sql.Composed] = [register, compiled.function, *map(_drop_trigger, elsewhere)]
-    if not has_triggers:
-        statements += compiled.triggers
+    ).format(
+        watch_id,
+        *map(sql.Literal, (name, watch.kind, watch.table, json.dumps(definition, sort_keys=True))),
+    )
+    statements: list[sql.SQL | sql.Composed] = [register, compiled.function, *map(_drop_trigger, stale)]
+    detail = f"{watch.table}, function"
+    if is_remapped or not has_triggers:
+        statements += compiled.triggers  # which keeps writers out until the end: nobody changes what the seed reads
+        detail = f"{watch.table}, {len(compiled.triggers)} triggers"
+        if is_remapped:
+            statements.append(_forget_baselines(watch_id))
         if compiled.seed is not None:
             statements.append(compiled.seed)
-    what = "replaced" if before and not before.is_removed else "created"
-    detail = f"{watch.table}, {len(compiled.triggers)} triggers" if not has_triggers else f"{watch.table}, function"
-    return Step(Action(what, f"watch {name}", detail), tuple(statements))
+    return Step(Action("replaced" if before else "created", f"watch {name}", detail), tuple(statements))
+
+
+def _mapping(definition: Mapping[str, Any]) -> tuple[object, ...]:
+    """What a watch's baselines stand for: with another table or column they mean nothing any more."""
+    columns = [definition["columns"].get(role) for role in ("chain", "protocol", "token", "value")]
+    return (definition["kind"], definition["table"], *columns)
+
+
+def _forget_baselines(watch_id: sql.Literal) -> sql.Composed:
+    return sql.SQL("DELETE FROM rtp.baseline WHERE watch = {}").format(watch_id)
 
 
 def _remove_watch(watch: InstalledWatch, triggers: Iterable[InstalledTrigger]) -> Step:
@@ -183,7 +214,7 @@ def _remove_watch(watch: InstalledWatch, triggers: Iterable[InstalledTrigger]) -
         (
             *map(_drop_trigger, ours),
             sql.SQL("DROP FUNCTION IF EXISTS {}()").format(function_name(watch.name)),
-            sql.SQL("DELETE FROM rtp.baseline WHERE watch = {}").format(sql.Literal(watch.id)),
+            _forget_baselines(sql.Literal(watch.id)),
             sql.SQL("UPDATE rtp.watch SET removed_at = now() WHERE id = {}").format(sql.Literal(watch.id)),
         ),
     )

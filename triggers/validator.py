@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from core.settings import Constant, PriceColumns, ProtocolWatch, Settings, Watch
+from core.settings import Settings
+from core.watches import Constant, PriceColumns, ProtocolWatch, Watch
 from triggers.catalog import Server, Table, read_server, read_table
 
 if TYPE_CHECKING:
@@ -71,6 +72,9 @@ def _check_table(name: str, watch: Watch, table: Table, server: Server) -> Itera
         yield Finding(where, problem, "Triggers need a table; name the table below it")
         return
     schema, relation = watch.table_parts
+    if not table.may_use_schema:
+        remedy = f'As its owner: GRANT USAGE ON SCHEMA "{schema}" TO "{server.role}"'
+        yield Finding(where, f"role {server.role} may not use the schema {schema}", remedy)
     for allowed, privilege in ((table.may_add_triggers, "TRIGGER"), (table.may_select, "SELECT")):
         if not allowed:
             remedy = f'As its owner: GRANT {privilege} ON "{schema}"."{relation}" TO "{server.role}"'

@@ -6,4 +6,6 @@
             ORDER BY chain, entity
             RETURNING 1
         )
-        SELECT count(*) INTO reported FROM appended;
+        SELECT (SELECT count(*) FROM appended),
+               count(*) FILTER (WHERE (chain <> '' AND entity <> '' AND octet_length(chain) + octet_length(entity) <= 1000) IS NOT TRUE)
+        INTO reported, nameless FROM step;

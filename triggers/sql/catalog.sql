@@ -38,6 +38,14 @@ JOIN pg_proc AS p ON p.oid = t.tgfoid
 WHERE p.pronamespace = to_regnamespace('rtp') AND NOT t.tgisinternal
 ORDER BY 1, 2, 3
 
+-- name: strangers
+-- What somebody else keeps in the schema rtp. Partitions go with their table.
+SELECT relname
+FROM pg_class
+WHERE relnamespace = to_regnamespace('rtp') AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition
+  AND relname <> ALL (%(own)s)
+ORDER BY relname
+
 -- name: installed_watches
 -- The watches that are installed, with what they were compiled to.
-SELECT id, name, definition ->> 'function_md5', table_name, removed_at IS NOT NULL FROM rtp.watch ORDER BY id
+SELECT id, name, definition, table_name, removed_at IS NOT NULL FROM rtp.watch ORDER BY id

@@ -8,6 +8,7 @@ SET search_path = pg_catalog, pg_temp
 AS {quote}
 DECLARE
     reported bigint := 0;
+    nameless bigint := 0;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         WITH step AS (
@@ -26,6 +27,9 @@ BEGIN
         {append}
     END IF;
 
+    IF nameless > 0 THEN
+        PERFORM rtp.note_error({name_literal}, TG_OP, '22023', 'the chain or entity of ' || nameless || ' rows is null, empty or longer than 1000 bytes');
+    END IF;
     IF reported > 0 THEN
         PERFORM rtp.wake();
     END IF;

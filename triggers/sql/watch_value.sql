@@ -26,6 +26,7 @@ BEGIN
                 INSERT INTO rtp.baseline (watch, chain, entity, value)
                 SELECT {watch}, o.chain, o.entity, o.value
                 FROM ({old_sample}) AS o JOIN ({new_sample}) AS n USING (chain, entity)
+                WHERE o.chain <> '' AND o.entity <> '' AND octet_length(o.chain) + octet_length(o.entity) <= 1000
                 ON CONFLICT DO NOTHING;
 
                 -- Rows whose key changed: the entity of the old key is gone.
