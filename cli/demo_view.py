@@ -7,7 +7,6 @@ from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
-from core.stream import EventStream
 from rich.console import Group
 from rich.live import Live
 from rich.panel import Panel
@@ -20,6 +19,7 @@ from core.demo.alerts import AlertConsumer
 from core.demo.queue import create_queue
 from core.event import Event
 from core.sinks.sqs import sqs_client
+from core.stream import EventStream
 
 if TYPE_CHECKING:
     from types import TracebackType

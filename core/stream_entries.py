@@ -80,7 +80,7 @@ def find(client: redis.Redis, sequence: int) -> Entry | None:
     for entry in entries(client, newest_first=True):
         if entry.sequence == sequence and (found is None or entry.document == found.document):
             return entry
-        elif found is not None:
+        if found is not None:
             passed += 1
             if passed > REDELIVERY_REACH:
                 break
