@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from cli.backtest import backtest
 from cli.install_triggers import install_triggers
 from cli.output import print_error
 from cli.run import run
@@ -23,7 +24,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, tail, install_triggers, uninstall_triggers, validate, schema):
+for command in (run, tail, install_triggers, uninstall_triggers, validate, backtest, schema):
     app.command(no_args_is_help=False)(command)
 
 

@@ -7,7 +7,6 @@ from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
-from core.stream import EventStream
 from rich.console import Group
 from rich.live import Live
 from rich.panel import Panel
@@ -15,11 +14,12 @@ from rich.text import Text
 
 from cli.event_line import event_line
 from cli.output import out, print_json
-from cli.processor import status_table
+from cli.processor import status_line, status_table
 from core.demo.alerts import AlertConsumer
 from core.demo.queue import create_queue
 from core.event import Event
 from core.sinks.sqs import sqs_client
+from core.stream import EventStream
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -74,7 +74,7 @@ class DemoView:
             print_json({"status": status.as_json()})
         elif is_interval_over:
             with self._lock:
-                out.print(status_table(status))
+                out.print(status_line(status), soft_wrap=True)
 
     def has_caught_up(self, pipeline: Pipeline) -> bool:
         """Whether every alert that was delivered to the queue has been consumed."""

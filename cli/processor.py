@@ -77,7 +77,10 @@ def run_processor(
     *,
     is_fed: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Run until the ending, Ctrl-C, or an error that retrying cannot mend (raised). `is_fed`: nothing more will come."""
+    """Run until the ending, Ctrl-C, or an error that retrying cannot mend (raised).
+
+    `is_fed` says when nothing more will come to be delivered.
+    """
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     print_summary(pipeline, settings)
     reporter = StatusReporter(pipeline)
@@ -141,6 +144,16 @@ def status_table(status: Status) -> RenderableType:
         table.add_row(sink.sink, sink.state, f"{sink.events_per_second:,.0f}", *numbers, *counts)
     errors = [f"{sink.sink}: {sink.last_error}" for sink in status.sinks if sink.last_error]
     return Group(table, *errors)
+
+
+def status_line(status: Status) -> str:
+    """The status in one line, where there is no terminal to draw on."""
+    sinks = [
+        f"{s.sink} {s.state}, {s.events_per_second:,.0f} events/s, p50 {_ms(s.p50_ms)}, p99 {_ms(s.p99_ms)}, "
+        f"lag {s.lag_events:,}, delivered {s.delivered:,}"
+        for s in status.sinks
+    ]
+    return "status: " + "; ".join(sinks)
 
 
 def _ms(value: float | None) -> str:

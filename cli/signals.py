@@ -1,4 +1,4 @@
-"""Signals: SIGTERM ends rtp just as Ctrl-C does, and a second one does not interrupt the ending."""
+"""Signals: SIGTERM and SIGHUP end rtp just as Ctrl-C does, and a second one does not interrupt the ending."""
 
 from __future__ import annotations
 
@@ -7,29 +7,37 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
+
+    Handler = Callable[[int, FrameType | None], None] | signal.Handlers
+
+
+_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @contextmanager
 def terminate_like_ctrl_c() -> Iterator[None]:
-    """Within, SIGTERM raises KeyboardInterrupt in the main thread, as SIGINT does."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
-    try:
+    """Within, SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread, as SIGINT does."""
+    with _handling((signal.SIGTERM, signal.SIGHUP), _interrupt):
         yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Within, SIGINT and SIGTERM are ignored: for an ending that is bounded in time by itself."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    """Within, these signals are ignored: for an ending that is bounded in time by itself."""
+    with _handling(_ENDINGS, signal.SIG_IGN):
+        yield
+
+
+@contextmanager
+def _handling(numbers: Iterable[signal.Signals], handler: Handler) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

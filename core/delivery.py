@@ -12,6 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from core.database import one_line
 from core.errors import EventRejected, RtpError, ServiceUnavailable
 from core.log import Chunk, DeadLetter, LogReader, LogRow, build_event
 from core.metrics import SinkMetrics
@@ -52,6 +53,7 @@ class Delivery:
         self._on_problem = on_problem
         self._stopping = threading.Event()
         self._saved_at = 0.0
+        self._log_failures = 0
         self._oldest_waiting: float | None = None
         self._thread = threading.Thread(target=self._run, name=f"rtp-{sink.name}", daemon=True)
 
@@ -86,12 +88,17 @@ class Delivery:
                 try:
                     self._connect_sink()
                     self._loop()
-                except ServiceUnavailable:
+                except ServiceUnavailable as error:
                     # Only PostgreSQL's own unavailability gets here: the sink's is handled where it delivers.
-                    self._reader.close()
+                    self._lost_the_log(error)
         except RtpError as error:
-            self.failure = error
-            self._report("stopped", error)
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - a loop that ends without a word would go unnoticed
+            failure = RtpError(
+                f"a defect in rtp ended it: {type(error).__name__}: {one_line(error)}", "Please report it"
+            )
+            failure.__cause__ = error
+            self._fail(failure)
         finally:
             self._reader.close()
             self.sink.close()
@@ -112,14 +119,12 @@ class Delivery:
                 return
 
     def _loop(self) -> None:
+        if self.metrics.last_error:
+            self._recovered()
         self.metrics.state = "running"
         while not self._stopping.is_set():
             started = time.monotonic()
-            try:
-                chunk = self._reader.read(self.sink.batch_size)
-            except ServiceUnavailable as error:
-                self._lost_the_log(error)
-                raise
+            chunk = self._reader.read(self.sink.batch_size)
             if chunk.rows:
                 self.metrics.note_work()
                 self._wakeup.active()
@@ -153,7 +158,9 @@ class Delivery:
             try:
                 events.append(build_event(row, source=self._source, log_id=self._reader.log_id))
             except EventRejected as error:
-                document = json.dumps(row._asdict(), default=str)
+                document = json.dumps(
+                    {name: value if value is None else str(value) for name, value in row._asdict().items()}
+                )
                 letters.append(DeadLetter(row.id, document, str(error), attempts=0))
         return events, letters
 
@@ -190,8 +197,15 @@ class Delivery:
         return not self._stopping.wait(wait_seconds)
 
     def _lost_the_log(self, error: ServiceUnavailable) -> None:
+        self._reader.close()
+        self._log_failures += 1
         self.metrics.reconnects += 1
         self._report("reconnecting", error)
+        self._stopping.wait(self._backoff.wait_seconds(self._log_failures))
+
+    def _fail(self, error: RtpError) -> None:
+        self.failure = error
+        self._report("stopped", error)
 
     def _report(self, state: str, error: RtpError) -> None:
         is_news = self.metrics.last_error != str(error)
@@ -207,6 +221,7 @@ class Delivery:
         self._reader.advance(chunk, letters, save=save)
         if save:
             self._saved_at = time.monotonic()
+            self._log_failures = 0
 
     def _save_position(self) -> None:
         try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -36,7 +36,7 @@ class Severity(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why the trigger found a change significant. The rules are in `triggers/sql/verdict.sql`."""
+    """Why a change was found significant; `docs/detection.md` has the rules."""
 
     DEVIATION = "deviation"
     FROM_ZERO = "from_zero"
@@ -45,6 +45,9 @@ class Reason(StrEnum):
     TO_NULL = "to_null"
     NOT_FINITE = "not_finite"
     FINITE_AGAIN = "finite_again"
+    DEPEG = "depeg"
+    REPEG = "repeg"
+    HEARTBEAT = "heartbeat"
     FIRST_SEEN = "first_seen"
     DELETED = "deleted"
     ADDED = "added"
@@ -101,6 +104,7 @@ class EventData(_Frozen):
     fields: dict[str, FieldChange] | None = Field(description="Protocol events: every changed field, by name.")
     reason: Reason
     severity: Severity
+    duration_seconds: float | None = Field(default=None, ge=0, description="repeg: how long the price was off its peg.")
     confidence: float = Field(ge=0, le=1, description="The row's own, or the watch's default.")
     provenance: str | None = Field(description="The upstream source's name.")
     changed_at: Time = Field(description="The row's own time where mapped, else when its statement arrived.")
@@ -140,6 +144,7 @@ def event_schema() -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=65_536)
 def encode_part(part: str) -> str:
     """Percent-encode a name that comes from data, so that it can never act as a separator or a pattern.
 
@@ -150,7 +155,10 @@ def encode_part(part: str) -> str:
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC, always with six digits of a second."""
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    text = moment.isoformat(timespec="microseconds")
+    if not text.endswith("+00:00"):  # rtp's connections are in UTC, where this is all there is to do
+        text = moment.astimezone(UTC).isoformat(timespec="microseconds")
+    return text.removesuffix("+00:00") + "Z"
 
 
 def format_sequence(sequence: int) -> str:

@@ -7,13 +7,17 @@ no protocol called `a:b*` can collide with another, or widen a subscriber's patt
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 from core.event import Kind, encode_part
 
 STREAM = "rtp:stream"
 SQS_GROUP_LIMIT = 128
+# Every event needs its names; most events are of entities that had one before.
+_NAMES_REMEMBERED = 65_536
 
 
+@lru_cache(maxsize=_NAMES_REMEMBERED)
 def cache_key(kind: Kind, chain: str, entity: str) -> str:
     """The hash that holds an entity's latest event: fields `sequence` and `event`."""
     return f"rtp:cache:{kind}:{encode_part(chain)}:{encode_part(entity)}"
@@ -30,6 +34,7 @@ def channel_pattern(kind: Kind | None = None, chain: str | None = None, entity: 
     return "rtp:events:" + ":".join(parts)
 
 
+@lru_cache(maxsize=_NAMES_REMEMBERED)
 def partition_key(chain: str, entity: str) -> str:
     """`<chain>:<protocol or token>`: what order is kept by."""
     return f"{encode_part(chain)}:{encode_part(entity)}"
@@ -39,9 +44,10 @@ def sqs_group_id(partition: str) -> str:
     """The partition key as an SQS MessageGroupId.
 
     SQS allows 128 characters of letters, digits and ASCII punctuation; a percent-encoded key is made of those.
-    A longer one keeps its head for people and gets the hash of the whole, so that two never share a group.
+    A longer one keeps its head for people and gets the hash of the whole, so that two never share a group; `#`, which
+    percent-encoding leaves in no key, keeps a hashed one apart from every key that is short enough as it is.
     """
     if len(partition) <= SQS_GROUP_LIMIT:
         return partition
     digest = hashlib.sha256(partition.encode()).hexdigest()[:32]
-    return f"{partition[: SQS_GROUP_LIMIT - 33]}~{digest}"
+    return f"{partition[: SQS_GROUP_LIMIT - 33]}#{digest}"

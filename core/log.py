@@ -125,17 +125,23 @@ class LogReader:
                 " ('plan_cache_mode', 'force_generic_plan'), ('synchronous_commit', 'off')) AS s (name, value)"
             )
             self.log_id = read_installation(self._connection)
-            self._connection.execute(_QUERIES["create_cursor"], {"sink": self._sink})
-            row = self._connection.execute(_QUERIES["load_cursor"], {"sink": self._sink}).fetchone()
+            self._cursor = self._saved = self._load_cursor(self._connection)
         except psycopg.Error as error:
             self.close()
             raise unavailable(self._dsn, error) from error
-        if row is None:
-            raise NotInstalled(f"the cursor of sink {self._sink} vanished", "Run `rtp install-triggers`")
-        self._cursor = self._saved = Cursor(*row)
+        except NotInstalled:
+            self.close()
+            raise
         self._last_id = 0
         # A window that was open when the cursor was saved is as sharp as it will get: its floor just stays.
         self._window = _Window(self._cursor.until or _NEVER, 0, is_sharp=False)
+
+    def _load_cursor(self, connection: psycopg.Connection) -> Cursor:
+        connection.execute(_QUERIES["create_cursor"], {"sink": self._sink})
+        row = connection.execute(_QUERIES["load_cursor"], {"sink": self._sink}).fetchone()
+        if row is None:
+            raise NotInstalled(f"the cursor of sink {self._sink} vanished", "Run `rtp install-triggers`")
+        return Cursor(*row)
 
     def close(self) -> None:
         """Give the connection back; harmless when there is none."""
@@ -145,6 +151,14 @@ class LogReader:
 
     def read(self, limit: int) -> Chunk:
         """The next rows after the cursor, at most `limit`; none where there is nothing new."""
+        chunk = self._read(limit)
+        if not chunk.rows and self._cursor.until is not None:
+            # The window ended where a chunk did. That says nothing about what came since it was opened.
+            self._cursor = chunk.cursor
+            chunk = self._read(limit)
+        return chunk
+
+    def _read(self, limit: int) -> Chunk:
         cursor = self._cursor
         parameters = {
             "until": cursor.until,
@@ -162,7 +176,7 @@ class LogReader:
         self.newest_id = last_id
         rows = [LogRow._make(row[3:]) for row in found] if found[0][3] is not None else []
         if cursor.until is None:
-            self._window = _open_window(until, xids_above, last_id_before=self._last_id)
+            self._window = _open_window(until, xids_above, after=cursor.snapshot, last_id_before=self._last_id)
             self._last_id = last_id
         return Chunk(rows, self._after(rows, is_full=len(rows) == limit))
 
@@ -239,20 +253,18 @@ class LogReader:
         return self._connection
 
 
-def _open_window(snapshot: str, xids_above: int, *, last_id_before: int) -> _Window:
+def _open_window(snapshot: str, xids_above: int, *, after: str, last_id_before: int) -> _Window:
     """Name the transactions above the snapshot's xmax that may be in progress, so that the rest began later.
 
     There are about as many as writers. A transaction of very many subtransactions can make them too many to name; then
-    the snapshot stays as it is, and the floor where it was: that is slower, not wrong.
+    the floor stays where it was: that is slower, not wrong. The floor holds for what began after the snapshot before
+    this one, so what that one named stays named: PostgreSQL's own xmax may still be below it.
     """
-    if not 0 <= xids_above <= _MOST_XIDS_NAMED:
-        return _Window(snapshot, last_id_before, is_sharp=False)
-    if xids_above == 0:
-        return _Window(snapshot, last_id_before, is_sharp=True)
     xmin, xmax, in_progress = snapshot.split(":")
-    above = range(int(xmax), int(xmax) + xids_above)
-    named = ",".join([*in_progress.split(","), *map(str, above)] if in_progress else map(str, above))
-    return _Window(f"{xmin}:{above.stop}:{named}", last_id_before, is_sharp=True)
+    is_sharp = 0 <= xids_above <= _MOST_XIDS_NAMED
+    stop = int(xmax) + xids_above if is_sharp else max(int(xmax), int(after.split(":")[1]))
+    named = [*filter(None, in_progress.split(",")), *map(str, range(int(xmax), stop))]
+    return _Window(f"{xmin}:{stop}:{','.join(named)}", last_id_before, is_sharp)
 
 
 def read_installation(connection: psycopg.Connection) -> str:
@@ -276,9 +288,18 @@ def read_installation(connection: psycopg.Connection) -> str:
 
 def build_event(row: LogRow, *, source: str, log_id: str) -> Event:
     """A log row as the event it stands for. Raises EventRejected where the row breaks the event's own rules."""
+    try:
+        event = Event.model_validate(_document(row, source, log_id))
+        _ = event.json_bytes  # made here: a field nested too deep for JSON shows only now
+    except (ValueError, RecursionError) as error:
+        raise EventRejected(f"event {row.id} is not valid: {one_line(error)}") from error
+    return event
+
+
+def _document(row: LogRow, source: str, log_id: str) -> dict[str, Any]:
     changed_at, subject = format_time(row.changed_at), f"{encode_part(row.chain)}/{encode_part(row.entity)}"
     happened = row.reason if row.reason in (Reason.ADDED, Reason.REMOVED) else "changed"
-    document = {
+    return {
         "id": f"{log_id}-{row.xid}-{row.id}",
         "source": f"{source}/{row.watch}",
         "type": f"rtp.{row.kind}.{happened}",
@@ -294,7 +315,7 @@ def build_event(row: LogRow, *, source: str, log_id: str) -> Event:
             "current": row.current,
             "change": row.change,
             "change_pct": row.change_pct,
-            "fields": json.loads(row.fields, parse_float=_exact_number) if row.fields else None,
+            "fields": _fields(row.fields) if row.fields else None,
             "reason": row.reason,
             "severity": row.severity,
             "confidence": row.confidence,
@@ -303,13 +324,15 @@ def build_event(row: LogRow, *, source: str, log_id: str) -> Event:
             "detected_at": format_time(row.detected_at),
         },
     }
-    try:
-        return Event.model_validate(document)
-    except ValueError as error:
-        raise EventRejected(f"event {row.id} is not valid: {one_line(error)}") from error
 
 
-def _exact_number(digits: str) -> float | str:
-    """A fraction inside a metadata field: a JSON number where a double holds it exactly as written, else its digits."""
-    number: Any = float(digits)
-    return number if Decimal(repr(number)) == Decimal(digits) else digits
+def _fields(text: str) -> Any:
+    return json.loads(text, parse_float=_exact_number, parse_int=_exact_number)
+
+
+def _exact_number(digits: str) -> float | int | str:
+    """A number inside a metadata field: a JSON number where a double holds it exactly as written, else its digits."""
+    number = float(digits)
+    if Decimal(repr(number)) != Decimal(digits):
+        return digits
+    return number if "." in digits else int(digits)

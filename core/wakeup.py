@@ -3,14 +3,15 @@
 While rtp is awake it polls, and holds the advisory lock AWAKE exclusively. A trigger notifies only if it can take that
 lock shared, which is to say only if rtp sleeps (`rtp.wake()` in triggers/sql/functions.sql).
 
-No wake-up is lost. Falling asleep goes: (1) release AWAKE; (2) note a snapshot; (3) go on polling until every
-transaction in progress in that snapshot has ended; (4) let each sink read once more from then on; (5) block.
+No wake-up is lost. Falling asleep goes: (1) release AWAKE; (2) note the next transaction id; (3) go on polling until
+every transaction with an id below it has ended; (4) let each sink read once more from then on; (5) block.
 Take any transaction that appends an event. Its trigger tried the lock either before (1) or after it.
 - After (1) it got the lock, and notifies when it commits. LISTEN has been on since before (1), so the notification
   arrives; it ends the sleep, or sleep has not begun.
-- Before (1) it may not notify. But it had its transaction id by then, so in the snapshot (2) it is either finished, and
+- Before (1) it may not notify. But it had its transaction id by then, and that is below (2): either it is finished, and
   the reads of (3) and (4) see it, or in progress, and (3) waits for it.
-Where rtp cannot take AWAKE (someone else holds it), triggers see it free or shared and go on notifying: slower, not wrong.
+Where rtp cannot take AWAKE (someone else holds it), triggers see it free or shared and go on notifying: slower, not
+wrong.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _QUERIES = queries("core.sql", "wakeup.sql")
 _FALLING_POLL_SECONDS = 0.003
+_CHECK_SECONDS = 1.0
 
 
 class _State(enum.Enum):
@@ -106,7 +108,9 @@ class WakeUp:
             idle_for = time.monotonic() - self._last_active
             remaining = self._settings.idle_before_sleep_ms / 1000 - idle_for
             if remaining > 0:
-                self._stopping.wait(remaining)
+                self._stopping.wait(min(remaining, _CHECK_SECONDS))
+                # A busy rtp may stay awake for days: it must notice that a cut connection has lost it the lock.
+                connection.execute(_QUERIES["still_there"])
             elif self._fall_asleep(connection):
                 self._sleep(connection)
 
@@ -117,7 +121,7 @@ class WakeUp:
         if self.holds_lock:
             connection.execute(_QUERIES["release_awake"])
             self.holds_lock = False
-        row = connection.execute(_QUERIES["note_snapshot"]).fetchone()
+        row = connection.execute(_QUERIES["note_next_xid"]).fetchone()
         noted = row[0] if row else "0"
         while not self._stopping.is_set():
             if self._last_active > fell_at:
@@ -135,7 +139,7 @@ class WakeUp:
             self._state = _State.ASLEEP
         slept_at = time.monotonic()
         while not self._stopping.is_set() and self._last_active <= slept_at:
-            if next(connection.notifies(timeout=0.5, stop_after=1), None) is not None:
+            if next(connection.notifies(timeout=0.2, stop_after=1), None) is not None:
                 break
         # Awake for at least a while: the event that woke us is rarely alone.
         self._last_active = max(self._last_active, time.monotonic())

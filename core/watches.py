@@ -166,6 +166,11 @@ class _ValueWatch(_Watch):
     glitch_guard: GlitchGuard | None = None
 
 
+def _history_has_time(watch: ValueWatch) -> None:
+    if watch.shape == "history" and watch.columns.changed_at is None:
+        raise ValueError("shape history needs columns.changed_at: the samples' own time")
+
+
 class TvlWatch(_ValueWatch):
     """A table of TVL per protocol and chain."""
 
@@ -173,6 +178,11 @@ class TvlWatch(_ValueWatch):
     columns: TvlColumns
     percent: Percent = Decimal(1)
     overrides: Annotated[tuple[TvlOverride, ...], Field(max_length=1000)] = ()
+
+    @model_validator(mode="after")
+    def _history_has_time(self) -> Self:
+        _history_has_time(self)
+        return self
 
 
 class PriceWatch(_ValueWatch):
@@ -183,6 +193,11 @@ class PriceWatch(_ValueWatch):
     percent: Percent = Decimal("0.1")
     peg: Peg | None = None
     overrides: Annotated[tuple[PriceOverride, ...], Field(max_length=1000)] = ()
+
+    @model_validator(mode="after")
+    def _history_has_time(self) -> Self:
+        _history_has_time(self)
+        return self
 
 
 class ProtocolWatch(_Watch):

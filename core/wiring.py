@@ -9,8 +9,8 @@ from core.errors import SettingsError
 from core.log import LogReader
 from core.pipeline import Pipeline
 from core.retry import Backoff
-from core.sinks.redis import RedisSink
 from core.settings import postgres_dsn
+from core.sinks.redis import RedisSink
 from core.wakeup import WakeUp
 
 if TYPE_CHECKING:

@@ -174,8 +174,10 @@ def _consume(endpoint_url: str, stop: Flag, results: mp.Queue[Any]) -> None:
         messages = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
         latencies += [_age(json.loads(message["Body"])) for message in messages]
         if messages:
-            handles = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]
-            client.delete_message_batch(QueueUrl=url, Entries=handles)
+            client.delete_message_batch(
+                QueueUrl=url,
+                Entries=[{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)],
+            )
     results.put(("sqs", sorted(latencies)))
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,12 @@ import pytest
 import redis
 from psycopg import sql
 
+from core.database import connect
+from core.demo.tables import create_tables
+from core.settings import Settings, postgres_dsn
+from core.settings_file import load_settings
 from core.stack import EmbeddedStack
+from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -54,11 +60,65 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
 @pytest.fixture
 def database(stack: EmbeddedStack) -> Iterator[str]:
     """The DSN of an empty database that exists for this test only."""
+    with _copy_of(stack, "template0") as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def _template(stack: EmbeddedStack) -> Iterator[str]:
+    """The name of a database with the demo's tables, watched as configs/default.yaml says; made once, then copied."""
+    with _copy_of(stack, "template0") as dsn:
+        settings = load_settings(None, environ={}, options={"postgres.dsn": dsn})
+        with closing(connect(dsn, role="test")) as connection:
+            create_tables(connection)
+            apply(connection, plan_installation(connection, settings))
+        yield dsn.rpartition("/")[2]
+
+
+@pytest.fixture
+def installed(stack: EmbeddedStack, _template: str) -> Iterator[Settings]:
+    """Settings whose database holds the demo's tables and rtp's triggers; without any sink."""
+    with _copy_of(stack, _template) as dsn:
+        settings = load_settings(None, environ={}, options={"postgres.dsn": dsn})
+        yield settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"queue": None})})
+
+
+@pytest.fixture
+def settings(installed: Settings, redis_url: str, sqs_queue: SqsQueue) -> Settings:
+    """Settings for all of rtp: the installed database, an empty Redis and an empty queue."""
+    redis_settings = installed.redis.model_copy(update={"url": redis_url})
+    place = {"queue": sqs_queue.name, "endpoint_url": sqs_queue.endpoint_url, "region": sqs_queue.region}
+    return installed.model_copy(
+        update={"redis": redis_settings, "sqs": installed.sqs.model_copy(update=place)},
+    )
+
+
+@pytest.fixture
+def connect_again(installed: Settings) -> Iterator[Callable[[], psycopg.Connection]]:
+    """Opens further connections to the installed database, and closes them after the test."""
+    with ExitStack() as open_connections:
+
+        def connect_once_more() -> psycopg.Connection:
+            return open_connections.enter_context(closing(connect(postgres_dsn(installed), role="test")))
+
+        yield connect_once_more
+
+
+@pytest.fixture
+def writer(connect_again: Callable[[], psycopg.Connection]) -> psycopg.Connection:
+    """A connection of someone who writes to the watched tables, in autocommit mode."""
+    return connect_again()
+
+
+@contextmanager
+def _copy_of(stack: EmbeddedStack, template: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     admin = stack.addresses.postgres_dsn
     with psycopg.connect(admin, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
-    yield admin.rpartition("/")[0] + f"/{name}"
+        # Copying files takes 0.06 s, writing the copy to the log 0.35 s.
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+    yield f"{admin.rpartition('/')[0]}/{name}"
     with psycopg.connect(stack.addresses.postgres_dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.database import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from psycopg import Connection
 
@@ -38,6 +38,7 @@ class Table:
     may_use_schema: bool
     column_types: Mapping[str, str] = field(default_factory=dict)
     unique_keys: frozenset[frozenset[str]] = frozenset()
+    partitions: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,15 @@ class InstalledTrigger:
     table: str
     name: str
     function: str
+    is_enabled: bool
+
+
+@dataclass(frozen=True)
+class Installation:
+    """The row of rtp.installation."""
+
+    schema_version: int
+    functions_md5: str
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,9 @@ class InstalledWatch:
 
     id: int
     name: str
+    settings: Mapping[str, Any]
     function_md5: str
+    rules: int
     table_name: str
     is_removed: bool
 
@@ -76,6 +88,7 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> Table | None:
         return None
     columns = connection.execute(_QUERIES["columns"], {"oid": row[0]}).fetchall()
     keys = connection.execute(_QUERIES["unique_keys"], {"oid": row[0]}).fetchall()
+    partitions = connection.execute(_QUERIES["partitions"], {"oid": row[0]}).fetchall() if row[1] == "p" else []
     return Table(
         relkind=row[1],
         may_add_triggers=row[2],
@@ -83,12 +96,26 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> Table | None:
         may_use_schema=row[4],
         column_types={name: type_name for name, type_name, _ in columns},
         unique_keys=frozenset(frozenset(key[0]) for key in keys),
+        partitions=tuple(partitions),
     )
+
+
+def read_installation(connection: Connection) -> Installation | None:
+    """What is installed; None where nothing is."""
+    if not read_server(connection).has_rtp_schema:
+        return None
+    row = connection.execute(_QUERIES["installation"]).fetchone()
+    return Installation(*row) if row else None
 
 
 def read_triggers(connection: Connection) -> list[InstalledTrigger]:
     """All of rtp's triggers in the database."""
     return [InstalledTrigger(*row) for row in connection.execute(_QUERIES["installed_triggers"])]
+
+
+def read_strangers(connection: Connection, own_tables: Sequence[str]) -> list[str]:
+    """Tables and views in the schema rtp that are not rtp's."""
+    return [row[0] for row in connection.execute(_QUERIES["strangers"], {"own": own_tables})]
 
 
 def read_watches(connection: Connection) -> list[InstalledWatch]:

@@ -17,7 +17,7 @@ from triggers.protocols import protocol_function, protocol_seed
 from triggers.templates import template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from core.settings import Statistics
 
@@ -55,17 +55,20 @@ def compile_watch(
     watch_id: int,
     rules: int,
     column_types: Mapping[str, str],
+    tables: Sequence[tuple[str, ...]] = (),
     statistics: Statistics = "sampled",
 ) -> CompiledWatch:
     """Compile one watch.
 
     `watch_id` is its key in rtp.watch, `rules` the revision of its rules; `column_types` gives the SQL type of each
     mapped column, as format_type() prints it: floats, say, must reach NUMERIC through text, or PostgreSQL rounds them
-    to 15 digits.
+    to 15 digits. `tables` are the watch's table and its partitions: a write to a partition does not fire its table's
+    triggers.
     """
+    triggers = _triggers(name, watch, tables or [watch.table_parts])
     if isinstance(watch, ProtocolWatch):
         body = protocol_function(name, watch, watch_id, column_types, _measure(watch_id, statistics))
-        return CompiledWatch(name, (body,), _triggers(name, watch), protocol_seed(watch, watch_id))
+        return CompiledWatch(name, (body,), triggers, protocol_seed(watch, watch_id))
     expressions = Expressions(watch, column_types)
     common = {
         "name": sql.SQL(name),
@@ -94,7 +97,7 @@ def compile_watch(
     seed = template("seed.sql").format(
         **common, rule=expressions.rule("sample"), sample=expressions.sample(sql.Identifier(*watch.table_parts))
     )
-    return CompiledWatch(name, (trigger_function, terms), _triggers(name, watch), seed)
+    return CompiledWatch(name, (trigger_function, terms), triggers, seed)
 
 
 def is_plain(watch: ValueWatch) -> bool:
@@ -116,7 +119,12 @@ def operations(watch: Watch) -> tuple[str, ...]:
     return ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
 
 
-def _triggers(name: str, watch: Watch) -> tuple[sql.Composed, ...]:
+def trigger_names(name: str, watch: Watch) -> list[str]:
+    """The names of a watch's triggers."""
+    return [trigger_name(name, operation) for operation in operations(watch)]
+
+
+def _triggers(name: str, watch: Watch, tables: Sequence[tuple[str, ...]]) -> tuple[sql.Composed, ...]:
     return tuple(
         sql.SQL(
             "CREATE OR REPLACE TRIGGER {trigger} AFTER {operation} ON {table} {transition} "
@@ -124,10 +132,11 @@ def _triggers(name: str, watch: Watch) -> tuple[sql.Composed, ...]:
         ).format(
             trigger=sql.Identifier(trigger_name(name, operation)),
             operation=sql.SQL(operation),
-            table=sql.Identifier(*watch.table_parts),
+            table=sql.Identifier(*parts),
             transition=_TRANSITION_TABLES[operation],
             function=function("watch", name),
         )
+        for parts in tables
         for operation in operations(watch)
     )
 
@@ -139,15 +148,27 @@ def _measure(watch_id: int, statistics: Statistics) -> sql.Composable:
 
 
 def _latest(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
+    new_sample = expressions.sample(sql.SQL("new_rows"))
     row = about("r", watch)
+    touched = template("touched_latest.sql").format(
+        **common, chain=row["chain"], entity=row["entity"], value=expressions.value("r")
+    )
+    count_touched = sql.SQL("SELECT count(*) FROM ({}) AS touched").format(touched)
+    judge = template("judge_latest.sql")
     return template("watch_latest.sql").format(
         **common,
-        chain=row["chain"],
-        entity=row["entity"],
-        value=expressions.value("r"),
-        new_sample=expressions.sample(sql.SQL("new_rows")),
+        touched=touched,
+        count_touched_text=_as_text(count_touched),
+        judge=judge.format(**common, new_sample=new_sample, into=sql.SQL("INTO made, unseen_rows")),
+        judge_text=_as_text(judge.format(**common, new_sample=new_sample, into=sql.SQL(""))),
+        new_sample=new_sample,
         old_sample=expressions.sample(sql.SQL("old_rows")),
     )
+
+
+def _as_text(statement: sql.Composed) -> sql.Composed:
+    """A statement as a literal, for EXECUTE: one that PostgreSQL plans anew each time."""
+    return sql.SQL("{}").format(sql.Literal(statement.as_string(None)))
 
 
 def _samples(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
@@ -160,13 +181,13 @@ def _samples(watch: ValueWatch, expressions: Expressions, common: Mapping[str, s
     watch_id = common["watch"]
     is_history = watch.shape == "history"
     judged = _touched(watch, new, common)
-    updated = as_row(watch_id, _with_previous(judged, old), "sample", previous=sql.SQL("n.previous"))
+    updated = as_row(watch_id, judged, "sample")
     nothing = sql.SQL("SELECT NULL::rtp.sample WHERE false")
     if not is_history:
         gone = as_row(watch_id, vanished, "deleted")
         updated = sql.SQL("SELECT u.row FROM ({} UNION ALL {}) AS u (row)").format(gone, updated)
     all_gone = sql.SQL(
-        "SELECT ROW(NULL, b.watch, b.chain, b.entity, 'deleted', NULL, NULL, statement_timestamp(), statement_timestamp(), "
+        "SELECT ROW(NULL, b.watch, b.chain, b.entity, 'deleted', NULL, statement_timestamp(), statement_timestamp(), "
         "{confidence}, {provenance}, NULL)::rtp.sample FROM rtp.baseline AS b WHERE b.watch = {watch}"
     ).format(confidence=common["default_confidence"], provenance=common["default_provenance"], watch=watch_id)
     return template("watch_samples.sql").format(
@@ -178,12 +199,6 @@ def _samples(watch: ValueWatch, expressions: Expressions, common: Mapping[str, s
         deleted=nothing if is_history else as_row(watch_id, old, "deleted"),
         truncated=nothing if is_history else all_gone,
     )
-
-
-def _with_previous(new: sql.Composable, old: sql.Composable) -> sql.Composed:
-    return sql.SQL(
-        "SELECT n.*, o.value AS previous FROM ({new}) AS n LEFT JOIN ({old}) AS o USING (chain, entity)"
-    ).format(new=new, old=old)
 
 
 def _touched(watch: ValueWatch, new: sql.Composed, common: Mapping[str, sql.Composable]) -> sql.Composed:

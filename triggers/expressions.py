@@ -65,8 +65,8 @@ def about(row: str, watch: Watch, column_types: Mapping[str, str] | None = None)
 
 def _column(row: str, column: Column) -> sql.Composable:
     if isinstance(column, Constant):
-        return sql.SQL("{}::text").format(sql.Literal(column.const))
-    return sql.SQL("{}::text").format(sql.Identifier(row, column))
+        return sql.SQL('{}::text COLLATE "C"').format(sql.Literal(column.const))
+    return sql.SQL('{}::text COLLATE "C"').format(sql.Identifier(row, column))
 
 
 def _time(row: str, column: str | None, column_types: Mapping[str, str]) -> sql.Composable:
@@ -147,14 +147,12 @@ class Expressions:
         )
         return sql.SQL("CASE {} ELSE {} END").format(cases, own)
 
-    def as_row(
-        self, watch_id: sql.Composable, samples: sql.Composable, what: str, *, previous: sql.Composable | None = None
-    ) -> sql.Composed:
+    def as_row(self, watch_id: sql.Composable, samples: sql.Composable, what: str) -> sql.Composed:
         """Samples as rows of rtp.sample, those of one entity in the order of their times, then as they were written."""
         deleted = what == "deleted"
         now = sql.SQL("clock_timestamp()")
         return sql.SQL(
-            "SELECT ROW(NULL, {watch}, n.chain, n.entity, {what}, {value}, {previous}, {sampled_at}, {changed_at}, "
+            "SELECT ROW(NULL, {watch}, n.chain, n.entity, {what}, {value}, {sampled_at}, {changed_at}, "
             "n.confidence, n.provenance, NULL)::rtp.sample "
             "FROM (SELECT i.*, row_number() OVER () AS written FROM ({samples}) AS i) AS n "
             "ORDER BY n.chain, n.entity, n.sampled_at, n.written"
@@ -162,7 +160,6 @@ class Expressions:
             watch=watch_id,
             what=sql.Literal(what),
             value=sql.SQL("NULL::numeric" if deleted else "n.value"),
-            previous=previous or sql.SQL("NULL::numeric"),
             sampled_at=now if deleted else sql.SQL("n.sampled_at"),
             changed_at=now if deleted else sql.SQL("n.changed_at"),
             samples=samples,
@@ -195,7 +192,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _seconds_or_none(value: Any) -> Any:
+def _duration_or_none(value: Any) -> Any:
     return value or None  # a duration of 0 switches the rule off
 
 
@@ -215,8 +212,8 @@ def _peg(name: str) -> Callable[[Peg], Any]:
 _RULE_PARTS: Mapping[str, tuple[str, Callable[[Any], Any], str]] = {
     "percent": ("percent", _same, "numeric"),
     "min_change": ("min_change", _same, "numeric"),
-    "heartbeat": ("heartbeat", _seconds_or_none, "interval"),
-    "cooldown": ("cooldown", _seconds_or_none, "interval"),
+    "heartbeat": ("heartbeat", _duration_or_none, "interval"),
+    "cooldown": ("cooldown", _duration_or_none, "interval"),
     "emit_first": ("emit_first", _same, "boolean"),
     "warning": ("severity", _tier("warning"), "numeric"),
     "critical": ("severity", _tier("critical"), "numeric"),

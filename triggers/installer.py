@@ -1,11 +1,7 @@
-"""Installing and removing rtp in a database: all of it in one transaction, or nothing."""
+"""Installing and removing rtp in a database: planned first, then all of it in one transaction, or nothing."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -13,10 +9,11 @@ from psycopg import sql
 
 from core.database import one_line
 from core.errors import InstallError
-from core.log import SCHEMA_VERSION
-from triggers.catalog import read_server, read_table, read_triggers, read_watches
-from triggers.compiler import CompiledWatch, compile_watch, function_name
+from triggers.catalog import read_installation, read_strangers, read_table, read_triggers, read_watches
+from triggers.migrations import own_tables, schema_steps
+from triggers.steps import Action, Step
 from triggers.validator import validate
+from triggers.watch_steps import drop_trigger, install_watch, remove_watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,29 +21,11 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from core.settings import Settings
-    from core.watches import Watch
-    from triggers.catalog import InstalledTrigger, InstalledWatch
+    from triggers.catalog import InstalledWatch
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.
 LOCK_TIMEOUT = "3s"
 _INSTALL_LOCK = (7500912, 3)
-
-
-@dataclass(frozen=True)
-class Action:
-    """One thing that an installation does, for the report: `what` is created, replaced, removed or unchanged."""
-
-    what: str
-    subject: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class Step:
-    """An action and the statements that carry it out."""
-
-    action: Action
-    statements: tuple[sql.SQL | sql.Composed, ...] = ()
 
 
 def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
@@ -54,34 +33,51 @@ def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
     findings = validate(connection, settings)
     if findings:
         raise InstallError("\n".join(map(str, findings)))
-    server = read_server(connection)
-    steps = [] if server.has_rtp_schema else [_create_schema()]
-    steps.append(_create_functions())
-    watches = read_watches(connection) if server.has_rtp_schema else []
+    installed = read_installation(connection)
+    steps = schema_steps(installed)
+    watches = read_watches(connection) if installed else []
     triggers = read_triggers(connection)
     for name, watch in settings.watches.items():
         table = read_table(connection, watch.table_parts)
         assert table is not None
-        compiled = compile_watch(
-            name, watch, watch_id=_watch_id(name, watches, settings), column_types=table.column_types
+        steps.append(
+            install_watch(
+                name,
+                watch,
+                table,
+                watch_id=_watch_id(name, watches, settings),
+                before=next((w for w in watches if w.name == name and not w.is_removed), None),
+                triggers=triggers,
+                statistics=settings.triggers.statistics,
+            )
         )
-        steps.append(_install_watch(name, watch, compiled, watches, triggers, settings))
-    steps.extend(_remove_watch(w, triggers) for w in watches if w.name not in settings.watches and not w.is_removed)
+    steps.extend(remove_watch(w, triggers) for w in watches if w.name not in settings.watches and not w.is_removed)
     return steps
 
 
+def find_drift(connection: Connection, settings: Settings) -> list[Action]:
+    """What an installation would do now: nothing, unless settings, tables or rtp have changed since the last one."""
+    return [step.action for step in plan_installation(connection, settings) if step.action.what != "unchanged"]
+
+
 def plan_removal(connection: Connection) -> list[Step]:
-    """What removing rtp from this database means; nothing of it stays behind."""
-    server = read_server(connection)
-    triggers = read_triggers(connection)
+    """What removing rtp from this database means; nothing of it stays behind. Raises InstallError.
+
+    A role called rtp finds the schema rtp first in its search_path, and may have made tables of its own in there.
+    """
+    if strangers := read_strangers(connection, own_tables()):
+        raise InstallError(
+            f"the schema rtp holds tables that are not rtp's: {', '.join(strangers)}",
+            "Move them (ALTER TABLE ... SET SCHEMA public): removing rtp would remove them, too",
+        )
     steps = [
         Step(
             Action("removed", f"{trigger.schema}.{trigger.table}", f"trigger {trigger.name}"),
-            (_drop_trigger(trigger),),
+            (drop_trigger(trigger),),
         )
-        for trigger in triggers
+        for trigger in read_triggers(connection)
     ]
-    if server.has_rtp_schema:
+    if read_installation(connection):
         drop = sql.SQL("DROP SCHEMA rtp CASCADE")
         steps.append(Step(Action("removed", "schema rtp", "log, baselines, cursors, dead letters"), (drop,)))
     return steps
@@ -112,7 +108,8 @@ def render(connection: Connection, steps: Iterable[Step]) -> str:
     """The steps as the SQL that `apply` would run, one transaction."""
     lines = ["BEGIN;", f"SET LOCAL lock_timeout TO '{LOCK_TIMEOUT}';"]
     for step in steps:
-        lines.append(f"\n-- {step.action.what}: {step.action.subject}".replace("\r", " "))
+        subject = " ".join(step.action.subject.split())  # a table's name can hold the end of a line
+        lines.append(f"\n-- {step.action.what}: {subject}")
         lines.extend(statement.as_string(connection).rstrip().rstrip(";") + ";" for statement in step.statements)
     return "\n".join([*lines, "\nCOMMIT;"])
 
@@ -123,74 +120,7 @@ def _remedy(error: psycopg.Error) -> str:
     return ""
 
 
-def _create_schema() -> Step:
-    version = sql.SQL("INSERT INTO rtp.installation (schema_version) VALUES ({})").format(sql.Literal(SCHEMA_VERSION))
-    return Step(
-        Action("created", "schema rtp", "log, baselines, cursors, dead letters"),
-        (_file("schema.sql"), version),
-    )
-
-
-def _create_functions() -> Step:
-    return Step(Action("replaced", "schema rtp", "functions that the triggers share"), (_file("functions.sql"),))
-
-
-def _file(filename: str) -> sql.SQL:
-    text = files("triggers").joinpath("sql", filename).read_text(encoding="utf-8")
-    return sql.SQL(text)
-
-
 def _watch_id(name: str, watches: Iterable[InstalledWatch], settings: Settings) -> int:
     known = {watch.name: watch.id for watch in watches}
     new = [other for other in settings.watches if other not in known]
     return known[name] if name in known else max(known.values(), default=0) + 1 + new.index(name)
-
-
-def _install_watch(
-    name: str,
-    watch: Watch,
-    compiled: CompiledWatch,
-    watches: Iterable[InstalledWatch],
-    triggers: Iterable[InstalledTrigger],
-    settings: Settings,
-) -> Step:
-    function_md5 = hashlib.md5(compiled.function.as_string(None).encode(), usedforsecurity=False).hexdigest()
-    before = next((w for w in watches if w.name == name), None)
-    ours = [t for t in triggers if t.function == f"watch_{name}"]
-    elsewhere = [t for t in ours if (t.schema, t.table) != watch.table_parts]
-    has_triggers = len(ours) - len(elsewhere) == len(compiled.triggers)
-    if before and not before.is_removed and before.function_md5 == function_md5 and has_triggers and not elsewhere:
-        return Step(Action("unchanged", f"watch {name}", watch.table))
-    definition = json.dumps(watch.model_dump(mode="json") | {"function_md5": function_md5}, sort_keys=True)
-    register = sql.SQL(
-        "INSERT INTO rtp.watch (id, name, kind, table_name, definition) VALUES ({}, {}, {}, {}, {}::jsonb) "
-        "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, table_name = excluded.table_name, "
-        "definition = excluded.definition, removed_at = NULL"
-    ).format(*map(sql.Literal, (_watch_id(name, watches, settings), name, watch.kind, watch.table, definition)))
-    statements: list[sql.SQL | sql.Composed] = [register, compiled.function, *map(_drop_trigger, elsewhere)]
-    if not has_triggers:
-        statements += compiled.triggers
-        if compiled.seed is not None:
-            statements.append(compiled.seed)
-    what = "replaced" if before and not before.is_removed else "created"
-    detail = f"{watch.table}, {len(compiled.triggers)} triggers" if not has_triggers else f"{watch.table}, function"
-    return Step(Action(what, f"watch {name}", detail), tuple(statements))
-
-
-def _remove_watch(watch: InstalledWatch, triggers: Iterable[InstalledTrigger]) -> Step:
-    ours = [trigger for trigger in triggers if trigger.function == f"watch_{watch.name}"]
-    return Step(
-        Action("removed", f"watch {watch.name}", f"{watch.table_name}, no longer in the settings"),
-        (
-            *map(_drop_trigger, ours),
-            sql.SQL("DROP FUNCTION IF EXISTS {}()").format(function_name(watch.name)),
-            sql.SQL("DELETE FROM rtp.baseline WHERE watch = {}").format(sql.Literal(watch.id)),
-            sql.SQL("UPDATE rtp.watch SET removed_at = now() WHERE id = {}").format(sql.Literal(watch.id)),
-        ),
-    )
-
-
-def _drop_trigger(trigger: InstalledTrigger) -> sql.Composed:
-    return sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(
-        sql.Identifier(trigger.name), sql.Identifier(trigger.schema, trigger.table)
-    )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 OLDEST_SERVER = 140000
 NUMERIC_TYPES = frozenset({"numeric", "smallint", "integer", "bigint", "real", "double precision"})
+VALUE_TYPES = NUMERIC_TYPES | {"text", "character varying", "character"}
 TIME_TYPES = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
 _WRONG_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 
@@ -72,17 +73,21 @@ def _check_table(name: str, watch: Watch, table: Table, server: Server) -> Itera
         yield Finding(where, problem, "Triggers need a table; name the table below it")
         return
     schema, relation = watch.table_parts
+    if not table.may_use_schema:
+        remedy = f'As its owner: GRANT USAGE ON SCHEMA "{schema}" TO "{server.role}"'
+        yield Finding(where, f"role {server.role} may not use the schema {schema}", remedy)
     for allowed, privilege in ((table.may_add_triggers, "TRIGGER"), (table.may_select, "SELECT")):
         if not allowed:
             remedy = f'As its owner: GRANT {privilege} ON "{schema}"."{relation}" TO "{server.role}"'
             yield Finding(where, f"role {server.role} lacks {privilege} on {watch.table}", remedy)
     key = _key_columns(watch)
-    if key <= table.column_types.keys() and not any(unique <= key for unique in table.unique_keys):
+    is_history = not isinstance(watch, ProtocolWatch) and watch.shape == "history"
+    if not is_history and key <= table.column_types.keys() and not any(unique <= key for unique in table.unique_keys):
         columns = ", ".join(sorted(key)) or "none"
         yield Finding(
             where,
             f"{watch.table} may hold several rows per entity: no unique key within ({columns})",
-            "Add a unique index on these columns, or map the columns that identify one row",
+            "Add a unique index on these columns, or say `shape: history` if each row is a sample",
         )
 
 
@@ -92,7 +97,7 @@ def _key_columns(watch: Watch) -> frozenset[str]:
 
 
 def _check_columns(name: str, watch: Watch, table: Table) -> Iterator[Finding]:
-    wanted = {"value": NUMERIC_TYPES, "confidence": NUMERIC_TYPES, "changed_at": TIME_TYPES}
+    wanted = {"value": VALUE_TYPES, "confidence": NUMERIC_TYPES, "changed_at": TIME_TYPES}
     for role, column in watch.columns:
         if column is None or isinstance(column, Constant):
             continue

@@ -32,9 +32,8 @@ class Sink(Protocol):
     """A destination of events.
 
     `deliver` gets events in log order and keeps that order per partition key: what it returns as undelivered holds
-    every later event of the same partition key too. Delivering an event again is harmless. It raises SinkUnavailable when
-    the service as a whole does not answer. Called from one
-    thread.
+    every later event of the same partition key too. Delivering an event again is harmless. It raises SinkUnavailable
+    when the service as a whole does not answer. Called from one thread.
     """
 
     name: str

@@ -10,9 +10,16 @@
 local stream, ttl, stream_length = KEYS[1], ARGV[1], ARGV[2]
 local call = redis.call
 local written = 0
+-- Redis does not undo what a failing script has done: a stream of another type must fail it before the first event.
+call('XLEN', stream)
 for i = 1, #KEYS - 1 do
     local key, sequence, event = KEYS[i + 1], ARGV[2 * i + 1], ARGV[2 * i + 2]
-    local cached = call('HGET', key, 'sequence')
+    local cached = redis.pcall('HGET', key, 'sequence')
+    if type(cached) == 'table' then
+        -- Somebody put a value of another type under a name of rtp's: it must not block everyone's events.
+        call('DEL', key)
+        cached = false
+    end
     if not cached or cached < sequence then
         call('HSET', key, 'sequence', sequence, 'event', event)
         call('PEXPIRE', key, ttl)

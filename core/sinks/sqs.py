@@ -29,6 +29,18 @@ if TYPE_CHECKING:
 BATCH_MESSAGES = 10
 BATCH_BYTES = 1_048_576
 
+# What SQS will never take. `SenderFault` does not tell: throttled entries carry it, too. An unknown code is tried
+# again, for late is better than dead.
+_PERMANENT_FAILURES = frozenset(
+    {
+        "InvalidAttributeValue",
+        "InvalidMessageContents",
+        "InvalidParameterValue",
+        "MissingParameter",
+        "UnsupportedOperation",
+    }
+)
+
 
 class SqsSink:
     """Sends each event as one message: group = partition key, deduplication id = event id."""
@@ -54,11 +66,11 @@ class SqsSink:
         """Send in batches. A group whose message failed gets nothing more this time; other groups go on."""
         if not self._queue_url:
             self.open()
-        sendable = [event for event in events if len(event.json_bytes) <= BATCH_BYTES]
+        sendable = [event for event in events if len(_body(event)) <= BATCH_BYTES]
         rejected = [
-            Rejection(event, f"the message has {len(event.json_bytes)} bytes, SQS takes {BATCH_BYTES}")
+            Rejection(event, f"the message has {len(_body(event))} bytes, SQS takes {BATCH_BYTES}")
             for event in events
-            if len(event.json_bytes) > BATCH_BYTES
+            if len(_body(event)) > BATCH_BYTES
         ]
         delivery = _Delivery(rejected)
         for batch in _batches(sendable):
@@ -103,7 +115,7 @@ class _Delivery:
 
     def note_failure(self, event: Event, failure: BatchResultErrorEntryTypeDef) -> None:
         cause = f"{failure['Code']}: {failure.get('Message', '')}"
-        if failure["SenderFault"]:
+        if failure["Code"].rpartition(".")[2] in _PERMANENT_FAILURES:
             self.rejected.append(Rejection(event, cause))
         else:
             self.failed.add(event.partitionkey)
@@ -150,10 +162,10 @@ def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
         groups: set[str] = set()
         size = 0
         for event in waiting:
-            fits = len(batch) < BATCH_MESSAGES and size + len(event.json_bytes) <= BATCH_BYTES
+            fits = len(batch) < BATCH_MESSAGES and size + len(_body(event)) <= BATCH_BYTES
             if fits and event.partitionkey not in groups:
                 batch.append(event)
-                size += len(event.json_bytes)
+                size += len(_body(event))
             else:
                 later.append(event)
             groups.add(event.partitionkey)
@@ -164,15 +176,15 @@ def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
 def _entry(entry_id: str, event: Event) -> SendMessageBatchRequestEntryTypeDef:
     return {
         "Id": entry_id,
-        "MessageBody": _body(event),
+        "MessageBody": _body(event).decode(),
         "MessageGroupId": sqs_group_id(event.partitionkey),
         "MessageDeduplicationId": event.id,
     }
 
 
-def _body(event: Event) -> str:
-    # SQS takes all of Unicode but these two, which JSON can write in ASCII.
-    return event.json_bytes.decode().replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")
+def _body(event: Event) -> bytes:
+    # SQS takes all of Unicode but U+FFFE and U+FFFF, which JSON can write in ASCII.
+    return event.json_bytes.replace(b"\xef\xbf\xbe", rb"\ufffe").replace(b"\xef\xbf\xbf", rb"\uffff")
 
 
 def _reason(error: Exception) -> str:

@@ -18,6 +18,7 @@
 -- name: read_window
 -- The next rows of a window, and how far it reaches. The window stays as it is (`until`) until it is read to its end;
 -- without one, a new window is opened, up to now. There is always at least one row; without events its id is null.
+-- The change in percent is left out where the numbers are so far apart that NUMERIC cannot hold it.
 WITH reach AS MATERIALIZED (
     SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,
            age(pg_snapshot_xmax(pg_current_snapshot())::xid) AS xids_above,
@@ -27,7 +28,7 @@ SELECT reach.until::text, reach.xids_above, reach.last_id,
        e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
        CASE WHEN abs(e.previous) < 'Infinity' AND abs(e.current) < 'Infinity'
             THEN (e.current - e.previous)::text END,
-       CASE WHEN abs(e.previous) < 'Infinity' AND abs(e.current) < 'Infinity' AND e.previous <> 0
+       CASE WHEN abs(e.previous) BETWEEN 1e-1000 AND 1e1000 AND abs(e.current) <= 1e1000
             THEN trim_scale(round((e.current - e.previous) * 100 / abs(e.previous), 6))::text END,
        e.fields::text, e.reason, e.severity, e.confidence, e.provenance, e.changed_at, e.detected_at
 FROM reach

@@ -8,9 +8,15 @@ SELECT pg_try_advisory_lock(7500912, 1)
 -- Say that rtp is about to sleep: triggers notify from now on.
 SELECT pg_advisory_unlock(7500912, 1)
 
--- name: note_snapshot
--- Which transactions may have seen rtp awake and not notify: those before this xmax.
-SELECT pg_snapshot_xmax(pg_current_snapshot())::text
+-- name: still_there
+-- Is the connection, and with it the lock, still there? The answer is in getting one.
+SELECT true
+
+-- name: note_next_xid
+-- Which transactions may have seen rtp awake and not notify: those with an id below the next one. The snapshot's xmax
+-- would be too low (core/sql/log.sql says why): transactions above it may be in progress, and age() counts up to the next.
+SELECT (pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+        + age(pg_snapshot_xmax(pg_current_snapshot())::xid))::text
 
 -- name: all_ended
 -- Have all of them ended?

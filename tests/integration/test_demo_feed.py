@@ -29,7 +29,8 @@ from core.demo.pace import Pace, at_rate, by_history
 from core.demo.tables import create_tables, seed_tables, write_step
 from core.errors import FeedError
 from core.retry import Backoff
-from core.settings import ProtocolWatch, Settings
+from core.settings import Settings
+from core.watches import ProtocolWatch
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -186,16 +187,12 @@ def test_a_simulated_market_ends_as_its_last_steps_say(
     run_feed(steps)
     last = {change.key: change for step in steps for change in step.changes}
     expected = {
-        (change.chain, change.token, change.price_usd)
-        for change in last.values()
-        if isinstance(change, PriceChange)
+        (change.chain, change.token, change.price_usd) for change in last.values() if isinstance(change, PriceChange)
     }
     assert {row[:3] for row in rows(connection, "prices")} == expected
 
 
-def test_a_lost_connection_loses_no_step(
-    connection: psycopg.Connection, run_feed: Callable[..., Feed]
-) -> None:
+def test_a_lost_connection_loses_no_step(connection: psycopg.Connection, run_feed: Callable[..., Feed]) -> None:
     def steps() -> Iterator[Step]:
         yield Step((LIDO,), NOON)
         cut_the_feeds_connection(connection)
@@ -363,9 +360,7 @@ def test_alerts_arrive_in_order(sqs_client: SQSClient, sqs_queue: SqsQueue) -> N
     assert inbox.ids == [f"e{number}" for number in range(25)]
 
 
-def test_an_alert_is_handed_over_once_even_when_it_comes_twice(
-    sqs_client: SQSClient, sqs_queue: SqsQueue
-) -> None:
+def test_an_alert_is_handed_over_once_even_when_it_comes_twice(sqs_client: SQSClient, sqs_queue: SqsQueue) -> None:
     send(sqs_client, sqs_queue, [alert(1), alert(1), alert(2)])
     inbox = Inbox(expected=2)
     consume(sqs_client, sqs_queue, inbox)

@@ -370,6 +370,16 @@ def test_an_interrupt_while_starting_leaves_nothing(place: Path, seconds: float)
     assert (processes_in(place), files_in(place)) == ([], [])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /dev/shm")
+@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.3])
+def test_an_interrupted_initdb_leaves_no_shared_memory(place: Path, seconds: float) -> None:
+    shared = Path("/dev/shm")  # noqa: S108  (only looked into)
+    before = set(shared.glob("PostgreSQL.*"))
+    with python(INTERRUPTED_START, str(seconds)) as rtp:
+        rtp.communicate(timeout=DEADLINE_SECONDS)
+    assert eventually(lambda: set(shared.glob("PostgreSQL.*")) <= before)  # others' come and go
+
+
 def test_a_failing_progress_callback_leaves_nothing(place: Path) -> None:
     def fail(_: str) -> None:
         raise BrokenPipeError

@@ -82,9 +82,7 @@ def test_a_derived_token_follows_a_token_that_moves_by_itself() -> None:
     assert {token.follows for token in catalogue.tokens()} <= independent
 
 
-def test_steps_touch_only_rows_of_the_opening(
-    changes: list[Change], opening: dict[tuple[str, ...], Change]
-) -> None:
+def test_steps_touch_only_rows_of_the_opening(changes: list[Change], opening: dict[tuple[str, ...], Change]) -> None:
     assert {change.key for change in changes} <= opening.keys()
 
 

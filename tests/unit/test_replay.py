@@ -61,9 +61,7 @@ def test_a_price_row_becomes_a_price_change(tmp_path: Path) -> None:
 
 def test_a_price_row_may_bring_its_confidence_and_source(tmp_path: Path) -> None:
     text = "time,token,chain,price_usd,confidence,source\n2024-03-19 12:00,usdc,ethereum,1,0.97,coingecko\n"
-    assert steps(tmp_path, text)[0].changes == (
-        PriceChange("ethereum", "usdc", Decimal(1), 0.97, "coingecko"),
-    )
+    assert steps(tmp_path, text)[0].changes == (PriceChange("ethereum", "usdc", Decimal(1), 0.97, "coingecko"),)
 
 
 def test_a_protocol_row_becomes_a_protocol_change_named_by_its_slug(tmp_path: Path) -> None:
@@ -256,9 +254,7 @@ def test_a_bad_row_is_refused_with_its_fault(row: str, complaint: str, tmp_path:
         ("name,category", "...,Staking", "name '...' has no letter or digit"),
     ],
 )
-def test_a_bad_optional_cell_is_refused_with_its_fault(
-    header: str, row: str, complaint: str, tmp_path: Path
-) -> None:
+def test_a_bad_optional_cell_is_refused_with_its_fault(header: str, row: str, complaint: str, tmp_path: Path) -> None:
     assert complaint in refusal(tmp_path, f"{header}\n{row}\n")
 
 
@@ -372,9 +368,7 @@ def test_every_daily_tvl_is_read_with_every_digit() -> None:
 
 
 def test_every_protocol_is_read_under_a_slug_of_its_own() -> None:
-    changes = [
-        change for step in FeedFile.open(real("protocols_2024.csv")).steps() for change in step.changes
-    ]
+    changes = [change for step in FeedFile.open(real("protocols_2024.csv")).steps() for change in step.changes]
     assert len({change.key for change in changes}) == 4127
 
 

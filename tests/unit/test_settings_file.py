@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
-from core.settings import Constant, Settings
+from core.settings import Settings
 from core.settings_file import default_path, load_settings
+from core.watches import Constant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

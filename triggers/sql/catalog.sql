@@ -28,9 +28,22 @@ JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0
 WHERE i.indrelid = %(oid)s AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
 GROUP BY i.indexrelid
 
+-- name: partitions
+-- A partitioned table's partitions, at every level: a write to one of them fires only its own triggers.
+SELECT n.nspname, c.relname
+FROM pg_partition_tree(%(oid)s::oid) AS p
+JOIN pg_class AS c ON c.oid = p.relid
+JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE p.level > 0 AND c.relkind IN ('r', 'p')
+ORDER BY 1, 2
+
+-- name: installation
+-- The version of rtp's schema, and of the functions in it.
+SELECT schema_version, functions_md5 FROM rtp.installation
+
 -- name: installed_triggers
 -- Every trigger that calls one of rtp's functions, in whatever table it is.
-SELECT n.nspname, c.relname, t.tgname, p.proname
+SELECT n.nspname, c.relname, t.tgname, p.proname, t.tgenabled <> 'D'
 FROM pg_trigger AS t
 JOIN pg_class AS c ON c.oid = t.tgrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -38,6 +51,14 @@ JOIN pg_proc AS p ON p.oid = t.tgfoid
 WHERE p.pronamespace = to_regnamespace('rtp') AND NOT t.tgisinternal
 ORDER BY 1, 2, 3
 
+-- name: strangers
+-- What somebody else keeps in the schema rtp. Partitions go with their table.
+SELECT relname
+FROM pg_class
+WHERE relnamespace = to_regnamespace('rtp') AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition
+  AND relname <> ALL (%(own)s)
+ORDER BY relname
+
 -- name: installed_watches
 -- The watches that are installed, with what they were compiled to.
-SELECT id, name, definition ->> 'function_md5', table_name, removed_at IS NOT NULL FROM rtp.watch ORDER BY id
+SELECT id, name, settings, function_md5, rules, table_name, removed_at IS NOT NULL FROM rtp.watch ORDER BY id

@@ -1,48 +1,55 @@
--- The rule book of docs/detection.md as one function; core/detector.py is its twin.
+-- The rule book of docs/detection.md; core/judge.py is its twin.
 
--- judge: what a sample means for an entity that has a baseline.
---   before    the entity's baseline
---   value     the sample's value; at, its moment
---   previous  the value to compare with: the baseline's, or the previous row's (compare_with)
---   rule      the rule that applies; rules, its revision
---   released  the quarantine is over: no glitch guard this time
--- Returns the baseline as it is to be, what to report (reason null: nothing), and a note. Writes nothing.
+-- judge: what a sample, or time alone, means for an entity that has a baseline.
+--   what   `sample`: rules 3 to 7; `released`: rules 4 to 7, the quarantine is over; `tick`: rules 5 to 7, time has passed
+--   value, at          the value, and its moment
+--   by_previous_row    compare_with: every sample becomes the baseline, reported or not
+--   rules              the revision of the watch's rules, which the new band will hold for
+-- Returns the baseline as it is to be, what to report (reason null: nothing), and what became of a quarantine. Writes nothing.
 CREATE OR REPLACE FUNCTION rtp.judge(
-    before rtp.baseline, value numeric, at timestamptz, previous numeric, rule rtp.rule, rules integer, released boolean,
-    OUT after rtp.baseline, OUT reason text, OUT severity text, OUT duration interval, OUT note text
+    before rtp.baseline, what text, value numeric, at timestamptz, rule rtp.rule, rules integer, by_previous_row boolean,
+    OUT after rtp.baseline, OUT reason text, OUT severity text, OUT duration interval, OUT guard text
 )
 LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
-    is_off   boolean;
-    is_jump  boolean := false;
-    is_fresh boolean;
+    is_off  boolean;
+    is_jump boolean;
+    silence interval := at - before.reported_at;
 BEGIN
     after := before;
 
     -- 3. Glitch guard.
-    IF rule.glitch_factor IS NOT NULL AND NOT released THEN
-        is_jump := coalesce(abs(value) < 'Infinity' AND abs(before.value) < 'Infinity' AND before.value <> 0
-                            AND abs(value) > rule.glitch_factor * abs(before.value), false);
-        IF is_jump AND before.suspect_count < rule.glitch_confirmations THEN
-            after.suspect_value := value;
-            after.suspect_since := coalesce(before.suspect_since, at);
-            after.suspect_count := before.suspect_count + 1;
-            after := rtp.with_band(after, rule, rules);
-            note := 'held';
-            RETURN;
-        ELSIF before.suspect_count > 0 THEN
-            note := CASE WHEN is_jump THEN 'confirmed' ELSE 'dismissed' END;
+    IF what = 'sample' AND (rule.glitch_factor IS NOT NULL OR before.suspect_since IS NOT NULL) THEN
+        is_jump := coalesce(
+            abs(value) < 'Infinity' AND abs(before.value) < 'Infinity' AND before.value <> 0
+            AND abs(value) > rule.glitch_factor * abs(before.value), false);
+        IF NOT is_jump THEN
+            guard := CASE WHEN before.suspect_since IS NOT NULL THEN 'dismissed' END;
+        ELSE
+            after.suspect_count := CASE WHEN before.suspect_since IS NULL THEN 0 ELSE before.suspect_count + 1 END;
+            IF after.suspect_count >= rule.glitch_confirmations OR at >= before.suspect_since + rule.glitch_release THEN
+                guard := 'confirmed';
+            ELSE
+                guard := 'quarantined';
+                after.suspect_value := value;
+                after.suspect_since := coalesce(before.suspect_since, at);
+                after := rtp.with_band(after, rule, rules, by_previous_row);
+                RETURN;
+            END IF;
         END IF;
-    ELSIF before.suspect_count > 0 THEN
-        note := 'released';
+    ELSIF what = 'released' THEN
+        guard := 'released';
     END IF;
-    after.suspect_value := NULL;
-    after.suspect_since := NULL;
-    after.suspect_count := 0;
+    IF what <> 'tick' THEN
+        after.suspect_value := NULL;
+        after.suspect_since := NULL;
+        after.suspect_count := 0;
+    END IF;
+    after.last_value := value;
 
     -- 4. Peg.
-    IF rule.peg IS NOT NULL AND abs(value) < 'Infinity' THEN
+    IF what <> 'tick' AND rule.peg IS NOT NULL AND abs(value) < 'Infinity' THEN
         is_off := abs(value - rule.peg) * 10000 >= rule.peg_bps * rule.peg;
         IF is_off AND before.off_peg_since IS NULL THEN
             reason := 'depeg';
@@ -55,47 +62,55 @@ BEGIN
     END IF;
 
     -- 5. Verdict, 6. heartbeat, 7. cooldown.
-    is_fresh := rule.cooldown IS NOT NULL AND at - before.reported_at < rule.cooldown;
-    reason := coalesce(reason, rtp.verdict(previous, value, rule.percent, rule.min_change));
-    IF reason IS NULL AND at - before.reported_at >= rule.heartbeat THEN
-        reason := 'heartbeat';
+    IF reason IS NULL THEN
+        reason := rtp.verdict(before.value, value, rule.percent, rule.min_change);
+        IF reason IS NULL AND silence >= rule.heartbeat THEN
+            reason := 'heartbeat';
+        END IF;
+        after.is_held := coalesce(reason IN ('deviation', 'heartbeat') AND silence < rule.cooldown, false);
+        IF after.is_held THEN
+            reason := NULL;
+            after := rtp.with_band(after, rule, rules, by_previous_row);
+            RETURN;
+        END IF;
     END IF;
-    after.is_held := is_fresh AND reason IN ('deviation', 'heartbeat');
-    IF after.is_held THEN
-        reason := NULL;
-        note := coalesce(note, 'cooldown');
-    END IF;
+    after.is_held := false;
     IF reason IS NOT NULL THEN
-        severity := rtp.severity(previous, value, reason, rule.warning, rule.critical);
-        after.value := value;
+        severity := rtp.severity(before.value, value, reason, rule.warning, rule.critical);
         after.reported_at := at;
     END IF;
-    after := rtp.with_band(after, rule, rules);
+    IF reason IS NOT NULL OR by_previous_row THEN
+        after.value := value;
+    END IF;
+    after := rtp.with_band(after, rule, rules, by_previous_row);
 END
 $$;
 
--- with_band: a baseline with its band and its next appointment made anew.
-CREATE OR REPLACE FUNCTION rtp.with_band(state rtp.baseline, rule rtp.rule, rules integer)
+-- with_band: a baseline with its band, and its next appointment, made anew.
+CREATE OR REPLACE FUNCTION rtp.with_band(state rtp.baseline, rule rtp.rule, rules integer, by_previous_row boolean)
 RETURNS rtp.baseline LANGUAGE plpgsql IMMUTABLE
 AS $$
 BEGIN
     state.rules := rules;
-    state.lower := rtp.lower_bound(state.value, rule.percent, rule.min_change);
-    state.upper := rtp.upper_bound(state.value, rule.percent, rule.min_change);
-    IF state.is_held OR state.suspect_count > 0 OR state.off_peg_since IS NOT NULL THEN
-        state.lower := NULL;
-    ELSIF rule.peg IS NOT NULL THEN
-        state.lower := greatest(state.lower, rule.peg - rule.peg * rule.peg_bps / 10000);
-        state.upper := least(state.upper, rule.peg + rule.peg * rule.peg_bps / 10000);
-    END IF;
-    IF rule.glitch_factor IS NOT NULL THEN
-        state.upper := least(state.upper, abs(state.value) * rule.glitch_factor);
-        state.lower := greatest(state.lower, -abs(state.value) * rule.glitch_factor);
+    state.lower := NULL;
+    state.upper := NULL;
+    IF NOT (by_previous_row OR state.is_held OR state.suspect_since IS NOT NULL OR state.off_peg_since IS NOT NULL) THEN
+        state.lower := rtp.lower_bound(state.value, rule.percent, rule.min_change);
+        state.upper := rtp.upper_bound(state.value, rule.percent, rule.min_change);
+        IF rule.peg IS NOT NULL THEN
+            state.lower := greatest(state.lower, rule.peg - rule.peg * rule.peg_bps * 0.0001);
+            state.upper := least(state.upper, rule.peg + rule.peg * rule.peg_bps * 0.0001);
+        END IF;
+        IF rule.glitch_factor IS NOT NULL THEN
+            state.lower := greatest(state.lower, -abs(state.value) * rule.glitch_factor);
+            state.upper := least(state.upper, abs(state.value) * rule.glitch_factor);
+        END IF;
     END IF;
     state.due_at := least(
-        state.reported_at + rule.heartbeat,
-        CASE WHEN state.is_held THEN state.reported_at + rule.cooldown END,
-        CASE WHEN state.suspect_count > 0 THEN state.suspect_since + rule.glitch_release END
+        state.suspect_since + rule.glitch_release,
+        CASE WHEN state.is_held THEN state.reported_at + rule.cooldown
+             ELSE state.reported_at + greatest(rule.heartbeat, CASE WHEN rule.heartbeat IS NOT NULL THEN rule.cooldown END)
+        END
     );
     RETURN state;
 END

@@ -1,7 +1,7 @@
 -- Samples one by one: for rules with a memory beyond the baseline's value, for tables of history, and for rtp run.
 
 -- first_baseline: the baseline of an entity that was never seen before.
-CREATE OR REPLACE FUNCTION rtp.first_baseline(sample rtp.sample, rule rtp.rule, rules integer)
+CREATE OR REPLACE FUNCTION rtp.first_baseline(sample rtp.sample, rule rtp.rule, rules integer, by_previous_row boolean)
 RETURNS rtp.baseline LANGUAGE plpgsql STABLE
 AS $$
 DECLARE
@@ -16,11 +16,7 @@ BEGIN
     state.sampled_at := sample.sampled_at;
     state.is_held := false;
     state.suspect_count := 0;
-    IF rule.peg IS NOT NULL AND abs(sample.value) < 'Infinity'
-       AND abs(sample.value - rule.peg) * 10000 >= rule.peg_bps * rule.peg THEN
-        state.off_peg_since := sample.sampled_at;
-    END IF;
-    RETURN rtp.with_band(state, rule, rules);
+    RETURN rtp.with_band(state, rule, rules, by_previous_row);
 END
 $$;
 
@@ -36,20 +32,19 @@ AS $$
 $$;
 
 -- take: judge one sample of an entity whose baseline the caller has locked; `state` is null for one never seen before.
+--   what   `sample` or `deleted`; `tick` or `released` where time has passed
 -- Returns how many events that made. Writes rtp.baseline, rtp.event, rtp.quarantine.
 CREATE OR REPLACE FUNCTION rtp.take(
-    sample rtp.sample, state rtp.baseline, rule rtp.rule, rules integer, is_history boolean, by_previous_row boolean,
-    released boolean
+    sample rtp.sample, state rtp.baseline, what text, rule rtp.rule, rules integer, is_history boolean, by_previous_row boolean
 )
 RETURNS integer LANGUAGE plpgsql
 AS $$
 DECLARE
-    verdict  record;
-    previous numeric;
+    verdict record;
 BEGIN
-    IF sample.what = 'deleted' THEN
+    IF what = 'deleted' THEN
         DELETE FROM rtp.baseline AS b
-        WHERE (b.watch, b.chain, b.entity) = (sample.watch, sample.chain, sample.entity);
+        WHERE b.watch = sample.watch AND b.chain = sample.chain AND b.entity = sample.entity;
         IF NOT FOUND THEN
             RETURN 0;
         END IF;
@@ -58,7 +53,8 @@ BEGIN
     END IF;
 
     IF state.entity IS NULL THEN
-        state := rtp.first_baseline(sample, rule, rules);
+        -- 2. First sighting.
+        state := rtp.first_baseline(sample, rule, rules, by_previous_row);
         INSERT INTO rtp.baseline SELECT state.*;
         IF rule.emit_first THEN
             PERFORM rtp.append(sample, NULL, sample.value, 'first_seen', 'info', NULL);
@@ -66,24 +62,24 @@ BEGIN
         RETURN rule.emit_first::integer;
     END IF;
 
-    IF is_history AND sample.what = 'sample' THEN
+    IF is_history AND what = 'sample' THEN
         -- 1. Late, or the same again.
         IF sample.sampled_at < state.sampled_at
-           OR sample.sampled_at = state.sampled_at AND sample.value IS NOT DISTINCT FROM state.last_value THEN
+           OR sample.sampled_at = state.sampled_at AND sample.value IS NOT DISTINCT FROM
+              (CASE WHEN state.suspect_since IS NULL THEN state.last_value ELSE state.suspect_value END) THEN
             RETURN 0;
         END IF;
-        previous := CASE WHEN by_previous_row THEN state.last_value ELSE state.value END;
-        state.last_value := sample.value;
         state.sampled_at := sample.sampled_at;
-    ELSE
-        previous := CASE WHEN by_previous_row AND sample.what = 'sample' THEN sample.previous ELSE state.value END;
     END IF;
 
-    verdict := rtp.judge(state, sample.value, sample.sampled_at, previous, rule, rules, released);
-    IF verdict.note IN ('held', 'confirmed', 'dismissed', 'released') THEN
+    verdict := rtp.judge(state, what, sample.value, sample.sampled_at, rule, rules, by_previous_row);
+    IF verdict.guard IS NOT NULL THEN
         INSERT INTO rtp.quarantine (watch, chain, entity, what, baseline, value)
-        VALUES (sample.watch, sample.chain, sample.entity, verdict.note, state.value,
-                CASE WHEN verdict.note = 'dismissed' THEN state.suspect_value ELSE sample.value END);
+        VALUES (sample.watch, sample.chain, sample.entity, verdict.guard, state.value,
+                CASE WHEN verdict.guard = 'dismissed' THEN state.suspect_value ELSE sample.value END);
+    END IF;
+    IF verdict.reason IS NOT NULL THEN
+        PERFORM rtp.append(sample, state.value, sample.value, verdict.reason, verdict.severity, verdict.duration);
     END IF;
     state := verdict.after;
     UPDATE rtp.baseline AS b
@@ -91,12 +87,8 @@ BEGIN
         last_value = state.last_value, sampled_at = state.sampled_at, is_held = state.is_held,
         suspect_value = state.suspect_value, suspect_since = state.suspect_since, suspect_count = state.suspect_count,
         off_peg_since = state.off_peg_since, due_at = state.due_at
-    WHERE (b.watch, b.chain, b.entity) = (state.watch, state.chain, state.entity);
-    IF verdict.reason IS NOT NULL THEN
-        PERFORM rtp.append(sample, previous, sample.value, verdict.reason, verdict.severity, verdict.duration);
-        RETURN 1;
-    END IF;
-    RETURN 0;
+    WHERE b.watch = state.watch AND b.chain = state.chain AND b.entity = state.entity;
+    RETURN (verdict.reason IS NOT NULL)::integer;
 END
 $$;
 
@@ -104,9 +96,9 @@ $$;
 CREATE OR REPLACE FUNCTION rtp.leave(sample rtp.sample)
 RETURNS void LANGUAGE sql
 AS $$
-    INSERT INTO rtp.sample (watch, chain, entity, what, value, previous, sampled_at, changed_at, confidence, provenance)
-    VALUES (sample.watch, sample.chain, sample.entity, sample.what, sample.value, sample.previous,
-            sample.sampled_at, sample.changed_at, sample.confidence, sample.provenance)
+    INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance)
+    VALUES (sample.watch, sample.chain, sample.entity, sample.what, sample.value, sample.sampled_at,
+             sample.changed_at, sample.confidence, sample.provenance)
 $$;
 
 -- take_or_leave: judge a sample at once if that asks nobody to wait, else leave it to rtp run. For triggers.
@@ -130,7 +122,7 @@ BEGIN
             SELECT FROM rtp.sample AS s
             WHERE s.watch = sample.watch AND s.chain = sample.chain AND s.entity = sample.entity
         ) THEN
-            RETURN rtp.take(sample, state, rule, rules, is_history, by_previous_row, false);
+            RETURN rtp.take(sample, state, sample.what, rule, rules, is_history, by_previous_row);
         END IF;
     END IF;
     PERFORM rtp.leave(sample);

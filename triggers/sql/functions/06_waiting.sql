@@ -40,18 +40,16 @@ BEGIN
 END
 $$;
 
--- judge_entity: the same for one entity. A `tick` judges the value of now, and stays until every transaction that may not have
--- seen it has ended: in a table updated in place, one of them may have found its value within a band that is no more.
+-- judge_entity: the same for one entity.
 CREATE OR REPLACE FUNCTION rtp.judge_entity(
     of_watch smallint, of_chain text, of_entity text, watch_name text, max_samples integer, OUT judged integer, OUT events integer
 )
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    state    rtp.baseline;
-    sample   rtp.sample;
-    terms    record;
-    released boolean;
+    state  rtp.baseline;
+    sample rtp.sample;
+    terms  record;
 BEGIN
     judged := 0;
     events := 0;
@@ -71,35 +69,53 @@ BEGIN
         WHERE s.watch = of_watch AND s.chain = of_chain AND s.entity = of_entity
         ORDER BY s.sampled_at, s.id LIMIT max_samples
     LOOP
-        IF sample.recheck_after >= pg_snapshot_xmin(pg_current_snapshot()) THEN
-            CONTINUE;
-        END IF;
-        judged := judged + 1;
-        released := false;
         IF sample.what = 'tick' THEN
-            IF state.entity IS NOT NULL THEN
-                released := state.suspect_since + (terms.rule).glitch_release <= clock_timestamp();
-                sample.value := CASE WHEN released THEN state.suspect_value
-                                     WHEN terms.is_history THEN state.last_value
-                                     ELSE rtp.value_now(watch_name, of_chain, of_entity, state.value) END;
-                sample.sampled_at := clock_timestamp();
-                sample.changed_at := sample.sampled_at;
-                events := events + rtp.take(sample, state, terms.rule, terms.rules, terms.is_history, false, released);
-            END IF;
+            CONTINUE WHEN sample.recheck_after >= pg_snapshot_xmin(pg_current_snapshot());
+            events := events + rtp.take_tick(sample, state, watch_name, terms.rule, terms.rules, terms.is_history, terms.by_previous_row);
         ELSE
-            events := events + rtp.take(
-                sample, state, terms.rule, terms.rules, terms.is_history, terms.by_previous_row, false
-            );
-        END IF;
-        IF sample.what = 'tick' AND sample.recheck_after IS NULL AND NOT terms.is_history THEN
-            UPDATE rtp.sample AS s SET recheck_after = pg_current_xact_id() WHERE s.id = sample.id;
-        ELSE
+            events := events
+                + rtp.take(sample, state, sample.what, terms.rule, terms.rules, terms.is_history, terms.by_previous_row);
             DELETE FROM rtp.sample AS s WHERE s.id = sample.id;
         END IF;
+        judged := judged + 1;
         state := NULL;
         SELECT b.* INTO state FROM rtp.baseline AS b
         WHERE b.watch = of_watch AND b.chain = of_chain AND b.entity = of_entity;
     END LOOP;
+END
+$$;
+
+-- take_tick: judge the value of now, because time has passed; then the tick is done with.
+-- In a table updated in place it stays a while longer: a transaction that does not see the tick may have found its value
+-- within a band that is no more. Once all of those have ended, the value of then is judged once again.
+CREATE OR REPLACE FUNCTION rtp.take_tick(
+    tick rtp.sample, state rtp.baseline, watch_name text, rule rtp.rule, rules integer, is_history boolean,
+    by_previous_row boolean
+)
+RETURNS integer LANGUAGE plpgsql
+AS $$
+DECLARE
+    is_released boolean;
+BEGIN
+    IF is_history OR tick.recheck_after IS NOT NULL OR state.entity IS NULL THEN
+        DELETE FROM rtp.sample AS s WHERE s.id = tick.id;
+    ELSE
+        UPDATE rtp.sample AS s SET recheck_after = pg_current_xact_id() WHERE s.id = tick.id;
+    END IF;
+    IF state.entity IS NULL THEN
+        RETURN 0;
+    END IF;
+    tick.sampled_at := clock_timestamp();
+    tick.changed_at := tick.sampled_at;
+    is_released := coalesce(state.suspect_since + rule.glitch_release <= tick.sampled_at, false);
+    tick.value := CASE
+        WHEN is_released THEN state.suspect_value
+        WHEN is_history OR state.suspect_since IS NOT NULL THEN state.last_value
+        ELSE rtp.value_now(watch_name, tick.chain, tick.entity, state.last_value)
+    END;
+    RETURN rtp.take(
+        tick, state, CASE WHEN is_released THEN 'released' ELSE 'tick' END, rule, rules, is_history, by_previous_row
+    );
 END
 $$;
 

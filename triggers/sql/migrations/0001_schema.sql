@@ -1,5 +1,5 @@
 -- rtp's own schema, top to bottom: who is installed, what is watched, the log, the baselines, the cursors, and the
--- dead letters. Everything rtp writes to a database lives in the schema rtp. Run once, inside the installer's transaction.
+-- dead letters. Everything rtp writes to a database lives in the schema rtp. Migration 1.
 
 CREATE SCHEMA rtp;
 COMMENT ON SCHEMA rtp IS 'rtp: log, baselines and cursors of the real-time event processor';
@@ -10,6 +10,7 @@ CREATE TABLE rtp.installation (
     only_row       boolean     PRIMARY KEY DEFAULT true CHECK (only_row),
     log_id         text        NOT NULL DEFAULT left(md5(gen_random_uuid()::text), 12),
     schema_version integer     NOT NULL,
+    functions_md5  text        NOT NULL DEFAULT '',
     installed_at   timestamptz NOT NULL DEFAULT now()
 );
 
@@ -70,17 +71,17 @@ CREATE TYPE rtp.rule AS (
 -- holds for one revision of the watch's rules, and is null where only a closer look can tell.
 CREATE TABLE rtp.baseline (
     watch         smallint    NOT NULL,
-    chain         text        NOT NULL,
-    entity        text        NOT NULL,
+    chain         text COLLATE "C" NOT NULL,
+    entity        text COLLATE "C" NOT NULL,
     value         numeric,                 -- as last reported
     reported_at   timestamptz NOT NULL,
     rules         integer     NOT NULL,
     lower         numeric,
     upper         numeric,
-    last_value    numeric,                 -- history: the newest sample, reported or not
+    last_value    numeric,                 -- the newest value judged, reported or not
     sampled_at    timestamptz,             -- history: its time
     is_held       boolean     NOT NULL DEFAULT false,  -- a deviation waits for the cooldown to end
-    suspect_value numeric,                 -- glitch guard: the last jump in quarantine
+    suspect_value numeric,                 -- glitch guard: the newest jump in quarantine
     suspect_since timestamptz,
     suspect_count integer     NOT NULL DEFAULT 0,
     off_peg_since timestamptz,
@@ -95,11 +96,10 @@ CREATE INDEX baseline_due_at ON rtp.baseline (due_at) WHERE due_at IS NOT NULL;
 CREATE TABLE rtp.sample (
     id            bigint           GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     watch         smallint         NOT NULL,
-    chain         text             NOT NULL,
-    entity        text             NOT NULL,
+    chain         text COLLATE "C" NOT NULL,
+    entity        text COLLATE "C" NOT NULL,
     what          text             NOT NULL DEFAULT 'sample',
     value         numeric,
-    previous      numeric,                 -- compare_with previous_row, latest: what the row held before
     sampled_at    timestamptz      NOT NULL,
     changed_at    timestamptz      NOT NULL,
     confidence    double precision NOT NULL,
@@ -108,7 +108,7 @@ CREATE TABLE rtp.sample (
 );
 CREATE INDEX sample_entity ON rtp.sample (watch, chain, entity, sampled_at, id);
 
--- Every jump that the glitch guard held back, and what became of it: held, confirmed, dismissed, released.
+-- Every jump that the glitch guard held back, and what became of it: quarantined, confirmed, dismissed, released.
 CREATE TABLE rtp.quarantine (
     id       bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     watch    smallint    NOT NULL,

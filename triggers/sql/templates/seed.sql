@@ -10,8 +10,8 @@ FROM (
     ORDER BY n.chain, n.entity, n.sampled_at DESC
 ) AS sample
 CROSS JOIN LATERAL rtp.first_baseline(
-    ROW(NULL, {watch}, sample.chain, sample.entity, 'sample', sample.value, NULL, sample.sampled_at, sample.changed_at,
+    ROW(NULL, {watch}, sample.chain, sample.entity, 'sample', sample.value, sample.sampled_at, sample.changed_at,
         sample.confidence, sample.provenance, NULL)::rtp.sample,
-    {rule}, {rules}
+    {rule}, {rules}, {by_previous_row}
 ) AS b
 ON CONFLICT DO NOTHING

@@ -13,48 +13,33 @@ DECLARE
     measured_rows bigint;
     unseen_rows   bigint := 0;
     made          bigint;
+    is_many       boolean;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         SELECT rtp.forget({watch}, array_agg(o.chain), array_agg(o.entity), {default_confidence}, {default_provenance})
         INTO reported_rows FROM ({old_sample}) AS o;
     ELSIF TG_OP = 'TRUNCATE' THEN
         reported_rows := rtp.forget_all({watch}, {default_confidence}, {default_provenance});
-    ELSIF EXISTS (
-        -- Most statements change nothing that matters, and this look at them is all that they cost.
-        SELECT FROM new_rows AS r
-        LEFT JOIN rtp.baseline AS b ON b.watch = {watch} AND b.chain = {chain} AND b.entity = {entity}
-        WHERE ({value} > b.lower AND {value} < b.upper AND b.rules = {rules}) IS NOT TRUE
-    ) THEN
+    ELSE
+        -- Most statements change nothing that matters, and one look at them is all that they cost. A small statement's plan is kept:
+        -- an index look-up per row. A large one is worth a plan of its own: PostgreSQL then reads the baselines once, and hashes.
+        is_many := EXISTS (SELECT FROM new_rows OFFSET 100);
+        IF is_many THEN
+            EXECUTE {count_touched_text} INTO made;
+        ELSE
+            made := EXISTS ({touched})::integer;
+        END IF;
+        IF made = 0 THEN
+            {measure}
+            RETURN NULL;
+        END IF;
+
         FOR pass IN 1..2 LOOP
-            WITH touched AS MATERIALIZED (
-                SELECT n.*, b.value AS previous, b.entity IS NULL AS is_unseen
-                FROM ({new_sample}) AS n
-                LEFT JOIN rtp.baseline AS b ON b.watch = {watch} AND b.chain = n.chain AND b.entity = n.entity
-                WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = {rules}) IS NOT TRUE
-            ), judged AS MATERIALIZED (
-                SELECT t.*, v.reason, CASE WHEN v.reason IS NULL THEN t.previous ELSE t.value END AS reported
-                FROM touched AS t
-                CROSS JOIN LATERAL (SELECT rtp.verdict(t.previous, t.value, t.percent, t.min_change) AS reason) AS v
-                WHERE NOT t.is_unseen
-            ), moved AS (
-                UPDATE rtp.baseline AS b
-                SET value = j.reported, rules = {rules},
-                    reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
-                    lower = rtp.lower_bound(j.reported, j.percent, j.min_change),
-                    upper = rtp.upper_bound(j.reported, j.percent, j.min_change)
-                FROM judged AS j
-                WHERE b.watch = {watch} AND b.chain = j.chain AND b.entity = j.entity
-                  AND (j.reason IS NOT NULL OR b.rules <> {rules})
-            ), appended AS (
-                INSERT INTO rtp.event
-                    (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at)
-                SELECT {watch}, chain, entity, previous, value, reason,
-                       rtp.severity(previous, value, reason, warning, critical), confidence, provenance, changed_at
-                FROM judged WHERE reason IS NOT NULL
-                RETURNING 1
-            )
-            SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen)
-            INTO made, unseen_rows FROM touched AS t;
+            IF is_many THEN
+                EXECUTE {judge_text} INTO made, unseen_rows;
+            ELSE
+                {judge};
+            END IF;
             reported_rows := reported_rows + made;
             EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
 

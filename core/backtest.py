@@ -1,0 +1,164 @@
+"""What a watch's rules would have reported over a history; two sets of rules side by side."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from core.detector import Detector
+from core.errors import SettingsError
+from core.event import format_time
+from core.watches import ProtocolWatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from datetime import datetime
+
+    from core.detector import Key
+    from core.history import Row
+    from core.judge import Judgement, Sample
+    from core.settings import Settings
+    from core.watches import ValueWatch
+
+_ROWS_PER_NEWS = 5000
+
+
+@dataclass
+class Tally:
+    """What one set of rules made of the history."""
+
+    config: str
+    watch: str
+    detector: Detector
+    events: int = 0
+    events_of_samples: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    severities: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    entities: Counter[Key] = field(default_factory=Counter)
+
+    def judge(self, key: Key, sample: Sample) -> None:
+        """The silence before a sample, then the sample."""
+        for judgement, times in self.detector.wait(key, sample.at):
+            self._count(key, judgement, times)
+        judgement = self.detector.judge(key, sample)
+        if judgement.report is not None:
+            self.events_of_samples += 1
+        self._count(key, judgement)
+
+    def wait(self, until: datetime) -> None:
+        """The silence after the last samples, up to and with `until`."""
+        for key in list(self.detector.states):
+            for judgement, times in self.detector.wait(key, until + timedelta.resolution):
+                self._count(key, judgement, times)
+
+    def _count(self, key: Key, judgement: Judgement, times: int = 1) -> None:
+        if judgement.note is not None:
+            self.notes[judgement.note] += times
+        if judgement.report is not None:
+            self.events += times
+            self.reasons[judgement.report.reason.value] += times
+            self.severities[judgement.report.severity.value] += times
+            self.entities[key] += times
+
+
+@dataclass
+class Backtest:
+    """One reading of a history through one or two sets of rules: the new ones first."""
+
+    tallies: Sequence[Tally]
+    samples: int = 0
+    unreadable: int = 0
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+
+    def run(self, rows: Iterable[Row], on_progress: Callable[[int], None] = lambda _: None) -> None:
+        """Judge every row; `on_progress` hears now and then how many there have been."""
+        for number, row in enumerate(rows, start=1):
+            if row is None:
+                self.unreadable += 1
+            else:
+                self._take(*row)
+            if number % _ROWS_PER_NEWS == 0:
+                on_progress(number)
+        if self.last_at is not None:
+            for tally in self.tallies:
+                tally.wait(self.last_at)
+
+    def _take(self, key: Key, sample: Sample) -> None:
+        self.samples += 1
+        if self.first_at is None or sample.at < self.first_at:
+            self.first_at = sample.at
+        if self.last_at is None or sample.at > self.last_at:
+            self.last_at = sample.at
+        for tally in self.tallies:
+            tally.judge(key, sample)
+
+    def share(self, tally: Tally) -> float | None:
+        """Which part of the samples were events; those that only time brought about do not count."""
+        return tally.events_of_samples / self.samples if self.samples else None
+
+    def top(self, count: int) -> list[tuple[Key, list[int]]]:
+        """The entities with the most events, or with two sets of rules the biggest differences, and their events."""
+        seen = sorted({key for tally in self.tallies for key in tally.entities})
+        rows = [(key, [tally.entities[key] for tally in self.tallies]) for key in seen]
+        return sorted(rows, key=lambda row: -_weight(row[1]))[:count]
+
+    def document(self, top: int) -> dict[str, Any]:
+        """The outcome as JSON has it."""
+        return {
+            "samples": self.samples,
+            "unreadable": self.unreadable,
+            "entities": len(self.tallies[0].detector.states),
+            "first_at": self.first_at and format_time(self.first_at),
+            "last_at": self.last_at and format_time(self.last_at),
+            "results": [self._result(tally) for tally in self.tallies],
+            "top": [{"chain": key[0], "entity": key[1], "events": events} for key, events in self.top(top)],
+        }
+
+    def _result(self, tally: Tally) -> dict[str, Any]:
+        return {
+            "config": tally.config,
+            "watch": tally.watch,
+            "events": tally.events,
+            "share_of_samples": self.share(tally),
+            "reasons": dict(tally.reasons.most_common()),
+            "severities": dict(tally.severities.most_common()),
+            "notes": dict(tally.notes.most_common()),
+        }
+
+
+def _weight(events: Sequence[int]) -> int:
+    return events[0] if len(events) == 1 else abs(events[0] - events[1])
+
+
+def new_tally(config: str, name: str, watch: ValueWatch) -> Tally:
+    """A tally that has counted nothing. A history is judged as one, whatever the shape of the watch's own table."""
+    return Tally(config, name, Detector(watch, shape="history"))
+
+
+def choose_watch(
+    settings: Settings, name: str | None, *, kind: str | None = None, table: Sequence[str] = ()
+) -> tuple[str, ValueWatch]:
+    """The watch that a history is for: the one named, else the table's own, else the only one that could be meant.
+
+    Raises SettingsError where there is none, or several.
+    """
+    could_be = {
+        key: watch
+        for key, watch in settings.watches.items()
+        if not isinstance(watch, ProtocolWatch) and kind in (None, watch.kind)
+    }
+    if name is not None:
+        could_be = {key: watch for key, watch in could_be.items() if key == name}
+    elif own := {key: watch for key, watch in could_be.items() if watch.table_parts == tuple(table)}:
+        could_be = own
+    if len(could_be) == 1:
+        return next(iter(could_be.items()))
+    what = f"watch of kind {kind}" if kind else "watch of TVL or prices"
+    if name is not None:
+        raise SettingsError(f"the settings have no {what} called {name!r}", "Name one with --watch")
+    found = f"several: {', '.join(could_be)}" if could_be else "none"
+    raise SettingsError(f"the history needs one {what}; the settings have {found}", "Name one with --watch")

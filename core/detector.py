@@ -1,0 +1,95 @@
+"""All entities of one watch: their rules, what is remembered of them, and the judging of each sample."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from core.event import Reason
+from core.judge import State, delete, due_at, judge, tick
+from core.rules import rule_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, MutableMapping
+    from datetime import datetime
+
+    from core.judge import Judgement, Sample, Shape
+    from core.report import Report
+    from core.rules import Rule
+    from core.watches import ValueWatch
+
+Key = tuple[str, str]
+"""An entity: its chain, and its protocol or token."""
+
+
+class Detector:
+    """Judges the samples of one watch. Not thread-safe.
+
+    `states` may be a mapping that lives longer than the detector, as a Lambda needs. `shape` is the watch's own
+    unless the samples come from elsewhere than its table: a history of a `latest` table is still a history.
+    """
+
+    def __init__(
+        self, watch: ValueWatch, *, states: MutableMapping[Key, State] | None = None, shape: Shape | None = None
+    ) -> None:
+        self._watch = watch
+        self._shape: Shape = shape or watch.shape
+        self._rules: dict[Key, Rule] = {}
+        self.states: MutableMapping[Key, State] = {} if states is None else states
+
+    def feed(self, chain: str, entity: str, sample: Sample) -> Report | None:
+        """Judge a sample: the event it is, or None."""
+        return self.judge((chain, entity), sample).report
+
+    def judge(self, key: Key, sample: Sample) -> Judgement:
+        """Judge a sample, with the note of what became of it."""
+        judgement = judge(
+            self.states.get(key),
+            sample,
+            self.rule(key),
+            compare_with=self._watch.compare_with,
+            shape=self._shape,
+        )
+        self.states[key] = judgement.state
+        return judgement
+
+    def delete(self, chain: str, entity: str) -> Report | None:
+        """Forget an entity: the event that this is, or None where it was not known. Deleting history is none."""
+        state = self.states.pop((chain, entity), None)
+        return None if state is None else delete(state, self.rule((chain, entity)))
+
+    def wait(self, key: Key, until: datetime) -> Iterator[tuple[Judgement, int]]:
+        """What an entity's silence brings about before `until`, each judgement with how often it comes in a row.
+
+        Heartbeats of a value that stays are counted, not walked through: a year of seconds is one step.
+        """
+        state, rule = self.states.get(key), self.rule(key)
+        if state is None:
+            return
+        while (due := due_at(state, rule)) is not None and due < until:
+            was_settled = _is_settled(state)
+            judgement = tick(state, due, rule, compare_with=self._watch.compare_with)
+            times = 1
+            if was_settled and judgement.report is not None and judgement.report.reason is Reason.HEARTBEAT:
+                judgement, times = _repeated(judgement, until, rule)
+            state = self.states[key] = judgement.state
+            yield judgement, times
+
+    def rule(self, key: Key) -> Rule:
+        """The rule of an entity; looked up once."""
+        rule = self._rules.get(key)
+        if rule is None:
+            rule = self._rules[key] = rule_for(self._watch, *key)
+        return rule
+
+
+def _is_settled(state: State) -> bool:
+    return state.suspect_since is None and state.value is state.last_value
+
+
+def _repeated(judgement: Judgement, until: datetime, rule: Rule) -> tuple[Judgement, int]:
+    """The last of the equal heartbeats before `until`, and how many they are."""
+    pause = max(filter(None, (rule.heartbeat, rule.cooldown)))
+    at = judgement.state.reported_at
+    more = -((at - until) // pause) - 1
+    return replace(judgement, state=replace(judgement.state, reported_at=at + more * pause)), 1 + more

@@ -1,0 +1,87 @@
+"""The entries of the Redis stream: reading them page by page from either end, and finding one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from core.event import SEQUENCE_DIGITS
+from core.keys import STREAM
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import redis
+
+PAGE = 500
+# How far apart two copies of one event can be: a crash repeats the batch in hand (10,000 at most) and what was
+# delivered since the cursor was last written (50 ms, about 2,000 events at full speed).
+REDELIVERY_REACH = 20_000
+
+
+class Entry(NamedTuple):
+    """One entry; somebody else's may lack the fields."""
+
+    id: str
+    fields: dict[bytes, bytes]
+
+    @property
+    def sequence(self) -> int:
+        """The event's sequence, or -1."""
+        digits = self.fields.get(b"sequence", b"")
+        return int(digits) if digits.isdigit() and len(digits) <= SEQUENCE_DIGITS else -1
+
+    @property
+    def document(self) -> bytes:
+        """The event as it was published."""
+        return self.fields.get(b"event", b"")
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """What Redis orders entries by."""
+        return id_order(self.id)
+
+
+def id_order(entry_id: str) -> tuple[int, int]:
+    """An entry's id as Redis compares it: milliseconds of Unix time, then a count within them."""
+    milliseconds, _, count = entry_id.partition("-")
+    return int(milliseconds), int(count)
+
+
+def text(entry_id: bytes | str) -> str:
+    """An id from an answer; which type it has depends on the client's settings."""
+    return entry_id if isinstance(entry_id, str) else entry_id.decode("ascii")
+
+
+def parse(answer: Any) -> list[Entry]:
+    """Entries from a client's answer."""
+    return [Entry(text(entry_id), fields) for entry_id, fields in answer]
+
+
+def entries(client: redis.Redis, *, newest_first: bool = False) -> Iterator[Entry]:
+    """All entries, a page at a time."""
+    edge = "+" if newest_first else "-"
+    while True:
+        answer: Any = (
+            client.xrevrange(STREAM, max=edge, count=PAGE)
+            if newest_first
+            else client.xrange(STREAM, min=edge, count=PAGE)
+        )
+        page = parse(answer)
+        yield from page
+        if len(page) < PAGE:
+            return
+        edge = f"({page[-1].id}"
+
+
+def find(client: redis.Redis, sequence: int) -> Entry | None:
+    """The entry of that sequence, searched from the newest; the first copy, as others may stand between two copies."""
+    found: Entry | None = None
+    passed = 0
+    for entry in entries(client, newest_first=True):
+        if entry.sequence == sequence and (found is None or entry.document == found.document):
+            return entry
+        if found is not None:
+            passed += 1
+            if passed > REDELIVERY_REACH:
+                break
+    return found

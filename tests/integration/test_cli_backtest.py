@@ -1,0 +1,194 @@
+"""`rtp backtest` as a command: files, tables of a real PostgreSQL, JSON, and what it says to wrong input."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from core.database import connect
+
+HISTORY = """time,protocol,chain,tvl_usd
+2024-03-19T12:00:00Z,lido,ethereum,100
+2024-03-19T13:00:00Z,lido,ethereum,101.5
+2024-03-19T14:00:00Z,lido,ethereum,90
+2024-03-19T12:00:00Z,[red]aave,base,100
+2024-03-19T13:00:00Z,[red]aave,base,101.5
+"""
+
+
+def rtp(*arguments: str | Path, code: int = 0) -> str:
+    command = [sys.executable, "-m", "cli", "backtest", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == code, done.stderr
+    return done.stdout if code == 0 else done.stderr
+
+
+def config(folder: Path, name: str = "rtp.yaml", **keys: Any) -> Path:
+    columns = {"chain": "network", "protocol": "slug", "value": "usd", "changed_at": "at"}
+    watch = {"kind": "tvl", "table": "analytics.tvl", "columns": columns, **keys}
+    path = folder / name
+    path.write_text(yaml.safe_dump({"watches": {"tvl": watch}}))
+    return path
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    path = tmp_path / "history.csv"
+    path.write_text(HISTORY)
+    return path
+
+
+@pytest.fixture
+def writer(database: str) -> Iterator[psycopg.Connection]:
+    with closing(connect(database, role="test")) as connection:
+        connection.execute("CREATE SCHEMA analytics")
+        yield connection
+
+
+def test_a_file_with_the_default_rules(history: Path) -> None:
+    shown = rtp("--history", history)
+    assert "5 samples of 2 entities, 2024-03-19 12:00 to 2024-03-19 14:00 UTC." in shown
+    assert re.search(r"^events +3$", shown, re.MULTILINE)
+    assert re.search(r"^share of samples +60\.00%$", shown, re.MULTILINE)
+    assert re.search(r"^base/\[red\]aave +1$", shown, re.MULTILINE)
+
+
+def test_two_settings_files_side_by_side(tmp_path: Path, history: Path) -> None:
+    new, old = config(tmp_path, "new.yaml", percent=5), config(tmp_path, "old.yaml")
+    shown = rtp("--config", new, "--against", old, "--history", history)
+    assert re.search(r"^events +1 +3 +-2$", shown, re.MULTILINE)
+    assert re.search(r"^severity: warning +1 +1 +\+0$", shown, re.MULTILINE)
+    assert "biggest differences" in shown
+
+
+def test_json(tmp_path: Path, history: Path) -> None:
+    new, old = config(tmp_path, "new.yaml", percent=5), config(tmp_path, "old.yaml")
+    document = json.loads(rtp("--config", new, "--against", old, "--history", history, "--json", "--top", "1"))
+    assert document["kind"] == "tvl"
+    assert (document["samples"], document["unreadable"], document["entities"]) == (5, 0, 2)
+    assert (document["first_at"], document["last_at"]) == ("2024-03-19T12:00:00.000000Z", "2024-03-19T14:00:00.000000Z")
+    assert [result["config"] for result in document["results"]] == [str(new), str(old)]
+    assert [result["events"] for result in document["results"]] == [1, 3]
+    assert document["top"] == [{"chain": "base", "entity": "[red]aave", "events": [0, 1]}]
+
+
+def test_a_packed_file(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv.gz"
+    path.write_bytes(gzip.compress(HISTORY.encode()))
+    assert json.loads(rtp("--history", path, "--json"))["samples"] == 5
+
+
+def from_table(tmp_path: Path, database: str, table: str = "analytics.tvl_history", **keys: Any) -> Any:
+    path = config(tmp_path, **keys)
+    return json.loads(rtp("--config", path, "--postgres-dsn", database, "--history", table, "--json"))
+
+
+def test_a_table_in_the_order_of_its_times(tmp_path: Path, database: str, writer: psycopg.Connection) -> None:
+    writer.execute("CREATE TABLE analytics.tvl_history (slug text, network text, usd numeric, at timestamptz)")
+    writer.execute(
+        "INSERT INTO analytics.tvl_history"
+        " SELECT 'lido', 'ethereum', 100 + n, '2024-03-19 12:00Z'::timestamptz + n * interval '1 h'"
+        " FROM generate_series(0, 24999) AS n ORDER BY n DESC"
+    )
+    document = from_table(tmp_path, database, percent=100)
+    assert (document["samples"], document["results"][0]["notes"]) == (25_000, {})
+    assert document["results"][0]["events"] == 7  # 100 doubles seven times before 25,099
+
+
+@pytest.mark.parametrize("column_type", ["double precision", "text", "real"])
+def test_numbers_of_other_types(tmp_path: Path, database: str, writer: psycopg.Connection, column_type: str) -> None:
+    writer.execute(f"CREATE TABLE analytics.tvl_history (slug text, network text, usd {column_type}, at timestamp)")
+    writer.execute(
+        "INSERT INTO analytics.tvl_history VALUES ('lido', 'base', '0.1', '2024-03-19 12:00'),"
+        " ('lido', 'base', 'NaN', '2024-03-19 13:00'), ('lido', 'base', NULL, '2024-03-19 14:00'),"
+        " ('lido', 'base', '1e20', '2024-03-19 15:00')"
+    )
+    (result,) = from_table(tmp_path, database)["results"]
+    assert result["reasons"] == {"not_finite": 1, "to_null": 1, "from_null": 1}
+
+
+def test_rows_that_hold_no_sample_are_counted(tmp_path: Path, database: str, writer: psycopg.Connection) -> None:
+    writer.execute("CREATE TABLE analytics.tvl_history (slug text, network text, usd text, at timestamptz)")
+    writer.execute(
+        "INSERT INTO analytics.tvl_history VALUES ('lido', 'base', '1', '2024-03-19 12:00Z'),"
+        " ('lido', 'base', '1', NULL), ('lido', 'base', '1', 'infinity'), (NULL, 'base', '1', now()),"
+        " ('lido', '', '1', now()), ('lido', 'base', 'many', now()), ('lido', 'base', '1e999999999', now()),"
+        " (repeat('x', 1000), 'base', '1', now()), ('lido', 'base', '1', '9999-12-31 12:00Z')"
+    )
+    document = from_table(tmp_path, database)
+    assert (document["samples"], document["unreadable"]) == (1, 8)
+
+
+def test_a_hostile_name_is_a_name(tmp_path: Path, database: str, writer: psycopg.Connection) -> None:
+    columns = {"chain": {"const": "x'); DROP TABLE x"}, "protocol": 'sl"ug', "value": "us{d}", "changed_at": "a%t"}
+    writer.execute("""CREATE TABLE analytics."t""v" ("sl""ug" text, "us{d}" int, "a%%t" timestamptz)""", {})
+    writer.execute("""INSERT INTO analytics."t""v" VALUES ('lido', 5, now())""")
+    document = from_table(tmp_path, database, 'analytics.t"v', columns=columns)
+    assert document["samples"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--history", "missing.csv"], "missing.csv cannot be read: No such file or directory"),
+        (["--history", "/nowhere/history"], "/nowhere/history cannot be read"),
+        (["--history", "history", "--watch", "tvl"], "there is no PostgreSQL address"),
+        (["--history", "history"], "the settings have several: tvl, prices. Name one with --watch"),
+        (["--history", "a.csv", "--config", "missing.yaml"], "missing.yaml"),
+    ],
+)
+def test_wrong_input_is_one_line_and_exit_code_2(arguments: list[str], complaint: str) -> None:
+    said = rtp(*arguments, code=2)
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
+def test_metadata_has_no_thresholds(tmp_path: Path) -> None:
+    path = tmp_path / "protocols.csv"
+    path.write_text("id,name,category\n1,Lido,Liquid Staking\n")
+    assert "holds protocols' metadata, which has no thresholds" in rtp("--history", path, code=2)
+
+
+def test_a_bad_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "history.csv"
+    path.write_text(HISTORY + "2024-03-19T13:00:00Z,lido,base,many\n")
+    assert "history.csv, line 7: tvl_usd 'many' is not a finite decimal number" in rtp("--history", path, code=2)
+
+
+@pytest.mark.parametrize(
+    ("table", "complaint"),
+    [
+        (None, 'relation "analytics.tvl_history" does not exist'),
+        ("slug text, usd numeric, at timestamptz", 'column "network" does not exist'),
+        ("slug text, network text, usd numeric, at text", "invalid input syntax for type timestamp"),
+    ],
+)
+def test_a_table_that_does_not_fit(
+    tmp_path: Path, database: str, writer: psycopg.Connection, table: str | None, complaint: str
+) -> None:
+    if table:
+        writer.execute(f"CREATE TABLE analytics.tvl_history ({table})")
+        writer.execute(
+            "INSERT INTO analytics.tvl_history (slug, at) VALUES ('lido', '12')" if "at text" in table else ""
+        )
+    said = rtp("--config", config(tmp_path), "--postgres-dsn", database, "--history", "analytics.tvl_history", code=2)
+    assert "analytics.tvl_history cannot be read as a history" in said
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
+def test_a_watch_without_times_has_no_history(tmp_path: Path, database: str) -> None:
+    path = config(tmp_path, columns={"protocol": "slug", "value": "usd"})
+    said = rtp("--config", path, "--postgres-dsn", database, "--history", "analytics.tvl", code=2)
+    assert "the watch maps no `changed_at`" in said

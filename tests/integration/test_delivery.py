@@ -1,0 +1,654 @@
+"""The whole way, in one process: a writer's transaction, the log, the loops, Redis and SQS; and every outage."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+import redis
+
+from core.delivery import Delivery
+from core.errors import NotInstalled, SettingsError
+from core.event import Kind
+from core.keys import STREAM, cache_key, channel
+from core.log import LogReader
+from core.pipeline import Pipeline
+from core.retry import Backoff
+from core.settings import Settings, postgres_dsn
+from core.sinks import Outcome
+from core.wakeup import WakeUp
+from core.wiring import build_pipeline, build_sinks
+from tests.eventually import eventually
+from tests.faulty_sqs import faulty_sqs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_sqs import SQSClient
+
+    from core.event import Event
+    from core.sinks import Sink
+    from core.stack import EmbeddedStack
+    from tests.conftest import SqsQueue
+
+Start = Callable[..., Pipeline]
+Connect = Callable[[], psycopg.Connection]
+
+PROMPT = {"retry_initial_seconds": 0.01, "retry_max_seconds": 0.02}
+
+
+@pytest.fixture
+def problems() -> list[str]:
+    """What the pipelines reported."""
+    return []
+
+
+@pytest.fixture
+def start(problems: list[str]) -> Iterator[Start]:
+    """Starts pipelines, and stops those that still run after the test."""
+    started: list[Pipeline] = []
+
+    def start_one(settings: Settings, **run: Any) -> Pipeline:
+        settings = settings.model_copy(
+            update={
+                "run": settings.run.model_copy(update=PROMPT | run),
+                "redis": settings.redis.model_copy(update={"timeout_seconds": 0.2}),
+                "sqs": settings.sqs.model_copy(update={"timeout_seconds": 0.2}),
+            }
+        )
+        pipeline = build_pipeline(settings, on_problem=problems.append)
+        started.append(pipeline)
+        pipeline.start()
+        return pipeline
+
+    yield start_one
+    for pipeline in started:
+        assert pipeline.stop()
+
+
+@pytest.fixture
+def cache(settings: Settings) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(str(settings.redis.url), decode_responses=True) as client:
+        yield client
+
+
+class Queue:
+    """Receives what is in the queue, and remembers it."""
+
+    def __init__(self, client: SQSClient, queue: SqsQueue) -> None:
+        self._client = client
+        self._queue = queue
+        self.received: list[dict[str, Any]] = []
+
+    def receive(self) -> list[dict[str, Any]]:
+        while messages := self._client.receive_message(QueueUrl=self._queue.url, MaxNumberOfMessages=10).get(
+            "Messages"
+        ):
+            for message in messages:
+                self._client.delete_message(QueueUrl=self._queue.url, ReceiptHandle=message["ReceiptHandle"])
+                self.received.append(json.loads(message["Body"]))
+        return self.received
+
+    def values(self) -> list[str]:
+        return [event["data"]["current"] for event in self.receive()]
+
+
+@pytest.fixture
+def queue(sqs_client: SQSClient, sqs_queue: SqsQueue) -> Queue:
+    return Queue(sqs_client, sqs_queue)
+
+
+def in_stream(client: redis.Redis) -> list[dict[str, Any]]:
+    entries: Any = client.xrange(STREAM)
+    return [json.loads(fields["event"]) for _, fields in entries]
+
+
+def values_in_stream(client: redis.Redis) -> list[str]:
+    try:
+        return [event["data"]["current"] for event in in_stream(client)]
+    except redis.ConnectionError:
+        return []
+
+
+def write(connection: psycopg.Connection, *values: int, entity: str = "lido") -> list[str]:
+    """Report an entity's values, one transaction each; what should arrive."""
+    for value in values:
+        connection.execute(
+            "INSERT INTO tvl VALUES ('ethereum', %s, %s, 'llama')"
+            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
+            [entity, value],
+        )
+    return [str(value) for value in values]
+
+
+@pytest.fixture
+def lido(writer: psycopg.Connection) -> None:
+    """An entity that has been seen: its next value is a change."""
+    write(writer, 1)
+
+
+# The way of an event
+
+
+def test_an_event_reaches_the_cache(
+    start: Start, settings: Settings, writer: psycopg.Connection, cache: redis.Redis, lido: None
+) -> None:
+    start(settings)
+    write(writer, 2)
+    found: Any = eventually(lambda: cache.hget(cache_key(Kind.TVL, "ethereum", "lido"), "event"))
+    assert json.loads(found)["data"]["current"] == "2"
+
+
+def test_an_event_reaches_its_channel(
+    start: Start, settings: Settings, writer: psycopg.Connection, cache: redis.Redis, lido: None
+) -> None:
+    start(settings)
+    with cache.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
+        subscription.subscribe(channel(Kind.TVL, "ethereum", "lido"))
+        subscription.get_message(timeout=5)
+        write(writer, 2)
+        message = subscription.get_message(timeout=5)
+    assert message is not None
+    assert json.loads(message["data"])["data"]["current"] == "2"
+
+
+def test_events_reach_the_stream_in_order(
+    start: Start, settings: Settings, writer: psycopg.Connection, cache: redis.Redis, lido: None
+) -> None:
+    start(settings)
+    expected = write(writer, *range(2, 30, 2))
+    assert eventually(lambda: values_in_stream(cache) == expected)
+
+
+def test_events_reach_the_queue_in_order(
+    start: Start, settings: Settings, writer: psycopg.Connection, queue: Queue, lido: None
+) -> None:
+    start(settings)
+    expected = write(writer, *range(2, 30, 2))
+    assert eventually(lambda: queue.values() == expected)
+
+
+def test_an_event_says_which_watch_raised_it(
+    start: Start, settings: Settings, writer: psycopg.Connection, cache: redis.Redis, lido: None
+) -> None:
+    start(settings.model_copy(update={"source": "/desk"}))
+    write(writer, 2)
+    (event,) = eventually(lambda: in_stream(cache))
+    assert event["source"] == "/desk/tvl"
+
+
+def test_what_was_written_before_the_start_is_delivered(
+    start: Start, settings: Settings, writer: psycopg.Connection, cache: redis.Redis, lido: None
+) -> None:
+    expected = write(writer, 2, 3, 4)
+    start(settings)
+    assert eventually(lambda: values_in_stream(cache) == expected)
+
+
+# Outages
+
+
+def test_redis_being_gone_does_not_hold_back_sqs(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, queue: Queue, lido: None
+) -> None:
+    start(settings)
+    stack.redis.kill()
+    try:
+        expected = write(writer, 2, 3, 4)
+        assert eventually(lambda: queue.values() == expected)
+    finally:
+        stack.redis.start()
+
+
+def test_redis_catches_up_in_order_when_it_returns(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, cache: redis.Redis, lido: None
+) -> None:
+    start(settings)
+    stack.redis.kill()
+    try:
+        expected = write(writer, *range(2, 60, 2))
+    finally:
+        stack.redis.start()
+    assert eventually(lambda: values_in_stream(cache) == expected)
+
+
+def test_sqs_being_frozen_does_not_hold_back_redis(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, cache: redis.Redis, lido: None
+) -> None:
+    start(settings)
+    stack.sqs.pause()
+    try:
+        expected = write(writer, 2, 3, 4)
+        assert eventually(lambda: values_in_stream(cache) == expected)
+    finally:
+        stack.sqs.resume()
+
+
+def test_sqs_catches_up_in_order_when_it_returns(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, queue: Queue, lido: None
+) -> None:
+    pipeline = start(settings)
+    stack.sqs.pause()
+    try:
+        expected = write(writer, *range(2, 60, 2))
+        eventually(lambda: sink_named(pipeline, "sqs").metrics.retries)
+    finally:
+        stack.sqs.resume()
+    assert eventually(lambda: queue.values() == expected)
+
+
+def sink_named(pipeline: Pipeline, name: str) -> Delivery:
+    return next(delivery for delivery in pipeline.deliveries if delivery.sink.name == name)
+
+
+def test_a_throttled_group_does_not_hold_back_the_others_of_its_batch(
+    start: Start, settings: Settings, writer: psycopg.Connection, sqs_queue: SqsQueue, queue: Queue, lido: None
+) -> None:
+    write(writer, 1, entity="aave")
+    with faulty_sqs(sqs_queue.endpoint_url) as faults:
+        faults.refused_groups["ethereum:lido"] = "ThrottlingException"
+        with writer.transaction():
+            write(writer, 2)
+            expected = write(writer, 5, entity="aave")
+        start(settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"endpoint_url": faults.url})}))
+        assert eventually(lambda: queue.values() == expected)
+        faults.refused_groups.clear()
+
+
+def test_a_throttled_group_catches_up_in_order(
+    start: Start, settings: Settings, writer: psycopg.Connection, sqs_queue: SqsQueue, queue: Queue, lido: None
+) -> None:
+    with faulty_sqs(sqs_queue.endpoint_url) as faults:
+        faults.refused_groups["ethereum:lido"] = "ThrottlingException"
+        start(settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"endpoint_url": faults.url})}))
+        expected = write(writer, 2, 3, 4)
+        eventually(lambda: len(faults.batches) > 2)
+        faults.refused_groups.clear()
+        assert eventually(lambda: queue.values() == expected)
+
+
+def cut_rtps_connections(connection: psycopg.Connection) -> None:
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name LIKE 'rtp %' AND application_name <> 'rtp test'"
+    )
+
+
+def test_cut_connections_lose_nothing(
+    start: Start, settings: Settings, writer: psycopg.Connection, cache: redis.Redis, lido: None
+) -> None:
+    start(settings)
+    expected = []
+    for value in range(2, 40, 2):
+        expected += write(writer, value)
+        if value % 10 == 0:
+            cut_rtps_connections(writer)
+    eventually(lambda: values_in_stream(cache)[-1:] == expected[-1:])
+    assert sorted(set(map(int, values_in_stream(cache)))) == list(map(int, expected))
+
+
+def test_a_restart_of_postgresql_loses_nothing(
+    start: Start,
+    settings: Settings,
+    writer: psycopg.Connection,
+    connect_again: Connect,
+    stack: EmbeddedStack,
+    cache: redis.Redis,
+    lido: None,
+) -> None:
+    start(settings)
+    before = write(writer, 2, 3)
+    stack.postgres.restart()
+    after = write(connect_again(), 4, 5)
+    assert eventually(lambda: list(dict.fromkeys(values_in_stream(cache))) == before + after)
+
+
+def test_a_pipeline_starts_once_its_services_are_there(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, cache: redis.Redis, lido: None
+) -> None:
+    expected = write(writer, 2)
+    stack.redis.stop()
+    stack.postgres.stop()
+    pipeline = start(settings)
+    eventually(lambda: all(delivery.metrics.retries for delivery in pipeline.deliveries))
+    stack.postgres.start()
+    stack.redis.start()
+    assert eventually(lambda: values_in_stream(cache) == expected)
+
+
+def test_a_cut_at_the_move_repeats_the_batch_instead_of_losing_it(
+    start: Start, settings: Settings, writer: psycopg.Connection, cache: redis.Redis, lido: None
+) -> None:
+    writer.execute(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE EXCEPTION 'disk full'; END $$;"
+        "CREATE TRIGGER fail BEFORE UPDATE ON rtp.cursor EXECUTE FUNCTION fail()"
+    )
+    expected = write(writer, 2)
+    start(settings)
+    eventually(lambda: len(values_in_stream(cache)) > 1)
+    writer.execute("DROP TRIGGER fail ON rtp.cursor")
+    expected += write(writer, 3)
+    assert eventually(lambda: list(dict.fromkeys(values_in_stream(cache))) == expected)
+
+
+# Stopping
+
+
+def test_a_stop_finishes_the_batch(
+    start: Start, settings: Settings, writer: psycopg.Connection, cache: redis.Redis, lido: None
+) -> None:
+    first = start(settings)
+    expected = write(writer, *range(2, 200, 2))
+    first.stop()
+    start(settings)
+    assert eventually(lambda: values_in_stream(cache)[-1:] == expected[-1:])
+    assert values_in_stream(cache) == expected
+
+
+def test_a_stop_during_an_outage_does_not_wait_for_its_end(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, lido: None
+) -> None:
+    pipeline = start(settings)
+    stack.redis.pause()
+    try:
+        write(writer, 2)
+        eventually(lambda: sink_named(pipeline, "redis").metrics.retries)
+        assert pipeline.stop()
+    finally:
+        stack.redis.resume()
+
+
+def test_what_was_in_hand_at_a_stop_during_an_outage_is_delivered_after_it(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, queue: Queue, lido: None
+) -> None:
+    first = start(settings)
+    stack.sqs.pause()
+    try:
+        expected = write(writer, 2)
+        eventually(lambda: sink_named(first, "sqs").metrics.retries)
+        first.stop()
+    finally:
+        stack.sqs.resume()
+    start(settings)
+    assert eventually(lambda: queue.values() == expected)
+
+
+def test_a_stop_of_a_sleeping_pipeline_is_prompt(start: Start, settings: Settings) -> None:
+    pipeline = start(settings, idle_before_sleep_ms=0, fallback_poll_seconds=60)
+    eventually(lambda: pipeline.is_asleep)
+    assert pipeline.stop()
+
+
+def test_a_loop_that_does_not_end_in_time_is_told(installed: Settings) -> None:
+    is_delivering, may_end = threading.Event(), threading.Event()
+
+    def deliver(_: Sequence[Event]) -> Outcome:
+        is_delivering.set()
+        may_end.wait(10)
+        return Outcome()
+
+    delivery = stub_delivery(installed, deliver)
+    delivery.start()
+    write_event(installed)
+    is_delivering.wait(10)
+    delivery.request_stop()
+    ended = delivery.join(0.01)
+    may_end.set()
+    delivery.join()
+    assert not ended
+
+
+# Dead letters
+
+
+def dead_letters(connection: psycopg.Connection) -> list[tuple[Any, ...]]:
+    return connection.execute("SELECT sink, event_id, error FROM rtp.dead_letter ORDER BY 1, 2").fetchall()
+
+
+def test_an_event_that_sqs_can_never_take_becomes_its_dead_letter(
+    start: Start, settings: Settings, writer: psycopg.Connection, sqs_client: SQSClient, sqs_queue: SqsQueue, lido: None
+) -> None:
+    sqs_client.set_queue_attributes(QueueUrl=sqs_queue.url, Attributes={"MaximumMessageSize": "1024"})
+    writer.execute("UPDATE tvl SET tvl_usd = 2, source = repeat('x', 3000)")
+    start(settings)
+    ((sink, _, error),) = eventually(lambda: dead_letters(writer))
+    assert (sink, "1024 bytes" in error) == ("sqs", True)
+
+
+def test_a_dead_letter_holds_the_whole_event(
+    start: Start,
+    settings: Settings,
+    writer: psycopg.Connection,
+    cache: redis.Redis,
+    sqs_client: SQSClient,
+    sqs_queue: SqsQueue,
+    lido: None,
+) -> None:
+    sqs_client.set_queue_attributes(QueueUrl=sqs_queue.url, Attributes={"MaximumMessageSize": "1024"})
+    writer.execute("UPDATE tvl SET tvl_usd = 2, source = repeat('x', 3000)")
+    start(settings)
+    eventually(lambda: dead_letters(writer))
+    (kept,) = writer.execute("SELECT event FROM rtp.dead_letter").fetchall()
+    assert [kept[0]] == eventually(lambda: in_stream(cache))
+
+
+INSERT_EVENT = (
+    "INSERT INTO rtp.event (watch, chain, entity, current, fields, reason, confidence, changed_at)"
+    " VALUES (1, 'ethereum', 'lido', 7, {fields}, 'deviation', {confidence}, now())"
+)
+DEEP = "(repeat('[', 600) || repeat(']', 600))::jsonb"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"confidence": "7", "fields": "NULL"},
+        {"confidence": "'NaN'", "fields": "NULL"},
+        {"confidence": "1", "fields": f"jsonb_build_object('a', jsonb_build_object('previous', 1, 'current', {DEEP}))"},
+        {"confidence": "1", "fields": f"jsonb_build_object('a', {DEEP.replace('600', '3000')})"},
+    ],
+    ids=["confidence above 1", "confidence NaN", "field too deep to write", "field too deep to read"],
+)
+def test_a_row_that_is_no_valid_event_becomes_a_dead_letter(
+    start: Start, settings: Settings, writer: psycopg.Connection, values: dict[str, str]
+) -> None:
+    start(settings)
+    writer.execute(INSERT_EVENT.format(**values).encode())
+    assert eventually(lambda: [letter[0] for letter in dead_letters(writer)] == ["redis", "sqs"])
+
+
+def test_a_row_that_is_no_valid_event_does_not_block_its_neighbours(
+    start: Start, settings: Settings, writer: psycopg.Connection, cache: redis.Redis, lido: None
+) -> None:
+    with writer.transaction():
+        write(writer, 2)
+        writer.execute(INSERT_EVENT.format(confidence="7", fields="NULL").encode())
+        write(writer, 3)
+    start(settings)
+    assert eventually(lambda: values_in_stream(cache) == ["2", "3"])
+
+
+def test_dead_letters_are_counted(start: Start, settings: Settings, writer: psycopg.Connection) -> None:
+    pipeline = start(settings)
+    writer.execute(INSERT_EVENT.format(confidence="7", fields="NULL").encode())
+    assert eventually(lambda: [delivery.metrics.dead_letters for delivery in pipeline.deliveries] == [1, 1])
+
+
+# What the status says
+
+
+def test_an_idle_pipeline_has_no_lag(start: Start, settings: Settings, writer: psycopg.Connection, lido: None) -> None:
+    pipeline = start(settings)
+    write(writer, 2)
+    eventually(pipeline.idle_seconds)
+    assert [delivery.lag() for delivery in pipeline.deliveries] == [(0, 0.0)] * 2
+
+
+def test_a_sink_that_is_down_lags_behind_by_what_it_has_not_got(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, lido: None
+) -> None:
+    redis_delivery = sink_named(start(settings), "redis")
+    eventually(lambda: redis_delivery.metrics.state == "running")
+    stack.redis.pause()
+    try:
+        write(writer, 2, 3, 4)
+        eventually(lambda: redis_delivery.lag()[0] >= 3)
+        assert redis_delivery.lag()[1] > 0
+    finally:
+        stack.redis.resume()
+
+
+def test_an_outage_and_its_end_are_told_once(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, problems: list[str], lido: None
+) -> None:
+    redis_delivery = sink_named(start(settings), "redis")
+    eventually(lambda: redis_delivery.metrics.state == "running")
+    stack.redis.pause()
+    try:
+        write(writer, 2)
+        eventually(lambda: redis_delivery.metrics.retries > 2)
+    finally:
+        stack.redis.resume()
+    eventually(lambda: redis_delivery.metrics.delivered)
+    assert [problem.partition(" Redis at")[0] for problem in problems] == ["redis: retrying:", "redis: recovered"]
+
+
+def test_a_second_cut_is_told_like_the_first(
+    start: Start, settings: Settings, writer: psycopg.Connection, problems: list[str], lido: None
+) -> None:
+    redis_delivery = sink_named(start(settings), "redis")
+    for cut in (1, 2):
+        eventually(lambda: redis_delivery.metrics.state == "running")
+        cut_rtps_connections(writer)
+        eventually(lambda cut=cut: problems.count("redis: recovered") == cut)  # type: ignore[misc]
+    assert redis_delivery.metrics.reconnects == 2
+
+
+def test_latencies_are_counted_per_event(
+    start: Start, settings: Settings, writer: psycopg.Connection, lido: None
+) -> None:
+    pipeline = start(settings)
+    write(writer, 2, 3, 4)
+    eventually(lambda: all(delivery.metrics.delivered == 3 for delivery in pipeline.deliveries))
+    assert [delivery.metrics.delivery.latencies().total for delivery in pipeline.deliveries] == [3, 3]
+
+
+# What ends a loop
+
+
+def test_a_database_without_rtp_ends_the_pipeline(start: Start, settings: Settings, database: str) -> None:
+    pipeline = start(settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": database})}))
+    assert isinstance(eventually(lambda: pipeline.failure), NotInstalled)
+
+
+def test_removing_rtp_ends_the_pipeline(start: Start, settings: Settings, writer: psycopg.Connection) -> None:
+    pipeline = start(settings)
+    eventually(lambda: sink_named(pipeline, "redis").metrics.state == "running")
+    writer.execute("DROP SCHEMA rtp CASCADE")
+    assert isinstance(eventually(lambda: pipeline.failure), NotInstalled)
+
+
+def test_a_loop_that_ended_is_not_running(start: Start, settings: Settings, database: str) -> None:
+    pipeline = start(settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": database})}))
+    assert eventually(lambda: not any(delivery.is_running for delivery in pipeline.deliveries))
+
+
+class StubSink:
+    """Stands for a sink with a defect, which no real service can be made to have."""
+
+    name = "stub"
+    address = "nowhere"
+    batch_size = 10
+    poll_interval_seconds = 0.001
+
+    def __init__(self, deliver: Callable[[Sequence[Event]], Any]) -> None:
+        self._deliver = deliver
+
+    def open(self) -> None:
+        pass
+
+    def deliver(self, events: Sequence[Event]) -> Outcome:
+        outcome: Outcome = self._deliver(events)
+        return outcome
+
+    def close(self) -> None:
+        pass
+
+
+def stub_delivery(settings: Settings, deliver: Callable[[Sequence[Event]], Any]) -> Delivery:
+    dsn = postgres_dsn(settings)
+    sink: Sink = StubSink(deliver)
+    backoff = Backoff(0.001, 0.001)
+    wakeup = WakeUp(dsn, settings.run)
+    return Delivery(sink, LogReader(dsn, sink.name), wakeup, backoff, source="/rtp", on_problem=lambda _: None)
+
+
+def write_event(settings: Settings) -> None:
+    with closing(psycopg.connect(postgres_dsn(settings), autocommit=True)) as connection:
+        connection.execute(INSERT_EVENT.format(confidence="1", fields="NULL").encode())
+
+
+def test_a_defect_ends_the_loop_with_its_name(installed: Settings) -> None:
+    delivery = stub_delivery(installed, lambda events: events[99])
+    delivery.start()
+    write_event(installed)
+    failure = eventually(lambda: delivery.failure)
+    delivery.join()
+    assert "IndexError" in str(failure)
+
+
+def test_a_stop_while_some_events_are_undelivered_leaves_them_for_later(installed: Settings) -> None:
+    delivery = stub_delivery(installed, lambda events: Outcome(undelivered=events, cause="busy"))
+    delivery.start()
+    write_event(installed)
+    eventually(lambda: delivery.metrics.retries)
+    delivery.request_stop()
+    delivery.join()
+    with closing(LogReader(postgres_dsn(installed), "stub")) as reader:
+        assert reader.count_waiting() == 1
+
+
+def test_a_save_that_fails_at_the_end_is_counted(installed: Settings, writer: psycopg.Connection) -> None:
+    def cut_and_stop(_: Sequence[Event]) -> Outcome:
+        delivery._saved_at = float("inf")  # not yet time to save: the last save is the one at the end
+        delivery.request_stop()
+        cut_rtps_connections(writer)
+        return Outcome()
+
+    delivery = stub_delivery(installed, cut_and_stop)
+    delivery.start()
+    write_event(installed)
+    delivery.join(10)
+    assert delivery.metrics.reconnects == 1
+
+
+# Wiring
+
+
+def test_sqs_without_boto3_says_what_to_install(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "core.sinks.sqs", None)
+    with pytest.raises(SettingsError, match="pip install"):
+        build_sinks(settings)
+
+
+def test_a_pipeline_needs_a_sink(installed: Settings) -> None:
+    with pytest.raises(SettingsError, match="no sink"):
+        build_sinks(installed)
+
+
+def test_a_sink_that_never_answers_does_not_keep_the_error_a_secret(
+    start: Start, settings: Settings, stack: EmbeddedStack
+) -> None:
+    stack.redis.pause()
+    try:
+        redis_delivery = sink_named(start(settings), "redis")
+        assert "Redis at" in eventually(lambda: redis_delivery.metrics.last_error)
+    finally:
+        stack.redis.resume()

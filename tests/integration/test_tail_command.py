@@ -1,0 +1,214 @@
+"""`rtp tail` as people run it: a process, its output and its exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import redis
+
+from core.keys import STREAM
+from core.settings import RedisSettings
+from core.settings_file import default_path
+from core.sinks.redis import RedisSink
+from tests.eventually import eventually
+from tests.samples import make_event
+
+ROOT = Path(__file__).parents[2]
+EVENTS = [
+    make_event(1),
+    make_event(2, "uniswap-v3", chain="base", change_pct="-7.5", current="92.50"),
+    make_event(3, "eth", kind="price", change_pct="0.2"),
+    make_event(
+        4, kind="protocol", reason="changed", change_pct=None, fields='{"audits": {"previous": 1, "current": 2}}'
+    ),
+    make_event(5, change_pct=None, previous="0", reason="from_zero"),
+]
+
+Tail = Callable[..., "subprocess.CompletedProcess[str]"]
+StartTail = Callable[..., "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def sink(redis_url: str) -> Iterator[RedisSink]:
+    with closing(RedisSink(RedisSettings(), url=redis_url, poll_interval_seconds=0.001)) as sink:
+        yield sink
+
+
+@pytest.fixture
+def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
+    """Redis by its variable, and no stack of its own to be found."""
+    own = {"RTP_REDIS_URL": redis_url, "RTP_STATE_DIR": str(tmp_path / "state"), "TERM": "dumb", "COLUMNS": "200"}
+    return {name: value for name, value in os.environ.items() if not name.startswith("RTP_")} | own
+
+
+@pytest.fixture
+def start_tail(environment: dict[str, str]) -> Iterator[StartTail]:
+    """Starts `rtp tail`; what still runs after the test is ended."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "cli", "tail", *arguments]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)  # type: ignore[call-overload]
+        started.append(process)
+        return process  # type: ignore[no-any-return]
+
+    yield start
+    for process in started:
+        with process:
+            process.kill()
+
+
+@pytest.fixture
+def tail(start_tail: StartTail) -> Tail:
+    """Runs `rtp tail` to its end."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        process = start_tail(*arguments)
+        stdout, stderr = process.communicate(timeout=30)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    return run
+
+
+def sequences(ran: subprocess.CompletedProcess[str]) -> list[int]:
+    assert ran.returncode == 0, ran.stderr
+    return [int(json.loads(line)["sequence"]) for line in ran.stdout.splitlines()]
+
+
+def test_json_is_what_was_published_and_count_ends_it(sink: RedisSink, tail: Tail) -> None:
+    sink.deliver(EVENTS)
+    ran = tail("--json", "--since", "0", "--count", "5")
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.encode() == b"".join(event.json_bytes + b"\n" for event in EVENTS)
+
+
+def test_people_get_a_line_per_event_and_no_escape_codes(sink: RedisSink, tail: Tail) -> None:
+    sink.deliver(EVENTS)
+    ran = tail("--since", "0", "--count", "5")
+    lines = ran.stdout.splitlines()
+    assert (ran.returncode, ran.stderr, len(lines)) == (0, "", 5)
+    for told, words in zip(lines, ("+2.50%", "uniswap-v3", "eth", "audits: 1 → 2", "+∞%"), strict=True):
+        assert words in told
+    assert ran.stdout.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--kind", "price"), [3]),
+        (("--kind", "TVL", "--chain", "Ethereum"), [1, 5]),
+        (("--protocol", "UNI*"), [2]),
+        (("--token", "eth"), [3]),
+        (("--min-pct", "2.5"), [1, 2, 5]),
+        (("--since", "00000000000000000002", "--kind", "tvl"), [5]),
+    ],
+)
+def test_options_choose(sink: RedisSink, tail: Tail, options: tuple[str, ...], expected: list[int]) -> None:
+    sink.deliver(EVENTS)
+    assert sequences(tail("--json", "--since", "0", *options, "--count", str(len(expected)))) == expected
+
+
+def test_live_until_ctrl_c(sink: RedisSink, start_tail: StartTail, redis_url: str) -> None:
+    sink.deliver(EVENTS[:1])
+    process = start_tail("--json")
+    with closing(redis.Redis.from_url(redis_url, decode_responses=True)) as client:
+        eventually(lambda: [one for one in client.client_list() if one["name"] == "rtp-tail" and one["cmd"] == "xread"])
+    sink.deliver(EVENTS[1:2])
+    assert process.stdout
+    assert json.loads(process.stdout.readline())["sequence"] == EVENTS[1].sequence
+    process.send_signal(signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=10)
+    assert (process.returncode, stdout, stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_reader_that_leaves_ends_it_quietly(sink: RedisSink, start_tail: StartTail, options: tuple[str, ...]) -> None:
+    sink.deliver([make_event(sequence) for sequence in range(1, 3000)])
+    process = start_tail("--since", "0", *options)
+    assert process.stdout
+    assert process.stderr
+    process.stdout.readline()
+    process.stdout.close()
+    process.wait(timeout=20)
+    assert process.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("--count", "-1", "option --count: must be a whole number, 1 or more"),
+        ("--count", "0", "option --count: must be a whole number, 1 or more"),
+        ("--min-pct", "nan", "option --min-pct: must be a number of percent, 0 or more"),
+        ("--min-pct", "-1", "option --min-pct: must be a number of percent, 0 or more"),
+        ("--min-pct", "much", "option --min-pct: must be a number of percent, 0 or more"),
+        ("--since", "yesterday", "option --since: must be an event's sequence"),
+        ("--since", "-1", "option --since: must be an event's sequence"),
+        ("--kind", "yield", "option --kind: must be one of tvl, price, protocol"),
+        ("--redis-url", "localhost:6379", "option --redis-url: must start with"),
+        ("--redis-url", "redis://:s3cret@127.0.0.1:1", "Redis at redis://:***@127.0.0.1:1 is not reachable"),
+    ],
+)
+def test_a_wrong_value_is_one_clear_line(tail: Tail, option: str, value: str, complaint: str) -> None:
+    ran = tail(option, value)
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert complaint in ran.stderr
+    assert ran.stderr.count("\n") == 1
+    assert "s3cret" not in ran.stderr
+
+
+def test_without_any_redis_it_says_what_to_do(environment: dict[str, str], tail: Tail) -> None:
+    del environment["RTP_REDIS_URL"]
+    ran = tail()
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
+    assert "no Redis to follow" in ran.stderr
+    assert "--redis-url" in ran.stderr
+
+
+def test_the_option_is_stronger_than_the_environment(
+    sink: RedisSink, redis_url: str, environment: dict[str, str], tail: Tail
+) -> None:
+    sink.deliver(EVENTS)
+    environment["RTP_REDIS_URL"] = "redis://127.0.0.1:1"
+    assert sequences(tail("--json", "--since", "4", "--count", "1", "--redis-url", redis_url)) == [5]
+
+
+def test_the_settings_file_is_asked_before_a_running_stack(
+    sink: RedisSink, redis_url: str, environment: dict[str, str], tail: Tail, tmp_path: Path
+) -> None:
+    sink.deliver(EVENTS)
+    del environment["RTP_REDIS_URL"]
+    settings = default_path().read_text(encoding="utf-8")
+    config = tmp_path / "rtp.yaml"
+    config.write_text(settings.replace("redis:\n", f"redis:\n  url: {redis_url}\n", 1), encoding="utf-8")
+    assert sequences(tail("--json", "--since", "4", "--count", "1", "--config", str(config))) == [5]
+
+
+def test_a_running_stack_is_found(sink: RedisSink, environment: dict[str, str], tail: Tail) -> None:
+    sink.deliver(EVENTS)
+    del environment["RTP_REDIS_URL"]
+    environment["RTP_STATE_DIR"] = os.environ["RTP_STATE_DIR"]  # the session's stack's
+    assert sequences(tail("--json", "--since", "4", "--count", "1")) == [5]
+
+
+def test_a_gap_is_told_on_standard_error(sink: RedisSink, redis_url: str, tail: Tail) -> None:
+    sink.deliver(EVENTS)
+    with closing(redis.Redis.from_url(redis_url)) as client:
+        client.xtrim(STREAM, maxlen=2, approximate=False)
+    ran = tail("--json", "--since", "1", "--count", "2")
+    assert sequences(ran) == [4, 5]
+    assert ran.stderr == "the stream begins at sequence 4; older events are no longer in Redis\n"
+
+
+def test_help_has_an_example(tail: Tail) -> None:
+    ran = tail("--help")
+    assert ran.returncode == 0
+    assert "Example: rtp tail" in ran.stdout

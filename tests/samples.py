@@ -1,0 +1,37 @@
+"""Events to deliver, as the log would hold them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from core.log import LogRow, build_event
+
+if TYPE_CHECKING:
+    from core.event import Event
+
+NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
+ROW = LogRow(
+    id=1,
+    xid="700",
+    watch="tvl",
+    kind="tvl",
+    chain="ethereum",
+    entity="lido",
+    previous="100",
+    current="102.50",
+    change="2.50",
+    change_pct="2.5",
+    fields=None,
+    reason="deviation",
+    severity="info",
+    confidence=1.0,
+    provenance="llama",
+    changed_at=NOON,
+    detected_at=NOON,
+)
+
+
+def make_event(sequence: int, entity: str = "lido", **columns: Any) -> Event:
+    """The event of a row of the log."""
+    return build_event(ROW._replace(id=sequence, entity=entity, **columns), source="/rtp", log_id="test")

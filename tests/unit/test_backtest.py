@@ -1,0 +1,163 @@
+"""Backtests: what is counted, which watch is meant, and the known figures of real history."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.backtest import Backtest, choose_watch, new_tally
+from core.errors import SettingsError
+from core.history import FileHistory
+from core.judge import Sample
+from core.settings import Settings
+from core.settings_file import load_settings
+
+NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+LIDO, AAVE = ("ethereum", "lido"), ("ethereum", "aave")
+SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+needs_shared_data = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason=f"{SHARED_DATA} is not on this machine")
+
+
+def settings(**watches: dict[str, Any]) -> Settings:
+    return Settings.model_validate({"watches": watches})
+
+
+def tvl(table: str = "tvl", **keys: Any) -> dict[str, Any]:
+    return {"kind": "tvl", "table": table, "columns": {"protocol": "protocol", "value": "tvl"}, **keys}
+
+
+def price(**keys: Any) -> dict[str, Any]:
+    return {"kind": "price", "table": "prices", "columns": {"token": "token", "value": "price"}, **keys}
+
+
+PROTOCOLS = {"kind": "protocol", "table": "p", "columns": {"protocol": "id"}, "watched": ["name"]}
+
+
+def rows(key: tuple[str, str], *values: str) -> list[tuple[tuple[str, str], Sample] | None]:
+    return [(key, Sample(Decimal(value), NOON + HOUR * hour)) for hour, value in enumerate(values)]
+
+
+def backtest(found: list[tuple[tuple[str, str], Sample] | None], *rules: dict[str, Any]) -> Backtest:
+    tallies = [
+        new_tally(f"{place}.yaml", *choose_watch(settings(tvl=tvl(**keys)), None)) for place, keys in enumerate(rules)
+    ]
+    result = Backtest(tallies)
+    result.run(found)
+    return result
+
+
+def test_events_are_counted_by_reason_severity_and_entity() -> None:
+    result = backtest([*rows(LIDO, "100", "102", "102.1", "0"), *rows(AAVE, "5", "6")], {})
+    (tally,) = result.tallies
+    assert tally.events == 3
+    assert tally.reasons == {"deviation": 2, "to_zero": 1}
+    assert tally.severities == {"info": 1, "critical": 2}
+    assert tally.entities == {LIDO: 2, AAVE: 1}
+    assert result.share(tally) == 0.5
+
+
+def test_the_span_and_the_rows_that_hold_no_sample() -> None:
+    result = backtest([None, *rows(LIDO, "1", "1"), None], {})
+    assert (result.samples, result.unreadable) == (2, 2)
+    assert (result.first_at, result.last_at) == (NOON, NOON + HOUR)
+
+
+def test_an_empty_history() -> None:
+    result = backtest([], {})
+    assert (result.samples, result.share(result.tallies[0]), result.top(5)) == (0, None, [])
+    assert result.document(5)["first_at"] is None
+
+
+def test_late_and_repeated_samples_are_counted_even_for_a_latest_table() -> None:
+    found = [*rows(LIDO, "100", "200"), *rows(LIDO, "300"), *rows(LIDO, "100", "200")[1:]]
+    (tally,) = backtest(found, {"shape": "latest"}).tallies
+    assert (tally.events, tally.notes) == (1, {"late": 1, "duplicate": 1})
+
+
+def test_time_between_samples_passes_as_it_did() -> None:
+    """A heartbeat every two hours: at 2, 4, and after the last sample of this entity at 6, up to the end at 7."""
+    found = [*rows(LIDO, "100", "100", "100", "100", "100.1"), *rows(AAVE, *["0"] * 8)]
+    result = backtest(found, {"heartbeat": "2h", "overrides": [{"protocol": "aave", "heartbeat": "0s"}]})
+    (tally,) = result.tallies
+    assert tally.reasons == {"heartbeat": 3}
+    assert tally.events_of_samples == 2
+
+
+def test_a_heartbeat_due_with_the_last_sample_of_all_counts() -> None:
+    (tally,) = backtest([*rows(LIDO, "100"), *rows(AAVE, "0", "1")], {"heartbeat": "1h"}).tallies
+    assert tally.entities == {LIDO: 1, AAVE: 1}
+
+
+def test_two_sets_of_rules_side_by_side_with_the_biggest_differences_first() -> None:
+    found = [*rows(LIDO, "100", "101.5", "103.5", "105.5"), *rows(AAVE, "100", "103")]
+    result = backtest(found, {"percent": 1}, {"percent": 2})
+    assert [tally.events for tally in result.tallies] == [4, 2]
+    assert result.top(9) == [(LIDO, [3, 1]), (AAVE, [1, 1])]
+    assert result.top(1) == [(LIDO, [3, 1])]
+
+
+def test_progress_is_told_now_and_then() -> None:
+    told: list[int] = []
+    Backtest([new_tally("a", *choose_watch(settings(tvl=tvl()), None))]).run([None] * 12_000, told.append)
+    assert told == [5000, 10_000]
+
+
+# Which watch
+
+
+def test_the_only_watch_that_could_be_meant() -> None:
+    assert choose_watch(settings(a=tvl(), b=price(), c=PROTOCOLS), None, kind="price")[0] == "b"
+
+
+def test_the_table_s_own_watch_before_others() -> None:
+    both = settings(a=tvl("one"), b=tvl("two"))
+    assert choose_watch(both, None, table=("public", "two"))[0] == "b"
+
+
+def test_the_watch_that_is_named() -> None:
+    assert choose_watch(settings(a=tvl("one"), b=tvl("two")), "b", table=("public", "one"))[0] == "b"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "complaint"),
+    [
+        (None, "tvl", "needs one watch of kind tvl; the settings have several: a, b"),
+        (None, None, "needs one watch of TVL or prices; the settings have several: a, b"),
+        (None, "price", "needs one watch of kind price; the settings have none"),
+        ("x", None, "no watch of TVL or prices called 'x'"),
+        ("a", "price", "no watch of kind price called 'a'"),
+        ("c", None, "no watch of TVL or prices called 'c'"),
+    ],
+)
+def test_no_watch_or_several(name: str | None, kind: str | None, complaint: str) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        choose_watch(settings(a=tvl("one"), b=tvl("two"), c=PROTOCOLS), name, kind=kind)
+
+
+# Real history; shared/data/README.md gives the figures
+
+
+def of_file(name: str, *comparisons: str) -> list[int]:
+    history = FileHistory.open(SHARED_DATA / name)
+    watch_name, watch = choose_watch(load_settings(None, environ={}, options={}), None, kind=history.kind)
+    watches = [watch.model_copy(update={"compare_with": comparison}) for comparison in comparisons]
+    result = Backtest([new_tally("default", watch_name, one) for one in watches])
+    result.run(history.rows())
+    return [result.samples, *(tally.events for tally in result.tallies)]
+
+
+@needs_shared_data
+def test_tvl_of_five_years() -> None:
+    """From zero and to zero are events too, and a gap is a step like any other."""
+    assert of_file("tvl_protocol_chain_daily.csv.gz", "previous_row", "last_event") == [398_953, 240_411, 243_852]
+
+
+@needs_shared_data
+def test_usdc_of_a_month() -> None:
+    """The 915 are counted against the previous row; against the last event it is one less."""
+    assert of_file("stablecoin_prices_15min_2024.csv", "previous_row", "last_event") == [2169, 915, 914]

@@ -1,0 +1,27 @@
+"""What an installation is made of: actions for people to read, each with the statements that carry it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from psycopg import sql
+
+What = Literal["created", "replaced", "migrated", "removed", "unchanged"]
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing that an installation does, for the report."""
+
+    what: What
+    subject: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """An action and the statements that carry it out."""
+
+    action: Action
+    statements: tuple[sql.SQL | sql.Composed, ...] = ()

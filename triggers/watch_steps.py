@@ -1,0 +1,149 @@
+"""What installing, changing or removing one watch means for a database."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+
+from triggers.compiler import CompiledWatch, compile_watch, trigger_names
+from triggers.expressions import function
+from triggers.steps import Action, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from core.settings import Statistics
+    from core.watches import Watch
+    from triggers.catalog import InstalledTrigger, InstalledWatch, Table
+
+_COMPILED_FUNCTIONS = ("watch", "terms", "now")
+
+
+def install_watch(
+    name: str,
+    watch: Watch,
+    table: Table,
+    *,
+    watch_id: int,
+    before: InstalledWatch | None,
+    triggers: Iterable[InstalledTrigger],
+    statistics: Statistics,
+) -> Step:
+    """Bring one watch to what the settings say; `before` is what is installed of it, `triggers` all of rtp's."""
+    tables = [watch.table_parts, *table.partitions]
+
+    def compiled(rules: int) -> CompiledWatch:
+        return compile_watch(
+            name,
+            watch,
+            watch_id=watch_id,
+            rules=rules,
+            column_types=table.column_types,
+            tables=tables,
+            statistics=statistics,
+        )
+
+    rules = before.rules if before else 1
+    result = compiled(rules)
+    is_changed = before is None or before.function_md5 != result.md5
+    wanted = {(*parts, trigger) for parts in tables for trigger in trigger_names(name, watch)}
+    ours = [t for t in triggers if t.function == f"watch_{name}"]
+    there = {(t.schema, t.table, t.name) for t in ours if t.is_enabled}
+    stale = [t for t in ours if (t.schema, t.table, t.name) not in wanted]
+    if not is_changed and there == wanted:
+        return Step(Action("unchanged", f"watch {name}", watch.table))
+    if before and is_changed:
+        # Baselines carry the revision of the rules that their band was made with: none of them holds any more.
+        rules += 1
+        result = compiled(rules)
+    is_remapped = before is not None and _mapping(before.settings) != _mapping(_settings(watch))
+    return Step(
+        Action(
+            "replaced" if before else "created", f"watch {name}", _detail(watch, before, is_new=not there >= wanted)
+        ),
+        (
+            _register(name, watch, watch_id, rules, result.md5),
+            *result.functions,
+            *map(drop_trigger, stale),
+            # Creating triggers keeps writers out until the end: nobody changes what the seed reads.
+            *(_triggers_and_seed(result, watch_id, is_remapped) if is_remapped or not there >= wanted else ()),
+        ),
+    )
+
+
+def remove_watch(watch: InstalledWatch, triggers: Iterable[InstalledTrigger]) -> Step:
+    """Take a watch out that the settings no longer name; its events stay in the log until they are delivered."""
+    ours = [trigger for trigger in triggers if trigger.function == f"watch_{watch.name}"]
+    watch_id = sql.Literal(watch.id)
+    return Step(
+        Action("removed", f"watch {watch.name}", f"{watch.table_name}, no longer in the settings"),
+        (
+            *map(drop_trigger, ours),
+            *_drop_functions(watch.name),
+            sql.SQL("DELETE FROM rtp.sample WHERE watch = {}").format(watch_id),
+            sql.SQL("DELETE FROM rtp.baseline WHERE watch = {}").format(watch_id),
+            sql.SQL("UPDATE rtp.watch SET removed_at = now() WHERE id = {}").format(watch_id),
+        ),
+    )
+
+
+def drop_trigger(trigger: InstalledTrigger) -> sql.Composed:
+    """The statement that takes one of rtp's triggers off its table."""
+    return sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(
+        sql.Identifier(trigger.name), sql.Identifier(trigger.schema, trigger.table)
+    )
+
+
+def _drop_functions(name: str) -> Iterator[sql.Composed]:
+    for what in _COMPILED_FUNCTIONS:
+        arguments = sql.SQL("()" if what == "watch" else "(text, text)")
+        yield sql.SQL("DROP FUNCTION IF EXISTS {}{}").format(function(what, name), arguments)
+
+
+def _register(name: str, watch: Watch, watch_id: int, rules: int, md5: str) -> sql.Composed:
+    values = (watch_id, name, watch.kind, watch.table, json.dumps(_settings(watch), sort_keys=True), md5, rules)
+    return sql.SQL(
+        "INSERT INTO rtp.watch (id, name, kind, table_name, settings, function_md5, rules) "
+        "VALUES ({}, {}, {}, {}, {}::jsonb, {}, {}) "
+        "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, table_name = excluded.table_name, "
+        "settings = excluded.settings, function_md5 = excluded.function_md5, rules = excluded.rules, removed_at = NULL"
+    ).format(*map(sql.Literal, values))
+
+
+def _triggers_and_seed(compiled: CompiledWatch, watch_id: int, is_remapped: bool) -> Sequence[sql.Composed]:
+    forget = sql.SQL("DELETE FROM rtp.baseline WHERE watch = {}").format(sql.Literal(watch_id))
+    return (*compiled.triggers, *((forget,) if is_remapped else ()), compiled.seed)
+
+
+def _settings(watch: Watch) -> dict[str, Any]:
+    settings: dict[str, Any] = json.loads(watch.model_dump_json(exclude_none=True))
+    return settings
+
+
+def _mapping(settings: Mapping[str, Any]) -> tuple[object, ...]:
+    """What a watch's baselines stand for: with another table or column they mean nothing any more."""
+    columns = [settings["columns"].get(role) for role in ("chain", "protocol", "token", "value")]
+    return (settings["kind"], settings["table"], settings.get("shape"), *columns)
+
+
+def _detail(watch: Watch, before: InstalledWatch | None, *, is_new: bool) -> str:
+    changes = list(_differences(before.settings, _settings(watch))) if before else []
+    parts = [watch.table, "triggers" if is_new else "function only", *changes]
+    return ", ".join(parts)
+
+
+def _differences(before: Mapping[str, Any], after: Mapping[str, Any], path: str = "") -> Iterator[str]:
+    """Each setting that differs, as `percent: 1 -> 2`."""
+    for key in sorted(before.keys() | after.keys()):
+        old, new = before.get(key), after.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from _differences(old, new, f"{path}{key}.")
+        elif old != new:
+            yield f"{path}{key}: {_shown(old)} -> {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    text = "none" if value is None else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
