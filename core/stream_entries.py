@@ -79,8 +79,8 @@ def find(client: redis.Redis, sequence: int) -> Entry | None:
     passed = 0
     for entry in entries(client, newest_first=True):
         if entry.sequence == sequence and (found is None or entry.document == found.document):
-            return entry
-        if found is not None:
+            found, passed = entry, 0
+        elif found is not None:
             passed += 1
             if passed > REDELIVERY_REACH:
                 break
