@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -65,10 +65,14 @@ def run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
         err.print(_says_where_data_comes_from(options))
         pipeline = build_pipeline(settings, on_problem=print_problem)
         feed.start()
-        run_processor(
-            pipeline, settings, view, ending, is_fed=lambda: feed.finished.is_set() and view.has_caught_up(pipeline)
-        )
-        if feed.error is not None and feed.finished.is_set():
+
+        def is_over() -> bool:
+            # A feed that failed ends the demo, too: nobody would learn of it otherwise.
+            is_last_word = ending.when_idle or feed.error is not None
+            return is_last_word and feed.finished.is_set() and view.has_caught_up(pipeline)
+
+        run_processor(pipeline, settings, view, replace(ending, when_idle=True), is_fed=is_over)
+        if feed.error is not None:
             raise feed.error
 
 

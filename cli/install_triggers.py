@@ -11,7 +11,8 @@ from rich.table import Table
 from cli.database import connection_to
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import err, out, print_json
-from triggers.installer import Action, apply, plan_installation, render
+from triggers.installer import apply, plan_installation, render
+from triggers.steps import Action
 
 
 def install_triggers(
@@ -30,10 +31,18 @@ def install_triggers(
     with connection_to(settings) as connection:
         steps = plan_installation(connection, settings)
         if dry_run:
-            sys.stdout.write(render(connection, steps) + "\n")
+            show_sql(render(connection, steps), as_json=as_json)
             return
         apply(connection, steps)
     show_actions([step.action for step in steps], as_json=as_json)
+
+
+def show_sql(text: str, *, as_json: bool) -> None:
+    """What would run: the SQL as it is, or in a JSON document."""
+    if as_json:
+        print_json({"sql": text})
+    else:
+        sys.stdout.write(text + "\n")
 
 
 def show_actions(actions: list[Action], *, as_json: bool) -> None:

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from core.errors import SettingsError
+from core.redact import shown
 from core.settings import Settings
 from core.settings_file import load_settings
 
@@ -32,7 +34,7 @@ def settings_from(config: Path | None, **options: str | None) -> Settings:
 
 def parse_duration(text: str) -> float:
     """`500ms`, `30s`, `5m` or `1h` in seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)", text.strip())
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)", text.strip())
     if match is None or float(match[1]) == 0:
-        raise typer.BadParameter(f"{text!r} is not a duration. Write it like 500ms, 30s, 5m or 1h")
+        raise SettingsError(f"option --for: {shown(text)!r} is not a duration", "Write it like 500ms, 30s, 5m or 1h")
     return float(match[1]) * _UNIT_SECONDS[match[2]]

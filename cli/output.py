@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
+import io
 import json
+import os
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -11,14 +15,41 @@ from rich.console import Console
 if TYPE_CHECKING:
     from core.errors import RtpError
 
-out = Console(highlight=False)
+# Names from data hold any character; a terminal or a pipe in another encoding must not end rtp.
+for _stream in (sys.stdout, sys.stderr):
+    if isinstance(_stream, io.TextIOWrapper):
+        _stream.reconfigure(errors="backslashreplace")
+
+
+class _Output(Console):
+    """Standard output. When its reader has gone (`rtp run --demo | head`), rtp ends in the orderly way."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by Rich, in whichever thread was printing."""
+        end_as_nobody_reads()
+
+
+out = _Output(highlight=False)
 err = Console(stderr=True, highlight=False)
 
 
 def print_json(document: Any) -> None:
     """One JSON document on one line of standard output, at once."""
-    sys.stdout.write(json.dumps(document, default=str) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(document, default=str) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        end_as_nobody_reads()
+
+
+def end_as_nobody_reads() -> None:
+    """Drop what is still printed, and interrupt the main thread as Ctrl-C does; there, raise it at once."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+    if threading.current_thread() is threading.main_thread():
+        raise KeyboardInterrupt
+    _thread.interrupt_main()
 
 
 def print_error(error: RtpError) -> None:

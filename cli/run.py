@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -24,15 +25,41 @@ from cli.signals import terminate_like_ctrl_c
 from core.errors import SettingsError
 from core.wiring import build_pipeline
 
+DEFAULT_SPEED, DEFAULT_SEED, DEFAULT_RATE = "60x", 1, 200
+
+
+def _seed(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise SettingsError("option --seed: must be a whole number, 0 or more")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    rate = float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text) else 0.0
+    if not 0.1 <= rate <= 100_000:
+        raise SettingsError("option --rate: must be a number of updates per second, from 0.1 to 100000")
+    return rate
+
+
 Demo = Annotated[
     bool, typer.Option("--demo", help="Bring everything along: PostgreSQL, Redis, SQS, demo tables and a feed.")
 ]
 Feed = Annotated[
     Path | None, typer.Option("--feed", help="With --demo: replay this CSV of real history, not the simulator.")
 ]
-Speed = Annotated[str, typer.Option(help="With --feed: how fast history runs; 1x, 60x, or max.")]
-Seed = Annotated[int, typer.Option(help="With --demo: the simulated market's seed.")]
-Rate = Annotated[float, typer.Option(min=0.1, max=100_000, help="With --demo: the simulator's updates per second.")]
+Speed = Annotated[
+    str | None, typer.Option(help=f"With --feed: how fast history runs; 1x, 60x, or max. Default: {DEFAULT_SPEED}.")
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(parser=_seed, metavar="N", help=f"With --demo: the market's seed. Default: {DEFAULT_SEED}."),
+]
+Rate = Annotated[
+    float | None,
+    typer.Option(
+        parser=_rate, metavar="N", help=f"With --demo: the market's updates per second. Default: {DEFAULT_RATE}."
+    ),
+]
 For = Annotated[
     float | None,
     typer.Option("--for", parser=parse_duration, metavar="DURATION", help="End by itself after this: 30s."),
@@ -50,9 +77,9 @@ def run(
     until_idle: UntilIdle = False,
     demo: Demo = False,
     feed: Feed = None,
-    speed: Speed = "60x",
-    seed: Seed = 1,
-    rate: Rate = 200,
+    speed: Speed = None,
+    seed: Seed = None,
+    rate: Rate = None,
     as_json: AsJson = False,
 ) -> None:
     """Deliver significant changes to Redis and SQS until stopped; Ctrl-C finishes the batch in hand.
@@ -69,11 +96,16 @@ def run(
     ending = Ending(for_, until_idle)
     with terminate_like_ctrl_c():
         if demo:
-            given = {"--postgres-dsn": postgres_dsn, "--redis-url": redis_url, "--sqs-endpoint-url": sqs_endpoint_url}
-            _refuse({name: "--demo brings its own servers" for name, value in given.items() if value})
-            run_demo(DemoOptions(config, feed, speed, seed, rate), ending, as_json=as_json)
+            _refuse(
+                "--demo brings its own servers",
+                postgres_dsn=postgres_dsn,
+                redis_url=redis_url,
+                sqs_endpoint_url=sqs_endpoint_url,
+                sqs_queue=sqs_queue,
+            )
+            run_demo(_demo_options(config, feed, speed, seed, rate), ending, as_json=as_json)
             return
-        _refuse({"--feed": "it needs --demo"} if feed else {})
+        _refuse("it needs --demo", feed=feed, speed=speed, seed=seed, rate=rate)
         settings = settings_from(
             config,
             postgres__dsn=postgres_dsn,
@@ -86,6 +118,23 @@ def run(
         run_processor(pipeline, settings, view, ending)
 
 
-def _refuse(reasons: dict[str, str]) -> None:
-    for option, reason in reasons.items():
-        raise SettingsError(f"option {option} does not fit here: {reason}")
+def _demo_options(
+    config: Path | None, feed: Path | None, speed: str | None, seed: int | None, rate: float | None
+) -> DemoOptions:
+    if feed is None:
+        _refuse("it needs --feed", speed=speed)
+    else:
+        _refuse("it is the simulated market's, and --feed replaces that", seed=seed, rate=rate)
+    return DemoOptions(
+        config,
+        feed,
+        DEFAULT_SPEED if speed is None else speed,
+        DEFAULT_SEED if seed is None else seed,
+        DEFAULT_RATE if rate is None else rate,
+    )
+
+
+def _refuse(reason: str, **options: object) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise SettingsError(f"option --{name.replace('_', '-')} does not fit here: {reason}")

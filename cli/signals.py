@@ -18,8 +18,12 @@ _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def terminate_like_ctrl_c() -> Iterator[None]:
-    """Within, SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread, as SIGINT does."""
-    with _handling((signal.SIGTERM, signal.SIGHUP), _interrupt):
+    """Within, SIGTERM and SIGHUP raise KeyboardInterrupt in the main thread, as SIGINT does.
+
+    A signal that whoever started rtp had it ignore (nohup) stays ignored.
+    """
+    heeded = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    with _handling(heeded, _interrupt):
         yield
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 import typer
 
 from cli.database import connection_to
-from cli.install_triggers import show_actions
+from cli.install_triggers import show_actions, show_sql
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from triggers.installer import apply, plan_removal, render
 
@@ -27,7 +26,7 @@ def uninstall_triggers(
     with connection_to(settings) as connection:
         steps = plan_removal(connection)
         if dry_run:
-            sys.stdout.write(render(connection, steps) + "\n")
+            show_sql(render(connection, steps), as_json=as_json)
             return
         apply(connection, steps)
     show_actions([step.action for step in steps], as_json=as_json)

@@ -49,6 +49,7 @@ class LogRow(NamedTuple):
     provenance: str | None
     changed_at: datetime
     detected_at: datetime
+    duration_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -322,6 +323,7 @@ def _document(row: LogRow, source: str, log_id: str) -> dict[str, Any]:
             "provenance": row.provenance,
             "changed_at": changed_at,
             "detected_at": format_time(row.detected_at),
+            "duration_seconds": row.duration_seconds,
         },
     }
 

@@ -1,4 +1,4 @@
-"""All sinks' loops and the wake-up they share, as one thing to start and stop."""
+"""All sinks' loops, judging, and the wake-up they share, as one thing to start and stop."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from core.delivery import Delivery
     from core.errors import RtpError
+    from core.judging import Judging
     from core.wakeup import WakeUp
 
 # The batch in hand may be waiting for a service's answer until its own timeout.
@@ -19,13 +20,15 @@ STOP_TIMEOUT_SECONDS = 15.0
 class Pipeline:
     """Starts every sink's loop, stops them together, and knows whether there is anything left to do."""
 
-    def __init__(self, deliveries: Sequence[Delivery], wakeup: WakeUp) -> None:
+    def __init__(self, deliveries: Sequence[Delivery], wakeup: WakeUp, judging: Judging) -> None:
         self.deliveries = deliveries
+        self.judging = judging
         self._wakeup = wakeup
 
     def start(self) -> None:
         """Start all loops."""
         self._wakeup.start()
+        self.judging.start()
         for delivery in self.deliveries:
             delivery.start()
 
@@ -34,8 +37,10 @@ class Pipeline:
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         for delivery in self.deliveries:
             delivery.request_stop()
+        self.judging.request_stop()
         self._wakeup.stop()
-        ended = [delivery.join(max(0.0, deadline - time.monotonic())) for delivery in self.deliveries]
+        joins = [*(delivery.join for delivery in self.deliveries), self.judging.join]
+        ended = [join(max(0.0, deadline - time.monotonic())) for join in joins]
         return all(ended)
 
     @property
@@ -44,8 +49,8 @@ class Pipeline:
         return next((d.failure for d in self.deliveries if d.failure is not None), None)
 
     def idle_seconds(self) -> float:
-        """For how long every sink has had nothing to deliver; 0 while one has."""
-        since = [delivery.metrics.idle_since for delivery in self.deliveries]
+        """For how long there has been nothing to judge and nothing to deliver; 0 while there is."""
+        since = [*(delivery.metrics.idle_since for delivery in self.deliveries), self.judging.idle_since]
         known = [moment for moment in since if moment is not None]
         return time.monotonic() - max(known) if len(known) == len(since) else 0.0
 

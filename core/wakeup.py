@@ -17,6 +17,7 @@ wrong.
 from __future__ import annotations
 
 import enum
+import math
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -76,15 +77,16 @@ class WakeUp:
         """A sink found something to do: stay awake."""
         self._last_active = time.monotonic()
 
-    def wait(self, read_started: float, poll_seconds: float) -> None:
+    def wait(self, read_started: float, poll_seconds: float, *, longest_seconds: float = math.inf) -> None:
         """Wait before the next read, after one that began at `read_started` (monotonic) and found nothing.
 
         Awake, that is the poll interval. Asleep, it lasts until a notification or the fallback poll; but only for
-        a read that began after the quiet was certain, or its emptiness proves nothing.
+        a read that began after the quiet was certain, or its emptiness proves nothing. It never lasts
+        longer than `longest_seconds`.
         """
         with self._changed:
             if self._state is _State.ASLEEP and read_started > self._quiet_since:
-                self._changed.wait(self._settings.fallback_poll_seconds)
+                self._changed.wait(min(self._settings.fallback_poll_seconds, longest_seconds))
             elif poll_seconds and not self._stopping.is_set():
                 seconds = _FALLING_POLL_SECONDS if self._state is _State.FALLING else poll_seconds
                 self._changed.wait(max(seconds, poll_seconds))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.delivery import Delivery
 from core.errors import SettingsError
+from core.judging import Judging
 from core.log import LogReader
 from core.pipeline import Pipeline
 from core.retry import Backoff
@@ -60,4 +61,5 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
         )
         for sink in build_sinks(settings)
     ]
-    return Pipeline(deliveries, wakeup)
+    judging = Judging(dsn, wakeup, backoff, timeout_seconds=timeout, on_problem=on_problem)
+    return Pipeline(deliveries, wakeup, judging)

@@ -29,8 +29,13 @@ SELECT reach.until::text, reach.xids_above, reach.last_id,
        CASE WHEN abs(e.previous) < 'Infinity' AND abs(e.current) < 'Infinity'
             THEN (e.current - e.previous)::text END,
        CASE WHEN abs(e.previous) BETWEEN 1e-1000 AND 1e1000 AND abs(e.current) <= 1e1000
-            THEN trim_scale(round((e.current - e.previous) * 100 / abs(e.previous), 6))::text END,
-       e.fields::text, e.reason, e.severity, e.confidence, e.provenance, e.changed_at, e.detected_at
+            -- Rounded once, half away from zero, to six decimals: div() cuts off exactly, where / would round before round().
+            THEN trim_scale(
+                sign(e.current - e.previous)
+                * div(abs(e.current - e.previous) * 200000000 + abs(e.previous), abs(e.previous) * 2) * 0.000001
+            )::text END,
+       e.fields::text, e.reason, e.severity, e.confidence, e.provenance, e.changed_at, e.detected_at,
+       extract(epoch FROM e.duration)::double precision
 FROM reach
 LEFT JOIN LATERAL (
     (

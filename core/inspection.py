@@ -1,0 +1,201 @@
+"""rtp as its database knows it, for `rtp status`: one consistent picture, whether or not rtp is running."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.rows import class_row
+
+from core.database import one_line, queries
+from core.errors import NotInstalled
+from core.log import read_installation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "inspection.sql")
+_MOST_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Installation:
+    """Which log this is, and since when."""
+
+    log_id: str
+    schema_version: int
+    installed_at: datetime
+
+
+@dataclass(frozen=True)
+class Processor:
+    """Whether rtp run is there; awake it polls, asleep it waits for a notification. `sessions` are all of rtp's."""
+
+    is_running: bool
+    is_awake: bool
+    sessions: Sequence[str]
+
+
+@dataclass(frozen=True)
+class InstalledWatch:
+    """A watch, what is remembered of its entities, and its samples that wait for rtp run to judge them."""
+
+    watch: str
+    kind: str
+    table: str
+    shape: str
+    rules: int
+    entities: int
+    held: int
+    off_peg: int
+    waiting: int
+    oldest_sampled_at: datetime | None
+
+
+@dataclass(frozen=True)
+class LogSize:
+    """How much the log holds."""
+
+    events: int
+    is_estimate: bool
+    bytes: int
+    oldest_at: datetime | None
+    newest_at: datetime | None
+
+
+@dataclass(frozen=True)
+class SinkPosition:
+    """How far behind a sink is: in events, and by the age of the oldest one it has not got."""
+
+    sink: str
+    lag_events: int
+    lag_seconds: float
+    moved_at: datetime
+    dead_letters: int
+    newest_dead_letter_at: datetime | None
+    newest_dead_letter: str | None
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """A value that the glitch guard holds back; `among` is how many there are in all."""
+
+    watch: str
+    chain: str
+    entity: str
+    baseline: Decimal | None
+    value: Decimal | None
+    since: datetime
+    confirmations: int
+    among: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the glitch guard did with a value: quarantined, confirmed, dismissed or released."""
+
+    watch: str
+    chain: str
+    entity: str
+    what: str
+    baseline: Decimal | None
+    value: Decimal | None
+    noted_at: datetime
+
+
+@dataclass(frozen=True)
+class TriggerErrors:
+    """What a watch's triggers could not judge; the message is the newest one."""
+
+    watch: str
+    errors: int
+    operation: str
+    sqlstate: str
+    message: str
+    occurred_at: datetime
+
+
+@dataclass(frozen=True)
+class TriggerCost:
+    """What a watch's triggers cost their writers, estimated from the statements that were measured."""
+
+    watch: str
+    statements: int
+    rows: int | None
+    events: int
+    total_us: int
+    mean_us: float
+    max_us: int
+    since: datetime
+
+
+@dataclass(frozen=True)
+class FunctionCost:
+    """What the server itself counted of a trigger function (track_functions)."""
+
+    function: str
+    calls: int
+    total_ms: float
+    mean_ms: float
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """All of it, as of one moment."""
+
+    installation: Installation
+    processor: Processor
+    watches: Sequence[InstalledWatch]
+    log: LogSize
+    sinks: Sequence[SinkPosition]
+    quarantined: Sequence[Quarantined]
+    outcomes: Sequence[Outcome]
+    trigger_errors: Sequence[TriggerErrors]
+    trigger_costs: Sequence[TriggerCost]
+    function_costs: Sequence[FunctionCost]
+
+
+def inspect(connection: Connection) -> Inspection:
+    """Look at everything. Raises NotInstalled where there is nothing to look at, or the role may not."""
+    with looking(connection):
+        return Inspection(
+            installation=_read(connection, "installation", Installation)[0],
+            processor=_read(connection, "processor", Processor)[0],
+            watches=_read(connection, "watches", InstalledWatch),
+            log=_read(connection, "log", LogSize)[0],
+            sinks=_read(connection, "sinks", SinkPosition),
+            quarantined=_read(connection, "quarantined", Quarantined, {"limit": _MOST_LISTED}),
+            outcomes=_read(connection, "outcomes", Outcome, {"limit": _MOST_LISTED}),
+            trigger_errors=_read(connection, "trigger_errors", TriggerErrors),
+            trigger_costs=_read(connection, "trigger_costs", TriggerCost),
+            function_costs=_read(connection, "function_costs", FunctionCost),
+        )
+
+
+@contextmanager
+def looking(connection: Connection) -> Iterator[None]:
+    """A transaction that sees one moment and cannot change anything. Raises NotInstalled, as `inspect` does."""
+    read_installation(connection)
+    try:
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise NotInstalled(f"rtp's schema is not complete: {one_line(error)}", "Run `rtp install-triggers`") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotInstalled(
+            f"rtp's role may not read rtp's schema: {one_line(error)}", "See the README's grants"
+        ) from error
+
+
+def _read(
+    connection: Connection, query: str, row: type[Row], values: Mapping[str, object] | None = None
+) -> Sequence[Row]:
+    with connection.cursor(row_factory=class_row(row)) as cursor:
+        return cursor.execute(_QUERIES[query], values or {}).fetchall()

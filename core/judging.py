@@ -1,0 +1,105 @@
+"""The part of detection that triggers leave to rtp run: samples they could not judge at once, and the passing of time.
+
+All of it happens in the database (`triggers/sql/functions/06_waiting.sql`), in short transactions that wait for nobody;
+this thread only calls. What it reports goes into the log, and from there to the sinks like every other event.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from core.database import connect, queries, unavailable
+from core.errors import ServiceUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.retry import Backoff
+    from core.wakeup import WakeUp
+
+_QUERIES = queries("core.sql", "judging.sql")
+_POLL_SECONDS = 0.005
+# Heartbeats, cooldowns and quarantines are as punctual as this; a sleeping rtp looks this often.
+_APPOINTMENTS_SECONDS = 0.5
+_TIDY_SECONDS = 60.0
+
+
+class Judging:
+    """Judges waiting samples in a thread of its own, until told to stop."""
+
+    def __init__(
+        self,
+        dsn: str,
+        wakeup: WakeUp,
+        backoff: Backoff,
+        *,
+        timeout_seconds: float,
+        on_problem: Callable[[str], None],
+    ) -> None:
+        self.judged = 0
+        self.idle_since: float | None = None
+        self._dsn = dsn
+        self._wakeup = wakeup
+        self._backoff = backoff
+        self._timeout_seconds = timeout_seconds
+        self._on_problem = on_problem
+        self._stopping = threading.Event()
+        self._next: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._run, name="rtp-judging", daemon=True)
+
+    def start(self) -> None:
+        """Start judging."""
+        self._thread.start()
+
+    def request_stop(self) -> None:
+        """Ask the thread to end after the call in hand."""
+        self._stopping.set()
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for the thread to end; false where it has not by then."""
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        attempt = 0
+        while not self._stopping.is_set():
+            try:
+                with connect(self._dsn, role="judging", timeout_seconds=self._timeout_seconds) as connection:
+                    attempt = 0
+                    self._loop(connection)
+            except (psycopg.Error, ServiceUnavailable) as error:
+                attempt += 1
+                self.idle_since = None
+                if attempt == 1:
+                    cause = unavailable(self._dsn, error) if isinstance(error, psycopg.Error) else error
+                    self._on_problem(f"judging: reconnecting: {cause}")
+                self._stopping.wait(self._backoff.wait_seconds(attempt))
+
+    def _loop(self, connection: psycopg.Connection) -> None:
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            if self._is_time_for("put_ticks", _APPOINTMENTS_SECONDS):
+                connection.execute(_QUERIES["put_ticks"])
+            if self._is_time_for("tidy", _TIDY_SECONDS):
+                connection.execute(_QUERIES["tidy"])
+            row = connection.execute(_QUERIES["judge_waiting"], prepare=True).fetchone()
+            judged, has_more = row or (0, False)
+            if judged:
+                self.judged += judged
+                self.idle_since = None
+                self._wakeup.active()
+            elif self.idle_since is None:
+                self.idle_since = time.monotonic()
+            if not has_more:
+                self._wakeup.wait(started, _POLL_SECONDS, longest_seconds=_APPOINTMENTS_SECONDS)
+
+    def _is_time_for(self, what: str, interval_seconds: float) -> bool:
+        now = time.monotonic()
+        if now < self._next.get(what, 0.0):
+            return False
+        self._next[what] = now + interval_seconds
+        return True

@@ -1,0 +1,28 @@
+"""What the end-to-end tests share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.settings_file import default_path
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def prompt_config(tmp_path: Path) -> str:
+    """The default settings, but with a status every 0.2 s and short timeouts: the tests need not wait."""
+    text = default_path().read_text(encoding="utf-8")
+    for line, prompt in (
+        ("status_interval_seconds: 5", "status_interval_seconds: 0.2\n  retry_max_seconds: 0.3"),
+        ("cache_ttl_seconds: 3600", "cache_ttl_seconds: 3600\n  timeout_seconds: 0.5"),
+        ("queue: rtp-alerts.fifo", "queue: rtp-alerts.fifo\n  timeout_seconds: 0.5"),
+    ):
+        assert line in text
+        text = text.replace(line, prompt)
+    path = tmp_path / "rtp.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)

@@ -1,0 +1,600 @@
+"""`rtp run` as a process of its own, between a writer's psycopg and what comes out of Redis and SQS."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import termios
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from fcntl import ioctl
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import psycopg
+import pytest
+import redis
+
+from core.database import connect
+from core.keys import STREAM, cache_key
+from core.redact import redact
+from core.settings import Settings, postgres_dsn
+from tests.eventually import eventually
+from tests.rtp_process import ROOT, RtpProcess, command, environ_of, rtp
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+    from core.stack import EmbeddedStack
+    from tests.conftest import SqsQueue
+
+pytestmark = pytest.mark.timeout(90)
+
+TVL = "UPDATE tvl SET tvl_usd = round(tvl_usd * 1.02, 6), updated_at = clock_timestamp() WHERE protocol = %s"
+PRICE = "UPDATE prices SET price_usd = price_usd + 1, updated_at = clock_timestamp() WHERE token = %s"
+NAME = "UPDATE protocols SET name = name || '+', updated_at = clock_timestamp() WHERE protocol = %s"
+INSIGNIFICANT = "UPDATE tvl SET source = 'llama', updated_at = clock_timestamp() WHERE protocol = %s"
+
+ENTITIES = 8
+WRITERS = 4
+UPDATES_PER_WRITER = 90
+
+
+@dataclass(frozen=True)
+class Alert:
+    """A message as SQS handed it over."""
+
+    body: str
+    group_id: str
+    deduplication_id: str
+
+
+def receive_all(client: SQSClient, queue_url: str) -> list[Alert]:
+    """Take everything off the queue."""
+    alerts = []
+    while messages := client.receive_message(
+        QueueUrl=queue_url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
+    ).get("Messages", []):
+        entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]
+        client.delete_message_batch(QueueUrl=queue_url, Entries=entries)  # type: ignore[arg-type]
+        for message in messages:
+            names = message["Attributes"]
+            alerts.append(Alert(message["Body"], names["MessageGroupId"], names["MessageDeduplicationId"]))
+    return alerts
+
+
+def stream_of(url: str) -> list[str]:
+    """The documents in the stream, in its order."""
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        entries: Any = client.xrange(STREAM)
+    return [fields["event"] for _, fields in entries]
+
+
+def ids_in_stream(settings: Settings) -> list[str]:
+    return [json.loads(document)["id"] for document in stream_of(str(settings.redis.url))]
+
+
+def logged(settings: Settings) -> int:
+    with closing(connect(postgres_dsn(settings), role="test")) as connection:
+        row = connection.execute("SELECT count(*) FROM rtp.event").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def seed(settings: Settings) -> None:
+    """Entities that have been seen before. Added protocols are events."""
+    with closing(connect(postgres_dsn(settings), role="test")) as connection:
+        for number in range(ENTITIES):
+            connection.execute("INSERT INTO tvl VALUES ('ethereum', %s, 1000, 'llama')", [f"p{number}"])
+            connection.execute("INSERT INTO prices VALUES ('ethereum', %s, 100, 0.9, 'llama')", [f"t{number}"])
+            connection.execute(
+                "INSERT INTO protocols (protocol, name, source) VALUES (%s, 'P', 'llama')", [f"m{number}"]
+            )
+
+
+def write(settings: Settings, writer: int, updates: int = UPDATES_PER_WRITER) -> None:
+    """One connection's significant updates, each a transaction; half of the entities are the others' as well."""
+    with closing(connect(postgres_dsn(settings), role="test")) as connection:
+        for number in range(updates):
+            entity = number % (ENTITIES // 2) if number % 2 else ENTITIES // 2 + writer % (ENTITIES // 2)
+            statement, prefix = ((TVL, "p"), (PRICE, "t"), (NAME, "m"))[number % 3]
+            connection.execute(statement, [f"{prefix}{entity}"])
+            connection.execute(INSIGNIFICANT, [f"p{entity}"])
+
+
+@contextmanager
+def subscriber(url: str) -> Iterator[list[str]]:
+    """Everything published on rtp's channels meanwhile."""
+    received: list[str] = []
+    with redis.Redis.from_url(url, decode_responses=True) as client, client.pubsub() as subscription:
+        subscription.psubscribe("rtp:events:*")
+        subscription.get_message(timeout=5)
+
+        def listen() -> None:
+            for message in subscription.listen():
+                if message["type"] == "punsubscribe":
+                    return
+                received.append(message["data"])
+
+        thread = threading.Thread(target=listen)
+        thread.start()
+        try:
+            yield received
+        finally:
+            subscription.punsubscribe()
+            thread.join()
+
+
+# The whole way.
+
+
+@dataclass(frozen=True)
+class Journey:
+    """What became of a few hundred significant updates by several connections at once."""
+
+    written: int
+    logged: int
+    stream: list[str]
+    published: list[str]
+    alerts: list[Alert]
+    cache: dict[str, dict[str, str]]
+    final_status: Any
+    code: int
+
+
+@pytest.fixture
+def journey(
+    settings: Settings, sqs_client: SQSClient, sqs_queue: SqsQueue, prompt_config: str, journeys: list[Journey]
+) -> Journey:
+    """Taken once, and looked at by many tests."""
+    if not journeys:
+        journeys.append(_travel(settings, sqs_client, sqs_queue, prompt_config))
+    return journeys[0]
+
+
+@pytest.fixture(scope="module")
+def journeys() -> list[Journey]:
+    return []
+
+
+def _travel(settings: Settings, client: SQSClient, queue: SqsQueue, config: str) -> Journey:
+    seed(settings)
+    written = ENTITIES + WRITERS * UPDATES_PER_WRITER
+    url = str(settings.redis.url)
+    with subscriber(url) as published, rtp("run", "-c", config, environ=environ_of(settings)) as process:
+        writers = [threading.Thread(target=write, args=(settings, number)) for number in range(WRITERS)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+        alerts: list[Alert] = []
+        eventually(lambda: alerts.extend(receive_all(client, queue.url)) or len(alerts) >= written, within_seconds=30)
+        eventually(lambda: len(published) >= written)
+        code = process.end(signal.SIGTERM)
+        final_status = process.documents[-1]
+    with redis.Redis.from_url(url, decode_responses=True) as cache:
+        found: Any = {key: cache.hgetall(key) for key in cache.scan_iter("rtp:cache:*")}
+    return Journey(written, logged(settings), stream_of(url), published, alerts, found, final_status, code)
+
+
+def test_every_significant_update_is_logged(journey: Journey) -> None:
+    assert journey.logged == journey.written
+
+
+def test_every_event_is_published(journey: Journey) -> None:
+    assert len(journey.published) == journey.written
+
+
+def test_every_event_is_in_the_stream(journey: Journey) -> None:
+    assert len(journey.stream) == journey.written
+
+
+def test_every_event_is_queued(journey: Journey) -> None:
+    assert len(journey.alerts) == journey.written
+
+
+def test_no_event_comes_twice(journey: Journey) -> None:
+    assert len({json.loads(document)["id"] for document in journey.stream}) == journey.written
+
+
+def test_what_is_published_is_what_is_in_the_stream(journey: Journey) -> None:
+    assert journey.published == journey.stream
+
+
+def test_what_is_queued_is_what_is_in_the_stream(journey: Journey) -> None:
+    assert sorted(alert.body for alert in journey.alerts) == sorted(journey.stream)
+
+
+def test_the_cache_holds_each_entitys_newest_event(journey: Journey) -> None:
+    newest = {}
+    for document in journey.stream:
+        event = json.loads(document)
+        data = event["data"]
+        key = cache_key(data["kind"], data["chain"], data["entity"])
+        newest[key] = {"sequence": event["sequence"], "event": document}
+    assert journey.cache == newest
+
+
+def by_entity(documents: list[str]) -> dict[str, list[str]]:
+    sequences = defaultdict(list)
+    for document in documents:
+        event = json.loads(document)
+        sequences[event["partitionkey"]].append(event["sequence"])
+    return sequences
+
+
+def test_each_entitys_events_are_published_in_order(journey: Journey) -> None:
+    sequences = by_entity(journey.published)
+    assert sequences == {entity: sorted(found) for entity, found in sequences.items()}
+
+
+def test_each_entitys_events_are_queued_in_order(journey: Journey) -> None:
+    sequences = by_entity([alert.body for alert in journey.alerts])
+    assert sequences == {entity: sorted(found) for entity, found in sequences.items()}
+
+
+def test_each_event_goes_on_from_where_the_last_one_of_its_entity_ended(journey: Journey) -> None:
+    last: dict[str, str] = {}
+    gaps = []
+    for document in journey.stream:
+        data = json.loads(document)["data"]
+        if data["kind"] == "protocol":
+            continue
+        before = last.get(data["entity"], data["previous"])
+        if data["previous"] != before:
+            gaps.append(data)
+        last[data["entity"]] = data["current"]
+    assert gaps == []
+
+
+def test_a_message_is_grouped_by_its_entity(journey: Journey) -> None:
+    assert {(a.group_id == json.loads(a.body)["partitionkey"]) for a in journey.alerts} == {True}
+
+
+def test_a_message_is_deduplicated_by_the_events_id(journey: Journey) -> None:
+    assert {(a.deduplication_id == json.loads(a.body)["id"]) for a in journey.alerts} == {True}
+
+
+def test_every_document_fits_the_printed_schema(journey: Journey) -> None:
+    printed = subprocess.run(command("schema"), capture_output=True, check=True, cwd=ROOT).stdout
+    checker = jsonschema.Draft202012Validator(
+        json.loads(printed), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
+    )
+    documents = [*journey.stream, *journey.published, *(alert.body for alert in journey.alerts)]
+    assert [error.message for document in documents for error in checker.iter_errors(json.loads(document))] == []
+
+
+def test_the_status_counts_what_was_delivered(journey: Journey) -> None:
+    assert {sink["sink"]: sink["delivered"] for sink in journey.final_status["sinks"]} == {
+        "redis": journey.written,
+        "sqs": journey.written,
+    }
+
+
+def test_at_the_end_nothing_is_left_to_deliver(journey: Journey) -> None:
+    assert [sink["lag_events"] for sink in journey.final_status["sinks"]] == [0, 0]
+
+
+# How it ends.
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_well(settings: Settings, number: signal.Signals) -> None:
+    with rtp("run", environ=environ_of(settings)) as process:
+        process.wait_for("watch protocols")
+        assert process.end(number) == 0
+
+
+def test_what_nohup_ignores_stays_ignored(settings: Settings) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # inherited
+    try:
+        with rtp("run", environ=environ_of(settings)) as process:
+            process.wait_for("watch protocols")
+            process.send(signal.SIGHUP)
+            assert process.end(signal.SIGTERM) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_says_what_it_delivered(settings: Settings, number: signal.Signals) -> None:
+    seed(settings)
+    with rtp("run", environ=environ_of(settings)) as process:
+        eventually(lambda: len(ids_in_stream(settings)) == ENTITIES)
+        process.end(number)
+        assert f"Stopped. Delivered: redis {ENTITIES}, sqs " in process.err
+
+
+def test_a_stop_in_full_flow_repeats_nothing_at_the_next_start(settings: Settings) -> None:
+    seed(settings)
+    with rtp("run", environ=environ_of(settings)) as process:
+        writer = threading.Thread(target=write, args=(settings, 0))
+        writer.start()
+        eventually(lambda: len(ids_in_stream(settings)) > ENTITIES + 10, within_seconds=20)
+        process.end(signal.SIGTERM)
+        writer.join()
+    with rtp("run", "--until-idle", environ=environ_of(settings)) as process:
+        process.end()
+    ids = ids_in_stream(settings)
+    assert (len(ids), len(set(ids))) == (logged(settings), logged(settings))
+
+
+def test_until_idle_delivers_the_backlog_and_ends(settings: Settings) -> None:
+    seed(settings)
+    write(settings, 0)
+    with rtp("run", "--until-idle", environ=environ_of(settings)) as process:
+        assert (process.end(), len(ids_in_stream(settings))) == (0, logged(settings))
+
+
+def test_for_ends_it_when_the_time_is_over(settings: Settings) -> None:
+    with rtp("run", "--for", "2s", environ=environ_of(settings)) as process:
+        code = process.end()
+        assert (code, 2 <= process.documents[-1]["uptime_seconds"] < 4) == (0, True)
+
+
+def test_kill_9_and_a_restart_lose_nothing(settings: Settings, sqs_client: SQSClient, sqs_queue: SqsQueue) -> None:
+    seed(settings)
+    writer = threading.Thread(target=write, args=(settings, 0, 400))
+    writer.start()
+    for deliveries in (20, 120, 220):
+        with rtp("run", environ=environ_of(settings)) as process:
+            eventually(lambda: len(set(ids_in_stream(settings))) > deliveries, within_seconds=20)  # noqa: B023
+            process.end(signal.SIGKILL)
+    writer.join()
+    with rtp("run", "--until-idle", environ=environ_of(settings)) as process:
+        process.end()
+    queued = {alert.deduplication_id for alert in receive_all(sqs_client, sqs_queue.url)}
+    assert (len(set(ids_in_stream(settings))), len(queued)) == (logged(settings), logged(settings))
+
+
+# What it shows.
+
+
+def test_without_a_terminal_the_status_is_one_json_line_per_interval(settings: Settings, prompt_config: str) -> None:
+    with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
+        eventually(lambda: len(process.documents) >= 3, within_seconds=20)
+        first, second, third = process.documents[:3]
+    uptimes = [first["uptime_seconds"], second["uptime_seconds"], third["uptime_seconds"]]
+    assert uptimes == pytest.approx([0.25, 0.5, 0.75], abs=0.25)
+
+
+def test_a_line_of_status_tells_of_every_sink(settings: Settings, prompt_config: str) -> None:
+    with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
+        eventually(lambda: process.documents, within_seconds=20)
+        assert [(sink["sink"], sink["lag_events"]) for sink in process.documents[0]["sinks"]] == [
+            ("redis", 0),
+            ("sqs", 0),
+        ]
+
+
+def test_the_summary_names_every_service_and_every_watch(settings: Settings) -> None:
+    with rtp("run", "--for", "100ms", environ=environ_of(settings) | {"COLUMNS": "200"}) as process:
+        process.end()
+        shown = re.sub(" +", " ", process.err)
+    place = postgres_dsn(settings).rpartition("@")[2]
+    assert [line.rstrip() for line in shown.splitlines()[:6]] == [
+        f"PostgreSQL {place}",
+        f"redis {redact(str(settings.redis.url))}",
+        f"sqs {settings.sqs.endpoint_url} {settings.sqs.queue}",
+        "watch tvl tvl in public.tvl",
+        "watch prices price in public.prices",
+        "watch protocols protocol in public.protocols",
+    ]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a person at a terminal saw, and the terminal's settings before and after."""
+
+    text: str
+    code: int
+    settings_before: list[Any]
+    settings_after: list[Any]
+
+
+def at_a_terminal(settings: Settings, config: str, *, columns: int = 120, until: str) -> Session:
+    """Run rtp at a terminal until it has shown something, then press Ctrl-C."""
+    leader, terminal = pty.openpty()
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    before = termios.tcgetattr(terminal)
+    environ = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    process = subprocess.Popen(
+        command("run", "-c", config),
+        env=environ | environ_of(settings) | {"TERM": "xterm-256color"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=ROOT,
+        preexec_fn=lambda: (os.setsid(), ioctl(0, termios.TIOCSCTTY, 0)),  # noqa: PLW1509  (this one has no threads)
+    )
+    text = ""
+    deadline = time.monotonic() + 30
+    has_pressed = False
+    try:
+        while time.monotonic() < deadline and (process.poll() is None or select.select([leader], [], [], 0)[0]):
+            if select.select([leader], [], [], 0.05)[0]:
+                text += os.read(leader, 65536).decode(errors="replace")
+            if until in text and not has_pressed:
+                os.write(leader, b"\x03")
+                has_pressed = True
+        return Session(text, process.wait(1), before, termios.tcgetattr(terminal))
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
+        os.close(terminal)
+
+
+def test_at_a_terminal_there_is_a_live_table(settings: Settings, prompt_config: str) -> None:
+    session = at_a_terminal(settings, prompt_config, until="running")
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", session.text)
+    assert re.search(r"Sink +State +events/s +p50 +p99", plain)
+
+
+def test_ctrl_c_at_a_terminal_ends_it_well(settings: Settings, prompt_config: str) -> None:
+    session = at_a_terminal(settings, prompt_config, until="running")
+    assert (session.code, "Stopped. Delivered" in session.text) == (0, True)
+
+
+def test_the_terminal_is_left_as_it_was(settings: Settings, prompt_config: str) -> None:
+    session = at_a_terminal(settings, prompt_config, until="running")
+    is_cursor_shown = session.text.rfind("\x1b[?25h") > session.text.rfind("\x1b[?25l")
+    assert (session.settings_after, is_cursor_shown) == (session.settings_before, True)
+
+
+def test_a_narrow_terminal_will_do(settings: Settings, prompt_config: str) -> None:
+    assert at_a_terminal(settings, prompt_config, columns=40, until="\x1b[?25l").code == 0
+
+
+# Services that are not there.
+
+
+def told_of(process: RtpProcess, service: str) -> list[str]:
+    return [line for line in process.err.splitlines() if f"{service} at " in line]
+
+
+@pytest.fixture
+def down(request: pytest.FixtureRequest, stack: EmbeddedStack) -> Iterator[str]:
+    """A service that does not answer until `bring_back`; SQS is frozen, as a stop would lose its queues."""
+    service: str = request.param
+    if service == "SQS":
+        stack.sqs.pause()
+    else:
+        server(stack, service).stop()
+    yield service
+    bring_back(stack, service)
+
+
+def server(stack: EmbeddedStack, service: str) -> Any:
+    return {"PostgreSQL": stack.postgres, "Redis": stack.redis, "SQS": stack.sqs}[service]
+
+
+def bring_back(stack: EmbeddedStack, service: str) -> None:
+    server(stack, service).start()
+    server(stack, service).resume()
+
+
+PASSWORD = re.compile(r"://[^/@]*:([^/@]+)@")
+SERVICES = ["PostgreSQL", "Redis", "SQS"]
+
+
+@pytest.mark.parametrize("down", SERVICES, indirect=True)
+def test_it_starts_without_a_service_and_delivers_when_that_is_there(
+    settings: Settings, prompt_config: str, stack: EmbeddedStack, down: str
+) -> None:
+    with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
+        process.wait_for(f"{down} at ")
+        bring_back(stack, down)
+        seed(settings)
+        eventually(
+            lambda: [sink["delivered"] for sink in process.documents[-1]["sinks"]] == [ENTITIES, ENTITIES],
+            within_seconds=20,
+        )
+        assert process.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("down", SERVICES, indirect=True)
+def test_a_service_that_is_not_there_is_named_once(settings: Settings, prompt_config: str, down: str) -> None:
+    with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
+        eventually(
+            lambda: any(sink["retries"] >= 4 for status in process.documents for sink in status["sinks"]),
+            within_seconds=20,
+        )
+        assert len(told_of(process, down)) == 1, process.err
+
+
+@pytest.mark.parametrize("down", SERVICES, indirect=True)
+def test_the_service_that_is_not_there_is_named_with_its_cause(
+    settings: Settings, prompt_config: str, down: str
+) -> None:
+    causes = {"PostgreSQL": "Connection refused", "Redis": "Connection refused", "SQS": "Read timeout"}
+    with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
+        process.wait_for(f"{down} at ")
+        assert causes[down] in told_of(process, down)[0]
+
+
+@pytest.mark.parametrize("down", SERVICES, indirect=True)
+def test_no_password_is_printed(settings: Settings, prompt_config: str, down: str) -> None:
+    environ = environ_of(settings)
+    passwords = [found[1] for address in environ.values() if (found := PASSWORD.search(address))]
+    with rtp("run", "-c", prompt_config, environ=environ) as process:
+        process.wait_for(f"{down} at ")
+        shown = process.out + process.err
+    assert (len(passwords), [password for password in passwords if password in shown]) == (2, [])
+
+
+def test_with_all_services_away_each_is_named(settings: Settings, prompt_config: str) -> None:
+    environ = {
+        "RTP_POSTGRES_DSN": "postgresql://rtp:secret@127.0.0.1:1/defi",
+        "RTP_REDIS_URL": "redis://:secret@127.0.0.1:1/0",
+        "RTP_SQS_ENDPOINT_URL": "http://127.0.0.1:1",
+        "RTP_SQS_QUEUE": "alerts.fifo",
+    }
+    with rtp("run", "-c", prompt_config, "--for", "3s", environ=environ) as process:
+        process.end()
+        assert [len(told_of(process, service)) for service in SERVICES] == [1, 1, 1], process.err
+
+
+def test_it_does_not_claim_a_recovery_that_never_came(settings: Settings, prompt_config: str) -> None:
+    environ = environ_of(settings) | {"RTP_REDIS_URL": "redis://127.0.0.1:1/0"}
+    with rtp("run", "-c", prompt_config, "--for", "2s", environ=environ) as process:
+        process.end()
+        assert "recovered" not in process.err
+
+
+@pytest.mark.parametrize("down", ["Redis"], indirect=True)
+def test_the_end_does_not_wait_for_a_service_that_is_not_there(
+    settings: Settings, prompt_config: str, down: str
+) -> None:
+    with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
+        process.wait_for("Redis at ")
+        started = time.monotonic()
+        process.end(signal.SIGTERM)
+        assert time.monotonic() - started < 5
+
+
+# What it cannot run with.
+
+
+def test_a_database_without_rtp_is_told_in_one_line(settings: Settings, database: str) -> None:
+    with rtp("run", environ=environ_of(settings) | {"RTP_POSTGRES_DSN": database}) as process:
+        code = process.end()
+        lines = [line for line in process.err.splitlines() if "rtp schema" in line]
+    assert (code, lines) == (2, ["the database has no rtp schema. Run `rtp install-triggers` first"])
+
+
+def test_removing_rtp_while_it_runs_ends_it(settings: Settings, writer: psycopg.Connection) -> None:
+    with rtp("run", environ=environ_of(settings)) as process:
+        process.wait_for("watch protocols")
+        eventually(lambda: writer.execute("SELECT 1 FROM rtp.cursor").fetchall())
+        writer.execute("DROP SCHEMA rtp CASCADE")
+        assert (process.end(), "Traceback" in process.err) == (2, False)
+
+
+@pytest.mark.parametrize("arguments", [["--json"], []], ids=["json", "lines"])
+def test_a_reader_that_goes_away_ends_it_without_a_traceback(
+    settings: Settings, prompt_config: str, arguments: list[str]
+) -> None:
+    with subprocess.Popen(
+        command("run", "-c", prompt_config, *arguments),
+        env=os.environ | environ_of(settings),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        process.wait(20)
+        assert b"Traceback" not in process.stderr.read()

@@ -1,0 +1,100 @@
+"""`rtp` as users run it: a process of its own, whose output is read while it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.eventually import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from core.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+END_SECONDS = 30
+
+
+class RtpProcess:
+    """A running `rtp`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+        self.process = process
+        self._folder = folder
+
+    @property
+    def out(self) -> str:
+        """What it has written to standard output so far."""
+        return (self._folder / "out").read_text(encoding="utf-8")
+
+    @property
+    def err(self) -> str:
+        """What it has written to standard error so far."""
+        return (self._folder / "err").read_text(encoding="utf-8")
+
+    @property
+    def documents(self) -> list[Any]:
+        """The whole lines of standard output, each a JSON document."""
+        return [json.loads(line) for line in self.out.splitlines(keepends=True) if line.endswith("\n")]
+
+    def wait_for(self, text: str, *, within_seconds: float = 20) -> None:
+        """Wait until standard output or error holds the text."""
+        try:
+            eventually(lambda: text in self.out + self.err, within_seconds=within_seconds)
+        except AssertionError:
+            raise AssertionError(f"no {text!r} in {self.out!r} and {self.err!r}") from None
+
+    def send(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def end(self, number: signal.Signals | None = None) -> int:
+        """Wait for its end, after a signal if one is given; its exit code."""
+        if number is not None:
+            self.send(number)
+        return self.process.wait(END_SECONDS)
+
+
+@contextmanager
+def rtp(*arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[RtpProcess]:
+    """Run `rtp` with these arguments; killed at the end of the block where it still runs."""
+    inherited = {name: value for name, value in os.environ.items() if name == "RTP_STATE_DIR" or name[:4] != "RTP_"}
+    with tempfile.TemporaryDirectory(prefix="rtp-output-") as name:
+        folder = Path(name)
+        with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
+            process = subprocess.Popen(
+                command(*arguments),
+                env=inherited | (environ or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=ROOT,
+            )
+        try:
+            yield RtpProcess(process, folder)
+        finally:
+            process.kill()
+            process.wait()
+
+
+def command(*arguments: str) -> list[str]:
+    """The command line that runs `rtp`."""
+    return [sys.executable, "-m", "cli", *arguments]
+
+
+def environ_of(settings: Settings) -> dict[str, str]:
+    """The variables that lead `rtp` to a test's own database, Redis and queue."""
+    return {
+        "RTP_POSTGRES_DSN": settings.postgres.dsn or "",
+        "RTP_REDIS_URL": settings.redis.url or "",
+        "RTP_SQS_ENDPOINT_URL": settings.sqs.endpoint_url or "",
+        "RTP_SQS_QUEUE": settings.sqs.queue or "",
+    }
