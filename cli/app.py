@@ -7,10 +7,12 @@ import sys
 import typer
 
 from cli.backtest import backtest
+from cli.explain import explain
 from cli.install_triggers import install_triggers
 from cli.output import print_error
 from cli.run import run
 from cli.schema import schema
+from cli.status import status
 from cli.tail import tail
 from cli.uninstall_triggers import uninstall_triggers
 from cli.validate import validate
@@ -24,7 +26,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, tail, install_triggers, uninstall_triggers, validate, backtest, schema):
+for command in (run, tail, install_triggers, uninstall_triggers, validate, status, explain, backtest, schema):
     app.command(no_args_is_help=False)(command)
 
 

@@ -32,9 +32,9 @@ def settings_from(config: Path | None, **options: str | None) -> Settings:
     return load_settings(config, environ=os.environ, options=dotted)
 
 
-def parse_duration(text: str) -> float:
+def parse_duration(text: str, option: str = "--for") -> float:
     """`500ms`, `30s`, `5m` or `1h` in seconds."""
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)", text.strip())
     if match is None or float(match[1]) == 0:
-        raise SettingsError(f"option --for: {shown(text)!r} is not a duration", "Write it like 500ms, 30s, 5m or 1h")
+        raise SettingsError(f"option {option}: {shown(text)!r} is not a duration", "Write it like 500ms, 30s, 5m or 1h")
     return float(match[1]) * _UNIT_SECONDS[match[2]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
 from cli.database import connection_to
@@ -10,7 +12,15 @@ from cli.output import out, print_json, print_problem
 from core.errors import RtpError
 from core.settings import Settings
 from core.wiring import build_sinks
+from triggers.installer import find_drift
 from triggers.validator import validate as find_problems
+
+if TYPE_CHECKING:
+    from triggers.steps import Action
+
+_Installed = Annotated[
+    bool, typer.Option("--installed", help="Also compare with what is installed; exit code 1 where it differs.")
+]
 
 
 def validate(
@@ -19,13 +29,15 @@ def validate(
     redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
     sqs_queue: SqsQueue = None,
+    installed: _Installed = False,
     as_json: AsJson = False,
 ) -> None:
     """Check the settings against the live database and the sinks, without changing anything.
 
-    Exit code 0: all is well; 2: something is not, with a line for each.
+    Exit code 0: all is well; 2: something is not, with a line for each; 1, with --installed: all is well, but
+    what is installed is not what the settings say.
 
-    Example: [bold]rtp validate --config rtp.yaml[/]
+    Example: [bold]rtp validate --config rtp.yaml --installed[/]
     """
     settings = settings_from(
         config,
@@ -35,15 +47,36 @@ def validate(
         sqs__queue=sqs_queue,
     )
     problems = [*_database_problems(settings), *_sink_problems(settings)]
+    drift: list[Action] | None = None
+    if installed and not problems:
+        try:
+            drift = _drift(settings)
+        except RtpError as error:
+            problems = str(error).splitlines()
     if as_json:
-        print_json({"valid": not problems, "problems": problems})
-    elif problems:
-        for problem in problems:
-            print_problem(problem, style="red")
+        compared = {"drift": None if drift is None else list(map(vars, drift))} if installed else {}
+        print_json({"valid": not problems, "problems": problems} | compared)
     else:
+        _show(settings, problems, drift or [])
+    if problems or drift:
+        raise typer.Exit(2 if problems else 1)
+
+
+def _show(settings: Settings, problems: list[str], drift: list[Action]) -> None:
+    for problem in problems:
+        print_problem(problem, style="red")
+    for action in drift:
+        print_problem(
+            f"{action.subject}: not as the settings say. `rtp install-triggers`: {action.what}, {action.detail}"
+        )
+    if not problems and not drift:
         out.print(f"All is well: {len(settings.watches)} watches, and every service answers.")
-    if problems:
-        raise typer.Exit(2)
+
+
+def _drift(settings: Settings) -> list[Action]:
+    with connection_to(settings) as connection:
+        connection.execute("SET default_transaction_read_only TO on")
+        return find_drift(connection, settings)
 
 
 def _database_problems(settings: Settings) -> list[str]:

@@ -129,11 +129,19 @@ class Delivery:
                 self.metrics.note_work()
                 self._wakeup.active()
                 self._handle(chunk)
+                if len(chunk.rows) < self.sink.batch_size:
+                    self._pace(started)
             else:
                 self._advance(chunk, (), save=started - self._saved_at > SAVE_INTERVAL_SECONDS)
                 self.metrics.note_idle()
                 self._wakeup.wait(started, self.sink.poll_interval_seconds)
         self._save_position()
+
+    def _pace(self, started: float) -> None:
+        """Let a poll interval pass between reads, unless there is a backlog: a lone event goes at once, a stream in batches."""
+        remaining = started + self.sink.poll_interval_seconds - time.monotonic()
+        if remaining > 0:
+            self._stopping.wait(remaining)
 
     def _handle(self, chunk: Chunk) -> None:
         arrived = time.time()

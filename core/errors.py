@@ -45,6 +45,10 @@ class NotInstalled(RtpError):
     """The database has no rtp schema, or one that this rtp cannot use."""
 
 
+class UnknownEntity(RtpError):
+    """No watch has ever seen the protocol or token that someone asks about."""
+
+
 class InstallError(RtpError):
     """The triggers could not be installed or removed; nothing was changed."""
 

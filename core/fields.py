@@ -64,6 +64,11 @@ def _duration(value: Any) -> Any:
     return timedelta(seconds=float(Decimal(match[1]) * _UNIT_SECONDS[match[2]]))
 
 
+def _in_seconds(value: timedelta) -> str:
+    """A duration that `_duration` reads back as it was: every digit, no exponent."""
+    return f"{(Decimal(value // timedelta(microseconds=1)) / 1_000_000).normalize():f}s"
+
+
 def _printable(value: str) -> str:
     if re.search("[\x00-\x1f\x7f\ud800-\udfff]", value):
         raise ValueError("must not hold control characters")
@@ -137,6 +142,6 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(_duration),
     Field(le=timedelta(days=3650)),
-    PlainSerializer(lambda value: f"{value.total_seconds():g}s", return_type=str, when_used="json"),
+    PlainSerializer(_in_seconds, return_type=str, when_used="json"),
 ]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]

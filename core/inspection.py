@@ -1,27 +1,14 @@
-"""rtp as its database knows it, for `rtp status`: one consistent picture, whether or not rtp is running."""
+"""What `rtp status` shows: rtp as its database knows it, as of one moment."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psycopg
-from psycopg.rows import class_row
-
-from core.database import one_line, queries
-from core.errors import NotInstalled
-from core.log import read_installation
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from decimal import Decimal
-
-    from psycopg import Connection
-
-_QUERIES = queries("core.sql", "inspection.sql")
-_MOST_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -147,8 +134,9 @@ class FunctionCost:
 
 @dataclass(frozen=True)
 class Inspection:
-    """All of it, as of one moment."""
+    """All of it, as of one moment (`at`, by the database's clock)."""
 
+    at: datetime
     installation: Installation
     processor: Processor
     watches: Sequence[InstalledWatch]
@@ -159,43 +147,3 @@ class Inspection:
     trigger_errors: Sequence[TriggerErrors]
     trigger_costs: Sequence[TriggerCost]
     function_costs: Sequence[FunctionCost]
-
-
-def inspect(connection: Connection) -> Inspection:
-    """Look at everything. Raises NotInstalled where there is nothing to look at, or the role may not."""
-    with looking(connection):
-        return Inspection(
-            installation=_read(connection, "installation", Installation)[0],
-            processor=_read(connection, "processor", Processor)[0],
-            watches=_read(connection, "watches", InstalledWatch),
-            log=_read(connection, "log", LogSize)[0],
-            sinks=_read(connection, "sinks", SinkPosition),
-            quarantined=_read(connection, "quarantined", Quarantined, {"limit": _MOST_LISTED}),
-            outcomes=_read(connection, "outcomes", Outcome, {"limit": _MOST_LISTED}),
-            trigger_errors=_read(connection, "trigger_errors", TriggerErrors),
-            trigger_costs=_read(connection, "trigger_costs", TriggerCost),
-            function_costs=_read(connection, "function_costs", FunctionCost),
-        )
-
-
-@contextmanager
-def looking(connection: Connection) -> Iterator[None]:
-    """A transaction that sees one moment and cannot change anything. Raises NotInstalled, as `inspect` does."""
-    read_installation(connection)
-    try:
-        with connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-            yield
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        raise NotInstalled(f"rtp's schema is not complete: {one_line(error)}", "Run `rtp install-triggers`") from error
-    except psycopg.errors.InsufficientPrivilege as error:
-        raise NotInstalled(
-            f"rtp's role may not read rtp's schema: {one_line(error)}", "See the README's grants"
-        ) from error
-
-
-def _read(
-    connection: Connection, query: str, row: type[Row], values: Mapping[str, object] | None = None
-) -> Sequence[Row]:
-    with connection.cursor(row_factory=class_row(row)) as cursor:
-        return cursor.execute(_QUERIES[query], values or {}).fetchall()

@@ -56,7 +56,7 @@ class SqsSettings(SettingsModel):
 class RunSettings(SettingsModel):
     """How the processor itself behaves."""
 
-    poll_interval_ms: Real = Field(default=1, gt=0, le=1000)
+    poll_interval_ms: Real = Field(default=2, gt=0, le=1000)
     idle_before_sleep_ms: Real = Field(default=250, ge=0, le=60_000)
     fallback_poll_seconds: Real = Field(default=5, gt=0, le=300)
     status_interval_seconds: Real = Field(default=5, gt=0, le=3600)

@@ -1,6 +1,6 @@
 """Is the step from one value to another significant, and how much does it matter? Exact arithmetic, nothing else.
 
-The same rules in SQL are `triggers/sql/functions.sql`; `docs/detection.md` states them.
+The same rules in SQL are `triggers/sql/functions/`; `docs/detection.md` states them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What rtp's triggers cost the writer, beside other triggers, on one machine in one run. `make overhead` runs it.
 
-The write rate of the bare table is 1. Durable commits; pgbench writes, so that Python is not what is measured; every round
-measures the bare table and each contestant in turn, and the figure is the median of the rounds' own ratios.
+The write rate of the bare table is 1. Durable commits; pgbench writes, so that Python is not what is measured; every
+round measures the bare table and each contestant in turn, and the figure is the median of the rounds' own ratios.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _WATCH = {
     "table": "tvl",
     "columns": {"chain": "chain", "protocol": "protocol", "value": "tvl_usd", "changed_at": "updated_at"},
 }
-_SETTINGS = Settings.model_validate({"watches": {"tvl": _WATCH}})
+SETTINGS = Settings.model_validate({"watches": {"tvl": _WATCH}})
 
 
 @dataclass(frozen=True)
@@ -81,14 +81,14 @@ def main() -> None:
 def _measure(
     connection: Connection, dsn: str, arguments: argparse.Namespace
 ) -> Mapping[str, Mapping[str, list[float]]]:
-    program = _pgbench(arguments.postgres_bin)
+    program = pgbench(arguments.postgres_bin)
     ratios: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     contestants = _contestants()
     for number in range(arguments.rounds):
-        _fresh_table(connection)
+        fresh_table(connection)
         bare = _figures(connection, dsn, program, arguments.seconds)
         for contestant in list(contestants):
-            _fresh_table(connection)
+            fresh_table(connection)
             try:
                 contestant.install(connection)
             except psycopg.Error as error:
@@ -115,7 +115,7 @@ def _contestants() -> list[Contestant]:
 
     rtp = Contestant(
         "rtp",
-        lambda connection: apply(connection, plan_installation(connection, _SETTINGS)),
+        lambda connection: apply(connection, plan_installation(connection, SETTINGS)),
         lambda connection: apply(connection, plan_removal(connection)),
     )
     return [rtp, peer("notify"), peer("outbox"), peer("pgq")]
@@ -125,7 +125,8 @@ def _run(connection: Connection, statements: bytes) -> None:
     connection.execute(statements)
 
 
-def _fresh_table(connection: Connection) -> None:
+def fresh_table(connection: Connection) -> None:
+    """The table to write to, as if nothing had ever been written."""
     connection.execute("DROP TABLE IF EXISTS tvl")
     connection.execute(
         "CREATE TABLE tvl (chain text, protocol text, tvl_usd numeric, source text, updated_at timestamptz,"
@@ -146,7 +147,8 @@ def _figures(connection: Connection, dsn: str, program: Path, seconds: float) ->
     return figures
 
 
-def _pgbench(named: Path | None) -> Path:
+def pgbench(named: Path | None) -> Path:
+    """The program beside the server's own."""
     return postgres_folder(named)[0] / "pgbench"
 
 
@@ -160,7 +162,7 @@ def _rate(program: Path, dsn: str, clients: int, seconds: float, factor: str) ->
         file.write(script)
         file.flush()
         threads = "1" if clients == 1 else "2"
-        command = [program, "-n", "-M", "prepared", "-f", file.name, "-c", str(clients), "-j", threads]
+        command = [str(program), "-n", "-M", "prepared", "-f", file.name, "-c", str(clients), "-j", threads]
         command += ["-T", str(max(1, round(seconds))), dsn]
         output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = re.search(r"tps = ([\d.]+)", output)

@@ -34,6 +34,7 @@ from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from multiprocessing.sharedctypes import Synchronized
     from multiprocessing.synchronize import Event as Flag
 
     from core.settings import Settings
@@ -97,10 +98,13 @@ def _rtp(*options: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]
 
 def _measure_latency(settings: Settings, addresses: StackAddresses, rate: int, seconds: int) -> dict[str, Any]:
     context = mp.get_context("spawn")
-    stop, results = context.Event(), context.Queue()
+    stop, results, consumed = context.Event(), context.Queue(), context.Value("i", 0)
     readers = [
         context.Process(target=_subscribe, args=(addresses.redis_url, stop, results)),
-        *(context.Process(target=_consume, args=(settings.sqs.endpoint_url, stop, results)) for _ in range(2)),
+        *(
+            context.Process(target=_consume, args=(settings.sqs.endpoint_url, stop, results, consumed))
+            for _ in range(2)
+        ),
     ]
     with _rtp():
         for reader in readers:
@@ -109,7 +113,7 @@ def _measure_latency(settings: Settings, addresses: StackAddresses, rate: int, s
             results.get(timeout=30)
         written, late = _write(addresses.postgres_dsn, rate, seconds)
         _wait_for_stream(addresses.redis_url, written)
-        time.sleep(3)  # SQS consumers have no other way to know that nothing more will come
+        _wait_until_consumed(consumed, written)
         stop.set()
         received = [results.get(timeout=60) for _ in readers]
         for reader in readers:
@@ -165,7 +169,7 @@ def _subscribe(url: str, stop: Flag, results: mp.Queue[Any]) -> None:
     results.put(("pubsub", sorted(latencies)))
 
 
-def _consume(endpoint_url: str, stop: Flag, results: mp.Queue[Any]) -> None:
+def _consume(endpoint_url: str, stop: Flag, results: mp.Queue[Any], consumed: Synchronized[int]) -> None:
     client = boto3.client("sqs", endpoint_url=endpoint_url)
     url = client.get_queue_url(QueueName=QUEUE)["QueueUrl"]
     latencies = []
@@ -173,6 +177,8 @@ def _consume(endpoint_url: str, stop: Flag, results: mp.Queue[Any]) -> None:
     while not stop.is_set():
         messages = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
         latencies += [_age(json.loads(message["Body"])) for message in messages]
+        with consumed.get_lock():
+            consumed.value += len(messages)
         if messages:
             client.delete_message_batch(
                 QueueUrl=url,
@@ -189,6 +195,12 @@ def _wait_for_stream(url: str, length: int, deadline_seconds: float = 60) -> flo
                 return time.perf_counter()
             time.sleep(0.02)
     raise SystemExit(f"the stream did not reach {length} entries within {deadline_seconds} s")
+
+
+def _wait_until_consumed(consumed: Synchronized[int], count: int, deadline_seconds: float = 60) -> None:
+    deadline = time.perf_counter() + deadline_seconds
+    while consumed.value < count and time.perf_counter() < deadline:
+        time.sleep(0.05)
 
 
 def _measure_drain(settings: Settings, addresses: StackAddresses) -> int:

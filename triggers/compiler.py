@@ -153,12 +153,11 @@ def _latest(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sq
     touched = template("touched_latest.sql").format(
         **common, chain=row["chain"], entity=row["entity"], value=expressions.value("r")
     )
-    count_touched = sql.SQL("SELECT count(*) FROM ({}) AS touched").format(touched)
     judge = template("judge_latest.sql")
     return template("watch_latest.sql").format(
         **common,
         touched=touched,
-        count_touched_text=_as_text(count_touched),
+        judge_one=template("judge_one.sql").format(**common, new_sample=new_sample),
         judge=judge.format(**common, new_sample=new_sample, into=sql.SQL("INTO made, unseen_rows")),
         judge_text=_as_text(judge.format(**common, new_sample=new_sample, into=sql.SQL(""))),
         new_sample=new_sample,

@@ -51,7 +51,7 @@ class SqsSink:
         self.queue = settings.queue or ""
         self.address = f"{client.meta.endpoint_url} {self.queue}"
         self.batch_size = settings.batch_size
-        self.poll_interval_seconds = 0.005
+        self.poll_interval_seconds = 0.01
         self._client = client
         self._queue_url = ""
 

@@ -1,5 +1,9 @@
 -- What `rtp status` shows: read from rtp's schema and the server's own statistics, never changed.
 
+-- name: moment
+-- When all of this was so.
+SELECT now()
+
 -- name: installation
 -- Which log this is, and since when.
 SELECT log_id, schema_version, installed_at FROM rtp.installation

@@ -28,7 +28,7 @@ BEGIN
             guard := CASE WHEN before.suspect_since IS NOT NULL THEN 'dismissed' END;
         ELSE
             after.suspect_count := CASE WHEN before.suspect_since IS NULL THEN 0 ELSE before.suspect_count + 1 END;
-            IF after.suspect_count >= rule.glitch_confirmations OR at >= before.suspect_since + rule.glitch_release THEN
+            IF after.suspect_count >= rule.glitch_confirmations OR at - before.suspect_since >= rule.glitch_release THEN
                 guard := 'confirmed';
             ELSE
                 guard := 'quarantined';
@@ -86,15 +86,25 @@ BEGIN
 END
 $$;
 
+-- later: a moment and a pause after it. A day is 24 hours here, whatever the clocks of the session's time zone do at night.
+CREATE OR REPLACE FUNCTION rtp.later(moment timestamptz, pause interval)
+RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
+AS $$
+    SELECT moment + make_interval(secs => extract(epoch FROM pause)::double precision)
+$$;
+
 -- with_band: a baseline with its band, and its next appointment, made anew.
+-- No band where every sample needs a closer look. One reason is not obvious: a heartbeat during a quarantine reports the value
+-- before it, which must therefore be remembered even when it is within the band.
 CREATE OR REPLACE FUNCTION rtp.with_band(state rtp.baseline, rule rtp.rule, rules integer, by_previous_row boolean)
-RETURNS rtp.baseline LANGUAGE plpgsql IMMUTABLE
+RETURNS rtp.baseline LANGUAGE plpgsql STABLE
 AS $$
 BEGIN
     state.rules := rules;
     state.lower := NULL;
     state.upper := NULL;
-    IF NOT (by_previous_row OR state.is_held OR state.suspect_since IS NOT NULL OR state.off_peg_since IS NOT NULL) THEN
+    IF NOT (by_previous_row OR state.is_held OR state.suspect_since IS NOT NULL OR state.off_peg_since IS NOT NULL
+            OR rule.glitch_factor IS NOT NULL AND rule.heartbeat IS NOT NULL) THEN
         state.lower := rtp.lower_bound(state.value, rule.percent, rule.min_change);
         state.upper := rtp.upper_bound(state.value, rule.percent, rule.min_change);
         IF rule.peg IS NOT NULL THEN
@@ -107,10 +117,11 @@ BEGIN
         END IF;
     END IF;
     state.due_at := least(
-        state.suspect_since + rule.glitch_release,
-        CASE WHEN state.is_held THEN state.reported_at + rule.cooldown
-             ELSE state.reported_at + greatest(rule.heartbeat, CASE WHEN rule.heartbeat IS NOT NULL THEN rule.cooldown END)
-        END
+        rtp.later(state.suspect_since, rule.glitch_release),
+        rtp.later(state.reported_at, CASE
+            WHEN state.is_held THEN coalesce(rule.cooldown, interval '0')
+            WHEN rule.heartbeat IS NOT NULL THEN greatest(rule.heartbeat, rule.cooldown)
+        END)
     );
     RETURN state;
 END

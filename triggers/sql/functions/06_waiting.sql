@@ -1,18 +1,55 @@
--- What rtp run does besides delivering: it judges the samples that triggers left, and looks again where time has passed.
+-- What rtp run does besides delivering: it judges the samples that triggers left.
 
 -- judge_waiting: judge waiting samples, per entity by time, then id; about max_samples, and of one entity at
 -- most max_samples_per_entity.
 -- Entities whose baseline some transaction has locked are passed over until the next call: nobody waits, nor does the rest.
 -- Returns how many samples were judged, how many events that made, and whether there is more to do at once.
--- Writes rtp.baseline, rtp.event, rtp.quarantine; deletes from rtp.sample. Call it in a transaction of its own.
+-- Writes rtp.baseline, rtp.event, rtp.quarantine, rtp.trigger_error; deletes from rtp.sample. Call it in its own transaction.
 CREATE OR REPLACE FUNCTION rtp.judge_waiting(
     max_samples integer, max_samples_per_entity integer, OUT judged integer, OUT events integer, OUT has_more boolean
 )
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp
+-- The value of now is read from the user's table, which a long ALTER TABLE may hold.
+SET lock_timeout = '50ms'
+AS $$
+BEGIN
+    IF NOT rtp.is_only_judge() THEN
+        judged := 0;
+        events := 0;
+        has_more := false;
+        RETURN;
+    END IF;
+    BEGIN
+        SELECT j.* INTO judged, events, has_more FROM rtp.judge_entities(max_samples, max_samples_per_entity, false) AS j;
+    EXCEPTION WHEN OTHERS THEN
+        -- Once more, with a savepoint around each entity and sample, so that one that fails holds up no other. Not at once like
+        -- this: each savepoint takes a transaction id, and more than 64 of them slow every snapshot in the database.
+        SELECT j.* INTO judged, events, has_more FROM rtp.judge_entities(max_samples, max_samples_per_entity, true) AS j;
+    END;
+END
+$$;
+
+-- is_only_judge: take the right to judge, until the transaction ends. There is one judge: an rtp run that takes over may overlap
+-- with the one before it, and two could meet in a first sighting, which has no baseline to lock yet.
+CREATE OR REPLACE FUNCTION rtp.is_only_judge()
+RETURNS boolean LANGUAGE sql
+AS $$
+    SELECT pg_try_advisory_xact_lock(7500912, 4)
+$$;
+
+-- judge_entities: the same, entity by entity.
+--   is_careful   what fails is noted, and passed over
+CREATE OR REPLACE FUNCTION rtp.judge_entities(
+    max_samples integer, max_samples_per_entity integer, is_careful boolean,
+    OUT judged integer, OUT events integer, OUT has_more boolean
+)
+LANGUAGE plpgsql
 AS $$
 DECLARE
-    waiting record;
-    made    record;
+    all_ended_below xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    locked_watches  smallint[] := '{}';
+    waiting         record;
+    made            record;
 BEGIN
     judged := 0;
     events := 0;
@@ -28,10 +65,33 @@ BEGIN
                 ORDER BY s.watch, s.chain, s.entity LIMIT 1
             ) AS further
         )
-        SELECT e.watch, e.chain, e.entity, w.name FROM entity AS e JOIN rtp.watch AS w ON w.id = e.watch
+        SELECT e.watch, e.chain, e.entity, w.name
+        FROM entity AS e JOIN rtp.watch AS w ON w.id = e.watch AND w.removed_at IS NULL
+        WHERE EXISTS (
+            SELECT FROM rtp.sample AS s
+            WHERE s.watch = e.watch AND s.chain = e.chain AND s.entity = e.entity
+              AND (s.recheck_after IS NULL OR s.recheck_after < all_ended_below)
+        )
     LOOP
         EXIT WHEN judged >= max_samples;
-        made := rtp.judge_entity(waiting.watch, waiting.chain, waiting.entity, waiting.name, max_samples_per_entity);
+        CONTINUE WHEN waiting.watch = ANY (locked_watches);
+        IF is_careful THEN
+            BEGIN
+                made := rtp.judge_entity(
+                    waiting.watch, waiting.chain, waiting.entity, waiting.name, max_samples_per_entity, is_careful);
+            EXCEPTION
+                WHEN lock_not_available THEN
+                    locked_watches := locked_watches || waiting.watch;
+                    CONTINUE;
+                WHEN OTHERS THEN
+                    -- Something is broken, not the data: the samples stay until it is mended.
+                    PERFORM rtp.note_stuck(waiting.name, SQLSTATE, SQLERRM);
+                    CONTINUE;
+            END;
+        ELSE
+            made := rtp.judge_entity(
+                waiting.watch, waiting.chain, waiting.entity, waiting.name, max_samples_per_entity, is_careful);
+        END IF;
         judged := judged + made.judged;
         events := events + made.events;
         has_more := has_more OR made.judged >= max_samples_per_entity;
@@ -40,20 +100,21 @@ BEGIN
 END
 $$;
 
--- judge_entity: the same for one entity.
+-- judge_entity: the same for one entity. In a table of history ticks come in order; in one updated in place they come last, as
+-- they look at the value of now, which must not overtake the samples that led to it.
 CREATE OR REPLACE FUNCTION rtp.judge_entity(
-    of_watch smallint, of_chain text, of_entity text, watch_name text, max_samples integer, OUT judged integer, OUT events integer
+    of_watch smallint, of_chain text, of_entity text, watch_name text, max_samples integer, is_careful boolean,
+    OUT judged integer, OUT events integer
 )
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    state  rtp.baseline;
     sample rtp.sample;
     terms  record;
 BEGIN
     judged := 0;
     events := 0;
-    SELECT b.* INTO state FROM rtp.baseline AS b
+    PERFORM FROM rtp.baseline AS b
     WHERE b.watch = of_watch AND b.chain = of_chain AND b.entity = of_entity
     FOR UPDATE SKIP LOCKED;
     IF NOT FOUND AND EXISTS (
@@ -62,96 +123,82 @@ BEGIN
         RETURN;
     END IF;
 
-    -- The watch's compiled half: its rule for this entity, its shape, and how to look the value of now up.
+    -- The watch's compiled half: its rule for this entity, and its shape.
     EXECUTE format('SELECT * FROM rtp.%I($1, $2)', 'terms_' || watch_name) INTO terms USING of_chain, of_entity;
     FOR sample IN
         SELECT s.* FROM rtp.sample AS s
-        WHERE s.watch = of_watch AND s.chain = of_chain AND s.entity = of_entity
+        WHERE s.watch = of_watch AND s.chain = of_chain AND s.entity = of_entity AND (s.what <> 'tick' OR terms.is_history)
         ORDER BY s.sampled_at, s.id LIMIT max_samples
     LOOP
-        IF sample.what = 'tick' THEN
-            CONTINUE WHEN sample.recheck_after >= pg_snapshot_xmin(pg_current_snapshot());
-            events := events + rtp.take_tick(sample, state, watch_name, terms.rule, terms.rules, terms.is_history, terms.by_previous_row);
-        ELSE
-            events := events
-                + rtp.take(sample, state, sample.what, terms.rule, terms.rules, terms.is_history, terms.by_previous_row);
-            DELETE FROM rtp.sample AS s WHERE s.id = sample.id;
-        END IF;
+        events := events + rtp.judge_one(sample, watch_name, terms.rule, terms.rules, terms.is_history,
+                                         terms.by_previous_row, is_careful);
         judged := judged + 1;
-        state := NULL;
-        SELECT b.* INTO state FROM rtp.baseline AS b
-        WHERE b.watch = of_watch AND b.chain = of_chain AND b.entity = of_entity;
+    END LOOP;
+    IF terms.is_history OR judged >= max_samples THEN
+        RETURN;
+    END IF;
+    FOR sample IN
+        SELECT s.* FROM rtp.sample AS s
+        WHERE s.watch = of_watch AND s.chain = of_chain AND s.entity = of_entity AND s.what = 'tick'
+          AND (s.recheck_after IS NULL OR s.recheck_after < pg_snapshot_xmin(pg_current_snapshot()))
+        ORDER BY s.id
+    LOOP
+        events := events + rtp.judge_one(sample, watch_name, terms.rule, terms.rules, terms.is_history,
+                                         terms.by_previous_row, is_careful);
+        judged := judged + 1;
     END LOOP;
 END
 $$;
 
--- take_tick: judge the value of now, because time has passed; then the tick is done with.
--- In a table updated in place it stays a while longer: a transaction that does not see the tick may have found its value
--- within a band that is no more. Once all of those have ended, the value of then is judged once again.
-CREATE OR REPLACE FUNCTION rtp.take_tick(
-    tick rtp.sample, state rtp.baseline, watch_name text, rule rtp.rule, rules integer, is_history boolean,
-    by_previous_row boolean
+-- judge_one: the same for one sample or tick; returns how many events that made.
+-- A sample that cannot be judged whatever is tried (its numbers overflow, say) is noted and done with; a tick comes again.
+CREATE OR REPLACE FUNCTION rtp.judge_one(
+    sample rtp.sample, watch_name text, rule rtp.rule, rules integer, is_history boolean, by_previous_row boolean,
+    is_careful boolean
 )
 RETURNS integer LANGUAGE plpgsql
 AS $$
 DECLARE
-    is_released boolean;
+    state rtp.baseline;
 BEGIN
-    IF is_history OR tick.recheck_after IS NOT NULL OR state.entity IS NULL THEN
-        DELETE FROM rtp.sample AS s WHERE s.id = tick.id;
-    ELSE
-        UPDATE rtp.sample AS s SET recheck_after = pg_current_xact_id() WHERE s.id = tick.id;
+    IF is_careful THEN
+        BEGIN
+            RETURN rtp.judge_one(sample, watch_name, rule, rules, is_history, by_previous_row, false);
+        EXCEPTION
+            WHEN lock_not_available THEN
+                RAISE;
+            WHEN OTHERS THEN
+                IF sample.what = 'tick' THEN
+                    PERFORM rtp.postpone_tick(sample);
+                ELSIF SQLSTATE LIKE '22%' THEN
+                    DELETE FROM rtp.sample AS s WHERE s.id = sample.id;
+                ELSE
+                    RAISE;
+                END IF;
+                PERFORM rtp.note_error(watch_name, 'JUDGE', SQLSTATE, SQLERRM);
+                RETURN 0;
+        END;
     END IF;
-    IF state.entity IS NULL THEN
-        RETURN 0;
+    SELECT b.* INTO state FROM rtp.baseline AS b
+    WHERE b.watch = sample.watch AND b.chain = sample.chain AND b.entity = sample.entity;
+    IF sample.what = 'tick' THEN
+        RETURN rtp.take_tick(sample, state, watch_name, rule, rules, is_history, by_previous_row);
     END IF;
-    tick.sampled_at := clock_timestamp();
-    tick.changed_at := tick.sampled_at;
-    is_released := coalesce(state.suspect_since + rule.glitch_release <= tick.sampled_at, false);
-    tick.value := CASE
-        WHEN is_released THEN state.suspect_value
-        WHEN is_history OR state.suspect_since IS NOT NULL THEN state.last_value
-        ELSE rtp.value_now(watch_name, tick.chain, tick.entity, state.last_value)
-    END;
-    RETURN rtp.take(
-        tick, state, CASE WHEN is_released THEN 'released' ELSE 'tick' END, rule, rules, is_history, by_previous_row
-    );
+    DELETE FROM rtp.sample AS s WHERE s.id = sample.id;
+    RETURN rtp.take(sample, state, sample.what, rule, rules, is_history, by_previous_row);
 END
 $$;
 
--- value_now: what a table updated in place holds for an entity; `otherwise` where the row is gone.
-CREATE OR REPLACE FUNCTION rtp.value_now(watch_name text, of_chain text, of_entity text, otherwise numeric)
-RETURNS numeric LANGUAGE plpgsql
+-- note_stuck: note an error that comes again with every call, once a minute and watch. Writes rtp.trigger_error.
+CREATE OR REPLACE FUNCTION rtp.note_stuck(watch_name text, sqlstate text, message text)
+RETURNS void LANGUAGE plpgsql
 AS $$
-DECLARE
-    found_value numeric;
-    found_rows  bigint;
 BEGIN
-    EXECUTE format('SELECT * FROM rtp.%I($1, $2)', 'now_' || watch_name) INTO found_value USING of_chain, of_entity;
-    GET DIAGNOSTICS found_rows = ROW_COUNT;
-    RETURN CASE WHEN found_rows > 0 THEN found_value ELSE otherwise END;
+    IF NOT EXISTS (
+        SELECT FROM rtp.trigger_error AS e
+        WHERE e.watch = watch_name AND e.operation = 'JUDGE' AND e.occurred_at > clock_timestamp() - interval '1 minute'
+    ) THEN
+        PERFORM rtp.note_error(watch_name, 'JUDGE', sqlstate, message);
+    END IF;
 END
-$$;
-
--- put_ticks: for each entity whose appointment has come, a tick among its waiting samples; at most max_ticks.
--- Returns how many. Writes rtp.sample and rtp.baseline.
-CREATE OR REPLACE FUNCTION rtp.put_ticks(max_ticks integer)
-RETURNS integer LANGUAGE sql SET search_path = pg_catalog, pg_temp
-AS $$
-    WITH due AS (
-        SELECT b.watch, b.chain, b.entity FROM rtp.baseline AS b
-        WHERE b.due_at <= clock_timestamp()
-        ORDER BY b.due_at LIMIT max_ticks
-        FOR UPDATE SKIP LOCKED
-    ), noted AS (
-        UPDATE rtp.baseline AS b SET due_at = NULL, lower = NULL
-        FROM due WHERE (b.watch, b.chain, b.entity) = (due.watch, due.chain, due.entity)
-    ), put AS (
-        INSERT INTO rtp.sample (watch, chain, entity, what, sampled_at, changed_at, confidence, provenance)
-        SELECT due.watch, due.chain, due.entity, 'tick', clock_timestamp(), clock_timestamp(),
-               coalesce((w.settings ->> 'confidence')::double precision, 1), w.settings ->> 'provenance'
-        FROM due JOIN rtp.watch AS w ON w.id = due.watch
-        RETURNING 1
-    )
-    SELECT count(*)::integer FROM put
 $$;

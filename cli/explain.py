@@ -1,0 +1,83 @@
+"""`rtp explain`: why a protocol or token was reported, or was not, and how far it is from its next event."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.database import connection_to, or_of_the_demo
+from cli.explain_tables import print_explanation
+from cli.options import AsJson, Config, PostgresDsn, settings_from
+from cli.output import print_json, print_problem
+from core.document import as_document
+from core.errors import InstallError, SettingsError
+from core.event import Kind
+from core.explainer import explain as find_out
+from triggers.installer import find_drift
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from core.settings import Settings
+
+
+def _kind(text: str) -> Kind:
+    try:
+        return Kind(text.lower())
+    except ValueError:
+        raise SettingsError(f"option --kind: must be one of {', '.join(Kind)}") from None
+
+
+_KindOption = Annotated[
+    Kind, typer.Option("--kind", parser=_kind, metavar="|".join(Kind), help="What it is a kind of.")
+]
+_Entity = Annotated[str, typer.Option("--protocol", "--token", help="The protocol or token, as the table names it.")]
+_Chain = Annotated[str | None, typer.Option("--chain", help="Only on this chain. Default: on every chain it is on.")]
+
+
+def explain(
+    kind: _KindOption,
+    protocol: _Entity,
+    chain: _Chain = None,
+    config: Config = None,
+    postgres_dsn: PostgresDsn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the rule that applies and where it comes from, the baseline, the value now, and the last events.
+
+    The rule is the one that is installed; where the settings file has another, both are shown. Exit code 2 where rtp
+    does not know the protocol or token.
+
+    Example: [bold]rtp explain --kind tvl --protocol lido --chain ethereum[/]
+    """
+    settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn))
+    with connection_to(settings) as connection:
+        found = find_out(connection, settings.watches, kind, protocol, chain)
+        drift = _drift(connection, settings, {explanation.watch for explanation in found})
+    if as_json:
+        documents = [
+            as_document(explanation)
+            | {"events": [as_document(event) | {"change_pct": event.change_pct} for event in explanation.events]}
+            for explanation in found
+        ]
+        print_json({"drift": drift, "entities": documents})
+        return
+    for explanation in found:
+        print_explanation(explanation)
+    for line in drift:
+        print_problem(line)
+
+
+def _drift(connection: Connection, settings: Settings, watches: set[str]) -> list[str]:
+    """Where what is installed of these watches is not what the settings say, a line each."""
+    try:
+        actions = find_drift(connection, settings)
+    except InstallError as error:
+        return [f"the settings cannot be compared with what is installed: {line}" for line in str(error).splitlines()]
+    subjects = {f"watch {name}" for name in watches} | {"schema rtp"}
+    return [
+        f"{action.subject} is not installed as the settings say ({action.detail}). Run `rtp install-triggers`"
+        for action in actions
+        if action.subject in subjects
+    ]

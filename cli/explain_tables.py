@@ -1,0 +1,139 @@
+"""`rtp explain` for people."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from cli.amounts import percent
+from cli.event_line import printable
+from cli.output import out
+from cli.tables import facts, moment, new_table, span
+from core.report import amount_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.table import Table
+
+    from core.distance import Distance
+    from core.explanation import Explanation, Judged, PastEvent, RuleKey, State
+
+
+def print_explanation(found: Explanation) -> None:
+    """Everything about one entity in one watch."""
+    heading = f"{found.kind} of {found.entity} on {found.chain}, watch {found.watch} on {found.table}"
+    out.print(Text(printable(heading), "bold"))
+    out.print(facts(_facts(found)))
+    if found.judged:
+        out.print(_rule(found.judged.rule))
+    out.print(_events(found) if found.events else Text("\nNo events yet."))
+    out.print()
+
+
+def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
+    judged, state = found.judged, found.state
+    if judged is None:
+        yield "known", f"yes, since {moment(state.reported_at)}" if state else "no longer"
+        yield "watched", ", ".join(found.watched)
+        return
+    yield "shape", judged.shape
+    if state is None:
+        yield "baseline", "none: it is gone, or waits to be judged for the first time"
+    else:
+        yield "baseline", f"{_amount(state.value)}, reported {moment(state.reported_at)}"
+        yield from _memory(state, found.rules)
+    yield "now", f"{_amount(judged.current)} ({_whence(judged)})"
+    if state is not None and judged.distance is not None:
+        yield from _distance(state, judged.distance)
+    if found.waiting:
+        yield "waiting", f"{found.waiting:,} samples wait for rtp run to judge them"
+
+
+def _memory(state: State, rules: int) -> Iterator[tuple[str, Any]]:
+    if state.rules != rules:
+        yield "band", "none: the rules have changed since, so the next write takes a closer look"
+    elif state.lower is None or state.upper is None:
+        yield "band", "none: every write takes a closer look"
+    else:
+        yield "band", f"nothing to report between {_amount(state.lower)} and {_amount(state.upper)}"
+    if state.is_held:
+        yield "held", "a change waits for the cooldown to end"
+    if state.suspect_since is not None:
+        value = _amount(state.suspect_value)
+        yield "quarantine", f"{value}, since {moment(state.suspect_since)}, confirmed {state.suspect_count} times"
+    if state.off_peg_since is not None:
+        yield "off its peg", f"since {moment(state.off_peg_since)}"
+    if state.due_at is not None:
+        yield "rtp looks again", state.due_at
+
+
+def _distance(state: State, far: Distance) -> Iterator[tuple[str, Any]]:
+    change = percent(far.change_pct) if far.change_pct is not None else "no percentage"
+    verdict = f"which is reported: {far.reason}" if far.reason else "which is not reported"
+    yield "change", f"{change} ({far.change or '–'}), {verdict}"
+    yield "fires", _lines(state, far)
+    if far.depegs_below is not None and far.depegs_above is not None:
+        what = "repegs between" if state.off_peg_since else "depegs outside"
+        yield "peg", f"{what} {_amount(far.depegs_below)} and {_amount(far.depegs_above)}"
+    if far.jumps_beyond is not None:
+        yield "glitch guard", f"holds back what is beyond {_amount(far.jumps_beyond)}, up or down"
+    if far.cooled_until is not None:
+        yield "cooldown", f"until {moment(far.cooled_until)}"
+    if far.heartbeat_at is not None:
+        yield "heartbeat", f"from {moment(far.heartbeat_at)} on"
+
+
+def _lines(state: State, far: Distance) -> str:
+    if far.fires_below is None or far.fires_above is None:
+        return "at any finite number"
+    if far.fires_below == far.fires_above:
+        return f"at any value but {_amount(state.value)}"
+    return f"at {_amount(far.fires_below)} and below, at {_amount(far.fires_above)} and above"
+
+
+def _rule(keys: Any) -> Table:
+    return new_table("Rule", "key", "value", "from", "", rows=map(_rule_row, keys))
+
+
+def _rule_row(key: RuleKey) -> tuple[str, str, str, str]:
+    hint = "" if key.is_in_settings else f"the settings say {_spelled(key.in_settings)}: not installed yet"
+    return key.key, _spelled(key.value), key.origin if key.value is not None else "", hint
+
+
+def _spelled(value: Any) -> str:
+    if value is None:
+        return "off"
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_spelled(part)}" for name, part in value.items())
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _events(found: Explanation) -> Table:
+    def row(event: PastEvent) -> tuple[Any, ...]:
+        change = percent(event.change_pct) if event.change_pct is not None else None
+        reason = event.reason if event.duration is None else f"{event.reason} after {span(event.duration)}"
+        values = (_fields(event),) if found.judged is None else (event.previous, event.current, change)
+        return (event.detected_at, *values, reason, event.severity)
+
+    values = ("fields",) if found.judged is None else ("previous", "current", "change")
+    return new_table("Last events", "detected", *values, "reason", "severity", rows=map(row, found.events))
+
+
+def _fields(event: PastEvent) -> str:
+    def text(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False)
+
+    fields = event.fields or {}
+    return ", ".join(f"{name}: {text(sides['previous'])} → {text(sides['current'])}" for name, sides in fields.items())
+
+
+def _whence(judged: Judged) -> str:
+    where = {"table": "in the table", "newest sample": "the newest sample judged", "baseline": "as rtp remembers it"}
+    return f"{where[judged.current_from]}; {judged.current_note}" if judged.current_note else where[judged.current_from]
+
+
+def _amount(value: Any) -> str:
+    return amount_text(value) or "null"

@@ -1,0 +1,133 @@
+"""`rtp status` for people: a table per subject, and none where there is nothing to say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+from rich.text import Text
+
+from cli.tables import age, facts, moment, new_table, span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+    from rich.table import Table
+
+    from core.inspection import Inspection, LogSize, Processor
+
+
+def status_tables(seen: Inspection) -> Group:
+    """All of it."""
+    return Group(_summary(seen), _watches(seen), _sinks(seen), *_quarantine(seen), *_errors(seen), *_costs(seen))
+
+
+def _summary(seen: Inspection) -> Table:
+    own = seen.installation
+    return facts(
+        [
+            ("rtp", _processor(seen.processor)),
+            ("schema", f"version {own.schema_version}, log {own.log_id}, installed {moment(own.installed_at)}"),
+            ("log", _log(seen.log)),
+        ]
+    )
+
+
+def _processor(processor: Processor) -> str:
+    if not processor.is_running:
+        return "not running"
+    return f"running, {'awake' if processor.is_awake else 'asleep'} ({', '.join(processor.sessions)})"
+
+
+def _log(log: LogSize) -> str:
+    if log.oldest_at is None or log.newest_at is None:
+        return "no events"
+    about = "about " if log.is_estimate else ""
+    return (
+        f"{about}{log.events:,} events, {log.bytes / 1e6:,.1f} MB, {moment(log.oldest_at)} to {moment(log.newest_at)}"
+    )
+
+
+def _watches(seen: Inspection) -> Table:
+    return new_table(
+        "Watches",
+        *("watch", "kind", "table", "shape", "rules", "entities", "held", "off peg", "waiting", "oldest sample"),
+        rows=[
+            (w.watch, w.kind, w.table, w.shape, w.rules, w.entities, w.held, w.off_peg, w.waiting, w.oldest_sampled_at)
+            for w in seen.watches
+        ],
+    )
+
+
+def _sinks(seen: Inspection) -> RenderableType:
+    if not seen.sinks:
+        return Text("\nNo sink has a cursor yet: rtp run has never delivered from this log.")
+    return new_table(
+        "Sinks",
+        *("sink", "lag", "oldest waits", "moved", "dead letters", "newest", "why"),
+        rows=[
+            (
+                s.sink,
+                s.lag_events,
+                span(timedelta(seconds=s.lag_seconds)) if s.lag_events else None,
+                age(s.moved_at, seen.at),
+                s.dead_letters,
+                age(s.newest_dead_letter_at, seen.at),
+                s.newest_dead_letter,
+            )
+            for s in seen.sinks
+        ],
+    )
+
+
+def _quarantine(seen: Inspection) -> Iterator[Table]:
+    if seen.quarantined:
+        yield new_table(
+            f"In quarantine: {seen.quarantined[0].among:,}",
+            *("watch", "chain", "entity", "baseline", "value", "since", "confirmations"),
+            rows=[
+                (q.watch, q.chain, q.entity, q.baseline, q.value, age(q.since, seen.at), q.confirmations)
+                for q in seen.quarantined
+            ],
+        )
+    if seen.outcomes:
+        yield new_table(
+            "Glitch guard, lately",
+            *("watch", "chain", "entity", "what", "baseline", "value", ""),
+            rows=[
+                (o.watch, o.chain, o.entity, o.what, o.baseline, o.value, age(o.noted_at, seen.at))
+                for o in seen.outcomes
+            ],
+        )
+
+
+def _errors(seen: Inspection) -> Iterator[Table]:
+    if seen.trigger_errors:
+        yield new_table(
+            "What the triggers could not judge",
+            *("watch", "errors", "newest", "operation", "sqlstate", "message"),
+            rows=[
+                (e.watch, e.errors, age(e.occurred_at, seen.at), e.operation, e.sqlstate, e.message)
+                for e in seen.trigger_errors
+            ],
+        )
+
+
+def _costs(seen: Inspection) -> Iterator[Table]:
+    if seen.trigger_costs:
+        yield new_table(
+            "What the triggers cost (estimated, of the last hour)",
+            *("watch", "statements", "rows", "events", "total ms", "mean µs", "max µs", "since"),
+            rows=[
+                (c.watch, c.statements, c.rows, c.events, c.total_us // 1000, round(c.mean_us), c.max_us, c.since)
+                for c in seen.trigger_costs
+            ],
+        )
+    if seen.function_costs:
+        yield new_table(
+            "What the server counted (track_functions)",
+            *("function", "calls", "total ms", "mean ms"),
+            rows=[(f.function, f.calls, round(f.total_ms), f"{f.mean_ms:.3f}") for f in seen.function_costs],
+        )

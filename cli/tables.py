@@ -1,0 +1,76 @@
+"""What the commands' tables are made of.
+
+Names and values come from data: nothing in them is markup, nothing acts on the terminal.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+from cli.event_line import printable
+from core.event import format_time
+from core.report import amount_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
+_LONGEST = 80
+
+
+def new_table(title: str, *headers: str, rows: Iterable[Iterable[Any]]) -> Table:
+    """A table with a bold title; numbers stand to the right."""
+    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    shown = [[cell(value) for value in row] for row in rows]
+    for header in headers:
+        table.add_column(header, header_style="dim", overflow="fold")
+    for row in shown:
+        table.add_row(*row)
+    return table
+
+
+def facts(rows: Iterable[tuple[str, Any]]) -> Table:
+    """A table of names and what is so of each."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, cell(value))
+    return table
+
+
+def cell(value: Any) -> Text:
+    """One value as text: `–` for none, thousands apart, amounts digit for digit unless they are very long."""
+    if value is None:
+        return Text("–")
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Text(f"{value:,}", justify="right")
+    text = amount_text(value) if isinstance(value, Decimal) else value
+    if isinstance(value, datetime):
+        text = moment(value)
+    shown = printable(str(text))
+    return Text(shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…")
+
+
+def moment(value: datetime) -> str:
+    """A time to the second, in UTC."""
+    return f"{format_time(value)[:19].replace('T', ' ')}Z"
+
+
+def age(since: datetime | None, now: datetime) -> str | None:
+    """How long ago that was: `12 s ago`; None for none."""
+    return None if since is None else f"{span(now - since)} ago"
+
+
+def span(duration: timedelta) -> str:
+    """About how long: `0.4 s`, `12 s`, `5 min`, `3 h`, `2 d`."""
+    seconds = max(duration.total_seconds(), 0.0)
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"

@@ -1,0 +1,87 @@
+"""How far an entity is from its next event: which values would be reported, and what holds one back. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from core.event import Reason, Severity
+from core.report import Report
+from core.verdict import EXACT, verdict
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.rules import Rule
+
+_PERCENT, _BASIS_POINT = Decimal("0.01"), Decimal("0.0001")
+
+
+@dataclass(frozen=True)
+class Distance:
+    """The step from the baseline to the value now, and where the rules draw their lines.
+
+    `reason` is what that step would be reported as, before any cooldown; None: not at all. `fires_below` and
+    `fires_above` are the nearest values to be reported on either side, themselves included: both are the baseline where
+    any change is, and None where the baseline is no finite number, so that any is.
+    """
+
+    change: str | None
+    change_pct: str | None
+    reason: Reason | None
+    fires_below: Decimal | None
+    fires_above: Decimal | None
+    depegs_below: Decimal | None
+    depegs_above: Decimal | None
+    jumps_beyond: Decimal | None
+    cooled_until: datetime | None
+    heartbeat_at: datetime | None
+
+
+def distance(baseline: Decimal | None, reported_at: datetime, current: Decimal | None, rule: Rule) -> Distance:
+    """How far the current value is from being reported."""
+    reason = verdict(baseline, current, rule)
+    step = Report(baseline, current, reason or Reason.DEVIATION, Severity.INFO)
+    fires_below, fires_above = firing_values(baseline, rule)
+    depegs_below, depegs_above = _peg_lines(rule)
+    return Distance(
+        change=step.change,
+        change_pct=step.change_pct,
+        reason=reason,
+        fires_below=fires_below,
+        fires_above=fires_above,
+        depegs_below=depegs_below,
+        depegs_above=depegs_above,
+        jumps_beyond=_jump_line(baseline, rule),
+        cooled_until=reported_at + rule.cooldown if rule.cooldown else None,
+        heartbeat_at=reported_at + rule.heartbeat if rule.heartbeat else None,
+    )
+
+
+def firing_values(baseline: Decimal | None, rule: Rule) -> tuple[Decimal | None, Decimal | None]:
+    """Rule 5 the other way round: the nearest values below and above the baseline that have a verdict."""
+    if baseline is None or not baseline.is_finite():
+        return None, None
+    size = baseline.copy_abs()
+    step = max(EXACT.multiply(EXACT.multiply(size, rule.percent), _PERCENT), rule.min_change)
+    below, above = EXACT.subtract(baseline, step), EXACT.add(baseline, step)
+    # Reaching zero is an event of its own, however many percent it takes to get there.
+    if baseline > 0 and size >= rule.min_change:
+        below = max(below, Decimal(0))
+    elif baseline < 0 and size >= rule.min_change:
+        above = min(above, Decimal(0))
+    return below, above
+
+
+def _peg_lines(rule: Rule) -> tuple[Decimal | None, Decimal | None]:
+    if rule.peg is None:
+        return None, None
+    step = EXACT.multiply(EXACT.multiply(rule.peg.value, rule.peg.deviation_bps), _BASIS_POINT)
+    return EXACT.subtract(rule.peg.value, step), EXACT.add(rule.peg.value, step)
+
+
+def _jump_line(baseline: Decimal | None, rule: Rule) -> Decimal | None:
+    if rule.glitch_guard is None or not baseline or not baseline.is_finite():
+        return None
+    return EXACT.multiply(rule.glitch_guard.factor, baseline.copy_abs())

@@ -1,0 +1,181 @@
+"""Finding out about one entity: what is installed, what is remembered, and what its table holds now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Annotated
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+from pydantic import Field, TypeAdapter, ValidationError
+
+from core.database import one_line, queries
+from core.distance import distance
+from core.errors import NotInstalled, UnknownEntity
+from core.explanation import Explanation, Judged, PastEvent, State, Whence, rule_keys
+from core.inspector import looking
+from core.rules import rule_for
+from core.watches import ProtocolWatch, ValueWatch, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from decimal import Decimal
+
+    from psycopg import Connection
+
+    from core.event import Kind
+
+_QUERIES = queries("core.sql", "explanation.sql")
+_WATCH: TypeAdapter[Watch] = TypeAdapter(Annotated[Watch, Field(discriminator="kind")])
+# A look at the user's table is worth a little patience, and no more.
+_TABLE_TIMEOUT = "5s"
+
+
+def explain(
+    connection: Connection, wanted: Mapping[str, Watch], kind: Kind, entity: str, chain: str | None
+) -> list[Explanation]:
+    """What rtp knows about an entity, for each watch and chain; `wanted` are the settings' watches.
+
+    Raises NotInstalled where no watch of that kind is, and UnknownEntity where none has ever seen the entity.
+    """
+    with looking(connection):
+        watches = _installed_watches(connection, kind)
+        known = [_Place(watch, place, entity) for watch in watches for place in _chains(connection, watch, entity)]
+        meant = [place for place in known if chain in (None, place.chain)]
+        if not meant:
+            raise _unknown(connection, kind, entity, chain, watches, known)
+        return [_explain(connection, wanted.get(place.watch.name), place) for place in meant]
+
+
+@dataclass(frozen=True)
+class _Installed:
+    id: int
+    name: str
+    watch: Watch
+    rules: int
+
+
+@dataclass(frozen=True)
+class _Place:
+    watch: _Installed
+    chain: str
+    entity: str
+
+    @property
+    def values(self) -> dict[str, object]:
+        return {"watch": self.watch.id, "chain": self.chain, "entity": self.entity}
+
+
+def _installed_watches(connection: Connection, kind: Kind) -> list[_Installed]:
+    rows = connection.execute(_QUERIES["watches"], {"kind": kind.value}).fetchall()
+    if not rows:
+        raise NotInstalled(f"no watch of kind {kind} is installed", "Run `rtp install-triggers`")
+    try:
+        return [_Installed(id_, name, _WATCH.validate_python(settings), rules) for id_, name, settings, rules in rows]
+    except ValidationError as error:
+        raise NotInstalled(
+            "the watches were installed by another version of rtp", "Run `rtp install-triggers` of this one"
+        ) from error
+
+
+def _chains(connection: Connection, watch: _Installed, entity: str) -> list[str]:
+    return [row[0] for row in connection.execute(_QUERIES["chains"], {"watch": watch.id, "entity": entity})]
+
+
+def _explain(connection: Connection, wanted: Watch | None, place: _Place) -> Explanation:
+    with connection.cursor(row_factory=class_row(State)) as states:
+        state = states.execute(_QUERIES["state"], place.values).fetchone()
+    with connection.cursor(row_factory=class_row(PastEvent)) as past:
+        events = past.execute(_QUERIES["events"], place.values).fetchall()
+    waiting = connection.execute(_QUERIES["waiting"], place.values).fetchone()
+    watch = place.watch.watch
+    return Explanation(
+        watch=place.watch.name,
+        kind=watch.kind,
+        table=watch.table,
+        chain=place.chain,
+        entity=place.entity,
+        rules=place.watch.rules,
+        state=state,
+        judged=None if isinstance(watch, ProtocolWatch) else _judged(connection, watch, wanted, place, state),
+        watched=watch.watched if isinstance(watch, ProtocolWatch) else (),
+        waiting=waiting[0] if waiting else 0,
+        events=events,
+    )
+
+
+def _judged(
+    connection: Connection, watch: ValueWatch, wanted: Watch | None, place: _Place, state: State | None
+) -> Judged:
+    wanted_values = None if isinstance(wanted, ProtocolWatch) else wanted
+    current, current_from, note = _value_now(connection, watch, place, state)
+    rule = rule_for(watch, place.chain, place.entity)
+    return Judged(
+        shape=watch.shape,
+        rule=rule_keys(watch, wanted_values, place.chain, place.entity),
+        current=current,
+        current_from=current_from,
+        current_note=note,
+        distance=distance(state.value, state.reported_at, current, rule) if state else None,
+    )
+
+
+def _value_now(
+    connection: Connection, watch: ValueWatch, place: _Place, state: State | None
+) -> tuple[Decimal | None, Whence, str]:
+    """What the table holds; of history, which may be long, the newest sample judged. Else what rtp remembers."""
+    if watch.shape == "history":
+        return state.last_value if state else None, "newest sample", ""
+    try:
+        row = _look_up(connection, place)
+        if row is not None:
+            return row[0], "table", ""
+        note = "the table has no such row"
+    except psycopg.OperationalError as error:
+        # Canceled after the timeout, or behind a lock. Without a connection there is nothing to say at all.
+        if connection.closed:
+            raise
+        note = one_line(error)
+    except (psycopg.ProgrammingError, psycopg.DataError) as error:
+        note = one_line(error)
+    if state is None:
+        return None, "baseline", note
+    return state.value if state.last_value is None else state.last_value, "baseline", note
+
+
+def _look_up(connection: Connection, place: _Place) -> tuple[Decimal | None] | None:
+    with connection.transaction():
+        connection.execute(
+            "SELECT set_config('statement_timeout', %(limit)s, true), set_config('lock_timeout', %(limit)s, true),"
+            " set_config('search_path', 'pg_catalog, pg_temp', true)",
+            {"limit": _TABLE_TIMEOUT},
+        )
+        query = sql.SQL("SELECT * FROM {}(%(chain)s, %(entity)s)")
+        return connection.execute(
+            query.format(sql.Identifier("rtp", f"now_{place.watch.name}")), place.values
+        ).fetchone()
+
+
+def _unknown(
+    connection: Connection,
+    kind: Kind,
+    entity: str,
+    chain: str | None,
+    watches: Sequence[_Installed],
+    known: Sequence[_Place],
+) -> UnknownEntity:
+    if known:
+        chains = ", ".join(sorted({place.chain for place in known}))
+        return UnknownEntity(f"{kind} {entity} is not known on {chain}", f"It is on: {chains}")
+    near = _near_names(connection, watches, entity)
+    return UnknownEntity(
+        f"no watch of kind {kind} has ever seen {entity}", f"Did you mean: {', '.join(near)}" if near else ""
+    )
+
+
+def _near_names(connection: Connection, watches: Sequence[_Installed], entity: str) -> list[str]:
+    values = {"watches": [watch.id for watch in watches], "entity": entity}
+    names = {row[0].casefold(): row[0] for row in connection.execute(_QUERIES["names"], values)}
+    return [names[name] for name in get_close_matches(entity.casefold(), names, n=5)]

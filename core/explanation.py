@@ -1,0 +1,131 @@
+"""Why an entity was reported, or was not, for `rtp explain`: its rule, what is remembered of it, and how far it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from core.report import Report
+from core.rules import RULE_KEYS, explain_rule, override_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime, timedelta
+    from decimal import Decimal
+
+    from core.distance import Distance
+    from core.event import Reason, Severity
+    from core.watches import ValueWatch
+
+Whence = Literal["table", "newest sample", "baseline"]
+
+
+@dataclass(frozen=True)
+class RuleKey:
+    """One key of the rule in force, spelled as in the settings, and where it comes from: `overrides[1].percent`.
+
+    `in_settings` is what the settings file says, where that is something else and not installed yet.
+    """
+
+    key: str
+    value: Any
+    origin: str
+    is_in_settings: bool
+    in_settings: Any
+
+
+@dataclass(frozen=True)
+class State:
+    """The entity's row of rtp.baseline. An event fires outside of `lower` and `upper`; null: it takes a closer look."""
+
+    value: Decimal | None
+    reported_at: datetime
+    rules: int
+    lower: Decimal | None
+    upper: Decimal | None
+    last_value: Decimal | None
+    sampled_at: datetime | None
+    is_held: bool
+    suspect_value: Decimal | None
+    suspect_since: datetime | None
+    suspect_count: int
+    off_peg_since: datetime | None
+    due_at: datetime | None
+
+
+@dataclass(frozen=True)
+class PastEvent:
+    """One of the entity's events."""
+
+    id: int
+    previous: Decimal | None
+    current: Decimal | None
+    fields: dict[str, Any] | None
+    reason: Reason
+    severity: Severity
+    duration: timedelta | None
+    changed_at: datetime
+    detected_at: datetime
+
+    @property
+    def change_pct(self) -> str | None:
+        """The change in percent, as the event has it."""
+        return Report(self.previous, self.current, self.reason, self.severity).change_pct
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What is judged of an entity with a value: by which rule, what it is now, and how far that is from an event.
+
+    `current_from` says who knows the value; `current_note` why it is not the table.
+    """
+
+    shape: str
+    rule: Sequence[RuleKey]
+    current: Decimal | None
+    current_from: Whence
+    current_note: str
+    distance: Distance | None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """All about one entity in one watch. Values are judged; of metadata, columns are watched.
+
+    `state` is None where the entity is gone, or waits to be seen for the first time; `rules` is the revision in force.
+    """
+
+    watch: str
+    kind: str
+    table: str
+    chain: str
+    entity: str
+    rules: int
+    state: State | None
+    judged: Judged | None
+    watched: Sequence[str]
+    waiting: int
+    events: Sequence[PastEvent]
+
+
+def rule_keys(installed: ValueWatch, wanted: ValueWatch | None, chain: str, entity: str) -> list[RuleKey]:
+    """The rule in force, key by key, beside what the settings file would make of it; None: it has no such watch."""
+    values, origins = _spelled_rule(installed, chain, entity)
+    others = _spelled_rule(wanted, chain, entity)[0] if wanted is not None else values
+    return [
+        RuleKey(key, value, str(origin), value == other, other)
+        for key, value, origin, other in zip(RULE_KEYS, values, origins, others, strict=True)
+        if hasattr(installed, key)  # TVL has no peg
+    ]
+
+
+def _spelled_rule(watch: ValueWatch, chain: str, entity: str) -> tuple[list[Any], Sequence[Any]]:
+    _, origins = explain_rule(watch, chain, entity)
+    sources = [watch if origin.override is None else watch.overrides[origin.override] for origin in origins]
+    return [_spelled(source, key) for source, key in zip(sources, RULE_KEYS, strict=True)], origins
+
+
+def _spelled(source: Any, key: str) -> Any:
+    if override_value(source, key) is None:
+        return None
+    return source.model_dump(mode="json", include={key})[key]

@@ -1,0 +1,78 @@
+"""Looking at rtp through its database, whether or not rtp is running; nothing is changed."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+
+import psycopg
+from psycopg.rows import class_row
+
+from core.database import one_line, queries
+from core.errors import NotInstalled
+from core.inspection import (
+    FunctionCost,
+    Inspection,
+    Installation,
+    InstalledWatch,
+    LogSize,
+    Outcome,
+    Processor,
+    Quarantined,
+    SinkPosition,
+    TriggerCost,
+    TriggerErrors,
+)
+from core.log import read_installation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "inspection.sql")
+_MOST_LISTED = 10
+_Row = TypeVar("_Row")
+
+
+def inspect(connection: Connection) -> Inspection:
+    """Look at everything. Raises NotInstalled where there is nothing to look at, or the role may not."""
+    with looking(connection):
+        moment = connection.execute(_QUERIES["moment"]).fetchone()
+        assert moment is not None
+        return Inspection(
+            at=moment[0],
+            installation=_read(connection, "installation", Installation)[0],
+            processor=_read(connection, "processor", Processor)[0],
+            watches=_read(connection, "watches", InstalledWatch),
+            log=_read(connection, "log", LogSize)[0],
+            sinks=_read(connection, "sinks", SinkPosition),
+            quarantined=_read(connection, "quarantined", Quarantined, {"limit": _MOST_LISTED}),
+            outcomes=_read(connection, "outcomes", Outcome, {"limit": _MOST_LISTED}),
+            trigger_errors=_read(connection, "trigger_errors", TriggerErrors),
+            trigger_costs=_read(connection, "trigger_costs", TriggerCost),
+            function_costs=_read(connection, "function_costs", FunctionCost),
+        )
+
+
+@contextmanager
+def looking(connection: Connection) -> Iterator[None]:
+    """A transaction that sees one moment and cannot change anything. Raises NotInstalled, as `inspect` does."""
+    read_installation(connection)
+    try:
+        with connection.transaction():
+            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            yield
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise NotInstalled(f"rtp's schema is not complete: {one_line(error)}", "Run `rtp install-triggers`") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotInstalled(
+            f"rtp's role may not read rtp's schema: {one_line(error)}", "See the README's grants"
+        ) from error
+
+
+def _read(
+    connection: Connection, query: str, row: type[_Row], values: Mapping[str, object] | None = None
+) -> Sequence[_Row]:
+    with connection.cursor(row_factory=class_row(row)) as cursor:
+        return cursor.execute(_QUERIES[query], values or {}).fetchall()

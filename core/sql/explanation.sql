@@ -1,0 +1,40 @@
+-- What `rtp explain` shows of one entity: read, never changed.
+
+-- name: watches
+-- The installed watches of a kind.
+SELECT id, name, settings, rules FROM rtp.watch WHERE kind = %(kind)s AND removed_at IS NULL ORDER BY id
+
+-- name: chains
+-- Where an entity is known: by a baseline, a waiting sample, or one of the log's newest million events.
+SELECT chain FROM rtp.baseline WHERE watch = %(watch)s AND entity = %(entity)s
+UNION
+SELECT chain FROM rtp.sample WHERE watch = %(watch)s AND entity = %(entity)s
+UNION
+SELECT chain FROM rtp.event
+WHERE watch = %(watch)s AND entity = %(entity)s AND id > (SELECT max(id) FROM rtp.event) - 1000000
+ORDER BY chain
+
+-- name: state
+-- What rtp remembers of an entity.
+SELECT value, reported_at, rules, lower, upper, last_value, sampled_at, is_held, suspect_value, suspect_since,
+       suspect_count, off_peg_since, due_at
+FROM rtp.baseline WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
+
+-- name: waiting
+-- How many samples of an entity wait for rtp run to judge them.
+SELECT count(*) FROM rtp.sample WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
+
+-- name: events
+-- An entity's last events, newest first, among the log's newest million.
+SELECT id, previous, current, fields, reason, severity, duration, changed_at, detected_at
+FROM rtp.event
+WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
+  AND id > (SELECT max(id) FROM rtp.event) - 1000000
+ORDER BY id DESC LIMIT 10
+
+-- name: names
+-- Names that may be meant, those of a similar length first.
+SELECT entity FROM (
+    SELECT DISTINCT entity FROM rtp.baseline WHERE watch = ANY (%(watches)s)
+) AS known
+ORDER BY abs(length(entity) - length(%(entity)s)), entity LIMIT 20000

@@ -1,0 +1,314 @@
+"""`rtp status`: what it shows is so, whether or not rtp is running."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from cli.output import out
+from core.log import LogReader
+from core.settings import Settings, postgres_dsn
+from core.wakeup import WakeUp
+from tests.command import Command
+from tests.eventually import eventually
+from tests.watching import TVL, install
+
+COLUMNS = {"chain": "chain", "protocol": "protocol", "value": "tvl_usd", "changed_at": "updated_at"}
+HISTORY = TVL | {"shape": "history", "columns": COLUMNS}
+
+Status = Callable[[], Any]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.setattr(out, "width", 200)
+    return Command(capsys, monkeypatch)
+
+
+@pytest.fixture
+def status(command: Command, installed: Settings) -> Status:
+    """What `rtp status --json` says."""
+
+    def run() -> Any:
+        done = command("status", "--postgres-dsn", postgres_dsn(installed), "--json")
+        assert done.code == 0, done.err
+        return done.document
+
+    return run
+
+
+@pytest.fixture
+def reader(installed: Settings) -> Iterator[LogReader]:
+    with closing(LogReader(postgres_dsn(installed), "redis")) as reader:
+        reader.open()
+        yield reader
+
+
+def write(connection: psycopg.Connection, *values: str, entity: str = "lido") -> None:
+    for value in values:
+        connection.execute(
+            "INSERT INTO tvl VALUES ('ethereum', %s, %s, '')"
+            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
+            [entity, value],
+        )
+
+
+def test_without_rtp_it_is_one_clear_line_and_exit_code_2(command: Command, database: str) -> None:
+    done = command("status", "--postgres-dsn", database)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.strip() == "the database has no rtp schema. Run `rtp install-triggers` first"
+
+
+def test_the_installation(status: Status) -> None:
+    seen = status()
+    assert seen["installation"]["schema_version"] >= 1
+    assert [(w["watch"], w["kind"], w["table"], w["rules"]) for w in seen["watches"]] == [
+        ("tvl", "tvl", "public.tvl", 1),
+        ("prices", "price", "public.prices", 1),
+        ("protocols", "protocol", "public.protocols", 1),
+    ]
+
+
+def test_a_removed_watch_is_not_shown(writer: psycopg.Connection, status: Status) -> None:
+    install(writer, tvl=HISTORY)
+    assert [(w["watch"], w["shape"], w["rules"]) for w in status()["watches"]] == [("tvl", "history", 2)]
+
+
+def test_the_log(writer: psycopg.Connection, status: Status) -> None:
+    write(writer, "100", "200", "400")
+    log = status()["log"]
+    assert (log["events"], log["is_estimate"]) == (2, False)
+    assert log["bytes"] > 0
+    assert log["oldest_at"] < log["newest_at"]
+
+
+def test_an_empty_log(status: Status) -> None:
+    log = status()["log"]
+    assert (log["events"], log["oldest_at"], log["newest_at"]) == (0, None, None)
+
+
+# Lag
+
+
+def lag(status: Status) -> int:
+    (sink,) = status()["sinks"]
+    return int(sink["lag_events"])
+
+
+def test_a_sink_that_has_delivered_nothing(writer: psycopg.Connection, reader: LogReader, status: Status) -> None:
+    write(writer, "100", "200", "400")
+    time.sleep(0.2)
+    (sink,) = status()["sinks"]
+    assert (sink["sink"], sink["lag_events"], sink["dead_letters"]) == ("redis", 2, 0)
+    assert 0.2 <= sink["lag_seconds"] < 30
+
+
+def test_a_sink_that_has_delivered_all(writer: psycopg.Connection, reader: LogReader, status: Status) -> None:
+    write(writer, "100", "200", "400")
+    reader.advance(reader.read(10))
+    (sink,) = status()["sinks"]
+    assert (sink["lag_events"], sink["lag_seconds"]) == (0, 0)
+
+
+def test_a_sink_in_the_middle_of_a_window(writer: psycopg.Connection, reader: LogReader, status: Status) -> None:
+    write(writer, "100", "200", "400", "800")
+    reader.advance(reader.read(2))
+    write(writer, "1600")
+    assert lag(status) == reader.count_waiting() == 2
+
+
+def test_an_event_that_committed_after_younger_ones_were_delivered(
+    writer: psycopg.Connection,
+    connect_again: Callable[[], psycopg.Connection],
+    reader: LogReader,
+    status: Status,
+) -> None:
+    write(writer, "100", entity="lido")
+    write(writer, "100", entity="aave")
+    slow = connect_again()
+    with slow.transaction():
+        write(slow, "200", entity="aave")
+        write(writer, "200", "400", entity="lido")
+        for _ in range(3):
+            reader.advance(reader.read(10))
+        assert lag(status) == reader.count_waiting() == 0
+    assert lag(status) == reader.count_waiting() == 1
+
+
+def test_dead_letters(writer: psycopg.Connection, reader: LogReader, status: Status) -> None:
+    for error in ("too large", "too odd"):
+        writer.execute(
+            "INSERT INTO rtp.dead_letter (sink, event_id, event, error, attempts) VALUES ('redis', 1, '{}', %s, 1)",
+            [error],
+        )
+    (sink,) = status()["sinks"]
+    assert (sink["dead_letters"], sink["newest_dead_letter"]) == (2, "too odd")
+
+
+# What waits, what is held back, what failed
+
+
+def test_samples_that_wait(writer: psycopg.Connection, status: Status) -> None:
+    writer.execute(
+        "INSERT INTO rtp.sample (watch, chain, entity, sampled_at, changed_at, confidence) VALUES"
+        " (1, 'ethereum', 'lido', '2024-03-19 12:00Z', now(), 1),"
+        " (1, 'ethereum', 'lido', '2024-03-19 11:00Z', now(), 1)"
+    )
+    watch = status()["watches"][0]
+    assert (watch["waiting"], watch["oldest_sampled_at"]) == (2, "2024-03-19T11:00:00.000000Z")
+
+
+def test_the_quarantine(writer: psycopg.Connection, status: Status) -> None:
+    install(writer, tvl=TVL | {"glitch_guard": {"factor": 10}})
+    write(writer, "100", "5000")
+    eventually(lambda: status()["quarantined"] or _judge(writer))
+    seen = status()
+    (held,) = seen["quarantined"]
+    assert (held["watch"], held["chain"], held["entity"], held["baseline"], held["value"], held["among"]) == (
+        *("tvl", "ethereum", "lido", "100", "5000"),
+        1,
+    )
+    write(writer, "101")
+    seen = status()
+    assert seen["quarantined"] == []
+    assert [outcome["what"] for outcome in seen["outcomes"]] == ["dismissed", "quarantined"]
+
+
+def _judge(connection: psycopg.Connection) -> bool:
+    connection.execute("SELECT * FROM rtp.judge_waiting(100, 100)")
+    return False
+
+
+def test_what_the_triggers_could_not_judge(writer: psycopg.Connection, status: Status) -> None:
+    writer.execute(
+        "INSERT INTO rtp.trigger_error (watch, operation, sqlstate, message, weight) VALUES"
+        " ('tvl', 'INSERT', '22023', 'old', 1), ('tvl', 'UPDATE', '42703', 'new', 1000),"
+        " ('prices', 'UPDATE', '42703', 'x', 1)"
+    )
+    errors = {entry["watch"]: entry for entry in status()["trigger_errors"]}
+    assert {watch: entry["errors"] for watch, entry in errors.items()} == {"tvl": 1001, "prices": 1}
+    assert (errors["tvl"]["message"], errors["tvl"]["sqlstate"]) == ("new", "42703")
+
+
+# What the triggers cost
+
+
+def test_costs_are_estimated_from_the_measured_statements(writer: psycopg.Connection, status: Status) -> None:
+    writer.execute(
+        "INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds)"
+        " VALUES (1, 100, 5, 1, 300), (1, 100, 1, 0, 100), (2, 1, NULL, 1, 70)"
+    )
+    tvl, prices = status()["trigger_costs"]
+    assert (tvl["statements"], tvl["rows"], tvl["events"]) == (200, 600, 100)
+    assert (tvl["total_us"], tvl["mean_us"], tvl["max_us"]) == (40_000, 200, 300)
+    assert (prices["statements"], prices["rows"], prices["mean_us"]) == (1, None, 70)
+
+
+def test_what_the_server_counts(writer: psycopg.Connection, status: Status) -> None:
+    assert status()["function_costs"] == []
+    writer.execute("SET track_functions TO pl")
+    write(writer, "100", "200")
+    writer.execute("SELECT pg_stat_force_next_flush()")
+    (cost,) = status()["function_costs"]
+    assert (cost["function"], cost["calls"]) == ("watch_tvl", 4)  # an upsert fires for INSERT and for UPDATE
+    assert cost["total_ms"] > 0
+
+
+# Is rtp running?
+
+
+def test_nobody_is_running(status: Status) -> None:
+    processor = status()["processor"]
+    assert (processor["is_running"], processor["is_awake"]) == (False, False)
+
+
+def test_rtp_is_running_awake_and_then_asleep(installed: Settings, status: Status) -> None:
+    wakeup = WakeUp(postgres_dsn(installed), installed.run.model_copy(update={"idle_before_sleep_ms": 500}))
+    wakeup.start()
+    try:
+        eventually(lambda: status()["processor"]["is_awake"])
+        eventually(lambda: wakeup.is_asleep and not status()["processor"]["is_awake"])
+        processor = status()["processor"]
+        assert processor["is_running"]
+        assert "rtp wakeup" in processor["sessions"]
+    finally:
+        wakeup.stop()
+
+
+def test_another_databases_rtp_does_not_count(
+    database: str, installed: Settings, writer: psycopg.Connection, status: Status
+) -> None:
+    with closing(psycopg.connect(database, application_name="rtp wakeup", autocommit=True)) as other:
+        other.execute("SELECT pg_advisory_lock(7500912, 1)")
+        assert not status()["processor"]["is_running"]
+
+
+# For people
+
+
+def test_tables_for_people(
+    command: Command, installed: Settings, writer: psycopg.Connection, reader: LogReader
+) -> None:
+    write(writer, "100", "200")
+    shown = command("status", "--postgres-dsn", postgres_dsn(installed)).out
+    for piece in ("not running", "1 events", "public.prices", "redis"):
+        assert piece in shown
+
+
+def test_text_from_data_does_not_act_on_the_terminal(
+    command: Command, installed: Settings, writer: psycopg.Connection
+) -> None:
+    install(writer, tvl=TVL | {"glitch_guard": {"factor": 10}})
+    write(writer, "100", "5000", entity="\x1b]0;x\x07[red]\u202e")
+    _judge(writer)
+    write(writer, "100", "5000", entity="\x1b]0;x\x07[red]\u202e")
+    writer.execute(
+        "INSERT INTO rtp.trigger_error (watch, operation, sqlstate, message) VALUES ('tvl', 'INSERT', '22023', %s)",
+        ["\x1b[2J[bold]\n"],
+    )
+    shown = command("status", "--postgres-dsn", postgres_dsn(installed)).out
+    assert "[red]" in shown
+    assert "[bold]" in shown
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+
+
+def test_watching_looks_again_until_ctrl_c(
+    command: Command, installed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("cli.status.time.sleep", sleep)
+    done = command("status", "--postgres-dsn", postgres_dsn(installed), "--watch-every", "2s", "--json")
+    assert (done.code, len(done.out.splitlines()), waited) == (0, 2, [2.0, 2.0])
+
+
+def test_a_wrong_interval(command: Command) -> None:
+    done = command("status", "--watch-every", "soon")
+    assert done.code == 2
+    assert done.err.startswith("option --watch-every: 'soon' is not a duration")
+
+
+def test_a_role_without_rights_is_told_so(command: Command, installed: Settings, writer: psycopg.Connection) -> None:
+    role = f"r{time.monotonic_ns()}"
+    writer.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(sql.Identifier(role)))
+    try:
+        dsn = psycopg.conninfo.make_conninfo(postgres_dsn(installed), user=role, password="x")
+        done = command("status", "--postgres-dsn", dsn)
+        assert done.code == 2
+        assert "rtp's role may not read rtp's schema" in done.err
+        writer.execute(sql.SQL("GRANT USAGE ON SCHEMA rtp TO {}").format(sql.Identifier(role)))
+        writer.execute(sql.SQL("GRANT SELECT ON rtp.installation TO {}").format(sql.Identifier(role)))
+        assert "rtp's role may not read rtp's schema" in command("status", "--postgres-dsn", dsn).err
+    finally:
+        writer.execute(sql.SQL("DROP OWNED BY {0}; DROP ROLE {0}").format(sql.Identifier(role)))

@@ -1,0 +1,108 @@
+"""`rtp validate --installed`: exit code 1 where what is installed is not what the settings say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from core.settings import Settings, postgres_dsn
+from core.settings_file import default_path
+from tests.catalog_snapshot import catalog_of
+from tests.command import Command, Done
+
+Validate = Callable[..., Done]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    return Command(capsys, monkeypatch)
+
+
+@pytest.fixture
+def validate(command: Command, settings: Settings, tmp_path: Path) -> Validate:
+    """Runs `rtp validate` with the default settings, changed as given, against all of rtp's services."""
+
+    def run(*arguments: str, dsn: str = "", without: str = "", **changes: dict[str, Any]) -> Done:
+        document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+        for name, keys in changes.items():
+            document["watches"].setdefault(name, {}).update(keys)
+        document["watches"].pop(without, None)
+        path = tmp_path / "rtp.yaml"
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        services = {
+            "--config": str(path),
+            "--postgres-dsn": dsn or postgres_dsn(settings),
+            "--redis-url": settings.redis.url or "",
+            "--sqs-endpoint-url": settings.sqs.endpoint_url or "",
+            "--sqs-queue": settings.sqs.queue or "",
+        }
+        return command("validate", *(part for pair in services.items() for part in pair), *arguments)
+
+    return run
+
+
+def test_what_is_installed_is_what_the_settings_say(validate: Validate) -> None:
+    done = validate("--installed")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("All is well")
+
+
+def test_another_threshold(validate: Validate) -> None:
+    done = validate("--installed", tvl={"percent": 2})
+    assert (done.code, done.out) == (1, "")
+    (line,) = done.err.splitlines()
+    assert line.startswith("watch tvl: not as the settings say")
+    assert "percent: 1 -> 2" in line
+
+
+def test_without_installed_nothing_is_compared(validate: Validate) -> None:
+    assert validate(tvl={"percent": 2}).code == 0
+    assert "drift" not in validate("--json", tvl={"percent": 2}).document
+
+
+def test_a_watch_more_and_a_watch_less(validate: Validate) -> None:
+    watch = {"kind": "tvl", "table": "prices", "columns": {"protocol": "token", "chain": "chain", "value": "price_usd"}}
+    done = validate("--installed", "--json", without="prices", extra=watch)
+    drift = {action["subject"]: action["what"] for action in done.document["drift"]}
+    assert (done.code, drift) == (1, {"watch extra": "created", "watch prices": "removed"})
+
+
+def test_a_trigger_that_somebody_dropped(validate: Validate, writer: psycopg.Connection) -> None:
+    writer.execute("DROP TRIGGER rtp_tvl_update ON tvl")
+    done = validate("--installed", "--json")
+    assert done.code == 1
+    assert [action["subject"] for action in done.document["drift"]] == ["watch tvl"]
+
+
+def test_json_without_drift(validate: Validate) -> None:
+    assert validate("--installed", "--json").document == {"valid": True, "problems": [], "drift": []}
+
+
+def test_nothing_installed_at_all(validate: Validate, database: str) -> None:
+    with psycopg.connect(database, autocommit=True) as connection:
+        for table in ("tvl", "prices", "protocols"):
+            connection.execute(f"CREATE TABLE {table} AS SELECT")  # noqa: S608
+    assert validate("--installed", dsn=database).code == 2  # the tables do not fit: a problem, before any drift
+
+
+def test_problems_come_before_drift(validate: Validate) -> None:
+    done = validate("--installed", "--json", tvl={"table": "public.tvls", "percent": 2})
+    assert (done.code, done.document["valid"], done.document["drift"]) == (2, False, None)
+
+
+def test_a_schema_of_a_newer_rtp_is_a_problem(validate: Validate, writer: psycopg.Connection) -> None:
+    writer.execute("UPDATE rtp.installation SET schema_version = 999")
+    done = validate("--installed")
+    assert done.code == 2
+    assert "schema version 999" in done.err
+
+
+def test_comparing_changes_nothing(validate: Validate, writer: psycopg.Connection) -> None:
+    before = catalog_of(writer)
+    assert validate("--installed", tvl={"percent": 2}).code == 1
+    assert catalog_of(writer) == before

@@ -1,0 +1,93 @@
+"""The lines that `rtp explain` draws are those that the rule book has: a step inside, nothing; on the line, an event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.distance import distance, firing_values
+from core.rules import Rule
+from core.verdict import is_jump, is_off_peg, verdict
+from core.watches import GlitchGuard, Peg, SeverityTiers
+
+NOW = datetime(2024, 3, 19, tzinfo=UTC)
+TINY = Decimal("1e-12")
+
+
+def rule(percent: Decimal | int = 1, min_change: Decimal | int = 0, **keys: object) -> Rule:
+    rest = {"heartbeat": None, "cooldown": None, "glitch_guard": None, "peg": None} | keys
+    return Rule(Decimal(percent), Decimal(min_change), emit_first=False, severity=SeverityTiers(), **rest)  # type: ignore[arg-type]
+
+
+def amounts(low: int, high: int) -> st.SearchStrategy[Decimal]:
+    return st.decimals(low, high, places=4, allow_nan=False, allow_infinity=False)
+
+
+@given(baseline=amounts(-1000, 1000), percent=amounts(0, 300), min_change=amounts(0, 50))
+def test_the_lines_are_where_events_begin(baseline: Decimal, percent: Decimal, min_change: Decimal) -> None:
+    applied = rule(percent, min_change)
+    below, above = firing_values(baseline, applied)
+    assert below is not None
+    assert above is not None
+    for line, outwards in ((below, -TINY), (above, TINY)):
+        if line == baseline:  # any change fires, and this is none
+            assert verdict(baseline, line + outwards, applied) is not None
+        else:
+            assert verdict(baseline, line, applied) is not None
+            assert verdict(baseline, line - outwards, applied) is None
+
+
+def test_reaching_zero_counts_before_the_percentage() -> None:
+    assert firing_values(Decimal(100), rule(150)) == (0, 250)
+    assert firing_values(Decimal(-100), rule(150)) == (-250, 0)
+
+
+def test_zero_that_is_too_near_does_not_count() -> None:
+    assert firing_values(Decimal(3), rule(1, 5)) == (-2, 8)
+
+
+@pytest.mark.parametrize("baseline", [None, Decimal("NaN"), Decimal("Infinity")])
+def test_without_a_number_to_compare_with_there_are_no_lines(baseline: Decimal | None) -> None:
+    assert firing_values(baseline, rule()) == (None, None)
+
+
+def test_the_step_is_given_as_an_event_would_give_it() -> None:
+    far = distance(Decimal("100"), NOW, Decimal("100.40"), rule())
+    assert (far.change, far.change_pct, far.reason) == ("0.40", "0.4", None)
+    assert distance(Decimal("100"), NOW, Decimal("98"), rule()).reason == "deviation"
+
+
+def test_the_pegs_lines() -> None:
+    peg = Peg(value=Decimal(1), deviation_bps=Decimal(50))
+    far = distance(Decimal(1), NOW, Decimal(1), rule(peg=peg))
+    assert far.depegs_below is not None
+    assert far.depegs_above is not None
+    assert [is_off_peg(line, peg) for line in (far.depegs_below, far.depegs_above)] == [True, True]
+    assert [is_off_peg(line, peg) for line in (far.depegs_below + TINY, far.depegs_above - TINY)] == [False, False]
+
+
+def test_the_glitch_guards_line() -> None:
+    guard = GlitchGuard(factor=Decimal(10))
+    line = distance(Decimal(-5), NOW, Decimal(-5), rule(glitch_guard=guard)).jumps_beyond
+    assert line == 50
+    assert [is_jump(Decimal(-5), value, guard) for value in (line, line + TINY, -line - TINY)] == [False, True, True]
+
+
+def test_there_is_no_jump_from_zero() -> None:
+    assert (
+        distance(Decimal(0), NOW, Decimal(5), rule(glitch_guard=GlitchGuard(factor=Decimal(10)))).jumps_beyond is None
+    )
+
+
+def test_times_count_from_the_last_report() -> None:
+    far = distance(Decimal(1), NOW, Decimal(1), rule(cooldown=timedelta(minutes=5), heartbeat=timedelta(hours=1)))
+    assert (far.cooled_until, far.heartbeat_at) == (NOW + timedelta(minutes=5), NOW + timedelta(hours=1))
+
+
+def test_zero_switches_cooldown_and_heartbeat_off() -> None:
+    far = distance(Decimal(1), NOW, Decimal(1), rule(cooldown=timedelta(0), heartbeat=timedelta(0)))
+    assert (far.cooled_until, far.heartbeat_at) == (None, None)
