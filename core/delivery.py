@@ -138,7 +138,7 @@ class Delivery:
         self._save_position()
 
     def _pace(self, started: float) -> None:
-        """Let a poll interval pass between reads, unless there is a backlog: a lone event goes at once, a stream in batches."""
+        """Let a poll interval pass between reads: a lone event goes at once, a stream goes in batches."""
         remaining = started + self.sink.poll_interval_seconds - time.monotonic()
         if remaining > 0:
             self._stopping.wait(remaining)

@@ -1,4 +1,4 @@
-"""`rtp` inside the test's own process, for what ends by itself: as strict as a process of its own, and 50 times faster."""
+"""`rtp` inside the test's own process, for what ends by itself: as strict as a process, and 50 times faster."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Command:
     def __call__(self, *arguments: str, environ: Mapping[str, str] | None = None) -> Done:
         """Run it to its end."""
         self._capsys.readouterr()
-        given = {name: "" for name in ("RTP_POSTGRES_DSN", "RTP_REDIS_URL", "RTP_SQS_ENDPOINT_URL", "RTP_SQS_QUEUE")}
+        given = dict.fromkeys(("RTP_POSTGRES_DSN", "RTP_REDIS_URL", "RTP_SQS_ENDPOINT_URL", "RTP_SQS_QUEUE"), "")
         for name, value in (given | {"COLUMNS": "200"} | dict(environ or {})).items():
             self._monkeypatch.setenv(name, value)
         self._monkeypatch.setattr(sys, "argv", ["rtp", *arguments])

@@ -72,7 +72,7 @@ def rtp(*arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[R
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
             process = subprocess.Popen(
                 command(*arguments),
-                env=inherited | (environ or {}),
+                env=inherited | dict(environ or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,

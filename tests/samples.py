@@ -29,6 +29,7 @@ ROW = LogRow(
     provenance="llama",
     changed_at=NOON,
     detected_at=NOON,
+    duration_seconds=None,
 )
 
 

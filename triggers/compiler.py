@@ -184,7 +184,7 @@ def _samples(watch: ValueWatch, expressions: Expressions, common: Mapping[str, s
     nothing = sql.SQL("SELECT NULL::rtp.sample WHERE false")
     if not is_history:
         gone = as_row(watch_id, vanished, "deleted")
-        updated = sql.SQL("SELECT u.row FROM ({} UNION ALL {}) AS u (row)").format(gone, updated)
+        updated = sql.SQL("SELECT u.row FROM (({}) UNION ALL ({})) AS u (row)").format(gone, updated)
     all_gone = sql.SQL(
         "SELECT ROW(NULL, b.watch, b.chain, b.entity, 'deleted', NULL, statement_timestamp(), statement_timestamp(), "
         "{confidence}, {provenance}, NULL)::rtp.sample FROM rtp.baseline AS b WHERE b.watch = {watch}"
@@ -201,7 +201,7 @@ def _samples(watch: ValueWatch, expressions: Expressions, common: Mapping[str, s
 
 
 def _touched(watch: ValueWatch, new: sql.Composed, common: Mapping[str, sql.Composable]) -> sql.Composed:
-    """The rows that need a closer look: in history all (the newest sample is remembered), else those outside the band."""
+    """The rows that need a closer look: of a history all, for the newest is remembered; else those outside the band."""
     if watch.shape == "history" or watch.compare_with == "previous_row":
         return new
     return sql.SQL(

@@ -1,4 +1,4 @@
-"""rtp's own schema: numbered migrations, each run once, and the functions that all triggers share, run when they change.
+"""rtp's own schema: numbered migrations, each run once, and the functions that triggers share, run when changed.
 
 `sql/migrations/0001_schema.sql` is the schema to read. A later change is a new file with the next number.
 """

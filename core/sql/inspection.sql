@@ -53,8 +53,11 @@ CROSS JOIN LATERAL (
         SELECT id, xid, detected_at FROM rtp.event
         WHERE id > c.floor_id AND xid >= pg_snapshot_xmax(c.snapshot)
         UNION ALL
-        SELECT late.id, late.xid, late.detected_at
-        FROM pg_snapshot_xip(c.snapshot) AS straggler (xid) JOIN rtp.event AS late ON late.xid = straggler.xid
+        SELECT late.* FROM pg_snapshot_xip(c.snapshot) AS straggler (xid)
+        CROSS JOIN LATERAL (
+            -- OFFSET: one look-up for each of the few, instead of a join that reads the log.
+            SELECT id, xid, detected_at FROM rtp.event WHERE event.xid = straggler.xid OFFSET 0
+        ) AS late
     ) AS e
     WHERE (c.until IS NOT NULL AND pg_visible_in_snapshot(e.xid, c.until) AND e.id <= c.after_id) IS NOT TRUE
 ) AS lag
@@ -86,12 +89,13 @@ FROM rtp.trigger_error AS e
 ORDER BY e.watch, e.id DESC
 
 -- name: trigger_costs
--- What the triggers cost, estimated from the measured statements; rtp run forgets those older than an hour.
+-- What the triggers cost in the last hour, estimated from the measured statements.
 SELECT w.name AS watch, sum(t.weight)::bigint AS statements, sum(t.rows * t.weight)::bigint AS rows,
        sum(t.events * t.weight)::bigint AS events, sum(t.microseconds * t.weight)::bigint AS total_us,
        (sum(t.microseconds * t.weight) / sum(t.weight))::double precision AS mean_us, max(t.microseconds) AS max_us,
        min(t.measured_at) AS since
 FROM rtp.trigger_timing AS t JOIN rtp.watch AS w ON w.id = t.watch
+WHERE t.measured_at > now() - interval '1 hour'
 GROUP BY w.id, w.name
 ORDER BY w.id
 

@@ -59,6 +59,18 @@ class Alert:
     deduplication_id: str
 
 
+def collect(alerts: list[Alert], client: SQSClient, url: str) -> list[Alert]:
+    """The alerts so far, with those that have come since."""
+    alerts += receive_all(client, url)
+    return alerts
+
+
+def take_the_terminal() -> None:
+    """Make standard input the terminal that the process answers to."""
+    os.setsid()
+    ioctl(0, termios.TIOCSCTTY, 0)
+
+
 def receive_all(client: SQSClient, queue_url: str) -> list[Alert]:
     """Take everything off the queue."""
     alerts = []
@@ -178,7 +190,7 @@ def _travel(settings: Settings, client: SQSClient, queue: SqsQueue, config: str)
         for writer in writers:
             writer.join()
         alerts: list[Alert] = []
-        eventually(lambda: alerts.extend(receive_all(client, queue.url)) or len(alerts) >= written, within_seconds=30)
+        eventually(lambda: len(collect(alerts, client, queue.url)) >= written, within_seconds=30)
         eventually(lambda: len(published) >= written)
         code = process.end(signal.SIGTERM)
         final_status = process.documents[-1]
@@ -415,7 +427,7 @@ def at_a_terminal(settings: Settings, config: str, *, columns: int = 120, until:
         stdout=terminal,
         stderr=terminal,
         cwd=ROOT,
-        preexec_fn=lambda: (os.setsid(), ioctl(0, termios.TIOCSCTTY, 0)),  # noqa: PLW1509  (this one has no threads)
+        preexec_fn=take_the_terminal,  # noqa: PLW1509  (this one has no threads)
     )
     text = ""
     deadline = time.monotonic() + 30

@@ -210,6 +210,11 @@ def test_costs_are_estimated_from_the_measured_statements(writer: psycopg.Connec
     assert (prices["statements"], prices["rows"], prices["mean_us"]) == (1, None, 70)
 
 
+def test_costs_of_more_than_an_hour_ago_do_not_count(writer: psycopg.Connection, status: Status) -> None:
+    writer.execute("INSERT INTO rtp.trigger_timing VALUES (1, 1, 1, 1, 1, now() - interval '61 min')")
+    assert status()["trigger_costs"] == []
+
+
 def test_what_the_server_counts(writer: psycopg.Connection, status: Status) -> None:
     assert status()["function_costs"] == []
     writer.execute("SET track_functions TO pl")

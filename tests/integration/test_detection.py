@@ -397,7 +397,7 @@ BREAKAGES = {
     "a mapped column is gone": "ALTER TABLE tvl DROP source",
     "a mapped column is of another type": "ALTER TABLE tvl ALTER source TYPE text, ALTER tvl_usd TYPE text",
     "the log is gone": "DROP TABLE rtp.event",
-    "the baselines are gone": "DROP TABLE rtp.baseline",
+    "the baselines are gone": "DROP TABLE rtp.baseline CASCADE",
     "a shared function is gone": "DROP FUNCTION rtp.verdict",
     "the log is full": "ALTER TABLE rtp.event ADD CHECK (id < 0)",
 }

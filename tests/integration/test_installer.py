@@ -20,7 +20,8 @@ from tests.eventually import eventually
 from tests.watching import TVL, install, settings_of
 from triggers import installer
 from triggers.catalog import read_triggers
-from triggers.installer import Step, apply, plan_installation, plan_removal, render
+from triggers.installer import apply, plan_installation, plan_removal, render
+from triggers.steps import Step
 
 if TYPE_CHECKING:
     pass
@@ -302,7 +303,9 @@ def test_a_watch_that_changes_its_kind_keeps_no_trigger_of_the_old_one(writer: p
         writer,
         it=PROTOCOLS | {"table": "tvl", "columns": {"chain": "chain", "protocol": "protocol"}, "watched": ["tvl_usd"]},
     )
-    assert [trigger.name for trigger in read_triggers(writer)] == ["rtp_it_delete", "rtp_it_insert", "rtp_it_update"]
+    assert [trigger.name for trigger in read_triggers(writer)] == [
+        *("rtp_it_delete", "rtp_it_insert", "rtp_it_truncate", "rtp_it_update")
+    ]
 
 
 def test_a_trigger_that_somebody_dropped_is_put_back(writer: psycopg.Connection) -> None:

@@ -79,7 +79,11 @@ def test_a_missing_watched_field(bare: psycopg.Connection) -> None:
 @pytest.mark.parametrize(
     ("role", "found", "types"),
     [
-        ("value", "text", "bigint, double precision, integer, numeric, real, smallint"),
+        (
+            "value",
+            "jsonb",
+            "bigint, character, character varying, double precision, integer, numeric, real, smallint, text",
+        ),
         ("confidence", "text", "bigint, double precision, integer, numeric, real, smallint"),
         ("changed_at", "text", "date, timestamp with time zone, timestamp without time zone"),
     ],
@@ -120,7 +124,7 @@ def test_a_table_that_may_hold_several_rows_per_entity(bare: psycopg.Connection,
     bare.execute(f"CREATE TABLE it ({columns}{', ' if key else ''}{key})".encode())
     assert findings(bare, settings_of(tvl=TVL | {"table": "it"})) == [
         "watches.tvl.table: it may hold several rows per entity: no unique key within (chain, protocol)."
-        " Add a unique index on these columns, or map the columns that identify one row"
+        " Add a unique index on these columns, or say `shape: history` if each row is a sample"
     ]
 
 

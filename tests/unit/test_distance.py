@@ -1,4 +1,4 @@
-"""The lines that `rtp explain` draws are those that the rule book has: a step inside, nothing; on the line, an event."""
+"""The lines that `rtp explain` draws are the rule book's: a step inside is nothing, one that reaches them an event."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_the_lines_are_where_events_begin(baseline: Decimal, percent: Decimal, m
 
 
 def test_reaching_zero_counts_before_the_percentage() -> None:
-    assert firing_values(Decimal(100), rule(150)) == (0, 250)
-    assert firing_values(Decimal(-100), rule(150)) == (-250, 0)
+    assert firing_values(Decimal(100), rule(150)) == (Decimal(0), Decimal(250))
+    assert firing_values(Decimal(-100), rule(150)) == (Decimal(-250), Decimal(0))
 
 
 def test_zero_that_is_too_near_does_not_count() -> None:
-    assert firing_values(Decimal(3), rule(1, 5)) == (-2, 8)
+    assert firing_values(Decimal(3), rule(1, 5)) == (Decimal(-2), Decimal(8))
 
 
 @pytest.mark.parametrize("baseline", [None, Decimal("NaN"), Decimal("Infinity")])

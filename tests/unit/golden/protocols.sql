@@ -1,75 +1,121 @@
--- Watch protocols: changed metadata of protocols.
+-- Watch protocols: metadata of protocols.
 -- Purpose: report every protocol added or removed, and every watched field that changed, with its previous and current value.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
--- Writes rtp.event, in the writer's transaction; never aborts it: what fails is left in rtp.trigger_error.
+-- Writes rtp.event, and rtp.baseline as the list of known protocols, in the writer's transaction; never aborts it: what fails
+-- is left in rtp.trigger_error.
 CREATE OR REPLACE FUNCTION "rtp"."watch_protocols"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $rtp$
 DECLARE
-    reported bigint := 0;
-    nameless bigint := 0;
+    started       timestamptz := clock_timestamp();
+    reported_rows bigint := 0;
+    measured_rows bigint;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         WITH step AS (
-            SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'changed' AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("o"."name"), to_jsonb("r"."name")), ('category', to_jsonb("o"."category"), to_jsonb("r"."category")), ('url', to_jsonb("o"."url"), to_jsonb("r"."url")), ('audits', to_jsonb("o"."audits"), to_jsonb("r"."audits")), ('parent', to_jsonb("o"."parent"), to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            JOIN old_rows AS o ON "o"."chain"::text = "r"."chain"::text AND "o"."protocol"::text = "r"."protocol"::text
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'changed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("o"."name"), to_jsonb("r"."name")), ('category', to_jsonb("o"."category"), to_jsonb("r"."category")), ('url', to_jsonb("o"."url"), to_jsonb("r"."url")), ('audits', to_jsonb("o"."audits"), to_jsonb("r"."audits")), ('parent', to_jsonb("o"."parent"), to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            JOIN old_rows AS o ON "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C"
             WHERE "o"."name" IS DISTINCT FROM "r"."name" OR "o"."category" IS DISTINCT FROM "r"."category" OR "o"."url" IS DISTINCT FROM "r"."url" OR "o"."audits" IS DISTINCT FROM "r"."audits" OR "o"."parent" IS DISTINCT FROM "r"."parent"
             UNION ALL
-            SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb("r"."name")), ('category', NULL::jsonb, to_jsonb("r"."category")), ('url', NULL::jsonb, to_jsonb("r"."url")), ('audits', NULL::jsonb, to_jsonb("r"."audits")), ('parent', NULL::jsonb, to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE "o"."chain"::text = "r"."chain"::text AND "o"."protocol"::text = "r"."protocol"::text)
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb("r"."name")), ('category', NULL::jsonb, to_jsonb("r"."category")), ('url', NULL::jsonb, to_jsonb("r"."url")), ('audits', NULL::jsonb, to_jsonb("r"."audits")), ('parent', NULL::jsonb, to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")
             UNION ALL
-            SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("r"."name"), NULL::jsonb), ('category', to_jsonb("r"."category"), NULL::jsonb), ('url', to_jsonb("r"."url"), NULL::jsonb), ('audits', to_jsonb("r"."audits"), NULL::jsonb), ('parent', to_jsonb("r"."parent"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
-            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE "o"."chain"::text = "r"."chain"::text AND "o"."protocol"::text = "r"."protocol"::text)
-        )
-        , appended AS (
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("r"."name"), NULL::jsonb), ('category', to_jsonb("r"."category"), NULL::jsonb), ('url', to_jsonb("r"."url"), NULL::jsonb), ('audits', to_jsonb("r"."audits"), NULL::jsonb), ('parent', to_jsonb("r"."parent"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
+            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")
+        ), named AS MATERIALIZED (
+            SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
+        ), known AS (
+            INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
+            SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = 'added'
+            ON CONFLICT DO NOTHING
+        ), forgotten AS (
+            DELETE FROM rtp.baseline AS b USING named
+            WHERE named.reason = 'removed' AND b.watch = 1::smallint AND b.chain = named.chain AND b.entity = named.entity
+        ), appended AS (
             INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
-            SELECT 1, chain, entity, fields, reason, confidence, provenance, changed_at
-            FROM step
-            WHERE chain <> '' AND entity <> '' AND octet_length(chain) + octet_length(entity) <= 1000
-            ORDER BY chain, entity
+            SELECT 1::smallint, chain, entity, fields, reason, confidence, provenance, changed_at
+            FROM named ORDER BY chain, entity
             RETURNING 1
         )
-        SELECT (SELECT count(*) FROM appended),
-               count(*) FILTER (WHERE (chain <> '' AND entity <> '' AND octet_length(chain) + octet_length(entity) <= 1000) IS NOT TRUE)
-        INTO reported, nameless FROM step;
+        SELECT count(*) INTO reported_rows FROM appended;
     ELSIF TG_OP = 'INSERT' THEN
         WITH step AS (
-            SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb("r"."name")), ('category', NULL::jsonb, to_jsonb("r"."category")), ('url', NULL::jsonb, to_jsonb("r"."url")), ('audits', NULL::jsonb, to_jsonb("r"."audits")), ('parent', NULL::jsonb, to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-        )
-        , appended AS (
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb("r"."name")), ('category', NULL::jsonb, to_jsonb("r"."category")), ('url', NULL::jsonb, to_jsonb("r"."url")), ('audits', NULL::jsonb, to_jsonb("r"."audits")), ('parent', NULL::jsonb, to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+        ), named AS MATERIALIZED (
+            SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
+        ), known AS (
+            INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
+            SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = 'added'
+            ON CONFLICT DO NOTHING
+        ), forgotten AS (
+            DELETE FROM rtp.baseline AS b USING named
+            WHERE named.reason = 'removed' AND b.watch = 1::smallint AND b.chain = named.chain AND b.entity = named.entity
+        ), appended AS (
             INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
-            SELECT 1, chain, entity, fields, reason, confidence, provenance, changed_at
-            FROM step
-            WHERE chain <> '' AND entity <> '' AND octet_length(chain) + octet_length(entity) <= 1000
-            ORDER BY chain, entity
+            SELECT 1::smallint, chain, entity, fields, reason, confidence, provenance, changed_at
+            FROM named ORDER BY chain, entity
             RETURNING 1
         )
-        SELECT (SELECT count(*) FROM appended),
-               count(*) FILTER (WHERE (chain <> '' AND entity <> '' AND octet_length(chain) + octet_length(entity) <= 1000) IS NOT TRUE)
-        INTO reported, nameless FROM step;
+        SELECT count(*) INTO reported_rows FROM appended;
     ELSIF TG_OP = 'DELETE' THEN
         WITH step AS (
-            SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("r"."name"), NULL::jsonb), ('category', to_jsonb("r"."category"), NULL::jsonb), ('url', to_jsonb("r"."url"), NULL::jsonb), ('audits', to_jsonb("r"."audits"), NULL::jsonb), ('parent', to_jsonb("r"."parent"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
-        )
-        , appended AS (
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("r"."name"), NULL::jsonb), ('category', to_jsonb("r"."category"), NULL::jsonb), ('url', to_jsonb("r"."url"), NULL::jsonb), ('audits', to_jsonb("r"."audits"), NULL::jsonb), ('parent', to_jsonb("r"."parent"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
+        ), named AS MATERIALIZED (
+            SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
+        ), known AS (
+            INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
+            SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = 'added'
+            ON CONFLICT DO NOTHING
+        ), forgotten AS (
+            DELETE FROM rtp.baseline AS b USING named
+            WHERE named.reason = 'removed' AND b.watch = 1::smallint AND b.chain = named.chain AND b.entity = named.entity
+        ), appended AS (
             INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
-            SELECT 1, chain, entity, fields, reason, confidence, provenance, changed_at
-            FROM step
-            WHERE chain <> '' AND entity <> '' AND octet_length(chain) + octet_length(entity) <= 1000
-            ORDER BY chain, entity
+            SELECT 1::smallint, chain, entity, fields, reason, confidence, provenance, changed_at
+            FROM named ORDER BY chain, entity
             RETURNING 1
         )
-        SELECT (SELECT count(*) FROM appended),
-               count(*) FILTER (WHERE (chain <> '' AND entity <> '' AND octet_length(chain) + octet_length(entity) <= 1000) IS NOT TRUE)
-        INTO reported, nameless FROM step;
+        SELECT count(*) INTO reported_rows FROM appended;
+    ELSE
+        WITH step AS (
+            SELECT b.chain, b.entity, 'removed' AS reason, NULL::jsonb AS fields, 1::double precision AS confidence,
+                   NULL::text AS provenance, statement_timestamp() AS changed_at
+            FROM rtp.baseline AS b WHERE b.watch = 1::smallint
+        ), named AS MATERIALIZED (
+            SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
+        ), known AS (
+            INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
+            SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = 'added'
+            ON CONFLICT DO NOTHING
+        ), forgotten AS (
+            DELETE FROM rtp.baseline AS b USING named
+            WHERE named.reason = 'removed' AND b.watch = 1::smallint AND b.chain = named.chain AND b.entity = named.entity
+        ), appended AS (
+            INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
+            SELECT 1::smallint, chain, entity, fields, reason, confidence, provenance, changed_at
+            FROM named ORDER BY chain, entity
+            RETURNING 1
+        )
+        SELECT count(*) INTO reported_rows FROM appended;
+    END IF;
+    IF TG_OP IN ('INSERT', 'UPDATE') THEN
+        PERFORM rtp.note_error('protocols', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
+        FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) IS NOT TRUE
+        HAVING count(*) > 0;
     END IF;
 
-    IF nameless > 0 THEN
-        PERFORM rtp.note_error('protocols', TG_OP, '22023', 'the chain or entity of ' || nameless || ' rows is null, empty or longer than 1000 bytes');
-    END IF;
-    IF reported > 0 THEN
+    IF reported_rows > 0 THEN
         PERFORM rtp.wake();
+    END IF;
+    IF random() * 100 < 1 THEN
+        IF TG_OP IN ('INSERT', 'UPDATE') THEN
+            SELECT count(*) INTO measured_rows FROM new_rows;
+        ELSIF TG_OP = 'DELETE' THEN
+            SELECT count(*) INTO measured_rows FROM old_rows;
+        END IF;
+        INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds)
+        VALUES (1, 100, measured_rows, reported_rows, extract(microseconds FROM clock_timestamp() - started));
     END IF;
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
@@ -83,3 +129,12 @@ CREATE OR REPLACE TRIGGER "rtp_protocols_insert" AFTER INSERT ON "public"."proto
 CREATE OR REPLACE TRIGGER "rtp_protocols_update" AFTER UPDATE ON "public"."protocols" REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocols"();
 
 CREATE OR REPLACE TRIGGER "rtp_protocols_delete" AFTER DELETE ON "public"."protocols" REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocols"();
+
+CREATE OR REPLACE TRIGGER "rtp_protocols_truncate" AFTER TRUNCATE ON "public"."protocols"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocols"();
+
+-- The protocols that are there at installation are known.
+INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
+SELECT DISTINCT 1, "r"."chain"::text COLLATE "C", "r"."protocol"::text COLLATE "C", clock_timestamp(), 0
+FROM "public"."protocols" AS r
+WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")
+ON CONFLICT DO NOTHING;

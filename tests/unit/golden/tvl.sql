@@ -1,138 +1,223 @@
--- Watch tvl: significant changes of a value (TVL or price).
--- Purpose: compare each written row with its entity's baseline; report what deviates, and move the baseline.
+-- Watch tvl: a table with one row per entity, updated in place, and rules that need no memory but the baseline.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
 -- Writes rtp.event and rtp.baseline, in the writer's transaction; never aborts it: what fails is left in rtp.trigger_error.
--- The writer's own row locks serialise an entity here, for the table holds one row per entity: whoever comes second
--- sees the baseline that the first one left, and nobody waits for a lock that the writer had not waited for.
+-- The writer's own row locks serialise an entity here: whoever comes second sees the baseline that the first one left, and
+-- nobody waits for a lock that the writer had not waited for.
 CREATE OR REPLACE FUNCTION "rtp"."watch_tvl"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $rtp$
 DECLARE
-    reported    bigint := 0;
-    unseen_rows bigint := 0;
-    again       bigint := 0;
+    started       timestamptz := clock_timestamp();
+    reported_rows bigint := 0;
+    measured_rows bigint;
+    unseen_rows   bigint := 0;
+    made          bigint;
+    size          text;
+    is_done       boolean := false;
+    one           record;
 BEGIN
-    IF TG_OP = 'TRUNCATE' THEN
-        WITH gone AS (
-            DELETE FROM rtp.baseline AS b
-            WHERE b.watch = 1 AND true
-            RETURNING b.chain, b.entity, b.value
-        ), appended AS (
-            INSERT INTO rtp.event (watch, chain, entity, previous, reason, confidence, provenance, changed_at)
-            SELECT 1, chain, entity, value, 'deleted', 1, NULL::text, statement_timestamp()
-            FROM gone ORDER BY chain, entity
-            RETURNING 1
-        )
-        SELECT reported + count(*) INTO reported FROM appended;
-    ELSIF TG_OP = 'DELETE' THEN
-        WITH gone AS (
-            DELETE FROM rtp.baseline AS b
-            WHERE b.watch = 1 AND (b.chain, b.entity) IN (SELECT o.chain, o.entity FROM (SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM old_rows AS r) AS o)
-            RETURNING b.chain, b.entity, b.value
-        ), appended AS (
-            INSERT INTO rtp.event (watch, chain, entity, previous, reason, confidence, provenance, changed_at)
-            SELECT 1, chain, entity, value, 'deleted', 1, NULL::text, statement_timestamp()
-            FROM gone ORDER BY chain, entity
-            RETURNING 1
-        )
-        SELECT reported + count(*) INTO reported FROM appended;
+    IF TG_OP = 'DELETE' THEN
+        is_done := true;
+        SELECT rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1::double precision, NULL::text)
+        INTO reported_rows FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o;
+    ELSIF TG_OP = 'TRUNCATE' THEN
+        is_done := true;
+        reported_rows := rtp.forget_all(1::smallint, 1::double precision, NULL::text);
     ELSE
-        WITH judged AS MATERIALIZED (
-            SELECT n.*, b.value AS previous, b.entity IS NULL AS unseen,
-                   rtp.verdict(b.value, n.value, 1::numeric, 0::numeric) AS reason
-            FROM (SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r) AS n
-            LEFT JOIN rtp.baseline AS b ON b.watch = 1 AND b.chain = n.chain AND b.entity = n.entity
-            WHERE b.entity IS NULL OR rtp.verdict(b.value, n.value, 1::numeric, 0::numeric) IS NOT NULL
-        ), moved AS (
-            UPDATE rtp.baseline AS b
-            SET value = j.value, reported_at = clock_timestamp()
-            FROM judged AS j
-            WHERE NOT j.unseen AND b.watch = 1 AND b.chain = j.chain AND b.entity = j.entity
-        ), appended AS (
-            INSERT INTO rtp.event (watch, chain, entity, previous, current, reason, confidence, provenance, changed_at)
-            SELECT 1, chain, entity, previous, value, reason, confidence, provenance, changed_at
-            FROM judged WHERE NOT unseen
-            RETURNING 1
-        )
-        SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE judged.unseen) INTO reported, unseen_rows FROM judged;
+        -- Most statements change nothing that matters, and one look at them is all that they cost.
+        size := CASE
+            WHEN EXISTS (SELECT FROM new_rows OFFSET 100) THEN 'many'
+            WHEN NOT EXISTS (SELECT FROM new_rows AS r
+            LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = "r"."chain"::text COLLATE "C" AND b.entity = "r"."protocol"::text COLLATE "C"
+            WHERE ("r"."tvl_usd"::numeric > b.lower AND "r"."tvl_usd"::numeric < b.upper AND b.rules = 1) IS NOT TRUE) THEN 'quiet'
+            WHEN EXISTS (SELECT FROM new_rows OFFSET 1) THEN 'some'
+            ELSE 'one'
+        END;
+        IF size = 'quiet' THEN
+            IF random() * 100 < 1 THEN
+        IF TG_OP IN ('INSERT', 'UPDATE') THEN
+            SELECT count(*) INTO measured_rows FROM new_rows;
+        ELSIF TG_OP = 'DELETE' THEN
+            SELECT count(*) INTO measured_rows FROM old_rows;
+        END IF;
+        INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds)
+        VALUES (1, 100, measured_rows, reported_rows, extract(microseconds FROM clock_timestamp() - started));
+    END IF;
+            RETURN NULL;
+        END IF;
+
+        -- One row is the usual case, and three plain statements take half the time of one with everything in it.
+        IF size = 'one' THEN
+            SELECT n.*, b.value AS previous, rtp.verdict(b.value, n.value, n.percent, n.min_change) AS reason
+            INTO one
+            FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+            JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity;
+            IF one.reason IS NOT NULL THEN
+                INSERT INTO rtp.event
+                    (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at)
+                VALUES (1::smallint, one.chain, one.entity, one.previous, one.value, one.reason,
+                        rtp.severity(one.previous, one.value, one.reason, one.warning, one.critical), one.confidence,
+                        one.provenance, one.changed_at);
+                UPDATE rtp.baseline AS b
+                SET value = one.value, reported_at = clock_timestamp(), rules = 1,
+                    lower = rtp.lower_bound(one.value, one.percent, one.min_change),
+                    upper = rtp.upper_bound(one.value, one.percent, one.min_change)
+                WHERE b.watch = 1::smallint AND b.chain = one.chain AND b.entity = one.entity;
+                reported_rows := 1;
+            ELSE
+                UPDATE rtp.baseline AS b
+                SET rules = 1, lower = rtp.lower_bound(b.value, one.percent, one.min_change),
+                    upper = rtp.upper_bound(b.value, one.percent, one.min_change)
+                WHERE b.watch = 1::smallint AND b.chain = one.chain AND b.entity = one.entity AND b.rules <> 1;
+            END IF;
+            is_done := one.entity IS NOT NULL;
+        END IF;
+    END IF;
+
+    IF NOT is_done THEN
+        FOR pass IN 1..2 LOOP
+            -- A small statement's plan is kept: an index look-up per row. A large one is worth a plan of its own: PostgreSQL
+            -- then reads the baselines once, and hashes.
+            IF size = 'many' THEN
+                EXECUTE 'WITH touched AS MATERIALIZED (
+    SELECT n.*, b.value AS previous, b.entity IS NULL AS is_unseen
+    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity
+    WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE
+), judged AS MATERIALIZED (
+    SELECT t.*, v.reason, CASE WHEN v.reason IS NULL THEN t.previous ELSE t.value END AS reported
+    FROM touched AS t
+    CROSS JOIN LATERAL (SELECT rtp.verdict(t.previous, t.value, t.percent, t.min_change) AS reason) AS v
+    WHERE NOT t.is_unseen
+), moved AS (
+    UPDATE rtp.baseline AS b
+    SET value = j.reported, rules = 1,
+        reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
+        lower = rtp.lower_bound(j.reported, j.percent, j.min_change),
+        upper = rtp.upper_bound(j.reported, j.percent, j.min_change)
+    FROM judged AS j
+    WHERE b.watch = 1::smallint AND b.chain = j.chain AND b.entity = j.entity
+      AND (j.reason IS NOT NULL OR b.rules <> 1)
+), appended AS (
+    INSERT INTO rtp.event
+        (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at)
+    SELECT 1::smallint, chain, entity, previous, value, reason,
+           rtp.severity(previous, value, reason, warning, critical), confidence, provenance, changed_at
+    FROM judged WHERE reason IS NOT NULL
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen)
+
+FROM touched AS t' INTO made, unseen_rows;
+            ELSE
+                WITH touched AS MATERIALIZED (
+    SELECT n.*, b.value AS previous, b.entity IS NULL AS is_unseen
+    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity
+    WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE
+), judged AS MATERIALIZED (
+    SELECT t.*, v.reason, CASE WHEN v.reason IS NULL THEN t.previous ELSE t.value END AS reported
+    FROM touched AS t
+    CROSS JOIN LATERAL (SELECT rtp.verdict(t.previous, t.value, t.percent, t.min_change) AS reason) AS v
+    WHERE NOT t.is_unseen
+), moved AS (
+    UPDATE rtp.baseline AS b
+    SET value = j.reported, rules = 1,
+        reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
+        lower = rtp.lower_bound(j.reported, j.percent, j.min_change),
+        upper = rtp.upper_bound(j.reported, j.percent, j.min_change)
+    FROM judged AS j
+    WHERE b.watch = 1::smallint AND b.chain = j.chain AND b.entity = j.entity
+      AND (j.reason IS NOT NULL OR b.rules <> 1)
+), appended AS (
+    INSERT INTO rtp.event
+        (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at)
+    SELECT 1::smallint, chain, entity, previous, value, reason,
+           rtp.severity(previous, value, reason, warning, critical), confidence, provenance, changed_at
+    FROM judged WHERE reason IS NOT NULL
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen)
+INTO made, unseen_rows
+FROM touched AS t;
+            END IF;
+            reported_rows := reported_rows + made;
+            EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
+
+            -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
+            INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
+            SELECT 1::smallint, o.chain, o.entity, o.value, clock_timestamp(), 1,
+                   rtp.lower_bound(o.value, o.percent, o.min_change), rtp.upper_bound(o.value, o.percent, o.min_change)
+            FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+            ON CONFLICT DO NOTHING;
+
+            -- Rows whose key has changed: the entity of the old key is gone.
+            SELECT reported_rows
+                   + rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1::double precision, NULL::text)
+            INTO reported_rows
+            FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+            WHERE n.entity IS NULL;
+        END LOOP;
 
         IF unseen_rows > 0 THEN
-            IF TG_OP = 'UPDATE' THEN
-                -- Rows from before the installation: what they held before this statement is their baseline.
-                INSERT INTO rtp.baseline (watch, chain, entity, value)
-                SELECT 1, o.chain, o.entity, o.value
-                FROM (SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM old_rows AS r) AS o JOIN (SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r) AS n USING (chain, entity)
-                WHERE o.chain <> '' AND o.entity <> '' AND octet_length(o.chain) + octet_length(o.entity) <= 1000
-                ON CONFLICT DO NOTHING;
-
-                -- Rows whose key changed: the entity of the old key is gone.
-                WITH gone AS (
-            DELETE FROM rtp.baseline AS b
-            WHERE b.watch = 1 AND (b.chain, b.entity) IN (SELECT o.chain, o.entity FROM (SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM old_rows AS r) AS o) AND (b.chain, b.entity) NOT IN (SELECT n.chain, n.entity FROM (SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r) AS n WHERE n.chain IS NOT NULL AND n.entity IS NOT NULL)
-            RETURNING b.chain, b.entity, b.value
-        ), appended AS (
-            INSERT INTO rtp.event (watch, chain, entity, previous, reason, confidence, provenance, changed_at)
-            SELECT 1, chain, entity, value, 'deleted', 1, NULL::text, statement_timestamp()
-            FROM gone ORDER BY chain, entity
-            RETURNING 1
-        )
-        SELECT reported + count(*) INTO reported FROM appended;
-
-                WITH judged AS MATERIALIZED (
-            SELECT n.*, b.value AS previous, b.entity IS NULL AS unseen,
-                   rtp.verdict(b.value, n.value, 1::numeric, 0::numeric) AS reason
-            FROM (SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r) AS n
-            LEFT JOIN rtp.baseline AS b ON b.watch = 1 AND b.chain = n.chain AND b.entity = n.entity
-            WHERE b.entity IS NULL OR rtp.verdict(b.value, n.value, 1::numeric, 0::numeric) IS NOT NULL
-        ), moved AS (
-            UPDATE rtp.baseline AS b
-            SET value = j.value, reported_at = clock_timestamp()
-            FROM judged AS j
-            WHERE NOT j.unseen AND b.watch = 1 AND b.chain = j.chain AND b.entity = j.entity
-        ), appended AS (
-            INSERT INTO rtp.event (watch, chain, entity, previous, current, reason, confidence, provenance, changed_at)
-            SELECT 1, chain, entity, previous, value, reason, confidence, provenance, changed_at
-            FROM judged WHERE NOT unseen
-            RETURNING 1
-        )
-        SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE judged.unseen) INTO again, unseen_rows FROM judged;
-                reported := reported + again;
-            END IF;
-
-            -- Entities never seen before.
             WITH first AS (
-                INSERT INTO rtp.baseline (watch, chain, entity, value)
-                SELECT 1, n.chain, n.entity, n.value
-                FROM (SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r) AS n
-                WHERE n.chain <> '' AND n.entity <> '' AND octet_length(n.chain) + octet_length(n.entity) <= 1000
+                INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
+                SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
+                       rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
+                FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
                 ON CONFLICT DO NOTHING
                 RETURNING chain, entity
             ), appended AS (
                 INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, provenance, changed_at)
-                SELECT 1, n.chain, n.entity, n.value, 'first_seen', n.confidence, n.provenance, n.changed_at
-                FROM first JOIN (SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r) AS n USING (chain, entity)
-                WHERE false
-                ORDER BY n.chain, n.entity
+                SELECT 1::smallint, n.chain, n.entity, n.value, 'first_seen', n.confidence, n.provenance, n.changed_at
+                FROM first JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+                WHERE n.emit_first
                 RETURNING 1
             )
-            SELECT reported + count(*) INTO reported FROM appended;
-
-            PERFORM rtp.note_error('tvl', TG_OP, '22023', 'the chain or entity of ' || count(*) || ' rows is null, empty or longer than 1000 bytes')
-            FROM (SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r) AS n
-            WHERE (n.chain <> '' AND n.entity <> '' AND octet_length(n.chain) + octet_length(n.entity) <= 1000) IS NOT TRUE
-            HAVING count(*) > 0;
+            SELECT reported_rows + count(*) INTO reported_rows FROM appended;
         END IF;
+        PERFORM rtp.note_error('tvl', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
+        FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) IS NOT TRUE
+        HAVING count(*) > 0;
     END IF;
 
-    IF reported > 0 THEN
+    IF reported_rows > 0 THEN
         PERFORM rtp.wake();
+    END IF;
+    IF random() * 100 < 1 THEN
+        IF TG_OP IN ('INSERT', 'UPDATE') THEN
+            SELECT count(*) INTO measured_rows FROM new_rows;
+        ELSIF TG_OP = 'DELETE' THEN
+            SELECT count(*) INTO measured_rows FROM old_rows;
+        END IF;
+        INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds)
+        VALUES (1, 100, measured_rows, reported_rows, extract(microseconds FROM clock_timestamp() - started));
     END IF;
     RETURN NULL;
 EXCEPTION WHEN OTHERS THEN
     PERFORM rtp.note_error('tvl', TG_OP, SQLSTATE, SQLERRM);
     RETURN NULL;
 END
+$rtp$;
+
+-- What rtp run must know of watch tvl to judge a sample of one entity: its rule, and how the watch works.
+CREATE OR REPLACE FUNCTION "rtp"."terms_tvl"(chain text, entity text)
+RETURNS TABLE (rule rtp.rule, rules integer, is_history boolean, by_previous_row boolean)
+LANGUAGE sql STABLE
+AS $rtp$
+    SELECT ROW(1::numeric, 0::numeric, NULL::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false, false
+    FROM (SELECT $1 AS chain, $2 AS entity) AS sample
+$rtp$;
+
+-- What the table of watch tvl holds for one entity now.
+CREATE OR REPLACE FUNCTION "rtp"."now_tvl"(chain text, entity text)
+RETURNS SETOF numeric
+LANGUAGE sql STABLE
+AS $rtp$
+    SELECT n.value FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    WHERE n.chain = $1 AND n.entity = $2
+    ORDER BY n.changed_at DESC LIMIT 1
 $rtp$;
 
 CREATE OR REPLACE TRIGGER "rtp_tvl_insert" AFTER INSERT ON "public"."tvl" REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_tvl"();
@@ -144,8 +229,19 @@ CREATE OR REPLACE TRIGGER "rtp_tvl_delete" AFTER DELETE ON "public"."tvl" REFERE
 CREATE OR REPLACE TRIGGER "rtp_tvl_truncate" AFTER TRUNCATE ON "public"."tvl"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_tvl"();
 
 -- What the table holds at installation is the first baseline: the first change after it is judged like any other.
-INSERT INTO rtp.baseline (watch, chain, entity, value)
-SELECT DISTINCT ON (chain, entity) 1, chain, entity, value
-FROM (SELECT "r"."chain"::text AS "chain", "r"."protocol"::text AS "entity", 1 AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM "public"."tvl" AS r) AS sample
-WHERE chain <> '' AND entity <> '' AND octet_length(chain) + octet_length(entity) <= 1000
+INSERT INTO rtp.baseline
+    (watch, chain, entity, value, reported_at, rules, lower, upper, last_value, sampled_at, is_held, suspect_value,
+     suspect_since, suspect_count, off_peg_since, due_at)
+SELECT b.watch, b.chain, b.entity, b.value, b.reported_at, b.rules, b.lower, b.upper, b.last_value, b.sampled_at, b.is_held,
+       b.suspect_value, b.suspect_since, b.suspect_count, b.off_peg_since, b.due_at
+FROM (
+    SELECT DISTINCT ON (n.chain, n.entity) n.*
+    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    ORDER BY n.chain, n.entity, n.sampled_at DESC
+) AS sample
+CROSS JOIN LATERAL rtp.first_baseline(
+    ROW(NULL, 1::smallint, sample.chain, sample.entity, 'sample', sample.value, sample.sampled_at, sample.changed_at,
+        sample.confidence, sample.provenance, NULL)::rtp.sample,
+    ROW(1::numeric, 0::numeric, NULL::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false
+) AS b
 ON CONFLICT DO NOTHING;

@@ -1,0 +1,387 @@
+"""`rtp explain`: the rule in force and its origins, what is remembered, the value now, and what was reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+
+from cli.output import out
+from core.settings import Settings, postgres_dsn
+from tests.command import Command, Done
+from tests.watching import TVL, install
+
+HISTORY = {
+    "kind": "tvl",
+    "table": "tvl_history",
+    "shape": "history",
+    "columns": {"chain": "chain", "protocol": "protocol", "value": "usd", "changed_at": "at"},
+}
+PEGGED = {
+    "kind": "price",
+    "table": "price_history",
+    "shape": "history",
+    "percent": 10,
+    "peg": {"value": 1, "deviation_bps": 50},
+    "columns": {"chain": "chain", "token": "token", "value": "usd", "changed_at": "at"},
+}
+
+Explain = Callable[..., Done]
+Entities = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.setattr(out, "width", 200)
+    return Command(capsys, monkeypatch)
+
+
+@pytest.fixture
+def explain(command: Command, installed: Settings, writer: psycopg.Connection, tmp_path: Path) -> Explain:
+    """Runs `rtp explain` for a protocol, with these watches as the settings (default: those of the default file)."""
+
+    def run(protocol: str, *arguments: str, kind: str = "tvl", **watches: dict[str, Any]) -> Done:
+        path = tmp_path / "rtp.yaml"
+        path.write_text(yaml.safe_dump({"watches": watches}), encoding="utf-8")
+        config = ["--config", str(path)] if watches else []
+        given = ["--kind", kind, "--protocol", protocol, "--postgres-dsn", postgres_dsn(installed)]
+        return command("explain", *given, *config, *arguments)
+
+    return run
+
+
+@pytest.fixture
+def entities(explain: Explain) -> Entities:
+    """The same, as the entities of its JSON document."""
+
+    def run(protocol: str, *arguments: str, **keys: Any) -> list[Any]:
+        done = explain(protocol, *arguments, "--json", **keys)
+        assert done.code == 0, done.err
+        return list(done.document["entities"])
+
+    return run
+
+
+@pytest.fixture
+def history(writer: psycopg.Connection) -> psycopg.Connection:
+    """A writer to tables of history."""
+    for table, who in (("tvl_history", "protocol"), ("price_history", "token")):
+        writer.execute(f"CREATE TABLE public.{table} (chain text, {who} text, usd numeric, at timestamptz)".encode())
+    return writer
+
+
+def write(connection: psycopg.Connection, *values: str, entity: str = "lido", chain: str = "ethereum") -> None:
+    for value in values:
+        connection.execute(
+            "INSERT INTO tvl VALUES (%s, %s, %s, '')"
+            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
+            [chain, entity, value],
+        )
+
+
+def sample(connection: psycopg.Connection, value: str, minute: int, *, table: str = "tvl_history") -> None:
+    """One sample of lido's in history, judged."""
+    connection.execute(
+        f"INSERT INTO {table} VALUES ('ethereum', 'lido', %s, '2024-03-19 12:00Z'::timestamptz + %s * interval '1 min')"
+        .encode(),
+        [value, minute],
+    )  # fmt: skip
+    connection.execute("SELECT * FROM rtp.judge_waiting(100, 100)")
+
+
+def rule(entity: Any) -> dict[str, tuple[Any, str]]:
+    return {key["key"]: (key["value"], key["origin"]) for key in entity["judged"]["rule"]}
+
+
+# The rule
+
+
+def test_the_watchs_own_rule(writer: psycopg.Connection, entities: Entities) -> None:
+    write(writer, "100")
+    (entity,) = entities("lido")
+    assert (entity["watch"], entity["table"], entity["judged"]["shape"]) == ("tvl", "public.tvl", "latest")
+    assert rule(entity)["percent"] == ("1", "percent")
+    assert rule(entity)["heartbeat"] == (None, "heartbeat")
+    assert "peg" not in rule(entity)
+
+
+def test_keys_come_from_the_most_specific_override(writer: psycopg.Connection, entities: Entities) -> None:
+    overrides = [{"chain": "base", "percent": 3}, {"protocol": "li*", "percent": 2, "min_change": 7}]
+    watch = TVL | {"overrides": [*overrides, {"protocol": "lido", "percent": "0.5"}]}
+    install(writer, tvl=watch)
+    write(writer, "100")
+    (entity,) = entities("lido", tvl=watch)
+    assert rule(entity)["percent"] == ("0.5", "overrides[2].percent")
+    assert rule(entity)["min_change"] == ("7", "overrides[1].min_change")
+    assert entity["judged"]["distance"]["fires_above"] == "107"
+
+
+def test_durations_are_spelled_in_full(history: psycopg.Connection, entities: Entities) -> None:
+    watch = HISTORY | {"heartbeat": "30d", "cooldown": "90s"}
+    install(history, tvl=watch)
+    sample(history, "100", 0)
+    (entity,) = entities("lido", tvl=watch)
+    assert rule(entity)["heartbeat"] == ("2592000s", "heartbeat")
+    assert entity["judged"]["distance"]["heartbeat_at"] == "2024-04-18T12:00:00.000000Z"
+    assert entity["judged"]["distance"]["cooled_until"] == "2024-03-19T12:01:30.000000Z"
+
+
+def test_a_threshold_that_is_not_installed_yet(writer: psycopg.Connection, explain: Explain) -> None:
+    install(writer, tvl=TVL)
+    write(writer, "100")
+    done = explain("lido", "--json", tvl=TVL | {"percent": 5})
+    percent = done.document["entities"][0]["judged"]["rule"][0]
+    assert (percent["value"], percent["is_in_settings"], percent["in_settings"]) == ("1", False, "5")
+    (line,) = done.document["drift"]
+    assert "percent: 1 -> 5" in line
+    shown = explain("lido", tvl=TVL | {"percent": 5})
+    assert (shown.code, "the settings say 5" in shown.out, line in shown.err) == (0, True, True)
+
+
+def test_what_is_installed_as_the_settings_say_has_no_drift(writer: psycopg.Connection, explain: Explain) -> None:
+    write(writer, "100")
+    assert explain("lido", "--json").document["drift"] == []
+
+
+def test_settings_that_do_not_fit_the_database_explain_all_the_same(
+    writer: psycopg.Connection, explain: Explain
+) -> None:
+    write(writer, "100")
+    done = explain("lido", "--json", tvl=TVL | {"table": "elsewhere"})
+    assert done.code == 0
+    assert "cannot be compared" in done.document["drift"][0]
+
+
+# How far from firing
+
+
+def test_a_change_that_is_not_reported(writer: psycopg.Connection, entities: Entities) -> None:
+    write(writer, "100", "100.4")
+    (entity,) = entities("lido")
+    judged = entity["judged"]
+    assert (judged["current"], judged["current_from"], judged["current_note"]) == ("100.4", "table", "")
+    far = judged["distance"]
+    assert (far["change"], far["change_pct"], far["reason"]) == ("0.4", "0.4", None)
+    assert (far["fires_below"], far["fires_above"]) == ("99.00", "101.00")
+    assert (entity["state"]["value"], entity["state"]["lower"], entity["state"]["upper"]) == ("100", "99.00", "101.00")
+
+
+def test_what_would_be_reported_but_was_not_seen(writer: psycopg.Connection, entities: Entities) -> None:
+    write(writer, "100")
+    writer.execute("SET session_replication_role TO replica")
+    write(writer, "150")
+    (entity,) = entities("lido")
+    assert entity["judged"]["distance"]["reason"] == "deviation"
+
+
+def test_a_row_that_is_gone(writer: psycopg.Connection, entities: Entities) -> None:
+    write(writer, "100")
+    writer.execute("SET session_replication_role TO replica")
+    writer.execute("DELETE FROM tvl")
+    judged = entities("lido")[0]["judged"]
+    assert (judged["current"], judged["current_from"]) == ("100", "baseline")
+    assert judged["current_note"] == "the table has no such row"
+
+
+def test_a_column_that_is_gone(writer: psycopg.Connection, entities: Entities) -> None:
+    write(writer, "100")
+    writer.execute("ALTER TABLE tvl DROP COLUMN tvl_usd")
+    judged = entities("lido")[0]["judged"]
+    assert (judged["current"], judged["current_from"]) == ("100", "baseline")
+    assert "tvl_usd does not exist" in judged["current_note"]
+
+
+def test_a_locked_table_is_not_waited_for_long(
+    writer: psycopg.Connection,
+    connect_again: Callable[[], psycopg.Connection],
+    explain: Explain,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.explainer._TABLE_TIMEOUT", "100ms")
+    write(writer, "100")
+    other = connect_again()
+    with other.transaction():
+        other.execute("LOCK TABLE tvl IN ACCESS EXCLUSIVE MODE")
+        judged = explain("lido", "--json").document["entities"][0]["judged"]
+    assert judged["current_from"] == "baseline"
+    assert "timeout" in judged["current_note"]
+
+
+def test_of_history_the_newest_sample_counts(history: psycopg.Connection, entities: Entities) -> None:
+    install(history, tvl=HISTORY)
+    sample(history, "100", 0)
+    sample(history, "100.5", 2)
+    sample(history, "90", 1)
+    (entity,) = entities("lido", tvl=HISTORY)
+    assert (entity["judged"]["current"], entity["judged"]["current_from"]) == ("100.5", "newest sample")
+    assert entity["state"]["sampled_at"] == "2024-03-19T12:02:00.000000Z"
+
+
+# What is remembered
+
+
+def test_a_change_that_waits_for_the_cooldown(history: psycopg.Connection, explain: Explain) -> None:
+    watch = HISTORY | {"cooldown": "1h"}
+    install(history, tvl=watch)
+    sample(history, "100", 0)
+    sample(history, "110", 1)
+    (entity,) = explain("lido", "--json", tvl=watch).document["entities"]
+    assert (entity["state"]["is_held"], entity["judged"]["distance"]["reason"]) == (True, "deviation")
+    assert "a change waits for the cooldown to end" in explain("lido", tvl=watch).out
+
+
+def test_a_jump_in_quarantine(history: psycopg.Connection, explain: Explain) -> None:
+    watch = HISTORY | {"glitch_guard": {"factor": 10}}
+    install(history, tvl=watch)
+    sample(history, "100", 0)
+    sample(history, "5000", 1)
+    (entity,) = explain("lido", "--json", tvl=watch).document["entities"]
+    assert (entity["state"]["suspect_value"], entity["judged"]["distance"]["jumps_beyond"]) == ("5000", "1000")
+    assert "quarantine" in explain("lido", tvl=watch).out
+
+
+def test_a_price_off_its_peg(history: psycopg.Connection, explain: Explain) -> None:
+    install(history, prices=PEGGED)
+    sample(history, "1", 0, table="price_history")
+    sample(history, "0.99", 1, table="price_history")
+    (entity,) = explain("lido", "--json", kind="price", prices=PEGGED).document["entities"]
+    assert entity["state"]["off_peg_since"] == "2024-03-19T12:01:00.000000Z"
+    far = entity["judged"]["distance"]
+    assert (float(far["depegs_below"]), float(far["depegs_above"])) == (0.995, 1.005)
+    sample(history, "1", 61, table="price_history")
+    shown = explain("lido", kind="price", prices=PEGGED).out
+    assert "depegs outside" in shown
+    assert "repeg after 60 min" in shown
+
+
+def test_samples_that_wait(writer: psycopg.Connection, explain: Explain) -> None:
+    writer.execute(
+        "INSERT INTO rtp.sample (watch, chain, entity, value, sampled_at, changed_at, confidence)"
+        " VALUES (1, 'ethereum', 'lido', 1, now(), now(), 1)"
+    )
+    (entity,) = explain("lido", "--json").document["entities"]
+    assert (entity["waiting"], entity["state"], entity["judged"]["distance"]) == (1, None, None)
+    assert "1 samples wait" in explain("lido").out
+
+
+def test_the_last_ten_events_newest_first(writer: psycopg.Connection, entities: Entities) -> None:
+    write(writer, *(str(2**n) for n in range(13)), entity="aave")
+    write(writer, "100", "0", "50")
+    assert [(e["previous"], e["current"], e["change_pct"], e["reason"]) for e in entities("lido")[0]["events"]] == [
+        ("0", "50", None, "from_zero"),
+        ("100", "0", "-100", "to_zero"),
+    ]
+    aave = entities("aave")[0]["events"]
+    assert [event["current"] for event in aave] == [str(2**n) for n in range(12, 2, -1)]
+
+
+# Which entity
+
+
+def test_an_entity_on_several_chains(writer: psycopg.Connection, entities: Entities) -> None:
+    write(writer, "100", chain="ethereum")
+    write(writer, "5", chain="base")
+    assert [(e["chain"], e["state"]["value"]) for e in entities("lido")] == [("base", "5"), ("ethereum", "100")]
+    assert [e["chain"] for e in entities("lido", "--chain", "base")] == ["base"]
+
+
+def test_every_watch_of_the_kind(history: psycopg.Connection, entities: Entities) -> None:
+    watches = {"tvl": TVL, "past": HISTORY}
+    install(history, **watches)
+    write(history, "100")
+    sample(history, "70", 0)
+    assert {e["watch"]: e["state"]["value"] for e in entities("lido", **watches)} == {"tvl": "100", "past": "70"}
+
+
+def test_a_deleted_entity_still_has_its_events(writer: psycopg.Connection, explain: Explain) -> None:
+    write(writer, "100")
+    writer.execute("DELETE FROM tvl")
+    (entity,) = explain("lido", "--json").document["entities"]
+    assert (entity["state"], [event["reason"] for event in entity["events"]]) == (None, ["deleted"])
+    assert "none: it is gone" in explain("lido").out
+
+
+def test_an_unknown_name_that_resembles_some(writer: psycopg.Connection, explain: Explain) -> None:
+    write(writer, "1", entity="Lido-Finance")
+    write(writer, "1", entity="aave")
+    done = explain("lido-finanse")
+    assert (done.code, done.out) == (2, "")
+    assert done.err.strip() == "no watch of kind tvl has ever seen lido-finanse. Did you mean: Lido-Finance"
+
+
+def test_an_unknown_name_that_resembles_none(writer: psycopg.Connection, explain: Explain) -> None:
+    assert explain("zzz").err.strip() == "no watch of kind tvl has ever seen zzz"
+
+
+def test_an_unknown_chain(writer: psycopg.Connection, explain: Explain) -> None:
+    write(writer, "100")
+    done = explain("lido", "--chain", "ethereun")
+    assert (done.code, done.err.strip()) == (2, "tvl lido is not known on ethereun. It is on: ethereum")
+
+
+def test_no_watch_of_the_kind(writer: psycopg.Connection, explain: Explain) -> None:
+    install(writer, tvl=TVL)
+    done = explain("lido", kind="price")
+    assert (done.code, done.err.startswith("no watch of kind price is installed")) == (2, True)
+
+
+def test_an_unknown_kind(explain: Explain) -> None:
+    done = explain("lido", kind="yield")
+    assert (done.code, done.err.strip()) == (2, "option --kind: must be one of tvl, price, protocol")
+
+
+def test_token_is_another_word_for_it(command: Command, installed: Settings, writer: psycopg.Connection) -> None:
+    writer.execute("INSERT INTO prices VALUES ('base', 'usdc', 1, 1, '')")
+    dsn = postgres_dsn(installed)
+    done = command("explain", "--kind", "price", "--token", "usdc", "--postgres-dsn", dsn, "--json")
+    assert done.document["entities"][0]["entity"] == "usdc"
+
+
+# Metadata
+
+
+def test_a_protocols_metadata(writer: psycopg.Connection, explain: Explain) -> None:
+    writer.execute("INSERT INTO protocols (protocol, name, source) VALUES ('lido', 'Lido', '')")
+    writer.execute("UPDATE protocols SET name = 'Lido Finance'")
+    (entity,) = explain("lido", "--json", kind="protocol").document["entities"]
+    assert (entity["judged"], entity["watched"]) == (None, ["name", "category", "url", "audits", "parent"])
+    assert [event["reason"] for event in entity["events"]] == ["changed", "added"]
+    assert entity["events"][0]["fields"] == {"name": {"previous": "Lido", "current": "Lido Finance"}}
+    shown = explain("lido", kind="protocol").out
+    assert "yes, since" in shown
+    assert 'name: "Lido" → "Lido Finance"' in shown
+
+
+def test_a_removed_protocol(writer: psycopg.Connection, explain: Explain) -> None:
+    writer.execute("INSERT INTO protocols (protocol, name, source) VALUES ('lido', 'Lido', '')")
+    writer.execute("DELETE FROM protocols")
+    assert "no longer" in explain("lido", kind="protocol").out
+
+
+# Names from data
+
+
+def test_a_hostile_name_does_not_act_on_the_terminal(writer: psycopg.Connection, explain: Explain) -> None:
+    name = "\x1b]0;x\x07[red]'\"; DROP\u202e%s"
+    write(writer, "100", "200", entity=name)
+    done = explain(name)
+    assert (done.code, "[red]'\"; DROP" in done.out) == (0, True)
+    near = explain(name + "x")
+    assert near.code == 2
+    assert not {"\x1b", "\x07", "\u202e"} & set(done.out + near.err)
+
+
+def test_explaining_changes_nothing(
+    writer: psycopg.Connection, explain: Explain, connect_again: Callable[[], psycopg.Connection]
+) -> None:
+    write(writer, "100")
+    writer.execute("SELECT pg_stat_force_next_flush()")
+    before = writer.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+    assert explain("lido").code == 0
+    after = writer.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+    assert before is not None
+    assert after == (before[0] + 1,)
