@@ -82,18 +82,18 @@ def run_processor(
     `is_fed` says when nothing more will come to be delivered.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    print_summary(pipeline, settings)
     reporter = StatusReporter(pipeline)
-    with view.open():
-        try:
+    try:
+        with view.open():
+            print_summary(pipeline, settings)
             pipeline.start()
             _watch(pipeline, reporter, view, ending, is_fed, settings.run.status_interval_seconds)
-        except KeyboardInterrupt:
-            err.print("Finishing the batch in hand ...")
-        finally:
-            with uninterrupted():
-                ended = pipeline.stop()
-        view.show(reporter.take(), is_interval_over=True)
+    except KeyboardInterrupt:
+        err.print("Finishing the batch in hand ...")
+    finally:
+        with uninterrupted():
+            ended = pipeline.stop()
+    view.show(reporter.take(), is_interval_over=True)
     if not ended:
         err.print("A sink did not finish in time; what it had in hand is delivered again at the next start.")
     if pipeline.failure is not None:

@@ -67,6 +67,8 @@ class Delivery:
 
     def join(self, timeout_seconds: float | None = None) -> bool:
         """Wait for the loop to end; false where it has not by then."""
+        if self._thread.ident is None:  # stopped before it was started
+            return True
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 

@@ -61,6 +61,8 @@ class Judging:
 
     def join(self, timeout_seconds: float) -> bool:
         """Wait for the thread to end; false where it has not by then."""
+        if self._thread.ident is None:  # stopped before it was started
+            return True
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
@@ -74,9 +76,9 @@ class Judging:
             except (psycopg.Error, ServiceUnavailable) as error:
                 attempt += 1
                 self.idle_since = None
-                if attempt == 1:
-                    cause = unavailable(self._dsn, error) if isinstance(error, psycopg.Error) else error
-                    self._on_problem(f"judging: reconnecting: {cause}")
+                # That PostgreSQL is away, the sinks' own connections say; here only what they cannot know is news.
+                if attempt == 1 and not isinstance(error, ServiceUnavailable | psycopg.OperationalError):
+                    self._on_problem(f"judging: reconnecting: {unavailable(self._dsn, error)}")
                 self._stopping.wait(self._backoff.wait_seconds(attempt))
 
     def _loop(self, connection: psycopg.Connection) -> None:

@@ -79,11 +79,6 @@ def test_a_missing_watched_field(bare: psycopg.Connection) -> None:
 @pytest.mark.parametrize(
     ("role", "found", "types"),
     [
-        (
-            "value",
-            "jsonb",
-            "bigint, character, character varying, double precision, integer, numeric, real, smallint, text",
-        ),
         ("confidence", "text", "bigint, double precision, integer, numeric, real, smallint"),
         ("changed_at", "text", "date, timestamp with time zone, timestamp without time zone"),
     ],

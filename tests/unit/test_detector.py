@@ -550,7 +550,8 @@ def test_an_amount_as_postgresql_writes_it(value: str, text: str) -> None:
 
 
 def tvl_watch(**keys: Any) -> TvlWatch:
-    return TvlWatch(kind="tvl", table="tvl", columns=TvlColumns(protocol="protocol", value="tvl"), **keys)
+    columns = TvlColumns(protocol="protocol", value="tvl", changed_at="at")
+    return TvlWatch(kind="tvl", table="tvl", columns=columns, **keys)
 
 
 def test_a_detector_keeps_entities_apart_and_gives_each_its_rule() -> None:
