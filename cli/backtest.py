@@ -13,14 +13,14 @@ from cli.backtest_table import print_backtest
 from cli.database import connection_to
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import err, print_json
-from core.backtest import Backtest, choose_watch, new_tally
-from core.history import FileHistory, TableHistory
+from core.detection.backtest import Backtest, choose_watch, new_tally
+from core.detection.history import FileHistory, TableHistory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from core.settings import Settings
-    from core.watches import ValueWatch
+    from core.settings.models import Settings
+    from core.settings.watches import ValueWatch
 
 _History = Annotated[
     str, typer.Option("--history", help="A .csv or .csv.gz as for `rtp run --feed`, or a table in the database.")

@@ -12,7 +12,7 @@ from cli.output import out
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.backtest import Backtest
+    from core.detection.backtest import Backtest
 
 _DAY = "%Y-%m-%d %H:%M"
 

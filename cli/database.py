@@ -9,12 +9,12 @@ import psycopg
 
 from core.database import connect, unavailable
 from core.errors import StackError
-from core.settings import postgres_dsn
+from core.settings.models import postgres_dsn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from core.settings import Settings
+    from core.settings.models import Settings
 
 
 @contextmanager

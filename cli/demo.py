@@ -18,15 +18,15 @@ from core.demo.pace import at_rate, by_history, parse_speed
 from core.demo.replay import FeedFile
 from core.demo.tables import create_tables, seed_tables
 from core.errors import SettingsError
-from core.settings_file import load_settings
+from core.processor.wiring import build_pipeline
+from core.settings.file import load_settings
 from core.stack import EmbeddedStack
-from core.wiring import build_pipeline
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from core.settings import Settings
+    from core.settings.models import Settings
     from core.stack import StackAddresses
 
 

@@ -19,15 +19,15 @@ from core.demo.alerts import AlertConsumer
 from core.demo.queue import create_queue
 from core.event import Event
 from core.sinks.sqs import sqs_client
-from core.stream import EventStream
+from core.stream.event_stream import EventStream
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from core.pipeline import Pipeline
-    from core.settings import Settings
+    from core.processor.pipeline import Pipeline
+    from core.processor.status import Status
+    from core.settings.models import Settings
     from core.stack import StackAddresses
-    from core.status import Status
 
 _LINES = 16
 

@@ -10,16 +10,16 @@ from cli.database import connection_to, or_of_the_demo
 from cli.explain_tables import print_explanation
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import print_json, print_problem
-from core.document import as_document
 from core.errors import InstallError, SettingsError
 from core.event import Kind
-from core.explainer import explain as find_out
+from core.inspection.document import as_document
+from core.inspection.explainer import explain as find_out
 from triggers.installer import find_drift
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from core.settings import Settings
+    from core.settings.models import Settings
 
 
 def _kind(text: str) -> Kind:

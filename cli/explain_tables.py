@@ -11,15 +11,15 @@ from cli.amounts import percent
 from cli.event_line import printable
 from cli.output import out
 from cli.tables import facts, moment, new_table, span
-from core.report import amount_text
+from core.detection.report import amount_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from rich.table import Table
 
-    from core.distance import Distance
-    from core.explanation import Explanation, Judged, PastEvent, RuleKey, State
+    from core.detection.distance import Distance
+    from core.inspection.explanation import Explanation, Judged, PastEvent, RuleKey, State
 
 
 def print_explanation(found: Explanation) -> None:

@@ -15,16 +15,16 @@ from rich.table import Table
 from cli.output import err, out, print_json
 from cli.signals import uninterrupted
 from core.database import address
-from core.settings import postgres_dsn
-from core.status import Status, StatusReporter
+from core.processor.status import Status, StatusReporter
+from core.settings.models import postgres_dsn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rich.console import RenderableType
 
-    from core.pipeline import Pipeline
-    from core.settings import Settings
+    from core.processor.pipeline import Pipeline
+    from core.settings.models import Settings
 
 # The GIL changes hands at least this often: a batch for Redis must not wait 5 ms, the default, behind one for SQS.
 SWITCH_INTERVAL_SECONDS = 0.0005

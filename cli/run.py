@@ -23,7 +23,7 @@ from cli.output import print_problem
 from cli.processor import Ending, LineView, run_processor
 from cli.signals import terminate_like_ctrl_c
 from core.errors import SettingsError
-from core.wiring import build_pipeline
+from core.processor.wiring import build_pipeline
 
 DEFAULT_SPEED, DEFAULT_SEED, DEFAULT_RATE = "60x", 1, 200
 

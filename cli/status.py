@@ -14,8 +14,8 @@ from cli.database import connection_to, or_of_the_demo
 from cli.options import AsJson, Config, PostgresDsn, parse_duration, settings_from
 from cli.output import out, print_json
 from cli.status_tables import status_tables
-from core.document import as_document
-from core.inspector import inspect
+from core.inspection.document import as_document
+from core.inspection.inspector import inspect
 
 _WatchEvery = Annotated[
     float | None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from core.inspection import Inspection, LogSize, Processor
+    from core.inspection.picture import Inspection, LogSize, Processor
 
 
 def status_tables(seen: Inspection) -> Group:

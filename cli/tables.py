@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.event_line import printable
+from core.detection.report import amount_text
 from core.event import format_time
-from core.report import amount_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -17,11 +17,11 @@ from core.errors import SettingsError, StackError
 from core.event import Kind
 from core.event_filter import EventFilter
 from core.retry import Backoff
-from core.stream import EventStream
+from core.stream.event_stream import EventStream
 
 if TYPE_CHECKING:
-    from core.settings import Settings
-    from core.stream import TailedEvent
+    from core.settings.models import Settings
+    from core.stream.event_stream import TailedEvent
 
 
 def _kind(text: str) -> Kind:

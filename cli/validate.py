@@ -10,8 +10,8 @@ from cli.database import connection_to
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
 from cli.output import out, print_json, print_problem
 from core.errors import RtpError
-from core.settings import Settings
-from core.wiring import build_sinks
+from core.processor.wiring import build_sinks
+from core.settings.models import Settings
 from triggers.installer import find_drift
 from triggers.validator import validate as find_problems
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.log import LogReader
-from core.settings import RunSettings
+from core.processor.log import LogReader
+from core.processor.wakeup import WakeUp
+from core.settings.models import RunSettings
 from core.stack import EmbeddedStack
-from core.wakeup import WakeUp
 from loadtests.overhead import SETTINGS, fresh_table, pgbench
 from triggers.installer import apply, plan_installation
 

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from core.database import queries
-from core.settings import Settings
+from core.settings.models import Settings
 from core.stack import EmbeddedStack
 from core.stack.binaries import postgres_folder
 from triggers.installer import apply, plan_installation, plan_removal

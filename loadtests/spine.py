@@ -27,7 +27,7 @@ import redis
 from core.demo.queue import create_queue
 from core.demo.tables import create_tables
 from core.keys import STREAM
-from core.settings_file import load_settings
+from core.settings.file import load_settings
 from core.sinks.sqs import sqs_client
 from core.stack import EmbeddedStack, StackAddresses
 from triggers.installer import apply, plan_installation
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
     from multiprocessing.synchronize import Event as Flag
 
-    from core.settings import Settings
+    from core.settings.models import Settings
 
 QUEUE = "rtp-alerts.fifo"
 ENTITIES = 1000

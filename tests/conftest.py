@@ -20,8 +20,8 @@ from psycopg import sql
 
 from core.database import connect
 from core.demo.tables import create_tables
-from core.settings import Settings, postgres_dsn
-from core.settings_file import load_settings
+from core.settings.file import load_settings
+from core.settings.models import Settings, postgres_dsn
 from core.stack import EmbeddedStack
 from triggers.installer import apply, plan_installation
 

@@ -17,7 +17,7 @@ from tests.eventually import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from core.settings import Settings
+    from core.settings.models import Settings
 
 ROOT = Path(__file__).parents[1]
 END_SECONDS = 30

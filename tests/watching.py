@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.settings import Settings
+from core.settings.models import Settings
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from core.watches import ProtocolWatch, ValueWatch, Watch
+from core.settings.watches import ProtocolWatch, ValueWatch, Watch
 from triggers.expressions import Expressions, about, function, quote
 from triggers.protocols import protocol_function, protocol_seed
 from triggers.templates import template
@@ -19,7 +19,7 @@ from triggers.templates import template
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from core.settings import Statistics
+    from core.settings.models import Statistics
 
 # A trigger's work has a bound. What is more than this is left to rtp run, in the same transaction.
 MOST_AT_ONCE = 100

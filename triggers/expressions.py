@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from core.rules import by_specificity, is_glob, override_value
-from core.watches import Constant, ValueWatch, Watch
+from core.settings.rules import by_specificity, is_glob, override_value
+from core.settings.watches import Constant, ValueWatch, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from core.rules import Override
-    from core.watches import Column, GlitchGuard, Peg, SeverityTiers
+    from core.settings.rules import Override
+    from core.settings.watches import Column, GlitchGuard, Peg, SeverityTiers
 
 _FLOAT_TYPES = frozenset({"real", "double precision"})
 _TEXT_TYPES = frozenset({"text", "character varying", "character"})

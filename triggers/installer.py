@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from core.settings import Settings
+    from core.settings.models import Settings
     from triggers.catalog import InstalledWatch
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.

@@ -12,7 +12,7 @@ from triggers.templates import template
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from core.watches import ProtocolWatch
+    from core.settings.watches import ProtocolWatch
 
 _WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "polygon"})
 

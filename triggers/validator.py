@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from core.settings import Settings
-from core.watches import Constant, PriceColumns, ProtocolWatch, Watch
+from core.settings.models import Settings
+from core.settings.watches import Constant, PriceColumns, ProtocolWatch, Watch
 from triggers.catalog import Server, Table, read_server, read_table
 
 if TYPE_CHECKING:

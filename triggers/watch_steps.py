@@ -14,8 +14,8 @@ from triggers.steps import Action, Step
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from core.settings import Statistics
-    from core.watches import Watch
+    from core.settings.models import Statistics
+    from core.settings.watches import Watch
     from triggers.catalog import InstalledTrigger, InstalledWatch, Table
 
 _COMPILED_FUNCTIONS = ("watch", "terms", "now")

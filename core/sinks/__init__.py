@@ -1,4 +1,4 @@
-"""Where events go. Each member of this family is one file; `core.wiring` is the only place that names them."""
+"""Where events go. Each member of this family is one file; only `core.processor.wiring` names them."""
 
 from __future__ import annotations
 

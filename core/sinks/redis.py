@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.event import Event
-    from core.settings import RedisSettings
+    from core.settings.models import RedisSettings
 
 _DELIVER = files("core.sinks").joinpath("deliver.lua").read_text(encoding="utf-8")
 
@@ -32,7 +32,7 @@ class RedisSink:
         self.address = redact(url)
         self.batch_size = settings.batch_size
         self.poll_interval_seconds = poll_interval_seconds
-        # Retrying is `core.delivery`'s decision, with its own backoff; the client must not add its own.
+        # Retrying is `core.processor.delivery`'s decision, with its own backoff; the client must not add its own.
         self._client = redis.Redis.from_url(
             url,
             socket_timeout=settings.timeout_seconds,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
 
     from core.event import Event
-    from core.settings import SqsSettings
+    from core.settings.models import SqsSettings
 
 # Amazon SQS message quotas: a batch is at most 10 messages and 1 MiB in all, a message at most 1 MiB.
 BATCH_MESSAGES = 10

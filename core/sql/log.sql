@@ -12,7 +12,7 @@
 --      chunks, in order, without sorting it.)
 -- "Began later" needs care. The xmax of pg_current_snapshot() is the last completed transaction plus one; transactions
 -- above it may be in progress, with ids drawn long ago. So the reader asks for the next transaction id as well (age()
--- counts up to it; read after the snapshot was taken), and counts all between the two as in progress (core/log.py).
+-- counts up to it; read after the snapshot was taken), and counts all between the two as in progress (core/processor/log.py).
 -- Within a window, order by id: the writer's row lock makes the id order of one entity its commit order.
 
 -- name: read_window

@@ -1,4 +1,4 @@
--- Sleep and wake-up. core/wakeup.py says how these work together, and proves that no wake-up is lost.
+-- Sleep and wake-up. core/processor/wakeup.py says how these work together, and proves that no wake-up is lost.
 
 -- name: take_awake
 -- Say that rtp is awake and polls: triggers need not notify. A try, never a wait.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.settings_file import default_path
+from core.settings.file import default_path
 
 if TYPE_CHECKING:
     from pathlib import Path

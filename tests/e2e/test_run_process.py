@@ -28,7 +28,7 @@ import redis
 from core.database import connect
 from core.keys import STREAM, cache_key
 from core.redact import redact
-from core.settings import Settings, postgres_dsn
+from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
 from tests.rtp_process import ROOT, RtpProcess, command, environ_of, rtp
 

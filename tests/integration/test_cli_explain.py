@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from cli.output import out
-from core.settings import Settings, postgres_dsn
+from core.settings.models import Settings, postgres_dsn
 from tests.command import Command, Done
 from tests.watching import TVL, install
 
@@ -201,7 +201,7 @@ def test_a_locked_table_is_not_waited_for_long(
     explain: Explain,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("core.explainer._TABLE_TIMEOUT", "100ms")
+    monkeypatch.setattr("core.inspection.explainer._TABLE_TIMEOUT", "100ms")
     write(writer, "100")
     other = connect_again()
     with other.transaction():

@@ -12,9 +12,9 @@ import pytest
 from psycopg import sql
 
 from cli.output import out
-from core.log import LogReader
-from core.settings import Settings, postgres_dsn
-from core.wakeup import WakeUp
+from core.processor.log import LogReader
+from core.processor.wakeup import WakeUp
+from core.settings.models import Settings, postgres_dsn
 from tests.command import Command
 from tests.eventually import eventually
 from tests.watching import TVL, install

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from core.demo.tables import create_tables
-from core.settings import Settings, postgres_dsn
-from core.settings_file import default_path
+from core.settings.file import default_path
+from core.settings.models import Settings, postgres_dsn
 from tests.catalog_snapshot import catalog_of
 from tests.command import Command, Done
 

@@ -13,17 +13,17 @@ import psycopg
 import pytest
 import redis
 
-from core.delivery import Delivery
 from core.errors import NotInstalled, SettingsError
 from core.event import Kind
 from core.keys import STREAM, cache_key, channel
-from core.log import LogReader
-from core.pipeline import Pipeline
+from core.processor.delivery import Delivery
+from core.processor.log import LogReader
+from core.processor.pipeline import Pipeline
+from core.processor.wakeup import WakeUp
+from core.processor.wiring import build_pipeline, build_sinks
 from core.retry import Backoff
-from core.settings import Settings, postgres_dsn
+from core.settings.models import Settings, postgres_dsn
 from core.sinks import Outcome
-from core.wakeup import WakeUp
-from core.wiring import build_pipeline, build_sinks
 from tests.eventually import eventually
 from tests.faulty_sqs import faulty_sqs
 

@@ -29,8 +29,8 @@ from core.demo.pace import Pace, at_rate, by_history
 from core.demo.tables import create_tables, seed_tables, write_step
 from core.errors import FeedError
 from core.retry import Backoff
-from core.settings import Settings
-from core.watches import ProtocolWatch
+from core.settings.models import Settings
+from core.settings.watches import ProtocolWatch
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from core.settings import Settings, postgres_dsn
+from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
 from tests.watching import TVL, install
 

@@ -15,8 +15,8 @@ from psycopg import sql
 
 from core.database import queries
 from core.errors import NotInstalled, ServiceUnavailable
-from core.log import Chunk, DeadLetter, LogReader, LogRow
-from core.settings import Settings, postgres_dsn
+from core.processor.log import Chunk, DeadLetter, LogReader, LogRow
+from core.settings.models import Settings, postgres_dsn
 
 if TYPE_CHECKING:
     from core.stack import EmbeddedStack

@@ -14,7 +14,7 @@ import redis
 from core.errors import SettingsError, SinkUnavailable
 from core.event import Event, Kind
 from core.keys import STREAM, cache_key, channel, channel_pattern
-from core.settings import RedisSettings, SqsSettings
+from core.settings.models import RedisSettings, SqsSettings
 from core.sinks import Sink
 from core.sinks.redis import RedisSink
 from core.sinks.sqs import BATCH_BYTES, SqsSink, sqs_client

@@ -15,11 +15,11 @@ from core.errors import ServiceUnavailable
 from core.event import format_sequence
 from core.keys import STREAM
 from core.retry import Backoff
-from core.settings import RedisSettings
+from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
 from core.stack import EmbeddedStack
-from core.stream import EventStream, TailedEvent
-from core.stream_entries import PAGE, REDELIVERY_REACH
+from core.stream.entries import PAGE, REDELIVERY_REACH
+from core.stream.event_stream import EventStream, TailedEvent
 from tests.eventually import eventually
 from tests.samples import make_event
 

@@ -15,8 +15,8 @@ import pytest
 import redis
 
 from core.keys import STREAM
-from core.settings import RedisSettings
-from core.settings_file import default_path
+from core.settings.file import default_path
+from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
 from tests.eventually import eventually
 from tests.samples import make_event

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.detector import Detector, Key
-from core.judge import Sample, State, due_at
-from core.log import LogReader
-from core.report import Report, amount_text
-from core.settings import postgres_dsn
+from core.detection.detector import Detector, Key
+from core.detection.judge import Sample, State, due_at
+from core.detection.report import Report, amount_text
+from core.processor.log import LogReader
+from core.settings.models import postgres_dsn
 from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
 from tests.watching import install, settings_of
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from core.settings import Settings
-    from core.watches import ValueWatch
+    from core.settings.models import Settings
+    from core.settings.watches import ValueWatch
 
 SEEDS = range(40)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)

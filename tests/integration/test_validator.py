@@ -10,13 +10,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from core.settings_file import load_settings
+from core.settings.file import load_settings
 from tests.watching import TVL, settings_of
 from triggers import validator
 from triggers.validator import validate
 
 if TYPE_CHECKING:
-    from core.settings import Settings
+    from core.settings.models import Settings
 
 PRICES = {"kind": "price", "table": "prices", "columns": {"chain": "chain", "token": "token", "value": "price_usd"}}
 PROTOCOLS = {"kind": "protocol", "table": "protocols", "columns": {"protocol": "protocol"}, "watched": ["name"]}

@@ -13,12 +13,12 @@ import psycopg
 import pytest
 
 from core.database import queries
-from core.delivery import Delivery
-from core.log import LogReader
+from core.processor.delivery import Delivery
+from core.processor.log import LogReader
+from core.processor.wakeup import WakeUp
 from core.retry import Backoff
-from core.settings import RunSettings, Settings, postgres_dsn
+from core.settings.models import RunSettings, Settings, postgres_dsn
 from core.sinks import Outcome
-from core.wakeup import WakeUp
 from tests.eventually import eventually
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from core.backtest import Backtest, choose_watch, new_tally
+from core.detection.backtest import Backtest, choose_watch, new_tally
+from core.detection.history import FileHistory
+from core.detection.judge import Sample
 from core.errors import SettingsError
-from core.history import FileHistory
-from core.judge import Sample
-from core.settings import Settings
-from core.settings_file import load_settings
+from core.settings.file import load_settings
+from core.settings.models import Settings
 
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.settings import Settings
-from core.settings_file import load_settings
-from core.watches import Constant, ProtocolColumns, ProtocolWatch, TvlColumns, TvlWatch, Watch
+from core.settings.file import load_settings
+from core.settings.models import Settings
+from core.settings.watches import Constant, ProtocolColumns, ProtocolWatch, TvlColumns, TvlWatch, Watch
 from triggers.compiler import CompiledWatch, compile_watch, trigger_name, trigger_names
 
 GOLDEN = Path(__file__).parent / "golden"

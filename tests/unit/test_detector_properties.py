@@ -12,12 +12,12 @@ from typing import Literal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.detection.judge import Sample, State, due_at, judge, tick
+from core.detection.report import Report
+from core.detection.verdict import severity
 from core.event import Reason, Severity
-from core.judge import Sample, State, due_at, judge, tick
-from core.report import Report
-from core.rules import Rule
-from core.verdict import severity
-from core.watches import GlitchGuard, Peg, SeverityTiers
+from core.settings.rules import Rule
+from core.settings.watches import GlitchGuard, Peg, SeverityTiers
 
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 PAUSES = st.sampled_from([None, timedelta(0), timedelta(minutes=3), timedelta(minutes=10)])

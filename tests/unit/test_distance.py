@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.distance import distance, firing_values
-from core.rules import Rule
-from core.verdict import is_jump, is_off_peg, verdict
-from core.watches import GlitchGuard, Peg, SeverityTiers
+from core.detection.distance import distance, firing_values
+from core.detection.verdict import is_jump, is_off_peg, verdict
+from core.settings.rules import Rule
+from core.settings.watches import GlitchGuard, Peg, SeverityTiers
 
 NOW = datetime(2024, 3, 19, tzinfo=UTC)
 TINY = Decimal("1e-12")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.metrics import Histogram, SinkMetrics
+from core.processor.metrics import Histogram, SinkMetrics
 
 SECONDS = st.floats(1e-5, 1e3)
 

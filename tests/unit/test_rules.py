@@ -11,8 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.rules import RULE_KEYS, explain_rule, rule_for
-from core.watches import Peg, PriceColumns, PriceWatch, TvlColumns, TvlWatch
+from core.settings.rules import RULE_KEYS, explain_rule, rule_for
+from core.settings.watches import Peg, PriceColumns, PriceWatch, TvlColumns, TvlWatch
 
 NAMES = st.text(st.sampled_from("ab.*?[]-\n|"), max_size=6)
 

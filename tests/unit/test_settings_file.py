@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
-from core.settings import Settings
-from core.settings_file import default_path, load_settings
-from core.watches import Constant
+from core.settings.file import default_path, load_settings
+from core.settings.models import Settings
+from core.settings.watches import Constant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

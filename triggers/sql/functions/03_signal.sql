@@ -3,7 +3,7 @@
 -- wake: tell rtp that the log has grown, if rtp sleeps.
 -- NOTIFY takes a database-wide lock at commit, which costs busy writers more than half their rate. An awake rtp polls,
 -- and holds this advisory lock to say so; only where the lock is free does anyone need telling. It is given back at once,
--- not at commit. No payload: one of 8000 bytes would abort the writer. core/wakeup.py proves that no wake-up is lost.
+-- not at commit. No payload: one of 8000 bytes would abort the writer. core/processor/wakeup.py proves that no wake-up is lost.
 CREATE OR REPLACE FUNCTION rtp.wake()
 RETURNS void LANGUAGE plpgsql
 AS $$

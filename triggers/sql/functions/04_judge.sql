@@ -1,4 +1,4 @@
--- The rule book of docs/detection.md; core/judge.py is its twin.
+-- The rule book of docs/detection.md; core/detection/judge.py is its twin.
 
 -- judge: what a sample, or time alone, means for an entity that has a baseline.
 --   what   `sample`: rules 3 to 7; `released`: rules 4 to 7, the quarantine is over; `tick`: rules 5 to 7, time has passed

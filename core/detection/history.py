@@ -13,18 +13,18 @@ from psycopg import sql
 from core.database import one_line, queries
 from core.demo.change import PriceChange, ProtocolChange, TvlChange
 from core.demo.replay import FeedFile
+from core.detection.judge import Sample
 from core.errors import SettingsError
 from core.event import Kind
-from core.judge import Sample
-from core.watches import Constant
+from core.settings.watches import Constant
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
     from pathlib import Path
 
-    from core.detector import Key
-    from core.watches import Column, ValueWatch
+    from core.detection.detector import Key
+    from core.settings.watches import Column, ValueWatch
 
     Row = tuple[Key, Sample] | None
     """A sample and whose it is; None for a row that holds none."""

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.delivery import Delivery
 from core.errors import SettingsError
-from core.judging import Judging
-from core.log import LogReader
-from core.pipeline import Pipeline
+from core.processor.delivery import Delivery
+from core.processor.judging import Judging
+from core.processor.log import LogReader
+from core.processor.pipeline import Pipeline
+from core.processor.wakeup import WakeUp
 from core.retry import Backoff
-from core.settings import postgres_dsn
+from core.settings.models import postgres_dsn
 from core.sinks.redis import RedisSink
-from core.wakeup import WakeUp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.settings import Settings, SqsSettings
+    from core.settings.models import Settings, SqsSettings
     from core.sinks import Sink
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.delivery import Delivery
-    from core.pipeline import Pipeline
+    from core.processor.delivery import Delivery
+    from core.processor.pipeline import Pipeline
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.delivery import Delivery
     from core.errors import RtpError
-    from core.judging import Judging
-    from core.wakeup import WakeUp
+    from core.processor.delivery import Delivery
+    from core.processor.judging import Judging
+    from core.processor.wakeup import WakeUp
 
 # The batch in hand may be waiting for a service's answer until its own timeout.
 STOP_TIMEOUT_SECONDS = 15.0

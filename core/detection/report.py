@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.verdict import EXACT
+from core.detection.verdict import EXACT
 
 if TYPE_CHECKING:
     from core.event import Reason, Severity

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING
 
 from core.database import one_line
 from core.errors import EventRejected, RtpError, ServiceUnavailable
-from core.log import Chunk, DeadLetter, LogReader, LogRow, build_event
-from core.metrics import SinkMetrics
+from core.processor.log import Chunk, DeadLetter, LogReader, LogRow, build_event
+from core.processor.metrics import SinkMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from core.event import Event
+    from core.processor.wakeup import WakeUp
     from core.retry import Backoff
     from core.sinks import Outcome, Sink
-    from core.wakeup import WakeUp
 
 # A crash repeats what was delivered since the cursor was last written: at most this much. Writing it after every
 # batch would cost as much as the batch, and leave a dead row version each time.

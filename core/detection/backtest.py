@@ -7,20 +7,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from core.detector import Detector
+from core.detection.detector import Detector
 from core.errors import SettingsError
 from core.event import format_time
-from core.watches import ProtocolWatch
+from core.settings.watches import ProtocolWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
 
-    from core.detector import Key
-    from core.history import Row
-    from core.judge import Judgement, Sample
-    from core.settings import Settings
-    from core.watches import ValueWatch
+    from core.detection.detector import Key
+    from core.detection.history import Row
+    from core.detection.judge import Judgement, Sample
+    from core.settings.models import Settings
+    from core.settings.watches import ValueWatch
 
 _ROWS_PER_NEWS = 5000
 

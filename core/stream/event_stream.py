@@ -21,7 +21,7 @@ from core.event import Event
 from core.keys import STREAM
 from core.redact import redact
 from core.retry import Backoff
-from core.stream_entries import PAGE, REDELIVERY_REACH, Entry, entries, find, id_order, parse, text
+from core.stream.entries import PAGE, REDELIVERY_REACH, Entry, entries, find, id_order, parse, text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

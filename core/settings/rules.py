@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from decimal import Decimal
 
-    from core.watches import GlitchGuard, Peg, PriceOverride, SeverityTiers, TvlOverride, ValueWatch
+    from core.settings.watches import GlitchGuard, Peg, PriceOverride, SeverityTiers, TvlOverride, ValueWatch
 
     Override = TvlOverride | PriceOverride
 

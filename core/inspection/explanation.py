@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.report import Report
-from core.rules import RULE_KEYS, explain_rule, override_value
+from core.detection.report import Report
+from core.settings.rules import RULE_KEYS, explain_rule, override_value
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
     from decimal import Decimal
 
-    from core.distance import Distance
+    from core.detection.distance import Distance
     from core.event import Reason, Severity
-    from core.watches import ValueWatch
+    from core.settings.watches import ValueWatch
 
 Whence = Literal["table", "newest sample", "baseline"]
 

@@ -12,12 +12,12 @@ from psycopg.rows import class_row
 from pydantic import Field, TypeAdapter, ValidationError
 
 from core.database import one_line, queries
-from core.distance import distance
+from core.detection.distance import distance
 from core.errors import NotInstalled, UnknownEntity
-from core.explanation import Explanation, Judged, PastEvent, State, Whence, rule_keys
-from core.inspector import looking
-from core.rules import rule_for
-from core.watches import ProtocolWatch, ValueWatch, Watch
+from core.inspection.explanation import Explanation, Judged, PastEvent, State, Whence, rule_keys
+from core.inspection.inspector import looking
+from core.settings.rules import rule_for
+from core.settings.watches import ProtocolWatch, ValueWatch, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

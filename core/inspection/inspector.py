@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 
 from core.database import one_line, queries
 from core.errors import NotInstalled
-from core.inspection import (
+from core.inspection.picture import (
     FunctionCost,
     Inspection,
     Installation,
@@ -23,7 +23,7 @@ from core.inspection import (
     TriggerCost,
     TriggerErrors,
 )
-from core.log import read_installation
+from core.processor.log import read_installation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

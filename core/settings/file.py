@@ -15,17 +15,17 @@ from pydantic import BaseModel, ValidationError
 
 from core.errors import SettingsError
 from core.redact import shown
-from core.settings import Settings
-from core.settings_problems import already_noted, explain, place_of
-from core.settings_syntax import read_nodes
-from core.settings_yaml import Document, Problem, Written
+from core.settings.located_yaml import Document, Problem, Written
+from core.settings.models import Settings
+from core.settings.problems import already_noted, explain, place_of
+from core.settings.syntax import read_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pydantic_core import ErrorDetails
 
-    from core.settings_yaml import Place
+    from core.settings.located_yaml import Place
 
 MAX_LINES = 100
 _VARIABLES = (  # weakest first
@@ -81,7 +81,7 @@ def default_path() -> Path:
     Not by importlib.resources: `configs` holds no Python, and Python 3.11 cannot open such a package's files in
     an editable install (MultiplexedPath takes setuptools' path hook for a missing directory).
     """
-    return Path(__file__).resolve().parent.parent / "configs" / "default.yaml"
+    return Path(__file__).resolve().parents[2] / "configs" / "default.yaml"
 
 
 def _document(path: Path) -> Document:

@@ -1,6 +1,6 @@
 """What a single value in the settings may be: the types of fields, with their bounds and their complaints.
 
-Each complaint continues the sentence `watches.tvl.percent: …`; `core.settings_problems` adds what was written.
+Each complaint continues the sentence `watches.tvl.percent: …`; `core.settings.problems` adds what was written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
 )
 
-from core.addresses import http_url, postgres_dsn, redis_url
+from core.settings.addresses import http_url, postgres_dsn, redis_url
 
 
 class SettingsModel(BaseModel):

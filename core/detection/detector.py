@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from core.detection.judge import State, delete, due_at, judge, tick
 from core.event import Reason
-from core.judge import State, delete, due_at, judge, tick
-from core.rules import rule_for
+from core.settings.rules import rule_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
     from datetime import datetime
 
-    from core.judge import Judgement, Sample, Shape
-    from core.report import Report
-    from core.rules import Rule
-    from core.watches import ValueWatch
+    from core.detection.judge import Judgement, Sample, Shape
+    from core.detection.report import Report
+    from core.settings.rules import Rule
+    from core.settings.watches import ValueWatch
 
 Key = tuple[str, str]
 """An entity: its chain, and its protocol or token."""

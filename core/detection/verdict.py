@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from core.event import Reason, Severity
 
 if TYPE_CHECKING:
-    from core.rules import Rule
-    from core.watches import GlitchGuard, Peg, SeverityTiers
+    from core.settings.rules import Rule
+    from core.settings.watches import GlitchGuard, Peg, SeverityTiers
 
 EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """Products and differences in all their digits. Never divide in it: a third has no end."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel
 
 from core.redact import shown
-from core.settings import Settings
-from core.settings_yaml import Refused, Written
-from core.watches import Watch
+from core.settings.located_yaml import Refused, Written
+from core.settings.models import Settings
+from core.settings.watches import Watch
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-    from core.settings_yaml import Place
+    from core.settings.located_yaml import Place
 
 # pydantic's error types in plain words; `{…}` are pydantic's own parameters.
 _WORDS = {

@@ -28,7 +28,7 @@ from core.database import connect, queries
 from core.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
-    from core.settings import RunSettings
+    from core.settings.models import RunSettings
 
 _QUERIES = queries("core.sql", "wakeup.sql")
 _FALLING_POLL_SECONDS = 0.003

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from core.detection.report import amount_text
 from core.event import format_time
-from core.report import amount_text
 
 
 def as_document(value: Any) -> Any:

@@ -18,8 +18,8 @@ from core.errors import ServiceUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.processor.wakeup import WakeUp
     from core.retry import Backoff
-    from core.wakeup import WakeUp
 
 _QUERIES = queries("core.sql", "judging.sql")
 _POLL_SECONDS = 0.005

@@ -11,12 +11,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
+from core.detection.report import Report
+from core.detection.verdict import is_jump, is_off_peg, same, severity, verdict
 from core.event import Reason
-from core.report import Report
-from core.verdict import is_jump, is_off_peg, same, severity, verdict
 
 if TYPE_CHECKING:
-    from core.rules import Rule
+    from core.settings.rules import Rule
 
 CompareWith = Literal["last_event", "previous_row"]
 Shape = Literal["latest", "history"]

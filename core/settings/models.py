@@ -1,6 +1,6 @@
 """The settings: frozen models of what the YAML file, the environment and the options may say.
 
-Every bound lives here, and every name carries its unit. Reading files is `core.settings_file`'s work.
+Every bound lives here, and every name carries its unit. Reading files is `core.settings.file`'s work.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from core.errors import SettingsError
-from core.fields import (
+from core.settings.fields import (
     HttpUrl,
     PostgresDsn,
     QueueName,
@@ -23,7 +23,7 @@ from core.fields import (
     WatchName,
     Whole,
 )
-from core.watches import Watch
+from core.settings.watches import Watch
 
 
 class PostgresSettings(SettingsModel):

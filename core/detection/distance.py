@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from core.detection.report import Report
+from core.detection.verdict import EXACT, verdict
 from core.event import Reason, Severity
-from core.report import Report
-from core.verdict import EXACT, verdict
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from core.rules import Rule
+    from core.settings.rules import Rule
 
 _PERCENT, _BASIS_POINT = Decimal("0.01"), Decimal("0.0001")
 

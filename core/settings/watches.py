@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, WrapValidator, model_validator
 
 from core.event import Kind
-from core.fields import (
+from core.settings.fields import (
     Duration,
     Glob,
     Identifier,

@@ -1,0 +1,1 @@
+"""Looking at rtp through its database: what `rtp status` and `rtp explain` show."""

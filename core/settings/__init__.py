@@ -1,0 +1,1 @@
+"""The settings: from YAML, the environment and options to frozen models."""

@@ -1,0 +1,1 @@
+"""The Redis stream of delivered events, as readers follow it."""
