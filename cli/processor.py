@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from rich.console import Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from cli.output import err, out, print_json
 from cli.signals import uninterrupted
@@ -142,8 +143,12 @@ def status_table(status: Status) -> RenderableType:
         numbers = (_ms(sink.p50_ms), _ms(sink.p99_ms), _ms(sink.max_ms), lag)
         counts = (f"{sink.delivered:,}", str(sink.retries), str(sink.dead_letters))
         table.add_row(sink.sink, sink.state, f"{sink.events_per_second:,.0f}", *numbers, *counts)
-    errors = [f"{sink.sink}: {sink.last_error}" for sink in status.sinks if sink.last_error]
-    return Group(table, *errors)
+    return Group(table, *(Text(line, style="yellow") for line in circuit_lines(status)))
+
+
+def circuit_lines(status: Status) -> list[str]:
+    """The services that are away, one line each."""
+    return [f"circuit {c.state}: {c.last_error}" for c in status.circuits if c.last_error]
 
 
 def status_line(status: Status) -> str:
@@ -153,7 +158,7 @@ def status_line(status: Status) -> str:
         f"lag {s.lag_events:,}, delivered {s.delivered:,}"
         for s in status.sinks
     ]
-    return "status: " + "; ".join(sinks)
+    return "; ".join(["status: " + sinks[0], *sinks[1:], *circuit_lines(status)])
 
 
 def _ms(value: float | None) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from core.processor.circuit import CircuitBreaker
 from core.processor.log import LogReader
 from core.processor.wakeup import WakeUp
 from core.settings.models import RunSettings
@@ -73,7 +74,9 @@ def _floor(dsn: str, hops: int = 2000) -> Mapping[str, float]:
 def _detection(addresses: StackAddresses, rate: int, seconds: int) -> Mapping[str, float]:
     latencies: list[float] = []
     stopping = threading.Event()
-    wakeup = WakeUp(addresses.postgres_dsn, RunSettings())
+    run = RunSettings()
+    circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
+    wakeup = WakeUp(addresses.postgres_dsn, run, circuit)
     reader = LogReader(addresses.postgres_dsn, f"bench {rate}")
     reader.open()
     while reader.read(10_000).rows:

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from core.database import one_line
-from core.errors import EventRejected, RtpError, ServiceUnavailable
+from core.errors import EventRejected, RtpError, ServiceUnavailable, SinkUnavailable
 from core.processor.log import Chunk, DeadLetter, LogReader, LogRow, build_event
 from core.processor.metrics import SinkMetrics
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from core.event import Event
+    from core.processor.circuit import CircuitBreaker
     from core.processor.wakeup import WakeUp
     from core.retry import Backoff
     from core.sinks import Outcome, Sink
@@ -41,7 +42,8 @@ class Delivery:
         backoff: Backoff,
         *,
         source: str,
-        on_problem: Callable[[str], None],
+        log_circuit: CircuitBreaker,
+        sink_circuit: CircuitBreaker,
     ) -> None:
         self.sink = sink
         self.metrics = SinkMetrics()
@@ -50,7 +52,8 @@ class Delivery:
         self._wakeup = wakeup
         self._backoff = backoff
         self._source = source
-        self._on_problem = on_problem
+        self._log_circuit = log_circuit
+        self._sink_circuit = sink_circuit
         self._stopping = threading.Event()
         self._saved_at = 0.0
         self._log_failures = 0
@@ -88,8 +91,8 @@ class Delivery:
         try:
             while not self._stopping.is_set():
                 try:
-                    self._connect_sink()
-                    self._loop()
+                    if self._connect():
+                        self._loop()
                 except ServiceUnavailable as error:
                     # Only PostgreSQL's own unavailability gets here: the sink's is handled where it delivers.
                     self._lost_the_log(error)
@@ -105,28 +108,35 @@ class Delivery:
             self._reader.close()
             self.sink.close()
 
-    def _connect_sink(self) -> None:
-        self._until_it_works(self._reader.open)
-        self._until_it_works(self.sink.open)
-
-    def _until_it_works(self, attempt_to: Callable[[], None]) -> None:
+    def _connect(self) -> bool:
+        """Reach the log and the sink, each tried whether or not the other answers; false where rtp is stopping."""
         attempt = 0
-        while not self._stopping.is_set():
-            try:
-                attempt_to()
-            except ServiceUnavailable as error:
-                attempt += 1
-                self._wait_before_retry(attempt, error)
-            else:
-                return
+        missing = [(self._reader.open, self._log_circuit), (self.sink.open, self._sink_circuit)]
+        while missing and not self._stopping.is_set():
+            attempt += 1
+            missing = [(call, circuit) for call, circuit in missing if not self._works(call, circuit)]
+            if missing:
+                self._wait_before_retry(attempt)
+        return not missing
+
+    def _works(self, call: Callable[[], None], circuit: CircuitBreaker) -> bool:
+        if not circuit.wait_for_turn(self._stopping):
+            return False
+        try:
+            call()
+        except ServiceUnavailable as error:
+            circuit.failed(error)
+            self.metrics.note_retry(str(error))
+            return False
+        if circuit is not self._log_circuit or not self._log_failures:  # else only the next read will tell
+            circuit.succeeded()
+        return True
 
     def _loop(self) -> None:
-        if self.metrics.last_error:
-            self._recovered()
-        self.metrics.state = "running"
         while not self._stopping.is_set():
             started = time.monotonic()
             chunk = self._reader.read(self.sink.batch_size)
+            self._note_log_works()
             if chunk.rows:
                 self.metrics.note_work()
                 self._wakeup.active()
@@ -178,60 +188,62 @@ class Delivery:
         """Deliver until all is in or rejected; false where rtp is stopping before that."""
         attempt = 0
         while events:
+            if not self._sink_circuit.wait_for_turn(self._stopping):
+                return False
             attempt += 1
             try:
                 outcome = self.sink.deliver(events)
             except ServiceUnavailable as error:
-                if not self._wait_before_retry(attempt, error):
-                    return False
+                self._sink_circuit.failed(error)
+                self.metrics.note_retry(str(error))
+                self._wait_before_retry(attempt)
                 continue
             letters.extend(_dead_letters(outcome, attempt))
-            if outcome.undelivered:
-                cause = ServiceUnavailable(self.sink.name, self.sink.address, outcome.cause)
-                attempt = 1 if len(outcome.undelivered) < len(events) else attempt
-                events = outcome.undelivered
-                if not self._wait_before_retry(attempt, cause):
-                    return False
-                continue
-            break
-        if attempt > 1:
-            self._recovered()
+            if not outcome.undelivered:
+                break
+            cause = SinkUnavailable(self.sink.service, self.sink.address, outcome.cause)
+            if len(outcome.undelivered) < len(events):
+                attempt = 1
+            else:
+                self._sink_circuit.failed(cause)
+            events = outcome.undelivered
+            self.metrics.note_retry(str(cause))
+            self._wait_before_retry(attempt)
+        self._sink_circuit.succeeded()
+        self._note_running()
         return True
 
-    def _wait_before_retry(self, attempt: int, error: ServiceUnavailable) -> bool:
-        wait_seconds = self._backoff.wait_seconds(attempt)
-        self.metrics.retries += 1
-        self._report("retrying", error)
-        with contextlib.suppress(ServiceUnavailable):  # only for the status: the next read will say so, and loudly
-            self._reader.look_ahead()
-        return not self._stopping.wait(wait_seconds)
+    def _wait_before_retry(self, attempt: int) -> None:
+        if self._reader.is_open:
+            with contextlib.suppress(ServiceUnavailable):  # only for the status: the next read will say so, and loudly
+                self._reader.look_ahead()
+        self._stopping.wait(self._backoff.wait_seconds(attempt))
 
     def _lost_the_log(self, error: ServiceUnavailable) -> None:
         self._reader.close()
         self._log_failures += 1
         self.metrics.reconnects += 1
-        self._report("reconnecting", error)
-        self._stopping.wait(self._backoff.wait_seconds(self._log_failures))
+        self.metrics.note_trouble("reconnecting", str(error))
+        if self._log_failures > 1:  # a lost connection says nothing yet about the server: connecting anew will
+            self._log_circuit.failed(error)
+            self._stopping.wait(self._backoff.wait_seconds(self._log_failures))
 
     def _fail(self, error: RtpError) -> None:
         self.failure = error
-        self._report("stopped", error)
+        self.metrics.note_trouble("stopped", str(error))
 
-    def _report(self, state: str, error: RtpError) -> None:
-        is_news = self.metrics.last_error != str(error)
-        self.metrics.state, self.metrics.last_error = state, str(error)
-        if is_news:
-            self._on_problem(f"{self.sink.name}: {state}: {error}")
+    def _note_log_works(self) -> None:
+        self._log_failures = 0
+        self._log_circuit.succeeded()
+        self._note_running()
 
-    def _recovered(self) -> None:
+    def _note_running(self) -> None:
         self.metrics.state, self.metrics.last_error = "running", ""
-        self._on_problem(f"{self.sink.name}: recovered")
 
     def _advance(self, chunk: Chunk, letters: Sequence[DeadLetter], *, save: bool) -> None:
         self._reader.advance(chunk, letters, save=save)
         if save:
             self._saved_at = time.monotonic()
-            self._log_failures = 0
 
     def _save_position(self) -> None:
         try:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.database import connect, queries, unavailable
+from core.database import connect, one_line, queries, unavailable
 from core.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.processor.circuit import CircuitBreaker
     from core.processor.wakeup import WakeUp
     from core.retry import Backoff
 
@@ -38,6 +39,7 @@ class Judging:
         backoff: Backoff,
         *,
         timeout_seconds: float,
+        circuit: CircuitBreaker,
         on_problem: Callable[[str], None],
     ) -> None:
         self.judged = 0
@@ -46,8 +48,10 @@ class Judging:
         self._wakeup = wakeup
         self._backoff = backoff
         self._timeout_seconds = timeout_seconds
+        self._circuit = circuit
         self._on_problem = on_problem
         self._stopping = threading.Event()
+        self._failures = 0
         self._next: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name="rtp-judging", daemon=True)
 
@@ -67,19 +71,24 @@ class Judging:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        attempt = 0
-        while not self._stopping.is_set():
+        while self._circuit.wait_for_turn(self._stopping):
             try:
                 with connect(self._dsn, role="judging", timeout_seconds=self._timeout_seconds) as connection:
-                    attempt = 0
                     self._loop(connection)
             except (psycopg.Error, ServiceUnavailable) as error:
-                attempt += 1
+                self._failures += 1
                 self.idle_since = None
-                # That PostgreSQL is away, the sinks' own connections say; here only what they cannot know is news.
-                if attempt == 1 and not isinstance(error, ServiceUnavailable | psycopg.OperationalError):
-                    self._on_problem(f"judging: reconnecting: {unavailable(self._dsn, error)}")
-                self._stopping.wait(self._backoff.wait_seconds(attempt))
+                self._note(error)
+                self._stopping.wait(self._backoff.wait_seconds(self._failures))
+
+    def _note(self, error: psycopg.Error | ServiceUnavailable) -> None:
+        if isinstance(error, ServiceUnavailable):
+            self._circuit.failed(error)
+        elif not isinstance(error, psycopg.OperationalError):
+            if self._failures == 1:
+                self._on_problem(f"judging: trying again: {one_line(error)}")
+        elif self._failures > 1:  # a lost connection says nothing yet about the server: connecting anew will
+            self._circuit.failed(unavailable(self._dsn, error))
 
     def _loop(self, connection: psycopg.Connection) -> None:
         while not self._stopping.is_set():
@@ -89,6 +98,8 @@ class Judging:
             if self._is_time_for("tidy", _TIDY_SECONDS):
                 connection.execute(_QUERIES["tidy"])
             row = connection.execute(_QUERIES["judge_waiting"], prepare=True).fetchone()
+            self._failures = 0
+            self._circuit.succeeded()
             judged, has_more = row or (0, False)
             if judged:
                 self.judged += judged

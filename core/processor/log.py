@@ -150,6 +150,11 @@ class LogReader:
             self._connection.close()
             self._connection = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection."""
+        return self._connection is not None
+
     def read(self, limit: int) -> Chunk:
         """The next rows after the cursor, at most `limit`; none where there is nothing new."""
         chunk = self._read(limit)

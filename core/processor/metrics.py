@@ -82,6 +82,15 @@ class SinkMetrics:
     delivery: Histogram = field(default_factory=Histogram)
     idle_since: float | None = None
 
+    def note_retry(self, error: str) -> None:
+        """The sink is about to be tried again."""
+        self.retries += 1
+        self.note_trouble("retrying", error)
+
+    def note_trouble(self, state: str, error: str) -> None:
+        """The sink's loop is held up."""
+        self.state, self.last_error = state, error
+
     def note_idle(self) -> None:
         """The sink has read an empty window: there was nothing left for it."""
         if self.idle_since is None:

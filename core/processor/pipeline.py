@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.errors import RtpError
+    from core.processor.circuit import CircuitBreaker
     from core.processor.delivery import Delivery
     from core.processor.judging import Judging
     from core.processor.wakeup import WakeUp
@@ -20,9 +21,12 @@ STOP_TIMEOUT_SECONDS = 15.0
 class Pipeline:
     """Starts every sink's loop, stops them together, and knows whether there is anything left to do."""
 
-    def __init__(self, deliveries: Sequence[Delivery], wakeup: WakeUp, judging: Judging) -> None:
+    def __init__(
+        self, deliveries: Sequence[Delivery], wakeup: WakeUp, judging: Judging, circuits: Sequence[CircuitBreaker]
+    ) -> None:
         self.deliveries = deliveries
         self.judging = judging
+        self.circuits = circuits
         self._wakeup = wakeup
 
     def start(self) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.processor.circuit import CircuitStatus
     from core.processor.delivery import Delivery
     from core.processor.pipeline import Pipeline
 
@@ -27,6 +28,7 @@ class SinkStatus:
     p99_ms: float | None
     max_ms: float | None
     retries: int
+    reconnects: int
     dead_letters: int
     last_error: str
 
@@ -38,6 +40,7 @@ class Status:
     uptime_seconds: float
     is_asleep: bool
     sinks: Sequence[SinkStatus]
+    circuits: Sequence[CircuitStatus]
 
     def as_json(self) -> dict[str, Any]:
         """As a JSON-ready dictionary."""
@@ -58,7 +61,8 @@ class StatusReporter:
         elapsed = max(now - self._taken, 1e-6)
         self._taken = now
         sinks = [self._sink_status(delivery, elapsed) for delivery in self._pipeline.deliveries]
-        return Status(round(now - self._started, 1), self._pipeline.is_asleep, sinks)
+        circuits = [circuit.status() for circuit in self._pipeline.circuits]
+        return Status(round(now - self._started, 1), self._pipeline.is_asleep, sinks, circuits)
 
     def _sink_status(self, delivery: Delivery, elapsed: float) -> SinkStatus:
         metrics, name = delivery.metrics, delivery.sink.name
@@ -78,6 +82,7 @@ class StatusReporter:
             p99_ms=_ms(recent.percentile(0.99)),
             max_ms=_ms(latencies.max if latencies.total else None),
             retries=metrics.retries,
+            reconnects=metrics.reconnects,
             dead_letters=metrics.dead_letters,
             last_error=metrics.last_error,
         )

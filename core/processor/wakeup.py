@@ -28,6 +28,7 @@ from core.database import connect, queries
 from core.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
+    from core.processor.circuit import CircuitBreaker
     from core.settings.models import RunSettings
 
 _QUERIES = queries("core.sql", "wakeup.sql")
@@ -44,9 +45,10 @@ class _State(enum.Enum):
 class WakeUp:
     """One per process. A thread of its own watches over sleep; sinks call `active` and `wait`."""
 
-    def __init__(self, dsn: str, settings: RunSettings, *, timeout_seconds: float = 5) -> None:
+    def __init__(self, dsn: str, settings: RunSettings, circuit: CircuitBreaker, *, timeout_seconds: float = 5) -> None:
         self._dsn = dsn
         self._settings = settings
+        self._circuit = circuit
         self._timeout_seconds = timeout_seconds
         self._changed = threading.Condition()
         self._state = _State.AWAKE
@@ -92,15 +94,18 @@ class WakeUp:
                 self._changed.wait(max(seconds, poll_seconds))
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
+        while self._circuit.wait_for_turn(self._stopping):
             try:
                 with connect(self._dsn, role="wakeup", timeout_seconds=self._timeout_seconds) as connection:
                     connection.execute("LISTEN rtp_wake")
+                    self._circuit.succeeded()
                     self._watch(connection)
-            except (psycopg.Error, ServiceUnavailable):
-                # The sinks' own connections report an outage. Until this one is back nobody may sleep on it.
+            except (psycopg.Error, ServiceUnavailable) as error:
+                # Until this connection is back nobody may sleep on it.
                 self._become(_State.AWAKE)
                 self.holds_lock = False
+                if isinstance(error, ServiceUnavailable):  # a lost connection says nothing yet about the server
+                    self._circuit.failed(error)
                 self._stopping.wait(0.2)
 
     def _watch(self, connection: psycopg.Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
+from core.processor.circuit import CircuitBreaker
 from core.processor.delivery import Delivery
 from core.processor.judging import Judging
 from core.processor.log import LogReader
@@ -48,7 +49,13 @@ def _sqs_sink(settings: SqsSettings) -> Sink:
 def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> Pipeline:
     """Everything `rtp run` runs, not yet started."""
     dsn, timeout = postgres_dsn(settings), settings.postgres.connect_timeout_seconds
-    wakeup = WakeUp(dsn, settings.run, timeout_seconds=timeout)
+
+    def circuit(service: str) -> CircuitBreaker:
+        return CircuitBreaker(service, settings.run.circuit_breaker, on_problem=on_problem)
+
+    postgres = circuit("PostgreSQL")
+    sinks = [(sink, circuit(sink.service)) for sink in build_sinks(settings)]
+    wakeup = WakeUp(dsn, settings.run, postgres, timeout_seconds=timeout)
     backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
     deliveries = [
         Delivery(
@@ -57,9 +64,10 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
             wakeup,
             backoff,
             source=settings.source,
-            on_problem=on_problem,
+            log_circuit=postgres,
+            sink_circuit=sink_circuit,
         )
-        for sink in build_sinks(settings)
+        for sink, sink_circuit in sinks
     ]
-    judging = Judging(dsn, wakeup, backoff, timeout_seconds=timeout, on_problem=on_problem)
-    return Pipeline(deliveries, wakeup, judging)
+    judging = Judging(dsn, wakeup, backoff, timeout_seconds=timeout, circuit=postgres, on_problem=on_problem)
+    return Pipeline(deliveries, wakeup, judging, circuits=[postgres, *(breaker for _, breaker in sinks)])

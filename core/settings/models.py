@@ -53,6 +53,13 @@ class SqsSettings(SettingsModel):
     batch_size: Whole = Field(default=200, ge=1, le=10_000)
 
 
+class CircuitBreakerSettings(SettingsModel):
+    """When rtp leaves a service alone that does not answer, and for how long."""
+
+    failures: Whole = Field(default=5, ge=1, le=1000)
+    open_seconds: Real = Field(default=5, gt=0, le=600)
+
+
 class RunSettings(SettingsModel):
     """How the processor itself behaves."""
 
@@ -62,6 +69,7 @@ class RunSettings(SettingsModel):
     status_interval_seconds: Real = Field(default=5, gt=0, le=3600)
     retry_initial_seconds: Real = Field(default=0.1, gt=0, le=60)
     retry_max_seconds: Real = Field(default=10, gt=0, le=600)
+    circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
 
     @model_validator(mode="after")
     def _retries_grow(self) -> Self:

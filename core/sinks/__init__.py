@@ -37,6 +37,7 @@ class Sink(Protocol):
     """
 
     name: str
+    service: str
     address: str
     batch_size: int
     poll_interval_seconds: float

@@ -27,6 +27,7 @@ class RedisSink:
     """Writes the cache (guarded by sequence), publishes, and appends to the stream. See `deliver.lua`."""
 
     name = "redis"
+    service = "Redis"
 
     def __init__(self, settings: RedisSettings, *, url: str, poll_interval_seconds: float) -> None:
         self.address = redact(url)
@@ -69,4 +70,4 @@ class RedisSink:
         self._client.close()
 
     def _unavailable(self, error: redis.RedisError) -> SinkUnavailable:
-        return SinkUnavailable("Redis", self.address, " ".join(str(error).split()) or type(error).__name__)
+        return SinkUnavailable(self.service, self.address, " ".join(str(error).split()) or type(error).__name__)

@@ -46,6 +46,7 @@ class SqsSink:
     """Sends each event as one message: group = partition key, deduplication id = event id."""
 
     name = "sqs"
+    service = "SQS"
 
     def __init__(self, settings: SqsSettings, client: SQSClient) -> None:
         self.queue = settings.queue or ""
@@ -101,7 +102,7 @@ class SqsSink:
         self._client.close()
 
     def _unavailable(self, error: Exception) -> SinkUnavailable:
-        return SinkUnavailable("SQS", self.address, _reason(error))
+        return SinkUnavailable(self.service, self.address, _reason(error))
 
 
 @dataclass

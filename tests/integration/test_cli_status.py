@@ -15,6 +15,7 @@ from cli.output import out
 from core.processor.log import LogReader
 from core.processor.wakeup import WakeUp
 from core.settings.models import Settings, postgres_dsn
+from tests.circuits import quiet_circuit
 from tests.command import Command
 from tests.eventually import eventually
 from tests.watching import TVL, install
@@ -234,7 +235,8 @@ def test_nobody_is_running(status: Status) -> None:
 
 
 def test_rtp_is_running_awake_and_then_asleep(installed: Settings, status: Status) -> None:
-    wakeup = WakeUp(postgres_dsn(installed), installed.run.model_copy(update={"idle_before_sleep_ms": 500}))
+    run = installed.run.model_copy(update={"idle_before_sleep_ms": 500})
+    wakeup = WakeUp(postgres_dsn(installed), run, quiet_circuit())
     wakeup.start()
     try:
         eventually(lambda: status()["processor"]["is_awake"])

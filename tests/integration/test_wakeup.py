@@ -19,6 +19,7 @@ from core.processor.wakeup import WakeUp
 from core.retry import Backoff
 from core.settings.models import RunSettings, Settings, postgres_dsn
 from core.sinks import Outcome
+from tests.circuits import quiet_circuit
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def change(connection: psycopg.Connection) -> None:
 
 @contextmanager
 def running(settings: Settings, run: RunSettings) -> Iterator[WakeUp]:
-    wakeup = WakeUp(postgres_dsn(settings), run)
+    wakeup = WakeUp(postgres_dsn(settings), run, quiet_circuit())
     wakeup.start()
     try:
         yield wakeup
@@ -188,7 +189,7 @@ def test_a_stop_ends_the_wait(installed: Settings) -> None:
 
 
 def test_a_wakeup_that_was_never_started_can_be_stopped(installed: Settings) -> None:
-    WakeUp(postgres_dsn(installed), SLEEPY).stop()
+    WakeUp(postgres_dsn(installed), SLEEPY, quiet_circuit()).stop()
 
 
 def test_rtp_does_not_sleep_while_it_works(installed: Settings) -> None:
@@ -298,7 +299,7 @@ class ParkedWakeUp(WakeUp):
     """A started wake-up that takes its steps as told."""
 
     def __init__(self, settings: Settings, run: RunSettings, steps: Steps) -> None:
-        super().__init__(postgres_dsn(settings), run)
+        super().__init__(postgres_dsn(settings), run, quiet_circuit())
         self._steps = steps
         self.start()
 
@@ -318,6 +319,7 @@ class Recorder:
     """A sink that notes when each event arrived, and how late that was after the trigger."""
 
     name = "recorder"
+    service = "recorder"
     address = "here"
     batch_size = 3
     poll_interval_seconds = 0.001
@@ -340,7 +342,8 @@ class Recorder:
 def delivering(settings: Settings, wakeup: WakeUp) -> Iterator[tuple[Recorder, Delivery]]:
     sink = Recorder()
     reader = LogReader(postgres_dsn(settings), sink.name)
-    delivery = Delivery(sink, reader, wakeup, Backoff(0.01, 0.1), source="/rtp", on_problem=lambda _: None)
+    circuits = {"log_circuit": quiet_circuit(), "sink_circuit": quiet_circuit("recorder")}
+    delivery = Delivery(sink, reader, wakeup, Backoff(0.01, 0.1), source="/rtp", **circuits)
     delivery.start()
     try:
         yield sink, delivery
