@@ -147,8 +147,9 @@ def status_table(status: Status) -> RenderableType:
 
 
 def circuit_lines(status: Status) -> list[str]:
-    """The services that are away, one line each."""
-    return [f"circuit {c.state}: {c.last_error}" for c in status.circuits if c.last_error]
+    """The services that are away, and what waits for one that did not take it; one line each."""
+    away = [f"circuit {c.state}: {c.last_error}" for c in status.circuits if c.last_error]
+    return away + [f"{s.sink}: {s.parked:,} events wait: {s.last_error}" for s in status.sinks if s.parked]
 
 
 def status_line(status: Status) -> str:

@@ -19,6 +19,7 @@ class FaultySqs:
 
     url: str = ""
     refused_groups: dict[str, str] = field(default_factory=dict)  # the code that each group's entries fail with
+    poisonous: str = ""  # a request with this in a body is refused as a whole
     batches_before_hanging_up: int = 1_000_000
     batches: list[list[dict[str, Any]]] = field(default_factory=list)
 
@@ -40,6 +41,9 @@ def faulty_sqs(endpoint_url: str) -> Iterator[FaultySqs]:
                 self.close_connection = True
                 return
             faults.batches.append(request["Entries"])
+            if faults.poisonous and any(faults.poisonous in entry["MessageBody"] for entry in request["Entries"]):
+                self._answer(400, {"__type": "com.amazonaws.sqs#ValidationException", "message": "poison"})
+                return
             refused = [entry for entry in request["Entries"] if entry["MessageGroupId"] in faults.refused_groups]
             request["Entries"] = [entry for entry in request["Entries"] if entry not in refused]
             status, answer = self._forward(request) if request["Entries"] else (200, {"Successful": []})

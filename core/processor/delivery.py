@@ -1,7 +1,8 @@
 """One sink's loop: read a chunk of the log, deliver it, move the cursor. Each sink has its own, in its own thread.
 
-Retrying lives here, around the sinks, not inside them: the error's type decides. SinkUnavailable and
-undelivered events are tried again with backoff while the cursor waits; rejected events become dead letters.
+Retrying lives here, around the sinks, not inside them. While a service is away, the loop waits. What it did not take is
+parked, each group for itself, and the others go on; refused events become dead letters. The cursor on disk never
+passes an event that is neither delivered nor dead.
 """
 
 from __future__ import annotations
@@ -13,18 +14,20 @@ import time
 from typing import TYPE_CHECKING
 
 from core.database import one_line
-from core.errors import EventRejected, RtpError, ServiceUnavailable, SinkUnavailable
-from core.processor.log import Chunk, DeadLetter, LogReader, LogRow, build_event
+from core.errors import EventRejected, RtpError, ServiceUnavailable
+from core.processor.log import DeadLetter, LogReader, LogRow, build_event
 from core.processor.metrics import SinkMetrics
+from core.processor.parking import Ledger, Parking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from core.event import Event
     from core.processor.circuit import CircuitBreaker
+    from core.processor.log import Cursor
     from core.processor.wakeup import WakeUp
     from core.retry import Backoff
-    from core.sinks import Outcome, Sink
+    from core.sinks import Outcome, Rejection, Sink
 
 # A crash repeats what was delivered since the cursor was last written: at most this much. Writing it after every
 # batch would cost as much as the batch, and leave a dead row version each time.
@@ -42,8 +45,10 @@ class Delivery:
         backoff: Backoff,
         *,
         source: str,
+        max_attempts: int,
         log_circuit: CircuitBreaker,
         sink_circuit: CircuitBreaker,
+        on_problem: Callable[[str], None],
     ) -> None:
         self.sink = sink
         self.metrics = SinkMetrics()
@@ -52,12 +57,16 @@ class Delivery:
         self._wakeup = wakeup
         self._backoff = backoff
         self._source = source
+        self._max_attempts = max_attempts
+        self._on_problem = on_problem
         self._log_circuit = log_circuit
         self._sink_circuit = sink_circuit
         self._stopping = threading.Event()
         self._saved_at = 0.0
         self._log_failures = 0
-        self._oldest_waiting: float | None = None
+        self._parking = Parking(backoff)
+        self._ledger = Ledger()
+        self._settled: Cursor | None = None
         self._thread = threading.Thread(target=self._run, name=f"rtp-{sink.name}", daemon=True)
 
     def start(self) -> None:
@@ -82,10 +91,11 @@ class Delivery:
 
     def lag(self) -> tuple[int, float]:
         """How far the sink is behind: in events (an upper bound, rolled back ones count too) and in seconds."""
-        oldest = self._oldest_waiting
-        if self.metrics.idle_since is not None or oldest is None:
+        if self.metrics.idle_since is not None:
             return 0, 0.0
-        return max(0, self._reader.newest_id - self._reader.delivered_id), max(0.0, time.time() - oldest)
+        unread = max(0, self._reader.newest_id - self._reader.read_id)
+        oldest = self._ledger.oldest_detected_at()
+        return unread + len(self._ledger), 0.0 if oldest is None else max(0.0, time.time() - oldest)
 
     def _run(self) -> None:
         try:
@@ -135,18 +145,28 @@ class Delivery:
     def _loop(self) -> None:
         while not self._stopping.is_set():
             started = time.monotonic()
+            self._try_parked(started)
+            if self._parking.is_full:
+                self._save_settled()
+                self._stopping.wait(self._parking.seconds_to_next(started))
+                continue
             chunk = self._reader.read(self.sink.batch_size)
             self._note_log_works()
+            self._ledger.add(chunk.cursor, {row.id: row.detected_at.timestamp() for row in chunk.rows})
+            self._reader.advance(chunk, save=False)
             if chunk.rows:
                 self.metrics.note_work()
                 self._wakeup.active()
-                self._handle(chunk)
+                self._handle(chunk.rows)
+                self._save_settled()
                 if len(chunk.rows) < self.sink.batch_size:
                     self._pace(started)
             else:
-                self._advance(chunk, (), save=started - self._saved_at > SAVE_INTERVAL_SECONDS)
-                self.metrics.note_idle()
-                self._wakeup.wait(started, self.sink.poll_interval_seconds)
+                self._save_settled()
+                if not self._ledger:
+                    self.metrics.note_idle()
+                longest_seconds = self._parking.seconds_to_next(started)
+                self._wakeup.wait(started, self.sink.poll_interval_seconds, longest_seconds=longest_seconds)
         self._save_position()
 
     def _pace(self, started: float) -> None:
@@ -155,41 +175,25 @@ class Delivery:
         if remaining > 0:
             self._stopping.wait(remaining)
 
-    def _handle(self, chunk: Chunk) -> None:
+    def _handle(self, rows: Sequence[LogRow]) -> None:
         arrived = time.time()
-        self._oldest_waiting = chunk.rows[0].detected_at.timestamp()
-        events, letters = self._build(chunk.rows)
-        if not self._deliver_all(events, letters):
-            return
-        delivered = time.time()
-        for row in chunk.rows:
-            detected = row.detected_at.timestamp()
-            self.metrics.detection.observe(arrived - detected)
-            self.metrics.delivery.observe(delivered - detected)
-        self.metrics.delivered += len(chunk.rows) - len(letters)
-        self.metrics.dead_letters += len(letters)
-        self.metrics.batches += 1
-        self._advance(chunk, letters, save=time.monotonic() - self._saved_at > SAVE_INTERVAL_SECONDS)
-
-    def _build(self, rows: Sequence[LogRow]) -> tuple[list[Event], list[DeadLetter]]:
         events: list[Event] = []
-        letters: list[DeadLetter] = []
         for row in rows:
+            self.metrics.detection.observe(arrived - row.detected_at.timestamp())
             try:
                 events.append(build_event(row, source=self._source, log_id=self._reader.log_id))
             except EventRejected as error:
-                document = json.dumps(
-                    {name: value if value is None else str(value) for name, value in row._asdict().items()}
-                )
-                letters.append(DeadLetter(row.id, document, str(error), attempts=0))
-        return events, letters
+                self._bury(DeadLetter(row.id, _as_found(row), str(error), attempts=0))
+        self._deliver(self._parking.queue_up(events))
 
-    def _deliver_all(self, events: Sequence[Event], letters: list[DeadLetter]) -> bool:
-        """Deliver until all is in or rejected; false where rtp is stopping before that."""
+    def _try_parked(self, now: float) -> None:
+        if self._parking and (due := self._parking.take_due(now, self.sink.batch_size)):
+            self._deliver(due)
+
+    def _deliver(self, events: Sequence[Event]) -> None:
+        """Deliver or park all; where rtp is stopping before that, they stay unsettled."""
         attempt = 0
-        while events:
-            if not self._sink_circuit.wait_for_turn(self._stopping):
-                return False
+        while events and self._sink_circuit.wait_for_turn(self._stopping):
             attempt += 1
             try:
                 outcome = self.sink.deliver(events)
@@ -197,21 +201,47 @@ class Delivery:
                 self._sink_circuit.failed(error)
                 self.metrics.note_retry(str(error))
                 self._wait_before_retry(attempt)
-                continue
-            letters.extend(_dead_letters(outcome, attempt))
-            if not outcome.undelivered:
-                break
-            cause = SinkUnavailable(self.sink.service, self.sink.address, outcome.cause)
-            if len(outcome.undelivered) < len(events):
-                attempt = 1
             else:
-                self._sink_circuit.failed(cause)
-            events = outcome.undelivered
-            self.metrics.note_retry(str(cause))
-            self._wait_before_retry(attempt)
-        self._sink_circuit.succeeded()
-        self._note_running()
+                self._sink_circuit.succeeded()
+                self._note_running()
+                self._settle(events, outcome)
+                return
+
+    def _settle(self, events: Sequence[Event], outcome: Outcome) -> None:
+        delivered_at = time.time()
+        self.metrics.batches += 1
+        dead = {refusal.event.id for refusal in outcome.rejected if self._is_dead(refusal)}
+        waiting = [event for event in outcome.undelivered if event.id not in dead]
+        unsettled = dead | {event.id for event in waiting}
+        for event in events:
+            if event.id not in unsettled:
+                self.metrics.delivered += 1
+                self.metrics.delivery.observe(delivered_at - self._ledger.settle(int(event.sequence)))
+        self._park(events, waiting, outcome.cause)
+
+    def _is_dead(self, refusal: Rejection) -> bool:
+        """Whether there is no point in trying again; then it is among the dead letters."""
+        event = refusal.event
+        refusals = self._parking.note_refusal(event.partitionkey)
+        if not refusal.is_final and refusals < self._max_attempts:
+            return False
+        self._parking.forget_refusals(event.partitionkey)
+        self._bury(DeadLetter(int(event.sequence), event.json_bytes.decode(), refusal.error, refusals))
         return True
+
+    def _bury(self, letter: DeadLetter) -> None:
+        self._ledger.settle(letter.event_id, letter)
+        self.metrics.dead_letters += 1
+
+    def _park(self, events: Sequence[Event], waiting: Sequence[Event], cause: str) -> None:
+        self._parking.park(waiting, time.monotonic())
+        held_back = {event.partitionkey for event in waiting}
+        self._parking.leave({event.partitionkey for event in events} - held_back)
+        if waiting:
+            self.metrics.note_retry(cause)
+            if not self.metrics.parked:
+                self._on_problem(f"{self.sink.service} did not take all events: {cause}. Trying these again")
+        self.metrics.parked = len(self._parking)
 
     def _wait_before_retry(self, attempt: int) -> None:
         if self._reader.is_open:
@@ -221,6 +251,9 @@ class Delivery:
 
     def _lost_the_log(self, error: ServiceUnavailable) -> None:
         self._reader.close()
+        self._ledger.clear()
+        self._parking.clear()
+        self._settled = None
         self._log_failures += 1
         self.metrics.reconnects += 1
         self.metrics.note_trouble("reconnecting", str(error))
@@ -238,19 +271,25 @@ class Delivery:
         self._note_running()
 
     def _note_running(self) -> None:
-        self.metrics.state, self.metrics.last_error = "running", ""
+        self.metrics.state = "running"
+        if not self._parking:
+            self.metrics.last_error = ""
 
-    def _advance(self, chunk: Chunk, letters: Sequence[DeadLetter], *, save: bool) -> None:
-        self._reader.advance(chunk, letters, save=save)
-        if save:
-            self._saved_at = time.monotonic()
+    def _save_settled(self, *, now: bool = False) -> None:
+        """Write down how far all is settled: with dead letters at once, else once in a while."""
+        cursor, letters = self._ledger.take_settled()
+        self._settled = cursor or self._settled
+        moment = time.monotonic()
+        if self._settled is not None and (now or letters or moment - self._saved_at > SAVE_INTERVAL_SECONDS):
+            self._reader.save(self._settled, letters)
+            self._saved_at = moment
 
     def _save_position(self) -> None:
         try:
-            self._reader.save()
+            self._save_settled(now=True)
         except ServiceUnavailable as error:
             self._lost_the_log(error)
 
 
-def _dead_letters(outcome: Outcome, attempts: int) -> list[DeadLetter]:
-    return [DeadLetter(int(r.event.sequence), r.event.json_bytes.decode(), r.error, attempts) for r in outcome.rejected]
+def _as_found(row: LogRow) -> str:
+    return json.dumps({name: value if value is None else str(value) for name, value in row._asdict().items()})

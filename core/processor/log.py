@@ -112,7 +112,7 @@ class LogReader:
         self._window = _Window(_NEVER, 0, is_sharp=False)
         self.log_id = ""
         self.newest_id = 0
-        self.delivered_id = 0
+        self.read_id = 0
 
     def open(self) -> None:
         """Connect, and take up the sink's cursor where it was saved. Raises NotInstalled without rtp's schema."""
@@ -194,47 +194,46 @@ class LogReader:
         return Cursor(snapshot=window.snapshot, floor_id=highest if window.is_sharp else cursor.floor_id)
 
     def advance(self, chunk: Chunk, dead_letters: Sequence[DeadLetter] = (), *, save: bool = True) -> None:
-        """Move past a delivered chunk. With `save`, or with dead letters, the move is written down.
+        """Read on behind a chunk. With `save`, or with dead letters, that is written down."""
+        self._cursor = chunk.cursor
+        self.read_id = max(self.read_id, chunk.cursor.after_id, chunk.cursor.floor_id)
+        if save or dead_letters:
+            self.save(None, dead_letters)
+
+    def save(self, cursor: Cursor | None = None, dead_letters: Sequence[DeadLetter] = ()) -> None:
+        """Write down that all up to `cursor`, or else up to where the reader is, is delivered or dead.
 
         Dead letters and the move past them are one durable transaction.
         """
-        self._cursor = chunk.cursor
-        self.delivered_id = max(self.delivered_id, chunk.cursor.after_id, chunk.cursor.floor_id)
-        if dead_letters:
-            self._save_with(dead_letters)
-        elif save:
-            self.save()
-
-    def save(self) -> None:
-        """Write down where the cursor stands, if it has moved since."""
-        if self._cursor != self._saved:
-            self._save()
-
-    def _save(self) -> None:
-        values = {"sink": self._sink, **vars(self._cursor)}
-        try:
-            self._open_connection().execute(_QUERIES["save_cursor"], values, prepare=True)
-        except psycopg.Error as error:
-            raise unavailable(self._dsn, error) from error
-        self._saved = self._cursor
-
-    def _save_with(self, dead_letters: Sequence[DeadLetter]) -> None:
+        cursor = cursor or self._cursor
+        if not dead_letters and cursor == self._saved:
+            return
         connection = self._open_connection()
         try:
-            with connection.transaction():
-                connection.execute("SET LOCAL synchronous_commit TO on")
-                for letter in dead_letters:
-                    values = {
-                        "sink": self._sink,
-                        "event_id": letter.event_id,
-                        "event": letter.document,
-                        "error": letter.error,
-                        "attempts": letter.attempts,
-                    }
-                    connection.execute(_QUERIES["add_dead_letter"], values)
-                self._save()
+            if dead_letters:
+                with connection.transaction():
+                    self._add_dead_letters(connection, dead_letters)
+                    self._save(connection, cursor)
+            else:
+                self._save(connection, cursor)
         except psycopg.Error as error:
             raise unavailable(self._dsn, error) from error
+        self._saved = cursor
+
+    def _save(self, connection: psycopg.Connection, cursor: Cursor) -> None:
+        connection.execute(_QUERIES["save_cursor"], {"sink": self._sink, **vars(cursor)}, prepare=True)
+
+    def _add_dead_letters(self, connection: psycopg.Connection, dead_letters: Sequence[DeadLetter]) -> None:
+        connection.execute("SET LOCAL synchronous_commit TO on")
+        for letter in dead_letters:
+            values = {
+                "sink": self._sink,
+                "event_id": letter.event_id,
+                "event": letter.document,
+                "error": letter.error,
+                "attempts": letter.attempts,
+            }
+            connection.execute(_QUERIES["add_dead_letter"], values)
 
     def look_ahead(self) -> None:
         """See how far the log has grown, without reading it."""

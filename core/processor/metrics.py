@@ -76,6 +76,7 @@ class SinkMetrics:
     retries: int = 0
     dead_letters: int = 0
     reconnects: int = 0
+    parked: int = 0
     state: str = "starting"
     last_error: str = ""
     detection: Histogram = field(default_factory=Histogram)

@@ -29,6 +29,7 @@ class SinkStatus:
     max_ms: float | None
     retries: int
     reconnects: int
+    parked: int
     dead_letters: int
     last_error: str
 
@@ -83,6 +84,7 @@ class StatusReporter:
             max_ms=_ms(latencies.max if latencies.total else None),
             retries=metrics.retries,
             reconnects=metrics.reconnects,
+            parked=metrics.parked,
             dead_letters=metrics.dead_letters,
             last_error=metrics.last_error,
         )

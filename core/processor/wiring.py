@@ -64,8 +64,10 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
             wakeup,
             backoff,
             source=settings.source,
+            max_attempts=settings.run.max_attempts,
             log_circuit=postgres,
             sink_circuit=sink_circuit,
+            on_problem=on_problem,
         )
         for sink, sink_circuit in sinks
     ]

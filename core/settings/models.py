@@ -69,6 +69,7 @@ class RunSettings(SettingsModel):
     status_interval_seconds: Real = Field(default=5, gt=0, le=3600)
     retry_initial_seconds: Real = Field(default=0.1, gt=0, le=60)
     retry_max_seconds: Real = Field(default=10, gt=0, le=600)
+    max_attempts: Whole = Field(default=10, ge=1, le=1000)
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
 
     @model_validator(mode="after")

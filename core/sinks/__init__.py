@@ -13,15 +13,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rejection:
-    """An event that the sink can never take, and the service's reason."""
+    """An event that the service refused for its own sake, and the service's reason.
+
+    Not final, it may still be taken at a later try: it is among the undelivered, too.
+    """
 
     event: Event
     error: str
+    is_final: bool = True
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a batch. What is in neither list is delivered."""
+    """What became of a batch. What is in neither list is delivered; `cause` says why some is undelivered."""
 
     undelivered: Sequence[Event] = ()
     rejected: Sequence[Rejection] = ()

@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 BATCH_MESSAGES = 10
 BATCH_BYTES = 1_048_576
 
-# What SQS will never take. `SenderFault` does not tell: throttled entries carry it, too. An unknown code is tried
-# again, for late is better than dead.
-_PERMANENT_FAILURES = frozenset(
+# What SQS will never take. `SenderFault` does not tell: throttled entries carry it, too.
+_FINAL = frozenset(
     {
         "InvalidAttributeValue",
         "InvalidMessageContents",
@@ -40,6 +39,16 @@ _PERMANENT_FAILURES = frozenset(
         "UnsupportedOperation",
     }
 )
+# Errors of a whole request that one of its entries may have caused: sent singly, the others go in.
+_OF_AN_ENTRY = _FINAL | {
+    "BatchRequestTooLong",
+    "InvalidParameterCombination",
+    "SerializationException",
+    "ValidationError",
+    "ValidationException",
+}
+# What says nothing about the entry, although the answer calls it the sender's fault.
+_PASSING = frozenset({"ThrottlingException", "RequestThrottled", "OverLimit", "Throttling", "KmsThrottled"})
 
 
 class SqsSink:
@@ -68,12 +77,12 @@ class SqsSink:
         if not self._queue_url:
             self.open()
         sendable = [event for event in events if len(_body(event)) <= BATCH_BYTES]
-        rejected = [
+        too_long = [
             Rejection(event, f"the message has {len(_body(event))} bytes, SQS takes {BATCH_BYTES}")
             for event in events
             if len(_body(event)) > BATCH_BYTES
         ]
-        delivery = _Delivery(rejected)
+        delivery = _Delivery(too_long)
         for batch in _batches(sendable):
             entries = [event for event in batch if event.partitionkey not in delivery.failed]
             if entries and not self._send(entries, delivery):
@@ -86,7 +95,9 @@ class SqsSink:
         try:
             answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
         except (ClientError, BotoCoreError) as error:
-            if not delivery.sent and not delivery.rejected:
+            if _code(error) in _OF_AN_ENTRY:
+                return self._send_singly(batch, error, delivery)
+            if not delivery.has_results:
                 raise self._unavailable(error) from error
             # Some events are in already: say which are not, rather than raise and have all of them sent again.
             delivery.cause = _reason(error)
@@ -95,6 +106,13 @@ class SqsSink:
             delivery.sent.add(batch[int(success["Id"])].id)
         for failure in answer.get("Failed", ()):
             delivery.note_failure(batch[int(failure["Id"])], failure)
+        return True
+
+    def _send_singly(self, batch: Sequence[Event], error: Exception, delivery: _Delivery) -> bool:
+        """One of a refused batch may be to blame: its neighbours must not suffer. No two are of one group."""
+        if len(batch) > 1:
+            return all(self._send([event], delivery) for event in batch)
+        delivery.note_refusal(batch[0], _reason(error), is_final=False)
         return True
 
     def close(self) -> None:
@@ -114,17 +132,27 @@ class _Delivery:
     failed: set[str] = field(default_factory=set)
     cause: str = ""
 
+    @property
+    def has_results(self) -> bool:
+        return bool(self.sent or self.rejected or self.failed)
+
     def note_failure(self, event: Event, failure: BatchResultErrorEntryTypeDef) -> None:
-        cause = f"{failure['Code']}: {failure.get('Message', '')}"
-        if failure["Code"].rpartition(".")[2] in _PERMANENT_FAILURES:
-            self.rejected.append(Rejection(event, cause))
+        cause, code = f"{failure['Code']}: {failure.get('Message', '')}", failure["Code"].rpartition(".")[2]
+        if code in _FINAL or (failure.get("SenderFault") and code not in _PASSING):
+            self.note_refusal(event, cause, is_final=code in _FINAL)
         else:
             self.failed.add(event.partitionkey)
             self.cause = cause
 
+    def note_refusal(self, event: Event, cause: str, *, is_final: bool) -> None:
+        self.rejected.append(Rejection(event, cause, is_final))
+        if not is_final:
+            self.failed.add(event.partitionkey)
+            self.cause = cause
+
     def outcome(self, events: Sequence[Event]) -> Outcome:
-        refused = {rejection.event.id for rejection in self.rejected}
-        undelivered = [event for event in events if event.id not in self.sent and event.id not in refused]
+        dead = {refusal.event.id for refusal in self.rejected if refusal.is_final}
+        undelivered = [event for event in events if event.id not in self.sent and event.id not in dead]
         return Outcome(undelivered, self.rejected, self.cause)
 
 
@@ -186,6 +214,11 @@ def _entry(entry_id: str, event: Event) -> SendMessageBatchRequestEntryTypeDef:
 def _body(event: Event) -> bytes:
     # SQS takes all of Unicode but U+FFFE and U+FFFF, which JSON can write in ASCII.
     return event.json_bytes.replace(b"\xef\xbf\xbe", rb"\ufffe").replace(b"\xef\xbf\xbf", rb"\uffff")
+
+
+def _code(error: Exception) -> str:
+    code: str = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+    return code.rpartition("#")[2].rpartition(".")[2]
 
 
 def _reason(error: Exception) -> str:

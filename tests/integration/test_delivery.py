@@ -26,7 +26,7 @@ from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks import Outcome
 from tests.circuits import quiet_circuit
 from tests.eventually import eventually
-from tests.faulty_sqs import faulty_sqs
+from tests.faulty_sqs import FaultySqs, faulty_sqs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -276,6 +276,109 @@ def test_a_throttled_group_catches_up_in_order(
         eventually(lambda: len(faults.batches) > 2)
         faults.refused_groups.clear()
         assert eventually(lambda: queue.values() == expected)
+
+
+@pytest.fixture
+def behind_gateway(settings: Settings, sqs_queue: SqsQueue) -> Iterator[tuple[Settings, FaultySqs]]:
+    """Settings whose SQS is reached through a gateway that can refuse."""
+    with faulty_sqs(sqs_queue.endpoint_url) as faults:
+        yield settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"endpoint_url": faults.url})}), faults
+
+
+def test_a_throttled_group_does_not_hold_back_what_is_written_later(
+    start: Start, behind_gateway: tuple[Settings, FaultySqs], writer: psycopg.Connection, queue: Queue, lido: None
+) -> None:
+    settings, faults = behind_gateway
+    write(writer, 1, entity="aave")
+    faults.refused_groups["ethereum:lido"] = "ThrottlingException"
+    delivery = sink_named(start(settings), "sqs")
+    write(writer, 2)
+    eventually(lambda: delivery.metrics.parked)
+    expected = write(writer, 5, 6, 7, entity="aave")
+    assert eventually(lambda: queue.values() == expected)
+
+
+def test_what_is_written_to_a_throttled_group_queues_up_behind_it(
+    start: Start, behind_gateway: tuple[Settings, FaultySqs], writer: psycopg.Connection, queue: Queue, lido: None
+) -> None:
+    settings, faults = behind_gateway
+    faults.refused_groups["ethereum:lido"] = "ThrottlingException"
+    delivery = sink_named(start(settings), "sqs")
+    expected = []
+    for count, value in enumerate((2, 3, 4), start=1):
+        expected += write(writer, value)
+        eventually(lambda count=count: delivery.metrics.parked == count)  # type: ignore[misc]
+    faults.refused_groups.clear()
+    assert eventually(lambda: queue.values() == expected)
+
+
+def test_a_restart_takes_up_what_was_parked(
+    start: Start, behind_gateway: tuple[Settings, FaultySqs], writer: psycopg.Connection, queue: Queue, lido: None
+) -> None:
+    settings, faults = behind_gateway
+    write(writer, 1, entity="aave")
+    faults.refused_groups["ethereum:lido"] = "ThrottlingException"
+    pipeline = start(settings)
+    write(writer, 2)
+    eventually(lambda: sink_named(pipeline, "sqs").metrics.parked)
+    write(writer, 5, entity="aave")
+    eventually(lambda: queue.values() == ["5"])
+    pipeline.stop()
+    faults.refused_groups.clear()
+    start(settings)
+    assert eventually(lambda: "2" in queue.values())
+
+
+def test_holding_back_is_told_once(
+    start: Start,
+    behind_gateway: tuple[Settings, FaultySqs],
+    writer: psycopg.Connection,
+    problems: list[str],
+    lido: None,
+) -> None:
+    settings, faults = behind_gateway
+    faults.refused_groups["ethereum:lido"] = "ThrottlingException"
+    delivery = sink_named(start(settings), "sqs")
+    write(writer, 2)
+    eventually(lambda: delivery.metrics.retries > 3)
+    assert problems == ["SQS did not take all events: ThrottlingException: . Trying these again"]
+
+
+def test_what_the_service_keeps_refusing_becomes_a_dead_letter(
+    start: Start, behind_gateway: tuple[Settings, FaultySqs], writer: psycopg.Connection, queue: Queue, lido: None
+) -> None:
+    settings, faults = behind_gateway
+    faults.refused_groups["ethereum:lido"] = "SomeNewClientError"
+    delivery = sink_named(start(settings, max_attempts=3), "sqs")
+    write(writer, 2)
+    eventually(lambda: delivery.metrics.dead_letters)
+    assert eventually(lambda: writer.execute("SELECT attempts, error FROM rtp.dead_letter").fetchall()) == [
+        (3, "SomeNewClientError: ")
+    ]
+
+
+def test_a_poisonous_event_does_not_block_its_batch(
+    start: Start, behind_gateway: tuple[Settings, FaultySqs], writer: psycopg.Connection, queue: Queue, lido: None
+) -> None:
+    settings, faults = behind_gateway
+    write(writer, 1, entity="aave")
+    faults.poisonous = "ethereum:lido"
+    with writer.transaction():
+        write(writer, 2)
+        expected = write(writer, 5, entity="aave")
+    start(settings)
+    assert eventually(lambda: queue.values() == expected)
+
+
+def test_a_poisonous_event_does_not_block_its_own_group(
+    start: Start, behind_gateway: tuple[Settings, FaultySqs], writer: psycopg.Connection, queue: Queue, lido: None
+) -> None:
+    settings, faults = behind_gateway
+    faults.poisonous = '"current":"2"'
+    write(writer, 2)
+    expected = write(writer, 3)
+    start(settings, max_attempts=2)
+    assert eventually(lambda: queue.values() == expected)
 
 
 def cut_rtps_connections(connection: psycopg.Connection) -> None:
@@ -608,7 +711,16 @@ def stub_delivery(settings: Settings, deliver: Callable[[Sequence[Event]], Any])
     backoff = Backoff(0.001, 0.001)
     wakeup = WakeUp(dsn, settings.run, quiet_circuit())
     circuits = {"log_circuit": quiet_circuit(), "sink_circuit": quiet_circuit("stub")}
-    return Delivery(sink, LogReader(dsn, sink.name), wakeup, backoff, source="/rtp", **circuits)
+    return Delivery(
+        sink,
+        LogReader(dsn, sink.name),
+        wakeup,
+        backoff,
+        source="/rtp",
+        max_attempts=3,
+        on_problem=lambda _: None,
+        **circuits,
+    )
 
 
 def write_event(settings: Settings) -> None:

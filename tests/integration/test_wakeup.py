@@ -343,7 +343,9 @@ def delivering(settings: Settings, wakeup: WakeUp) -> Iterator[tuple[Recorder, D
     sink = Recorder()
     reader = LogReader(postgres_dsn(settings), sink.name)
     circuits = {"log_circuit": quiet_circuit(), "sink_circuit": quiet_circuit("recorder")}
-    delivery = Delivery(sink, reader, wakeup, Backoff(0.01, 0.1), source="/rtp", **circuits)
+    delivery = Delivery(
+        sink, reader, wakeup, Backoff(0.01, 0.1), source="/rtp", max_attempts=3, on_problem=lambda _: None, **circuits
+    )
     delivery.start()
     try:
         yield sink, delivery

@@ -1,0 +1,166 @@
+"""Groups that a sink could not take now, waiting aside so that other groups go on; and what is read but not settled.
+
+A group is the events of one partition key. Once one of its events is parked, all later ones queue up behind it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from core.event import Event
+    from core.processor.log import Cursor, DeadLetter
+    from core.retry import Backoff
+
+# What is parked is in memory, and is read again after a crash: beyond this, reading stops until there is room.
+MOST_PARKED_EVENTS = 10_000
+
+
+@dataclass
+class _Group:
+    events: deque[Event] = field(default_factory=deque)
+    attempts: int = 0  # of the first event
+    refusals: int = 0  # of the first event, for its own sake
+    due_at: float = 0.0
+
+
+class Parking:
+    """The parked groups of one sink, and when each is to be tried again. Times are monotonic, in seconds."""
+
+    def __init__(self, backoff: Backoff) -> None:
+        self._backoff = backoff
+        self._groups: dict[str, _Group] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def is_full(self) -> bool:
+        """Whether reading on would take too much memory."""
+        return self._count >= MOST_PARKED_EVENTS
+
+    def queue_up(self, events: Iterable[Event]) -> list[Event]:
+        """Put events of parked groups behind those; the others are returned, free to go."""
+        if not self._groups:
+            return list(events)
+        free = []
+        for event in events:
+            if (group := self._groups.get(event.partitionkey)) is None:
+                free.append(event)
+            else:
+                group.events.append(event)
+                self._count += 1
+        return free
+
+    def park(self, events: Iterable[Event], now: float) -> None:
+        """Set events aside that the sink has not taken, in order; each group waits longer after each failure."""
+        failed: dict[str, list[Event]] = {}
+        for event in events:
+            failed.setdefault(event.partitionkey, []).append(event)
+        for key, undelivered in failed.items():
+            group = self._groups.setdefault(key, _Group())
+            group.events.extendleft(reversed(undelivered))
+            group.attempts += 1
+            group.due_at = now + self._backoff.wait_seconds(group.attempts)
+            self._count += len(undelivered)
+
+    def take_due(self, now: float, limit: int) -> list[Event]:
+        """The first events of the groups whose time has come, at most `limit`; the groups stay parked until `leave`."""
+        due: list[Event] = []
+        for group in self._groups.values():
+            while group.due_at <= now and group.events and len(due) < limit:
+                due.append(group.events.popleft())
+        self._count -= len(due)
+        return due
+
+    def leave(self, keys: Iterable[str]) -> None:
+        """Nothing of these groups has failed since: those without waiting events are parked no more."""
+        for key in keys:
+            group = self._groups.get(key)
+            if group is not None:
+                group.attempts = group.refusals = 0
+                if not group.events:
+                    del self._groups[key]
+
+    def note_refusal(self, key: str) -> int:
+        """The group's first event was refused for its own sake; how often by now."""
+        group = self._groups.setdefault(key, _Group())
+        group.refusals += 1
+        return group.refusals
+
+    def forget_refusals(self, key: str) -> None:
+        """The event in question is out of the way."""
+        if key in self._groups:
+            self._groups[key].refusals = 0
+
+    def seconds_to_next(self, now: float) -> float:
+        """How long until a group is to be tried again; infinity without any."""
+        return max(0.0, min((group.due_at for group in self._groups.values()), default=float("inf")) - now)
+
+    def clear(self) -> None:
+        """Forget all: it will be read again."""
+        self._groups.clear()
+        self._count = 0
+
+
+@dataclass
+class _Read:
+    """Rows that were read together: once all before and all of them are settled, the cursor may stand behind them."""
+
+    cursor: Cursor
+    unsettled: dict[int, float]
+    letters: list[DeadLetter] = field(default_factory=list)
+
+
+class Ledger:
+    """What was read and is not yet settled, that is delivered or dead; the cursor on disk stays before it."""
+
+    def __init__(self) -> None:
+        self._reads: deque[_Read] = deque()
+        self._read_of: dict[int, _Read] = {}
+
+    def __len__(self) -> int:
+        return len(self._read_of)
+
+    def add(self, cursor: Cursor, detected_at: Mapping[int, float]) -> None:
+        """Note what was read up to `cursor`: event ids, and when each was detected."""
+        if not detected_at and self._reads:
+            self._reads[-1].cursor = cursor
+            return
+        read = _Read(cursor, dict(detected_at))
+        self._reads.append(read)
+        self._read_of.update(dict.fromkeys(detected_at, read))
+
+    def settle(self, event_id: int, letter: DeadLetter | None = None) -> float:
+        """An event is delivered, or dead where there is a letter; when it was detected."""
+        read = self._read_of.pop(event_id)
+        if letter is not None:
+            read.letters.append(letter)
+        return read.unsettled.pop(event_id)
+
+    def take_settled(self) -> tuple[Cursor | None, list[DeadLetter]]:
+        """How far all is settled, with the dead letters up to there; None where nothing new is."""
+        cursor: Cursor | None = None
+        letters: list[DeadLetter] = []
+        while self._reads and not self._reads[0].unsettled:
+            read = self._reads.popleft()
+            cursor = read.cursor
+            letters += read.letters
+        return cursor, letters
+
+    def oldest_detected_at(self) -> float | None:
+        """When the event was detected that has waited longest; None where none waits."""
+        for read in tuple(self._reads):
+            for detected_at in tuple(read.unsettled.values())[:1]:
+                return detected_at
+        return None
+
+    def clear(self) -> None:
+        """Forget all: it will be read again."""
+        self._reads.clear()
+        self._read_of.clear()
