@@ -186,8 +186,10 @@ def _samples(watch: ValueWatch, expressions: Expressions, common: Mapping[str, s
         gone = as_row(watch_id, vanished, "deleted")
         updated = sql.SQL("SELECT u.row FROM (({}) UNION ALL ({})) AS u (row)").format(gone, updated)
     all_gone = sql.SQL(
-        "SELECT ROW(NULL, b.watch, b.chain, b.entity, 'deleted', NULL, statement_timestamp(), statement_timestamp(), "
-        "{confidence}, {provenance}, NULL)::rtp.sample FROM rtp.baseline AS b WHERE b.watch = {watch}"
+        "SELECT ROW(NULL, {watch}, e.chain, e.entity, 'deleted', NULL, clock_timestamp(), statement_timestamp(), "
+        "{confidence}, {provenance}, NULL)::rtp.sample "
+        "FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = {watch} "
+        "UNION SELECT s.chain, s.entity FROM rtp.sample AS s WHERE s.watch = {watch}) AS e"
     ).format(confidence=common["default_confidence"], provenance=common["default_provenance"], watch=watch_id)
     return template("watch_samples.sql").format(
         **common,

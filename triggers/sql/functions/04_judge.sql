@@ -107,13 +107,12 @@ BEGIN
             OR rule.glitch_factor IS NOT NULL AND rule.heartbeat IS NOT NULL) THEN
         state.lower := rtp.lower_bound(state.value, rule.percent, rule.min_change);
         state.upper := rtp.upper_bound(state.value, rule.percent, rule.min_change);
-        IF rule.peg IS NOT NULL THEN
-            state.lower := greatest(state.lower, rule.peg - rule.peg * rule.peg_bps * 0.0001);
-            state.upper := least(state.upper, rule.peg + rule.peg * rule.peg_bps * 0.0001);
-        END IF;
-        IF rule.glitch_factor IS NOT NULL THEN
-            state.lower := greatest(state.lower, -abs(state.value) * rule.glitch_factor);
-            state.upper := least(state.upper, abs(state.value) * rule.glitch_factor);
+        -- greatest() and least() pass over a null, which must stay one.
+        IF state.lower IS NOT NULL AND state.upper IS NOT NULL THEN
+            state.lower := greatest(
+                state.lower, rule.peg - rule.peg * rule.peg_bps * 0.0001, -abs(state.value) * rule.glitch_factor);
+            state.upper := least(
+                state.upper, rule.peg + rule.peg * rule.peg_bps * 0.0001, abs(state.value) * rule.glitch_factor);
         END IF;
     END IF;
     state.due_at := least(
