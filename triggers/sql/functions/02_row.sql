@@ -5,7 +5,8 @@ CREATE OR REPLACE FUNCTION rtp.is_number(value text)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT value IS NULL
-        OR value ~* '^\s*[-+]?((\d{1,1000}(\.\d{0,1000})?|\.\d{1,1000})(e[-+]?\d{1,3})?|nan|inf(inity)?)\s*$'
+        OR length(value) <= 2000
+           AND value ~* '^\s*[-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?|nan|inf(inity)?)\s*$'
 $$;
 
 CREATE OR REPLACE FUNCTION rtp.to_number(value text)
