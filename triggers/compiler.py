@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from core.settings.watches import ProtocolWatch, ValueWatch, Watch
-from triggers.expressions import Expressions, about, function, quote
+from triggers.expressions import Expressions, about, function, is_gone, quote
 from triggers.protocols import protocol_function, protocol_seed
 from triggers.templates import template
 
@@ -157,6 +157,7 @@ def _latest(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sq
     return template("watch_latest.sql").format(
         **common,
         touched=touched,
+        is_gone=is_gone(watch, "b"),
         judge_one=template("judge_one.sql").format(**common, new_sample=new_sample),
         judge=judge.format(**common, new_sample=new_sample, into=sql.SQL("INTO made, unseen_rows")),
         judge_text=_as_text(judge.format(**common, new_sample=new_sample, into=sql.SQL(""))),
@@ -189,8 +190,13 @@ def _samples(watch: ValueWatch, expressions: Expressions, common: Mapping[str, s
         "SELECT ROW(NULL, {watch}, e.chain, e.entity, 'deleted', NULL, clock_timestamp(), statement_timestamp(), "
         "{confidence}, {provenance}, NULL)::rtp.sample "
         "FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = {watch} "
-        "UNION SELECT s.chain, s.entity FROM rtp.sample AS s WHERE s.watch = {watch}) AS e"
-    ).format(confidence=common["default_confidence"], provenance=common["default_provenance"], watch=watch_id)
+        "UNION SELECT s.chain, s.entity FROM rtp.sample AS s WHERE s.watch = {watch}) AS e WHERE {is_gone}"
+    ).format(
+        confidence=common["default_confidence"],
+        provenance=common["default_provenance"],
+        watch=watch_id,
+        is_gone=is_gone(watch, "e"),
+    )
     return template("watch_samples.sql").format(
         **common,
         most_at_once=sql.Literal(MOST_AT_ONCE),

@@ -166,6 +166,15 @@ class Expressions:
         )
 
 
+def is_gone(watch: Watch, row: str) -> sql.Composed:
+    """Whether the watched table holds nothing of `row`'s entity: truncating a partition leaves the others' entities."""
+    who = about("r", watch)
+    return sql.SQL("NOT EXISTS (SELECT FROM {} AS r WHERE {} = {} AND {} = {})").format(
+        sql.Identifier(*watch.table_parts),
+        *(who["chain"], sql.Identifier(row, "chain"), who["entity"], sql.Identifier(row, "entity")),
+    )
+
+
 def _named(expressions: Mapping[str, sql.Composable]) -> sql.Composed:
     return sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(expression, sql.Identifier(name)) for name, expression in expressions.items()

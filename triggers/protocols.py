@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import about, function, quote
+from triggers.expressions import about, function, is_gone, quote
 from triggers.templates import template
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def protocol_function(
         same_entity=same_entity,
         differs=_differs(watch, column_types),
         is_named=is_named,
+        is_gone=is_gone(watch, "b"),
         default_confidence=sql.SQL("{}::double precision").format(sql.Literal(watch.confidence)),
         default_provenance=sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
         note_unusable=template("note_unusable.sql").format(name_literal=sql.Literal(name), usable=is_named),

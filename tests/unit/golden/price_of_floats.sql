@@ -23,7 +23,8 @@ BEGIN
         INTO reported_rows FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS o;
     ELSIF TG_OP = 'TRUNCATE' THEN
         is_done := true;
-        reported_rows := rtp.forget_all(1::smallint, 0.8::double precision, 'desk'::text);
+        SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 0.8::double precision, 'desk'::text)
+        INTO reported_rows FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE 'ethereum'::text COLLATE "C" = "b"."chain" AND "r"."symbol"::text COLLATE "C" = "b"."entity");
     ELSE
         -- Most statements change nothing that matters, and one look at them is all that they cost.
         size := CASE

@@ -23,7 +23,8 @@ BEGIN
         INTO reported_rows FROM (SELECT s.*, 0.1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."token"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."confidence"::double precision, 1) AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."price_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."token"::text COLLATE "C")) AS s) AS o;
     ELSIF TG_OP = 'TRUNCATE' THEN
         is_done := true;
-        reported_rows := rtp.forget_all(1::smallint, 1::double precision, NULL::text);
+        SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 1::double precision, NULL::text)
+        INTO reported_rows FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."prices" AS r WHERE "r"."chain"::text COLLATE "C" = "b"."chain" AND "r"."token"::text COLLATE "C" = "b"."entity");
     ELSE
         -- Most statements change nothing that matters, and one look at them is all that they cost.
         size := CASE

@@ -81,7 +81,7 @@ BEGIN
         WITH step AS (
             SELECT b.chain, b.entity, 'removed' AS reason, NULL::jsonb AS fields, 1::double precision AS confidence,
                    NULL::text AS provenance, statement_timestamp() AS changed_at
-            FROM rtp.baseline AS b WHERE b.watch = 1::smallint
+            FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."protocols" AS r WHERE "r"."chain"::text COLLATE "C" = "b"."chain" AND "r"."protocol"::text COLLATE "C" = "b"."entity")
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (

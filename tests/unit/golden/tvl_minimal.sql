@@ -23,7 +23,8 @@ BEGIN
         INTO reported_rows FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'all'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name('all'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o;
     ELSIF TG_OP = 'TRUNCATE' THEN
         is_done := true;
-        reported_rows := rtp.forget_all(1::smallint, 1::double precision, NULL::text);
+        SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 1::double precision, NULL::text)
+        INTO reported_rows FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE 'all'::text COLLATE "C" = "b"."chain" AND "r"."protocol"::text COLLATE "C" = "b"."entity");
     ELSE
         -- Most statements change nothing that matters, and one look at them is all that they cost.
         size := CASE

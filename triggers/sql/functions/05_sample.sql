@@ -149,11 +149,3 @@ AS $$
     )
     SELECT count(*) FROM appended
 $$;
-
--- forget_all: the same for every entity of a watch, when its table is truncated.
-CREATE OR REPLACE FUNCTION rtp.forget_all(of_watch smallint, with_confidence double precision, with_provenance text)
-RETURNS bigint LANGUAGE sql
-AS $$
-    SELECT rtp.forget(of_watch, array_agg(b.chain), array_agg(b.entity), with_confidence, with_provenance)
-    FROM rtp.baseline AS b WHERE b.watch = of_watch
-$$;

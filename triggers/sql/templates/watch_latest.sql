@@ -23,7 +23,8 @@ BEGIN
         INTO reported_rows FROM ({old_sample}) AS o;
     ELSIF TG_OP = 'TRUNCATE' THEN
         is_done := true;
-        reported_rows := rtp.forget_all({watch}, {default_confidence}, {default_provenance});
+        SELECT rtp.forget({watch}, array_agg(b.chain), array_agg(b.entity), {default_confidence}, {default_provenance})
+        INTO reported_rows FROM rtp.baseline AS b WHERE b.watch = {watch} AND {is_gone};
     ELSE
         -- Most statements change nothing that matters, and one look at them is all that they cost.
         size := CASE
