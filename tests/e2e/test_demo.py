@@ -214,7 +214,7 @@ class Replay:
 
 @pytest.fixture(scope="module")
 def replay(tmp_path_factory: pytest.TempPathFactory) -> Replay:
-    file = tmp_path_factory.mktemp("feed") / "history.csv"
+    file = tmp_path_factory.mktemp("feed") / "[dim]history.csv"
     file.write_text(HISTORY, encoding="utf-8")
     with (
         own_place() as place,
@@ -225,7 +225,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Replay:
 
 
 def test_a_replay_says_what_it_replays(replay: Replay) -> None:
-    assert "Replaying history.csv at max." in replay.err.splitlines()
+    assert "Replaying [dim]history.csv at max." in replay.err.splitlines()
 
 
 def test_a_replay_shows_every_significant_change_as_an_event(replay: Replay) -> None:
