@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tests.command import Command
 from tests.eventually import eventually
 from tests.leftovers import Place, own_place, processes_in
 from tests.rtp_process import ROOT, RtpProcess, command, rtp
+from tests.terminal import Session, run_at_a_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,6 +129,30 @@ def test_ctrl_c_leaves_nothing_behind(visit: Visit) -> None:
     assert (visit.servers >= 3, visit.leftovers) == (True, [])
 
 
+@pytest.fixture(scope="module")
+def session() -> Iterator[tuple[Session, list[object]]]:
+    """The same at a terminal, with what it left behind."""
+    with own_place() as place:
+        arguments = ("run", "--demo", *LIVELY)
+        seen = run_at_a_terminal(*arguments, environ=place.environ, until="deviation", columns=160)
+        yield seen, place.leftovers()
+
+
+def test_at_a_terminal_there_is_a_panel_of_events_above_the_status(session: tuple[Session, list[object]]) -> None:
+    plain = session[0].plain
+    assert 0 < plain.find("rtp demo - Ctrl-C ends it") < plain.find("Redis ", plain.find("rtp demo -"))
+
+
+def test_ctrl_c_at_a_terminal_ends_it_well(session: tuple[Session, list[object]]) -> None:
+    seen, leftovers = session
+    assert (seen.code, "Stopped. Delivered: redis " in seen.plain, leftovers) == (0, True, [])
+
+
+def test_the_terminal_is_left_as_it_was(session: tuple[Session, list[object]]) -> None:
+    seen, _ = session
+    assert (seen.settings_after, seen.is_cursor_shown) == (seen.settings_before, True)
+
+
 # Other ends.
 
 
@@ -136,17 +162,11 @@ def test_sigterm_ends_it_as_ctrl_c_does(place: Place) -> None:
         assert (process.end(signal.SIGTERM), place.leftovers()) == (0, [])
 
 
-def test_for_ends_it_when_the_time_is_over(place: Place) -> None:
-    with demo(place, "--for", "500ms") as process:
-        assert (process.end(), place.leftovers()) == (0, [])
-
-
 MOMENTS = [
     "Starting PostgreSQL, Redis and SQS",
     "PostgreSQL answers",
     "SQS answers",
     "The market is simulated",
-    "watch protocols",
 ]
 
 
@@ -165,7 +185,7 @@ def test_ctrl_c_before_it_has_loaded_is_answered_quietly(place: Place) -> None:
         assert (code, "Traceback" in process.err) == (130, False)
 
 
-@pytest.mark.parametrize("moment", ["Starting PostgreSQL, Redis and SQS", "SQS answers", "watch protocols"])
+@pytest.mark.parametrize("moment", ["Starting PostgreSQL, Redis and SQS", "watch protocols"])
 def test_after_kill_9_no_server_runs_on(place: Place, moment: str) -> None:
     with demo(place) as process:
         process.wait_for(moment, within_seconds=40)
@@ -178,7 +198,7 @@ def test_after_kill_9_the_next_start_works_and_tidies_up(place: Place) -> None:
         killed.wait_for("watch protocols", within_seconds=40)
         killed.end(signal.SIGKILL)
     was_untidy = place.leftovers() != []
-    with demo(place, "--for", "500ms") as process:
+    with demo(place, "--for", "500ms") as process:  # which also shows that a demo ends by itself, and well
         assert (was_untidy, process.end(), place.leftovers()) == (True, 0, [])
 
 
@@ -293,6 +313,15 @@ def test_a_settings_file_with_a_mistake_is_refused(refusal: Refusal, tmp_path: P
     text = default_path().read_text(encoding="utf-8").replace("poll_interval_ms: 2 ", "poll_interval_ms: -2")
     file.write_text(text, encoding="utf-8")
     assert re.match(rf"{file}:\d+: run\.poll_interval_ms: ", refusal("--demo", "-c", str(file)))
+
+
+def test_a_state_folder_that_cannot_be_made_is_named(
+    refusal: Refusal, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RTP_STATE_DIR", str(tmp_path / "file" / "state"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert refusal("--demo").startswith(f"Cannot write {tmp_path}/file/state/stack-")
 
 
 @pytest.mark.parametrize(
