@@ -62,7 +62,7 @@ def run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
         view = exits.enter_context(DemoView(settings, stack.addresses, as_json=as_json))
         feed = Feed(partial(connect, stack.addresses.postgres_dsn, role="demo feed"), steps, pace)
         exits.callback(feed.stop)
-        err.print(_says_where_data_comes_from(options))
+        err.print(_says_where_data_comes_from(options), markup=False, soft_wrap=True)
         pipeline = build_pipeline(settings, on_problem=print_problem)
         feed.start()
 

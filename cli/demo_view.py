@@ -13,10 +13,11 @@ from rich.panel import Panel
 from rich.text import Text
 
 from cli.event_line import event_line
-from cli.output import out, print_json
+from cli.output import out, print_error, print_json, print_problem
 from cli.processor import status_line, status_table
 from core.demo.alerts import AlertConsumer
 from core.demo.queue import create_queue
+from core.errors import ServiceUnavailable
 from core.event import Event
 from core.sinks.sqs import sqs_client
 from core.stream.event_stream import EventStream
@@ -45,7 +46,7 @@ class DemoView:
         self._client = sqs_client(settings.sqs)
         queue_url = create_queue(self._client, settings.sqs.queue or "")
         self._alerts = AlertConsumer(self._client, queue_url, self._show_alert)
-        self._stream = EventStream(addresses.redis_url)
+        self._stream = EventStream(addresses.redis_url, on_notice=print_problem)
         self._follower = threading.Thread(target=self._follow, name="rtp-demo-view", daemon=True)
 
     def __enter__(self) -> Self:
@@ -82,8 +83,11 @@ class DemoView:
         return self._alerts.received >= sum(delivered)
 
     def _follow(self) -> None:
-        for tailed in self._stream.follow():
-            self._show("event", tailed.event)
+        try:
+            for tailed in self._stream.follow():
+                self._show("event", tailed.event)
+        except ServiceUnavailable as error:
+            print_error(error)
 
     def _show_alert(self, document: dict[str, Any]) -> None:
         self._show("alert", Event.model_validate(document))

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from cli.database import connection_to
+from cli.event_line import printable
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import err, out, print_json
 from triggers.installer import apply, plan_installation, render
@@ -55,5 +57,5 @@ def show_actions(actions: list[Action], *, as_json: bool) -> None:
         return
     table = Table("", "What", "Detail", box=None, pad_edge=False)
     for action in actions:
-        table.add_row(action.what, action.subject, action.detail)
+        table.add_row(*(Text(printable(part)) for part in (action.what, action.subject, action.detail)))
     out.print(table)

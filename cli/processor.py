@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from cli.event_line import printable
 from cli.output import err, out, print_json
 from cli.signals import uninterrupted
 from core.database import address
@@ -127,11 +128,11 @@ def _watch(
 def print_summary(pipeline: Pipeline, settings: Settings) -> None:
     """What rtp is connected to, and what it watches."""
     table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_row("PostgreSQL", address(postgres_dsn(settings)))
-    for delivery in pipeline.deliveries:
-        table.add_row(delivery.sink.name, delivery.sink.address)
-    for name, watch in settings.watches.items():
-        table.add_row(f"watch {name}", f"{watch.kind} in {watch.table}")
+    rows = [("PostgreSQL", address(postgres_dsn(settings)))]
+    rows += [(delivery.sink.name, delivery.sink.address) for delivery in pipeline.deliveries]
+    rows += [(f"watch {name}", f"{watch.kind} in {watch.table}") for name, watch in settings.watches.items()]
+    for what, where in rows:
+        table.add_row(what, Text(printable(where)))  # [fe80::1] is an address, not markup
     err.print(table)
 
 
@@ -143,7 +144,7 @@ def status_table(status: Status) -> RenderableType:
         numbers = (_ms(sink.p50_ms), _ms(sink.p99_ms), _ms(sink.max_ms), lag)
         counts = (f"{sink.delivered:,}", str(sink.retries), str(sink.dead_letters))
         table.add_row(sink.sink, sink.state, f"{sink.events_per_second:,.0f}", *numbers, *counts)
-    return Group(table, *(Text(line, style="yellow") for line in circuit_lines(status)))
+    return Group(table, *(Text(printable(line), style="yellow") for line in circuit_lines(status)))
 
 
 def circuit_lines(status: Status) -> list[str]:

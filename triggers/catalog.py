@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from core.database import queries
+from core.errors import InstallError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -101,10 +104,17 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> Table | None:
 
 
 def read_installation(connection: Connection) -> Installation | None:
-    """What is installed; None where nothing is."""
-    if not read_server(connection).has_rtp_schema:
+    """What is installed; None where nothing is. Raises InstallError where this role may not look."""
+    server = read_server(connection)
+    if not server.has_rtp_schema:
         return None
-    row = connection.execute(_QUERIES["installation"]).fetchone()
+    try:
+        row = connection.execute(_QUERIES["installation"]).fetchone()
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise InstallError(
+            f"role {server.role} may not read the schema rtp: {error.diag.message_primary}",
+            "Connect as the role that installed it",
+        ) from error
     return Installation(*row) if row else None
 
 

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import signal
-import struct
 import subprocess
-import termios
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from fcntl import ioctl
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -31,6 +26,7 @@ from core.redact import redact
 from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
 from tests.rtp_process import ROOT, RtpProcess, command, environ_of, rtp
+from tests.terminal import Session, run_at_a_terminal
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -63,12 +59,6 @@ def collect(alerts: list[Alert], client: SQSClient, url: str) -> list[Alert]:
     """The alerts so far, with those that have come since."""
     alerts += receive_all(client, url)
     return alerts
-
-
-def take_the_terminal() -> None:
-    """Make standard input the terminal that the process answers to."""
-    os.setsid()
-    ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def receive_all(client: SQSClient, queue_url: str) -> list[Alert]:
@@ -404,53 +394,13 @@ def test_the_summary_names_every_service_and_every_watch(settings: Settings) -> 
     ]
 
 
-@dataclass(frozen=True)
-class Session:
-    """What a person at a terminal saw, and the terminal's settings before and after."""
-
-    text: str
-    code: int
-    settings_before: list[Any]
-    settings_after: list[Any]
-
-
 def at_a_terminal(settings: Settings, config: str, *, columns: int = 120, until: str) -> Session:
-    """Run rtp at a terminal until it has shown something, then press Ctrl-C."""
-    leader, terminal = pty.openpty()
-    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    before = termios.tcgetattr(terminal)
-    environ = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
-    process = subprocess.Popen(
-        command("run", "-c", config),
-        env=environ | environ_of(settings) | {"TERM": "xterm-256color"},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        cwd=ROOT,
-        preexec_fn=take_the_terminal,  # noqa: PLW1509  (this one has no threads)
-    )
-    text = ""
-    deadline = time.monotonic() + 30
-    has_pressed = False
-    try:
-        while time.monotonic() < deadline and (process.poll() is None or select.select([leader], [], [], 0)[0]):
-            if select.select([leader], [], [], 0.05)[0]:
-                text += os.read(leader, 65536).decode(errors="replace")
-            if until in text and not has_pressed:
-                os.write(leader, b"\x03")
-                has_pressed = True
-        return Session(text, process.wait(1), before, termios.tcgetattr(terminal))
-    finally:
-        process.kill()
-        process.wait()
-        os.close(leader)
-        os.close(terminal)
+    return run_at_a_terminal("run", "-c", config, environ=environ_of(settings), columns=columns, until=until)
 
 
 def test_at_a_terminal_there_is_a_live_table(settings: Settings, prompt_config: str) -> None:
     session = at_a_terminal(settings, prompt_config, until="running")
-    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", session.text)
-    assert re.search(r"Sink +State +events/s +p50 +p99", plain)
+    assert re.search(r"Sink +State +events/s +p50 +p99", session.plain)
 
 
 def test_ctrl_c_at_a_terminal_ends_it_well(settings: Settings, prompt_config: str) -> None:
@@ -460,8 +410,7 @@ def test_ctrl_c_at_a_terminal_ends_it_well(settings: Settings, prompt_config: st
 
 def test_the_terminal_is_left_as_it_was(settings: Settings, prompt_config: str) -> None:
     session = at_a_terminal(settings, prompt_config, until="running")
-    is_cursor_shown = session.text.rfind("\x1b[?25h") > session.text.rfind("\x1b[?25l")
-    assert (session.settings_after, is_cursor_shown) == (session.settings_before, True)
+    assert (session.settings_after, session.is_cursor_shown) == (session.settings_before, True)
 
 
 def test_a_narrow_terminal_will_do(settings: Settings, prompt_config: str) -> None:

@@ -3,48 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import psycopg
-import pytest
-import yaml
 
 from core.demo.tables import create_tables
-from core.settings.file import default_path
-from core.settings.models import Settings, postgres_dsn
 from tests.catalog_snapshot import catalog_of
-from tests.command import Command, Done
+from tests.command import Done
 
 Validate = Callable[..., Done]
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(capsys, monkeypatch)
-
-
-@pytest.fixture
-def validate(command: Command, settings: Settings, tmp_path: Path) -> Validate:
-    """Runs `rtp validate` with the default settings, changed as given, against all of rtp's services."""
-
-    def run(*arguments: str, dsn: str = "", without: str = "", **changes: dict[str, Any]) -> Done:
-        document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
-        for name, keys in changes.items():
-            document["watches"].setdefault(name, {}).update(keys)
-        document["watches"].pop(without, None)
-        path = tmp_path / "rtp.yaml"
-        path.write_text(yaml.safe_dump(document), encoding="utf-8")
-        services = {
-            "--config": str(path),
-            "--postgres-dsn": dsn or postgres_dsn(settings),
-            "--redis-url": settings.redis.url or "",
-            "--sqs-endpoint-url": settings.sqs.endpoint_url or "",
-            "--sqs-queue": settings.sqs.queue or "",
-        }
-        return command("validate", *(part for pair in services.items() for part in pair), *arguments)
-
-    return run
 
 
 def test_what_is_installed_is_what_the_settings_say(validate: Validate) -> None:

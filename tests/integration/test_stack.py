@@ -24,6 +24,7 @@ import redis
 from core.errors import StackError
 from core.stack import EmbeddedStack, binaries, pids, ports, running_stack, state
 from tests.conftest import SqsQueue
+from tests.leftovers import files_in, own_place, processes_in
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -69,33 +70,12 @@ except StackError as error:
 
 @pytest.fixture
 def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that all the stacks of one test keep their files below, so that leftovers can be found.
-
-    Not tmp_path: as root, PostgreSQL's user must be able to enter it.
-    """
-    folder = Path(tempfile.mkdtemp(prefix="rtp-test-"))
-    folder.chmod(0o755)
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setenv("RTP_STATE_DIR", str(folder / "state"))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def processes_in(folder: Path) -> list[int]:
-    """The processes that work in this folder, or in one of this name that is deleted."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and str((entry / "cwd").readlink()).startswith(str(folder)):
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return [pid for pid in found if pids.identity(pid) is not None]
-
-
-def files_in(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path != folder / "state"]
+    """A folder that all the stacks of one test keep their files below, so that leftovers can be found."""
+    with own_place() as place:
+        for name, value in place.environ.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        yield place.folder
 
 
 def eventually(condition: Callable[[], bool]) -> bool:

@@ -1,0 +1,70 @@
+"""What the tests of the commands share."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import yaml
+from psycopg import sql
+
+from core.database import connect
+from core.demo.tables import create_tables
+from core.settings.file import default_path
+from core.settings.models import Settings, postgres_dsn
+from tests.command import Command, Done
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    return Command(capsys, monkeypatch)
+
+
+@pytest.fixture
+def validate(command: Command, settings: Settings, tmp_path: Path) -> Callable[..., Done]:
+    """Runs `rtp validate` with the default settings, changed as given, against all of rtp's services."""
+
+    def run(*arguments: str, dsn: str = "", without: str = "", **changes: dict[str, Any]) -> Done:
+        document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+        for name, keys in changes.items():
+            document["watches"].setdefault(name, {}).update(keys)
+        document["watches"].pop(without, None)
+        path = tmp_path / "rtp.yaml"
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        services = {
+            "--config": str(path),
+            "--postgres-dsn": dsn or postgres_dsn(settings),
+            "--redis-url": settings.redis.url or "",
+            "--sqs-endpoint-url": settings.sqs.endpoint_url or "",
+            "--sqs-queue": settings.sqs.queue or "",
+        }
+        return command("validate", *(part for pair in services.items() for part in pair), *arguments)
+
+    return run
+
+
+@pytest.fixture
+def bare(database: str) -> Iterator[psycopg.Connection]:
+    """The owner's connection to a database with the demo's tables and without rtp."""
+    with closing(connect(database, role="test")) as connection:
+        create_tables(connection)
+        yield connection
+
+
+@pytest.fixture
+def weak_dsn(bare: psycopg.Connection, database: str) -> Iterator[str]:
+    """The same database for a role that may log in, and nothing else."""
+    name, password = f"weak_{bare.info.dbname}", secrets.token_hex(8)
+    role = sql.Identifier(name)
+    bare.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, password))
+    address = urlsplit(database)
+    yield address._replace(netloc=f"{name}:{password}@{address.hostname}:{address.port}").geturl()
+    bare.execute(sql.SQL("DROP OWNED BY {}; DROP ROLE {}").format(role, role))

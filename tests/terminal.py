@@ -1,0 +1,79 @@
+"""`rtp` at a terminal, with a person who presses Ctrl-C once something has been shown."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
+from dataclasses import dataclass
+from fcntl import ioctl
+from typing import TYPE_CHECKING, Any
+
+from tests.rtp_process import ROOT, command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a person at a terminal saw, and the terminal's settings before and after."""
+
+    text: str
+    code: int
+    settings_before: list[Any]
+    settings_after: list[Any]
+
+    @property
+    def plain(self) -> str:
+        """The text without what only moves the cursor or colours."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.text)
+
+    @property
+    def is_cursor_shown(self) -> bool:
+        """Whether the cursor was visible at the end."""
+        return self.text.rfind("\x1b[?25h") > self.text.rfind("\x1b[?25l")
+
+
+def run_at_a_terminal(*arguments: str, environ: Mapping[str, str], until: str, columns: int = 120) -> Session:
+    """Run `rtp` at a terminal until it has shown something, then press Ctrl-C."""
+    leader, terminal = pty.openpty()
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    before = termios.tcgetattr(terminal)
+    inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+    process = subprocess.Popen(
+        command(*arguments),
+        env=inherited | dict(environ) | {"TERM": "xterm-256color"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=ROOT,
+        preexec_fn=_take_the_terminal,  # noqa: PLW1509  (this one has no threads)
+    )
+    text = ""
+    deadline = time.monotonic() + 30
+    has_pressed = False
+    try:
+        while time.monotonic() < deadline and (process.poll() is None or select.select([leader], [], [], 0)[0]):
+            if select.select([leader], [], [], 0.05)[0]:
+                text += os.read(leader, 65536).decode(errors="replace")
+            if until in text and not has_pressed:
+                os.write(leader, b"\x03")
+                has_pressed = True
+        return Session(text, process.wait(1), before, termios.tcgetattr(terminal))
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
+        os.close(terminal)
+
+
+def _take_the_terminal() -> None:
+    """Make standard input the terminal that the process answers to."""
+    os.setsid()
+    ioctl(0, termios.TIOCSCTTY, 0)

@@ -1,0 +1,85 @@
+"""Every command explains itself, and stands in the README."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from cli.app import app
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+COMMANDS = dict(get_command(app).commands)  # type: ignore[attr-defined]
+each_command = pytest.mark.parametrize("name", COMMANDS)
+
+
+def help_of(name: str) -> str:
+    """What `--help` prints above the options."""
+    return str(COMMANDS[name].help)
+
+
+def options_of(name: str) -> dict[str, str]:
+    """Every option's names and what its help says."""
+    return {option: parameter.help or "" for parameter in COMMANDS[name].params for option in parameter.opts}
+
+
+def examples_of(name: str) -> list[list[str]]:
+    """The command lines in a command's help, as words."""
+    return [
+        shlex.split(line) for line in re.findall(r"\[bold\](rtp [^\[]+)\[/\]", help_of(name).partition("Example")[2])
+    ]
+
+
+@each_command
+def test_it_says_in_its_first_line_what_it_does(name: str) -> None:
+    assert re.fullmatch(r"[A-Z].{20,160}[.:;].*", help_of(name).splitlines()[0])
+
+
+@each_command
+def test_its_help_has_an_example(name: str) -> None:
+    assert [words[:2] for words in examples_of(name)][:1] == [["rtp", name]]
+
+
+@each_command
+def test_its_examples_name_options_that_exist(name: str) -> None:
+    used = {word for words in examples_of(name) for word in words if word.startswith("--")}
+    assert used - options_of(name).keys() == set()
+
+
+@each_command
+def test_every_option_says_what_it_is_for(name: str) -> None:
+    assert {option for option, text in options_of(name).items() if not text} == set()
+
+
+@each_command
+def test_it_prints_json_where_asked(name: str) -> None:
+    assert "--json" in options_of(name) or name == "schema"  # which is JSON
+
+
+@each_command
+def test_it_stands_in_the_readmes_table(name: str) -> None:
+    assert re.search(rf"^\| `rtp {name}` \|", README, re.MULTILINE)
+
+
+def test_the_readmes_table_names_no_command_that_is_not_there() -> None:
+    assert set(re.findall(r"^\| `rtp ([a-z-]+)` \|", README, re.MULTILINE)) == set(COMMANDS)
+
+
+def options_in_the_table() -> list[tuple[str, str]]:
+    rows = re.findall(r"^\| `rtp ([a-z-]+)` \| (.*) \|$", README, re.MULTILINE)
+    return [(name, option) for name, text in rows for option in re.findall(r"--[a-z-]+", text)]
+
+
+@pytest.mark.parametrize(("name", "option"), options_in_the_table())
+def test_an_option_in_the_readmes_table_exists(name: str, option: str) -> None:
+    assert option in options_of(name)
+
+
+def test_without_a_command_all_of_them_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        app(["--help"])
+    listed = capsys.readouterr().out
+    assert [name for name in COMMANDS if name not in listed] == []
