@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,19 +26,9 @@ from triggers.installer import apply, plan_installation
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from cli.demo_options import DemoOptions
     from core.settings.models import Settings
     from core.stack import StackAddresses
-
-
-@dataclass(frozen=True)
-class DemoOptions:
-    """What a demo can be told."""
-
-    config: Path | None
-    feed: Path | None
-    speed: str
-    seed: int
-    rate: float
 
 
 def run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cli.demo import DemoOptions, run_demo
+from cli.demo_options import DemoOptions
 from cli.options import (
     AsJson,
     Config,
@@ -103,7 +103,7 @@ def run(
                 sqs_endpoint_url=sqs_endpoint_url,
                 sqs_queue=sqs_queue,
             )
-            run_demo(_demo_options(config, feed, speed, seed, rate), ending, as_json=as_json)
+            _run_demo(_demo_options(config, feed, speed, seed, rate), ending, as_json=as_json)
             return
         _refuse("it needs --demo", feed=feed, speed=speed, seed=seed, rate=rate)
         settings = settings_from(
@@ -116,6 +116,14 @@ def run(
         view = LineView(as_json=as_json)
         pipeline = build_pipeline(settings, on_problem=print_problem)
         run_processor(pipeline, settings, view, ending)
+
+
+def _run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
+    try:
+        from cli.demo import run_demo  # noqa: PLC0415 - its servers and boto3 are an extra
+    except ImportError as error:
+        raise SettingsError("--demo needs what is not installed here", 'pip install "rtp[embedded]"') from error
+    run_demo(options, ending, as_json=as_json)
 
 
 def _demo_options(

@@ -1,0 +1,20 @@
+"""What `rtp run --demo` can be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What a demo can be told."""
+
+    config: Path | None
+    feed: Path | None
+    speed: str
+    seed: int
+    rate: float

