@@ -101,8 +101,8 @@ class Judging:
                 connection.execute(_QUERIES["put_ticks"])
             if self._is_time_for("tidy", _TIDY_SECONDS):
                 connection.execute(_QUERIES["tidy"])
-            if self._is_time_for("rotate", _ROTATION_SECONDS):
-                self._rotation.rotate(connection)
+            if self._is_time_for("rotate", _ROTATION_SECONDS) and self._rotation.rotate(connection):
+                self._next.pop("rotate")
             row = connection.execute(_QUERIES["judge_waiting"], prepare=True).fetchone()
             self._failures = 0
             self._circuit.succeeded()

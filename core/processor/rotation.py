@@ -1,8 +1,13 @@
-"""Giving back the log's space behind the slowest sink. `core/sql/rotation.sql` says which slot, when, and why it is safe."""
+"""Giving back the log's space behind the slowest sink.
+
+`core/sql/rotation.sql` says which slot is emptied, when, and why that is safe.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
@@ -10,49 +15,71 @@ from psycopg import sql
 from core.database import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from psycopg import Connection
 
 _QUERIES = queries("core.sql", "rotation.sql")
+_BEYOND_ALL_IDS = 2**63 - 1
+
+
+@dataclass
+class _Keeping:
+    """How far the newest events of a slot are kept: all that `snapshot` sees, down to an id; None: all of it."""
+
+    snapshot: str
+    before_id: int | None = _BEYOND_ALL_IDS
 
 
 class Rotation:
-    """Empties the slots whose events every sink has passed. One per process; call it every few seconds."""
+    """Empties the slots whose events every sink has passed. One per process; call it every second or so."""
 
     def __init__(self) -> None:
-        # What was kept stays kept while the lock is waited for, or a sink: the slot is read once, not at each try.
-        self._kept: dict[int, str] = {}
+        # What was kept stays kept while a lock is waited for, or a sink: the slot is read once, not at each try.
+        self._keeping: dict[int, _Keeping] = {}
 
-    def rotate(self, connection: Connection) -> list[int]:
-        """Empty what is due and passed; which slots that were. What somebody uses at this moment is left for later."""
+    def rotate(self, connection: Connection) -> bool:
+        """Do the next piece of work, if any; whether there is more that can be done at once.
+
+        What somebody uses at this moment is left for the next call.
+        """
         due = [row[0] for row in connection.execute(_QUERIES["due_slots"]).fetchall()]
-        self._kept = {slot: snapshot for slot, snapshot in self._kept.items() if slot in due}
-        return [slot for slot in due if self._is_emptied(connection, slot)]
-
-    def _is_emptied(self, connection: Connection, slot: int) -> bool:
+        self._keeping = {slot: kept for slot, kept in self._keeping.items() if slot in due}
         cursors = [row[0] for row in connection.execute(_QUERIES["cursors"]).fetchall()]
-        if not cursors or not _is_seen(connection, slot, cursors):
+        if not cursors:  # nobody has ever read this log
             return False
-        if slot not in self._kept or not _is_seen(connection, slot, [self._kept[slot]]):
-            row = connection.execute(_on(slot, "keep_newest")).fetchone()
-            assert row is not None
-            self._kept[slot] = row[0]
-        try:
-            with connection.transaction():
-                connection.execute(_on(slot, "lock"))
-                if not _is_seen(connection, slot, [*cursors, self._kept[slot]]):
-                    return False
+        for slot in due:
+            if _is_seen(connection, slot, cursors):
+                if not self._is_kept(connection, slot):
+                    return True
+                self._empty(connection, slot, cursors)
+        return False
+
+    def _is_kept(self, connection: Connection, slot: int) -> bool:
+        """Keep some more of a slot's newest events; true where there is nothing more to keep."""
+        keeping = self._keeping.get(slot)
+        if keeping is None or (keeping.before_id is None and not _is_seen(connection, slot, [keeping.snapshot])):
+            keeping = self._keeping[slot] = _Keeping(_value(connection, _QUERIES["now"]))
+        if keeping.before_id is not None:
+            keeping.before_id = _value(connection, _on(slot, "keep_newest"), {"before_id": keeping.before_id})
+        return keeping.before_id is None
+
+    def _empty(self, connection: Connection, slot: int, cursors: Sequence[str]) -> None:
+        keeping = self._keeping[slot]
+        with suppress(psycopg.errors.LockNotAvailable), connection.transaction():
+            connection.execute(_on(slot, "lock"))
+            if _is_seen(connection, slot, [*cursors, keeping.snapshot]):
                 connection.execute(_on(slot, "empty"))
-        except psycopg.errors.LockNotAvailable:
-            return False
-        del self._kept[slot]
-        return True
 
 
 def _is_seen(connection: Connection, slot: int, snapshots: Sequence[str]) -> bool:
-    row = connection.execute(_on(slot, "is_seen"), {"snapshots": list(snapshots)}).fetchone()
-    return bool(row and row[0])
+    return bool(_value(connection, _on(slot, "is_seen"), {"snapshots": list(snapshots)}))
+
+
+def _value(connection: Connection, query: bytes | sql.Composed, values: Mapping[str, object] | None = None) -> Any:
+    row = connection.execute(query, values).fetchone()
+    assert row is not None
+    return row[0]
 
 
 def _on(slot: int, query: str) -> sql.Composed:

@@ -22,12 +22,22 @@ WHERE slot <> (ids.last_value >> 18) % 3 AND first_id >> 18 < (ids.last_value >>
 -- What each sink has got. It only ever grows while rtp runs.
 SELECT snapshot::text FROM rtp.cursor
 
+-- name: now
+-- What there is by now.
+SELECT pg_current_snapshot()::text
+
 -- name: keep_newest
--- Keep each entity's newest event. Later rows, which the returned snapshot does not see, are another call's.
-WITH newest AS (
-    SELECT max(id) AS id FROM {slot} GROUP BY watch, chain, entity
+-- Keep each entity's newest event of the next rows of a slot, from the newest back; the last one's id, null where there was
+-- none. A piece at a time, as samples wait for the same thread; newest first, so that an entity is written once, not per piece.
+WITH piece AS MATERIALIZED (
+    SELECT * FROM {slot} WHERE id < %(before_id)s::bigint ORDER BY id DESC LIMIT 10000
+), newest AS (
+    SELECT max(id) AS id FROM piece GROUP BY watch, chain, entity
 ), kept AS (
-    INSERT INTO rtp.latest_event AS before SELECT e.* FROM newest JOIN {slot} AS e USING (id)
+    INSERT INTO rtp.latest_event AS before
+    SELECT piece.* FROM newest JOIN piece USING (id)
+    LEFT JOIN rtp.latest_event AS known USING (watch, chain, entity)
+    WHERE known.id IS NULL OR known.id < piece.id
     ON CONFLICT (watch, chain, entity) DO UPDATE
     SET id = excluded.id, xid = excluded.xid, previous = excluded.previous, current = excluded.current,
         fields = excluded.fields, reason = excluded.reason, severity = excluded.severity, duration = excluded.duration,
@@ -35,7 +45,7 @@ WITH newest AS (
         detected_at = excluded.detected_at
     WHERE before.id < excluded.id
 )
-SELECT pg_current_snapshot()::text
+SELECT min(id) FROM piece
 
 -- name: lock
 -- Nobody reads or writes the slot from here to the end of the transaction. Fails at once where somebody does.
