@@ -53,6 +53,10 @@ class UnknownSink(RtpError):
     """No sink of this name has a cursor, and none is configured."""
 
 
+class RunningError(RtpError):
+    """An rtp run is active where a command must have the database to itself."""
+
+
 class UnknownEntity(RtpError):
     """No watch has ever seen the protocol or token that someone asks about."""
 

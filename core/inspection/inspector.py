@@ -55,6 +55,11 @@ def inspect(connection: Connection) -> Inspection:
         )
 
 
+def is_running(connection: Connection) -> bool:
+    """Whether an rtp run is active on this database."""
+    return _read(connection, "processor", Processor)[0].is_running
+
+
 @contextmanager
 def looking(connection: Connection) -> Iterator[None]:
     """A transaction that sees one moment and cannot change anything. Raises NotInstalled, as `inspect` does."""
