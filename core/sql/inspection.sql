@@ -42,7 +42,7 @@ FROM (
 -- How far behind each sink is, from its saved cursor; exact. What a sink has not got are the two sets of core/sql/log.sql:
 -- rows of transactions that were in progress in its snapshot, and rows of later ones, which are all above floor_id.
 -- Of both, what the window being read has delivered already does not count.
--- A row takes its own size and 60 bytes more: its line pointer, and its entries in two indexes that are about 90 % full.
+-- A row takes its own size and 60 bytes more: its line pointer, and its entries in two indexes that are about nine tenths full.
 SELECT c.sink, lag.waiting AS lag_events, lag.bytes AS lag_bytes,
        coalesce(greatest(extract(epoch FROM clock_timestamp() - lag.oldest_at), 0), 0)::double precision AS lag_seconds,
        c.updated_at AS moved_at, letters.count AS dead_letters, letters.newest_at AS newest_dead_letter_at,
