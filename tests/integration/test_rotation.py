@@ -16,6 +16,7 @@ from core.processor.delivery import SAVE_INTERVAL_SECONDS
 from core.processor.latest import latest_events
 from core.processor.log import LogReader
 from core.processor.rotation import Rotation
+from core.processor.wiring import build_pipeline
 from core.settings.file import load_settings
 from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
@@ -301,7 +302,7 @@ def test_events_flow_in_order_and_none_is_lost_across_many_rotations(
     writer: psycopg.Connection, connect_again: Connect, open_reader: Callable[[str], LogReader], rotation: Rotation
 ) -> None:
     install(writer, tvl=TVL | {"percent": 0})
-    is_over = threading.Event()
+    is_over, is_all_written = threading.Event(), threading.Event()
     written: dict[str, int] = {}
     failures: list[BaseException] = []
 
@@ -327,19 +328,19 @@ def test_events_flow_in_order_and_none_is_lost_across_many_rotations(
     def keep_reading(sink: str, reader: LogReader, limit: int) -> None:
         read: list[list[int]] = []
         while True:
-            is_last = is_over.is_set()
+            is_last = is_all_written.is_set()
             chunk = reader.read(limit)
             reader.advance(chunk)
             read += [[row.id, int(row.entity[1:]), int(row.current or 0), int(row.previous or 0)] for row in chunk.rows]
             if is_last and not chunk.rows:
                 break
-            is_over.wait(SAVE_INTERVAL_SECONDS / 10)
+            is_all_written.wait(SAVE_INTERVAL_SECONDS / 10)
         got[sink] = read
 
     writers = [threading.Thread(target=keep_writing, args=(f"p{n}", connect_again())) for n in range(3)]
     readers = [
         threading.Thread(target=keep_reading, args=(sink, open_reader(sink), limit))
-        for sink, limit in (("redis", 500), ("sqs", 7))
+        for sink, limit in (("redis", 500), ("sqs", 60))
     ]
     control = connect_again()
     for thread in [*writers, *readers]:
@@ -351,7 +352,10 @@ def test_events_flow_in_order_and_none_is_lost_across_many_rotations(
         if number > 1:
             eventually(lambda number=number: not rotation.rotate(control) and min(blocks(control)) >= number - 1)  # type: ignore[misc]
     is_over.set()
-    for thread in [*writers, *readers]:
+    for thread in writers:
+        thread.join()
+    is_all_written.set()
+    for thread in readers:
         thread.join()
     assert failures == []
     for read in got.values():
@@ -407,3 +411,32 @@ def test_a_writer_goes_on_across_the_upgrade(version_1: psycopg.Connection, data
         apply(version_1, plan_installation(version_1, DEFAULT))
         connection.execute("UPDATE tvl SET tvl_usd = 400")
     assert [row[3] for row in rows(version_1)] == [200, 400]
+
+
+# In rtp run
+
+
+def test_a_running_rtp_empties_what_its_sinks_have_passed(settings: Settings, writer: psycopg.Connection) -> None:
+    fill_blocks(writer, 2)
+    pipeline = build_pipeline(settings, on_problem=print)
+    pipeline.start()
+    try:
+        eventually(lambda: blocks(writer) == {1, 2})
+    finally:
+        pipeline.stop()
+
+
+def test_a_running_rtp_keeps_what_a_sink_that_is_away_has_not_got(
+    settings: Settings, writer: psycopg.Connection, open_reader: Callable[[str], LogReader]
+) -> None:
+    open_reader("sqs").close()
+    fill_blocks(writer, 2)
+    without_sqs = settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"queue": None})})
+    pipeline = build_pipeline(without_sqs, on_problem=print)
+    pipeline.start()
+    try:
+        eventually(lambda: pipeline.deliveries[0].metrics.delivered == 9)
+        eventually(lambda: pipeline.idle_seconds() > 1.2)  # longer than it takes to rotate
+    finally:
+        pipeline.stop()
+    assert blocks(writer) == {0, 1, 2}
