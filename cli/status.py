@@ -39,11 +39,12 @@ def status(
     Example: [bold]rtp status --config rtp.yaml --watch-every 2s[/]
     """
     settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn))
+    configured = settings.sink_names if config is not None else None
     live = Live(console=out, auto_refresh=False) if watch_every and out.is_terminal and not as_json else None
     try:
         with connection_to(settings) as connection, live or nullcontext():
             while True:
-                seen = inspect(connection)
+                seen = inspect(connection, settings.log, configured)
                 if as_json:
                     print_json(as_document(seen))
                 elif live:

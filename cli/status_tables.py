@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from core.inspection.picture import Inspection, LogSize, Processor
+    from core.inspection.picture import Inspection, LogSize, Processor, SinkPosition
 
 
 def status_tables(seen: Inspection) -> Group:
@@ -66,12 +66,14 @@ def _sinks(seen: Inspection) -> RenderableType:
         return Text("\nNo sink has a cursor yet: rtp run has never delivered from this log.")
     return new_table(
         "Sinks",
-        *("sink", "lag", "oldest waits", "moved", "dead letters", "newest", "why"),
+        *("sink", "lag", "oldest waits", "MB", "", "moved", "dead letters", "newest", "why"),
         rows=[
             (
                 s.sink,
                 s.lag_events,
                 span(timedelta(seconds=s.lag_seconds)) if s.lag_events else None,
+                f"{s.lag_bytes / 1e6:,.1f}" if s.lag_events else None,
+                _remark(s),
                 age(s.moved_at, seen.at),
                 s.dead_letters,
                 age(s.newest_dead_letter_at, seen.at),
@@ -80,6 +82,13 @@ def _sinks(seen: Inspection) -> RenderableType:
             for s in seen.sinks
         ],
     )
+
+
+def _remark(sink: SinkPosition) -> str:
+    remarks = ["BEHIND"] if sink.is_alarming else []
+    if sink.is_configured is False:
+        remarks.append("not configured: reset-cursor --forget?")
+    return ", ".join(remarks)
 
 
 def _quarantine(seen: Inspection) -> Iterator[Table]:

@@ -45,6 +45,18 @@ class NotInstalled(RtpError):
     """The database has no rtp schema, or one that this rtp cannot use."""
 
 
+class LogMismatch(RtpError):
+    """A sink's cursor and the log are not of one server and one time: what is delivered cannot be told."""
+
+
+class UnknownSink(RtpError):
+    """No sink of this name has a cursor, and none is configured."""
+
+
+class RunningError(RtpError):
+    """An rtp run is active where a command must have the database to itself."""
+
+
 class UnknownEntity(RtpError):
     """No watch has ever seen the protocol or token that someone asks about."""
 

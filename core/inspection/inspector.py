@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 import psycopg
@@ -23,36 +24,61 @@ from core.inspection.picture import (
     TriggerCost,
     TriggerErrors,
 )
+from core.processor.lag import is_too_far_behind
 from core.processor.log import read_installation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from psycopg import Connection
+
+    from core.settings.models import LogSettings
 
 _QUERIES = queries("core.sql", "inspection.sql")
 _MOST_LISTED = 10
 _Row = TypeVar("_Row")
 
 
-def inspect(connection: Connection) -> Inspection:
-    """Look at everything. Raises NotInstalled where there is nothing to look at, or the role may not."""
+def inspect(connection: Connection, log: LogSettings, configured_sinks: Collection[str] | None = None) -> Inspection:
+    """Look at everything. Raises NotInstalled where there is nothing to look at, or the role may not.
+
+    `configured_sinks` are those that a settings file asks for; None without one: then only a running rtp tells.
+    """
     with looking(connection):
         moment = connection.execute(_QUERIES["moment"]).fetchone()
         assert moment is not None
+        processor = _read(connection, "processor", Processor)[0]
         return Inspection(
             at=moment[0],
             installation=_read(connection, "installation", Installation)[0],
-            processor=_read(connection, "processor", Processor)[0],
+            processor=processor,
             watches=_read(connection, "watches", InstalledWatch),
             log=_read(connection, "log", LogSize)[0],
-            sinks=_read(connection, "sinks", SinkPosition),
+            sinks=[
+                replace(
+                    sink,
+                    is_configured=_is_configured(sink.sink, processor, configured_sinks),
+                    is_alarming=is_too_far_behind(sink.lag_seconds, sink.lag_bytes, log),
+                )
+                for sink in _read(connection, "sinks", SinkPosition)
+            ],
             quarantined=_read(connection, "quarantined", Quarantined, {"limit": _MOST_LISTED}),
             outcomes=_read(connection, "outcomes", Outcome, {"limit": _MOST_LISTED}),
             trigger_errors=_read(connection, "trigger_errors", TriggerErrors),
             trigger_costs=_read(connection, "trigger_costs", TriggerCost),
             function_costs=_read(connection, "function_costs", FunctionCost),
         )
+
+
+def _is_configured(sink: str, processor: Processor, configured: Collection[str] | None) -> bool | None:
+    if f"rtp {sink}" in processor.sessions or (configured is not None and sink in configured):
+        return True
+    return False if processor.is_running or configured is not None else None
+
+
+def is_running(connection: Connection) -> bool:
+    """Whether an rtp run is active on this database."""
+    return _read(connection, "processor", Processor)[0].is_running
 
 
 @contextmanager

@@ -58,15 +58,21 @@ class LogSize:
 
 @dataclass(frozen=True)
 class SinkPosition:
-    """How far behind a sink is: in events, and by the age of the oldest one it has not got."""
+    """How far behind a sink is: in events, their bytes in the log, and the age of the oldest one it has not got.
+
+    `is_configured` is None where neither a running rtp nor a settings file tells.
+    """
 
     sink: str
     lag_events: int
+    lag_bytes: int
     lag_seconds: float
     moved_at: datetime
     dead_letters: int
     newest_dead_letter_at: datetime | None
     newest_dead_letter: str | None
+    is_configured: bool | None = None
+    is_alarming: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from core.processor.circuit import CircuitBreaker
+    from core.processor.housekeeping import Housekeeping
     from core.processor.wakeup import WakeUp
     from core.retry import Backoff
 
@@ -26,7 +27,6 @@ _QUERIES = queries("core.sql", "judging.sql")
 _POLL_SECONDS = 0.005
 # Heartbeats, cooldowns and quarantines are as punctual as this; a sleeping rtp looks this often.
 _APPOINTMENTS_SECONDS = 0.5
-_TIDY_SECONDS = 60.0
 
 
 class Judging:
@@ -37,6 +37,7 @@ class Judging:
         dsn: str,
         wakeup: WakeUp,
         backoff: Backoff,
+        housekeeping: Housekeeping,
         *,
         timeout_seconds: float,
         circuit: CircuitBreaker,
@@ -47,12 +48,13 @@ class Judging:
         self._dsn = dsn
         self._wakeup = wakeup
         self._backoff = backoff
+        self._housekeeping = housekeeping
         self._timeout_seconds = timeout_seconds
         self._circuit = circuit
         self._on_problem = on_problem
         self._stopping = threading.Event()
         self._failures = 0
-        self._next: dict[str, float] = {}
+        self._next_appointments = 0.0
         self._thread = threading.Thread(target=self._run, name="rtp-judging", daemon=True)
 
     def start(self) -> None:
@@ -93,10 +95,10 @@ class Judging:
     def _loop(self, connection: psycopg.Connection) -> None:
         while not self._stopping.is_set():
             started = time.monotonic()
-            if self._is_time_for("put_ticks", _APPOINTMENTS_SECONDS):
+            if started >= self._next_appointments:
+                self._next_appointments = started + _APPOINTMENTS_SECONDS
                 connection.execute(_QUERIES["put_ticks"])
-            if self._is_time_for("tidy", _TIDY_SECONDS):
-                connection.execute(_QUERIES["tidy"])
+            self._housekeeping.do_what_is_due(connection)
             row = connection.execute(_QUERIES["judge_waiting"], prepare=True).fetchone()
             self._failures = 0
             self._circuit.succeeded()
@@ -109,10 +111,3 @@ class Judging:
                 self.idle_since = time.monotonic()
             if not has_more:
                 self._wakeup.wait(started, _POLL_SECONDS, longest_seconds=_APPOINTMENTS_SECONDS)
-
-    def _is_time_for(self, what: str, interval_seconds: float) -> bool:
-        now = time.monotonic()
-        if now < self._next.get(what, 0.0):
-            return False
-        self._next[what] = now + interval_seconds
-        return True

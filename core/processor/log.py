@@ -15,14 +15,14 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from core.database import connect, one_line, queries, unavailable
-from core.errors import EventRejected, NotInstalled
+from core.errors import EventRejected, LogMismatch, NotInstalled
 from core.event import Event, Reason, encode_part, format_sequence, format_time
 from core.keys import partition_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _QUERIES = queries("core.sql", "log.sql")
 _NEVER = "1:1:"
@@ -115,7 +115,10 @@ class LogReader:
         self.read_id = 0
 
     def open(self) -> None:
-        """Connect, and take up the sink's cursor where it was saved. Raises NotInstalled without rtp's schema."""
+        """Connect, and take up the sink's cursor where it was saved.
+
+        Raises NotInstalled without rtp's schema, and LogMismatch where the cursor cannot be this log's.
+        """
         self.close()
         self._connection = connect(self._dsn, role=self._sink, timeout_seconds=self._timeout_seconds)
         try:
@@ -130,10 +133,11 @@ class LogReader:
         except psycopg.Error as error:
             self.close()
             raise unavailable(self._dsn, error) from error
-        except NotInstalled:
+        except (NotInstalled, LogMismatch):
             self.close()
             raise
         self._last_id = 0
+        self.delivered_id = max(self._cursor.after_id, self._cursor.floor_id)
         # A window that was open when the cursor was saved is as sharp as it will get: its floor just stays.
         self._window = _Window(self._cursor.until or _NEVER, 0, is_sharp=False)
 
@@ -142,6 +146,11 @@ class LogReader:
         row = connection.execute(_QUERIES["load_cursor"], {"sink": self._sink}).fetchone()
         if row is None:
             raise NotInstalled(f"the cursor of sink {self._sink} vanished", "Run `rtp install-triggers`")
+        if mismatch := find_mismatch(connection, self._sink):
+            raise LogMismatch(
+                f"the cursor of sink {self._sink} does not fit this log: {mismatch}",
+                f"Run `rtp reset-cursor --sink {self._sink} --to earliest` (or latest, or a sequence)",
+            )
         return Cursor(*row)
 
     def close(self) -> None:
@@ -289,6 +298,12 @@ def read_installation(connection: psycopg.Connection) -> str:
             "Run `rtp install-triggers` of this version",
         )
     return str(row[0])
+
+
+def find_mismatch(connection: psycopg.Connection, sink: str) -> str | None:
+    """Why a sink's cursor, or the log itself, cannot be this server's; None where it can."""
+    row = connection.execute(_QUERIES["find_mismatch"], {"sink": sink}).fetchone()
+    return row[0] if row else None
 
 
 def build_event(row: LogRow, *, source: str, log_id: str) -> Event:

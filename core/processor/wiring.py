@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from core.errors import SettingsError
 from core.processor.circuit import CircuitBreaker
 from core.processor.delivery import Delivery
+from core.processor.housekeeping import Housekeeping
 from core.processor.judging import Judging
+from core.processor.lag import LagAlarm
 from core.processor.log import LogReader
 from core.processor.pipeline import Pipeline
 from core.processor.wakeup import WakeUp
@@ -71,5 +73,8 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
         )
         for sink, sink_circuit in sinks
     ]
-    judging = Judging(dsn, wakeup, backoff, timeout_seconds=timeout, circuit=postgres, on_problem=on_problem)
+    housekeeping = Housekeeping(LagAlarm(settings.log, [sink.name for sink, _ in sinks], on_problem=on_problem))
+    judging = Judging(
+        dsn, wakeup, backoff, housekeeping, timeout_seconds=timeout, circuit=postgres, on_problem=on_problem
+    )
     return Pipeline(deliveries, wakeup, judging, circuits=[postgres, *(breaker for _, breaker in sinks)])

@@ -79,6 +79,13 @@ class RunSettings(SettingsModel):
         return self
 
 
+class LogSettings(SettingsModel):
+    """How far a sink may fall behind in the log before rtp says so. The log itself is kept, however long."""
+
+    alarm_after_seconds: Real = Field(default=300, gt=0, le=31_536_000)
+    alarm_after_bytes: Whole = Field(default=1_000_000_000, ge=1, le=10**15)
+
+
 Statistics = Literal["off", "sampled", "all"]
 
 
@@ -96,10 +103,16 @@ class Settings(SettingsModel):
     redis: RedisSettings = RedisSettings()
     sqs: SqsSettings = SqsSettings()
     run: RunSettings = RunSettings()
+    log: LogSettings = LogSettings()
     triggers: TriggerSettings = TriggerSettings()
     watches: Annotated[
         dict[WatchName, Annotated[Watch, Field(discriminator="kind")]], Field(min_length=1, max_length=200)
     ]
+
+    @property
+    def sink_names(self) -> tuple[str, ...]:
+        """The sinks that these settings ask for, as their cursors are called."""
+        return tuple(name for name, asked in (("redis", self.redis.url), ("sqs", self.sqs.queue)) if asked)
 
     @field_validator("watches")
     @classmethod

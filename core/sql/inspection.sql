@@ -42,21 +42,22 @@ FROM (
 -- How far behind each sink is, from its saved cursor; exact. What a sink has not got are the two sets of core/sql/log.sql:
 -- rows of transactions that were in progress in its snapshot, and rows of later ones, which are all above floor_id.
 -- Of both, what the window being read has delivered already does not count.
-SELECT c.sink, lag.waiting AS lag_events,
+-- A row takes its own size and 60 bytes more: its line pointer, and its entries in two indexes that are about nine tenths full.
+SELECT c.sink, lag.waiting AS lag_events, lag.bytes AS lag_bytes,
        coalesce(greatest(extract(epoch FROM clock_timestamp() - lag.oldest_at), 0), 0)::double precision AS lag_seconds,
        c.updated_at AS moved_at, letters.count AS dead_letters, letters.newest_at AS newest_dead_letter_at,
        newest.error AS newest_dead_letter
 FROM rtp.cursor AS c
 CROSS JOIN LATERAL (
-    SELECT count(*) AS waiting, min(e.detected_at) AS oldest_at
+    SELECT count(*) AS waiting, coalesce(sum(e.size), 0)::bigint + count(*) * 60 AS bytes, min(e.detected_at) AS oldest_at
     FROM (
-        SELECT id, xid, detected_at FROM rtp.event
+        SELECT id, xid, detected_at, pg_column_size(event.*) AS size FROM rtp.event
         WHERE id > c.floor_id AND xid >= pg_snapshot_xmax(c.snapshot)
         UNION ALL
         SELECT late.* FROM pg_snapshot_xip(c.snapshot) AS straggler (xid)
         CROSS JOIN LATERAL (
             -- OFFSET: one look-up for each of the few, instead of a join that reads the log.
-            SELECT id, xid, detected_at FROM rtp.event WHERE event.xid = straggler.xid OFFSET 0
+            SELECT id, xid, detected_at, pg_column_size(event.*) FROM rtp.event WHERE event.xid = straggler.xid OFFSET 0
         ) AS late
     ) AS e
     WHERE (c.until IS NOT NULL AND pg_visible_in_snapshot(e.xid, c.until) AND e.id <= c.after_id) IS NOT TRUE

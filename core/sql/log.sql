@@ -18,7 +18,6 @@
 -- name: read_window
 -- The next rows of a window, and how far it reaches. The window stays as it is (`until`) until it is read to its end;
 -- without one, a new window is opened, up to now. There is always at least one row; without events its id is null.
--- The change in percent is left out where the numbers are so far apart that NUMERIC cannot hold it.
 WITH reach AS MATERIALIZED (
     SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,
            age(pg_snapshot_xmax(pg_current_snapshot())::xid) AS xids_above,
@@ -26,14 +25,7 @@ WITH reach AS MATERIALIZED (
 )
 SELECT reach.until::text, reach.xids_above, reach.last_id,
        e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
-       CASE WHEN abs(e.previous) < 'Infinity' AND abs(e.current) < 'Infinity'
-            THEN (e.current - e.previous)::text END,
-       CASE WHEN abs(e.previous) BETWEEN 1e-1000 AND 1e1000 AND abs(e.current) <= 1e1000
-            -- Rounded once, half away from zero, to six decimals: div() cuts off exactly, where / would round before round().
-            THEN trim_scale(
-                sign(e.current - e.previous)
-                * div(abs(e.current - e.previous) * 200000000 + abs(e.previous), abs(e.previous) * 2) * 0.000001
-            )::text END,
+       rtp.change(e.previous, e.current), rtp.change_pct(e.previous, e.current),
        e.fields::text, e.reason, e.severity, e.confidence, e.provenance, e.changed_at, e.detected_at,
        extract(epoch FROM e.duration)::double precision
 FROM reach
@@ -65,13 +57,33 @@ ORDER BY e.id
 -- The highest event id drawn so far, committed or not.
 SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM rtp.event_id
 
+-- name: find_mismatch
+-- Why the cursor, or the log, cannot be this server's; null where all is well. Transaction ids and sequences only grow,
+-- so what is ahead of the server's own comes from another one, or from another time. Tables keep their oid in a copy of the
+-- server's files, and get a new one from a dump: the only sign of it once the new server's ids have grown past the old ones'.
+SELECT CASE
+    WHEN c.table_oid <> 'rtp.cursor'::regclass THEN 'the database was restored from a dump'
+    WHEN pg_snapshot_xmax(c.snapshot) > server.next_xid OR pg_snapshot_xmax(c.until) > server.next_xid
+        THEN 'its transactions are ahead of the server''s'
+    WHEN greatest(c.after_id, c.floor_id) > server.last_id THEN 'its sequence is ahead of the log''s'
+    WHEN (SELECT xid FROM rtp.event ORDER BY xid DESC LIMIT 1) >= server.next_xid
+        THEN 'the log''s transactions are ahead of the server''s'
+END
+FROM rtp.cursor AS c
+CROSS JOIN LATERAL (
+    SELECT ((pg_snapshot_xmax(now.snapshot)::text::bigint + age(pg_snapshot_xmax(now.snapshot)::xid))::text)::xid8 AS next_xid,
+           (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM rtp.event_id) AS last_id
+    FROM (SELECT pg_current_snapshot() AS snapshot) AS now
+) AS server
+WHERE c.sink = %(sink)s
+
 -- name: load_cursor
 -- Where a sink stands.
 SELECT snapshot::text, until::text, after_id, floor_id FROM rtp.cursor WHERE sink = %(sink)s
 
 -- name: create_cursor
 -- A new sink starts at the beginning of the log: the snapshot before every transaction.
-INSERT INTO rtp.cursor (sink, snapshot) VALUES (%(sink)s, '1:1:') ON CONFLICT DO NOTHING
+INSERT INTO rtp.cursor (sink, snapshot, table_oid) VALUES (%(sink)s, '1:1:', 'rtp.cursor'::regclass) ON CONFLICT DO NOTHING
 
 -- name: save_cursor
 -- Note how far a sink has got. May commit asynchronously: a crash then only repeats deliveries.

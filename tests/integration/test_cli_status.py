@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -19,6 +19,9 @@ from tests.circuits import quiet_circuit
 from tests.command import Command
 from tests.eventually import eventually
 from tests.watching import TVL, install
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COLUMNS = {"chain": "chain", "protocol": "protocol", "value": "tvl_usd", "changed_at": "updated_at"}
 HISTORY = TVL | {"shape": "history", "columns": COLUMNS}
@@ -140,6 +143,73 @@ def test_an_event_that_committed_after_younger_ones_were_delivered(
             reader.advance(reader.read(10))
         assert lag(status) == reader.count_waiting() == 0
     assert lag(status) == reader.count_waiting() == 1
+
+
+def test_the_bytes_that_wait_for_a_sink_are_about_those_of_its_events_and_their_indexes(
+    writer: psycopg.Connection, reader: LogReader, status: Status
+) -> None:
+    writer.execute(
+        "INSERT INTO rtp.event (watch, chain, entity, previous, current, reason, confidence, provenance, changed_at)"
+        " SELECT 1, 'ethereum', 'lido', 1e10 + n, 1e10 - n, 'deviation', 1, 'defillama', now()"
+        " FROM generate_series(1, 20000) AS n"
+    )
+    seen = status()
+    assert seen["sinks"][0]["lag_bytes"] == pytest.approx(seen["log"]["bytes"], rel=0.1)
+
+
+def test_a_sink_that_is_too_far_behind_alarms(writer: psycopg.Connection, reader: LogReader, status: Status) -> None:
+    write(writer, "100", "200")
+    before = status()["sinks"][0]["is_alarming"]
+    writer.execute("UPDATE rtp.event SET detected_at = now() - interval '301 s'")
+    assert (before, status()["sinks"][0]["is_alarming"]) == (False, True)
+
+
+# Is a sink still used?
+
+
+@pytest.fixture
+def configured(command: Command, installed: Settings, tmp_path: Path) -> Callable[[str], object]:
+    """What `rtp status` says of redis being configured, with a settings file that holds this line."""
+
+    def run(line: str) -> object:
+        config = tmp_path / "rtp.yaml"
+        config.write_text(f"{line}\nwatches: {{tvl: {{kind: tvl, table: tvl, columns: {COLUMNS}}}}}\n")
+        place = ("--config", str(config), "--postgres-dsn", postgres_dsn(installed))
+        (sink,) = command("status", *place, "--json").document["sinks"]
+        answer: object = sink["is_configured"]
+        return answer
+
+    return run
+
+
+def test_a_sink_in_the_settings_file_is_configured(reader: LogReader, configured: Callable[[str], object]) -> None:
+    reader.close()
+    assert configured("redis: {url: 'redis://localhost'}") is True
+
+
+def test_a_sink_that_is_not_in_the_settings_file_is_not_configured(
+    reader: LogReader, writer: psycopg.Connection, configured: Callable[[str], object]
+) -> None:
+    end_session(reader, writer)
+    assert configured("source: /rtp") is False
+
+
+def test_without_a_settings_file_and_a_running_rtp_nobody_knows(
+    reader: LogReader, writer: psycopg.Connection, status: Status
+) -> None:
+    end_session(reader, writer)
+    assert status()["sinks"][0]["is_configured"] is None
+
+
+def test_a_sink_that_the_running_rtp_serves_is_configured(reader: LogReader, status: Status) -> None:
+    assert status()["sinks"][0]["is_configured"] is True
+
+
+def end_session(reader: LogReader, connection: psycopg.Connection) -> None:
+    """Close it, and wait until the server has noticed."""
+    reader.close()
+    query = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'rtp redis'"
+    eventually(lambda: not connection.execute(query).fetchall())
 
 
 def test_dead_letters(writer: psycopg.Connection, reader: LogReader, status: Status) -> None:

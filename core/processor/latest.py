@@ -1,0 +1,28 @@
+"""The newest event of every entity: what a cache holds that has missed nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg.rows import tuple_row
+
+from core.database import queries
+from core.processor.log import LogRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "latest.sql")
+
+
+def latest_events(connection: Connection, page_size: int) -> Iterator[list[LogRow]]:
+    """Every entity's newest event, oldest first, in pages; as of one moment, however long the reading takes.
+
+    Needs memory for one page only. While it is open no slot of the log is emptied.
+    """
+    with connection.transaction(), connection.cursor("latest_events", row_factory=tuple_row) as cursor:
+        cursor.execute(_QUERIES["latest_events"])
+        while rows := cursor.fetchmany(page_size):
+            yield [LogRow._make(row) for row in rows]

@@ -1,0 +1,49 @@
+-- Putting a sink's cursor elsewhere, by hand. core/processor/cursor_reset.py says in which order.
+
+-- name: known_sinks
+-- The sinks that have a cursor.
+SELECT sink FROM rtp.cursor ORDER BY sink
+
+-- name: forget
+-- A sink that is no longer used.
+DELETE FROM rtp.cursor WHERE sink = %(sink)s
+
+-- name: last_sequence
+-- The highest sequence so far; a restored log may hold some above its own counter.
+SELECT greatest(CASE WHEN is_called THEN last_value ELSE 0 END, (SELECT id FROM rtp.event ORDER BY id DESC LIMIT 1))
+FROM rtp.event_id
+
+-- name: mend_log
+-- A log from another server: what its transactions are called there may be in this server's future, where no snapshot sees
+-- it. They get this transaction's id. Another sink that has got them already gets them again: better twice than never.
+WITH server AS MATERIALIZED (
+    SELECT ((pg_snapshot_xmax(now.snapshot)::text::bigint + age(pg_snapshot_xmax(now.snapshot)::xid))::text)::xid8 AS next_xid
+    FROM (SELECT pg_current_snapshot() AS snapshot) AS now
+), events AS (
+    UPDATE rtp.event SET xid = pg_current_xact_id() FROM server WHERE xid >= server.next_xid RETURNING 1
+), ticks AS (
+    UPDATE rtp.sample SET recheck_after = pg_current_xact_id() FROM server WHERE recheck_after >= server.next_xid
+)
+SELECT count(*) FROM events
+
+-- name: jump_ahead
+-- Sequences go on above all that were ever given: caches hold some that this log does not know of, and refuse what is
+-- older. The clock, in microseconds, is above them all, however often this is done, up to 1,000,000 events/s.
+SELECT setval('rtp.event_id', greatest(
+    last_value, (SELECT id FROM rtp.event ORDER BY id DESC LIMIT 1), (SELECT max(greatest(after_id, floor_id)) FROM rtp.cursor),
+    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
+))
+FROM rtp.event_id
+
+-- name: place
+-- Of all that is committed, events up to a sequence are delivered, later ones are not. What commits from now on is not,
+-- whatever its sequence.
+INSERT INTO rtp.cursor AS c (sink, snapshot, until, after_id, floor_id, table_oid)
+VALUES (%(sink)s, '1:1:', pg_current_snapshot(), %(after_id)s::bigint, 0, 'rtp.cursor'::regclass)
+ON CONFLICT (sink) DO UPDATE
+SET snapshot = excluded.snapshot, until = excluded.until, after_id = excluded.after_id, floor_id = excluded.floor_id,
+    table_oid = excluded.table_oid, updated_at = clock_timestamp()
+
+-- name: count_waiting
+-- How many events the sink gets now.
+SELECT count(*) FROM rtp.event WHERE id > %(after_id)s::bigint
