@@ -12,6 +12,8 @@ from functools import lru_cache
 from core.event import Kind, encode_part
 
 STREAM = "rtp:stream"
+CACHE_MARKER = "rtp:filled"
+"""Says that the cache was filled from the log, until Redis loses its memory."""
 SQS_GROUP_LIMIT = 128
 # Every event needs its names; most events are of entities that had one before.
 _NAMES_REMEMBERED = 65_536

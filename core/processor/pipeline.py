@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from core.processor.circuit import CircuitBreaker
     from core.processor.delivery import Delivery
     from core.processor.judging import Judging
+    from core.processor.rebuilding import Rebuilding
     from core.processor.wakeup import WakeUp
 
 # The batch in hand may be waiting for a service's answer until its own timeout.
@@ -22,11 +23,17 @@ class Pipeline:
     """Starts every sink's loop, stops them together, and knows whether there is anything left to do."""
 
     def __init__(
-        self, deliveries: Sequence[Delivery], wakeup: WakeUp, judging: Judging, circuits: Sequence[CircuitBreaker]
+        self,
+        deliveries: Sequence[Delivery],
+        wakeup: WakeUp,
+        judging: Judging,
+        rebuilding: Rebuilding | None,
+        circuits: Sequence[CircuitBreaker],
     ) -> None:
         self.deliveries = deliveries
         self.judging = judging
         self.circuits = circuits
+        self.rebuilding = rebuilding
         self._wakeup = wakeup
 
     def start(self) -> None:
@@ -35,6 +42,8 @@ class Pipeline:
         self.judging.start()
         for delivery in self.deliveries:
             delivery.start()
+        if self.rebuilding:
+            self.rebuilding.start()
 
     def stop(self) -> bool:
         """Let every sink finish the batch in hand; false where one did not in time."""
@@ -42,8 +51,12 @@ class Pipeline:
         for delivery in self.deliveries:
             delivery.request_stop()
         self.judging.request_stop()
+        if self.rebuilding:
+            self.rebuilding.request_stop()
         self._wakeup.stop()
         joins = [*(delivery.join for delivery in self.deliveries), self.judging.join]
+        if self.rebuilding:
+            joins.append(self.rebuilding.join)
         ended = [join(max(0.0, deadline - time.monotonic())) for join in joins]
         return all(ended)
 

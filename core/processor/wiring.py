@@ -12,9 +12,11 @@ from core.processor.judging import Judging
 from core.processor.lag import LagAlarm
 from core.processor.log import LogReader
 from core.processor.pipeline import Pipeline
+from core.processor.rebuilding import Rebuilding
 from core.processor.wakeup import WakeUp
 from core.retry import Backoff
 from core.settings.models import postgres_dsn
+from core.sinks.cache_fill import CacheFill
 from core.sinks.redis import RedisSink
 
 if TYPE_CHECKING:
@@ -77,4 +79,15 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
     judging = Judging(
         dsn, wakeup, backoff, housekeeping, timeout_seconds=timeout, circuit=postgres, on_problem=on_problem
     )
-    return Pipeline(deliveries, wakeup, judging, circuits=[postgres, *(breaker for _, breaker in sinks)])
+    circuits = [postgres, *(breaker for _, breaker in sinks)]
+    rebuilding = None
+    if settings.redis.url:
+        rebuilding = Rebuilding(
+            dsn,
+            CacheFill(settings.redis, url=settings.redis.url),
+            source=settings.source,
+            timeout_seconds=timeout,
+            circuits=[circuit for circuit in circuits if circuit.service in (postgres.service, RedisSink.service)],
+            on_problem=on_problem,
+        )
+    return Pipeline(deliveries, wakeup, judging, rebuilding, circuits=circuits)

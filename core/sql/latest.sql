@@ -12,5 +12,5 @@ FROM (
     FROM (SELECT * FROM rtp.latest_event UNION ALL SELECT * FROM rtp.event) AS every
     ORDER BY watch, chain COLLATE "C", entity COLLATE "C", id DESC
 ) AS e
-JOIN rtp.watch AS w ON w.id = e.watch
+JOIN rtp.watch AS w ON w.id = e.watch AND w.removed_at IS NULL
 ORDER BY e.id

@@ -1,0 +1,110 @@
+"""Watching over the cache: where Redis has lost its memory, the cache is filled from the database.
+
+A thread with connections of its own: deliveries go on meanwhile, and do not depend on it.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from core.database import connect, unavailable
+from core.errors import RtpError, ServiceUnavailable
+from core.processor.log import read_installation
+from core.processor.rebuild import rebuild_cache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from core.processor.circuit import CircuitBreaker
+    from core.sinks.cache_fill import CacheFill
+
+_CHECK_SECONDS = 1.0
+
+
+class Rebuilding:
+    """Looks every second whether the cache is still what it was, until told to stop."""
+
+    def __init__(
+        self,
+        dsn: str,
+        fill: CacheFill,
+        *,
+        source: str,
+        timeout_seconds: float,
+        circuits: Sequence[CircuitBreaker],
+        on_problem: Callable[[str], None],
+    ) -> None:
+        self.rebuilds = 0
+        self._dsn = dsn
+        self._fill = fill
+        self._source = source
+        self._timeout_seconds = timeout_seconds
+        self._circuits = circuits
+        self._on_problem = on_problem
+        self._told = ""
+        self._log_id = ""
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rtp-rebuild", daemon=True)
+
+    def start(self) -> None:
+        """Start watching."""
+        self._thread.start()
+
+    def request_stop(self) -> None:
+        """Ask the thread to end after the page in hand."""
+        self._stopping.set()
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for the thread to end; false where it has not by then."""
+        if self._thread.ident is None:  # stopped before it was started
+            return True
+        self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            # Who is away is probed by those who deliver, and named by them.
+            if not any(circuit.status().failures_in_a_row for circuit in self._circuits):
+                self._check()
+            self._stopping.wait(_CHECK_SECONDS)
+        self._fill.close()
+
+    def _check(self) -> None:
+        try:
+            if not self._log_id or not self._fill.is_complete(self._log_id):
+                self._rebuild()
+            self._told = ""
+        except ServiceUnavailable:
+            return
+        except (psycopg.Error, RtpError) as error:
+            self._tell(f"the cache was not rebuilt, trying again: {_cause(self._dsn, error)}")
+
+    def _rebuild(self) -> None:
+        with connect(self._dsn, role="rebuild", timeout_seconds=self._timeout_seconds) as connection:
+            self._log_id = read_installation(connection)
+            if self._fill.is_complete(self._log_id):
+                return
+            self._fill.begin()
+            done = rebuild_cache(
+                connection, self._fill, source=self._source, is_wanted=lambda: not self._stopping.is_set()
+            )
+            if done is None or not self._fill.complete(self._log_id):
+                return  # the next look starts anew
+        self.rebuilds += 1
+        if done.written:
+            self._on_problem(
+                f"Redis: the cache was not complete; {done.written:,} of {done.entities:,} entries"
+                f" were written from the database in {done.seconds:.1f} s"
+            )
+
+    def _tell(self, problem: str) -> None:
+        if problem != self._told:
+            self._told = problem
+            self._on_problem(problem)
+
+
+def _cause(dsn: str, error: Exception) -> str:
+    return str(unavailable(dsn, error)) if isinstance(error, psycopg.Error) else str(error)
