@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from core.processor.log import LogRow, build_event
+from core.event_row import LogRow, build_event
 
 if TYPE_CHECKING:
     from core.event import Event

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from core.database import one_line
 from core.errors import EventRejected, RtpError, ServiceUnavailable
-from core.processor.log import DeadLetter, LogReader, LogRow, build_event
+from core.event_row import LogRow, build_event
+from core.processor.log import DeadLetter, LogReader
 from core.processor.metrics import SinkMetrics
 from core.processor.parking import Ledger, Parking
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from psycopg.rows import tuple_row
 
 from core.database import queries
-from core.processor.log import LogRow
+from core.event_row import LogRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
-from datetime import datetime
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.rows import tuple_row
 
 from core.database import connect, one_line, queries, unavailable
-from core.errors import EventRejected, LogMismatch, NotInstalled
-from core.event import Event, Reason, encode_part, format_sequence, format_time
-from core.keys import partition_key
+from core.errors import LogMismatch, NotInstalled
+from core.event_row import LogRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,29 +23,6 @@ SCHEMA_VERSION = 2
 _QUERIES = queries("core.sql", "log.sql")
 _NEVER = "1:1:"
 _MOST_XIDS_NAMED = 1000
-
-
-class LogRow(NamedTuple):
-    """One row of rtp.event, with what the reader's query adds; the order is the query's."""
-
-    id: int
-    xid: str
-    watch: str
-    kind: str
-    chain: str
-    entity: str
-    previous: str | None
-    current: str | None
-    change: str | None
-    change_pct: str | None
-    fields: str | None
-    reason: str
-    severity: str
-    confidence: float
-    provenance: str | None
-    changed_at: datetime
-    detected_at: datetime
-    duration_seconds: float | None
 
 
 @dataclass(frozen=True)
@@ -304,56 +277,3 @@ def find_mismatch(connection: psycopg.Connection, sink: str) -> str | None:
     """Why a sink's cursor, or the log itself, cannot be this server's; None where it can."""
     row = connection.execute(_QUERIES["find_mismatch"], {"sink": sink}).fetchone()
     return row[0] if row else None
-
-
-def build_event(row: LogRow, *, source: str, log_id: str) -> Event:
-    """A log row as the event it stands for. Raises EventRejected where the row breaks the event's own rules."""
-    try:
-        event = Event.model_validate(_document(row, source, log_id))
-        _ = event.json_bytes  # made here: a field nested too deep for JSON shows only now
-    except (ValueError, RecursionError) as error:
-        raise EventRejected(f"event {row.id} is not valid: {one_line(error)}") from error
-    return event
-
-
-def _document(row: LogRow, source: str, log_id: str) -> dict[str, Any]:
-    changed_at, subject = format_time(row.changed_at), f"{encode_part(row.chain)}/{encode_part(row.entity)}"
-    happened = row.reason if row.reason in (Reason.ADDED, Reason.REMOVED) else "changed"
-    return {
-        "id": f"{log_id}-{row.xid}-{row.id}",
-        "source": f"{source}/{row.watch}",
-        "type": f"rtp.{row.kind}.{happened}",
-        "subject": subject,
-        "time": changed_at,
-        "partitionkey": partition_key(row.chain, row.entity),
-        "sequence": format_sequence(row.id),
-        "data": {
-            "kind": row.kind,
-            "chain": row.chain,
-            "entity": row.entity,
-            "previous": row.previous,
-            "current": row.current,
-            "change": row.change,
-            "change_pct": row.change_pct,
-            "fields": _fields(row.fields) if row.fields else None,
-            "reason": row.reason,
-            "severity": row.severity,
-            "confidence": row.confidence,
-            "provenance": row.provenance,
-            "changed_at": changed_at,
-            "detected_at": format_time(row.detected_at),
-            "duration_seconds": row.duration_seconds,
-        },
-    }
-
-
-def _fields(text: str) -> Any:
-    return json.loads(text, parse_float=_exact_number, parse_int=_exact_number)
-
-
-def _exact_number(digits: str) -> float | int | str:
-    """A number inside a metadata field: a JSON number where a double holds it exactly as written, else its digits."""
-    number = float(digits)
-    if Decimal(repr(number)) != Decimal(digits):
-        return digits
-    return number if "." in digits else int(digits)

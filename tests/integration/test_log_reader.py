@@ -15,7 +15,8 @@ from psycopg import sql
 
 from core.database import queries
 from core.errors import NotInstalled, ServiceUnavailable
-from core.processor.log import Chunk, DeadLetter, LogReader, LogRow
+from core.event_row import LogRow
+from core.processor.log import Chunk, DeadLetter, LogReader
 from core.settings.models import Settings, postgres_dsn
 
 if TYPE_CHECKING:

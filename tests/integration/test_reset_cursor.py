@@ -13,7 +13,8 @@ import redis
 
 from core.database import connect
 from core.errors import LogMismatch
-from core.processor.log import LogReader, build_event
+from core.event_row import build_event
+from core.processor.log import LogReader
 from core.processor.wakeup import WakeUp
 from core.settings.models import RedisSettings, Settings, postgres_dsn
 from core.sinks.redis import RedisSink
@@ -26,7 +27,7 @@ from tests.eventually import eventually
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from core.processor.log import LogRow
+    from core.event_row import LogRow
 
 Reset = Callable[..., Done]
 

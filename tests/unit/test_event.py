@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from core.errors import EventRejected
 from core.event import Event, Reason, encode_part, event_schema, format_sequence, format_time
-from core.processor.log import build_event
+from core.event_row import build_event
 from tests.samples import NOON, ROW, make_event
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
