@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -27,6 +28,10 @@ from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+
+
+# A shell that starts the tests in the background has them ignore SIGINT, and every process they start inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
