@@ -2,7 +2,7 @@
 
 `Event` is the single source of truth: what rtp publishes is this model's JSON, `rtp schema` prints its JSON
 Schema, and the schema ships with the package. Attribute names follow CloudEvents 1.0 and its documented
-`partitioning` (`partitionkey`) and `sequence` extensions.
+`partitioning` (`partitionkey`), `sequence` and distributed tracing (`traceparent`) extensions.
 
 Amounts are decimal strings, digit for digit what PostgreSQL holds: a JSON number would be rounded to a double by
 most readers, and could not carry NaN or Infinity at all.
@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.json_schema import SkipJsonSchema
 
 
 class Kind(StrEnum):
@@ -65,6 +66,8 @@ EventType = Literal[
 
 AMOUNT_PATTERN = r"^(-?\d+(\.\d+)?|NaN|-?Infinity)$"
 TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"
+TRACEPARENT_PATTERN = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
+TRACESTATE_PATTERN = r"^[ -~]{1,512}$"
 SEQUENCE_DIGITS = 20
 
 Amount = Annotated[
@@ -78,6 +81,14 @@ Time = Annotated[
     Field(description="RFC 3339, UTC, microseconds.", json_schema_extra={"format": "date-time"}),
 ]
 Name = Annotated[str, StringConstraints(min_length=1)]
+
+
+def _is_absent(value: str | None) -> bool:
+    return value is None
+
+
+def _has_no_default(schema: dict[str, Any]) -> None:
+    del schema["default"]
 
 
 class _Frozen(BaseModel):
@@ -125,6 +136,19 @@ class Event(_Frozen):
     sequence: str = Field(
         pattern=rf"^\d{{{SEQUENCE_DIGITS}}}$",
         description="Position in rtp's log, zero-padded so that text order is log order per partition key.",
+    )
+    # An attribute of CloudEvents is there or not, and never null.
+    traceparent: Annotated[str, StringConstraints(pattern=TRACEPARENT_PATTERN)] | SkipJsonSchema[None] = Field(
+        default=None,
+        exclude_if=_is_absent,
+        json_schema_extra=_has_no_default,
+        description="W3C Trace Context of the writer's transaction, where it set one.",
+    )
+    tracestate: Annotated[str, StringConstraints(pattern=TRACESTATE_PATTERN)] | SkipJsonSchema[None] = Field(
+        default=None,
+        exclude_if=_is_absent,
+        json_schema_extra=_has_no_default,
+        description="What goes with the traceparent, where the writer set it.",
     )
     data: EventData
 

@@ -33,6 +33,8 @@ class LogRow(NamedTuple):
     changed_at: datetime
     detected_at: datetime
     duration_seconds: float | None
+    traceparent: str | None = None
+    tracestate: str | None = None
 
 
 def build_event(row: LogRow, *, source: str, log_id: str) -> Event:
@@ -62,6 +64,8 @@ def _document(row: LogRow, source: str, event_id: str) -> dict[str, Any]:
         "time": changed_at,
         "partitionkey": partition_key(row.chain, row.entity),
         "sequence": format_sequence(row.id),
+        "traceparent": row.traceparent,
+        "tracestate": row.tracestate,
         "data": {
             "kind": row.kind,
             "chain": row.chain,

@@ -188,7 +188,7 @@ def _samples(watch: ValueWatch, expressions: Expressions, common: Mapping[str, s
         updated = sql.SQL("SELECT u.row FROM (({}) UNION ALL ({})) AS u (row)").format(gone, updated)
     all_gone = sql.SQL(
         "SELECT ROW(NULL, {watch}, e.chain, e.entity, 'deleted', NULL, clock_timestamp(), statement_timestamp(), "
-        "{confidence}, {provenance}, NULL)::rtp.sample "
+        "{confidence}, {provenance}, NULL, NULL, NULL)::rtp.sample "
         "FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = {watch} "
         "UNION SELECT s.chain, s.entity FROM rtp.sample AS s WHERE s.watch = {watch}) AS e WHERE {is_gone}"
     ).format(

@@ -153,7 +153,7 @@ class Expressions:
         now = sql.SQL("clock_timestamp()")
         return sql.SQL(
             "SELECT ROW(NULL, {watch}, n.chain, n.entity, {what}, {value}, {sampled_at}, {changed_at}, "
-            "n.confidence, n.provenance, NULL)::rtp.sample "
+            "n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample "
             "FROM (SELECT i.*, row_number() OVER () AS written FROM ({samples}) AS i) AS n "
             "ORDER BY n.chain, n.entity, n.sampled_at, n.written"
         ).format(

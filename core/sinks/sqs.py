@@ -76,11 +76,11 @@ class SqsSink:
         """Send in batches. A group whose message failed gets nothing more this time; other groups go on."""
         if not self._queue_url:
             self.open()
-        sendable = [event for event in events if len(_body(event)) <= BATCH_BYTES]
+        sendable = [event for event in events if _size(event) <= BATCH_BYTES]
         too_long = [
-            Rejection(event, f"the message has {len(_body(event))} bytes, SQS takes {BATCH_BYTES}")
+            Rejection(event, f"the message has {_size(event)} bytes, SQS takes {BATCH_BYTES}")
             for event in events
-            if len(_body(event)) > BATCH_BYTES
+            if _size(event) > BATCH_BYTES
         ]
         delivery = _Delivery(too_long)
         for batch in _batches(sendable):
@@ -191,10 +191,10 @@ def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
         groups: set[str] = set()
         size = 0
         for event in waiting:
-            fits = len(batch) < BATCH_MESSAGES and size + len(_body(event)) <= BATCH_BYTES
+            fits = len(batch) < BATCH_MESSAGES and size + _size(event) <= BATCH_BYTES
             if fits and event.partitionkey not in groups:
                 batch.append(event)
-                size += len(_body(event))
+                size += _size(event)
             else:
                 later.append(event)
             groups.add(event.partitionkey)
@@ -203,12 +203,29 @@ def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
 
 
 def _entry(entry_id: str, event: Event) -> SendMessageBatchRequestEntryTypeDef:
-    return {
+    entry: SendMessageBatchRequestEntryTypeDef = {
         "Id": entry_id,
         "MessageBody": _body(event).decode(),
         "MessageGroupId": sqs_group_id(event.partitionkey),
         "MessageDeduplicationId": event.id,
     }
+    if trace := _trace(event):
+        entry["MessageAttributes"] = {
+            name: {"DataType": "String", "StringValue": value} for name, value in trace.items()
+        }
+    return entry
+
+
+def _trace(event: Event) -> dict[str, str]:
+    """The trace context once more as message attributes: where consumers' OpenTelemetry looks for it."""
+    if event.traceparent is None:
+        return {}
+    return {"traceparent": event.traceparent} | ({"tracestate": event.tracestate} if event.tracestate else {})
+
+
+def _size(event: Event) -> int:
+    """What SQS counts: the body, and each attribute's name, type and value."""
+    return len(_body(event)) + sum(len(f"{name}String{value}") for name, value in _trace(event).items())
 
 
 def _body(event: Event) -> bytes:

@@ -6,7 +6,7 @@
 SELECT e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
        rtp.change(e.previous, e.current), rtp.change_pct(e.previous, e.current),
        e.fields::text, e.reason, e.severity, e.confidence, e.provenance, e.changed_at, e.detected_at,
-       extract(epoch FROM e.duration)::double precision
+       extract(epoch FROM e.duration)::double precision, e.traceparent, e.tracestate
 FROM (
     SELECT DISTINCT ON (watch, chain COLLATE "C", entity COLLATE "C") *
     FROM (SELECT * FROM rtp.latest_event UNION ALL SELECT * FROM rtp.event) AS every

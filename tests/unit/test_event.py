@@ -22,6 +22,7 @@ from core.event import Event, Reason, encode_part, event_schema, format_sequence
 from core.event_row import build_event
 from tests.samples import NOON, ROW, make_event
 
+PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
 AMOUNTS = st.one_of(
     st.none(),
@@ -69,6 +70,9 @@ def test_every_event_is_valid_by_its_schema(chain: str, entity: str, **columns: 
         ("sequence", "7"),
         ("specversion", "0.3"),
         ("unknown", 1),
+        ("traceparent", "00-1-2-01"),
+        ("traceparent", None),
+        ("tracestate", ""),
         ("data.current", 7),
         ("data.current", "1e5"),
         ("data.confidence", 1.5),
@@ -112,6 +116,20 @@ def test_the_older_cloudevents_sdk_reads_the_event() -> None:
     event = make_event(7)
     read = from_json(event.json_bytes)
     assert (read["type"], read["subject"], read["time"]) == (event.type, event.subject, event.time)
+
+
+def test_the_cloudevents_sdk_reads_the_trace_context() -> None:
+    event = make_event(7, traceparent=PARENT, tracestate="rojo=1")
+    read = JSONFormat().read(None, event.json_bytes)
+    assert (read.get_extension("traceparent"), read.get_extension("tracestate")) == (PARENT, "rojo=1")
+
+
+def test_an_event_without_a_trace_context_has_no_such_attribute() -> None:
+    assert not {"traceparent", "tracestate"} & document().keys()
+
+
+def test_an_event_with_a_trace_context_satisfies_the_schema() -> None:
+    assert VALID.is_valid(json.loads(make_event(7, traceparent=PARENT, tracestate="rojo=1").json_bytes))
 
 
 def test_the_names_of_extensions_are_those_that_cloudevents_allows() -> None:

@@ -242,7 +242,7 @@ FROM (
 ) AS sample
 CROSS JOIN LATERAL rtp.first_baseline(
     ROW(NULL, 1::smallint, sample.chain, sample.entity, 'sample', sample.value, sample.sampled_at, sample.changed_at,
-        sample.confidence, sample.provenance, NULL)::rtp.sample,
+        sample.confidence, sample.provenance, NULL, NULL, NULL)::rtp.sample,
     ROW(1::numeric, 0::numeric, NULL::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false
 ) AS b
 ON CONFLICT DO NOTHING;

@@ -181,6 +181,9 @@ BEGIN
     END IF;
     SELECT b.* INTO state FROM rtp.baseline AS b
     WHERE b.watch = sample.watch AND b.chain = sample.chain AND b.entity = sample.entity;
+    -- Events of this sample are its writer's, also in their trace context.
+    PERFORM set_config('rtp.traceparent', coalesce(sample.traceparent, ''), true),
+            set_config('rtp.tracestate', coalesce(sample.tracestate, ''), true);
     IF sample.what = 'tick' THEN
         RETURN rtp.take_tick(sample, state, watch_name, rule, rules, is_history, by_previous_row);
     END IF;

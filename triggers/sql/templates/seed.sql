@@ -11,7 +11,7 @@ FROM (
 ) AS sample
 CROSS JOIN LATERAL rtp.first_baseline(
     ROW(NULL, {watch}, sample.chain, sample.entity, 'sample', sample.value, sample.sampled_at, sample.changed_at,
-        sample.confidence, sample.provenance, NULL)::rtp.sample,
+        sample.confidence, sample.provenance, NULL, NULL, NULL)::rtp.sample,
     {rule}, {rules}, {by_previous_row}
 ) AS b
 ON CONFLICT DO NOTHING
