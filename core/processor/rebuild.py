@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
+from core.event_row import build_event
 from core.processor.latest import latest_events
-from core.processor.log import build_event, read_installation
+from core.processor.log import read_installation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from core.event import Event
-    from core.processor.log import LogRow
+    from core.event_row import LogRow
     from core.sinks.cache_fill import CacheFill
 
 # One call of the script: about 1 ms in which Redis serves nobody else, so deliveries come in between.
