@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
 from core.database import connect
-from core.demo.tables import create_tables
 from core.processor.delivery import SAVE_INTERVAL_SECONDS
 from core.processor.latest import latest_events
 from core.processor.log import LogReader
@@ -21,7 +21,6 @@ from core.settings.file import load_settings
 from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
 from tests.watching import TVL, install
-from triggers import migrations
 from triggers.installer import apply, plan_installation
 
 Connect = Callable[[], psycopg.Connection]
@@ -370,14 +369,11 @@ def test_events_flow_in_order_and_none_is_lost_across_many_rotations(
 
 
 @pytest.fixture
-def version_1(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection]:
-    """A database with rtp's schema as its first version left it."""
+def version_1(database: str) -> Iterator[psycopg.Connection]:
+    """A database as rtp's first version left it: its schema, its functions and its triggers."""
     with closing(connect(database, role="test")) as connection:
-        create_tables(connection)
-        first = migrations.migrations()[:1]
-        with monkeypatch.context() as patch:
-            patch.setattr(migrations, "migrations", lambda: first)
-            apply(connection, plan_installation(connection, DEFAULT))
+        connection.execute(Path(__file__).with_name("version_1.sql").read_bytes())
+        connection.execute("RESET ALL; SET TimeZone TO 'UTC'")
         yield connection
 
 
