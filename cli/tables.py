@@ -21,14 +21,18 @@ if TYPE_CHECKING:
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 _LONGEST = 80
+_LONGEST_WHOLE_WORD = 12
 
 
 def new_table(title: str, *headers: str, rows: Iterable[Iterable[Any]]) -> Table:
     """A table with a bold title; numbers stand to the right."""
     table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
     shown = [[cell(value) for value in row] for row in rows]
-    for header in headers:
-        table.add_column(header, header_style="dim", overflow="fold")
+    for index, header in enumerate(headers):
+        words = " ".join([header, *(row[index].plain for row in shown)]).split()
+        # In a narrow terminal, words stay whole as long as there is room for that.
+        least = min(max(map(len, words), default=0), _LONGEST_WHOLE_WORD)
+        table.add_column(header, header_style="dim", overflow="fold", min_width=least)
     for row in shown:
         table.add_row(*row)
     return table
