@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 _LONGEST = 80
-_LONGEST_WHOLE_WORD = 12
+_LONGEST_WHOLE_WORD = 10
 
 
 def new_table(title: str, *headers: str, rows: Iterable[Iterable[Any]]) -> Table:
     """A table with a bold title; numbers stand to the right."""
-    table = Table(title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table = Table(
+        title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, collapse_padding=True
+    )
     shown = [[cell(value) for value in row] for row in rows]
     for index, header in enumerate(headers):
         words = " ".join([header, *(row[index].plain for row in shown)]).split()
