@@ -9,6 +9,7 @@ import typer
 from cli.backtest import backtest
 from cli.explain import explain
 from cli.install_triggers import install_triggers
+from cli.loadtest import loadtest
 from cli.output import print_error
 from cli.reset_cursor import reset_cursor_command
 from cli.run import run
@@ -29,6 +30,7 @@ app = typer.Typer(
 )
 for command in (run, tail, install_triggers, uninstall_triggers, validate, status, explain, backtest, schema):
     app.command(no_args_is_help=False)(command)
+app.command(no_args_is_help=False)(loadtest)
 app.command("reset-cursor", no_args_is_help=False)(reset_cursor_command)
 
 

@@ -41,6 +41,11 @@ class Latencies:
                 return min(bound, self.max)
         return self.max
 
+    def by_upper_bound_ms(self) -> dict[str, int]:
+        """How many fell into each bucket that is not empty, by its upper bound in milliseconds."""
+        bounds = (*_BOUNDS, max(self.max, _LARGEST_SECONDS))
+        return {f"{bound * 1000:.4g}": count for bound, count in zip(bounds, self.counts, strict=True) if count}
+
     def since(self, earlier: Latencies) -> Latencies:
         """What was counted after `earlier`; the maximum stays that of the whole."""
         counts = tuple(now - then for now, then in zip(self.counts, earlier.counts, strict=True))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.processor.circuit import CircuitStatus
     from core.processor.delivery import Delivery
@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SinkStatus:
-    """One sink in one interval. Latencies are from the trigger's clock to the sink's answer, in milliseconds."""
+    """One sink in one interval. Latencies are from the trigger's clock to the sink's answer, in milliseconds.
+
+    `detection_ms` and `delivery_ms` count the interval's events by the upper bound of their latency: from the trigger's
+    clock to when rtp had the event, and to the sink's answer.
+    """
 
     sink: str
     state: str
@@ -32,6 +36,8 @@ class SinkStatus:
     parked: int
     dead_letters: int
     last_error: str
+    detection_ms: Mapping[str, int] = field(default_factory=dict)
+    delivery_ms: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,10 @@ class StatusReporter:
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._started = self._taken = time.monotonic()
-        self._before = {d.sink.name: (0, d.metrics.delivery.latencies()) for d in pipeline.deliveries}
+        self._before = {
+            d.sink.name: (0, d.metrics.detection.latencies(), d.metrics.delivery.latencies())
+            for d in pipeline.deliveries
+        }
 
     def take(self) -> Status:
         """The picture since the last one was taken."""
@@ -67,9 +76,13 @@ class StatusReporter:
 
     def _sink_status(self, delivery: Delivery, elapsed: float) -> SinkStatus:
         metrics, name = delivery.metrics, delivery.sink.name
-        delivered, latencies = metrics.delivered, metrics.delivery.latencies()
-        delivered_before, latencies_before = self._before[name]
-        self._before[name] = (delivered, latencies)
+        delivered, detections, latencies = (
+            metrics.delivered,
+            metrics.detection.latencies(),
+            metrics.delivery.latencies(),
+        )
+        delivered_before, detections_before, latencies_before = self._before[name]
+        self._before[name] = (delivered, detections, latencies)
         recent = latencies.since(latencies_before)
         lag_events, lag_seconds = delivery.lag()
         return SinkStatus(
@@ -87,6 +100,8 @@ class StatusReporter:
             parked=metrics.parked,
             dead_letters=metrics.dead_letters,
             last_error=metrics.last_error,
+            detection_ms=detections.since(detections_before).by_upper_bound_ms(),
+            delivery_ms=recent.by_upper_bound_ms(),
         )
 
 

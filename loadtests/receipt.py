@@ -1,0 +1,50 @@
+"""What a receiver does with an event: where it belongs, how long it took, whether it is the next of its entity."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from loadtests.ledger import Ledger, Mark
+from loadtests.place import CHAIN
+
+if TYPE_CHECKING:
+    from loadtests.tick import Recorder
+
+
+class Receipts:
+    """Counts what one kind of receiver gets, from the database update's own clock and from the schedule."""
+
+    def __init__(self, stage: str, recorder: Recorder, *, start_time: float, clock_ahead_seconds: float) -> None:
+        self.ledger = Ledger()
+        self._stage = stage
+        self._recorder = recorder
+        self._start_time = start_time
+        self._ahead = clock_ahead_seconds
+
+    def note(self, document: bytes | str, received_at: float) -> bool:
+        """An event has arrived; false where it is not one of this load test's."""
+        event = json.loads(document)
+        data = event["data"]
+        if data["chain"] != CHAIN:
+            return False
+        try:
+            mark = Mark.read(data["provenance"] or "")
+        except ValueError:
+            return False  # the seed of a table, or its removal
+        due = mark.due_us / 1e6
+        second = int(due - self._start_time)
+        if second >= 0 and self.ledger.note(data["entity"], mark.number):
+            changed_at, detected_at = _seconds(data["changed_at"]), _seconds(data["detected_at"])
+            latency = self._recorder.latency
+            latency(self._stage, second, (received_at + self._ahead - changed_at) * 1000)
+            latency(f"{self._stage} from schedule", second, (received_at - due) * 1000)
+            latency(f"{self._stage} trigger", second, (detected_at - changed_at) * 1000)
+            self._recorder.count(f"{self._stage} due", second)
+            self._recorder.count(self._stage, int(received_at - self._start_time))
+        return True
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

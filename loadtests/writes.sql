@@ -1,0 +1,67 @@
+-- What the load test's users write, and the table that it makes for them. All of it is in a schema of its own.
+
+-- name: create_schema
+CREATE SCHEMA rtp_loadtest
+
+-- name: create_latest
+-- A row per protocol, updated in place.
+CREATE TABLE rtp_loadtest.tvl (
+    chain text NOT NULL,
+    protocol text NOT NULL,
+    tvl_usd numeric NOT NULL,
+    source text NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (chain, protocol)
+)
+
+-- name: create_history
+-- A row per sample.
+CREATE TABLE rtp_loadtest.tvl (
+    chain text NOT NULL,
+    protocol text NOT NULL,
+    tvl_usd numeric NOT NULL,
+    source text NOT NULL,
+    updated_at timestamptz NOT NULL
+)
+
+-- name: seed
+-- Every protocol's first value, so that the first write is a change.
+INSERT INTO rtp_loadtest.tvl
+SELECT %(chain)s, 'p' || number, 1000, 'seed', clock_timestamp() FROM generate_series(0, %(entities)s - 1) AS number
+
+-- name: update_one
+-- The database update whose clock everything is measured from: clock_timestamp() in the statement itself.
+UPDATE rtp_loadtest.tvl SET tvl_usd = %(value)s, source = %(mark)s, updated_at = clock_timestamp()
+WHERE chain = %(chain)s AND protocol = %(protocol)s
+
+-- name: append_one
+INSERT INTO rtp_loadtest.tvl VALUES (%(chain)s, %(protocol)s, %(value)s, %(mark)s, clock_timestamp())
+
+-- name: upsert_many
+INSERT INTO rtp_loadtest.tvl
+SELECT %(chain)s, protocol, tvl_usd, source, clock_timestamp()
+FROM unnest(%(protocols)s::text[], %(values)s::numeric[], %(marks)s::text[]) AS new (protocol, tvl_usd, source)
+ON CONFLICT (chain, protocol) DO UPDATE
+SET tvl_usd = EXCLUDED.tvl_usd, source = EXCLUDED.source, updated_at = clock_timestamp()
+
+-- name: drop_schema
+DROP SCHEMA IF EXISTS rtp_loadtest CASCADE
+
+-- name: clock
+-- How far the database's clock is ahead of the one asked.
+SELECT extract(epoch FROM clock_timestamp())::float8
+
+-- name: activity
+-- What the sessions of this database do now: the load's own, and rtp's.
+SELECT application_name, coalesce(wait_event_type || ':' || wait_event, 'CPU') AS waits_for, count(*)
+FROM pg_stat_activity
+WHERE datname = current_database() AND state = 'active' AND pid <> pg_backend_pid()
+GROUP BY 1, 2
+
+-- name: reseed_latest
+-- Every protocol back at its first value, so that another run begins as the first did.
+UPDATE rtp_loadtest.tvl SET tvl_usd = 1000, source = 'seed', updated_at = clock_timestamp() WHERE tvl_usd <> 1000
+
+-- name: reseed_history
+INSERT INTO rtp_loadtest.tvl
+SELECT DISTINCT chain, protocol, 1000, 'seed', clock_timestamp() FROM rtp_loadtest.tvl
