@@ -131,7 +131,7 @@ def _slowest_stage(result: Result) -> Saturation | None:
 
 def _is_behind_on_alerts_only(result: Result) -> bool:
     return _p99(result, "sqs") > 2 * _p99(result, "pubsub") > 0 and any(
-        criterion.passed is False and "alerts" in criterion.name for criterion in result.criteria
+        criterion.passed is False and criterion.name.endswith("SQS") for criterion in result.criteria
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from loadtests.place import CHAIN
 
 if TYPE_CHECKING:
     from loadtests.tick import Recorder
+
+_ROUNDING_SECONDS = 2e-6  # a mark is in whole microseconds
 
 
 class Receipts:
@@ -34,7 +37,7 @@ class Receipts:
         except ValueError:
             return False  # the seed of a table, or its removal
         due = mark.due_us / 1e6
-        second = int(due - self._start_time)
+        second = math.floor(due - self._start_time + _ROUNDING_SECONDS)
         if second >= 0 and self.ledger.note(data["entity"], mark.number):
             changed_at, detected_at = _seconds(data["changed_at"]), _seconds(data["detected_at"])
             latency = self._recorder.latency

@@ -16,7 +16,8 @@ from core.inspection.inspector import inspect
 from core.keys import cache_key
 from core.redact import redact
 from core.settings.file import load_settings
-from core.settings.models import Settings, postgres_dsn
+from core.settings.models import postgres_dsn
+from core.settings.watches import TvlWatch
 from core.stack import EmbeddedStack
 from loadtests.place import CHAIN, KIND, SCHEMA, TABLE, WATCH
 from triggers.catalog import read_installation
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from core.settings.models import Settings
     from loadtests.scenarios import Scenario
 
 EMBEDDED_QUEUE = "rtp-alerts.fifo"
@@ -149,9 +151,8 @@ def _with_watch(settings: Settings, scenario: Scenario, others: Mapping[str, obj
             "provenance": "source",
         },
     }
-    document = settings.model_dump(mode="json", exclude_none=True)
-    document["watches"] = {name: document["watches"][name] for name in others} | {WATCH: watch}
-    return Settings.model_validate(document)
+    # The others stay the very objects that they are: to the installer they must not look changed.
+    return settings.model_copy(update={"watches": {**others, WATCH: TvlWatch.model_validate(watch)}})
 
 
 def _create_queue(environ: Mapping[str, str]) -> None:

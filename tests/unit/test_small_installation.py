@@ -21,7 +21,8 @@ def without_extras(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    "command", ["run", "tail", "install-triggers", "uninstall-triggers", "validate", "status", "explain", "backtest"]
+    "command",
+    ["loadtest", "run", "tail", "install-triggers", "uninstall-triggers", "validate", "status", "explain", "backtest"],
 )
 def test_every_command_is_there(command: str) -> None:
     assert without_extras(command, "--help").returncode == 0
@@ -29,6 +30,14 @@ def test_every_command_is_there(command: str) -> None:
 
 def test_the_schema_needs_no_extra() -> None:
     assert without_extras("schema").returncode == 0
+
+
+def test_the_load_test_says_what_to_install() -> None:
+    done = without_extras("loadtest")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        2,
+        ['rtp loadtest needs what is not installed here. pip install "rtp[loadtest,embedded]"'],
+    )
 
 
 def test_the_demo_says_what_to_install() -> None:

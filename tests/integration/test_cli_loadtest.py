@@ -1,0 +1,195 @@
+"""`rtp loadtest`, run as users run it: against a stack of its own, and against a configured one."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import signal
+import subprocess
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+import redis
+
+from core.database import connect
+from core.settings.models import postgres_dsn
+from loadtests.result import read_result
+from tests.catalog_snapshot import catalog_of
+from tests.leftovers import own_place
+from tests.results import result
+from tests.rtp_process import environ_of, rtp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from core.settings.models import Settings
+    from core.stack import EmbeddedStack
+    from tests.command import Command
+
+END_SECONDS = 100
+
+
+def about_latency(name: str) -> bool:
+    """Whether a criterion depends on how fast the machine is that runs the tests."""
+    return "p99" in name or name == "throughput"
+
+
+@pytest.mark.timeout(180)
+def test_a_short_run_from_end_to_end(tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("run.json", "report.html", "locust")}
+    with (
+        own_place() as place,
+        rtp(
+            *("loadtest", "--rate", "100", "--duration", "10s", "--json", str(files["run.json"])),
+            *("--html", str(files["report.html"]), "--csv", str(files["locust"])),
+            environ=place.environ,
+        ) as process,
+    ):
+        code, out, errors = process.process.wait(END_SECONDS), process.out, process.err
+        assert place.leftovers() == []
+    found = read_result(files["run.json"])
+    judged = {criterion.name: criterion.passed for criterion in found.criteria}
+    assert code == (0 if found.passed else 1), errors
+    assert {passed for name, passed in judged.items() if not about_latency(name)} == {True}, judged
+    assert (found.received["pubsub"].received, found.received["sqs"].received) == (found.written, found.written)
+    assert found.latency_ms["pubsub"].count == 100 * 10
+    assert files["report.html"].read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert all(criterion.name in out for criterion in found.criteria)
+    with (tmp_path / "locust_stats.csv").open(encoding="utf-8") as rows:
+        request_types = {row["Type"] for row in csv.DictReader(rows)}
+    assert request_types == {"db", "pubsub", "sqs", "detect", "process", "cache", ""}
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("scenario", ["append", "crash"])
+def test_a_configured_stack_is_left_as_it_was(scenario: str, settings: Settings, tmp_path: Path) -> None:
+    before = installed_in(settings)
+    report = tmp_path / "run.json"
+    with rtp(
+        *("loadtest", "--scenario", scenario, "--rate", "500", "--duration", "2s", "--json", str(report)),
+        environ=environ_of(settings),
+    ) as process:
+        process.process.wait(END_SECONDS)
+        errors = process.err
+    found = read_result(report)
+    assert {criterion.passed for criterion in found.criteria if not about_latency(criterion.name)} == {True}
+    assert f"a schema rtp_loadtest with one table of {1000:,} protocols" in errors
+    assert installed_in(settings) == before
+    assert cached(settings) == []
+
+
+@pytest.mark.timeout(180)
+def test_ctrl_c_leaves_nothing_behind(settings: Settings) -> None:
+    before = installed_in(settings)
+    with rtp("loadtest", "--rate", "200", environ=environ_of(settings)) as process:
+        process.wait_for("published", within_seconds=60)
+        process.send(signal.SIGINT)
+        assert process.process.wait(END_SECONDS) == 130
+    assert installed_in(settings) == before
+    assert cached(settings) == []
+
+
+def installed_in(settings: Settings) -> set[str]:
+    """What is installed in the database; how many sequences were given does not count."""
+    with connect(postgres_dsn(settings), role="test") as connection:
+        return {line for line in catalog_of(connection) if not line.startswith("('sequence'")}
+
+
+def cached(settings: Settings) -> list[bytes]:
+    """The load test's cache entries that are left."""
+    with redis.Redis.from_url(settings.redis.url or "") as client:
+        return list(client.scan_iter("rtp:cache:tvl:rtp-loadtest:*"))
+
+
+@pytest.mark.parametrize(
+    ("option", "address", "service"),
+    [
+        ("--postgres-dsn", "postgresql://rtp@db.example/defi", "PostgreSQL"),
+        ("--redis-url", "rediss://cache.example:6379/0", "Redis"),
+        ("--sqs-endpoint-url", "https://sqs.eu-west-1.amazonaws.com", "SQS"),
+    ],
+)
+def test_a_target_elsewhere_has_to_be_meant(
+    command: Command, settings: Settings, option: str, address: str, service: str
+) -> None:
+    done = command("loadtest", option, address, environ=environ_of(settings))
+    assert done.code == 2
+    assert done.err.splitlines() == [
+        f"{service} of this target cannot be told to be on this machine. "
+        "A load test there has to be meant: add --i-own-this-target"
+    ]
+
+
+def test_amazons_own_sqs_is_elsewhere(command: Command, settings: Settings) -> None:
+    done = command("loadtest", environ=environ_of(settings) | {"RTP_SQS_ENDPOINT_URL": ""})
+    assert done.code == 2
+    assert done.err.startswith("SQS of this target cannot be told to be on this machine")
+
+
+def test_a_schema_that_is_there_already_is_not_touched(command: Command, settings: Settings) -> None:
+    with connect(postgres_dsn(settings), role="test") as connection:
+        connection.execute("CREATE SCHEMA rtp_loadtest")
+        done = command("loadtest", environ=environ_of(settings))
+        assert done.code == 2
+        assert "has a schema rtp_loadtest already" in done.err
+        assert connection.execute("SELECT to_regnamespace('rtp_loadtest')::text").fetchone() == ("rtp_loadtest",)
+
+
+def test_settings_that_are_not_installed_are_refused(
+    command: Command, settings: Settings, writer: psycopg.Connection
+) -> None:
+    writer.execute("DROP TABLE public.protocols")
+    done = command("loadtest", environ=environ_of(settings))
+    assert done.code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("--scenario", "flood"), "option --scenario: must be one of steady, bulk, append, burst, crash, soak"),
+        (("--rate", "0"), "option --rate: must be a number of rows per second, from 1 to 200000"),
+        (("--duration", "soon"), "option --duration: 'soon' is not a duration. Write it like 500ms, 30s, 5m or 1h"),
+        (("--json", "/no/such/folder/run.json"), "/no/such/folder is no folder. Name a file in one that exists"),
+    ],
+)
+def test_wrong_input_is_one_line(command: Command, arguments: tuple[str, ...], complaint: str) -> None:
+    done = command("loadtest", *arguments)
+    assert (done.code, done.err.splitlines()) == (2, [complaint])
+
+
+def test_two_results_are_compared(command: Command, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("before.json", "after.json")]
+    for file, p99_ms in zip(files, (8.0, 4.0), strict=True):
+        file.write_text(result({"pubsub": p99_ms}).model_dump_json(), encoding="utf-8")
+    done = command("loadtest", "--compare", *map(str, files), "--json", "-")
+    ratios = {one["name"]: one["ratio"] for one in json.loads(done.out)["differences"]}
+    assert (done.code, ratios["update to subscriber, p99 ms"]) == (0, 0.5)
+    assert "update to subscriber, p99 ms" in command("loadtest", "--compare", *map(str, files)).out
+
+
+def test_what_is_no_result_is_not_compared(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("{}", encoding="utf-8")
+    done = command("loadtest", "--compare", str(tmp_path / "a.json"), str(tmp_path / "a.json"))
+    assert done.code == 2
+    assert "is not the result of a load test of this version" in done.err
+
+
+@pytest.mark.timeout(180)
+def test_a_failing_criterion_is_exit_code_1(settings: Settings, stack: EmbeddedStack, tmp_path: Path) -> None:
+    """Redis forgets everything while it runs: readers of the cache miss, and nothing else is lost."""
+    report = tmp_path / "run.json"
+    with (
+        rtp(
+            *("loadtest", "--rate", "500", "--duration", "4s", "--json", str(report)), environ=environ_of(settings)
+        ) as process,
+        redis.Redis.from_url(stack.addresses.redis_url) as client,
+    ):
+        while process.process.poll() is None:
+            client.flushdb()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.process.wait(0.05)
+    failed = [criterion.name for criterion in read_result(report).criteria if criterion.passed is False]
+    assert "cache hit ratio" in failed
+    assert process.process.returncode == 1
