@@ -38,7 +38,7 @@ class SqsServer(ServerProcess):
 
     def command(self) -> list[str]:
         """See ServerProcess."""
-        return [sys.executable, "-P", "-m", "ministack"]
+        return [sys.executable, "-P", "-m", "core.stack.sqs_server"]
 
     def environment(self) -> Mapping[str, str]:
         """Ours alone: none of the user's AWS credentials, and nothing that opens a port besides the one.
