@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -14,7 +15,7 @@ from core.errors import ServiceUnavailable
 from core.redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
 _QUERY_NAME = re.compile(rb"^-- name: (\w+)\s*$", re.MULTILINE)
 
@@ -33,13 +34,45 @@ def queries(package: str, filename: str) -> Mapping[str, bytes]:
     }
 
 
-def connect(dsn: str, *, role: str, timeout_seconds: float = 5) -> psycopg.Connection:
+class _Connection(psycopg.Connection[Any]):
+    """Gives up, with OperationalError, what the server has not answered in time.
+
+    Half of a connection can die without a word: a firewall forgets it, a proxy loses its other side. Whoever waits for
+    an answer on it waits for ever, as TCP's own keepalive only asks while nobody does.
+    """
+
+    answer_seconds: float | None = None
+
+    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
+        """Psycopg's own, within the bound; all that is ever waited for passes here."""
+        if self.answer_seconds is None:
+            return super().wait(gen, *args, **kwargs)
+        return super().wait(self._within(gen, self.answer_seconds), *args, **kwargs)
+
+    def _within(self, gen: Generator[Any, Any, Any], seconds: float) -> Generator[Any, Any, Any]:
+        deadline = time.monotonic() + seconds
+        try:
+            state = next(gen)
+            while True:
+                ready = yield state  # psycopg asks at least every 0.1 s, with 0 where nothing has come
+                if not ready and time.monotonic() > deadline:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError(f"no answer within {seconds:g} s")
+                state = gen.send(ready)
+        except StopIteration as end:
+            return end.value
+
+
+def connect(
+    dsn: str, *, role: str, timeout_seconds: float = 5, answer_seconds: float | None = None
+) -> psycopg.Connection:
     """A connection in autocommit mode, in UTC, that calls itself `rtp <role>`.
 
+    With `answer_seconds`, a statement that is not answered for so long fails, and the connection is closed.
     Raises ServiceUnavailable, with the password taken out of the address, where the server does not answer.
     """
     try:
-        connection = psycopg.connect(
+        connection = _Connection.connect(
             dsn,
             autocommit=True,
             connect_timeout=max(1, round(timeout_seconds)),
@@ -48,6 +81,7 @@ def connect(dsn: str, *, role: str, timeout_seconds: float = 5) -> psycopg.Conne
             keepalives_interval=5,
             keepalives_count=3,
         )
+        connection.answer_seconds = answer_seconds
         connection.execute("SET TimeZone TO 'UTC'")
     except psycopg.Error as error:
         raise unavailable(dsn, error) from error

@@ -72,6 +72,11 @@ class CircuitBreaker:
                 return False
         return not stopping.is_set()
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether calls go through; else the breaker itself makes callers wait, who need no backoff."""
+        return self._state is CircuitState.CLOSED
+
     def failed(self, error: ServiceUnavailable) -> None:
         """The service did not answer. The first time in a row is news."""
         with self._lock:

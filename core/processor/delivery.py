@@ -127,7 +127,7 @@ class Delivery:
             attempt += 1
             missing = [(call, circuit) for call, circuit in missing if not self._works(call, circuit)]
             if missing:
-                self._wait_before_retry(attempt)
+                self._wait_before_retry(attempt, [circuit for _, circuit in missing])
         return not missing
 
     def _works(self, call: Callable[[], None], circuit: CircuitBreaker) -> bool:
@@ -201,7 +201,7 @@ class Delivery:
             except ServiceUnavailable as error:
                 self._sink_circuit.failed(error)
                 self.metrics.note_retry(str(error))
-                self._wait_before_retry(attempt)
+                self._wait_before_retry(attempt, [self._sink_circuit])
             else:
                 self._sink_circuit.succeeded()
                 self._note_running()
@@ -244,11 +244,12 @@ class Delivery:
                 self._on_problem(f"{self.sink.service} did not take all events: {cause}. Trying these again")
         self.metrics.parked = len(self._parking)
 
-    def _wait_before_retry(self, attempt: int) -> None:
+    def _wait_before_retry(self, attempt: int, circuits: Sequence[CircuitBreaker]) -> None:
         if self._reader.is_open:
             with contextlib.suppress(ServiceUnavailable):  # only for the status: the next read will say so, and loudly
                 self._reader.look_ahead()
-        self._stopping.wait(self._backoff.wait_seconds(attempt))
+        if all(circuit.is_closed for circuit in circuits):  # an open one paces its probes by itself
+            self._stopping.wait(self._backoff.wait_seconds(attempt))
 
     def _lost_the_log(self, error: ServiceUnavailable) -> None:
         self._reader.close()
@@ -260,7 +261,8 @@ class Delivery:
         self.metrics.note_trouble("reconnecting", str(error))
         if self._log_failures > 1:  # a lost connection says nothing yet about the server: connecting anew will
             self._log_circuit.failed(error)
-            self._stopping.wait(self._backoff.wait_seconds(self._log_failures))
+            if self._log_circuit.is_closed:
+                self._stopping.wait(self._backoff.wait_seconds(self._log_failures))
 
     def _fail(self, error: RtpError) -> None:
         self.failure = error

@@ -40,6 +40,7 @@ class Judging:
         housekeeping: Housekeeping,
         *,
         timeout_seconds: float,
+        answer_seconds: float | None = None,
         circuit: CircuitBreaker,
         on_problem: Callable[[str], None],
     ) -> None:
@@ -50,6 +51,7 @@ class Judging:
         self._backoff = backoff
         self._housekeeping = housekeeping
         self._timeout_seconds = timeout_seconds
+        self._answer_seconds = answer_seconds
         self._circuit = circuit
         self._on_problem = on_problem
         self._stopping = threading.Event()
@@ -75,13 +77,19 @@ class Judging:
     def _run(self) -> None:
         while self._circuit.wait_for_turn(self._stopping):
             try:
-                with connect(self._dsn, role="judging", timeout_seconds=self._timeout_seconds) as connection:
+                with connect(
+                    self._dsn,
+                    role="judging",
+                    timeout_seconds=self._timeout_seconds,
+                    answer_seconds=self._answer_seconds,
+                ) as connection:
                     self._loop(connection)
             except (psycopg.Error, ServiceUnavailable) as error:
                 self._failures += 1
                 self.idle_since = None
                 self._note(error)
-                self._stopping.wait(self._backoff.wait_seconds(self._failures))
+                if self._circuit.is_closed:
+                    self._stopping.wait(self._backoff.wait_seconds(self._failures))
 
     def _note(self, error: psycopg.Error | ServiceUnavailable) -> None:
         if isinstance(error, ServiceUnavailable):

@@ -74,10 +74,11 @@ class LogReader:
     Every method raises ServiceUnavailable when PostgreSQL does not answer; `open` then starts again from the cursor.
     """
 
-    def __init__(self, dsn: str, sink: str, *, timeout_seconds: float = 5) -> None:
+    def __init__(self, dsn: str, sink: str, *, timeout_seconds: float = 5, answer_seconds: float | None = None) -> None:
         self._dsn = dsn
         self._sink = sink
         self._timeout_seconds = timeout_seconds
+        self._answer_seconds = answer_seconds
         self._connection: psycopg.Connection | None = None
         self._cursor = Cursor()
         self._saved = Cursor()
@@ -93,7 +94,9 @@ class LogReader:
         Raises NotInstalled without rtp's schema, and LogMismatch where the cursor cannot be this log's.
         """
         self.close()
-        self._connection = connect(self._dsn, role=self._sink, timeout_seconds=self._timeout_seconds)
+        self._connection = connect(
+            self._dsn, role=self._sink, timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
+        )
         try:
             # The log is read through its indexes whatever the statistics say: an empty log would otherwise get a plan
             # that reads all of it, and keep it. A lost cursor update only repeats deliveries: no need to wait for disk.

@@ -34,6 +34,7 @@ class Rebuilding:
         *,
         source: str,
         timeout_seconds: float,
+        answer_seconds: float | None = None,
         circuits: Sequence[CircuitBreaker],
         on_problem: Callable[[str], None],
     ) -> None:
@@ -42,6 +43,7 @@ class Rebuilding:
         self._fill = fill
         self._source = source
         self._timeout_seconds = timeout_seconds
+        self._answer_seconds = answer_seconds
         self._circuits = circuits
         self._on_problem = on_problem
         self._told = ""
@@ -83,7 +85,9 @@ class Rebuilding:
             self._tell(f"the cache was not rebuilt, trying again: {_cause(self._dsn, error)}")
 
     def _rebuild(self) -> None:
-        with connect(self._dsn, role="rebuild", timeout_seconds=self._timeout_seconds) as connection:
+        with connect(
+            self._dsn, role="rebuild", timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
+        ) as connection:
             self._log_id = read_installation(connection)
             if self._fill.is_complete(self._log_id):
                 return

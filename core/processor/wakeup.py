@@ -45,11 +45,20 @@ class _State(enum.Enum):
 class WakeUp:
     """One per process. A thread of its own watches over sleep; sinks call `active` and `wait`."""
 
-    def __init__(self, dsn: str, settings: RunSettings, circuit: CircuitBreaker, *, timeout_seconds: float = 5) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        settings: RunSettings,
+        circuit: CircuitBreaker,
+        *,
+        timeout_seconds: float = 5,
+        answer_seconds: float | None = None,
+    ) -> None:
         self._dsn = dsn
         self._settings = settings
         self._circuit = circuit
         self._timeout_seconds = timeout_seconds
+        self._answer_seconds = answer_seconds
         self._changed = threading.Condition()
         self._state = _State.AWAKE
         self._quiet_since = 0.0
@@ -96,7 +105,9 @@ class WakeUp:
     def _run(self) -> None:
         while self._circuit.wait_for_turn(self._stopping):
             try:
-                with connect(self._dsn, role="wakeup", timeout_seconds=self._timeout_seconds) as connection:
+                with connect(
+                    self._dsn, role="wakeup", timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
+                ) as connection:
                     connection.execute("LISTEN rtp_wake")
                     self._circuit.succeeded()
                     self._watch(connection)

@@ -53,18 +53,19 @@ def _sqs_sink(settings: SqsSettings) -> Sink:
 def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> Pipeline:
     """Everything `rtp run` runs, not yet started."""
     dsn, timeout = postgres_dsn(settings), settings.postgres.connect_timeout_seconds
+    answer_seconds = settings.postgres.answer_timeout_seconds
 
     def circuit(service: str) -> CircuitBreaker:
         return CircuitBreaker(service, settings.run.circuit_breaker, on_problem=on_problem)
 
     postgres = circuit("PostgreSQL")
     sinks = [(sink, circuit(sink.service)) for sink in build_sinks(settings)]
-    wakeup = WakeUp(dsn, settings.run, postgres, timeout_seconds=timeout)
+    wakeup = WakeUp(dsn, settings.run, postgres, timeout_seconds=timeout, answer_seconds=answer_seconds)
     backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
     deliveries = [
         Delivery(
             sink,
-            LogReader(dsn, sink.name, timeout_seconds=timeout),
+            LogReader(dsn, sink.name, timeout_seconds=timeout, answer_seconds=answer_seconds),
             wakeup,
             backoff,
             source=settings.source,
@@ -77,7 +78,14 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
     ]
     housekeeping = Housekeeping(LagAlarm(settings.log, [sink.name for sink, _ in sinks], on_problem=on_problem))
     judging = Judging(
-        dsn, wakeup, backoff, housekeeping, timeout_seconds=timeout, circuit=postgres, on_problem=on_problem
+        dsn,
+        wakeup,
+        backoff,
+        housekeeping,
+        timeout_seconds=timeout,
+        answer_seconds=answer_seconds,
+        circuit=postgres,
+        on_problem=on_problem,
     )
     circuits = [postgres, *(breaker for _, breaker in sinks)]
     rebuilding = None
@@ -87,6 +95,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
             CacheFill(settings.redis, url=settings.redis.url),
             source=settings.source,
             timeout_seconds=timeout,
+            answer_seconds=answer_seconds,
             circuits=[circuit for circuit in circuits if circuit.service in (postgres.service, RedisSink.service)],
             on_problem=on_problem,
         )

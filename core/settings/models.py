@@ -31,6 +31,7 @@ class PostgresSettings(SettingsModel):
 
     dsn: PostgresDsn | None = Field(default=None, repr=False)
     connect_timeout_seconds: Real = Field(default=5, gt=0, le=60)
+    answer_timeout_seconds: Real = Field(default=10, gt=0, le=600)
 
 
 class RedisSettings(SettingsModel):
@@ -39,7 +40,7 @@ class RedisSettings(SettingsModel):
     url: RedisUrl | None = Field(default=None, repr=False)
     cache_ttl_seconds: Whole = Field(default=3600, ge=1, le=31_536_000)
     stream_max_length: Whole = Field(default=100_000, ge=1, le=100_000_000)
-    timeout_seconds: Real = Field(default=5, gt=0, le=60)
+    timeout_seconds: Real = Field(default=2, gt=0, le=60)
     batch_size: Whole = Field(default=500, ge=1, le=10_000)
 
 
@@ -57,7 +58,7 @@ class CircuitBreakerSettings(SettingsModel):
     """When rtp leaves a service alone that does not answer, and for how long."""
 
     failures: Whole = Field(default=5, ge=1, le=1000)
-    open_seconds: Real = Field(default=5, gt=0, le=600)
+    open_seconds: Real = Field(default=0.5, gt=0, le=600)
 
 
 class RunSettings(SettingsModel):
@@ -68,7 +69,7 @@ class RunSettings(SettingsModel):
     fallback_poll_seconds: Real = Field(default=5, gt=0, le=300)
     status_interval_seconds: Real = Field(default=5, gt=0, le=3600)
     retry_initial_seconds: Real = Field(default=0.1, gt=0, le=60)
-    retry_max_seconds: Real = Field(default=10, gt=0, le=600)
+    retry_max_seconds: Real = Field(default=2, gt=0, le=600)
     max_attempts: Whole = Field(default=10, ge=1, le=1000)
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
 

@@ -37,6 +37,7 @@ class ServerProcess:
         self.port = port or ports.free_port()
         self._port_is_fixed = port != 0
         self._log = ServerLog(folder / "server.log", secrets)
+        self.extra_environment: dict[str, str] = {}  # from its next start on
         self._account: Account | None = None  # who runs it; None: the same user as rtp
         self._process: subprocess.Popen[bytes] | None = None
         self._on_change = on_change  # the state file names every server's process
@@ -119,7 +120,7 @@ class ServerProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
-                env=dict(self.environment()),
+                env=dict(self.environment()) | self.extra_environment,
                 start_new_session=True,
             )
 

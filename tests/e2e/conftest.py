@@ -18,7 +18,7 @@ def prompt_config(tmp_path: Path) -> str:
     text = default_path().read_text(encoding="utf-8")
     for line, prompt in (
         ("status_interval_seconds: 5", "status_interval_seconds: 0.2\n  retry_max_seconds: 0.3"),
-        ("open_seconds: 5", "open_seconds: 0.3"),
+        ("open_seconds: 0.5", "open_seconds: 0.3"),
         ("cache_ttl_seconds: 3600", "cache_ttl_seconds: 3600\n  timeout_seconds: 0.5"),
         ("queue: rtp-alerts.fifo", "queue: rtp-alerts.fifo\n  timeout_seconds: 0.5"),
     ):

@@ -228,3 +228,16 @@ def test_broken_writers_leave_whole_ones_alone(lido: psycopg.Connection) -> None
         lido.execute(INSERT, ["ethereum", protocol, 1])
     lido.execute(INSERT, ["ethereum", "lido", 200])
     assert eventually(lambda: lido.execute("SELECT entity FROM rtp.event").fetchall() == [("lido",)])
+
+
+@pytest.mark.parametrize("code", ["disk_full", "io_error"])
+def test_an_event_that_cannot_be_stored_fails_its_writer_rather_than_be_lost(
+    lido: psycopg.Connection, code: str
+) -> None:
+    lido.execute(
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" RAISE 'no room' USING ERRCODE = '{code}'; END $$"
+    )
+    lido.execute("CREATE TRIGGER no_room BEFORE INSERT ON rtp.event FOR EACH ROW EXECUTE FUNCTION no_room()")
+    with pytest.raises(psycopg.OperationalError, match="no room"):
+        lido.execute("UPDATE tvl SET tvl_usd = 200")

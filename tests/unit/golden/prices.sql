@@ -196,7 +196,10 @@ FROM touched AS t;
         VALUES (1, 100, measured_rows, reported_rows, extract(microseconds FROM clock_timestamp() - started));
     END IF;
     RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION
+WHEN disk_full OR io_error THEN
+    RAISE;  -- nothing can be kept, the event neither: the writer's transaction fails, rather than commit without it
+WHEN OTHERS THEN
     PERFORM rtp.note_error('prices', TG_OP, SQLSTATE, SQLERRM);
     RETURN NULL;
 END

@@ -97,7 +97,10 @@ BEGIN
     END IF;
     {measure}
     RETURN NULL;
-EXCEPTION WHEN OTHERS THEN
+EXCEPTION
+WHEN disk_full OR io_error THEN
+    RAISE;  -- nothing can be kept, the event neither: the writer's transaction fails, rather than commit without it
+WHEN OTHERS THEN
     PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
     RETURN NULL;
 END
