@@ -9,7 +9,7 @@ PIP_INSTALL := $(BIN)/python -m pip install -qq --no-compile --disable-pip-versi
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench space overhead detection lock clean
+.PHONY: help run test lint format bench faults space overhead detection lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -31,6 +31,9 @@ format: $(VENV)/.dev ## Mend style
 
 bench: $(VENV)/.dev ## Measure latency and drain rate on the embedded stack
 	@$(BIN)/python -m loadtests.spine $(ARGS)
+
+faults: $(VENV)/.dev ## Hurt rtp and its services at random, and account for every event
+	@$(BIN)/python -m loadtests.faults $(ARGS)
 
 space: $(VENV)/.dev ## Measure what the log costs in space, and what emptying it costs
 	@$(BIN)/python -m loadtests.space $(ARGS)

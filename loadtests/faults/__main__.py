@@ -1,0 +1,56 @@
+"""`python -m loadtests.faults`: hurt rtp and its services, and account for every event. `make faults` runs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import secrets
+import sys
+from contextlib import closing
+from pathlib import Path
+
+from rich.console import Console
+
+from loadtests.faults.catalogue import FAULTS
+from loadtests.faults.disk import Disk
+from loadtests.faults.suite import Plan, run
+
+
+def main() -> None:
+    """Run, print, and end with 1 where anything was lost, reordered, or otherwise wrong."""
+    arguments = _arguments()
+    seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
+    console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
+    console.print(f"seed {seed}")
+    plan = Plan(seed, arguments.seconds, arguments.faults, arguments.events, arguments.rate, arguments.only or ())
+    with closing(Disk()) as disk:  # before any thread is started
+        report = run(plan, disk, console.print)
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(report.document(), indent=1) + "\n", encoding="utf-8")
+    out = Console(soft_wrap=True, highlight=False, markup=False)
+    out.print(report.tables())
+    out.print("\n".join(report.lines()))
+    sys.exit(0 if report.is_clean else 1)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.faults",
+        description="Hurt rtp and its services, and account for every event.",
+        epilog="Example: make faults ARGS='--events 1000000 --faults 500 --seed 7'",
+    )
+    parser.add_argument("--seconds", type=float, default=180, help="inject faults for so long (default 180)")
+    parser.add_argument("--faults", type=int, help="inject so many, however long it takes, instead")
+    parser.add_argument("--events", type=int, help="write so many steps in all, spread over the faults")
+    parser.add_argument("--rate", type=float, help="at most so many steps per second (default 250; 2000 with --events)")
+    parser.add_argument("--seed", type=int, help="the seed of a run before; it is printed")
+    parser.add_argument("--only", action="append", choices=sorted(FAULTS), metavar="NAME", help="only this; repeatable")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there, too")
+    arguments = parser.parse_args()
+    if arguments.rate is None:
+        arguments.rate = 250 if arguments.events is None else 2000
+    return arguments
+
+
+if __name__ == "__main__":
+    main()

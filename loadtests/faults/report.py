@@ -1,0 +1,131 @@
+"""What a run has found, for people and for scripts."""
+
+from __future__ import annotations
+
+import statistics
+from collections import defaultdict
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from loadtests.faults.tally import Tally
+    from loadtests.faults.world import Recovery
+
+
+@dataclass(frozen=True)
+class SinkReport:
+    """What arrived at one place."""
+
+    sink: str
+    events: int
+    lost: int
+    reordered: int
+    phantoms: int
+    duplicates: int
+
+
+@dataclass
+class Report:
+    """Filled while a run goes on. `is_clean` is the verdict."""
+
+    seed: int
+    seconds: float = 0
+    events: int = 0
+    rolled_back: int = 0
+    sinks: list[SinkReport] = field(default_factory=list)
+    cache_wrong: list[str] = field(default_factory=list)
+    cache_rebuilt_seconds: float | None = None
+    dead_letters: int = 0
+    trigger_errors: int = 0
+    unreceived: int = 0
+    lost_by_endpoint: int = 0
+    rtp_starts: int = 0
+    problems: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+    _recoveries: dict[str, list[Recovery]] = field(default_factory=lambda: defaultdict(list))
+    _injected: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+    @property
+    def injected(self) -> int:
+        """How many faults in all."""
+        return sum(self._injected.values())
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing lost, nothing reordered, nothing invented, and no other problem."""
+        wrong = sum(sink.lost + sink.reordered + sink.phantoms for sink in self.sinks)
+        return not (wrong or self.cache_wrong or self.dead_letters or self.unreceived or self.problems)
+
+    def note_fault(self, name: str) -> None:
+        """One was injected."""
+        self._injected[name] += 1
+
+    def note_recovery(self, name: str, recovery: Recovery) -> None:
+        """It was overcome."""
+        self._recoveries[name].append(recovery)
+
+    def add_sink(self, tally: Tally, final: dict[str, int]) -> None:
+        """Settle one place's account."""
+        lost, beyond = tally.missing(final), tally.beyond(final)
+        phantoms = tally.phantoms + beyond
+        self.sinks.append(SinkReport(tally.name, tally.events, lost, tally.reordered, phantoms, tally.duplicates))
+        self.problems += tally.remarks
+
+    def document(self) -> dict[str, Any]:
+        """For scripts."""
+        shown = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        shown["sinks"] = [asdict(sink) for sink in self.sinks]
+        everything = [recovery for recoveries in self._recoveries.values() for recovery in recoveries]
+        faults = {
+            name: {"injected": count, **_seconds(self._recoveries.get(name, []))}
+            for name, count in self._injected.items()
+        }
+        return (
+            {"is_clean": self.is_clean, "faults_injected": self.injected, **_seconds(everything)}
+            | shown
+            | {"faults": faults}
+        )
+
+    def tables(self) -> RenderableType:
+        """For people."""
+        document = self.document()
+        faults = Table("fault", "injected", "first p50", "first max", "all p50", "all max", title="Recovery, seconds")
+        for name, figures in [*document["faults"].items(), ("all", document | {"injected": self.injected})]:
+            numbers = [figures[f"{what}_{which}"] for what in ("first", "all") for which in ("p50", "max")]
+            faults.add_row(name, str(figures["injected"]), *("-" if n is None else f"{n:.2f}" for n in numbers))
+        sinks = Table("", "events", "lost", "reordered", "phantoms", "duplicates", title="What arrived")
+        for sink in self.sinks:
+            counts = (sink.events, sink.lost, sink.reordered, sink.phantoms, sink.duplicates)
+            sinks.add_row(sink.sink, *(f"{count:,}" for count in counts))
+        return Group(faults, sinks)
+
+    def lines(self) -> list[str]:
+        """The rest, and the verdict."""
+        rebuilt = self.cache_rebuilt_seconds
+        lines = [
+            f"{self.injected} faults in {self.seconds:.0f} s, seed {self.seed}; rtp started {self.rtp_starts} times",
+            f"{self.events:,} events committed, {self.rolled_back:,} rolled back; dead letters {self.dead_letters},"
+            f" trigger errors {self.trigger_errors}; {self.lost_by_endpoint} messages died with the SQS endpoint",
+            "cache: "
+            + (f"{len(self.cache_wrong)} entries wrong" if self.cache_wrong else "every entry the newest")
+            + ("" if rebuilt is None else f"; rebuilt {rebuilt:.2f} s after Redis came back empty"),
+            *(f"left out: {name}: {why}" for name, why in self.skipped.items()),
+            *(f"PROBLEM: {problem}" for problem in [*self.problems, *self.cache_wrong[:5]]),
+        ]
+        return [*lines, "clean" if self.is_clean else "NOT CLEAN"]
+
+
+def _seconds(recoveries: list[Recovery]) -> dict[str, float | None]:
+    figures: dict[str, float | None] = {}
+    for name, values in (
+        ("first", [recovery.first_seconds for recovery in recoveries]),
+        ("all", [recovery.all_seconds for recovery in recoveries]),
+    ):
+        figures[f"{name}_p50"] = round(statistics.median(values), 3) if values else None
+        figures[f"{name}_max"] = round(max(values), 3) if values else None
+    return figures

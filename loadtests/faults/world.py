@@ -1,0 +1,222 @@
+"""Everything that a run consists of: the servers, the proxies before them, rtp, the writers, and those who read."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import psycopg
+import redis
+import yaml
+
+from core.database import connect
+from core.demo.queue import create_queue
+from core.errors import ServiceUnavailable
+from core.settings.models import Settings
+from core.stack import EmbeddedStack
+from core.stack.ports import LOOPBACK
+from loadtests.faults.clock import Clock
+from loadtests.faults.gateway import Gateway
+from loadtests.faults.processes import Rtp, environment_of
+from loadtests.faults.proxy import TcpProxy
+from loadtests.faults.readers import Alerts, StreamReader, redis_client, sqs_consumer_client
+from loadtests.faults.tally import sighting
+from loadtests.faults.workload import PRICES, PROTOCOLS, QUERIES, TVL, Pace, Workload
+from triggers.installer import apply, plan_installation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadtests.faults.disk import Disk
+
+QUEUE = "rtp-faults.fifo"
+# Production's own timeouts and retries: what is left out here is the default.
+SETTINGS: dict[str, Any] = {
+    "run": {"status_interval_seconds": 1},
+    "watches": {
+        "tvl": {
+            "kind": "tvl",
+            "table": "public.tvl",
+            "percent": 0,
+            "columns": {"chain": "chain", "protocol": "protocol", "value": "tvl_usd", "changed_at": "updated_at"},
+        },
+        "prices": {
+            "kind": "price",
+            "table": "public.prices",
+            "shape": "history",
+            "percent": 0,
+            "columns": {"token": "token", "value": "price_usd", "changed_at": "sampled_at"},
+        },
+        "protocols": {
+            "kind": "protocol",
+            "table": "public.protocols",
+            "watched": ["name"],
+            "columns": {"protocol": "protocol", "changed_at": "updated_at"},
+        },
+    },
+}
+_POLL_SECONDS = 0.005
+_MOST_UNEXPECTED_ENDS = 5
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How long after a fault's end something new came out of rtp, and all that was committed by then; seconds."""
+
+    first_seconds: float
+    all_seconds: float
+
+
+class Stuck(Exception):
+    """Something committed did not arrive in time."""
+
+
+class World:
+    """A context manager; everything is running inside of it."""
+
+    def __init__(self, *, seed: int, rate: float, disk: Disk) -> None:
+        self.rng = random.Random(seed)
+        self.disk = disk
+        self._seed = seed
+        self._rate = rate
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        with self._open as opening:
+            self._start(opening)
+            self._open = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def _start(self, opening: ExitStack) -> None:
+        if not self.disk.missing:
+            tempfile.tempdir = str(self.disk.folder)
+            opening.callback(setattr, tempfile, "tempdir", None)
+        self.folder = Path(opening.enter_context(tempfile.TemporaryDirectory(prefix="rtp-faults-")))
+        self.clock = opening.enter_context(closing(Clock()))
+        self.stack = opening.enter_context(EmbeddedStack(durable=True, appendonly=True))
+        if not self.clock.missing:
+            self.stack.postgres.extra_environment.update(self.clock.environment)
+            self.stack.postgres.restart()
+        self.make_redis_careful()
+        client = sqs_consumer_client(self.stack.addresses)
+        self.alerts = Alerts(self.stack.addresses, create_queue(client, QUEUE))
+        self.stream = StreamReader(self.stack.redis.url)
+        self._prepare_tables()
+        self._start_proxies(opening)
+        self.rtp = self._make_rtp("rtp")
+        self.workload = Workload(self.stack.addresses.postgres_dsn, Pace(self._rate), self._seed)
+        for thing in (self.stream, self.alerts):
+            thing.start()
+            opening.callback(thing.stop)
+        self.rtp.start()
+        opening.callback(self.rtp.terminate)
+        self.workload.start()
+        opening.callback(self.workload.stop)
+
+    def make_redis_careful(self) -> None:
+        """Nothing is answered before it is on disk, so that a killed Redis comes back with all that it has taken."""
+        with closing(redis_client(self.stack.redis.url)) as client:
+            client.config_set("appendfsync", "always")
+
+    def make_queue(self) -> None:
+        """The endpoint has lost its queue with its memory."""
+        with closing(sqs_consumer_client(self.stack.addresses)) as client:
+            create_queue(client, QUEUE)
+
+    def _prepare_tables(self) -> None:
+        settings = Settings.model_validate(SETTINGS)
+        with connect(self.stack.addresses.postgres_dsn, role="faults") as connection:
+            connection.execute(QUERIES["create"])
+            for table, entities in (("tvl", TVL), ("prices", PRICES), ("protocols", PROTOCOLS)):
+                connection.execute(QUERIES[f"seed_{table}"], [entities])
+            apply(connection, plan_installation(connection, settings))
+
+    def _start_proxies(self, opening: ExitStack) -> None:
+        self.gateway = opening.enter_context(
+            closing(Gateway(self.stack.sqs.port, self.alerts.note_accepted, random.Random(self._seed)))
+        )
+        ports = {"postgres": self.stack.postgres.port, "redis": self.stack.redis.port, "sqs": self.gateway.port}
+        self.proxies = {name: opening.enter_context(closing(TcpProxy(port))) for name, port in ports.items()}
+
+    def _make_rtp(self, name: str) -> Rtp:
+        config = self.folder / "rtp.yaml"
+        config.write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
+        addresses = self.stack.addresses
+        environment = environment_of(
+            RTP_POSTGRES_DSN=self._through("postgres", addresses.postgres_dsn, self.stack.postgres.port),
+            RTP_REDIS_URL=self._through("redis", addresses.redis_url, self.stack.redis.port),
+            RTP_SQS_ENDPOINT_URL=f"http://{LOOPBACK}:{self.proxies['sqs'].port}",
+            RTP_SQS_QUEUE=QUEUE,
+            AWS_ACCESS_KEY_ID=addresses.aws_access_key_id,
+            AWS_SECRET_ACCESS_KEY=addresses.aws_secret_access_key,
+            AWS_DEFAULT_REGION=addresses.aws_region,
+            **self.clock.environment,
+        )
+        return Rtp(name, config, environment)
+
+    def _through(self, service: str, address: str, port: int) -> str:
+        return address.replace(f"{LOOPBACK}:{port}", f"{LOOPBACK}:{self.proxies[service].port}")
+
+    def newest(self, within_seconds: float = 30) -> dict[str, int]:
+        """What is committed now; PostgreSQL may need a moment for an answer."""
+        deadline = time.monotonic() + within_seconds
+        while True:
+            try:
+                return self.workload.newest()
+            except (psycopg.Error, ServiceUnavailable):
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+
+    def wait_for_recovery(self, healed_at: float, deadline_seconds: float) -> Recovery:
+        """Wait until both sinks have got everything that is committed now. Raises Stuck."""
+        wanted = self.newest()
+        tallies = (self.stream.tally, self.alerts.accepted)
+        before = [tally.events for tally in tallies]
+        first_seconds = 0.0
+        while True:
+            after_seconds = time.monotonic() - healed_at
+            if not first_seconds and all(tally.events > then for tally, then in zip(tallies, before, strict=True)):
+                first_seconds = after_seconds
+            if all(tally.reached(wanted) for tally in tallies):
+                return Recovery(first_seconds or after_seconds, after_seconds)
+            self.rtp.note_unexpected_end()
+            if not self.rtp.is_running:
+                self.rtp.start()
+            if after_seconds > deadline_seconds or len(self.rtp.unexpected) > _MOST_UNEXPECTED_ENDS:
+                behind = [f"{t.name}: {', '.join(t.behind(wanted)[:3])}" for t in tallies if not t.reached(wanted)]
+                raise Stuck(f"{'; '.join(behind)}; rtp says: {self.rtp.tail()}")
+            time.sleep(_POLL_SECONDS)
+
+    def wrong_in_cache(self, final: Mapping[str, int]) -> list[str]:
+        """The entities whose cache entry is missing, or is not their newest event."""
+        with closing(redis_client(self.stack.redis.url)) as client:
+            return [wrong for entity, value in final.items() if (wrong := _wrong(client, entity, value))]
+
+    def tidy(self) -> None:
+        """Keep the run's own tables small."""
+        with connect(self.stack.addresses.postgres_dsn, role="faults") as connection:
+            connection.execute(QUERIES["forget_samples"])
+
+    def ask(self, query: str) -> tuple[Any, ...]:
+        """The one row of a query of tables.sql."""
+        with connect(self.stack.addresses.postgres_dsn, role="checker") as connection:
+            return connection.execute(QUERIES[query]).fetchone() or ()
+
+
+def _wrong(client: redis.Redis, entity: str, value: int) -> str | None:
+    document: Any = client.hget(f"rtp:cache:{entity}", "event")
+    if value < 2:  # nothing has happened to it yet
+        return None
+    if document is None:
+        return f"{entity}: not in the cache"
+    found = sighting(document).value
+    return None if found == value else f"{entity}: {found} in the cache, not {value}"

@@ -1,0 +1,72 @@
+"""The fault suite in a short form: some of its faults, one after the other, and every event accounted for."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtests.faults.catalogue import FAULTS
+from tests.rtp_process import ROOT
+
+# One of each sort, the ones that are soon over; the rest is `make faults`.
+FEW = (
+    "rtp-killed",
+    "rtp-paused",
+    "redis-killed",
+    "redis-wiped",
+    "postgres-crashed",
+    "postgres-cut",
+    "redis-reset",
+    "sqs-killed",
+    "sqs-partial-failures",
+    "sqs-malformed",
+    "disk-full",
+)
+SECONDS = 240
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A run's own account of itself."""
+    file = tmp_path_factory.mktemp("faults") / "report.json"
+    only = [option for name in FEW for option in ("--only", name)]
+    command = [sys.executable, "-m", "loadtests.faults", "--faults", str(len(FEW)), "--rate", "60", "--seed", "1"]
+    run = subprocess.run(
+        [*command, *only, "--json", str(file)],
+        cwd=ROOT,
+        env=os.environ | {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert Path(file).exists(), run.stderr[-3000:]
+    document = json.loads(file.read_text(encoding="utf-8"))
+    document["said"] = run.stdout[-3000:] + run.stderr[-3000:]
+    return document
+
+
+@pytest.mark.timeout(SECONDS + 10)
+def test_every_fault_was_injected(report: Any) -> None:
+    assert set(report["faults"]) | set(report["skipped"]) == set(FEW)
+
+
+@pytest.mark.timeout(SECONDS + 10)
+def test_nothing_is_lost_and_nothing_reordered(report: Any) -> None:
+    wrong = [(s["sink"], s["lost"], s["reordered"]) for s in report["sinks"] if s["lost"] or s["reordered"]]
+    assert not wrong, report["said"]
+
+
+@pytest.mark.timeout(SECONDS + 10)
+def test_nothing_else_is_wrong(report: Any) -> None:
+    assert report["is_clean"], report["said"]
+
+
+def test_the_few_are_among_all() -> None:
+    assert set(FEW) <= set(FAULTS)
