@@ -21,6 +21,7 @@ class FaultySqs:
     refused_groups: dict[str, str] = field(default_factory=dict)  # the code that each group's entries fail with
     poisonous: str = ""  # a request with this in a body is refused as a whole
     batches_before_hanging_up: int = 1_000_000
+    nonsense: bytes | None = None  # the answer to every batch, which then goes no further
     batches: list[list[dict[str, Any]]] = field(default_factory=list)
 
 
@@ -41,6 +42,9 @@ def faulty_sqs(endpoint_url: str) -> Iterator[FaultySqs]:
                 self.close_connection = True
                 return
             faults.batches.append(request["Entries"])
+            if faults.nonsense is not None:
+                self._answer_bytes(200, faults.nonsense)
+                return
             if faults.poisonous and any(faults.poisonous in entry["MessageBody"] for entry in request["Entries"]):
                 self._answer(400, {"__type": "com.amazonaws.sqs#ValidationException", "message": "poison"})
                 return
@@ -61,7 +65,9 @@ def faulty_sqs(endpoint_url: str) -> Iterator[FaultySqs]:
             return response.status, answer
 
         def _answer(self, status: int, answer: Any) -> None:
-            body = json.dumps(answer).encode()
+            self._answer_bytes(status, json.dumps(answer).encode())
+
+        def _answer_bytes(self, status: int, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.0")
             self.send_header("Content-Length", str(len(body)))

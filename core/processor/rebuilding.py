@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from core.database import connect, unavailable
-from core.errors import RtpError, ServiceUnavailable
+from core.errors import NotInstalled, RtpError, ServiceUnavailable
 from core.processor.log import read_installation
 from core.processor.rebuild import rebuild_cache
 
@@ -79,8 +79,8 @@ class Rebuilding:
             if not self._log_id or not self._fill.is_complete(self._log_id):
                 self._rebuild()
             self._told = ""
-        except ServiceUnavailable:
-            return
+        except (ServiceUnavailable, NotInstalled):
+            return  # the sinks' loops say so
         except (psycopg.Error, RtpError) as error:
             self._tell(f"the cache was not rebuilt, trying again: {_cause(self._dsn, error)}")
 

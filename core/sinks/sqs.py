@@ -47,6 +47,9 @@ _OF_AN_ENTRY = _FINAL | {
     "ValidationError",
     "ValidationException",
 }
+# What the client raises where there is no answer, or one that makes no sense: a proxy on the way may answer anything,
+# and boto3 takes it to pieces trustingly. Nothing in such an answer counts: what was sent after all is sent again.
+_NO_ANSWER = (ClientError, BotoCoreError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 # What says nothing about the entry, although the answer calls it the sender's fault.
 _PASSING = frozenset({"ThrottlingException", "RequestThrottled", "OverLimit", "Throttling", "KmsThrottled"})
 
@@ -69,7 +72,7 @@ class SqsSink:
         """Find the queue. Raises SinkUnavailable."""
         try:
             self._queue_url = self._client.get_queue_url(QueueName=self.queue)["QueueUrl"]
-        except (ClientError, BotoCoreError) as error:
+        except _NO_ANSWER as error:
             raise self._unavailable(error) from error
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
@@ -94,7 +97,9 @@ class SqsSink:
         entries = [_entry(str(index), event) for index, event in enumerate(batch)]
         try:
             answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
-        except (ClientError, BotoCoreError) as error:
+            sent = [batch[int(success["Id"])] for success in answer.get("Successful", ())]
+            failed = [(batch[int(failure["Id"])], failure, failure["Code"]) for failure in answer.get("Failed", ())]
+        except _NO_ANSWER as error:
             if _code(error) in _OF_AN_ENTRY:
                 return self._send_singly(batch, error, delivery)
             if not delivery.has_results:
@@ -102,10 +107,9 @@ class SqsSink:
             # Some events are in already: say which are not, rather than raise and have all of them sent again.
             delivery.cause = _reason(error)
             return False
-        for success in answer.get("Successful", ()):
-            delivery.sent.add(batch[int(success["Id"])].id)
-        for failure in answer.get("Failed", ()):
-            delivery.note_failure(batch[int(failure["Id"])], failure)
+        delivery.sent.update(event.id for event in sent)
+        for event, failure, _ in failed:
+            delivery.note_failure(event, failure)
         return True
 
     def _send_singly(self, batch: Sequence[Event], error: Exception, delivery: _Delivery) -> bool:
@@ -153,7 +157,8 @@ class _Delivery:
     def outcome(self, events: Sequence[Event]) -> Outcome:
         dead = {refusal.event.id for refusal in self.rejected if refusal.is_final}
         undelivered = [event for event in events if event.id not in self.sent and event.id not in dead]
-        return Outcome(undelivered, self.rejected, self.cause)
+        untold = "its answer does not say what became of them" if undelivered else ""
+        return Outcome(undelivered, self.rejected, self.cause or untold)
 
 
 def sqs_client(settings: SqsSettings) -> SQSClient:
@@ -175,7 +180,7 @@ def sqs_client(settings: SqsSettings) -> SQSClient:
             config=config,
         )
     except (BotoCoreError, ValueError) as error:
-        raise SettingsError(f"SQS cannot be used: {_reason(error)}", "Set AWS_REGION or sqs.region") from error
+        raise SettingsError(f"SQS cannot be used: {error}", "Set AWS_REGION or sqs.region") from error
 
 
 def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
@@ -239,4 +244,6 @@ def _code(error: Exception) -> str:
 
 
 def _reason(error: Exception) -> str:
+    if not isinstance(error, (ClientError, BotoCoreError)):
+        return f"its answer makes no sense ({type(error).__name__}: {error})"
     return " ".join(str(error).split())

@@ -368,6 +368,23 @@ def test_a_batch_holds_at_most_ten_messages(sink_behind_gateway: SqsSink, gatewa
     assert [len(batch) for batch in gateway.batches] == [10, 10, 5]
 
 
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"", b"{", b"<html>", b"[]", b"null", b'{"Successful": [{}]}', b'{"Failed": [{"Id": "0"}]}', b'{"Successful": 1}',
+     b'{"Successful": [{"Id": "x"}]}', b'{"Successful": [{"Id": "99"}]}'],
+)  # fmt: skip
+def test_an_answer_that_makes_no_sense_says_nothing_is_delivered(
+    sink_behind_gateway: SqsSink, gateway: FaultySqs, nonsense: bytes
+) -> None:
+    gateway.nonsense = nonsense
+    events = [make_event(1), make_event(2, "other")]
+    try:
+        undelivered = list(sink_behind_gateway.deliver(events).undelivered)
+    except SinkUnavailable:
+        undelivered = events
+    assert undelivered == events
+
+
 def test_a_batch_holds_at_most_a_mebibyte(sink_behind_gateway: SqsSink, gateway: FaultySqs) -> None:
     sink_behind_gateway.deliver([make_event(n, str(n), provenance="x" * 400_000) for n in range(1, 6)])
     assert [len(batch) for batch in gateway.batches] == [2, 2, 1]
