@@ -31,7 +31,7 @@ class PostgresSettings(SettingsModel):
 
     dsn: PostgresDsn | None = Field(default=None, repr=False)
     connect_timeout_seconds: Real = Field(default=5, gt=0, le=60)
-    answer_timeout_seconds: Real = Field(default=10, gt=0, le=600)
+    answer_timeout_seconds: Real = Field(default=5, gt=0, le=600)
 
 
 class RedisSettings(SettingsModel):

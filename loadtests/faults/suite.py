@@ -145,10 +145,8 @@ class _Run:
                 f"PostgreSQL acknowledged {world.workload.acknowledged} steps and holds {report.events}"
             )
         report.cache_wrong = world.wrong_in_cache(final)
-        for tally in (world.stream.tally, world.alerts.accepted):
+        for tally in (world.stream.tally, world.alerts.accepted, world.alerts.received):
             report.add_sink(tally, final)
-        received = world.alerts.received
-        report.add_sink(received, dict.fromkeys(final, 0))
         report.unreceived, report.lost_by_endpoint = world.alerts.waiting, world.alerts.lost_by_endpoint
         report.dead_letters = int(world.ask("dead_letters")[0])
         errors, newest = world.ask("trigger_errors")
