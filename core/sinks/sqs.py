@@ -110,6 +110,8 @@ class SqsSink:
         delivery.sent.update(event.id for event in sent)
         for event, failure, _ in failed:
             delivery.note_failure(event, failure)
+        told = {event.id for event in sent} | {event.id for event, _, _ in failed}
+        delivery.note_untold([event for event in batch if event.id not in told])
         return True
 
     def _send_singly(self, batch: Sequence[Event], error: Exception, delivery: _Delivery) -> bool:
@@ -148,6 +150,12 @@ class _Delivery:
             self.failed.add(event.partitionkey)
             self.cause = cause
 
+    def note_untold(self, events: Sequence[Event]) -> None:
+        """The answer names them neither way: as good as failed, and nothing of their groups may pass them."""
+        if events:
+            self.failed.update(event.partitionkey for event in events)
+            self.cause = "the answer does not say what became of every message"
+
     def note_refusal(self, event: Event, cause: str, *, is_final: bool) -> None:
         self.rejected.append(Rejection(event, cause, is_final))
         if not is_final:
@@ -157,8 +165,7 @@ class _Delivery:
     def outcome(self, events: Sequence[Event]) -> Outcome:
         dead = {refusal.event.id for refusal in self.rejected if refusal.is_final}
         undelivered = [event for event in events if event.id not in self.sent and event.id not in dead]
-        untold = "its answer does not say what became of them" if undelivered else ""
-        return Outcome(undelivered, self.rejected, self.cause or untold)
+        return Outcome(undelivered, self.rejected, self.cause)
 
 
 def sqs_client(settings: SqsSettings) -> SQSClient:

@@ -385,6 +385,15 @@ def test_an_answer_that_makes_no_sense_says_nothing_is_delivered(
     assert undelivered == events
 
 
+def test_nothing_of_a_group_passes_an_event_that_the_answer_does_not_mention(
+    sink_behind_gateway: SqsSink, gateway: FaultySqs
+) -> None:
+    gateway.nonsense = b"{}"
+    events = [make_event(1), make_event(2), make_event(3)]
+    outcome = sink_behind_gateway.deliver(events)
+    assert (len(gateway.batches), list(outcome.undelivered)) == (1, events)
+
+
 def test_a_batch_holds_at_most_a_mebibyte(sink_behind_gateway: SqsSink, gateway: FaultySqs) -> None:
     sink_behind_gateway.deliver([make_event(n, str(n), provenance="x" * 400_000) for n in range(1, 6)])
     assert [len(batch) for batch in gateway.batches] == [2, 2, 1]
