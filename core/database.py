@@ -17,6 +17,12 @@ from core.redact import redact
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
+# The server, too, should notice within half a minute that the other side is gone: it keeps the session's locks so long.
+_SESSION = (
+    "SELECT set_config(name, value, false) FROM (VALUES ('TimeZone', 'UTC'), ('tcp_keepalives_idle', '10'),"
+    " ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '25000'))"
+    " AS s (name, value)"
+)
 _QUERY_NAME = re.compile(rb"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
@@ -82,7 +88,7 @@ def connect(
             keepalives_count=3,
         )
         connection.answer_seconds = answer_seconds
-        connection.execute("SET TimeZone TO 'UTC'")
+        connection.execute(_SESSION)
     except psycopg.Error as error:
         raise unavailable(dsn, error) from error
     return connection

@@ -10,8 +10,8 @@ Take any transaction that appends an event. Its trigger tried the lock either be
   arrives; it ends the sleep, or sleep has not begun.
 - Before (1) it may not notify. But it had its transaction id by then, and that is below (2): either it is finished, and
   the reads of (3) and (4) see it, or in progress, and (3) waits for it.
-Where rtp cannot take AWAKE (someone else holds it), triggers see it free or shared and go on notifying: slower, not
-wrong.
+Where rtp cannot take AWAKE it does not sleep. Another rtp may hold it, or one that is gone: a server that has not
+noticed yet that a connection is dead keeps its locks, and triggers notify nobody.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _QUERIES = queries("core.sql", "wakeup.sql")
 _FALLING_POLL_SECONDS = 0.003
 _CHECK_SECONDS = 1.0
+_LOCK_RETRY_SECONDS = 0.2
 
 
 class _State(enum.Enum):
@@ -129,6 +130,8 @@ class WakeUp:
                 self._stopping.wait(min(remaining, _CHECK_SECONDS))
                 # A busy rtp may stay awake for days: it must notice that a cut connection has lost it the lock.
                 connection.execute(_QUERIES["still_there"])
+            elif not self.holds_lock:
+                self._stopping.wait(_LOCK_RETRY_SECONDS)
             elif self._fall_asleep(connection):
                 self._sleep(connection)
 
@@ -136,9 +139,8 @@ class WakeUp:
         """Steps 1 to 3; false where there was work again before all was quiet."""
         fell_at = time.monotonic()
         self._become(_State.FALLING)
-        if self.holds_lock:
-            connection.execute(_QUERIES["release_awake"])
-            self.holds_lock = False
+        connection.execute(_QUERIES["release_awake"])
+        self.holds_lock = False
         row = connection.execute(_QUERIES["note_next_xid"]).fetchone()
         noted = row[0] if row else "0"
         while not self._stopping.is_set():

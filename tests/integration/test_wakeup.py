@@ -139,11 +139,23 @@ def test_a_second_rtp_polls_without_the_lock(installed: Settings) -> None:
 def test_a_second_rtp_takes_the_lock_when_it_becomes_free(installed: Settings, connect_again: Connect) -> None:
     holder = connect_again()
     holder.execute("SELECT pg_advisory_lock(7500912, 1)")
-    with running(installed, RunSettings(idle_before_sleep_ms=20)) as wakeup:
-        eventually(lambda: wakeup.is_asleep)
+    with running(installed, WIDE_AWAKE) as wakeup:
         holder.execute("SELECT pg_advisory_unlock(7500912, 1)")
-        change(holder)
         assert eventually(lambda: wakeup.holds_lock)
+
+
+def test_rtp_does_not_sleep_while_another_session_keeps_writers_from_notifying(
+    installed: Settings, connect_again: Connect
+) -> None:
+    holder = connect_again()
+    holder.execute("SELECT pg_advisory_lock(7500912, 1)")
+    with running(installed, SLEEPY) as wakeup:
+        deadline = time.monotonic() + 1
+        while time.monotonic() < deadline:
+            assert not wakeup.is_asleep
+            wakeup.wait(time.monotonic(), 0.01)
+        holder.execute("SELECT pg_advisory_unlock(7500912, 1)")
+        eventually(lambda: wakeup.is_asleep)
 
 
 # How long a sink waits
