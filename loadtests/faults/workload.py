@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 QUERIES = queries("loadtests.faults", "tables.sql")
 TVL, PRICES, PROTOCOLS = 120, 40, 40
+PROBE = TVL  # one more row of tvl
 WRITERS = 4
 _RETRY_SECONDS = 0.05
 _LONGEST_TRANSACTION_SECONDS = 2.0
@@ -108,6 +109,11 @@ class Workload:
         """The newest committed value of every entity. Raises ServiceUnavailable or psycopg.Error."""
         with connect(self._dsn, role="checker") as connection:
             return dict(connection.execute(QUERIES["newest"], [PRICES]).fetchall())
+
+    def step_probe(self) -> None:
+        """One step of an entity that no writer uses, for whoever wants to see it arrive. Raises as `newest` does."""
+        with connect(self._dsn, role="checker") as connection:
+            connection.execute(QUERIES["step_tvl"], [[f"p{PROBE}"]])
 
     def _run(self, number: int, rng: random.Random) -> None:
         while not self._stopping.is_set():

@@ -8,7 +8,7 @@ import time
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
 import redis
@@ -30,7 +30,7 @@ from loadtests.faults.workload import PRICES, PROTOCOLS, QUERIES, TVL, Pace, Wor
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from loadtests.faults.disk import Disk
 
@@ -61,6 +61,7 @@ SETTINGS: dict[str, Any] = {
     },
 }
 _POLL_SECONDS = 0.005
+_Answer = TypeVar("_Answer")
 _MOST_UNEXPECTED_ENDS = 5
 
 
@@ -135,7 +136,7 @@ class World:
         settings = Settings.model_validate(SETTINGS)
         with connect(self.stack.addresses.postgres_dsn, role="faults") as connection:
             connection.execute(QUERIES["create"])
-            for table, entities in (("tvl", TVL), ("prices", PRICES), ("protocols", PROTOCOLS)):
+            for table, entities in (("tvl", TVL + 1), ("prices", PRICES), ("protocols", PROTOCOLS)):
                 connection.execute(QUERIES[f"seed_{table}"], [entities])
             apply(connection, plan_installation(connection, settings))
 
@@ -167,10 +168,13 @@ class World:
 
     def newest(self, within_seconds: float = 30) -> dict[str, int]:
         """What is committed now; PostgreSQL may need a moment for an answer."""
+        return self._insist(self.workload.newest, within_seconds)
+
+    def _insist(self, ask: Callable[[], _Answer], within_seconds: float = 30) -> _Answer:
         deadline = time.monotonic() + within_seconds
         while True:
             try:
-                return self.workload.newest()
+                return ask()
             except (psycopg.Error, ServiceUnavailable):
                 if time.monotonic() > deadline:
                     raise
@@ -178,9 +182,10 @@ class World:
 
     def wait_for_recovery(self, healed_at: float, deadline_seconds: float) -> Recovery:
         """Wait until both sinks have got everything that is committed now. Raises Stuck."""
-        wanted = self.newest()
         tallies = (self.stream.tally, self.alerts.accepted)
         before = [tally.events for tally in tallies]
+        self._insist(self.workload.step_probe)  # something new, or an rtp that still sleeps would count as recovered
+        wanted = self.newest()
         first_seconds = 0.0
         while True:
             after_seconds = time.monotonic() - healed_at
