@@ -24,8 +24,6 @@ from core.stack import EmbeddedStack
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cli.demo_options import DemoOptions
     from core.settings.models import Settings
     from core.stack import StackAddresses
@@ -40,14 +38,14 @@ def run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
     # What can be wrong with the options is found out before a server starts.
     history = FeedFile.open(options.feed) if options.feed else None
     pace = by_history(parse_speed(options.speed)) if history else at_rate(options.rate)
-    load_settings(options.config, environ={}, options={})
+    load_settings(options.config, environ={}, options={"http.listen": options.http})
     market = Market(options.seed)
     steps = history.steps() if history else market.steps()
     with ExitStack() as exits:
         stack = EmbeddedStack()
         exits.callback(stack.stop)
         stack.start(err.print)
-        settings = _demo_settings(options.config, stack.addresses)
+        settings = _demo_settings(options, stack.addresses)
         _prepare_database(settings, market if history is None else None)
         view = exits.enter_context(DemoView(settings, stack.addresses, as_json=as_json))
         feed = Feed(partial(connect, stack.addresses.postgres_dsn, role="demo feed"), steps, pace)
@@ -66,7 +64,7 @@ def run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
             raise feed.error
 
 
-def _demo_settings(config: Path | None, addresses: StackAddresses) -> Settings:
+def _demo_settings(options: DemoOptions, addresses: StackAddresses) -> Settings:
     # boto3 reads these from the environment, as in production. A demo must never use somebody's real account.
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
         os.environ.pop(name, None)
@@ -76,14 +74,15 @@ def _demo_settings(config: Path | None, addresses: StackAddresses) -> Settings:
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
-    options = {
+    given = {
         "postgres.dsn": addresses.postgres_dsn,
         "redis.url": addresses.redis_url,
         "sqs.endpoint_url": addresses.sqs_endpoint_url,
         "sqs.queue": "rtp-alerts.fifo",
         "sqs.region": addresses.aws_region,
+        "http.listen": options.http,
     }
-    return load_settings(config, environ={}, options=options)
+    return load_settings(options.config, environ={}, options=given)
 
 
 def _prepare_database(settings: Settings, market: Market | None) -> None:

@@ -18,3 +18,4 @@ class DemoOptions:
     speed: str
     seed: int
     rate: float
+    http: str | None = None

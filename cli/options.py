@@ -21,6 +21,14 @@ PostgresDsn = Annotated[str | None, typer.Option(help="PostgreSQL DSN. Environme
 RedisUrl = Annotated[str | None, typer.Option(help="Redis URL. Environment: RTP_REDIS_URL.")]
 SqsEndpointUrl = Annotated[str | None, typer.Option(help="SQS endpoint. Environment: RTP_SQS_ENDPOINT_URL.")]
 SqsQueue = Annotated[str | None, typer.Option(help="SQS FIFO queue's name. Environment: RTP_SQS_QUEUE.")]
+Http = Annotated[
+    str | None,
+    typer.Option(
+        "--http",
+        metavar="HOST:PORT",
+        help="Answer /metrics, /healthz and /readyz here, e.g. 127.0.0.1:9464. Environment: RTP_HTTP_LISTEN.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one document a line.")]
 
 _UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -17,6 +17,7 @@ from cli.event_line import printable
 from cli.output import err, out, print_json
 from cli.signals import uninterrupted
 from core.database import address
+from core.monitor.monitoring import Monitoring
 from core.processor.status import Status, StatusReporter
 from core.settings.models import postgres_dsn
 
@@ -85,16 +86,19 @@ def run_processor(
     """
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     reporter = StatusReporter(pipeline)
+    monitoring = Monitoring(settings, pipeline)
     try:
         with view.open():
-            print_summary(pipeline, settings)
+            print_summary(pipeline, settings, monitoring.url)
             pipeline.start()
+            monitoring.start()
             _watch(pipeline, reporter, view, ending, is_fed, settings.run.status_interval_seconds)
     except KeyboardInterrupt:
         err.print("Finishing the batch in hand ...")
     finally:
         with uninterrupted():
             ended = pipeline.stop()
+            monitoring.stop()
     view.show(reporter.take(), is_interval_over=True)
     if not ended:
         err.print("A sink did not finish in time; what it had in hand is delivered again at the next start.")
@@ -125,11 +129,12 @@ def _watch(
             return
 
 
-def print_summary(pipeline: Pipeline, settings: Settings) -> None:
+def print_summary(pipeline: Pipeline, settings: Settings, http_url: str | None) -> None:
     """What rtp is connected to, and what it watches."""
     table = Table(box=None, show_header=False, pad_edge=False)
     rows = [("PostgreSQL", address(postgres_dsn(settings)))]
     rows += [(delivery.sink.name, delivery.sink.address) for delivery in pipeline.deliveries]
+    rows += [("HTTP", f"{http_url}/metrics, /healthz, /readyz")] if http_url else []
     rows += [(f"watch {name}", f"{watch.kind} in {watch.table}") for name, watch in settings.watches.items()]
     for what, where in rows:
         table.add_row(what, Text(printable(where)))  # [fe80::1] is an address, not markup

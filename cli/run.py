@@ -12,6 +12,7 @@ from cli.demo_options import DemoOptions
 from cli.options import (
     AsJson,
     Config,
+    Http,
     PostgresDsn,
     RedisUrl,
     SqsEndpointUrl,
@@ -80,6 +81,7 @@ def run(
     speed: Speed = None,
     seed: Seed = None,
     rate: Rate = None,
+    http: Http = None,
     as_json: AsJson = False,
 ) -> None:
     """Deliver significant changes to Redis and SQS until stopped; Ctrl-C finishes the batch in hand.
@@ -103,7 +105,7 @@ def run(
                 sqs_endpoint_url=sqs_endpoint_url,
                 sqs_queue=sqs_queue,
             )
-            _run_demo(_demo_options(config, feed, speed, seed, rate), ending, as_json=as_json)
+            _run_demo(_demo_options(config, feed, speed, seed, rate, http), ending, as_json=as_json)
             return
         _refuse("it needs --demo", feed=feed, speed=speed, seed=seed, rate=rate)
         settings = settings_from(
@@ -112,6 +114,7 @@ def run(
             redis__url=redis_url,
             sqs__endpoint_url=sqs_endpoint_url,
             sqs__queue=sqs_queue,
+            http__listen=http,
         )
         view = LineView(as_json=as_json)
         pipeline = build_pipeline(settings, on_problem=print_problem)
@@ -127,7 +130,12 @@ def _run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
 
 
 def _demo_options(
-    config: Path | None, feed: Path | None, speed: str | None, seed: int | None, rate: float | None
+    config: Path | None,
+    feed: Path | None,
+    speed: str | None,
+    seed: int | None,
+    rate: float | None,
+    http: str | None,
 ) -> DemoOptions:
     if feed is None:
         _refuse("it needs --feed", speed=speed)
@@ -139,6 +147,7 @@ def _demo_options(
         DEFAULT_SPEED if speed is None else speed,
         DEFAULT_SEED if seed is None else seed,
         DEFAULT_RATE if rate is None else rate,
+        http,
     )
 
 

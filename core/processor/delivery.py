@@ -11,6 +11,7 @@ import contextlib
 import json
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from core.database import one_line
@@ -211,14 +212,24 @@ class Delivery:
     def _settle(self, events: Sequence[Event], outcome: Outcome) -> None:
         delivered_at = time.time()
         self.metrics.batches += 1
+        self.metrics.batch_sizes[len(events)] += 1
         dead = {refusal.event.id for refusal in outcome.rejected if self._is_dead(refusal)}
         waiting = [event for event in outcome.undelivered if event.id not in dead]
         unsettled = dead | {event.id for event in waiting}
-        for event in events:
-            if event.id not in unsettled:
-                self.metrics.delivered += 1
-                self.metrics.delivery.observe(delivered_at - self._ledger.settle(int(event.sequence)))
+        self._count([event for event in events if event.id not in unsettled] if unsettled else events, delivered_at)
         self._park(events, waiting, outcome.cause)
+
+    def _count(self, delivered: Sequence[Event], delivered_at: float) -> None:
+        metrics = self.metrics
+        metrics.delivered += len(delivered)
+        read_together: Counter[float] = Counter()
+        for event in delivered:
+            detected_at, read_at = self._ledger.settle(int(event.sequence))
+            metrics.delivery.observe(delivered_at - detected_at)
+            read_together[read_at] += 1
+            metrics.events[event.data.kind, event.data.reason, event.data.severity] += 1
+        for read_at, events in read_together.items():
+            metrics.processing.observe(delivered_at - read_at, events)
 
     def _is_dead(self, refusal: Rejection) -> bool:
         """Whether there is no point in trying again; then it is among the dead letters."""

@@ -24,8 +24,8 @@ class Housekeeping:
     """Call it as often as you like; most calls find nothing to do."""
 
     def __init__(self, alarm: LagAlarm) -> None:
-        self._alarm = alarm
-        self._rotation = Rotation()
+        self.alarm = alarm
+        self.rotation = Rotation()
         self._next: dict[str, float] = {}
 
     def do_what_is_due(self, connection: Connection) -> None:
@@ -33,8 +33,8 @@ class Housekeeping:
         if self._is_time_for("tidy", _TIDY_SECONDS):
             connection.execute(_QUERIES["tidy"])
         if self._is_time_for("lag", _LAG_SECONDS):
-            self._alarm.check(connection)
-        if self._is_time_for("rotate", _ROTATION_SECONDS) and self._rotation.rotate(connection):
+            self.alarm.check(connection)
+        if self._is_time_for("rotate", _ROTATION_SECONDS) and self.rotation.rotate(connection):
             self._next["rotate"] = 0.0  # the next piece, after whatever else the caller has to do
 
     def _is_time_for(self, what: str, interval_seconds: float) -> bool:

@@ -49,7 +49,7 @@ class Judging:
         self._dsn = dsn
         self._wakeup = wakeup
         self._backoff = backoff
-        self._housekeeping = housekeeping
+        self.housekeeping = housekeeping
         self._timeout_seconds = timeout_seconds
         self._answer_seconds = answer_seconds
         self._circuit = circuit
@@ -73,6 +73,11 @@ class Judging:
             return True
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread.is_alive()
 
     def _run(self) -> None:
         while self._circuit.wait_for_turn(self._stopping):
@@ -106,7 +111,7 @@ class Judging:
             if started >= self._next_appointments:
                 self._next_appointments = started + _APPOINTMENTS_SECONDS
                 connection.execute(_QUERIES["put_ticks"])
-            self._housekeeping.do_what_is_due(connection)
+            self.housekeeping.do_what_is_due(connection)
             row = connection.execute(_QUERIES["judge_waiting"], prepare=True).fetchone()
             self._failures = 0
             self._circuit.succeeded()

@@ -30,10 +30,13 @@ class LagAlarm:
         self._on_problem = on_problem
         self._behind: set[str] = set()
         self._named: set[str] = set()
+        self.lags: dict[str, tuple[float, int]] = {}  # of each cursor when last looked at: seconds, bytes
 
     def check(self, connection: Connection) -> None:
         """Look at every cursor; tell what is new."""
-        for sink, seconds, size_bytes in connection.execute(_QUERIES["lags"], prepare=True).fetchall():
+        found = connection.execute(_QUERIES["lags"], prepare=True).fetchall()
+        self.lags = {sink: (seconds, size_bytes) for sink, seconds, size_bytes in found}
+        for sink, seconds, size_bytes in found:
             if sink in self._sinks:
                 self._judge(sink, seconds, size_bytes)
             elif sink not in self._named:

@@ -18,7 +18,7 @@ from core.event_row import LogRow
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _QUERIES = queries("core.sql", "log.sql")
 _NEVER = "1:1:"

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from bisect import bisect_left
+from collections import Counter
 from dataclasses import dataclass, field
 
 _BUCKETS_PER_DECADE = 40
@@ -16,6 +17,9 @@ _BOUNDS = tuple(
     for step in range(int(_BUCKETS_PER_DECADE * math.log10(_LARGEST_SECONDS / _SMALLEST_SECONDS)) + 1)
 )
 
+# Some of them, for who wants few: 0.1 ms to 100 s, about 1, 2 and 5 of each decade, and exactly all powers of ten.
+BUCKET_BOUNDS = tuple(_BOUNDS[40 * decade + step] for decade in range(1, 7) for step in (0, 12, 28)) + _BOUNDS[280:281]
+
 
 @dataclass(frozen=True)
 class Latencies:
@@ -23,6 +27,7 @@ class Latencies:
 
     counts: tuple[int, ...]
     max: float
+    sum: float = 0.0
 
     @property
     def total(self) -> int:
@@ -46,10 +51,14 @@ class Latencies:
         bounds = (*_BOUNDS, max(self.max, _LARGEST_SECONDS))
         return {f"{bound * 1000:.4g}": count for bound, count in zip(bounds, self.counts, strict=True) if count}
 
+    def at_most(self, seconds: float) -> int:
+        """How many did not exceed `seconds`, which must be one of the buckets' bounds."""
+        return sum(self.counts[: bisect_left(_BOUNDS, seconds) + 1])
+
     def since(self, earlier: Latencies) -> Latencies:
         """What was counted after `earlier`; the maximum stays that of the whole."""
         counts = tuple(now - then for now, then in zip(self.counts, earlier.counts, strict=True))
-        return Latencies(counts, self.max)
+        return Latencies(counts, self.max, self.sum - earlier.sum)
 
 
 class Histogram:
@@ -59,22 +68,29 @@ class Histogram:
         self._lock = threading.Lock()
         self._counts = [0] * (len(_BOUNDS) + 1)
         self._max = 0.0
+        self._sum = 0.0
 
-    def observe(self, seconds: float) -> None:
-        """Count one latency; a negative one (two clocks disagree) counts as the smallest."""
+    def observe(self, seconds: float, times: int = 1) -> None:
+        """Count a latency, once or several times; a negative one (two clocks disagree) counts as the smallest."""
         with self._lock:
-            self._counts[bisect_left(_BOUNDS, seconds)] += 1
+            self._counts[bisect_left(_BOUNDS, seconds)] += times
             self._max = max(self._max, seconds)
+            self._sum += max(0.0, seconds) * times
 
     def latencies(self) -> Latencies:
         """What has been counted so far."""
         with self._lock:
-            return Latencies(tuple(self._counts), self._max)
+            return Latencies(tuple(self._counts), self._max, self._sum)
 
 
 @dataclass
 class SinkMetrics:
-    """What one sink's loop has done so far; written by its thread, read by the status."""
+    """What one sink's loop has done so far; written by its thread, read by the status and by monitoring.
+
+    Latencies, in seconds: `detection` from the trigger's clock to the reader, `processing` from there to the sink's
+    answer, `delivery` both together. `events` counts what was delivered by kind, reason and severity; `batch_sizes` how
+    often a batch had that many events.
+    """
 
     delivered: int = 0
     batches: int = 0
@@ -85,8 +101,11 @@ class SinkMetrics:
     state: str = "starting"
     last_error: str = ""
     detection: Histogram = field(default_factory=Histogram)
+    processing: Histogram = field(default_factory=Histogram)
     delivery: Histogram = field(default_factory=Histogram)
     idle_since: float | None = None
+    events: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    batch_sizes: Counter[int] = field(default_factory=Counter)
 
     def note_retry(self, error: str) -> None:
         """The sink is about to be tried again."""

@@ -5,6 +5,7 @@ A group is the events of one partition key. Once one of its events is parked, al
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -114,6 +115,7 @@ class _Read:
 
     cursor: Cursor
     unsettled: dict[int, float]
+    read_at: float = field(default_factory=time.time)
     letters: list[DeadLetter] = field(default_factory=list)
 
 
@@ -136,12 +138,12 @@ class Ledger:
         self._reads.append(read)
         self._read_of.update(dict.fromkeys(detected_at, read))
 
-    def settle(self, event_id: int, letter: DeadLetter | None = None) -> float:
-        """An event is delivered, or dead where there is a letter; when it was detected."""
+    def settle(self, event_id: int, letter: DeadLetter | None = None) -> tuple[float, float]:
+        """An event is delivered, or dead where there is a letter; when it was detected, and when read."""
         read = self._read_of.pop(event_id)
         if letter is not None:
             read.letters.append(letter)
-        return read.unsettled.pop(event_id)
+        return read.unsettled.pop(event_id), read.read_at
 
     def take_settled(self) -> tuple[Cursor | None, list[DeadLetter]]:
         """How far all is settled, with the dead letters up to there; None where nothing new is."""

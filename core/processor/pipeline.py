@@ -71,6 +71,12 @@ class Pipeline:
         known = [moment for moment in since if moment is not None]
         return time.monotonic() - max(known) if len(known) == len(since) else 0.0
 
+    def threads(self) -> dict[str, bool]:
+        """Every thread that a running pipeline has, and whether it is alive."""
+        threads = {delivery.sink.name: delivery.is_running for delivery in self.deliveries}
+        threads |= {"wakeup": self._wakeup.is_running, "judging": self.judging.is_running}
+        return threads | ({"rebuild": self.rebuilding.is_running} if self.rebuilding else {})
+
     @property
     def is_asleep(self) -> bool:
         """Whether rtp waits for a notification."""

@@ -66,6 +66,11 @@ class Rebuilding:
         self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
         while not self._stopping.is_set():
             # Who is away is probed by those who deliver, and named by them.

@@ -37,6 +37,7 @@ class Rotation:
     def __init__(self) -> None:
         # What was kept stays kept while a lock is waited for, or a sink: the slot is read once, not at each try.
         self._keeping: dict[int, _Keeping] = {}
+        self.emptied = 0
 
     def rotate(self, connection: Connection) -> bool:
         """Do the next piece of work, if any; whether there is more that can be done at once.
@@ -70,6 +71,7 @@ class Rotation:
             connection.execute(_on(slot, "lock"))
             if _is_seen(connection, slot, [*cursors, keeping.snapshot]):
                 connection.execute(_on(slot, "empty"))
+                self.emptied += 1
 
 
 def _is_seen(connection: Connection, slot: int, snapshots: Sequence[str]) -> bool:

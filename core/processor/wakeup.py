@@ -103,6 +103,11 @@ class WakeUp:
                 seconds = _FALLING_POLL_SECONDS if self._state is _State.FALLING else poll_seconds
                 self._changed.wait(max(seconds, poll_seconds))
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread.is_alive()
+
     def _run(self) -> None:
         while self._circuit.wait_for_turn(self._stopping):
             try:

@@ -79,6 +79,22 @@ def http_url(url: str) -> str:
     return url
 
 
+def listening(place: str) -> str:
+    """Where a server of rtp's own listens: host:port, an IPv6 address in brackets; port 0 is any free one."""
+    if (
+        not re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}", place)
+        or not listening_at(place)[1] <= 65535
+    ):
+        raise ValueError("must be host:port, e.g. 127.0.0.1:9464")
+    return place
+
+
+def listening_at(place: str) -> tuple[str, int]:
+    """Such a place, taken apart."""
+    host, _, port = place.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
 def _split(url: str, schemes: tuple[str, ...]) -> SplitResult:
     # Clients compare the scheme as it is written, so upper case does not pass.
     if url.partition("://")[0] not in schemes or "://" not in url:

@@ -22,7 +22,7 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
 )
 
-from core.settings.addresses import http_url, postgres_dsn, redis_url
+from core.settings.addresses import http_url, listening, postgres_dsn, redis_url
 
 
 class SettingsModel(BaseModel):
@@ -114,6 +114,7 @@ _Address = Annotated[str, StringConstraints(max_length=4096), AfterValidator(_pr
 PostgresDsn = Annotated[_Address, AfterValidator(postgres_dsn)]
 RedisUrl = Annotated[_Address, AfterValidator(redis_url)]
 HttpUrl = Annotated[_Address, AfterValidator(http_url)]
+Listening = Annotated[_Address, AfterValidator(listening)]
 Identifier = Annotated[str, AfterValidator(_printable), AfterValidator(_identifier)]
 _Number = BeforeValidator(_a_number)
 Whole = Annotated[int, _Number]

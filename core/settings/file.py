@@ -35,7 +35,10 @@ _VARIABLES = (  # weakest first
     ("RTP_REDIS_URL", "redis.url"),
     ("RTP_SQS_ENDPOINT_URL", "sqs.endpoint_url"),
     ("RTP_SQS_QUEUE", "sqs.queue"),
+    ("RTP_HTTP_LISTEN", "http.listen"),
 )
+# The other options are called as their keys are.
+_OPTION_NAMES = {"http.listen": "http"}
 _SECTIONS = frozenset(
     name
     for name, field in Settings.model_fields.items()
@@ -104,7 +107,9 @@ def _from_environment(environ: Mapping[str, str]) -> dict[Place, _Given]:
 
 def _from_options(options: Mapping[str, str | None]) -> dict[Place, _Given]:
     return {
-        tuple(key.split(".")): _Given("option --" + key.replace(".", "-").replace("_", "-"), value.strip())
+        tuple(key.split(".")): _Given(
+            "option --" + _OPTION_NAMES.get(key, key).replace(".", "-").replace("_", "-"), value.strip()
+        )
         for key, value in options.items()
         if value is not None
     }

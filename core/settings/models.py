@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from core.errors import SettingsError
 from core.settings.fields import (
     HttpUrl,
+    Listening,
     PostgresDsn,
     QueueName,
     Real,
@@ -87,6 +88,13 @@ class LogSettings(SettingsModel):
     alarm_after_bytes: Whole = Field(default=1_000_000_000, ge=1, le=10**15)
 
 
+class HttpSettings(SettingsModel):
+    """The server for metrics and probes; without `listen` there is none."""
+
+    listen: Listening | None = None
+    stalled_after_seconds: Real = Field(default=10, gt=0, le=86_400)
+
+
 Statistics = Literal["off", "sampled", "all"]
 
 
@@ -105,6 +113,7 @@ class Settings(SettingsModel):
     sqs: SqsSettings = SqsSettings()
     run: RunSettings = RunSettings()
     log: LogSettings = LogSettings()
+    http: HttpSettings = HttpSettings()
     triggers: TriggerSettings = TriggerSettings()
     watches: Annotated[
         dict[WatchName, Annotated[Watch, Field(discriminator="kind")]], Field(min_length=1, max_length=200)

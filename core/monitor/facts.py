@@ -1,0 +1,56 @@
+"""What only the database knows of rtp, as of one moment."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from core.database import queries
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "monitor.sql")
+
+
+class TriggerCost(NamedTuple):
+    """What a watch's triggers cost in the last hour, estimated."""
+
+    statements: int
+    rows: int
+    events: int
+    seconds: float
+    longest_seconds: float
+
+
+@dataclass(frozen=True)
+class DatabaseFacts:
+    """Figures by watch or by sink; `taken_at` by the process's clock, 0 where nothing has been read yet."""
+
+    taken_at: float = 0.0
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    quarantined: Mapping[str, int] = field(default_factory=dict)
+    trigger_errors: Mapping[str, int] = field(default_factory=dict)
+    trigger_costs: Mapping[str, TriggerCost] = field(default_factory=dict)
+    dead_letters: Mapping[str, int] = field(default_factory=dict)
+    log_bytes: int | None = None
+
+
+def read_facts(connection: Connection) -> DatabaseFacts:
+    """Read all of them. Raises psycopg.Error."""
+
+    def counts(query: str) -> dict[str, int]:
+        return dict(connection.execute(_QUERIES[query]).fetchall())
+
+    size = connection.execute(_QUERIES["log_bytes"]).fetchone()
+    return DatabaseFacts(
+        taken_at=time.time(),
+        waiting=counts("waiting"),
+        quarantined=counts("quarantined"),
+        trigger_errors=counts("trigger_errors"),
+        trigger_costs={row[0]: TriggerCost(*row[1:]) for row in connection.execute(_QUERIES["trigger_costs"])},
+        dead_letters=counts("dead_letters"),
+        log_bytes=size[0] if size else None,
+    )

@@ -1,0 +1,144 @@
+"""Watching over the pipeline from outside: is it moving, what does the database know; and telling that database.
+
+A thread and a connection of its own, so that a scrape or a probe asks no server for anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from core.database import connect, queries, unavailable
+from core.errors import ServiceUnavailable
+from core.monitor.facts import DatabaseFacts, read_facts
+from core.monitor.progress import Hindrance, ProgressWatch
+from core.processor.circuit import CircuitState
+from core.processor.status import StatusReporter
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+    from core.processor.pipeline import Pipeline
+
+_QUERIES = queries("core.sql", "monitor.sql")
+_LOOK_SECONDS = 1.0
+_SHOW_SECONDS = 2.0
+_FACTS_SECONDS = 5.0
+# Reading the facts takes at most this share of a server's core, however large the tables are.
+_FACTS_SHARE = 0.02
+_TIMEOUT = "10s"
+
+
+def own_version() -> str:
+    """The version of the rtp that runs."""
+    try:
+        return version("rtp")
+    except PackageNotFoundError:  # run from its source, not installed
+        return "unknown"
+
+
+class Monitor:
+    """Looks every second, until told to stop. `facts` and `hindrances()` are what it has seen last."""
+
+    def __init__(self, dsn: str, pipeline: Pipeline, *, stalled_after_seconds: float, timeout_seconds: float) -> None:
+        self.facts = DatabaseFacts()
+        self._dsn = dsn
+        self._pipeline = pipeline
+        self._timeout_seconds = timeout_seconds
+        self._progress = ProgressWatch(pipeline, stalled_after_seconds=stalled_after_seconds)
+        self._reporter = StatusReporter(pipeline)
+        self._who = {"host": socket.gethostname(), "pid": os.getpid()}
+        self._started_at = datetime.now(UTC)
+        self._database_error = ""
+        self._is_shown = False
+        self._next_facts = self._next_show = 0.0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rtp-monitor", daemon=True)
+
+    def start(self) -> None:
+        """Start watching."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching, and take this process's line back."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(self._timeout_seconds)
+
+    def hindrances(self) -> list[Hindrance]:
+        """Why rtp is not ready; empty where it is."""
+        found = self._progress.hindrances()
+        if self._database_error and not any(hindrance.subject == "PostgreSQL" for hindrance in found):
+            found.append(Hindrance("unreachable", "PostgreSQL", self._database_error))
+        return found
+
+    def threads(self) -> dict[str, bool]:
+        """Every thread of rtp, and whether it is alive."""
+        return self._pipeline.threads() | {"monitor": self._thread.is_alive()}
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._progress.look()
+            # Who is away is probed by those who need it: no second prober.
+            if self._database_seems_up():
+                self._watch_with_connection()
+            self._stopping.wait(_LOOK_SECONDS)
+
+    def _database_seems_up(self) -> bool:
+        return all(
+            circuit.status().state is CircuitState.CLOSED
+            for circuit in self._pipeline.circuits
+            if circuit.service == "PostgreSQL"
+        )
+
+    def _watch_with_connection(self) -> None:
+        try:
+            with connect(self._dsn, role="monitor", timeout_seconds=self._timeout_seconds) as connection:
+                _prepare(connection)
+                while not self._stopping.is_set():
+                    self._progress.look()
+                    self._do_what_is_due(connection)
+                    self._database_error = ""
+                    self._stopping.wait(_LOOK_SECONDS)
+                if self._is_shown:
+                    connection.execute(_QUERIES["forget_process"], self._who)
+        except ServiceUnavailable as error:
+            self._database_error = str(error)
+        except psycopg.Error as error:
+            self._database_error = str(unavailable(self._dsn, error))
+
+    def _do_what_is_due(self, connection: Connection) -> None:
+        now = time.monotonic()
+        if now >= self._next_show:
+            self._next_show = now + _SHOW_SECONDS
+            self._show(connection)
+        if now >= self._next_facts:
+            self.facts = read_facts(connection)
+            took_seconds = time.monotonic() - now
+            self._next_facts = now + max(_FACTS_SECONDS, took_seconds / _FACTS_SHARE)
+
+    def _show(self, connection: Connection) -> None:
+        values = self._who | {
+            "is_first": not self._is_shown,
+            "started_at": self._started_at,
+            "version": own_version(),
+            "figures": json.dumps(self._reporter.take().as_json()),
+        }
+        connection.execute(_QUERIES["show_process"], values)
+        self._is_shown = True
+
+
+def _prepare(connection: Connection) -> None:
+    connection.execute(
+        "SELECT set_config(name, value, false) FROM (VALUES ('statement_timeout', %s), ('lock_timeout', %s),"
+        " ('jit', 'off'), ('synchronous_commit', 'off')) AS s (name, value)",
+        [_TIMEOUT, _TIMEOUT],
+    )

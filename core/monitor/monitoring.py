@@ -1,0 +1,46 @@
+"""All that watches over one pipeline, as one thing to start and stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.monitor.http import MonitorServer
+from core.monitor.monitor import Monitor
+from core.settings.models import postgres_dsn
+
+if TYPE_CHECKING:
+    from core.processor.pipeline import Pipeline
+    from core.settings.models import Settings
+
+
+class Monitoring:
+    """The monitor, and the HTTP server where the settings ask for one.
+
+    The server's port is taken at once. Raises SettingsError where it cannot be.
+    """
+
+    def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
+        self.monitor = Monitor(
+            postgres_dsn(settings),
+            pipeline,
+            stalled_after_seconds=settings.http.stalled_after_seconds,
+            timeout_seconds=settings.postgres.connect_timeout_seconds,
+        )
+        self._server = MonitorServer(settings.http.listen, pipeline, self.monitor) if settings.http.listen else None
+
+    @property
+    def url(self) -> str | None:
+        """Where the server listens."""
+        return self._server.url if self._server else None
+
+    def start(self) -> None:
+        """Start watching, once the pipeline is started."""
+        self.monitor.start()
+        if self._server:
+            self._server.start()
+
+    def stop(self) -> None:
+        """Stop watching, once the pipeline has ended."""
+        if self._server:
+            self._server.stop()
+        self.monitor.stop()

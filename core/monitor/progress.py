@@ -1,0 +1,82 @@
+"""Does the pipeline move where there is work? The question behind /readyz."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.processor.circuit import CircuitState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from core.processor.delivery import Delivery
+    from core.processor.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class Hindrance:
+    """One reason why rtp is not ready."""
+
+    reason: str
+    subject: str
+    detail: str
+
+
+@dataclass
+class _Progress:
+    settled: int = -1
+    since: float = 0.0
+
+
+class ProgressWatch:
+    """Notes how long each sink has stood still with work before it. Call `look` once a second or so."""
+
+    def __init__(
+        self, pipeline: Pipeline, *, stalled_after_seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pipeline = pipeline
+        self._stalled_after_seconds = stalled_after_seconds
+        self._clock = clock
+        now = clock()
+        self._progress = {delivery.sink.name: _Progress(since=now) for delivery in pipeline.deliveries}
+
+    def look(self) -> None:
+        """See who has moved since the last look, or has nothing to do."""
+        now = self._clock()
+        for delivery in self._pipeline.deliveries:
+            progress = self._progress[delivery.sink.name]
+            settled = delivery.metrics.delivered + delivery.metrics.dead_letters
+            if settled != progress.settled or not self._has_work(delivery):
+                progress.settled, progress.since = settled, now
+
+    def hindrances(self) -> list[Hindrance]:
+        """Why rtp is not ready; empty where it is."""
+        return [*self._failure(), *self._circuits(), *self._stalled()]
+
+    def _failure(self) -> Iterator[Hindrance]:
+        if self._pipeline.failure is not None:
+            yield Hindrance("failed", "pipeline", str(self._pipeline.failure))
+
+    def _circuits(self) -> Iterator[Hindrance]:
+        for circuit in (breaker.status() for breaker in self._pipeline.circuits):
+            if circuit.state is not CircuitState.CLOSED:
+                yield Hindrance(f"circuit {circuit.state}", circuit.service, circuit.last_error)
+
+    def _stalled(self) -> Iterator[Hindrance]:
+        now = self._clock()
+        for delivery in self._pipeline.deliveries:
+            name, still_seconds = delivery.sink.name, now - self._progress[delivery.sink.name].since
+            if still_seconds >= self._stalled_after_seconds and self._has_work(delivery):
+                events, seconds = delivery.lag()
+                yield Hindrance(
+                    "stalled",
+                    name,
+                    f"about {events:,} events wait, the oldest for {seconds:,.1f} s,"
+                    f" and none was delivered in the last {still_seconds:,.1f} s",
+                )
+
+    def _has_work(self, delivery: Delivery) -> bool:
+        waits_seconds, _ = self._pipeline.judging.housekeeping.alarm.lags.get(delivery.sink.name, (0.0, 0))
+        return delivery.metrics.idle_since is None and (delivery.lag()[0] > 0 or waits_seconds > 0)
