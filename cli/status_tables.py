@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 def status_tables(seen: Inspection) -> Group:
     """All of it."""
-    return Group(_summary(seen), _watches(seen), _sinks(seen), *_quarantine(seen), *_errors(seen), *_costs(seen))
+    parts = [*_processes(seen), *_quarantine(seen), *_errors(seen), *_costs(seen)]
+    return Group(_summary(seen), _watches(seen), _sinks(seen), *parts)
 
 
 def _summary(seen: Inspection) -> Table:
@@ -89,6 +90,35 @@ def _remark(sink: SinkPosition) -> str:
     if sink.is_configured is False:
         remarks.append("not configured: reset-cursor --forget?")
     return ", ".join(remarks)
+
+
+def _processes(seen: Inspection) -> Iterator[Table]:
+    """What only the running processes know of their services and sinks."""
+    for process in seen.processes:
+        place = f"rtp on {process.host} (pid {process.pid})"
+        said = age(process.seen_at, seen.at)
+        if not process.is_alive:
+            yield facts([("\nsilent", f"{place}, last heard of {said}")])
+            continue
+        yield new_table(
+            f"Services, as {place} found them {said}",
+            *("service", "circuit", "failures in a row", "opened", "error"),
+            rows=[
+                (c["service"], c["state"], c["failures_in_a_row"], c["opened"], c["last_error"] or None)
+                for c in process.figures["circuits"]
+            ],
+        )
+        yield new_table(
+            f"Deliveries by {place}",
+            *("sink", "state", "events/s", "p50 ms", "p99 ms", "delivered", "parked", "retries", "reconnects", "error"),
+            rows=[
+                (
+                    *(s["sink"], s["state"], s["events_per_second"], s["p50_ms"], s["p99_ms"], s["delivered"]),
+                    *(s["parked"], s["retries"], s["reconnects"], s["last_error"] or None),
+                )
+                for s in process.figures["sinks"]
+            ],
+        )
 
 
 def _quarantine(seen: Inspection) -> Iterator[Table]:

@@ -20,6 +20,7 @@ from core.inspection.picture import (
     Outcome,
     Processor,
     Quarantined,
+    RunningProcess,
     SinkPosition,
     TriggerCost,
     TriggerErrors,
@@ -52,6 +53,7 @@ def inspect(connection: Connection, log: LogSettings, configured_sinks: Collecti
             at=moment[0],
             installation=_read(connection, "installation", Installation)[0],
             processor=processor,
+            processes=_read(connection, "processes", RunningProcess),
             watches=_read(connection, "watches", InstalledWatch),
             log=_read(connection, "log", LogSize)[0],
             sinks=[

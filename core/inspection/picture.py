@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
     from decimal import Decimal
 
@@ -27,6 +27,22 @@ class Processor:
     is_running: bool
     is_awake: bool
     sessions: Sequence[str]
+
+
+@dataclass(frozen=True)
+class RunningProcess:
+    """An rtp run by its own word; `figures` is what it prints with `rtp run --json`, as of `seen_at`.
+
+    `is_alive` is false where it has been silent since: killed, paused, or without a connection.
+    """
+
+    host: str
+    pid: int
+    started_at: datetime
+    seen_at: datetime
+    is_alive: bool
+    version: str
+    figures: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -145,6 +161,7 @@ class Inspection:
     at: datetime
     installation: Installation
     processor: Processor
+    processes: Sequence[RunningProcess]
     watches: Sequence[InstalledWatch]
     log: LogSize
     sinks: Sequence[SinkPosition]

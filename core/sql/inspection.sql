@@ -107,6 +107,11 @@ FROM pg_stat_user_functions AS f
 WHERE f.schemaname = 'rtp' AND f.funcname LIKE 'watch!_%%' ESCAPE '!'
 ORDER BY f.funcname
 
+-- name: processes
+-- The rtp runs that told of themselves, and whether each has done so lately; it does every 2 s.
+SELECT host, pid, started_at, seen_at, seen_at > now() - interval '10 s' AS is_alive, version, figures
+FROM rtp.process ORDER BY started_at, host, pid
+
 -- name: processor
 -- Is somebody running? An awake rtp holds the advisory lock; a sleeping one listens in a session called `rtp wakeup`.
 SELECT is_awake, is_awake OR 'rtp wakeup' = ANY (sessions) AS is_running, sessions

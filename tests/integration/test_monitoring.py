@@ -1,0 +1,412 @@
+"""What a running rtp shows of itself: /metrics, /healthz, /readyz, and its line in the database."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.errors import SettingsError
+from core.monitor.monitoring import Monitoring
+from core.processor.wiring import build_pipeline
+from core.settings.models import CircuitBreakerSettings, HttpSettings, Settings, postgres_dsn
+from tests.command import Command
+from tests.eventually import eventually
+
+if TYPE_CHECKING:
+    from core.processor.pipeline import Pipeline
+    from core.stack import EmbeddedStack
+
+# The breaker does not open in the test of a sink that stands still, and opens at once where it is what is tested.
+PATIENT = CircuitBreakerSettings(failures=1000)
+HASTY = CircuitBreakerSettings(failures=1, open_seconds=0.2)
+
+
+class Running:
+    """A pipeline with its monitoring, and an HTTP client for it."""
+
+    def __init__(self, pipeline: Pipeline, monitoring: Monitoring) -> None:
+        self.pipeline = pipeline
+        self.monitoring = monitoring
+        self.place = urlsplit(monitoring.url or "").netloc
+
+    def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+        client = http.client.HTTPConnection(self.place, timeout=10)
+        try:
+            client.request(method, path, headers=headers)
+            answer = client.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            client.close()
+
+    def ready(self) -> tuple[int, Any]:
+        status, _, body = self.ask("/readyz")
+        return status, json.loads(body)
+
+    def reasons(self) -> list[dict[str, str]]:
+        """Why it is not ready, once it is not."""
+        eventually(lambda: self.ready()[0] == 503)
+        reasons: list[dict[str, str]] = eventually(lambda: self.ready()[1]["reasons"])
+        return reasons
+
+    def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        _, _, body = self.ask("/metrics")
+        families = text_string_to_metric_families(body.decode())
+        return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.metrics().get((name, frozenset(labels.items())))
+
+
+Start = Callable[..., Running]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Runs pipelines with their monitoring; all end after the test."""
+    started: list[Running] = []
+
+    def start_one(settings: Settings, *, breaker: CircuitBreakerSettings = PATIENT, **http: Any) -> Running:
+        run = {"retry_initial_seconds": 0.01, "retry_max_seconds": 0.05, "circuit_breaker": breaker}
+        settings = settings.model_copy(
+            update={
+                "run": settings.run.model_copy(update=run),
+                "redis": settings.redis.model_copy(update={"timeout_seconds": 0.2}),
+                "http": HttpSettings(listen="127.0.0.1:0", **http),
+            }
+        )
+        pipeline = build_pipeline(settings, on_problem=lambda _: None)
+        running = Running(pipeline, Monitoring(settings, pipeline))
+        started.append(running)
+        pipeline.start()
+        running.monitoring.start()
+        return running
+
+    yield start_one
+    for running in started:
+        running.pipeline.stop()
+        running.monitoring.stop()
+
+
+def write(connection: psycopg.Connection, *values: int) -> None:
+    for value in values:
+        connection.execute(
+            "INSERT INTO tvl VALUES ('ethereum', 'lido', %s, 'llama')"
+            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
+            [value],
+        )
+
+
+# Metrics
+
+
+def test_delivered_events_are_counted_by_kind_reason_and_severity(
+    start: Start, settings: Settings, writer: psycopg.Connection
+) -> None:
+    running = start(settings)
+    write(writer, 100, 200, 202)
+    labels = {"kind": "tvl", "reason": "deviation"}
+    for severity in ("critical", "info"):
+        eventually(
+            lambda severity=severity: (
+                [  # type: ignore[misc]
+                    running.metric("rtp_events_delivered_total", sink=sink, severity=severity, **labels)
+                    for sink in ("redis", "sqs")
+                ]
+                == [1, 1]
+            )
+        )
+
+
+@pytest.mark.parametrize("stage", ["detection", "processing", "delivery"])
+def test_the_latency_of_each_stage_is_a_histogram(
+    start: Start, settings: Settings, writer: psycopg.Connection, stage: str
+) -> None:
+    running = start(settings)
+    write(writer, 100, 200, 400)
+    eventually(lambda: running.metric("rtp_latency_seconds_count", sink="redis", stage=stage) == 2)
+    seen = running.metrics()
+    buckets = {
+        float(dict(labels)["le"]): value
+        for (name, labels), value in seen.items()
+        if name == "rtp_latency_seconds_bucket" and {("sink", "redis"), ("stage", stage)} <= labels
+    }
+    counts = [buckets[bound] for bound in sorted(buckets)]
+    assert counts == sorted(counts)
+    assert counts[-1] == 2
+    total = running.metric("rtp_latency_seconds_sum", sink="redis", stage=stage)
+    assert total is not None
+    assert 0 < total < 60
+
+
+def test_batches_are_counted_by_their_size(start: Start, settings: Settings, writer: psycopg.Connection) -> None:
+    write(writer, 100, 200, 400, 800)
+    running = start(settings)
+    eventually(lambda: running.metric("rtp_batch_events_sum", sink="redis") == 3)
+    assert running.metric("rtp_batch_events_bucket", sink="redis", le="5") == 1
+    assert running.metric("rtp_batch_events_bucket", sink="redis", le="2") == 0
+
+
+def test_what_waits_for_a_sink_that_is_away_is_its_lag(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack
+) -> None:
+    running = start(settings)
+    write(writer, 100, 200)
+    eventually(lambda: running.metric("rtp_sink_lag_events", sink="redis") == 0)
+    stack.redis.pause()
+    try:
+        write(writer, 400, 800)
+        eventually(lambda: running.metric("rtp_sink_lag_events", sink="redis") == 2)
+        eventually(lambda: (running.metric("rtp_sink_lag_seconds", sink="redis") or 0) > 0)
+        eventually(lambda: (running.metric("rtp_sink_lag_bytes", sink="redis") or 0) > 0)
+        eventually(lambda: (running.metric("rtp_retries_total", sink="redis") or 0) > 0)
+        eventually(lambda: running.metric("rtp_sink_lag_events", sink="sqs") == 0)
+    finally:
+        stack.redis.resume()
+    eventually(lambda: running.metric("rtp_sink_lag_events", sink="redis") == 0)
+
+
+def test_what_the_triggers_did_is_told_from_the_database(
+    start: Start, settings: Settings, writer: psycopg.Connection
+) -> None:
+    writer.execute(
+        "INSERT INTO rtp.trigger_error (watch, operation, sqlstate, message, weight) VALUES ('tvl','','','',3)"
+    )
+    writer.execute(
+        "INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds) VALUES (1, 100, 2, 1, 500)"
+    )
+    running = start(settings)
+    eventually(lambda: running.metric("rtp_trigger_errors_total", watch="tvl") == 3)
+    assert running.metric("rtp_trigger_statements_last_hour", watch="tvl") == 100
+    assert running.metric("rtp_trigger_rows_last_hour", watch="tvl") == 200
+    assert running.metric("rtp_trigger_events_last_hour", watch="tvl") == 100
+    assert running.metric("rtp_trigger_seconds_last_hour", watch="tvl") == pytest.approx(0.05)
+    assert running.metric("rtp_trigger_longest_seconds_last_hour", watch="tvl") == pytest.approx(0.0005)
+    assert running.metric("rtp_samples_waiting", watch="tvl") == 0
+    assert running.metric("rtp_quarantined", watch="tvl") == 0
+    assert running.metric("rtp_trigger_errors_total", watch="prices") == 0
+    assert (running.metric("rtp_log_bytes") or 0) > 0
+
+
+def test_a_scrape_asks_the_database_for_nothing(start: Start, settings: Settings, stack: EmbeddedStack) -> None:
+    running = start(settings)
+    eventually(lambda: running.metric("rtp_log_bytes"))
+    stack.postgres.pause()
+    try:
+        started = time.monotonic()
+        assert running.metric("rtp_log_bytes")
+        assert time.monotonic() - started < 5  # the pause would last, and so would a question
+    finally:
+        stack.postgres.resume()
+
+
+def test_the_process_tells_its_memory_and_its_version(start: Start, settings: Settings) -> None:
+    seen = start(settings).metrics()
+    names = {name for name, _ in seen}
+    assert {"process_cpu_seconds_total", "process_resident_memory_bytes", "rtp_build_info"} <= names
+
+
+def test_prometheus_gets_the_format_that_it_asks_for(start: Start, settings: Settings) -> None:
+    _, headers, body = start(settings).ask("/metrics", Accept="application/openmetrics-text; version=1.0.0")
+    assert headers["Content-Type"].startswith("application/openmetrics-text")
+    assert body.endswith(b"# EOF\n")
+
+
+# Probes
+
+
+def test_a_running_rtp_is_healthy(start: Start, settings: Settings) -> None:
+    status, headers, body = start(settings).ask("/healthz")
+    assert (status, json.loads(body)) == (200, {"status": "ok", "dead_threads": []})
+    assert headers["Content-Type"].startswith("application/json")
+
+
+def test_a_thread_that_has_ended_makes_it_unhealthy(start: Start, settings: Settings) -> None:
+    running = start(settings)
+    delivery = running.pipeline.deliveries[0]
+    delivery.request_stop()
+    assert delivery.join(10)
+    status, _, body = running.ask("/healthz")
+    assert (status, json.loads(body)["dead_threads"]) == (503, [delivery.sink.name])
+
+
+def test_it_is_ready_while_nothing_waits_even_if_nothing_moves(start: Start, settings: Settings) -> None:
+    running = start(settings, stalled_after_seconds=0.01)
+    eventually(lambda: running.pipeline.idle_seconds() > 0.2)
+    assert running.ready() == (200, {"status": "ready", "reasons": []})
+
+
+def test_it_is_not_ready_while_a_sink_stands_still_with_work_and_ready_again_afterwards(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack
+) -> None:
+    write(writer, 100)
+    running = start(settings, stalled_after_seconds=0.5)
+    eventually(lambda: running.pipeline.idle_seconds() > 0)
+    stack.redis.pause()
+    try:
+        write(writer, 200)
+        assert [(r["reason"], r["subject"]) for r in running.reasons()] == [("stalled", "redis")]
+        assert running.metric("rtp_ready") == 0
+    finally:
+        stack.redis.resume()
+    eventually(lambda: running.ready()[0] == 200)
+    assert running.metric("rtp_ready") == 1
+
+
+def test_an_open_circuit_is_a_reason_and_a_metric(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack
+) -> None:
+    write(writer, 100)
+    running = start(settings, breaker=HASTY)
+    eventually(lambda: running.pipeline.idle_seconds() > 0)
+    assert running.metric("rtp_circuit_state", service="Redis", state="closed") == 1
+    stack.redis.pause()
+    try:
+        write(writer, 200)
+        eventually(lambda: running.metric("rtp_circuit_state", service="Redis", state="open") == 1)
+        assert (running.metric("rtp_circuit_opened_total", service="Redis") or 0) >= 1
+        reason = running.reasons()[0]
+        assert reason["subject"] == "Redis"
+        assert reason["reason"] in ("circuit open", "circuit half-open")
+    finally:
+        stack.redis.resume()
+    eventually(lambda: running.ready()[0] == 200)
+
+
+def test_no_secret_is_shown_where_a_server_is_away(start: Start, installed: Settings) -> None:
+    url = "redis://:sesame-open@127.0.0.1:1/0"
+    redis_settings = installed.redis.model_copy(update={"url": url})
+    running = start(installed.model_copy(update={"redis": redis_settings}), breaker=HASTY)
+    assert "sesame-open" not in json.dumps(running.reasons())
+
+
+# The server
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/readyz"])
+def test_head_answers_as_get_without_the_body(start: Start, settings: Settings, path: str) -> None:
+    status, headers, body = start(settings).ask(path, "HEAD")
+    assert (status, body) == (200, b"")
+    assert int(headers["Content-Length"]) > 0
+
+
+@pytest.mark.parametrize("path", ["/", "/metrics/", "/../etc/passwd", "/healthz%00"])
+def test_other_paths_are_not_found(start: Start, settings: Settings, path: str) -> None:
+    assert start(settings).ask(path)[0] == 404
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_other_methods_are_not_allowed(start: Start, settings: Settings, method: str) -> None:
+    status, headers, _ = start(settings).ask("/metrics", method)
+    assert (status, headers["Allow"]) == (405, "GET, HEAD")
+
+
+def test_clients_that_say_nothing_do_not_keep_others_out_for_long(start: Start, settings: Settings) -> None:
+    running = start(settings)
+    host, port = running.place.split(":")
+    silent = [socket.create_connection((host, int(port))) for _ in range(30)]
+    try:
+        eventually(lambda: _answers(running), within_seconds=20)
+        assert sum(thread.name.startswith("Thread-") for thread in threading.enumerate()) <= 20
+    finally:
+        for client in silent:
+            client.close()
+
+
+def _answers(running: Running) -> bool:
+    try:
+        return running.ask("/healthz")[0] == 200
+    except OSError:  # hung up: too many at once
+        return False
+
+
+def test_a_port_that_is_taken_is_one_clear_line_and_exit_code_2(command: Command, settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        place = f"127.0.0.1:{other.getsockname()[1]}"
+        done = command(
+            *("run", "--http", place, "--for", "1s"),
+            environ={"RTP_POSTGRES_DSN": postgres_dsn(settings), "RTP_REDIS_URL": settings.redis.url or ""},
+        )
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines() == [
+        f"http.listen: rtp cannot listen on {place}: Address already in use. Choose another port, or stop who has it"
+    ]
+
+
+@pytest.mark.parametrize("place", ["9464", "localhost", "127.0.0.1:99999", "127.0.0.1:x", "http://127.0.0.1:9464"])
+def test_what_is_no_place_to_listen_at_is_refused(command: Command, place: str) -> None:
+    done = command("run", "--http", place)
+    assert done.code == 2
+    assert done.err.startswith("option --http: must be host:port, e.g. 127.0.0.1:9464")
+
+
+def test_it_listens_on_ipv6_too(installed: Settings, redis_url: str) -> None:
+    settings = installed.model_copy(
+        update={
+            "redis": installed.redis.model_copy(update={"url": redis_url}),
+            "http": HttpSettings(listen="[::1]:0"),
+        }
+    )
+    pipeline = build_pipeline(settings, on_problem=lambda _: None)
+    try:
+        monitoring = Monitoring(settings, pipeline)
+    except SettingsError as error:
+        assert "annot assign requested address" in str(error) or "not supported" in str(error)
+        return
+    assert (monitoring.url or "").startswith("http://[::1]:")
+    monitoring.stop()
+
+
+# The line in the database, for rtp status
+
+
+def test_rtp_status_shows_the_circuits_and_figures_of_the_running_process(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, command: Command
+) -> None:
+    write(writer, 100)
+    running = start(settings, breaker=HASTY)
+    eventually(lambda: running.pipeline.idle_seconds() > 0)
+    stack.redis.pause()
+    try:
+        write(writer, 200)
+
+        def circuit() -> Any:
+            (process,) = command("status", "--postgres-dsn", postgres_dsn(settings), "--json").document["processes"]
+            return next(c for c in process["figures"]["circuits"] if c["service"] == "Redis")
+
+        eventually(lambda: circuit()["state"] != "closed")
+        shown = command("status", "--postgres-dsn", postgres_dsn(settings)).out
+        assert "Redis at " in shown
+        assert "parked" in shown
+    finally:
+        stack.redis.resume()
+    eventually(lambda: circuit()["state"] == "closed")
+
+
+def test_the_line_is_gone_when_the_process_has_ended(
+    start: Start, settings: Settings, writer: psycopg.Connection
+) -> None:
+    running = start(settings)
+    eventually(lambda: writer.execute("SELECT FROM rtp.process").rowcount == 1)
+    running.pipeline.stop()
+    running.monitoring.stop()
+    assert writer.execute("SELECT FROM rtp.process").rowcount == 0
+
+
+def test_a_process_that_ended_without_a_word_is_shown_as_silent(
+    settings: Settings, writer: psycopg.Connection, command: Command
+) -> None:
+    writer.execute(
+        "INSERT INTO rtp.process VALUES ('elsewhere', 7, now() - interval '1 h', now() - interval '5 min', '0', '{}')"
+    )
+    done = command("status", "--postgres-dsn", postgres_dsn(settings))
+    assert "rtp on elsewhere (pid 7), last heard of 5 min ago" in done.out
