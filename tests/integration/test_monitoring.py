@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from core.monitor.monitoring import Monitoring
 from core.processor.wiring import build_pipeline
 from core.settings.models import CircuitBreakerSettings, HttpSettings, Settings, postgres_dsn
 from tests.command import Command
-from tests.eventually import eventually
+from tests.eventually import eventually as eventually_within
 
 if TYPE_CHECKING:
     from core.processor.pipeline import Pipeline
@@ -68,6 +69,7 @@ class Running:
 
 
 Start = Callable[..., Running]
+eventually = partial(eventually_within, within_seconds=40)
 
 
 @pytest.fixture
@@ -315,7 +317,7 @@ def test_clients_that_say_nothing_do_not_keep_others_out_for_long(start: Start, 
     host, port = running.place.split(":")
     silent = [socket.create_connection((host, int(port))) for _ in range(30)]
     try:
-        eventually(lambda: _answers(running), within_seconds=20)
+        eventually(lambda: _answers(running))
         assert sum(thread.name.startswith("Thread-") for thread in threading.enumerate()) <= 20
     finally:
         for client in silent:
