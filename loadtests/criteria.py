@@ -18,11 +18,16 @@ THROUGHPUT = 1000
 HIT_RATIO = 0.9
 MOST_MEMORY_GROWTH = 0.1
 MOST_P99_DRIFT = 1.5
+# What is under way when the measured time begins counts, what is under way when it ends does not.
+_UNDER_WAY = 0.01
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the criteria are judged by. Memory and p99 are those of the soak's seconds, in order."""
+    """What the criteria are judged by.
+
+    `rate` is what was offered in the measured time. Memory and p99 are those of the soak's seconds, in order.
+    """
 
     rate: float
     end_to_end_ms: float
@@ -62,7 +67,6 @@ def _at_p99(name: str, latency: Latency | None, limit_ms: float) -> Criterion:
 
 
 def _throughput(rate: float, throughput: float | None) -> Criterion:
-    # A receiver's clock ticks a little late or early at both ends: whole events per second are compared.
     needed = min(round(rate), THROUGHPUT)
     required = f">= {needed:,} events/s"
     if throughput is None:
@@ -71,7 +75,7 @@ def _throughput(rate: float, throughput: float | None) -> Criterion:
         name="throughput",
         required=required,
         measured=f"{throughput:,.0f} events/s",
-        passed=round(throughput) >= needed,
+        passed=throughput >= needed * (1 - _UNDER_WAY),
     )
 
 

@@ -39,8 +39,9 @@ def gather(
     moments = _moments(timeline, load, observer)
     measured = [moment for moment in moments if moment.second >= first]
     throughput = _throughput(timeline.counts.get("pubsub", {}), first, end)
+    offered = sum(moment.offered for moment in measured if moment.second < end) / load.seconds
     evidence = Evidence(
-        load.rate,
+        offered,
         load.scenario.end_to_end_ms,
         latency_ms,
         throughput,

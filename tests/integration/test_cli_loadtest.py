@@ -81,6 +81,21 @@ def test_a_configured_stack_is_left_as_it_was(scenario: str, settings: Settings,
 
 
 @pytest.mark.timeout(180)
+def test_an_rtp_that_runs_already_is_used_and_left_running(settings: Settings, tmp_path: Path) -> None:
+    report = tmp_path / "run.json"
+    with rtp("run", environ=environ_of(settings)) as running:
+        running.wait_for('"state": "running"')
+        with rtp(
+            *("loadtest", "--rate", "500", "--duration", "2s", "--json", str(report)), environ=environ_of(settings)
+        ) as process:
+            process.process.wait(END_SECONDS)
+        assert running.process.poll() is None
+    found = read_result(report)
+    assert found.received["sqs"].received == found.written
+    assert {c.name: c.passed for c in found.criteria}["detection p99"] is None
+
+
+@pytest.mark.timeout(180)
 def test_ctrl_c_leaves_nothing_behind(settings: Settings) -> None:
     before = installed_in(settings)
     with rtp("loadtest", "--rate", "200", environ=environ_of(settings)) as process:
