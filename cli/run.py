@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,7 +23,9 @@ from cli.options import (
 from cli.output import print_problem
 from cli.processor import Ending, LineView, run_processor
 from cli.signals import terminate_like_ctrl_c
+from cli.streams import run_streams
 from core.errors import SettingsError
+from core.handler.wiring import build_poller
 from core.processor.wiring import build_pipeline
 
 DEFAULT_SPEED, DEFAULT_SEED, DEFAULT_RATE = "60x", 1, 200
@@ -67,6 +69,11 @@ For = Annotated[
 ]
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End by itself once there is nothing left to deliver.")]
 
+Source = Annotated[
+    Literal["postgres", "dynamodb"],
+    typer.Option(help="Where changes come from: the triggers' log, or the streams of dynamodb.tables."),
+]
+
 
 def run(
     config: Config = None,
@@ -82,6 +89,7 @@ def run(
     seed: Seed = None,
     rate: Rate = None,
     http: Http = None,
+    source: Source = "postgres",
     as_json: AsJson = False,
 ) -> None:
     """Deliver significant changes to Redis and SQS until stopped; Ctrl-C finishes the batch in hand.
@@ -90,6 +98,8 @@ def run(
 
     Examples:
     [bold]rtp run --config rtp.yaml[/]
+
+    [bold]rtp run --source dynamodb --config rtp.yaml[/]
 
     [bold]rtp run --demo --for 30s[/]
 
@@ -116,6 +126,9 @@ def run(
             sqs__queue=sqs_queue,
             http__listen=http,
         )
+        if source == "dynamodb":
+            run_streams(build_poller(settings, on_problem=print_problem), settings, ending)
+            return
         view = LineView(as_json=as_json)
         pipeline = build_pipeline(settings, on_problem=print_problem)
         run_processor(pipeline, settings, view, ending)

@@ -8,12 +8,19 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
+from urllib.parse import unquote
 
 from core.event import Kind, encode_part
 
 STREAM = "rtp:stream"
 CACHE_MARKER = "rtp:filled"
 """Says that the cache was filled from the log, until Redis loses its memory."""
+BASELINES_DUE = "rtp:baselines:due"
+BASELINES_UNSENT = "rtp:baselines:unsent"
+SEQUENCE = "rtp:sequence"
+DEAD_LETTERS = "rtp:dead-letters"
+"""What a stream source keeps beside its baselines: whose time comes when, who has alerts to send, the last
+sequence, and what no queue takes."""
 SQS_GROUP_LIMIT = 128
 # Every event needs its names; most events are of entities that had one before.
 _NAMES_REMEMBERED = 65_536
@@ -53,3 +60,19 @@ def sqs_group_id(partition: str) -> str:
         return partition
     digest = hashlib.sha256(partition.encode()).hexdigest()[:32]
     return f"{partition[: SQS_GROUP_LIMIT - 33]}#{digest}"
+
+
+def baseline_key(watch: str, chain: str, entity: str) -> str:
+    """The hash that holds what a stream source remembers of an entity."""
+    return f"rtp:baseline:{watch}:{encode_part(chain)}:{encode_part(entity)}"
+
+
+def baseline_owner(key: str) -> tuple[str, str, str]:
+    """Whose baseline a key is: watch, chain and entity."""
+    _, _, watch, chain, entity = key.split(":")
+    return watch, unquote(chain, errors="surrogatepass"), unquote(entity, errors="surrogatepass")
+
+
+def checkpoint_key(stream_arn: str) -> str:
+    """The hash that holds how far each shard of a stream was read."""
+    return f"rtp:checkpoint:{encode_part(stream_arn)}"

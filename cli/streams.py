@@ -1,0 +1,60 @@
+"""`rtp run --source dynamodb`: streams in the foreground, until stopped, idle, or out of time."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from cli.output import err, print_json
+from core.errors import ServiceUnavailable
+from core.retry import Backoff
+
+if TYPE_CHECKING:
+    from cli.processor import Ending
+    from core.handler.poller import StreamPoller
+    from core.settings.models import Settings
+
+_IDLE_SECONDS = 1.0
+_TICK_SECONDS = 1.0
+
+
+def run_streams(poller: StreamPoller, settings: Settings, ending: Ending) -> None:
+    """Poll and process; one JSON line of counts per status interval and one at the end."""
+    for name, table in settings.dynamodb.tables.items():
+        err.print(f"watch {name}: DynamoDB table {table.table}", markup=False)
+    try:
+        _loop(poller, settings, ending)
+    except KeyboardInterrupt:
+        err.print("Stopping ...")
+    print_json(_counts(poller))
+
+
+def _loop(poller: StreamPoller, settings: Settings, ending: Ending) -> None:
+    backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
+    started = shown = busy = time.monotonic()
+    ticked = failures = 0.0
+    while ending.after_seconds is None or time.monotonic() - started < ending.after_seconds:
+        pause = settings.dynamodb.poll_interval_ms / 1000
+        try:
+            if time.monotonic() - ticked >= _TICK_SECONDS:
+                poller.tick()
+                ticked = time.monotonic()
+            if poller.poll():
+                pause, busy = 0.0, time.monotonic()
+            failures = 0
+        except ServiceUnavailable as error:
+            failures += 1
+            busy = time.monotonic()
+            pause = backoff.wait_seconds(int(failures))
+            if failures == 1:
+                err.print(f"trying again: {error}", markup=False)
+        if ending.when_idle and time.monotonic() - busy >= _IDLE_SECONDS:
+            return
+        if time.monotonic() - shown >= settings.run.status_interval_seconds:
+            shown = time.monotonic()
+            print_json(_counts(poller))
+        time.sleep(pause)
+
+
+def _counts(poller: StreamPoller) -> dict[str, int]:
+    return {"records": poller.records, "events": poller.events, "dead_letters": poller.dead_letters}

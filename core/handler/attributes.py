@@ -1,0 +1,106 @@
+"""DynamoDB's attribute values, as stream records spell them (`{"N": "1.5"}`), in rtp's words.
+
+Each function raises EventRejected for a value that rtp cannot use. `triggers/sql/functions/02_row.sql` has the same
+bounds.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from core.errors import EventRejected
+from core.event_row import exact_number
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_NUMBER = re.compile(r"\s*[-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?|nan|inf(inity)?)\s*", re.IGNORECASE | re.ASCII)
+_LONGEST_NUMBER = 2000
+_LONGEST_NAME_BYTES = 500
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECONDS_ABOVE = Decimal(100_000_000_000)  # as seconds: the year 5138
+_FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def text_of(attribute: Mapping[str, Any] | None) -> str | None:
+    """A string, or a number's digits; None for null and for no attribute."""
+    if attribute is None or "NULL" in attribute:
+        return None
+    for kind in ("S", "N"):
+        if kind in attribute:
+            return str(attribute[kind])
+    raise EventRejected(f"is of type {_kind(attribute)}, not a string or a number")
+
+
+def name_of(attribute: Mapping[str, Any] | None) -> str:
+    """The name of a chain, a protocol or a token."""
+    name = text_of(attribute)
+    if not name:
+        raise EventRejected("is missing or empty")
+    if len(name.encode("utf-8", "surrogatepass")) > _LONGEST_NAME_BYTES:
+        raise EventRejected(f"has more than {_LONGEST_NAME_BYTES} bytes")
+    return name
+
+
+def number_of(attribute: Mapping[str, Any] | None) -> Decimal | None:
+    """An amount, digit for digit."""
+    digits = text_of(attribute)
+    if digits is None:
+        return None
+    if len(digits) > _LONGEST_NUMBER or not _NUMBER.fullmatch(digits):
+        raise EventRejected("is not a number")
+    return Decimal(digits.strip())
+
+
+def time_of(attribute: Mapping[str, Any] | None) -> datetime | None:
+    """A moment: RFC 3339 (without a zone it is UTC), or seconds or milliseconds since 1970; None for none."""
+    text = text_of(attribute)
+    if text is None:
+        return None
+    try:
+        moment = _moment(text.strip())
+    except (ValueError, OverflowError, ArithmeticError):
+        raise EventRejected("is not a time: write RFC 3339, or seconds since 1970") from None
+    return moment if _FIRST <= moment < _LAST else None
+
+
+def _moment(text: str) -> datetime:
+    if _NUMBER.fullmatch(text):
+        seconds = Decimal(text)
+        if abs(seconds) > _MILLISECONDS_ABOVE:
+            seconds /= 1000
+        return _EPOCH + timedelta(microseconds=int(seconds * 1_000_000))
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def confidence_of(attribute: Mapping[str, Any] | None, otherwise: float) -> float:
+    """A confidence within 0..1, else the watch's default."""
+    number = number_of(attribute)
+    return float(number) if number is not None and not number.is_nan() and 0 <= number <= 1 else otherwise
+
+
+def json_of(attribute: Mapping[str, Any] | None) -> Any:
+    """Any attribute as a JSON value: numbers as metadata fields have them, binary as base64, sets as sorted lists."""
+    if attribute is None:
+        return None
+    ((kind, value),) = attribute.items()
+    return _JSON.get(kind, lambda other: other)(value)
+
+
+_JSON: Mapping[str, Callable[[Any], Any]] = {
+    "NULL": lambda _: None,
+    "N": exact_number,
+    "L": lambda members: [json_of(member) for member in members],
+    "M": lambda members: {name: json_of(member) for name, member in members.items()},
+    "NS": lambda members: [exact_number(digits) for digits in sorted(members, key=Decimal)],
+    "SS": sorted,
+    "BS": sorted,
+}
+
+
+def _kind(attribute: Mapping[str, Any]) -> str:
+    return ", ".join(attribute) or "none"

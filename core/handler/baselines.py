@@ -1,0 +1,147 @@
+"""The baselines in Redis: read before judging, and moved in the step that also writes the cache and publishes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from core.errors import SinkUnavailable
+from core.handler.memory import Memory, microseconds, read_lanes, read_state, write_lanes, write_state
+from core.keys import BASELINES_DUE, BASELINES_UNSENT, SEQUENCE, STREAM, cache_key
+from core.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from core.event import Event
+    from core.settings.models import RedisSettings
+
+_DELIVER = files("core.sinks").joinpath("deliver.lua").read_text(encoding="utf-8")
+_HERE = files("core.handler")
+# A chunk's text is a function's body: the same script that the Redis sink runs, as one step of this one.
+_COMMIT = f"local function deliver(KEYS, ARGV)\n{_DELIVER}\nend\n" + _HERE.joinpath("commit.lua").read_text("utf-8")
+_ACKNOWLEDGE = _HERE.joinpath("acknowledge.lua").read_text(encoding="utf-8")
+_RESERVE = _HERE.joinpath("reserve.lua").read_text(encoding="utf-8")
+_FORGET_AFTER_MS = 48 * 3600 * 1000  # a stream keeps records for 24 hours
+_FIELDS = ("version", "state", "lanes", "pending")
+
+
+@dataclass(frozen=True)
+class Step:
+    """An entity's next memory, the one it was made from, and the events of the step."""
+
+    key: str
+    was: Memory
+    now: Memory
+    events: Sequence[Event] = ()
+    due_at: datetime | None = None
+
+
+class Baselines:
+    """A client of the Redis that holds baselines, cache and stream. Every method raises SinkUnavailable."""
+
+    def __init__(self, settings: RedisSettings, *, url: str) -> None:
+        self.address = redact(url)
+        self._client = redis.Redis.from_url(
+            url,
+            socket_timeout=settings.timeout_seconds,
+            socket_connect_timeout=settings.timeout_seconds,
+            # A connection that has gone stale between two invocations is replaced; commits are guarded by version.
+            retry=Retry(NoBackoff(), 1),
+            client_name="rtp-handler",
+        )
+        self._commit = self._client.register_script(_COMMIT)
+        self._acknowledge = self._client.register_script(_ACKNOWLEDGE)
+        self._reserve = self._client.register_script(_RESERVE)
+        self._ttl_ms = settings.cache_ttl_seconds * 1000
+        self._stream_length = settings.stream_max_length
+
+    def load(self, keys: Sequence[str]) -> list[Memory]:
+        """What is remembered under each key, in one round trip."""
+        pipeline = self._client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.hmget(key, _FIELDS)
+        return [_memory(found) for found in self._run(pipeline)]
+
+    def reserve(self, count: int) -> int:
+        """The first of `count` sequences. Drawn after baselines are read, so above those of every event before."""
+        try:
+            return int(self._reserve([SEQUENCE], [count]))
+        except redis.RedisError as error:
+            raise self._unavailable(error) from error
+
+    def commit(self, steps: Sequence[Step], *, at: datetime) -> list[bool]:
+        """Take each step, atomically by itself, in one round trip; false where the entity has moved on meanwhile."""
+        pipeline = self._client.pipeline(transaction=False)
+        for step in steps:
+            keys = [step.key, BASELINES_DUE, BASELINES_UNSENT, STREAM]
+            arguments: list[str | bytes | int] = [
+                step.was.version,
+                write_state(step.now.state),
+                write_lanes(step.now.lanes),
+                json.dumps(step.now.pending) if step.now.pending else "",
+                "" if step.due_at is None else microseconds(step.due_at),
+                _FORGET_AFTER_MS,
+                microseconds(at),
+                self._ttl_ms,
+                self._stream_length,
+            ]
+            for event in step.events:
+                keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
+                arguments += (event.sequence, event.json_bytes)
+            self._commit(keys, arguments, client=pipeline)
+        return [taken == 1 for taken in self._run(pipeline)]
+
+    def acknowledge(self, versions: Sequence[tuple[str, int]]) -> None:
+        """SQS has every pending event of these keys, as of these versions."""
+        pipeline = self._client.pipeline(transaction=False)
+        for key, version in versions:
+            self._acknowledge([key, BASELINES_UNSENT], [version, _FORGET_AFTER_MS], client=pipeline)
+        self._run(pipeline)
+
+    def count_refusal(self, key: str) -> int:
+        """How often SQS has refused what is pending under this key, this time included."""
+        try:
+            return int(self._client.hincrby(key, "refused", 1))
+        except redis.RedisError as error:
+            raise self._unavailable(error) from error
+
+    def due(self, at: datetime, limit: int) -> list[str]:
+        """Keys for which time alone may bring something about, the longest due first."""
+        return self._up_to(BASELINES_DUE, at, limit)
+
+    def unsent(self, before: datetime, limit: int) -> list[str]:
+        """Keys whose events have waited for SQS since `before`, the oldest first."""
+        return self._up_to(BASELINES_UNSENT, before, limit)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def _up_to(self, name: str, at: datetime, limit: int) -> list[str]:
+        try:
+            found = self._client.zrangebyscore(name, "-inf", microseconds(at), start=0, num=limit)
+        except redis.RedisError as error:
+            raise self._unavailable(error) from error
+        return [key.decode() for key in found if isinstance(key, bytes)]
+
+    def _run(self, pipeline: redis.client.Pipeline) -> list[Any]:
+        try:
+            return pipeline.execute()
+        except redis.RedisError as error:
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: redis.RedisError) -> SinkUnavailable:
+        return SinkUnavailable("Redis", self.address, " ".join(str(error).split()) or type(error).__name__)
+
+
+def _memory(found: Sequence[bytes | None]) -> Memory:
+    version, state, lanes, pending = ((value or b"").decode() for value in found)
+    return Memory(int(version or 0), read_state(state), read_lanes(lanes), tuple(json.loads(pending or "[]")))

@@ -1,0 +1,47 @@
+"""What one stream record says about one entity of one watch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from core.detection.detector import Key
+    from core.detection.judge import Sample
+    from core.event import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a change stands in its stream.
+
+    Records of one item (`lane`) have rising sequence numbers, also across shards; two items' cannot be compared.
+    """
+
+    lane: str
+    sequence_number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One thing to judge.
+
+    `record` is its place in the batch. `sample` holds the value, and what travels along. `before` is the value that
+    the item had, for an entity that nothing is remembered of. `reason` and `fields` are metadata's. A `tick` has no
+    position: nothing but time has passed.
+    """
+
+    watch: str
+    key: Key
+    what: Literal["sample", "deleted", "tick", "metadata"]
+    event_id: str
+    sample: Sample
+    changed_at: datetime
+    record: int = -1
+    position: Position | None = None
+    before: Sample | None = None
+    reason: Reason | None = None
+    fields: Mapping[str, Any] | None = None

@@ -1,0 +1,78 @@
+"""Records that can never be events, and events that SQS can never take: told with the reason, then left behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import redis
+
+from core.errors import SinkUnavailable
+from core.keys import DEAD_LETTERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_sqs import SQSClient
+
+_MOST_LISTED = 10_000
+_MOST_BYTES = 1_000_000  # a message of SQS is at most 1 MiB; a record can hold two images of 400 KB
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """What cannot be used, and why: a stream's record, or an event's document."""
+
+    reason: str
+    record: Mapping[str, Any] | None = None
+    event: str | None = None
+
+    def body(self) -> str:
+        """The message. A record that is too long for one is named by its keys and its place in the stream."""
+        text = json.dumps({"reason": self.reason, "record": self.record, "event": self.event}, default=str)
+        if len(text) <= _MOST_BYTES:
+            return text
+        record = self.record or {}
+        inner = record.get("dynamodb") or {}
+        short = {
+            **{name: record.get(name) for name in ("eventID", "eventName", "eventSourceARN")},
+            "dynamodb": {name: inner.get(name) for name in ("Keys", "SequenceNumber", "ApproximateCreationDateTime")},
+        }
+        return json.dumps({"reason": self.reason, "record": short, "is_shortened": True}, default=str)[:_MOST_BYTES]
+
+
+class DeadLetterList:
+    """A list in Redis, where no queue is named: the newest 10,000."""
+
+    def __init__(self, client: redis.Redis, address: str) -> None:
+        self._client = client
+        self._address = address
+
+    def send(self, letter: DeadLetter) -> None:
+        """Add one. Raises SinkUnavailable."""
+        try:
+            self._client.lpush(DEAD_LETTERS, letter.body())
+            self._client.ltrim(DEAD_LETTERS, 0, _MOST_LISTED - 1)
+        except redis.RedisError as error:
+            raise SinkUnavailable("Redis", self._address, " ".join(str(error).split())) from error
+
+
+class DeadLetterQueue:
+    """A standard queue. The same one can be the on-failure destination of the event source mapping."""
+
+    def __init__(self, client: SQSClient, queue: str) -> None:
+        self._client = client
+        self._queue = queue
+        self._queue_url = ""
+
+    def send(self, letter: DeadLetter) -> None:
+        """Send one. Raises SinkUnavailable."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - its import is most of a cold start
+
+        try:
+            if not self._queue_url:
+                self._queue_url = self._client.get_queue_url(QueueName=self._queue)["QueueUrl"]
+            self._client.send_message(QueueUrl=self._queue_url, MessageBody=letter.body())
+        except (BotoCoreError, ClientError) as error:
+            raise SinkUnavailable("SQS", self._queue, " ".join(str(error).split())) from error

@@ -1,0 +1,156 @@
+"""Deciding upon an entity's changes: what is remembered of it next, and which of them are events. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.detection.detector import Detector
+from core.detection.judge import Sample, State, delete, due_at, judge, tick
+from core.detection.report import amount_text
+from core.event import Severity
+from core.event_row import LogRow
+from core.settings.watches import ProtocolWatch, watch_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from core.detection.detector import Key
+    from core.detection.report import Report
+    from core.handler.change import Change, Position
+    from core.handler.memory import Memory
+    from core.settings.rules import Rule
+    from core.settings.watches import ValueWatch, Watch
+
+_LANES_KEPT = 32
+"""A redelivered sample of a history whose lane is forgotten is late, or a duplicate: 32 others came after it."""
+
+
+@dataclass(frozen=True)
+class Raised:
+    """A change that is an event; `report` is what there is to say about a value."""
+
+    change: Change
+    report: Report | None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What came of an entity's changes. `notes` counts what was no event, and why."""
+
+    state: State | None
+    lanes: Mapping[str, int]
+    raised: Sequence[Raised]
+    due_at: datetime | None
+    notes: Counter[str]
+    has_changed: bool
+
+
+class Decider:
+    """The watches' rules. Keeps no state of any entity, only which rule is whose."""
+
+    def __init__(self, watches: Mapping[str, Watch]) -> None:
+        self._watches = watches
+        self._detectors = {
+            name: Detector(watch) for name, watch in watches.items() if not isinstance(watch, ProtocolWatch)
+        }
+
+    def decide(self, memory: Memory, changes: Iterable[Change]) -> Decision:
+        """Judge one entity's changes, in order. Those that were judged before are passed over."""
+        state, lanes, raised, notes, has_changed = (
+            memory.state,
+            dict(memory.lanes),
+            list[Raised](),
+            Counter[str](),
+            False,
+        )
+        rule: Rule | None = None
+        for change in changes:
+            if change.position is not None and change.position.sequence_number <= lanes.get(change.position.lane, -1):
+                notes["repeated"] += 1
+                continue
+            if change.what == "metadata":
+                raised.append(Raised(change, None))
+            else:
+                detector, watch = self._detectors[change.watch], self._watches[change.watch]
+                assert not isinstance(watch, ProtocolWatch)
+                rule = detector.rule(change.key)
+                state, report, note = _judged(state, change, rule, watch)
+                if report is not None:
+                    raised.append(Raised(change, report))
+                if note is not None:
+                    notes[note] += 1
+                if note in ("late", "duplicate"):
+                    continue
+            has_changed = True
+            _note_position(lanes, change.position)
+        next_due = due_at(state, rule) if state is not None and rule is not None else None
+        return Decision(state, lanes, raised, next_due, notes, has_changed)
+
+    def row(self, raised: Raised, *, sequence: int, detected_at: datetime) -> LogRow:
+        """The event's row."""
+        change, report = raised.change, raised.report
+        sample = change.sample
+        return LogRow(
+            id=sequence,
+            xid="",
+            watch=change.watch,
+            kind=watch_kind(self._watches[change.watch]),
+            chain=change.key[0],
+            entity=change.key[1],
+            previous=None if report is None else amount_text(report.previous),
+            current=None if report is None else amount_text(report.current),
+            change=None if report is None else report.change,
+            change_pct=None if report is None else report.change_pct,
+            fields=None if change.fields is None else json.dumps(change.fields),
+            reason=str(change.reason if report is None else report.reason),
+            severity=str(Severity.INFO if report is None else report.severity),
+            confidence=sample.confidence if sample.confidence is not None else self._watches[change.watch].confidence,
+            provenance=sample.provenance,
+            changed_at=change.changed_at,
+            detected_at=detected_at,
+            duration_seconds=None if report is None else report.duration_seconds,
+        )
+
+    def tick_sample(self, watch: str, at: datetime) -> Sample:
+        """What travels along with an event that time alone brings about."""
+        found = self._watches[watch]
+        return Sample(None, at, found.confidence, found.provenance)
+
+
+def _judged(
+    state: State | None, change: Change, rule: Rule, watch: ValueWatch
+) -> tuple[State | None, Report | None, str | None]:
+    if change.what == "tick":
+        if state is None:
+            return None, None, None
+        judgement = tick(state, change.sample.at, rule, compare_with=watch.compare_with)
+        return judgement.state, judgement.report, judgement.note
+    if state is None and change.before is not None:
+        # As installing the triggers does: an item that was there before is no first sighting.
+        before, at = change.before.value, change.sample.at
+        state = State(before, reported_at=at, sample_at=at, last_value=before)
+    if change.what == "deleted":
+        return None, None if state is None else delete(state, rule), None
+    judgement = judge(state, change.sample, rule, compare_with=watch.compare_with, shape=watch.shape)
+    return judgement.state, judgement.report, judgement.note
+
+
+def _note_position(lanes: dict[str, int], position: Position | None) -> None:
+    if position is None:
+        return
+    lanes.pop(position.lane, None)
+    lanes[position.lane] = position.sequence_number
+    while len(lanes) > _LANES_KEPT:
+        del lanes[next(iter(lanes))]
+
+
+def entities(changes: Iterable[Change]) -> dict[tuple[str, Key], list[Change]]:
+    """Changes by watch and entity, in order."""
+    found: dict[tuple[str, Key], list[Change]] = {}
+    for change in changes:
+        found.setdefault((change.watch, change.key), []).append(change)
+    return found

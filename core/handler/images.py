@@ -1,0 +1,236 @@
+"""Records of a DynamoDB stream, as changes of a watch's entities: the old and the new image, in the watch's words."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from core.detection.judge import Sample
+from core.errors import EventRejected, SettingsError
+from core.event import Kind, Reason
+from core.handler.attributes import confidence_of, json_of, name_of, number_of, text_of, time_of
+from core.handler.change import Change, Position
+from core.settings.watches import Constant, ProtocolWatch, watch_kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from decimal import Decimal
+
+    from core.detection.detector import Key
+    from core.settings.models import Settings
+    from core.settings.watches import Watch
+
+
+class _Row(NamedTuple):
+    """An image in a watch's words."""
+
+    key: Key
+    sample: Sample
+    changed_at: datetime
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class WatchedTable:
+    """One watch as it sees a DynamoDB table: the attribute for each part, or the constant in its place."""
+
+    name: str
+    watch: Watch
+    chain: str | Constant
+    entity: str | Constant
+    value: str | None
+    changed_at: str | None
+    confidence: str | None
+    provenance: str | None
+
+    @property
+    def is_history(self) -> bool:
+        """Whether each item is a sample, not an entity."""
+        return not isinstance(self.watch, ProtocolWatch) and self.watch.shape == "history"
+
+    def changes(self, record: Mapping[str, Any], index: int) -> Iterator[Change]:
+        """What the record says of this watch's entities; a deletion first where an item became another's.
+
+        Raises EventRejected for a record that cannot be read.
+        """
+        position = _position(record)
+        arrived = _arrival(record)
+        new, old = record["dynamodb"].get("NewImage"), record["dynamodb"].get("OldImage")
+        if new is None and old is None:
+            raise EventRejected("the record has no image. Set the stream's view type to NEW_AND_OLD_IMAGES")
+        row = None if new is None else self._row(new, arrived)
+        before = self._usable(old, arrived)
+        make = _Maker(self.name, index, position, event_prefix(record, position, self.name))
+        if isinstance(self.watch, ProtocolWatch):
+            yield from self._metadata(before, row, arrived, make)
+        elif row is None:
+            if before is not None and not self.is_history:
+                yield make(before.key, "deleted", _at(before.sample, arrived), arrived, before=before.sample)
+        elif before is None or self.is_history:
+            yield make(row.key, "sample", row.sample, row.changed_at)
+        elif before.key == row.key:
+            yield make(row.key, "sample", row.sample, row.changed_at, before=before.sample)
+        else:
+            yield make(before.key, "deleted", _at(before.sample, arrived), arrived, before=before.sample)
+            yield make(row.key, "sample", row.sample, row.changed_at)
+
+    def _metadata(self, before: _Row | None, row: _Row | None, arrived: datetime, make: _Maker) -> Iterator[Change]:
+        if before is not None and (row is None or before.key != row.key):
+            fields = _differences(before.fields, {})
+            yield make(before.key, "metadata", before.sample, before.changed_at, reason=Reason.REMOVED, fields=fields)
+            before = None
+        if row is None:
+            return
+        fields = _differences({} if before is None else before.fields, row.fields)
+        if before is None:
+            yield make(row.key, "metadata", row.sample, row.changed_at, reason=Reason.ADDED, fields=fields)
+        elif fields:
+            yield make(row.key, "metadata", row.sample, row.changed_at, reason=Reason.CHANGED, fields=fields)
+
+    def _usable(self, image: Mapping[str, Any] | None, arrived: datetime) -> _Row | None:
+        """The image before, where it says anything: what was wrong with it was told when it was new."""
+        try:
+            return None if image is None else self._row(image, arrived)
+        except EventRejected:
+            return None
+
+    def _row(self, image: Mapping[str, Any], arrived: datetime) -> _Row:
+        key = self._read(image, self.chain, name_of), self._read(image, self.entity, name_of)
+        changed_at = self._read(image, self.changed_at, time_of) if self.changed_at else None
+        if self.is_history and changed_at is None:
+            raise EventRejected(f"attribute {self.changed_at} is missing or out of range: a sample needs its time")
+        value: Decimal | None = self._read(image, self.value, number_of) if self.value else None
+        confidence = self._confidence(image)
+        provenance = self._read(image, self.provenance, text_of) if self.provenance else None
+        at = changed_at if self.is_history and changed_at is not None else arrived
+        sample = Sample(value, at, confidence, self.watch.provenance if provenance is None else provenance)
+        watched = self.watch.watched if isinstance(self.watch, ProtocolWatch) else ()
+        fields = {name: json_of(image.get(name)) for name in watched}
+        return _Row(key, sample, changed_at or arrived, fields)
+
+    def _confidence(self, image: Mapping[str, Any]) -> float:
+        default = self.watch.confidence
+        return self._read(image, self.confidence, lambda a: confidence_of(a, default)) if self.confidence else default
+
+    def _read(self, image: Mapping[str, Any], source: str | Constant | None, read: Callable[[Any], Any]) -> Any:
+        if isinstance(source, Constant):
+            return source.const
+        try:
+            return read(None if source is None else image.get(source))
+        except EventRejected as error:
+            raise EventRejected(f"attribute {source} {error.message}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """Makes a record's changes, each with an id of its own."""
+
+    watch: str
+    record: int
+    position: Position
+    prefix: str
+
+    def __call__(
+        self,
+        key: Key,
+        what: Any,
+        sample: Sample,
+        changed_at: datetime,
+        *,
+        before: Sample | None = None,
+        reason: Reason | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> Change:
+        # An item that moves from one entity to another is two events, and an id is unique per watch.
+        is_second = what == "deleted" or reason is Reason.REMOVED
+        return Change(
+            watch=self.watch,
+            key=key,
+            what=what,
+            event_id=f"{self.prefix}.gone" if is_second else self.prefix,
+            sample=sample,
+            changed_at=changed_at,
+            record=self.record,
+            position=self.position,
+            before=before,
+            reason=reason,
+            fields=fields,
+        )
+
+
+def event_prefix(record: Mapping[str, Any], position: Position, watch: str) -> str:
+    """The id of the record's event: stream, sequence number and watch. At most 103 characters; SQS takes 128."""
+    return f"{_stream_digest(record.get('eventSourceARN', ''))}-{position.sequence_number}-{watch}"
+
+
+def table_of(record: Mapping[str, Any]) -> str:
+    """The table that a record is of: `arn:aws:dynamodb:<region>:<account>:table/<table>/stream/<label>`."""
+    parts = str(record.get("eventSourceARN", "")).split("/")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def watched_tables(settings: Settings) -> Mapping[str, Sequence[WatchedTable]]:
+    """The watches of each DynamoDB table. Raises SettingsError where there is none."""
+    if not settings.dynamodb.tables:
+        raise SettingsError("no watch has a DynamoDB table", "Name them under dynamodb.tables, as default.yaml shows")
+    found: dict[str, list[WatchedTable]] = {}
+    for name, table in settings.dynamodb.tables.items():
+        found.setdefault(table.table, []).append(_watched_table(settings, name))
+    return found
+
+
+def _watched_table(settings: Settings, name: str) -> WatchedTable:
+    watch, attributes = settings.watches[name], settings.dynamodb.tables[name].attributes
+    columns = watch.columns
+    named = attributes.token if watch_kind(watch) is Kind.PRICE else attributes.protocol
+    value = None if isinstance(watch, ProtocolWatch) else attributes.value or watch.columns.value
+    return WatchedTable(
+        name=name,
+        watch=watch,
+        chain=attributes.chain or columns.chain,
+        entity=named or columns.entity,
+        value=value,
+        changed_at=attributes.changed_at or columns.changed_at,
+        confidence=attributes.confidence or columns.confidence,
+        provenance=attributes.provenance or columns.provenance,
+    )
+
+
+def _position(record: Mapping[str, Any]) -> Position:
+    body = record.get("dynamodb")
+    if not isinstance(body, dict) or not isinstance(body.get("Keys"), dict):
+        raise EventRejected("this is no record of a DynamoDB stream")
+    digits = str(body.get("SequenceNumber", ""))
+    if not (digits.isascii() and digits.isdigit() and len(digits) <= 40):
+        raise EventRejected("the record has no sequence number")
+    keys = json.dumps(body["Keys"], sort_keys=True).encode()
+    return Position(hashlib.blake2s(keys, digest_size=6).hexdigest(), int(digits))
+
+
+def _arrival(record: Mapping[str, Any]) -> datetime:
+    """When DynamoDB put the record into the stream, to the second: the same at every delivery, unlike our clock."""
+    try:
+        return datetime.fromtimestamp(float(record["dynamodb"]["ApproximateCreationDateTime"]), UTC)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise EventRejected("the record has no creation time") from None
+
+
+def _at(sample: Sample, moment: datetime) -> Sample:
+    return Sample(sample.value, moment, sample.confidence, sample.provenance)
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    names = new or old
+    steps = ((name, old.get(name), new.get(name)) for name in names)
+    # As JSON: in Python, true equals 1.
+    changed = ((name, a, b) for name, a, b in steps if json.dumps(a, sort_keys=True) != json.dumps(b, sort_keys=True))
+    return {name: {"previous": a, "current": b} for name, a, b in changed} or None
+
+
+@lru_cache(maxsize=256)
+def _stream_digest(stream_arn: str) -> str:
+    return hashlib.blake2s(stream_arn.encode(), digest_size=6).hexdigest()

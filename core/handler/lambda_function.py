@@ -1,0 +1,60 @@
+"""The Lambda: batches of DynamoDB Streams, and a schedule's ticks. The handler is `…lambda_function.handler`.
+
+`RTP_CONFIG` names the settings file, by default rtp.yaml beside the code; else the environment is as for `rtp run`.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from core.handler.wiring import build_processor
+from core.redact import redact
+from core.settings.file import load_settings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from core.handler.processor import BatchProcessor, Outcome
+
+logger = Logger(service="rtp", log_uncaught_exceptions=True)
+metrics = Metrics(namespace="rtp", service="handler")
+_MOST_CAUSES_LOGGED = 10
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics(capture_cold_start_metric=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Process a batch, or a schedule's tick; the first record that must come again, where there is one."""
+    if "Records" not in event:
+        _tell(_processor().tick())
+        return {"batchItemFailures": []}
+    outcome = _processor().process(event["Records"])
+    metrics.add_metric("Records", MetricUnit.Count, len(event["Records"]))
+    _tell(outcome)
+    failures = [] if outcome.failed is None else [{"itemIdentifier": outcome.failed}]
+    return {"batchItemFailures": failures}  # type: ignore[typeddict-item]
+
+
+@cache
+def _processor() -> BatchProcessor:
+    root = os.environ.get("LAMBDA_TASK_ROOT", ".")
+    path = Path(os.environ.get("RTP_CONFIG") or Path(root, "rtp.yaml"))
+    return build_processor(load_settings(path, environ=os.environ, options={}))
+
+
+def _tell(outcome: Outcome) -> None:
+    metrics.add_metric("Events", MetricUnit.Count, len(outcome.events))
+    metrics.add_metric("DeadLetters", MetricUnit.Count, len(outcome.dead_letters))
+    metrics.add_metric("FailedBatches", MetricUnit.Count, int(outcome.failed is not None))
+    for letter in outcome.dead_letters[:_MOST_CAUSES_LOGGED]:
+        logger.error("dead letter", extra={"reason": redact(letter.reason)})
+    for cause in outcome.causes[:_MOST_CAUSES_LOGGED]:
+        logger.error("records come again", extra={"cause": redact(cause), "from": outcome.failed})
+    logger.info("batch", extra={"events": len(outcome.events), "notes": dict(outcome.notes)})

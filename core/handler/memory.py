@@ -1,0 +1,93 @@
+"""What is remembered of an entity between two batches, and its spelling in Redis."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from core.detection.judge import State
+from core.detection.report import amount_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """An entity's baseline.
+
+    `version` counts its changes; 0 where Redis holds nothing. `lanes` has the last sequence number judged of each
+    item that the entity's samples came from. `pending` are events, as JSON documents, that SQS may not have yet.
+    """
+
+    version: int = 0
+    state: State | None = None
+    lanes: Mapping[str, int] = field(default_factory=dict)
+    pending: Sequence[str] = ()
+
+
+def write_state(state: State | None) -> str:
+    """A state as JSON; empty for none."""
+    if state is None:
+        return ""
+    values = (
+        amount_text(state.value),
+        microseconds(state.reported_at),
+        microseconds(state.sample_at),
+        amount_text(state.last_value),
+        amount_text(state.suspect_value),
+        None if state.suspect_since is None else microseconds(state.suspect_since),
+        state.suspect_count,
+        None if state.off_peg_since is None else microseconds(state.off_peg_since),
+        state.held,
+    )
+    return json.dumps(values, separators=(",", ":"))
+
+
+def read_state(text: str) -> State | None:
+    """What `write_state` wrote."""
+    if not text:
+        return None
+    value, reported_at, sample_at, last_value, suspect, suspect_since, suspect_count, off_peg_since, held = json.loads(
+        text
+    )
+    return State(
+        value=_amount(value),
+        reported_at=_moment(reported_at),
+        sample_at=_moment(sample_at),
+        last_value=_amount(last_value),
+        suspect_value=_amount(suspect),
+        suspect_since=None if suspect_since is None else _moment(suspect_since),
+        suspect_count=suspect_count,
+        off_peg_since=None if off_peg_since is None else _moment(off_peg_since),
+        held=held,
+    )
+
+
+def write_lanes(lanes: Mapping[str, int]) -> str:
+    """Positions as JSON. In decimal strings: most readers of JSON would round 40 digits."""
+    return json.dumps({lane: str(number) for lane, number in lanes.items()}, separators=(",", ":"))
+
+
+def read_lanes(text: str) -> Mapping[str, int]:
+    """What `write_lanes` wrote."""
+    return {lane: int(number) for lane, number in json.loads(text or "{}").items()}
+
+
+def microseconds(moment: datetime) -> int:
+    """Microseconds since 1970, exactly."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _moment(number: int) -> datetime:
+    return _EPOCH + number * _MICROSECOND
+
+
+def _amount(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)

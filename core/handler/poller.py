@@ -1,0 +1,210 @@
+"""Reading DynamoDB Streams without Lambda: each shard in order, parents before children, from where Redis says."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import redis
+from botocore.exceptions import BotoCoreError, ClientError
+
+from core.errors import ServiceUnavailable, SettingsError, SinkUnavailable
+from core.handler.images import watched_tables
+from core.keys import checkpoint_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+    from mypy_boto3_dynamodbstreams.type_defs import ShardTypeDef
+
+    from core.handler.processor import BatchProcessor, Outcome
+    from core.settings.models import Settings
+
+BATCH_RECORDS = 500
+_FINISHED = "finished"
+_ROUNDS_PER_LISTING = 25
+_EXPIRED, _TRIMMED = "ExpiredIteratorException", "TrimmedDataAccessException"
+
+
+@dataclass
+class _Shard:
+    """A shard that is being read. `iterator` None: to be asked for, from `checkpoint` on."""
+
+    stream_arn: str
+    shard_id: str
+    parent: str | None
+    checkpoint: str | None
+    iterator: str | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.checkpoint == _FINISHED
+
+
+@dataclass
+class StreamPoller:
+    """Reads the streams of every table that feeds a watch. Not thread-safe."""
+
+    settings: Settings
+    processor: BatchProcessor
+    dynamodb: DynamoDBClient
+    streams: DynamoDBStreamsClient
+    checkpoints: redis.Redis
+    on_problem: Callable[[str], None]
+    records: int = 0
+    events: int = 0
+    dead_letters: int = 0
+    _shards: dict[tuple[str, str], _Shard] = field(default_factory=dict)
+    _rounds: int = 0
+
+    def poll(self) -> int:
+        """Read each shard that may be read once; how many records were done with.
+
+        Raises ServiceUnavailable where DynamoDB or Redis does not answer; the next call goes on where this one was.
+        """
+        if self._rounds % _ROUNDS_PER_LISTING == 0:
+            self._list_shards()
+        self._rounds += 1
+        done = 0
+        for shard in list(self._shards.values()):
+            parent = self._shards.get((shard.stream_arn, shard.parent or ""))
+            if not shard.is_finished and (parent is None or parent.is_finished):
+                done += self._read(shard)
+        return done
+
+    def tick(self) -> None:
+        """What time alone brings about. Raises ServiceUnavailable."""
+        self._note(self.processor.tick())
+
+    def _list_shards(self) -> None:
+        for table in watched_tables(self.settings):
+            stream_arn = self._stream_of(table)
+            saved = self._saved(stream_arn)
+            for shard in self._described(stream_arn):
+                key = (stream_arn, shard["ShardId"])
+                if key not in self._shards:
+                    self._shards[key] = _Shard(
+                        *key, parent=shard.get("ParentShardId"), checkpoint=saved.get(shard["ShardId"])
+                    )
+
+    def _stream_of(self, table: str) -> str:
+        try:
+            stream_arn = self.dynamodb.describe_table(TableName=table)["Table"].get("LatestStreamArn")
+        except ClientError as error:
+            if _code(error) == "ResourceNotFoundException":
+                raise SettingsError(
+                    f"there is no DynamoDB table {table}", "Check dynamodb.tables and region"
+                ) from error
+            raise self._unavailable(error) from error
+        except BotoCoreError as error:
+            raise self._unavailable(error) from error
+        if not stream_arn:
+            raise SettingsError(f"table {table} has no stream", "Enable one of NEW_AND_OLD_IMAGES")
+        return stream_arn
+
+    def _described(self, stream_arn: str) -> Iterator[ShardTypeDef]:
+        last = ""
+        while True:
+            more: Any = {"ExclusiveStartShardId": last} if last else {}
+            try:
+                found = self.streams.describe_stream(StreamArn=stream_arn, **more)["StreamDescription"]
+            except (BotoCoreError, ClientError) as error:
+                raise self._unavailable(error) from error
+            yield from found.get("Shards", [])
+            last = found.get("LastEvaluatedShardId", "")
+            if not last:
+                return
+
+    def _read(self, shard: _Shard) -> int:
+        try:
+            if shard.iterator is None:
+                shard.iterator = self._iterator(shard)
+            answer = self.streams.get_records(ShardIterator=shard.iterator, Limit=BATCH_RECORDS)
+        except ClientError as error:
+            shard.iterator = None
+            if _code(error) == _TRIMMED:
+                self.on_problem(f"shard {shard.shard_id}: records older than 24 hours were gone before they were read")
+                shard.checkpoint = None
+                return 0
+            if _code(error) == _EXPIRED:
+                return 0
+            raise self._unavailable(error) from error
+        except BotoCoreError as error:
+            raise self._unavailable(error) from error
+        records = [as_in_lambda(record, shard.stream_arn) for record in answer["Records"]]
+        done = self._process(shard, records)
+        following: str | None = answer.get("NextShardIterator")
+        shard.iterator = following
+        if following is None:
+            self._save(shard, _FINISHED)
+        return done
+
+    def _process(self, shard: _Shard, records: Sequence[Mapping[str, Any]]) -> int:
+        """Process what was read; how many records. Raises SinkUnavailable behind those that are done with."""
+        if not records:
+            return 0
+        outcome = self.processor.process(records)
+        self._note(outcome)
+        numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
+        done = len(records) if outcome.failed is None else numbers.index(outcome.failed)
+        if done:
+            self._save(shard, numbers[done - 1])
+        self.records += done
+        if done < len(records):
+            shard.iterator = None
+            raise SinkUnavailable("a service", "those named", "; ".join(outcome.causes) or "records failed")
+        return done
+
+    def _note(self, outcome: Outcome) -> None:
+        self.events += len(outcome.events)
+        self.dead_letters += len(outcome.dead_letters)
+        for letter in outcome.dead_letters:
+            self.on_problem(f"dead letter: {letter.reason}")
+
+    def _iterator(self, shard: _Shard) -> str:
+        place: Any = {"ShardIteratorType": "TRIM_HORIZON"}
+        if shard.checkpoint:
+            place = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": shard.checkpoint}
+        return self.streams.get_shard_iterator(StreamArn=shard.stream_arn, ShardId=shard.shard_id, **place)[
+            "ShardIterator"
+        ]
+
+    def _saved(self, stream_arn: str) -> Mapping[str, str]:
+        try:
+            found: Any = self.checkpoints.hgetall(checkpoint_key(stream_arn))
+        except redis.RedisError as error:
+            raise ServiceUnavailable("Redis", "the checkpoints", str(error)) from error
+        return {name.decode(): value.decode() for name, value in found.items()}
+
+    def _save(self, shard: _Shard, checkpoint: str) -> None:
+        try:
+            self.checkpoints.hset(checkpoint_key(shard.stream_arn), shard.shard_id, checkpoint)
+        except redis.RedisError as error:
+            shard.iterator = None
+            raise ServiceUnavailable("Redis", "the checkpoints", str(error)) from error
+        shard.checkpoint = checkpoint
+
+    def _unavailable(self, error: Exception) -> ServiceUnavailable:
+        return ServiceUnavailable("DynamoDB", self.dynamodb.meta.endpoint_url, " ".join(str(error).split()))
+
+
+def as_in_lambda(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
+    """A record of GetRecords as Lambda hands it over: with its stream's name, and nothing that JSON has not."""
+    return {**_plain(record), "eventSourceARN": stream_arn}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return value.timestamp() if hasattr(value, "timestamp") else value
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

@@ -1,0 +1,57 @@
+"""A DynamoDB table as its stream shows it: writes become records, as Lambda hands them over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/{}/stream/2026-01-01T00:00:00.000"
+NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
+_FIRST_NUMBER = 10**30  # sequence numbers have up to 40 digits
+
+
+@dataclass
+class Table:
+    """Items by key, and every record since the start."""
+
+    name: str
+    key: tuple[str, ...]
+    items: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+    def put(self, *, at: datetime = NOON, **values: Any) -> dict[str, Any]:
+        """Write an item whole, each value in DynamoDB's spelling unless it is text."""
+        item = {name: value if isinstance(value, dict) else {"S": value} for name, value in values.items()}
+        key = tuple(str(item[name]) for name in self.key)
+        old = self.items.get(key)
+        self.items[key] = item
+        return self._record("INSERT" if old is None else "MODIFY", item, old, at)
+
+    def delete(self, *, at: datetime = NOON, **key: str) -> dict[str, Any]:
+        """Remove an item."""
+        old = self.items.pop(tuple(str({"S": key[name]}) for name in self.key))
+        return self._record("REMOVE", None, old, at)
+
+    def _record(
+        self, name: str, new: Mapping[str, Any] | None, old: Mapping[str, Any] | None, at: datetime
+    ) -> dict[str, Any]:
+        number = str(_FIRST_NUMBER + len(self.records) * 7)
+        images = {"NewImage": new, "OldImage": old}
+        shown = new or old or {}
+        record = {
+            "eventID": number,
+            "eventName": name,
+            "eventSourceARN": ARN.format(self.name),
+            "dynamodb": {
+                "Keys": {part: shown[part] for part in self.key},
+                "SequenceNumber": number,
+                "ApproximateCreationDateTime": at.timestamp(),
+                **{image: found for image, found in images.items() if found is not None},
+            },
+        }
+        self.records.append(record)
+        return record

@@ -1,0 +1,373 @@
+"""Batches of stream records, end to end: events in Redis and SQS, once each, whatever happens half-way."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from core.errors import SettingsError, SinkUnavailable
+from core.handler.alerts import Alerts
+from core.handler.baselines import Baselines
+from core.handler.dead_letters import DeadLetterList
+from core.handler.processor import BatchProcessor
+from core.handler.wiring import build_processor
+from core.settings.dynamodb import DynamoDbSettings
+from core.settings.file import load_settings
+from core.sinks import Outcome
+from core.sinks.sqs import SqsSink
+from core.sinks.sqs import sqs_client as make_client
+from tests.dynamodb import NOON, Table
+from tests.faulty_sqs import faulty_sqs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from mypy_boto3_sqs import SQSClient
+
+    from core.event import Event
+    from core.settings.models import Settings
+    from tests.conftest import SqsQueue
+
+TABLES = {"tables": {"tvl": {"table": "tvl"}, "prices": {"table": "prices"}, "protocols": {"table": "protocols"}}}
+
+
+@pytest.fixture
+def aws(redis_url: str, sqs_queue: SqsQueue) -> Settings:
+    """The default watches, fed by DynamoDB tables of the same names."""
+    settings = load_settings(None, environ={}, options={"redis.url": redis_url, "sqs.queue": sqs_queue.name})
+    sqs = settings.sqs.model_copy(update={"endpoint_url": sqs_queue.endpoint_url, "region": sqs_queue.region})
+    return settings.model_copy(update={"sqs": sqs, "dynamodb": DynamoDbSettings.model_validate(TABLES)})
+
+
+@pytest.fixture
+def store(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def tvl() -> Table:
+    return Table("tvl", ("chain", "protocol"))
+
+
+@pytest.fixture
+def received(sqs_client: SQSClient, sqs_queue: SqsQueue) -> Callable[[], list[Any]]:
+    """Takes all messages off the queue."""
+
+    def receive() -> list[Any]:
+        found: list[Any] = []
+        while True:
+            answer = sqs_client.receive_message(QueueUrl=sqs_queue.url, MaxNumberOfMessages=10)
+            if not (messages := answer.get("Messages", [])):
+                return found
+            for message in messages:
+                found.append(json.loads(message["Body"]))
+                sqs_client.delete_message(QueueUrl=sqs_queue.url, ReceiptHandle=message["ReceiptHandle"])
+
+    return receive
+
+
+def put(table: Table, value: str | None, protocol: str = "lido", **more: Any) -> dict[str, Any]:
+    amount = {"NULL": True} if value is None else {"N": value}
+    return table.put(chain="ethereum", protocol=protocol, tvl_usd=amount, **more)
+
+
+def published(store: redis.Redis) -> list[Any]:
+    entries: Any = store.xrange("rtp:stream")
+    return [json.loads(fields["event"]) for _, fields in entries]
+
+
+def test_a_significant_change_is_cached_published_and_an_alert(
+    aws: Settings, tvl: Table, store: redis.Redis, received: Callable[[], list[Any]]
+) -> None:
+    outcome = build_processor(aws).process([put(tvl, "100"), put(tvl, "100.5"), put(tvl, "102")])
+    (event,) = outcome.events
+    document = json.loads(event.json_bytes)
+    assert outcome.failed is None
+    assert [document["data"][name] for name in ("previous", "current", "reason")] == ["100", "102", "deviation"]
+    assert document["id"].split("-")[1] == tvl.records[2]["dynamodb"]["SequenceNumber"]
+    assert published(store) == received() == [document]
+    assert store.hget("rtp:cache:tvl:ethereum:lido", "sequence") == document["sequence"]
+
+
+def test_redelivery_of_a_whole_batch_changes_nothing(
+    aws: Settings, tvl: Table, store: redis.Redis, received: Callable[[], list[Any]]
+) -> None:
+    processor = build_processor(aws)
+    batch = [put(tvl, value) for value in ("100", "102", "99", "104")]
+    processor.process(batch)
+    before = published(store)
+    again = processor.process(batch)
+    assert (again.failed, again.events, again.notes["repeated"]) == (None, [], 4)
+    assert published(store) == before
+    assert received() == before
+
+
+class Crash(Exception):
+    """The end of a process."""
+
+
+class CrashingSink:
+    """The real sink, which ends the process before or after it sends."""
+
+    name = service = "sqs"
+    address = ""
+    batch_size = 100
+    poll_interval_seconds = 0.0
+
+    def __init__(self, sink: SqsSink, *, sends: bool) -> None:
+        self._sink = sink
+        self._sends = sends
+
+    def open(self) -> None:
+        self._sink.open()
+
+    def close(self) -> None:
+        self._sink.close()
+
+    def deliver(self, events: Sequence[Event]) -> Outcome:
+        if self._sends:
+            self._sink.deliver(events)
+        raise Crash
+
+
+def processor_with(aws: Settings, sink: Any) -> BatchProcessor:
+    baselines = Baselines(aws.redis, url=aws.redis.url or "")
+    bury = DeadLetterList(redis.Redis.from_url(aws.redis.url or ""), "").send
+    return BatchProcessor(aws, baselines, Alerts(sink, baselines, bury, max_attempts=3), bury=bury)
+
+
+@pytest.mark.parametrize("sends", [False, True], ids=["before SQS has it", "after SQS has it"])
+def test_a_crash_behind_the_write_to_redis_loses_and_doubles_no_alert(
+    aws: Settings, tvl: Table, store: redis.Redis, received: Callable[[], list[Any]], sends: bool
+) -> None:
+    batch = [put(tvl, "100"), put(tvl, "102"), put(tvl, "105")]
+    with pytest.raises(Crash):
+        processor_with(aws, CrashingSink(SqsSink(aws.sqs, make_client(aws.sqs)), sends=sends)).process(batch)
+    build_processor(aws).process([*batch, put(tvl, "110")])
+    alerts = received()
+    assert [alert["data"]["current"] for alert in alerts] == ["102", "105", "110"]
+    assert alerts == published(store)
+
+
+def test_an_alert_left_behind_is_sent_by_a_tick(aws: Settings, tvl: Table, received: Callable[[], list[Any]]) -> None:
+    with pytest.raises(Crash):
+        processor_with(aws, CrashingSink(SqsSink(aws.sqs, make_client(aws.sqs)), sends=False)).process(
+            [put(tvl, "100"), put(tvl, "102")]
+        )
+    baselines = Baselines(aws.redis, url=aws.redis.url or "")
+    alerts = Alerts(SqsSink(aws.sqs, make_client(aws.sqs)), baselines, print, max_attempts=3)
+    later = BatchProcessor(aws, baselines, alerts, bury=print, clock=lambda: datetime.now(UTC) + timedelta(minutes=1))
+    later.tick()
+    assert [alert["data"]["current"] for alert in received()] == ["102"]
+    assert baselines.unsent(datetime.now(UTC) + timedelta(days=1), 10) == []
+
+
+def test_while_sqs_refuses_a_group_its_first_record_comes_again_and_others_go_on(
+    aws: Settings, tvl: Table, sqs_queue: SqsQueue, received: Callable[[], list[Any]]
+) -> None:
+    with faulty_sqs(sqs_queue.endpoint_url) as gateway:
+        gateway.refused_groups["ethereum:aave"] = "ThrottlingException"
+        there = aws.model_copy(update={"sqs": aws.sqs.model_copy(update={"endpoint_url": gateway.url})})
+        batch = [put(tvl, "1"), put(tvl, "1", "aave"), put(tvl, "2", "aave"), put(tvl, "2"), put(tvl, "3", "aave")]
+        outcome = build_processor(there).process(batch)
+        assert outcome.failed == batch[1]["dynamodb"]["SequenceNumber"]
+        assert [alert["data"]["entity"] for alert in received()] == ["lido"]
+        gateway.refused_groups.clear()
+        assert build_processor(there).process(batch[1:]).failed is None
+    assert [(alert["data"]["entity"], alert["data"]["current"]) for alert in received()] == [
+        ("aave", "2"),
+        ("aave", "3"),
+    ]
+
+
+def test_without_redis_the_whole_batch_comes_again(aws: Settings, tvl: Table) -> None:
+    nowhere = aws.model_copy(update={"redis": aws.redis.model_copy(update={"url": "redis://127.0.0.1:1/0"})})
+    outcome = build_processor(nowhere).process([put(tvl, "100"), put(tvl, "102")])
+    assert outcome.failed == tvl.records[0]["dynamodb"]["SequenceNumber"]
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"tvl_usd": {"S": "many"}}, "watch tvl: attribute tvl_usd is not a number"),
+        ({"tvl_usd": {"M": {}}}, "watch tvl: attribute tvl_usd is of type M, not a string or a number"),
+        ({"chain": ""}, "watch tvl: attribute chain is missing or empty"),
+        ({"protocol": "x" * 501}, "watch tvl: attribute protocol has more than 500 bytes"),
+        (
+            {"updated_at": "soon"},
+            "watch tvl: attribute updated_at is not a time: write RFC 3339, or seconds since 1970",
+        ),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_a_dead_letter_with_its_reason(
+    aws: Settings, tvl: Table, store: redis.Redis, item: dict[str, Any], reason: str
+) -> None:
+    whole = {"chain": "ethereum", "protocol": "lido", "tvl_usd": {"N": "1"}, **item}
+    outcome = build_processor(aws).process([tvl.put(**whole), put(tvl, "1", "aave"), put(tvl, "2", "aave")])
+    assert outcome.failed is None
+    (letter,) = store.lrange("rtp:dead-letters", 0, -1)
+    assert json.loads(letter)["reason"] == reason
+    assert json.loads(letter)["record"] == tvl.records[0]
+    assert [event.data.entity for event in outcome.events] == ["aave"]
+
+
+def test_dead_letters_go_to_their_queue(
+    aws: Settings, tvl: Table, stack: Any, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    url = sqs_client.create_queue(QueueName=f"failures-{sqs_queue.name[:-5]}")["QueueUrl"]
+    dynamodb = aws.dynamodb.model_copy(update={"dead_letter_queue": url.rpartition("/")[2]})
+    build_processor(aws.model_copy(update={"dynamodb": dynamodb})).process(
+        [tvl.put(chain={"NULL": True}, protocol="lido", tvl_usd={"N": "1"})]
+    )
+    (message,) = sqs_client.receive_message(QueueUrl=url)["Messages"]
+    assert json.loads(message["Body"])["reason"] == "watch tvl: attribute chain is missing or empty"
+    sqs_client.delete_queue(QueueUrl=url)
+
+
+def test_a_table_that_feeds_no_watch_is_an_error(aws: Settings) -> None:
+    with pytest.raises(SettingsError, match="table 'other' feeds no watch"):
+        build_processor(aws).process([put(Table("other", ("chain", "protocol")), "1")])
+
+
+def test_an_item_from_before_is_no_first_sighting(aws: Settings, tvl: Table) -> None:
+    put(tvl, "100")
+    outcome = build_processor(aws).process([put(tvl, "102")])
+    assert [event.data.previous for event in outcome.events] == ["100"]
+
+
+def test_a_removed_item_is_deleted_and_known_no_more(aws: Settings, tvl: Table) -> None:
+    put(tvl, "100")
+    gone, again = tvl.delete(chain="ethereum", protocol="lido"), put(tvl, "500")
+    outcome = build_processor(aws).process([*tvl.records[:1], gone, again])
+    assert [(event.data.reason, event.data.previous) for event in outcome.events] == [("deleted", "100")]
+    assert build_processor(aws).process(tvl.records).events == []
+
+
+def test_an_item_that_becomes_another_entitys_is_two_changes(aws: Settings, tvl: Table) -> None:
+    table = Table("tvl", ("id",))
+    first = table.put(id="1", chain="ethereum", protocol="lido", tvl_usd={"N": "1"})
+    moved = table.put(id="1", chain="base", protocol="lido", tvl_usd={"N": "1"})
+    outcome = build_processor(aws).process([first, moved])
+    assert [(event.data.chain, event.data.reason) for event in outcome.events] == [("ethereum", "deleted")]
+
+
+def test_metadata_is_added_changed_and_removed(aws: Settings) -> None:
+    table = Table("protocols", ("protocol", "chain"))
+    table.put(protocol="lido", chain="all", name="Lido", audits={"N": "2"})
+    table.put(protocol="lido", chain="all", name="Lido", audits={"N": "3"})
+    table.put(protocol="lido", chain="all", name="Lido", audits={"N": "3"}, ignored="x")
+    table.delete(protocol="lido", chain="all")
+    events = build_processor(aws).process(table.records).events
+    assert [event.type for event in events] == ["rtp.protocol.added", "rtp.protocol.changed", "rtp.protocol.removed"]
+    assert events[1].data.fields is not None
+    assert {name: (step.previous, step.current) for name, step in events[1].data.fields.items()} == {"audits": (2, 3)}
+
+
+def test_sequences_of_an_entity_rise_also_when_redis_forgets(aws: Settings, tvl: Table, store: redis.Redis) -> None:
+    processor = build_processor(aws)
+    first = processor.process([put(tvl, "1"), put(tvl, "2"), put(tvl, "3")]).events
+    store.flushall()
+    then = processor.process([put(tvl, "4")]).events
+    sequences = [event.sequence for event in (*first, *then)]
+    assert sequences == sorted(set(sequences))
+    assert [event.data.previous for event in then] == ["3"]
+
+
+def test_two_at_once_move_a_baseline_one_after_the_other(aws: Settings, tvl: Table, store: redis.Redis) -> None:
+    """One processor reads, another moves the entity, and the first one's write is refused and judged anew."""
+    batch = [put(tvl, "100"), put(tvl, "102")]
+    other = build_processor(aws)
+
+    class Slow(Baselines):
+        is_first = True
+
+        def reserve(self, count: int) -> int:
+            if self.is_first:
+                self.is_first = False
+                other.process(batch)
+            return super().reserve(count)
+
+    baselines = Slow(aws.redis, url=aws.redis.url or "")
+    outcome = BatchProcessor(aws, baselines, None, bury=print).process(batch)
+    assert (outcome.failed, outcome.events, outcome.notes["conflict"]) == (None, [], 1)
+    assert len(published(store)) == 1
+
+
+def test_an_event_that_sqs_keeps_refusing_is_a_dead_letter(
+    aws: Settings, tvl: Table, sqs_queue: SqsQueue, store: redis.Redis, received: Callable[[], list[Any]]
+) -> None:
+    with faulty_sqs(sqs_queue.endpoint_url) as gateway:
+        gateway.poisonous = "poison"
+        there = aws.sqs.model_copy(update={"endpoint_url": gateway.url})
+        processor = processor_with(aws, SqsSink(there, make_client(there)))
+        batch = [put(tvl, "1", "poison"), put(tvl, "2", "poison"), put(tvl, "1"), put(tvl, "2")]
+        failed = [processor.process(batch).failed for _ in range(3)]
+    first = batch[0]["dynamodb"]["SequenceNumber"]
+    assert failed == [first, first, None]
+    assert [json.loads(letter)["reason"][:15] for letter in store.lrange("rtp:dead-letters", 0, -1)] == [
+        "SQS refuses it:"
+    ]
+    assert [alert["data"]["entity"] for alert in received()] == ["lido"]
+
+
+def test_silence_is_an_event_where_a_heartbeat_is_due(aws: Settings, tvl: Table, redis_url: str) -> None:
+    watch = aws.watches["tvl"].model_copy(update={"heartbeat": timedelta(hours=1)})
+    settings = aws.model_copy(update={"watches": {**aws.watches, "tvl": watch}})
+    clock = [NOON]
+    baselines = Baselines(settings.redis, url=redis_url)
+    processor = BatchProcessor(settings, baselines, None, bury=print, clock=lambda: clock[0])
+    processor.process([put(tvl, "100")])
+    assert processor.tick().events == []
+    clock[0] = NOON + timedelta(hours=1)
+    (event,) = processor.tick().events
+    assert (event.data.reason, event.data.current, event.data.chain) == ("heartbeat", "100", "ethereum")
+    assert processor.tick().events == []
+
+
+def test_a_late_sample_of_a_history_moves_nothing(aws: Settings) -> None:
+    watch = aws.watches["prices"].model_copy(update={"shape": "history"})
+    settings = aws.model_copy(update={"watches": {**aws.watches, "prices": watch}})
+    table = Table("prices", ("token", "updated_at"))
+
+    def sample(price: str, time: str) -> None:
+        table.put(token="usdc", chain="base", price_usd={"N": price}, updated_at=time)
+
+    for price, time in (("1", "2024-01-01T00:00:01Z"), ("2", "2024-01-01T00:00:03Z"), ("9", "2024-01-01T00:00:02Z")):
+        sample(price, time)
+    processor = build_processor(settings)
+    outcome = processor.process(table.records)
+    assert [event.data.current for event in outcome.events] == ["2"]
+    assert outcome.notes["late"] == 1
+    again = processor.process(table.records)
+    assert (again.events, again.failed) == ([], None)
+
+
+def test_sqs_away_altogether_fails_the_first_record_that_raised_an_alert(aws: Settings, tvl: Table) -> None:
+    class Away(CrashingSink):
+        def deliver(self, events: Sequence[Event]) -> Outcome:
+            raise SinkUnavailable("SQS", "there", f"{len(events)} events")
+
+    sink = Away(SqsSink(aws.sqs, make_client(aws.sqs)), sends=False)
+    batch = [put(tvl, "1", "calm"), put(tvl, "1"), put(tvl, "2")]
+    outcome = processor_with(aws, sink).process(batch)
+    assert outcome.failed == batch[1]["dynamodb"]["SequenceNumber"]
+    assert "2 events" not in outcome.causes[0]
+
+
+def test_attributes_can_be_called_otherwise_than_columns(aws: Settings) -> None:
+    tables = {"tvl": {"table": "slugs", "attributes": {"chain": {"const": "base"}, "protocol": "slug", "value": "tvl"}}}
+    settings = aws.model_copy(update={"dynamodb": DynamoDbSettings.model_validate({"tables": tables})})
+    table = Table("slugs", ("slug",))
+    for value in ("1", "2"):
+        table.put(slug="lido", tvl={"N": value})
+    (event,) = build_processor(settings).process([replace_arn(record) for record in table.records]).events
+    assert event.subject == "base/lido"
+
+
+def replace_arn(record: dict[str, Any]) -> dict[str, Any]:
+    return {**record, "eventSourceARN": record["eventSourceARN"].replace("us-east-1", "eu-west-1")}

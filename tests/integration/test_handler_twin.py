@@ -1,0 +1,211 @@
+"""One history through the PostgreSQL triggers and through the DynamoDB handler: the same events come out, one by one.
+
+The handler gets its records in random batches, many of them twice. Each seed is another watch with other rules.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from core.handler.wiring import build_processor
+from core.processor.log import LogReader
+from core.settings.models import Settings, postgres_dsn
+from tests.dynamodb import Table
+from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
+from tests.watching import install
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from decimal import Decimal
+
+    import psycopg
+
+ATTRIBUTES = {"changed_at": "time"}
+SEEDS = range(25)
+STEPS = 120
+NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
+Told = dict[tuple[str, str], list[tuple[Any, ...]]]
+
+
+def told_by_triggers(settings: Settings) -> Told:
+    reader = LogReader(postgres_dsn(settings), "twin")
+    reader.open()
+    told: Told = defaultdict(list)
+    while rows := (chunk := reader.read(1000)).rows:
+        reader.advance(chunk, save=False)
+        for row in rows:
+            values = (row.previous, row.current, row.change, row.change_pct, row.reason, row.severity)
+            told[row.chain, row.entity].append((*values, fields_of(json.loads(row.fields) if row.fields else None)))
+    reader.close()
+    return told
+
+
+def told_by_handler(redis_url: str) -> Told:
+    told: Told = defaultdict(list)
+    with redis.Redis.from_url(redis_url) as client:
+        entries: Any = client.xrange("rtp:stream")
+    for _, entry in entries:
+        data = json.loads(entry[b"event"])["data"]
+        names = ("previous", "current", "change", "change_pct", "reason", "severity")
+        told[data["chain"], data["entity"]].append((*(data[name] for name in names), fields_of(data["fields"])))
+    return told
+
+
+def fields_of(fields: Any) -> Any:
+    return fields and {name: (step["previous"], step["current"]) for name, step in sorted(fields.items())}
+
+
+def handle(random: Random, watch: dict[str, Any], redis_url: str, records: Sequence[dict[str, Any]]) -> None:
+    """Process the records in random batches, each with a good chance of coming again, whole or from somewhere on."""
+    settings = Settings.model_validate(
+        {
+            "watches": {"samples": watch},
+            "redis": {"url": redis_url},
+            "dynamodb": {"tables": {"samples": {"table": "samples", "attributes": ATTRIBUTES}}},
+        }
+    )
+    done = 0
+    while done < len(records):
+        batch = records[done : done + random.choice((1, 3, 10, 40))]
+        for _ in range(random.choice((1, 1, 2, 3))):
+            assert build_processor(settings).process(batch).failed is None
+        if random.random() < 0.3:
+            build_processor(settings).process(batch[random.randrange(len(batch)) :])
+        done += len(batch)
+
+
+def judge_waiting(connection: psycopg.Connection) -> None:
+    while connection.execute("SELECT judged FROM rtp.judge_waiting(10000, 1000)").fetchone() != (0,):
+        pass
+
+
+def spelled(price: Decimal | None) -> dict[str, Any]:
+    """As text, which keeps digits, NaN and Infinity; a DynamoDB number has 38 digits and is always finite."""
+    return {"NULL": True} if price is None else {"S": str(price)}
+
+
+@contextmanager
+def expecting_the_same(connection: psycopg.Connection, settings: Settings, redis_url: str) -> Iterator[None]:
+    yield
+    assert connection.execute("SELECT watch, operation, message FROM rtp.trigger_error").fetchall() == []
+    ours, theirs = told_by_handler(redis_url), told_by_triggers(settings)
+    assert theirs
+    assert {key: ours[key] for key in ours} == {key: theirs[key] for key in theirs}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_items_updated_in_place_mean_the_same_to_both(
+    writer: psycopg.Connection, installed: Settings, redis_url: str, seed: int
+) -> None:
+    random = Random(seed)
+    watch = random_watch(random, shape="latest", with_clock=False) | {"emit_first": True}
+    writer.execute(
+        "CREATE TABLE public.samples (chain text, token text, price numeric, at timestamptz DEFAULT now(),"
+        " PRIMARY KEY (chain, token))"
+    )
+    install(writer, samples=watch)
+    table = Table("samples", ("chain", "token"))
+    recent: dict[tuple[str, str], Decimal | None] = {}
+    for _ in range(STEPS):
+        chain, token = key = random.choice(CHAINS), random.choice(TOKENS)
+        if key in recent and random.random() < 0.1:
+            writer.execute("DELETE FROM samples WHERE (chain, token) = (%s, %s)", key)
+            table.delete(chain=chain, token=token)
+            del recent[key]
+        else:
+            price = recent[key] = random_price(random, recent.get(key))
+            writer.execute(
+                "INSERT INTO samples (chain, token, price) VALUES (%s, %s, %s)"
+                " ON CONFLICT (chain, token) DO UPDATE SET price = excluded.price",
+                [chain, token, price],
+            )
+            table.put(chain=chain, token=token, price=spelled(price))
+        judge_waiting(writer)
+    with expecting_the_same(writer, installed, redis_url):
+        handle(random, watch, redis_url, table.records)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_history_means_the_same_to_both(
+    writer: psycopg.Connection, installed: Settings, redis_url: str, seed: int
+) -> None:
+    random = Random(seed)
+    watch = random_watch(random, shape="history", with_clock=True) | {"emit_first": True}
+    writer.execute("CREATE TABLE public.samples (chain text, token text, price numeric, at timestamptz)")
+    install(writer, samples=watch)
+    table = Table("samples", ("chain", "token", "time"))
+    recent: dict[tuple[str, str], Decimal | None] = {}
+    clock = NOON
+    for _ in range(STEPS):
+        chain, token = key = random.choice(CHAINS), random.choice(TOKENS[:2])
+        clock += timedelta(seconds=random.choice((0, 1, 10, 31, 45)))
+        at = clock - timedelta(seconds=random.choice((0, 0, 0, 0, 5, 100)))
+        price = recent[key] = random_price(random, recent.get(key))
+        is_correction = writer.execute(
+            "UPDATE samples SET price = %s WHERE (chain, token, at) = (%s, %s, %s)", [price, chain, token, at]
+        ).rowcount
+        if not is_correction:
+            writer.execute("INSERT INTO samples VALUES (%s, %s, %s, %s)", [chain, token, price, at])
+        table.put(chain=chain, token=token, price=spelled(price), time=at.isoformat())
+        judge_waiting(writer)
+    with expecting_the_same(writer, installed, redis_url):
+        handle(random, watch, redis_url, table.records)
+
+
+FIELDS: dict[str, tuple[Any, ...]] = {
+    "name": (None, "Lido", "lido", ""),
+    "audits": (None, 2, 3, 0),
+    "is_dead": (None, True, False),
+}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_metadata_means_the_same_to_both(
+    writer: psycopg.Connection, installed: Settings, redis_url: str, seed: int
+) -> None:
+    random = Random(seed)
+    columns = {"protocol": "protocol", "chain": "chain"}
+    watch = {"kind": "protocol", "table": "samples", "columns": columns, "watched": list(FIELDS)}
+    writer.execute(
+        "CREATE TABLE public.samples (protocol text, chain text, name text, audits int, is_dead boolean,"
+        " PRIMARY KEY (protocol, chain))"
+    )
+    install(writer, samples=watch)
+    table, known = Table("samples", ("protocol", "chain")), set[str]()
+    for _ in range(STEPS):
+        protocol = random.choice(TOKENS)
+        if protocol in known and random.random() < 0.2:
+            writer.execute("DELETE FROM samples WHERE protocol = %s", [protocol])
+            table.delete(protocol=protocol, chain="base")
+            known.remove(protocol)
+            continue
+        known.add(protocol)
+        values = {name: random.choice(choices) for name, choices in FIELDS.items()}
+        writer.execute(
+            "INSERT INTO samples VALUES (%s, 'base', %s, %s, %s) ON CONFLICT (protocol, chain) DO UPDATE"
+            " SET (name, audits, is_dead) = (excluded.name, excluded.audits, excluded.is_dead)",
+            [protocol, *values.values()],
+        )
+        attributes: dict[str, Any] = {name: _attribute(value) for name, value in values.items()}
+        table.put(protocol=protocol, chain="base", **attributes)
+    with expecting_the_same(writer, installed, redis_url):
+        handle(random, watch, redis_url, table.records)
+
+
+def _attribute(value: Any) -> dict[str, Any]:
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case int():
+            return {"N": str(value)}
+    return {"S": value}

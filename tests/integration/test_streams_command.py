@@ -1,0 +1,236 @@
+"""DynamoDB Streams for real: a table of the embedded endpoint, read by `rtp run --source dynamodb`, and by a Lambda."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import uuid
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+import redis
+import yaml
+
+from core.handler.poller import StreamPoller
+from core.handler.processor import BatchProcessor, Outcome
+from core.handler.wiring import build_poller
+from core.settings.file import load_settings
+from core.stack import EmbeddedStack
+from tests.eventually import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_sqs import SQSClient
+
+    from core.settings.models import Settings
+    from tests.command import Command
+
+ROOT = Path(__file__).parents[2]
+SERVICES = ("sqs", "dynamodb", "dynamodbstreams", "lambda", "iam", "s3", "logs", "sts")
+
+
+@pytest.fixture(scope="module")
+def cloud(stack: EmbeddedStack) -> Iterator[EmbeddedStack]:
+    """Another endpoint, with more services; the session's has only SQS."""
+    with EmbeddedStack(durable=False, services=SERVICES) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def dynamodb(cloud: EmbeddedStack) -> Iterator[DynamoDBClient]:
+    client = boto3.client("dynamodb", endpoint_url=cloud.addresses.sqs_endpoint_url, region_name="us-east-1")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def alerts_client(cloud: EmbeddedStack) -> Iterator[SQSClient]:
+    client = boto3.client("sqs", endpoint_url=cloud.addresses.sqs_endpoint_url, region_name="us-east-1")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def table(dynamodb: DynamoDBClient) -> str:
+    """The name of an empty table with a stream."""
+    name = f"tvl-{uuid.uuid4().hex[:8]}"
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[
+            {"AttributeName": "protocol", "KeyType": "HASH"},
+            {"AttributeName": "chain", "KeyType": "RANGE"},
+        ],
+        AttributeDefinitions=[
+            {"AttributeName": "protocol", "AttributeType": "S"},
+            {"AttributeName": "chain", "AttributeType": "S"},
+        ],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    return name
+
+
+@pytest.fixture
+def queue(alerts_client: SQSClient) -> Iterator[str]:
+    name = f"alerts-{uuid.uuid4().hex[:8]}.fifo"
+    url = alerts_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
+    yield url
+    alerts_client.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def store(cloud: EmbeddedStack) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(cloud.addresses.redis_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def config(cloud: EmbeddedStack, table: str, queue: str, store: redis.Redis, tmp_path: Path) -> Path:
+    """A settings file for the table, the queue and the Redis."""
+    endpoint = cloud.addresses.sqs_endpoint_url
+    document = {
+        "redis": {"url": cloud.addresses.redis_url},
+        "sqs": {"queue": queue.rpartition("/")[2], "endpoint_url": endpoint, "region": "us-east-1"},
+        "dynamodb": {"endpoint_url": endpoint, "region": "us-east-1", "tables": {"tvl": {"table": table}}},
+        "watches": {
+            "tvl": {
+                "kind": "tvl",
+                "table": "tvl",
+                "columns": {"protocol": "protocol", "chain": "chain", "value": "tvl_usd"},
+            }
+        },
+    }
+    path = tmp_path / "rtp.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def settings(config: Path) -> Settings:
+    return load_settings(config, environ={}, options={})
+
+
+def put(dynamodb: DynamoDBClient, table: str, protocol: str, *values: str) -> None:
+    for value in values:
+        dynamodb.put_item(
+            TableName=table, Item={"protocol": {"S": protocol}, "chain": {"S": "base"}, "tvl_usd": {"N": value}}
+        )
+
+
+def received(client: SQSClient, url: str) -> list[Any]:
+    answer = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+def published(store: redis.Redis) -> list[Any]:
+    entries: Any = store.xrange("rtp:stream")
+    return [json.loads(entry[b"event"]) for _, entry in entries]
+
+
+def step(document: Any) -> tuple[str, ...]:
+    data = document["data"]
+    return data["entity"], data["previous"], data["current"], data["reason"]
+
+
+def test_the_command_delivers_what_the_stream_holds_and_goes_on_where_it_was(
+    command: Command,
+    dynamodb: DynamoDBClient,
+    alerts_client: SQSClient,
+    store: redis.Redis,
+    config: Path,
+    table: str,
+    queue: str,
+) -> None:
+    put(dynamodb, table, "lido", "100", "100.5", "102")
+    arguments = ("run", "--source", "dynamodb", "--config", str(config), "--until-idle")
+    done = command(*arguments)
+    assert (done.code, json.loads(done.out.splitlines()[-1])) == (0, {"records": 3, "events": 1, "dead_letters": 0})
+    assert [step(alert) for alert in received(alerts_client, queue)] == [("lido", "100", "102", "deviation")]
+    put(dynamodb, table, "lido", "105")
+    again = command(*arguments)
+    assert json.loads(again.out.splitlines()[-1])["records"] == 1
+    assert [step(event)[2] for event in published(store)] == ["102", "105"]
+
+
+class Failing(BatchProcessor):
+    """Fails once, at the second record."""
+
+    has_failed = False
+
+    def process(self, records: Sequence[Mapping[str, Any]]) -> Outcome:
+        outcome = super().process(records[:1] if not self.has_failed else records)
+        if not self.has_failed:
+            self.has_failed = True
+            outcome.failed, outcome.causes = records[1]["dynamodb"]["SequenceNumber"], ["on purpose"]
+        return outcome
+
+
+def test_the_poller_goes_back_to_the_first_record_that_failed(
+    settings: Settings, dynamodb: DynamoDBClient, table: str, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.handler.wiring.BatchProcessor", Failing)
+    put(dynamodb, table, "lido", "100", "102", "104")
+    poller: StreamPoller = build_poller(settings, on_problem=print)
+    with pytest.raises(Exception, match="on purpose"):
+        poller.poll()
+    assert (poller.records, poller.poll()) == (1, 2)
+    assert [step(event)[2] for event in published(store)] == ["102", "104"]
+
+
+def code_of(package: Path, config: Path) -> bytes:
+    """The deployment package: core, and the settings beside it."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in sorted(package.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                packed.write(path, path.relative_to(package.parent))
+        packed.write(config, "rtp.yaml")
+    return archive.getvalue()
+
+
+def test_a_lambda_delivers_what_the_stream_brings(
+    cloud: EmbeddedStack,
+    dynamodb: DynamoDBClient,
+    alerts_client: SQSClient,
+    store: redis.Redis,
+    config: Path,
+    table: str,
+    queue: str,
+) -> None:
+    client = boto3.client("lambda", endpoint_url=cloud.addresses.sqs_endpoint_url, region_name="us-east-1")
+    name = f"rtp-{uuid.uuid4().hex[:8]}"
+    client.create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Handler="core.handler.lambda_function.handler",
+        Role="arn:aws:iam::000000000000:role/rtp",
+        Timeout=30,
+        Code={"ZipFile": code_of(ROOT / "core", config)},
+        Environment={"Variables": {"PATH": os.defpath}},
+    )
+    stream = dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"]
+    mapping = client.create_event_source_mapping(
+        FunctionName=name,
+        EventSourceArn=stream,
+        StartingPosition="TRIM_HORIZON",
+        BatchSize=100,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+    put(dynamodb, table, "lido", "100", "100.5", "102")
+    put(dynamodb, table, "aave", "7", "9")
+    events = eventually(lambda: found if len(found := published(store)) == 2 else [], within_seconds=60)
+    assert sorted(step(event) for event in events) == [
+        ("aave", "7", "9", "deviation"),
+        ("lido", "100", "102", "deviation"),
+    ]
+    alerts = eventually(lambda: received(alerts_client, queue), within_seconds=30)
+    assert {alert["id"] for alert in alerts} <= {event["id"] for event in events}
+    client.delete_event_source_mapping(UUID=mapping["UUID"])
+    client.close()
