@@ -15,7 +15,7 @@ from pathlib import Path
 _CLONE_NEWNS = 0x00020000
 _MS_REC_PRIVATE = 0x4000 | 0x40000
 _BLOCK = b"\0" * 1_048_576
-SIZE_MB = 6144
+SIZE_MB = 4096
 
 
 class Disk:

@@ -93,6 +93,8 @@ class _Run:
             low, high = FAULTS[name].hold
             try:
                 ends.append(FAULTS[name].begin(self._world))
+            except ProcessLookupError:  # the session of rtp that was to be killed has ended by itself
+                continue
             except Exception as error:  # noqa: BLE001 - with two at a time, one may be in the other's way
                 self._say(f"{name} could not begin: {' '.join(str(error).split())[:150]}")
                 continue

@@ -53,11 +53,6 @@ CROSS JOIN LATERAL (
     SELECT price_usd FROM public.prices WHERE prices.token = 't' || n ORDER BY sampled_at DESC LIMIT 1
 ) AS newest
 
--- name: forget_samples
--- Old samples are of no use to anyone: the table must not fill the disk of a long run.
-DELETE FROM public.prices AS old USING public.prices AS newer
-WHERE old.token = newer.token AND newer.sampled_at = old.sampled_at + interval '50 seconds'
-
 -- name: dead_letters
 SELECT count(*) FROM rtp.dead_letter
 

@@ -206,11 +206,6 @@ class World:
         with closing(redis_client(self.stack.redis.url)) as client:
             return [wrong for entity, value in final.items() if (wrong := _wrong(client, entity, value))]
 
-    def tidy(self) -> None:
-        """Keep the run's own tables small."""
-        with connect(self.stack.addresses.postgres_dsn, role="faults") as connection:
-            connection.execute(QUERIES["forget_samples"])
-
     def ask(self, query: str) -> tuple[Any, ...]:
         """The one row of a query of tables.sql."""
         with connect(self.stack.addresses.postgres_dsn, role="checker") as connection:
