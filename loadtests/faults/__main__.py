@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import secrets
 import sys
 from contextlib import closing
@@ -22,6 +23,7 @@ def main() -> None:
     seed = secrets.randbelow(1_000_000) if arguments.seed is None else arguments.seed
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     console.print(f"seed {seed}")
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # that a rollback failed on a dead connection is no news here
     plan = Plan(seed, arguments.seconds, arguments.faults, arguments.events, arguments.rate, arguments.only or ())
     with closing(Disk()) as disk:  # before any thread is started
         report = run(plan, disk, console.print)
