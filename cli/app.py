@@ -7,6 +7,7 @@ import sys
 import typer
 
 from cli.backtest import backtest
+from cli.dlq import dlq
 from cli.explain import explain
 from cli.install_triggers import install_triggers
 from cli.loadtest import loadtest
@@ -31,6 +32,7 @@ app = typer.Typer(
 for command in (run, tail, install_triggers, uninstall_triggers, validate, status, explain, backtest, schema):
     app.command(no_args_is_help=False)(command)
 app.command(no_args_is_help=False)(loadtest)
+app.add_typer(dlq)
 app.command("reset-cursor", no_args_is_help=False)(reset_cursor_command)
 
 

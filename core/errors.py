@@ -34,7 +34,14 @@ class ServiceUnavailable(RtpError):
 
 
 class SinkUnavailable(ServiceUnavailable):
-    """A sink's service failed in a way that may pass; the cursor waits and the batch is tried again."""
+    """A sink's service failed in a way that may pass; the cursor waits and the batch is tried again.
+
+    `is_service_down` is false where the service answered, and refuses this one destination: others are not concerned.
+    """
+
+    def __init__(self, service: str, address: str, cause: str, *, is_service_down: bool = True) -> None:
+        super().__init__(service, address, cause)
+        self.is_service_down = is_service_down
 
 
 class EventRejected(RtpError):
@@ -51,6 +58,10 @@ class LogMismatch(RtpError):
 
 class UnknownSink(RtpError):
     """No sink of this name has a cursor, and none is configured."""
+
+
+class UnknownLetter(RtpError):
+    """There is no dead letter of this id."""
 
 
 class RunningError(RtpError):

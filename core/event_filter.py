@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from core.event import Reason
 
 if TYPE_CHECKING:
-    from core.event import Event, EventData, Kind
+    from core.event import Event, Kind
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,14 @@ class EventFilter:
         data = event.data
         return (
             (self.kind is None or data.kind == self.kind)
-            and _named(data.chain, self.chain)
-            and _named(data.entity, self.entity)
-            and (self.min_pct is None or _moved(data, self.min_pct))
+            and named(data.chain, self.chain)
+            and named(data.entity, self.entity)
+            and (self.min_pct is None or moved_at_least(data, self.min_pct))
         )
 
 
-def _named(name: str, wanted: str | None) -> bool:
+def named(name: str, wanted: str | None) -> bool:
+    """Whether a name is the one wanted, or fits that glob, whatever the case."""
     if wanted is None:
         return True
     name, wanted = name.casefold(), wanted.casefold()
@@ -46,9 +47,26 @@ def _named(name: str, wanted: str | None) -> bool:
     return name == wanted or fnmatchcase(name, wanted)
 
 
-def _moved(data: EventData, min_pct: Decimal) -> bool:
+class Move(Protocol):
+    """What tells how far a value has moved: an event's data, or a row of the log."""
+
+    @property
+    def current(self) -> str | None:
+        """The value now."""
+
+    @property
+    def change_pct(self) -> str | None:
+        """The change in percent, where there is one."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is an event."""
+
+
+def moved_at_least(data: Move, min_pct: Decimal) -> bool:
+    """Whether |change_pct| is at least this; an infinite move is, one without a percentage is not."""
     if data.change_pct is None:
-        return data.reason is Reason.FROM_ZERO or data.current in ("Infinity", "-Infinity")
+        return data.reason == Reason.FROM_ZERO or data.current in ("Infinity", "-Infinity")
     percent = Decimal(data.change_pct)
     # copy_abs, as abs() would round to the context's 28 digits.
     return not percent.is_nan() and percent.copy_abs() >= min_pct

@@ -44,6 +44,12 @@ def channel_pattern(kind: Kind | None = None, chain: str | None = None, entity: 
 
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)
+def route_channel(name: str) -> str:
+    """A route's own pub/sub channel; apart from `rtp:events:`, so that no pattern gets an event twice."""
+    return f"rtp:route:{encode_part(name)}"
+
+
+@lru_cache(maxsize=_NAMES_REMEMBERED)
 def partition_key(chain: str, entity: str) -> str:
     """`<chain>:<protocol or token>`: what order is kept by."""
     return f"{encode_part(chain)}:{encode_part(entity)}"

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 _QUERIES = queries("core.sql", "inspection.sql")
 _MOST_LISTED = 10
+_LONGEST_SESSION_NAME = 63  # of application_name; PostgreSQL cuts the rest off
 _Row = TypeVar("_Row")
 
 
@@ -73,7 +74,7 @@ def inspect(connection: Connection, log: LogSettings, configured_sinks: Collecti
 
 
 def _is_configured(sink: str, processor: Processor, configured: Collection[str] | None) -> bool | None:
-    if f"rtp {sink}" in processor.sessions or (configured is not None and sink in configured):
+    if f"rtp {sink}"[:_LONGEST_SESSION_NAME] in processor.sessions or (configured is not None and sink in configured):
         return True
     return False if processor.is_running or configured is not None else None
 

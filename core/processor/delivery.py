@@ -12,10 +12,11 @@ import json
 import threading
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.database import one_line
-from core.errors import EventRejected, RtpError, ServiceUnavailable
+from core.errors import EventRejected, RtpError, ServiceUnavailable, SinkUnavailable
 from core.event_row import LogRow, build_event
 from core.processor.log import DeadLetter, LogReader
 from core.processor.metrics import SinkMetrics
@@ -51,6 +52,8 @@ class Delivery:
         log_circuit: CircuitBreaker,
         sink_circuit: CircuitBreaker,
         on_problem: Callable[[str], None],
+        wants: Callable[[LogRow], bool] = lambda _: True,
+        on_dead_letters: Callable[[], None] = lambda: None,
     ) -> None:
         self.sink = sink
         self.metrics = SinkMetrics()
@@ -61,6 +64,9 @@ class Delivery:
         self._source = source
         self._max_attempts = max_attempts
         self._on_problem = on_problem
+        self._wants = wants
+        self._on_dead_letters = on_dead_letters
+        self._is_refused = False
         self._log_circuit = log_circuit
         self._sink_circuit = sink_circuit
         self._stopping = threading.Event()
@@ -137,8 +143,7 @@ class Delivery:
         try:
             call()
         except ServiceUnavailable as error:
-            circuit.failed(error)
-            self.metrics.note_retry(str(error))
+            self._note_failure(circuit, error)
             return False
         if circuit is not self._log_circuit or not self._log_failures:  # else only the next read will tell
             circuit.succeeded()
@@ -181,11 +186,16 @@ class Delivery:
         arrived = time.time()
         events: list[Event] = []
         for row in rows:
+            if not self._wants(row):
+                self._ledger.settle(row.id)
+                self.metrics.skipped += 1
+                continue
             self.metrics.detection.observe(arrived - row.detected_at.timestamp())
             try:
                 events.append(build_event(row, source=self._source, log_id=self._reader.log_id))
             except EventRejected as error:
-                self._bury(DeadLetter(row.id, _as_found(row), str(error), attempts=0))
+                now = datetime.now(UTC)
+                self._bury(DeadLetter(row.id, _as_found(row), str(error), 0, now, now))
         self._deliver(self._parking.queue_up(events))
 
     def _try_parked(self, now: float) -> None:
@@ -200,14 +210,30 @@ class Delivery:
             try:
                 outcome = self.sink.deliver(events)
             except ServiceUnavailable as error:
-                self._sink_circuit.failed(error)
-                self.metrics.note_retry(str(error))
+                self._note_failure(self._sink_circuit, error)
                 self._wait_before_retry(attempt, [self._sink_circuit])
             else:
                 self._sink_circuit.succeeded()
+                self._note_taken()
                 self._note_running()
                 self._settle(events, outcome)
                 return
+
+    def _note_failure(self, circuit: CircuitBreaker, error: ServiceUnavailable) -> None:
+        """A service that answers, and refuses this sink's queue alone, is not away: the breaker is everyone's."""
+        self.metrics.note_retry(str(error))
+        if not isinstance(error, SinkUnavailable) or error.is_service_down:
+            circuit.failed(error)
+            return
+        circuit.succeeded()
+        if not self._is_refused:
+            self._is_refused = True
+            self._on_problem(f"{error}. Trying again")
+
+    def _note_taken(self) -> None:
+        if self._is_refused:
+            self._is_refused = False
+            self._on_problem(f"{self.sink.service} at {self.sink.address}: recovered")
 
     def _settle(self, events: Sequence[Event], outcome: Outcome) -> None:
         delivered_at = time.time()
@@ -233,12 +259,12 @@ class Delivery:
 
     def _is_dead(self, refusal: Rejection) -> bool:
         """Whether there is no point in trying again; then it is among the dead letters."""
-        event = refusal.event
-        refusals = self._parking.note_refusal(event.partitionkey)
+        event, now = refusal.event, datetime.now(UTC)
+        refusals, first_at = self._parking.note_refusal(event.partitionkey, now)
         if not refusal.is_final and refusals < self._max_attempts:
             return False
         self._parking.forget_refusals(event.partitionkey)
-        self._bury(DeadLetter(int(event.sequence), event.json_bytes.decode(), refusal.error, refusals))
+        self._bury(DeadLetter(int(event.sequence), event.json_bytes.decode(), refusal.error, refusals, first_at, now))
         return True
 
     def _bury(self, letter: DeadLetter) -> None:
@@ -297,6 +323,8 @@ class Delivery:
         if self._settled is not None and (now or letters or moment - self._saved_at > SAVE_INTERVAL_SECONDS):
             self._reader.save(self._settled, letters)
             self._saved_at = moment
+            if letters:
+                self._on_dead_letters()
 
     def _save_position(self) -> None:
         try:

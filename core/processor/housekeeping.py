@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from core.processor.lag import LagAlarm
 
 _QUERIES = queries("core.sql", "judging.sql")
+_LETTERS = queries("core.sql", "dead_letters.sql")
 _TIDY_SECONDS = 60.0
 # A slot of the log is filled in 7 s at 37,000 events/s; a try that finds nothing due costs two look-ups.
 _ROTATION_SECONDS = 1.0
@@ -32,6 +33,7 @@ class Housekeeping:
         """Do it, in short transactions of their own."""
         if self._is_time_for("tidy", _TIDY_SECONDS):
             connection.execute(_QUERIES["tidy"])
+            connection.execute(_LETTERS["tidy"])
         if self._is_time_for("lag", _LAG_SECONDS):
             self.alarm.check(connection)
         if self._is_time_for("rotate", _ROTATION_SECONDS) and self.rotation.rotate(connection):

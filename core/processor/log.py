@@ -17,6 +17,7 @@ from core.event_row import LogRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 SCHEMA_VERSION = 4
 
@@ -48,12 +49,14 @@ class Chunk:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """An event that a sink can never take, and why."""
+    """An event that a sink can never take, why, and when it was first and last refused."""
 
     event_id: int
     document: str
     error: str
     attempts: int
+    first_attempt_at: datetime
+    last_attempt_at: datetime
 
 
 @dataclass(frozen=True)
@@ -71,11 +74,21 @@ class _Window:
 class LogReader:
     """One sink's reader. Not thread-safe: each sink has its own, with its own connection.
 
+    A sink that has no cursor yet starts at the beginning of the log, or, with `starts_at_latest`, at its end.
     Every method raises ServiceUnavailable when PostgreSQL does not answer; `open` then starts again from the cursor.
     """
 
-    def __init__(self, dsn: str, sink: str, *, timeout_seconds: float = 5, answer_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        sink: str,
+        *,
+        timeout_seconds: float = 5,
+        answer_seconds: float | None = None,
+        starts_at_latest: bool = False,
+    ) -> None:
         self._dsn = dsn
+        self._create_cursor = _QUERIES["create_cursor_at_latest" if starts_at_latest else "create_cursor"]
         self._sink = sink
         self._timeout_seconds = timeout_seconds
         self._answer_seconds = answer_seconds
@@ -118,7 +131,7 @@ class LogReader:
         self._window = _Window(self._cursor.until or _NEVER, 0, is_sharp=False)
 
     def _load_cursor(self, connection: psycopg.Connection) -> Cursor:
-        connection.execute(_QUERIES["create_cursor"], {"sink": self._sink})
+        connection.execute(self._create_cursor, {"sink": self._sink})
         row = connection.execute(_QUERIES["load_cursor"], {"sink": self._sink}).fetchone()
         if row is None:
             raise NotInstalled(f"the cursor of sink {self._sink} vanished", "Run `rtp install-triggers`")
@@ -211,13 +224,7 @@ class LogReader:
     def _add_dead_letters(self, connection: psycopg.Connection, dead_letters: Sequence[DeadLetter]) -> None:
         connection.execute("SET LOCAL synchronous_commit TO on")
         for letter in dead_letters:
-            values = {
-                "sink": self._sink,
-                "event_id": letter.event_id,
-                "event": letter.document,
-                "error": letter.error,
-                "attempts": letter.attempts,
-            }
+            values = {**vars(letter), "sink": self._sink, "event": letter.document}
             connection.execute(_QUERIES["add_dead_letter"], values)
 
     def look_ahead(self) -> None:

@@ -93,6 +93,7 @@ class SinkMetrics:
     """
 
     delivered: int = 0
+    skipped: int = 0
     batches: int = 0
     retries: int = 0
     dead_letters: int = 0

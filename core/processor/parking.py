@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
     from core.event import Event
     from core.processor.log import Cursor, DeadLetter
@@ -26,6 +27,7 @@ class _Group:
     events: deque[Event] = field(default_factory=deque)
     attempts: int = 0  # of the first event
     refusals: int = 0  # of the first event, for its own sake
+    first_refused_at: datetime | None = None
     due_at: float = 0.0
 
 
@@ -85,19 +87,21 @@ class Parking:
             group = self._groups.get(key)
             if group is not None:
                 group.attempts = group.refusals = 0
+                group.first_refused_at = None
                 if not group.events:
                     del self._groups[key]
 
-    def note_refusal(self, key: str) -> int:
-        """The group's first event was refused for its own sake; how often by now."""
+    def note_refusal(self, key: str, at: datetime) -> tuple[int, datetime]:
+        """The group's first event was refused for its own sake; how often by now, and when for the first time."""
         group = self._groups.setdefault(key, _Group())
         group.refusals += 1
-        return group.refusals
+        group.first_refused_at = group.first_refused_at or at
+        return group.refusals, group.first_refused_at
 
     def forget_refusals(self, key: str) -> None:
         """The event in question is out of the way."""
         if key in self._groups:
-            self._groups[key].refusals = 0
+            self._groups[key].refusals, self._groups[key].first_refused_at = 0, None
 
     def seconds_to_next(self, now: float) -> float:
         """How long until a group is to be tried again; infinity without any."""

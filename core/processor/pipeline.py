@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from core.errors import RtpError
     from core.processor.circuit import CircuitBreaker
     from core.processor.delivery import Delivery
+    from core.processor.forwarding import Forwarding
     from core.processor.judging import Judging
     from core.processor.rebuilding import Rebuilding
     from core.processor.wakeup import WakeUp
@@ -28,10 +29,12 @@ class Pipeline:
         wakeup: WakeUp,
         judging: Judging,
         rebuilding: Rebuilding | None,
+        forwarding: Forwarding,
         circuits: Sequence[CircuitBreaker],
     ) -> None:
         self.deliveries = deliveries
         self.judging = judging
+        self.forwarding = forwarding
         self.circuits = circuits
         self.rebuilding = rebuilding
         self._wakeup = wakeup
@@ -40,6 +43,7 @@ class Pipeline:
         """Start all loops."""
         self._wakeup.start()
         self.judging.start()
+        self.forwarding.start()
         for delivery in self.deliveries:
             delivery.start()
         if self.rebuilding:
@@ -51,10 +55,11 @@ class Pipeline:
         for delivery in self.deliveries:
             delivery.request_stop()
         self.judging.request_stop()
+        self.forwarding.request_stop()
         if self.rebuilding:
             self.rebuilding.request_stop()
         self._wakeup.stop()
-        joins = [*(delivery.join for delivery in self.deliveries), self.judging.join]
+        joins = [*(delivery.join for delivery in self.deliveries), self.judging.join, self.forwarding.join]
         if self.rebuilding:
             joins.append(self.rebuilding.join)
         ended = [join(max(0.0, deadline - time.monotonic())) for join in joins]
@@ -67,7 +72,11 @@ class Pipeline:
 
     def idle_seconds(self) -> float:
         """For how long there has been nothing to judge and nothing to deliver; 0 while there is."""
-        since = [*(delivery.metrics.idle_since for delivery in self.deliveries), self.judging.idle_since]
+        since = [
+            *(delivery.metrics.idle_since for delivery in self.deliveries),
+            self.judging.idle_since,
+            self.forwarding.idle_since,
+        ]
         known = [moment for moment in since if moment is not None]
         return time.monotonic() - max(known) if len(known) == len(since) else 0.0
 

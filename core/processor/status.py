@@ -26,6 +26,7 @@ class SinkStatus:
     state: str
     events_per_second: float
     delivered: int
+    skipped: int
     lag_events: int
     lag_seconds: float
     p50_ms: float | None
@@ -90,6 +91,7 @@ class StatusReporter:
             state=metrics.state,
             events_per_second=round((delivered - delivered_before) / elapsed, 1),
             delivered=delivered,
+            skipped=metrics.skipped,
             lag_events=lag_events,
             lag_seconds=round(lag_seconds, 3),
             p50_ms=_ms(recent.percentile(0.50)),

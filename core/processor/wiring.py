@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
 from core.processor.circuit import CircuitBreaker
 from core.processor.delivery import Delivery
+from core.processor.forwarding import Forwarding
 from core.processor.housekeeping import Housekeeping
 from core.processor.judging import Judging
 from core.processor.lag import LagAlarm
@@ -15,6 +17,7 @@ from core.processor.pipeline import Pipeline
 from core.processor.rebuilding import Rebuilding
 from core.processor.wakeup import WakeUp
 from core.retry import Backoff
+from core.routing import Routes, sqs_destinations
 from core.settings.models import postgres_dsn
 from core.sinks.cache_fill import CacheFill
 from core.sinks.redis import RedisSink
@@ -22,32 +25,46 @@ from core.sinks.redis import RedisSink
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.event_row import LogRow
+    from core.routing import SqsDestination
     from core.settings.models import Settings, SqsSettings
     from core.sinks import Sink
+    from core.sinks.dead_letter_queue import DeadLetterQueue
 
 
 def build_sinks(settings: Settings) -> list[Sink]:
     """The sinks that the settings ask for. Raises SettingsError where one lacks its address."""
     sinks: list[Sink] = []
     if settings.redis.url:
-        poll_seconds = settings.run.poll_interval_ms / 1000
-        sinks.append(RedisSink(settings.redis, url=settings.redis.url, poll_interval_seconds=poll_seconds))
-    if settings.sqs.queue:
-        sinks.append(_sqs_sink(settings.sqs))
+        routes, poll_seconds = Routes(settings), settings.run.poll_interval_ms / 1000
+        channels = {"channels_of": routes.channels} if routes.has_channels else {}
+        url = settings.redis.url
+        sinks.append(RedisSink(settings.redis, url=url, poll_interval_seconds=poll_seconds, **channels))
+    sinks += [_sqs_sink(settings.sqs, destination) for destination in sqs_destinations(settings)]
     if not sinks:
         raise SettingsError(
-            "there is no sink: neither redis.url nor sqs.queue is set",
+            "there is no sink: neither redis.url nor sqs.queue nor a route's queue is set",
             "Set RTP_REDIS_URL, RTP_SQS_QUEUE, or the keys in the YAML file",
         )
     return sinks
 
 
-def _sqs_sink(settings: SqsSettings) -> Sink:
+def _sqs_sink(settings: SqsSettings, destination: SqsDestination) -> Sink:
     try:
         from core.sinks.sqs import SqsSink, sqs_client  # noqa: PLC0415 - boto3 is an extra: only who uses SQS needs it
     except ImportError as error:
         raise SettingsError("sqs.queue is set, but boto3 is not installed", 'pip install "rtp[aws]"') from error
-    return SqsSink(settings, sqs_client(settings))
+    return SqsSink(settings, sqs_client(settings), queue=destination.queue, name=destination.sink)
+
+
+def find_queue(settings: SqsSettings, destination: SqsDestination) -> DeadLetterQueue | None:
+    """The dead letter queue of a queue, where it has one. Raises SinkUnavailable and SettingsError."""
+    try:
+        from core.sinks.dead_letter_queue import find_dead_letter_queue  # noqa: PLC0415 - as above
+        from core.sinks.sqs import sqs_client  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError("sqs.queue is set, but boto3 is not installed", 'pip install "rtp[aws]"') from error
+    return find_dead_letter_queue(sqs_client(settings), destination.queue, named=destination.dead_letter_queue)
 
 
 def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> Pipeline:
@@ -59,24 +76,53 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
         return CircuitBreaker(service, settings.run.circuit_breaker, on_problem=on_problem)
 
     postgres = circuit("PostgreSQL")
-    sinks = [(sink, circuit(sink.service)) for sink in build_sinks(settings)]
+    sinks = build_sinks(settings)
+    services = {service: circuit(service) for service in dict.fromkeys(sink.service for sink in sinks)}
+    routes, destinations = Routes(settings), {one.sink: one for one in sqs_destinations(settings)}
     wakeup = WakeUp(dsn, settings.run, postgres, timeout_seconds=timeout, answer_seconds=answer_seconds)
     backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
+    forwarding = Forwarding(
+        dsn,
+        {sink: partial(find_queue, settings.sqs, destination) for sink, destination in destinations.items()},
+        backoff,
+        timeout_seconds=timeout,
+        circuit=services.get("SQS"),
+        on_problem=on_problem,
+    )
+
+    def wants(sink: Sink) -> Callable[[LogRow], bool]:
+        destination = destinations.get(sink.name)
+        if destination is None or routes.takes_all(destination.queue):
+            return lambda _: True
+        return partial(routes.goes_to, destination.queue)
+
+    def starts_at_latest(sink: Sink) -> bool:
+        # A route's queue is for alarms: what happened before there was one is none.
+        return sink.name in destinations and not destinations[sink.name].is_default
+
     deliveries = [
         Delivery(
             sink,
-            LogReader(dsn, sink.name, timeout_seconds=timeout, answer_seconds=answer_seconds),
+            LogReader(
+                dsn,
+                sink.name,
+                timeout_seconds=timeout,
+                answer_seconds=answer_seconds,
+                starts_at_latest=starts_at_latest(sink),
+            ),
             wakeup,
             backoff,
             source=settings.source,
             max_attempts=settings.run.max_attempts,
             log_circuit=postgres,
-            sink_circuit=sink_circuit,
+            sink_circuit=services[sink.service],
             on_problem=on_problem,
+            wants=wants(sink),
+            on_dead_letters=forwarding.wake,
         )
-        for sink, sink_circuit in sinks
+        for sink in sinks
     ]
-    housekeeping = Housekeeping(LagAlarm(settings.log, [sink.name for sink, _ in sinks], on_problem=on_problem))
+    housekeeping = Housekeeping(LagAlarm(settings.log, [sink.name for sink in sinks], on_problem=on_problem))
     judging = Judging(
         dsn,
         wakeup,
@@ -87,7 +133,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
         circuit=postgres,
         on_problem=on_problem,
     )
-    circuits = [postgres, *(breaker for _, breaker in sinks)]
+    circuits = [postgres, *services.values()]
     rebuilding = None
     if settings.redis.url:
         rebuilding = Rebuilding(
@@ -99,4 +145,4 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
             circuits=[circuit for circuit in circuits if circuit.service in (postgres.service, RedisSink.service)],
             on_problem=on_problem,
         )
-    return Pipeline(deliveries, wakeup, judging, rebuilding, circuits=circuits)
+    return Pipeline(deliveries, wakeup, judging, rebuilding, forwarding, circuits=circuits)

@@ -25,6 +25,7 @@ from core.settings.fields import (
     WatchName,
     Whole,
 )
+from core.settings.routes import Route
 from core.settings.watches import Watch
 
 
@@ -50,6 +51,7 @@ class SqsSettings(SettingsModel):
     """Where alerts go; without a queue rtp sends none. Credentials and region are AWS's own variables."""
 
     queue: QueueName | None = None
+    dead_letter_queue: QueueName | None = None
     endpoint_url: HttpUrl | None = None
     region: Region | None = None
     timeout_seconds: Real = Field(default=5, gt=0, le=60)
@@ -120,11 +122,29 @@ class Settings(SettingsModel):
         dict[WatchName, Annotated[Watch, Field(discriminator="kind")]], Field(min_length=1, max_length=200)
     ]
     dynamodb: DynamoDbSettings = DynamoDbSettings(tables={})  # behind the watches, which it names
+    routes: Annotated[tuple[Route, ...], Field(max_length=1000)] = ()
 
     @property
     def sink_names(self) -> tuple[str, ...]:
         """The sinks that these settings ask for, as their cursors are called."""
-        return tuple(name for name, asked in (("redis", self.redis.url), ("sqs", self.sqs.queue)) if asked)
+        own = (name for name, asked in (("redis", self.redis.url), ("sqs", self.sqs.queue)) if asked)
+        routed = (f"sqs:{route.queue}" for route in self.routes if route.queue and route.queue != self.sqs.queue)
+        return tuple(dict.fromkeys((*own, *routed)))
+
+    @field_validator("routes")
+    @classmethod
+    def _routes_agree(cls, routes: tuple[Route, ...]) -> tuple[Route, ...]:
+        names = [route.name for route in routes if route.name]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise ValueError(f"two routes are called {twice}. Give them different names")
+        dead: dict[str | None, str] = {}
+        for route in routes:
+            if (
+                route.dead_letter_queue
+                and dead.setdefault(route.queue, route.dead_letter_queue) != route.dead_letter_queue
+            ):
+                raise ValueError(f"queue {route.queue} has two dead letter queues. Keep one of them")
+        return routes
 
     @field_validator("watches")
     @classmethod

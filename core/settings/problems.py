@@ -14,6 +14,8 @@ from core.settings.models import Settings
 from core.settings.watches import Watch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydantic_core import ErrorDetails
 
     from core.settings.located_yaml import Place
@@ -133,8 +135,14 @@ def _model_at(loc: Place) -> type[BaseModel]:
     if loc[:1] == ("watches",):
         model, loc = _WATCHES[str(loc[2])], loc[3:]
     for part in loc:
-        inner = model.model_fields[str(part)].annotation
-        assert isinstance(inner, type)
-        assert issubclass(inner, BaseModel)
-        model = inner
+        if isinstance(part, str) and part in model.model_fields:
+            model = next(_models_in(model.model_fields[part].annotation))
     return model
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models that an annotation speaks of: itself, or what stands in a list or an optional one."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)

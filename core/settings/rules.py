@@ -92,9 +92,13 @@ def is_glob(name: str) -> bool:
 
 def _matches(override: Override, chain: str, entity: str) -> bool:
     return all(
-        glob is None or _pattern(glob).fullmatch(name) is not None
-        for glob, name in ((override.chain, chain), (override.entity, entity))
+        glob is None or matches_glob(glob, name) for glob, name in ((override.chain, chain), (override.entity, entity))
     )
+
+
+def matches_glob(glob: str, name: str) -> bool:
+    """Whether a name, or a glob with `*` and `?`, stands for this name; upper and lower case differ."""
+    return _pattern(glob).fullmatch(name) is not None
 
 
 @lru_cache(maxsize=4096)

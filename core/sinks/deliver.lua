@@ -3,8 +3,9 @@
 --   KEYS[1 + i]    the cache key of event i; its channel is the same name under rtp:events:
 --   ARGV[1]        cache time to live, milliseconds
 --   ARGV[2]        about how many entries the stream keeps
---   ARGV[2i + 1]   sequence of event i, fixed width, so that comparing text compares positions
---   ARGV[2i + 2]   the event, JSON
+--   ARGV[3i]       sequence of event i, fixed width, so that comparing text compares positions
+--   ARGV[3i + 1]   the event, JSON
+--   ARGV[3i + 2]   the channels that its routes add, with spaces between; empty for none
 -- Returns how many cache entries it wrote. A reader who gets an event from the channel finds that event in the cache, or
 -- a newer one: nothing runs between the two. A replayed or older event never overwrites a newer one.
 local stream, ttl, stream_length = KEYS[1], ARGV[1], ARGV[2]
@@ -13,7 +14,7 @@ local written = 0
 -- Redis does not undo what a failing script has done: a stream of another type must fail it before the first event.
 call('XLEN', stream)
 for i = 1, #KEYS - 1 do
-    local key, sequence, event = KEYS[i + 1], ARGV[2 * i + 1], ARGV[2 * i + 2]
+    local key, sequence, event, channels = KEYS[i + 1], ARGV[3 * i], ARGV[3 * i + 1], ARGV[3 * i + 2]
     local cached = redis.pcall('HGET', key, 'sequence')
     if type(cached) == 'table' then
         -- Somebody put a value of another type under a name of rtp's: it must not block everyone's events.
@@ -26,6 +27,9 @@ for i = 1, #KEYS - 1 do
         written = written + 1
     end
     call('PUBLISH', 'rtp:events:' .. string.sub(key, 11), event)
+    for channel in string.gmatch(channels, '%S+') do
+        call('PUBLISH', channel, event)
+    end
     call('XADD', stream, 'MAXLEN', '~', stream_length, '*', 'sequence', sequence, 'event', event)
 end
 return written

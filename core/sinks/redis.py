@@ -10,14 +10,14 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from core.errors import SinkUnavailable
-from core.keys import STREAM, cache_key
+from core.keys import STREAM, cache_key, route_channel
 from core.redact import redact
 from core.sinks import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from core.event import Event
+    from core.event import Event, EventData
     from core.settings.models import RedisSettings
 
 _DELIVER = files("core.sinks").joinpath("deliver.lua").read_text(encoding="utf-8")
@@ -29,7 +29,14 @@ class RedisSink:
     name = "redis"
     service = "Redis"
 
-    def __init__(self, settings: RedisSettings, *, url: str, poll_interval_seconds: float) -> None:
+    def __init__(
+        self,
+        settings: RedisSettings,
+        *,
+        url: str,
+        poll_interval_seconds: float,
+        channels_of: Callable[[EventData], Sequence[str]] = lambda _: (),
+    ) -> None:
         self.address = redact(url)
         self.batch_size = settings.batch_size
         self.poll_interval_seconds = poll_interval_seconds
@@ -42,6 +49,7 @@ class RedisSink:
             client_name="rtp",
         )
         self._deliver = self._client.register_script(_DELIVER)
+        self._channels_of = channels_of
         self._ttl_ms = settings.cache_ttl_seconds * 1000
         self._stream_length = settings.stream_max_length
 
@@ -58,7 +66,8 @@ class RedisSink:
         arguments: list[str | bytes | int] = [self._ttl_ms, self._stream_length]
         for event in events:
             keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
-            arguments += (event.sequence, event.json_bytes)
+            channels = " ".join(map(route_channel, self._channels_of(event.data)))
+            arguments += (event.sequence, event.json_bytes, channels)
         try:
             self._deliver(keys, arguments)
         except redis.RedisError as error:

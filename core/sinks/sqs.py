@@ -57,11 +57,13 @@ _PASSING = frozenset({"ThrottlingException", "RequestThrottled", "OverLimit", "T
 class SqsSink:
     """Sends each event as one message: group = partition key, deduplication id = event id."""
 
-    name = "sqs"
     service = "SQS"
 
-    def __init__(self, settings: SqsSettings, client: SQSClient) -> None:
-        self.queue = settings.queue or ""
+    def __init__(
+        self, settings: SqsSettings, client: SQSClient, *, queue: str | None = None, name: str = "sqs"
+    ) -> None:
+        self.name = name
+        self.queue = queue or settings.queue or ""
         self.address = f"{client.meta.endpoint_url} {self.queue}"
         self.batch_size = settings.batch_size
         self.poll_interval_seconds = 0.01
@@ -105,7 +107,7 @@ class SqsSink:
             if not delivery.has_results:
                 raise self._unavailable(error) from error
             # Some events are in already: say which are not, rather than raise and have all of them sent again.
-            delivery.cause = _reason(error)
+            delivery.cause = reason(error)
             return False
         delivery.sent.update(event.id for event in sent)
         for event, failure, _ in failed:
@@ -118,7 +120,7 @@ class SqsSink:
         """One of a refused batch may be to blame: its neighbours must not suffer. No two are of one group."""
         if len(batch) > 1:
             return all(self._send([event], delivery) for event in batch)
-        delivery.note_refusal(batch[0], _reason(error), is_final=False)
+        delivery.note_refusal(batch[0], reason(error), is_final=False)
         return True
 
     def close(self) -> None:
@@ -126,7 +128,7 @@ class SqsSink:
         self._client.close()
 
     def _unavailable(self, error: Exception) -> SinkUnavailable:
-        return SinkUnavailable(self.service, self.address, _reason(error))
+        return unavailable(self.address, error)
 
 
 @dataclass
@@ -245,12 +247,22 @@ def _body(event: Event) -> bytes:
     return event.json_bytes.replace(b"\xef\xbf\xbe", rb"\ufffe").replace(b"\xef\xbf\xbf", rb"\uffff")
 
 
+def unavailable(address: str, error: Exception) -> SinkUnavailable:
+    """An error of the client library as rtp's own; it tells whether all of SQS is concerned, or this queue alone."""
+    status = (
+        error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) if isinstance(error, ClientError) else 0
+    )
+    concerns_queue = 400 <= status < 500 and status != 429 and _code(error) not in _PASSING
+    return SinkUnavailable("SQS", address, reason(error), is_service_down=not concerns_queue)
+
+
 def _code(error: Exception) -> str:
     code: str = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
     return code.rpartition("#")[2].rpartition(".")[2]
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """What a client library said, on one line."""
     if not isinstance(error, (ClientError, BotoCoreError)):
         return f"its answer makes no sense ({type(error).__name__}: {error})"
     return " ".join(str(error).split())

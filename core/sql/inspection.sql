@@ -63,7 +63,8 @@ CROSS JOIN LATERAL (
     WHERE (c.until IS NOT NULL AND pg_visible_in_snapshot(e.xid, c.until) AND e.id <= c.after_id) IS NOT TRUE
 ) AS lag
 CROSS JOIN LATERAL (
-    SELECT count(*), max(d.rejected_at) AS newest_at, max(d.id) AS newest_id FROM rtp.dead_letter AS d WHERE d.sink = c.sink
+    SELECT count(*), max(d.last_attempt_at) AS newest_at, max(d.id) AS newest_id
+    FROM rtp.dead_letter AS d WHERE d.sink = c.sink AND d.status = 'dead'
 ) AS letters
 LEFT JOIN rtp.dead_letter AS newest ON newest.id = letters.newest_id
 ORDER BY c.sink

@@ -85,6 +85,13 @@ SELECT snapshot::text, until::text, after_id, floor_id FROM rtp.cursor WHERE sin
 -- A new sink starts at the beginning of the log: the snapshot before every transaction.
 INSERT INTO rtp.cursor (sink, snapshot, table_oid) VALUES (%(sink)s, '1:1:', 'rtp.cursor'::regclass) ON CONFLICT DO NOTHING
 
+-- name: create_cursor_at_latest
+-- A new sink that is not to get what was there before it: of what is visible now, all is passed.
+INSERT INTO rtp.cursor (sink, snapshot, until, after_id, table_oid)
+SELECT %(sink)s, '1:1:', pg_current_snapshot(), CASE WHEN is_called THEN last_value ELSE 0 END, 'rtp.cursor'::regclass
+FROM rtp.event_id
+ON CONFLICT DO NOTHING
+
 -- name: save_cursor
 -- Note how far a sink has got. May commit asynchronously: a crash then only repeats deliveries.
 UPDATE rtp.cursor
@@ -93,9 +100,11 @@ SET snapshot = %(snapshot)s::pg_snapshot, until = %(until)s::pg_snapshot,
 WHERE sink = %(sink)s
 
 -- name: add_dead_letter
--- Keep what a sink can never take.
-INSERT INTO rtp.dead_letter (sink, event_id, event, error, attempts)
-VALUES (%(sink)s, %(event_id)s, %(event)s, %(error)s, %(attempts)s)
+-- Keep what a sink can never take. Read again, from a cursor that was put back, it is the same letter.
+INSERT INTO rtp.dead_letter AS known (sink, event_id, event, error, attempts, first_attempt_at, last_attempt_at)
+VALUES (%(sink)s, %(event_id)s, %(event)s, %(error)s, %(attempts)s, %(first_attempt_at)s, %(last_attempt_at)s)
+ON CONFLICT (sink, event_id) WHERE status = 'dead' DO UPDATE
+SET error = excluded.error, attempts = known.attempts + excluded.attempts, last_attempt_at = excluded.last_attempt_at
 
 -- name: read_installation
 -- Which log this is.

@@ -18,6 +18,7 @@ from core.errors import NotInstalled, ServiceUnavailable
 from core.event_row import LogRow
 from core.processor.log import Chunk, DeadLetter, LogReader
 from core.settings.models import Settings, postgres_dsn
+from tests.samples import NOON
 
 if TYPE_CHECKING:
     from core.stack import EmbeddedStack
@@ -412,7 +413,7 @@ def test_a_save_without_a_move_writes_nothing(reader: LogReader, writer: psycopg
 
 
 def letter(document: str) -> DeadLetter:
-    return DeadLetter(event_id=7, document=document, error="too large", attempts=2)
+    return DeadLetter(7, document, "too large", 2, NOON, NOON)
 
 
 def test_a_dead_letter_and_the_move_past_it_are_one_transaction(reader: LogReader, writer: psycopg.Connection) -> None:

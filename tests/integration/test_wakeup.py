@@ -354,9 +354,16 @@ class Recorder:
 def delivering(settings: Settings, wakeup: WakeUp) -> Iterator[tuple[Recorder, Delivery]]:
     sink = Recorder()
     reader = LogReader(postgres_dsn(settings), sink.name)
-    circuits = {"log_circuit": quiet_circuit(), "sink_circuit": quiet_circuit("recorder")}
     delivery = Delivery(
-        sink, reader, wakeup, Backoff(0.01, 0.1), source="/rtp", max_attempts=3, on_problem=lambda _: None, **circuits
+        sink,
+        reader,
+        wakeup,
+        Backoff(0.01, 0.1),
+        source="/rtp",
+        max_attempts=3,
+        on_problem=lambda _: None,
+        log_circuit=quiet_circuit(),
+        sink_circuit=quiet_circuit("recorder"),
     )
     delivery.start()
     try:

@@ -12,10 +12,10 @@ from core.event import Event
 from core.processor.log import Cursor, DeadLetter
 from core.processor.parking import Ledger, Parking
 from core.retry import Backoff
-from tests.samples import make_event
+from tests.samples import NOON, make_event
 
 EXPONENTIAL = Backoff(1, 100, uniform=lambda _, most: most)
-LETTER = DeadLetter(1, "{}", "too large", 1)
+LETTER = DeadLetter(1, "{}", "too large", 1, NOON, NOON)
 
 
 def an_event(number: int, entity: str = "lido") -> Event:

@@ -1,0 +1,77 @@
+"""`rtp dlq drop`: give up on letters."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.dlq.options import (
+    All,
+    Chain,
+    Entity,
+    ErrorText,
+    Ids,
+    KindOption,
+    OriginOption,
+    Since,
+    Sink,
+    office_of,
+    refuse_empty,
+    selection_of,
+)
+from cli.dlq.outcome import show_results
+from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
+from core.errors import SettingsError
+from core.letters.letter import Origin
+from core.letters.redrive import drop
+from core.letters.table import read_letters, take_lock
+
+if TYPE_CHECKING:
+    from core.letters.letter import Selection
+    from core.letters.office import Office
+
+_Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def drop_command(
+    ids: Ids = None,
+    everything: All = False,
+    sink: Sink = None,
+    kind: KindOption = None,
+    chain: Chain = None,
+    protocol: Entity = None,
+    since: Since = None,
+    error: ErrorText = None,
+    origin: OriginOption = None,
+    yes: _Yes = False,
+    config: Config = None,
+    postgres_dsn: PostgresDsn = None,
+    sqs_endpoint_url: SqsEndpointUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give up on dead letters: those in a dead letter queue are deleted, rtp's own are kept a week as dropped.
+
+    With --all or filters it counts them and asks first.
+
+    Example: [bold]rtp dlq drop --sink sqs --chain ethereum --config rtp.yaml[/]
+    """
+    selection = selection_of(ids, sink, kind, chain, protocol, since, error, origin)
+    refuse_empty(selection, everything=everything, verb="drop")
+    with office_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url) as office:
+        take_lock(office.connection)
+        if not yes and not selection.ids:
+            _confirm(office, selection)
+        show_results(drop(office, selection), as_json=as_json)
+
+
+def _confirm(office: Office, selection: Selection) -> None:
+    if not sys.stdin.isatty():
+        raise SettingsError("rtp dlq drop asks before it drops by --all or filters, and nobody can answer", "Say --yes")
+    own = sum(1 for letter in read_letters(office.connection) if selection.matches(letter))
+    said = f"{own:,} letters of rtp's own"
+    if selection.origin is not Origin.DATABASE:
+        queued = sum(queue.count() for sink, queue in office.queues.items() if selection.sink in (None, sink))
+        said += f", and what is meant of about {queued:,} messages in dead letter queues (copies included)"
+    typer.confirm(f"Drop {said}?", abort=True, err=True)

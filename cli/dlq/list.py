@@ -1,0 +1,108 @@
+"""`rtp dlq list`: which letters there are."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Group
+from rich.text import Text
+
+from cli.dlq.options import (
+    Chain,
+    Entity,
+    ErrorText,
+    KindOption,
+    OriginOption,
+    Since,
+    Sink,
+    office_of,
+    selection_of,
+)
+from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
+from cli.output import out, print_json
+from cli.tables import moment, new_table
+from core.errors import SettingsError
+from core.inspection.document import as_document
+from core.letters.letter import Letter, Origin, Selection
+from core.letters.office import Office, peek
+from core.letters.table import read_letters
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MOST_PEEKED = 1000
+
+
+def _limit(text: str) -> int:
+    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
+        raise SettingsError("option --limit: must be a whole number, 1 or more")
+    return int(text)
+
+
+_Limit = Annotated[
+    int | None,
+    typer.Option("--limit", parser=_limit, metavar="N", help="At most this many; 100, or all with --json."),
+]
+_Settled = Annotated[bool, typer.Option("--settled", help="Also what was redriven or dropped in the last seven days.")]
+
+
+def list_command(
+    sink: Sink = None,
+    kind: KindOption = None,
+    chain: Chain = None,
+    protocol: Entity = None,
+    since: Since = None,
+    error: ErrorText = None,
+    origin: OriginOption = None,
+    settled: _Settled = False,
+    limit: _Limit = None,
+    config: Config = None,
+    postgres_dsn: PostgresDsn = None,
+    sqs_endpoint_url: SqsEndpointUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the dead letters, oldest first: rtp's own, and those that SQS moved to a dead letter queue.
+
+    SQS shows at most the first ten messages of a group at a time, and hides them from others while rtp looks.
+
+    Example: [bold]rtp dlq list --sink sqs --since 24h --config rtp.yaml[/]
+    """
+    selection = selection_of(None, sink, kind, chain, protocol, since, error, origin)
+    with office_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin) as office:
+        letters = list(_letters(office, selection, settled=settled))
+    if as_json:
+        for letter in islice(letters, limit):
+            print_json(as_document(letter))
+    else:
+        out.print(_table(letters, limit or 100))
+
+
+def _letters(office: Office, selection: Selection, *, settled: bool) -> Iterator[Letter]:
+    found = read_letters(office.connection, settled=settled) if selection.origin is not Origin.QUEUE else []
+    if selection.origin is not Origin.DATABASE:
+        for sink in office.queues:
+            if selection.sink in (None, sink):
+                found += [letter for letter, _ in peek(office, sink, _MOST_PEEKED)]
+    found.sort(key=lambda letter: (letter.sequence or 0, letter.id))
+    return filter(selection.matches, found)
+
+
+def _table(letters: list[Letter], limit: int) -> Group | Text:
+    if not letters:
+        return Text("No dead letters.")
+    table = new_table(
+        f"Dead letters: {len(letters):,}",
+        *("id", "origin", "sink", "sequence", "kind", "chain", "entity", "attempts", "last tried", "status", "error"),
+        rows=[
+            (
+                *(one.id, one.origin, one.sink, str(one.sequence or "–"), one.kind, one.chain, one.entity),
+                *(one.attempts, moment(one.newest_at) if one.newest_at else None, one.status, one.error),
+            )
+            for one in letters[:limit]
+        ],
+    )
+    rest = len(letters) - limit
+    return Group(table, Text(f"and {rest:,} more: --limit {len(letters)}" if rest > 0 else ""))

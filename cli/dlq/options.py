@@ -1,0 +1,141 @@
+"""What the `rtp dlq` commands share: which letters are meant, and where they are."""
+
+from __future__ import annotations
+
+import os
+import re
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.database import connection_to
+from cli.options import parse_duration, settings_from
+from cli.output import print_problem
+from core.errors import SettingsError, StackError
+from core.event import Kind
+from core.letters.letter import Origin, Selection
+from core.letters.office import Office, open_office
+from core.redact import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from core.settings.models import Settings
+
+_MESSAGE_ID = re.compile(r"[0-9a-fA-F-]{32,40}")
+
+
+def _kind(text: str) -> Kind:
+    try:
+        return Kind(text.lower())
+    except ValueError:
+        raise SettingsError(f"option --kind: must be one of {', '.join(Kind)}") from None
+
+
+def _origin(text: str) -> Origin:
+    try:
+        return Origin(text.lower())
+    except ValueError:
+        raise SettingsError("option --origin: must be database or queue") from None
+
+
+def _since(text: str) -> datetime:
+    return datetime.now(UTC) - timedelta(seconds=parse_duration(text, "--since"))
+
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Letters, by the ids in the list.")]
+Sink = Annotated[str | None, typer.Option("--sink", help="Only this sink's: redis, sqs, sqs:<queue>.")]
+KindOption = Annotated[
+    Kind | None, typer.Option("--kind", parser=_kind, metavar="|".join(Kind), help="Only this kind of event.")
+]
+Chain = Annotated[str | None, typer.Option("--chain", help="Only this chain; a name or a glob, in any case.")]
+Entity = Annotated[
+    str | None, typer.Option("--protocol", "--token", help="Only this protocol or token; a name or a glob.")
+]
+Since = Annotated[
+    datetime | None,
+    typer.Option("--since", parser=_since, metavar="DURATION", help="Only those last tried within this: 30m, 24h."),
+]
+ErrorText = Annotated[str | None, typer.Option("--error", help="Only those whose error holds this text, in any case.")]
+OriginOption = Annotated[
+    Origin | None,
+    typer.Option(
+        "--origin", parser=_origin, metavar="|".join(Origin), help="Only rtp's own (database), or only SQS's (queue)."
+    ),
+]
+All = Annotated[bool, typer.Option("--all", help="All letters.")]
+
+
+def selection_of(
+    ids: Sequence[str] | None,
+    sink: str | None,
+    kind: Kind | None,
+    chain: str | None,
+    entity: str | None,
+    since: datetime | None,
+    error: str | None,
+    origin: Origin | None,
+) -> Selection:
+    """The options as one thing. Raises SettingsError for an id that can be none."""
+    for one in ids or ():
+        if not re.fullmatch(r"[0-9]{1,18}", one) and not _MESSAGE_ID.fullmatch(one):
+            raise SettingsError(f"{shown(one)!r} is no letter's id", "Look at `rtp dlq list`")
+    return Selection(frozenset(ids or ()), sink, origin, kind, chain, entity, since, error)
+
+
+def refuse_empty(selection: Selection, *, everything: bool, verb: str) -> None:
+    """A command that changes things is told which. Raises SettingsError."""
+    if everything and (selection.ids or selection.has_filters):
+        raise SettingsError("option --all does not fit here: ids or filters are given, too", "Leave one of them out")
+    if not everything and not selection.ids and not selection.has_filters:
+        raise SettingsError(f"rtp dlq {verb} needs to know which letters", "Give ids, filters such as --sink, or --all")
+
+
+@contextmanager
+def office_of(
+    config: Path | None,
+    *,
+    postgres_dsn: str | None,
+    redis_url: str | None = None,
+    sqs_endpoint_url: str | None,
+    origin: Origin | None = None,
+    with_sinks: bool = False,
+) -> Iterator[Office]:
+    """The settings' letters. A queue that cannot be reached is told, and left out."""
+    settings = _or_all_of_the_demo(
+        settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url)
+    )
+    with connection_to(settings) as connection:
+        office = open_office(connection, settings, with_sinks=with_sinks, with_queues=origin is not Origin.DATABASE)
+        with closing(office):
+            for problem in office.problems:
+                print_problem(f"{problem}. What may lie in its dead letter queue is left out")
+            yield office
+
+
+def _or_all_of_the_demo(settings: Settings) -> Settings:
+    if settings.postgres.dsn:
+        return settings
+    try:
+        from core.stack import running_stack  # noqa: PLC0415  (not on every system)
+
+        stack = running_stack()
+    except (StackError, ImportError):
+        stack = None
+    if stack is None:
+        return settings
+    os.environ |= {
+        "AWS_ACCESS_KEY_ID": stack.aws_access_key_id,
+        "AWS_SECRET_ACCESS_KEY": stack.aws_secret_access_key,
+    }
+    place = {"endpoint_url": stack.sqs_endpoint_url, "region": stack.aws_region}
+    return settings.model_copy(
+        update={
+            "postgres": settings.postgres.model_copy(update={"dsn": stack.postgres_dsn}),
+            "redis": settings.redis.model_copy(update={"url": stack.redis_url}),
+            "sqs": settings.sqs.model_copy(update=place),
+        }
+    )

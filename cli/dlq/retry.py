@@ -1,0 +1,72 @@
+"""`rtp dlq retry`: deliver letters again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.dlq.options import (
+    All,
+    Chain,
+    Entity,
+    ErrorText,
+    Ids,
+    KindOption,
+    OriginOption,
+    Since,
+    Sink,
+    office_of,
+    refuse_empty,
+    selection_of,
+)
+from cli.dlq.outcome import show_results
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
+from core.letters.redrive import redrive
+from core.letters.table import take_lock
+
+_OutOfOrder = Annotated[
+    bool, typer.Option("--out-of-order", help="Even where an older letter of the same group is not selected.")
+]
+
+
+def retry_command(
+    ids: Ids = None,
+    everything: All = False,
+    sink: Sink = None,
+    kind: KindOption = None,
+    chain: Chain = None,
+    protocol: Entity = None,
+    since: Since = None,
+    error: ErrorText = None,
+    origin: OriginOption = None,
+    out_of_order: _OutOfOrder = False,
+    config: Config = None,
+    postgres_dsn: PostgresDsn = None,
+    redis_url: RedisUrl = None,
+    sqs_endpoint_url: SqsEndpointUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Deliver dead letters again, the oldest of each group first; rtp run may go on meanwhile.
+
+    A letter whose older neighbour in its group (chain and protocol or token) is not selected stays, and says so. The
+    cache keeps what is newer. Exit code 1 where a letter stays.
+
+    Examples:
+    [bold]rtp dlq retry 12 13 --config rtp.yaml[/]
+
+    [bold]rtp dlq retry --all --config rtp.yaml[/]
+
+    [bold]rtp dlq retry --sink sqs --error AccessDenied --config rtp.yaml[/]
+    """
+    selection = selection_of(ids, sink, kind, chain, protocol, since, error, origin)
+    refuse_empty(selection, everything=everything, verb="retry")
+    with office_of(
+        config,
+        postgres_dsn=postgres_dsn,
+        redis_url=redis_url,
+        sqs_endpoint_url=sqs_endpoint_url,
+        with_sinks=True,
+    ) as office:
+        take_lock(office.connection)
+        show_results(redrive(office, selection, out_of_order=out_of_order), as_json=as_json)

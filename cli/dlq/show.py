@@ -1,0 +1,62 @@
+"""`rtp dlq show`: all that is known of one letter."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.dlq.options import office_of, selection_of
+from cli.event_line import printable
+from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
+from cli.output import out, print_json
+from cli.tables import facts
+from core.errors import UnknownLetter
+from core.inspection.document import as_document
+from core.letters.letter import Origin, event_of_message
+from core.letters.office import Office, peek
+from core.letters.table import read_event, read_letters
+
+if TYPE_CHECKING:
+    from core.letters.letter import Letter
+
+_MOST_PEEKED = 100_000
+_Id = Annotated[str, typer.Argument(metavar="ID", help="The letter's id, as the list shows it.")]
+
+
+def show_command(
+    letter_id: _Id,
+    config: Config = None,
+    postgres_dsn: PostgresDsn = None,
+    sqs_endpoint_url: SqsEndpointUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one dead letter with its whole event, why it is dead, and since when.
+
+    Example: [bold]rtp dlq show 12 --config rtp.yaml[/]
+    """
+    selection_of([letter_id], None, None, None, None, None, None, None)
+    origin = Origin.DATABASE if letter_id.isdigit() else Origin.QUEUE
+    with office_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin) as office:
+        letter, event = _find(office, letter_id, origin)
+    document = as_document(letter)
+    if as_json:
+        print_json({**document, "event": event})
+        return
+    out.print(facts([(name, value) for name, value in document.items() if value is not None]))
+    for line in json.dumps(event, indent=2, ensure_ascii=False).splitlines():
+        out.print(printable(line), markup=False, soft_wrap=True)
+
+
+def _find(office: Office, letter_id: str, origin: Origin) -> tuple[Letter, dict[str, Any]]:
+    if origin is Origin.DATABASE:
+        for letter in read_letters(office.connection, settled=True):
+            if letter.id == letter_id:
+                return letter, read_event(office.connection, letter)
+    else:
+        for sink in office.queues:
+            for letter, message in peek(office, sink, _MOST_PEEKED):
+                if letter.id == letter_id:
+                    return letter, event_of_message(message) or {"body": message.get("Body", "")}
+    raise UnknownLetter(f"there is no letter {letter_id}", "Look at `rtp dlq list --settled`")

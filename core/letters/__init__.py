@@ -1,0 +1,1 @@
+"""Dead letters as people handle them: listed, shown, delivered again, dropped; from the database and from SQS alike."""

@@ -1,0 +1,81 @@
+"""Where a settings file's letters are, opened: the table, the sinks to deliver to, and their dead letter queues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from core.errors import RtpError
+from core.letters.letter import Letter, letter_of_message
+from core.processor.log import read_installation
+from core.processor.wiring import build_sinks, find_queue
+from core.routing import sqs_destinations
+from core.sinks.letter_copy import LETTER_ATTRIBUTE
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+    from psycopg import Connection
+
+    from core.settings.models import Settings
+    from core.sinks import Sink
+    from core.sinks.dead_letter_queue import DeadLetterQueue
+
+
+@dataclass
+class Office:
+    """What is open. `problems` are the queues that could not be reached, a line each."""
+
+    connection: Connection
+    settings: Settings
+    log_id: str
+    sinks: dict[str, Sink] = field(default_factory=dict)
+    queues: dict[str, DeadLetterQueue] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Give the sinks' connections back."""
+        for sink in self.sinks.values():
+            sink.close()
+
+    def copy_of(self, message: MessageTypeDef) -> str | None:
+        """Which letter of this database a message is a copy of; None where it is none."""
+        attributes = message.get("MessageAttributes", {})
+        mark = attributes[LETTER_ATTRIBUTE].get("StringValue", "") if LETTER_ATTRIBUTE in attributes else ""
+        log_id, _, letter_id = mark.partition("/")
+        return letter_id if log_id == self.log_id else None
+
+
+def open_office(connection: Connection, settings: Settings, *, with_sinks: bool, with_queues: bool = True) -> Office:
+    """Open the settings' sinks and find their dead letter queues. Raises NotInstalled; SettingsError without sinks."""
+    office = Office(connection, settings, read_installation(connection))
+    if with_sinks:
+        office.sinks = {sink.name: sink for sink in build_sinks(settings)}
+    # Two queues may share a dead letter queue: it is looked at once, for the first of them.
+    known: set[str] = set()
+    for destination in sqs_destinations(settings) if with_queues else ():
+        try:
+            queue = find_queue(settings.sqs, destination)
+        except RtpError as error:
+            office.problems.append(str(error))
+            continue
+        if queue is not None and queue.url not in known:
+            known.add(queue.url)
+            office.queues[destination.sink] = queue
+    return office
+
+
+def peek(office: Office, sink: str, limit: int) -> list[tuple[Letter, MessageTypeDef]]:
+    """The letters that SQS itself put into a sink's dead letter queue; they are visible to others again afterwards."""
+    queue = office.queues[sink]
+    seen: list[MessageTypeDef] = []
+    found = []
+    try:
+        for batch in queue.receive_all():
+            seen += batch
+            found += [(letter_of_message(one, sink), one) for one in batch if office.copy_of(one) is None]
+            if len(found) >= limit:
+                break
+    finally:
+        for message in reversed(seen):
+            queue.release(message)
+    return found

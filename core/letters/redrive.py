@@ -1,0 +1,181 @@
+"""Delivering dead letters again, or dropping them: group by group, the oldest first, the table's and SQS's as one.
+
+Order within a group: a letter goes only after every older one of its group that is still dead, unless the caller says
+otherwise. SQS hands out a group's messages in order, a few at a time; a letter of the table goes right before the first
+message that is newer. A letter that is refused again stays dead and does not hold up its group, as in `rtp run`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from core.errors import EventRejected
+from core.letters.letter import Letter, Selection, letter_of_message
+from core.letters.table import note_refusal, open_ids, read_event, read_letters, revive, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+    from core.letters.office import Office
+    from core.sinks.dead_letter_queue import DeadLetterQueue
+
+Came = Literal["redriven", "dropped", "refused", "waiting"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one letter, and why where it is still dead."""
+
+    letter: Letter
+    came: Came
+    why: str = ""
+
+
+def redrive(office: Office, selection: Selection, *, out_of_order: bool = False) -> Iterator[Result]:
+    """Deliver what is selected, one by one. Raises SinkUnavailable where a service does not answer."""
+    for sink, letters in _by_sink(office, selection).items():
+        yield from _Redrive(office, sink, selection, letters, out_of_order=out_of_order).run()
+
+
+def drop(office: Office, selection: Selection) -> Iterator[Result]:
+    """Give up on what is selected. A dropped letter stays in the table for a week; a message is gone."""
+    letters = [letter for letter in read_letters(office.connection) if selection.matches(letter)]
+    settle(office.connection, letters, "dropped")
+    yield from (Result(letter, "dropped") for letter in letters)
+    for sink, queue in office.queues.items():
+        if selection.sink not in (None, sink):
+            continue
+        kept: list[MessageTypeDef] = []
+        try:
+            for batch in queue.receive_all():
+                kept += batch
+                for message in batch:
+                    letter = letter_of_message(message, sink)
+                    if office.copy_of(message) is None and selection.matches(letter):
+                        queue.delete(message)
+                        kept.remove(message)
+                        yield Result(letter, "dropped")
+        finally:
+            _release(queue, kept)
+        if any(letter.queued_at for letter in letters):
+            remove_copies(office, queue)
+
+
+def remove_copies(office: Office, queue: DeadLetterQueue) -> None:
+    """Take the copies of letters that are dead no more out of the dead letter queue, so that its alarm can end."""
+    dead, kept = open_ids(office.connection), list[MessageTypeDef]()
+    try:
+        for batch in queue.receive_all():
+            for message in batch:
+                copied = office.copy_of(message)
+                if copied is None or copied in dead:
+                    kept.append(message)
+                else:
+                    queue.delete(message)
+    finally:
+        _release(queue, kept)
+
+
+class _Redrive:
+    """One sink's letters."""
+
+    def __init__(
+        self, office: Office, sink: str, selection: Selection, letters: list[Letter], *, out_of_order: bool
+    ) -> None:
+        self._office = office
+        self._sink = sink
+        self._selection = selection
+        self._out_of_order = out_of_order
+        self._blocked: dict[str, str] = {}
+        self._groups: dict[str, deque[Letter]] = {}
+        for letter in letters:
+            self._groups.setdefault(letter.group, deque()).append(letter)
+
+    def run(self) -> Iterator[Result]:
+        """All of it, oldest first in each group."""
+        queue, has_copies = self._office.queues.get(self._sink), False
+        if queue is not None:
+            has_copies = any(letter.queued_at for group in self._groups.values() for letter in group)
+            yield from self._empty(queue)
+        for group in list(self._groups):
+            yield from self._deliver_before(group, None)
+        if queue is not None and has_copies:
+            remove_copies(self._office, queue)
+
+    def _empty(self, queue: DeadLetterQueue) -> Iterator[Result]:
+        kept: list[MessageTypeDef] = []
+        try:
+            for batch in queue.receive_all():
+                kept += batch
+                for message in batch:
+                    if self._office.copy_of(message) is not None:
+                        continue
+                    letter = letter_of_message(message, self._sink)
+                    yield from self._deliver_before(letter.group, letter.sequence)
+                    if (result := self._held_back(letter)) is None:
+                        queue.send_back(message)
+                        kept.remove(message)
+                        result = Result(letter, "redriven")
+                    if self._selection.matches(letter):
+                        yield result
+        finally:
+            _release(queue, kept)
+
+    def _deliver_before(self, group: str, sequence: int | None) -> Iterator[Result]:
+        waiting = self._groups.get(group, deque())
+        while waiting and (sequence is None or (waiting[0].sequence or 0) < sequence):
+            letter = waiting.popleft()
+            result = self._held_back(letter) or self._deliver(letter)
+            if self._selection.matches(letter):
+                yield result
+
+    def _held_back(self, letter: Letter) -> Result | None:
+        older = self._blocked.get(letter.group)
+        if not self._selection.matches(letter):
+            self._blocked.setdefault(letter.group, letter.id)
+            return Result(letter, "waiting", "not selected")
+        if older is not None and not self._out_of_order:
+            return Result(letter, "waiting", f"letter {older} of its group is older: retry it too, or drop it")
+        return None
+
+    def _deliver(self, letter: Letter) -> Result:
+        office = self._office
+        sink = office.sinks.get(self._sink)
+        if sink is None:
+            return Result(letter, "waiting", f"sink {self._sink} is not configured")
+        try:
+            document = read_event(office.connection, letter)
+            event = revive(document, source=office.settings.source, log_id=office.log_id)
+        except EventRejected as error:
+            return self._refused(letter, str(error))
+        outcome = sink.deliver([event])
+        if outcome.rejected:
+            return self._refused(letter, outcome.rejected[0].error)
+        if outcome.undelivered:
+            self._blocked.setdefault(letter.group, letter.id)
+            return Result(letter, "waiting", outcome.cause)
+        settle(office.connection, [letter], "redriven")
+        return Result(letter, "redriven")
+
+    def _refused(self, letter: Letter, why: str) -> Result:
+        note_refusal(self._office.connection, letter, why)
+        return Result(letter, "refused", why)
+
+
+def _by_sink(office: Office, selection: Selection) -> dict[str, list[Letter]]:
+    """All open letters of the sinks concerned, selected or not: the others matter for the order."""
+    letters = read_letters(office.connection)
+    sinks = dict.fromkeys([*(letter.sink for letter in letters), *office.queues])
+    return {
+        sink: [letter for letter in letters if letter.sink == sink] for sink in sinks if selection.sink in (None, sink)
+    }
+
+
+def _release(queue: DeadLetterQueue, messages: list[MessageTypeDef]) -> None:
+    # The last first: as soon as one is visible, somebody may take it, and what is behind it should be there by then.
+    for message in reversed(messages):
+        queue.release(message)

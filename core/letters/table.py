@@ -1,0 +1,86 @@
+"""The letters in rtp's own table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from psycopg.rows import dict_row
+
+from core.database import queries
+from core.errors import EventRejected, RunningError
+from core.event import Event
+from core.event_row import LogRow, build_event
+from core.keys import partition_key
+from core.letters.letter import Letter, Origin
+from core.processor.log import read_installation
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "dead_letters.sql")
+
+
+def read_letters(connection: Connection, *, settled: bool = False) -> list[Letter]:
+    """The letters that are still dead, oldest event first; with `settled` the others, too. Raises NotInstalled."""
+    read_installation(connection)
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return [_letter(row) for row in cursor.execute(_QUERIES["letters"], {"settled": settled}).fetchall()]
+
+
+def _letter(row: dict[str, Any]) -> Letter:
+    row |= {"id": str(row["id"]), "sequence": row.pop("event_id"), "event_id": row.pop("cloud_id")}
+    return Letter(origin=Origin.DATABASE, group=partition_key(row["chain"] or "", row["entity"] or ""), **row)
+
+
+def read_event(connection: Connection, letter: Letter) -> dict[str, Any]:
+    """The letter's event as it is kept; a row that was no valid event as the log had it."""
+    row = connection.execute(_QUERIES["letter_event"], {"id": int(letter.id)}).fetchone()
+    return dict(row[0]) if row else {}
+
+
+def revive(document: dict[str, Any], *, source: str, log_id: str) -> Event:
+    """The event to deliver. Raises EventRejected where it is still none."""
+    if "specversion" not in document:
+        return build_event(_row(document), source=source, log_id=log_id)
+    try:
+        return Event.model_validate(document)
+    except ValueError as error:
+        raise EventRejected(f"event {document.get('id')} is not valid: {error}") from error
+
+
+def _row(document: dict[str, Any]) -> LogRow:
+    duration = document["duration_seconds"]
+    typed = {
+        "id": int(document["id"]),
+        "confidence": float(document["confidence"]),
+        "changed_at": datetime.fromisoformat(document["changed_at"]),
+        "detected_at": datetime.fromisoformat(document["detected_at"]),
+        "duration_seconds": None if duration is None else float(duration),
+    }
+    return LogRow(**(document | typed))
+
+
+def settle(connection: Connection, letters: Collection[Letter], status: str) -> int:
+    """Nothing is left to do about these: `redriven` or `dropped`; how many were still dead."""
+    ids = [int(letter.id) for letter in letters]
+    return connection.execute(_QUERIES["settle"], {"ids": ids, "status": status}).rowcount
+
+
+def note_refusal(connection: Connection, letter: Letter, error: str) -> None:
+    """It was refused once more."""
+    connection.execute(_QUERIES["note_refusal"], {"id": int(letter.id), "error": error})
+
+
+def open_ids(connection: Connection) -> set[str]:
+    """The letters that are still dead."""
+    return {str(row[0]) for row in connection.execute(_QUERIES["open_ids"]).fetchall()}
+
+
+def take_lock(connection: Connection) -> None:
+    """Be the only one who redrives or drops. Raises RunningError where somebody else is."""
+    row = connection.execute(_QUERIES["lock"]).fetchone()
+    if row is None or not row[0]:
+        raise RunningError("another rtp dlq retry or drop is at work on this database", "Wait for it to end")
