@@ -13,6 +13,7 @@ from cli.install_triggers import install_triggers
 from cli.loadtest import loadtest
 from cli.output import print_error
 from cli.reset_cursor import reset_cursor_command
+from cli.route import route
 from cli.run import run
 from cli.schema import schema
 from cli.status import status
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, tail, install_triggers, uninstall_triggers, validate, status, explain, backtest, schema):
+for command in (run, tail, install_triggers, uninstall_triggers, validate, status, explain, route, backtest, schema):
     app.command(no_args_is_help=False)(command)
 app.command(no_args_is_help=False)(loadtest)
 app.add_typer(dlq)

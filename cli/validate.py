@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.database import connection_to
+from cli.destinations import destinations, destinations_table
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
 from cli.output import out, print_json, print_problem
 from core.errors import RtpError
-from core.processor.wiring import build_sinks
+from core.processor.wiring import build_sinks, find_queue
+from core.routes_check import find_useless
+from core.routing import sqs_destinations
 from core.settings.models import Settings
 from triggers.installer import find_drift
 from triggers.validator import validate as find_problems
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from triggers.steps import Action
 
 _Installed = Annotated[
@@ -53,11 +58,15 @@ def validate(
             drift = _drift(settings)
         except RtpError as error:
             problems = str(error).splitlines()
+    warnings = [*find_useless(settings), *_queues_without_letters(settings)] if not problems else []
     if as_json:
         compared = {"drift": None if drift is None else list(map(vars, drift))} if installed else {}
-        print_json({"valid": not problems, "problems": problems} | compared)
+        document = {"valid": not problems, "problems": problems, "warnings": warnings}
+        print_json(document | {"destinations": destinations(settings)} | compared)
     else:
         _show(settings, problems, drift or [])
+        for warning in warnings:
+            print_problem(f"warning: {warning}")
     if problems or drift:
         raise typer.Exit(2 if problems else 1)
 
@@ -70,6 +79,8 @@ def _show(settings: Settings, problems: list[str], drift: list[Action]) -> None:
             f"{action.subject}: not as the settings say. `rtp install-triggers`: {action.what}, {action.detail}"
         )
     if not problems and not drift:
+        if settings.routes:
+            out.print(destinations_table(settings))
         out.print(f"All is well: {len(settings.watches)} watches, and every service answers.")
 
 
@@ -86,6 +97,16 @@ def _database_problems(settings: Settings) -> list[str]:
             return list(map(str, find_problems(connection, settings)))
     except RtpError as error:
         return [str(error)]
+
+
+def _queues_without_letters(settings: Settings) -> Iterator[str]:
+    """The queues behind which dead letters have nowhere to go."""
+    for destination in sqs_destinations(settings):
+        try:
+            if find_queue(settings.sqs, destination) is None:
+                yield f"queue {destination.queue} has no dead letter queue: dead letters stay in the database only"
+        except RtpError as error:
+            yield f"the dead letter queue of {destination.queue}: {error}"
 
 
 def _sink_problems(settings: Settings) -> list[str]:

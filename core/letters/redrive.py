@@ -67,7 +67,8 @@ def drop(office: Office, selection: Selection) -> Iterator[Result]:
 
 def remove_copies(office: Office, queue: DeadLetterQueue) -> None:
     """Take the copies of letters that are dead no more out of the dead letter queue, so that its alarm can end."""
-    dead, kept = open_ids(office.connection), list[MessageTypeDef]()
+    dead = open_ids(office.connection)
+    kept: list[MessageTypeDef] = []
     try:
         for batch in queue.receive_all():
             for message in batch:

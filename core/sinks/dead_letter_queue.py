@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from core.keys import sqs_group_id
 from core.sinks.letter_copy import LETTER_ATTRIBUTE
-from core.sinks.sqs import unavailable
+from core.sinks.sqs import NO_ANSWER, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -112,7 +110,7 @@ class DeadLetterQueue:
     def _call(self, call: Callable[..., Any], **arguments: Any) -> Any:
         try:
             return call(**arguments)
-        except (ClientError, BotoCoreError) as error:
+        except NO_ANSWER as error:
             raise unavailable(self._address, error) from error
 
 
@@ -132,7 +130,7 @@ def find_dead_letter_queue(client: SQSClient, queue: str, *, named: str | None =
                 return None
             url = _url_of_arn(client, json.loads(policy)["deadLetterTargetArn"])
         limit = client.get_queue_attributes(QueueUrl=url, AttributeNames=["MaximumMessageSize"])["Attributes"]
-    except (ClientError, BotoCoreError) as error:
+    except NO_ANSWER as error:
         raise unavailable(f"{client.meta.endpoint_url} {named or queue}", error) from error
     return DeadLetterQueue(client, queue_url, url, int(limit["MaximumMessageSize"]))
 

@@ -49,7 +49,7 @@ _OF_AN_ENTRY = _FINAL | {
 }
 # What the client raises where there is no answer, or one that makes no sense: a proxy on the way may answer anything,
 # and boto3 takes it to pieces trustingly. Nothing in such an answer counts: what was sent after all is sent again.
-_NO_ANSWER = (ClientError, BotoCoreError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+NO_ANSWER = (ClientError, BotoCoreError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 # What says nothing about the entry, although the answer calls it the sender's fault.
 _PASSING = frozenset({"ThrottlingException", "RequestThrottled", "OverLimit", "Throttling", "KmsThrottled"})
 
@@ -74,7 +74,7 @@ class SqsSink:
         """Find the queue. Raises SinkUnavailable."""
         try:
             self._queue_url = self._client.get_queue_url(QueueName=self.queue)["QueueUrl"]
-        except _NO_ANSWER as error:
+        except NO_ANSWER as error:
             raise self._unavailable(error) from error
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
@@ -101,7 +101,7 @@ class SqsSink:
             answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
             sent = [batch[int(success["Id"])] for success in answer.get("Successful", ())]
             failed = [(batch[int(failure["Id"])], failure, failure["Code"]) for failure in answer.get("Failed", ())]
-        except _NO_ANSWER as error:
+        except NO_ANSWER as error:
             if _code(error) in _OF_AN_ENTRY:
                 return self._send_singly(batch, error, delivery)
             if not delivery.has_results:

@@ -1,0 +1,130 @@
+"""`rtp route`: where an event would go, and why."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from cli.options import AsJson, Config, SqsQueue, settings_from
+from cli.output import out, print_json
+from cli.tables import facts, new_table
+from core.errors import SettingsError
+from core.event import Kind, Reason, Severity
+from core.keys import channel, route_channel
+from core.routing import Routes
+from core.sample_event import sample_event
+
+if TYPE_CHECKING:
+    from core.routing import Judged
+    from core.sample_event import SampleEvent
+
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+def _one_of(choices: type[_Choice], text: str, option: str) -> _Choice:
+    try:
+        return choices(text.lower())
+    except ValueError:
+        raise SettingsError(f"option {option}: must be one of {', '.join(choices)}") from None
+
+
+def _kind(text: str) -> Kind:
+    return _one_of(Kind, text, "--kind")
+
+
+def _reason(text: str) -> Reason:
+    return _one_of(Reason, text, "--reason")
+
+
+def _severity(text: str) -> Severity:
+    return _one_of(Severity, text, "--severity")
+
+
+def _percent(text: str) -> Decimal:
+    try:
+        percent = Decimal(text.strip().removesuffix("%"))
+    except InvalidOperation:
+        percent = Decimal("NaN")
+    if not percent.is_finite() or percent.adjusted() > 40:
+        raise SettingsError("option --pct: must be a number of percent, e.g. 7 or -7")
+    return percent
+
+
+_KindOption = Annotated[Kind, typer.Option("--kind", parser=_kind, metavar="|".join(Kind), help="The event's kind.")]
+_Entity = Annotated[str, typer.Option("--protocol", "--token", help="The event's protocol or token.")]
+_Chain = Annotated[
+    str | None, typer.Option("--chain", help="Its chain. Default: the watch's constant one, else ethereum.")
+]
+_Percent = Annotated[
+    Decimal | None, typer.Option("--pct", parser=_percent, metavar="PERCENT", help="By how much it moved, up or down.")
+]
+_SeverityOption = Annotated[
+    Severity | None,
+    typer.Option(
+        "--severity", parser=_severity, metavar="|".join(Severity), help="Default: as the watch's tiers say of --pct."
+    ),
+]
+_ReasonOption = Annotated[
+    Reason | None,
+    typer.Option("--reason", parser=_reason, metavar="REASON", help="Default: deviation, of metadata: changed."),
+]
+
+
+def route(
+    kind: _KindOption,
+    protocol: _Entity,
+    chain: _Chain = None,
+    pct: _Percent = None,
+    severity: _SeverityOption = None,
+    reason: _ReasonOption = None,
+    config: Config = None,
+    sqs_queue: SqsQueue = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show where an event would go: which queues, which channels, which routes match, and why the others do not.
+
+    Example: [bold]rtp route --kind tvl --protocol lido --chain ethereum --pct 7 --config rtp.yaml[/]
+    """
+    settings = settings_from(config, sqs__queue=sqs_queue)
+    event = sample_event(settings, kind, entity=protocol, chain=chain, percent=pct, reason=reason, severity=severity)
+    routes = Routes(settings)
+    queues, judged = routes.queues(event), routes.judge(event)
+    channels = [channel(kind, event.chain, event.entity), *map(route_channel, routes.channels(event))]
+    if as_json:
+        print_json(
+            {
+                "event": {name: value for name, value in vars(event).items() if name != "current"},
+                "queues": queues,
+                "channels": channels,
+                "routes": [_judged(one) for one in judged],
+            }
+        )
+        return
+    default = settings.sqs.queue
+    note = " (gets every event: no route names it)" if default and routes.takes_all(default) else ""
+    shown = [f"{queue}{note if queue == default else ''}" for queue in queues]
+    _show(event, shown, channels, judged)
+
+
+def _judged(one: Judged) -> dict[str, str | None]:
+    return {"route": one.label, "queue": one.route.queue, "channel": one.route.channel, "mismatch": one.mismatch}
+
+
+def _show(event: SampleEvent, queues: list[str], channels: list[str], judged: list[Judged]) -> None:
+    moved = "" if event.change_pct is None else f", {event.change_pct} %"
+    said = f"{event.kind} of {event.entity} on {event.chain}: {event.reason}, {event.severity}{moved}"
+    out.print(facts([("event", said), ("queues", ", ".join(queues) or "none"), ("channels", ", ".join(channels))]))
+    if judged:
+        out.print(
+            new_table(
+                "Routes",
+                *("route", "matches", "queue", "channel", "why not"),
+                rows=[
+                    (one.label, "no" if one.mismatch else "yes", one.route.queue, one.route.channel, one.mismatch)
+                    for one in judged
+                ],
+            )
+        )

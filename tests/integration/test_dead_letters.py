@@ -1,0 +1,496 @@
+"""Dead letters: kept, sent to the queue's own dead letter queue, delivered again or dropped, in order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from core.event import Kind
+from core.keys import cache_key
+from core.processor.wiring import build_pipeline
+from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
+from tests.command import Command, Done
+from tests.eventually import eventually
+from tests.faulty_sqs import FaultySqs, faulty_sqs
+
+if TYPE_CHECKING:
+    import psycopg
+    from mypy_boto3_sqs import SQSClient
+
+    from core.processor.pipeline import Pipeline
+    from tests.conftest import SqsQueue
+
+Start = Callable[[Settings], "Pipeline"]
+Dlq = Callable[..., Done]
+MEBIBYTE = 1_048_576
+
+
+@pytest.fixture
+def gateway(sqs_queue: SqsQueue) -> Iterator[FaultySqs]:
+    with faulty_sqs(sqs_queue.endpoint_url) as faults:
+        yield faults
+
+
+@pytest.fixture
+def faulty(settings: Settings, gateway: FaultySqs) -> Settings:
+    """Settings that reach SQS through the gateway."""
+    return settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"endpoint_url": gateway.url})})
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    started: list[Pipeline] = []
+
+    def start_one(settings: Settings) -> Pipeline:
+        prompt = {
+            "retry_initial_seconds": 0.01,
+            "retry_max_seconds": 0.02,
+            "max_attempts": 3,
+            "circuit_breaker": CircuitBreakerSettings(failures=5, open_seconds=0.05),
+        }
+        run = settings.run.model_copy(update=prompt)
+        pipeline = build_pipeline(settings.model_copy(update={"run": run}), on_problem=lambda _: None)
+        started.append(pipeline)
+        pipeline.start()
+        return pipeline
+
+    yield start_one
+    for pipeline in started:
+        pipeline.stop()
+
+
+@pytest.fixture
+def dlq(command: Command, settings: Settings) -> Dlq:
+    """Runs `rtp dlq …` against the test's services."""
+
+    def run(*words: str) -> Done:
+        services = {
+            "RTP_POSTGRES_DSN": postgres_dsn(settings),
+            "RTP_REDIS_URL": settings.redis.url or "",
+            "RTP_SQS_ENDPOINT_URL": settings.sqs.endpoint_url or "",
+            "RTP_SQS_QUEUE": settings.sqs.queue or "",
+        }
+        return command("dlq", *words, environ=services)
+
+    return run
+
+
+def write(connection: psycopg.Connection, *values: int, entity: str = "lido", source: str = "llama") -> None:
+    for value in values:
+        connection.execute(
+            "INSERT INTO tvl VALUES ('ethereum', %s, %s, %s) ON CONFLICT (chain, protocol)"
+            " DO UPDATE SET tvl_usd = excluded.tvl_usd, source = excluded.source",
+            [entity, value, source],
+        )
+
+
+def letters(connection: psycopg.Connection, columns: str = "sink, status") -> list[tuple[Any, ...]]:
+    return connection.execute(f"SELECT {columns} FROM rtp.dead_letter ORDER BY event_id, id".encode()).fetchall()
+
+
+def take(client: SQSClient, url: str) -> list[Any]:
+    """Receive all there is, and delete it."""
+    taken: list[Any] = []
+    while batch := client.receive_message(
+        QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"]
+    ).get("Messages"):
+        for message in batch:
+            client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        taken += batch
+    return taken
+
+
+def values_in(messages: list[Any]) -> list[str]:
+    return [json.loads(message["Body"])["data"]["current"] for message in messages]
+
+
+def in_queue(client: SQSClient, url: str) -> int:
+    answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+    return int(answer["Attributes"]["ApproximateNumberOfMessages"])
+
+
+@pytest.fixture
+def two_dead(faulty: Settings, gateway: FaultySqs, start: Start, writer: psycopg.Connection) -> Iterator[Settings]:
+    """Two events of lido that SQS refused, their copies in the dead letter queue; rtp is stopped."""
+    write(writer, 1)
+    gateway.poisonous = '"entity":"lido"'
+    pipeline = start(faulty)
+    write(writer, 2, 4)
+    eventually(lambda: [row[0] is not None for row in letters(writer, "queued_at")] == [True, True])
+    assert pipeline.stop()
+    gateway.poisonous = ""
+    yield faulty
+
+
+# What is kept
+
+
+def test_a_letter_tells_when_it_was_first_and_last_tried(two_dead: Settings, writer: psycopg.Connection) -> None:
+    rows = letters(writer, "attempts, first_attempt_at < last_attempt_at")
+    assert rows == [(3, True), (3, True)]
+
+
+def test_an_event_that_is_read_again_is_the_same_letter(
+    two_dead: Settings, gateway: FaultySqs, start: Start, writer: psycopg.Connection
+) -> None:
+    gateway.poisonous = '"entity":"lido"'
+    writer.execute(
+        "UPDATE rtp.cursor SET snapshot = '1:1:', until = NULL, after_id = 0, floor_id = 0 WHERE sink = 'sqs'"
+    )
+    start(two_dead)
+    assert eventually(lambda: letters(writer, "attempts") == [(6,), (6,)])
+
+
+def test_an_overlong_event_blocks_neither_its_group_nor_others(
+    start: Start, settings: Settings, writer: psycopg.Connection, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    writer.execute("INSERT INTO protocols (protocol, name, source) VALUES ('lido', 'a', 's'), ('aave', 'a', 's')")
+    with writer.transaction():
+        writer.execute("UPDATE protocols SET name = repeat('x', %s) WHERE protocol = 'lido'", [2 * MEBIBYTE])
+        writer.execute("UPDATE protocols SET name = 'b' WHERE protocol = 'aave'")
+    writer.execute("UPDATE protocols SET name = 'b', url = repeat('y', 20) WHERE protocol = 'aave'")
+    writer.execute("UPDATE protocols SET category = 'staking' WHERE protocol = 'lido'")
+    start(settings)
+    got: list[tuple[str, str]] = []
+
+    def arrived() -> bool:
+        for message in take(sqs_client, sqs_queue.url):
+            data = json.loads(message["Body"])["data"]
+            got.append((data["entity"], ",".join(data["fields"])))
+        return ("lido", "category") in got
+
+    eventually(arrived)
+    assert [names for entity, names in got if entity == "aave"][1:] == ["name", "url"]
+    assert letters(writer, "entity, sink") == [("lido", "sqs")]
+
+
+# The copy in the dead letter queue
+
+
+def test_a_letter_is_sent_to_the_queues_dead_letter_queue(
+    two_dead: Settings, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    assert values_in(take(sqs_client, sqs_queue.dlq_url)) == ["2", "4"]
+
+
+def test_a_copy_tells_what_became_of_the_event(two_dead: Settings, sqs_client: SQSClient, sqs_queue: SqsQueue) -> None:
+    first = take(sqs_client, sqs_queue.dlq_url)[0]
+    told = {name: value["StringValue"] for name, value in first["MessageAttributes"].items()}
+    event = json.loads(first["Body"])
+    assert (told["sink"], told["attempts"], told["event_id"], "poison" in told["error"]) == (
+        "sqs",
+        "3",
+        event["id"],
+        True,
+    )
+
+
+def test_an_overlong_event_is_sent_shortened_with_a_note(
+    start: Start, settings: Settings, writer: psycopg.Connection, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    write(writer, 1)
+    start(settings)
+    write(writer, 2, source="x" * 2 * MEBIBYTE)
+    (copy,) = eventually(lambda: take(sqs_client, sqs_queue.dlq_url))
+    assert "shortened" in copy["MessageAttributes"]["note"]["StringValue"]
+    assert json.loads(copy["Body"])["data"]["current"] == "2"
+
+
+def test_a_dead_letter_queue_for_tiny_messages_gets_the_events_id(
+    start: Start, settings: Settings, writer: psycopg.Connection, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    sqs_client.set_queue_attributes(QueueUrl=sqs_queue.dlq_url, Attributes={"MaximumMessageSize": "1024"})
+    write(writer, 1)
+    start(settings)
+    write(writer, 2, source="x" * 2 * MEBIBYTE)
+    (copy,) = eventually(lambda: take(sqs_client, sqs_queue.dlq_url))
+    assert json.loads(copy["Body"])["id"] == copy["MessageAttributes"]["event_id"]["StringValue"]
+
+
+def test_a_letter_is_sent_once_sqs_is_back(
+    start: Start, settings: Settings, writer: psycopg.Connection, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    broken = settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"dead_letter_queue": "gone.fifo"})})
+    write(writer, 1)
+    first = start(broken)
+    write(writer, 2, source="x" * 2 * MEBIBYTE)
+    eventually(lambda: letters(writer))
+    first.stop()
+    assert letters(writer, "queued_at") == [(None,)]
+    start(settings)
+    assert values_in(eventually(lambda: take(sqs_client, sqs_queue.dlq_url))) == ["2"]
+
+
+def test_a_dead_letter_queue_that_is_away_holds_back_no_delivery(
+    start: Start, settings: Settings, writer: psycopg.Connection, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    write(writer, 1)
+    start(settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"dead_letter_queue": "gone.fifo"})}))
+    write(writer, 2, source="x" * 2 * MEBIBYTE)
+    eventually(lambda: letters(writer))
+    write(writer, 3)
+    assert values_in(eventually(lambda: take(sqs_client, sqs_queue.url))) == ["3"]
+
+
+def test_a_queue_without_a_dead_letter_queue_keeps_its_letters_in_the_database(
+    start: Start, settings: Settings, writer: psycopg.Connection, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    sqs_client.set_queue_attributes(QueueUrl=sqs_queue.url, Attributes={"RedrivePolicy": ""})
+    write(writer, 1)
+    pipeline = start(settings)
+    write(writer, 2, source="x" * 2 * MEBIBYTE)
+    eventually(lambda: letters(writer))
+    eventually(pipeline.idle_seconds)
+    assert letters(writer, "status, queued_at") == [("dead", None)]
+
+
+# rtp dlq list and show
+
+
+def test_the_list_names_every_letter(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
+    ids = [str(row[0]) for row in letters(writer, "id")]
+    listed = [json.loads(line) for line in dlq("list", "--json").out.splitlines()]
+    assert [(one["id"], one["origin"], one["entity"]) for one in listed] == [(i, "database", "lido") for i in ids]
+
+
+def test_the_list_for_people_tells_the_origin(two_dead: Settings, dlq: Dlq) -> None:
+    assert "database" in dlq("list").out
+
+
+def test_an_empty_list_says_so(settings: Settings, dlq: Dlq) -> None:
+    assert dlq("list").out == "No dead letters.\n"
+
+
+@pytest.mark.parametrize(
+    ("filters", "count"),
+    [
+        (("--sink", "sqs"), 2),
+        (("--sink", "redis"), 0),
+        (("--kind", "tvl"), 2),
+        (("--kind", "price"), 0),
+        (("--chain", "ether*"), 2),
+        (("--protocol", "LIDO"), 2),
+        (("--protocol", "aave"), 0),
+        (("--since", "1h"), 2),
+        (("--error", "POISON"), 2),
+        (("--error", "throttled"), 0),
+        (("--origin", "queue"), 0),
+        (("--limit", "1"), 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_the_list_can_be_narrowed(two_dead: Settings, dlq: Dlq, filters: tuple[str, ...], count: int) -> None:
+    assert len(dlq("list", "--json", *filters).out.splitlines()) == count
+
+
+def test_a_letter_is_shown_with_its_whole_event(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
+    ((letter_id, event), *_) = letters(writer, "id, event")
+    shown = dlq("show", str(letter_id), "--json").document
+    assert (shown["event"], shown["attempts"]) == (event, 3)
+
+
+@pytest.mark.parametrize("word", ["999999", "00000000-0000-0000-0000-000000000000", "no-id"])
+def test_a_letter_that_is_not_there_is_one_line_and_exit_code_2(settings: Settings, dlq: Dlq, word: str) -> None:
+    done = dlq("show", word)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+
+
+# rtp dlq retry
+
+
+def test_a_retry_delivers_in_order(two_dead: Settings, dlq: Dlq, sqs_client: SQSClient, sqs_queue: SqsQueue) -> None:
+    assert dlq("retry", "--all").code == 0
+    assert values_in(take(sqs_client, sqs_queue.url)) == ["2", "4"]
+
+
+def test_a_redriven_letter_is_dead_no_more(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
+    dlq("retry", "--all")
+    assert letters(writer, "status") == [("redriven",), ("redriven",)]
+
+
+def test_a_redriven_letters_copy_leaves_the_dead_letter_queue(
+    two_dead: Settings, dlq: Dlq, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    dlq("retry", "--all")
+    assert in_queue(sqs_client, sqs_queue.dlq_url) == 0
+
+
+def test_a_newer_letter_waits_for_the_older_one_of_its_group(
+    two_dead: Settings, dlq: Dlq, writer: psycopg.Connection
+) -> None:
+    newer = letters(writer, "id")[1][0]
+    done = dlq("retry", str(newer))
+    assert (done.code, "is older" in done.err, letters(writer, "status")) == (1, True, [("dead",), ("dead",)])
+
+
+def test_a_newer_letter_goes_first_where_that_is_asked_for(
+    two_dead: Settings, dlq: Dlq, writer: psycopg.Connection
+) -> None:
+    newer = letters(writer, "id")[1][0]
+    assert dlq("retry", str(newer), "--out-of-order").code == 0
+    assert letters(writer, "status") == [("dead",), ("redriven",)]
+
+
+def test_a_letter_that_is_refused_again_stays_and_does_not_block_its_group(
+    dlq: Dlq, start: Start, settings: Settings, writer: psycopg.Connection, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    sqs_client.set_queue_attributes(QueueUrl=sqs_queue.url, Attributes={"MaximumMessageSize": "1024"})
+    write(writer, 1)
+    pipeline = start(settings)
+    write(writer, 2, source="x" * 5000)
+    write(writer, 4, source="x" * 2000)
+    eventually(lambda: len(letters(writer)) == 2)
+    pipeline.stop()
+    sqs_client.set_queue_attributes(QueueUrl=sqs_queue.url, Attributes={"MaximumMessageSize": "4096"})
+    done = dlq("retry", "--all")
+    assert (done.code, letters(writer, "status, attempts")) == (1, [("dead", 2), ("redriven", 1)])
+    assert values_in(take(sqs_client, sqs_queue.url)) == ["4"]
+
+
+def test_a_retry_leaves_a_newer_cache_entry_as_it_is(
+    dlq: Dlq, settings: Settings, start: Start, writer: psycopg.Connection
+) -> None:
+    write(writer, 1)
+    pipeline = start(settings)
+    write(writer, 2)
+    with redis.Redis.from_url(str(settings.redis.url), decode_responses=True) as cache:
+        key = cache_key(Kind.TVL, "ethereum", "lido")
+        event = json.loads(str(eventually(lambda: cache.hget(key, "event"))))
+        write(writer, 4)
+        eventually(lambda: '"current":"4"' in str(cache.hget(key, "event")))
+        pipeline.stop()
+        writer.execute(
+            "INSERT INTO rtp.dead_letter (sink, event_id, event, error, attempts, first_attempt_at, last_attempt_at)"
+            " VALUES ('redis', %s, %s, 'made up', 1, now(), now())",
+            [int(event["sequence"]), json.dumps(event)],
+        )
+        assert dlq("retry", "--sink", "redis").code == 0
+        assert '"current":"4"' in str(cache.hget(key, "event"))
+
+
+def test_a_row_that_was_no_event_stays_dead(
+    dlq: Dlq, settings: Settings, start: Start, writer: psycopg.Connection
+) -> None:
+    pipeline = start(settings)
+    writer.execute(
+        "INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, changed_at)"
+        " VALUES (1, 'ethereum', 'lido', 7, 'deviation', 7, now())"
+    )
+    eventually(lambda: len(letters(writer)) == 2)
+    pipeline.stop()
+    done = dlq("retry", "--all")
+    assert (done.code, done.err.count("is not valid")) == (1, 2)
+
+
+@pytest.mark.parametrize("words", [("retry",), ("drop",), ("drop", "--all", "--sink", "sqs"), ("drop", "--all")])
+def test_a_change_is_told_which_letters_are_meant(settings: Settings, dlq: Dlq, words: tuple[str, ...]) -> None:
+    done = dlq(*words)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+
+
+def test_two_retries_at_once_are_refused(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
+    writer.execute("SELECT pg_advisory_lock(7500912, 5)")
+    assert dlq("retry", "--all").code == 2
+
+
+# rtp dlq drop
+
+
+def test_a_dropped_letter_is_kept_as_dropped(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
+    assert dlq("drop", "--all", "--yes").code == 0
+    assert letters(writer, "status") == [("dropped",), ("dropped",)]
+    assert len(dlq("list", "--settled", "--json").out.splitlines()) == 2
+
+
+def test_a_dropped_letters_copy_leaves_the_dead_letter_queue(
+    two_dead: Settings, dlq: Dlq, writer: psycopg.Connection, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    dlq("drop", str(letters(writer, "id")[0][0]))
+    assert values_in(take(sqs_client, sqs_queue.dlq_url)) == ["4"]
+
+
+# What SQS's own redrive policy moved
+
+
+@pytest.fixture
+def moved_by_sqs(
+    settings: Settings, start: Start, writer: psycopg.Connection, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> list[str]:
+    """Three events of lido that no consumer deleted; rtp is stopped. The messages' ids."""
+    write(writer, 1)
+    pipeline = start(settings)
+    write(writer, 2, 4, 8)
+    eventually(lambda: in_queue(sqs_client, sqs_queue.url) == 3)
+    pipeline.stop()
+    ids: dict[str, None] = {}
+
+    def gave_up() -> bool:
+        answer = sqs_client.receive_message(QueueUrl=sqs_queue.url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        ids.update(dict.fromkeys(message["MessageId"] for message in answer.get("Messages", [])))
+        return in_queue(sqs_client, sqs_queue.dlq_url) == 3
+
+    eventually(gave_up)
+    return list(ids)
+
+
+def test_the_list_names_what_sqs_gave_up_on(moved_by_sqs: list[str], dlq: Dlq) -> None:
+    listed = [json.loads(line) for line in dlq("list", "--json").out.splitlines()]
+    assert [(one["origin"], one["id"]) for one in listed] == [("queue", one) for one in moved_by_sqs]
+
+
+def test_looking_leaves_everything_where_it_was(
+    moved_by_sqs: list[str], dlq: Dlq, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    dlq("list")
+    assert values_in(take(sqs_client, sqs_queue.dlq_url)) == ["2", "4", "8"]
+
+
+def test_a_message_is_shown_by_its_id(moved_by_sqs: list[str], dlq: Dlq) -> None:
+    assert dlq("show", moved_by_sqs[1], "--json").document["event"]["data"]["current"] == "4"
+
+
+def test_a_retry_sends_back_in_order_within_five_minutes_of_the_original(
+    moved_by_sqs: list[str], dlq: Dlq, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    assert dlq("retry", "--all").code == 0
+    assert values_in(take(sqs_client, sqs_queue.url)) == ["2", "4", "8"]
+    assert in_queue(sqs_client, sqs_queue.dlq_url) == 0
+
+
+def test_letters_of_both_origins_go_back_in_one_order(
+    moved_by_sqs: list[str],
+    dlq: Dlq,
+    faulty: Settings,
+    gateway: FaultySqs,
+    start: Start,
+    writer: psycopg.Connection,
+    sqs_client: SQSClient,
+    sqs_queue: SqsQueue,
+) -> None:
+    gateway.poisonous = '"entity":"lido"'
+    pipeline = start(faulty)
+    write(writer, 16)
+    eventually(lambda: letters(writer, "queued_at IS NOT NULL") == [(True,)])
+    pipeline.stop()
+    # The table's letter is older than all that SQS holds: as if it had been refused first.
+    writer.execute("UPDATE rtp.dead_letter SET event_id = 0")
+    assert dlq("retry", "--all").code == 0
+    assert values_in(take(sqs_client, sqs_queue.url)) == ["16", "2", "4", "8"]
+
+
+def test_a_newer_message_waits_for_the_older_one_of_its_group(
+    moved_by_sqs: list[str], dlq: Dlq, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    assert dlq("retry", moved_by_sqs[2]).code == 1
+    assert values_in(take(sqs_client, sqs_queue.dlq_url)) == ["2", "4", "8"]
+
+
+def test_a_dropped_message_is_gone(
+    moved_by_sqs: list[str], dlq: Dlq, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    assert dlq("drop", moved_by_sqs[0]).code == 0
+    assert values_in(take(sqs_client, sqs_queue.dlq_url)) == ["4", "8"]
