@@ -61,8 +61,8 @@ def validate(
     warnings = [*find_useless(settings), *_queues_without_letters(settings)] if not problems else []
     if as_json:
         compared = {"drift": None if drift is None else list(map(vars, drift))} if installed else {}
-        document = {"valid": not problems, "problems": problems, "warnings": warnings}
-        print_json(document | {"destinations": destinations(settings)} | compared)
+        found = {"valid": not problems, "problems": problems, "warnings": warnings}
+        print_json(found | {"destinations": [] if problems else destinations(settings)} | compared)
     else:
         _show(settings, problems, drift or [])
         for warning in warnings:

@@ -95,11 +95,12 @@ def _table(letters: list[Letter], limit: int) -> Group | Text:
         return Text("No dead letters.")
     table = new_table(
         f"Dead letters: {len(letters):,}",
-        *("id", "origin", "sink", "sequence", "kind", "chain", "entity", "attempts", "last tried", "status", "error"),
+        *("id", "origin", "sink", "event", "tried", "last", "error"),
         rows=[
             (
-                *(one.id, one.origin, one.sink, str(one.sequence or "–"), one.kind, one.chain, one.entity),
-                *(one.attempts, moment(one.newest_at) if one.newest_at else None, one.status, one.error),
+                *(one.id, one.origin, one.sink, f"{one.kind or '?'} {one.chain or '?'}/{one.entity or one.group}"),
+                *(str(one.attempts), moment(one.newest_at) if one.newest_at else None),
+                one.error if one.status == "dead" else f"{one.status}; {one.error}",
             )
             for one in letters[:limit]
         ],

@@ -215,8 +215,8 @@ def end_session(reader: LogReader, connection: psycopg.Connection) -> None:
 def test_dead_letters(writer: psycopg.Connection, reader: LogReader, status: Status) -> None:
     for error in ("too large", "too odd"):
         writer.execute(
-            "INSERT INTO rtp.dead_letter (sink, event_id, event, error, attempts) VALUES ('redis', 1, '{}', %s, 1)",
-            [error],
+            "INSERT INTO rtp.dead_letter (sink, event_id, event, error, attempts) VALUES ('redis', %s, '{}', %s, 1)",
+            [len(error), error],
         )
     (sink,) = status()["sinks"]
     assert (sink["dead_letters"], sink["newest_dead_letter"]) == (2, "too odd")

@@ -165,7 +165,7 @@ def test_an_overlong_event_blocks_neither_its_group_nor_others(
 
     eventually(arrived)
     assert [names for entity, names in got if entity == "aave"][1:] == ["name", "url"]
-    assert letters(writer, "entity, sink") == [("lido", "sqs")]
+    assert eventually(lambda: letters(writer, "entity, sink") == [("lido", "sqs")])
 
 
 # The copy in the dead letter queue
@@ -257,8 +257,8 @@ def test_the_list_names_every_letter(two_dead: Settings, dlq: Dlq, writer: psyco
     assert [(one["id"], one["origin"], one["entity"]) for one in listed] == [(i, "database", "lido") for i in ids]
 
 
-def test_the_list_for_people_tells_the_origin(two_dead: Settings, dlq: Dlq) -> None:
-    assert "database" in dlq("list").out
+def test_the_list_for_people_counts_them(two_dead: Settings, dlq: Dlq) -> None:
+    assert "Dead letters: 2" in dlq("list").out
 
 
 def test_an_empty_list_says_so(settings: Settings, dlq: Dlq) -> None:

@@ -5,7 +5,7 @@
 
 ALTER TABLE rtp.dead_letter RENAME COLUMN rejected_at TO last_attempt_at;
 ALTER TABLE rtp.dead_letter
-    ADD COLUMN first_attempt_at timestamptz,
+    ADD COLUMN first_attempt_at timestamptz DEFAULT clock_timestamp(),
     ADD COLUMN status     text NOT NULL DEFAULT 'dead' CHECK (status IN ('dead', 'redriven', 'dropped')),
     ADD COLUMN settled_at timestamptz,
     ADD COLUMN queued_at  timestamptz,
