@@ -1,4 +1,4 @@
--- Dead letters that are kept, sent to the queue's own dead letter queue, and delivered again or dropped by hand. Migration 4.
+-- Dead letters that are kept, sent to the queue's own dead letter queue, and delivered again or dropped by hand. Migration 5.
 --   status     `dead`; `redriven`, delivered after all (`rtp dlq retry`); `dropped` (`rtp dlq drop`)
 --   queued_at  when its copy went to the SQS dead letter queue; null while that is still to be done, or where there is none
 -- A row that was no valid event is kept as the log had it; hence two places to look for its names.
