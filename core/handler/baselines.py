@@ -13,14 +13,14 @@ from redis.retry import Retry
 
 from core.errors import SinkUnavailable
 from core.handler.memory import Memory, microseconds, read_lanes, read_state, write_lanes, write_state
-from core.keys import BASELINES_DUE, BASELINES_UNSENT, SEQUENCE, STREAM, cache_key
+from core.keys import BASELINES_DUE, BASELINES_UNSENT, SEQUENCE, STREAM, cache_key, route_channel
 from core.redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from core.event import Event
+    from core.event import Event, EventData
     from core.settings.models import RedisSettings
 
 _DELIVER = files("core.sinks").joinpath("deliver.lua").read_text(encoding="utf-8")
@@ -47,7 +47,14 @@ class Step:
 class Baselines:
     """A client of the Redis that holds baselines, cache and stream. Every method raises SinkUnavailable."""
 
-    def __init__(self, settings: RedisSettings, *, url: str) -> None:
+    def __init__(
+        self,
+        settings: RedisSettings,
+        *,
+        url: str,
+        channels_of: Callable[[EventData], Sequence[str]] = lambda _: (),
+    ) -> None:
+        self._channels_of = channels_of
         self.address = redact(url)
         self._client = redis.Redis.from_url(
             url,
@@ -95,7 +102,8 @@ class Baselines:
             ]
             for event in step.events:
                 keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
-                arguments += (event.sequence, event.json_bytes)
+                channels = " ".join(map(route_channel, self._channels_of(event.data)))
+                arguments += (event.sequence, event.json_bytes, channels)
             self._commit(keys, arguments, client=pipeline)
         return [taken == 1 for taken in self._run(pipeline)]
 

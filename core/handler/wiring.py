@@ -11,6 +11,7 @@ from core.handler.alerts import Alerts
 from core.handler.baselines import Baselines
 from core.handler.dead_letters import DeadLetterList, DeadLetterQueue
 from core.handler.processor import BatchProcessor
+from core.routing import Routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ def build_processor(settings: Settings) -> BatchProcessor:
     """Everything that a batch needs. Raises SettingsError where Redis is not named, or boto3 is missing."""
     if not settings.redis.url:
         raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
-    baselines = Baselines(settings.redis, url=settings.redis.url)
+    baselines = Baselines(settings.redis, url=settings.redis.url, channels_of=Routes(settings).channels)
     bury = DeadLetterList(_redis(settings), baselines.address).send
     alerts: Alerts | None = None
     if settings.sqs.queue or settings.dynamodb.dead_letter_queue:

@@ -81,6 +81,7 @@ class PipelineCollector:
             ("retries", "Times that the sink was tried again."),
             ("reconnects", "Times that the sink's loop lost its connection to the log."),
             ("dead_letters", "Events that the sink can never take."),
+            ("skipped", "Events that the sink's routes do not match."),
         ):
             values = [((d.sink.name,), getattr(d.metrics, name)) for d in deliveries]
             yield counter(f"rtp_{name}", meaning, values, ["sink"])

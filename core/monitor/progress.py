@@ -47,7 +47,7 @@ class ProgressWatch:
         now = self._clock()
         for delivery in self._pipeline.deliveries:
             progress = self._progress[delivery.sink.name]
-            settled = delivery.metrics.delivered + delivery.metrics.dead_letters
+            settled = delivery.metrics.delivered + delivery.metrics.skipped + delivery.metrics.dead_letters
             if settled != progress.settled or not self._has_work(delivery):
                 progress.settled, progress.since = settled, now
 

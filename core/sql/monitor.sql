@@ -28,8 +28,9 @@ LEFT JOIN rtp.trigger_timing AS t ON t.watch = w.id AND t.measured_at > now() - 
 WHERE w.removed_at IS NULL GROUP BY w.name
 
 -- name: dead_letters
--- The dead letters that are kept, of each sink with a cursor.
-SELECT c.sink, count(d.id) FROM rtp.cursor AS c LEFT JOIN rtp.dead_letter AS d ON d.sink = c.sink GROUP BY c.sink
+-- The dead letters that wait for somebody, of each sink with a cursor.
+SELECT c.sink, count(d.id) FROM rtp.cursor AS c LEFT JOIN rtp.dead_letter AS d ON d.sink = c.sink AND d.status = 'dead'
+GROUP BY c.sink
 
 -- name: log_bytes
 -- How much the log takes on disk, with its indexes.
