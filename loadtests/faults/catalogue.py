@@ -211,7 +211,7 @@ def _on_the_network() -> dict[str, Fault]:
 
 
 FAULTS: Mapping[str, Fault] = {
-    "rtp-killed": Fault("rtp", _kill_rtp, (0.0, 0.3), weight=10),
+    "rtp-killed": Fault("rtp", _kill_rtp, (0.0, 0.3), weight=14),
     "rtp-terminated": Fault("rtp", _terminate_rtp, (0.0, 0.3)),
     "rtp-paused": Fault("rtp", _pause_rtp, (0.2, 3.0)),
     "redis-restarted": Fault("redis", _restart_redis),
