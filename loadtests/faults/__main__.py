@@ -24,7 +24,15 @@ def main() -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     console.print(f"seed {seed}")
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # that a rollback failed on a dead connection is no news here
-    plan = Plan(seed, arguments.seconds, arguments.faults, arguments.events, arguments.rate, arguments.only or ())
+    plan = Plan(
+        seed,
+        arguments.seconds,
+        arguments.faults,
+        arguments.events,
+        arguments.rate,
+        arguments.only or (),
+        arguments.minutes,
+    )
     with closing(Disk()) as disk:  # before any thread is started
         report = run(plan, disk, console.print)
     if arguments.json is not None:
@@ -44,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=180, help="inject faults for so long (default 180)")
     parser.add_argument("--faults", type=int, help="inject so many, however long it takes, instead")
     parser.add_argument("--events", type=int, help="write so many steps in all, spread over the faults")
+    parser.add_argument("--minutes", type=float, default=180, help="give up after so long (default 180)")
     parser.add_argument("--rate", type=float, help="at most so many steps per second (default 250; 2000 with --events)")
     parser.add_argument("--seed", type=int, help="the seed of a run before; it is printed")
     parser.add_argument("--only", action="append", choices=sorted(FAULTS), metavar="NAME", help="only this; repeatable")

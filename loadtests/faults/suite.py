@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from contextlib import suppress
@@ -13,7 +14,7 @@ from loadtests.faults.report import Report
 from loadtests.faults.world import Stuck, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from loadtests.faults.disk import Disk
 
@@ -35,6 +36,7 @@ class Plan:
     events: int | None
     rate: float
     only: Sequence[str]
+    minutes: float = math.inf
 
 
 def run(plan: Plan, disk: Disk, say: Callable[[str], None]) -> Report:
@@ -68,7 +70,8 @@ class _Run:
         self._settle()
 
     def _inject_all(self) -> None:
-        deadline = time.monotonic() + self._plan.seconds
+        started = time.monotonic()
+        deadline = started + self._plan.seconds
         alone = [(name,) for name in self._names]
         while self._names and len(self._report.problems) < _MOST_PROBLEMS:
             if self._plan.faults is None:
@@ -76,6 +79,11 @@ class _Run:
             else:
                 is_over = self._report.injected >= self._plan.faults
             if is_over:
+                return
+            if time.monotonic() - started > self._plan.minutes * 60:
+                self._report.problems.append(
+                    f"only {self._report.injected} faults within {self._plan.minutes:g} minutes"
+                )
                 return
             self._inject(alone.pop(0) if alone else self._drawn())
 
@@ -140,7 +148,7 @@ class _Run:
             world.wait_for_recovery(time.monotonic(), _END_DEADLINE_SECONDS)
         final = world.newest()
         self._await_consumer()
-        report.events = sum(value - 1 for value in final.values())
+        report.events = _events(final)
         report.rolled_back = world.workload.rolled_back
         if report.events < world.workload.acknowledged:
             report.problems.append(
@@ -164,9 +172,12 @@ class _Run:
             self._say(f"rtp said at last: {world.rtp.tail()}")
 
     def _write_the_rest(self) -> None:
-        pace = self._world.workload.pace
-        if self._plan.events is not None and not self._report.problems:
-            pace.allow(self._plan.events)
+        """What was rolled back, or lost with its connection, is made up for."""
+        pace, wanted = self._world.workload.pace, self._plan.events
+        while wanted is not None and not self._report.problems:
+            if (short := wanted - _events(self._world.newest())) <= 0:
+                return
+            pace.allow(pace.taken + short)
             while not pace.is_exhausted:
                 time.sleep(0.01)
 
@@ -186,3 +197,7 @@ class _Run:
                 return
             time.sleep(0.02)
         self._report.cache_rebuilt_seconds = round(time.monotonic() - started, 3)
+
+
+def _events(newest: Mapping[str, int]) -> int:
+    return sum(value - 1 for value in newest.values())
