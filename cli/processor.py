@@ -149,7 +149,14 @@ def status_table(status: Status) -> RenderableType:
         numbers = (_ms(sink.p50_ms), _ms(sink.p99_ms), _ms(sink.max_ms), lag)
         counts = (f"{sink.delivered:,}", str(sink.retries), str(sink.dead_letters))
         table.add_row(sink.sink, sink.state, f"{sink.events_per_second:,.0f}", *numbers, *counts)
-    return Group(table, *(Text(printable(line), style="yellow") for line in circuit_lines(status)))
+    return Group(
+        table, *(Text(printable(line), style="yellow") for line in [*role_lines(status), *circuit_lines(status)])
+    )
+
+
+def role_lines(status: Status) -> list[str]:
+    """Who leads, where it is somebody else."""
+    return [f"standby: rtp on {status.leader} leads"] if status.role == "standby" else []
 
 
 def circuit_lines(status: Status) -> list[str]:
@@ -165,7 +172,7 @@ def status_line(status: Status) -> str:
         f"lag {s.lag_events:,}, delivered {s.delivered:,}"
         for s in status.sinks
     ]
-    return "; ".join(["status: " + sinks[0], *sinks[1:], *circuit_lines(status)])
+    return "; ".join(["status: " + sinks[0], *sinks[1:], *role_lines(status), *circuit_lines(status)])
 
 
 def _ms(value: float | None) -> str:

@@ -14,6 +14,7 @@ from core.errors import RunningError, SettingsError
 from core.inspection.document import as_document
 from core.inspection.inspector import is_running
 from core.processor.cursor_reset import EARLIEST, LATEST, forget_cursor, reset_cursor
+from core.processor.leader import nobody_leads
 from core.redact import shown
 
 _Sink = Annotated[str, typer.Option("--sink", help="Whose cursor: redis, sqs, as `rtp status` names it.")]
@@ -46,11 +47,12 @@ def reset_cursor_command(
     with connection_to(settings) as connection:
         if is_running(connection):
             raise RunningError("rtp run is active on this database; nothing was changed", "Stop it first")
-        if place is None:
-            forget_cursor(connection, sink)
-            _show({"sink": sink, "forgotten": True}, f"{sink}: forgotten", as_json=as_json)
-            return
-        done = reset_cursor(connection, sink, place, also_known=settings.sink_names)
+        with nobody_leads(connection):
+            if place is None:
+                forget_cursor(connection, sink)
+                _show({"sink": sink, "forgotten": True}, f"{sink}: forgotten", as_json=as_json)
+                return
+            done = reset_cursor(connection, sink, place, also_known=settings.sink_names)
     mended = f"; {done.mismatch}, which is mended" if done.mismatch else ""
     line = f"{sink}: goes on after sequence {done.after_sequence}, {done.waiting_events:,} events wait{mended}"
     _show(as_document(done), line, as_json=as_json)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from core.inspection.picture import Inspection, LogSize, Processor, SinkPosition
+    from core.inspection.picture import Inspection, Leader, LogSize, Processor, SinkPosition
 
 
 def status_tables(seen: Inspection) -> Group:
@@ -30,6 +30,7 @@ def _summary(seen: Inspection) -> Table:
     return facts(
         [
             ("rtp", _processor(seen.processor)),
+            ("leader", _leader(seen.leader)),
             ("schema", f"version {own.schema_version}, log {own.log_id}, installed {moment(own.installed_at)}"),
             ("log", _log(seen.log)),
         ]
@@ -40,6 +41,13 @@ def _processor(processor: Processor) -> str:
     if not processor.is_running:
         return "not running"
     return f"running, {'awake' if processor.is_awake else 'asleep'} ({', '.join(processor.sessions)})"
+
+
+def _leader(leader: Leader) -> str:
+    standbys = f"; standing by: {', '.join(leader.standbys)}" if leader.standbys else "; no standby"
+    if not leader.is_leading or leader.since is None:
+        return f"none{standbys}"
+    return f"{leader.host} (pid {leader.pid}), term {leader.epoch}, since {moment(leader.since)}{standbys}"
 
 
 def _log(log: LogSize) -> str:

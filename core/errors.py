@@ -44,6 +44,14 @@ class SinkUnavailable(ServiceUnavailable):
         self.is_service_down = is_service_down
 
 
+class LeadershipLost(RtpError):
+    """Another rtp run leads, or may: this one must not deliver. `surpassed_by` is the epoch that was met, if any."""
+
+    def __init__(self, message: str, surpassed_by: int = 0) -> None:
+        super().__init__(message)
+        self.surpassed_by = surpassed_by
+
+
 class EventRejected(RtpError):
     """A sink can never take this event; it belongs to the dead letters."""
 

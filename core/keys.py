@@ -13,6 +13,8 @@ from urllib.parse import unquote
 from core.event import Kind, encode_part
 
 STREAM = "rtp:stream"
+FENCE = "rtp:leader"
+"""Holds the highest epoch that has delivered; what a lower one brings is refused."""
 CACHE_MARKER = "rtp:filled"
 """Says that the cache was filled from the log, until Redis loses its memory."""
 BASELINES_DUE = "rtp:baselines:due"

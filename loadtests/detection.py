@@ -20,6 +20,7 @@ from core.processor.log import LogReader
 from core.processor.wakeup import WakeUp
 from core.settings.models import RunSettings
 from core.stack import EmbeddedStack
+from core.term import UNFENCED, Terms
 from loadtests.overhead import SETTINGS, fresh_table, pgbench
 from triggers.installer import apply, plan_installation
 
@@ -76,7 +77,7 @@ def _detection(addresses: StackAddresses, rate: int, seconds: int) -> Mapping[st
     stopping = threading.Event()
     run = RunSettings()
     circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
-    wakeup = WakeUp(addresses.postgres_dsn, run, circuit)
+    wakeup = WakeUp(addresses.postgres_dsn, run, circuit, Terms(UNFENCED))
     reader = LogReader(addresses.postgres_dsn, f"bench {rate}")
     reader.open()
     while reader.read(10_000).rows:

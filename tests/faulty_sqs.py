@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -23,6 +23,7 @@ class FaultySqs:
     batches_before_hanging_up: int = 1_000_000
     nonsense: bytes | None = None  # the answer to every batch, which then goes no further
     batches: list[list[dict[str, Any]]] = field(default_factory=list)
+    on_batch: Callable[[], object] = lambda: None  # called at each batch
 
 
 @contextmanager
@@ -42,6 +43,7 @@ def faulty_sqs(endpoint_url: str) -> Iterator[FaultySqs]:
                 self.close_connection = True
                 return
             faults.batches.append(request["Entries"])
+            faults.on_batch()
             if faults.nonsense is not None:
                 self._answer_bytes(200, faults.nonsense)
                 return

@@ -16,6 +16,7 @@ from core.inspection.picture import (
     Inspection,
     Installation,
     InstalledWatch,
+    Leader,
     LogSize,
     Outcome,
     Processor,
@@ -55,6 +56,7 @@ def inspect(connection: Connection, log: LogSettings, configured_sinks: Collecti
             installation=_read(connection, "installation", Installation)[0],
             processor=processor,
             processes=_read(connection, "processes", RunningProcess),
+            leader=_read(connection, "leader", Leader)[0],
             watches=_read(connection, "watches", InstalledWatch),
             log=_read(connection, "log", LogSize)[0],
             sinks=[

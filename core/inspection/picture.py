@@ -46,6 +46,19 @@ class RunningProcess:
 
 
 @dataclass(frozen=True)
+class Leader:
+    """Who leads, or led last where `is_leading` is false; `standbys` as <pid>@<host>. Nobody has led yet: epoch 0."""
+
+    epoch: int
+    host: str | None
+    pid: int | None
+    since: datetime | None
+    renewed_at: datetime | None
+    is_leading: bool
+    standbys: Sequence[str]
+
+
+@dataclass(frozen=True)
 class InstalledWatch:
     """A watch, what is remembered of its entities, and its samples that wait for rtp run to judge them."""
 
@@ -162,6 +175,7 @@ class Inspection:
     installation: Installation
     processor: Processor
     processes: Sequence[RunningProcess]
+    leader: Leader
     watches: Sequence[InstalledWatch]
     log: LogSize
     sinks: Sequence[SinkPosition]

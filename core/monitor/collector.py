@@ -53,6 +53,9 @@ class PipelineCollector:
         yield gauge(
             "rtp_asleep", "1 while rtp waits for a notification instead of polling.", [((), self._pipeline.is_asleep)]
         )
+        lead = self._pipeline.leadership.status()
+        yield gauge("rtp_leader", "1 where this rtp leads, 0 where it stands by.", [((), lead.role == "leader")])
+        yield gauge("rtp_leader_epoch", "The newest term that this rtp knows of.", [((), lead.epoch)])
 
     def _sinks(self) -> Iterator[Metric]:
         deliveries = self._pipeline.deliveries

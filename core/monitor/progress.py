@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.processor.circuit import CircuitState
+from core.processor.metrics import STANDBY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,5 +79,7 @@ class ProgressWatch:
                 )
 
     def _has_work(self, delivery: Delivery) -> bool:
+        if delivery.metrics.state == STANDBY:  # the work is somebody else's
+            return False
         waits_seconds, _ = self._pipeline.judging.housekeeping.alarm.lags.get(delivery.sink.name, (0.0, 0))
         return delivery.metrics.idle_since is None and (delivery.lag()[0] > 0 or waits_seconds > 0)

@@ -2,7 +2,7 @@
 
 Retrying lives here, around the sinks, not inside them. While a service is away, the loop waits. What it did not take is
 parked, each group for itself, and the others go on; refused events become dead letters. The cursor on disk never
-passes an event that is neither delivered nor dead.
+passes an event that is neither delivered nor dead. All of it only while this rtp leads (`core.term`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.database import one_line
-from core.errors import EventRejected, RtpError, ServiceUnavailable, SinkUnavailable
+from core.errors import EventRejected, LeadershipLost, RtpError, ServiceUnavailable, SinkUnavailable
 from core.event_row import LogRow, build_event
 from core.processor.log import DeadLetter, LogReader
-from core.processor.metrics import SinkMetrics
+from core.processor.metrics import STANDBY, SinkMetrics
 from core.processor.parking import Ledger, Parking
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from core.processor.wakeup import WakeUp
     from core.retry import Backoff
     from core.sinks import Outcome, Rejection, Sink
+    from core.term import Term, Terms
 
 # A crash repeats what was delivered since the cursor was last written: at most this much. Writing it after every
 # batch would cost as much as the batch, and leave a dead row version each time.
@@ -38,7 +39,7 @@ SAVE_INTERVAL_SECONDS = 0.05
 
 
 class Delivery:
-    """Drives one sink until told to stop. `on_event` is shown what was delivered, for a live view."""
+    """Drives one sink, in one term after another, until told to stop."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Delivery:
         reader: LogReader,
         wakeup: WakeUp,
         backoff: Backoff,
+        terms: Terms,
         *,
         source: str,
         max_attempts: int,
@@ -61,6 +63,7 @@ class Delivery:
         self._reader = reader
         self._wakeup = wakeup
         self._backoff = backoff
+        self._terms = terms
         self._source = source
         self._max_attempts = max_attempts
         self._on_problem = on_problem
@@ -70,6 +73,7 @@ class Delivery:
         self._log_circuit = log_circuit
         self._sink_circuit = sink_circuit
         self._stopping = threading.Event()
+        self._halt = threading.Event()  # at the end of a term, and when stopping
         self._saved_at = 0.0
         self._log_failures = 0
         self._parking = Parking(backoff)
@@ -84,6 +88,8 @@ class Delivery:
     def request_stop(self) -> None:
         """Ask the loop to end after the batch in hand."""
         self._stopping.set()
+        self._halt.set()
+        self._terms.wake()
 
     def join(self, timeout_seconds: float | None = None) -> bool:
         """Wait for the loop to end; false where it has not by then."""
@@ -99,7 +105,7 @@ class Delivery:
 
     def lag(self) -> tuple[int, float]:
         """How far the sink is behind: in events (an upper bound, rolled back ones count too) and in seconds."""
-        if self.metrics.idle_since is not None:
+        if self.metrics.idle_since is not None or self.metrics.state == STANDBY:
             return 0, 0.0
         unread = max(0, self._reader.newest_id - self._reader.read_id)
         oldest = self._ledger.oldest_detected_at()
@@ -107,13 +113,9 @@ class Delivery:
 
     def _run(self) -> None:
         try:
-            while not self._stopping.is_set():
-                try:
-                    if self._connect():
-                        self._loop()
-                except ServiceUnavailable as error:
-                    # Only PostgreSQL's own unavailability gets here: the sink's is handled where it delivers.
-                    self._lost_the_log(error)
+            self._stand_by()
+            while (term := self._terms.next(self._stopping, self._halt)) is not None:
+                self._serve(term)
         except RtpError as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 - a loop that ends without a word would go unnoticed
@@ -126,11 +128,39 @@ class Delivery:
             self._reader.close()
             self.sink.close()
 
+    def _stand_by(self) -> None:
+        """Reach the sink already before the first term: a standby that could not deliver says so now."""
+        attempt = 0
+        while not self._halt.is_set() and not self._works(self.sink.open, self._sink_circuit):
+            attempt += 1
+            if self._terms.is_on:
+                break
+            self._wait_before_retry(attempt, [self._sink_circuit])
+
+    def _serve(self, term: Term) -> None:
+        """Deliver as long as the term lasts."""
+        self.sink.term, self._reader.epoch = term, term.epoch
+        try:
+            while not self._halt.is_set():
+                try:
+                    if self._connect():
+                        self._loop()
+                except ServiceUnavailable as error:
+                    # Only PostgreSQL's own unavailability gets here: the sink's is handled where it delivers.
+                    self._lost_the_log(error)
+        except LeadershipLost as lost:
+            term.end(lost.surpassed_by)
+        finally:
+            if not self._stopping.is_set():
+                self.metrics.reconnects += self._reader.is_open
+                self.metrics.note_standby()
+            self._forget_what_is_read()
+
     def _connect(self) -> bool:
-        """Reach the log and the sink, each tried whether or not the other answers; false where rtp is stopping."""
+        """Reach the log and the sink, each tried whether or not the other answers; false where it must halt."""
         attempt = 0
         missing = [(self._reader.open, self._log_circuit), (self.sink.open, self._sink_circuit)]
-        while missing and not self._stopping.is_set():
+        while missing and not self._halt.is_set():
             attempt += 1
             missing = [(call, circuit) for call, circuit in missing if not self._works(call, circuit)]
             if missing:
@@ -138,7 +168,7 @@ class Delivery:
         return not missing
 
     def _works(self, call: Callable[[], None], circuit: CircuitBreaker) -> bool:
-        if not circuit.wait_for_turn(self._stopping):
+        if not circuit.wait_for_turn(self._halt):
             return False
         try:
             call()
@@ -150,12 +180,12 @@ class Delivery:
         return True
 
     def _loop(self) -> None:
-        while not self._stopping.is_set():
+        while not self._halt.is_set():
             started = time.monotonic()
             self._try_parked(started)
             if self._parking.is_full:
                 self._save_settled()
-                self._stopping.wait(self._parking.seconds_to_next(started))
+                self._halt.wait(self._parking.seconds_to_next(started))
                 continue
             chunk = self._reader.read(self.sink.batch_size)
             self._note_log_works()
@@ -180,7 +210,7 @@ class Delivery:
         """Let a poll interval pass between reads: a lone event goes at once, a stream goes in batches."""
         remaining = started + self.sink.poll_interval_seconds - time.monotonic()
         if remaining > 0:
-            self._stopping.wait(remaining)
+            self._halt.wait(remaining)
 
     def _handle(self, rows: Sequence[LogRow]) -> None:
         arrived = time.time()
@@ -203,9 +233,9 @@ class Delivery:
             self._deliver(due)
 
     def _deliver(self, events: Sequence[Event]) -> None:
-        """Deliver or park all; where rtp is stopping before that, they stay unsettled."""
+        """Deliver or park all; where it must halt before that, they stay unsettled."""
         attempt = 0
-        while events and self._sink_circuit.wait_for_turn(self._stopping):
+        while events and self._sink_circuit.wait_for_turn(self._halt):
             attempt += 1
             try:
                 outcome = self.sink.deliver(events)
@@ -286,20 +316,23 @@ class Delivery:
             with contextlib.suppress(ServiceUnavailable):  # only for the status: the next read will say so, and loudly
                 self._reader.look_ahead()
         if all(circuit.is_closed for circuit in circuits):  # an open one paces its probes by itself
-            self._stopping.wait(self._backoff.wait_seconds(attempt))
+            self._halt.wait(self._backoff.wait_seconds(attempt))
 
-    def _lost_the_log(self, error: ServiceUnavailable) -> None:
+    def _forget_what_is_read(self) -> None:
         self._reader.close()
         self._ledger.clear()
         self._parking.clear()
         self._settled = None
+
+    def _lost_the_log(self, error: ServiceUnavailable) -> None:
+        self._forget_what_is_read()
         self._log_failures += 1
         self.metrics.reconnects += 1
         self.metrics.note_trouble("reconnecting", str(error))
         if self._log_failures > 1:  # a lost connection says nothing yet about the server: connecting anew will
             self._log_circuit.failed(error)
             if self._log_circuit.is_closed:
-                self._stopping.wait(self._backoff.wait_seconds(self._log_failures))
+                self._halt.wait(self._backoff.wait_seconds(self._log_failures))
 
     def _fail(self, error: RtpError) -> None:
         self.failure = error

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from core.processor.circuit import CircuitBreaker
     from core.retry import Backoff
     from core.sinks.dead_letter_queue import DeadLetterQueue
+    from core.term import Terms
 
     FindQueue = Callable[[], DeadLetterQueue | None]
 
@@ -33,7 +34,7 @@ _QUERIES = queries("core.sql", "dead_letters.sql")
 
 
 class Forwarding:
-    """Sends what is not sent when it starts, when woken, and again after a failure.
+    """Sends what is not sent when this rtp begins to lead, when woken, and again after a failure.
 
     `find_queues` has, for each sink with a queue behind it, how to find that queue's dead letter queue.
     """
@@ -43,6 +44,7 @@ class Forwarding:
         dsn: str,
         find_queues: Mapping[str, FindQueue],
         backoff: Backoff,
+        terms: Terms,
         *,
         timeout_seconds: float,
         circuit: CircuitBreaker | None,
@@ -58,14 +60,15 @@ class Forwarding:
         self._on_problem = on_problem
         self._queues: dict[str, DeadLetterQueue] = {}
         self._named: set[str] = set()
+        self._terms = terms
         self._stopping = threading.Event()
+        self._halt = threading.Event()  # at the end of a term, and when stopping
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtp-letters", daemon=True)
 
     def start(self) -> None:
         """Start the loop, where there is a queue to send to."""
         if self._find_queues:
-            self._wake.set()
             self._thread.start()
 
     def wake(self) -> None:
@@ -77,7 +80,9 @@ class Forwarding:
     def request_stop(self) -> None:
         """Ask the loop to end after the letter in hand."""
         self._stopping.set()
+        self._halt.set()
         self._wake.set()
+        self._terms.wake()
 
     def join(self, timeout_seconds: float | None = None) -> bool:
         """Wait for the loop to end; false where it has not by then."""
@@ -87,11 +92,17 @@ class Forwarding:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        while (term := self._terms.next(self._stopping, self._halt)) is not None:
+            self._wake.set()  # the leader before may have left some
+            term.halt_at_end(self._wake)
+            self._serve()
+
+    def _serve(self) -> None:
         failures = 0
-        while not self._stopping.is_set():
+        while not self._halt.is_set():
             self._wake.wait(self._backoff.wait_seconds(failures) if failures else None)
             self._wake.clear()
-            if self._stopping.is_set():
+            if self._halt.is_set():
                 return
             failures = 0 if self._try_all() else failures + 1
             if not self._wake.is_set():
@@ -114,11 +125,11 @@ class Forwarding:
     def _send_all(self, connection: psycopg.Connection) -> list[str]:
         log_id, after_id, problems = read_installation(connection), 0, list[str]()
         sinks = self._reachable_sinks(problems)
-        while sinks and not self._stopping.is_set():
+        while sinks and not self._halt.is_set():
             values = {"sinks": sinks, "after_id": after_id}
             rows = connection.execute(_QUERIES["unqueued"], values).fetchall()
             for row in rows:
-                if self._circuit is not None and not self._circuit.wait_for_turn(self._stopping):
+                if self._circuit is not None and not self._circuit.wait_for_turn(self._halt):
                     return problems
                 self._send(connection, row, log_id, problems)
                 after_id = row[0]
@@ -139,7 +150,7 @@ class Forwarding:
 
     def _reachable_sinks(self, problems: list[str]) -> list[str]:
         for sink, find in self._find_queues.items():
-            if sink in self._queues or (self._circuit is not None and not self._circuit.wait_for_turn(self._stopping)):
+            if sink in self._queues or (self._circuit is not None and not self._circuit.wait_for_turn(self._halt)):
                 continue
             try:
                 found = find()

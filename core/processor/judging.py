@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.processor.housekeeping import Housekeeping
     from core.processor.wakeup import WakeUp
     from core.retry import Backoff
+    from core.term import Terms
 
 _QUERIES = queries("core.sql", "judging.sql")
 _POLL_SECONDS = 0.005
@@ -30,7 +31,7 @@ _APPOINTMENTS_SECONDS = 0.5
 
 
 class Judging:
-    """Judges waiting samples in a thread of its own, until told to stop."""
+    """Judges waiting samples in a thread of its own while this rtp leads, until told to stop."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class Judging:
         wakeup: WakeUp,
         backoff: Backoff,
         housekeeping: Housekeeping,
+        terms: Terms,
         *,
         timeout_seconds: float,
         answer_seconds: float | None = None,
@@ -54,7 +56,9 @@ class Judging:
         self._answer_seconds = answer_seconds
         self._circuit = circuit
         self._on_problem = on_problem
+        self._terms = terms
         self._stopping = threading.Event()
+        self._halt = threading.Event()  # at the end of a term, and when stopping
         self._failures = 0
         self._next_appointments = 0.0
         self._thread = threading.Thread(target=self._run, name="rtp-judging", daemon=True)
@@ -66,6 +70,8 @@ class Judging:
     def request_stop(self) -> None:
         """Ask the thread to end after the call in hand."""
         self._stopping.set()
+        self._halt.set()
+        self._terms.wake()
 
     def join(self, timeout_seconds: float) -> bool:
         """Wait for the thread to end; false where it has not by then."""
@@ -80,7 +86,13 @@ class Judging:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        while self._circuit.wait_for_turn(self._stopping):
+        while self._terms.next(self._stopping, self._halt) is not None:
+            self._serve()
+            self.idle_since = None
+
+    def _serve(self) -> None:
+        """Judge as long as the term lasts. The database itself lets only one judge at a time."""
+        while self._circuit.wait_for_turn(self._halt):
             try:
                 with connect(
                     self._dsn,
@@ -94,7 +106,7 @@ class Judging:
                 self.idle_since = None
                 self._note(error)
                 if self._circuit.is_closed:
-                    self._stopping.wait(self._backoff.wait_seconds(self._failures))
+                    self._halt.wait(self._backoff.wait_seconds(self._failures))
 
     def _note(self, error: psycopg.Error | ServiceUnavailable) -> None:
         if isinstance(error, ServiceUnavailable):
@@ -106,7 +118,7 @@ class Judging:
             self._circuit.failed(unavailable(self._dsn, error))
 
     def _loop(self, connection: psycopg.Connection) -> None:
-        while not self._stopping.is_set():
+        while not self._halt.is_set():
             started = time.monotonic()
             if started >= self._next_appointments:
                 self._next_appointments = started + _APPOINTMENTS_SECONDS

@@ -12,14 +12,14 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from core.database import connect, one_line, queries, unavailable
-from core.errors import LogMismatch, NotInstalled
+from core.errors import LeadershipLost, LogMismatch, NotInstalled
 from core.event_row import LogRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 _QUERIES = queries("core.sql", "log.sql")
 _NEVER = "1:1:"
@@ -76,6 +76,7 @@ class LogReader:
 
     A sink that has no cursor yet starts at the beginning of the log, or, with `starts_at_latest`, at its end.
     Every method raises ServiceUnavailable when PostgreSQL does not answer; `open` then starts again from the cursor.
+    Saving raises LeadershipLost where the cursor was taken in a later term than `epoch`.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class LogReader:
         self._saved = Cursor()
         self._last_id = 0
         self._window = _Window(_NEVER, 0, is_sharp=False)
+        self.epoch = 0
         self.log_id = ""
         self.newest_id = 0
         self.read_id = 0
@@ -104,7 +106,9 @@ class LogReader:
     def open(self) -> None:
         """Connect, and take up the sink's cursor where it was saved.
 
-        Raises NotInstalled without rtp's schema, and LogMismatch where the cursor cannot be this log's.
+        It is taken in the term `epoch`: whoever has it from an earlier one can move it no more (0: without any term).
+        Raises NotInstalled without rtp's schema, LogMismatch where the cursor cannot be this log's, and LeadershipLost
+        where a later term has it.
         """
         self.close()
         self._connection = connect(
@@ -122,7 +126,7 @@ class LogReader:
         except psycopg.Error as error:
             self.close()
             raise unavailable(self._dsn, error) from error
-        except (NotInstalled, LogMismatch):
+        except (NotInstalled, LogMismatch, LeadershipLost):
             self.close()
             raise
         self._last_id = 0
@@ -132,8 +136,9 @@ class LogReader:
 
     def _load_cursor(self, connection: psycopg.Connection) -> Cursor:
         connection.execute(self._create_cursor, {"sink": self._sink})
-        row = connection.execute(_QUERIES["load_cursor"], {"sink": self._sink}).fetchone()
+        row = connection.execute(_QUERIES["take_cursor"], {"sink": self._sink, "epoch": self.epoch}).fetchone()
         if row is None:
+            self._check_epoch(connection)
             raise NotInstalled(f"the cursor of sink {self._sink} vanished", "Run `rtp install-triggers`")
         if mismatch := find_mismatch(connection, self._sink):
             raise LogMismatch(
@@ -210,8 +215,8 @@ class LogReader:
         try:
             if dead_letters:
                 with connection.transaction():
+                    self._save(connection, cursor)  # first: it fails where these are somebody else's by now
                     self._add_dead_letters(connection, dead_letters)
-                    self._save(connection, cursor)
             else:
                 self._save(connection, cursor)
         except psycopg.Error as error:
@@ -219,7 +224,14 @@ class LogReader:
         self._saved = cursor
 
     def _save(self, connection: psycopg.Connection, cursor: Cursor) -> None:
-        connection.execute(_QUERIES["save_cursor"], {"sink": self._sink, **vars(cursor)}, prepare=True)
+        values = {"sink": self._sink, "epoch": self.epoch, **vars(cursor)}
+        if not connection.execute(_QUERIES["save_cursor"], values, prepare=True).rowcount:
+            self._check_epoch(connection)
+
+    def _check_epoch(self, connection: psycopg.Connection) -> None:
+        row = connection.execute(_QUERIES["cursor_epoch"], {"sink": self._sink}).fetchone()
+        if row is not None and row[0] != self.epoch:
+            raise LeadershipLost(f"the cursor of sink {self._sink} was taken in term {row[0]}", surpassed_by=row[0])
 
     def _add_dead_letters(self, connection: psycopg.Connection, dead_letters: Sequence[DeadLetter]) -> None:
         connection.execute("SET LOCAL synchronous_commit TO on")

@@ -21,6 +21,9 @@ _BOUNDS = tuple(
 BUCKET_BOUNDS = tuple(_BOUNDS[40 * decade + step] for decade in range(1, 7) for step in (0, 12, 28)) + _BOUNDS[280:281]
 
 
+STANDBY = "standby"
+
+
 @dataclass(frozen=True)
 class Latencies:
     """Counted latencies at one moment; the difference of two moments is an interval's."""
@@ -116,6 +119,10 @@ class SinkMetrics:
     def note_trouble(self, state: str, error: str) -> None:
         """The sink's loop is held up."""
         self.state, self.last_error = state, error
+
+    def note_standby(self) -> None:
+        """Somebody else may deliver now."""
+        self.state, self.last_error, self.idle_since, self.parked = STANDBY, "", None, 0
 
     def note_idle(self) -> None:
         """The sink has read an empty window: there was nothing left for it."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from core.processor.delivery import Delivery
     from core.processor.forwarding import Forwarding
     from core.processor.judging import Judging
+    from core.processor.leader import Leadership
     from core.processor.rebuilding import Rebuilding
     from core.processor.wakeup import WakeUp
 
@@ -21,7 +22,10 @@ STOP_TIMEOUT_SECONDS = 15.0
 
 
 class Pipeline:
-    """Starts every sink's loop, stops them together, and knows whether there is anything left to do."""
+    """Starts every sink's loop, stops them together, and knows whether there is anything left to do.
+
+    The loops work while `leadership` gives them a term.
+    """
 
     def __init__(
         self,
@@ -30,6 +34,8 @@ class Pipeline:
         judging: Judging,
         rebuilding: Rebuilding | None,
         forwarding: Forwarding,
+        leadership: Leadership,
+        *,
         circuits: Sequence[CircuitBreaker],
     ) -> None:
         self.deliveries = deliveries
@@ -37,6 +43,7 @@ class Pipeline:
         self.forwarding = forwarding
         self.circuits = circuits
         self.rebuilding = rebuilding
+        self.leadership = leadership
         self._wakeup = wakeup
 
     def start(self) -> None:
@@ -48,9 +55,10 @@ class Pipeline:
             delivery.start()
         if self.rebuilding:
             self.rebuilding.start()
+        self.leadership.start()
 
     def stop(self) -> bool:
-        """Let every sink finish the batch in hand; false where one did not in time."""
+        """Let every sink finish the batch in hand, then leave the lead to others; false where one did not in time."""
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         for delivery in self.deliveries:
             delivery.request_stop()
@@ -63,12 +71,14 @@ class Pipeline:
         if self.rebuilding:
             joins.append(self.rebuilding.join)
         ended = [join(max(0.0, deadline - time.monotonic())) for join in joins]
+        self.leadership.stop()
         return all(ended)
 
     @property
     def failure(self) -> RtpError | None:
         """Why a loop ended by itself, if one did."""
-        return next((d.failure for d in self.deliveries if d.failure is not None), None)
+        failures = (self.leadership.failure, *(delivery.failure for delivery in self.deliveries))
+        return next((failure for failure in failures if failure is not None), None)
 
     def idle_seconds(self) -> float:
         """For how long there has been nothing to judge and nothing to deliver; 0 while there is."""

@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
     from core.processor.circuit import CircuitBreaker
     from core.sinks.cache_fill import CacheFill
+    from core.term import Terms
 
 _CHECK_SECONDS = 1.0
 
 
 class Rebuilding:
-    """Looks every second whether the cache is still what it was, until told to stop."""
+    """Looks every second whether the cache is still what it was, while this rtp leads, until told to stop."""
 
     def __init__(
         self,
         dsn: str,
         fill: CacheFill,
+        terms: Terms,
         *,
         source: str,
         timeout_seconds: float,
@@ -48,7 +50,9 @@ class Rebuilding:
         self._on_problem = on_problem
         self._told = ""
         self._log_id = ""
+        self._terms = terms
         self._stopping = threading.Event()
+        self._halt = threading.Event()  # at the end of a term, and when stopping
         self._thread = threading.Thread(target=self._run, name="rtp-rebuild", daemon=True)
 
     def start(self) -> None:
@@ -58,6 +62,8 @@ class Rebuilding:
     def request_stop(self) -> None:
         """Ask the thread to end after the page in hand."""
         self._stopping.set()
+        self._halt.set()
+        self._terms.wake()
 
     def join(self, timeout_seconds: float) -> bool:
         """Wait for the thread to end; false where it has not by then."""
@@ -72,11 +78,12 @@ class Rebuilding:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            # Who is away is probed by those who deliver, and named by them.
-            if not any(circuit.status().failures_in_a_row for circuit in self._circuits):
-                self._check()
-            self._stopping.wait(_CHECK_SECONDS)
+        while self._terms.next(self._stopping, self._halt) is not None:
+            while not self._halt.is_set():
+                # Who is away is probed by those who deliver, and named by them.
+                if not any(circuit.status().failures_in_a_row for circuit in self._circuits):
+                    self._check()
+                self._halt.wait(_CHECK_SECONDS)
         self._fill.close()
 
     def _check(self) -> None:
@@ -97,9 +104,7 @@ class Rebuilding:
             if self._fill.is_complete(self._log_id):
                 return
             self._fill.begin()
-            done = rebuild_cache(
-                connection, self._fill, source=self._source, is_wanted=lambda: not self._stopping.is_set()
-            )
+            done = rebuild_cache(connection, self._fill, source=self._source, is_wanted=lambda: not self._halt.is_set())
             if done is None or not self._fill.complete(self._log_id):
                 return  # the next look starts anew
         self.rebuilds += 1

@@ -46,14 +46,14 @@ class Rotation:
         """
         due = [row[0] for row in connection.execute(_QUERIES["due_slots"]).fetchall()]
         self._keeping = {slot: kept for slot, kept in self._keeping.items() if slot in due}
-        cursors = [row[0] for row in connection.execute(_QUERIES["cursors"]).fetchall()]
+        cursors = _cursors(connection)
         if not cursors:  # nobody has ever read this log
             return False
         for slot in due:
             if _is_seen(connection, slot, cursors):
                 if not self._is_kept(connection, slot):
                     return True
-                self._empty(connection, slot, cursors)
+                self._empty(connection, slot)
         return False
 
     def _is_kept(self, connection: Connection, slot: int) -> bool:
@@ -65,13 +65,18 @@ class Rotation:
             keeping.before_id = _value(connection, _on(slot, "keep_newest"), {"before_id": keeping.before_id})
         return keeping.before_id is None
 
-    def _empty(self, connection: Connection, slot: int, cursors: Sequence[str]) -> None:
+    def _empty(self, connection: Connection, slot: int) -> None:
         keeping = self._keeping[slot]
         with suppress(psycopg.errors.LockNotAvailable), connection.transaction():
             connection.execute(_on(slot, "lock"))
-            if _is_seen(connection, slot, [*cursors, keeping.snapshot]):
+            # Asked again: this process may have stood still since, and somebody may have put a cursor back.
+            if _is_seen(connection, slot, [*_cursors(connection), keeping.snapshot]):
                 connection.execute(_on(slot, "empty"))
                 self.emptied += 1
+
+
+def _cursors(connection: Connection) -> list[str]:
+    return [row[0] for row in connection.execute(_QUERIES["cursors"]).fetchall()]
 
 
 def _is_seen(connection: Connection, slot: int, snapshots: Sequence[str]) -> bool:

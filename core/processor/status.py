@@ -43,10 +43,13 @@ class SinkStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """All of rtp in one interval."""
+    """All of rtp in one interval. `role` is leader, standby or starting; `leader` is who leads, in which `epoch`."""
 
     uptime_seconds: float
     is_asleep: bool
+    role: str
+    epoch: int
+    leader: str
     sinks: Sequence[SinkStatus]
     circuits: Sequence[CircuitStatus]
 
@@ -73,7 +76,9 @@ class StatusReporter:
         self._taken = now
         sinks = [self._sink_status(delivery, elapsed) for delivery in self._pipeline.deliveries]
         circuits = [circuit.status() for circuit in self._pipeline.circuits]
-        return Status(round(now - self._started, 1), self._pipeline.is_asleep, sinks, circuits)
+        lead = self._pipeline.leadership.status()
+        uptime_seconds = round(now - self._started, 1)
+        return Status(uptime_seconds, self._pipeline.is_asleep, lead.role, lead.epoch, lead.leader, sinks, circuits)
 
     def _sink_status(self, delivery: Delivery, elapsed: float) -> SinkStatus:
         metrics, name = delivery.metrics, delivery.sink.name

@@ -30,6 +30,7 @@ from core.errors import ServiceUnavailable
 if TYPE_CHECKING:
     from core.processor.circuit import CircuitBreaker
     from core.settings.models import RunSettings
+    from core.term import Term, Terms
 
 _QUERIES = queries("core.sql", "wakeup.sql")
 _FALLING_POLL_SECONDS = 0.003
@@ -51,6 +52,7 @@ class WakeUp:
         dsn: str,
         settings: RunSettings,
         circuit: CircuitBreaker,
+        terms: Terms,
         *,
         timeout_seconds: float = 5,
         answer_seconds: float | None = None,
@@ -64,7 +66,9 @@ class WakeUp:
         self._state = _State.AWAKE
         self._quiet_since = 0.0
         self._last_active = time.monotonic()
+        self._terms = terms
         self._stopping = threading.Event()
+        self._halt = threading.Event()  # at the end of a term, and when stopping
         self._thread = threading.Thread(target=self._run, name="rtp-wakeup", daemon=True)
         self.holds_lock = False
 
@@ -75,6 +79,8 @@ class WakeUp:
     def stop(self) -> None:
         """Stop watching, and wake whoever waits."""
         self._stopping.set()
+        self._halt.set()
+        self._terms.wake()
         with self._changed:
             self._changed.notify_all()
         if self._thread.is_alive():
@@ -99,7 +105,7 @@ class WakeUp:
         with self._changed:
             if self._state is _State.ASLEEP and read_started > self._quiet_since:
                 self._changed.wait(min(self._settings.fallback_poll_seconds, longest_seconds))
-            elif poll_seconds and not self._stopping.is_set():
+            elif poll_seconds and not self._halt.is_set():
                 seconds = _FALLING_POLL_SECONDS if self._state is _State.FALLING else poll_seconds
                 self._changed.wait(max(seconds, poll_seconds))
 
@@ -109,7 +115,16 @@ class WakeUp:
         return self._thread.is_alive()
 
     def _run(self) -> None:
-        while self._circuit.wait_for_turn(self._stopping):
+        while (term := self._terms.next(self._stopping, self._halt)) is not None:
+            self._serve(term)
+            self._become(_State.AWAKE)
+            self.holds_lock = False
+
+    def _serve(self, term: Term) -> None:
+        # A term that is not good may be over: its AWAKE would tell the triggers that somebody polls.
+        while self._circuit.wait_for_turn(self._halt) and (term.is_good or not self._halt.wait(_CHECK_SECONDS)):
+            if not term.is_good:
+                continue
             try:
                 with connect(
                     self._dsn, role="wakeup", timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
@@ -123,20 +138,20 @@ class WakeUp:
                 self.holds_lock = False
                 if isinstance(error, ServiceUnavailable):  # a lost connection says nothing yet about the server
                     self._circuit.failed(error)
-                self._stopping.wait(0.2)
+                self._halt.wait(0.2)
 
     def _watch(self, connection: psycopg.Connection) -> None:
-        while not self._stopping.is_set():
+        while not self._halt.is_set():
             if not self.holds_lock:
                 self.holds_lock = _is_true(connection, "take_awake")
             idle_for = time.monotonic() - self._last_active
             remaining = self._settings.idle_before_sleep_ms / 1000 - idle_for
             if remaining > 0:
-                self._stopping.wait(min(remaining, _CHECK_SECONDS))
+                self._halt.wait(min(remaining, _CHECK_SECONDS))
                 # A busy rtp may stay awake for days: it must notice that a cut connection has lost it the lock.
                 connection.execute(_QUERIES["still_there"])
             elif not self.holds_lock:
-                self._stopping.wait(_LOCK_RETRY_SECONDS)
+                self._halt.wait(_LOCK_RETRY_SECONDS)
             elif self._fall_asleep(connection):
                 self._sleep(connection)
 
@@ -148,13 +163,13 @@ class WakeUp:
         self.holds_lock = False
         row = connection.execute(_QUERIES["note_next_xid"]).fetchone()
         noted = row[0] if row else "0"
-        while not self._stopping.is_set():
+        while not self._halt.is_set():
             if self._last_active > fell_at:
                 self._become(_State.AWAKE)
                 return False
             if _is_true(connection, "all_ended", noted):
                 return True
-            self._stopping.wait(_FALLING_POLL_SECONDS)
+            self._halt.wait(_FALLING_POLL_SECONDS)
         return False
 
     def _sleep(self, connection: psycopg.Connection) -> None:
@@ -163,7 +178,7 @@ class WakeUp:
             self._quiet_since = time.monotonic()
             self._state = _State.ASLEEP
         slept_at = time.monotonic()
-        while not self._stopping.is_set() and self._last_active <= slept_at:
+        while not self._halt.is_set() and self._last_active <= slept_at:
             if next(connection.notifies(timeout=0.2, stop_after=1), None) is not None:
                 break
         # Awake for at least a while: the event that woke us is rarely alone.

@@ -12,6 +12,7 @@ from core.processor.forwarding import Forwarding
 from core.processor.housekeeping import Housekeeping
 from core.processor.judging import Judging
 from core.processor.lag import LagAlarm
+from core.processor.leader import Leadership
 from core.processor.log import LogReader
 from core.processor.pipeline import Pipeline
 from core.processor.rebuilding import Rebuilding
@@ -21,6 +22,7 @@ from core.routing import Routes, sqs_destinations
 from core.settings.models import postgres_dsn
 from core.sinks.cache_fill import CacheFill
 from core.sinks.redis import RedisSink
+from core.term import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -79,12 +81,14 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
     sinks = build_sinks(settings)
     services = {service: circuit(service) for service in dict.fromkeys(sink.service for sink in sinks)}
     routes, destinations = Routes(settings), {one.sink: one for one in sqs_destinations(settings)}
-    wakeup = WakeUp(dsn, settings.run, postgres, timeout_seconds=timeout, answer_seconds=answer_seconds)
+    terms = Terms()
+    wakeup = WakeUp(dsn, settings.run, postgres, terms, timeout_seconds=timeout, answer_seconds=answer_seconds)
     backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
     forwarding = Forwarding(
         dsn,
         {sink: partial(find_queue, settings.sqs, destination) for sink, destination in destinations.items()},
         backoff,
+        terms,
         timeout_seconds=timeout,
         circuit=services.get("SQS"),
         on_problem=on_problem,
@@ -112,6 +116,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
             ),
             wakeup,
             backoff,
+            terms,
             source=settings.source,
             max_attempts=settings.run.max_attempts,
             log_circuit=postgres,
@@ -128,6 +133,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
         wakeup,
         backoff,
         housekeeping,
+        terms,
         timeout_seconds=timeout,
         answer_seconds=answer_seconds,
         circuit=postgres,
@@ -139,10 +145,21 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
         rebuilding = Rebuilding(
             dsn,
             CacheFill(settings.redis, url=settings.redis.url),
+            terms,
             source=settings.source,
             timeout_seconds=timeout,
             answer_seconds=answer_seconds,
             circuits=[circuit for circuit in circuits if circuit.service in (postgres.service, RedisSink.service)],
             on_problem=on_problem,
         )
-    return Pipeline(deliveries, wakeup, judging, rebuilding, forwarding, circuits=circuits)
+    leadership = Leadership(
+        dsn,
+        terms,
+        lease_seconds=settings.run.leader_lease_seconds,
+        loops=[*(sink.name for sink in sinks), "wakeup", "judging", "rebuild", "letters"],
+        timeout_seconds=timeout,
+        answer_seconds=answer_seconds,
+        circuit=postgres,
+        on_problem=on_problem,
+    )
+    return Pipeline(deliveries, wakeup, judging, rebuilding, forwarding, leadership, circuits=circuits)

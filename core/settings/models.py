@@ -75,6 +75,7 @@ class RunSettings(SettingsModel):
     retry_initial_seconds: Real = Field(default=0.1, gt=0, le=60)
     retry_max_seconds: Real = Field(default=2, gt=0, le=600)
     max_attempts: Whole = Field(default=10, ge=1, le=1000)
+    leader_lease_seconds: Real = Field(default=5, ge=0.5, le=60)
     circuit_breaker: CircuitBreakerSettings = CircuitBreakerSettings()
 
     @model_validator(mode="after")

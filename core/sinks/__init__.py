@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.event import Event
+    from core.term import Term
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Sink(Protocol):
 
     `deliver` gets events in log order and keeps that order per partition key: what it returns as undelivered holds
     every later event of the same partition key too. Delivering an event again is harmless. It raises SinkUnavailable
-    when the service as a whole does not answer. Called from one thread.
+    when the service as a whole does not answer, and LeadershipLost when it finds that `term` is over, whose deliveries
+    these are. Called from one thread.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Sink(Protocol):
     address: str
     batch_size: int
     poll_interval_seconds: float
+    term: Term
 
     def open(self) -> None:
         """Connect, and fail early and clearly where that cannot work. Raises SinkUnavailable."""

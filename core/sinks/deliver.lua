@@ -1,20 +1,34 @@
 -- deliver: hand a batch of events to the cache, the channels and the stream, as one atomic step.
 --   KEYS[1]        the stream
---   KEYS[1 + i]    the cache key of event i; its channel is the same name under rtp:events:
+--   KEYS[2]        the fence: the highest term that has delivered
+--   KEYS[2 + i]    the cache key of event i; its channel is the same name under rtp:events:
 --   ARGV[1]        cache time to live, milliseconds
 --   ARGV[2]        about how many entries the stream keeps
---   ARGV[3i]       sequence of event i, fixed width, so that comparing text compares positions
---   ARGV[3i + 1]   the event, JSON
---   ARGV[3i + 2]   the channels that its routes add, with spaces between; empty for none
--- Returns how many cache entries it wrote. A reader who gets an event from the channel finds that event in the cache, or
+--   ARGV[3]        the term that this batch is of; 0 for none, which is never refused
+--   ARGV[3i + 1]   sequence of event i, fixed width, so that comparing text compares positions
+--   ARGV[3i + 2]   the event, JSON
+--   ARGV[3i + 3]   the channels that its routes add, with spaces between; empty for none
+-- Returns how many cache entries it wrote; or {-1, 0} without a fence, and {-2, its term} where that is a later one: then it has
+-- done nothing. A reader who gets an event from the channel finds that event in the cache, or
 -- a newer one: nothing runs between the two. A replayed or older event never overwrites a newer one.
-local stream, ttl, stream_length = KEYS[1], ARGV[1], ARGV[2]
+local stream, ttl, stream_length, term = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local call = redis.call
 local written = 0
 -- Redis does not undo what a failing script has done: a stream of another type must fail it before the first event.
 call('XLEN', stream)
-for i = 1, #KEYS - 1 do
-    local key, sequence, event, channels = KEYS[i + 1], ARGV[3 * i], ARGV[3 * i + 1], ARGV[3 * i + 2]
+if term > 0 then
+    local fence = redis.pcall('GET', KEYS[2])
+    fence = type(fence) == 'string' and tonumber(fence)
+    if not fence then
+        return {-1, 0}
+    elseif fence > term then
+        return {-2, fence}
+    elseif fence < term then
+        call('SET', KEYS[2], ARGV[3])
+    end
+end
+for i = 1, #KEYS - 2 do
+    local key, sequence, event, channels = KEYS[i + 2], ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]
     local cached = redis.pcall('HGET', key, 'sequence')
     if type(cached) == 'table' then
         -- Somebody put a value of another type under a name of rtp's: it must not block everyone's events.
@@ -32,4 +46,4 @@ for i = 1, #KEYS - 1 do
     end
     call('XADD', stream, 'MAXLEN', '~', stream_length, '*', 'sequence', sequence, 'event', event)
 end
-return written
+return {written, term}

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from core.errors import SinkUnavailable
-from core.keys import STREAM, cache_key, route_channel
+from core.errors import LeadershipLost, SinkUnavailable
+from core.keys import FENCE, STREAM, cache_key, route_channel
 from core.redact import redact
 from core.sinks import Outcome
+from core.term import UNFENCED, Term
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from core.settings.models import RedisSettings
 
 _DELIVER = files("core.sinks").joinpath("deliver.lua").read_text(encoding="utf-8")
+_RAISE_FENCE = files("core.sinks").joinpath("raise_fence.lua").read_text(encoding="utf-8")
+_UNFENCED, _REFUSED = -1, -2
 
 
 class RedisSink:
@@ -40,6 +43,7 @@ class RedisSink:
         self.address = redact(url)
         self.batch_size = settings.batch_size
         self.poll_interval_seconds = poll_interval_seconds
+        self.term: Term = UNFENCED
         # Retrying is `core.processor.delivery`'s decision, with its own backoff; the client must not add its own.
         self._client = redis.Redis.from_url(
             url,
@@ -49,30 +53,44 @@ class RedisSink:
             client_name="rtp",
         )
         self._deliver = self._client.register_script(_DELIVER)
+        self._raise_fence = self._client.register_script(_RAISE_FENCE)
         self._channels_of = channels_of
         self._ttl_ms = settings.cache_ttl_seconds * 1000
         self._stream_length = settings.stream_max_length
 
     def open(self) -> None:
-        """Ask the server for a sign of life. Raises SinkUnavailable."""
+        """Ask the server for a sign of life, and keep earlier terms out. Raises SinkUnavailable."""
         try:
             self._client.ping()
+            if self.term.epoch:
+                self.term.check()
+                self._fence()
         except redis.RedisError as error:
             raise self._unavailable(error) from error
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Hand the whole batch over in one atomic call; Redis takes all of it or nothing."""
-        keys = [STREAM]
-        arguments: list[str | bytes | int] = [self._ttl_ms, self._stream_length]
+        keys = [STREAM, FENCE]
+        arguments: list[str | bytes | int] = [self._ttl_ms, self._stream_length, self.term.epoch]
         for event in events:
             keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
             channels = " ".join(map(route_channel, self._channels_of(event.data)))
             arguments += (event.sequence, event.json_bytes, channels)
         try:
-            self._deliver(keys, arguments)
+            while (answer := self._deliver(keys, arguments))[0] == _UNFENCED:
+                # Redis has lost its memory: only the database can say now whether this is a term of before.
+                self.term.wait_until_confirmed()
+                self._fence()
         except redis.RedisError as error:
             raise self._unavailable(error) from error
+        if answer[0] == _REFUSED:
+            raise _surpassed(answer[1])
         return Outcome()
+
+    def _fence(self) -> None:
+        highest: Any = self._raise_fence([FENCE], [self.term.epoch])
+        if highest > self.term.epoch:
+            raise _surpassed(highest)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -80,3 +98,7 @@ class RedisSink:
 
     def _unavailable(self, error: redis.RedisError) -> SinkUnavailable:
         return SinkUnavailable(self.service, self.address, " ".join(str(error).split()) or type(error).__name__)
+
+
+def _surpassed(epoch: int) -> LeadershipLost:
+    return LeadershipLost(f"Redis has taken events of term {epoch}", surpassed_by=epoch)

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from core.errors import SettingsError, SinkUnavailable
 from core.keys import sqs_group_id
 from core.sinks import Outcome, Rejection
+from core.term import UNFENCED, Term
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,6 +68,7 @@ class SqsSink:
         self.address = f"{client.meta.endpoint_url} {self.queue}"
         self.batch_size = settings.batch_size
         self.poll_interval_seconds = 0.01
+        self.term: Term = UNFENCED
         self._client = client
         self._queue_url = ""
 
@@ -97,6 +99,8 @@ class SqsSink:
     def _send(self, batch: Sequence[Event], delivery: _Delivery) -> bool:
         """Send one batch; false where SQS as a whole does not answer."""
         entries = [_entry(str(index), event) for index, event in enumerate(batch)]
+        # SQS cannot refuse a term of before, so this must be the last thing before the call (docs/standby.md).
+        self.term.check()
         try:
             answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
             sent = [batch[int(success["Id"])] for success in answer.get("Successful", ())]

@@ -77,9 +77,15 @@ CROSS JOIN LATERAL (
 ) AS server
 WHERE c.sink = %(sink)s
 
--- name: load_cursor
--- Where a sink stands.
-SELECT snapshot::text, until::text, after_id, floor_id FROM rtp.cursor WHERE sink = %(sink)s
+-- name: take_cursor
+-- Where a sink stands; and whoever took it in an earlier term can move it no more. No row where a later one has it.
+UPDATE rtp.cursor SET epoch = greatest(epoch, %(epoch)s::bigint)
+WHERE sink = %(sink)s AND (epoch <= %(epoch)s::bigint OR %(epoch)s::bigint = 0)
+RETURNING snapshot::text, until::text, after_id, floor_id
+
+-- name: cursor_epoch
+-- In which term a cursor was taken up.
+SELECT epoch FROM rtp.cursor WHERE sink = %(sink)s
 
 -- name: create_cursor
 -- A new sink starts at the beginning of the log: the snapshot before every transaction.
@@ -93,11 +99,11 @@ FROM rtp.event_id
 ON CONFLICT DO NOTHING
 
 -- name: save_cursor
--- Note how far a sink has got. May commit asynchronously: a crash then only repeats deliveries.
+-- Note how far a sink has got; no row where the cursor was taken in another term. May commit asynchronously: a crash then only repeats deliveries.
 UPDATE rtp.cursor
 SET snapshot = %(snapshot)s::pg_snapshot, until = %(until)s::pg_snapshot,
     after_id = %(after_id)s, floor_id = %(floor_id)s, updated_at = clock_timestamp()
-WHERE sink = %(sink)s
+WHERE sink = %(sink)s AND (epoch = %(epoch)s::bigint OR %(epoch)s::bigint = 0)
 
 -- name: add_dead_letter
 -- Keep what a sink can never take. Read again, from a cursor that was put back, it is the same letter.

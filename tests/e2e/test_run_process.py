@@ -468,7 +468,7 @@ def test_it_starts_without_a_service_and_delivers_when_that_is_there(
 def test_a_service_that_is_not_there_is_named_once(settings: Settings, prompt_config: str, down: str) -> None:
     with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
         eventually(
-            lambda: any(sink["retries"] >= 4 for status in process.documents for sink in status["sinks"]),
+            lambda: any(c["failures_in_a_row"] >= 4 for status in process.documents for c in status["circuits"]),
             within_seconds=20,
         )
         assert len(told_of(process, down)) == 1, process.err

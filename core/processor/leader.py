@@ -1,0 +1,224 @@
+"""One rtp run leads, the others stand by and take over.
+
+- Liveness: the leader's session holds an advisory lock, which PostgreSQL gives back the moment that session ends: kill
+  -9, a cut connection. A standby tries it some times a second.
+- A leader that neither works nor ends (a stopped process, a machine that is gone) keeps its session. So the leader also
+  renews a row; a standby that has not seen it change for a lease ends that session. It measures by its own monotonic
+  clock between looks of its own: no clock that steps, and no look that came late, can depose anybody.
+- Fencing: that a standby has taken over does not stop the other at that instant. Every term has a number (`core.term`),
+  and cursors and Redis refuse lower ones; before each message to SQS its sender looks whether the term is good.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg
+
+from core.database import connect, queries
+from core.errors import NotInstalled, RtpError, RunningError, ServiceUnavailable
+from core.processor.log import read_installation
+from core.term import Term, clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from datetime import datetime
+
+    from psycopg import Connection
+
+    from core.processor.circuit import CircuitBreaker
+    from core.term import Terms
+
+_QUERIES = queries("core.sql", "leader.sql")
+_APPLY_SECONDS = 0.2
+_LOOK_SECONDS = 0.2
+_BEATS_PER_LEASE = 10
+
+
+@dataclass(frozen=True)
+class LeaderStatus:
+    """What this process is, `starting`, `leader` or `standby`; and who leads, in which term."""
+
+    role: str
+    epoch: int
+    leader: str
+
+
+class _Office(NamedTuple):
+    is_free: bool
+    epoch: int
+    host: str
+    pid: int
+    since: datetime | None
+    renewed_at: str
+    lease_seconds: float
+
+
+class Leadership:
+    """Campaigns in a thread of its own; begins a term when it wins, and ends it when it loses."""
+
+    def __init__(
+        self,
+        dsn: str,
+        terms: Terms,
+        *,
+        lease_seconds: float,
+        loops: Collection[str],
+        timeout_seconds: float,
+        answer_seconds: float | None = None,
+        circuit: CircuitBreaker,
+        on_problem: Callable[[str], None],
+    ) -> None:
+        self.failure: RtpError | None = None
+        self._dsn = dsn
+        self._terms = terms
+        self._lease_seconds = lease_seconds
+        self._loops = [f"rtp {loop}" for loop in loops]
+        self._timeout_seconds = timeout_seconds
+        self._answer_seconds = answer_seconds
+        self._circuit = circuit
+        self._on_problem = on_problem
+        self._status = LeaderStatus("starting", 0, "")
+        self._stood_by_since: float | None = None
+        self._above = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rtp-leader", daemon=True)
+
+    def start(self) -> None:
+        """Start campaigning."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave office, or the queue for it. To be called once the loops have ended: then a standby takes over."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def status(self) -> LeaderStatus:
+        """What this process is now."""
+        return self._status
+
+    def _run(self) -> None:
+        try:
+            while self._circuit.wait_for_turn(self._stopping):
+                try:
+                    self._campaign()
+                except ServiceUnavailable as error:
+                    self._circuit.failed(error)
+                    self._stopping.wait(_APPLY_SECONDS)
+                except psycopg.Error:  # a lost connection says nothing yet about the server: connecting anew will
+                    self._stopping.wait(_APPLY_SECONDS)
+        except RtpError as error:
+            self.failure = error
+
+    def _campaign(self) -> None:
+        """Wait for the office, and hold it as long as possible; with one connection, whose end ends both."""
+        with connect(
+            self._dsn, role="leader", timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
+        ) as connection:
+            read_installation(connection)
+            self._circuit.succeeded()
+            patience = _Patience()
+            while not self._stopping.is_set():
+                office = _apply(connection)
+                if office.is_free:
+                    self._lead(connection)
+                    return
+                self._stand_by(connection, office)
+                if patience.is_over(office):
+                    connection.execute(_QUERIES["depose"], {"epoch": office.epoch})
+                self._stopping.wait(_APPLY_SECONDS)
+
+    def _stand_by(self, connection: Connection, office: _Office) -> None:
+        leader = f"{office.host} (pid {office.pid})"
+        status = LeaderStatus("standby", office.epoch, leader)
+        if self._status == status:
+            return
+        if self._stood_by_since is None:
+            self._stood_by_since = time.monotonic()
+            self._on_problem(f"standby: rtp on {leader} leads, and this one takes over when it ends")
+        # PostgreSQL keeps 63 bytes of it: the pid first.
+        connection.execute(_QUERIES["rename_session"], {"name": f"rtp standby {os.getpid()}@{socket.gethostname()}"})
+        self._status = status
+
+    def _lead(self, connection: Connection) -> None:
+        term = self._take_office(connection)
+        try:
+            self._terms.begin(term)
+            self._hold_office(connection, term)
+        finally:
+            term.end()
+            self._above = max(self._above, term.surpassed_by)
+            self._status = LeaderStatus("starting", term.epoch, "")
+
+    def _take_office(self, connection: Connection) -> Term:
+        values = {"host": socket.gethostname(), "pid": os.getpid(), "lease": self._lease_seconds, "above": self._above}
+        asked_at = clock()
+        row = connection.execute(_QUERIES["take_office"], values).fetchone()
+        assert row is not None
+        connection.execute(_QUERIES["end_predecessors"], {"names": self._loops})
+        connection.execute(_QUERIES["rename_session"], {"name": "rtp leader"})
+        connection.execute("SET synchronous_commit TO off")  # of a heartbeat nothing need outlive the server
+        self._status = LeaderStatus("leader", row[0], f"{values['host']} (pid {values['pid']})")
+        if self._stood_by_since is not None:
+            self._on_problem(f"leading now, after {time.monotonic() - self._stood_by_since:,.1f} s as standby")
+            self._stood_by_since = None
+        term = Term(row[0], lease_seconds=self._lease_seconds)
+        term.confirm(asked_at)
+        return term
+
+    def _hold_office(self, connection: Connection, term: Term) -> None:
+        beat_seconds = self._lease_seconds / _BEATS_PER_LEASE
+        renewed_at = clock()
+        while not self._stopping.is_set() and not term.is_over:
+            # Not a sleep: where the connection is cut, this ends at once.
+            next(connection.notifies(timeout=min(_LOOK_SECONDS, beat_seconds), stop_after=1), None)
+            asked_at = clock()
+            if asked_at - renewed_at >= beat_seconds:
+                if connection.execute(_QUERIES["renew"], {"epoch": term.epoch}, prepare=True).fetchone() is None:
+                    return
+                term.confirm(asked_at)
+                renewed_at = asked_at
+
+
+class _Patience:
+    """How long a standby has seen no sign of life from the leader."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[int, str] | None = None
+        self._seen_at = self._looked_at = clock()
+
+    def is_over(self, office: _Office) -> bool:
+        """Whether the leader that was just looked at has been silent for its lease."""
+        now = clock()
+        sign = (office.epoch, office.renewed_at)
+        looked_late = now - self._looked_at > office.lease_seconds / 2  # it stood still itself
+        if sign != self._seen or looked_late:
+            self._seen, self._seen_at = sign, now
+        self._looked_at = now
+        return now - self._seen_at >= office.lease_seconds
+
+
+def _apply(connection: Connection) -> _Office:
+    row = connection.execute(_QUERIES["apply"], prepare=True).fetchone()
+    if row is None:
+        raise NotInstalled("rtp's schema is not complete: rtp.leader has no row", "Run `rtp install-triggers`")
+    return _Office._make(row)
+
+
+@contextmanager
+def nobody_leads(connection: Connection) -> Iterator[None]:
+    """Within, no rtp run leads on this database, and none begins to. Raises RunningError where one does."""
+    row = connection.execute(_QUERIES["keep_away"]).fetchone()
+    if row is None or not row[0]:
+        raise RunningError("rtp run is active on this database; nothing was changed", "Stop it first")
+    try:
+        yield
+    finally:
+        connection.execute(_QUERIES["let_come"])
