@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
@@ -175,6 +175,11 @@ def encode_part(part: str) -> str:
     Only unreserved characters of RFC 3986 stay as they are: no `/`, `:`, `*`, `?`, `[` or `%` of the data's own.
     """
     return quote(part, safe="", errors="surrogatepass")
+
+
+def decode_part(part: str) -> str:
+    """The name that `encode_part` encoded."""
+    return unquote(part, errors="surrogatepass")
 
 
 def format_time(moment: datetime) -> str:

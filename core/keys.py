@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from functools import lru_cache
-from urllib.parse import unquote
 
-from core.event import Kind, encode_part
+from core.event import Kind, decode_part, encode_part
 
 STREAM = "rtp:stream"
 FENCE = "rtp:leader"
@@ -23,15 +22,40 @@ SEQUENCE = "rtp:sequence"
 DEAD_LETTERS = "rtp:dead-letters"
 """What a stream source keeps beside its baselines: whose time comes when, who has alerts to send, the last
 sequence, and what no queue takes."""
+CACHE_REFRESHED = "rtp:cache-refreshed"
+"""A hash: for each kind, when all of its cache entries were last compared with the tables."""
+CACHE_TOTAL = "rtp:cache-total"
+"""The hash that counts all reads of the cache, since it was made."""
 SQS_GROUP_LIMIT = 128
 # Every event needs its names; most events are of entities that had one before.
 _NAMES_REMEMBERED = 65_536
 
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)
-def cache_key(kind: Kind, chain: str, entity: str) -> str:
-    """The hash that holds an entity's latest event: fields `sequence` and `event`."""
+def cache_key(kind: Kind | str, chain: str, entity: str) -> str:
+    """The hash that holds an entity's latest event and value: `sequence`, `event`, `current` and `as_of`."""
     return f"rtp:cache:{kind}:{encode_part(chain)}:{encode_part(entity)}"
+
+
+def cache_key_pattern(kind: Kind) -> str:
+    """A SCAN pattern of a kind's cache keys."""
+    return f"rtp:cache:{kind}:*"
+
+
+def cache_key_owner(key: str) -> tuple[Kind, str, str]:
+    """Whose a cache key is: kind, chain and entity. Raises ValueError where it is no such key."""
+    _, _, kind, chain, entity = key.split(":")
+    return Kind(kind), decode_part(chain), decode_part(entity)
+
+
+def cache_counts(bucket: int) -> str:
+    """The hash that counts reads of the cache in one interval."""
+    return f"rtp:cache-counts:{bucket}"
+
+
+def cache_ranking(what: str, bucket: int) -> str:
+    """The sorted set of the keys that were read (`hot`) or missed most in one interval."""
+    return f"rtp:cache-{what}:{bucket}"
 
 
 def channel(kind: Kind, chain: str, entity: str) -> str:
@@ -78,7 +102,7 @@ def baseline_key(watch: str, chain: str, entity: str) -> str:
 def baseline_owner(key: str) -> tuple[str, str, str]:
     """Whose baseline a key is: watch, chain and entity."""
     _, _, watch, chain, entity = key.split(":")
-    return watch, unquote(chain, errors="surrogatepass"), unquote(entity, errors="surrogatepass")
+    return watch, decode_part(chain), decode_part(entity)
 
 
 def checkpoint_key(stream_arn: str) -> str:

@@ -67,7 +67,7 @@ class Baselines:
         self._commit = self._client.register_script(_COMMIT)
         self._acknowledge = self._client.register_script(_ACKNOWLEDGE)
         self._reserve = self._client.register_script(_RESERVE)
-        self._ttl_ms = settings.cache_ttl_seconds * 1000
+        self._ttls = settings.cache_ttls
         self._stream_length = settings.stream_max_length
 
     def load(self, keys: Sequence[str]) -> list[Memory]:
@@ -97,7 +97,7 @@ class Baselines:
                 "" if step.due_at is None else microseconds(step.due_at),
                 _FORGET_AFTER_MS,
                 microseconds(at),
-                self._ttl_ms,
+                self._ttls,
                 self._stream_length,
             ]
             for event in step.events:

@@ -5,12 +5,15 @@ Every bound lives here, and every name carries its unit. Reading files is `core.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from core.errors import SettingsError
+from core.event import Kind
+from core.settings.cache import CacheSettings
 from core.settings.dynamodb import DynamoDbSettings
 from core.settings.fields import (
     HttpUrl,
@@ -42,9 +45,19 @@ class RedisSettings(SettingsModel):
 
     url: RedisUrl | None = Field(default=None, repr=False)
     cache_ttl_seconds: Whole = Field(default=3600, ge=1, le=31_536_000)
+    cache: CacheSettings = CacheSettings()
     stream_max_length: Whole = Field(default=100_000, ge=1, le=100_000_000)
     timeout_seconds: Real = Field(default=2, gt=0, le=60)
     batch_size: Whole = Field(default=500, ge=1, le=10_000)
+
+    def cache_ttl_ms(self, kind: Kind) -> int:
+        """How long a cache entry of this kind lives after it was written, in milliseconds."""
+        return self.cache.ttl_ms(kind, self.cache_ttl_seconds)
+
+    @property
+    def cache_ttls(self) -> str:
+        """The same for every kind, as the scripts take it: JSON."""
+        return json.dumps({kind: self.cache_ttl_ms(kind) for kind in Kind})
 
 
 class SqsSettings(SettingsModel):

@@ -44,7 +44,7 @@ class CacheFill:
         )
         self._fill = self._client.register_script(_FILL)
         self._complete = self._client.register_script(_COMPLETE)
-        self._ttl_ms = settings.cache_ttl_seconds * 1000
+        self._ttls = settings.cache_ttls
         self._token = ""
 
     def is_complete(self, log_id: str) -> bool:
@@ -70,7 +70,7 @@ class CacheFill:
         None where the memory was lost since `begin`, or another fill has begun. Without `begin` it does not look.
         """
         keys = [CACHE_MARKER]
-        arguments: list[str | bytes | int] = [self._ttl_ms, self._token]
+        arguments: list[str | bytes | int] = [self._ttls, self._token]
         for event in events:
             keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
             arguments += (event.sequence, event.json_bytes)

@@ -2,7 +2,7 @@
 --   KEYS[1]        the stream
 --   KEYS[2]        the fence: the highest term that has delivered
 --   KEYS[2 + i]    the cache key of event i; its channel is the same name under rtp:events:
---   ARGV[1]        cache time to live, milliseconds
+--   ARGV[1]        cache time to live, milliseconds: a number, or a JSON object of them by kind
 --   ARGV[2]        about how many entries the stream keeps
 --   ARGV[3]        the term that this batch is of; 0 for none, which is never refused
 --   ARGV[3i + 1]   sequence of event i, fixed width, so that comparing text compares positions
@@ -13,6 +13,7 @@
 -- a newer one: nothing runs between the two. A replayed or older event never overwrites a newer one.
 local stream, ttl, stream_length, term = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local call = redis.call
+local ttls = cjson.decode(ttl)
 local written = 0
 -- Redis does not undo what a failing script has done: a stream of another type must fail it before the first event.
 call('XLEN', stream)
@@ -30,14 +31,17 @@ end
 for i = 1, #KEYS - 2 do
     local key, sequence, event, channels = KEYS[i + 2], ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]
     local cached = redis.pcall('HGET', key, 'sequence')
-    if type(cached) == 'table' then
-        -- Somebody put a value of another type under a name of rtp's: it must not block everyone's events.
+    if type(cached) ~= 'string' then
+        -- Nothing, or what a reader left there to fill it, or somebody's value of another type under a name of rtp's.
         call('DEL', key)
         cached = false
     end
     if not cached or cached < sequence then
         call('HSET', key, 'sequence', sequence, 'event', event)
-        call('PEXPIRE', key, ttl)
+        -- What the reader's side had put there is older now. Up to a tenth less of the time, so that not all ends at once.
+        call('HDEL', key, 'current', 'as_of')
+        local lifetime = type(ttls) == 'number' and ttls or ttls[string.match(key, '^rtp:cache:(%a+):')]
+        call('PEXPIRE', key, math.floor(lifetime * (1 - tonumber(string.sub(sequence, -3)) / 10000)))
         written = written + 1
     end
     call('PUBLISH', 'rtp:events:' .. string.sub(key, 11), event)

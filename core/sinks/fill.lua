@@ -1,7 +1,7 @@
 -- fill: put events into the cache only: no channel, no stream. For a cache that lost its memory.
 --   KEYS[1]        the marker of a filled cache
 --   KEYS[1 + i]    the cache key of event i
---   ARGV[1]        cache time to live, milliseconds
+--   ARGV[1]        cache time to live, milliseconds: a number, or a JSON object of them by kind
 --   ARGV[2]        what the marker must be: else the memory was lost again, or somebody else fills; empty to fill anyhow
 --   ARGV[2i + 1]   sequence of event i, fixed width, so that comparing text compares positions
 --   ARGV[2i + 2]   the event, JSON
@@ -9,6 +9,7 @@
 -- meanwhile stays.
 local ttl, token = ARGV[1], ARGV[2]
 local call = redis.call
+local ttls = cjson.decode(ttl)
 if token ~= '' and redis.pcall('GET', KEYS[1]) ~= token then
     return -1
 end
@@ -16,14 +17,17 @@ local written = 0
 for i = 1, #KEYS - 1 do
     local key, sequence, event = KEYS[i + 1], ARGV[2 * i + 1], ARGV[2 * i + 2]
     local cached = redis.pcall('HGET', key, 'sequence')
-    if type(cached) == 'table' then
-        -- Somebody put a value of another type under a name of rtp's.
+    if type(cached) ~= 'string' then
+        -- Nothing, or what a reader left there to fill it, or somebody's value of another type under a name of rtp's.
         call('DEL', key)
         cached = false
     end
     if not cached or cached < sequence then
         call('HSET', key, 'sequence', sequence, 'event', event)
-        call('PEXPIRE', key, ttl)
+        -- What the reader's side had put there is older now. Up to a tenth less of the time, so that not all ends at once.
+        call('HDEL', key, 'current', 'as_of')
+        local lifetime = type(ttls) == 'number' and ttls or ttls[string.match(key, '^rtp:cache:(%a+):')]
+        call('PEXPIRE', key, math.floor(lifetime * (1 - tonumber(string.sub(sequence, -3)) / 10000)))
         written = written + 1
     end
 end

@@ -55,7 +55,7 @@ class RedisSink:
         self._deliver = self._client.register_script(_DELIVER)
         self._raise_fence = self._client.register_script(_RAISE_FENCE)
         self._channels_of = channels_of
-        self._ttl_ms = settings.cache_ttl_seconds * 1000
+        self._ttls = settings.cache_ttls
         self._stream_length = settings.stream_max_length
 
     def open(self) -> None:
@@ -71,7 +71,7 @@ class RedisSink:
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Hand the whole batch over in one atomic call; Redis takes all of it or nothing."""
         keys = [STREAM, FENCE]
-        arguments: list[str | bytes | int] = [self._ttl_ms, self._stream_length, self.term.epoch]
+        arguments: list[str | bytes | int] = [self._ttls, self._stream_length, self.term.epoch]
         for event in events:
             keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
             channels = " ".join(map(route_channel, self._channels_of(event.data)))

@@ -1,0 +1,172 @@
+"""AsyncCacheReader: the cache for asyncio. What it does after a miss is `loading`'s, as for threads."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+import redis
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from core.cache.base import CHUNK, ReaderBase, owners_by_key
+from core.cache.counts import FLUSH_SECONDS, commands
+from core.cache.entry import FIELDS, read_command
+from core.cache.loading import Claim, Loaded, Pause, Query, Read, Write, row_fields
+from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
+from core.cache.source import AsyncDatabaseSource
+from core.keys import CACHE_REFRESHED
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+
+    from core.cache.entry import Entry
+    from core.cache.loading import Fields, Owner, Step
+    from core.event import Kind
+    from core.settings.models import Settings
+
+_NOTHING: Fields = (None,) * len(FIELDS)
+
+
+class AsyncCacheReader(ReaderBase):
+    """CacheReader for asyncio, without copies in this process. Use it with `async with`, in one loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._client = Redis.from_url(
+            self._url,
+            socket_timeout=self._timeout_seconds,
+            socket_connect_timeout=self._timeout_seconds,
+            retry=Retry(NoBackoff(), 1),
+            client_name="rtp-cache",
+        )
+        self._pool = self._client.connection_pool
+        self._claim, self._write, self._touch = map(self._client.register_script, (CLAIM, WRITE, TOUCH))
+        self._source = AsyncDatabaseSource(settings, self._dsn) if self._dsn else None
+        self._closing = asyncio.Event()
+        self._flusher: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._flusher = asyncio.create_task(self._flush_now_and_then())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Send the last counts, and give the connections back."""
+        if self._flusher:
+            self._closing.set()
+            await self._flusher
+        await self._client.aclose()
+        if self._source:
+            await self._source.close()
+
+    async def get(self, kind: Kind | str, chain: str, entity: str) -> Entry | None:
+        """See CacheReader.get."""
+        return (await self.get_many(kind, [(chain, entity)]))[chain, entity]
+
+    async def get_many(self, kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry | None]:
+        """See CacheReader.get_many."""
+        owners = owners_by_key(kind, pairs)
+        entries: dict[Owner, Entry | None] = {}
+        found: dict[str, Loaded] = {}
+        missing = owners
+        if not self.is_redis_away:
+            try:
+                missing, seen = self._sort(owners, await self._read_many(list(owners)), entries)
+                if missing and self._source:
+                    await self._carry_out(self._loading(missing, seen, found))
+            except redis.RedisError as error:
+                self._rest(error)
+        if missing:
+            self.counts.misses.extend(found)
+            await self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found)
+            self._take(missing, found, entries)
+        return {(owner.chain, owner.entity): entries[owner] for owner in owners.values()}
+
+    async def _fall_back(self, owners: dict[str, Owner], found: dict[str, Loaded]) -> None:
+        if owners and self._source:
+            self.counts.fallbacks.extend(owners)
+            rows = await self._source.rows(list(owners.values()))
+            found |= {key: Loaded(row_fields(rows.get(owner)), True) for key, owner in owners.items()}
+        elif owners and self.is_redis_away and self._failure:
+            raise self._failure
+
+    async def _read_many(self, keys: Sequence[str]) -> list[Fields]:
+        answers: list[Fields] = []
+        for start in range(0, len(keys), CHUNK):
+            answers += await self._read_chunk(keys[start : start + CHUNK])
+        return answers
+
+    async def _read_chunk(self, keys: Sequence[str]) -> list[Fields]:
+        """One round trip; see CacheReader."""
+        connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            await connection.send_packed_command(b"".join(map(read_command, keys)))
+            answers: list[Any] = []
+            for _ in keys:
+                try:
+                    answers.append(await connection.read_response())
+                except redis.ResponseError:
+                    answers.append(_NOTHING)
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        finally:
+            await self._pool.release(connection)
+        return answers
+
+    async def _carry_out(self, steps: Generator[Step, Any, None]) -> None:
+        answer: Any = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration:
+                return
+            answer = await self._step(step)
+
+    async def _step(self, step: Step) -> Any:
+        match step:
+            case Read():
+                return await self._read_many(step.keys)
+            case Query():
+                assert self._source is not None
+                return await self._source.rows(step.owners)
+            case Claim():
+                async with self._client.pipeline(transaction=False) as pipe:
+                    for key in step.keys:
+                        await self._claim([key], claim_arguments(step), client=pipe)
+                    return await pipe.execute()
+            case Write():
+                async with self._client.pipeline(transaction=False) as pipe:
+                    for write in step.writes:
+                        await self._write([write.key], write_arguments(write), client=pipe)
+                    return await pipe.execute()
+            case Pause():
+                return await asyncio.sleep(step.seconds)
+
+    async def _flush_now_and_then(self) -> None:
+        await self._flush()
+        while not self._closing.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), FLUSH_SECONDS)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        batch = self.counts.take()
+        if self.is_redis_away:
+            return
+        try:
+            async with self._client.pipeline(transaction=False) as pipe:
+                pipe.hgetall(CACHE_REFRESHED)
+                for command in commands(batch, time.time()) if batch else ():
+                    pipe.execute_command(*command)
+                for key, ttl_ms in self.counts.to_touch(batch, self._ttls_ms):
+                    await self._touch([key], [ttl_ms], client=pipe)
+                self._note_comparisons((await pipe.execute(raise_on_error=False))[0])
+        except redis.RedisError as error:
+            self._rest(error)

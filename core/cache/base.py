@@ -1,0 +1,118 @@
+"""What both readers share: the settings, the names, the counts, and how answers become entries. No I/O."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from core.cache import loading
+from core.cache.counts import Counts
+from core.cache.entry import Entry, Source, State, state
+from core.cache.loading import Loaded, Owner
+from core.database import one_line
+from core.errors import ServiceUnavailable, SettingsError
+from core.event import Kind
+from core.keys import cache_key
+from core.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Generator, Iterable, Mapping, MutableMapping
+
+    from core.cache.loading import Fields, Step
+    from core.settings.models import Settings
+
+# A service that waits for its cache would rather have the database's answer.
+_LONGEST_WAIT_SECONDS = 0.5
+# For so long Redis is not asked after it did not answer.
+_REST_SECONDS = 1.0
+CHUNK = 500
+
+
+class ReaderBase:
+    """The part of a reader that does no I/O."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.redis.url:
+            raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL or redis.url")
+        self.address = redact(settings.redis.url)
+        self.counts = Counts()
+        self._url = settings.redis.url
+        self._dsn = settings.postgres.dsn
+        self._timeout_seconds = min(settings.redis.timeout_seconds, _LONGEST_WAIT_SECONDS)
+        self._settings = settings
+        self._ttls_ms: Mapping[str, int] = {kind: settings.redis.cache_ttl_ms(kind) for kind in Kind}
+        self._bounds: Mapping[str, float] = {kind: settings.redis.cache.max_staleness_seconds(kind) for kind in Kind}
+        self._compared_at: dict[str, str] = dict.fromkeys(Kind, "")
+        self._resting_until = 0.0
+        self._failure: ServiceUnavailable | None = None
+
+    @property
+    def is_redis_away(self) -> bool:
+        """Whether Redis did not answer a moment ago: reads go to the database until it is asked again."""
+        return time.monotonic() < self._resting_until
+
+    def _rest(self, error: Exception) -> None:
+        if "client-side caching is supported" in str(error):  # redis-py asks the server's name and version
+            raise SettingsError(
+                f"copies in the process need Redis 7.4 or newer, and {self.address} is none",
+                "Leave local_entries out",
+            ) from error
+        self._failure = ServiceUnavailable("Redis", self.address, one_line(error))
+        self._resting_until = time.monotonic() + _REST_SECONDS
+
+    def _note_comparisons(self, answer: Any) -> None:
+        """Note when the cached values of each kind were last compared with the tables."""
+        if isinstance(answer, dict):
+            self._compared_at |= {kind.decode(): at.decode() for kind, at in answer.items()}
+
+    def _entry(self, owner: Iterable[str], fields: Fields, source: Source) -> Entry:
+        kind, chain, entity = owner
+        return Entry(kind, chain, entity, fields, source, self._compared_at[kind], self._bounds[kind])
+
+    def _loading(
+        self, missing: Mapping[str, Owner], seen: Mapping[str, Fields], found: MutableMapping[str, Loaded]
+    ) -> Generator[Step, Any, None]:
+        unknown_ttl_ms = int(self._settings.redis.cache.unknown_ttl_seconds * 1000)
+        return loading.load(
+            missing, seen, found, token=secrets.token_hex(8), ttls_ms=self._ttls_ms, unknown_ttl_ms=unknown_ttl_ms
+        )
+
+    def _sort(
+        self,
+        owners: Mapping[str, Owner],
+        answers: Iterable[Fields],
+        entries: dict[Owner, Entry | None],
+        local: Collection[str] = (),
+    ) -> tuple[dict[str, Owner], dict[str, Fields]]:
+        """Put what was found into `entries`; what is missing, and the fields of those that lack a part."""
+        missing, seen, hits = {}, {}, []
+        for (key, owner), fields in zip(owners.items(), answers, strict=True):
+            what = state(owner.kind, fields)
+            if what is State.HIT:
+                entries[owner] = self._entry(owner, fields, Source.LOCAL if key in local else Source.CACHE)
+                hits.append(key)
+            elif what is State.UNKNOWN:
+                entries[owner] = None
+                hits.append(key)
+            else:
+                missing[key] = owner
+                if what is State.PARTIAL:
+                    seen[key] = fields
+        self.counts.hits.extend(key for key in hits if key not in local)
+        self.counts.local.extend(key for key in hits if key in local)
+        return missing, seen
+
+    def _take(
+        self, owners: Mapping[str, Owner], found: Mapping[str, Loaded], entries: dict[Owner, Entry | None]
+    ) -> None:
+        for key, owner in owners.items():
+            fields, from_database = found.get(key, Loaded(None, from_database=False))
+            source = Source.DATABASE if from_database else Source.CACHE
+            entries[owner] = None if fields is None else self._entry(owner, fields, source)
+
+
+def owners_by_key(kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[str, Owner]:
+    """The entities that are asked for, by their keys."""
+    kind = Kind(kind)
+    return {cache_key(kind, chain, entity): Owner(kind, chain, entity) for chain, entity in pairs}

@@ -1,0 +1,170 @@
+"""An entry of the cache: the hash's four fields, and what they say."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import datetime
+from enum import StrEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from core.event import SEQUENCE_DIGITS, Event, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FIELDS = ("sequence", "event", "current", "as_of")
+NO_EVENT = "0" * SEQUENCE_DIGITS
+"""The sequence of an entry that was filled from the table: every event is newer."""
+
+_PARTS_OF_A_PROTOCOL = b'"type":"rtp.protocol.changed"'
+_READ = b"".join(b"$%d\r\n%b\r\n" % (len(field), field.encode()) for field in FIELDS)
+
+
+class Source(StrEnum):
+    """Where a reading comes from."""
+
+    CACHE = "cache"
+    LOCAL = "local"
+    DATABASE = "database"
+
+
+class State(StrEnum):
+    """What a look into Redis has found."""
+
+    HIT = "hit"
+    UNKNOWN = "unknown"
+    PARTIAL = "partial"
+    ABSENT = "absent"
+
+
+@lru_cache(maxsize=65_536)
+def read_command(key: str) -> bytes:
+    """HMGET of an entry's fields, as it goes over the wire: the same bytes for every read of a key."""
+    name = key.encode()
+    return b"*%d\r\n$5\r\nHMGET\r\n$%d\r\n%b\r\n%b" % (len(FIELDS) + 2, len(name), name, _READ)
+
+
+def state(kind: str, fields: Sequence[bytes | None]) -> State:
+    """What an entry's fields stand for."""
+    sequence, event, current, as_of = fields
+    if sequence is None:
+        return State.ABSENT if as_of is None else State.UNKNOWN
+    if event is None and (current is None or as_of is None):  # not of rtp's making
+        return State.ABSENT
+    # A protocol's event names what has changed; the rest of its row is only in the table.
+    if kind == Kind.PROTOCOL and current is None and event is not None and _PARTS_OF_A_PROTOCOL in event:
+        return State.PARTIAL
+    return State.HIT
+
+
+class Entry:
+    """What is known of one entity. Immutable; what has to be taken apart is, when it is asked for.
+
+    `source` says where it was read: `cache`, `local` (this process's copy), or `database` (it was not in the cache,
+    or Redis does not answer).
+    """
+
+    __slots__ = ("_current", "_event", "_fresh_at", "_max_staleness", "_sequence", "chain", "entity", "kind", "source")
+
+    def __init__(
+        self,
+        kind: str,
+        chain: str,
+        entity: str,
+        fields: Sequence[bytes | None],
+        source: Source,
+        compared_at: str = "",
+        max_staleness_seconds: float = 0,
+    ) -> None:
+        self.kind = kind
+        self.chain = chain
+        self.entity = entity
+        self.source = source
+        self._sequence, self._event, self._current, as_of = fields
+        self._fresh_at = (as_of, compared_at)
+        self._max_staleness = max_staleness_seconds
+
+    @property
+    def sequence(self) -> int:
+        """Every event of this entity up to this sequence is in the value; 0 where no event of it was cached.
+
+        To go on live without a gap: subscribe, then read, then skip what has this sequence or a lower one.
+        """
+        return int(self._sequence or 0)
+
+    @property
+    def value(self) -> str | None:
+        """The newest value: a decimal string, digit for digit as in the database.
+
+        None for null, for a deleted row, and for protocols, which have `fields`.
+        """
+        if self.kind == Kind.PROTOCOL:
+            return None
+        if self._current is not None:
+            return self._current.decode() or None
+        current: str | None = self._event_data()["current"]
+        return current
+
+    @property
+    def fields(self) -> dict[str, Any] | None:
+        """A protocol's watched columns, by name; None for TVL and prices, and for a protocol that was removed."""
+        if self.kind != Kind.PROTOCOL:
+            return None
+        if self._current is not None:
+            return dict(json.loads(self._current))
+        data = self._event_data()
+        if data["reason"] == "removed":
+            return None
+        return {name: change["current"] for name, change in (data["fields"] or {}).items()}
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether its row is gone from the table; a deleted entity leaves the cache after a while."""
+        return self._current is None and self._event_data()["reason"] in {"deleted", "removed"}
+
+    @property
+    def event(self) -> Event | None:
+        """The newest event; None where the cache was filled from the table."""
+        return None if self._event is None else Event.model_validate_json(self._event)
+
+    @property
+    def event_json(self) -> bytes | None:
+        """The newest event as it was published."""
+        return self._event
+
+    @property
+    def as_of(self) -> datetime:
+        """The value was the table's at this time of the database's clock; it may still be."""
+        as_of, compared_at = self._fresh_at
+        own = as_of.decode() if as_of is not None else str(self._event_data()["detected_at"])
+        return datetime.fromisoformat(max(own, compared_at))
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether that is longer ago than `redis.cache.max_staleness` allows; never, where that is off."""
+        return bool(self._max_staleness) and time.time() - self.as_of.timestamp() > self._max_staleness
+
+    def as_json(self) -> dict[str, Any]:
+        """As a JSON-ready dictionary, with the event as it was published."""
+        return {
+            "kind": str(self.kind),
+            "chain": self.chain,
+            "entity": self.entity,
+            "value": self.value,
+            "fields": self.fields,
+            "sequence": self.sequence,
+            "as_of": self.as_of.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "source": str(self.source),
+            "is_stale": self.is_stale,
+            "is_deleted": self.is_deleted,
+            "event": None if self._event is None else json.loads(self._event),
+        }
+
+    def __repr__(self) -> str:
+        what = self.fields if self.kind == Kind.PROTOCOL else self.value
+        return f"Entry({self.kind}, {self.chain}, {self.entity}: {what}, sequence {self.sequence}, {self.source})"
+
+    def _event_data(self) -> dict[str, Any]:
+        return dict(json.loads(self._event or b"{}")["data"])

@@ -1,0 +1,218 @@
+"""CacheReader: the cache for threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Self
+
+import redis
+from redis.backoff import NoBackoff
+from redis.cache import CacheConfig, CacheEntryStatus, CacheKey
+from redis.retry import Retry
+
+from core.cache.base import CHUNK, ReaderBase, owners_by_key
+from core.cache.counts import FLUSH_SECONDS, commands
+from core.cache.entry import FIELDS, Source, State, read_command, state
+from core.cache.loading import Claim, Loaded, Pause, Query, Read, Write, row_fields
+from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
+from core.cache.source import DatabaseSource
+from core.errors import SettingsError
+from core.keys import CACHE_REFRESHED, cache_key
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+
+    from core.cache.entry import Entry
+    from core.cache.loading import Fields, Owner, Step
+    from core.event import Kind
+    from core.settings.models import Settings
+
+_NOTHING: Fields = (None,) * len(FIELDS)
+
+
+class CacheReader(ReaderBase):
+    """Reads TVL, prices and protocols from Redis, and from PostgreSQL what is not there. Any thread may use it.
+
+    Without `postgres.dsn` in the settings it reads Redis only. `local_entries` above 0 keeps so many entries in this
+    process, too, as long as Redis does not say that they have changed (RESP3 client-side caching).
+    Every read raises ServiceUnavailable where neither Redis nor PostgreSQL answers.
+    """
+
+    def __init__(self, settings: Settings, *, local_entries: int = 0) -> None:
+        super().__init__(settings)
+        options: dict[str, Any] = {}
+        if local_entries:
+            options = {"protocol": 3, "cache_config": CacheConfig(max_size=local_entries)}
+        self._client = redis.Redis.from_url(
+            self._url,
+            socket_timeout=self._timeout_seconds,
+            socket_connect_timeout=self._timeout_seconds,
+            retry=Retry(NoBackoff(), 1),
+            client_name="rtp-cache",
+            **options,
+        )
+        self._local = self._client.get_cache()
+        self._pool = self._client.connection_pool
+        self._claim, self._write, self._touch = map(self._client.register_script, (CLAIM, WRITE, TOUCH))
+        self._source = DatabaseSource(settings, self._dsn) if self._dsn else None
+        self._closing = threading.Event()
+        self._flusher = threading.Thread(target=self._flush_now_and_then, name="rtp-cache-counts", daemon=True)
+        self._flusher.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Send the last counts, and give the connections back."""
+        self._closing.set()
+        self._flusher.join()
+        self._client.close()
+        if self._source:
+            self._source.close()
+
+    def get(self, kind: Kind | str, chain: str, entity: str) -> Entry | None:
+        """The newest value and event of one entity; None where neither the cache nor the table knows it."""
+        key = cache_key(kind, chain, entity)
+        if self._local is None and not self.is_redis_away:
+            try:
+                fields = self._read_chunk((key,))[0]
+            except redis.RedisError as error:
+                self._rest(error)
+            else:
+                if state(kind, fields) is State.HIT:
+                    self.counts.hits.append(key)
+                    return self._entry((kind, chain, entity), fields, Source.CACHE)
+        return self.get_many(kind, [(chain, entity)])[chain, entity]
+
+    def get_many(self, kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry | None]:
+        """The same for many entities of a kind, each given as chain and name; one round trip where all are cached."""
+        owners = owners_by_key(kind, pairs)
+        entries: dict[Owner, Entry | None] = {}
+        found: dict[str, Loaded] = {}
+        missing = owners
+        if not self.is_redis_away:
+            try:
+                missing, seen = self._look(owners, entries)
+                if missing and self._source:
+                    self._carry_out(self._loading(missing, seen, found))
+            except redis.RedisError as error:
+                self._rest(error)
+        if missing:
+            self.counts.misses.extend(found)
+            self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found)
+            self._take(missing, found, entries)
+        return {(owner.chain, owner.entity): entries[owner] for owner in owners.values()}
+
+    def _fall_back(self, owners: dict[str, Owner], found: dict[str, Loaded]) -> None:
+        if owners and self._source:
+            self.counts.fallbacks.extend(owners)
+            rows = self._source.rows(list(owners.values()))
+            found |= {key: Loaded(row_fields(rows.get(owner)), True) for key, owner in owners.items()}
+        elif owners and self.is_redis_away and self._failure:
+            raise self._failure
+
+    def _look(
+        self, owners: dict[str, Owner], entries: dict[Owner, Entry | None]
+    ) -> tuple[dict[str, Owner], dict[str, Fields]]:
+        keys = list(owners)
+        if self._local is None:
+            return self._sort(owners, self._read_many(keys), entries)
+        local = {key for key in keys if self._is_local(key)}
+        return self._sort(owners, self._read_singly(keys), entries, local)
+
+    def _is_local(self, key: str) -> bool:
+        assert self._local is not None
+        copy = self._local.get(CacheKey("HMGET", (key,), ("HMGET", key, *FIELDS)))
+        return copy is not None and copy.status is CacheEntryStatus.VALID
+
+    def _read_many(self, keys: Sequence[str]) -> list[Fields]:
+        answers: list[Fields] = []
+        for start in range(0, len(keys), CHUNK):
+            answers += self._read_chunk(keys[start : start + CHUNK])
+        return answers
+
+    def _read_chunk(self, keys: Sequence[str]) -> list[Fields]:
+        """One round trip, without what redis-py does per command: the bytes are known, the answers as they come."""
+        connection = self._pool.get_connection()
+        try:
+            connection.send_packed_command(  # type: ignore[no-untyped-call]
+                [b"".join(map(read_command, keys))]
+            )
+            answers = []
+            for _ in keys:
+                try:
+                    answers.append(connection.read_response())
+                except redis.ResponseError:  # somebody's value of another type, under a name of rtp's
+                    answers.append(_NOTHING)
+        except BaseException:
+            connection.disconnect()  # type: ignore[no-untyped-call]  # answers that nobody has read would be taken for those to the next question
+            raise
+        finally:
+            self._pool.release(connection)
+        return answers
+
+    def _read_singly(self, keys: Sequence[str]) -> list[Fields]:
+        """One by one, as redis-py's client-side cache works on single commands."""
+        answers: list[Any] = []
+        for key in keys:
+            try:
+                answers.append(self._client.hmget(key, FIELDS))
+            except redis.ResponseError:
+                answers.append(_NOTHING)
+        return answers
+
+    def _carry_out(self, steps: Generator[Step, Any, None]) -> None:
+        answer: Any = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration:
+                return
+            answer = self._step(step)
+
+    def _step(self, step: Step) -> Any:
+        match step:
+            case Read():
+                return self._read_many(step.keys)
+            case Query():
+                assert self._source is not None
+                return self._source.rows(step.owners)
+            case Claim():
+                with self._client.pipeline(transaction=False) as pipe:
+                    for key in step.keys:
+                        self._claim([key], claim_arguments(step), client=pipe)
+                    return pipe.execute()
+            case Write():
+                with self._client.pipeline(transaction=False) as pipe:
+                    for write in step.writes:
+                        self._write([write.key], write_arguments(write), client=pipe)
+                    return pipe.execute()
+            case Pause():
+                return time.sleep(step.seconds)
+
+    def _flush_now_and_then(self) -> None:
+        self._flush()
+        while not self._closing.wait(FLUSH_SECONDS):
+            self._flush()
+        self._flush()
+
+    def _flush(self) -> None:
+        batch = self.counts.take()
+        if self.is_redis_away:
+            return
+        try:
+            with self._client.pipeline(transaction=False) as pipe:
+                pipe.hgetall(CACHE_REFRESHED)
+                for command in commands(batch, time.time()) if batch else ():
+                    pipe.execute_command(*command)  # type: ignore[no-untyped-call]
+                for key, ttl_ms in self.counts.to_touch(batch, self._ttls_ms):
+                    self._touch([key], [ttl_ms], client=pipe)
+                self._note_comparisons(pipe.execute(raise_on_error=False)[0])
+        except redis.RedisError as error:
+            with suppress(SettingsError):  # a read will say so
+                self._rest(error)
