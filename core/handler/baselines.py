@@ -13,8 +13,9 @@ from redis.retry import Retry
 
 from core.errors import SinkUnavailable
 from core.handler.memory import Memory, microseconds, read_lanes, read_state, write_lanes, write_state
-from core.keys import BASELINES_DUE, BASELINES_UNSENT, SEQUENCE, STREAM, cache_key, route_channel
+from core.keys import BASELINES_DUE, BASELINES_UNSENT, FENCE, SEQUENCE, STREAM, cache_key, route_channel
 from core.redact import redact
+from core.term import UNFENCED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +89,7 @@ class Baselines:
         """Take each step, atomically by itself, in one round trip; false where the entity has moved on meanwhile."""
         pipeline = self._client.pipeline(transaction=False)
         for step in steps:
-            keys = [step.key, BASELINES_DUE, BASELINES_UNSENT, STREAM]
+            keys = [step.key, BASELINES_DUE, BASELINES_UNSENT, STREAM, FENCE]
             arguments: list[str | bytes | int] = [
                 step.was.version,
                 write_state(step.now.state),
@@ -99,6 +100,7 @@ class Baselines:
                 microseconds(at),
                 self._ttls,
                 self._stream_length,
+                UNFENCED.epoch,
             ]
             for event in step.events:
                 keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))

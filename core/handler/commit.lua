@@ -3,7 +3,7 @@
 --   KEYS[1]   the baseline: a hash of version, state, lanes, pending
 --   KEYS[2]   sorted set of baselines by when `tick` is due, microseconds
 --   KEYS[3]   sorted set of baselines with events that SQS has not got, by when they were made, microseconds
---   KEYS[4..] what deliver.lua takes; the stream alone where there is no event
+--   KEYS[4..] what deliver.lua takes; stream and fence alone where there is no event
 --   ARGV[1]   the version that was read, 0 for none
 --   ARGV[2]   the state, JSON; empty: the entity is gone, and what is left of it expires after ARGV[6] ms
 --   ARGV[3]   the position in each lane, JSON
@@ -19,7 +19,7 @@ local version = call('HGET', key, 'version') or '0'
 if version ~= ARGV[1] then
     return 0
 end
-if #KEYS > 4 then
+if #KEYS > 5 then
     deliver({unpack(KEYS, 4)}, {unpack(ARGV, 8)})
 end
 call('HSET', key, 'version', string.format('%.0f', tonumber(version) + 1), 'state', ARGV[2], 'lanes', ARGV[3])
