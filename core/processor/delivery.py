@@ -258,7 +258,7 @@ class Delivery:
         circuit.succeeded()
         if not self._is_refused:
             self._is_refused = True
-            self._on_problem(f"{error}. Trying again")
+            self._on_problem(f"{str(error).rstrip('.')}. Trying again")
 
     def _note_taken(self) -> None:
         if self._is_refused:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from core.database import connect, queries, unavailable
-from core.errors import RtpError, SinkUnavailable
+from core.errors import RtpError, ServiceUnavailable, SinkUnavailable
 from core.keys import partition_key
 from core.processor.log import read_installation
 from core.sinks.letter_copy import LetterCopy
@@ -47,7 +48,8 @@ class Forwarding:
         terms: Terms,
         *,
         timeout_seconds: float,
-        circuit: CircuitBreaker | None,
+        log_circuit: CircuitBreaker,
+        sqs_circuit: CircuitBreaker | None,
         on_problem: Callable[[str], None],
     ) -> None:
         self.forwarded = 0
@@ -56,7 +58,8 @@ class Forwarding:
         self._find_queues = find_queues
         self._backoff = backoff
         self._timeout_seconds = timeout_seconds
-        self._circuit = circuit
+        self._log_circuit = log_circuit
+        self._sqs_circuit = sqs_circuit
         self._on_problem = on_problem
         self._queues: dict[str, DeadLetterQueue] = {}
         self._named: set[str] = set()
@@ -100,79 +103,77 @@ class Forwarding:
     def _serve(self) -> None:
         failures = 0
         while not self._halt.is_set():
-            self._wake.wait(self._backoff.wait_seconds(failures) if failures else None)
+            if failures:
+                self._halt.wait(self._backoff.wait_seconds(failures))
+            else:
+                self._wake.wait()
             self._wake.clear()
-            if self._halt.is_set():
+            if not self._log_circuit.wait_for_turn(self._halt):
                 return
             failures = 0 if self._try_all() else failures + 1
             if not self._wake.is_set():
                 self.idle_since = time.monotonic()
 
     def _try_all(self) -> bool:
+        """Whether nothing is left to send. Breakers name an outage, the sinks a missing schema."""
         try:
             with closing(connect(self._dsn, role="letters", timeout_seconds=self._timeout_seconds)) as connection:
-                problems = self._send_all(connection)
+                is_done = self._send_all(connection)
         except psycopg.Error as error:
-            problems = [str(unavailable(self._dsn, error))]
-        except RtpError as error:
-            problems = [str(error)]
-        for problem in dict.fromkeys(problems):
-            self._tell(f"dead letters wait to be queued: {problem}. Trying again")
-        if not problems:
+            self._log_circuit.failed(unavailable(self._dsn, error))
+            return False
+        except ServiceUnavailable as error:
+            self._log_circuit.failed(error)
+            return False
+        except RtpError:
+            return False
+        self._log_circuit.succeeded()
+        if is_done:
             self._named.clear()
-        return not problems
+        return is_done
 
-    def _send_all(self, connection: psycopg.Connection) -> list[str]:
-        log_id, after_id, problems = read_installation(connection), 0, list[str]()
-        sinks = self._reachable_sinks(problems)
+    def _send_all(self, connection: psycopg.Connection) -> bool:
+        log_id, after_id, is_done = read_installation(connection), 0, True
+        sinks = []
+        concerned = {"sinks": list(self._find_queues)}
+        for (sink,) in connection.execute(_QUERIES["sinks_with_unqueued"], concerned).fetchall():
+            is_done = self._call(partial(self._find, sink)) and is_done
+            if sink in self._queues:
+                sinks.append(sink)
         while sinks and not self._halt.is_set():
-            values = {"sinks": sinks, "after_id": after_id}
-            rows = connection.execute(_QUERIES["unqueued"], values).fetchall()
-            for row in rows:
-                if self._circuit is not None and not self._circuit.wait_for_turn(self._halt):
-                    return problems
-                self._send(connection, row, log_id, problems)
-                after_id = row[0]
+            rows = connection.execute(_QUERIES["unqueued"], {"sinks": sinks, "after_id": after_id}).fetchall()
             if not rows:
                 break
-        return problems
+            for row in rows:
+                # One that is refused does not keep the others.
+                if self._call(partial(self._queues[row[1]].send, _copy(log_id, *row))):
+                    connection.execute(_QUERIES["mark_queued"], {"id": row[0]})
+                    self.forwarded += 1
+                else:
+                    is_done = False
+            after_id = rows[-1][0]
+        return is_done
 
-    def _send(self, connection: psycopg.Connection, row: tuple[Any, ...], log_id: str, problems: list[str]) -> None:
-        """Send one copy. One that is refused does not keep the others."""
+    def _find(self, sink: str) -> None:
+        if sink not in self._queues and (found := self._find_queues[sink]()) is not None:
+            self._queues[sink] = found
+
+    def _call(self, call: Callable[[], None]) -> bool:
+        """Ask SQS for something; false where it does not answer, or refuses. A refusal is told once."""
+        circuit = self._sqs_circuit
+        if circuit is None or not circuit.wait_for_turn(self._halt):
+            return False
         try:
-            self._queues[row[1]].send(_copy(log_id, *row))
+            call()
         except SinkUnavailable as error:
-            self._note(error, problems)
-        else:
-            self._succeeded()
-            connection.execute(_QUERIES["mark_queued"], {"id": row[0]})
-            self.forwarded += 1
-
-    def _reachable_sinks(self, problems: list[str]) -> list[str]:
-        for sink, find in self._find_queues.items():
-            if sink in self._queues or (self._circuit is not None and not self._circuit.wait_for_turn(self._halt)):
-                continue
-            try:
-                found = find()
-            except SinkUnavailable as error:
-                self._note(error, problems)
-                continue
-            self._succeeded()
-            if found is not None:
-                self._queues[sink] = found
-        return list(self._queues)
-
-    def _note(self, error: SinkUnavailable, problems: list[str]) -> None:
-        problems.append(str(error))
-        if self._circuit is not None:
             if error.is_service_down:
-                self._circuit.failed(error)
+                circuit.failed(error)
             else:
-                self._circuit.succeeded()
-
-    def _succeeded(self) -> None:
-        if self._circuit is not None:
-            self._circuit.succeeded()
+                circuit.succeeded()
+                self._tell(f"dead letters wait to be queued: {str(error).rstrip('.')}. Trying again")
+            return False
+        circuit.succeeded()
+        return True
 
     def _tell(self, problem: str) -> None:
         if problem not in self._named:

@@ -90,7 +90,8 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
         backoff,
         terms,
         timeout_seconds=timeout,
-        circuit=services.get("SQS"),
+        log_circuit=postgres,
+        sqs_circuit=services.get("SQS"),
         on_problem=on_problem,
     )
 

@@ -1,5 +1,9 @@
 -- Dead letters after they were written down: their copies in SQS, and what people do with them (`rtp dlq`).
 
+-- name: sinks_with_unqueued
+-- Which of these sinks have letters without a copy.
+SELECT DISTINCT sink FROM rtp.dead_letter WHERE status = 'dead' AND queued_at IS NULL AND sink = ANY(%(sinks)s)
+
 -- name: unqueued
 -- The next letters without a copy in their queue's dead letter queue.
 SELECT id, sink, event_id, event, error, attempts, first_attempt_at, last_attempt_at
