@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cli.demo_view import DemoView
-from cli.output import err, print_problem
+from cli.logs import report, say
 from cli.processor import Ending, run_processor
 from core.database import connect
 from core.demo.feed import Feed
@@ -44,14 +44,14 @@ def run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
     with ExitStack() as exits:
         stack = EmbeddedStack()
         exits.callback(stack.stop)
-        stack.start(err.print)
+        stack.start(say)
         settings = _demo_settings(options, stack.addresses)
         _prepare_database(settings, market if history is None else None)
         view = exits.enter_context(DemoView(settings, stack.addresses, as_json=as_json))
         feed = Feed(partial(connect, stack.addresses.postgres_dsn, role="demo feed"), steps, pace)
         exits.callback(feed.stop)
-        err.print(_says_where_data_comes_from(options), markup=False, soft_wrap=True)
-        pipeline = build_pipeline(settings, on_problem=print_problem)
+        say(_says_where_data_comes_from(options))
+        pipeline = build_pipeline(settings, on_problem=report)
         feed.start()
 
         def is_over() -> bool:

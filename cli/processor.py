@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -14,9 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.event_line import printable
-from cli.output import err, out, print_json
+from cli.logs import LOG, say
+from cli.output import out, print_json
 from cli.signals import uninterrupted
 from core.database import address
+from core.monitor.monitor import own_version
 from core.monitor.monitoring import Monitoring
 from core.processor.status import Status, StatusReporter
 from core.settings.models import postgres_dsn
@@ -94,18 +97,19 @@ def run_processor(
             monitoring.start()
             _watch(pipeline, reporter, view, ending, is_fed, settings.run.status_interval_seconds)
     except KeyboardInterrupt:
-        err.print("Finishing the batch in hand ...")
+        say("Finishing the batch in hand ...")
     finally:
         with uninterrupted():
             ended = pipeline.stop()
             monitoring.stop()
     view.show(reporter.take(), is_interval_over=True)
     if not ended:
-        err.print("A sink did not finish in time; what it had in hand is delivered again at the next start.")
+        LOG.warning("A sink did not finish in time; what it had in hand is delivered again at the next start.")
     if pipeline.failure is not None:
         raise pipeline.failure
-    delivered = ", ".join(f"{d.sink.name} {d.metrics.delivered:,}" for d in pipeline.deliveries)
-    err.print(f"Stopped. Delivered: {delivered}.")
+    delivered = {d.sink.name: d.metrics.delivered for d in pipeline.deliveries}
+    counts = ", ".join(f"{sink} {count:,}" for sink, count in delivered.items())
+    LOG.info("Stopped. Delivered: %s.", counts, extra={"facts": {"delivered": delivered}})
 
 
 def _watch(
@@ -132,13 +136,17 @@ def _watch(
 def print_summary(pipeline: Pipeline, settings: Settings, http_url: str | None) -> None:
     """What rtp is connected to, and what it watches."""
     table = Table(box=None, show_header=False, pad_edge=False)
-    rows = [("PostgreSQL", address(postgres_dsn(settings)))]
-    rows += [(delivery.sink.name, delivery.sink.address) for delivery in pipeline.deliveries]
-    rows += [("HTTP", f"{http_url}/metrics, /healthz, /readyz")] if http_url else []
-    rows += [(f"watch {name}", f"{watch.kind} in {watch.table}") for name, watch in settings.watches.items()]
+    addresses = [("PostgreSQL", address(postgres_dsn(settings)))]
+    addresses += [(delivery.sink.name, delivery.sink.address) for delivery in pipeline.deliveries]
+    addresses += [("HTTP", f"{http_url}/metrics, /healthz, /readyz")] if http_url else []
+    rows = addresses + [(f"watch {name}", f"{watch.kind} in {watch.table}") for name, watch in settings.watches.items()]
     for what, where in rows:
         table.add_row(what, Text(printable(where)))  # [fe80::1] is an address, not markup
-    err.print(table)
+    facts = {
+        "addresses": dict(addresses),
+        "watches": {n: f"{w.kind} in {w.table}" for n, w in settings.watches.items()},
+    }
+    LOG.info("rtp %s starts", own_version(), extra={"facts": facts | {"pid": os.getpid()}, "shown": table})
 
 
 def status_table(status: Status) -> RenderableType:

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from cli.demo_options import DemoOptions
+from cli.logs import LogFormat, LogLevel, logging_as, report
 from cli.options import (
     AsJson,
     Config,
@@ -20,7 +21,6 @@ from cli.options import (
     parse_duration,
     settings_from,
 )
-from cli.output import print_problem
 from cli.processor import Ending, LineView, run_processor
 from cli.signals import terminate_like_ctrl_c
 from cli.streams import run_streams
@@ -90,6 +90,8 @@ def run(
     rate: Rate = None,
     http: Http = None,
     source: Source = "postgres",
+    log_format: LogFormat = "text",
+    log_level: LogLevel = "info",
     as_json: AsJson = False,
 ) -> None:
     """Deliver significant changes to Redis and SQS until stopped; Ctrl-C finishes the batch in hand.
@@ -106,7 +108,7 @@ def run(
     [bold]rtp run --demo --feed history.csv --speed max --until-idle[/]
     """
     ending = Ending(for_, until_idle)
-    with terminate_like_ctrl_c():
+    with logging_as(log_format, log_level), terminate_like_ctrl_c():
         if demo:
             _refuse(
                 "--demo brings its own servers",
@@ -127,10 +129,10 @@ def run(
             http__listen=http,
         )
         if source == "dynamodb":
-            run_streams(build_poller(settings, on_problem=print_problem), settings, ending)
+            run_streams(build_poller(settings, on_problem=report), settings, ending)
             return
         view = LineView(as_json=as_json)
-        pipeline = build_pipeline(settings, on_problem=print_problem)
+        pipeline = build_pipeline(settings, on_problem=report)
         run_processor(pipeline, settings, view, ending)
 
 

@@ -37,9 +37,14 @@ class LogRow(NamedTuple):
     tracestate: str | None = None
 
 
+def event_id(row: LogRow, log_id: str) -> str:
+    """The id of a row's event."""
+    return f"{log_id}-{row.xid}-{row.id}"
+
+
 def build_event(row: LogRow, *, source: str, log_id: str) -> Event:
     """A log row as the event it stands for. Raises EventRejected where the row breaks the event's own rules."""
-    return event_called(f"{log_id}-{row.xid}-{row.id}", row, source=source)
+    return event_called(event_id(row, log_id), row, source=source)
 
 
 def event_called(event_id: str, row: LogRow, *, source: str) -> Event:

@@ -7,11 +7,14 @@ the others wait; the probe's success closes it, its failure opens it again.
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from core.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,12 +97,13 @@ class CircuitBreaker:
                 self._state, self._changed_at = CircuitState.OPEN, now
                 self._opened += has_opened
         if is_news:
-            self._on_problem(f"{error}. Trying again")
+            self._on_problem(self._news(f"{error}. Trying again", error=error.cause))
         if has_opened:
-            self._on_problem(
+            text = (
                 f"{self.service}: circuit open after {self._failures} failures in a row,"
                 f" probing every {self._settings.open_seconds:g} s"
             )
+            self._on_problem(self._news(text, failures_in_a_row=self._failures, error=error.cause))
 
     def succeeded(self) -> None:
         """The service answered."""
@@ -110,7 +114,11 @@ class CircuitBreaker:
             was_away = self._failures > 0
             self._state, self._failures, self._last_error = CircuitState.CLOSED, 0, ""
         if was_away:
-            self._on_problem(f"{self.service}: recovered after {away_seconds:.1f} s")
+            text = f"{self.service}: recovered after {away_seconds:.1f} s"
+            self._on_problem(self._news(text, level=logging.INFO, away_seconds=round(away_seconds, 3)))
+
+    def _news(self, text: str, *, level: int = logging.WARNING, **facts: Any) -> Problem:
+        return Problem(text, "circuit", level=level, service=self.service, circuit=self._state, **facts)
 
     def status(self) -> CircuitStatus:
         """The breaker now."""

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.database import one_line
 from core.errors import EventRejected, LeadershipLost, RtpError, ServiceUnavailable, SinkUnavailable
-from core.event_row import LogRow, build_event
+from core.event_row import LogRow, build_event, event_id
+from core.problem import Problem, counted, event_facts
 from core.processor.log import DeadLetter, LogReader
 from core.processor.metrics import STANDBY, SinkMetrics
 from core.processor.parking import Ledger, Parking
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from core.sinks import Outcome, Rejection, Sink
     from core.term import Term, Terms
 
+_LOGGER = logging.getLogger("rtp.delivery")
 # A crash repeats what was delivered since the cursor was last written: at most this much. Writing it after every
 # batch would cost as much as the batch, and leave a dead row version each time.
 SAVE_INTERVAL_SECONDS = 0.05
@@ -215,6 +218,7 @@ class Delivery:
     def _handle(self, rows: Sequence[LogRow]) -> None:
         arrived = time.time()
         events: list[Event] = []
+        invalid: list[str] = []
         for row in rows:
             if not self._wants(row):
                 self._ledger.settle(row.id)
@@ -226,6 +230,10 @@ class Delivery:
             except EventRejected as error:
                 now = datetime.now(UTC)
                 self._bury(DeadLetter(row.id, _as_found(row), str(error), 0, now, now))
+                invalid.append(event_id(row, self._reader.log_id))
+                cause = str(error)
+        if invalid:
+            self._tell_of_letters(invalid, cause)
         self._deliver(self._parking.queue_up(events))
 
     def _try_parked(self, now: float) -> None:
@@ -274,6 +282,7 @@ class Delivery:
         unsettled = dead | {event.id for event in waiting}
         self._count([event for event in events if event.id not in unsettled] if unsettled else events, delivered_at)
         self._park(events, waiting, outcome.cause)
+        self._tell_of_dead([refusal for refusal in outcome.rejected if refusal.event.id in dead])
 
     def _count(self, delivered: Sequence[Event], delivered_at: float) -> None:
         metrics = self.metrics
@@ -286,6 +295,12 @@ class Delivery:
             metrics.events[event.data.kind, event.data.reason, event.data.severity] += 1
         for read_at, events in read_together.items():
             metrics.processing.observe(delivered_at - read_at, events)
+        if _LOGGER.isEnabledFor(logging.DEBUG):
+            self._log_delivered(delivered)
+
+    def _log_delivered(self, delivered: Sequence[Event]) -> None:
+        facts = {"sink": self.sink.name, "service": self.sink.service, **event_facts([e.id for e in delivered])}
+        _LOGGER.debug("%s: delivered %s", self.sink.name, counted(delivered), extra={"facts": facts})
 
     def _is_dead(self, refusal: Rejection) -> bool:
         """Whether there is no point in trying again; then it is among the dead letters."""
@@ -296,6 +311,17 @@ class Delivery:
         self._parking.forget_refusals(event.partitionkey)
         self._bury(DeadLetter(int(event.sequence), event.json_bytes.decode(), refusal.error, refusals, first_at, now))
         return True
+
+    def _tell_of_dead(self, refused: Sequence[Rejection]) -> None:
+        if refused:
+            self._tell_of_letters([refusal.event.id for refusal in refused], refused[0].error)
+
+    def _tell_of_letters(self, event_ids: Sequence[str], error: str) -> None:
+        text = f"{self.sink.name}: {counted(event_ids)} became dead letters: {error}"
+        self._on_problem(self._news(text, error=error, **event_facts(event_ids)))
+
+    def _news(self, text: str, **facts: Any) -> Problem:
+        return Problem(text, "delivery", sink=self.sink.name, service=self.sink.service, **facts)
 
     def _bury(self, letter: DeadLetter) -> None:
         self._ledger.settle(letter.event_id, letter)
@@ -308,7 +334,8 @@ class Delivery:
         if waiting:
             self.metrics.note_retry(cause)
             if not self.metrics.parked:
-                self._on_problem(f"{self.sink.service} did not take all events: {cause}. Trying these again")
+                text = f"{self.sink.service} did not take all events: {cause}. Trying these again"
+                self._on_problem(self._news(text, error=cause, **event_facts([event.id for event in waiting])))
         self.metrics.parked = len(self._parking)
 
     def _wait_before_retry(self, attempt: int, circuits: Sequence[CircuitBreaker]) -> None:

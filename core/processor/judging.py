@@ -14,6 +14,7 @@ import psycopg
 
 from core.database import connect, one_line, queries, unavailable
 from core.errors import ServiceUnavailable
+from core.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +114,7 @@ class Judging:
             self._circuit.failed(error)
         elif not isinstance(error, psycopg.OperationalError):
             if self._failures == 1:
-                self._on_problem(f"judging: trying again: {one_line(error)}")
+                self._on_problem(Problem(f"judging: trying again: {one_line(error)}", "judging", error=one_line(error)))
         elif self._failures > 1:  # a lost connection says nothing yet about the server: connecting anew will
             self._circuit.failed(unavailable(self._dsn, error))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from core.database import queries
+from core.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -41,20 +43,24 @@ class LagAlarm:
                 self._judge(sink, seconds, size_bytes)
             elif sink not in self._named:
                 self._named.add(sink)
-                self._on_problem(
+                text = (
                     f"sink {sink} has a cursor but is not configured, and the log is kept for it. "
                     f"If it is no longer used, run `rtp reset-cursor --sink {sink} --forget`"
                 )
+                self._on_problem(Problem(text, "lag", sink=sink))
 
     def _judge(self, sink: str, seconds: float, size_bytes: int) -> None:
         if sink not in self._behind:
             if is_too_far_behind(seconds, size_bytes, self._settings):
                 self._behind.add(sink)
-                self._on_problem(f"sink {sink} is behind: {_amount(seconds, size_bytes)}. Nothing is lost meanwhile")
+                text = f"sink {sink} is behind: {_amount(seconds, size_bytes)}. Nothing is lost meanwhile"
+                self._on_problem(Problem(text, "lag", sink=sink, lag_seconds=round(seconds, 3), lag_bytes=size_bytes))
         # Half of it, or a sink at the limit would be named again and again.
         elif not is_too_far_behind(seconds * 2, size_bytes * 2, self._settings):
             self._behind.discard(sink)
-            self._on_problem(f"sink {sink} has caught up: {_amount(seconds, size_bytes)}")
+            text = f"sink {sink} has caught up: {_amount(seconds, size_bytes)}"
+            facts = {"lag_seconds": round(seconds, 3), "lag_bytes": size_bytes}
+            self._on_problem(Problem(text, "lag", level=logging.INFO, sink=sink, **facts))
 
 
 def _amount(seconds: float, size_bytes: int) -> str:

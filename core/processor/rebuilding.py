@@ -5,6 +5,7 @@ A thread with connections of its own: deliveries go on meanwhile, and do not dep
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import psycopg
 
 from core.database import connect, unavailable
 from core.errors import NotInstalled, RtpError, ServiceUnavailable
+from core.problem import Problem
 from core.processor.log import read_installation
 from core.processor.rebuild import rebuild_cache
 
@@ -109,15 +111,17 @@ class Rebuilding:
                 return  # the next look starts anew
         self.rebuilds += 1
         if done.written:
-            self._on_problem(
+            text = (
                 f"Redis: the cache was not complete; {done.written:,} of {done.entities:,} entries"
                 f" were written from the database in {done.seconds:.1f} s"
             )
+            facts = {"written": done.written, "entities": done.entities, "seconds": round(done.seconds, 3)}
+            self._on_problem(Problem(text, "rebuild", level=logging.INFO, service="Redis", **facts))
 
     def _tell(self, problem: str) -> None:
         if problem != self._told:
             self._told = problem
-            self._on_problem(problem)
+            self._on_problem(Problem(problem, "rebuild", service="Redis"))
 
 
 def _cause(dsn: str, error: Exception) -> str:

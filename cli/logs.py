@@ -1,0 +1,145 @@
+"""What `rtp run` says while it runs, on standard error: sentences for people, or a JSON document a line for machines.
+
+Both show the same records. A record may carry `facts`, which become keys of the JSON document, and `shown`, which
+people see instead of the message.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.output import err, print_problem
+from core.errors import RtpError, SettingsError
+from core.event import format_time
+from core.problem import Problem
+from core.redact import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOG = logging.getLogger("rtp")
+_FORMATS = ("text", "json")
+_LEVELS = ("debug", "info", "warning", "error")
+_STYLES = {logging.DEBUG: "dim", logging.INFO: "", logging.WARNING: "yellow"}
+
+
+def _format(text: str) -> str:
+    if text not in _FORMATS:
+        raise SettingsError(f"option --log-format: must be text or json, not {shown(text)!r}")
+    return text
+
+
+def _level(text: str) -> str:
+    if text not in _LEVELS:
+        raise SettingsError(f"option --log-level: must be one of {', '.join(_LEVELS)}, not {shown(text)!r}")
+    return text
+
+
+LogFormat = Annotated[
+    str,
+    typer.Option(
+        "--log-format",
+        parser=_format,
+        metavar="text|json",
+        envvar="RTP_LOG_FORMAT",
+        help="How standard error speaks: text for people, json for machines, a document a line.",
+    ),
+]
+LogLevel = Annotated[
+    str,
+    typer.Option(
+        "--log-level",
+        parser=_level,
+        metavar="LEVEL",
+        envvar="RTP_LOG_LEVEL",
+        help="The least that is worth a line: debug (every batch), info, warning or error.",
+    ),
+]
+
+
+def report(text: str) -> None:
+    """Log what some part of rtp tells; for `on_problem`."""
+    if isinstance(text, Problem):
+        LOG.getChild(text.component).log(text.level, "%s", text, extra={"facts": text.facts})
+    else:
+        LOG.warning("%s", text)
+
+
+def say(text: str) -> None:
+    """Log something by the way."""
+    LOG.info("%s", text)
+
+
+@contextmanager
+def logging_as(log_format: str, level: str) -> Iterator[None]:
+    """Within, records go to standard error so. In JSON everything does: libraries' words, and rtp's own end, too."""
+    is_json = log_format == "json"
+    handler = _JsonHandler(sys.stderr) if is_json else _TextHandler()
+    home = logging.getLogger() if is_json else LOG
+    before = LOG.level, threading.excepthook
+    LOG.setLevel(level.upper())
+    home.addHandler(handler)
+    if is_json:
+        logging.captureWarnings(True)
+        threading.excepthook = _log_uncaught
+    try:
+        yield
+    except RtpError as error:
+        if not is_json:
+            raise
+        for line in str(error).splitlines():
+            LOG.log(logging.ERROR, "%s", line)
+        raise typer.Exit(2) from error
+    finally:
+        home.removeHandler(handler)
+        logging.captureWarnings(False)
+        LOG.setLevel(before[0])
+        threading.excepthook = before[1]
+
+
+def _log_uncaught(failure: threading.ExceptHookArgs) -> None:
+    name = failure.thread.name if failure.thread else "unknown"
+    LOG.error("thread %s failed: %r", name, failure.exc_value)
+
+
+class _TextHandler(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """A line, or what the record wants to have shown instead."""
+        renderable = getattr(record, "shown", None)
+        if renderable is not None:
+            err.print(renderable)
+        else:
+            style = _STYLES.get(record.levelno, "red")
+            print_problem(f"{record.getMessage()}{_event_ids(record)}", style=style)
+
+
+class _JsonHandler(logging.StreamHandler[Any]):
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one JSON document."""
+        document = {
+            "time": format_time(datetime.fromtimestamp(record.created, UTC)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "facts", {}),
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            document["exception"] = repr(record.exc_info[1])
+        return json.dumps(document, default=str)
+
+
+def _event_ids(record: logging.LogRecord) -> str:
+    facts = getattr(record, "facts", {})
+    ids = facts.get("event_ids")
+    if not ids:
+        return ""
+    more = facts["events"] - len(ids)
+    return f" ({', '.join(ids)}{f' and {more:,} more' if more else ''})"
