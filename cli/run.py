@@ -129,6 +129,7 @@ def run(
             http__listen=http,
         )
         if source == "dynamodb":
+            _refuse("it shows the pipeline that reads PostgreSQL", http=http)
             run_streams(build_poller(settings, on_problem=report), settings, ending)
             return
         view = LineView(as_json=as_json)

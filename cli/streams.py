@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from cli.output import err, print_json
+from cli.logs import LOG, say
+from cli.output import print_json
 from core.errors import ServiceUnavailable
 from core.retry import Backoff
 
@@ -21,11 +22,11 @@ _TICK_SECONDS = 1.0
 def run_streams(poller: StreamPoller, settings: Settings, ending: Ending) -> None:
     """Poll and process; one JSON line of counts per status interval and one at the end."""
     for name, table in settings.dynamodb.tables.items():
-        err.print(f"watch {name}: DynamoDB table {table.table}", markup=False)
+        say(f"watch {name}: DynamoDB table {table.table}")
     try:
         _loop(poller, settings, ending)
     except KeyboardInterrupt:
-        err.print("Stopping ...")
+        say("Stopping ...")
     print_json(_counts(poller))
 
 
@@ -47,7 +48,7 @@ def _loop(poller: StreamPoller, settings: Settings, ending: Ending) -> None:
             busy = time.monotonic()
             pause = backoff.wait_seconds(int(failures))
             if failures == 1:
-                err.print(f"trying again: {error}", markup=False)
+                LOG.warning("trying again: %s", error)
         if ending.when_idle and time.monotonic() - busy >= _IDLE_SECONDS:
             return
         if time.monotonic() - shown >= settings.run.status_interval_seconds:
