@@ -7,9 +7,12 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP_INSTALL := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check
 ARGS ?=
+CONFIG ?= configs/default.yaml
+LAMBDA_PLATFORM := --platform manylinux2014_aarch64 --platform manylinux_2_28_aarch64 --implementation cp \
+  --python-version 3.14 --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench faults space overhead detection lock clean
+.PHONY: help run test lint format bench faults space overhead detection handler package lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -44,12 +47,25 @@ overhead: $(VENV)/.dev ## Measure what the triggers cost the writer, beside othe
 detection: $(VENV)/.dev ## Measure how soon a reader has an event, beside a bare NOTIFY
 	@$(BIN)/python -m loadtests.detection $(ARGS)
 
+handler: $(VENV)/.dev ## Measure the stream handler under crashes and redelivery
+	@AWS_ACCESS_KEY_ID=rtp AWS_SECRET_ACCESS_KEY=rtp AWS_DEFAULT_REGION=us-east-1 $(BIN)/python -m loadtests.handler $(ARGS)
+
+package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=rtp.yaml)
+	@rm -rf build/lambda build/consumer && mkdir -p build/lambda build/consumer
+	@$(PIP_INSTALL) --target build/lambda $(LAMBDA_PLATFORM) -r requirements-lambda.lock
+	@$(PIP_INSTALL) --target build/consumer $(LAMBDA_PLATFORM) "$$(grep '^aws-lambda-powertools==' requirements-lambda.lock)" \
+	  "$$(grep '^jmespath==' requirements-lambda.lock)" "$$(grep '^typing-extensions==' requirements-lambda.lock)"
+	@cp -R core build/lambda/ && cp $(CONFIG) build/lambda/rtp.yaml && cp infrastructure/consumer/alerts.py build/consumer/
+	@du -sh build/lambda build/consumer
+
 lock: ## Write the lock files anew from pyproject.toml (needs uv)
 	@for set in run dev; do \
 	  extras=$$( [ $$set = run ] && echo "--extra embedded" || echo "--all-extras" ); \
 	  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate \
 	    $$extras --group build pyproject.toml --output-file requirements-$$set.lock || exit 1; \
 	done
+	@uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --no-header --no-emit-index-url \
+	  --no-annotate --extra aws pyproject.toml --output-file requirements-lambda.lock
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build

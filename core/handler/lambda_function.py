@@ -1,6 +1,7 @@
 """The Lambda: batches of DynamoDB Streams, and a schedule's ticks. The handler is `…lambda_function.handler`.
 
 `RTP_CONFIG` names the settings file, by default rtp.yaml beside the code; else the environment is as for `rtp run`.
+`RTP_REDIS_SECRET` names a secret of Secrets Manager that holds the password of `RTP_REDIS_URL`.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
@@ -46,7 +48,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 def _processor() -> BatchProcessor:
     root = os.environ.get("LAMBDA_TASK_ROOT", ".")
     path = Path(os.environ.get("RTP_CONFIG") or Path(root, "rtp.yaml"))
-    return build_processor(load_settings(path, environ=os.environ, options={}))
+    environ = dict(os.environ)
+    if secret := environ.get("RTP_REDIS_SECRET"):
+        environ["RTP_REDIS_URL"] = _with_password(environ["RTP_REDIS_URL"], secret)
+    return build_processor(load_settings(path, environ=environ, options={}))
+
+
+def _with_password(url: str, secret: str) -> str:
+    """The address `rediss://user@host` with the password that the secret holds, as `{"password": ...}`."""
+    from aws_lambda_powertools.utilities.parameters import get_secret  # noqa: PLC0415 - it imports boto3
+
+    held: Any = get_secret(secret, transform="json")
+    return url.replace("@", f":{quote(held['password'], safe='')}@", 1)
 
 
 def _tell(outcome: Outcome) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -234,3 +235,56 @@ def test_a_lambda_delivers_what_the_stream_brings(
     assert {alert["id"] for alert in alerts} <= {event["id"] for event in events}
     client.delete_event_source_mapping(UUID=mapping["UUID"])
     client.close()
+
+
+def test_the_example_consumer_takes_each_alert_once_and_stops_a_group_at_its_failure(
+    cloud: EmbeddedStack, dynamodb: DynamoDBClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"seen-{uuid.uuid4().hex[:8]}"
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    monkeypatch.setenv("SEEN_TABLE", name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", cloud.addresses.sqs_endpoint_url)
+    alerts = importlib.import_module("infrastructure.consumer.alerts")
+    taken: list[str] = []
+
+    def react(event: dict[str, Any]) -> None:
+        if event["id"] == "lido-2" and "lido-2" not in taken and not taken.count("tried"):
+            taken.append("tried")
+            raise RuntimeError("not now")
+        taken.append(event["id"])
+
+    monkeypatch.setattr(alerts, "react", react)
+    ids = ("lido-1", "lido-2", "aave-1", "lido-3")
+    batch = {"Records": [message(event_id) for event_id in ids]}
+    failed = alerts.handler(batch, LambdaContext())["batchItemFailures"]
+    assert [failure["itemIdentifier"] for failure in failed] == ["lido-2", "lido-3"]
+    assert taken == ["lido-1", "tried", "aave-1"]
+    assert alerts.handler(batch, LambdaContext()) == {"batchItemFailures": []}
+    assert taken == ["lido-1", "tried", "aave-1", "lido-2", "lido-3"]
+
+
+class LambdaContext:
+    function_name = "alerts"
+    memory_limit_in_mb = 128
+    invoked_function_arn = "arn:aws:lambda:us-east-1:000000000000:function:alerts"
+    aws_request_id = "1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+def message(event_id: str) -> dict[str, Any]:
+    entity = event_id.split("-", maxsplit=1)[0]
+    data = {"kind": "tvl", "chain": "base", "entity": entity, "previous": "1", "current": "2"}
+    document = {"id": event_id, "data": data | {"reason": "deviation", "severity": "info"}}
+    return {
+        "messageId": event_id,
+        "body": json.dumps(document),
+        "attributes": {"MessageGroupId": f"base:{entity}"},
+        "eventSource": "aws:sqs",
+    }

@@ -1,0 +1,24 @@
+"""Findings of cdk-nag that are accepted, each with its reason, beside the resource that it is about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Acknowledgment, Validations
+
+if TYPE_CHECKING:
+    from constructs import IConstruct
+
+ROTATED_BY_HAND = "rtp reads the password once, as it starts: rotate it together with a restart"
+_KMS = "an AWS service makes and changes data keys with the stack's own key, and no other key is named"
+
+
+def accept(where: IConstruct, rule: str, reason: str) -> None:
+    """Accept what a rule finds at a construct and below it."""
+    Validations.of(where).acknowledge(Acknowledgment(id=f"AwsSolutions::{rule}", reason=reason))
+
+
+def accept_key_use(where: IConstruct) -> None:
+    """The grants of the CDK end in a wildcard: GenerateDataKey and GenerateDataKeyWithoutPlaintext."""
+    for action in ("kms:ReEncrypt*", "kms:GenerateDataKey*"):
+        accept(where, f"AwsSolutions-IAM5[Action::{action}]", _KMS)

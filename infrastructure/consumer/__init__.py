@@ -1,0 +1,1 @@
+"""Code that runs in a Lambda of its own, apart from rtp."""

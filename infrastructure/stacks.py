@@ -1,0 +1,72 @@
+"""The two ways to run rtp on AWS: on DynamoDB's streams in Lambda, or on RDS PostgreSQL in Fargate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+
+from infrastructure.alert_consumer import AlertConsumer
+from infrastructure.cache import Cache
+from infrastructure.database import Database
+from infrastructure.handler import Handler
+from infrastructure.network import IMAGES, SECRETS, SQS, Network
+from infrastructure.queues import Queues
+from infrastructure.service import Service
+from infrastructure.watching import Watching
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from infrastructure.plan import Plan
+
+
+class StreamsStack(Stack):
+    """DynamoDB tables, the handler, Valkey, queues, a consumer, and someone to watch."""
+
+    def __init__(self, scope: Construct, name: str, plan: Plan, **options: Any) -> None:
+        super().__init__(scope, name, **options)
+        key = _key(self)
+        network = Network(self, "Network", key, [SQS, SECRETS])
+        cache, queues = Cache(self, "Cache", plan, network, key), Queues(self, "Queues", plan, key)
+        handler = Handler(self, "Handler", plan, network=network, cache=cache, queues=queues, key=key)
+        consumer = AlertConsumer(self, "Consumer", plan, queues=queues, key=key)
+        watching = Watching(self, "Watching", queues=queues, cache=cache, key=key)
+        watching.watch_iterator(handler.function)
+        watching.watch_function(handler.function, "Handler")
+        watching.watch_function(consumer.function, "Consumer")
+        watching.draw()
+
+
+class PostgresStack(Stack):
+    """RDS PostgreSQL, rtp run and its standby, Valkey, queues, a consumer, and someone to watch."""
+
+    def __init__(self, scope: Construct, name: str, plan: Plan, **options: Any) -> None:
+        super().__init__(scope, name, **options)
+        key = _key(self)
+        network = Network(self, "Network", key, [SQS, SECRETS, *IMAGES])
+        cache, queues = Cache(self, "Cache", plan, network, key), Queues(self, "Queues", plan, key)
+        database = Database(self, "Database", plan, network, key)
+        Service(self, "Service", plan, network=network, cache=cache, queues=queues, database=database, key=key)
+        consumer = AlertConsumer(self, "Consumer", plan, queues=queues, key=key)
+        watching = Watching(self, "Watching", queues=queues, cache=cache, key=key)
+        watching.watch_function(consumer.function, "Consumer")
+        watching.draw()
+
+
+def _key(stack: Stack) -> kms.Key:
+    """One key for everything; CloudWatch Logs needs to be named, and only for this account's groups."""
+    key = kms.Key(stack, "Key", enable_key_rotation=True, removal_policy=RemovalPolicy.RETAIN)
+    logs = iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")
+    groups = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:*"
+    key.add_to_resource_policy(
+        iam.PolicyStatement(
+            actions=["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+            principals=[logs],
+            resources=["*"],
+            conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": groups}},
+        )
+    )
+    return key
