@@ -92,7 +92,7 @@ class FaultySink:
     poll_interval_seconds = 0.0
 
     def __init__(self, sink: SqsSink, faults: Faulty) -> None:
-        self._sink, self._faults = sink, faults
+        self._sink, self._faults, self.term = sink, faults, sink.term
 
     def open(self) -> None:
         """Find the queue."""

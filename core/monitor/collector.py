@@ -148,6 +148,9 @@ class PipelineCollector:
     def _log(self) -> Iterator[Metric]:
         facts, housekeeping = self._monitor.facts, self._pipeline.judging.housekeeping
         yield gauge_of("rtp_dead_letters_kept", "Dead letters that wait for somebody.", facts.dead_letters, "sink")
+        forwarded = [((), self._pipeline.forwarding.forwarded)]
+        meaning = "Copies of dead letters that went to a dead letter queue of SQS."
+        yield counter("rtp_dead_letters_forwarded", meaning, forwarded)
         size = [] if facts.log_bytes is None else [((), facts.log_bytes)]
         yield gauge("rtp_log_bytes", "What the log takes on disk, with its indexes.", size)
         yield counter(

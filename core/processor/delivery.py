@@ -266,12 +266,13 @@ class Delivery:
         circuit.succeeded()
         if not self._is_refused:
             self._is_refused = True
-            self._on_problem(f"{str(error).rstrip('.')}. Trying again")
+            self._on_problem(self._news(f"{str(error).rstrip('.')}. Trying again", error=error.cause))
 
     def _note_taken(self) -> None:
         if self._is_refused:
             self._is_refused = False
-            self._on_problem(f"{self.sink.service} at {self.sink.address}: recovered")
+            text = f"{self.sink.service} at {self.sink.address}: recovered"
+            self._on_problem(self._news(text, level=logging.INFO))
 
     def _settle(self, events: Sequence[Event], outcome: Outcome) -> None:
         delivered_at = time.time()
@@ -320,8 +321,8 @@ class Delivery:
         text = f"{self.sink.name}: {counted(event_ids)} became dead letters: {error}"
         self._on_problem(self._news(text, error=error, **event_facts(event_ids)))
 
-    def _news(self, text: str, **facts: Any) -> Problem:
-        return Problem(text, "delivery", sink=self.sink.name, service=self.sink.service, **facts)
+    def _news(self, text: str, *, level: int = logging.WARNING, **facts: Any) -> Problem:
+        return Problem(text, "delivery", level=level, sink=self.sink.name, service=self.sink.service, **facts)
 
     def _bury(self, letter: DeadLetter) -> None:
         self._ledger.settle(letter.event_id, letter)

@@ -18,6 +18,7 @@ import psycopg
 from core.database import connect, queries, unavailable
 from core.errors import RtpError, ServiceUnavailable, SinkUnavailable
 from core.keys import partition_key
+from core.problem import Problem
 from core.processor.log import read_installation
 from core.sinks.letter_copy import LetterCopy
 
@@ -68,6 +69,11 @@ class Forwarding:
         self._halt = threading.Event()  # at the end of a term, and when stopping
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtp-letters", daemon=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the loop is alive, where there has to be one."""
+        return self._thread.is_alive() or not self._find_queues
 
     def start(self) -> None:
         """Start the loop, where there is a queue to send to."""
@@ -178,7 +184,7 @@ class Forwarding:
     def _tell(self, problem: str) -> None:
         if problem not in self._named:
             self._named.add(problem)
-            self._on_problem(problem)
+            self._on_problem(Problem(problem, "letters", service="SQS"))
 
 
 def _copy(
