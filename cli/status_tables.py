@@ -118,15 +118,18 @@ def _processes(seen: Inspection) -> Iterator[Table]:
         )
         yield new_table(
             f"Deliveries by {place}",
-            *("sink", "state", "events/s", "p50 ms", "p99 ms", "delivered", "parked", "retries", "reconnects", "error"),
+            *("sink", "state", "events/s", "p50 ms", "p99 ms", "delivered", "parked", "retries", "reconnects"),
             rows=[
                 (
                     *(s["sink"], s["state"], s["events_per_second"], s["p50_ms"], s["p99_ms"], s["delivered"]),
-                    *(s["parked"], s["retries"], s["reconnects"], s["last_error"] or None),
+                    *(s["parked"], s["retries"], s["reconnects"]),
                 )
                 for s in process.figures["sinks"]
             ],
         )
+        errors = [(s["sink"], s["last_error"]) for s in process.figures["sinks"] if s["last_error"]]
+        if errors:
+            yield facts(errors)
 
 
 def _quarantine(seen: Inspection) -> Iterator[Table]:

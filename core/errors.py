@@ -26,8 +26,8 @@ class SettingsError(RtpError):
 class ServiceUnavailable(RtpError):
     """A server rtp depends on does not answer now; trying again later may help."""
 
-    def __init__(self, service: str, address: str, cause: str) -> None:
-        super().__init__(f"{service} at {address} is not reachable: {cause}")
+    def __init__(self, service: str, address: str, cause: str, *, what: str = "is not reachable") -> None:
+        super().__init__(f"{service} at {address} {what}: {cause.rstrip('.?')}")
         self.service = service
         self.address = address
         self.cause = cause
@@ -40,7 +40,7 @@ class SinkUnavailable(ServiceUnavailable):
     """
 
     def __init__(self, service: str, address: str, cause: str, *, is_service_down: bool = True) -> None:
-        super().__init__(service, address, cause)
+        super().__init__(service, address, cause, what="is not reachable" if is_service_down else "refuses")
         self.is_service_down = is_service_down
 
 

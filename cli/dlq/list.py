@@ -67,17 +67,22 @@ def list_command(
     """Show the dead letters, oldest first: rtp's own, and those that SQS moved to a dead letter queue.
 
     SQS shows at most the first ten messages of a group at a time, and hides them from others while rtp looks.
+    Exit code 1 where a queue could not be read.
 
     Example: [bold]rtp dlq list --sink sqs --since 24h --config rtp.yaml[/]
     """
     selection = selection_of(None, sink, kind, chain, protocol, since, error, origin)
     with office_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin) as office:
         letters = list(_letters(office, selection, settled=settled))
-    if as_json:
-        for letter in islice(letters, limit):
-            print_json(as_document(letter))
-    else:
-        out.print(_table(letters, limit or 100))
+        if as_json:
+            for letter in islice(letters, limit):
+                print_json(as_document(letter))
+        elif letters or not office.problems:
+            out.print(_table(letters, limit or 100))
+        else:
+            out.print("No dead letters where rtp could look.")
+        if office.problems:
+            raise typer.Exit(1)
 
 
 def _letters(office: Office, selection: Selection, *, settled: bool) -> Iterator[Letter]:

@@ -50,7 +50,7 @@ def retry_command(
     """Deliver dead letters again, the oldest of each group first; rtp run may go on meanwhile.
 
     A letter whose older neighbour in its group (chain and protocol or token) is not selected stays, and says so. The
-    cache keeps what is newer. Exit code 1 where a letter stays.
+    cache keeps what is newer. Exit code 1 where a letter stays, or a queue could not be read.
 
     Examples:
     [bold]rtp dlq retry 12 13 --config rtp.yaml[/]
@@ -70,3 +70,5 @@ def retry_command(
     ) as office:
         take_lock(office.connection)
         show_results(redrive(office, selection, out_of_order=out_of_order), as_json=as_json)
+        if office.problems:
+            raise typer.Exit(1)
