@@ -7,6 +7,7 @@ import sys
 import typer
 
 from cli.backtest import backtest
+from cli.cache import cache
 from cli.dlq import dlq
 from cli.explain import explain
 from cli.install_triggers import install_triggers
@@ -34,6 +35,7 @@ for command in (run, tail, install_triggers, uninstall_triggers, validate, statu
     app.command(no_args_is_help=False)(command)
 app.command(no_args_is_help=False)(loadtest)
 app.add_typer(dlq)
+app.add_typer(cache)
 app.command("reset-cursor", no_args_is_help=False)(reset_cursor_command)
 
 

@@ -10,6 +10,7 @@ from cli.database import connection_to
 from cli.destinations import destinations, destinations_table
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
 from cli.output import out, print_json, print_problem
+from core.cache.advice import find_weaknesses
 from core.errors import RtpError
 from core.processor.wiring import build_sinks, find_queue
 from core.routes_check import find_useless
@@ -58,7 +59,7 @@ def validate(
             drift = _drift(settings)
         except RtpError as error:
             problems = str(error).splitlines()
-    warnings = [*find_useless(settings), *_queues_without_letters(settings)] if not problems else []
+    warnings = _warnings(settings) if not problems else []
     if as_json:
         compared = {"drift": None if drift is None else list(map(vars, drift))} if installed else {}
         found = {"valid": not problems, "problems": problems, "warnings": warnings}
@@ -97,6 +98,10 @@ def _database_problems(settings: Settings) -> list[str]:
             return list(map(str, find_problems(connection, settings)))
     except RtpError as error:
         return [str(error)]
+
+
+def _warnings(settings: Settings) -> list[str]:
+    return [*find_useless(settings), *_queues_without_letters(settings), *find_weaknesses(settings)]
 
 
 def _queues_without_letters(settings: Settings) -> Iterator[str]:

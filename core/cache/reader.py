@@ -37,15 +37,16 @@ class CacheReader(ReaderBase):
 
     Without `postgres.dsn` in the settings it reads Redis only. `local_entries` above 0 keeps so many entries in this
     process, too, as long as Redis does not say that they have changed (RESP3 client-side caching).
+    `is_counted=False` leaves its reads out of `rtp cache stats`, for tools.
     Every read raises ServiceUnavailable where neither Redis nor PostgreSQL answers.
     """
 
-    def __init__(self, settings: Settings, *, local_entries: int = 0) -> None:
+    def __init__(self, settings: Settings, *, local_entries: int = 0, is_counted: bool = True) -> None:
         super().__init__(settings)
         options: dict[str, Any] = {}
         if local_entries:
             options = {"protocol": 3, "cache_config": CacheConfig(max_size=local_entries)}
-        self._client = redis.Redis.from_url(
+        self.client = redis.Redis.from_url(
             self._url,
             socket_timeout=self._timeout_seconds,
             socket_connect_timeout=self._timeout_seconds,
@@ -53,13 +54,16 @@ class CacheReader(ReaderBase):
             client_name="rtp-cache",
             **options,
         )
-        self._local = self._client.get_cache()
-        self._pool = self._client.connection_pool
-        self._claim, self._write, self._touch = map(self._client.register_script, (CLAIM, WRITE, TOUCH))
-        self._source = DatabaseSource(settings, self._dsn) if self._dsn else None
+        self._local = self.client.get_cache()
+        self._pool = self.client.connection_pool
+        self._claim, self._write, self._touch = map(self.client.register_script, (CLAIM, WRITE, TOUCH))
+        self.source = DatabaseSource(settings, self._dsn) if self._dsn else None
         self._closing = threading.Event()
         self._flusher = threading.Thread(target=self._flush_now_and_then, name="rtp-cache-counts", daemon=True)
-        self._flusher.start()
+        if is_counted:
+            self._flusher.start()
+        else:
+            self._flush()  # nothing to count, but it also learns how fresh the cache is
 
     def __enter__(self) -> Self:
         return self
@@ -70,10 +74,11 @@ class CacheReader(ReaderBase):
     def close(self) -> None:
         """Send the last counts, and give the connections back."""
         self._closing.set()
-        self._flusher.join()
-        self._client.close()
-        if self._source:
-            self._source.close()
+        if self._flusher.ident is not None:
+            self._flusher.join()
+        self.client.close()
+        if self.source:
+            self.source.close()
 
     def get(self, kind: Kind | str, chain: str, entity: str) -> Entry | None:
         """The newest value and event of one entity; None where neither the cache nor the table knows it."""
@@ -98,7 +103,7 @@ class CacheReader(ReaderBase):
         if not self.is_redis_away:
             try:
                 missing, seen = self._look(owners, entries)
-                if missing and self._source:
+                if missing and self.source:
                     self._carry_out(self._loading(missing, seen, found))
             except redis.RedisError as error:
                 self._rest(error)
@@ -109,9 +114,9 @@ class CacheReader(ReaderBase):
         return {(owner.chain, owner.entity): entries[owner] for owner in owners.values()}
 
     def _fall_back(self, owners: dict[str, Owner], found: dict[str, Loaded]) -> None:
-        if owners and self._source:
+        if owners and self.source:
             self.counts.fallbacks.extend(owners)
-            rows = self._source.rows(list(owners.values()))
+            rows = self.source.rows(list(owners.values()))
             found |= {key: Loaded(row_fields(rows.get(owner)), True) for key, owner in owners.items()}
         elif owners and self.is_redis_away and self._failure:
             raise self._failure
@@ -161,7 +166,7 @@ class CacheReader(ReaderBase):
         answers: list[Any] = []
         for key in keys:
             try:
-                answers.append(self._client.hmget(key, FIELDS))
+                answers.append(self.client.hmget(key, FIELDS))
             except redis.ResponseError:
                 answers.append(_NOTHING)
         return answers
@@ -180,15 +185,15 @@ class CacheReader(ReaderBase):
             case Read():
                 return self._read_many(step.keys)
             case Query():
-                assert self._source is not None
-                return self._source.rows(step.owners)
+                assert self.source is not None
+                return self.source.rows(step.owners)
             case Claim():
-                with self._client.pipeline(transaction=False) as pipe:
+                with self.client.pipeline(transaction=False) as pipe:
                     for key in step.keys:
                         self._claim([key], claim_arguments(step), client=pipe)
                     return pipe.execute()
             case Write():
-                with self._client.pipeline(transaction=False) as pipe:
+                with self.client.pipeline(transaction=False) as pipe:
                     for write in step.writes:
                         self._write([write.key], write_arguments(write), client=pipe)
                     return pipe.execute()
@@ -206,7 +211,7 @@ class CacheReader(ReaderBase):
         if self.is_redis_away:
             return
         try:
-            with self._client.pipeline(transaction=False) as pipe:
+            with self.client.pipeline(transaction=False) as pipe:
                 pipe.hgetall(CACHE_REFRESHED)
                 for command in commands(batch, time.time()) if batch else ():
                     pipe.execute_command(*command)  # type: ignore[no-untyped-call]

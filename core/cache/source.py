@@ -101,6 +101,16 @@ class DatabaseSource(Source):
         except (psycopg.Error, PoolTimeout) as error:
             raise self._unavailable(error) from error
 
+    def now(self) -> str:
+        """The database's clock, as entries carry it. Raises ServiceUnavailable."""
+        try:
+            self._pool.open()
+            with self._pool.connection() as connection:
+                row = connection.execute(QUERIES["now"]).fetchone()
+        except (psycopg.Error, PoolTimeout) as error:
+            raise self._unavailable(error) from error
+        return str(row[0]) if row else ""
+
     def close(self) -> None:
         """Give the connections back."""
         self._pool.close()

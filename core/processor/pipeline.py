@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from core.processor.circuit import CircuitBreaker
     from core.processor.delivery import Delivery
     from core.processor.forwarding import Forwarding
+    from core.processor.freshening import Freshening
     from core.processor.judging import Judging
     from core.processor.leader import Leadership
     from core.processor.rebuilding import Rebuilding
@@ -33,6 +34,7 @@ class Pipeline:
         wakeup: WakeUp,
         judging: Judging,
         rebuilding: Rebuilding | None,
+        freshening: Freshening | None,
         forwarding: Forwarding,
         leadership: Leadership,
         *,
@@ -43,6 +45,7 @@ class Pipeline:
         self.forwarding = forwarding
         self.circuits = circuits
         self.rebuilding = rebuilding
+        self.freshening = freshening
         self.leadership = leadership
         self._wakeup = wakeup
 
@@ -55,6 +58,8 @@ class Pipeline:
             delivery.start()
         if self.rebuilding:
             self.rebuilding.start()
+        if self.freshening:
+            self.freshening.start()
         self.leadership.start()
 
     def stop(self) -> bool:
@@ -66,10 +71,14 @@ class Pipeline:
         self.forwarding.request_stop()
         if self.rebuilding:
             self.rebuilding.request_stop()
+        if self.freshening:
+            self.freshening.request_stop()
         self._wakeup.stop()
         joins = [*(delivery.join for delivery in self.deliveries), self.judging.join, self.forwarding.join]
         if self.rebuilding:
             joins.append(self.rebuilding.join)
+        if self.freshening:
+            joins.append(self.freshening.join)
         ended = [join(max(0.0, deadline - time.monotonic())) for join in joins]
         self.leadership.stop()
         return all(ended)
@@ -95,7 +104,8 @@ class Pipeline:
         threads = {delivery.sink.name: delivery.is_running for delivery in self.deliveries}
         threads |= {"wakeup": self._wakeup.is_running, "judging": self.judging.is_running}
         threads["letters"] = self.forwarding.is_running
-        return threads | ({"rebuild": self.rebuilding.is_running} if self.rebuilding else {})
+        threads |= {"rebuild": self.rebuilding.is_running} if self.rebuilding else {}
+        return threads | ({"cache": self.freshening.is_running} if self.freshening else {})
 
     @property
     def is_asleep(self) -> bool:

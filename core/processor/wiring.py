@@ -9,6 +9,7 @@ from core.errors import SettingsError
 from core.processor.circuit import CircuitBreaker
 from core.processor.delivery import Delivery
 from core.processor.forwarding import Forwarding
+from core.processor.freshening import Freshening
 from core.processor.housekeeping import Housekeeping
 from core.processor.judging import Judging
 from core.processor.lag import LagAlarm
@@ -141,7 +142,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
         on_problem=on_problem,
     )
     circuits = [postgres, *services.values()]
-    rebuilding = None
+    rebuilding = freshening = None
     if settings.redis.url:
         rebuilding = Rebuilding(
             dsn,
@@ -153,6 +154,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
             circuits=[circuit for circuit in circuits if circuit.service in (postgres.service, RedisSink.service)],
             on_problem=on_problem,
         )
+        freshening = Freshening(settings, terms, url=settings.redis.url, dsn=dsn, on_problem=on_problem)
     leadership = Leadership(
         dsn,
         terms,
@@ -163,4 +165,4 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
         circuit=postgres,
         on_problem=on_problem,
     )
-    return Pipeline(deliveries, wakeup, judging, rebuilding, forwarding, leadership, circuits=circuits)
+    return Pipeline(deliveries, wakeup, judging, rebuilding, freshening, forwarding, leadership, circuits=circuits)

@@ -18,3 +18,7 @@ CROSS JOIN LATERAL (SELECT {value} AS value FROM {table} AS r WHERE {chain} AND 
 SELECT b.chain, b.entity FROM rtp.baseline AS b JOIN rtp.watch AS w ON w.id = b.watch
 WHERE w.name = ANY (%(watches)s) AND w.removed_at IS NULL
 ORDER BY b.reported_at DESC LIMIT %(limit)s
+
+-- name: now
+-- The database's clock, as entries carry it.
+SELECT to_char(statement_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')

@@ -351,7 +351,7 @@ def test_events_and_fills_may_race(settings: Settings, sink: RedisSink, client: 
 
     def fill(number: int) -> None:
         with CacheReader(settings) as each:
-            source = each._source
+            source = each.source
             assert source is not None
             slow = source.rows
 

@@ -1,0 +1,46 @@
+"""`rtp cache clear`: remove entries."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Annotated
+
+import typer
+
+from cli.cache.options import KindOption, or_of_the_demo, redis_of
+from cli.options import AsJson, Config, RedisUrl, settings_from
+from cli.output import out, print_json
+from core.errors import SettingsError
+from core.event import Kind
+from core.keys import cache_key_pattern
+
+_PAGE = 1000
+_All = Annotated[bool, typer.Option("--all", help="Entries of every kind.")]
+
+
+def clear_command(
+    kind: KindOption = None,
+    all_: _All = False,
+    config: Config = None,
+    redis_url: RedisUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the entries of a kind from the cache; readers then fill them from the tables.
+
+    Safe while rtp runs: an event that comes meanwhile is never lost. Stream, channels and counts stay.
+
+    Example: [bold]rtp cache clear --kind price --config rtp.yaml[/]
+    """
+    if (kind is None) is not all_:
+        raise SettingsError("rtp cache clear needs either --kind or --all", "Say --kind tvl, price or protocol")
+    settings = or_of_the_demo(settings_from(config, redis__url=redis_url))
+    removed = 0
+    with redis_of(settings) as client:
+        for one in [kind] if kind else Kind:
+            keys = client.scan_iter(cache_key_pattern(one), count=_PAGE)
+            while page := list(islice(keys, _PAGE)):
+                removed += client.unlink(*page)
+    if as_json:
+        print_json({"removed": removed})
+    else:
+        out.print(f"{removed:,} entries removed.")

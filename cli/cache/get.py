@@ -1,0 +1,67 @@
+"""`rtp cache get`: one entry, as services read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.cache.options import or_of_the_demo, parse_kind
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
+from cli.output import out, print_json
+from cli.tables import facts
+from core.cache import CacheReader
+from core.errors import UnknownEntity
+from core.event import Kind
+from core.redact import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.cache import Entry
+
+_Kind = Annotated[Kind, typer.Option("--kind", parser=parse_kind, metavar="|".join(Kind), help="What it is.")]
+_Entity = Annotated[str, typer.Option("--protocol", "--token", help="The protocol or token, as the table names it.")]
+_Chain = Annotated[str, typer.Option("--chain", help="Its chain; `all` where the watch maps none.")]
+
+
+def get_command(
+    kind: _Kind,
+    protocol: _Entity,
+    chain: _Chain = "all",
+    config: Config = None,
+    redis_url: RedisUrl = None,
+    postgres_dsn: PostgresDsn = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one entry: its value, sequence, how fresh it is, where it was read, and its newest event.
+
+    What is not cached is read from the table and cached, as for every reader; exit code 2 where the table has none.
+
+    Example: [bold]rtp cache get --kind tvl --chain ethereum --protocol lido --config rtp.yaml[/]
+    """
+    settings = or_of_the_demo(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn))
+    with CacheReader(settings, is_counted=False) as reader:
+        entry = reader.get(kind, chain, protocol)
+    if entry is None:
+        where = "neither the cache nor the table knows" if settings.postgres.dsn else "the cache does not hold"
+        raise UnknownEntity(
+            f"{where} {kind} of {shown(protocol)} on chain {shown(chain)}", "Look at the table for how it is written"
+        )
+    if as_json:
+        print_json(entry.as_json())
+    else:
+        out.print(facts(_facts(entry)))
+
+
+def _facts(entry: Entry) -> Iterator[tuple[str, Any]]:
+    yield from {"kind": entry.kind, "chain": entry.chain, "entity": entry.entity}.items()
+    if entry.kind != Kind.PROTOCOL:
+        yield "value", entry.value
+    yield from (entry.fields or {}).items()
+    yield "sequence", entry.sequence
+    yield "as of", entry.as_of
+    yield "source", f"{entry.source}{', stale' if entry.is_stale else ''}{', deleted' if entry.is_deleted else ''}"
+    if event := entry.event:
+        change = f", {event.data.change_pct} %" if event.data.change_pct else ""
+        yield "newest event", f"{event.data.reason}{change}, {event.data.severity}, {event.data.changed_at}"

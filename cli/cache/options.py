@@ -1,0 +1,77 @@
+"""What the commands of the cache share: their options, and the services they need."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import redis
+import typer
+
+from core.database import one_line
+from core.errors import ServiceUnavailable, SettingsError, StackError
+from core.event import Kind
+from core.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.settings.models import Settings
+
+
+def parse_kind(text: str) -> Kind:
+    """A kind by its name, in any case."""
+    try:
+        return Kind(text.lower())
+    except ValueError:
+        raise SettingsError(f"option --kind: must be one of {', '.join(Kind)}") from None
+
+
+def parse_limit(text: str) -> int:
+    """A whole number of entries."""
+    if not re.fullmatch(r"0*[1-9][0-9]{0,6}", text):
+        raise SettingsError("option --limit: must be a whole number, 1 or more")
+    return int(text)
+
+
+KindOption = Annotated[
+    Kind | None, typer.Option("--kind", parser=parse_kind, metavar="|".join(Kind), help="Only entries of this kind.")
+]
+
+
+def or_of_the_demo(settings: Settings) -> Settings:
+    """The settings, with a running demo's addresses where they name no Redis. Raises SettingsError without any."""
+    if settings.redis.url:
+        return settings
+    try:
+        from core.stack import running_stack  # noqa: PLC0415  (not on every system)
+
+        stack = running_stack()
+    except (StackError, ImportError):
+        stack = None
+    if stack is None:
+        raise SettingsError(
+            "there is no Redis to look at: no address is given and no `rtp run --demo` is running",
+            "Give --redis-url, RTP_REDIS_URL, or --config with redis.url",
+        )
+    return settings.model_copy(
+        update={
+            "redis": settings.redis.model_copy(update={"url": stack.redis_url}),
+            "postgres": settings.postgres.model_copy(update={"dsn": settings.postgres.dsn or stack.postgres_dsn}),
+        }
+    )
+
+
+@contextmanager
+def redis_of(settings: Settings) -> Iterator[redis.Redis]:
+    """A client of the settings' Redis. Raises ServiceUnavailable where it does not answer, or refuses."""
+    url = settings.redis.url or ""
+    timeout = settings.redis.timeout_seconds
+    with redis.Redis.from_url(
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, client_name="rtp-cli"
+    ) as client:
+        try:
+            yield client
+        except redis.RedisError as error:
+            raise ServiceUnavailable("Redis", redact(url), one_line(error)) from error

@@ -1,0 +1,135 @@
+"""`rtp cache stats`: hit ratios, keys, memory, lifetimes, and the entries read and missed most."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import nullcontext
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.live import Live
+from rich.text import Text
+
+from cli.cache.options import or_of_the_demo, redis_of
+from cli.options import AsJson, Config, RedisUrl, parse_duration, settings_from
+from cli.output import out, print_json
+from cli.tables import moment, new_table
+from core.cache.stats import Reads, read_stats
+from core.errors import SettingsError
+from core.keys import cache_key_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.cache.stats import CacheStats, Ranked
+
+
+def _top(text: str) -> int:
+    if not re.fullmatch(r"0*[1-9][0-9]{0,2}", text):
+        raise SettingsError("option --top: must be a whole number, 1 to 999")
+    return int(text)
+
+
+_Top = Annotated[
+    int | None, typer.Option("--top", parser=_top, metavar="N", help="So many of the hottest entries. Default: 10.")
+]
+_Watch = Annotated[
+    float | None,
+    typer.Option(
+        "--watch",
+        parser=partial(parse_duration, option="--watch"),
+        metavar="DURATION",
+        help="Look again and again, until Ctrl-C: 2s.",
+    ),
+]
+
+
+def stats_command(
+    top: _Top = None, watch: _Watch = None, config: Config = None, redis_url: RedisUrl = None, as_json: AsJson = False
+) -> None:
+    """Show how often reads find what they want in the cache, and what is in it.
+
+    Every process that reads through core.cache is counted. Memory and lifetimes are from 500 entries of each kind.
+
+    Example: [bold]rtp cache stats --watch 2s --config rtp.yaml[/]
+    """
+    settings = or_of_the_demo(settings_from(config, redis__url=redis_url))
+    live = Live(console=out, auto_refresh=False) if watch and out.is_terminal and not as_json else None
+    try:
+        with redis_of(settings) as client, live or nullcontext():
+            while True:
+                stats = read_stats(client, top=top or 10)
+                if as_json:
+                    print_json(_document(stats))
+                elif live:
+                    live.update(_tables(stats), refresh=True)
+                else:
+                    out.print(_tables(stats))
+                if watch is None:
+                    return
+                time.sleep(watch)
+    except KeyboardInterrupt:
+        return
+
+
+def _document(stats: CacheStats) -> dict[str, Any]:
+    document = asdict(stats)
+    for kind, one in zip(document["kinds"], stats.kinds, strict=True):
+        for window, reads in one.reads.items():
+            kind["reads"][window]["hit_ratio"] = reads.hit_ratio
+    return document
+
+
+def _tables(stats: CacheStats) -> Group:
+    reads = new_table(
+        "Reads found in the cache",
+        *("Kind", "1 min", "15 min", "in all", "reads", "of them local", "misses", "without Redis"),
+        rows=[
+            (
+                str(one.kind),
+                *(_percent(one.reads[window]) for window in ("1m", "15m", "total")),
+                *_counts(one.reads["total"]),
+            )
+            for one in stats.kinds
+        ],
+    )
+    entries = new_table(
+        "Entries",
+        *("Kind", "keys", "memory", "time to live"),
+        rows=[(str(one.kind), one.keys, _size(one.memory_bytes), _lifetimes(one.lifetimes)) for one in stats.kinds],
+    )
+    since = f"Counted since {moment(datetime.fromtimestamp(stats.since, UTC))}." if stats.since else "Nothing read yet."
+    ranking = [
+        new_table(title, "Entry", "reads", rows=[(_name(one), one.count) for one in some])
+        for title, some in (("Read most in 15 minutes", stats.hottest), ("Missed most", stats.most_missed))
+        if some
+    ]
+    return Group(reads, Text(since, style="dim"), entries, *ranking)
+
+
+def _percent(reads: Reads) -> str | None:
+    return None if reads.hit_ratio is None else f"{reads.hit_ratio:.2%}"
+
+
+def _counts(reads: Reads) -> Sequence[int]:
+    return (reads.total, reads.local, reads.misses, reads.fallbacks)
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.1f} MB" if size_bytes >= 100_000 else f"{size_bytes / 1e3:,.1f} kB"
+
+
+def _lifetimes(shares: Any) -> str:
+    return (
+        ", ".join(f"{name if name == 'more' else f'<= {name}'}: {share:.0%}" for name, share in shares.items()) or "–"
+    )
+
+
+def _name(one: Ranked) -> str:
+    kind, chain, entity = cache_key_owner(one.key)
+    return f"{kind} {chain}/{entity}"

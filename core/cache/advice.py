@@ -1,0 +1,59 @@
+"""Would this Redis keep what rtp needs? Its memory limit, and what it does when that is reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import redis
+
+from core.database import one_line
+from core.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from core.settings.models import Settings
+
+# What the stream takes for one event, measured on Valkey 9.1: 0.9 kB of JSON and its place.
+STREAM_ENTRY_BYTES = 1000
+
+
+def find_weaknesses(settings: Settings) -> list[str]:
+    """What would hurt, a line for each. Empty where Redis does not answer (others say so) or may not be asked."""
+    url = settings.redis.url
+    if not url:
+        return []
+    timeout = settings.redis.timeout_seconds
+    try:
+        with redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout) as client:
+            memory: Mapping[str, Any] = dict(client.info("memory"))
+    except redis.ConnectionError:
+        return []
+    except redis.RedisError as error:
+        return [f"Redis at {redact(url)}: its memory limit could not be read: {one_line(error)}"]
+    return [f"Redis at {redact(url)}: {line}" for line in _weaknesses(memory, settings.redis.stream_max_length)]
+
+
+def _weaknesses(memory: Mapping[str, Any], stream_length: int) -> Iterator[str]:
+    limit, policy = int(memory.get("maxmemory", 0)), str(memory.get("maxmemory_policy", ""))
+    if not limit:  # then the policy never applies
+        return
+    if policy == "noeviction":
+        yield (
+            "maxmemory-policy is noeviction: once it is full, events wait in the database until there is room."
+            " Set it to volatile-lfu: cache entries can be filled again"
+        )
+    elif policy.startswith("allkeys-"):
+        yield (
+            f"maxmemory-policy is {policy}: it may evict the stream, and what keeps late leaders out."
+            " Set it to volatile-lfu: all cache entries have a time to live"
+        )
+    elif policy in {"volatile-ttl", "volatile-random"}:
+        yield f"maxmemory-policy is {policy}: it evicts entries that are read often, too. Set it to volatile-lfu"
+    needed = stream_length * STREAM_ENTRY_BYTES
+    if limit < 1.2 * needed:
+        yield (
+            f"maxmemory is {limit / 1e6:,.0f} MB, and the stream alone comes to about {needed / 1e6:,.0f} MB"
+            f" (redis.stream_max_length {stream_length:,}). Raise the one or lower the other"
+        )

@@ -1,0 +1,69 @@
+"""Warming the cache: filling the entries that are likely to be read before somebody has to wait for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import redis
+
+from core.cache.entry import Source
+from core.cache.stats import ranked
+from core.database import one_line
+from core.errors import ServiceUnavailable
+from core.event import Kind
+from core.keys import cache_key_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from core.cache.reader import CacheReader
+
+_PAGE = 200
+
+
+@dataclass(frozen=True)
+class Warmed:
+    """How many entities were looked at, and how many of these had to be filled."""
+
+    entities: int
+    filled: int
+
+
+def warm(
+    reader: CacheReader,
+    limit: int,
+    *,
+    kinds: Collection[Kind] = tuple(Kind),
+    may_go_on: Callable[[], bool] = lambda: True,
+    on_page: Callable[[int], object] = lambda _: None,
+) -> Warmed:
+    """Fill up to `limit` entries per kind: those read most in the last 15 minutes, then those reported last.
+
+    `on_page` is told how many are done. Raises ServiceUnavailable.
+    """
+    entities = filled = 0
+    for kind in kinds:
+        wanted = _wanted(reader, kind, limit)
+        while page := list(islice(wanted, _PAGE)):
+            found = reader.get_many(kind, page)
+            if reader.is_redis_away:
+                raise ServiceUnavailable("Redis", reader.address, "it did not take what was read")
+            entities += len(page)
+            filled += sum(1 for entry in found.values() if entry and entry.source == Source.DATABASE)
+            on_page(entities)
+            if not may_go_on():
+                return Warmed(entities, filled)
+    return Warmed(entities, filled)
+
+
+def _wanted(reader: CacheReader, kind: Kind, limit: int) -> Iterator[tuple[str, str]]:
+    try:
+        hottest = ranked(reader.client, "hot", limit * len(Kind))
+    except redis.RedisError as error:
+        raise ServiceUnavailable("Redis", reader.address, one_line(error)) from error
+    owners = [cache_key_owner(key) for key, _ in hottest]
+    hot = [(chain, entity) for owner, chain, entity in owners if owner is kind]
+    known = reader.source.known(kind, limit) if reader.source else []
+    return islice(dict.fromkeys([*hot, *known]), limit)

@@ -1,0 +1,305 @@
+"""Values that move without an event reach the cache in time, hot entries are there when rtp starts."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from core.cache import CacheReader, Entry, Kind
+from core.cache.refresh import PAGE, CacheRefresh, Compared
+from core.cache.warm import Warmed, warm
+from core.errors import ServiceUnavailable
+from core.keys import CACHE_REFRESHED, cache_key
+from core.processor.wiring import build_pipeline
+from core.settings.cache import StalenessSettings
+from core.settings.models import Settings, postgres_dsn
+from core.sinks.redis import RedisSink
+from tests.eventually import eventually
+from tests.samples import make_event
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from core.stack import EmbeddedStack
+
+LIDO = cache_key(Kind.TVL, "ethereum", "lido")
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url) as made:
+        yield made
+
+
+@pytest.fixture
+def sink(settings: Settings) -> Iterator[RedisSink]:
+    with closing(RedisSink(settings.redis, url=settings.redis.url or "", poll_interval_seconds=0.001)) as made:
+        yield made
+
+
+@pytest.fixture
+def refresh(settings: Settings) -> Iterator[CacheRefresh]:
+    with closing(CacheRefresh(settings, url=settings.redis.url or "", dsn=postgres_dsn(settings))) as made:
+        yield made
+
+
+@pytest.fixture
+def reader(settings: Settings) -> Iterator[CacheReader]:
+    with CacheReader(settings, is_counted=False) as made:
+        yield made
+
+
+def entry(reader: CacheReader, entity: str = "lido") -> Entry:
+    found = reader.get("tvl", "ethereum", entity)
+    assert found is not None
+    return found
+
+
+def insert(writer: psycopg.Connection, tvl: str, entity: str = "lido") -> None:
+    writer.execute(
+        "INSERT INTO tvl VALUES ('ethereum', %s, %s, 'llama') ON CONFLICT (chain, protocol) DO UPDATE "
+        "SET tvl_usd = excluded.tvl_usd",
+        [entity, tvl],
+    )
+
+
+# Refreshing
+
+
+def test_a_value_that_moved_without_an_event_reaches_the_cache(
+    writer: psycopg.Connection, sink: RedisSink, refresh: CacheRefresh, reader: CacheReader
+) -> None:
+    sink.deliver([make_event(7)])
+    insert(writer, "102.51")
+    assert refresh.compare(Kind.TVL) == Compared(1, 1)
+    found = entry(reader)
+    assert (found.value, found.sequence, found.source, found.is_stale) == ("102.51", 7, "cache", False)
+
+
+def test_what_has_not_moved_costs_no_write(
+    writer: psycopg.Connection, sink: RedisSink, refresh: CacheRefresh, client: redis.Redis
+) -> None:
+    insert(writer, "102.50")
+    sink.deliver([make_event(7)])
+    assert refresh.compare(Kind.TVL) == Compared(1, 0)
+    assert client.hkeys(LIDO) == [b"sequence", b"event"]
+
+
+def test_and_is_fresh_all_the_same(
+    writer: psycopg.Connection, sink: RedisSink, refresh: CacheRefresh, settings: Settings
+) -> None:
+    insert(writer, "102.50")
+    sink.deliver([make_event(7)])
+    refresh.compare(Kind.TVL)
+    with CacheReader(settings, is_counted=False) as reader:
+        assert not entry(reader).is_stale
+
+
+def test_an_event_that_comes_after_the_table_was_read_stays(
+    writer: psycopg.Connection, sink: RedisSink, refresh: CacheRefresh, reader: CacheReader
+) -> None:
+    sink.deliver([make_event(7)])
+    insert(writer, "102.51")
+    source = refresh._source.rows
+
+    def rows(owners: Any) -> Any:
+        answer = source(owners)
+        sink.deliver([make_event(8, current="200")])
+        return answer
+
+    refresh._source.rows = rows  # type: ignore[method-assign]
+    assert refresh.compare(Kind.TVL) == Compared(1, 0)
+    assert (entry(reader).value, entry(reader).sequence) == ("200", 8)
+
+
+def test_the_next_event_replaces_the_refreshed_value(
+    writer: psycopg.Connection, sink: RedisSink, refresh: CacheRefresh, reader: CacheReader
+) -> None:
+    sink.deliver([make_event(7)])
+    insert(writer, "102.51")
+    refresh.compare(Kind.TVL)
+    sink.deliver([make_event(8, current="200")])
+    assert entry(reader).value == "200"
+
+
+def test_a_refresh_does_not_let_an_entry_live_longer(
+    writer: psycopg.Connection, sink: RedisSink, refresh: CacheRefresh, client: redis.Redis
+) -> None:
+    sink.deliver([make_event(7)])
+    client.expire(LIDO, 100)
+    insert(writer, "102.51")
+    refresh.compare(Kind.TVL)
+    assert client.ttl(LIDO) <= 100
+
+
+def test_a_row_that_is_gone_is_left_to_its_event(sink: RedisSink, refresh: CacheRefresh, reader: CacheReader) -> None:
+    sink.deliver([make_event(7)])
+    assert refresh.compare(Kind.TVL) == Compared(1, 0)
+    assert entry(reader).value == "102.50"
+
+
+def test_protocols_are_completed(
+    writer: psycopg.Connection, sink: RedisSink, refresh: CacheRefresh, reader: CacheReader
+) -> None:
+    writer.execute("INSERT INTO protocols (protocol, name, audits, source) VALUES ('lido', 'Lido', 2, 'llama')")
+    fields = '{"name": {"previous": null, "current": "Lido"}}'
+    sink.deliver([make_event(7, kind="protocol", watch="protocols", chain="all", reason="changed", fields=fields)])
+    assert refresh.compare(Kind.PROTOCOL) == Compared(1, 1)
+    found = reader.get("protocol", "all", "lido")
+    assert found is not None
+    assert ((found.fields or {})["audits"], found.source) == (2, "cache")
+
+
+def test_all_pages_are_compared(
+    writer: psycopg.Connection, sink: RedisSink, refresh: CacheRefresh, client: redis.Redis
+) -> None:
+    many = 2 * PAGE + 1
+    sink.deliver([make_event(number, f"p{number}") for number in range(1, many + 1)])
+    writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, %s) AS g", [many])
+    done = refresh.compare(Kind.TVL)
+    assert done is not None
+    assert done.refreshed == many
+
+
+def test_a_pass_that_is_cut_short_does_not_count(sink: RedisSink, refresh: CacheRefresh, client: redis.Redis) -> None:
+    sink.deliver([make_event(7)])
+    assert refresh.compare(Kind.TVL, may_go_on=lambda: False) is None
+    assert client.exists(CACHE_REFRESHED) == 0
+
+
+def test_what_others_put_under_such_names_is_passed_over(refresh: CacheRefresh, client: redis.Redis) -> None:
+    client.set("rtp:cache:tvl:ethereum:text", "not a hash")
+    client.hset("rtp:cache:tvl:too:many:parts", "sequence", "1")
+    client.hset("rtp:cache:tvl:ethereum:claimed", "claim", "1")
+    client.hset("rtp:cache:tvl:ethereum:unknown", "as_of", "-")
+    done = refresh.compare(Kind.TVL)
+    assert done is not None
+    assert done.refreshed == 0
+
+
+def test_without_redis_it_says_so(refresh: CacheRefresh, stack: EmbeddedStack) -> None:
+    stack.redis.kill()
+    try:
+        with pytest.raises(ServiceUnavailable, match="Redis at"):
+            refresh.compare(Kind.TVL)
+    finally:
+        stack.redis.start()
+
+
+def test_a_running_rtp_keeps_values_within_their_bound(
+    settings: Settings, writer: psycopg.Connection, client: redis.Redis
+) -> None:
+    cache = settings.redis.cache.model_copy(
+        update={"max_staleness": StalenessSettings.model_validate({"tvl": "2s", "price": "0s", "protocol": "0s"})}
+    )
+    quick = settings.model_copy(update={"redis": settings.redis.model_copy(update={"cache": cache})})
+    insert(writer, "100")
+    pipeline = build_pipeline(quick, on_problem=lambda _: None)
+    pipeline.start()
+    try:
+        with CacheReader(quick) as reader:
+            entry(reader)
+            for step in range(1, 4):
+                insert(writer, f"100.{step}")  # below the threshold of 1 %
+                eventually(lambda step=step: entry(reader).value == f"100.{step}", within_seconds=30)  # type: ignore[misc]
+            eventually(lambda: client.hexists(CACHE_REFRESHED, "tvl"), within_seconds=30)
+            assert client.hexists(CACHE_REFRESHED, "price") == 0
+    finally:
+        assert pipeline.stop()
+
+
+def test_refreshing_and_delivering_may_race(
+    settings: Settings, writer: psycopg.Connection, sink: RedisSink, refresh: CacheRefresh, client: redis.Redis
+) -> None:
+    """After an event was delivered, nobody reads a value from before it, however refreshes fall in between."""
+    stop = threading.Event()
+    insert(writer, "1")
+
+    def compare() -> None:
+        while not stop.is_set():
+            refresh.compare(Kind.TVL)
+
+    thread = threading.Thread(target=compare)
+    thread.start()
+    faults = []
+    with CacheReader(settings, is_counted=False) as reader:
+        for number in range(2, 400):
+            insert(writer, str(number))
+            sink.deliver([make_event(number, current=str(number))])
+            for _ in range(3):
+                found = entry(reader)
+                if int(found.value or 0) < number or found.sequence < number:
+                    faults.append((number, found.value, found.sequence))
+    stop.set()
+    thread.join()
+    assert faults == []
+
+
+# Warming
+
+
+def test_warming_fills_what_was_reported_last(
+    writer: psycopg.Connection, reader: CacheReader, client: redis.Redis
+) -> None:
+    writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, 500) AS g")
+    assert warm(reader, 300, kinds=[Kind.TVL]) == Warmed(300, 300)
+    assert len(list(client.scan_iter("rtp:cache:tvl:*"))) == 300
+
+
+def test_first_of_all_what_is_read_most(
+    settings: Settings, writer: psycopg.Connection, reader: CacheReader, client: redis.Redis
+) -> None:
+    writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, 50) AS g")
+    with CacheReader(settings) as counted:
+        for _ in range(3):
+            entry(counted, "p17")
+    client.delete(cache_key(Kind.TVL, "ethereum", "p17"))
+    assert warm(reader, 1, kinds=[Kind.TVL]) == Warmed(1, 1)
+    assert client.exists(cache_key(Kind.TVL, "ethereum", "p17"))
+
+
+def test_warming_leaves_what_is_there(writer: psycopg.Connection, sink: RedisSink, reader: CacheReader) -> None:
+    insert(writer, "5")
+    sink.deliver([make_event(7)])
+    assert warm(reader, 10, kinds=[Kind.TVL]) == Warmed(1, 0)
+    assert entry(reader).sequence == 7
+
+
+def test_warming_ends_when_it_is_told_to(writer: psycopg.Connection, reader: CacheReader) -> None:
+    writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, 500) AS g")
+    assert warm(reader, 500, kinds=[Kind.TVL], may_go_on=lambda: False) == Warmed(200, 200)
+
+
+def test_rtp_warms_the_cache_when_it_starts(
+    settings: Settings, writer: psycopg.Connection, client: redis.Redis
+) -> None:
+    insert(writer, "5")
+    pipeline = build_pipeline(settings, on_problem=lambda _: None)
+    pipeline.start()
+    try:
+        eventually(lambda: client.hget(LIDO, "current") == b"5", within_seconds=30)
+    finally:
+        assert pipeline.stop()
+
+
+def test_rtp_goes_on_where_redis_is_away_at_first(
+    settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, client: redis.Redis
+) -> None:
+    insert(writer, "5")
+    pipeline = build_pipeline(settings, on_problem=lambda _: None)
+    stack.redis.kill()
+    try:
+        pipeline.start()
+        time.sleep(0.3)  # so that it finds Redis gone; either way the rest must hold
+    finally:
+        stack.redis.start()
+    try:
+        eventually(lambda: client.hget(LIDO, "current") == b"5", within_seconds=60)
+    finally:
+        assert pipeline.stop()
