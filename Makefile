@@ -12,7 +12,7 @@ LAMBDA_PLATFORM := --platform manylinux2014_aarch64 --platform manylinux_2_28_aa
   --python-version 3.14 --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench faults space overhead detection handler package lock clean
+.PHONY: help run test lint format bench faults backlog space overhead detection handler package lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -37,6 +37,9 @@ bench: $(VENV)/.dev ## Measure latency and drain rate on the embedded stack
 
 faults: $(VENV)/.dev ## Hurt rtp and its services at random, and account for every event
 	@$(BIN)/python -m loadtests.faults $(ARGS)
+
+backlog: $(VENV)/.dev ## Measure rtp's memory behind a million events, and what live events wait meanwhile
+	@$(BIN)/python -m loadtests.backlog $(ARGS)
 
 space: $(VENV)/.dev ## Measure what the log costs in space, and what emptying it costs
 	@$(BIN)/python -m loadtests.space $(ARGS)
