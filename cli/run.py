@@ -96,8 +96,8 @@ def run(
 ) -> None:
     """Deliver significant changes to Redis and SQS until stopped; Ctrl-C finishes the batch in hand.
 
-    On a terminal it shows a live status, elsewhere one JSON line per interval. A second one on the same database stands by
-    and takes over when the first is gone; with --until-idle, too, it waits for its turn.
+    On a terminal it shows a live status, elsewhere one JSON line per interval. A second one on the same database stands
+    by and takes over when the first is gone; with --until-idle, too, it waits for its turn.
 
     Examples:
     [bold]rtp run --config rtp.yaml[/]

@@ -103,7 +103,7 @@ def test_cache_and_channels_flow_while_sqs_is_down(
 ) -> None:
     with (
         redis.Redis.from_url(str(settings.redis.url), decode_responses=True) as client,
-        client.pubsub(ignore_subscribe_messages=True) as subscription,  # type: ignore[no-untyped-call]
+        client.pubsub(ignore_subscribe_messages=True) as subscription,
     ):
         subscription.psubscribe(channel_pattern())
         subscription.get_message(timeout=5)
