@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from core.settings.watches import ProtocolWatch, ValueWatch, Watch
-from triggers.expressions import Expressions, about, function, is_gone, quote
+from triggers.expressions import Expressions, function, is_gone, quote
 from triggers.protocols import protocol_function, protocol_seed
 from triggers.templates import template
 
@@ -67,7 +67,7 @@ def compile_watch(
     """
     triggers = _triggers(name, watch, tables or [watch.table_parts])
     if isinstance(watch, ProtocolWatch):
-        body = protocol_function(name, watch, watch_id, column_types, _measure(watch_id, statistics))
+        body = protocol_function(name, watch, watch_id, column_types, _measuring(watch_id, statistics))
         return CompiledWatch(name, (body,), triggers, protocol_seed(watch, watch_id))
     expressions = Expressions(watch, column_types)
     common = {
@@ -81,7 +81,7 @@ def compile_watch(
         "default_provenance": sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
         "is_history": sql.Literal(watch.shape == "history"),
         "by_previous_row": sql.Literal(watch.compare_with == "previous_row"),
-        "measure": _measure(watch_id, statistics),
+        **_measuring(watch_id, statistics),
         "note_unusable": template("note_unusable.sql").format(
             name_literal=sql.Literal(name), usable=expressions.usable("r")
         ),
@@ -141,28 +141,31 @@ def _triggers(name: str, watch: Watch, tables: Sequence[tuple[str, ...]]) -> tup
     )
 
 
-def _measure(watch_id: int, statistics: Statistics) -> sql.Composable:
+def _measuring(watch_id: int, statistics: Statistics) -> Mapping[str, sql.Composable]:
+    """How a trigger measures itself: when its clock starts (null: this statement is not measured), and its end."""
     if statistics == "off":
-        return sql.SQL("")
-    return template("measure.sql").format(watch=sql.Literal(watch_id), weight=sql.Literal(_WEIGHTS[statistics]))
+        return {"started": sql.SQL("NULL"), "measure": sql.SQL("")}
+    weight = sql.Literal(_WEIGHTS[statistics])
+    clock: sql.Composable = sql.SQL("clock_timestamp()")
+    if statistics == "sampled":
+        clock = sql.SQL("CASE WHEN random() * {} < 1 THEN {} END").format(weight, clock)
+    return {"started": clock, "measure": template("measure.sql").format(watch=sql.Literal(watch_id), weight=weight)}
 
 
 def _latest(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
-    new_sample = expressions.sample(sql.SQL("new_rows"))
-    row = about("r", watch)
-    touched = template("touched_latest.sql").format(
-        **common, chain=row["chain"], entity=row["entity"], value=expressions.value("r")
-    )
+    new_sample = expressions.sample(sql.SQL("new_rows"), is_timed=False)
+    parts = expressions.parts("r")
+    rule = {key: expressions.key("one", key) for key in ("percent", "min_change", "warning", "critical")}
     judge = template("judge_latest.sql")
     return template("watch_latest.sql").format(
         **common,
-        touched=touched,
+        first_touched=template("first_touched.sql").format(**common, **parts),
         is_gone=is_gone(watch, "b"),
-        judge_one=template("judge_one.sql").format(**common, new_sample=new_sample),
+        judge_one=template("judge_one.sql").format(**common, **parts, **rule),
         judge=judge.format(**common, new_sample=new_sample, into=sql.SQL("INTO made, unseen_rows")),
         judge_text=_as_text(judge.format(**common, new_sample=new_sample, into=sql.SQL(""))),
         new_sample=new_sample,
-        old_sample=expressions.sample(sql.SQL("old_rows")),
+        old_sample=expressions.sample(sql.SQL("old_rows"), is_timed=False),
     )
 
 

@@ -106,16 +106,22 @@ class Expressions:
             conditions.append(sql.SQL("rtp.is_number({}::text)").format(sql.Identifier(row, column)))
         return sql.SQL(" AND ").join(conditions)
 
-    def sample(self, relation: sql.Composable) -> sql.Composed:
-        """The usable rows of a relation, with the parts of their rule that sets of rows are judged by."""
-        parts = about("r", self.watch, self.column_types)
-        parts["value"] = self.value("r")
-        is_history = self.watch.shape == "history"
-        parts["sampled_at"] = parts["changed_at"] if is_history else sql.SQL("clock_timestamp()")
-        selected = _named(parts)
+    def parts(self, row: str) -> dict[str, sql.Composable]:
+        """What a sample is made of, but for its time."""
+        return about(row, self.watch, self.column_types) | {"value": self.value(row)}
+
+    def sample(self, relation: sql.Composable, *, is_timed: bool = True) -> sql.Composed:
+        """The usable rows of a relation, with the parts of their rule that sets of rows are judged by.
+
+        The database's clock keeps PostgreSQL from flattening the query: leave the time out where nobody asks for it.
+        """
+        parts = self.parts("r")
+        if is_timed:
+            is_history = self.watch.shape == "history"
+            parts["sampled_at"] = parts["changed_at"] if is_history else sql.SQL("clock_timestamp()")
         plain = {key: self.key("s", key) for key in ("percent", "min_change", "warning", "critical", "emit_first")}
         return sql.SQL("SELECT s.*, {} FROM (SELECT {} FROM {} AS r WHERE {}) AS s").format(
-            _named(plain), selected, relation, self.usable("r")
+            _named(plain), _named(parts), relation, self.usable("r")
         )
 
     def rule(self, row: str) -> sql.Composed:

@@ -18,9 +18,13 @@ _WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "polygon"})
 
 
 def protocol_function(
-    name: str, watch: ProtocolWatch, watch_id: int, column_types: Mapping[str, str], measure: sql.Composable
+    name: str,
+    watch: ProtocolWatch,
+    watch_id: int,
+    column_types: Mapping[str, str],
+    measuring: Mapping[str, sql.Composable],
 ) -> sql.Composed:
-    """Compile the trigger function; `measure` ends it with its own timing."""
+    """Compile the trigger function; `measuring` is how it times itself."""
     id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
     old, new = about("o", watch), about("r", watch)
     same_entity = sql.SQL("{} = {} AND {} = {}").format(old["chain"], new["chain"], old["entity"], new["entity"])
@@ -31,7 +35,7 @@ def protocol_function(
         function=function("watch", name),
         quote=quote(watch),
         watch=id_literal,
-        measure=measure,
+        **measuring,
         append=template("append_step.sql").format(watch=id_literal),
         changed=_step("changed", "new_rows", watch, column_types, previous="o", current="r"),
         added=_step("added", "new_rows", watch, column_types, previous=None, current="r"),

@@ -8,7 +8,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $rtp$
 DECLARE
-    started       timestamptz := clock_timestamp();
+    started       timestamptz := CASE WHEN random() * 100 < 1 THEN clock_timestamp() END;
     reported_rows bigint := 0;
     measured_rows bigint;
 BEGIN
@@ -108,7 +108,7 @@ BEGIN
     IF reported_rows > 0 THEN
         PERFORM rtp.wake();
     END IF;
-    IF random() * 100 < 1 THEN
+    IF started IS NOT NULL THEN
         IF TG_OP IN ('INSERT', 'UPDATE') THEN
             SELECT count(*) INTO measured_rows FROM new_rows;
         ELSIF TG_OP = 'DELETE' THEN

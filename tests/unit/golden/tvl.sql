@@ -8,35 +8,36 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $rtp$
 DECLARE
-    started       timestamptz := clock_timestamp();
+    started       timestamptz := CASE WHEN random() * 100 < 1 THEN clock_timestamp() END;
     reported_rows bigint := 0;
     measured_rows bigint;
     unseen_rows   bigint := 0;
     made          bigint;
-    size          text;
     is_done       boolean := false;
+    is_large      boolean;
     one           record;
+    reach         numeric;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         is_done := true;
         SELECT rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1::double precision, NULL::text)
-        INTO reported_rows FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o;
+        INTO reported_rows FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o;
     ELSIF TG_OP = 'TRUNCATE' THEN
         is_done := true;
         SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 1::double precision, NULL::text)
         INTO reported_rows FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE "r"."chain"::text COLLATE "C" = "b"."chain" AND "r"."protocol"::text COLLATE "C" = "b"."entity");
     ELSE
-        -- Most statements change nothing that matters, and one look at them is all that they cost.
-        size := CASE
-            WHEN EXISTS (SELECT FROM new_rows OFFSET 100) THEN 'many'
-            WHEN NOT EXISTS (SELECT FROM new_rows AS r
-            LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = "r"."chain"::text COLLATE "C" AND b.entity = "r"."protocol"::text COLLATE "C"
-            WHERE ("r"."tvl_usd"::numeric > b.lower AND "r"."tvl_usd"::numeric < b.upper AND b.rules = 1) IS NOT TRUE) THEN 'quiet'
-            WHEN EXISTS (SELECT FROM new_rows OFFSET 1) THEN 'some'
-            ELSE 'one'
-        END;
-        IF size = 'quiet' THEN
-            IF random() * 100 < 1 THEN
+        -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its
+        -- band. A large statement is not looked through here: this plan, an index look-up per row, is for small ones.
+        SELECT "r"."chain"::text COLLATE "C" AS chain, "r"."protocol"::text COLLATE "C" AS entity, "r"."tvl_usd"::numeric AS value, b.value AS previous, b.rules = 1 AS is_current
+        INTO one
+        FROM new_rows AS r
+        LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = "r"."chain"::text COLLATE "C" AND b.entity = "r"."protocol"::text COLLATE "C"
+        WHERE EXISTS (SELECT FROM new_rows OFFSET 100)
+           OR ("r"."tvl_usd"::numeric > b.lower AND "r"."tvl_usd"::numeric < b.upper AND b.rules = 1) IS NOT TRUE
+        LIMIT 1;
+        IF NOT FOUND THEN
+            IF started IS NOT NULL THEN
         IF TG_OP IN ('INSERT', 'UPDATE') THEN
             SELECT count(*) INTO measured_rows FROM new_rows;
         ELSIF TG_OP = 'DELETE' THEN
@@ -48,42 +49,42 @@ BEGIN
             RETURN NULL;
         END IF;
 
-        -- One row is the usual case, and three plain statements take half the time of one with everything in it.
-        IF size = 'one' THEN
-            SELECT n.*, b.value AS previous, rtp.verdict(b.value, n.value, n.percent, n.min_change) AS reason
-            INTO one
-            FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
-            JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity;
-            IF one.reason IS NOT NULL THEN
+        -- One row is the usual case, and plain statements take half the time of one with everything in it.
+        IF NOT EXISTS (SELECT FROM new_rows OFFSET 1) THEN
+            -- One positive number has become another, outside the band of today's rule: a deviation, and no long expressions
+            -- need be set up to find that out. All else goes the long way, also where the event has a trace context to carry.
+            IF one.is_current AND one.value > 0 AND one.value < 'Infinity' AND one.value <> one.previous
+               AND one.previous > 0 AND one.previous < 'Infinity'
+               AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE THEN
                 INSERT INTO rtp.event
-                    (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at)
-                VALUES (1::smallint, one.chain, one.entity, one.previous, one.value, one.reason,
-                        rtp.severity(one.previous, one.value, one.reason, one.warning, one.critical), one.confidence,
-                        one.provenance, one.changed_at);
+                    (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at,
+                     traceparent, tracestate)
+                SELECT 1::smallint, one.chain, one.entity, one.previous, one.value, 'deviation', CASE
+                           WHEN abs(one.value - one.previous) * 100 >= 20::numeric * one.previous THEN 'critical'
+                           WHEN abs(one.value - one.previous) * 100 >= 5::numeric * one.previous THEN 'warning'
+                           ELSE 'info'
+                       END, 1::double precision, coalesce("r"."source"::text, NULL), rtp.sane_time("r"."updated_at"::timestamptz), NULL, NULL
+                FROM new_rows AS r;
+                reach := greatest(one.value * 1::numeric * 0.01, 0::numeric);
                 UPDATE rtp.baseline AS b
-                SET value = one.value, reported_at = clock_timestamp(), rules = 1,
-                    lower = rtp.lower_bound(one.value, one.percent, one.min_change),
-                    upper = rtp.upper_bound(one.value, one.percent, one.min_change)
+                SET value = one.value, reported_at = clock_timestamp(),
+                    lower = greatest(one.value - reach, 0), upper = one.value + reach
                 WHERE b.watch = 1::smallint AND b.chain = one.chain AND b.entity = one.entity;
                 reported_rows := 1;
-            ELSE
-                UPDATE rtp.baseline AS b
-                SET rules = 1, lower = rtp.lower_bound(b.value, one.percent, one.min_change),
-                    upper = rtp.upper_bound(b.value, one.percent, one.min_change)
-                WHERE b.watch = 1::smallint AND b.chain = one.chain AND b.entity = one.entity AND b.rules <> 1;
+                is_done := true;
             END IF;
-            is_done := one.entity IS NOT NULL;
         END IF;
     END IF;
 
     IF NOT is_done THEN
+        is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
         FOR pass IN 1..2 LOOP
             -- A small statement's plan is kept: an index look-up per row. A large one is worth a plan of its own: PostgreSQL
             -- then reads the baselines once, and hashes.
-            IF size = 'many' THEN
+            IF is_large THEN
                 EXECUTE 'WITH touched AS MATERIALIZED (
-    SELECT n.*, b.value AS previous, b.entity IS NULL AS is_unseen
-    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    SELECT n.*, b.ctid AS place, b.value AS previous, b.entity IS NULL AS is_unseen
+    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
     LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity
     WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE
 ), judged AS MATERIALIZED (
@@ -92,14 +93,14 @@ BEGIN
     CROSS JOIN LATERAL (SELECT rtp.verdict(t.previous, t.value, t.percent, t.min_change) AS reason) AS v
     WHERE NOT t.is_unseen
 ), moved AS (
+    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it.
     UPDATE rtp.baseline AS b
     SET value = j.reported, rules = 1,
         reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
         lower = rtp.lower_bound(j.reported, j.percent, j.min_change),
         upper = rtp.upper_bound(j.reported, j.percent, j.min_change)
     FROM judged AS j
-    WHERE b.watch = 1::smallint AND b.chain = j.chain AND b.entity = j.entity
-      AND (j.reason IS NOT NULL OR b.rules <> 1)
+    WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR b.rules <> 1)
 ), appended AS (
     INSERT INTO rtp.event
         (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at)
@@ -113,8 +114,8 @@ SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen)
 FROM touched AS t' INTO made, unseen_rows;
             ELSE
                 WITH touched AS MATERIALIZED (
-    SELECT n.*, b.value AS previous, b.entity IS NULL AS is_unseen
-    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    SELECT n.*, b.ctid AS place, b.value AS previous, b.entity IS NULL AS is_unseen
+    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
     LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity
     WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE
 ), judged AS MATERIALIZED (
@@ -123,14 +124,14 @@ FROM touched AS t' INTO made, unseen_rows;
     CROSS JOIN LATERAL (SELECT rtp.verdict(t.previous, t.value, t.percent, t.min_change) AS reason) AS v
     WHERE NOT t.is_unseen
 ), moved AS (
+    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it.
     UPDATE rtp.baseline AS b
     SET value = j.reported, rules = 1,
         reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
         lower = rtp.lower_bound(j.reported, j.percent, j.min_change),
         upper = rtp.upper_bound(j.reported, j.percent, j.min_change)
     FROM judged AS j
-    WHERE b.watch = 1::smallint AND b.chain = j.chain AND b.entity = j.entity
-      AND (j.reason IS NOT NULL OR b.rules <> 1)
+    WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR b.rules <> 1)
 ), appended AS (
     INSERT INTO rtp.event
         (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at)
@@ -150,14 +151,14 @@ FROM touched AS t;
             INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
             SELECT 1::smallint, o.chain, o.entity, o.value, clock_timestamp(), 1,
                    rtp.lower_bound(o.value, o.percent, o.min_change), rtp.upper_bound(o.value, o.percent, o.min_change)
-            FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+            FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
             ON CONFLICT DO NOTHING;
 
             -- Rows whose key has changed: the entity of the old key is gone.
             SELECT reported_rows
                    + rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1::double precision, NULL::text)
             INTO reported_rows
-            FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+            FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
             WHERE n.entity IS NULL;
         END LOOP;
 
@@ -166,13 +167,13 @@ FROM touched AS t;
                 INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
                 SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
                        rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
-                FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+                FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
                 ON CONFLICT DO NOTHING
                 RETURNING chain, entity
             ), appended AS (
                 INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, provenance, changed_at)
                 SELECT 1::smallint, n.chain, n.entity, n.value, 'first_seen', n.confidence, n.provenance, n.changed_at
-                FROM first JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+                FROM first JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
                 WHERE n.emit_first
                 RETURNING 1
             )
@@ -184,9 +185,12 @@ FROM touched AS t;
     END IF;
 
     IF reported_rows > 0 THEN
-        PERFORM rtp.wake();
+        -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
+        IF pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
+            PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
+        END IF;
     END IF;
-    IF random() * 100 < 1 THEN
+    IF started IS NOT NULL THEN
         IF TG_OP IN ('INSERT', 'UPDATE') THEN
             SELECT count(*) INTO measured_rows FROM new_rows;
         ELSIF TG_OP = 'DELETE' THEN

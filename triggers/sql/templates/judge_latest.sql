@@ -1,5 +1,5 @@
 WITH touched AS MATERIALIZED (
-    SELECT n.*, b.value AS previous, b.entity IS NULL AS is_unseen
+    SELECT n.*, b.ctid AS place, b.value AS previous, b.entity IS NULL AS is_unseen
     FROM ({new_sample}) AS n
     LEFT JOIN rtp.baseline AS b ON b.watch = {watch} AND b.chain = n.chain AND b.entity = n.entity
     WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = {rules}) IS NOT TRUE
@@ -9,14 +9,14 @@ WITH touched AS MATERIALIZED (
     CROSS JOIN LATERAL (SELECT rtp.verdict(t.previous, t.value, t.percent, t.min_change) AS reason) AS v
     WHERE NOT t.is_unseen
 ), moved AS (
+    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it.
     UPDATE rtp.baseline AS b
     SET value = j.reported, rules = {rules},
         reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
         lower = rtp.lower_bound(j.reported, j.percent, j.min_change),
         upper = rtp.upper_bound(j.reported, j.percent, j.min_change)
     FROM judged AS j
-    WHERE b.watch = {watch} AND b.chain = j.chain AND b.entity = j.entity
-      AND (j.reason IS NOT NULL OR b.rules <> {rules})
+    WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR b.rules <> {rules})
 ), appended AS (
     INSERT INTO rtp.event
         (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at)

@@ -1,22 +1,22 @@
-SELECT n.*, b.value AS previous, rtp.verdict(b.value, n.value, n.percent, n.min_change) AS reason
-            INTO one
-            FROM ({new_sample}) AS n
-            JOIN rtp.baseline AS b ON b.watch = {watch} AND b.chain = n.chain AND b.entity = n.entity;
-            IF one.reason IS NOT NULL THEN
+-- One positive number has become another, outside the band of today's rule: a deviation, and no long expressions
+            -- need be set up to find that out. All else goes the long way, also where the event has a trace context to carry.
+            IF one.is_current AND one.value > 0 AND one.value < 'Infinity' AND one.value <> one.previous
+               AND one.previous > 0 AND one.previous < 'Infinity'
+               AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE THEN
                 INSERT INTO rtp.event
-                    (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at)
-                VALUES ({watch}, one.chain, one.entity, one.previous, one.value, one.reason,
-                        rtp.severity(one.previous, one.value, one.reason, one.warning, one.critical), one.confidence,
-                        one.provenance, one.changed_at);
+                    (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at,
+                     traceparent, tracestate)
+                SELECT {watch}, one.chain, one.entity, one.previous, one.value, 'deviation', CASE
+                           WHEN abs(one.value - one.previous) * 100 >= {critical} * one.previous THEN 'critical'
+                           WHEN abs(one.value - one.previous) * 100 >= {warning} * one.previous THEN 'warning'
+                           ELSE 'info'
+                       END, {confidence}, {provenance}, {changed_at}, NULL, NULL
+                FROM new_rows AS r;
+                reach := greatest(one.value * {percent} * 0.01, {min_change});
                 UPDATE rtp.baseline AS b
-                SET value = one.value, reported_at = clock_timestamp(), rules = {rules},
-                    lower = rtp.lower_bound(one.value, one.percent, one.min_change),
-                    upper = rtp.upper_bound(one.value, one.percent, one.min_change)
+                SET value = one.value, reported_at = clock_timestamp(),
+                    lower = greatest(one.value - reach, 0), upper = one.value + reach
                 WHERE b.watch = {watch} AND b.chain = one.chain AND b.entity = one.entity;
                 reported_rows := 1;
-            ELSE
-                UPDATE rtp.baseline AS b
-                SET rules = {rules}, lower = rtp.lower_bound(b.value, one.percent, one.min_change),
-                    upper = rtp.upper_bound(b.value, one.percent, one.min_change)
-                WHERE b.watch = {watch} AND b.chain = one.chain AND b.entity = one.entity AND b.rules <> {rules};
+                is_done := true;
             END IF;

@@ -1,4 +1,4 @@
-IF random() * {weight} < 1 THEN
+IF started IS NOT NULL THEN
         IF TG_OP IN ('INSERT', 'UPDATE') THEN
             SELECT count(*) INTO measured_rows FROM new_rows;
         ELSIF TG_OP = 'DELETE' THEN

@@ -8,14 +8,15 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS {quote}
 DECLARE
-    started       timestamptz := clock_timestamp();
+    started       timestamptz := {started};
     reported_rows bigint := 0;
     measured_rows bigint;
     unseen_rows   bigint := 0;
     made          bigint;
-    size          text;
     is_done       boolean := false;
+    is_large      boolean;
     one           record;
+    reach         numeric;
 BEGIN
     IF TG_OP = 'DELETE' THEN
         is_done := true;
@@ -26,30 +27,26 @@ BEGIN
         SELECT rtp.forget({watch}, array_agg(b.chain), array_agg(b.entity), {default_confidence}, {default_provenance})
         INTO reported_rows FROM rtp.baseline AS b WHERE b.watch = {watch} AND {is_gone};
     ELSE
-        -- Most statements change nothing that matters, and one look at them is all that they cost.
-        size := CASE
-            WHEN EXISTS (SELECT FROM new_rows OFFSET 100) THEN 'many'
-            WHEN NOT EXISTS ({touched}) THEN 'quiet'
-            WHEN EXISTS (SELECT FROM new_rows OFFSET 1) THEN 'some'
-            ELSE 'one'
-        END;
-        IF size = 'quiet' THEN
+        -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its
+        -- band. A large statement is not looked through here: this plan, an index look-up per row, is for small ones.
+        {first_touched}
+        IF NOT FOUND THEN
             {measure}
             RETURN NULL;
         END IF;
 
-        -- One row is the usual case, and three plain statements take half the time of one with everything in it.
-        IF size = 'one' THEN
+        -- One row is the usual case, and plain statements take half the time of one with everything in it.
+        IF NOT EXISTS (SELECT FROM new_rows OFFSET 1) THEN
             {judge_one}
-            is_done := one.entity IS NOT NULL;
         END IF;
     END IF;
 
     IF NOT is_done THEN
+        is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
         FOR pass IN 1..2 LOOP
             -- A small statement's plan is kept: an index look-up per row. A large one is worth a plan of its own: PostgreSQL
             -- then reads the baselines once, and hashes.
-            IF size = 'many' THEN
+            IF is_large THEN
                 EXECUTE {judge_text} INTO made, unseen_rows;
             ELSE
                 {judge};
@@ -93,7 +90,10 @@ BEGIN
     END IF;
 
     IF reported_rows > 0 THEN
-        PERFORM rtp.wake();
+        -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
+        IF pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
+            PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
+        END IF;
     END IF;
     {measure}
     RETURN NULL;

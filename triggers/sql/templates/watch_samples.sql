@@ -7,7 +7,7 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS {quote}
 DECLARE
-    started       timestamptz := clock_timestamp();
+    started       timestamptz := {started};
     reported_rows bigint := 0;
     measured_rows bigint;
     is_left       boolean := false;
