@@ -45,6 +45,7 @@ class PipelineCollector:
         yield from self._judging()
         yield from self._triggers()
         yield from self._log()
+        yield from self._cache()
 
     def _process(self) -> Iterator[Metric]:
         yield gauge("rtp_build_info", "The rtp that runs.", [((own_version(),), 1)], ["version"])
@@ -147,7 +148,9 @@ class PipelineCollector:
 
     def _log(self) -> Iterator[Metric]:
         facts, housekeeping = self._monitor.facts, self._pipeline.judging.housekeeping
-        yield gauge_of("rtp_dead_letters_kept", "Dead letters that wait for somebody.", facts.dead_letters, "sink")
+        kept = dict.fromkeys((d.sink.name for d in self._pipeline.deliveries), 0) if facts.taken_at else {}
+        kept |= facts.dead_letters
+        yield gauge_of("rtp_dead_letters_kept", "Dead letters that wait for somebody.", kept, "sink")
         forwarded = [((), self._pipeline.forwarding.forwarded)]
         meaning = "Copies of dead letters that went to a dead letter queue of SQS."
         yield counter("rtp_dead_letters_forwarded", meaning, forwarded)
@@ -156,13 +159,22 @@ class PipelineCollector:
         yield counter(
             "rtp_log_slots_emptied", "Times that a third of the log was emptied.", [((), housekeeping.rotation.emptied)]
         )
+        age = [((), time.time() - facts.taken_at)] if facts.taken_at else []
+        yield gauge("rtp_facts_age_seconds", "How old the figures are that only the database knows.", age)
+
+    def _cache(self) -> Iterator[Metric]:
+        if self._monitor.cache_reads is not None:
+            yield counter(
+                "rtp_cache_reads",
+                "Reads of the cache by all readers; a fallback was answered by the tables, as Redis did not.",
+                self._monitor.cache_reads.counts.items(),
+                ["kind", "outcome"],
+            )
         rebuilding = self._pipeline.rebuilding
         if rebuilding is not None:
             yield counter(
                 "rtp_cache_rebuilds", "Times that the cache was filled from the database.", [((), rebuilding.rebuilds)]
             )
-        age = [((), time.time() - facts.taken_at)] if facts.taken_at else []
-        yield gauge("rtp_facts_age_seconds", "How old the figures are that only the database knows.", age)
 
 
 def _at_most(sizes: Counter[int], most: float) -> int:

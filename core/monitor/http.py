@@ -125,7 +125,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer_readiness(self) -> None:
         reasons = [asdict(hindrance) for hindrance in self.server.monitor.hindrances()]
         status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-        self._answer_json(status, {"status": "not ready" if reasons else "ready", "reasons": reasons})
+        document = {"status": "not ready" if reasons else "ready", "role": self.server.monitor.role, "reasons": reasons}
+        self._answer_json(status, document)
 
     def _refuse(self) -> None:
         self._answer_json(HTTPStatus.METHOD_NOT_ALLOWED, {"error": f"only {_ALLOWED}"})

@@ -26,12 +26,14 @@ from core.processor.status import StatusReporter
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from core.monitor.cache_reads import CacheReads
     from core.processor.pipeline import Pipeline
 
 _QUERIES = queries("core.sql", "monitor.sql")
 _LOOK_SECONDS = 1.0
 _SHOW_SECONDS = 2.0
 _FACTS_SECONDS = 5.0
+_FACTS_AFTER_FAILURE_SECONDS = 60.0
 # Reading the facts takes at most this share of a server's core, however large the tables are.
 _FACTS_SHARE = 0.02
 _TIMEOUT = "10s"
@@ -48,18 +50,29 @@ def own_version() -> str:
 class Monitor:
     """Looks every second, until told to stop. `facts` and `hindrances()` are what it has seen last."""
 
-    def __init__(self, dsn: str, pipeline: Pipeline, *, stalled_after_seconds: float, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        pipeline: Pipeline,
+        cache_reads: CacheReads | None,
+        *,
+        stalled_after_seconds: float,
+        timeout_seconds: float,
+        answer_seconds: float,
+    ) -> None:
         self.facts = DatabaseFacts()
+        self.cache_reads = cache_reads
         self._dsn = dsn
         self._pipeline = pipeline
         self._timeout_seconds = timeout_seconds
+        self._answer_seconds = answer_seconds
         self._progress = ProgressWatch(pipeline, stalled_after_seconds=stalled_after_seconds)
         self._reporter = StatusReporter(pipeline)
         self._who = {"host": socket.gethostname(), "pid": os.getpid()}
         self._started_at = datetime.now(UTC)
         self._database_error = ""
         self._is_shown = False
-        self._next_facts = self._next_show = 0.0
+        self._next_facts = self._next_show = self._next_cache_reads = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtp-monitor", daemon=True)
 
@@ -80,31 +93,44 @@ class Monitor:
             found.append(Hindrance("unreachable", "PostgreSQL", self._database_error))
         return found
 
+    @property
+    def role(self) -> str:
+        """What this process is: starting, leader or standby."""
+        return self._pipeline.leadership.status().role
+
     def threads(self) -> dict[str, bool]:
         """Every thread of rtp, and whether it is alive."""
         return self._pipeline.threads() | {"monitor": self._thread.is_alive()}
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            self._progress.look()
+            self._look()
             # Who is away is probed by those who need it: no second prober.
-            if self._database_seems_up():
+            if self._seems_up("PostgreSQL"):
                 self._watch_with_connection()
             self._stopping.wait(_LOOK_SECONDS)
+        if self.cache_reads:
+            self.cache_reads.close()
 
-    def _database_seems_up(self) -> bool:
-        return all(
-            circuit.status().state is CircuitState.CLOSED
-            for circuit in self._pipeline.circuits
-            if circuit.service == "PostgreSQL"
-        )
+    def _look(self) -> None:
+        self._progress.look()
+        now = time.monotonic()
+        if self.cache_reads and now >= self._next_cache_reads and self._seems_up("Redis"):
+            self._next_cache_reads = now + _FACTS_SECONDS
+            self.cache_reads.refresh()
+
+    def _seems_up(self, service: str) -> bool:
+        of_service = [circuit for circuit in self._pipeline.circuits if circuit.service == service]
+        return all(circuit.status().state is CircuitState.CLOSED for circuit in of_service)
 
     def _watch_with_connection(self) -> None:
         try:
-            with connect(self._dsn, role="monitor", timeout_seconds=self._timeout_seconds) as connection:
+            with connect(
+                self._dsn, role="monitor", timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
+            ) as connection:
                 _prepare(connection)
                 while not self._stopping.is_set():
-                    self._progress.look()
+                    self._look()
                     self._do_what_is_due(connection)
                     self._database_error = ""
                     self._stopping.wait(_LOOK_SECONDS)
@@ -121,6 +147,7 @@ class Monitor:
             self._next_show = now + _SHOW_SECONDS
             self._show(connection)
         if now >= self._next_facts:
+            self._next_facts = now + _FACTS_AFTER_FAILURE_SECONDS
             self.facts = read_facts(connection)
             took_seconds = time.monotonic() - now
             self._next_facts = now + max(_FACTS_SECONDS, took_seconds / _FACTS_SHARE)

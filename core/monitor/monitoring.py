@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.monitor.cache_reads import CacheReads
 from core.monitor.http import MonitorServer
 from core.monitor.monitor import Monitor
 from core.settings.models import postgres_dsn
@@ -23,8 +24,10 @@ class Monitoring:
         self.monitor = Monitor(
             postgres_dsn(settings),
             pipeline,
+            CacheReads(settings.redis.url) if settings.redis.url else None,
             stalled_after_seconds=settings.http.stalled_after_seconds,
             timeout_seconds=settings.postgres.connect_timeout_seconds,
+            answer_seconds=settings.postgres.answer_timeout_seconds,
         )
         self._server = MonitorServer(settings.http.listen, pipeline, self.monitor) if settings.http.listen else None
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from core.database import one_line
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from core.sinks import Outcome, Rejection, Sink
     from core.term import Term, Terms
 
+_LABELS = attrgetter("data.kind", "data.reason", "data.severity")
 _LOGGER = logging.getLogger("rtp.delivery")
 # A crash repeats what was delivered since the cursor was last written: at most this much. Writing it after every
 # batch would cost as much as the batch, and leave a dead row version each time.
@@ -293,7 +295,7 @@ class Delivery:
             detected_at, read_at = self._ledger.settle(int(event.sequence))
             metrics.delivery.observe(delivered_at - detected_at)
             read_together[read_at] += 1
-            metrics.events[event.data.kind, event.data.reason, event.data.severity] += 1
+        metrics.events.update(map(_LABELS, delivered))
         for read_at, events in read_together.items():
             metrics.processing.observe(delivered_at - read_at, events)
         if _LOGGER.isEnabledFor(logging.DEBUG):

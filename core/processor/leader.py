@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -23,6 +24,7 @@ import psycopg
 
 from core.database import connect, queries
 from core.errors import NotInstalled, RtpError, RunningError, ServiceUnavailable
+from core.problem import Problem
 from core.processor.log import read_installation
 from core.term import Term, clock
 
@@ -100,6 +102,11 @@ class Leadership:
         if self._thread.is_alive():
             self._thread.join()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread.is_alive()
+
     def status(self) -> LeaderStatus:
         """What this process is now."""
         return self._status
@@ -142,7 +149,8 @@ class Leadership:
             return
         if self._stood_by_since is None:
             self._stood_by_since = time.monotonic()
-            self._on_problem(f"standby: rtp on {leader} leads, and this one takes over when it ends")
+            text = f"standby: rtp on {leader} leads, and this one takes over when it ends"
+            self._on_problem(Problem(text, "leader", level=logging.INFO, role="standby", leader=leader))
         # PostgreSQL keeps 63 bytes of it: the pid first.
         connection.execute(_QUERIES["rename_session"], {"name": f"rtp standby {os.getpid()}@{socket.gethostname()}"})
         self._status = status
@@ -167,7 +175,10 @@ class Leadership:
         connection.execute("SET synchronous_commit TO off")  # of a heartbeat nothing need outlive the server
         self._status = LeaderStatus("leader", row[0], f"{values['host']} (pid {values['pid']})")
         if self._stood_by_since is not None:
-            self._on_problem(f"leading now, after {time.monotonic() - self._stood_by_since:,.1f} s as standby")
+            waited_seconds = time.monotonic() - self._stood_by_since
+            text = f"leading now, after {waited_seconds:,.1f} s as standby"
+            facts = {"role": "leader", "term": row[0], "waited_seconds": round(waited_seconds, 3)}
+            self._on_problem(Problem(text, "leader", level=logging.INFO, **facts))
             self._stood_by_since = None
         term = Term(row[0], lease_seconds=self._lease_seconds)
         term.confirm(asked_at)

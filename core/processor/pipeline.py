@@ -103,7 +103,7 @@ class Pipeline:
         """Every thread that a running pipeline has, and whether it is alive."""
         threads = {delivery.sink.name: delivery.is_running for delivery in self.deliveries}
         threads |= {"wakeup": self._wakeup.is_running, "judging": self.judging.is_running}
-        threads["letters"] = self.forwarding.is_running
+        threads |= {"letters": self.forwarding.is_running, "leader": self.leadership.is_running}
         threads |= {"rebuild": self.rebuilding.is_running} if self.rebuilding else {}
         return threads | ({"cache": self.freshening.is_running} if self.freshening else {})
 

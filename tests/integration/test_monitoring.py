@@ -2,101 +2,35 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from core.errors import SettingsError
 from core.monitor.monitoring import Monitoring
 from core.processor.wiring import build_pipeline
-from core.settings.models import CircuitBreakerSettings, HttpSettings, Settings, postgres_dsn
+from core.settings.models import HttpSettings, Settings, postgres_dsn
 from tests.command import Command
-from tests.eventually import eventually as eventually_within
+from tests.monitored import HASTY, Running, eventually, monitored
 
 if TYPE_CHECKING:
-    from core.processor.pipeline import Pipeline
     from core.stack import EmbeddedStack
 
-# The breaker does not open in the test of a sink that stands still, and opens at once where it is what is tested.
-PATIENT = CircuitBreakerSettings(failures=1000)
-HASTY = CircuitBreakerSettings(failures=1, open_seconds=0.2)
-
-
-class Running:
-    """A pipeline with its monitoring, and an HTTP client for it."""
-
-    def __init__(self, pipeline: Pipeline, monitoring: Monitoring) -> None:
-        self.pipeline = pipeline
-        self.monitoring = monitoring
-        self.place = urlsplit(monitoring.url or "").netloc
-
-    def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
-        client = http.client.HTTPConnection(self.place, timeout=10)
-        try:
-            client.request(method, path, headers=headers)
-            answer = client.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
-        finally:
-            client.close()
-
-    def ready(self) -> tuple[int, Any]:
-        status, _, body = self.ask("/readyz")
-        return status, json.loads(body)
-
-    def reasons(self) -> list[dict[str, str]]:
-        """Why it is not ready, once it is not."""
-        eventually(lambda: self.ready()[0] == 503)
-        reasons: list[dict[str, str]] = eventually(lambda: self.ready()[1]["reasons"])
-        return reasons
-
-    def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
-        _, _, body = self.ask("/metrics")
-        families = text_string_to_metric_families(body.decode())
-        return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
-
-    def metric(self, name: str, **labels: str) -> float | None:
-        return self.metrics().get((name, frozenset(labels.items())))
-
-
 Start = Callable[..., Running]
-eventually = partial(eventually_within, within_seconds=40)
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Runs pipelines with their monitoring; all end after the test."""
-    started: list[Running] = []
-
-    def start_one(settings: Settings, *, breaker: CircuitBreakerSettings = PATIENT, **http: Any) -> Running:
-        run = {"retry_initial_seconds": 0.01, "retry_max_seconds": 0.05, "circuit_breaker": breaker}
-        settings = settings.model_copy(
-            update={
-                "run": settings.run.model_copy(update=run),
-                "redis": settings.redis.model_copy(update={"timeout_seconds": 0.2}),
-                "http": HttpSettings(listen="127.0.0.1:0", **http),
-            }
-        )
-        pipeline = build_pipeline(settings, on_problem=lambda _: None)
-        running = Running(pipeline, Monitoring(settings, pipeline))
-        started.append(running)
-        pipeline.start()
-        running.monitoring.start()
-        return running
-
-    yield start_one
-    for running in started:
-        running.pipeline.stop()
-        running.monitoring.stop()
+    with ExitStack() as started:
+        yield lambda settings, **options: started.enter_context(monitored(settings, **options))
 
 
 def write(connection: psycopg.Connection, *values: int) -> None:
@@ -163,7 +97,7 @@ def test_what_waits_for_a_sink_that_is_away_is_its_lag(
 ) -> None:
     running = start(settings)
     write(writer, 100, 200)
-    eventually(lambda: running.metric("rtp_sink_lag_events", sink="redis") == 0)
+    eventually(lambda: running.metric("rtp_latency_seconds_count", sink="redis", stage="delivery") == 1)
     stack.redis.pause()
     try:
         write(writer, 400, 800)
@@ -244,7 +178,7 @@ def test_a_thread_that_has_ended_makes_it_unhealthy(start: Start, settings: Sett
 def test_it_is_ready_while_nothing_waits_even_if_nothing_moves(start: Start, settings: Settings) -> None:
     running = start(settings, stalled_after_seconds=0.01)
     eventually(lambda: running.pipeline.idle_seconds() > 0.2)
-    assert running.ready() == (200, {"status": "ready", "reasons": []})
+    assert running.ready() == (200, {"status": "ready", "role": "leader", "reasons": []})
 
 
 def test_it_is_not_ready_while_a_sink_stands_still_with_work_and_ready_again_afterwards(

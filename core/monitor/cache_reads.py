@@ -1,0 +1,44 @@
+"""How often the cache was read, by all of its readers together: they count in Redis (core/cache/counts.py)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from core.keys import CACHE_TOTAL
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TIMEOUT_SECONDS = 1.0
+
+
+class CacheReads:
+    """Reads the counts of one Redis; what it said last where it does not answer."""
+
+    def __init__(self, url: str) -> None:
+        self._client = redis.Redis.from_url(
+            url,
+            socket_timeout=_TIMEOUT_SECONDS,
+            socket_connect_timeout=_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            client_name="rtp-monitor",
+            decode_responses=True,
+        )
+        self.counts: Mapping[tuple[str, str], int] = {}
+
+    def refresh(self) -> None:
+        """Ask for the counts by kind and outcome."""
+        try:
+            found = cast("dict[str, str]", self._client.hgetall(CACHE_TOTAL))
+        except redis.RedisError:  # who delivers to Redis says so, and loudly
+            return
+        named = ((*name.partition("."), count) for name, count in found.items())
+        self.counts = {(kind, outcome): int(count) for kind, dot, outcome, count in named if dot}
+
+    def close(self) -> None:
+        """Give the connection back."""
+        self._client.close()

@@ -1,0 +1,88 @@
+"""A pipeline in the test's own process, with its monitoring, and an HTTP client for it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from core.monitor.monitoring import Monitoring
+from core.processor.wiring import build_pipeline
+from core.settings.models import CircuitBreakerSettings, HttpSettings
+from tests.eventually import eventually as eventually_within
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.processor.pipeline import Pipeline
+    from core.settings.models import Settings
+
+eventually = partial(eventually_within, within_seconds=40)
+# The breaker does not open in the test of a sink that stands still, and opens at once where it is what is tested.
+PATIENT = CircuitBreakerSettings(failures=1000)
+HASTY = CircuitBreakerSettings(failures=1, open_seconds=0.2)
+
+
+class Running:
+    """A pipeline with its monitoring, and an HTTP client for it."""
+
+    def __init__(self, pipeline: Pipeline, monitoring: Monitoring) -> None:
+        self.pipeline = pipeline
+        self.monitoring = monitoring
+        self.place = urlsplit(monitoring.url or "").netloc
+
+    def ask(self, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+        client = http.client.HTTPConnection(self.place, timeout=10)
+        try:
+            client.request(method, path, headers=headers)
+            answer = client.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            client.close()
+
+    def ready(self) -> tuple[int, Any]:
+        status, _, body = self.ask("/readyz")
+        return status, json.loads(body)
+
+    def reasons(self) -> list[dict[str, str]]:
+        """Why it is not ready, once it is not."""
+        eventually(lambda: self.ready()[0] == 503)
+        reasons: list[dict[str, str]] = eventually(lambda: self.ready()[1]["reasons"])
+        return reasons
+
+    def metrics(self) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+        _, _, body = self.ask("/metrics")
+        families = text_string_to_metric_families(body.decode())
+        return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
+
+    def metric(self, name: str, **labels: str) -> float | None:
+        return self.metrics().get((name, frozenset(labels.items())))
+
+
+@contextmanager
+def monitored(
+    settings: Settings, *, breaker: CircuitBreakerSettings = PATIENT, **http_settings: Any
+) -> Iterator[Running]:
+    """Run a pipeline with its monitoring; both end with the block."""
+    run = {"retry_initial_seconds": 0.01, "retry_max_seconds": 0.05, "circuit_breaker": breaker}
+    settings = settings.model_copy(
+        update={
+            "run": settings.run.model_copy(update=run),
+            "redis": settings.redis.model_copy(update={"timeout_seconds": 0.2}),
+            "http": HttpSettings(listen="127.0.0.1:0", **http_settings),
+        }
+    )
+    pipeline = build_pipeline(settings, on_problem=lambda _: None)
+    running = Running(pipeline, Monitoring(settings, pipeline))
+    pipeline.start()
+    running.monitoring.start()
+    try:
+        yield running
+    finally:
+        pipeline.stop()
+        running.monitoring.stop()
