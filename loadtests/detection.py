@@ -21,7 +21,8 @@ from core.processor.wakeup import WakeUp
 from core.settings.models import RunSettings
 from core.stack import EmbeddedStack
 from core.term import UNFENCED, Terms
-from loadtests.overhead import SETTINGS, fresh_table, pgbench
+from loadtests.contestants import SETTINGS, fresh_table
+from loadtests.overhead import pgbench
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from core.database import connect, queries
 from core.processor.log import LogReader
 from core.processor.rotation import Rotation
 from core.stack import EmbeddedStack
-from loadtests.overhead import SETTINGS, fresh_table
+from loadtests.contestants import SETTINGS, fresh_table
 from triggers.installer import apply, plan_installation
 
 _QUERIES = queries("loadtests", "space.sql")
