@@ -51,7 +51,7 @@ detection: $(VENV)/.dev ## Measure how soon a reader has an event, beside a bare
 	@$(BIN)/python -m loadtests.detection $(ARGS)
 
 handler: $(VENV)/.dev ## Measure the stream handler under crashes and redelivery
-	@AWS_ACCESS_KEY_ID=rtp AWS_SECRET_ACCESS_KEY=rtp AWS_DEFAULT_REGION=us-east-1 $(BIN)/python -m loadtests.handler $(ARGS)
+	@$(BIN)/python -m loadtests.handler $(ARGS)
 
 package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=rtp.yaml)
 	@rm -rf build/lambda build/consumer && mkdir -p build/lambda build/consumer

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import subprocess
 import sys
@@ -265,6 +266,8 @@ def main() -> None:
     chance = random.Random(arguments.seed)
     records = make_records(arguments.records, arguments.entities, chance, significant=arguments.significant)
     with EmbeddedStack(durable=False) as stack:
+        os.environ["AWS_ACCESS_KEY_ID"] = stack.addresses.aws_access_key_id
+        os.environ["AWS_SECRET_ACCESS_KEY"] = stack.addresses.aws_secret_access_key
         settings = Settings.model_validate(
             {
                 "watches": {
