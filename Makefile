@@ -12,7 +12,7 @@ LAMBDA_PLATFORM := --platform manylinux2014_aarch64 --platform manylinux_2_28_aa
   --python-version 3.14 --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench faults backlog space overhead detection handler package lock clean
+.PHONY: help run test lint format bench faults backlog space overhead detection cache handler package lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -49,6 +49,9 @@ overhead: $(VENV)/.dev ## Measure what the triggers cost the writer, beside othe
 
 detection: $(VENV)/.dev ## Measure how soon a reader has an event, beside a bare NOTIFY
 	@$(BIN)/python -m loadtests.detection $(ARGS)
+
+cache: $(VENV)/.dev ## Measure the cache: hit ratio, speed beside bare Redis, age of what readers see
+	@$(BIN)/python -m loadtests.cache $(ARGS)
 
 handler: $(VENV)/.dev ## Measure the stream handler under crashes and redelivery
 	@$(BIN)/python -m loadtests.handler $(ARGS)

@@ -12,20 +12,20 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from core.cache.base import CHUNK, ReaderBase, owners_by_key
+from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of
 from core.cache.counts import FLUSH_SECONDS, commands
 from core.cache.entry import FIELDS, read_command
-from core.cache.loading import Claim, Loaded, Pause, Query, Read, Write, row_fields
+from core.cache.loading import Claim, Loaded, Owner, Pause, Query, Read, Write, row_fields
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import AsyncDatabaseSource
+from core.event import Kind
 from core.keys import CACHE_REFRESHED
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from core.cache.entry import Entry
-    from core.cache.loading import Fields, Owner, Step
-    from core.event import Kind
+    from core.cache.loading import Fields, Step
     from core.settings.models import Settings
 
 _NOTHING: Fields = (None,) * len(FIELDS)
@@ -34,8 +34,8 @@ _NOTHING: Fields = (None,) * len(FIELDS)
 class AsyncCacheReader(ReaderBase):
     """CacheReader for asyncio, without copies in this process. Use it with `async with`, in one loop."""
 
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
+    def __init__(self, settings: Settings, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        super().__init__(settings, patience_seconds)
         self._client = Redis.from_url(
             self._url,
             socket_timeout=self._timeout_seconds,
@@ -71,22 +71,25 @@ class AsyncCacheReader(ReaderBase):
 
     async def get_many(self, kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry | None]:
         """See CacheReader.get_many."""
-        owners = owners_by_key(kind, pairs)
-        entries: dict[Owner, Entry | None] = {}
+        kind = Kind(kind)
+        keys = keys_of(kind, pairs)
+        entries: dict[tuple[str, str], Entry | None] = {}
         found: dict[str, Loaded] = {}
-        missing = owners
+        missing: dict[str, Owner] | None = None
         if not self.is_redis_away:
             try:
-                missing, seen = self._sort(owners, await self._read_many(list(owners)), entries)
+                missing, seen = self._sort(kind, keys, await self._read_many(list(keys)), entries)
                 if missing and self._source:
                     await self._carry_out(self._loading(missing, seen, found))
             except redis.RedisError as error:
                 self._rest(error)
+        if missing is None:
+            missing = {key: Owner(kind, *pair) for key, pair in keys.items()}
         if missing:
             self.counts.misses.extend(found)
             await self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found)
             self._take(missing, found, entries)
-        return {(owner.chain, owner.entity): entries[owner] for owner in owners.values()}
+        return entries
 
     async def _fall_back(self, owners: dict[str, Owner], found: dict[str, Loaded]) -> None:
         if owners and self._source:

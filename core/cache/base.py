@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.cache import loading
 from core.cache.counts import Counts
-from core.cache.entry import Entry, Source, State, state
+from core.cache.entry import Entry, Reading, Source, State, state
 from core.cache.loading import Loaded, Owner
 from core.database import one_line
 from core.errors import ServiceUnavailable, SettingsError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 # A service that waits for its cache would rather have the database's answer.
-_LONGEST_WAIT_SECONDS = 0.5
+PATIENCE_SECONDS = 0.5
 # For so long Redis is not asked after it did not answer.
 _REST_SECONDS = 1.0
 CHUNK = 500
@@ -32,14 +32,14 @@ CHUNK = 500
 class ReaderBase:
     """The part of a reader that does no I/O."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, patience_seconds: float) -> None:
         if not settings.redis.url:
             raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL or redis.url")
         self.address = redact(settings.redis.url)
         self.counts = Counts()
         self._url = settings.redis.url
         self._dsn = settings.postgres.dsn
-        self._timeout_seconds = min(settings.redis.timeout_seconds, _LONGEST_WAIT_SECONDS)
+        self._timeout_seconds = min(settings.redis.timeout_seconds, patience_seconds)
         self._settings = settings
         self._ttls_ms: Mapping[str, int] = {kind: settings.redis.cache_ttl_ms(kind) for kind in Kind}
         self._bounds: Mapping[str, float] = {kind: settings.redis.cache.max_staleness_seconds(kind) for kind in Kind}
@@ -66,9 +66,8 @@ class ReaderBase:
         if isinstance(answer, dict):
             self._compared_at |= {kind.decode(): at.decode() for kind, at in answer.items()}
 
-    def _entry(self, owner: Iterable[str], fields: Fields, source: Source) -> Entry:
-        kind, chain, entity = owner
-        return Entry(kind, chain, entity, fields, source, self._compared_at[kind], self._bounds[kind])
+    def _reading(self, kind: str, source: Source) -> Reading:
+        return Reading(source, self._compared_at[kind], self._bounds[kind])
 
     def _loading(
         self, missing: Mapping[str, Owner], seen: Mapping[str, Fields], found: MutableMapping[str, Loaded]
@@ -80,39 +79,42 @@ class ReaderBase:
 
     def _sort(
         self,
-        owners: Mapping[str, Owner],
+        kind: str,
+        keys: Mapping[str, tuple[str, str]],
         answers: Iterable[Fields],
-        entries: dict[Owner, Entry | None],
+        entries: dict[tuple[str, str], Entry | None],
         local: Collection[str] = (),
     ) -> tuple[dict[str, Owner], dict[str, Fields]]:
         """Put what was found into `entries`; what is missing, and the fields of those that lack a part."""
-        missing, seen, hits = {}, {}, []
-        for (key, owner), fields in zip(owners.items(), answers, strict=True):
-            what = state(owner.kind, fields)
+        missing, seen = {}, {}
+        reading = self._reading(kind, Source.CACHE)
+        copies = self._reading(kind, Source.LOCAL)
+        for (key, pair), fields in zip(keys.items(), answers, strict=True):
+            what = state(kind, fields)
             if what is State.HIT:
-                entries[owner] = self._entry(owner, fields, Source.LOCAL if key in local else Source.CACHE)
-                hits.append(key)
+                entries[pair] = Entry(kind, *pair, fields, copies if key in local else reading)
             elif what is State.UNKNOWN:
-                entries[owner] = None
-                hits.append(key)
+                entries[pair] = None
             else:
-                missing[key] = owner
+                missing[key] = Owner(kind, *pair)
                 if what is State.PARTIAL:
                     seen[key] = fields
-        self.counts.hits.extend(key for key in hits if key not in local)
-        self.counts.local.extend(key for key in hits if key in local)
+        self.counts.local.extend(local)
+        if missing or local:
+            self.counts.hits.extend(key for key in keys if key not in missing and key not in local)
+        else:
+            self.counts.hits.extend(keys)
         return missing, seen
 
     def _take(
-        self, owners: Mapping[str, Owner], found: Mapping[str, Loaded], entries: dict[Owner, Entry | None]
+        self, owners: Mapping[str, Owner], found: Mapping[str, Loaded], entries: dict[tuple[str, str], Entry | None]
     ) -> None:
-        for key, owner in owners.items():
+        for key, (kind, chain, entity) in owners.items():
             fields, from_database = found.get(key, Loaded(None, from_database=False))
-            source = Source.DATABASE if from_database else Source.CACHE
-            entries[owner] = None if fields is None else self._entry(owner, fields, source)
+            reading = self._reading(kind, Source.DATABASE if from_database else Source.CACHE)
+            entries[chain, entity] = None if fields is None else Entry(kind, chain, entity, fields, reading)
 
 
-def owners_by_key(kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[str, Owner]:
-    """The entities that are asked for, by their keys."""
-    kind = Kind(kind)
-    return {cache_key(kind, chain, entity): Owner(kind, chain, entity) for chain, entity in pairs}
+def keys_of(kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+    """The chain and name of the entities that are asked for, by their keys."""
+    return {cache_key(kind, *pair): pair for pair in pairs}

@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.event import SEQUENCE_DIGITS, Event, Kind
 
@@ -59,6 +59,14 @@ def state(kind: str, fields: Sequence[bytes | None]) -> State:
     return State.HIT
 
 
+class Reading(NamedTuple):
+    """What all entries of one read share: where it was, and how fresh values of the kind are and have to be."""
+
+    source: Source
+    compared_at: str = ""
+    max_staleness_seconds: float = 0
+
+
 class Entry:
     """What is known of one entity. Immutable; what has to be taken apart is, when it is asked for.
 
@@ -66,25 +74,19 @@ class Entry:
     or Redis does not answer).
     """
 
-    __slots__ = ("_current", "_event", "_fresh_at", "_max_staleness", "_sequence", "chain", "entity", "kind", "source")
+    __slots__ = ("_fields", "_reading", "chain", "entity", "kind")
 
-    def __init__(
-        self,
-        kind: str,
-        chain: str,
-        entity: str,
-        fields: Sequence[bytes | None],
-        source: Source,
-        compared_at: str = "",
-        max_staleness_seconds: float = 0,
-    ) -> None:
+    def __init__(self, kind: str, chain: str, entity: str, fields: Sequence[bytes | None], reading: Reading) -> None:
         self.kind = kind
         self.chain = chain
         self.entity = entity
-        self.source = source
-        self._sequence, self._event, self._current, as_of = fields
-        self._fresh_at = (as_of, compared_at)
-        self._max_staleness = max_staleness_seconds
+        self._fields = fields
+        self._reading = reading
+
+    @property
+    def source(self) -> Source:
+        """Where it was read."""
+        return self._reading.source
 
     @property
     def sequence(self) -> int:
@@ -92,7 +94,7 @@ class Entry:
 
         To go on live without a gap: subscribe, then read, then skip what has this sequence or a lower one.
         """
-        return int(self._sequence or 0)
+        return int(self._fields[0] or 0)
 
     @property
     def value(self) -> str | None:
@@ -102,8 +104,8 @@ class Entry:
         """
         if self.kind == Kind.PROTOCOL:
             return None
-        if self._current is not None:
-            return self._current.decode() or None
+        if (held := self._fields[2]) is not None:
+            return held.decode() or None
         current: str | None = self._event_data()["current"]
         return current
 
@@ -112,8 +114,8 @@ class Entry:
         """A protocol's watched columns, by name; None for TVL and prices, and for a protocol that was removed."""
         if self.kind != Kind.PROTOCOL:
             return None
-        if self._current is not None:
-            return dict(json.loads(self._current))
+        if (held := self._fields[2]) is not None:
+            return dict(json.loads(held))
         data = self._event_data()
         if data["reason"] == "removed":
             return None
@@ -122,29 +124,30 @@ class Entry:
     @property
     def is_deleted(self) -> bool:
         """Whether its row is gone from the table; a deleted entity leaves the cache after a while."""
-        return self._current is None and self._event_data()["reason"] in {"deleted", "removed"}
+        return self._fields[2] is None and self._event_data()["reason"] in {"deleted", "removed"}
 
     @property
     def event(self) -> Event | None:
         """The newest event; None where the cache was filled from the table."""
-        return None if self._event is None else Event.model_validate_json(self._event)
+        return None if self.event_json is None else Event.model_validate_json(self.event_json)
 
     @property
     def event_json(self) -> bytes | None:
         """The newest event as it was published."""
-        return self._event
+        return self._fields[1]
 
     @property
     def as_of(self) -> datetime:
         """The value was the table's at this time of the database's clock; it may still be."""
-        as_of, compared_at = self._fresh_at
+        as_of = self._fields[3]
         own = as_of.decode() if as_of is not None else str(self._event_data()["detected_at"])
-        return datetime.fromisoformat(max(own, compared_at))
+        return datetime.fromisoformat(max(own, self._reading.compared_at))
 
     @property
     def is_stale(self) -> bool:
         """Whether that is longer ago than `redis.cache.max_staleness` allows; never, where that is off."""
-        return bool(self._max_staleness) and time.time() - self.as_of.timestamp() > self._max_staleness
+        bound = self._reading.max_staleness_seconds
+        return bool(bound) and time.time() - self.as_of.timestamp() > bound
 
     def as_json(self) -> dict[str, Any]:
         """As a JSON-ready dictionary, with the event as it was published."""
@@ -159,7 +162,7 @@ class Entry:
             "source": str(self.source),
             "is_stale": self.is_stale,
             "is_deleted": self.is_deleted,
-            "event": None if self._event is None else json.loads(self._event),
+            "event": None if self.event_json is None else json.loads(self.event_json),
         }
 
     def __repr__(self) -> str:
@@ -167,4 +170,4 @@ class Entry:
         return f"Entry({self.kind}, {self.chain}, {self.entity}: {what}, sequence {self.sequence}, {self.source})"
 
     def _event_data(self) -> dict[str, Any]:
-        return dict(json.loads(self._event or b"{}")["data"])
+        return dict(json.loads(self.event_json or b"{}")["data"])

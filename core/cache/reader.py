@@ -12,21 +12,20 @@ from redis.backoff import NoBackoff
 from redis.cache import CacheConfig, CacheEntryStatus, CacheKey
 from redis.retry import Retry
 
-from core.cache.base import CHUNK, ReaderBase, owners_by_key
+from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of
 from core.cache.counts import FLUSH_SECONDS, commands
-from core.cache.entry import FIELDS, Source, State, read_command, state
-from core.cache.loading import Claim, Loaded, Pause, Query, Read, Write, row_fields
+from core.cache.entry import FIELDS, Entry, Source, State, read_command, state
+from core.cache.loading import Claim, Loaded, Owner, Pause, Query, Read, Write, row_fields
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import DatabaseSource
 from core.errors import SettingsError
+from core.event import Kind
 from core.keys import CACHE_REFRESHED, cache_key
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
-    from core.cache.entry import Entry
-    from core.cache.loading import Fields, Owner, Step
-    from core.event import Kind
+    from core.cache.loading import Fields, Step
     from core.settings.models import Settings
 
 _NOTHING: Fields = (None,) * len(FIELDS)
@@ -37,12 +36,20 @@ class CacheReader(ReaderBase):
 
     Without `postgres.dsn` in the settings it reads Redis only. `local_entries` above 0 keeps so many entries in this
     process, too, as long as Redis does not say that they have changed (RESP3 client-side caching).
-    `is_counted=False` leaves its reads out of `rtp cache stats`, for tools.
+    `is_counted=False` leaves its reads out of `rtp cache stats`, for tools. A Redis that has not answered within
+    `patience_seconds` (or `redis.timeout_seconds`, if that is less) counts as away for a second.
     Every read raises ServiceUnavailable where neither Redis nor PostgreSQL answers.
     """
 
-    def __init__(self, settings: Settings, *, local_entries: int = 0, is_counted: bool = True) -> None:
-        super().__init__(settings)
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        local_entries: int = 0,
+        is_counted: bool = True,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        super().__init__(settings, patience_seconds)
         options: dict[str, Any] = {}
         if local_entries:
             options = {"protocol": 3, "cache_config": CacheConfig(max_size=local_entries)}
@@ -91,27 +98,30 @@ class CacheReader(ReaderBase):
             else:
                 if state(kind, fields) is State.HIT:
                     self.counts.hits.append(key)
-                    return self._entry((kind, chain, entity), fields, Source.CACHE)
+                    return Entry(kind, chain, entity, fields, self._reading(kind, Source.CACHE))
         return self.get_many(kind, [(chain, entity)])[chain, entity]
 
     def get_many(self, kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry | None]:
         """The same for many entities of a kind, each given as chain and name; one round trip where all are cached."""
-        owners = owners_by_key(kind, pairs)
-        entries: dict[Owner, Entry | None] = {}
+        kind = Kind(kind)
+        keys = keys_of(kind, pairs)
+        entries: dict[tuple[str, str], Entry | None] = {}
         found: dict[str, Loaded] = {}
-        missing = owners
+        missing: dict[str, Owner] | None = None
         if not self.is_redis_away:
             try:
-                missing, seen = self._look(owners, entries)
+                missing, seen = self._look(kind, keys, entries)
                 if missing and self.source:
                     self._carry_out(self._loading(missing, seen, found))
             except redis.RedisError as error:
                 self._rest(error)
+        if missing is None:
+            missing = {key: Owner(kind, *pair) for key, pair in keys.items()}
         if missing:
             self.counts.misses.extend(found)
             self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found)
             self._take(missing, found, entries)
-        return {(owner.chain, owner.entity): entries[owner] for owner in owners.values()}
+        return entries
 
     def _fall_back(self, owners: dict[str, Owner], found: dict[str, Loaded]) -> None:
         if owners and self.source:
@@ -122,13 +132,12 @@ class CacheReader(ReaderBase):
             raise self._failure
 
     def _look(
-        self, owners: dict[str, Owner], entries: dict[Owner, Entry | None]
+        self, kind: str, keys: dict[str, tuple[str, str]], entries: dict[tuple[str, str], Entry | None]
     ) -> tuple[dict[str, Owner], dict[str, Fields]]:
-        keys = list(owners)
         if self._local is None:
-            return self._sort(owners, self._read_many(keys), entries)
+            return self._sort(kind, keys, self._read_many(list(keys)), entries)
         local = {key for key in keys if self._is_local(key)}
-        return self._sort(owners, self._read_singly(keys), entries, local)
+        return self._sort(kind, keys, self._read_singly(list(keys)), entries, local)
 
     def _is_local(self, key: str) -> bool:
         assert self._local is not None

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from core.stack import EmbeddedStack
 
 LIDO = ("ethereum", "lido")
+# A busy machine is no reason to go without Redis here.
+PATIENCE = 10
 KEY = cache_key(Kind.TVL, *LIDO)
 
 
@@ -49,7 +51,9 @@ class Face:
 
     def __init__(self, settings: Settings, *, is_async: bool) -> None:
         self._loop = asyncio.new_event_loop() if is_async else None
-        self.reader: Any = self._run(self._open(settings)) if self._loop else CacheReader(settings)
+        self.reader: Any = (
+            self._run(self._open(settings)) if self._loop else CacheReader(settings, patience_seconds=PATIENCE)
+        )
 
     def get(self, kind: str, chain: str, entity: str) -> Entry | None:
         found: Entry | None = self._result(self.reader.get(kind, chain, entity))
@@ -66,7 +70,7 @@ class Face:
 
     @staticmethod
     async def _open(settings: Settings) -> AsyncCacheReader:
-        return await AsyncCacheReader(settings).__aenter__()
+        return await AsyncCacheReader(settings, patience_seconds=PATIENCE).__aenter__()
 
     def _result(self, answer: Any) -> Any:
         return self._run(answer) if self._loop else answer
@@ -84,7 +88,7 @@ def face(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Face]:
 
 @pytest.fixture
 def reader(settings: Settings) -> Iterator[CacheReader]:
-    with CacheReader(settings) as made:
+    with CacheReader(settings, patience_seconds=PATIENCE) as made:
         yield made
 
 
@@ -141,7 +145,7 @@ def test_a_value_that_was_compared_with_the_table_is_as_of_then(
 ) -> None:
     sink.deliver([make_event(7)])
     client.hset(CACHE_REFRESHED, "tvl", "2024-03-19T13:00:00.000000Z")
-    with CacheReader(settings) as reader:
+    with CacheReader(settings, patience_seconds=PATIENCE) as reader:
         eventually(lambda: entry(reader).as_of.isoformat() == "2024-03-19T13:00:00+00:00")
 
 
@@ -290,7 +294,7 @@ def test_of_many_readers_that_miss_one_loads(
     settings: Settings, lido: Callable[[str], None], client: redis.Redis
 ) -> None:
     lido("100")
-    readers = [CacheReader(settings) for _ in range(8)]
+    readers = [CacheReader(settings, patience_seconds=PATIENCE) for _ in range(8)]
     for number, each in enumerate(readers):
         each.get("tvl", "ethereum", f"nobody{number}")  # connected by now
     start = threading.Barrier(8)
@@ -350,7 +354,7 @@ def test_events_and_fills_may_race(settings: Settings, sink: RedisSink, client: 
     published = 0
 
     def fill(number: int) -> None:
-        with CacheReader(settings) as each:
+        with CacheReader(settings, patience_seconds=PATIENCE) as each:
             source = each.source
             assert source is not None
             slow = source.rows
@@ -520,7 +524,7 @@ def test_copies_of_what_is_not_redis_are_refused(settings: Settings, client: red
     if client.execute_command("HELLO", 3)[b"server"] != b"valkey":  # type: ignore[no-untyped-call]
         pytest.skip("the stack runs Redis itself")
     with (
-        CacheReader(settings, local_entries=100) as reader,
+        CacheReader(settings, local_entries=100, patience_seconds=PATIENCE) as reader,
         pytest.raises(SettingsError, match="copies in the process"),
     ):
         entry(reader)
@@ -529,14 +533,14 @@ def test_copies_of_what_is_not_redis_are_refused(settings: Settings, client: red
 @pytest.mark.usefixtures("taken_for_redis")
 def test_a_copy_in_the_process_is_read_without_a_round_trip(settings: Settings, sink: RedisSink) -> None:
     sink.deliver([make_event(7)])
-    with CacheReader(settings, local_entries=100) as reader:
+    with CacheReader(settings, local_entries=100, patience_seconds=PATIENCE) as reader:
         assert [entry(reader).source for _ in range(3)] == [Source.CACHE, Source.LOCAL, Source.LOCAL]
 
 
 @pytest.mark.usefixtures("taken_for_redis")
 def test_an_event_ends_the_copy(settings: Settings, sink: RedisSink) -> None:
     sink.deliver([make_event(7)])
-    with CacheReader(settings, local_entries=100) as reader:
+    with CacheReader(settings, local_entries=100, patience_seconds=PATIENCE) as reader:
         entry(reader)
         entry(reader)
         sink.deliver([make_event(8)])
@@ -548,7 +552,7 @@ def test_an_event_ends_the_copy(settings: Settings, sink: RedisSink) -> None:
 
 def test_reads_are_counted_in_redis(settings: Settings, sink: RedisSink, client: redis.Redis) -> None:
     sink.deliver([make_event(7)])
-    with CacheReader(settings) as reader:
+    with CacheReader(settings, patience_seconds=PATIENCE) as reader:
         for _ in range(5):
             entry(reader)
         reader.get("price", "ethereum", "usdc")
@@ -559,7 +563,7 @@ def test_reads_are_counted_in_redis(settings: Settings, sink: RedisSink, client:
 def test_a_hot_entry_lives_longer(settings: Settings, sink: RedisSink, client: redis.Redis) -> None:
     sink.deliver([make_event(7)])
     client.expire(KEY, 100)
-    with CacheReader(settings) as reader:
+    with CacheReader(settings, patience_seconds=PATIENCE) as reader:
         for _ in range(5):
             entry(reader)
     assert client.ttl(KEY) > 3000
@@ -568,6 +572,6 @@ def test_a_hot_entry_lives_longer(settings: Settings, sink: RedisSink, client: r
 def test_one_read_does_not_make_it_hot(settings: Settings, sink: RedisSink, client: redis.Redis) -> None:
     sink.deliver([make_event(7)])
     client.expire(KEY, 100)
-    with CacheReader(settings) as reader:
+    with CacheReader(settings, patience_seconds=PATIENCE) as reader:
         entry(reader)
     assert client.ttl(KEY) <= 100

@@ -46,7 +46,7 @@ def delivered(settings: Settings, client: redis.Redis) -> None:
 @pytest.fixture
 def read(settings: Settings, delivered: None) -> None:
     """lido was read four times, aave once, and another one is unknown."""
-    with CacheReader(settings) as reader:
+    with CacheReader(settings, patience_seconds=10) as reader:
         for name in ("lido", "lido", "lido", "lido", "aave", "nobody"):
             reader.get("tvl", "ethereum", name)
 
