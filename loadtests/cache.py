@@ -252,7 +252,7 @@ def _counting(reads: Sequence[float], calls: int = 100_000) -> dict[str, float]:
     key = cache_key("tvl", "bench", "p1")
     started = time.perf_counter()
     for _ in range(calls):
-        counts.hits.append(key)
+        counts.hits.append((key,))
     commands(counts.take(), time.time())
     share = (time.perf_counter() - started) / calls / _at(sorted(reads), 0.5)
     return {"counting_percent_of_get": round(share * 100, 2)}

@@ -86,14 +86,14 @@ class AsyncCacheReader(ReaderBase):
         if missing is None:
             missing = {key: Owner(kind, *pair) for key, pair in keys.items()}
         if missing:
-            self.counts.misses.extend(found)
+            self.counts.misses.append(tuple(found))
             await self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found)
             self._take(missing, found, entries)
         return entries
 
     async def _fall_back(self, owners: dict[str, Owner], found: dict[str, Loaded]) -> None:
         if owners and self._source:
-            self.counts.fallbacks.extend(owners)
+            self.counts.fallbacks.append(tuple(owners))
             rows = await self._source.rows(list(owners.values()))
             found |= {key: Loaded(row_fields(rows.get(owner)), True) for key, owner in owners.items()}
         elif owners and self.is_redis_away and self._failure:

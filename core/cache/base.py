@@ -87,23 +87,27 @@ class ReaderBase:
     ) -> tuple[dict[str, Owner], dict[str, Fields]]:
         """Put what was found into `entries`; what is missing, and the fields of those that lack a part."""
         missing, seen = {}, {}
-        reading = self._reading(kind, Source.CACHE)
-        copies = self._reading(kind, Source.LOCAL)
+        readings = {False: self._reading(kind, Source.CACHE), True: self._reading(kind, Source.LOCAL)}
+        reading, is_whole = readings[False], kind != Kind.PROTOCOL
         for (key, pair), fields in zip(keys.items(), answers, strict=True):
+            # Nearly all entries of nearly all reads are of this sort, so it is looked for without a call.
+            if is_whole and not local and fields[0] is not None and fields[1] is not None:
+                entries[pair] = Entry(kind, *pair, fields, reading)
+                continue
             what = state(kind, fields)
             if what is State.HIT:
-                entries[pair] = Entry(kind, *pair, fields, copies if key in local else reading)
+                entries[pair] = Entry(kind, *pair, fields, readings[key in local])
             elif what is State.UNKNOWN:
                 entries[pair] = None
             else:
                 missing[key] = Owner(kind, *pair)
                 if what is State.PARTIAL:
                     seen[key] = fields
-        self.counts.local.extend(local)
         if missing or local:
-            self.counts.hits.extend(key for key in keys if key not in missing and key not in local)
+            self.counts.local.append(tuple(local))
+            self.counts.hits.append([key for key in keys if key not in missing and key not in local])
         else:
-            self.counts.hits.extend(keys)
+            self.counts.hits.append(keys)
         return missing, seen
 
     def _take(

@@ -1,4 +1,4 @@
-"""Counting reads: a read appends its key, and nothing else; once a second the keys are counted and sent to Redis.
+"""Counting reads: a read appends its keys, and nothing else; once a second they are counted and sent to Redis.
 
 Kept there: hits and misses per kind in buckets of 10 s and in total, and the keys read and missed most per minute.
 """
@@ -8,12 +8,13 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from core.keys import CACHE_TOTAL, cache_counts, cache_ranking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 BUCKET_SECONDS = 10
 RANKING_SECONDS = 60
@@ -55,16 +56,16 @@ class Counts:
     """What the reads of one process came to. Any thread appends; one thread takes."""
 
     def __init__(self) -> None:
-        self.hits: deque[str] = deque()
-        self.local: deque[str] = deque()
-        self.misses: deque[str] = deque()
-        self.fallbacks: deque[str] = deque()
+        self.hits: deque[Collection[str]] = deque()
+        self.local: deque[Collection[str]] = deque()
+        self.misses: deque[Collection[str]] = deque()
+        self.fallbacks: deque[Collection[str]] = deque()
         self.totals: Counter[str] = Counter()
         self._touched: dict[str, float] = {}
 
     def take(self) -> Batch:
         """The reads since the last call."""
-        batch = Batch({outcome: Counter(_drained(getattr(self, outcome))) for outcome in OUTCOMES})
+        batch = Batch({outcome: _counted(getattr(self, outcome)) for outcome in OUTCOMES})
         self.totals.update(batch.per_kind())
         return batch
 
@@ -83,9 +84,10 @@ class Counts:
         return due
 
 
-def _drained(reads: deque[str]) -> Iterator[str]:
-    for _ in range(len(reads)):
-        yield reads.popleft()
+def _counted(reads: deque[Collection[str]]) -> Counter[str]:
+    """How often each key was read; what is appended meanwhile is left for the next time."""
+    taken = [reads.popleft() for _ in range(len(reads))]
+    return Counter(chain.from_iterable(taken))
 
 
 def commands(batch: Batch, now: float) -> Sequence[Command]:

@@ -97,7 +97,7 @@ class CacheReader(ReaderBase):
                 self._rest(error)
             else:
                 if state(kind, fields) is State.HIT:
-                    self.counts.hits.append(key)
+                    self.counts.hits.append((key,))
                     return Entry(kind, chain, entity, fields, self._reading(kind, Source.CACHE))
         return self.get_many(kind, [(chain, entity)])[chain, entity]
 
@@ -118,14 +118,14 @@ class CacheReader(ReaderBase):
         if missing is None:
             missing = {key: Owner(kind, *pair) for key, pair in keys.items()}
         if missing:
-            self.counts.misses.extend(found)
+            self.counts.misses.append(tuple(found))
             self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found)
             self._take(missing, found, entries)
         return entries
 
     def _fall_back(self, owners: dict[str, Owner], found: dict[str, Loaded]) -> None:
         if owners and self.source:
-            self.counts.fallbacks.extend(owners)
+            self.counts.fallbacks.append(tuple(owners))
             rows = self.source.rows(list(owners.values()))
             found |= {key: Loaded(row_fields(rows.get(owner)), True) for key, owner in owners.items()}
         elif owners and self.is_redis_away and self._failure:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -279,6 +280,25 @@ def test_a_look_up_in_a_large_table_uses_its_index(writer: psycopg.Connection, r
         return row
 
     eventually(lambda: scans() == (0, 1))
+
+
+def test_a_reader_needs_no_more_than_the_grants_in_its_documentation(
+    settings: Settings, writer: psycopg.Connection, lido: Callable[[str], None]
+) -> None:
+    lido("100")
+    role = f"reader_{writer.info.dbname}"
+    writer.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'reader'")
+    writer.execute(f"GRANT SELECT ON public.tvl, public.prices, public.protocols TO {role}")
+    writer.execute(f"GRANT USAGE ON SCHEMA rtp TO {role}")
+    address = urlsplit(settings.postgres.dsn or "")
+    dsn = address._replace(netloc=f"{role}:reader@{address.hostname}:{address.port}").geturl()
+    weak = settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": dsn})})
+    try:
+        with CacheReader(weak, patience_seconds=PATIENCE) as reader:
+            assert (entry(reader).value, reader.get("price", "ethereum", "usdc")) == ("100", None)
+            assert reader.get("protocol", "all", "lido") is None
+    finally:
+        writer.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
 # Who loads, and who waits
