@@ -40,6 +40,7 @@ class Table:
     may_select: bool
     may_use_schema: bool
     column_types: Mapping[str, str] = field(default_factory=dict)
+    virtual_columns: frozenset[str] = frozenset()
     unique_keys: frozenset[frozenset[str]] = frozenset()
     partitions: tuple[tuple[str, ...], ...] = ()
 
@@ -98,6 +99,7 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> Table | None:
         may_select=row[3],
         may_use_schema=row[4],
         column_types={name: type_name for name, type_name, _ in columns},
+        virtual_columns=frozenset(name for name, _, is_virtual in columns if is_virtual),
         unique_keys=frozenset(frozenset(key[0]) for key in keys),
         partitions=tuple(partitions),
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from core.settings.watches import ProtocolWatch, ValueWatch, Watch
-from triggers.expressions import Expressions, function, is_gone, quote
+from triggers.expressions import EXACT_FLOATS, Expressions, function, is_gone, quote
 from triggers.protocols import protocol_function, protocol_seed
 from triggers.templates import template
 
@@ -82,6 +82,7 @@ def compile_watch(
         "is_history": sql.Literal(watch.shape == "history"),
         "by_previous_row": sql.Literal(watch.compare_with == "previous_row"),
         **_measuring(watch_id, statistics),
+        "exact_floats": EXACT_FLOATS if expressions.is_float else sql.SQL(""),
         "note_unusable": template("note_unusable.sql").format(
             name_literal=sql.Literal(name), usable=expressions.usable("r")
         ),

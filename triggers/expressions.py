@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _FLOAT_TYPES = frozenset({"real", "double precision"})
 _TEXT_TYPES = frozenset({"text", "character varying", "character"})
+# A writer's session may round floats when they become text; what is compared must not depend on who writes.
+EXACT_FLOATS = sql.SQL("\nSET extra_float_digits = 1")
 
 
 def function(what: str, watch_name: str) -> sql.Identifier:
@@ -87,13 +89,18 @@ class Expressions:
     watch: ValueWatch
     column_types: Mapping[str, str]
 
+    @property
+    def is_float(self) -> bool:
+        """Whether the value is kept as a float, which reaches NUMERIC through text."""
+        return self.column_types.get(self.watch.columns.value) in _FLOAT_TYPES
+
     def value(self, row: str) -> sql.Composable:
         """The row's value as NUMERIC, digit for digit."""
         column = self.watch.columns.value
         found = self.column_types.get(column, "numeric")
         if found in _TEXT_TYPES:
             return sql.SQL("rtp.to_number({}::text)").format(sql.Identifier(row, column))
-        if found in _FLOAT_TYPES:
+        if self.is_float:
             return sql.SQL("{}::text::numeric").format(sql.Identifier(row, column))
         return sql.SQL("{}::numeric").format(sql.Identifier(row, column))
 

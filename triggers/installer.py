@@ -88,7 +88,10 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
     step: Step | None = None
     try:
         with connection.transaction():
-            connection.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
+            connection.execute(
+                "SELECT set_config('lock_timeout', %s, true), set_config('extra_float_digits', '1', true)",
+                (LOCK_TIMEOUT,),
+            )
             connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _INSTALL_LOCK)
             for step in steps:
                 for statement in step.statements:
@@ -106,7 +109,7 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
 
 def render(connection: Connection, steps: Iterable[Step]) -> str:
     """The steps as the SQL that `apply` would run, one transaction."""
-    lines = ["BEGIN;", f"SET LOCAL lock_timeout TO '{LOCK_TIMEOUT}';"]
+    lines = ["BEGIN;", f"SET LOCAL lock_timeout TO '{LOCK_TIMEOUT}';", "SET LOCAL extra_float_digits TO 1;"]
     for step in steps:
         subject = " ".join(step.action.subject.split())  # a table's name can hold the end of a line
         lines.append(f"\n-- {step.action.what}: {subject}")

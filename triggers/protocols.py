@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import about, function, is_gone, quote
+from triggers.expressions import EXACT_FLOATS, about, function, is_gone, quote
 from triggers.templates import template
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def protocol_function(
         quote=quote(watch),
         watch=id_literal,
         **measuring,
+        exact_floats=EXACT_FLOATS,
         append=template("append_step.sql").format(watch=id_literal),
         changed=_step("changed", "new_rows", watch, column_types, previous="o", current="r"),
         added=_step("added", "new_rows", watch, column_types, previous=None, current="r"),

@@ -104,13 +104,18 @@ def _check_columns(name: str, watch: Watch, table: Table) -> Iterator[Finding]:
         where = f"watches.{name}.columns.{role}"
         if column not in table.column_types:
             yield _missing_column(where, column, watch, table)
+        elif column in table.virtual_columns:
+            yield _virtual_column(where, column, watch)
         elif role in wanted and table.column_types[column] not in wanted[role]:
             found, types = table.column_types[column], ", ".join(sorted(wanted[role]))
             yield Finding(where, f"column {column} of {watch.table} is {found}", f"It must be one of: {types}")
     if isinstance(watch, ProtocolWatch):
         for index, column in enumerate(watch.watched):
+            where = f"watches.{name}.watched[{index}]"
             if column not in table.column_types:
-                yield _missing_column(f"watches.{name}.watched[{index}]", column, watch, table)
+                yield _missing_column(where, column, watch, table)
+            elif column in table.virtual_columns:
+                yield _virtual_column(where, column, watch)
 
 
 def _missing_column(where: str, column: str, watch: Watch, table: Table) -> Finding:
@@ -118,3 +123,8 @@ def _missing_column(where: str, column: str, watch: Watch, table: Table) -> Find
     known = ", ".join(sorted(table.column_types))
     remedy = f"Did you mean {close[0]}?" if close else f"Its columns are: {known}"
     return Finding(where, f"{watch.table} has no column {column}", remedy)
+
+
+def _virtual_column(where: str, column: str, watch: Watch) -> Finding:
+    problem = f"column {column} of {watch.table} is computed when it is read, which PostgreSQL's triggers cannot do"
+    return Finding(where, problem, "Make it a stored column, or name the columns it is computed from")

@@ -147,6 +147,19 @@ def test_a_float_keeps_every_digit_it_has(writer: psycopg.Connection, column_typ
     assert [event[1] for event in events(writer)] == [value]
 
 
+@pytest.mark.parametrize("shape", ["latest", "history"])
+def test_a_float_does_not_depend_on_how_its_writer_likes_floats_printed(writer: psycopg.Connection, shape: str) -> None:
+    writer.execute("ALTER TABLE tvl ALTER tvl_usd TYPE double precision")
+    columns = TVL["columns"] | {"changed_at": "updated_at"}  # type: ignore[operator]
+    install(writer, tvl=TVL | {"shape": shape, "columns": columns})
+    write(writer, "1000.5")
+    writer.execute("SELECT judged FROM rtp.judge_waiting(100, 100)")
+    writer.execute("SET extra_float_digits TO -15")
+    writer.execute("UPDATE tvl SET tvl_usd = 1015.25, updated_at = clock_timestamp()")
+    writer.execute("RESET extra_float_digits")
+    assert [event[:2] for event in events(writer)] == [("1000.5", "1015.25")]
+
+
 @pytest.mark.parametrize("column_type", ["smallint", "integer", "bigint", "numeric(10, 2)"])
 def test_every_type_of_number_can_be_watched(writer: psycopg.Connection, column_type: str) -> None:
     writer.execute(f"ALTER TABLE tvl ALTER tvl_usd TYPE {column_type}".encode())

@@ -89,6 +89,25 @@ def test_a_column_of_the_wrong_type(bare: psycopg.Connection, role: str, found: 
     ]
 
 
+VIRTUAL = "is computed when it is read, which PostgreSQL's triggers cannot do. Make it a stored column"
+
+
+def test_a_value_that_is_computed_only_when_read(bare: psycopg.Connection) -> None:
+    if bare.info.server_version < 180000:
+        pytest.skip("PostgreSQL has such columns since 18")
+    bare.execute("ALTER TABLE tvl ADD doubled numeric GENERATED ALWAYS AS (tvl_usd * 2) VIRTUAL")
+    (found,) = findings(bare, settings_of(tvl=with_columns(value="doubled")))
+    assert found.startswith(f"watches.tvl.columns.value: column doubled of tvl {VIRTUAL}")
+
+
+def test_a_watched_field_that_is_computed_only_when_read(bare: psycopg.Connection) -> None:
+    if bare.info.server_version < 180000:
+        pytest.skip("PostgreSQL has such columns since 18")
+    bare.execute("ALTER TABLE protocols ADD shouted text GENERATED ALWAYS AS (upper(name)) VIRTUAL")
+    (found,) = findings(bare, settings_of(protocols=PROTOCOLS | {"watched": ["shouted"]}))
+    assert found.startswith(f"watches.protocols.watched[0]: column shouted of protocols {VIRTUAL}")
+
+
 def test_a_domain_counts_as_the_type_below_it(bare: psycopg.Connection) -> None:
     bare.execute("CREATE DOMAIN usd AS numeric CHECK (VALUE >= 0); ALTER TABLE tvl ALTER tvl_usd TYPE usd")
     assert findings(bare, settings_of(tvl=TVL)) == []

@@ -6,6 +6,7 @@
 CREATE OR REPLACE FUNCTION "rtp"."watch_price_of_floats"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET extra_float_digits = 1
 AS $rtp$
 DECLARE
     started       timestamptz := CASE WHEN random() * 100 < 1 THEN clock_timestamp() END;
@@ -222,6 +223,7 @@ $rtp$;
 CREATE OR REPLACE FUNCTION "rtp"."now_price_of_floats"(chain text, entity text)
 RETURNS SETOF numeric
 LANGUAGE sql STABLE
+SET extra_float_digits = 1
 AS $rtp$
     SELECT n.value FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
     WHERE n.chain = $1 AND n.entity = $2

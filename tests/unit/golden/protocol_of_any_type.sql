@@ -6,6 +6,7 @@
 CREATE OR REPLACE FUNCTION "rtp"."watch_protocol_of_any_type"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET extra_float_digits = 1
 AS $rtp$
 DECLARE
     started       timestamptz := CASE WHEN random() * 100 < 1 THEN clock_timestamp() END;

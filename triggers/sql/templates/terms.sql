@@ -10,7 +10,7 @@ AS {quote}
 -- What the table of watch {name} holds for one entity now.
 CREATE OR REPLACE FUNCTION {now}(chain text, entity text)
 RETURNS SETOF numeric
-LANGUAGE sql STABLE
+LANGUAGE sql STABLE{exact_floats}
 AS {quote}
     SELECT n.value FROM ({sample}) AS n
     WHERE n.chain = $1 AND n.entity = $2

@@ -5,7 +5,7 @@
 -- nobody waits for a lock that the writer had not waited for.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp{exact_floats}
 AS {quote}
 DECLARE
     started       timestamptz := {started};

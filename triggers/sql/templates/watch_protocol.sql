@@ -5,7 +5,7 @@
 -- is left in rtp.trigger_error.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp{exact_floats}
 AS {quote}
 DECLARE
     started       timestamptz := {started};

@@ -4,7 +4,7 @@
 -- Never waits: what cannot be judged at once, or is more than {most_at_once} samples in one statement, rtp run judges.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
+SET search_path = pg_catalog, pg_temp{exact_floats}
 AS {quote}
 DECLARE
     started       timestamptz := {started};
