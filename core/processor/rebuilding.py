@@ -96,6 +96,8 @@ class Rebuilding:
         except (ServiceUnavailable, NotInstalled):
             return  # the sinks' loops say so
         except (psycopg.Error, RtpError) as error:
+            if isinstance(error, psycopg.OperationalError) and _is_lost_connection(error):
+                return  # likewise
             self._tell(f"the cache was not rebuilt, trying again: {_cause(self._dsn, error)}")
 
     def _rebuild(self) -> None:
@@ -122,6 +124,11 @@ class Rebuilding:
         if problem != self._told:
             self._told = problem
             self._on_problem(Problem(problem, "rebuild", service="Redis"))
+
+
+def _is_lost_connection(error: psycopg.OperationalError) -> bool:
+    # Without an SQLSTATE it is the client's own finding; class 57P is the server's word that it ends the session.
+    return error.sqlstate is None or error.sqlstate.startswith("57P")
 
 
 def _cause(dsn: str, error: Exception) -> str:

@@ -208,9 +208,10 @@ def test_rtp_route_tells_where_an_event_goes(command: Command, config: Path, des
 
 
 def test_rtp_route_tells_why_a_route_does_not_match(command: Command, config: Path) -> None:
-    done = command("route", "--kind", "tvl", "--protocol", "lido", "--pct", "4.9", "--config", str(config))
-    assert "it moved by 4.9 %, less than 5 %" in done.out
-    assert "kind is tvl, not price" in done.out
+    words = ("--kind", "tvl", "--protocol", "lido", "--pct", "4.9")
+    told = command("route", *words, "--config", str(config), "--json").document
+    mismatches = [route["mismatch"] for route in told["routes"]]
+    assert mismatches == ["it moved by 4.9 %, less than 5 %", "kind is tvl, not price"]
 
 
 @pytest.mark.parametrize(
