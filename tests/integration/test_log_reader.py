@@ -571,7 +571,11 @@ class RandomWriter(threading.Thread):
         self._connection.execute("UPDATE tvl SET tvl_usd = tvl_usd + 1000 WHERE protocol = %s", [f"p{entity}"])
 
 
-@pytest.mark.parametrize("seed", [random.randrange(10**6) for _ in range(2)])
+@pytest.fixture(params=["once", "again"])
+def seed() -> int:
+    return random.randrange(10**6)
+
+
 def test_random_writers_and_a_restarting_reader_lose_nothing_and_repeat_nothing(
     open_reader: Callable[..., LogReader], connect_again: Connect, writer: psycopg.Connection, seed: int
 ) -> None:
