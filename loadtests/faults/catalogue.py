@@ -41,18 +41,40 @@ class Fault:
 
 
 def _kill_rtp(world: World) -> End:
-    world.rtp.kill()
-    return world.rtp.start
+    for run in world.runs:
+        run.kill()
+    return world.start_rtp
 
 
 def _terminate_rtp(world: World) -> End:
-    world.rtp.terminate()
-    return world.rtp.start
+    for run in world.runs:
+        run.terminate()
+    return world.start_rtp
 
 
 def _pause_rtp(world: World) -> End:
-    world.rtp.pause()
-    return world.rtp.resume
+    for run in world.runs:
+        run.pause()
+
+    def end() -> None:
+        for run in world.runs:
+            run.resume()
+
+    return end
+
+
+def _kill_leader(world: World) -> End:
+    """The standby follows; the killed one comes back at once, as the next standby."""
+    leader = world.leader()
+    leader.kill()
+    return leader.start
+
+
+def _pause_leader(world: World) -> End:
+    """Beyond its lease: it wakes up with deliveries in hand, while another leads."""
+    leader = world.leader()
+    leader.pause()
+    return leader.resume
 
 
 def _restart_redis(world: World) -> End:
@@ -214,6 +236,8 @@ FAULTS: Mapping[str, Fault] = {
     "rtp-killed": Fault("rtp", _kill_rtp, (0.0, 0.3), weight=14),
     "rtp-terminated": Fault("rtp", _terminate_rtp, (0.0, 0.3)),
     "rtp-paused": Fault("rtp", _pause_rtp, (0.2, 3.0)),
+    "leader-killed": Fault("rtp", _kill_leader, (0.0, 0.0), weight=3),
+    "leader-paused": Fault("rtp", _pause_leader, (6.0, 9.0), weight=2),
     "redis-restarted": Fault("redis", _restart_redis),
     "redis-killed": Fault("redis", _kill_redis, weight=2),
     "redis-wiped": Fault("redis", wipe_redis),

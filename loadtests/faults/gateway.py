@@ -81,7 +81,11 @@ class _Handler(BaseHTTPRequestHandler):
     _upstream: HTTPConnection | None = None
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        length = int(self.headers["Content-Length"])
+        body = self.rfile.read(length)
+        if len(body) < length:  # its sender was killed in the middle of it
+            self._hang_up()
+            return
         try:
             if self.headers["X-Amz-Target"].endswith("SendMessageBatch"):
                 self._send_batch(json.loads(body))

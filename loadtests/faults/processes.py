@@ -33,6 +33,11 @@ class Rtp:
         """Whether the process exists; it may be paused."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """Its process, where there is one."""
+        return self._process.pid if self._process is not None and self.is_running else None
+
     def start(self) -> None:
         """Start it; harmless where it runs."""
         if self.is_running:

@@ -165,11 +165,10 @@ class _Run:
             self._say(f"trigger errors: {errors}, such as {newest}")
         if "redis-wiped" in self._names and report.is_clean:
             self._look_at_rebuilding(final)
-        world.rtp.note_unexpected_end()
-        report.problems += world.rtp.unexpected
-        report.rtp_starts = world.rtp.starts
+        report.problems += world.unexpected_ends()
+        report.rtp_starts = sum(run.starts for run in world.runs)
         if not report.is_clean:
-            self._say(f"rtp said at last: {world.rtp.tail()}")
+            self._say(world.last_words())
 
     def _write_the_rest(self) -> None:
         """What was rolled back, or lost with its connection, is made up for."""

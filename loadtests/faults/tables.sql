@@ -53,6 +53,12 @@ CROSS JOIN LATERAL (
     SELECT price_usd FROM public.prices WHERE prices.token = 't' || n ORDER BY sampled_at DESC LIMIT 1
 ) AS newest
 
+-- name: leader
+-- The process that leads, and how many stand by to follow it.
+SELECT leader.pid, (SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'rtp standby %')
+FROM rtp.leader JOIN pg_stat_activity AS session ON session.pid = leader.backend_pid
+WHERE session.application_name = 'rtp leader'
+
 -- name: dead_letters
 SELECT count(*) FROM rtp.dead_letter
 

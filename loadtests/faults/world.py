@@ -112,13 +112,14 @@ class World:
         self.stream = StreamReader(self.stack.redis.url)
         self._prepare_tables()
         self._start_proxies(opening)
-        self.rtp = self._make_rtp("rtp")
+        self.runs = [self._make_rtp(name) for name in ("rtp-1", "rtp-2")]
         self.workload = Workload(self.stack.addresses.postgres_dsn, Pace(self._rate), self._seed)
         for thing in (self.stream, self.alerts):
             thing.start()
             opening.callback(thing.stop)
-        self.rtp.start()
-        opening.callback(self.rtp.terminate)
+        for run in self.runs:
+            run.start()
+            opening.callback(run.terminate)
         self.workload.start()
         opening.callback(self.workload.stop)
 
@@ -166,6 +167,32 @@ class World:
     def _through(self, service: str, address: str, port: int) -> str:
         return address.replace(f"{LOOPBACK}:{port}", f"{LOOPBACK}:{self.proxies[service].port}")
 
+    def start_rtp(self) -> None:
+        """Start what does not run; whichever comes first leads, and the other stands by."""
+        for run in self.runs:
+            run.start()
+
+    def leader(self, within_seconds: float = 30) -> Rtp:
+        """The one that leads, as soon as the other stands by. Raises Stuck."""
+        deadline = time.monotonic() + within_seconds
+        while time.monotonic() < deadline:
+            pid, standbys = self.ask("leader") or (0, 0)
+            for run in self.runs:
+                if standbys and run.pid == pid:
+                    return run
+            time.sleep(0.02)
+        raise Stuck(f"there is not one that leads and one that stands by; {self.last_words()}")
+
+    def unexpected_ends(self) -> list[str]:
+        """The ends of either that nobody asked for."""
+        for run in self.runs:
+            run.note_unexpected_end()
+        return [end for run in self.runs for end in run.unexpected]
+
+    def last_words(self) -> str:
+        """What both have said at last."""
+        return "; ".join(f"{run.name} says: {run.tail()}" for run in self.runs)
+
     def newest(self, within_seconds: float = 30) -> dict[str, int]:
         """What is committed now; PostgreSQL may need a moment for an answer."""
         return self._insist(self.workload.newest, within_seconds)
@@ -193,12 +220,10 @@ class World:
                 first_seconds = after_seconds
             if all(tally.reached(wanted) for tally in tallies):
                 return Recovery(first_seconds or after_seconds, after_seconds)
-            self.rtp.note_unexpected_end()
-            if not self.rtp.is_running:
-                self.rtp.start()
-            if after_seconds > deadline_seconds or len(self.rtp.unexpected) > _MOST_UNEXPECTED_ENDS:
+            self.start_rtp()
+            if after_seconds > deadline_seconds or len(self.unexpected_ends()) > _MOST_UNEXPECTED_ENDS:
                 behind = [f"{t.name}: {', '.join(t.behind(wanted)[:3])}" for t in tallies if not t.reached(wanted)]
-                raise Stuck(f"{'; '.join(behind)}; rtp says: {self.rtp.tail()}")
+                raise Stuck(f"{'; '.join(behind)}; {self.last_words()}")
             time.sleep(_POLL_SECONDS)
 
     def wrong_in_cache(self, final: Mapping[str, int]) -> list[str]:
