@@ -6,7 +6,9 @@ import argparse
 import json
 import logging
 import secrets
+import signal
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from rich.console import Console
 from loadtests.faults.catalogue import FAULTS
 from loadtests.faults.disk import Disk
 from loadtests.faults.suite import Plan, run
+
+_WIDTH_IN_FILES = 120
 
 
 def main() -> None:
@@ -34,13 +38,28 @@ def main() -> None:
         arguments.minutes,
     )
     with closing(Disk()) as disk:  # before any thread is started
-        report = run(plan, disk, console.print)
+        report = run(plan, disk, console.print, _stopping(console))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(report.document(), indent=1) + "\n", encoding="utf-8")
-    out = Console(soft_wrap=True, highlight=False, markup=False)
+    width = None if sys.stdout.isatty() else _WIDTH_IN_FILES
+    out = Console(width=width, soft_wrap=True, highlight=False, markup=False)
     out.print(report.tables())
     out.print("\n".join(report.lines()))
-    sys.exit(0 if report.is_clean else 1)
+    sys.exit(0 if report.is_clean and not report.ended_early else 1)
+
+
+def _stopping(console: Console) -> threading.Event:
+    """Set by the first SIGINT or SIGTERM: faults end, and what there was is accounted for. The next one ends it all."""
+    stopping = threading.Event()
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.default_int_handler)
+        console.print("stopping: waiting for what is under way, for the account (again: at once, without)")
+        threading.Thread(target=stopping.set).start()  # not here: its lock may be held by what this interrupts
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    return stopping
 
 
 def _arguments() -> argparse.Namespace:
@@ -52,7 +71,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=180, help="inject faults for so long (default 180)")
     parser.add_argument("--faults", type=int, help="inject so many, however long it takes, instead")
     parser.add_argument("--events", type=int, help="write so many steps in all, spread over the faults")
-    parser.add_argument("--minutes", type=float, default=180, help="give up after so long (default 180)")
+    parser.add_argument("--minutes", type=float, default=180, help="end early after so long (default 180)")
     parser.add_argument("--rate", type=float, help="at most so many steps per second (default 250; 2000 with --events)")
     parser.add_argument("--seed", type=int, help="the seed of a run before; it is printed")
     parser.add_argument("--only", action="append", choices=sorted(FAULTS), metavar="NAME", help="only this; repeatable")

@@ -134,8 +134,17 @@ def _await_postgres(world: World) -> None:
 
 
 def _kill_sqs(world: World) -> End:
-    """The endpoint keeps queues in memory: it comes back without the queue, which somebody then makes again."""
     world.stack.sqs.kill()
+    return _bring_back_sqs(world)
+
+
+def _restart_sqs(world: World) -> End:
+    world.stack.sqs.stop()
+    return _bring_back_sqs(world)
+
+
+def _bring_back_sqs(world: World) -> End:
+    """The endpoint keeps queues in memory: it comes back without the queue, which somebody then makes again."""
 
     def end() -> None:
         world.alerts.excuse_endpoint()
@@ -246,6 +255,7 @@ FAULTS: Mapping[str, Fault] = {
     "postgres-restarted": Fault("postgres", _restart_postgres),
     "postgres-backend-killed": Fault("postgres", _kill_backend, (0.0, 0.2)),
     "postgres-paused": Fault("postgres", _pausing(lambda world: world.stack.postgres)),
+    "sqs-restarted": Fault("sqs", _restart_sqs, (0.4, 2.0)),
     "sqs-killed": Fault("sqs", _kill_sqs, (0.4, 2.0)),
     "sqs-paused": Fault("sqs", _pausing(lambda world: world.stack.sqs)),
     **_on_the_network(),

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from core.stack.process import LAUNCHER
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -23,7 +25,10 @@ class Rtp:
         self.name = name
         self.unexpected: list[str] = []
         self.starts = 0
-        self._command = [sys.executable, "-m", "cli", "run", "--config", str(config), "--json"]
+        # It dies with this process, and hears nothing of a Ctrl-C that is meant for the suite.
+        orders = [str(number) for number in (os.getpid(), int(signal.SIGKILL), -1, -1)]
+        command = [sys.executable, "-m", "cli", "run", "--config", str(config), "--json"]
+        self._command = [sys.executable, "-I", "-S", str(LAUNCHER), *orders, *command]
         self._environment = dict(environment)
         self._log = config.parent / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
@@ -45,7 +50,12 @@ class Rtp:
         self.note_unexpected_end()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log
+                self._command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,
             )
         self.starts += 1
 
@@ -73,7 +83,11 @@ class Rtp:
 
     def tail(self) -> str:
         """The end of what it has written to standard error."""
-        text = self._log.read_bytes()[-_TAIL_BYTES:] if self._log.exists() else b""
+        text = b""
+        if self._log.exists():
+            with self._log.open("rb") as log:
+                log.seek(max(0, self._log.stat().st_size - _TAIL_BYTES))
+                text = log.read()
         return " | ".join(text.decode(errors="replace").splitlines()[-8:])
 
     def _send(self, number: signal.Signals) -> None:

@@ -13,8 +13,12 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from loadtests.faults.recovery import Recovery
     from loadtests.faults.tally import Tally
-    from loadtests.faults.world import Recovery
+
+PAIRS = "two at a time"
+PROMPT_SECONDS = 2
+_MARKS = ("first", "all", "cache")
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,8 @@ class Report:
     """Filled while a run goes on. `is_clean` is the verdict."""
 
     seed: int
+    planned: int | None = None
+    ended_early: str = ""
     seconds: float = 0
     events: int = 0
     rolled_back: int = 0
@@ -61,6 +67,11 @@ class Report:
         wrong = sum(sink.lost + sink.reordered + sink.phantoms for sink in self.sinks)
         return not (wrong or self.cache_wrong or self.dead_letters or self.unreceived or self.problems)
 
+    @property
+    def prompt(self) -> int:
+        """After how many faults everything was delivered within the time that rtp aims at."""
+        return sum(recovery.all_seconds < PROMPT_SECONDS for recovery in self._all_recoveries())
+
     def note_fault(self, name: str) -> None:
         """One was injected."""
         self._injected[name] += 1
@@ -68,6 +79,9 @@ class Report:
     def note_recovery(self, name: str, recovery: Recovery) -> None:
         """It was overcome."""
         self._recoveries[name].append(recovery)
+
+    def _all_recoveries(self) -> list[Recovery]:
+        return [recovery for recoveries in self._recoveries.values() for recovery in recoveries]
 
     def add_sink(self, tally: Tally, final: dict[str, int]) -> None:
         """Settle one place's account."""
@@ -80,13 +94,14 @@ class Report:
         """For scripts."""
         shown = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         shown["sinks"] = [asdict(sink) for sink in self.sinks]
-        everything = [recovery for recoveries in self._recoveries.values() for recovery in recoveries]
+        everything = self._all_recoveries()
         faults = {
             name: {"injected": count, **_seconds(self._recoveries.get(name, []))}
             for name, count in self._injected.items()
         }
         return (
             {"is_clean": self.is_clean, "faults_injected": self.injected, **_seconds(everything)}
+            | {"recoveries": len(everything), "recoveries_within_2_s": self.prompt}
             | shown
             | {"faults": faults}
         )
@@ -94,9 +109,14 @@ class Report:
     def tables(self) -> RenderableType:
         """For people."""
         document = self.document()
-        faults = Table("fault", "injected", "first p50", "first max", "all p50", "all max", title="Recovery, seconds")
-        for name, figures in [*document["faults"].items(), ("all", document | {"injected": self.injected})]:
-            numbers = [figures[f"{what}_{which}"] for what in ("first", "all") for which in ("p50", "max")]
+        columns = [f"{mark}_{which}" for mark in _MARKS for which in ("p50", "max")]
+        titles = [column.replace("_", " ") for column in columns]
+        faults = Table("fault", "injected", *titles, title="Recovery, seconds")
+        pairs = self._recoveries.get(PAIRS, [])
+        rows = list(document["faults"].items())
+        rows += [(PAIRS, {"injected": 2 * len(pairs), **_seconds(pairs)})] if pairs else []
+        for name, figures in [*rows, ("all", document | {"injected": self.injected})]:
+            numbers = [figures[column] for column in columns]
             faults.add_row(name, str(figures["injected"]), *("-" if n is None else f"{n:.2f}" for n in numbers))
         sinks = Table("", "events", "lost", "reordered", "phantoms", "duplicates", title="What arrived")
         for sink in self.sinks:
@@ -109,6 +129,7 @@ class Report:
         rebuilt = self.cache_rebuilt_seconds
         lines = [
             f"{self.injected} faults in {self.seconds:.0f} s, seed {self.seed}; rtp started {self.rtp_starts} times",
+            f"after {self.prompt} of {len(self._all_recoveries())} everything was delivered within {PROMPT_SECONDS} s",
             f"{self.events:,} events committed, {self.rolled_back:,} rolled back; dead letters {self.dead_letters},"
             f" trigger errors {self.trigger_errors}; {self.lost_by_endpoint} messages died with the SQS endpoint",
             "cache: "
@@ -117,15 +138,17 @@ class Report:
             *(f"left out: {name}: {why}" for name, why in self.skipped.items()),
             *(f"PROBLEM: {problem}" for problem in [*self.problems, *self.cache_wrong[:5]]),
         ]
-        return [*lines, "clean" if self.is_clean else "NOT CLEAN"]
+        verdict = "clean" if self.is_clean else "NOT CLEAN"
+        if self.ended_early:
+            planned = "" if self.planned is None else f" of {self.planned}"
+            verdict += f", as far as it went: {self.injected}{planned} faults, then {self.ended_early}"
+        return [*lines, verdict]
 
 
 def _seconds(recoveries: list[Recovery]) -> dict[str, float | None]:
     figures: dict[str, float | None] = {}
-    for name, values in (
-        ("first", [recovery.first_seconds for recovery in recoveries]),
-        ("all", [recovery.all_seconds for recovery in recoveries]),
-    ):
-        figures[f"{name}_p50"] = round(statistics.median(values), 3) if values else None
-        figures[f"{name}_max"] = round(max(values), 3) if values else None
+    for mark in _MARKS:
+        values = [getattr(recovery, f"{mark}_seconds") for recovery in recoveries]
+        figures[f"{mark}_p50"] = round(statistics.median(values), 3) if values else None
+        figures[f"{mark}_max"] = round(max(values), 3) if values else None
     return figures

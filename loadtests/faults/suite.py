@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import random
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadtests.faults.catalogue import FAULTS, wipe_redis
-from loadtests.faults.report import Report
-from loadtests.faults.world import Stuck, World
+from loadtests.faults.recovery import Stuck, wait_for_recovery
+from loadtests.faults.report import PAIRS, Report
+from loadtests.faults.world import World
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping, Sequence
 
     from loadtests.faults.disk import Disk
@@ -39,22 +40,26 @@ class Plan:
     minutes: float = math.inf
 
 
-def run(plan: Plan, disk: Disk, say: Callable[[str], None]) -> Report:
-    """All of it. Takes as long as the plan says, and then as long as the last recovery."""
-    report = Report(plan.seed)
+def run(plan: Plan, disk: Disk, say: Callable[[str], None], stopping: threading.Event) -> Report:
+    """All of it, or as much as there is time for until `stopping` is set; then the account of what there was."""
+    report = Report(plan.seed, planned=plan.faults)
     started = time.monotonic()
     with World(seed=plan.seed, rate=plan.rate, disk=disk) as world:
-        _Run(world, plan, report, say).all()
+        _Run(world, plan, report, say, stopping).all()
     report.seconds = time.monotonic() - started
     return report
 
 
 class _Run:
-    def __init__(self, world: World, plan: Plan, report: Report, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, world: World, plan: Plan, report: Report, say: Callable[[str], None], stopping: threading.Event
+    ) -> None:
         self._world = world
         self._plan = plan
         self._report = report
         self._say = say
+        self._stopping = stopping
+        self._started = time.monotonic()
         self._rng = random.Random(f"{plan.seed}-faults")
         self._names = list(plan.only or FAULTS)
         for name in list(self._names):
@@ -71,21 +76,22 @@ class _Run:
 
     def _inject_all(self) -> None:
         started = time.monotonic()
-        deadline = started + self._plan.seconds
         alone = [(name,) for name in self._names]
         while self._names and len(self._report.problems) < _MOST_PROBLEMS:
             if self._plan.faults is None:
-                is_over = time.monotonic() > deadline
+                is_over = time.monotonic() - started > self._plan.seconds
             else:
                 is_over = self._report.injected >= self._plan.faults
-            if is_over:
-                return
-            if time.monotonic() - started > self._plan.minutes * 60:
-                self._report.problems.append(
-                    f"only {self._report.injected} faults within {self._plan.minutes:g} minutes"
-                )
+            if is_over or self._ends_early():
                 return
             self._inject(alone.pop(0) if alone else self._drawn())
+
+    def _ends_early(self) -> bool:
+        if self._stopping.is_set():
+            self._report.ended_early = "interrupted"
+        elif time.monotonic() - self._started > self._plan.minutes * 60:
+            self._report.ended_early = f"its {self._plan.minutes:g} minutes are over"
+        return bool(self._report.ended_early)
 
     def _drawn(self) -> tuple[str, ...]:
         weights = [FAULTS[name].weight for name in self._names]
@@ -95,7 +101,7 @@ class _Run:
 
     def _inject(self, names: tuple[str, ...]) -> None:
         self._allow_events()
-        time.sleep(self._rng.uniform(0, _CALM_SECONDS))  # no event to await: the instant is the point
+        self._stopping.wait(self._rng.uniform(0, _CALM_SECONDS))  # no event to await: the instant is the point
         ends = []
         for name in names:
             low, high = FAULTS[name].hold
@@ -107,26 +113,34 @@ class _Run:
                 self._say(f"{name} could not begin: {' '.join(str(error).split())[:150]}")
                 continue
             self._report.note_fault(name)
-            time.sleep(self._rng.uniform(low, high))
+            self._stopping.wait(self._rng.uniform(low, high))
         for end in ends:
             end()
         self._recover(names, time.monotonic())
 
     def _recover(self, names: tuple[str, ...], healed_at: float) -> None:
+        what = "+".join(names)
         try:
             with self._world.workload.pace.eased():
-                recovery = self._world.wait_for_recovery(healed_at, _RECOVERY_DEADLINE_SECONDS)
+                recovery = wait_for_recovery(self._world, healed_at, _RECOVERY_DEADLINE_SECONDS)
         except Stuck as stuck:
-            self._report.problems.append(f"after {'+'.join(names)}: not recovered: {stuck}")
+            self._report.problems.append(f"after {what}: not recovered: {stuck}")
             self._say(self._report.problems[-1])
             return
         if names != ("start",):
-            self._report.note_recovery("+".join(names) if len(names) == 1 else "two at a time", recovery)
+            self._report.note_recovery(what if len(names) == 1 else PAIRS, recovery)
+        if recovery.cache_wrong:
+            entries = ", ".join(recovery.cache_wrong[:3])
+            self._report.problems.append(f"after {what}: {len(recovery.cache_wrong)} cache entries wrong: {entries}")
+            self._say(self._report.problems[-1])
         stream, accepted = self._world.stream.tally, self._world.alerts.accepted
         bad = stream.reordered + stream.phantoms + accepted.reordered + accepted.phantoms
+        minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
+        planned = "" if self._plan.faults is None else f"/{self._plan.faults}"
         self._say(
-            f"[{self._report.injected:>3}] {'+'.join(names):<40} first {recovery.first_seconds:6.2f} s, "
-            f"all {recovery.all_seconds:6.2f} s; {stream.events:>9,} events" + (f"; {bad} WRONG" if bad else "")
+            f"{minutes:>3}:{seconds:02} [{self._report.injected:>3}{planned}] {what:<40} "
+            f"first {recovery.first_seconds:5.2f} s, all {recovery.all_seconds:5.2f} s, "
+            f"cache {recovery.cache_seconds:5.2f} s; {stream.events:>9,} events" + (f"; {bad} WRONG" if bad else "")
         )
 
     def _allow_events(self) -> None:
@@ -136,16 +150,22 @@ class _Run:
         faults = self._plan.faults or max(1, int(self._plan.seconds / 3))
         share = min(1.0, (self._report.injected + 1) / faults)
         pace = self._world.workload.pace
-        while not pace.is_exhausted and pace.has_budget:
-            time.sleep(0.01)
+        if pace.has_budget:
+            self._await_budget()
         pace.allow(int(self._plan.events * share))
+
+    def _await_budget(self) -> None:
+        while not self._world.workload.pace.is_exhausted and not self._stopping.wait(0.01):
+            pass
 
     def _settle(self) -> None:
         world, report = self._world, self._report
         self._write_the_rest()
         world.workload.stop()
-        with suppress(Stuck):
-            world.wait_for_recovery(time.monotonic(), _END_DEADLINE_SECONDS)
+        try:
+            wait_for_recovery(world, time.monotonic(), _END_DEADLINE_SECONDS)
+        except Stuck as stuck:
+            report.problems.append(f"at the end: {stuck}")
         final = world.newest()
         self._await_consumer()
         report.events = _events(final)
@@ -173,12 +193,11 @@ class _Run:
     def _write_the_rest(self) -> None:
         """What was rolled back, or lost with its connection, is made up for."""
         pace, wanted = self._world.workload.pace, self._plan.events
-        while wanted is not None and not self._report.problems:
+        while wanted is not None and not self._report.problems and not self._ends_early():
             if (short := wanted - _events(self._world.newest())) <= 0:
                 return
             pace.allow(pace.taken + short)
-            while not pace.is_exhausted:
-                time.sleep(0.01)
+            self._await_budget()
 
     def _await_consumer(self) -> None:
         deadline = time.monotonic() + _END_DEADLINE_SECONDS

@@ -6,12 +6,10 @@ import random
 import tempfile
 import time
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
-import redis
 import yaml
 
 from core.database import connect
@@ -20,12 +18,13 @@ from core.errors import ServiceUnavailable
 from core.settings.models import Settings
 from core.stack import EmbeddedStack
 from core.stack.ports import LOOPBACK
+from loadtests.faults.cache_check import wrong_entries
 from loadtests.faults.clock import Clock
 from loadtests.faults.gateway import Gateway
 from loadtests.faults.processes import Rtp, environment_of
 from loadtests.faults.proxy import TcpProxy
 from loadtests.faults.readers import Alerts, StreamReader, redis_client, sqs_consumer_client
-from loadtests.faults.tally import sighting
+from loadtests.faults.recovery import Stuck
 from loadtests.faults.workload import PRICES, PROTOCOLS, QUERIES, TVL, Pace, Workload
 from triggers.installer import apply, plan_installation
 
@@ -60,21 +59,7 @@ SETTINGS: dict[str, Any] = {
         },
     },
 }
-_POLL_SECONDS = 0.005
 _Answer = TypeVar("_Answer")
-_MOST_UNEXPECTED_ENDS = 5
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """How long after a fault's end something new came out of rtp, and all that was committed by then; seconds."""
-
-    first_seconds: float
-    all_seconds: float
-
-
-class Stuck(Exception):
-    """Something committed did not arrive in time."""
 
 
 class World:
@@ -195,9 +180,10 @@ class World:
 
     def newest(self, within_seconds: float = 30) -> dict[str, int]:
         """What is committed now; PostgreSQL may need a moment for an answer."""
-        return self._insist(self.workload.newest, within_seconds)
+        return self.insist(self.workload.newest, within_seconds)
 
-    def _insist(self, ask: Callable[[], _Answer], within_seconds: float = 30) -> _Answer:
+    def insist(self, ask: Callable[[], _Answer], within_seconds: float = 30) -> _Answer:
+        """Ask PostgreSQL until it answers."""
         deadline = time.monotonic() + within_seconds
         while True:
             try:
@@ -207,41 +193,12 @@ class World:
                     raise
                 time.sleep(0.02)
 
-    def wait_for_recovery(self, healed_at: float, deadline_seconds: float) -> Recovery:
-        """Wait until both sinks have got everything that is committed now. Raises Stuck."""
-        tallies = (self.stream.tally, self.alerts.accepted)
-        before = [tally.events for tally in tallies]
-        self._insist(self.workload.step_probe)  # something new, or an rtp that still sleeps would count as recovered
-        wanted = self.newest()
-        first_seconds = 0.0
-        while True:
-            after_seconds = time.monotonic() - healed_at
-            if not first_seconds and all(tally.events > then for tally, then in zip(tallies, before, strict=True)):
-                first_seconds = after_seconds
-            if all(tally.reached(wanted) for tally in tallies):
-                return Recovery(first_seconds or after_seconds, after_seconds)
-            self.start_rtp()
-            if after_seconds > deadline_seconds or len(self.unexpected_ends()) > _MOST_UNEXPECTED_ENDS:
-                behind = [f"{t.name}: {', '.join(t.behind(wanted)[:3])}" for t in tallies if not t.reached(wanted)]
-                raise Stuck(f"{'; '.join(behind)}; {self.last_words()}")
-            time.sleep(_POLL_SECONDS)
-
     def wrong_in_cache(self, final: Mapping[str, int]) -> list[str]:
         """The entities whose cache entry is missing, or is not their newest event."""
         with closing(redis_client(self.stack.redis.url)) as client:
-            return [wrong for entity, value in final.items() if (wrong := _wrong(client, entity, value))]
+            return wrong_entries(client, final)
 
     def ask(self, query: str) -> tuple[Any, ...]:
         """The one row of a query of tables.sql."""
         with connect(self.stack.addresses.postgres_dsn, role="checker") as connection:
             return connection.execute(QUERIES[query]).fetchone() or ()
-
-
-def _wrong(client: redis.Redis, entity: str, value: int) -> str | None:
-    document: Any = client.hget(f"rtp:cache:{entity}", "event")
-    if value < 2:  # nothing has happened to it yet
-        return None
-    if document is None:
-        return f"{entity}: not in the cache"
-    found = sighting(document).value
-    return None if found == value else f"{entity}: {found} in the cache, not {value}"

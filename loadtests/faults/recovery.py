@@ -1,0 +1,74 @@
+"""Waiting until a fault is overcome: what was committed has arrived in both sinks, and the cache is complete."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import redis
+
+from loadtests.faults.cache_check import is_filled, wrong_entries
+from loadtests.faults.readers import redis_client
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadtests.faults.world import World
+
+_POLL_SECONDS = 0.005
+_MOST_UNEXPECTED_ENDS = 5
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Seconds from a fault's end to each of its marks; and the cache entries that were wrong at the last of them.
+
+    `first`: something new came out of rtp. `all`: so did all that was committed by then. `cache`: and it is complete.
+    """
+
+    first_seconds: float
+    all_seconds: float
+    cache_seconds: float
+    cache_wrong: tuple[str, ...] = ()
+
+
+class Stuck(Exception):
+    """Something committed did not arrive in time."""
+
+
+def wait_for_recovery(world: World, healed_at: float, deadline_seconds: float) -> Recovery:
+    """Wait until both sinks have got everything that is committed now, and the cache is complete. Raises Stuck."""
+    tallies = (world.stream.tally, world.alerts.accepted)
+    before = [tally.events for tally in tallies]
+    world.insist(world.workload.step_probe)  # something new, or an rtp that still sleeps would count as recovered
+    wanted = world.newest()
+    first = everything = 0.0
+    while True:
+        after_seconds = time.monotonic() - healed_at
+        if not first and all(tally.events > then for tally, then in zip(tallies, before, strict=True)):
+            first = after_seconds
+        if not everything and all(tally.reached(wanted) for tally in tallies):
+            everything = after_seconds
+        if everything and (wrong := _wrong_in_full_cache(world, wanted)) is not None:
+            return Recovery(first or everything, everything, time.monotonic() - healed_at, tuple(wrong))
+        world.start_rtp()
+        if after_seconds > deadline_seconds or len(world.unexpected_ends()) > _MOST_UNEXPECTED_ENDS:
+            raise Stuck(_what_is_missing(world, wanted))
+        time.sleep(_POLL_SECONDS)
+
+
+def _wrong_in_full_cache(world: World, wanted: Mapping[str, int]) -> list[str] | None:
+    """None where the cache is not complete yet, or Redis does not say."""
+    try:
+        with closing(redis_client(world.stack.redis.url)) as client:
+            return wrong_entries(client, wanted, may_be_newer=True) if is_filled(client) else None
+    except redis.RedisError:
+        return None
+
+
+def _what_is_missing(world: World, wanted: Mapping[str, int]) -> str:
+    tallies = (world.stream.tally, world.alerts.accepted)
+    behind = [f"{tally.name}: {', '.join(tally.behind(wanted)[:3])}" for tally in tallies if not tally.reached(wanted)]
+    return f"{'; '.join(behind) or 'rtp has not found the cache complete'}; {world.last_words()}"

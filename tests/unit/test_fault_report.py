@@ -1,0 +1,85 @@
+"""The fault suite's verdict: whatever is wrong anywhere makes it unclean, and it says what."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from loadtests.faults.recovery import Recovery
+from loadtests.faults.report import Report
+from loadtests.faults.tally import Sighting, Tally
+
+COMMITTED = {"e": 5}
+
+
+def report_on(*values: int) -> Report:
+    """What is said where these values of one entity have arrived, in this order."""
+    tally = Tally("stream")
+    for value in values:
+        tally.note(Sighting("e", value, value * 10))
+    report = Report(seed=1, planned=500)
+    report.add_sink(tally, COMMITTED)
+    return report
+
+
+def test_everything_in_order_is_clean() -> None:
+    report = report_on(2, 3, 4, 5)
+    assert (report.is_clean, report.lines()[-1]) == (True, "clean")
+
+
+@pytest.mark.parametrize(
+    ("arrived", "found"),
+    [
+        ((2, 3, 5), {"lost": 1}),
+        ((2, 3, 4), {"lost": 1}),
+        ((2, 4, 3, 5), {"reordered": 1}),
+        ((2, 3, 4, 5, 6), {"phantoms": 1}),
+    ],
+)
+def test_what_is_lost_swapped_or_invented_is_unclean(arrived: tuple[int, ...], found: dict[str, int]) -> None:
+    report = report_on(*arrived)
+    (sink,) = report.document()["sinks"]
+    counts = {name: sink[name] for name in ("lost", "reordered", "phantoms") if sink[name]}
+    assert (report.is_clean, report.lines()[-1], counts) == (False, "NOT CLEAN", found)
+
+
+def test_duplicates_are_counted_and_clean() -> None:
+    report = report_on(2, 3, 2, 3, 4, 5)
+    assert (report.is_clean, report.sinks[0].duplicates) == (True, 2)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"cache_wrong": ["e: 4 in the cache, not 5"]},
+        {"unreceived": 1},
+        {"dead_letters": 1},
+        {"problems": ["rtp-1 ended by itself"]},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_anything_else_that_is_wrong_is_unclean(wrong: dict[str, Any]) -> None:
+    report = dataclasses.replace(report_on(2, 3, 4, 5), **wrong)
+    assert (report.is_clean, report.lines()[-1]) == (False, "NOT CLEAN")
+
+
+def test_a_wrong_cache_entry_is_named() -> None:
+    report = report_on(2, 3, 4, 5)
+    report.cache_wrong = ["e: 4 in the cache, not 5"]
+    assert "PROBLEM: e: 4 in the cache, not 5" in report.lines()
+
+
+def test_a_run_that_ended_early_says_how_far_it_went() -> None:
+    report = report_on(2, 3, 4, 5)
+    report.note_fault("redis-killed")
+    report.ended_early = "interrupted"
+    assert report.lines()[-1] == "clean, as far as it went: 1 of 500 faults, then interrupted"
+
+
+def test_recoveries_are_held_against_the_aim() -> None:
+    report = report_on(2, 3, 4, 5)
+    for seconds in (0.5, 1.9, 2.1):
+        report.note_recovery("redis-killed", Recovery(0.1, seconds, seconds))
+    assert "after 2 of 3 everything was delivered within 2 s" in report.lines()
