@@ -88,6 +88,17 @@ def installed(stack: EmbeddedStack, _template: str) -> Iterator[Settings]:
         yield settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"queue": None})})
 
 
+@pytest.fixture(scope="module")
+def shared_settings(stack: EmbeddedStack, _template: str, sqs_client: SQSClient) -> Iterator[Settings]:
+    """As `settings`, for all tests of a file: none of them may ask for an empty Redis of its own."""
+    with redis.Redis.from_url(stack.addresses.redis_url) as client:
+        client.flushall()
+    with _copy_of(stack, _template) as dsn, _queue(stack, sqs_client) as queue:
+        places = {"postgres.dsn": dsn, "redis.url": stack.addresses.redis_url, "sqs.queue": queue.name}
+        endpoint = {"sqs.endpoint_url": queue.endpoint_url, "sqs.region": queue.region}
+        yield load_settings(None, environ={}, options=places | endpoint)
+
+
 @pytest.fixture
 def settings(installed: Settings, redis_url: str, sqs_queue: SqsQueue) -> Settings:
     """Settings for all of rtp: the installed database, an empty Redis and an empty queue."""
@@ -149,6 +160,12 @@ def sqs_client(stack: EmbeddedStack) -> Iterator[SQSClient]:
 @pytest.fixture
 def sqs_queue(stack: EmbeddedStack, sqs_client: SQSClient) -> Iterator[SqsQueue]:
     """An empty FIFO queue with a dead-letter queue, for this test only."""
+    with _queue(stack, sqs_client) as queue:
+        yield queue
+
+
+@contextmanager
+def _queue(stack: EmbeddedStack, sqs_client: SQSClient) -> Iterator[SqsQueue]:
     unique = uuid.uuid4().hex[:12]
     name, dlq_name = f"test-{unique}.fifo", f"test-{unique}-dlq.fifo"
     dlq_url = sqs_client.create_queue(QueueName=dlq_name, Attributes={"FifoQueue": "true"})["QueueUrl"]

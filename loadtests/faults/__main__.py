@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import secrets
 import signal
 import sys
@@ -19,6 +20,7 @@ from loadtests.faults.disk import Disk
 from loadtests.faults.suite import Plan, run
 
 _WIDTH_IN_FILES = 120
+_SMALL_MB, _LARGE_MB = 1024, 4096  # of memory, while it is full
 
 
 def main() -> None:
@@ -36,8 +38,9 @@ def main() -> None:
         arguments.rate,
         arguments.only or (),
         arguments.minutes,
+        arguments.hold,
     )
-    with closing(Disk()) as disk:  # before any thread is started
+    with closing(Disk(_LARGE_MB if arguments.events else _SMALL_MB)) as disk:  # before any thread is started
         report = run(plan, disk, console.print, _stopping(console))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(report.document(), indent=1) + "\n", encoding="utf-8")
@@ -72,6 +75,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--faults", type=int, help="inject so many, however long it takes, instead")
     parser.add_argument("--events", type=int, help="write so many steps in all, spread over the faults")
     parser.add_argument("--minutes", type=float, default=180, help="end early after so long (default 180)")
+    parser.add_argument(
+        "--hold", type=float, default=math.inf, help="hold no fault for longer, if it needs no more time"
+    )
     parser.add_argument("--rate", type=float, help="at most so many steps per second (default 250; 2000 with --events)")
     parser.add_argument("--seed", type=int, help="the seed of a run before; it is printed")
     parser.add_argument("--only", action="append", choices=sorted(FAULTS), metavar="NAME", help="only this; repeatable")

@@ -15,14 +15,14 @@ from pathlib import Path
 _CLONE_NEWNS = 0x00020000
 _MS_REC_PRIVATE = 0x4000 | 0x40000
 _BLOCK = b"\0" * 1_048_576
-SIZE_MB = 4096
 
 
 class Disk:
     """To be made before any thread is started. `missing` says why there is none, where there is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, size_mb: int) -> None:
         self.missing = ""
+        self._size_mb = size_mb
         self.folder = Path(tempfile.mkdtemp(prefix="rtp-disk-"))
         self.folder.chmod(0o755)
         self._filler = self.folder / "filler"
@@ -63,7 +63,7 @@ class Disk:
         libc = ctypes.CDLL(None, use_errno=True)
         _check(libc.unshare(_CLONE_NEWNS))
         _check(libc.mount(b"none", b"/", None, ctypes.c_ulong(_MS_REC_PRIVATE), None))
-        options = f"size={SIZE_MB}m,mode=755".encode()
+        options = f"size={self._size_mb}m,mode=755".encode()
         _check(libc.mount(b"tmpfs", str(self.folder).encode(), b"tmpfs", ctypes.c_ulong(0), options))
 
 

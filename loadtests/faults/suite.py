@@ -38,6 +38,7 @@ class Plan:
     rate: float
     only: Sequence[str]
     minutes: float = math.inf
+    longest_hold: float = math.inf
 
 
 def run(plan: Plan, disk: Disk, say: Callable[[str], None], stopping: threading.Event) -> Report:
@@ -104,7 +105,6 @@ class _Run:
         self._stopping.wait(self._rng.uniform(0, _CALM_SECONDS))  # no event to await: the instant is the point
         ends = []
         for name in names:
-            low, high = FAULTS[name].hold
             try:
                 ends.append(FAULTS[name].begin(self._world))
             except ProcessLookupError:  # the session of rtp that was to be killed has ended by itself
@@ -113,10 +113,14 @@ class _Run:
                 self._say(f"{name} could not begin: {' '.join(str(error).split())[:150]}")
                 continue
             self._report.note_fault(name)
-            self._stopping.wait(self._rng.uniform(low, high))
+            self._stopping.wait(self._hold_seconds(name))
         for end in ends:
             end()
         self._recover(names, time.monotonic())
+
+    def _hold_seconds(self, name: str) -> float:
+        low, high = FAULTS[name].hold
+        return self._rng.uniform(low, max(low, min(high, self._plan.longest_hold)))
 
     def _recover(self, names: tuple[str, ...], healed_at: float) -> None:
         what = "+".join(names)

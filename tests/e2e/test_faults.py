@@ -36,7 +36,19 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A run's own account of itself."""
     file = tmp_path_factory.mktemp("faults") / "report.json"
     only = [option for name in FEW for option in ("--only", name)]
-    command = [sys.executable, "-m", "loadtests.faults", "--faults", str(len(FEW)), "--rate", "60", "--seed", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "loadtests.faults",
+        "--faults",
+        str(len(FEW)),
+        "--hold",
+        "0.4",
+        "--rate",
+        "60",
+        "--seed",
+        "1",
+    ]
     run = subprocess.run(
         [*command, *only, "--json", str(file)],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""Two `rtp run` on one database: one leads, the other takes over; what the first still had in hand goes nowhere."""
+"""The leader of two `rtp run` ends or stands still: the other takes over; what the first had in hand goes nowhere."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
 import redis
 
 from core.database import connect
-from core.keys import STREAM
 from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
-from tests.rtp_process import RtpProcess, environ_of, rtp
+from tests.rtp_process import RtpProcess
+from tests.standbys import PATIENT_SECONDS, in_log, in_stream, role, run, two_running, wait_until, write
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(120)
 
-PATIENT_SECONDS = 40
-"""What a loaded machine may need for anything."""
 ENTITIES = 20
 LEASE_SECONDS = 2
 
@@ -36,36 +35,17 @@ LEASE_SECONDS = 2
 @pytest.fixture
 def config(prompt_config: str) -> str:
     """Prompt, and with a short lease."""
-    with open(prompt_config, encoding="utf-8") as file:  # noqa: PTH123
-        text = file.read().replace("leader_lease_seconds: 5", f"leader_lease_seconds: {LEASE_SECONDS}")
-    with open(prompt_config, "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(text)
+    file = Path(prompt_config)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace("leader_lease_seconds: 5", f"leader_lease_seconds: {LEASE_SECONDS}"), encoding="utf-8")
     return prompt_config
-
-
-@contextmanager
-def run(settings: Settings, config: str, *arguments: str) -> Iterator[RtpProcess]:
-    with rtp("run", "-c", config, "--json", *arguments, environ=environ_of(settings)) as process:
-        yield process
-
-
-def role(process: RtpProcess) -> str:
-    documents = process.documents
-    return str(documents[-1]["role"]) if documents else ""
-
-
-def wait_until(process: RtpProcess, wanted: str) -> None:
-    eventually(lambda: role(process) == wanted, within_seconds=PATIENT_SECONDS)
 
 
 @pytest.fixture
 def pair(settings: Settings, config: str) -> Iterator[tuple[RtpProcess, RtpProcess]]:
     """A leader and its standby."""
-    with run(settings, config) as leader:
-        wait_until(leader, "leader")
-        with run(settings, config) as standby:
-            wait_until(standby, "standby")
-            yield leader, standby
+    with two_running(settings, config) as (leader, standby):
+        yield leader, standby
 
 
 class Writing:
@@ -91,24 +71,6 @@ class Writing:
     def __exit__(self, *_: object) -> None:
         self._stopping.set()
         self._thread.join()
-
-
-def write(connection: psycopg.Connection, value: int, entity: int = 0) -> None:
-    connection.execute(
-        "INSERT INTO tvl VALUES ('ethereum', %s, %s, 'llama')"
-        " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-        [f"p{entity}", 2 ** (value % 50)],
-    )
-
-
-def in_log(connection: psycopg.Connection) -> list[tuple[str, int]]:
-    return connection.execute("SELECT entity, id FROM rtp.event ORDER BY id").fetchall()
-
-
-def in_stream(settings: Settings) -> list[tuple[str, int]]:
-    with redis.Redis.from_url(str(settings.redis.url), decode_responses=True) as client:
-        entries: Any = client.xrange(STREAM)
-    return [(json.loads(e["event"])["data"]["entity"], int(e["sequence"])) for _, e in entries]
 
 
 def in_queue(client: SQSClient, url: str) -> list[tuple[str, int]]:
@@ -162,56 +124,6 @@ def new_event_arrives(settings: Settings, writer: psycopg.Connection) -> float:
 
     eventually(arrived, within_seconds=PATIENT_SECONDS)
     return time.monotonic() - started
-
-
-# Standing by
-
-
-def test_the_second_stands_by_and_says_who_leads(pair: tuple[RtpProcess, RtpProcess]) -> None:
-    leader, standby = pair
-    assert f"(pid {leader.process.pid}) leads, and this one takes over when it ends" in standby.err
-
-
-def test_a_standby_delivers_nothing(
-    pair: tuple[RtpProcess, RtpProcess], settings: Settings, writer: psycopg.Connection
-) -> None:
-    for value in range(1, 20):
-        write(writer, value)
-    eventually(lambda: set(in_stream(settings)) == set(in_log(writer)), within_seconds=PATIENT_SECONDS)
-    assert {sink["delivered"] for document in pair[1].documents for sink in document["sinks"]} == {0}
-
-
-def test_the_status_shows_who_leads_and_who_stands_by(
-    pair: tuple[RtpProcess, RtpProcess], settings: Settings, config: str
-) -> None:
-    leader, standby = pair
-    with rtp("status", "-c", config, "--json", environ=environ_of(settings)) as process:
-        assert process.end() == 0
-        (document,) = process.documents
-    leading = document["leader"]
-    assert (leading["pid"], leading["is_leading"]) == (leader.process.pid, True)
-    assert [one.partition("@")[0] for one in leading["standbys"]] == [str(standby.process.pid)]
-
-
-def test_a_standby_does_not_keep_the_leader_awake(
-    pair: tuple[RtpProcess, RtpProcess], settings: Settings, writer: psycopg.Connection
-) -> None:
-    leader, _ = pair
-    eventually(lambda: leader.documents[-1]["is_asleep"], within_seconds=PATIENT_SECONDS)
-    write(writer, 1)
-    write(writer, 2)
-    # Far below the fallback poll: the sleeper was woken.
-    eventually(lambda: in_stream(settings), within_seconds=4)
-
-
-def test_a_standby_ends_when_its_time_is_over(
-    pair: tuple[RtpProcess, RtpProcess], settings: Settings, config: str
-) -> None:
-    with run(settings, config, "--for", "1s") as third:
-        assert third.end() == 0
-
-
-# Taking over
 
 
 def test_a_killed_leader_is_followed_within_2_s(
@@ -297,11 +209,3 @@ def test_a_leader_whose_redis_knows_a_later_term_goes_on_above_it(
         write(writer, 2)
         eventually(lambda: in_stream(settings), within_seconds=PATIENT_SECONDS)
         eventually(lambda: process.documents[-1]["epoch"] > 1000, within_seconds=PATIENT_SECONDS)
-
-
-def test_a_cursor_is_not_reset_while_a_standby_could_take_over(
-    pair: tuple[RtpProcess, RtpProcess], settings: Settings, config: str
-) -> None:
-    arguments = ("reset-cursor", "--sink", "redis", "--to", "latest", "-c", config)
-    with rtp(*arguments, environ=environ_of(settings)) as process:
-        assert (process.end(), "rtp run is active" in process.err) == (2, True)
