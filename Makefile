@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 PIP_INSTALL := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check
 ARGS ?=
+# Each has a stack of its own. The tests wait more than they compute.
+WORKERS ?= 3
 CONFIG ?= configs/default.yaml
 LAMBDA_PLATFORM := --platform manylinux2014_aarch64 --platform manylinux_2_28_aarch64 --implementation cp \
   --python-version 3.14 --only-binary=:all:
@@ -20,8 +22,8 @@ help: ## Show the targets
 run: $(VENV)/.run ## Start the demo: PostgreSQL, Redis, SQS, a market and rtp (ARGS="--for 30s")
 	@$(BIN)/rtp run --demo $(ARGS)
 
-test: $(VENV)/.dev ## Run all tests, with coverage
-	@$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+test: $(VENV)/.dev ## Run all tests, with coverage (ARGS="-k cursor", WORKERS=0 for one process)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --cov --cov-report=term $(ARGS)
 
 lint: $(VENV)/.dev ## Check style, types and the layers
 	@$(BIN)/ruff check .

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
-def eventually(condition: Callable[[], Answer], *, within_seconds: float = 10) -> Answer:
+def eventually(condition: Callable[[], Answer], *, within_seconds: float = 30) -> Answer:
     """Ask until the answer is true, and return it; fail where it is not by the deadline."""
     deadline = time.monotonic() + within_seconds
     while not (answer := condition()):

@@ -56,7 +56,7 @@ def run_at_a_terminal(*arguments: str, environ: Mapping[str, str], until: str, c
         preexec_fn=_take_the_terminal,  # noqa: PLW1509  (this one has no threads)
     )
     text = ""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     has_pressed = False
     try:
         while time.monotonic() < deadline and (process.poll() is None or select.select([leader], [], [], 0)[0]):
@@ -65,7 +65,7 @@ def run_at_a_terminal(*arguments: str, environ: Mapping[str, str], until: str, c
             if until in text and not has_pressed:
                 os.write(leader, b"\x03")
                 has_pressed = True
-        return Session(text, process.wait(1), before, termios.tcgetattr(terminal))
+        return Session(text, process.wait(10), before, termios.tcgetattr(terminal))
     finally:
         process.kill()
         process.wait()

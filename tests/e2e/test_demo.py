@@ -88,7 +88,7 @@ def visit() -> Iterator[Visit]:
             for name, value in place.environ.items():
                 patch.setenv(name, value)
             arguments = command("tail", "--count", "3", "--json")
-            tail = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=30, cwd=ROOT)
+            tail = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
         cut_the_views_connection(place)
         process.wait_for("Redis answers again")
         code = process.end(signal.SIGINT)

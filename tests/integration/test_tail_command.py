@@ -73,7 +73,7 @@ def tail(start_tail: StartTail) -> Tail:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         process = start_tail(*arguments)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=60)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
     return run

@@ -152,6 +152,7 @@ def of_file(name: str, *comparisons: str) -> list[int]:
 
 
 @needs_shared_data
+@pytest.mark.timeout(600)
 def test_tvl_of_five_years() -> None:
     """From zero and to zero are events too, and a gap is a step like any other."""
     assert of_file("tvl_protocol_chain_daily.csv.gz", "previous_row", "last_event") == [398_953, 240_411, 243_852]
