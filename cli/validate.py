@@ -11,9 +11,11 @@ from cli.destinations import destinations, destinations_table
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
 from cli.output import out, print_json, print_problem
 from core.cache.advice import find_weaknesses
-from core.errors import RtpError
+from core.errors import NotInstalled, RtpError
+from core.inspection.entities import read_entities
 from core.processor.wiring import build_sinks, find_queue
 from core.routes_check import find_useless
+from core.routes_seen import find_unseen
 from core.routing import sqs_destinations
 from core.settings.models import Settings
 from triggers.installer import find_drift
@@ -101,7 +103,21 @@ def _database_problems(settings: Settings) -> list[str]:
 
 
 def _warnings(settings: Settings) -> list[str]:
-    return [*find_useless(settings), *_queues_without_letters(settings), *find_weaknesses(settings)]
+    warnings = [*find_useless(settings), *_unseen(settings)]
+    return [*warnings, *_queues_without_letters(settings), *find_weaknesses(settings)]
+
+
+def _unseen(settings: Settings) -> list[str]:
+    """The routes for which there is no row so far; as long as nothing is installed nobody can tell cheaply."""
+    if not settings.routes:
+        return []
+    try:
+        with connection_to(settings) as connection:
+            return list(find_unseen(settings, read_entities(connection)))
+    except NotInstalled:
+        return []
+    except RtpError as error:
+        return [str(error)]
 
 
 def _queues_without_letters(settings: Settings) -> Iterator[str]:

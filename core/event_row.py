@@ -7,6 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from core.errors import EventRejected
 from core.event import Event, Reason, encode_part, format_sequence, format_time
 from core.keys import partition_key
@@ -53,9 +55,16 @@ def event_called(event_id: str, row: LogRow, *, source: str) -> Event:
         event = Event.model_validate(_document(row, source, event_id))
         _ = event.json_bytes  # made here: a field nested too deep for JSON shows only now
     except (ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise EventRejected(f"event {row.id} is not valid: {reason}") from error
+        raise EventRejected(f"event {row.id} is not valid: {reason_of(error)}") from error
     return event
+
+
+def reason_of(error: ValueError | RecursionError) -> str:
+    """What is wrong with an event, on one line: each part, and what it must be."""
+    if not isinstance(error, ValidationError):
+        return " ".join(str(error).split()) or type(error).__name__
+    parts = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, part['loc'])) or 'event'}: {part['msg']}" for part in parts)
 
 
 def _document(row: LogRow, source: str, event_id: str) -> dict[str, Any]:

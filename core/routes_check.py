@@ -37,15 +37,20 @@ _ALL_LOST = Decimal(100)
 def find_useless(settings: Settings) -> Iterator[str]:
     """A line for each route that no event can ever match, and for each that sends nothing that another does not."""
     for place, route in enumerate(settings.routes):
-        where = f"routes[{place}]" + (f" ({route.name})" if route.name else "")
-        if reasons := _never(route.match, settings):
+        where = where_is(route, place)
+        if reasons := contradictions(route.match, settings):
             yield f"{where} can never match: {'; '.join(reasons)}"
         elif (other := _shadowing(route, settings.routes[:place])) is not None:
             label = label_of(settings.routes[other], other)
             yield f"{where} adds nothing: what it matches, {label} sends there already"
 
 
-def _never(match: RouteMatch, settings: Settings) -> list[str]:
+def where_is(route: Route, place: int) -> str:
+    """A route's place in the file, and its name where it has one."""
+    return f"routes[{place}]" + (f" ({route.name})" if route.name else "")
+
+
+def contradictions(match: RouteMatch, settings: Settings) -> list[str]:
     """Why no watch can raise an event that fits; empty where one can."""
     reasons = []
     for name, watch in settings.watches.items():

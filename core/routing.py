@@ -132,15 +132,16 @@ class Routes:
 
     def _find_candidates(self, kind: str, chain: str, entity: str) -> Sequence[Route]:
         # Names decide for most events, and there are fewer names than events: asked once for each.
-        return [route for route in self._routes if _name_mismatch(route.match, kind, chain, entity) is None]
+        return [route for route in self._routes if name_mismatch(route.match, kind, chain, entity) is None]
 
 
 def mismatch(match: RouteMatch, event: Routable) -> str | None:
     """The first key of a match that an event does not fit, in words; None where all fit."""
-    return _name_mismatch(match, event.kind, event.chain, event.entity) or _size_mismatch(match, event)
+    return name_mismatch(match, event.kind, event.chain, event.entity) or _size_mismatch(match, event)
 
 
-def _name_mismatch(match: RouteMatch, kind: str, chain: str, entity: str) -> str | None:
+def name_mismatch(match: RouteMatch, kind: str, chain: str, entity: str) -> str | None:
+    """As `mismatch`, of what an entity's events all have in common."""
     if match.kind is not None and kind not in match.kind:
         return f"kind is {kind}, not {' or '.join(match.kind)}"
     if kind not in match.kinds:

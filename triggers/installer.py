@@ -102,6 +102,11 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
             f"could not lock {subject} within {LOCK_TIMEOUT}; nothing was changed",
             "A long transaction is using it: try again when it has ended",
         ) from error
+    except psycopg.errors.DeadlockDetected as error:
+        subject = step.action.subject if step else "the database"
+        raise InstallError(
+            f"{subject} is in use by somebody who waits for us in turn; nothing was changed", "Try again"
+        ) from error
     except psycopg.Error as error:
         subject = step.action.subject if step else "the database"
         raise InstallError(f"{subject}: {one_line(error)}; nothing was changed", _remedy(error)) from error

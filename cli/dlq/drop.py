@@ -53,7 +53,7 @@ def drop_command(
 ) -> None:
     """Give up on dead letters: those in a dead letter queue are deleted, rtp's own are kept a week as dropped.
 
-    With --all or filters it counts them and asks first.
+    With --all or filters it counts them and asks first. Exit code 1 where a queue could not be read.
 
     Example: [bold]rtp dlq drop --sink sqs --chain ethereum --config rtp.yaml[/]
     """
@@ -64,6 +64,8 @@ def drop_command(
         if not yes and not selection.ids:
             _confirm(office, selection)
         show_results(drop(office, selection), as_json=as_json)
+        if office.problems:
+            raise typer.Exit(1)
 
 
 def _confirm(office: Office, selection: Selection) -> None:

@@ -112,7 +112,7 @@ def office_of(
         office = open_office(connection, settings, with_sinks=with_sinks, with_queues=origin is not Origin.DATABASE)
         with closing(office):
             for problem in office.problems:
-                print_problem(f"{problem}. What may lie in its dead letter queue is left out")
+                print_problem(problem)
             yield office
 
 

@@ -10,7 +10,7 @@ import typer
 from cli.dlq.options import office_of, selection_of
 from cli.event_line import printable
 from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
-from cli.output import out, print_json
+from cli.output import out, print_json, print_problem
 from cli.tables import facts
 from core.errors import UnknownLetter
 from core.inspection.document import as_document
@@ -33,6 +33,8 @@ def show_command(
     as_json: AsJson = False,
 ) -> None:
     """Show one dead letter with its whole event, why it is dead, and since when.
+
+    Exit code 1 where it was not found and a queue could not be read.
 
     Example: [bold]rtp dlq show 12 --config rtp.yaml[/]
     """
@@ -59,4 +61,7 @@ def _find(office: Office, letter_id: str, origin: Origin) -> tuple[Letter, dict[
             for letter, message in peek(office, sink, _MOST_PEEKED):
                 if letter.id == letter_id:
                     return letter, event_of_message(message) or {"body": message.get("Body", "")}
+    if office.problems:
+        print_problem(f"letter {letter_id} is not where rtp could look")
+        raise typer.Exit(1)
     raise UnknownLetter(f"there is no letter {letter_id}", "Look at `rtp dlq list --settled`")

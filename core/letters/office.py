@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from core.errors import RtpError
+from core.errors import RtpError, SinkUnavailable
 from core.letters.letter import Letter, letter_of_message
 from core.processor.log import read_installation
 from core.processor.wiring import build_sinks, find_queue
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Office:
-    """What is open. `problems` are the queues that could not be reached, a line each."""
+    """What is open. `problems` says, a line each, which queues could not be read."""
 
     connection: Connection
     settings: Settings
@@ -56,7 +56,10 @@ def open_office(connection: Connection, settings: Settings, *, with_sinks: bool,
         try:
             queue = find_queue(settings.sqs, destination)
         except RtpError as error:
-            office.problems.append(str(error))
+            if isinstance(error, SinkUnavailable) and error.is_service_down:  # nor would it answer for the next one
+                office.problems.append(f"{error}. What may lie in dead letter queues is left out")
+                break
+            office.problems.append(f"{error}. What may lie in its dead letter queue is left out")
             continue
         if queue is not None and queue.url not in known:
             known.add(queue.url)

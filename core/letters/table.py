@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 from core.database import queries
 from core.errors import EventRejected, RunningError
 from core.event import Event
-from core.event_row import LogRow, build_event
+from core.event_row import LogRow, build_event, reason_of
 from core.keys import partition_key
 from core.letters.letter import Letter, Origin
 from core.processor.log import read_installation
@@ -48,7 +48,7 @@ def revive(document: dict[str, Any], *, source: str, log_id: str) -> Event:
     try:
         return Event.model_validate(document)
     except ValueError as error:
-        raise EventRejected(f"event {document.get('id')} is not valid: {error}") from error
+        raise EventRejected(f"event {document.get('id')} is not valid: {reason_of(error)}") from error
 
 
 def _row(document: dict[str, Any]) -> LogRow:

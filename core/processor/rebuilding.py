@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from core.term import Terms
 
 _CHECK_SECONDS = 1.0
+# Whoever wants tables for itself (DROP SCHEMA, a migration) takes them one by one, and so does a fill: a deadlock, of
+# which the other would be the victim half of the time. A fill gives way before PostgreSQL looks for one (after 1 s).
+_LOCK_TIMEOUT = "SET lock_timeout TO '300ms'"
 
 
 class Rebuilding:
@@ -95,6 +98,8 @@ class Rebuilding:
             self._told = ""
         except (ServiceUnavailable, NotInstalled):
             return  # the sinks' loops say so
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            return  # somebody rebuilds the schema: the next look will tell what is left of it
         except (psycopg.Error, RtpError) as error:
             if isinstance(error, psycopg.OperationalError) and _is_lost_connection(error):
                 return  # likewise
@@ -104,6 +109,7 @@ class Rebuilding:
         with connect(
             self._dsn, role="rebuild", timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
         ) as connection:
+            connection.execute(_LOCK_TIMEOUT)
             self._log_id = read_installation(connection)
             if self._fill.is_complete(self._log_id):
                 return

@@ -24,6 +24,10 @@ LEFT JOIN (
 WHERE w.removed_at IS NULL
 ORDER BY w.id
 
+-- name: entities
+-- Every protocol and token that the watches' triggers have seen.
+SELECT w.kind, b.chain, b.entity FROM rtp.baseline AS b JOIN rtp.watch AS w ON w.id = b.watch WHERE w.removed_at IS NULL
+
 -- name: log
 -- How long the log is. A large one is not counted: the planner's estimate serves as well.
 SELECT CASE WHEN is_large THEN greatest(planned, 0) ELSE (SELECT count(*) FROM rtp.event) END AS events,

@@ -18,6 +18,8 @@ from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import psycopg
     from mypy_boto3_sqs import SQSClient
 
@@ -297,6 +299,39 @@ def test_a_letter_is_shown_with_its_whole_event(two_dead: Settings, dlq: Dlq, wr
 def test_a_letter_that_is_not_there_is_one_line_and_exit_code_2(settings: Settings, dlq: Dlq, word: str) -> None:
     done = dlq("show", word)
     assert (done.code, done.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "is_told"),
+    [
+        (("list",), False),
+        (("show", "00000000-0000-0000-0000-000000000000"), True),
+        (("drop", "00000000-0000-0000-0000-000000000000"), False),
+        (("drop", "--all", "--yes"), False),
+    ],
+    ids=["list", "show", "drop", "drop-all"],
+)
+def test_a_queue_that_cannot_be_read_is_one_line_and_exit_code_1(
+    settings: Settings, command: Command, words: tuple[str, ...], is_told: bool
+) -> None:
+    services = {
+        "RTP_POSTGRES_DSN": postgres_dsn(settings),
+        "RTP_SQS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "RTP_SQS_QUEUE": settings.sqs.queue or "",
+    }
+    done = command("dlq", *words, environ=services)
+    assert (done.code, done.err.count("left out"), "not where rtp could look" in done.err) == (1, 1, is_told)
+
+
+def test_an_endpoint_that_is_away_is_asked_once_for_all_its_queues(
+    settings: Settings, command: Command, tmp_path: Path
+) -> None:
+    config = tmp_path / "rtp.yaml"
+    watch = "{kind: tvl, table: public.tvl, columns: {chain: chain, protocol: protocol, value: tvl_usd}}"
+    config.write_text(f"watches:\n  tvl: {watch}\nroutes:\n  - {{queue: a.fifo}}\n  - {{queue: b.fifo}}\n")
+    services = {"RTP_POSTGRES_DSN": postgres_dsn(settings), "RTP_SQS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    done = command("dlq", "list", "--config", str(config), environ=services)
+    assert (done.code, done.err.count("not reachable")) == (1, 1)
 
 
 # rtp dlq retry

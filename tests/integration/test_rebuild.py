@@ -11,12 +11,13 @@ import psycopg
 import pytest
 import redis
 
+from core.database import connect
 from core.event import Kind
 from core.keys import CACHE_MARKER, STREAM, cache_key, channel_pattern
 from core.processor.pipeline import Pipeline
 from core.processor.rebuild import PAGE_SIZE, rebuild_cache
 from core.processor.wiring import build_pipeline
-from core.settings.models import Settings
+from core.settings.models import Settings, postgres_dsn
 from core.sinks.cache_fill import CacheFill
 from tests.eventually import eventually
 from tests.samples import make_event
@@ -232,6 +233,25 @@ def test_what_is_written_during_a_fill_wins(
         cache.flushall()
         write(writer, value)
     assert eventually(lambda: cached(cache) == everyone_at(19), within_seconds=20)
+
+
+def test_a_fill_gives_way_to_whoever_wants_its_tables_for_itself(
+    running: Pipeline,
+    settings: Settings,
+    writer: psycopg.Connection,
+    cache: redis.Redis,
+    changed: None,
+    problems: list[str],
+) -> None:
+    eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
+    waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'rtp rebuild' AND wait_event_type = 'Lock'"
+    with connect(postgres_dsn(settings), role="onlooker") as onlooker, writer.transaction():
+        writer.execute("LOCK TABLE rtp.event IN ACCESS EXCLUSIVE MODE")
+        cache.flushall()
+        eventually(lambda: onlooker.execute(waiting).fetchone() is not None, within_seconds=20)
+        writer.execute("LOCK TABLE rtp.latest_event IN ACCESS EXCLUSIVE MODE")  # which the fill holds
+    eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
+    assert not [problem for problem in problems if "not rebuilt" in problem]
 
 
 def test_what_keeps_it_from_filling_is_told_once_and_tried_again(

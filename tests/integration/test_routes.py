@@ -250,6 +250,15 @@ def test_rtp_validate_tells_where_samples_go_and_warns(
     assert [one["severity"] for one in told["destinations"]] == ["info", "warning", "critical"]
 
 
+def test_rtp_validate_warns_of_a_route_that_fits_no_row(
+    command: Command, settings: Settings, config: Path, writer: psycopg.Connection
+) -> None:
+    write(writer, 1)
+    config.write_text(config.read_text().replace('protocol: "li*"', 'protocol: "li*", chain: etherum'))
+    told = validate(command, settings, config, "--json").document["warnings"]
+    assert told[1].startswith("routes[0] (desk) fits nothing that is there so far: no row is on chain etherum. Did you")
+
+
 def test_rtp_validate_shows_the_samples(command: Command, settings: Settings, config: Path) -> None:
     done = validate(command, settings, config)
     assert (done.code, "Where a sample event would go" in done.out, "never match" in done.err) == (0, True, True)

@@ -246,6 +246,15 @@ def test_a_row_that_is_no_event_is_rejected_with_its_number(columns: dict[str, A
         build_event(ROW._replace(id=7, **columns), source="/rtp", log_id="test")
 
 
+def test_what_is_wrong_with_a_row_is_told_part_by_part_on_one_line() -> None:
+    with pytest.raises(EventRejected) as refused:
+        build_event(ROW._replace(id=7, confidence=7.0, severity="mild"), source="/rtp", log_id="test")
+    assert str(refused.value) == (
+        "event 7 is not valid: data.severity: Input should be 'info', 'warning' or 'critical';"
+        " data.confidence: Input should be less than or equal to 1"
+    )
+
+
 def test_an_event_cannot_be_changed() -> None:
     event = make_event(1)
     with pytest.raises(ValidationError):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from core.event import Kind, Reason, Severity
 from core.routes_check import find_useless
+from core.routes_seen import Entity, find_unseen
 from core.routing import Routes, sqs_destinations
 from core.sample_event import SampleEvent, sample_event, samples_of
 from core.settings.file import load_settings
@@ -298,3 +299,44 @@ def test_a_route_that_adds_nothing_is_told(first: dict[str, Any], second: dict[s
 
 def test_the_same_match_to_another_queue_is_not_pointless() -> None:
     assert list(find_useless(settings_with({"queue": "a.fifo"}, {"queue": "b.fifo"}))) == []
+
+
+# Routes that fit no row so far
+
+SEEN = [Entity("tvl", "ethereum", "lido"), Entity("tvl", "base", "aave"), Entity("price", "ethereum", "usdc")]
+
+
+@pytest.mark.parametrize(
+    ("match", "told"),
+    [
+        ({"chain": "etherum"}, "no row is on chain etherum. Did you mean ethereum?"),
+        ({"chain": ["solana", "z*"]}, "no row is on chain solana or z*"),
+        ({"kind": "price", "chain": "base"}, "no row is on chain base"),
+        ({"protocol": "lidoo"}, "no row is called lidoo. Did you mean lido?"),
+        ({"kind": "tvl", "protocol": "lido", "chain": "base"}, "no row has such a name on such a chain"),
+    ],
+)
+def test_a_route_that_fits_no_row_is_told_with_the_reason(match: dict[str, Any], told: str) -> None:
+    settings = settings_with({"queue": "all.fifo"}, {"name": "desk", "match": match, "queue": "q.fifo"})
+    assert list(find_unseen(settings, SEEN)) == [f"routes[1] (desk) fits nothing that is there so far: {told}"]
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        {},
+        {"kind": "tvl"},
+        {"chain": ["solana", "eth*"]},
+        {"protocol": "li?o", "chain": "ethereum"},
+        {"token": "usdc"},
+        {"kind": "protocol", "protocol": "uniswap"},  # no protocol has been seen yet, so any may come
+    ],
+)
+def test_a_route_that_fits_a_row_or_may_yet_is_not_blamed(match: dict[str, Any]) -> None:
+    assert list(find_unseen(settings_with({"match": match, "queue": "q.fifo"}), SEEN)) == []
+
+
+def test_a_route_that_can_never_match_is_told_once() -> None:
+    constant = WATCHES["tvl"] | {"columns": WATCHES["tvl"]["columns"] | {"chain": {"const": "ethereum"}}}
+    settings = settings_with({"match": {"kind": "tvl", "chain": "base"}, "queue": "q.fifo"}, tvl=constant)
+    assert (len(list(find_useless(settings))), list(find_unseen(settings, SEEN[:1]))) == (1, [])

@@ -1,0 +1,20 @@
+"""Which protocols and tokens there are, as the triggers know them: cheaper than asking the tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.database import queries
+from core.processor.log import read_installation
+from core.routes_seen import Entity
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "inspection.sql")
+
+
+def read_entities(connection: Connection) -> list[Entity]:
+    """Every one that an installed watch has seen. Raises NotInstalled."""
+    read_installation(connection)
+    return [Entity._make(row) for row in connection.execute(_QUERIES["entities"]).fetchall()]
