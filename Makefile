@@ -14,7 +14,7 @@ LAMBDA_PLATFORM := --platform manylinux2014_aarch64 --platform manylinux_2_28_aa
   --python-version 3.14 --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench faults backlog space overhead detection cache handler package lock clean
+.PHONY: help run test lint format bench faults backlog space overhead peers detection cache handler package lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -48,6 +48,9 @@ space: $(VENV)/.dev ## Measure what the log costs in space, and what emptying it
 
 overhead: $(VENV)/.dev ## Measure what the triggers cost the writer, beside other triggers
 	@$(BIN)/python -m loadtests.overhead $(ARGS)
+
+peers: $(VENV)/.dev ## Measure rtp beside its peers: LISTEN/NOTIFY, outbox, logical decoding, PgQ, PgQueuer
+	@$(BIN)/python -m loadtests.peers $(ARGS)
 
 detection: $(VENV)/.dev ## Measure how soon a reader has an event, beside a bare NOTIFY
 	@$(BIN)/python -m loadtests.detection $(ARGS)

@@ -1,0 +1,4 @@
+"""rtp beside other ways to learn of changes in PostgreSQL, in one run: same machine, same server, same writes.
+
+`make peers` runs it; docs/peers.md says what is measured, how each peer is configured, and what is not compared.
+"""

@@ -1,0 +1,77 @@
+"""rtp beside its peers: the command as a whole, and what each peer's consumer brings."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.database import connect
+from core.stack.binaries import postgres_folder
+from loadtests.peers.entrants import PEERS
+from loadtests.peers.peer import Place
+from loadtests.peers.process import running
+from loadtests.peers.receipts import Inbox, Receipt
+from loadtests.peers.workload import Writer
+from tests.eventually import eventually
+from tests.rtp_process import ROOT
+
+if TYPE_CHECKING:
+    from core.stack import EmbeddedStack
+
+UPDATES = 20
+
+
+@pytest.mark.parametrize("name", ["notify", "outbox", "pgqueuer", "reader"])
+def test_a_peers_consumer_brings_every_update(name: str, stack: EmbeddedStack, database: str, tmp_path: Path) -> None:
+    peer = PEERS[name]
+    place = Place(database, stack.addresses.redis_url, postgres_folder()[0], tmp_path)
+    assert peer.missing(place.programs) is None
+    writer, inbox, found = Writer(place.dsn, place.programs), Inbox(place.receipts), list[Receipt]()
+    writer.create_table()
+    peer.install(place)
+
+    def is_awake() -> bool:
+        writer.probe()
+        return bool(inbox.new())
+
+    def has_all() -> bool:
+        found.extend(receipt for receipt in inbox.new() if receipt.entity == "p1")
+        return len(found) >= UPDATES
+
+    with running(peer.consumer(place), tmp_path / "log"):
+        eventually(is_awake, within_seconds=30)
+        started = time.time()
+        with connect(database, role="test") as connection:
+            for _ in range(UPDATES):
+                connection.execute(writer.update("'p1'"))
+        eventually(has_all, within_seconds=30)
+    assert [receipt.number for receipt in found] == list(range(1, UPDATES + 1))
+    assert all(started - 1 < receipt.changed_at <= receipt.received_at for receipt in found)
+
+
+@pytest.mark.timeout(180)
+def test_a_short_run_of_the_command() -> None:
+    command = [sys.executable, "-m", "loadtests.peers", "--only", "reader", "--server", "embedded", "--json"]
+    command += ["--seconds", "1", "--turns", "1", "--rate", "200"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=170, cwd=ROOT)
+    assert run.returncode == 0, run.stderr
+    document = json.loads(run.stdout)
+    bare, reader = document["peers"]
+    assert (document["rate"], bare["name"], reader["absent"]) == (200, "bare table", None)
+    assert reader["at_rate"]["lost"] == reader["killed"]["lost"] == 0
+    assert reader["at_rate"]["written"] > 50
+    assert 0 < reader["p50_ms"] <= reader["p99_ms"] <= reader["max_ms"]
+    assert reader["events_per_second"] > 0
+
+
+def test_an_unknown_peer_is_refused_in_one_line() -> None:
+    command = [sys.executable, "-m", "loadtests.peers", "--only", "kafka"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert run.returncode == 2
+    assert "no peer is called 'kafka'" in run.stderr.splitlines()[-1]
