@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of
+from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of, nothing_after
 from core.cache.counts import FLUSH_SECONDS, commands
-from core.cache.entry import FIELDS, read_command
+from core.cache.entry import read_command
 from core.cache.loading import Claim, Loaded, Owner, Pause, Query, Read, Write, row_fields
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import AsyncDatabaseSource
@@ -26,13 +26,12 @@ if TYPE_CHECKING:
 
     from core.cache.entry import Entry
     from core.cache.loading import Fields, Step
+    from core.errors import ServiceUnavailable
     from core.settings.models import Settings
-
-_NOTHING: Fields = (None,) * len(FIELDS)
 
 
 class AsyncCacheReader(ReaderBase):
-    """CacheReader for asyncio, without copies in this process. Use it with `async with`, in one loop."""
+    """CacheReader for asyncio, without copies in this process. Use it in one loop; `async with` or `close` ends it."""
 
     def __init__(self, settings: Settings, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         super().__init__(settings, patience_seconds)
@@ -50,7 +49,7 @@ class AsyncCacheReader(ReaderBase):
         self._flusher: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._flusher = asyncio.create_task(self._flush_now_and_then())
+        self._begin_flushing()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -71,33 +70,39 @@ class AsyncCacheReader(ReaderBase):
 
     async def get_many(self, kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry | None]:
         """See CacheReader.get_many."""
+        self._begin_flushing()
         kind = Kind(kind)
         keys = keys_of(kind, pairs)
         entries: dict[tuple[str, str], Entry | None] = {}
         found: dict[str, Loaded] = {}
         missing: dict[str, Owner] | None = None
-        if not self.is_redis_away:
+        failure = self._failure if self.is_redis_away else None
+        if failure is None:
             try:
                 missing, seen = self._sort(kind, keys, await self._read_many(list(keys)), entries)
                 if missing and self._source:
                     await self._carry_out(self._loading(missing, seen, found))
             except redis.RedisError as error:
-                self._rest(error)
+                failure = self._note_failure(error)
         if missing is None:
             missing = {key: Owner(kind, *pair) for key, pair in keys.items()}
         if missing:
             self.counts.misses.append(tuple(found))
-            await self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found)
+            await self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found, failure)
             self._take(missing, found, entries)
         return entries
 
-    async def _fall_back(self, owners: dict[str, Owner], found: dict[str, Loaded]) -> None:
+    async def _fall_back(
+        self, owners: dict[str, Owner], found: dict[str, Loaded], failure: ServiceUnavailable | None
+    ) -> None:
         if owners and self._source:
             self.counts.fallbacks.append(tuple(owners))
             rows = await self._source.rows(list(owners.values()))
             found |= {key: Loaded(row_fields(rows.get(owner)), True) for key, owner in owners.items()}
-        elif owners and self.is_redis_away and self._failure:
-            raise self._failure
+        elif owners and failure:
+            raise failure
+        else:
+            self.counts.misses.append(tuple(owners))
 
     async def _read_many(self, keys: Sequence[str]) -> list[Fields]:
         answers: list[Fields] = []
@@ -114,8 +119,8 @@ class AsyncCacheReader(ReaderBase):
             for _ in keys:
                 try:
                     answers.append(await connection.read_response())
-                except redis.ResponseError:
-                    answers.append(_NOTHING)
+                except redis.ResponseError as error:
+                    answers.append(nothing_after(error))
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
@@ -152,12 +157,16 @@ class AsyncCacheReader(ReaderBase):
             case Pause():
                 return await asyncio.sleep(step.seconds)
 
+    def _begin_flushing(self) -> None:
+        if self._flusher is None:
+            self._flusher = asyncio.create_task(self._flush_now_and_then())
+
     async def _flush_now_and_then(self) -> None:
-        await self._flush()
         while not self._closing.is_set():
+            await self._flush()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), FLUSH_SECONDS)
-            await self._flush()
+        await self._flush()
 
     async def _flush(self) -> None:
         batch = self.counts.take()
@@ -172,4 +181,4 @@ class AsyncCacheReader(ReaderBase):
                     await self._touch([key], [ttl_ms], client=pipe)
                 self._note_comparisons((await pipe.execute(raise_on_error=False))[0])
         except redis.RedisError as error:
-            self._rest(error)
+            self._note_failure(error)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import secrets
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any
+
+import redis
 
 from core.cache import loading
 from core.cache.counts import Counts
-from core.cache.entry import Entry, Reading, Source, State, state
+from core.cache.entry import FIELDS, Entry, Reading, Source, State, state
 from core.cache.loading import Loaded, Owner
 from core.database import one_line
 from core.errors import ServiceUnavailable, SettingsError
 from core.event import Kind
 from core.keys import cache_key
 from core.redact import redact
+from core.settings.watches import ProtocolWatch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping, MutableMapping
@@ -32,17 +36,19 @@ CHUNK = 500
 class ReaderBase:
     """The part of a reader that does no I/O."""
 
-    def __init__(self, settings: Settings, patience_seconds: float) -> None:
+    def __init__(self, settings: Settings, patience_seconds: float, *, is_counted: bool = True) -> None:
         if not settings.redis.url:
             raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL or redis.url")
         self.address = redact(settings.redis.url)
-        self.counts = Counts()
+        self.counts = Counts(is_kept=is_counted)
         self._url = settings.redis.url
         self._dsn = settings.postgres.dsn
         self._timeout_seconds = min(settings.redis.timeout_seconds, patience_seconds)
         self._settings = settings
         self._ttls_ms: Mapping[str, int] = {kind: settings.redis.cache_ttl_ms(kind) for kind in Kind}
         self._bounds: Mapping[str, float] = {kind: settings.redis.cache.max_staleness_seconds(kind) for kind in Kind}
+        watched = (watch.watched for watch in settings.watches.values() if isinstance(watch, ProtocolWatch))
+        self._columns = tuple(dict.fromkeys(chain.from_iterable(watched)))
         self._compared_at: dict[str, str] = dict.fromkeys(Kind, "")
         self._resting_until = 0.0
         self._failure: ServiceUnavailable | None = None
@@ -52,14 +58,17 @@ class ReaderBase:
         """Whether Redis did not answer a moment ago: reads go to the database until it is asked again."""
         return time.monotonic() < self._resting_until
 
-    def _rest(self, error: Exception) -> None:
+    def _note_failure(self, error: redis.RedisError) -> ServiceUnavailable:
+        """Leave a Redis alone that does not answer. One that only refuses (a replica, a full one) is still read."""
         if "client-side caching is supported" in str(error):  # redis-py asks the server's name and version
             raise SettingsError(
                 f"copies in the process need Redis 7.4 or newer, and {self.address} is none",
                 "Leave local_entries out",
             ) from error
         self._failure = ServiceUnavailable("Redis", self.address, one_line(error))
-        self._resting_until = time.monotonic() + _REST_SECONDS
+        if not isinstance(error, redis.ResponseError):
+            self._resting_until = time.monotonic() + _REST_SECONDS
+        return self._failure
 
     def _note_comparisons(self, answer: Any) -> None:
         """Note when the cached values of each kind were last compared with the tables."""
@@ -67,7 +76,7 @@ class ReaderBase:
             self._compared_at |= {kind.decode(): at.decode() for kind, at in answer.items()}
 
     def _reading(self, kind: str, source: Source) -> Reading:
-        return Reading(source, self._compared_at[kind], self._bounds[kind])
+        return Reading(source, self._compared_at[kind], self._bounds[kind], self._columns)
 
     def _loading(
         self, missing: Mapping[str, Owner], seen: Mapping[str, Fields], found: MutableMapping[str, Loaded]
@@ -95,7 +104,8 @@ class ReaderBase:
                 entries[pair] = Entry(kind, *pair, fields, reading)
                 continue
             what = state(kind, fields)
-            if what is State.HIT:
+            # Without a database to ask, what the event says is all there is to know.
+            if what is State.HIT or (what is State.PARTIAL and not self._dsn):
                 entries[pair] = Entry(kind, *pair, fields, readings[key in local])
             elif what is State.UNKNOWN:
                 entries[pair] = None
@@ -113,12 +123,19 @@ class ReaderBase:
     def _take(
         self, owners: Mapping[str, Owner], found: Mapping[str, Loaded], entries: dict[tuple[str, str], Entry | None]
     ) -> None:
-        for key, (kind, chain, entity) in owners.items():
+        for key, owner in owners.items():
             fields, from_database = found.get(key, Loaded(None, from_database=False))
-            reading = self._reading(kind, Source.DATABASE if from_database else Source.CACHE)
-            entries[chain, entity] = None if fields is None else Entry(kind, chain, entity, fields, reading)
+            reading = self._reading(owner.kind, Source.DATABASE if from_database else Source.CACHE)
+            entries[owner[1:]] = None if fields is None else Entry(*owner, fields, reading)
 
 
 def keys_of(kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, str]]:
     """The chain and name of the entities that are asked for, by their keys."""
     return {cache_key(kind, *pair): pair for pair in pairs}
+
+
+def nothing_after(error: redis.ResponseError) -> Fields:
+    """The fields of an entry where somebody put a value of another type under a name of rtp's. Raises other errors."""
+    if not str(error).startswith("WRONGTYPE"):
+        raise error
+    return (None,) * len(FIELDS)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from core.cache.lifetime import spread
 from core.keys import CACHE_TOTAL, cache_counts, cache_ranking
 
 if TYPE_CHECKING:
@@ -53,13 +54,14 @@ class Batch:
 
 
 class Counts:
-    """What the reads of one process came to. Any thread appends; one thread takes."""
+    """What the reads of one process came to. Any thread appends; one thread takes. `is_kept=False` drops all."""
 
-    def __init__(self) -> None:
-        self.hits: deque[Collection[str]] = deque()
-        self.local: deque[Collection[str]] = deque()
-        self.misses: deque[Collection[str]] = deque()
-        self.fallbacks: deque[Collection[str]] = deque()
+    def __init__(self, *, is_kept: bool = True) -> None:
+        limit = None if is_kept else 0
+        self.hits: deque[Collection[str]] = deque(maxlen=limit)
+        self.local: deque[Collection[str]] = deque(maxlen=limit)
+        self.misses: deque[Collection[str]] = deque(maxlen=limit)
+        self.fallbacks: deque[Collection[str]] = deque(maxlen=limit)
         self.totals: Counter[str] = Counter()
         self._touched: dict[str, float] = {}
 
@@ -80,7 +82,7 @@ class Counts:
             ttl_ms = ttls_ms.get(key.split(":", 3)[2])
             if ttl_ms and key not in self._touched:
                 self._touched[key] = now + ttl_ms / 1000 * _TOUCH_AFTER
-                due.append((key, ttl_ms))
+                due.append((key, spread(ttl_ms, key)))
         return due
 
 

@@ -60,11 +60,12 @@ def state(kind: str, fields: Sequence[bytes | None]) -> State:
 
 
 class Reading(NamedTuple):
-    """What all entries of one read share: where it was, and how fresh values of the kind are and have to be."""
+    """What all entries of one read share: where it was, how fresh values are and have to be, and protocols' columns."""
 
     source: Source
     compared_at: str = ""
     max_staleness_seconds: float = 0
+    columns: Sequence[str] = ()
 
 
 class Entry:
@@ -111,7 +112,10 @@ class Entry:
 
     @property
     def fields(self) -> dict[str, Any] | None:
-        """A protocol's watched columns, by name; None for TVL and prices, and for a protocol that was removed."""
+        """A protocol's watched columns, by name; None for TVL and prices, and for a protocol that was removed.
+
+        Without a database to ask, one that has just changed has only those that changed.
+        """
         if self.kind != Kind.PROTOCOL:
             return None
         if (held := self._fields[2]) is not None:
@@ -119,7 +123,9 @@ class Entry:
         data = self._event_data()
         if data["reason"] == "removed":
             return None
-        return {name: change["current"] for name, change in (data["fields"] or {}).items()}
+        # An event names what has changed: of a new protocol, all that is not null.
+        unnamed = dict.fromkeys(self._reading.columns) if data["reason"] == "added" else {}
+        return unnamed | {name: change["current"] for name, change in (data["fields"] or {}).items()}
 
     @property
     def is_deleted(self) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.cache.entry import NO_EVENT, State, state
+from core.cache.lifetime import spread
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, MutableMapping, Sequence
@@ -180,4 +181,4 @@ def _fill(
     if row is None:
         return Guarded(key, "claim", token, unknown_ttl_ms, ("as_of", "-"))
     fields = ("as_of", row.as_of, "current", row.value, "sequence", NO_EVENT)
-    return Guarded(key, "claim", token, ttls_ms[owner.kind], fields)
+    return Guarded(key, "claim", token, spread(ttls_ms[owner.kind], key), fields)

@@ -12,13 +12,13 @@ from redis.backoff import NoBackoff
 from redis.cache import CacheConfig, CacheEntryStatus, CacheKey
 from redis.retry import Retry
 
-from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of
+from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of, nothing_after
 from core.cache.counts import FLUSH_SECONDS, commands
 from core.cache.entry import FIELDS, Entry, Source, State, read_command, state
 from core.cache.loading import Claim, Loaded, Owner, Pause, Query, Read, Write, row_fields
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import DatabaseSource
-from core.errors import SettingsError
+from core.errors import ServiceUnavailable, SettingsError
 from core.event import Kind
 from core.keys import CACHE_REFRESHED, cache_key
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from core.cache.loading import Fields, Step
     from core.settings.models import Settings
-
-_NOTHING: Fields = (None,) * len(FIELDS)
 
 
 class CacheReader(ReaderBase):
@@ -49,7 +47,7 @@ class CacheReader(ReaderBase):
         is_counted: bool = True,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        super().__init__(settings, patience_seconds)
+        super().__init__(settings, patience_seconds, is_counted=is_counted)
         options: dict[str, Any] = {}
         if local_entries:
             options = {"protocol": 3, "cache_config": CacheConfig(max_size=local_entries)}
@@ -94,7 +92,7 @@ class CacheReader(ReaderBase):
             try:
                 fields = self._read_chunk((key,))[0]
             except redis.RedisError as error:
-                self._rest(error)
+                self._note_failure(error)
             else:
                 if state(kind, fields) is State.HIT:
                     self.counts.hits.append((key,))
@@ -108,28 +106,33 @@ class CacheReader(ReaderBase):
         entries: dict[tuple[str, str], Entry | None] = {}
         found: dict[str, Loaded] = {}
         missing: dict[str, Owner] | None = None
-        if not self.is_redis_away:
+        failure = self._failure if self.is_redis_away else None
+        if failure is None:
             try:
                 missing, seen = self._look(kind, keys, entries)
                 if missing and self.source:
                     self._carry_out(self._loading(missing, seen, found))
             except redis.RedisError as error:
-                self._rest(error)
+                failure = self._note_failure(error)
         if missing is None:
             missing = {key: Owner(kind, *pair) for key, pair in keys.items()}
         if missing:
             self.counts.misses.append(tuple(found))
-            self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found)
+            self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found, failure)
             self._take(missing, found, entries)
         return entries
 
-    def _fall_back(self, owners: dict[str, Owner], found: dict[str, Loaded]) -> None:
+    def _fall_back(
+        self, owners: dict[str, Owner], found: dict[str, Loaded], failure: ServiceUnavailable | None
+    ) -> None:
         if owners and self.source:
             self.counts.fallbacks.append(tuple(owners))
             rows = self.source.rows(list(owners.values()))
             found |= {key: Loaded(row_fields(rows.get(owner)), True) for key, owner in owners.items()}
-        elif owners and self.is_redis_away and self._failure:
-            raise self._failure
+        elif owners and failure:
+            raise failure
+        else:
+            self.counts.misses.append(tuple(owners))
 
     def _look(
         self, kind: str, keys: dict[str, tuple[str, str]], entries: dict[tuple[str, str], Entry | None]
@@ -161,8 +164,8 @@ class CacheReader(ReaderBase):
             for _ in keys:
                 try:
                     answers.append(connection.read_response())
-                except redis.ResponseError:  # somebody's value of another type, under a name of rtp's
-                    answers.append(_NOTHING)
+                except redis.ResponseError as error:
+                    answers.append(nothing_after(error))
         except BaseException:
             connection.disconnect()  # type: ignore[no-untyped-call]  # answers that nobody has read would be taken for those to the next question
             raise
@@ -176,8 +179,8 @@ class CacheReader(ReaderBase):
         for key in keys:
             try:
                 answers.append(self.client.hmget(key, FIELDS))
-            except redis.ResponseError:
-                answers.append(_NOTHING)
+            except redis.ResponseError as error:
+                answers.append(nothing_after(error))
         return answers
 
     def _carry_out(self, steps: Generator[Step, Any, None]) -> None:
@@ -229,4 +232,4 @@ class CacheReader(ReaderBase):
                 self._note_comparisons(pipe.execute(raise_on_error=False)[0])
         except redis.RedisError as error:
             with suppress(SettingsError):  # a read will say so
-                self._rest(error)
+                self._note_failure(error)

@@ -208,6 +208,16 @@ def test_a_filled_entry_lives_as_long_as_any_other(
     assert 3200 < client.ttl(KEY) <= 3600
 
 
+def test_what_is_filled_at_once_does_not_end_at_once(
+    reader: CacheReader, writer: psycopg.Connection, client: redis.Redis
+) -> None:
+    writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, 100) AS g")
+    names = [f"p{number}" for number in range(1, 101)]
+    reader.get_many("tvl", [("ethereum", name) for name in names])
+    lifetimes = [client.ttl(cache_key(Kind.TVL, "ethereum", name)) for name in names]
+    assert 3240 <= min(lifetimes) < max(lifetimes) - 180
+
+
 def test_an_entity_that_is_in_no_table_is_unknown(face: Face) -> None:
     assert face.get("tvl", "ethereum", "nobody") is None
 
@@ -258,7 +268,8 @@ def test_a_new_protocol_needs_no_table(face: Face, sink: RedisSink) -> None:
     fields = '{"name": {"previous": null, "current": "Lido"}}'
     sink.deliver([make_event(7, kind="protocol", watch="protocols", chain="all", reason="added", fields=fields)])
     found = read(face, "protocol", "all")
-    assert (found.fields, found.source) == ({"name": "Lido"}, Source.CACHE)
+    expected = {"name": "Lido", "category": None, "url": None, "audits": None, "parent": None}
+    assert (found.fields, found.source) == (expected, Source.CACHE)
 
 
 def test_a_removed_protocol_has_no_fields(face: Face, sink: RedisSink) -> None:
@@ -491,6 +502,46 @@ def test_without_a_database_the_cache_alone_is_read(settings: Settings, sink: Re
         assert (entry(reader).sequence, reader.get("tvl", "ethereum", "nobody")) == (7, None)
 
 
+def test_of_a_changed_protocol_it_then_holds_what_has_changed(settings: Settings, sink: RedisSink) -> None:
+    alone = settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": None})})
+    fields = '{"name": {"previous": "Lido Finance", "current": "Lido"}}'
+    sink.deliver([make_event(7, kind="protocol", watch="protocols", chain="all", reason="changed", fields=fields)])
+    with CacheReader(alone) as reader:
+        found = reader.get("protocol", "all", "lido")
+    assert found is not None
+    assert (found.sequence, found.fields) == (7, {"name": "Lido"})
+
+
+def test_a_redis_that_takes_nothing_more_is_still_read(
+    face: Face, sink: RedisSink, client: redis.Redis, writer: psycopg.Connection
+) -> None:
+    writer.execute("INSERT INTO tvl VALUES ('ethereum', 'aave', 5, 'llama')")
+    sink.deliver([make_event(7)])
+    client.config_set("maxmemory", "1")
+    try:
+        readings = [read(face, entity=name) for name in ("aave", "lido", "aave", "lido")]
+    finally:
+        client.config_set("maxmemory", "0")
+    assert [found.source for found in readings] == ["database", "cache", "database", "cache"]
+
+
+def test_a_redis_that_lets_nobody_read_is_no_empty_one(settings: Settings, client: redis.Redis) -> None:
+    client.acl_setuser("nobody", enabled=True, passwords=["+secret"], commands=["+ping", "+hello"], keys=["*"])
+    address = urlsplit(settings.redis.url or "")
+    url = address._replace(netloc=f"nobody:secret@{address.hostname}:{address.port}").geturl()
+    weak = settings.model_copy(
+        update={
+            "redis": settings.redis.model_copy(update={"url": url}),
+            "postgres": settings.postgres.model_copy(update={"dsn": None}),
+        }
+    )
+    try:
+        with CacheReader(weak) as reader, pytest.raises(ServiceUnavailable, match="no permissions"):
+            reader.get("tvl", *LIDO)
+    finally:
+        client.acl_deluser("nobody")
+
+
 def test_without_both_it_says_so(settings: Settings, stack: EmbeddedStack) -> None:
     alone = settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": None})})
     with CacheReader(alone) as reader:
@@ -578,6 +629,33 @@ def test_reads_are_counted_in_redis(settings: Settings, sink: RedisSink, client:
         reader.get("price", "ethereum", "usdc")
     counted = client.hgetall(CACHE_TOTAL)
     assert (counted[b"tvl.hits"], counted[b"price.misses"]) == (b"5", b"1")
+
+
+def test_a_miss_counts_without_a_database_too(settings: Settings, client: redis.Redis) -> None:
+    alone = settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": None})})
+    with CacheReader(alone, patience_seconds=PATIENCE) as reader:
+        reader.get("tvl", *LIDO)
+    assert client.hget(CACHE_TOTAL, "tvl.misses") == b"1"
+
+
+def test_who_does_not_count_keeps_nothing(settings: Settings, sink: RedisSink) -> None:
+    sink.deliver([make_event(7)])
+    with CacheReader(settings, is_counted=False, patience_seconds=PATIENCE) as reader:
+        entry(reader)
+        assert not reader.counts.hits
+
+
+def test_an_asynchronous_reader_counts_from_its_first_read(
+    settings: Settings, sink: RedisSink, client: redis.Redis
+) -> None:
+    async def read_once() -> None:
+        reader = AsyncCacheReader(settings, patience_seconds=PATIENCE)
+        await reader.get("tvl", *LIDO)
+        await reader.close()
+
+    sink.deliver([make_event(7)])
+    asyncio.run(read_once())
+    assert client.hget(CACHE_TOTAL, "tvl.hits") == b"1"
 
 
 def test_a_hot_entry_lives_longer(settings: Settings, sink: RedisSink, client: redis.Redis) -> None:
