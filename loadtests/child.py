@@ -11,11 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Any
 
 from core.errors import RtpError
+from core.settings.models import Settings
 from loadtests.tick import Tick, line
 
 if TYPE_CHECKING:
@@ -34,16 +35,21 @@ class Plan:
     scenario: str
     rate: float
     seconds: float
-    postgres_dsn: str
-    redis_url: str | None
-    sqs_endpoint_url: str | None
-    sqs_queue: str | None
-    sqs_region: str | None
+    settings: Settings
     clock_ahead_seconds: float = 0.0
     part: int = 0
     parts: int = 1
     web_port: int | None = None
     csv_prefix: str | None = None
+
+    def encoded(self) -> dict[str, Any]:
+        """As a JSON-ready document."""
+        return vars(self) | {"settings": self.settings.model_dump(mode="json", exclude_none=True)}
+
+    @classmethod
+    def decoded(cls, document: Mapping[str, Any]) -> Plan:
+        """What `encoded` made, after its way through JSON."""
+        return cls(**{**document, "settings": Settings.model_validate(document["settings"])})
 
 
 class Orders:
@@ -54,7 +60,7 @@ class Orders:
         self._on_tick = on_tick
         self._started, self.stopping = threading.Event(), threading.Event()
         self.start_time = 0.0
-        self.plan = Plan(**json.loads(self._stream.readline()))
+        self.plan = Plan.decoded(json.loads(self._stream.readline()))
         threading.Thread(target=self._listen, daemon=True).start()
 
     def wait_for_start(self) -> float:
@@ -109,7 +115,7 @@ class Child:
         self._threads = [threading.Thread(target=job, daemon=True) for job in (self._hear, self._hear_trouble)]
         for thread in self._threads:
             thread.start()
-        self.send(asdict(plan))
+        self.send(plan.encoded())
 
     @property
     def pid(self) -> int:

@@ -6,7 +6,6 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from core.settings.models import SqsSettings
 from core.sinks.sqs import BATCH_MESSAGES, sqs_client
 from loadtests.child import Orders
 from loadtests.receipt import Receipts
@@ -24,9 +23,9 @@ def main() -> None:
     """Find the queue, say so, and receive until told to stop."""
     orders, recorder = Orders(), Recorder()
     plan = orders.plan
-    settings = SqsSettings(queue=plan.sqs_queue, endpoint_url=plan.sqs_endpoint_url, region=plan.sqs_region)
+    settings = plan.settings.sqs
     clients = [sqs_client(settings) for _ in range(_CONSUMERS)]
-    url = clients[0].get_queue_url(QueueName=plan.sqs_queue or "")["QueueUrl"]
+    url = clients[0].get_queue_url(QueueName=settings.queue or "")["QueueUrl"]
     start_time = orders.wait_for_start()
     receipts = Receipts("sqs", recorder, start_time=start_time, clock_ahead_seconds=plan.clock_ahead_seconds)
     threads = [threading.Thread(target=_consume, args=(client, url, orders.stopping, receipts)) for client in clients]

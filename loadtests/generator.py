@@ -24,6 +24,7 @@ from locust.stats import PERCENTILES_TO_REPORT, StatsCSVFileWriter, stats_histor
 
 from core.database import connect
 from core.errors import ServiceUnavailable
+from core.settings.models import postgres_dsn
 from loadtests.child import TICK_SECONDS, Orders, seconds_until
 from loadtests.locust_statistics import count_tick
 from loadtests.scenarios import find_scenario
@@ -44,7 +45,7 @@ class Load:
         plan = orders.plan
         self.orders, self.recorder, self.environment = orders, recorder, environment
         self.scenario = find_scenario(plan.scenario)
-        self.dsn = plan.postgres_dsn
+        self.dsn = postgres_dsn(plan.settings)
         users = user_count(self.scenario, plan.rate)
         self.numbers = range(plan.part, users, plan.parts)
         self.writers = [Writer(self.scenario, number, users) for number in self.numbers]

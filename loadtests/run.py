@@ -129,9 +129,9 @@ class LoadRun:
         if self._load.scenario.rows_per_write > 1:
             parts = 1
         wanted = [("loadtests.generator", replace(plan, part=part, parts=parts)) for part in range(parts)]
-        if plan.redis_url:
+        if plan.settings.redis.url:
             wanted += [("loadtests.subscriber", plan), ("loadtests.cache_reader", plan)]
-        if plan.sqs_queue:
+        if plan.settings.sqs.queue:
             wanted.append(("loadtests.consumer", plan))
         for module, its_plan in wanted:
             if its_plan.part:
@@ -147,11 +147,7 @@ class LoadRun:
             load.scenario.name,
             load.rate,
             load.total_seconds,
-            postgres_dsn(settings),
-            settings.redis.url,
-            settings.sqs.endpoint_url,
-            settings.sqs.queue,
-            settings.sqs.region,
+            settings,
             clock_ahead(connection),
             web_port=load.web_port,
             csv_prefix=load.csv_prefix,

@@ -20,8 +20,9 @@ def main() -> None:
     """Subscribe, say so, and receive until told to stop."""
     orders, recorder = Orders(), Recorder()
     plan = orders.plan
-    assert plan.redis_url is not None
-    with redis.Redis.from_url(plan.redis_url) as client, client.pubsub() as subscription:
+    url = plan.settings.redis.url
+    assert url is not None
+    with redis.Redis.from_url(url) as client, client.pubsub() as subscription:
         subscription.psubscribe(channel_pattern(KIND, CHAIN))
         while not subscription.subscribed:
             subscription.get_message(timeout=_POLL_SECONDS)
