@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -67,6 +68,23 @@ class _Connection(psycopg.Connection[Any]):
                 state = gen.send(ready)
         except StopIteration as end:
             return end.value
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL server, and how long to wait for it, in seconds: to connect, and for the answer to a statement."""
+
+    dsn: str = field(repr=False)
+    connect_seconds: float = 5
+    answer_seconds: float | None = None
+
+    def connect(self, role: str) -> psycopg.Connection:
+        """As the function `connect`."""
+        return connect(self.dsn, role=role, timeout_seconds=self.connect_seconds, answer_seconds=self.answer_seconds)
+
+    def unavailable(self, error: psycopg.Error) -> ServiceUnavailable:
+        """As the function `unavailable`."""
+        return unavailable(self.dsn, error)
 
 
 def connect(

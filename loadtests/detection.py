@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from core.database import Server
 from core.processor.circuit import CircuitBreaker
 from core.processor.log import LogReader
 from core.processor.wakeup import WakeUp
@@ -78,8 +79,8 @@ def _detection(addresses: StackAddresses, rate: int, seconds: int) -> Mapping[st
     stopping = threading.Event()
     run = RunSettings()
     circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
-    wakeup = WakeUp(addresses.postgres_dsn, run, circuit, Terms(UNFENCED))
-    reader = LogReader(addresses.postgres_dsn, f"bench {rate}")
+    wakeup = WakeUp(Server(addresses.postgres_dsn), run, circuit, Terms(UNFENCED))
+    reader = LogReader(Server(addresses.postgres_dsn), f"bench {rate}")
     reader.open()
     while reader.read(10_000).rows:
         reader.advance(reader.read(10_000))

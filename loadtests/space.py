@@ -15,7 +15,7 @@ from contextlib import closing
 import psycopg
 from rich.console import Console
 
-from core.database import connect, queries
+from core.database import Server, connect, queries
 from core.processor.log import LogReader
 from core.processor.rotation import Rotation
 from core.stack import EmbeddedStack
@@ -35,7 +35,7 @@ def main() -> None:
     with (
         EmbeddedStack() as stack,
         connect(stack.addresses.postgres_dsn, role="space") as connection,
-        closing(LogReader(stack.addresses.postgres_dsn, "redis")) as reader,
+        closing(LogReader(Server(stack.addresses.postgres_dsn), "redis")) as reader,
     ):
         fresh_table(connection)
         apply(connection, plan_installation(connection, SETTINGS))

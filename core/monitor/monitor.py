@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.database import connect, queries, unavailable
+from core.database import queries
 from core.errors import ServiceUnavailable
 from core.monitor.facts import DatabaseFacts, read_facts
 from core.monitor.progress import Hindrance, ProgressWatch
@@ -26,6 +26,7 @@ from core.processor.status import StatusReporter
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from core.database import Server
     from core.monitor.cache_reads import CacheReads
     from core.processor.pipeline import Pipeline
 
@@ -52,20 +53,16 @@ class Monitor:
 
     def __init__(
         self,
-        dsn: str,
+        server: Server,
         pipeline: Pipeline,
         cache_reads: CacheReads | None,
         *,
         stalled_after_seconds: float,
-        timeout_seconds: float,
-        answer_seconds: float,
     ) -> None:
         self.facts = DatabaseFacts()
         self.cache_reads = cache_reads
-        self._dsn = dsn
+        self._server = server
         self._pipeline = pipeline
-        self._timeout_seconds = timeout_seconds
-        self._answer_seconds = answer_seconds
         self._progress = ProgressWatch(pipeline, stalled_after_seconds=stalled_after_seconds)
         self._reporter = StatusReporter(pipeline)
         self._who = {"host": socket.gethostname(), "pid": os.getpid()}
@@ -84,7 +81,7 @@ class Monitor:
         """Stop watching, and take this process's line back."""
         self._stopping.set()
         if self._thread.ident is not None:
-            self._thread.join(self._timeout_seconds)
+            self._thread.join(self._server.connect_seconds)
 
     def hindrances(self) -> list[Hindrance]:
         """Why rtp is not ready; empty where it is."""
@@ -125,9 +122,7 @@ class Monitor:
 
     def _watch_with_connection(self) -> None:
         try:
-            with connect(
-                self._dsn, role="monitor", timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
-            ) as connection:
+            with self._server.connect("monitor") as connection:
                 _prepare(connection)
                 while not self._stopping.is_set():
                     self._look()
@@ -139,7 +134,7 @@ class Monitor:
         except ServiceUnavailable as error:
             self._database_error = str(error)
         except psycopg.Error as error:
-            self._database_error = str(unavailable(self._dsn, error))
+            self._database_error = str(self._server.unavailable(error))
 
     def _do_what_is_due(self, connection: Connection) -> None:
         now = time.monotonic()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from core.monitor.cache_reads import CacheReads
 from core.monitor.http import MonitorServer
 from core.monitor.monitor import Monitor
-from core.settings.models import postgres_dsn
+from core.processor.wiring import postgres_server
 
 if TYPE_CHECKING:
     from core.processor.pipeline import Pipeline
@@ -22,12 +22,10 @@ class Monitoring:
 
     def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
         self.monitor = Monitor(
-            postgres_dsn(settings),
+            postgres_server(settings),
             pipeline,
             CacheReads(settings.redis.url) if settings.redis.url else None,
             stalled_after_seconds=settings.http.stalled_after_seconds,
-            timeout_seconds=settings.postgres.connect_timeout_seconds,
-            answer_seconds=settings.postgres.answer_timeout_seconds,
         )
         self._server = MonitorServer(settings.http.listen, pipeline, self.monitor) if settings.http.listen else None
 

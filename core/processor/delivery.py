@@ -10,24 +10,24 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import threading
 import time
 from collections import Counter
 from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from core.database import one_line
-from core.errors import EventRejected, LeadershipLost, RtpError, ServiceUnavailable, SinkUnavailable
+from core.errors import EventRejected, LeadershipLost, ServiceUnavailable, SinkUnavailable
 from core.event_row import LogRow, build_event, event_id
 from core.problem import Problem, counted, event_facts
 from core.processor.log import DeadLetter, LogReader
+from core.processor.loop import Loop
 from core.processor.metrics import STANDBY, SinkMetrics
 from core.processor.parking import Ledger, Parking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from core.errors import RtpError
     from core.event import Event
     from core.processor.circuit import CircuitBreaker
     from core.processor.log import Cursor
@@ -43,7 +43,7 @@ _LOGGER = logging.getLogger("rtp.delivery")
 SAVE_INTERVAL_SECONDS = 0.05
 
 
-class Delivery:
+class Delivery(Loop):
     """Drives one sink, in one term after another, until told to stop."""
 
     def __init__(
@@ -62,13 +62,12 @@ class Delivery:
         wants: Callable[[LogRow], bool] = lambda _: True,
         on_dead_letters: Callable[[], None] = lambda: None,
     ) -> None:
+        super().__init__(sink.name, terms)
         self.sink = sink
         self.metrics = SinkMetrics()
-        self.failure: RtpError | None = None
         self._reader = reader
         self._wakeup = wakeup
         self._backoff = backoff
-        self._terms = terms
         self._source = source
         self._max_attempts = max_attempts
         self._on_problem = on_problem
@@ -77,36 +76,11 @@ class Delivery:
         self._is_refused = False
         self._log_circuit = log_circuit
         self._sink_circuit = sink_circuit
-        self._stopping = threading.Event()
-        self._halt = threading.Event()  # at the end of a term, and when stopping
         self._saved_at = 0.0
         self._log_failures = 0
         self._parking = Parking(backoff)
         self._ledger = Ledger()
         self._settled: Cursor | None = None
-        self._thread = threading.Thread(target=self._run, name=f"rtp-{sink.name}", daemon=True)
-
-    def start(self) -> None:
-        """Start the loop."""
-        self._thread.start()
-
-    def request_stop(self) -> None:
-        """Ask the loop to end after the batch in hand."""
-        self._stopping.set()
-        self._halt.set()
-        self._terms.wake()
-
-    def join(self, timeout_seconds: float | None = None) -> bool:
-        """Wait for the loop to end; false where it has not by then."""
-        if self._thread.ident is None:  # stopped before it was started
-            return True
-        self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the loop is alive."""
-        return self._thread.is_alive()
 
     def lag(self) -> tuple[int, float]:
         """How far the sink is behind: in events (an upper bound, rolled back ones count too) and in seconds."""
@@ -116,24 +90,7 @@ class Delivery:
         oldest = self._ledger.oldest_detected_at()
         return unread + len(self._ledger), 0.0 if oldest is None else max(0.0, time.time() - oldest)
 
-    def _run(self) -> None:
-        try:
-            self._stand_by()
-            while (term := self._terms.next(self._stopping, self._halt)) is not None:
-                self._serve(term)
-        except RtpError as error:
-            self._fail(error)
-        except Exception as error:  # noqa: BLE001 - a loop that ends without a word would go unnoticed
-            failure = RtpError(
-                f"a defect in rtp ended it: {type(error).__name__}: {one_line(error)}", "Please report it"
-            )
-            failure.__cause__ = error
-            self._fail(failure)
-        finally:
-            self._reader.close()
-            self.sink.close()
-
-    def _stand_by(self) -> None:
+    def _prepare(self) -> None:
         """Reach the sink already before the first term: a standby that could not deliver says so now."""
         attempt = 0
         while not self._halt.is_set() and not self._works(self.sink.open, self._sink_circuit):
@@ -160,6 +117,10 @@ class Delivery:
                 self.metrics.reconnects += self._reader.is_open
                 self.metrics.note_standby()
             self._forget_what_is_read()
+
+    def _finish(self) -> None:
+        self._reader.close()
+        self.sink.close()
 
     def _connect(self) -> bool:
         """Reach the log and the sink, each tried whether or not the other answers; false where it must halt."""
@@ -365,7 +326,7 @@ class Delivery:
                 self._halt.wait(self._backoff.wait_seconds(self._log_failures))
 
     def _fail(self, error: RtpError) -> None:
-        self.failure = error
+        super()._fail(error)
         self.metrics.note_trouble("stopped", str(error))
 
     def _note_log_works(self) -> None:

@@ -15,27 +15,29 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from core.database import connect, queries, unavailable
+from core.database import queries
 from core.errors import RtpError, ServiceUnavailable, SinkUnavailable
 from core.keys import partition_key
 from core.problem import Problem
 from core.processor.log import read_installation
+from core.processor.loop import Loop
 from core.sinks.letter_copy import LetterCopy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from core.database import Server
     from core.processor.circuit import CircuitBreaker
     from core.retry import Backoff
     from core.sinks.dead_letter_queue import DeadLetterQueue
-    from core.term import Terms
+    from core.term import Term, Terms
 
     FindQueue = Callable[[], DeadLetterQueue | None]
 
 _QUERIES = queries("core.sql", "dead_letters.sql")
 
 
-class Forwarding:
+class Forwarding(Loop):
     """Sends what is not sent when this rtp begins to lead, when woken, and again after a failure.
 
     `find_queues` has, for each sink with a queue behind it, how to find that queue's dead letter queue.
@@ -43,42 +45,37 @@ class Forwarding:
 
     def __init__(
         self,
-        dsn: str,
+        server: Server,
         find_queues: Mapping[str, FindQueue],
         backoff: Backoff,
         terms: Terms,
         *,
-        timeout_seconds: float,
         log_circuit: CircuitBreaker,
         sqs_circuit: CircuitBreaker | None,
         on_problem: Callable[[str], None],
     ) -> None:
+        super().__init__("letters", terms)
         self.forwarded = 0
         self.idle_since: float | None = None if find_queues else time.monotonic()
-        self._dsn = dsn
+        self._server = server
         self._find_queues = find_queues
         self._backoff = backoff
-        self._timeout_seconds = timeout_seconds
         self._log_circuit = log_circuit
         self._sqs_circuit = sqs_circuit
         self._on_problem = on_problem
         self._queues: dict[str, DeadLetterQueue] = {}
         self._named: set[str] = set()
-        self._terms = terms
-        self._stopping = threading.Event()
-        self._halt = threading.Event()  # at the end of a term, and when stopping
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rtp-letters", daemon=True)
 
     @property
     def is_running(self) -> bool:
         """Whether the loop is alive, where there has to be one."""
-        return self._thread.is_alive() or not self._find_queues
+        return super().is_running or not self._find_queues
 
     def start(self) -> None:
         """Start the loop, where there is a queue to send to."""
         if self._find_queues:
-            self._thread.start()
+            super().start()
 
     def wake(self) -> None:
         """There is a new letter."""
@@ -88,25 +85,12 @@ class Forwarding:
 
     def request_stop(self) -> None:
         """Ask the loop to end after the letter in hand."""
-        self._stopping.set()
-        self._halt.set()
+        super().request_stop()
         self._wake.set()
-        self._terms.wake()
 
-    def join(self, timeout_seconds: float | None = None) -> bool:
-        """Wait for the loop to end; false where it has not by then."""
-        if self._thread.ident is None:
-            return True
-        self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
-
-    def _run(self) -> None:
-        while (term := self._terms.next(self._stopping, self._halt)) is not None:
-            self._wake.set()  # the leader before may have left some
-            term.halt_at_end(self._wake)
-            self._serve()
-
-    def _serve(self) -> None:
+    def _serve(self, term: Term) -> None:
+        self._wake.set()  # the leader before may have left some
+        term.halt_at_end(self._wake)
         failures = 0
         while not self._halt.is_set():
             if failures:
@@ -123,10 +107,10 @@ class Forwarding:
     def _try_all(self) -> bool:
         """Whether nothing is left to send. Breakers name an outage, the sinks a missing schema."""
         try:
-            with closing(connect(self._dsn, role="letters", timeout_seconds=self._timeout_seconds)) as connection:
+            with closing(self._server.connect(self.name)) as connection:
                 is_done = self._send_all(connection)
         except psycopg.Error as error:
-            self._log_circuit.failed(unavailable(self._dsn, error))
+            self._log_circuit.failed(self._server.unavailable(error))
             return False
         except ServiceUnavailable as error:
             self._log_circuit.failed(error)

@@ -5,7 +5,6 @@ A thread with connections of its own: deliveries go on meanwhile, and do not dep
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -14,12 +13,13 @@ from core.cache.refresh import CacheRefresh
 from core.cache.warm import warm
 from core.errors import RtpError, ServiceUnavailable
 from core.event import Kind
+from core.processor.loop import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from core.settings.models import Settings
-    from core.term import Terms
+    from core.term import Term, Terms
 
 _CHECK_SECONDS = 0.25
 # After a page of 200 entries, which takes about 10 ms: PostgreSQL and Redis have others to serve.
@@ -27,16 +27,16 @@ _BETWEEN_PAGES_SECONDS = 0.01
 _SHORTEST_INTERVAL_SECONDS = 0.5
 
 
-class Freshening:
+class Freshening(Loop):
     """Warms the cache when a term begins; then compares each kind twice in its `max_staleness`, until told to stop."""
 
     def __init__(
         self, settings: Settings, terms: Terms, *, url: str, dsn: str, on_problem: Callable[[str], None]
     ) -> None:
+        super().__init__("cache", terms)
         self.refreshed = 0
         self.warmed = 0
         self._settings = settings
-        self._terms = terms
         self._refresh = CacheRefresh(settings, url=url, dsn=dsn)
         self._on_problem = on_problem
         self._told = ""
@@ -49,40 +49,16 @@ class Freshening:
             if bound and kind in watched
         }
         self._due: dict[Kind, float] = {}
-        self._stopping = threading.Event()
-        self._halt = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rtp-cache", daemon=True)
 
-    def start(self) -> None:
-        """Start."""
-        self._thread.start()
+    def _serve(self, term: Term) -> None:
+        is_warm = False
+        self._due = dict.fromkeys(self._intervals, time.monotonic())
+        while not self._halt.is_set():
+            is_warm = is_warm or self._attempt(self._warm)
+            self._attempt(self._compare)
+            self._halt.wait(_CHECK_SECONDS)
 
-    def request_stop(self) -> None:
-        """Ask the thread to end after the page in hand."""
-        self._stopping.set()
-        self._halt.set()
-        self._terms.wake()
-
-    def join(self, timeout_seconds: float) -> bool:
-        """Wait for the thread to end; false where it has not by then."""
-        if self._thread.ident is None:  # stopped before it was started
-            return True
-        self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the thread is alive."""
-        return self._thread.is_alive()
-
-    def _run(self) -> None:
-        while self._terms.next(self._stopping, self._halt) is not None:
-            is_warm = False
-            self._due = dict.fromkeys(self._intervals, time.monotonic())
-            while not self._halt.is_set():
-                is_warm = is_warm or self._attempt(self._warm)
-                self._attempt(self._compare)
-                self._halt.wait(_CHECK_SECONDS)
+    def _finish(self) -> None:
         self._refresh.close()
 
     def _attempt(self, work: Callable[[], None]) -> bool:

@@ -6,24 +6,25 @@ this thread only calls. What it reports goes into the log, and from there to the
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.database import connect, one_line, queries, unavailable
+from core.database import one_line, queries
 from core.errors import ServiceUnavailable
 from core.problem import Problem
+from core.processor.loop import Loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.database import Server
     from core.processor.circuit import CircuitBreaker
     from core.processor.housekeeping import Housekeeping
     from core.processor.wakeup import WakeUp
     from core.retry import Backoff
-    from core.term import Terms
+    from core.term import Term, Terms
 
 _QUERIES = queries("core.sql", "judging.sql")
 _POLL_SECONDS = 0.005
@@ -31,76 +32,37 @@ _POLL_SECONDS = 0.005
 _APPOINTMENTS_SECONDS = 0.5
 
 
-class Judging:
+class Judging(Loop):
     """Judges waiting samples in a thread of its own while this rtp leads, until told to stop."""
 
     def __init__(
         self,
-        dsn: str,
+        server: Server,
         wakeup: WakeUp,
         backoff: Backoff,
         housekeeping: Housekeeping,
         terms: Terms,
         *,
-        timeout_seconds: float,
-        answer_seconds: float | None = None,
         circuit: CircuitBreaker,
         on_problem: Callable[[str], None],
     ) -> None:
+        super().__init__("judging", terms)
         self.judged = 0
         self.idle_since: float | None = None
-        self._dsn = dsn
+        self._server = server
         self._wakeup = wakeup
         self._backoff = backoff
         self.housekeeping = housekeeping
-        self._timeout_seconds = timeout_seconds
-        self._answer_seconds = answer_seconds
         self._circuit = circuit
         self._on_problem = on_problem
-        self._terms = terms
-        self._stopping = threading.Event()
-        self._halt = threading.Event()  # at the end of a term, and when stopping
         self._failures = 0
         self._next_appointments = 0.0
-        self._thread = threading.Thread(target=self._run, name="rtp-judging", daemon=True)
 
-    def start(self) -> None:
-        """Start judging."""
-        self._thread.start()
-
-    def request_stop(self) -> None:
-        """Ask the thread to end after the call in hand."""
-        self._stopping.set()
-        self._halt.set()
-        self._terms.wake()
-
-    def join(self, timeout_seconds: float) -> bool:
-        """Wait for the thread to end; false where it has not by then."""
-        if self._thread.ident is None:  # stopped before it was started
-            return True
-        self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the thread is alive."""
-        return self._thread.is_alive()
-
-    def _run(self) -> None:
-        while self._terms.next(self._stopping, self._halt) is not None:
-            self._serve()
-            self.idle_since = None
-
-    def _serve(self) -> None:
+    def _serve(self, term: Term) -> None:
         """Judge as long as the term lasts. The database itself lets only one judge at a time."""
         while self._circuit.wait_for_turn(self._halt):
             try:
-                with connect(
-                    self._dsn,
-                    role="judging",
-                    timeout_seconds=self._timeout_seconds,
-                    answer_seconds=self._answer_seconds,
-                ) as connection:
+                with self._server.connect(self.name) as connection:
                     self._loop(connection)
             except (psycopg.Error, ServiceUnavailable) as error:
                 self._failures += 1
@@ -108,6 +70,7 @@ class Judging:
                 self._note(error)
                 if self._circuit.is_closed:
                     self._halt.wait(self._backoff.wait_seconds(self._failures))
+        self.idle_since = None
 
     def _note(self, error: psycopg.Error | ServiceUnavailable) -> None:
         if isinstance(error, ServiceUnavailable):
@@ -116,7 +79,7 @@ class Judging:
             if self._failures == 1:
                 self._on_problem(Problem(f"judging: trying again: {one_line(error)}", "judging", error=one_line(error)))
         elif self._failures > 1:  # a lost connection says nothing yet about the server: connecting anew will
-            self._circuit.failed(unavailable(self._dsn, error))
+            self._circuit.failed(self._server.unavailable(error))
 
     def _loop(self, connection: psycopg.Connection) -> None:
         while not self._halt.is_set():

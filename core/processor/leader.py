@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import psycopg
 
-from core.database import connect, queries
+from core.database import queries
 from core.errors import NotInstalled, RtpError, RunningError, ServiceUnavailable
 from core.problem import Problem
 from core.processor.log import read_installation
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from core.database import Server
     from core.processor.circuit import CircuitBreaker
     from core.term import Terms
 
@@ -67,23 +68,19 @@ class Leadership:
 
     def __init__(
         self,
-        dsn: str,
+        server: Server,
         terms: Terms,
         *,
         lease_seconds: float,
         loops: Collection[str],
-        timeout_seconds: float,
-        answer_seconds: float | None = None,
         circuit: CircuitBreaker,
         on_problem: Callable[[str], None],
     ) -> None:
         self.failure: RtpError | None = None
-        self._dsn = dsn
+        self._server = server
         self._terms = terms
         self._lease_seconds = lease_seconds
         self._loops = [f"rtp {loop}" for loop in loops]
-        self._timeout_seconds = timeout_seconds
-        self._answer_seconds = answer_seconds
         self._circuit = circuit
         self._on_problem = on_problem
         self._status = LeaderStatus("starting", 0, "")
@@ -126,9 +123,7 @@ class Leadership:
 
     def _campaign(self) -> None:
         """Wait for the office, and hold it as long as possible; with one connection, whose end ends both."""
-        with connect(
-            self._dsn, role="leader", timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
-        ) as connection:
+        with self._server.connect("leader") as connection:
             read_installation(connection)
             self._circuit.succeeded()
             patience = _Patience()

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg.rows import tuple_row
 
-from core.database import connect, one_line, queries, unavailable
+from core.database import one_line, queries
 from core.errors import LeadershipLost, LogMismatch, NotInstalled
 from core.event_row import LogRow
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from core.database import Server
 
 SCHEMA_VERSION = 6
 
@@ -81,18 +83,14 @@ class LogReader:
 
     def __init__(
         self,
-        dsn: str,
+        server: Server,
         sink: str,
         *,
-        timeout_seconds: float = 5,
-        answer_seconds: float | None = None,
         starts_at_latest: bool = False,
     ) -> None:
-        self._dsn = dsn
+        self._server = server
         self._create_cursor = _QUERIES["create_cursor_at_latest" if starts_at_latest else "create_cursor"]
         self._sink = sink
-        self._timeout_seconds = timeout_seconds
-        self._answer_seconds = answer_seconds
         self._connection: psycopg.Connection | None = None
         self._cursor = Cursor()
         self._saved = Cursor()
@@ -111,9 +109,7 @@ class LogReader:
         where a later term has it.
         """
         self.close()
-        self._connection = connect(
-            self._dsn, role=self._sink, timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
-        )
+        self._connection = self._server.connect(self._sink)
         try:
             # The log is read through its indexes whatever the statistics say: an empty log would otherwise get a plan
             # that reads all of it, and keep it. A lost cursor update only repeats deliveries: no need to wait for disk.
@@ -125,7 +121,7 @@ class LogReader:
             self._cursor = self._saved = self._load_cursor(self._connection)
         except psycopg.Error as error:
             self.close()
-            raise unavailable(self._dsn, error) from error
+            raise self._server.unavailable(error) from error
         except (NotInstalled, LogMismatch, LeadershipLost):
             self.close()
             raise
@@ -180,7 +176,7 @@ class LogReader:
             with self._open_connection().cursor(binary=True, row_factory=tuple_row) as query:
                 found = query.execute(_QUERIES["read_window"], parameters, prepare=True).fetchall()
         except psycopg.Error as error:
-            raise unavailable(self._dsn, error) from error
+            raise self._server.unavailable(error) from error
         until, xids_above, last_id = found[0][:3]
         self.newest_id = last_id
         rows = [LogRow._make(row[3:]) for row in found] if found[0][3] is not None else []
@@ -220,7 +216,7 @@ class LogReader:
             else:
                 self._save(connection, cursor)
         except psycopg.Error as error:
-            raise unavailable(self._dsn, error) from error
+            raise self._server.unavailable(error) from error
         self._saved = cursor
 
     def _save(self, connection: psycopg.Connection, cursor: Cursor) -> None:
@@ -244,7 +240,7 @@ class LogReader:
         try:
             row = self._open_connection().execute(_QUERIES["newest_id"]).fetchone()
         except psycopg.Error as error:
-            raise unavailable(self._dsn, error) from error
+            raise self._server.unavailable(error) from error
         self.newest_id = row[0] if row else 0
 
     def count_waiting(self) -> int:
@@ -252,7 +248,7 @@ class LogReader:
         try:
             row = self._open_connection().execute(_QUERIES["count_waiting"], {"sink": self._sink}).fetchone()
         except psycopg.Error as error:
-            raise unavailable(self._dsn, error) from error
+            raise self._server.unavailable(error) from error
         return int(row[0]) if row else 0
 
     def _open_connection(self) -> psycopg.Connection:

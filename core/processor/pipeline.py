@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from core.processor.freshening import Freshening
     from core.processor.judging import Judging
     from core.processor.leader import Leadership
+    from core.processor.loop import Loop
     from core.processor.rebuilding import Rebuilding
     from core.processor.wakeup import WakeUp
 
@@ -45,48 +46,30 @@ class Pipeline:
         self.forwarding = forwarding
         self.circuits = circuits
         self.rebuilding = rebuilding
-        self.freshening = freshening
         self.leadership = leadership
         self._wakeup = wakeup
+        optional = (loop for loop in (rebuilding, freshening) if loop is not None)
+        self._loops: Sequence[Loop] = (wakeup, judging, forwarding, *deliveries, *optional)
 
     def start(self) -> None:
         """Start all loops."""
-        self._wakeup.start()
-        self.judging.start()
-        self.forwarding.start()
-        for delivery in self.deliveries:
-            delivery.start()
-        if self.rebuilding:
-            self.rebuilding.start()
-        if self.freshening:
-            self.freshening.start()
+        for loop in self._loops:
+            loop.start()
         self.leadership.start()
 
     def stop(self) -> bool:
         """Let every sink finish the batch in hand, then leave the lead to others; false where one did not in time."""
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-        for delivery in self.deliveries:
-            delivery.request_stop()
-        self.judging.request_stop()
-        self.forwarding.request_stop()
-        if self.rebuilding:
-            self.rebuilding.request_stop()
-        if self.freshening:
-            self.freshening.request_stop()
-        self._wakeup.stop()
-        joins = [*(delivery.join for delivery in self.deliveries), self.judging.join, self.forwarding.join]
-        if self.rebuilding:
-            joins.append(self.rebuilding.join)
-        if self.freshening:
-            joins.append(self.freshening.join)
-        ended = [join(max(0.0, deadline - time.monotonic())) for join in joins]
+        for loop in self._loops:
+            loop.request_stop()
+        ended = [loop.join(max(0.0, deadline - time.monotonic())) for loop in self._loops]
         self.leadership.stop()
         return all(ended)
 
     @property
     def failure(self) -> RtpError | None:
         """Why a loop ended by itself, if one did."""
-        failures = (self.leadership.failure, *(delivery.failure for delivery in self.deliveries))
+        failures = (self.leadership.failure, *(loop.failure for loop in self._loops))
         return next((failure for failure in failures if failure is not None), None)
 
     def idle_seconds(self) -> float:
@@ -101,11 +84,7 @@ class Pipeline:
 
     def threads(self) -> dict[str, bool]:
         """Every thread that a running pipeline has, and whether it is alive."""
-        threads = {delivery.sink.name: delivery.is_running for delivery in self.deliveries}
-        threads |= {"wakeup": self._wakeup.is_running, "judging": self.judging.is_running}
-        threads |= {"letters": self.forwarding.is_running, "leader": self.leadership.is_running}
-        threads |= {"rebuild": self.rebuilding.is_running} if self.rebuilding else {}
-        return threads | ({"cache": self.freshening.is_running} if self.freshening else {})
+        return {loop.name: loop.is_running for loop in self._loops} | {"leader": self.leadership.is_running}
 
     @property
     def is_asleep(self) -> bool:

@@ -6,23 +6,23 @@ A thread with connections of its own: deliveries go on meanwhile, and do not dep
 from __future__ import annotations
 
 import logging
-import threading
 from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.database import connect, unavailable
 from core.errors import NotInstalled, RtpError, ServiceUnavailable
 from core.problem import Problem
 from core.processor.log import read_installation
+from core.processor.loop import Loop
 from core.processor.rebuild import rebuild_cache
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from core.database import Server
     from core.processor.circuit import CircuitBreaker
     from core.sinks.cache_fill import CacheFill
-    from core.term import Terms
+    from core.term import Term, Terms
 
 _CHECK_SECONDS = 1.0
 # Whoever wants tables for itself (DROP SCHEMA, a migration) takes them one by one, and so does a fill: a deadlock, of
@@ -30,65 +30,37 @@ _CHECK_SECONDS = 1.0
 _LOCK_TIMEOUT = "SET lock_timeout TO '300ms'"
 
 
-class Rebuilding:
+class Rebuilding(Loop):
     """Looks every second whether the cache is still what it was, while this rtp leads, until told to stop."""
 
     def __init__(
         self,
-        dsn: str,
+        server: Server,
         fill: CacheFill,
         terms: Terms,
         *,
         source: str,
-        timeout_seconds: float,
-        answer_seconds: float | None = None,
         circuits: Sequence[CircuitBreaker],
         on_problem: Callable[[str], None],
     ) -> None:
+        super().__init__("rebuild", terms)
         self.rebuilds = 0
-        self._dsn = dsn
+        self._server = server
         self._fill = fill
         self._source = source
-        self._timeout_seconds = timeout_seconds
-        self._answer_seconds = answer_seconds
         self._circuits = circuits
         self._on_problem = on_problem
         self._told = ""
         self._log_id = ""
-        self._terms = terms
-        self._stopping = threading.Event()
-        self._halt = threading.Event()  # at the end of a term, and when stopping
-        self._thread = threading.Thread(target=self._run, name="rtp-rebuild", daemon=True)
 
-    def start(self) -> None:
-        """Start watching."""
-        self._thread.start()
+    def _serve(self, term: Term) -> None:
+        while not self._halt.is_set():
+            # Who is away is probed by those who deliver, and named by them.
+            if not any(circuit.status().failures_in_a_row for circuit in self._circuits):
+                self._check()
+            self._halt.wait(_CHECK_SECONDS)
 
-    def request_stop(self) -> None:
-        """Ask the thread to end after the page in hand."""
-        self._stopping.set()
-        self._halt.set()
-        self._terms.wake()
-
-    def join(self, timeout_seconds: float) -> bool:
-        """Wait for the thread to end; false where it has not by then."""
-        if self._thread.ident is None:  # stopped before it was started
-            return True
-        self._thread.join(timeout_seconds)
-        return not self._thread.is_alive()
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the thread is alive."""
-        return self._thread.is_alive()
-
-    def _run(self) -> None:
-        while self._terms.next(self._stopping, self._halt) is not None:
-            while not self._halt.is_set():
-                # Who is away is probed by those who deliver, and named by them.
-                if not any(circuit.status().failures_in_a_row for circuit in self._circuits):
-                    self._check()
-                self._halt.wait(_CHECK_SECONDS)
+    def _finish(self) -> None:
         self._fill.close()
 
     def _check(self) -> None:
@@ -103,12 +75,10 @@ class Rebuilding:
         except (psycopg.Error, RtpError) as error:
             if isinstance(error, psycopg.OperationalError) and _is_lost_connection(error):
                 return  # likewise
-            self._tell(f"the cache was not rebuilt, trying again: {_cause(self._dsn, error)}")
+            self._tell(f"the cache was not rebuilt, trying again: {_cause(self._server, error)}")
 
     def _rebuild(self) -> None:
-        with connect(
-            self._dsn, role="rebuild", timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
-        ) as connection:
+        with self._server.connect(self.name) as connection:
             connection.execute(_LOCK_TIMEOUT)
             self._log_id = read_installation(connection)
             if self._fill.is_complete(self._log_id):
@@ -137,5 +107,5 @@ def _is_lost_connection(error: psycopg.OperationalError) -> bool:
     return error.sqlstate is None or error.sqlstate.startswith("57P")
 
 
-def _cause(dsn: str, error: Exception) -> str:
-    return str(unavailable(dsn, error)) if isinstance(error, psycopg.Error) else str(error)
+def _cause(server: Server, error: Exception) -> str:
+    return str(server.unavailable(error)) if isinstance(error, psycopg.Error) else str(error)

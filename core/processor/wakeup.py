@@ -24,10 +24,12 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.database import connect, queries
+from core.database import queries
 from core.errors import ServiceUnavailable
+from core.processor.loop import Loop
 
 if TYPE_CHECKING:
+    from core.database import Server
     from core.processor.circuit import CircuitBreaker
     from core.settings.models import RunSettings
     from core.term import Term, Terms
@@ -44,47 +46,30 @@ class _State(enum.Enum):
     ASLEEP = "asleep"
 
 
-class WakeUp:
+class WakeUp(Loop):
     """One per process. A thread of its own watches over sleep; sinks call `active` and `wait`."""
 
-    def __init__(
-        self,
-        dsn: str,
-        settings: RunSettings,
-        circuit: CircuitBreaker,
-        terms: Terms,
-        *,
-        timeout_seconds: float = 5,
-        answer_seconds: float | None = None,
-    ) -> None:
-        self._dsn = dsn
+    def __init__(self, server: Server, settings: RunSettings, circuit: CircuitBreaker, terms: Terms) -> None:
+        super().__init__("wakeup", terms)
+        self._server = server
         self._settings = settings
         self._circuit = circuit
-        self._timeout_seconds = timeout_seconds
-        self._answer_seconds = answer_seconds
         self._changed = threading.Condition()
         self._state = _State.AWAKE
         self._quiet_since = 0.0
         self._last_active = time.monotonic()
-        self._terms = terms
-        self._stopping = threading.Event()
-        self._halt = threading.Event()  # at the end of a term, and when stopping
-        self._thread = threading.Thread(target=self._run, name="rtp-wakeup", daemon=True)
         self.holds_lock = False
 
-    def start(self) -> None:
-        """Start watching."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Stop watching, and wake whoever waits."""
-        self._stopping.set()
-        self._halt.set()
-        self._terms.wake()
+    def request_stop(self) -> None:
+        """Ask the thread to end, and wake whoever waits."""
+        super().request_stop()
         with self._changed:
             self._changed.notify_all()
-        if self._thread.is_alive():
-            self._thread.join()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self.request_stop()
+        self.join()
 
     @property
     def is_asleep(self) -> bool:
@@ -109,26 +94,13 @@ class WakeUp:
                 seconds = _FALLING_POLL_SECONDS if self._state is _State.FALLING else poll_seconds
                 self._changed.wait(max(seconds, poll_seconds))
 
-    @property
-    def is_running(self) -> bool:
-        """Whether the thread is alive."""
-        return self._thread.is_alive()
-
-    def _run(self) -> None:
-        while (term := self._terms.next(self._stopping, self._halt)) is not None:
-            self._serve(term)
-            self._become(_State.AWAKE)
-            self.holds_lock = False
-
     def _serve(self, term: Term) -> None:
         # A term that is not good may be over: its AWAKE would tell the triggers that somebody polls.
         while self._circuit.wait_for_turn(self._halt) and (term.is_good or not self._halt.wait(_CHECK_SECONDS)):
             if not term.is_good:
                 continue
             try:
-                with connect(
-                    self._dsn, role="wakeup", timeout_seconds=self._timeout_seconds, answer_seconds=self._answer_seconds
-                ) as connection:
+                with self._server.connect(self.name) as connection:
                     connection.execute("LISTEN rtp_wake")
                     self._circuit.succeeded()
                     self._watch(connection)
@@ -139,6 +111,8 @@ class WakeUp:
                 if isinstance(error, ServiceUnavailable):  # a lost connection says nothing yet about the server
                     self._circuit.failed(error)
                 self._halt.wait(0.2)
+        self._become(_State.AWAKE)
+        self.holds_lock = False
 
     def _watch(self, connection: psycopg.Connection) -> None:
         while not self._halt.is_set():

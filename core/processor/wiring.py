@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from core.database import Server
 from core.errors import SettingsError
 from core.processor.circuit import CircuitBreaker
 from core.processor.delivery import Delivery
@@ -70,52 +71,37 @@ def find_queue(settings: SqsSettings, destination: SqsDestination) -> DeadLetter
     return find_dead_letter_queue(sqs_client(settings), destination.queue, named=destination.dead_letter_queue)
 
 
+def postgres_server(settings: Settings) -> Server:
+    """The database server. Raises SettingsError where no address is set."""
+    own = settings.postgres
+    return Server(postgres_dsn(settings), own.connect_timeout_seconds, own.answer_timeout_seconds)
+
+
 def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> Pipeline:
     """Everything `rtp run` runs, not yet started."""
-    dsn, timeout = postgres_dsn(settings), settings.postgres.connect_timeout_seconds
-    answer_seconds = settings.postgres.answer_timeout_seconds
 
     def circuit(service: str) -> CircuitBreaker:
         return CircuitBreaker(service, settings.run.circuit_breaker, on_problem=on_problem)
 
-    postgres = circuit("PostgreSQL")
+    server, terms, postgres = postgres_server(settings), Terms(), circuit("PostgreSQL")
     sinks = build_sinks(settings)
     services = {service: circuit(service) for service in dict.fromkeys(sink.service for sink in sinks)}
-    routes, destinations = Routes(settings), {one.sink: one for one in sqs_destinations(settings)}
-    terms = Terms()
-    wakeup = WakeUp(dsn, settings.run, postgres, terms, timeout_seconds=timeout, answer_seconds=answer_seconds)
+    wakeup = WakeUp(server, settings.run, postgres, terms)
     backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
+    routes, destinations = Routes(settings), {one.sink: one for one in sqs_destinations(settings)}
     forwarding = Forwarding(
-        dsn,
+        server,
         {sink: partial(find_queue, settings.sqs, destination) for sink, destination in destinations.items()},
         backoff,
         terms,
-        timeout_seconds=timeout,
         log_circuit=postgres,
         sqs_circuit=services.get("SQS"),
         on_problem=on_problem,
     )
-
-    def wants(sink: Sink) -> Callable[[LogRow], bool]:
-        destination = destinations.get(sink.name)
-        if destination is None or routes.takes_all(destination.queue):
-            return lambda _: True
-        return partial(routes.goes_to, destination.queue)
-
-    def starts_at_latest(sink: Sink) -> bool:
-        # A route's queue is for alarms: what happened before there was one is none.
-        return sink.name in destinations and not destinations[sink.name].is_default
-
     deliveries = [
         Delivery(
             sink,
-            LogReader(
-                dsn,
-                sink.name,
-                timeout_seconds=timeout,
-                answer_seconds=answer_seconds,
-                starts_at_latest=starts_at_latest(sink),
-            ),
+            LogReader(server, sink.name, starts_at_latest=_starts_at_latest(destinations.get(sink.name))),
             wakeup,
             backoff,
             terms,
@@ -124,45 +110,50 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
             log_circuit=postgres,
             sink_circuit=services[sink.service],
             on_problem=on_problem,
-            wants=wants(sink),
+            wants=_wants(routes, destinations.get(sink.name)),
             on_dead_letters=forwarding.wake,
         )
         for sink in sinks
     ]
     housekeeping = Housekeeping(LagAlarm(settings.log, [sink.name for sink in sinks], on_problem=on_problem))
-    judging = Judging(
-        dsn,
-        wakeup,
-        backoff,
-        housekeeping,
-        terms,
-        timeout_seconds=timeout,
-        answer_seconds=answer_seconds,
-        circuit=postgres,
-        on_problem=on_problem,
-    )
-    circuits = [postgres, *services.values()]
+    judging = Judging(server, wakeup, backoff, housekeeping, terms, circuit=postgres, on_problem=on_problem)
     rebuilding = freshening = None
-    if settings.redis.url:
+    if url := settings.redis.url:
         rebuilding = Rebuilding(
-            dsn,
-            CacheFill(settings.redis, url=settings.redis.url),
+            server,
+            CacheFill(settings.redis, url=url),
             terms,
             source=settings.source,
-            timeout_seconds=timeout,
-            answer_seconds=answer_seconds,
-            circuits=[circuit for circuit in circuits if circuit.service in (postgres.service, RedisSink.service)],
+            circuits=[postgres, services[RedisSink.service]],
             on_problem=on_problem,
         )
-        freshening = Freshening(settings, terms, url=settings.redis.url, dsn=dsn, on_problem=on_problem)
+        freshening = Freshening(settings, terms, url=url, dsn=server.dsn, on_problem=on_problem)
     leadership = Leadership(
-        dsn,
+        server,
         terms,
         lease_seconds=settings.run.leader_lease_seconds,
         loops=[*(sink.name for sink in sinks), "wakeup", "judging", "rebuild", "letters"],
-        timeout_seconds=timeout,
-        answer_seconds=answer_seconds,
         circuit=postgres,
         on_problem=on_problem,
     )
-    return Pipeline(deliveries, wakeup, judging, rebuilding, freshening, forwarding, leadership, circuits=circuits)
+    return Pipeline(
+        deliveries,
+        wakeup,
+        judging,
+        rebuilding,
+        freshening,
+        forwarding,
+        leadership,
+        circuits=[postgres, *services.values()],
+    )
+
+
+def _wants(routes: Routes, destination: SqsDestination | None) -> Callable[[LogRow], bool]:
+    if destination is None or routes.takes_all(destination.queue):
+        return lambda _: True
+    return partial(routes.goes_to, destination.queue)
+
+
+def _starts_at_latest(destination: SqsDestination | None) -> bool:
+    # A route's queue is for alarms: what happened before there was one is none.
+    return destination is not None and not destination.is_default

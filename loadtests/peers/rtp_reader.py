@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from core.database import Server
 from core.processor.circuit import CircuitBreaker
 from core.processor.delivery import SAVE_INTERVAL_SECONDS
 from core.processor.log import LogReader
@@ -31,8 +32,8 @@ class RtpReader(PythonPeer):
         """See PythonPeer."""
         run = RunSettings()
         circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
-        wakeup = WakeUp(dsn, run, circuit, Terms(UNFENCED))
-        reader = LogReader(dsn, "peers")
+        wakeup = WakeUp(Server(dsn), run, circuit, Terms(UNFENCED))
+        reader = LogReader(Server(dsn), "peers")
         reader.open()
         wakeup.start()
         poll_seconds, saved_at = run.poll_interval_ms / 1000, 0.0

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 import redis
 
+from core.database import Server
 from core.errors import NotInstalled, SettingsError
 from core.event import Kind
 from core.keys import STREAM, cache_key, channel
@@ -20,7 +21,7 @@ from core.processor.delivery import Delivery
 from core.processor.log import LogReader
 from core.processor.pipeline import Pipeline
 from core.processor.wakeup import WakeUp
-from core.processor.wiring import build_pipeline, build_sinks
+from core.processor.wiring import build_pipeline, build_sinks, postgres_server
 from core.retry import Backoff
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks import Outcome
@@ -725,10 +726,10 @@ def stub_delivery(settings: Settings, deliver: Callable[[Sequence[Event]], Any])
     dsn = postgres_dsn(settings)
     sink: Sink = StubSink(deliver)
     backoff = Backoff(0.001, 0.001)
-    wakeup = WakeUp(dsn, settings.run, quiet_circuit(), Terms(UNFENCED))
+    wakeup = WakeUp(Server(dsn), settings.run, quiet_circuit(), Terms(UNFENCED))
     return Delivery(
         sink,
-        LogReader(dsn, sink.name),
+        LogReader(Server(dsn), sink.name),
         wakeup,
         backoff,
         Terms(UNFENCED),
@@ -761,7 +762,7 @@ def test_a_stop_while_some_events_are_undelivered_leaves_them_for_later(installe
     eventually(lambda: delivery.metrics.retries)
     delivery.request_stop()
     delivery.join()
-    with closing(LogReader(postgres_dsn(installed), "stub")) as reader:
+    with closing(LogReader(postgres_server(installed), "stub")) as reader:
         assert reader.count_waiting() == 1
 
 

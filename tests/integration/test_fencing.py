@@ -14,7 +14,8 @@ import redis
 from core.errors import LeadershipLost, LogMismatch
 from core.keys import FENCE, STREAM
 from core.processor.log import DeadLetter, LogReader
-from core.settings.models import RedisSettings, Settings, SqsSettings, postgres_dsn
+from core.processor.wiring import postgres_server
+from core.settings.models import RedisSettings, Settings, SqsSettings
 from core.sinks.redis import RedisSink
 from core.sinks.sqs import SqsSink, sqs_client
 from core.term import Term
@@ -137,7 +138,7 @@ def test_redis_without_memory_takes_nothing_that_the_database_does_not_confirm(
 @pytest.fixture
 def readers(installed: Settings, writer: psycopg.Connection) -> Iterator[tuple[LogReader, LogReader]]:
     """The leader of term 3, which has read an event, and the leader of term 4, which has taken the cursor."""
-    first, second = (LogReader(postgres_dsn(installed), "redis") for _ in range(2))
+    first, second = (LogReader(postgres_server(installed), "redis") for _ in range(2))
     first.epoch, second.epoch = 3, 4
     with closing(first), closing(second):
         first.open()

@@ -17,7 +17,8 @@ import redis
 
 from core.handler.wiring import build_processor
 from core.processor.log import LogReader
-from core.settings.models import Settings, postgres_dsn
+from core.processor.wiring import postgres_server
+from core.settings.models import Settings
 from tests.dynamodb import Table
 from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
 from tests.watching import install
@@ -36,7 +37,7 @@ Told = dict[tuple[str, str], list[tuple[Any, ...]]]
 
 
 def told_by_triggers(settings: Settings) -> Told:
-    reader = LogReader(postgres_dsn(settings), "twin")
+    reader = LogReader(postgres_server(settings), "twin")
     reader.open()
     told: Told = defaultdict(list)
     while rows := (chunk := reader.read(1000)).rows:

@@ -10,8 +10,8 @@ import pytest
 
 from core.processor.lag import LagAlarm
 from core.processor.log import LogReader
-from core.processor.wiring import build_pipeline
-from core.settings.models import LogSettings, Settings, postgres_dsn
+from core.processor.wiring import build_pipeline, postgres_server
+from core.settings.models import LogSettings, Settings
 from tests.eventually import eventually
 
 SOON = LogSettings(alarm_after_seconds=60)
@@ -19,7 +19,7 @@ SOON = LogSettings(alarm_after_seconds=60)
 
 @pytest.fixture
 def reader(installed: Settings) -> Iterator[LogReader]:
-    with closing(LogReader(postgres_dsn(installed), "redis")) as reader:
+    with closing(LogReader(postgres_server(installed), "redis")) as reader:
         reader.open()
         yield reader
 
@@ -115,7 +115,7 @@ def test_an_old_event_of_a_transaction_that_ended_late_counts(
 
 
 def test_a_cursor_of_a_sink_that_is_not_configured_is_named_once(installed: Settings, check: Check) -> None:
-    with closing(LogReader(postgres_dsn(installed), "kafka")) as unused:
+    with closing(LogReader(postgres_server(installed), "kafka")) as unused:
         unused.open()
     check()
     (line,) = check()

@@ -13,10 +13,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from core.database import queries
+from core.database import Server, queries
 from core.errors import NotInstalled, ServiceUnavailable
 from core.event_row import LogRow
 from core.processor.log import Chunk, DeadLetter, LogReader
+from core.processor.wiring import postgres_server
 from core.settings.models import Settings, postgres_dsn
 from tests.samples import NOON
 
@@ -38,7 +39,7 @@ def open_reader(installed: Settings) -> Iterator[Callable[..., LogReader]]:
     opened: list[LogReader] = []
 
     def open_one(sink: str = "sink") -> LogReader:
-        reader = LogReader(postgres_dsn(installed), sink)
+        reader = LogReader(postgres_server(installed), sink)
         opened.append(reader)
         reader.open()
         return reader
@@ -461,7 +462,7 @@ def test_a_look_ahead_sees_how_far_the_log_has_grown(reader: LogReader, writer: 
 
 def test_a_database_without_rtp_is_not_installed(database: str) -> None:
     with pytest.raises(NotInstalled, match="no rtp schema"):
-        LogReader(database, "sink").open()
+        LogReader(Server(database), "sink").open()
 
 
 def test_a_log_of_another_version_is_not_installed(
@@ -481,7 +482,7 @@ def test_a_role_that_may_not_read_the_log_is_told_so(
     writer.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'pw'").format(sql.Identifier(role)))
     try:
         with pytest.raises(NotInstalled, match="may not read"):
-            LogReader(f"postgresql://{role}:pw@{dsn.rpartition('@')[2]}", "sink").open()
+            LogReader(Server(f"postgresql://{role}:pw@{dsn.rpartition('@')[2]}"), "sink").open()
     finally:
         writer.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from core.database import connect
+from core.database import Server, connect
 from core.errors import ServiceUnavailable
 from core.processor.log import LogReader
 from core.settings.models import Settings, postgres_dsn
@@ -51,7 +51,7 @@ def test_the_bound_is_for_each_statement_and_not_for_all(dsn: str) -> None:
 
 
 def test_a_reader_notices_and_reads_on(dsn: str, proxy: TcpProxy) -> None:
-    with closing(LogReader(dsn, "redis", answer_seconds=0.3)) as reader:
+    with closing(LogReader(Server(dsn, answer_seconds=0.3), "redis")) as reader:
         reader.open()
         proxy.half_open()
         with pytest.raises(ServiceUnavailable, match="no answer within"):

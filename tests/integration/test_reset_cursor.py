@@ -11,11 +11,12 @@ import psycopg
 import pytest
 import redis
 
-from core.database import connect
+from core.database import Server, connect
 from core.errors import LogMismatch
 from core.event_row import build_event
 from core.processor.log import LogReader
 from core.processor.wakeup import WakeUp
+from core.processor.wiring import postgres_server
 from core.settings.models import RedisSettings, Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from core.stack import EmbeddedStack
@@ -58,7 +59,7 @@ def write(connection: psycopg.Connection, *values: int, entity: str = "lido") ->
 def deliver_all(dsn: str, sink: str = "redis", limit: int = 100) -> list[LogRow]:
     """What a sink gets; its cursor is saved behind it."""
     rows: list[LogRow] = []
-    with closing(LogReader(dsn, sink)) as reader:
+    with closing(LogReader(Server(dsn), sink)) as reader:
         reader.open()
         while (chunk := reader.read(limit)).rows:
             reader.advance(chunk)
@@ -195,7 +196,7 @@ def test_it_refuses_while_rtp_runs(
     reset: Reset, delivered: list[LogRow], installed: Settings, idle_before_sleep_ms: float
 ) -> None:
     run = installed.run.model_copy(update={"idle_before_sleep_ms": idle_before_sleep_ms})
-    wakeup = WakeUp(postgres_dsn(installed), run, quiet_circuit(), Terms(UNFENCED))
+    wakeup = WakeUp(postgres_server(installed), run, quiet_circuit(), Terms(UNFENCED))
     wakeup.start()
     try:
         eventually(lambda: wakeup.holds_lock or wakeup.is_asleep)

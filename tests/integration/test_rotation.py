@@ -11,14 +11,14 @@ from typing import Any
 import psycopg
 import pytest
 
-from core.database import connect
+from core.database import Server, connect
 from core.processor.delivery import SAVE_INTERVAL_SECONDS
 from core.processor.latest import latest_events
 from core.processor.log import LogReader
 from core.processor.rotation import Rotation
-from core.processor.wiring import build_pipeline
+from core.processor.wiring import build_pipeline, postgres_server
 from core.settings.file import load_settings
-from core.settings.models import Settings, postgres_dsn
+from core.settings.models import Settings
 from tests.eventually import eventually
 from tests.watching import TVL, install
 from triggers.installer import apply, plan_installation
@@ -34,7 +34,7 @@ def open_reader(installed: Settings) -> Iterator[Callable[[str], LogReader]]:
     opened: list[LogReader] = []
 
     def open_one(sink: str) -> LogReader:
-        opened.append(LogReader(postgres_dsn(installed), sink))
+        opened.append(LogReader(postgres_server(installed), sink))
         opened[-1].open()
         return opened[-1]
 
@@ -395,7 +395,7 @@ def test_a_cursor_of_version_1_goes_on_where_it_was(version_1: psycopg.Connectio
     version_1.execute("INSERT INTO rtp.cursor (sink, snapshot) VALUES ('redis', pg_current_snapshot())")
     append(version_1)
     apply(version_1, plan_installation(version_1, DEFAULT))
-    with closing(LogReader(database, "redis")) as reader:
+    with closing(LogReader(Server(database), "redis")) as reader:
         reader.open()
         assert read_all(reader) == [6]
 

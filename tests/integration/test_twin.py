@@ -16,7 +16,7 @@ from core.detection.detector import Detector, Key
 from core.detection.judge import Sample, State, due_at
 from core.detection.report import Report, amount_text
 from core.processor.log import LogReader
-from core.settings.models import postgres_dsn
+from core.processor.wiring import postgres_server
 from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
 from tests.watching import install, settings_of
 
@@ -87,7 +87,7 @@ def as_told(report: Report) -> Told:
 
 def told_by_triggers(settings: Settings) -> dict[Key, list[Told]]:
     """The log as its readers get it, by entity."""
-    reader = LogReader(postgres_dsn(settings), "twin")
+    reader = LogReader(postgres_server(settings), "twin")
     reader.open()
     told: dict[Key, list[Told]] = defaultdict(list)
     while rows := (chunk := reader.read(1000)).rows:

@@ -16,8 +16,9 @@ from core.database import queries
 from core.processor.delivery import Delivery
 from core.processor.log import LogReader
 from core.processor.wakeup import WakeUp
+from core.processor.wiring import postgres_server
 from core.retry import Backoff
-from core.settings.models import RunSettings, Settings, postgres_dsn
+from core.settings.models import RunSettings, Settings
 from core.sinks import Outcome
 from core.term import UNFENCED, Term, Terms
 from tests.circuits import quiet_circuit
@@ -48,7 +49,7 @@ def change(connection: psycopg.Connection) -> None:
 
 @contextmanager
 def running(settings: Settings, run: RunSettings) -> Iterator[WakeUp]:
-    wakeup = WakeUp(postgres_dsn(settings), run, quiet_circuit(), Terms(UNFENCED))
+    wakeup = WakeUp(postgres_server(settings), run, quiet_circuit(), Terms(UNFENCED))
     wakeup.start()
     try:
         yield wakeup
@@ -202,7 +203,7 @@ def test_a_stop_ends_the_wait(installed: Settings) -> None:
 
 
 def test_a_wakeup_that_was_never_started_can_be_stopped(installed: Settings) -> None:
-    WakeUp(postgres_dsn(installed), SLEEPY, quiet_circuit(), Terms(UNFENCED)).stop()
+    WakeUp(postgres_server(installed), SLEEPY, quiet_circuit(), Terms(UNFENCED)).stop()
 
 
 def test_rtp_does_not_sleep_while_it_works(installed: Settings) -> None:
@@ -312,7 +313,7 @@ class ParkedWakeUp(WakeUp):
     """A started wake-up that takes its steps as told."""
 
     def __init__(self, settings: Settings, run: RunSettings, steps: Steps) -> None:
-        super().__init__(postgres_dsn(settings), run, quiet_circuit(), Terms(UNFENCED))
+        super().__init__(postgres_server(settings), run, quiet_circuit(), Terms(UNFENCED))
         self._steps = steps
         self.start()
 
@@ -355,7 +356,7 @@ class Recorder:
 @contextmanager
 def delivering(settings: Settings, wakeup: WakeUp) -> Iterator[tuple[Recorder, Delivery]]:
     sink = Recorder()
-    reader = LogReader(postgres_dsn(settings), sink.name)
+    reader = LogReader(postgres_server(settings), sink.name)
     delivery = Delivery(
         sink,
         reader,
