@@ -13,6 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from core.errors import ServiceUnavailable
+from core.patience import Patience
 from core.redact import redact
 
 if TYPE_CHECKING:
@@ -42,27 +43,25 @@ def queries(package: str, filename: str) -> Mapping[str, bytes]:
 
 
 class _Connection(psycopg.Connection[Any]):
-    """Gives up, with OperationalError, what the server has not answered in time.
+    """Gives up, with OperationalError, what the server has not answered within the patience it was given."""
 
-    Half of a connection can die without a word: a firewall forgets it, a proxy loses its other side. Whoever waits for
-    an answer on it waits for ever, as TCP's own keepalive only asks while nobody does.
-    """
-
-    answer_seconds: float | None = None
+    patience: Patience | None = None
 
     def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
         """Psycopg's own, within the bound; all that is ever waited for passes here."""
-        if self.answer_seconds is None:
+        if self.patience is None:
             return super().wait(gen, *args, **kwargs)
-        return super().wait(self._within(gen, self.answer_seconds), *args, **kwargs)
+        return super().wait(self._within(gen, self.patience), *args, **kwargs)
 
-    def _within(self, gen: Generator[Any, Any, Any], seconds: float) -> Generator[Any, Any, Any]:
+    def _within(self, gen: Generator[Any, Any, Any], patience: Patience) -> Generator[Any, Any, Any]:
+        seconds = patience.seconds
         deadline = time.monotonic() + seconds
         try:
             state = next(gen)
             while True:
                 ready = yield state  # psycopg asks at least every 0.1 s, with 0 where nothing has come
                 if not ready and time.monotonic() > deadline:
+                    patience.note_silence()
                     self.pgconn.finish()
                     raise psycopg.OperationalError(f"no answer within {seconds:g} s")
                 state = gen.send(ready)
@@ -77,22 +76,24 @@ class Server:
     dsn: str = field(repr=False)
     connect_seconds: float = 5
     answer_seconds: float | None = None
+    _patience: dict[str, Patience] = field(default_factory=dict, repr=False, compare=False)
 
     def connect(self, role: str) -> psycopg.Connection:
-        """As the function `connect`."""
-        return connect(self.dsn, role=role, timeout_seconds=self.connect_seconds, answer_seconds=self.answer_seconds)
+        """As the function `connect`. Each role has a patience of its own, which outlives its connections."""
+        patience = None
+        if self.answer_seconds is not None:
+            patience = self._patience.setdefault(role, Patience(self.answer_seconds))
+        return connect(self.dsn, role=role, timeout_seconds=self.connect_seconds, patience=patience)
 
     def unavailable(self, error: psycopg.Error) -> ServiceUnavailable:
         """As the function `unavailable`."""
         return unavailable(self.dsn, error)
 
 
-def connect(
-    dsn: str, *, role: str, timeout_seconds: float = 5, answer_seconds: float | None = None
-) -> psycopg.Connection:
+def connect(dsn: str, *, role: str, timeout_seconds: float = 5, patience: Patience | None = None) -> psycopg.Connection:
     """A connection in autocommit mode, in UTC, that calls itself `rtp <role>`.
 
-    With `answer_seconds`, a statement that is not answered for so long fails, and the connection is closed.
+    With `patience`, a statement that is not answered for so long fails, and the connection is closed.
     Raises ServiceUnavailable, with the password taken out of the address, where the server does not answer.
     """
     try:
@@ -105,7 +106,7 @@ def connect(
             keepalives_interval=5,
             keepalives_count=3,
         )
-        connection.answer_seconds = answer_seconds
+        connection.patience = patience
         connection.execute(_SESSION)
     except psycopg.Error as error:
         raise unavailable(dsn, error) from error

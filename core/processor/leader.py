@@ -85,7 +85,7 @@ class Leadership:
         self._on_problem = on_problem
         self._status = LeaderStatus("starting", 0, "")
         self._stood_by_since: float | None = None
-        self._above = 0
+        self._above = self._left_epoch = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtp-leader", daemon=True)
 
@@ -133,7 +133,8 @@ class Leadership:
                     self._lead(connection)
                     return
                 self._stand_by(connection, office)
-                if patience.is_over(office):
+                # A session of ours that was given up as dead may still hold the lock: nobody else can have that epoch.
+                if patience.is_over(office) or office.epoch == self._left_epoch:
                     connection.execute(_QUERIES["depose"], {"epoch": office.epoch})
                 self._stopping.wait(_APPLY_SECONDS)
 
@@ -157,7 +158,7 @@ class Leadership:
             self._hold_office(connection, term)
         finally:
             term.end()
-            self._above = max(self._above, term.surpassed_by)
+            self._above, self._left_epoch = max(self._above, term.surpassed_by), term.epoch
             self._status = LeaderStatus("starting", term.epoch, "")
 
     def _take_office(self, connection: Connection) -> Term:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.database import Server
 from core.errors import SettingsError
+from core.patience import FIRST_SECONDS
 from core.processor.circuit import CircuitBreaker
 from core.processor.delivery import Delivery
 from core.processor.forwarding import Forwarding
@@ -58,7 +59,13 @@ def _sqs_sink(settings: SqsSettings, destination: SqsDestination) -> Sink:
         from core.sinks.sqs import SqsSink, sqs_client  # noqa: PLC0415 - boto3 is an extra: only who uses SQS needs it
     except ImportError as error:
         raise SettingsError("sqs.queue is set, but boto3 is not installed", 'pip install "rtp[aws]"') from error
-    return SqsSink(settings, sqs_client(settings), queue=destination.queue, name=destination.sink)
+    return SqsSink(
+        settings,
+        sqs_client(settings),
+        quick_client=sqs_client(settings, wait_seconds=FIRST_SECONDS),
+        queue=destination.queue,
+        name=destination.sink,
+    )
 
 
 def find_queue(settings: SqsSettings, destination: SqsDestination) -> DeadLetterQueue | None:

@@ -47,7 +47,7 @@ class RedisSettings(SettingsModel):
     cache_ttl_seconds: Whole = Field(default=3600, ge=1, le=31_536_000)
     cache: CacheSettings = CacheSettings()
     stream_max_length: Whole = Field(default=100_000, ge=1, le=100_000_000)
-    timeout_seconds: Real = Field(default=2, gt=0, le=60)
+    timeout_seconds: Real = Field(default=1.5, gt=0, le=60)
     batch_size: Whole = Field(default=500, ge=1, le=10_000)
 
     def cache_ttl_ms(self, kind: Kind) -> int:

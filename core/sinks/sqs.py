@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from core.errors import SettingsError, SinkUnavailable
 from core.keys import sqs_group_id
+from core.patience import Patience
 from core.sinks import Outcome, Rejection
 from core.term import UNFENCED, Term
 
@@ -56,12 +57,21 @@ _PASSING = frozenset({"ThrottlingException", "RequestThrottled", "OverLimit", "T
 
 
 class SqsSink:
-    """Sends each event as one message: group = partition key, deduplication id = event id."""
+    """Sends each event as one message: group = partition key, deduplication id = event id.
+
+    `quick_client` waits less for an answer than `client`; `core.patience` says which is used when.
+    """
 
     service = "SQS"
 
     def __init__(
-        self, settings: SqsSettings, client: SQSClient, *, queue: str | None = None, name: str = "sqs"
+        self,
+        settings: SqsSettings,
+        client: SQSClient,
+        *,
+        quick_client: SQSClient | None = None,
+        queue: str | None = None,
+        name: str = "sqs",
     ) -> None:
         self.name = name
         self.queue = queue or settings.queue or ""
@@ -69,8 +79,14 @@ class SqsSink:
         self.batch_size = settings.batch_size
         self.poll_interval_seconds = 0.01
         self.term: Term = UNFENCED
-        self._client = client
+        self._patient_client = client
+        self._quick_client = quick_client or client
+        self._patience = Patience(settings.timeout_seconds)
         self._queue_url = ""
+
+    @property
+    def _client(self) -> SQSClient:
+        return self._patient_client if self._patience.is_long else self._quick_client
 
     def open(self) -> None:
         """Find the queue. Raises SinkUnavailable."""
@@ -111,6 +127,7 @@ class SqsSink:
             if not delivery.has_results:
                 raise self._unavailable(error) from error
             # Some events are in already: say which are not, rather than raise and have all of them sent again.
+            self._note(error)
             delivery.cause = reason(error)
             return False
         delivery.sent.update(event.id for event in sent)
@@ -129,9 +146,15 @@ class SqsSink:
 
     def close(self) -> None:
         """Give the connections back."""
-        self._client.close()
+        for client in {self._quick_client, self._patient_client}:
+            client.close()
+
+    def _note(self, error: Exception) -> None:
+        if isinstance(error, (ReadTimeoutError, ConnectTimeoutError)):
+            self._patience.note_silence()
 
     def _unavailable(self, error: Exception) -> SinkUnavailable:
+        self._note(error)
         return unavailable(self.address, error)
 
 
@@ -174,15 +197,18 @@ class _Delivery:
         return Outcome(undelivered, self.rejected, self.cause)
 
 
-def sqs_client(settings: SqsSettings) -> SQSClient:
+def sqs_client(settings: SqsSettings, *, wait_seconds: float | None = None) -> SQSClient:
     """A boto3 client that leaves retrying to rtp. Credentials come from AWS's own chain unless given.
+
+    It waits `sqs.timeout_seconds` for an answer, or less where `wait_seconds` is less.
 
     Raises SettingsError where boto3 knows no region.
     """
+    wait_seconds = min(settings.timeout_seconds, wait_seconds or settings.timeout_seconds)
     config = Config(
         retries={"total_max_attempts": 1},
-        connect_timeout=settings.timeout_seconds,
-        read_timeout=settings.timeout_seconds,
+        connect_timeout=wait_seconds,
+        read_timeout=wait_seconds,
         parameter_validation=False,
     )
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,10 +12,19 @@ import psycopg
 import pytest
 
 from core.database import Server, connect
-from core.errors import ServiceUnavailable
+from core.errors import ServiceUnavailable, SinkUnavailable
+from core.patience import Patience
+from core.processor.leader import Leadership
 from core.processor.log import LogReader
 from core.settings.models import Settings, postgres_dsn
+from core.sinks import Outcome
+from core.sinks.sqs import SqsSink, sqs_client
+from core.term import Terms
 from loadtests.faults.proxy import TcpProxy
+from tests.circuits import quiet_circuit
+from tests.conftest import SqsQueue
+from tests.eventually import eventually
+from tests.samples import make_event
 
 
 @pytest.fixture
@@ -31,7 +41,7 @@ def dsn(installed: Settings, proxy: TcpProxy) -> str:
 
 
 def test_a_half_open_connection_is_given_up(dsn: str, proxy: TcpProxy) -> None:
-    with closing(connect(dsn, role="test", answer_seconds=0.3)) as connection:
+    with closing(connect(dsn, role="test", patience=Patience(0.3))) as connection:
         proxy.half_open()
         with pytest.raises(psycopg.OperationalError, match=r"no answer within 0\.3 s"):
             connection.execute("SELECT 1")
@@ -39,12 +49,12 @@ def test_a_half_open_connection_is_given_up(dsn: str, proxy: TcpProxy) -> None:
 
 
 def test_a_statement_that_is_answered_in_time_may_take_its_time(dsn: str) -> None:
-    with closing(connect(dsn, role="test", answer_seconds=30)) as connection:
+    with closing(connect(dsn, role="test", patience=Patience(30))) as connection:
         assert connection.execute("SELECT true FROM pg_sleep(0.4)").fetchone() == (True,)
 
 
 def test_the_bound_is_for_each_statement_and_not_for_all(dsn: str) -> None:
-    with closing(connect(dsn, role="test", answer_seconds=1)) as connection:
+    with closing(connect(dsn, role="test", patience=Patience(1))) as connection:
         started = time.monotonic()
         while time.monotonic() - started < 1.5:
             connection.execute("SELECT 1 FROM pg_sleep(0.1)")
@@ -58,6 +68,77 @@ def test_a_reader_notices_and_reads_on(dsn: str, proxy: TcpProxy) -> None:
             reader.read(10)
         reader.open()
         assert reader.read(10).rows == []
+
+
+def test_a_first_silence_is_given_up_long_before_the_settings_bound(dsn: str, proxy: TcpProxy) -> None:
+    server = Server(dsn, answer_seconds=60)
+    with closing(server.connect("test")) as connection:
+        proxy.half_open()
+        started = time.monotonic()
+        with pytest.raises(psycopg.OperationalError, match="no answer within"):
+            connection.execute("SELECT 1")
+    assert time.monotonic() - started < 30
+
+
+def test_what_is_slow_is_answered_at_the_second_try(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.patience.FIRST_SECONDS", 0.2)
+    server = Server(dsn, answer_seconds=60)
+    with closing(server.connect("test")) as connection, pytest.raises(psycopg.OperationalError, match="no answer"):
+        connection.execute("SELECT pg_sleep(1)")
+    with closing(server.connect("test")) as connection:
+        assert connection.execute("SELECT true FROM pg_sleep(1)").fetchone() == (True,)
+
+
+def test_each_role_has_a_patience_of_its_own(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.patience.FIRST_SECONDS", 0.2)
+    server = Server(dsn, answer_seconds=60)
+    for role in ("one", "another"):
+        with closing(server.connect(role)) as connection, pytest.raises(psycopg.OperationalError, match="no answer"):
+            connection.execute("SELECT pg_sleep(1)")
+
+
+class Hole(TcpProxy):
+    """A proxy that can lose the client's side of every connection: the service is not told."""
+
+    def swallow(self) -> None:
+        for link in self._all_links():
+            link._has_lost_service = True
+            link._service = socket.socket()  # this one is closed instead
+
+
+def test_a_leader_ends_the_session_that_it_has_lost_rather_than_wait_for_its_own_lease(installed: Settings) -> None:
+    own = postgres_dsn(installed)
+    port = urlsplit(own).port or 0
+    with closing(Hole(port)) as hole:
+        server = Server(own.replace(f":{port}/", f":{hole.port}/"), answer_seconds=60)
+        leadership = Leadership(
+            server, Terms(), lease_seconds=30, loops=(), circuit=quiet_circuit(), on_problem=lambda _: None
+        )
+        leadership.start()
+        try:
+            eventually(lambda: leadership.status().role == "leader")
+            first = leadership.status().epoch
+            hole.swallow()
+            eventually(lambda: leadership.status().epoch > first, within_seconds=25)
+            assert leadership.status().role == "leader"
+        finally:
+            leadership.stop()
+
+
+def test_an_alert_whose_answer_never_comes_is_sent_again_by_the_patient_client(
+    settings: Settings, sqs_queue: SqsQueue
+) -> None:
+    port = urlsplit(sqs_queue.endpoint_url).port or 0
+    with closing(TcpProxy(port)) as way:
+        sqs = settings.sqs.model_copy(update={"endpoint_url": f"http://127.0.0.1:{way.port}", "timeout_seconds": 30})
+        quick = sqs_client(sqs, wait_seconds=0.3)
+        with closing(SqsSink(sqs, sqs_client(sqs), quick_client=quick)) as sink:
+            sink.open()
+            way.half_open()
+            with pytest.raises(SinkUnavailable, match="Read timeout"):
+                sink.deliver([make_event(1)])
+            assert sink.deliver([make_event(1)]) == Outcome()
+            assert (quick is not sink._client, sink._patience.is_long) == (True, True)
 
 
 def test_a_proxy_that_is_cut_refuses(dsn: str, proxy: TcpProxy) -> None:
@@ -80,7 +161,7 @@ def test_a_connection_that_is_reset_fails(dsn: str, proxy: TcpProxy) -> None:
 
 
 def test_a_black_hole_lets_go_of_what_it_has_swallowed(dsn: str, proxy: TcpProxy) -> None:
-    with closing(connect(dsn, role="test", answer_seconds=0.3)) as waiting:
+    with closing(connect(dsn, role="test", patience=Patience(0.3))) as waiting:
         proxy.stall()
         with pytest.raises(psycopg.OperationalError, match="no answer within"):
             waiting.execute("SELECT 1")

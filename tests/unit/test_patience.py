@@ -1,0 +1,50 @@
+"""How long to wait for an answer: little at first, longer for a while after a silence."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.patience import FIRST_SECONDS, Patience
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_first_silence_is_given_up_soon(clock: Clock) -> None:
+    assert Patience(5, clock=clock).seconds == FIRST_SECONDS
+
+
+def test_after_a_silence_an_answer_may_take_as_long_as_the_settings_allow(clock: Clock) -> None:
+    patience = Patience(5, clock=clock)
+    patience.note_silence()
+    assert (patience.is_long, patience.seconds) == (True, 5)
+
+
+def test_it_lasts_until_what_was_asked_in_vain_can_have_been_answered(clock: Clock) -> None:
+    patience = Patience(60, clock=clock)
+    patience.note_silence()
+    clock.now += 60
+    assert patience.is_long
+
+
+def test_it_is_short_again_after_a_while(clock: Clock) -> None:
+    patience = Patience(5, clock=clock)
+    patience.note_silence()
+    clock.now += 30
+    assert (patience.is_long, patience.seconds) == (False, FIRST_SECONDS)
+
+
+def test_settings_that_allow_less_are_kept(clock: Clock) -> None:
+    patience = Patience(0.3, clock=clock)
+    before = patience.seconds
+    patience.note_silence()
+    assert (before, patience.seconds) == (0.3, 0.3)
