@@ -86,6 +86,7 @@ def logging_as(log_format: str, level: str) -> Iterator[None]:
     home = logging.getLogger() if is_json else LOG
     before = LOG.level, threading.excepthook
     LOG.setLevel(level.upper())
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # rtp itself says where connections were lost
     home.addHandler(handler)
     if is_json:
         logging.captureWarnings(True)

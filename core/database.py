@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from core.connection import PatientConnection
 from core.errors import ServiceUnavailable
 from core.patience import Patience
 from core.redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Mapping
 
 # The server, too, should notice within half a minute that the other side is gone: it keeps the session's locks so long.
 _SESSION = (
@@ -40,33 +40,6 @@ def queries(package: str, filename: str) -> Mapping[str, bytes]:
     return {
         name.decode(): body.strip() for name, body in zip(names_and_bodies[::2], names_and_bodies[1::2], strict=True)
     }
-
-
-class _Connection(psycopg.Connection[Any]):
-    """Gives up, with OperationalError, what the server has not answered within the patience it was given."""
-
-    patience: Patience | None = None
-
-    def wait(self, gen: Generator[Any, Any, Any], *args: Any, **kwargs: Any) -> Any:
-        """Psycopg's own, within the bound; all that is ever waited for passes here."""
-        if self.patience is None:
-            return super().wait(gen, *args, **kwargs)
-        return super().wait(self._within(gen, self.patience), *args, **kwargs)
-
-    def _within(self, gen: Generator[Any, Any, Any], patience: Patience) -> Generator[Any, Any, Any]:
-        seconds = patience.seconds
-        deadline = time.monotonic() + seconds
-        try:
-            state = next(gen)
-            while True:
-                ready = yield state  # psycopg asks at least every 0.1 s, with 0 where nothing has come
-                if not ready and time.monotonic() > deadline:
-                    patience.note_silence()
-                    self.pgconn.finish()
-                    raise psycopg.OperationalError(f"no answer within {seconds:g} s")
-                state = gen.send(ready)
-        except StopIteration as end:
-            return end.value
 
 
 @dataclass(frozen=True)
@@ -97,7 +70,7 @@ def connect(dsn: str, *, role: str, timeout_seconds: float = 5, patience: Patien
     Raises ServiceUnavailable, with the password taken out of the address, where the server does not answer.
     """
     try:
-        connection = _Connection.connect(
+        connection = PatientConnection.connect(
             dsn,
             autocommit=True,
             connect_timeout=max(1, round(timeout_seconds)),

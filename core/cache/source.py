@@ -10,9 +10,11 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from core.cache.loading import Owner, Row
 from core.cache.lookup import QUERIES, current_query, table_literal
+from core.connection import AsyncPatientConnection, PatientConnection
 from core.database import unavailable
 from core.errors import ServiceUnavailable
 from core.event import Kind
+from core.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, MutableMapping, Sequence
@@ -31,6 +33,7 @@ class Source:
     def __init__(self, settings: Settings, dsn: str) -> None:
         self._dsn = dsn
         self._timeout_seconds = settings.postgres.connect_timeout_seconds
+        self._patience = Patience(settings.postgres.answer_timeout_seconds)
         self._watches: dict[str, dict[str, Watch]] = {kind: {} for kind in Kind}
         for name, watch in settings.watches.items():
             self._watches[watch.kind][name] = watch
@@ -71,7 +74,14 @@ class DatabaseSource(Source):
     def __init__(self, settings: Settings, dsn: str) -> None:
         super().__init__(settings, dsn)
         self._pool = ConnectionPool(
-            dsn, kwargs=self._connecting, min_size=0, max_size=_CONNECTIONS, open=False, timeout=self._timeout_seconds
+            dsn,
+            connection_class=PatientConnection,
+            configure=self._configure,
+            kwargs=self._connecting,
+            min_size=0,
+            max_size=_CONNECTIONS,
+            open=False,
+            timeout=self._timeout_seconds,
         )
 
     def rows(self, owners: Sequence[Owner]) -> Mapping[Owner, Row]:
@@ -115,6 +125,9 @@ class DatabaseSource(Source):
         """Give the connections back."""
         self._pool.close()
 
+    def _configure(self, connection: PatientConnection) -> None:
+        connection.patience = self._patience
+
     def _query(self, connection: psycopg.Connection, name: str, watch: Watch) -> sql.Composed:
         if (query := self._queries.get(name)) is None:
             types: dict[str, str] = dict(
@@ -130,7 +143,14 @@ class AsyncDatabaseSource(Source):
     def __init__(self, settings: Settings, dsn: str) -> None:
         super().__init__(settings, dsn)
         self._pool = AsyncConnectionPool(
-            dsn, kwargs=self._connecting, min_size=0, max_size=_CONNECTIONS, open=False, timeout=self._timeout_seconds
+            dsn,
+            connection_class=AsyncPatientConnection,
+            configure=self._configure,
+            kwargs=self._connecting,
+            min_size=0,
+            max_size=_CONNECTIONS,
+            open=False,
+            timeout=self._timeout_seconds,
         )
 
     async def rows(self, owners: Sequence[Owner]) -> Mapping[Owner, Row]:
@@ -147,6 +167,9 @@ class AsyncDatabaseSource(Source):
         except (psycopg.Error, PoolTimeout) as error:
             raise self._unavailable(error) from error
         return rows
+
+    async def _configure(self, connection: AsyncPatientConnection) -> None:
+        connection.patience = self._patience
 
     async def close(self) -> None:
         """Give the connections back."""

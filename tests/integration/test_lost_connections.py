@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
@@ -11,11 +12,15 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
+from core.cache.loading import Owner
+from core.cache.source import AsyncDatabaseSource, DatabaseSource
 from core.database import Server, connect
 from core.errors import ServiceUnavailable, SinkUnavailable
+from core.event import Kind
 from core.patience import Patience
 from core.processor.leader import Leadership
 from core.processor.log import LogReader
+from core.processor.wiring import build_pipeline
 from core.settings.models import Settings, postgres_dsn
 from core.sinks import Outcome
 from core.sinks.sqs import SqsSink, sqs_client
@@ -100,10 +105,21 @@ def test_each_role_has_a_patience_of_its_own(dsn: str, monkeypatch: pytest.Monke
 class Hole(TcpProxy):
     """A proxy that can lose the client's side of every connection: the service is not told."""
 
+    def __init__(self, target_port: int) -> None:
+        super().__init__(target_port)
+        self.kept: list[socket.socket] = []
+
     def swallow(self) -> None:
         for link in self._all_links():
             link._has_lost_service = True
+            self.kept.append(link._service)
             link._service = socket.socket()  # this one is closed instead
+
+    def close(self) -> None:
+        super().close()
+        for service in self.kept:
+            service.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
+            service.close()
 
 
 def test_a_leader_ends_the_session_that_it_has_lost_rather_than_wait_for_its_own_lease(installed: Settings) -> None:
@@ -123,6 +139,57 @@ def test_a_leader_ends_the_session_that_it_has_lost_rather_than_wait_for_its_own
             assert leadership.status().role == "leader"
         finally:
             leadership.stop()
+
+
+def test_the_caches_source_gives_up_and_asks_anew(
+    installed: Settings, dsn: str, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.patience.FIRST_SECONDS", 0.3)
+    with closing(DatabaseSource(installed, dsn)) as source:
+        source.now()
+        proxy.half_open()
+        with pytest.raises(ServiceUnavailable, match="no answer within"):
+            source.now()
+        assert source.now()
+
+
+def test_its_asynchronous_twin_does_so_too(
+    installed: Settings, dsn: str, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.patience.FIRST_SECONDS", 0.3)
+    owner = Owner(Kind.TVL, "ethereum", "lido")
+
+    async def ask() -> None:
+        source = AsyncDatabaseSource(installed, dsn)
+        await source.rows([owner])
+        proxy.half_open()
+        with pytest.raises(ServiceUnavailable, match="no answer within"):
+            await source.rows([owner])
+        assert await source.rows([owner]) == {}
+        await source.close()
+
+    asyncio.run(ask())
+
+
+def test_rtp_works_on_and_ends_in_time_after_all_its_connections_have_died_without_a_word(
+    settings: Settings, dsn: str, proxy: TcpProxy, writer: psycopg.Connection
+) -> None:
+    postgres = settings.postgres.model_copy(update={"dsn": dsn})
+    pipeline = build_pipeline(settings.model_copy(update={"postgres": postgres}), on_problem=lambda _: None)
+    pipeline.start()
+    try:
+        eventually(lambda: all(one.metrics.idle_since for one in pipeline.deliveries))
+        proxy.half_open()
+        for value in (1, 2):
+            writer.execute(
+                "INSERT INTO tvl VALUES ('ethereum', 'lido', %s, 'llama')"
+                " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
+                [value],
+            )
+        eventually(lambda: [one.metrics.delivered for one in pipeline.deliveries] == [1, 1], within_seconds=40)
+    finally:
+        is_whole = pipeline.stop()
+    assert is_whole
 
 
 def test_an_alert_whose_answer_never_comes_is_sent_again_by_the_patient_client(
