@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any
 from core.errors import EventRejected, LeadershipLost, ServiceUnavailable, SinkUnavailable
 from core.event_row import LogRow, build_event, event_id
 from core.problem import Problem, counted, event_facts
+from core.processor.ledger import Ledger
 from core.processor.log import DeadLetter, LogReader
 from core.processor.loop import Loop
 from core.processor.metrics import STANDBY, SinkMetrics
-from core.processor.parking import Ledger, Parking
+from core.processor.parking import Parking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

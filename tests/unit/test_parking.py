@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.event import Event
+from core.processor.ledger import Ledger
 from core.processor.log import Cursor, DeadLetter
-from core.processor.parking import Ledger, Parking
+from core.processor.parking import Parking
 from core.retry import Backoff
 from tests.samples import NOON, make_event
 
