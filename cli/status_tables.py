@@ -95,6 +95,8 @@ def _sinks(seen: Inspection) -> RenderableType:
 
 def _remark(sink: SinkPosition) -> str:
     remarks = ["BEHIND"] if sink.is_alarming else []
+    if sink.mismatch:
+        remarks.append(f"DOES NOT FIT, {sink.mismatch}: reset-cursor")
     if sink.is_configured is False:
         remarks.append("not configured: reset-cursor --forget?")
     return ", ".join(remarks)

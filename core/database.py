@@ -51,11 +51,15 @@ class Server:
     answer_seconds: float | None = None
     _patience: dict[str, Patience] = field(default_factory=dict, repr=False, compare=False)
 
-    def connect(self, role: str) -> psycopg.Connection:
-        """As the function `connect`. Each role has a patience of its own, which outlives its connections."""
+    def connect(self, role: str, *, is_hasty: bool = True) -> psycopg.Connection:
+        """As the function `connect`. Each role has a patience of its own, which outlives its connections.
+
+        Who is not hasty waits as long as is allowed from the first: for statements that may take their time.
+        """
         patience = None
         if self.answer_seconds is not None:
-            patience = self._patience.setdefault(role, Patience(self.answer_seconds))
+            first_seconds = None if is_hasty else self.answer_seconds
+            patience = self._patience.setdefault(role, Patience(self.answer_seconds, first_seconds=first_seconds))
         return connect(self.dsn, role=role, timeout_seconds=self.connect_seconds, patience=patience)
 
     def unavailable(self, error: psycopg.Error) -> ServiceUnavailable:

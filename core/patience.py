@@ -18,10 +18,20 @@ FIRST_SECONDS = 1.5
 
 
 class Patience:
-    """The patience of one who asks one server; `longest_seconds` is what the settings allow."""
+    """The patience of one who asks one server; `longest_seconds` is what the settings allow.
 
-    def __init__(self, longest_seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    Who asks for what may well take longer says so with `first_seconds`.
+    """
+
+    def __init__(
+        self,
+        longest_seconds: float,
+        *,
+        first_seconds: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._longest_seconds = longest_seconds
+        self._first_seconds = min(longest_seconds, FIRST_SECONDS if first_seconds is None else first_seconds)
         self._clock = clock
         self._long_until = 0.0
 
@@ -33,7 +43,7 @@ class Patience:
     @property
     def seconds(self) -> float:
         """How long to wait for the next answer."""
-        return self._longest_seconds if self.is_long else min(FIRST_SECONDS, self._longest_seconds)
+        return self._longest_seconds if self.is_long else self._first_seconds
 
     def note_silence(self) -> None:
         """There was no answer. The same will be asked again, which must come within the time of long patience."""

@@ -33,7 +33,9 @@ class Source:
     def __init__(self, settings: Settings, dsn: str) -> None:
         self._dsn = dsn
         self._timeout_seconds = settings.postgres.connect_timeout_seconds
-        self._patience = Patience(settings.postgres.answer_timeout_seconds)
+        # A table without a fitting index may take its time: no haste.
+        answer_seconds = settings.postgres.answer_timeout_seconds
+        self._patience = Patience(answer_seconds, first_seconds=answer_seconds)
         self._watches: dict[str, dict[str, Watch]] = {kind: {} for kind in Kind}
         for name, watch in settings.watches.items():
             self._watches[watch.kind][name] = watch

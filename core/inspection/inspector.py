@@ -27,7 +27,7 @@ from core.inspection.picture import (
     TriggerErrors,
 )
 from core.processor.lag import is_too_far_behind
-from core.processor.log import read_installation
+from core.processor.log import find_mismatch, read_installation
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -64,6 +64,7 @@ def inspect(connection: Connection, log: LogSettings, configured_sinks: Collecti
                     sink,
                     is_configured=_is_configured(sink.sink, processor, configured_sinks),
                     is_alarming=is_too_far_behind(sink.lag_seconds, sink.lag_bytes, log),
+                    mismatch=find_mismatch(connection, sink.sink),
                 )
                 for sink in _read(connection, "sinks", SinkPosition)
             ],

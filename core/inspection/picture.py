@@ -89,7 +89,8 @@ class LogSize:
 class SinkPosition:
     """How far behind a sink is: in events, their bytes in the log, and the age of the oldest one it has not got.
 
-    `is_configured` is None where neither a running rtp nor a settings file tells.
+    `is_configured` is None where neither a running rtp nor a settings file tells. `mismatch` is why the cursor cannot
+    be this log's, None where it can; where there is one, the rest means nothing, and `rtp run` refuses.
     """
 
     sink: str
@@ -102,6 +103,7 @@ class SinkPosition:
     newest_dead_letter: str | None
     is_configured: bool | None = None
     is_alarming: bool = False
+    mismatch: str | None = None
 
 
 @dataclass(frozen=True)

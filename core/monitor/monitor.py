@@ -122,7 +122,7 @@ class Monitor:
 
     def _watch_with_connection(self) -> None:
         try:
-            with self._server.connect("monitor") as connection:
+            with self._server.connect("monitor", is_hasty=False) as connection:
                 _prepare(connection)
                 while not self._stopping.is_set():
                     self._look()

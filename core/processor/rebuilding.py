@@ -78,7 +78,7 @@ class Rebuilding(Loop):
             self._tell(f"the cache was not rebuilt, trying again: {_cause(self._server, error)}")
 
     def _rebuild(self) -> None:
-        with self._server.connect(self.name) as connection:
+        with self._server.connect(self.name, is_hasty=False) as connection:
             connection.execute(_LOCK_TIMEOUT)
             self._log_id = read_installation(connection)
             if self._fill.is_complete(self._log_id):

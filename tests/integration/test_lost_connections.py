@@ -140,11 +140,15 @@ def test_a_leader_ends_the_session_that_it_has_lost_rather_than_wait_for_its_own
             leadership.stop()
 
 
-def test_the_caches_source_gives_up_and_asks_anew(
-    installed: Settings, dsn: str, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("core.patience.FIRST_SECONDS", 0.3)
-    with closing(DatabaseSource(installed, dsn)) as source:
+@pytest.fixture
+def hasty(installed: Settings) -> Settings:
+    """Settings that allow PostgreSQL half a second for an answer."""
+    postgres = installed.postgres.model_copy(update={"answer_timeout_seconds": 0.5})
+    return installed.model_copy(update={"postgres": postgres})
+
+
+def test_the_caches_source_gives_up_and_asks_anew(hasty: Settings, dsn: str, proxy: TcpProxy) -> None:
+    with closing(DatabaseSource(hasty, dsn)) as source:
         source.now()
         proxy.half_open()
         with pytest.raises(ServiceUnavailable, match="no answer within"):
@@ -152,14 +156,11 @@ def test_the_caches_source_gives_up_and_asks_anew(
         assert source.now()
 
 
-def test_its_asynchronous_twin_does_so_too(
-    installed: Settings, dsn: str, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("core.patience.FIRST_SECONDS", 0.3)
+def test_its_asynchronous_twin_does_so_too(hasty: Settings, dsn: str, proxy: TcpProxy) -> None:
     owner = Owner(Kind.TVL, "ethereum", "lido")
 
     async def ask() -> None:
-        source = AsyncDatabaseSource(installed, dsn)
+        source = AsyncDatabaseSource(hasty, dsn)
         await source.rows([owner])
         proxy.half_open()
         with pytest.raises(ServiceUnavailable, match="no answer within"):

@@ -266,6 +266,19 @@ def test_a_database_restored_beside_the_first_one_is_refused(
         deliver_all(restore(stack))
 
 
+def test_rtp_status_tells_that_the_cursors_do_not_fit_until_they_are_reset(
+    delivered: list[LogRow], restore: Callable[[EmbeddedStack], str], other_server: EmbeddedStack, command: Command
+) -> None:
+    place = ("--postgres-dsn", restore(other_server))
+
+    def mismatches() -> list[str | None]:
+        return [sink["mismatch"] for sink in command("status", *place, "--json").document["sinks"]]
+
+    before = mismatches()
+    command("reset-cursor", "--sink", "redis", "--to", "latest", *place)
+    assert (before, mismatches()) == (["the database was restored from a dump"], [None])
+
+
 def test_rtp_run_ends_with_exit_code_2_on_a_restored_database(
     delivered: list[LogRow],
     restore: Callable[[EmbeddedStack], str],

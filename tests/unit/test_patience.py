@@ -48,3 +48,7 @@ def test_settings_that_allow_less_are_kept(clock: Clock) -> None:
     before = patience.seconds
     patience.note_silence()
     assert (before, patience.seconds) == (0.3, 0.3)
+
+
+def test_who_asks_for_what_may_take_its_time_is_patient_from_the_first(clock: Clock) -> None:
+    assert Patience(5, first_seconds=5, clock=clock).seconds == 5
