@@ -15,6 +15,7 @@ from core.errors import SinkUnavailable
 from core.handler.memory import Memory, microseconds, read_lanes, read_state, write_lanes, write_state
 from core.keys import BASELINES_DUE, BASELINES_UNSENT, FENCE, SEQUENCE, STREAM, cache_key, route_channel
 from core.redact import redact
+from core.sinks.scripts import DELIVER
 from core.term import UNFENCED
 
 if TYPE_CHECKING:
@@ -24,10 +25,9 @@ if TYPE_CHECKING:
     from core.event import Event, EventData
     from core.settings.models import RedisSettings
 
-_DELIVER = files("core.sinks").joinpath("deliver.lua").read_text(encoding="utf-8")
 _HERE = files("core.handler")
 # A chunk's text is a function's body: the same script that the Redis sink runs, as one step of this one.
-_COMMIT = f"local function deliver(KEYS, ARGV)\n{_DELIVER}\nend\n" + _HERE.joinpath("commit.lua").read_text("utf-8")
+_COMMIT = f"local function deliver(KEYS, ARGV)\n{DELIVER}\nend\n" + _HERE.joinpath("commit.lua").read_text("utf-8")
 _ACKNOWLEDGE = _HERE.joinpath("acknowledge.lua").read_text(encoding="utf-8")
 _RESERVE = _HERE.joinpath("reserve.lua").read_text(encoding="utf-8")
 _FORGET_AFTER_MS = 48 * 3600 * 1000  # a stream keeps records for 24 hours

@@ -7,7 +7,6 @@ restarted from its disk, or a replica that was promoted, may have missed the las
 from __future__ import annotations
 
 import secrets
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -17,6 +16,7 @@ from redis.retry import Retry
 from core.errors import SinkUnavailable
 from core.keys import CACHE_MARKER, cache_key
 from core.redact import redact
+from core.sinks.scripts import FILL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from core.event import Event
     from core.settings.models import RedisSettings
 
-_FILL = files("core.sinks").joinpath("fill.lua").read_text(encoding="utf-8")
 _COMPLETE = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end redis.call('SET', KEYS[1], ARGV[2]) return 1"
 _INTERRUPTED = -1
 
@@ -42,7 +41,7 @@ class CacheFill:
             client_name="rtp-fill",
             decode_responses=True,
         )
-        self._fill = self._client.register_script(_FILL)
+        self._fill = self._client.register_script(FILL)
         self._complete = self._client.register_script(_COMPLETE)
         self._ttls = settings.cache_ttls
         self._token = ""

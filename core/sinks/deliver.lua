@@ -10,7 +10,7 @@
 --   ARGV[3i + 3]   the channels that its routes add, with spaces between; empty for none
 -- Returns how many cache entries it wrote; or {-1, 0} without a fence, and {-2, its term} where that is a later one: then it has
 -- done nothing. A reader who gets an event from the channel finds that event in the cache, or
--- a newer one: nothing runs between the two. A replayed or older event never overwrites a newer one.
+-- a newer one: nothing runs between the two.
 local stream, ttl, stream_length, term = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local call = redis.call
 local ttls = cjson.decode(ttl)
@@ -30,20 +30,7 @@ if term > 0 then
 end
 for i = 1, #KEYS - 2 do
     local key, sequence, event, channels = KEYS[i + 2], ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]
-    local cached = redis.pcall('HGET', key, 'sequence')
-    if type(cached) ~= 'string' then
-        -- Nothing, or what a reader left there to fill it, or somebody's value of another type under a name of rtp's.
-        call('DEL', key)
-        cached = false
-    end
-    if not cached or cached < sequence then
-        call('HSET', key, 'sequence', sequence, 'event', event)
-        -- What the reader's side had put there is older now. Up to a tenth less of the time, so that not all ends at once.
-        call('HDEL', key, 'current', 'as_of')
-        local lifetime = type(ttls) == 'number' and ttls or ttls[string.match(key, '^rtp:cache:(%a+):')]
-        call('PEXPIRE', key, math.floor(lifetime * (1 - tonumber(string.sub(sequence, -3)) / 10000)))
-        written = written + 1
-    end
+    written = written + remember(key, sequence, event, ttls)
     call('PUBLISH', 'rtp:events:' .. string.sub(key, 11), event)
     for channel in string.gmatch(channels, '%S+') do
         call('PUBLISH', channel, event)

@@ -8,27 +8,12 @@
 -- Returns how many entries it wrote, or -1 where the marker is another. It never overwrites a newer event: what is delivered
 -- meanwhile stays.
 local ttl, token = ARGV[1], ARGV[2]
-local call = redis.call
 local ttls = cjson.decode(ttl)
 if token ~= '' and redis.pcall('GET', KEYS[1]) ~= token then
     return -1
 end
 local written = 0
 for i = 1, #KEYS - 1 do
-    local key, sequence, event = KEYS[i + 1], ARGV[2 * i + 1], ARGV[2 * i + 2]
-    local cached = redis.pcall('HGET', key, 'sequence')
-    if type(cached) ~= 'string' then
-        -- Nothing, or what a reader left there to fill it, or somebody's value of another type under a name of rtp's.
-        call('DEL', key)
-        cached = false
-    end
-    if not cached or cached < sequence then
-        call('HSET', key, 'sequence', sequence, 'event', event)
-        -- What the reader's side had put there is older now. Up to a tenth less of the time, so that not all ends at once.
-        call('HDEL', key, 'current', 'as_of')
-        local lifetime = type(ttls) == 'number' and ttls or ttls[string.match(key, '^rtp:cache:(%a+):')]
-        call('PEXPIRE', key, math.floor(lifetime * (1 - tonumber(string.sub(sequence, -3)) / 10000)))
-        written = written + 1
-    end
+    written = written + remember(KEYS[i + 1], ARGV[2 * i + 1], ARGV[2 * i + 2], ttls)
 end
 return written

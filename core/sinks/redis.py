@@ -13,6 +13,7 @@ from core.errors import LeadershipLost, SinkUnavailable
 from core.keys import FENCE, STREAM, cache_key, route_channel
 from core.redact import redact
 from core.sinks import Outcome
+from core.sinks.scripts import DELIVER
 from core.term import UNFENCED, Term
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from core.event import Event, EventData
     from core.settings.models import RedisSettings
 
-_DELIVER = files("core.sinks").joinpath("deliver.lua").read_text(encoding="utf-8")
 _RAISE_FENCE = files("core.sinks").joinpath("raise_fence.lua").read_text(encoding="utf-8")
 _UNFENCED, _REFUSED = -1, -2
 
@@ -52,7 +52,7 @@ class RedisSink:
             retry=Retry(NoBackoff(), 0),
             client_name="rtp",
         )
-        self._deliver = self._client.register_script(_DELIVER)
+        self._deliver = self._client.register_script(DELIVER)
         self._raise_fence = self._client.register_script(_RAISE_FENCE)
         self._channels_of = channels_of
         self._ttls = settings.cache_ttls

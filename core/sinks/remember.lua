@@ -1,0 +1,20 @@
+-- remember: the one rule by which an event gets into the cache; it stands before deliver.lua and fill.lua. A replayed or older
+-- event never overwrites a newer one. Returns how many entries were written: 1 or 0.
+--   ttls   cache time to live, milliseconds: a number, or an object of them by kind
+local function remember(key, sequence, event, ttls)
+    local cached = redis.pcall('HGET', key, 'sequence')
+    if type(cached) ~= 'string' then
+        -- Nothing, or what a reader left there to fill it, or somebody's value of another type under a name of rtp's.
+        redis.call('DEL', key)
+        cached = false
+    end
+    if cached and cached >= sequence then
+        return 0
+    end
+    redis.call('HSET', key, 'sequence', sequence, 'event', event)
+    -- What the reader's side had put there is older now. Up to a tenth less of the time, so that not all ends at once.
+    redis.call('HDEL', key, 'current', 'as_of')
+    local lifetime = type(ttls) == 'number' and ttls or ttls[string.match(key, '^rtp:cache:(%a+):')]
+    redis.call('PEXPIRE', key, math.floor(lifetime * (1 - tonumber(string.sub(sequence, -3)) / 10000)))
+    return 1
+end
