@@ -106,7 +106,8 @@ def _fields(text: str) -> Any:
 
 def exact_number(digits: str) -> float | int | str:
     """A number inside a metadata field: a JSON number where a double holds it exactly as written, else its digits."""
-    number = float(digits)
-    if Decimal(repr(number)) != Decimal(digits):
+    number, exact = float(digits), Decimal(digits)
+    if Decimal(repr(number)) != exact:
         return digits
-    return number if "." in digits else int(digits)
+    is_whole = "." not in digits and exact == exact.to_integral_value()
+    return int(exact) if is_whole else number

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import redis
 
-from core.handler.alerts import Alerts
+from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
 from core.handler.processor import BatchProcessor
 from core.settings.models import Settings
@@ -197,7 +197,7 @@ def stress(settings: Settings, stack: EmbeddedStack, records: Sequence[dict[str,
             baselines = FaultyBaselines(settings.redis, url=stack.addresses.redis_url)
             baselines.faults = faults
             sink = FaultySink(SqsSink(settings.sqs, CLIENTS.setdefault("sqs", sqs_client(settings.sqs))), faults)
-            alerts = Alerts(sink, baselines, print, max_attempts=10)
+            alerts = Alerts([AlertQueue(sink, lambda _: True)], baselines, print, max_attempts=10)
             outcome = BatchProcessor(settings, baselines, alerts, bury=print).process(batch)
         except Crash:
             continue

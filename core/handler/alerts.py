@@ -1,4 +1,4 @@
-"""Alerts from baselines to SQS: what is pending is sent, in order, until SQS has it."""
+"""Alerts from baselines to SQS: what is pending is sent, in order, until each of its queues has it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,26 @@ from core.handler.dead_letters import DeadLetter
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from core.event import EventData
     from core.handler.baselines import Baselines
     from core.sinks import Rejection, Sink
+
+
+@dataclass(frozen=True)
+class AlertQueue:
+    """A queue, and which events belong in it."""
+
+    sink: Sink
+    wants: Callable[[EventData], bool]
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The events that a baseline keeps for SQS, as of a version."""
+
+    key: str
+    version: int
+    events: Sequence[Event]
 
 
 @dataclass
@@ -21,7 +39,7 @@ class Sent:
     """What became of the pending events: the keys that still have some, and why."""
 
     unsent: set[str] = field(default_factory=set)
-    cause: str = ""
+    causes: list[str] = field(default_factory=list)
     dead: int = 0
 
 
@@ -29,46 +47,64 @@ class Alerts:
     """Sends what baselines have pending. `bury` takes a dead letter, or raises SinkUnavailable."""
 
     def __init__(
-        self, sink: Sink, baselines: Baselines, bury: Callable[[DeadLetter], None], *, max_attempts: int
+        self,
+        queues: Sequence[AlertQueue],
+        baselines: Baselines,
+        bury: Callable[[DeadLetter], None],
+        *,
+        max_attempts: int,
     ) -> None:
-        self._sink = sink
+        self._queues = queues
         self._baselines = baselines
         self._bury = bury
         self._max_attempts = max_attempts
 
-    def send(self, pending: Sequence[tuple[str, int, Sequence[Event]]]) -> Sent:
-        """Send the events of each key (with its version), and acknowledge the keys that SQS has all events of."""
-        owner = {event.id + event.partitionkey: key for key, _, events in pending for event in events}
+    def wants(self, event: Event) -> bool:
+        """Whether the event belongs in any queue."""
+        return any(queue.wants(event.data) for queue in self._queues)
+
+    def send(self, pending: Sequence[Pending]) -> Sent:
+        """Send each key's events to their queues, and acknowledge the keys of which every queue has all.
+
+        A key that is not acknowledged is sent whole the next time: to a queue that has it already, too.
+        """
+        owners = [(event, one.key) for one in pending for event in one.events]
+        owners.sort(key=lambda owner: owner[0].sequence)
         sent = Sent()
-        events = sorted((event for _, _, events in pending for event in events), key=lambda event: event.sequence)
-        try:
-            outcome = self._sink.deliver(events)
-        except SinkUnavailable as error:
-            return Sent({key for key, _, _ in pending}, str(error))
-        dead = {
-            refusal.event.id
-            for refusal in outcome.rejected
-            if self._is_dead(refusal, owner[refusal.event.id + refusal.event.partitionkey], sent)
-        }
-        sent.dead = len(dead)
-        for event in outcome.undelivered:
-            if event.id not in dead:
-                sent.unsent.add(owner[event.id + event.partitionkey])
-                sent.cause = sent.cause or outcome.cause
-        taken = [(key, version) for key, version, _ in pending if key not in sent.unsent]
+        for queue in self._queues:
+            self._send_to(queue.sink, [owner for owner in owners if queue.wants(owner[0].data)], sent)
+        taken = [(one.key, one.version) for one in pending if one.key not in sent.unsent]
         if taken:
             self._baselines.acknowledge(taken)
         return sent
 
-    def _is_dead(self, refusal: Rejection, key: str, sent: Sent) -> bool:
+    def _send_to(self, sink: Sink, owners: Sequence[tuple[Event, str]], sent: Sent) -> None:
+        if not owners:
+            return
+        key_of = {event.id: key for event, key in owners}
+        try:
+            outcome = sink.deliver([event for event, _ in owners])
+        except SinkUnavailable as error:
+            sent.unsent.update(key_of.values())
+            sent.causes.append(str(error))
+            return
+        dead = {refusal.event.id for refusal in outcome.rejected if self._is_dead(refusal, key_of, sent)}
+        sent.dead += len(dead)
+        unsent = {key_of[event.id] for event in outcome.undelivered if event.id not in dead}
+        if unsent:
+            sent.unsent |= unsent
+            sent.causes.append(outcome.cause)
+
+    def _is_dead(self, refusal: Rejection, key_of: dict[str, str], sent: Sent) -> bool:
         """Whether the event is buried. What SQS may yet take is, once it was refused often enough."""
+        key = key_of[refusal.event.id]
         if not refusal.is_final and self._baselines.count_refusal(key) < self._max_attempts:
             return False
         try:
             self._bury(DeadLetter(f"SQS refuses it: {refusal.error}", event=refusal.event.json_bytes.decode()))
         except SinkUnavailable as error:
             sent.unsent.add(key)
-            sent.cause = str(error)
+            sent.causes.append(str(error))
             return False
         return True
 

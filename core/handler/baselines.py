@@ -127,6 +127,14 @@ class Baselines:
         """Keys for which time alone may bring something about, the longest due first."""
         return self._up_to(BASELINES_DUE, at, limit)
 
+    def forget_due(self, keys: Sequence[str]) -> None:
+        """Whatever was due for these keys will not come about: their watch is no more."""
+        try:
+            if keys:
+                self._client.zrem(BASELINES_DUE, *keys)
+        except redis.RedisError as error:
+            raise self._unavailable(error) from error
+
     def unsent(self, before: datetime, limit: int) -> list[str]:
         """Keys whose events have waited for SQS since `before`, the oldest first."""
         return self._up_to(BASELINES_UNSENT, before, limit)

@@ -15,12 +15,22 @@
 -- Returns 1, or 0 where the version is another one, and then has done nothing.
 local call = redis.call
 local key = KEYS[1]
+
+-- Not unpack(): a batch may have more events of one entity than Lua's stack has room.
+local function from(list, first)
+    local rest = {}
+    for i = first, #list do
+        rest[#rest + 1] = list[i]
+    end
+    return rest
+end
+
 local version = call('HGET', key, 'version') or '0'
 if version ~= ARGV[1] then
     return 0
 end
 if #KEYS > 5 then
-    deliver({unpack(KEYS, 4)}, {unpack(ARGV, 8)})
+    deliver(from(KEYS, 4), from(ARGV, 8))
 end
 call('HSET', key, 'version', string.format('%.0f', tonumber(version) + 1), 'state', ARGV[2], 'lanes', ARGV[3])
 if ARGV[4] == '' then

@@ -29,11 +29,14 @@ class DeadLetter:
     event: str | None = None
 
     def body(self) -> str:
-        """The message. A record that is too long for one is named by its keys and its place in the stream."""
+        """The message. What is too long for one is named: a record by its keys and place, an event by its id."""
         text = json.dumps({"reason": self.reason, "record": self.record, "event": self.event}, default=str)
         if len(text) <= _MOST_BYTES:
             return text
-        record = self.record or {}
+        if self.event is not None:
+            envelope = {name: part for name, part in json.loads(self.event).items() if name != "data"}
+            return json.dumps({"reason": self.reason, "event": json.dumps(envelope), "is_shortened": True})
+        record = self.record if isinstance(self.record, dict) else {}
         inner = record.get("dynamodb") or {}
         short = {
             **{name: record.get(name) for name in ("eventID", "eventName", "eventSourceARN")},

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.detection.detector import Detector
-from core.detection.judge import Sample, State, delete, due_at, judge, tick
+from core.detection.judge import State, delete, due_at, judge, tick
 from core.detection.report import amount_text
 from core.event import Severity
 from core.event_row import LogRow
@@ -114,11 +114,6 @@ class Decider:
             detected_at=detected_at,
             duration_seconds=None if report is None else report.duration_seconds,
         )
-
-    def tick_sample(self, watch: str, at: datetime) -> Sample:
-        """What travels along with an event that time alone brings about."""
-        found = self._watches[watch]
-        return Sample(None, at, found.confidence, found.provenance)
 
 
 def _judged(

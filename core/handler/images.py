@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from core.settings.watches import Watch
 
 
+# What reading raises where a record is not made as DynamoDB makes them. It must not stop the shard for a day.
+_NONSENSE = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+
+
 class _Row(NamedTuple):
     """An image in a watch's words."""
 
@@ -52,11 +56,19 @@ class WatchedTable:
         """Whether each item is a sample, not an entity."""
         return not isinstance(self.watch, ProtocolWatch) and self.watch.shape == "history"
 
-    def changes(self, record: Mapping[str, Any], index: int) -> Iterator[Change]:
+    def changes(self, record: Mapping[str, Any], index: int) -> list[Change]:
         """What the record says of this watch's entities; a deletion first where an item became another's.
 
         Raises EventRejected for a record that cannot be read.
         """
+        try:
+            return list(self._changes(record, index))
+        except _NONSENSE as error:
+            raise EventRejected(
+                f"this is no record of a DynamoDB stream ({type(error).__name__}: {' '.join(str(error).split())})"
+            ) from error
+
+    def _changes(self, record: Mapping[str, Any], index: int) -> Iterator[Change]:
         position = _position(record)
         arrived = _arrival(record)
         new, old = record["dynamodb"].get("NewImage"), record["dynamodb"].get("OldImage")
@@ -168,8 +180,8 @@ def event_prefix(record: Mapping[str, Any], position: Position, watch: str) -> s
 
 
 def table_of(record: Mapping[str, Any]) -> str:
-    """The table that a record is of: `arn:aws:dynamodb:<region>:<account>:table/<table>/stream/<label>`."""
-    parts = str(record.get("eventSourceARN", "")).split("/")
+    """The table that a record is of, from its stream's ARN `...:table/<table>/stream/<label>`; empty without one."""
+    parts = str(record.get("eventSourceARN", "")).split("/") if isinstance(record, dict) else []
     return parts[1] if len(parts) > 1 else ""
 
 

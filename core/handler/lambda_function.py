@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from core.handler.processor import BatchProcessor, Outcome
+    from core.handler.processor import BatchProcessor
+    from core.handler.settlement import Outcome
 
 logger = Logger(service="rtp", log_uncaught_exceptions=True)
 metrics = Metrics(namespace="rtp", service="handler")

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
     from mypy_boto3_dynamodbstreams.type_defs import ShardTypeDef
 
-    from core.handler.processor import BatchProcessor, Outcome
+    from core.handler.processor import BatchProcessor
+    from core.handler.settlement import Outcome
     from core.settings.models import Settings
 
 BATCH_RECORDS = 500

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import redis
 
 from core.errors import SettingsError
-from core.handler.alerts import Alerts
+from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
 from core.handler.dead_letters import DeadLetterList, DeadLetterQueue
 from core.handler.processor import BatchProcessor
-from core.routing import Routes
+from core.routing import Routes, sqs_destinations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,10 +25,11 @@ def build_processor(settings: Settings) -> BatchProcessor:
     """Everything that a batch needs. Raises SettingsError where Redis is not named, or boto3 is missing."""
     if not settings.redis.url:
         raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
-    baselines = Baselines(settings.redis, url=settings.redis.url, channels_of=Routes(settings).channels)
+    routes, destinations = Routes(settings), sqs_destinations(settings)
+    baselines = Baselines(settings.redis, url=settings.redis.url, channels_of=routes.channels)
     bury = DeadLetterList(_redis(settings), baselines.address).send
     alerts: Alerts | None = None
-    if settings.sqs.queue or settings.dynamodb.dead_letter_queue:
+    if destinations or settings.dynamodb.dead_letter_queue:
         try:
             from core.sinks.sqs import SqsSink, sqs_client  # noqa: PLC0415 - boto3 is an extra, and slow to import
         except ImportError as error:
@@ -35,9 +37,14 @@ def build_processor(settings: Settings) -> BatchProcessor:
         client = sqs_client(settings.sqs)
         if settings.dynamodb.dead_letter_queue:
             bury = DeadLetterQueue(client, settings.dynamodb.dead_letter_queue).send
-        if settings.sqs.queue:
-            sink = SqsSink(settings.sqs, client)
-            alerts = Alerts(sink, baselines, bury, max_attempts=settings.run.max_attempts)
+        if destinations:
+            queues = [
+                AlertQueue(
+                    SqsSink(settings.sqs, client, queue=one.queue, name=one.sink), partial(routes.goes_to, one.queue)
+                )
+                for one in destinations
+            ]
+            alerts = Alerts(queues, baselines, bury, max_attempts=settings.run.max_attempts)
     return BatchProcessor(settings, baselines, alerts, bury=bury)
 
 

@@ -10,13 +10,14 @@ import pytest
 import redis
 
 from core.errors import SettingsError, SinkUnavailable
-from core.handler.alerts import Alerts
+from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
-from core.handler.dead_letters import DeadLetterList
+from core.handler.dead_letters import DeadLetter, DeadLetterList
 from core.handler.processor import BatchProcessor
 from core.handler.wiring import build_processor
 from core.settings.dynamodb import DynamoDbSettings
 from core.settings.file import load_settings
+from core.settings.routes import Route
 from core.sinks import Outcome
 from core.sinks.sqs import SqsSink
 from core.sinks.sqs import sqs_client as make_client
@@ -138,7 +139,11 @@ class CrashingSink:
 def processor_with(aws: Settings, sink: Any) -> BatchProcessor:
     baselines = Baselines(aws.redis, url=aws.redis.url or "")
     bury = DeadLetterList(redis.Redis.from_url(aws.redis.url or ""), "").send
-    return BatchProcessor(aws, baselines, Alerts(sink, baselines, bury, max_attempts=3), bury=bury)
+    return BatchProcessor(aws, baselines, alerts_to(sink, baselines, bury), bury=bury)
+
+
+def alerts_to(sink: Any, baselines: Baselines, bury: Callable[[DeadLetter], None]) -> Alerts:
+    return Alerts([AlertQueue(sink, lambda _: True)], baselines, bury, max_attempts=3)
 
 
 @pytest.mark.parametrize("sends", [False, True], ids=["before SQS has it", "after SQS has it"])
@@ -160,7 +165,7 @@ def test_an_alert_left_behind_is_sent_by_a_tick(aws: Settings, tvl: Table, recei
             [put(tvl, "100"), put(tvl, "102")]
         )
     baselines = Baselines(aws.redis, url=aws.redis.url or "")
-    alerts = Alerts(SqsSink(aws.sqs, make_client(aws.sqs)), baselines, print, max_attempts=3)
+    alerts = alerts_to(SqsSink(aws.sqs, make_client(aws.sqs)), baselines, print)
     later = BatchProcessor(aws, baselines, alerts, bury=print, clock=lambda: datetime.now(UTC) + timedelta(minutes=1))
     later.tick()
     assert [alert["data"]["current"] for alert in received()] == ["102"]
@@ -216,6 +221,64 @@ def test_a_record_that_cannot_be_read_is_a_dead_letter_with_its_reason(
     assert [event.data.entity for event in outcome.events] == ["aave"]
 
 
+def test_a_record_without_a_stream_is_a_dead_letter(aws: Settings, tvl: Table, store: redis.Redis) -> None:
+    stranger = {name: part for name, part in put(tvl, "1", "aave").items() if name != "eventSourceARN"}
+    outcome = build_processor(aws).process([stranger, put(tvl, "2"), put(tvl, "3")])
+    assert (outcome.failed, len(outcome.events)) == (None, 1)
+    (letter,) = store.lrange("rtp:dead-letters", 0, -1)
+    assert json.loads(letter)["reason"] == "the record does not say which stream it is of"
+
+
+def unreadable(table: Table) -> dict[str, Any]:
+    return table.put(chain="ethereum", protocol="lido", tvl_usd={"S": "many"})
+
+
+def test_a_dead_letter_is_told_once_however_often_its_batch_comes(aws: Settings, tvl: Table) -> None:
+    nowhere = aws.redis.model_copy(update={"url": "redis://127.0.0.1:1/0"})
+    letters: list[DeadLetter] = []
+    batch = [unreadable(tvl), put(tvl, "1", "aave")]
+    for redis_settings in (nowhere, nowhere, aws.redis):
+        baselines = Baselines(redis_settings, url=redis_settings.url or "")
+        BatchProcessor(aws, baselines, None, bury=letters.append).process(batch)
+    assert [letter.record for letter in letters] == [batch[0]]
+
+
+class Gravedigger:
+    """Takes dead letters, but not the first time."""
+
+    def __init__(self) -> None:
+        self.letters: list[DeadLetter] = []
+        self.is_away = True
+
+    def __call__(self, letter: DeadLetter) -> None:
+        if self.is_away:
+            self.is_away = False
+            raise SinkUnavailable("SQS", "there", "away")
+        self.letters.append(letter)
+
+
+def test_a_record_whose_dead_letter_nobody_takes_comes_again(aws: Settings, tvl: Table) -> None:
+    bury = Gravedigger()
+    batch = [put(tvl, "1", "aave"), unreadable(tvl), put(tvl, "2", "aave")]
+    processor = BatchProcessor(aws, Baselines(aws.redis, url=aws.redis.url or ""), None, bury=bury)
+    first = processor.process(batch)
+    assert (first.failed, first.dead_letters) == (batch[1]["dynamodb"]["SequenceNumber"], [])
+    assert processor.process(batch[1:]).failed is None
+    assert len(bury.letters) == 1
+
+
+def test_a_change_that_makes_no_valid_event_is_not_judged_before_its_dead_letter_is_taken(
+    aws: Settings, tvl: Table
+) -> None:
+    bury = Gravedigger()
+    batch = [put(tvl, value, "half a pair: \ud800") for value in ("1", "2")]
+    processor = BatchProcessor(aws, Baselines(aws.redis, url=aws.redis.url or ""), None, bury=bury)
+    assert processor.process(batch).failed == batch[0]["dynamodb"]["SequenceNumber"]
+    assert processor.process(batch).failed is None
+    assert [letter.reason[:5] for letter in bury.letters] == ["event"]
+    assert processor.process(batch).notes["repeated"] == 2
+
+
 def test_dead_letters_go_to_their_queue(
     aws: Settings, tvl: Table, stack: Any, sqs_client: SQSClient, sqs_queue: SqsQueue
 ) -> None:
@@ -266,6 +329,12 @@ def test_metadata_is_added_changed_and_removed(aws: Settings) -> None:
     assert [event.type for event in events] == ["rtp.protocol.added", "rtp.protocol.changed", "rtp.protocol.removed"]
     assert events[1].data.fields is not None
     assert {name: (step.previous, step.current) for name, step in events[1].data.fields.items()} == {"audits": (2, 3)}
+
+
+def test_a_batch_may_have_thousands_of_events_of_one_entity(aws: Settings, tvl: Table, store: redis.Redis) -> None:
+    records = [put(tvl, str(2 + number % 2)) for number in range(3000)]
+    outcome = BatchProcessor(aws, Baselines(aws.redis, url=aws.redis.url or ""), None, bury=print).process(records)
+    assert (outcome.failed, len(outcome.events), store.xlen("rtp:stream")) == (None, 2999, 2999)
 
 
 def test_sequences_of_an_entity_rise_also_when_redis_forgets(aws: Settings, tvl: Table, store: redis.Redis) -> None:
@@ -329,6 +398,22 @@ def test_silence_is_an_event_where_a_heartbeat_is_due(aws: Settings, tvl: Table,
     assert processor.tick().events == []
 
 
+def test_what_is_due_for_a_watch_that_is_no_more_holds_up_nobody(
+    aws: Settings, tvl: Table, redis_url: str, store: redis.Redis
+) -> None:
+    watch = aws.watches["tvl"].model_copy(update={"heartbeat": timedelta(hours=1)})
+    settings = aws.model_copy(update={"watches": {**aws.watches, "tvl": watch}})
+    clock = [NOON]
+    processor = BatchProcessor(
+        settings, Baselines(settings.redis, url=redis_url), None, bury=print, clock=lambda: clock[0]
+    )
+    processor.process([put(tvl, "100")])
+    store.zadd("rtp:baselines:due", {f"rtp:baseline:gone:base:{number}": 1 for number in range(2000)})
+    clock[0] = NOON + timedelta(hours=1)
+    assert [event.data.reason for event in processor.tick().events] == ["heartbeat"]
+    assert store.zcard("rtp:baselines:due") == 1
+
+
 def test_a_late_sample_of_a_history_moves_nothing(aws: Settings) -> None:
     watch = aws.watches["prices"].model_copy(update={"shape": "history"})
     settings = aws.model_copy(update={"watches": {**aws.watches, "prices": watch}})
@@ -345,6 +430,43 @@ def test_a_late_sample_of_a_history_moves_nothing(aws: Settings) -> None:
     assert outcome.notes["late"] == 1
     again = processor.process(table.records)
     assert (again.events, again.failed) == ([], None)
+
+
+def test_routes_choose_the_queues_of_an_alert(
+    aws: Settings, tvl: Table, sqs_client: SQSClient, sqs_queue: SqsQueue, received: Callable[[], list[Any]]
+) -> None:
+    name = f"whales-{sqs_queue.name}"
+    url = sqs_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
+    routes = (
+        Route.model_validate({"match": {"min_percent": 50}, "queue": name}),
+        Route.model_validate({"match": {"protocol": "lido"}, "queue": sqs_queue.name}),
+    )
+    batch = [put(tvl, value, protocol) for protocol in ("lido", "aave", "calm") for value in ("100", "102", "204")]
+    outcome = build_processor(aws.model_copy(update={"routes": routes})).process(batch)
+    assert (outcome.failed, len(outcome.events)) == (None, 6)
+    assert [(alert["data"]["entity"], alert["data"]["current"]) for alert in received()] == [
+        ("lido", "102"),
+        ("lido", "204"),
+    ]
+    whales = sqs_client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert sorted(json.loads(message["Body"])["data"]["entity"] for message in whales) == ["aave", "calm", "lido"]
+    sqs_client.delete_queue(QueueUrl=url)
+
+
+def test_a_queue_that_is_missing_holds_up_its_own_alerts_alone(
+    aws: Settings, tvl: Table, sqs_client: SQSClient, sqs_queue: SqsQueue, received: Callable[[], list[Any]]
+) -> None:
+    name = f"late-{sqs_queue.name}"
+    routes = (Route.model_validate({"match": {"protocol": "aave"}, "queue": name}),)
+    settings = aws.model_copy(update={"routes": routes})
+    batch = [put(tvl, value, protocol) for protocol in ("lido", "aave") for value in ("1", "2")]
+    assert build_processor(settings).process(batch).failed == batch[2]["dynamodb"]["SequenceNumber"]
+    assert [alert["data"]["entity"] for alert in received()] == ["lido", "aave"]
+    url = sqs_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
+    assert build_processor(settings).process(batch[2:]).failed is None
+    assert len(sqs_client.receive_message(QueueUrl=url)["Messages"]) == 1
+    assert received() == []
+    sqs_client.delete_queue(QueueUrl=url)
 
 
 def test_sqs_away_altogether_fails_the_first_record_that_raised_an_alert(aws: Settings, tvl: Table) -> None:

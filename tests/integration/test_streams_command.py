@@ -17,7 +17,8 @@ import redis
 import yaml
 
 from core.handler.poller import StreamPoller
-from core.handler.processor import BatchProcessor, Outcome
+from core.handler.processor import BatchProcessor
+from core.handler.settlement import Outcome
 from core.handler.wiring import build_poller
 from core.settings.file import load_settings
 from core.stack import EmbeddedStack

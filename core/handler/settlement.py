@@ -1,0 +1,162 @@
+"""Settling changes: judged against what is remembered, remembered and published in one step, then told as alerts.
+
+Whatever ends it half-way, a crash, a time-out, a service that is away: the same records come again, and the outcome is
+the same: a record that was judged is passed over, and its events wait in the baseline until SQS has them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from core.errors import EventRejected
+from core.event_row import event_called
+from core.handler.alerts import Pending, read_events
+from core.handler.baselines import Step
+from core.handler.dead_letters import DeadLetter
+from core.handler.decision import Decider, entities
+from core.handler.memory import Memory
+from core.keys import baseline_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from core.detection.detector import Key
+    from core.event import Event
+    from core.handler.alerts import Alerts
+    from core.handler.baselines import Baselines
+    from core.handler.change import Change
+    from core.handler.decision import Decision
+    from core.settings.models import Settings
+
+_MOST_CONFLICTS = 20
+
+
+@dataclass
+class Outcome:
+    """What became of a batch.
+
+    `failed` is the sequence number of the first record that must come again, with all that follow it; None where all
+    is done. `notes` counts what was no event, and why.
+    """
+
+    failed: str | None = None
+    causes: list[str] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    notes: Counter[str] = field(default_factory=Counter)
+
+
+class Settlement:
+    """Settles changes. `alerts` None: no SQS queue. `bury` takes a dead letter, or raises SinkUnavailable."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        baselines: Baselines,
+        alerts: Alerts | None,
+        *,
+        bury: Callable[[DeadLetter], None],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._decider = Decider(settings.watches)
+        self._source = settings.source
+        self._baselines = baselines
+        self._alerts = alerts
+        self._bury = bury
+        self._clock = clock
+
+    def settle(self, changes: Sequence[Change], outcome: Outcome) -> set[int]:
+        """Judge, commit and alert; the places of the records that must come again. Raises SinkUnavailable."""
+        groups = entities(changes)
+        waiting, pending = groups, list[Pending]()
+        for _ in range(_MOST_CONFLICTS):
+            if not waiting:
+                break
+            waiting = self._try(waiting, pending, outcome)
+        if waiting:
+            outcome.causes.append(f"{len(waiting)} entities kept being moved by somebody else")
+        unsent = self._send(pending, outcome)
+        return {
+            group[0].record
+            for (watch, key), group in groups.items()
+            if (watch, key) in waiting or baseline_key(watch, *key) in unsent
+        }
+
+    def resend(self, keys: Sequence[str], outcome: Outcome) -> None:
+        """Send what these baselines still have for SQS. Raises SinkUnavailable."""
+        memories = zip(keys, self._baselines.load(keys), strict=True)
+        pending = [Pending(key, memory.version, read_events(memory.pending)) for key, memory in memories]
+        self._send([one for one in pending if one.events], outcome)
+
+    def _try(
+        self, groups: Mapping[tuple[str, Key], list[Change]], pending: list[Pending], outcome: Outcome
+    ) -> dict[tuple[str, Key], list[Change]]:
+        """One attempt to move every entity; those that somebody else has moved meanwhile."""
+        keys = [baseline_key(watch, *key) for watch, key in groups]
+        memories = self._baselines.load(keys)
+        decisions = [
+            self._decider.decide(memory, group) for memory, group in zip(memories, groups.values(), strict=True)
+        ]
+        now = self._clock()
+        steps = [
+            self._step(key, memory, decision, events)
+            for key, memory, decision, events in zip(
+                keys, memories, decisions, self._events(decisions, now, outcome), strict=True
+            )
+        ]
+        changed = [index for index, decision in enumerate(decisions) if decision.has_changed]
+        taken = dict(zip(changed, self._baselines.commit([steps[index] for index in changed], at=now), strict=True))
+        again: dict[tuple[str, Key], list[Change]] = {}
+        for index, (name, group) in enumerate(groups.items()):
+            if not taken.get(index, True):
+                again[name] = group
+                outcome.notes["conflict"] += 1
+                continue
+            step = steps[index]
+            outcome.notes.update(decisions[index].notes)
+            outcome.events.extend(step.events)
+            if step.now.pending:
+                version = step.now.version if index in taken else step.was.version
+                alerts = [event for event in step.events if self._is_alert(event)]
+                pending.append(Pending(step.key, version, [*read_events(step.was.pending), *alerts]))
+        return again
+
+    def _step(self, key: str, memory: Memory, decision: Decision, events: Sequence[Event]) -> Step:
+        documents = [event.json_bytes.decode() for event in events if self._is_alert(event)]
+        pending = (*memory.pending, *documents) if self._alerts is not None else ()
+        after = Memory(memory.version + 1, decision.state, decision.lanes, pending)
+        return Step(key, memory, after, events, decision.due_at)
+
+    def _is_alert(self, event: Event) -> bool:
+        return self._alerts is not None and self._alerts.wants(event)
+
+    def _events(self, decisions: Sequence[Decision], now: datetime, outcome: Outcome) -> list[list[Event]]:
+        """Each entity's events, with sequences in the order of the records.
+
+        What is no valid event is buried here, before its record counts as judged. Raises SinkUnavailable.
+        """
+        raised = [(one.change.record, index, one) for index, found in enumerate(decisions) for one in found.raised]
+        raised.sort(key=lambda one: one[0])
+        events: list[list[Event]] = [[] for _ in decisions]
+        first = self._baselines.reserve(len(raised)) if raised else 0
+        for offset, (_, index, one) in enumerate(raised):
+            row = self._decider.row(one, sequence=first + offset, detected_at=now)
+            try:
+                events[index].append(event_called(one.change.event_id, row, source=self._source))
+            except EventRejected as error:
+                letter = DeadLetter(str(error), record={"row": row._asdict()})
+                self._bury(letter)
+                outcome.dead_letters.append(letter)
+        return events
+
+    def _send(self, pending: Sequence[Pending], outcome: Outcome) -> set[str]:
+        """Hand over what is pending; the keys of which SQS has not got everything."""
+        if self._alerts is None or not pending:
+            return set()
+        sent = self._alerts.send(pending)
+        outcome.notes["alerts refused"] += sent.dead
+        outcome.causes.extend(sent.causes)
+        return sent.unsent
