@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from core.settings.watches import ProtocolWatch, ValueWatch, Watch
-from triggers.expressions import EXACT_FLOATS, Expressions, function, is_gone, quote
+from triggers.expressions import EXACT_FLOATS, Expressions, function, quote
+from triggers.latest import latest_function
 from triggers.protocols import protocol_function, protocol_seed
+from triggers.samples import samples_function
 from triggers.templates import template
 
 if TYPE_CHECKING:
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 
     from core.settings.models import Statistics
 
-# A trigger's work has a bound. What is more than this is left to rtp run, in the same transaction.
-MOST_AT_ONCE = 100
 _WEIGHTS: Mapping[str, int] = {"sampled": 100, "all": 1}
 _TRANSITION_TABLES = {
     "INSERT": sql.SQL("REFERENCING NEW TABLE AS new_rows"),
@@ -87,7 +87,8 @@ def compile_watch(
             name_literal=sql.Literal(name), usable=expressions.usable("r")
         ),
     }
-    trigger_function = _latest(watch, expressions, common) if is_plain(watch) else _samples(watch, expressions, common)
+    compile_function = latest_function if is_plain(watch) else samples_function
+    trigger_function = compile_function(watch, expressions, common)
     terms = template("terms.sql").format(
         **common,
         terms=function("terms", name),
@@ -151,74 +152,3 @@ def _measuring(watch_id: int, statistics: Statistics) -> Mapping[str, sql.Compos
     if statistics == "sampled":
         clock = sql.SQL("CASE WHEN random() * {} < 1 THEN {} END").format(weight, clock)
     return {"started": clock, "measure": template("measure.sql").format(watch=sql.Literal(watch_id), weight=weight)}
-
-
-def _latest(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
-    new_sample = expressions.sample(sql.SQL("new_rows"), is_timed=False)
-    parts = expressions.parts("r")
-    rule = {key: expressions.key("one", key) for key in ("percent", "min_change", "warning", "critical")}
-    judge = template("judge_latest.sql")
-    return template("watch_latest.sql").format(
-        **common,
-        first_touched=template("first_touched.sql").format(**common, **parts),
-        is_gone=is_gone(watch, "b"),
-        judge_one=template("judge_one.sql").format(**common, **parts, **rule),
-        judge=judge.format(**common, new_sample=new_sample, into=sql.SQL("INTO made, unseen_rows")),
-        judge_text=_as_text(judge.format(**common, new_sample=new_sample, into=sql.SQL(""))),
-        new_sample=new_sample,
-        old_sample=expressions.sample(sql.SQL("old_rows"), is_timed=False),
-    )
-
-
-def _as_text(statement: sql.Composed) -> sql.Composed:
-    """A statement as a literal, for EXECUTE: one that PostgreSQL plans anew each time."""
-    return sql.SQL("{}").format(sql.Literal(statement.as_string(None)))
-
-
-def _samples(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
-    new, old = expressions.sample(sql.SQL("new_rows")), expressions.sample(sql.SQL("old_rows"))
-    vanished = sql.SQL(
-        "SELECT o.* FROM ({old}) AS o WHERE NOT EXISTS "
-        "(SELECT FROM ({new}) AS n WHERE n.chain = o.chain AND n.entity = o.entity)"
-    ).format(old=old, new=new)
-    as_row = expressions.as_row
-    watch_id = common["watch"]
-    is_history = watch.shape == "history"
-    judged = _touched(watch, new, common)
-    updated = as_row(watch_id, judged, "sample")
-    nothing = sql.SQL("SELECT NULL::rtp.sample WHERE false")
-    if not is_history:
-        gone = as_row(watch_id, vanished, "deleted")
-        updated = sql.SQL("SELECT u.row FROM (({}) UNION ALL ({})) AS u (row)").format(gone, updated)
-    all_gone = sql.SQL(
-        "SELECT ROW(NULL, {watch}, e.chain, e.entity, 'deleted', NULL, clock_timestamp(), statement_timestamp(), "
-        "{confidence}, {provenance}, NULL, NULL, NULL)::rtp.sample "
-        "FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = {watch} "
-        "UNION SELECT s.chain, s.entity FROM rtp.sample AS s WHERE s.watch = {watch}) AS e WHERE {is_gone}"
-    ).format(
-        confidence=common["default_confidence"],
-        provenance=common["default_provenance"],
-        watch=watch_id,
-        is_gone=is_gone(watch, "e"),
-    )
-    return template("watch_samples.sql").format(
-        **common,
-        most_at_once=sql.Literal(MOST_AT_ONCE),
-        rule=expressions.rule("sample"),
-        inserted=as_row(watch_id, judged, "sample"),
-        updated=updated,
-        deleted=nothing if is_history else as_row(watch_id, old, "deleted"),
-        truncated=nothing if is_history else all_gone,
-    )
-
-
-def _touched(watch: ValueWatch, new: sql.Composed, common: Mapping[str, sql.Composable]) -> sql.Composed:
-    """The rows that need a closer look: of a history all, for the newest is remembered; else those outside the band."""
-    if watch.shape == "history" or watch.compare_with == "previous_row":
-        return new
-    return sql.SQL(
-        "SELECT n.* FROM ({new}) AS n "
-        "LEFT JOIN rtp.baseline AS b ON b.watch = {watch} AND b.chain = n.chain AND b.entity = n.entity "
-        "WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = {rules}) IS NOT TRUE "
-        "OR EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = {watch})"
-    ).format(new=new, watch=common["watch"], rules=common["rules"])

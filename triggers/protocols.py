@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from triggers.expressions import EXACT_FLOATS, about, function, is_gone, quote
-from triggers.templates import template
+from triggers.lookups import one_by_one
+from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,26 +28,39 @@ def protocol_function(
     """Compile the trigger function; `measuring` is how it times itself."""
     id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
     old, new = about("o", watch), about("r", watch)
-    same_entity = sql.SQL("{} = {} AND {} = {}").format(old["chain"], new["chain"], old["entity"], new["entity"])
     is_named = sql.SQL("rtp.is_name({}) AND rtp.is_name({})").format(new["chain"], new["entity"])
+    inserted = _step("added", "new_rows", watch, column_types, previous=None, current="r")
+    deleted = _step("removed", "old_rows", watch, column_types, previous="r", current=None)
+    updated = template("update_steps.sql").format(
+        changed=_step("changed", "new_rows", watch, column_types, previous="o", current="r"),
+        added=inserted,
+        removed=deleted,
+        same_entity=sql.SQL("{} = {} AND {} = {}").format(old["chain"], new["chain"], old["entity"], new["entity"]),
+        differs=_differs(watch, column_types),
+    )
+    truncated = template("truncate_steps.sql").format(
+        watch=id_literal,
+        is_gone=is_gone(watch, "b"),
+        default_confidence=sql.SQL("{}::double precision").format(sql.Literal(watch.confidence)),
+        default_provenance=sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
+    )
+
+    def report(steps: sql.Composable, into: str = "INTO reported_rows") -> sql.Composed:
+        lookup = one_by_one(id_literal, sql.Identifier("n", "chain"), sql.Identifier("n", "entity"))
+        return template("report_steps.sql").format(step=steps, watch=id_literal, lookup=lookup, into=sql.SQL(into))
+
     return template("watch_protocol.sql").format(
         name=sql.SQL(name),
         name_literal=sql.Literal(name),
         function=function("watch", name),
         quote=quote(watch),
-        watch=id_literal,
         **measuring,
         exact_floats=EXACT_FLOATS,
-        append=template("append_step.sql").format(watch=id_literal),
-        changed=_step("changed", "new_rows", watch, column_types, previous="o", current="r"),
-        added=_step("added", "new_rows", watch, column_types, previous=None, current="r"),
-        removed=_step("removed", "old_rows", watch, column_types, previous="r", current=None),
-        same_entity=same_entity,
-        differs=_differs(watch, column_types),
-        is_named=is_named,
-        is_gone=is_gone(watch, "b"),
-        default_confidence=sql.SQL("{}::double precision").format(sql.Literal(watch.confidence)),
-        default_provenance=sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
+        inserted=report(inserted),
+        updated=report(updated),
+        updated_text=as_text(report(updated, into="")),
+        deleted=report(deleted),
+        truncated_text=as_text(report(truncated, into="")),
         note_unusable=template("note_unusable.sql").format(name_literal=sql.Literal(name), usable=is_named),
     )
 

@@ -12,3 +12,8 @@ from psycopg import sql
 def template(filename: str) -> sql.SQL:
     """A template of the package, its `{names}` to be filled in with `format`."""
     return sql.SQL(files("triggers").joinpath("sql", "templates", filename).read_text(encoding="utf-8").rstrip("\n"))
+
+
+def as_text(statement: sql.Composed) -> sql.Composed:
+    """A statement as a literal, for EXECUTE: one that PostgreSQL plans anew each time."""
+    return sql.SQL("{}").format(sql.Literal(statement.as_string(None)))

@@ -1,11 +1,13 @@
 -- Watch price_of_floats: a table with one row per entity, updated in place, and rules that need no memory but the baseline.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
 -- Writes rtp.event and rtp.baseline, in the writer's transaction; never aborts it: what fails is left in rtp.trigger_error.
+-- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 -- The writer's own row locks serialise an entity here: whoever comes second sees the baseline that the first one left, and
 -- nobody waits for a lock that the writer had not waited for.
 CREATE OR REPLACE FUNCTION "rtp"."watch_price_of_floats"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 SET extra_float_digits = 1
 AS $rtp$
 DECLARE
@@ -25,15 +27,22 @@ BEGIN
         INTO reported_rows FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS o;
     ELSIF TG_OP = 'TRUNCATE' THEN
         is_done := true;
-        SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 0.8::double precision, 'desk'::text)
-        INTO reported_rows FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE 'ethereum'::text COLLATE "C" = "b"."chain" AND "r"."symbol"::text COLLATE "C" = "b"."entity");
+        EXECUTE 'SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 0.8::double precision, ''desk''::text)
+FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE ''ethereum''::text COLLATE "C" = "b"."chain" AND "r"."symbol"::text COLLATE "C" = "b"."entity")' INTO reported_rows;
     ELSE
         -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its
         -- band. A large statement is not looked through here: this plan, an index look-up per row, is for small ones.
         SELECT 'ethereum'::text COLLATE "C" AS chain, "r"."symbol"::text COLLATE "C" AS entity, "r"."price"::text::numeric AS value, b.value AS previous, b.rules = 1 AS is_current
         INTO one
         FROM new_rows AS r
-        LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = 'ethereum'::text COLLATE "C" AND b.entity = "r"."symbol"::text COLLATE "C"
+        LEFT JOIN LATERAL (
+        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
+        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
+        FROM rtp.baseline AS b
+        WHERE b.watch = 1::smallint AND b.chain = 'ethereum'::text COLLATE "C" AND b.entity = "r"."symbol"::text COLLATE "C"
+        LIMIT 1
+    ) AS b ON true
         WHERE EXISTS (SELECT FROM new_rows OFFSET 100)
            OR ("r"."price"::text::numeric > b.lower AND "r"."price"::text::numeric < b.upper AND b.rules = 1) IS NOT TRUE
         LIMIT 1;
@@ -77,16 +86,22 @@ BEGIN
         END IF;
     END IF;
 
+    -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for as many rows as
+    -- it has: they read the baselines once, and hash.
     IF NOT is_done THEN
         is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
         FOR pass IN 1..2 LOOP
-            -- A small statement's plan is kept: an index look-up per row. A large one is worth a plan of its own: PostgreSQL
-            -- then reads the baselines once, and hashes.
             IF is_large THEN
                 EXECUTE 'WITH touched AS MATERIALIZED (
-    SELECT n.*, b.ctid AS place, b.value AS previous, b.entity IS NULL AS is_unseen
+    SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen
     FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
-    LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity
+    LEFT JOIN (
+        -- All of the watch, read once, to be hashed: OFFSET keeps the planner from a look-up per row.
+        SELECT b.ctid AS place, b.chain, b.entity, b.value, b.lower, b.upper, b.rules
+        FROM rtp.baseline AS b
+        WHERE b.watch = 1::smallint
+        OFFSET 0
+    ) AS b ON b.chain = "n"."chain" AND b.entity = "n"."entity"
     WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE
 ), judged AS MATERIALIZED (
     SELECT t.*, v.reason, CASE WHEN v.reason IS NULL THEN t.previous ELSE t.value END AS reported
@@ -115,9 +130,16 @@ SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen)
 FROM touched AS t' INTO made, unseen_rows;
             ELSE
                 WITH touched AS MATERIALIZED (
-    SELECT n.*, b.ctid AS place, b.value AS previous, b.entity IS NULL AS is_unseen
+    SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen
     FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
-    LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity
+    LEFT JOIN LATERAL (
+        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
+        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
+        FROM rtp.baseline AS b
+        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
+        LIMIT 1
+    ) AS b ON true
     WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE
 ), judged AS MATERIALIZED (
     SELECT t.*, v.reason, CASE WHEN v.reason IS NULL THEN t.previous ELSE t.value END AS reported
@@ -149,36 +171,53 @@ FROM touched AS t;
             EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
 
             -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
-            INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
-            SELECT 1::smallint, o.chain, o.entity, o.value, clock_timestamp(), 1,
-                   rtp.lower_bound(o.value, o.percent, o.min_change), rtp.upper_bound(o.value, o.percent, o.min_change)
-            FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS o JOIN (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
-            ON CONFLICT DO NOTHING;
-
+            EXECUTE 'INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
+SELECT 1::smallint, o.chain, o.entity, o.value, clock_timestamp(), 1,
+       rtp.lower_bound(o.value, o.percent, o.min_change), rtp.upper_bound(o.value, o.percent, o.min_change)
+FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS o JOIN (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+ON CONFLICT DO NOTHING';
             -- Rows whose key has changed: the entity of the old key is gone.
-            SELECT reported_rows
-                   + rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 0.8::double precision, 'desk'::text)
-            INTO reported_rows
-            FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
-            WHERE n.entity IS NULL;
+            EXECUTE 'SELECT rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 0.8::double precision, ''desk''::text)
+FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+WHERE n.entity IS NULL' INTO made;
+            reported_rows := reported_rows + made;
         END LOOP;
 
         IF unseen_rows > 0 THEN
-            WITH first AS (
-                INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
-                SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
-                       rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
-                FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
-                ON CONFLICT DO NOTHING
-                RETURNING chain, entity
-            ), appended AS (
-                INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, provenance, changed_at)
-                SELECT 1::smallint, n.chain, n.entity, n.value, 'first_seen', n.confidence, n.provenance, n.changed_at
-                FROM first JOIN (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
-                WHERE n.emit_first
-                RETURNING 1
-            )
-            SELECT reported_rows + count(*) INTO reported_rows FROM appended;
+            IF is_large THEN
+                EXECUTE 'WITH first AS (
+    INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
+    SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
+           rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
+    FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
+    ON CONFLICT DO NOTHING
+    RETURNING chain, entity
+), appended AS (
+    INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, provenance, changed_at)
+    SELECT 1::smallint, n.chain, n.entity, n.value, ''first_seen'', n.confidence, n.provenance, n.changed_at
+    FROM first JOIN (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+    WHERE n.emit_first
+    RETURNING 1
+)
+SELECT count(*)  FROM appended' INTO made;
+            ELSE
+                WITH first AS (
+    INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
+    SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
+           rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
+    FROM (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
+    ON CONFLICT DO NOTHING
+    RETURNING chain, entity
+), appended AS (
+    INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, provenance, changed_at)
+    SELECT 1::smallint, n.chain, n.entity, n.value, 'first_seen', n.confidence, n.provenance, n.changed_at
+    FROM first JOIN (SELECT s.*, 0.25::numeric AS "percent", 0.000001::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", true::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::text::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+    WHERE n.emit_first
+    RETURNING 1
+)
+SELECT count(*) INTO made FROM appended;
+            END IF;
+            reported_rows := reported_rows + made;
         END IF;
         PERFORM rtp.note_error('price_of_floats', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
         FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS NOT TRUE

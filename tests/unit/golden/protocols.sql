@@ -3,9 +3,11 @@
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
 -- Writes rtp.event, and rtp.baseline as the list of known protocols, in the writer's transaction; never aborts it: what fails
 -- is left in rtp.trigger_error.
+-- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 CREATE OR REPLACE FUNCTION "rtp"."watch_protocols"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off
 SET extra_float_digits = 1
 AS $rtp$
 DECLARE
@@ -14,7 +16,9 @@ DECLARE
     measured_rows bigint;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        WITH step AS (
+        -- A small statement's plan is kept. A large one gets a plan of its own, made for as many rows as it has.
+        IF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
+            WITH step AS (
             SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'changed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("o"."name"), to_jsonb("r"."name")), ('category', to_jsonb("o"."category"), to_jsonb("r"."category")), ('url', to_jsonb("o"."url"), to_jsonb("r"."url")), ('audits', to_jsonb("o"."audits"), to_jsonb("r"."audits")), ('parent', to_jsonb("o"."parent"), to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
             JOIN old_rows AS o ON "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C"
             WHERE "o"."name" IS DISTINCT FROM "r"."name" OR "o"."category" IS DISTINCT FROM "r"."category" OR "o"."url" IS DISTINCT FROM "r"."url" OR "o"."audits" IS DISTINCT FROM "r"."audits" OR "o"."parent" IS DISTINCT FROM "r"."parent"
@@ -31,8 +35,16 @@ BEGIN
             SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = 'added'
             ON CONFLICT DO NOTHING
         ), forgotten AS (
-            DELETE FROM rtp.baseline AS b USING named
-            WHERE named.reason = 'removed' AND b.watch = 1::smallint AND b.chain = named.chain AND b.entity = named.entity
+            DELETE FROM rtp.baseline AS k
+            USING named AS n LEFT JOIN LATERAL (
+        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
+        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
+        FROM rtp.baseline AS b
+        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
+        LIMIT 1
+    ) AS b ON true
+            WHERE n.reason = 'removed' AND k.ctid = b.place
         ), appended AS (
             INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
             SELECT 1::smallint, chain, entity, fields, reason, confidence, provenance, changed_at
@@ -40,6 +52,42 @@ BEGIN
             RETURNING 1
         )
         SELECT count(*) INTO reported_rows FROM appended;
+        ELSE
+            EXECUTE 'WITH step AS (
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", ''changed''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb("o"."name"), to_jsonb("r"."name")), (''category'', to_jsonb("o"."category"), to_jsonb("r"."category")), (''url'', to_jsonb("o"."url"), to_jsonb("r"."url")), (''audits'', to_jsonb("o"."audits"), to_jsonb("r"."audits")), (''parent'', to_jsonb("o"."parent"), to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            JOIN old_rows AS o ON "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C"
+            WHERE "o"."name" IS DISTINCT FROM "r"."name" OR "o"."category" IS DISTINCT FROM "r"."category" OR "o"."url" IS DISTINCT FROM "r"."url" OR "o"."audits" IS DISTINCT FROM "r"."audits" OR "o"."parent" IS DISTINCT FROM "r"."parent"
+            UNION ALL
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", ''added''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', NULL::jsonb, to_jsonb("r"."name")), (''category'', NULL::jsonb, to_jsonb("r"."category")), (''url'', NULL::jsonb, to_jsonb("r"."url")), (''audits'', NULL::jsonb, to_jsonb("r"."audits")), (''parent'', NULL::jsonb, to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")
+            UNION ALL
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", ''removed''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb("r"."name"), NULL::jsonb), (''category'', to_jsonb("r"."category"), NULL::jsonb), (''url'', to_jsonb("r"."url"), NULL::jsonb), (''audits'', to_jsonb("r"."audits"), NULL::jsonb), (''parent'', to_jsonb("r"."parent"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
+            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")
+        ), named AS MATERIALIZED (
+            SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
+        ), known AS (
+            INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
+            SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = ''added''
+            ON CONFLICT DO NOTHING
+        ), forgotten AS (
+            DELETE FROM rtp.baseline AS k
+            USING named AS n LEFT JOIN LATERAL (
+        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
+        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
+        FROM rtp.baseline AS b
+        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
+        LIMIT 1
+    ) AS b ON true
+            WHERE n.reason = ''removed'' AND k.ctid = b.place
+        ), appended AS (
+            INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
+            SELECT 1::smallint, chain, entity, fields, reason, confidence, provenance, changed_at
+            FROM named ORDER BY chain, entity
+            RETURNING 1
+        )
+        SELECT count(*)  FROM appended' INTO reported_rows;
+        END IF;
     ELSIF TG_OP = 'INSERT' THEN
         WITH step AS (
             SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb("r"."name")), ('category', NULL::jsonb, to_jsonb("r"."category")), ('url', NULL::jsonb, to_jsonb("r"."url")), ('audits', NULL::jsonb, to_jsonb("r"."audits")), ('parent', NULL::jsonb, to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
@@ -50,8 +98,16 @@ BEGIN
             SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = 'added'
             ON CONFLICT DO NOTHING
         ), forgotten AS (
-            DELETE FROM rtp.baseline AS b USING named
-            WHERE named.reason = 'removed' AND b.watch = 1::smallint AND b.chain = named.chain AND b.entity = named.entity
+            DELETE FROM rtp.baseline AS k
+            USING named AS n LEFT JOIN LATERAL (
+        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
+        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
+        FROM rtp.baseline AS b
+        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
+        LIMIT 1
+    ) AS b ON true
+            WHERE n.reason = 'removed' AND k.ctid = b.place
         ), appended AS (
             INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
             SELECT 1::smallint, chain, entity, fields, reason, confidence, provenance, changed_at
@@ -69,8 +125,16 @@ BEGIN
             SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = 'added'
             ON CONFLICT DO NOTHING
         ), forgotten AS (
-            DELETE FROM rtp.baseline AS b USING named
-            WHERE named.reason = 'removed' AND b.watch = 1::smallint AND b.chain = named.chain AND b.entity = named.entity
+            DELETE FROM rtp.baseline AS k
+            USING named AS n LEFT JOIN LATERAL (
+        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
+        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
+        FROM rtp.baseline AS b
+        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
+        LIMIT 1
+    ) AS b ON true
+            WHERE n.reason = 'removed' AND k.ctid = b.place
         ), appended AS (
             INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
             SELECT 1::smallint, chain, entity, fields, reason, confidence, provenance, changed_at
@@ -79,26 +143,34 @@ BEGIN
         )
         SELECT count(*) INTO reported_rows FROM appended;
     ELSE
-        WITH step AS (
-            SELECT b.chain, b.entity, 'removed' AS reason, NULL::jsonb AS fields, 1::double precision AS confidence,
+        EXECUTE 'WITH step AS (
+            SELECT b.chain, b.entity, ''removed'' AS reason, NULL::jsonb AS fields, 1::double precision AS confidence,
                    NULL::text AS provenance, statement_timestamp() AS changed_at
             FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."protocols" AS r WHERE "r"."chain"::text COLLATE "C" = "b"."chain" AND "r"."protocol"::text COLLATE "C" = "b"."entity")
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (
             INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
-            SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = 'added'
+            SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = ''added''
             ON CONFLICT DO NOTHING
         ), forgotten AS (
-            DELETE FROM rtp.baseline AS b USING named
-            WHERE named.reason = 'removed' AND b.watch = 1::smallint AND b.chain = named.chain AND b.entity = named.entity
+            DELETE FROM rtp.baseline AS k
+            USING named AS n LEFT JOIN LATERAL (
+        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
+        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
+        FROM rtp.baseline AS b
+        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
+        LIMIT 1
+    ) AS b ON true
+            WHERE n.reason = ''removed'' AND k.ctid = b.place
         ), appended AS (
             INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
             SELECT 1::smallint, chain, entity, fields, reason, confidence, provenance, changed_at
             FROM named ORDER BY chain, entity
             RETURNING 1
         )
-        SELECT count(*) INTO reported_rows FROM appended;
+        SELECT count(*)  FROM appended' INTO reported_rows;
     END IF;
     IF TG_OP IN ('INSERT', 'UPDATE') THEN
         PERFORM rtp.note_error('protocols', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')

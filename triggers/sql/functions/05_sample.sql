@@ -137,9 +137,14 @@ CREATE OR REPLACE FUNCTION rtp.forget(
 RETURNS bigint LANGUAGE sql
 AS $$
     WITH gone AS (
+        -- Looked up by their whole key, whatever the planner knows of the table, as in templates/lookup.sql.
         DELETE FROM rtp.baseline AS b
         USING unnest(chains, entities) AS e (chain, entity)
-        WHERE b.watch = of_watch AND b.chain = e.chain AND b.entity = e.entity
+        CROSS JOIN LATERAL (
+            SELECT k.ctid FROM rtp.baseline AS k
+            WHERE k.watch = of_watch AND k.chain = e.chain AND k.entity = e.entity LIMIT 1
+        ) AS known (place)
+        WHERE b.ctid = known.place
         RETURNING b.chain, b.entity, b.value
     ), appended AS (
         INSERT INTO rtp.event (watch, chain, entity, previous, reason, severity, confidence, provenance, changed_at)

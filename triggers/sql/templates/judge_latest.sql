@@ -1,7 +1,7 @@
 WITH touched AS MATERIALIZED (
-    SELECT n.*, b.ctid AS place, b.value AS previous, b.entity IS NULL AS is_unseen
+    SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen
     FROM ({new_sample}) AS n
-    LEFT JOIN rtp.baseline AS b ON b.watch = {watch} AND b.chain = n.chain AND b.entity = n.entity
+    {lookup}
     WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = {rules}) IS NOT TRUE
 ), judged AS MATERIALIZED (
     SELECT t.*, v.reason, CASE WHEN v.reason IS NULL THEN t.previous ELSE t.value END AS reported

@@ -1,11 +1,13 @@
 -- Watch {name}: a table with one row per entity, updated in place, and rules that need no memory but the baseline.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
 -- Writes rtp.event and rtp.baseline, in the writer's transaction; never aborts it: what fails is left in rtp.trigger_error.
+-- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 -- The writer's own row locks serialise an entity here: whoever comes second sees the baseline that the first one left, and
 -- nobody waits for a lock that the writer had not waited for.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp{exact_floats}
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off{exact_floats}
 AS {quote}
 DECLARE
     started       timestamptz := {started};
@@ -24,8 +26,7 @@ BEGIN
         INTO reported_rows FROM ({old_sample}) AS o;
     ELSIF TG_OP = 'TRUNCATE' THEN
         is_done := true;
-        SELECT rtp.forget({watch}, array_agg(b.chain), array_agg(b.entity), {default_confidence}, {default_provenance})
-        INTO reported_rows FROM rtp.baseline AS b WHERE b.watch = {watch} AND {is_gone};
+        EXECUTE {forget_gone_text} INTO reported_rows;
     ELSE
         -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its
         -- band. A large statement is not looked through here: this plan, an index look-up per row, is for small ones.
@@ -41,11 +42,11 @@ BEGIN
         END IF;
     END IF;
 
+    -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for as many rows as
+    -- it has: they read the baselines once, and hash.
     IF NOT is_done THEN
         is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
         FOR pass IN 1..2 LOOP
-            -- A small statement's plan is kept: an index look-up per row. A large one is worth a plan of its own: PostgreSQL
-            -- then reads the baselines once, and hashes.
             IF is_large THEN
                 EXECUTE {judge_text} INTO made, unseen_rows;
             ELSE
@@ -55,36 +56,19 @@ BEGIN
             EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
 
             -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
-            INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
-            SELECT {watch}, o.chain, o.entity, o.value, clock_timestamp(), {rules},
-                   rtp.lower_bound(o.value, o.percent, o.min_change), rtp.upper_bound(o.value, o.percent, o.min_change)
-            FROM ({old_sample}) AS o JOIN ({new_sample}) AS n USING (chain, entity)
-            ON CONFLICT DO NOTHING;
-
+            EXECUTE {baselines_before_text};
             -- Rows whose key has changed: the entity of the old key is gone.
-            SELECT reported_rows
-                   + rtp.forget({watch}, array_agg(o.chain), array_agg(o.entity), {default_confidence}, {default_provenance})
-            INTO reported_rows
-            FROM ({old_sample}) AS o LEFT JOIN ({new_sample}) AS n USING (chain, entity)
-            WHERE n.entity IS NULL;
+            EXECUTE {forget_renamed_text} INTO made;
+            reported_rows := reported_rows + made;
         END LOOP;
 
         IF unseen_rows > 0 THEN
-            WITH first AS (
-                INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
-                SELECT {watch}, n.chain, n.entity, n.value, clock_timestamp(), {rules},
-                       rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
-                FROM ({new_sample}) AS n
-                ON CONFLICT DO NOTHING
-                RETURNING chain, entity
-            ), appended AS (
-                INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, provenance, changed_at)
-                SELECT {watch}, n.chain, n.entity, n.value, 'first_seen', n.confidence, n.provenance, n.changed_at
-                FROM first JOIN ({new_sample}) AS n USING (chain, entity)
-                WHERE n.emit_first
-                RETURNING 1
-            )
-            SELECT reported_rows + count(*) INTO reported_rows FROM appended;
+            IF is_large THEN
+                EXECUTE {first_sightings_text} INTO made;
+            ELSE
+                {first_sightings};
+            END IF;
+            reported_rows := reported_rows + made;
         END IF;
         {note_unusable}
     END IF;

@@ -3,9 +3,11 @@
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
 -- Writes rtp.event, and rtp.baseline as the list of known protocols, in the writer's transaction; never aborts it: what fails
 -- is left in rtp.trigger_error.
+-- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp{exact_floats}
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off{exact_floats}
 AS {quote}
 DECLARE
     started       timestamptz := {started};
@@ -13,31 +15,18 @@ DECLARE
     measured_rows bigint;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        WITH step AS (
-            {changed}
-            JOIN old_rows AS o ON {same_entity}
-            WHERE {differs}
-            UNION ALL
-            {added}
-            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE {same_entity})
-            UNION ALL
-            {removed}
-            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE {same_entity})
-        ){append}
+        -- A small statement's plan is kept. A large one gets a plan of its own, made for as many rows as it has.
+        IF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
+            {updated};
+        ELSE
+            EXECUTE {updated_text} INTO reported_rows;
+        END IF;
     ELSIF TG_OP = 'INSERT' THEN
-        WITH step AS (
-            {added}
-        ){append}
+        {inserted};
     ELSIF TG_OP = 'DELETE' THEN
-        WITH step AS (
-            {removed}
-        ){append}
+        {deleted};
     ELSE
-        WITH step AS (
-            SELECT b.chain, b.entity, 'removed' AS reason, NULL::jsonb AS fields, {default_confidence} AS confidence,
-                   {default_provenance} AS provenance, statement_timestamp() AS changed_at
-            FROM rtp.baseline AS b WHERE b.watch = {watch} AND {is_gone}
-        ){append}
+        EXECUTE {truncated_text} INTO reported_rows;
     END IF;
     IF TG_OP IN ('INSERT', 'UPDATE') THEN
         {note_unusable}

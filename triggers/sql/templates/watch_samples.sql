@@ -4,7 +4,8 @@
 -- Never waits: what cannot be judged at once, or is more than {most_at_once} samples in one statement, rtp run judges.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp{exact_floats}
+SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off{exact_floats}
 AS {quote}
 DECLARE
     started       timestamptz := {started};
@@ -15,14 +16,23 @@ DECLARE
     sample        rtp.sample;
     samples       rtp.sample[];
 BEGIN
+    -- A small statement's plan is kept. A large one gets a plan of its own, made for as many rows as it has.
     IF TG_OP = 'INSERT' THEN
-        samples := ARRAY({inserted} LIMIT {most_at_once} + 1);
+        IF NOT EXISTS (SELECT FROM new_rows OFFSET {most_at_once}) THEN
+            samples := ARRAY({inserted});
+        ELSE
+            EXECUTE {inserted_text} INTO samples;
+        END IF;
     ELSIF TG_OP = 'UPDATE' THEN
-        samples := ARRAY({updated} LIMIT {most_at_once} + 1);
+        IF NOT EXISTS (SELECT FROM new_rows OFFSET {most_at_once}) THEN
+            samples := ARRAY({updated});
+        ELSE
+            EXECUTE {updated_text} INTO samples;
+        END IF;
     ELSIF TG_OP = 'DELETE' THEN
-        samples := ARRAY({deleted} LIMIT {most_at_once} + 1);
+        EXECUTE {deleted_text} INTO samples;
     ELSE
-        samples := ARRAY({truncated} LIMIT {most_at_once} + 1);
+        EXECUTE {truncated_text} INTO samples;
     END IF;
 
     IF cardinality(samples) <= {most_at_once} THEN
@@ -34,13 +44,13 @@ BEGIN
             is_left := is_left OR made IS NULL;
         END LOOP;
     ELSIF TG_OP = 'INSERT' THEN
-        PERFORM rtp.leave(s.row) FROM ({inserted}) AS s (row);
+        EXECUTE {leave_inserted_text};
     ELSIF TG_OP = 'UPDATE' THEN
-        PERFORM rtp.leave(s.row) FROM ({updated}) AS s (row);
+        EXECUTE {leave_updated_text};
     ELSIF TG_OP = 'DELETE' THEN
-        PERFORM rtp.leave(s.row) FROM ({deleted}) AS s (row);
+        EXECUTE {leave_deleted_text};
     ELSE
-        PERFORM rtp.leave(s.row) FROM ({truncated}) AS s (row);
+        EXECUTE {leave_truncated_text};
     END IF;
     IF TG_OP IN ('INSERT', 'UPDATE') THEN
         {note_unusable}
