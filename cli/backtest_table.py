@@ -35,7 +35,7 @@ def _headline(result: Backtest) -> str:
     rows = f", and {result.unreadable:,} rows that hold none" if result.unreadable else ""
     entities = len(result.tallies[0].detector.states)
     return (
-        f"{result.samples:,} samples of {entities:,} entities, "
+        f"{result.samples:,} samples of {entities:,} {'entity' if entities == 1 else 'entities'}, "
         f"{result.first_at:{_DAY}} to {result.last_at:{_DAY}} UTC{rows}."
     )
 

@@ -84,7 +84,8 @@ def _show(settings: Settings, problems: list[str], drift: list[Action]) -> None:
     if not problems and not drift:
         if settings.routes:
             out.print(destinations_table(settings))
-        out.print(f"All is well: {len(settings.watches)} watches, and every service answers.")
+        count = len(settings.watches)
+        out.print(f"All is well: {count} {'watch' if count == 1 else 'watches'}, and every service answers.")
 
 
 def _drift(settings: Settings) -> list[Action]:

@@ -1,7 +1,7 @@
 """Falling asleep and being woken, so that an idle rtp costs nothing and a busy one spares its writers NOTIFY.
 
 While rtp is awake it polls, and holds the advisory lock AWAKE exclusively. A trigger notifies only if it can take that
-lock shared, which is to say only if rtp sleeps (`rtp.wake()` in triggers/sql/functions.sql).
+lock shared, which is to say only if rtp sleeps (`rtp.wake()` in triggers/sql/functions/03_signal.sql).
 
 No wake-up is lost. Falling asleep goes: (1) release AWAKE; (2) note the next transaction id; (3) go on polling until
 every transaction with an id below it has ended; (4) let each sink read once more from then on; (5) block.

@@ -41,6 +41,7 @@ _WORDS = {
     "dict_type": "must be a mapping (indented `key: value` lines)",
     "model_type": "must be a mapping (indented `key: value` lines)",
     "model_attributes_type": "must be a mapping (indented `key: value` lines)",
+    "literal_error": "must be {expected}",
     "union_tag_invalid": "must be {expected_tags}",
     "union_tag_not_found": "is missing. Write tvl, price or protocol",
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size"), "must be a whole number"),
@@ -98,9 +99,9 @@ def _plain(context: dict[str, Any]) -> dict[str, Any]:
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in context.items()
     }
-    if "expected_tags" in plain:
-        *most, last = plain["expected_tags"].replace("'", "").split(", ")
-        plain["expected_tags"] = f"{', '.join(most)} or {last}"
+    for choices in {"expected_tags", "expected"} & plain.keys():
+        *most, last = plain[choices].replace("'", "").replace(" or ", ", ").split(", ")
+        plain[choices] = f"{', '.join(most)} or {last}" if most else last
     return plain
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, WrapValidator, model_validator
 
@@ -94,10 +94,19 @@ class SeverityTiers(SettingsModel):
 
 
 class Peg(SettingsModel):
-    """A price that should stay where it is; off by `deviation_bps` basis points or more is an event."""
+    """A price that should stay where it is; off by `deviation_bps` basis points or more is an event.
+
+    `peg: 1.0` is short for `peg: {value: 1.0}`.
+    """
 
     value: Annotated[Magnitude, Field(gt=0)] = Decimal(1)
     deviation_bps: Annotated[Magnitude, Field(gt=0, le=10_000)] = Decimal(50)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _value_alone(cls, written: Any) -> Any:
+        is_number = isinstance(written, (Decimal, int, float)) and not isinstance(written, bool)
+        return {"value": written} if is_number else written
 
 
 class GlitchGuard(SettingsModel):

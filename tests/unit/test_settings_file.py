@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from core.settings.file import default_path, load_settings
 from core.settings.models import Settings
-from core.settings.watches import Constant
+from core.settings.watches import Constant, Peg, PriceWatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,6 +81,41 @@ def complaints(load: Load, file: Path) -> Complaints:
 
 
 # What can be said, and who wins.
+
+
+PRICES = """\
+watches:
+  prices:
+    kind: price
+    table: prices
+    columns: {token: token, value: price_usd}
+"""
+
+
+@pytest.mark.parametrize("written", ["1.0", "{value: 1.0}", "{value: 1.0, deviation_bps: 50}"])
+def test_a_peg_may_be_its_value_alone(load: Load, written: str) -> None:
+    watch = load(f"{PRICES}    peg: {written}\n").watches["prices"]
+    assert isinstance(watch, PriceWatch)
+    assert watch.peg == Peg(value=Decimal(1), deviation_bps=Decimal(50))
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ("0", "watches.prices.peg.value: must be more than 0"),
+        ("-1", "watches.prices.peg.value: must be 0 or more"),
+        ("dollar", "watches.prices.peg: must be a mapping (indented `key: value` lines), not dollar"),
+        ("true", "watches.prices.peg: must be a mapping (indented `key: value` lines), not true"),
+    ],
+)
+def test_a_peg_that_is_no_price_is_refused(complaints: Complaints, written: str, complaint: str) -> None:
+    assert complaints(f"{PRICES}    peg: {written}\n") == [f"my.yaml:6: {complaint}"]
+
+
+def test_a_choice_that_is_none_is_told_the_choices(complaints: Complaints) -> None:
+    assert complaints(with_tvl("shape: histroy")) == [
+        "my.yaml:6: watches.tvl.shape: must be latest or history, not histroy"
+    ]
 
 
 SETTINGS_FILES = sorted(path for path in CONFIGS.glob("**/*.yaml") if not path.name.startswith("prometheus-"))
