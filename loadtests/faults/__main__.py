@@ -39,6 +39,7 @@ def main() -> None:
         arguments.only or (),
         arguments.minutes,
         arguments.hold,
+        is_mixed=arguments.mixed,
     )
     with closing(Disk(_LARGE_MB if arguments.events else _SMALL_MB)) as disk:  # before any thread is started
         report = run(plan, disk, console.print, _stopping(console))
@@ -81,6 +82,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, help="at most so many steps per second (default 250; 2000 with --events)")
     parser.add_argument("--seed", type=int, help="the seed of a run before; it is printed")
     parser.add_argument("--only", action="append", choices=sorted(FAULTS), metavar="NAME", help="only this; repeatable")
+    parser.add_argument("--mixed", action="store_true", help="at random from the start: not each alone before")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there, too")
     arguments = parser.parse_args()
     if arguments.rate is None:

@@ -39,6 +39,7 @@ class Plan:
     only: Sequence[str]
     minutes: float = math.inf
     longest_hold: float = math.inf
+    is_mixed: bool = False
 
 
 def run(plan: Plan, disk: Disk, say: Callable[[str], None], stopping: threading.Event) -> Report:
@@ -77,7 +78,7 @@ class _Run:
 
     def _inject_all(self) -> None:
         started = time.monotonic()
-        alone = [(name,) for name in self._names]
+        alone = [] if self._plan.is_mixed else [(name,) for name in self._names]
         while self._names and len(self._report.problems) < _MOST_PROBLEMS:
             if self._plan.faults is None:
                 is_over = time.monotonic() - started > self._plan.seconds
