@@ -82,13 +82,14 @@ class Judging(Loop):
             self._circuit.failed(self._server.unavailable(error))
 
     def _loop(self, connection: psycopg.Connection) -> None:
+        judge = connection.cursor()
         while not self._halt.is_set():
             started = time.monotonic()
             if started >= self._next_appointments:
                 self._next_appointments = started + _APPOINTMENTS_SECONDS
                 connection.execute(_QUERIES["put_ticks"])
             self.housekeeping.do_what_is_due(connection)
-            row = connection.execute(_QUERIES["judge_waiting"], prepare=True).fetchone()
+            row = judge.execute(_QUERIES["judge_waiting"], prepare=True).fetchone()
             self._failures = 0
             self._circuit.succeeded()
             judged, has_more = row or (0, False)
