@@ -31,7 +31,7 @@ _POSTGRES_KEYS = (
 )
 _REDIS_KEYS = (
     "db protocol client_name ssl_cert_reqs ssl_ca_certs socket_timeout socket_connect_timeout "
-    "health_check_interval max_connections virtual_host"
+    "health_check_interval max_connections virtual_host cluster"
 )
 _SHOWN_KEYS = frozenset(f"{_POSTGRES_KEYS} {_REDIS_KEYS}".split())
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import redis
 import typer
 
+from core.cluster import cluster_options
 from core.database import one_line
 from core.errors import ServiceUnavailable, SettingsError, StackError
 from core.event import Kind
@@ -69,7 +70,7 @@ def redis_of(settings: Settings) -> Iterator[redis.Redis]:
     url = settings.redis.url or ""
     timeout = settings.redis.timeout_seconds
     with redis.Redis.from_url(
-        url, socket_timeout=timeout, socket_connect_timeout=timeout, client_name="rtp-cli"
+        url, socket_timeout=timeout, socket_connect_timeout=timeout, client_name="rtp-cli", **cluster_options(url)
     ) as client:
         try:
             yield client

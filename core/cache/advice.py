@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import redis
 
+from core.cluster import cluster_options
 from core.database import one_line
 from core.redact import redact
+from core.settings.addresses import names_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,13 +28,21 @@ def find_weaknesses(settings: Settings) -> list[str]:
         return []
     timeout = settings.redis.timeout_seconds
     try:
-        with redis.Redis.from_url(url, socket_timeout=timeout, socket_connect_timeout=timeout) as client:
+        with redis.Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, **cluster_options(url)
+        ) as client:
             memory: Mapping[str, Any] = dict(client.info("memory"))
+            is_cluster = bool(dict(client.info("cluster")).get("cluster_enabled"))
     except redis.ConnectionError:
         return []
     except redis.RedisError as error:
         return [f"Redis at {redact(url)}: its memory limit could not be read: {one_line(error)}"]
-    return [f"Redis at {redact(url)}: {line}" for line in _weaknesses(memory, settings.redis.stream_max_length)]
+    found = list(_weaknesses(memory, settings.redis.stream_max_length))
+    if is_cluster and not names_cluster(url):
+        found.insert(
+            0, "it is a node of a Redis Cluster, and takes no event. Add cluster=true to its address, after a ?"
+        )
+    return [f"Redis at {redact(url)}: {line}" for line in found]
 
 
 def _weaknesses(memory: Mapping[str, Any], stream_length: int) -> Iterator[str]:

@@ -12,9 +12,9 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from core.cache.async_cluster import async_cluster_options
 from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of, nothing_after
 from core.cache.counts import FLUSH_SECONDS, commands
-from core.cache.entry import read_command
 from core.cache.loading import Claim, Loaded, Owner, Pause, Query, Read, Write, row_fields
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import AsyncDatabaseSource
@@ -41,6 +41,7 @@ class AsyncCacheReader(ReaderBase):
             socket_connect_timeout=self._timeout_seconds,
             retry=Retry(NoBackoff(), 1),
             client_name="rtp-cache",
+            **async_cluster_options(self._url),
         )
         self._pool = self._client.connection_pool
         self._claim, self._write, self._touch = map(self._client.register_script, (CLAIM, WRITE, TOUCH))
@@ -114,7 +115,7 @@ class AsyncCacheReader(ReaderBase):
         """One round trip; see CacheReader."""
         connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         try:
-            await connection.send_packed_command(b"".join(map(read_command, keys)))
+            await connection.send_packed_command(b"".join(map(self._read_command, keys)))
             answers: list[Any] = []
             for _ in keys:
                 try:

@@ -11,13 +11,23 @@ import redis
 
 from core.cache import loading
 from core.cache.counts import Counts
-from core.cache.entry import FIELDS, Entry, Reading, Source, State, state
+from core.cache.entry import (
+    FIELDS,
+    Entry,
+    Reading,
+    Source,
+    State,
+    clustered_read_command,
+    read_command,
+    state,
+)
 from core.cache.loading import Loaded, Owner
 from core.database import one_line
 from core.errors import ServiceUnavailable, SettingsError
 from core.event import Kind
 from core.keys import cache_key
 from core.redact import redact
+from core.settings.addresses import names_cluster
 from core.settings.watches import ProtocolWatch
 
 if TYPE_CHECKING:
@@ -50,6 +60,7 @@ class ReaderBase:
         watched = (watch.watched for watch in settings.watches.values() if isinstance(watch, ProtocolWatch))
         self._columns = tuple(dict.fromkeys(chain.from_iterable(watched)))
         self._compared_at: dict[str, str] = dict.fromkeys(Kind, "")
+        self._read_command = clustered_read_command if names_cluster(self._url) else read_command
         self._resting_until = 0.0
         self._failure: ServiceUnavailable | None = None
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from core.cluster import in_slot
 from core.event import SEQUENCE_DIGITS, Event, Kind
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ def read_command(key: str) -> bytes:
     """HMGET of an entry's fields, as it goes over the wire: the same bytes for every read of a key."""
     name = key.encode()
     return b"*%d\r\n$5\r\nHMGET\r\n$%d\r\n%b\r\n%b" % (len(FIELDS) + 2, len(name), name, _READ)
+
+
+@lru_cache(maxsize=65_536)
+def clustered_read_command(key: str) -> bytes:
+    """The same, as it goes to a cluster."""
+    return read_command.__wrapped__(in_slot(key))
 
 
 def state(kind: str, fields: Sequence[bytes | None]) -> State:

@@ -14,13 +14,15 @@ from redis.retry import Retry
 
 from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of, nothing_after
 from core.cache.counts import FLUSH_SECONDS, commands
-from core.cache.entry import FIELDS, Entry, Source, State, read_command, state
+from core.cache.entry import FIELDS, Entry, Source, State, state
 from core.cache.loading import Claim, Loaded, Owner, Pause, Query, Read, Write, row_fields
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import DatabaseSource
+from core.cluster import cluster_options
 from core.errors import ServiceUnavailable, SettingsError
 from core.event import Kind
 from core.keys import CACHE_REFRESHED, cache_key
+from core.settings.addresses import names_cluster
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -49,6 +51,8 @@ class CacheReader(ReaderBase):
     ) -> None:
         super().__init__(settings, patience_seconds, is_counted=is_counted)
         options: dict[str, Any] = {}
+        if local_entries and names_cluster(self._url):
+            raise SettingsError("a cluster's entries are not copied into the process", "Leave local_entries out")
         if local_entries:
             options = {"protocol": 3, "cache_config": CacheConfig(max_size=local_entries)}
         self.client = redis.Redis.from_url(
@@ -58,6 +62,7 @@ class CacheReader(ReaderBase):
             retry=Retry(NoBackoff(), 1),
             client_name="rtp-cache",
             **options,
+            **cluster_options(self._url),
         )
         self._local = self.client.get_cache()
         self._pool = self.client.connection_pool
@@ -158,7 +163,7 @@ class CacheReader(ReaderBase):
         connection = self._pool.get_connection()
         try:
             connection.send_packed_command(  # type: ignore[no-untyped-call]
-                [b"".join(map(read_command, keys))]
+                [b"".join(map(self._read_command, keys))]
             )
             answers = []
             for _ in keys:

@@ -19,6 +19,7 @@ from core.cache.entry import FIELDS, State, state
 from core.cache.loading import Guarded, Owner
 from core.cache.scripts import WRITE, write_arguments
 from core.cache.source import DatabaseSource
+from core.cluster import cluster_options
 from core.database import one_line
 from core.errors import ServiceUnavailable
 from core.event import Kind
@@ -54,6 +55,7 @@ class CacheRefresh:
             socket_connect_timeout=settings.redis.timeout_seconds,
             retry=Retry(NoBackoff(), 0),
             client_name="rtp-refresh",
+            **cluster_options(url),
         )
         self._write = self._client.register_script(WRITE)
 

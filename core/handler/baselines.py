@@ -11,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from core.cluster import cluster_options
 from core.errors import SinkUnavailable
 from core.handler.memory import Memory, microseconds, read_lanes, read_state, write_lanes, write_state
 from core.keys import BASELINES_DUE, BASELINES_UNSENT, FENCE, SEQUENCE, STREAM, cache_key, route_channel
@@ -64,6 +65,7 @@ class Baselines:
             # A connection that has gone stale between two invocations is replaced; commits are guarded by version.
             retry=Retry(NoBackoff(), 1),
             client_name="rtp-handler",
+            **cluster_options(url),
         )
         self._commit = self._client.register_script(_COMMIT)
         self._acknowledge = self._client.register_script(_ACKNOWLEDGE)

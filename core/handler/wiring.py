@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
+from core.cluster import cluster_options
 from core.errors import SettingsError
 from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
@@ -50,8 +51,8 @@ def build_processor(settings: Settings) -> BatchProcessor:
 
 def _redis(settings: Settings) -> redis.Redis:
     assert settings.redis.url is not None  # build_processor sees to that
-    wait = settings.redis.timeout_seconds
-    return redis.Redis.from_url(settings.redis.url, socket_timeout=wait, socket_connect_timeout=wait)
+    url, wait = settings.redis.url, settings.redis.timeout_seconds
+    return redis.Redis.from_url(url, socket_timeout=wait, socket_connect_timeout=wait, **cluster_options(url))
 
 
 def build_poller(settings: Settings, *, on_problem: Callable[[str], None]) -> StreamPoller:

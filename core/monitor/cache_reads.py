@@ -8,6 +8,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from core.cluster import cluster_options
 from core.keys import CACHE_TOTAL
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class CacheReads:
             retry=Retry(NoBackoff(), 0),
             client_name="rtp-monitor",
             decode_responses=True,
+            **cluster_options(url),
         )
         self.counts: Mapping[tuple[str, str], int] = {}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from difflib import get_close_matches
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
 
@@ -64,7 +64,17 @@ def redis_url(url: str) -> str:
     # redis-py takes any other path for database 0 without a word.
     if not re.fullmatch(r"/?|/[0-9]{1,5}/?", parts.path):
         raise ValueError("must end in a database number or nothing after the host, e.g. redis://localhost:6379/0")
+    if "cluster" in (query := parse_qs(parts.query)):
+        if query["cluster"] != ["true"]:
+            raise ValueError("has a parameter cluster that is not true. Write cluster=true, or leave it out")
+        if parts.path.strip("/0"):
+            raise ValueError("names a cluster and a database other than 0, which is the only one that a cluster has")
     return url
+
+
+def names_cluster(url: str) -> bool:
+    """Whether a Redis address is that of a Redis Cluster."""
+    return "cluster" in parse_qs(urlsplit(url).query)
 
 
 def http_url(url: str) -> str:

@@ -13,6 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from core.cluster import cluster_options
 from core.errors import SinkUnavailable
 from core.keys import CACHE_MARKER, cache_key
 from core.redact import redact
@@ -40,6 +41,7 @@ class CacheFill:
             retry=Retry(NoBackoff(), 0),
             client_name="rtp-fill",
             decode_responses=True,
+            **cluster_options(url),
         )
         self._fill = self._client.register_script(FILL)
         self._complete = self._client.register_script(_COMPLETE)

@@ -31,7 +31,7 @@ end
 for i = 1, #KEYS - 2 do
     local key, sequence, event, channels = KEYS[i + 2], ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]
     written = written + remember(key, sequence, event, ttls)
-    call('PUBLISH', 'rtp:events:' .. string.sub(key, 11), event)
+    call('PUBLISH', 'rtp:events:' .. string.match(key, ':cache:(.+)'), event)
     for channel in string.gmatch(channels, '%S+') do
         call('PUBLISH', channel, event)
     end

@@ -9,6 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from core.cluster import cluster_options
 from core.errors import LeadershipLost, SinkUnavailable
 from core.keys import FENCE, STREAM, cache_key, route_channel
 from core.redact import redact
@@ -51,6 +52,7 @@ class RedisSink:
             socket_connect_timeout=settings.timeout_seconds,
             retry=Retry(NoBackoff(), 0),
             client_name="rtp",
+            **cluster_options(url),
         )
         self._deliver = self._client.register_script(DELIVER)
         self._raise_fence = self._client.register_script(_RAISE_FENCE)

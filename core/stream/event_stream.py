@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from core.cluster import cluster_options
 from core.errors import ServiceUnavailable
 from core.event import Event
 from core.keys import STREAM
@@ -67,6 +68,7 @@ class EventStream:
             socket_connect_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), 0),
             client_name="rtp-tail",
+            **cluster_options(url),
         )
         self._block_ms = min(MAX_BLOCK_MS, int(timeout_seconds * 500))  # well before the socket gives up
 
