@@ -68,6 +68,10 @@ def _check_server(server: Server) -> Iterator[Finding]:
 
 def _check_table(name: str, watch: Watch, table: Table, server: Server) -> Iterator[Finding]:
     where = f"watches.{name}.table"
+    if watch.table_parts[0] == "rtp":
+        # Its trigger would write to what it watches.
+        yield Finding(where, f"{watch.table} is in rtp's own schema", "Watch a table of your own")
+        return
     if table.relkind in _WRONG_KINDS:
         problem = f"{watch.table} is {_WRONG_KINDS[table.relkind]}"
         yield Finding(where, problem, "Triggers need a table; name the table below it")

@@ -69,6 +69,11 @@ def _in_seconds(value: timedelta) -> str:
     return f"{(Decimal(value // timedelta(microseconds=1)) / 1_000_000).normalize():f}s"
 
 
+def off_is_a_word(value: Any) -> Any:
+    """YAML reads an unquoted `off` as false; where it is one of several choices, the word is meant."""
+    return "off" if value is False else value
+
+
 def _printable(value: str) -> str:
     if re.search("[\x00-\x1f\x7f\ud800-\udfff]", value):
         raise ValueError("must not hold control characters")

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from core.errors import SettingsError
 from core.event import Kind
@@ -27,6 +27,7 @@ from core.settings.fields import (
     SourceName,
     WatchName,
     Whole,
+    off_is_a_word,
 )
 from core.settings.routes import Route
 from core.settings.watches import Watch
@@ -118,7 +119,7 @@ Statistics = Literal["off", "sampled", "all"]
 class TriggerSettings(SettingsModel):
     """How the triggers behave, besides the watches' own rules."""
 
-    statistics: Statistics = "sampled"
+    statistics: Annotated[Statistics, BeforeValidator(off_is_a_word)] = "sampled"
 
 
 class Settings(SettingsModel):

@@ -57,6 +57,14 @@ def test_a_missing_table(bare: psycopg.Connection) -> None:
     ]
 
 
+def test_a_table_of_rtps_own(writer: psycopg.Connection) -> None:
+    columns = {"chain": "chain", "token": "entity", "value": "current", "changed_at": "changed_at"}
+    watch = {"kind": "price", "table": "rtp.event", "shape": "history", "columns": columns}
+    assert findings(writer, settings_of(log=watch)) == [
+        "watches.log.table: rtp.event is in rtp's own schema. Watch a table of your own"
+    ]
+
+
 def test_a_missing_column_that_resembles_one(bare: psycopg.Connection) -> None:
     assert findings(bare, settings_of(tvl=with_columns(value="tvl_usdd"))) == [
         "watches.tvl.columns.value: tvl has no column tvl_usdd. Did you mean tvl_usd?"

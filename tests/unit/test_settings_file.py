@@ -112,6 +112,11 @@ def test_a_peg_that_is_no_price_is_refused(complaints: Complaints, written: str,
     assert complaints(f"{PRICES}    peg: {written}\n") == [f"my.yaml:6: {complaint}"]
 
 
+@pytest.mark.parametrize("written", ["off", "'off'", "false"])
+def test_statistics_may_be_off_without_quotes(load: Load, written: str) -> None:
+    assert load(f"{TVL}triggers: {{statistics: {written}}}\n").triggers.statistics == "off"
+
+
 def test_a_choice_that_is_none_is_told_the_choices(complaints: Complaints) -> None:
     assert complaints(with_tvl("shape: histroy")) == [
         "my.yaml:6: watches.tvl.shape: must be latest or history, not histroy"
