@@ -184,10 +184,9 @@ def decode_part(part: str) -> str:
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC, always with six digits of a second."""
-    text = moment.isoformat(timespec="microseconds")
-    if not text.endswith("+00:00"):  # rtp's connections are in UTC, where this is all there is to do
-        text = moment.astimezone(UTC).isoformat(timespec="microseconds")
-    return text.removesuffix("+00:00") + "Z"
+    if moment.utcoffset():  # rtp's connections are in UTC, where there is nothing to convert
+        moment = moment.astimezone(UTC)
+    return moment.replace(tzinfo=None).isoformat("T", "microseconds") + "Z"
 
 
 def format_sequence(sequence: int) -> str:

@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from core.errors import EventRejected, LeadershipLost, ServiceUnavailable, SinkUnavailable
-from core.event_row import LogRow, build_event, event_id
+from core.errors import LeadershipLost, ServiceUnavailable, SinkUnavailable
+from core.event_row import LogRow, event_id
 from core.problem import Problem, counted, event_facts
+from core.processor.intake import Intakes
 from core.processor.ledger import Ledger
 from core.processor.log import DeadLetter, LogReader
 from core.processor.loop import Loop
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from core.errors import RtpError
     from core.event import Event
     from core.processor.circuit import CircuitBreaker
+    from core.processor.intake import Intake
     from core.processor.log import Cursor
     from core.processor.wakeup import WakeUp
     from core.retry import Backoff
@@ -69,10 +71,9 @@ class Delivery(Loop):
         self._reader = reader
         self._wakeup = wakeup
         self._backoff = backoff
-        self._source = source
+        self._intakes = Intakes(reader, name=sink.name, source=source, limit=sink.batch_size, wants=wants)
         self._max_attempts = max_attempts
         self._on_problem = on_problem
-        self._wants = wants
         self._on_dead_letters = on_dead_letters
         self._is_refused = False
         self._log_circuit = log_circuit
@@ -120,6 +121,7 @@ class Delivery(Loop):
             self._forget_what_is_read()
 
     def _finish(self) -> None:
+        self._intakes.close()
         self._reader.close()
         self.sink.close()
 
@@ -154,23 +156,25 @@ class Delivery(Loop):
                 self._save_settled()
                 self._halt.wait(self._parking.seconds_to_next(started))
                 continue
-            chunk = self._reader.read(self.sink.batch_size)
+            intake = self._intakes.take()
             self._note_log_works()
-            self._ledger.add(chunk.cursor, {row.id: row.detected_at.timestamp() for row in chunk.rows})
-            self._reader.advance(chunk, save=False)
-            if chunk.rows:
+            self._ledger.add(intake.chunk.cursor, intake.detected_at)
+            self._reader.advance(intake.chunk, save=False)
+            if intake.is_full:
+                self._intakes.prepare()
+            if intake.chunk.rows:
                 self.metrics.note_work()
                 self._wakeup.active()
-                self._handle(chunk.rows)
+                self._handle(intake)
                 self._save_settled()
-                if len(chunk.rows) < self.sink.batch_size:
-                    self._pace(started)
+                if not intake.is_full:
+                    self._pace(intake.began_at)
             else:
                 self._save_settled()
                 if not self._ledger:
                     self.metrics.note_idle()
                 longest_seconds = self._parking.seconds_to_next(started)
-                self._wakeup.wait(started, self.sink.poll_interval_seconds, longest_seconds=longest_seconds)
+                self._wakeup.wait(intake.began_at, self.sink.poll_interval_seconds, longest_seconds=longest_seconds)
         self._save_position()
 
     def _pace(self, started: float) -> None:
@@ -179,26 +183,18 @@ class Delivery(Loop):
         if remaining > 0:
             self._halt.wait(remaining)
 
-    def _handle(self, rows: Sequence[LogRow]) -> None:
-        arrived = time.time()
-        events: list[Event] = []
-        invalid: list[str] = []
-        for row in rows:
-            if not self._wants(row):
-                self._ledger.settle(row.id)
-                self.metrics.skipped += 1
-                continue
-            self.metrics.detection.observe(arrived - row.detected_at.timestamp())
-            try:
-                events.append(build_event(row, source=self._source, log_id=self._reader.log_id))
-            except EventRejected as error:
-                now = datetime.now(UTC)
-                self._bury(DeadLetter(row.id, _as_found(row), str(error), 0, now, now))
-                invalid.append(event_id(row, self._reader.log_id))
-                cause = str(error)
-        if invalid:
-            self._tell_of_letters(invalid, cause)
-        self._deliver(self._parking.queue_up(events))
+    def _handle(self, intake: Intake) -> None:
+        self.metrics.detection.observe_all(intake.detection_seconds)
+        self.metrics.skipped += len(intake.unwanted)
+        for unwanted in intake.unwanted:
+            self._ledger.settle(unwanted)
+        for row, error in intake.invalid:
+            now = datetime.now(UTC)
+            self._bury(DeadLetter(row.id, _as_found(row), str(error), 0, now, now))
+        if intake.invalid:
+            ids = [event_id(row, self._reader.log_id) for row, _ in intake.invalid]
+            self._tell_of_letters(ids, str(intake.invalid[-1][1]))
+        self._deliver(self._parking.queue_up(intake.events))
 
     def _try_parked(self, now: float) -> None:
         if self._parking and (due := self._parking.take_due(now, self.sink.batch_size)):
@@ -253,10 +249,12 @@ class Delivery(Loop):
         metrics = self.metrics
         metrics.delivered += len(delivered)
         read_together: Counter[float] = Counter()
+        took: list[float] = []
         for event in delivered:
             detected_at, read_at = self._ledger.settle(int(event.sequence))
-            metrics.delivery.observe(delivered_at - detected_at)
+            took.append(delivered_at - detected_at)
             read_together[read_at] += 1
+        metrics.delivery.observe_all(took)
         metrics.events.update(map(_LABELS, delivered))
         for read_at, events in read_together.items():
             metrics.processing.observe(delivered_at - read_at, events)
@@ -311,6 +309,7 @@ class Delivery(Loop):
             self._halt.wait(self._backoff.wait_seconds(attempt))
 
     def _forget_what_is_read(self) -> None:
+        self._intakes.drop()
         self._reader.close()
         self._ledger.clear()
         self._parking.clear()

@@ -8,6 +8,10 @@ import time
 from bisect import bisect_left
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _BUCKETS_PER_DECADE = 40
 _SMALLEST_SECONDS = 1e-5
@@ -79,6 +83,16 @@ class Histogram:
             self._counts[bisect_left(_BOUNDS, seconds)] += times
             self._max = max(self._max, seconds)
             self._sum += max(0.0, seconds) * times
+
+    def observe_all(self, seconds: Sequence[float]) -> None:
+        """Count each of them once."""
+        if not seconds:
+            return
+        with self._lock:
+            for one in seconds:
+                self._counts[bisect_left(_BOUNDS, one)] += 1
+            self._max = max(self._max, *seconds)
+            self._sum += sum(max(0.0, one) for one in seconds)
 
     def latencies(self) -> Latencies:
         """What has been counted so far."""

@@ -1,0 +1,99 @@
+"""What a sink's loop takes in: chunks of the log, as events, the next one made ready while the sink has this one.
+
+Behind a backlog PostgreSQL, this process and the sink's service would otherwise work in turns, each idle while another
+works. Without a backlog there is nothing to read ahead: a chunk is prepared only where the last one was full.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.errors import EventRejected
+from core.event_row import build_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from core.event import Event
+    from core.event_row import LogRow
+    from core.processor.log import Chunk, LogReader
+
+
+@dataclass(frozen=True)
+class Intake:
+    """A chunk, and its rows as events: to deliver, not for this sink, or not valid.
+
+    `began_at` (monotonic) is when the reading began: what was committed after that may be missing in it.
+    """
+
+    chunk: Chunk
+    is_full: bool
+    began_at: float
+    detected_at: Mapping[int, float]
+    detection_seconds: Sequence[float]
+    events: Sequence[Event]
+    unwanted: Sequence[int]
+    invalid: Sequence[tuple[LogRow, EventRejected]]
+
+
+class Intakes:
+    """Reads with one sink's reader. Not thread-safe: the sink's loop calls it, and nobody else reads meanwhile.
+
+    The loop may save cursors and dead letters meanwhile: the connection lets one statement through at a time, and a read
+    sees the same within the loop's transaction as outside.
+    """
+
+    def __init__(
+        self, reader: LogReader, *, name: str, source: str, limit: int, wants: Callable[[LogRow], bool]
+    ) -> None:
+        self._reader = reader
+        self._source = source
+        self._limit = limit
+        self._wants = wants
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"rtp-{name}-ahead")
+        self._prepared: Future[Intake] | None = None
+
+    def take(self) -> Intake:
+        """The next chunk. Raises ServiceUnavailable where PostgreSQL does not answer."""
+        prepared, self._prepared = self._prepared, None
+        return self._read() if prepared is None else prepared.result()
+
+    def prepare(self) -> None:
+        """Begin with the chunk after the one that the reader has advanced to."""
+        self._prepared = self._worker.submit(self._read)
+
+    def drop(self) -> None:
+        """Forget what was prepared: the reader is about to be closed."""
+        if self._prepared is not None:
+            wait([self._prepared])  # the reader's connection must not be closed under it; it has its own time limit
+            self._prepared = None
+
+    def close(self) -> None:
+        """End the thread."""
+        self.drop()
+        self._worker.shutdown()
+
+    def _read(self) -> Intake:
+        began_at = time.monotonic()
+        chunk = self._reader.read(self._limit)
+        arrived = time.time()
+        detected_at = {row.id: row.detected_at.timestamp() for row in chunk.rows}
+        waited: list[float] = []
+        events: list[Event] = []
+        unwanted: list[int] = []
+        invalid: list[tuple[LogRow, EventRejected]] = []
+        for row in chunk.rows:
+            if not self._wants(row):
+                unwanted.append(row.id)
+                continue
+            waited.append(arrived - detected_at[row.id])
+            try:
+                events.append(build_event(row, source=self._source, log_id=self._reader.log_id))
+            except EventRejected as error:
+                invalid.append((row, error))
+        is_full = len(chunk.rows) == self._limit
+        return Intake(chunk, is_full, began_at, detected_at, waited, events, unwanted, invalid)
