@@ -43,8 +43,8 @@ class Intake:
 class Intakes:
     """Reads with one sink's reader. Not thread-safe: the sink's loop calls it, and nobody else reads meanwhile.
 
-    The loop may save cursors and dead letters meanwhile: the connection lets one statement through at a time, and a read
-    sees the same within the loop's transaction as outside.
+    The loop may save cursors and dead letters meanwhile: the connection lets one statement through at a time, and a
+    read sees the same within the loop's transaction as outside.
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 # Amazon SQS message quotas: a batch is at most 10 messages and 1 MiB in all, a message at most 1 MiB.
 BATCH_MESSAGES = 10
 BATCH_BYTES = 1_048_576
+# Requests under way at a time. An answer from SQS takes milliseconds: one after the other they would be all the time.
+LANES = 4
 
 # What SQS will never take. `SenderFault` does not tell: throttled entries carry it, too.
 _FINAL = frozenset(
@@ -82,6 +85,7 @@ class SqsSink:
         self._patient_client = client
         self._quick_client = quick_client or client
         self._patience = Patience(settings.timeout_seconds)
+        self._senders = ThreadPoolExecutor(LANES, thread_name_prefix=f"rtp-{name}-send")
         self._queue_url = ""
 
     @property
@@ -96,7 +100,7 @@ class SqsSink:
             raise self._unavailable(error) from error
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
-        """Send in batches. A group whose message failed gets nothing more this time; other groups go on."""
+        """Send in batches, some at a time. A group whose message failed gets nothing more this time; others go on."""
         if not self._queue_url:
             self.open()
         sendable = [event for event in events if _size(event) <= BATCH_BYTES]
@@ -106,11 +110,28 @@ class SqsSink:
             if _size(event) > BATCH_BYTES
         ]
         delivery = _Delivery(too_long)
-        for batch in _batches(sendable):
+        for lane in self._send_lanes(_lanes(sendable)):
+            delivery.add(lane)
+        if delivery.broken is not None:
+            if not delivery.has_results:
+                raise self._unavailable(delivery.broken) from delivery.broken
+            self._note(delivery.broken)
+        return delivery.outcome(sendable)
+
+    def _send_lanes(self, lanes: Sequence[Sequence[Event]]) -> list[_Delivery]:
+        if len(lanes) <= 1:
+            return [self._send_lane(lane) for lane in lanes]
+        sending = [self._senders.submit(self._send_lane, lane) for lane in lanes]
+        wait(sending)  # all of them, whatever one has come to: nothing may be under way when the next call begins
+        return [lane.result() for lane in sending]
+
+    def _send_lane(self, events: Sequence[Event]) -> _Delivery:
+        delivery = _Delivery([])
+        for batch in _batches(events):
             entries = [event for event in batch if event.partitionkey not in delivery.failed]
             if entries and not self._send(entries, delivery):
                 break
-        return delivery.outcome(sendable)
+        return delivery
 
     def _send(self, batch: Sequence[Event], delivery: _Delivery) -> bool:
         """Send one batch; false where SQS as a whole does not answer."""
@@ -124,11 +145,8 @@ class SqsSink:
         except NO_ANSWER as error:
             if _code(error) in _OF_AN_ENTRY:
                 return self._send_singly(batch, error, delivery)
-            if not delivery.has_results:
-                raise self._unavailable(error) from error
-            # Some events are in already: say which are not, rather than raise and have all of them sent again.
-            self._note(error)
-            delivery.cause = reason(error)
+            # Where some events are in already, say which are not, rather than raise and have all of them sent again.
+            delivery.broken, delivery.cause = error, reason(error)
             return False
         delivery.sent.update(event.id for event in sent)
         for event, failure, _ in failed:
@@ -146,6 +164,7 @@ class SqsSink:
 
     def close(self) -> None:
         """Give the connections back."""
+        self._senders.shutdown()
         for client in {self._quick_client, self._patient_client}:
             client.close()
 
@@ -166,6 +185,15 @@ class _Delivery:
     sent: set[str] = field(default_factory=set)
     failed: set[str] = field(default_factory=set)
     cause: str = ""
+    broken: Exception | None = None
+
+    def add(self, other: _Delivery) -> None:
+        """What another one knows, too, of other groups."""
+        self.rejected += other.rejected
+        self.sent |= other.sent
+        self.failed |= other.failed
+        self.cause = other.cause or self.cause
+        self.broken = other.broken or self.broken
 
     @property
     def has_results(self) -> bool:
@@ -220,6 +248,15 @@ def sqs_client(settings: SqsSettings, *, wait_seconds: float | None = None) -> S
         )
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(f"SQS cannot be used: {error}", "Set AWS_REGION or sqs.region") from error
+
+
+def _lanes(events: Sequence[Event]) -> list[list[Event]]:
+    """Events that may be sent at the same time: a group is in one lane. Ten groups a lane in turn fill batches."""
+    lanes: list[list[Event]] = [[] for _ in range(min(LANES, -(-len(events) // BATCH_MESSAGES)))]
+    lane_of: dict[str, list[Event]] = {}
+    for event in events:
+        lane_of.setdefault(event.partitionkey, lanes[len(lane_of) // BATCH_MESSAGES % len(lanes)]).append(event)
+    return [lane for lane in lanes if lane]
 
 
 def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
