@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.options import Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, parse_duration, settings_from
 from cli.signals import terminate_like_ctrl_c
 from core.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MISSING = "rtp loadtest needs what is not installed here"
 _REMEDY = 'pip install "rtp[loadtest,embedded]"'
@@ -29,6 +32,13 @@ def _seconds(text: str) -> float:
     if not 1 <= seconds <= 86_400:
         raise SettingsError("option --duration: must be from 1s to 24h")
     return seconds
+
+
+def _port(text: str) -> int:
+    port = int(text) if re.fullmatch(r"[0-9]{1,5}", text) else 0
+    if not 1 <= port <= 65_535:
+        raise SettingsError("option --web: must be a port, from 1 to 65535")
+    return port
 
 
 _Scenario = Annotated[
@@ -55,7 +65,7 @@ _Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Writ
 _Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a report to look at: one file.")]
 _Web = Annotated[
     int | None,
-    typer.Option(min=1, max=65535, metavar="PORT", help="Locust's web UI, on 127.0.0.1, while it runs: 8089."),
+    typer.Option(parser=_port, metavar="PORT", help="Locust's web UI, on 127.0.0.1, while it runs: 8089."),
 ]
 _Csv = Annotated[Path | None, typer.Option(metavar="PREFIX", help="Locust's CSV files: PREFIX_stats.csv and others.")]
 _FindLimit = Annotated[
@@ -100,6 +110,10 @@ def loadtest(
         from cli.loadtest_run import Wanted, compare_files, run  # noqa: PLC0415 - the embedded stack is an extra
     except ImportError as error:
         raise SettingsError(_MISSING, _REMEDY) from error
+    _refuse_what_does_not_go_together(
+        {"--compare": compare is not None, "--find-limit": find_limit},
+        {"--web": web, "--csv": csv, "--html": None if find_limit else html},
+    )
     if compare is not None:
         compare_files(*compare, json_file)
         return
@@ -121,3 +135,12 @@ def loadtest(
             None if is_embedded else settings,
             is_owned=i_own_this_target,
         )
+
+
+def _refuse_what_does_not_go_together(modes: Mapping[str, bool], of_one_run: Mapping[str, object]) -> None:
+    chosen = [mode for mode, is_on in modes.items() if is_on]
+    if len(chosen) > 1:
+        raise SettingsError(f"options {' and '.join(chosen)} do not go together")
+    given = [option for option, value in of_one_run.items() if value is not None]
+    if chosen and given:
+        raise SettingsError(f"option {given[0]} is about a single run: it does not go with {chosen[0]}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import typer
 from cli.loadtest_view import ProgressView, print_comparison, print_limit, print_result
 from cli.output import err, print_json, print_problem
 from core.errors import SettingsError
+from core.stack.ports import is_free
 from loadtests.compare import caveats, compare
 from loadtests.limit import FIRST_RATE, STEP_SECONDS, Limit, find_limit
 from loadtests.loopback import elsewhere
@@ -47,8 +49,9 @@ def run(wanted: Wanted, configured: Settings | None, *, is_owned: bool) -> None:
     """Run, print, write the files. Raises Exit(1) where a criterion fails (a limit that was found is no failure)."""
     scenario = find_scenario(wanted.scenario)
     for file in (wanted.json_file, wanted.html_file, wanted.csv_prefix):
-        if file is not None and not file.parent.is_dir():
-            raise SettingsError(f"{file.parent} is no folder", "Name a file in one that exists")
+        _check_writable(file)
+    if wanted.web_port is not None and not is_free(wanted.web_port):
+        raise SettingsError(f"option --web: port {wanted.web_port} is taken", "Name another one")
     with _target(configured, scenario, is_owned=is_owned) as target:
         result = _find_limit(wanted, scenario, target) if wanted.finds_limit else _run_once(wanted, scenario, target)
     if result is None:
@@ -60,6 +63,7 @@ def run(wanted: Wanted, configured: Settings | None, *, is_owned: bool) -> None:
 
 def compare_files(before_file: Path, after_file: Path, json_file: Path | None) -> None:
     """Print, or write, how two results differ."""
+    _check_writable(json_file)
     before, after = read_result(before_file), read_result(after_file)
     differences, remarks = compare(before, after), caveats(before, after)
     if json_file is not None:
@@ -67,6 +71,18 @@ def compare_files(before_file: Path, after_file: Path, json_file: Path | None) -
         if str(json_file) == "-":
             return
     print_comparison(differences, remarks)
+
+
+def _check_writable(file: Path | None) -> None:
+    """Say before a run, not after it, that its result could not be written."""
+    if file is None or str(file) == "-":
+        return
+    if not file.parent.is_dir():
+        raise SettingsError(f"{file.parent} is no folder", "Name a file in one that exists")
+    if file.is_dir():
+        raise SettingsError(f"{file} is a folder", "Name a file in it")
+    if not os.access(file if file.exists() else file.parent, os.W_OK):
+        raise SettingsError(f"{file} cannot be written", "Name a file that you may write")
 
 
 def _target(configured: Settings | None, scenario: Scenario, *, is_owned: bool) -> AbstractContextManager[Target]:

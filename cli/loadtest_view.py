@@ -59,7 +59,7 @@ class ProgressView:
             self._bar.update(self._task, completed=progress.second, description=line)
         elif time.monotonic() - self._printed_at >= _LINE_EVERY_SECONDS:
             self._printed_at = time.monotonic()
-            err.print(f"{progress.second:5.0f} s  {line}", soft_wrap=True)
+            err.print(f"{max(0.0, progress.second):5.0f} s  {line}", soft_wrap=True)
 
 
 def print_result(result: Result) -> None:

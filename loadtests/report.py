@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from loadtests.result import Criterion, Result
 
 _MOST_INCIDENTS = 20
+_STRAGGLERS = 0.05
 
 
 def report(result: Result) -> str:
@@ -78,9 +79,12 @@ def _histogram(result: Result) -> str:
 
 def _throughput_chart(result: Result) -> str:
     named = (("offered", "e", "offered"), ("published", "a", "published"), ("alerts received", "c", "alerts"))
+    moments = list(result.timeline)
+    while len(moments) > 1 and not moments[-1].offered and moments[-1].published < result.rate * _STRAGGLERS:
+        moments.pop()  # the end of the schedule must not look like a collapse
     return line_chart(
         [
-            Series(name, style, [(moment.second, getattr(moment, attribute)) for moment in result.timeline])
+            Series(name, style, [(moment.second, getattr(moment, attribute)) for moment in moments])
             for name, style, attribute in named
         ],
         unit="/s",

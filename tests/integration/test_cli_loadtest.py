@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import signal
+import socket
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -167,11 +168,22 @@ def test_settings_that_are_not_installed_are_refused(
         (("--rate", "0"), "option --rate: must be a number of rows per second, from 1 to 200000"),
         (("--duration", "soon"), "option --duration: 'soon' is not a duration. Write it like 500ms, 30s, 5m or 1h"),
         (("--json", "/no/such/folder/run.json"), "/no/such/folder is no folder. Name a file in one that exists"),
+        (("--html", "/"), "/ is a folder. Name a file in it"),
+        (("--web", "65536"), "option --web: must be a port, from 1 to 65535"),
+        (("--find-limit", "--csv", "run"), "option --csv is about a single run: it does not go with --find-limit"),
+        (("--find-limit", "--compare", "a", "b"), "options --compare and --find-limit do not go together"),
     ],
 )
 def test_wrong_input_is_one_line(command: Command, arguments: tuple[str, ...], complaint: str) -> None:
     done = command("loadtest", *arguments)
     assert (done.code, done.err.splitlines()) == (2, [complaint])
+
+
+def test_a_port_that_is_taken_is_named_before_anything_starts(command: Command) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = command("loadtest", "--web", port)
+    assert (done.code, done.err.splitlines()) == (2, [f"option --web: port {port} is taken. Name another one"])
 
 
 def test_two_results_are_compared(command: Command, tmp_path: Path) -> None:

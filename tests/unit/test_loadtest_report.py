@@ -79,3 +79,14 @@ def test_a_run_in_which_nothing_came_has_a_report_too() -> None:
     empty = result(latency_ms={}, timeline=[], received={}, cpu={}, throughput=None)
     tags = Tags(report(empty))
     assert (tags.open, tags.wrong) == ([], [])
+
+
+def test_the_end_of_the_schedule_does_not_look_like_a_collapse() -> None:
+    timeline = result().timeline
+    stragglers = timeline[-1].model_copy(update={"second": 11, "offered": 0, "published": 3})
+
+    def throughput(page: str) -> str:
+        return page.partition("Throughput against")[2].partition("</section>")[0]
+
+    ended = throughput(report(result(timeline=[*timeline, stragglers])))
+    assert ended == throughput(report(result(timeline=timeline)))
