@@ -66,6 +66,11 @@ class Intakes:
         """Begin with the chunk after the one that the reader has advanced to."""
         self._prepared = self._worker.submit(self._read)
 
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the next chunk is there already."""
+        return self._prepared is not None and self._prepared.done()
+
     def drop(self) -> None:
         """Forget what was prepared: the reader is about to be closed."""
         if self._prepared is not None:

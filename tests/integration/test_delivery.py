@@ -780,6 +780,53 @@ def test_a_save_that_fails_at_the_end_is_counted(installed: Settings, writer: ps
     assert delivery.metrics.reconnects == 1
 
 
+def write_backlog(settings: Settings, events: int) -> None:
+    for _ in range(events):
+        write_event(settings)
+
+
+def test_the_next_chunk_of_a_backlog_is_read_while_the_sink_has_this_one(
+    installed: Settings, writer: psycopg.Connection
+) -> None:
+    """What is deleted from the log meanwhile is delivered all the same: it had been read."""
+    write_backlog(installed, 20)
+    delivered: list[int] = []
+
+    def deliver(events: Sequence[Event]) -> Outcome:
+        if not delivered:
+            eventually(lambda: delivery._intakes.is_prepared)
+            writer.execute("DELETE FROM rtp.event WHERE id > %s", [int(events[-1].sequence)])
+        delivered.extend(int(event.sequence) for event in events)
+        return Outcome()
+
+    delivery = stub_delivery(installed, deliver)
+    delivery.start()
+    eventually(lambda: len(delivered) == 20)
+    delivery.request_stop()
+    delivery.join()
+    assert delivered == sorted(delivered)
+
+
+def test_a_connection_cut_while_a_chunk_is_read_ahead_loses_nothing(
+    installed: Settings, writer: psycopg.Connection
+) -> None:
+    write_backlog(installed, 35)
+    delivered: list[int] = []
+
+    def deliver(events: Sequence[Event]) -> Outcome:
+        delivered.extend(int(event.sequence) for event in events)
+        if len(delivered) == 10:
+            cut_rtps_connections(writer)
+        return Outcome()
+
+    delivery = stub_delivery(installed, deliver)
+    delivery.start()
+    eventually(lambda: len(set(delivered)) == 35)
+    delivery.request_stop()
+    delivery.join()
+    assert delivery.failure is None
+
+
 # Wiring
 
 

@@ -20,6 +20,17 @@ def histogram_of(*seconds: float) -> Histogram:
     return histogram
 
 
+@given(st.lists(st.floats(-1, 1e3), max_size=20))
+def test_many_counted_at_once_count_as_if_one_by_one(seconds: list[float]) -> None:
+    histogram = Histogram()
+    histogram.observe_all(seconds)
+    assert (histogram.latencies().counts, histogram.latencies().max) == (
+        histogram_of(*seconds).latencies().counts,
+        histogram_of(*seconds).latencies().max,
+    )
+    assert histogram.latencies().sum == pytest.approx(histogram_of(*seconds).latencies().sum)
+
+
 def test_nothing_counted_has_no_percentile() -> None:
     assert Histogram().latencies().percentile(0.5) is None
 
