@@ -15,6 +15,7 @@ from core.settings.watches import ProtocolWatch, ValueWatch, Watch
 from triggers.expressions import EXACT_FLOATS, Expressions, function, quote
 from triggers.latest import latest_function
 from triggers.protocols import protocol_function, protocol_seed
+from triggers.rules import whole_rule
 from triggers.samples import samples_function
 from triggers.templates import template
 
@@ -93,11 +94,11 @@ def compile_watch(
         **common,
         terms=function("terms", name),
         now=function("now", name),
-        rule=expressions.rule("sample"),
+        rule=whole_rule(watch, "sample"),
         sample=expressions.sample(sql.Identifier(*watch.table_parts)),
     )
     seed = template("seed.sql").format(
-        **common, rule=expressions.rule("sample"), sample=expressions.sample(sql.Identifier(*watch.table_parts))
+        **common, rule=whole_rule(watch, "sample"), sample=expressions.sample(sql.Identifier(*watch.table_parts))
     )
     return CompiledWatch(name, (trigger_function, terms), triggers, seed)
 

@@ -1,4 +1,4 @@
-"""A user's row in rtp's words: the SQL expressions that a watch's mapping and rules come to."""
+"""A user's row in rtp's words: the SQL expressions that a watch's mapping comes to."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from core.settings.rules import by_specificity, is_glob, override_value
 from core.settings.watches import Constant, ValueWatch, Watch
+from triggers.rules import rule_part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from core.settings.rules import Override
-    from core.settings.watches import Column, GlitchGuard, Peg, SeverityTiers
+    from core.settings.watches import Column
 
 _FLOAT_TYPES = frozenset({"real", "double precision"})
 _TEXT_TYPES = frozenset({"text", "character varying", "character"})
@@ -126,39 +125,13 @@ class Expressions:
         if is_timed:
             is_history = self.watch.shape == "history"
             parts["sampled_at"] = parts["changed_at"] if is_history else sql.SQL("clock_timestamp()")
-        plain = {key: self.key("s", key) for key in ("percent", "min_change", "warning", "critical", "emit_first")}
+        plain = {
+            key: rule_part(self.watch, "s", key)
+            for key in ("percent", "min_change", "warning", "critical", "emit_first")
+        }
         return sql.SQL("SELECT s.*, {} FROM (SELECT {} FROM {} AS r WHERE {}) AS s").format(
             _named(plain), _named(parts), relation, self.usable("r")
         )
-
-    def rule(self, row: str) -> sql.Composed:
-        """The whole rule of a sample, as rtp.rule."""
-        keys = (
-            *("percent", "min_change", "heartbeat", "cooldown", "emit_first", "warning", "critical"),
-            *("glitch_factor", "glitch_confirmations", "glitch_release", "peg", "peg_bps"),
-        )
-        return sql.SQL("ROW({})::rtp.rule").format(sql.SQL(", ").join(self.key(row, key) for key in keys))
-
-    def key(self, row: str, key: str) -> sql.Composable:
-        """One part of a sample's rule: the most specific override that sets it, else the watch's own."""
-        setting, part, sql_type = _RULE_PARTS[key]
-
-        def literal(source: ValueWatch | Override) -> sql.Composed:
-            value = override_value(source, setting)
-            return sql.SQL("{}::{}").format(sql.Literal(None if value is None else part(value)), sql.SQL(sql_type))
-
-        own = literal(self.watch)
-        setting_it = [
-            override
-            for override in (self.watch.overrides[i] for i in by_specificity(self.watch.overrides))
-            if override_value(override, setting) is not None
-        ]
-        if not setting_it:
-            return own
-        cases = sql.SQL(" ").join(
-            sql.SQL("WHEN {} THEN {}").format(_applies(row, override), literal(override)) for override in setting_it
-        )
-        return sql.SQL("CASE {} ELSE {} END").format(cases, own)
 
     def as_row(self, watch_id: sql.Composable, samples: sql.Composable, what: str) -> sql.Composed:
         """Samples as rows of rtp.sample, those of one entity in the order of their times, then as they were written."""
@@ -192,56 +165,3 @@ def _named(expressions: Mapping[str, sql.Composable]) -> sql.Composed:
     return sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(expression, sql.Identifier(name)) for name, expression in expressions.items()
     )
-
-
-def _applies(row: str, override: Override) -> sql.Composable:
-    conditions = [
-        _like(sql.Identifier(row, column), glob)
-        for column, glob in (("chain", override.chain), ("entity", override.entity))
-        if glob is not None
-    ]
-    return sql.SQL(" AND ").join(conditions) if conditions else sql.SQL("true")
-
-
-def _like(column: sql.Identifier, glob: str) -> sql.Composed:
-    if not is_glob(glob):
-        return sql.SQL("{} = {}").format(column, sql.Literal(glob))
-    escaped = "".join({"*": "%", "?": "_"}.get(c) or (f"!{c}" if c in "!%_" else c) for c in glob)
-    return sql.SQL("{} LIKE {} ESCAPE '!'").format(column, sql.Literal(escaped))
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-def _duration_or_none(value: Any) -> Any:
-    return value or None  # a duration of 0 switches the rule off
-
-
-def _tier(name: str) -> Callable[[SeverityTiers], Any]:
-    return lambda tiers: getattr(tiers, name)
-
-
-def _guard(name: str) -> Callable[[GlitchGuard], Any]:
-    return lambda guard: getattr(guard, name)
-
-
-def _peg(name: str) -> Callable[[Peg], Any]:
-    return lambda peg: getattr(peg, name)
-
-
-# Part of rtp.rule: the setting it comes from, how, and its SQL type.
-_RULE_PARTS: Mapping[str, tuple[str, Callable[[Any], Any], str]] = {
-    "percent": ("percent", _same, "numeric"),
-    "min_change": ("min_change", _same, "numeric"),
-    "heartbeat": ("heartbeat", _duration_or_none, "interval"),
-    "cooldown": ("cooldown", _duration_or_none, "interval"),
-    "emit_first": ("emit_first", _same, "boolean"),
-    "warning": ("severity", _tier("warning"), "numeric"),
-    "critical": ("severity", _tier("critical"), "numeric"),
-    "glitch_factor": ("glitch_guard", _guard("factor"), "numeric"),
-    "glitch_confirmations": ("glitch_guard", _guard("confirmations"), "integer"),
-    "glitch_release": ("glitch_guard", _guard("release_after"), "interval"),
-    "peg": ("peg", _peg("value"), "numeric"),
-    "peg_bps": ("peg", _peg("deviation_bps"), "numeric"),
-}

@@ -8,6 +8,7 @@ from psycopg import sql
 
 from triggers.expressions import is_gone
 from triggers.lookups import all_at_once, one_by_one
+from triggers.rules import rule_part
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def latest_function(watch: ValueWatch, expressions: Expressions, common: Mapping
     """Compile the trigger function; `common` is what every value watch's template is filled with."""
     watch_id = common["watch"]
     parts = expressions.parts("r")
-    rule = {key: expressions.key("one", key) for key in ("percent", "min_change", "warning", "critical")}
+    rule = {key: rule_part(watch, "one", key) for key in ("percent", "min_change", "warning", "critical")}
     rows = {
         **common,
         "new_sample": expressions.sample(sql.SQL("new_rows"), is_timed=False),

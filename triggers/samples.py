@@ -8,6 +8,7 @@ from psycopg import sql
 
 from triggers.expressions import is_gone
 from triggers.lookups import all_at_once, one_by_one
+from triggers.rules import whole_rule
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def samples_function(watch: ValueWatch, expressions: Expressions, common: Mappin
         **{f"{what}_text": as_text(at_once.format(those, MOST_AT_ONCE)) for what, those in many.items()},
         **{f"leave_{what}_text": as_text(template("leave.sql").format(samples=those)) for what, those in many.items()},
         most_at_once=sql.Literal(MOST_AT_ONCE),
-        rule=expressions.rule("sample"),
+        rule=whole_rule(watch, "sample"),
     )
 
 
