@@ -1,16 +1,23 @@
 -- The newest event of every entity, from what a rotation has kept and what is in the log.
 
 -- name: latest_events
--- All of them, as core/sql/log.sql's read_window gives its rows. One scan of the log and one sort: read it through a
--- server-side cursor, page by page. It may include events that a sink has not got yet.
-SELECT e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
+-- All of them, as core/sql/log.sql's read_window gives its rows. The log is scanned for ids, and only the newest are looked up:
+-- sorting its rows took 3 to 6 times as long. Read it through a server-side cursor, page by page. It may include events that a
+-- sink has not got yet. A rotation that is under way has kept rows that are still in the log, hence DISTINCT.
+SELECT DISTINCT ON (e.id)
+       e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
        rtp.change(e.previous, e.current), rtp.change_pct(e.previous, e.current),
        e.fields::text, e.reason, e.severity, e.confidence, e.provenance, e.changed_at, e.detected_at,
        extract(epoch FROM e.duration)::double precision, e.traceparent, e.tracestate
 FROM (
-    SELECT DISTINCT ON (watch, chain COLLATE "C", entity COLLATE "C") *
-    FROM (SELECT * FROM rtp.latest_event UNION ALL SELECT * FROM rtp.event) AS every
-    ORDER BY watch, chain COLLATE "C", entity COLLATE "C", id DESC
-) AS e
+    SELECT max(id) AS id
+    FROM (
+        SELECT watch, chain, entity, id FROM rtp.latest_event
+        UNION ALL
+        SELECT watch, chain, entity, id FROM rtp.event
+    ) AS every
+    GROUP BY watch, chain COLLATE "C", entity COLLATE "C"
+) AS newest
+JOIN (SELECT * FROM rtp.latest_event UNION ALL SELECT * FROM rtp.event) AS e USING (id)
 JOIN rtp.watch AS w ON w.id = e.watch AND w.removed_at IS NULL
 ORDER BY e.id
