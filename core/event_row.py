@@ -13,6 +13,9 @@ from core.errors import EventRejected
 from core.event import Event, Reason, encode_part, format_sequence, format_time
 from core.keys import partition_key
 
+# Looked up for every event, and a member of an Enum is found by a call.
+_CAME_OR_WENT = frozenset({Reason.ADDED.value, Reason.REMOVED.value})
+
 
 class LogRow(NamedTuple):
     """One row of rtp.event, with what the reader's query adds; the order is the query's."""
@@ -69,7 +72,7 @@ def reason_of(error: ValueError | RecursionError) -> str:
 
 def _document(row: LogRow, source: str, event_id: str) -> dict[str, Any]:
     changed_at, subject = format_time(row.changed_at), f"{encode_part(row.chain)}/{encode_part(row.entity)}"
-    happened = row.reason if row.reason in (Reason.ADDED, Reason.REMOVED) else "changed"
+    happened = row.reason if row.reason in _CAME_OR_WENT else "changed"
     return {
         "id": event_id,
         "source": f"{source}/{row.watch}",

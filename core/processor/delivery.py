@@ -291,6 +291,9 @@ class Delivery(Loop):
         self.metrics.dead_letters += 1
 
     def _park(self, events: Sequence[Event], waiting: Sequence[Event], cause: str) -> None:
+        if not waiting and not self._parking.has_groups:
+            self.metrics.parked = 0
+            return
         self._parking.park(waiting, time.monotonic())
         held_back = {event.partitionkey for event in waiting}
         self._parking.leave({event.partitionkey for event in events} - held_back)
@@ -345,6 +348,8 @@ class Delivery(Loop):
         self._settled = cursor or self._settled
         moment = time.monotonic()
         if self._settled is not None and (now or letters or moment - self._saved_at > SAVE_INTERVAL_SECONDS):
+            if letters:
+                self._intakes.wait()
             self._reader.save(self._settled, letters)
             self._saved_at = moment
             if letters:

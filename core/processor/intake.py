@@ -43,8 +43,8 @@ class Intake:
 class Intakes:
     """Reads with one sink's reader. Not thread-safe: the sink's loop calls it, and nobody else reads meanwhile.
 
-    The loop may save cursors and dead letters meanwhile: the connection lets one statement through at a time, and a
-    read sees the same within the loop's transaction as outside.
+    The loop may save its cursor meanwhile: the connection lets one statement through at a time. But before it begins a
+    transaction on it, it has to `wait`: within one, PostgreSQL's age() does not count those that began after it.
     """
 
     def __init__(
@@ -71,11 +71,15 @@ class Intakes:
         """Whether the next chunk is there already."""
         return self._prepared is not None and self._prepared.done()
 
+    def wait(self) -> None:
+        """Wait until nothing is being read; what was read is kept."""
+        if self._prepared is not None:
+            wait([self._prepared])
+
     def drop(self) -> None:
         """Forget what was prepared: the reader is about to be closed."""
-        if self._prepared is not None:
-            wait([self._prepared])  # the reader's connection must not be closed under it; it has its own time limit
-            self._prepared = None
+        self.wait()  # the reader's connection must not be closed under it; a read has its own time limit
+        self._prepared = None
 
     def close(self) -> None:
         """End the thread."""

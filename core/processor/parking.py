@@ -41,6 +41,11 @@ class Parking:
         return self._count
 
     @property
+    def has_groups(self) -> bool:
+        """Whether any group is parked, or was refused and is remembered."""
+        return bool(self._groups)
+
+    @property
     def is_full(self) -> bool:
         """Whether reading on would take too much memory."""
         return self._count >= MOST_PARKED_EVENTS

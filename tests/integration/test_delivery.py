@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from core.processor.wakeup import WakeUp
 from core.processor.wiring import build_pipeline, build_sinks, postgres_server
 from core.retry import Backoff
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
-from core.sinks import Outcome
+from core.sinks import Outcome, Rejection
 from core.term import UNFENCED, Term, Terms
 from tests.circuits import quiet_circuit
 from tests.eventually import eventually
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from core.event import Event
+    from core.processor.log import Chunk, Cursor, DeadLetter
     from core.sinks import Sink
     from core.stack import EmbeddedStack
     from tests.conftest import SqsQueue
@@ -805,6 +807,39 @@ def test_the_next_chunk_of_a_backlog_is_read_while_the_sink_has_this_one(
     delivery.request_stop()
     delivery.join()
     assert delivered == sorted(delivered)
+
+
+def test_dead_letters_are_written_while_nothing_is_read_ahead(
+    installed: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A read within their transaction would not see which other transactions have begun since (core/sql/log.sql)."""
+    write_backlog(installed, 25)
+    delivery = stub_delivery(
+        installed, lambda events: Outcome(rejected=[Rejection(events[0], "no")]) if len(events) == 10 else Outcome()
+    )
+    save, read = delivery._reader.save, delivery._reader._read
+    under_way: list[str] = []
+    together: list[bool] = []
+
+    def slow_read(limit: int) -> Chunk:
+        under_way.append("read")
+        chunk = read(limit)
+        time.sleep(0.05)
+        under_way.pop()
+        return chunk
+
+    def watched_save(cursor: Cursor | None = None, dead_letters: Sequence[DeadLetter] = ()) -> None:
+        if dead_letters:
+            together.append(bool(under_way))
+        save(cursor, dead_letters)
+
+    monkeypatch.setattr(delivery._reader, "_read", slow_read)
+    monkeypatch.setattr(delivery._reader, "save", watched_save)
+    delivery.start()
+    eventually(lambda: delivery.metrics.delivered == 23)
+    delivery.request_stop()
+    delivery.join()
+    assert together == [False, False]
 
 
 def test_a_connection_cut_while_a_chunk_is_read_ahead_loses_nothing(
