@@ -7,7 +7,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.database import connect
 from core.errors import RtpError
 from loadtests.peers.account import Account, Phase, percentile
 from loadtests.peers.process import Process
@@ -64,7 +63,6 @@ class Contest:
         self._servers, self._helpers = servers, helpers
         self._writer = Writer(place.dsn, place.programs)
         self._inbox = Inbox(place.receipts)
-        self._vacuum()
         self._empty_bytes = self._writer.bytes_beside_table()
         self._process = self._start()
 
@@ -162,14 +160,8 @@ class Contest:
     def _space(self, figures: Figures) -> None:
         events = sum(self._writer.counts().values())
         figures.bytes_left = self._least_bytes() / events
-        self._vacuum()
+        self._writer.vacuum()
         figures.bytes_after_vacuum = self._least_bytes() / events
-
-    def _vacuum(self) -> None:
-        """What the server does by itself sooner or later; with a checkpoint, a slot's position moves up."""
-        with connect(self._place.dsn, role="peers") as connection:
-            connection.execute("VACUUM")
-            connection.execute("CHECKPOINT")
 
     def _least_bytes(self) -> int:
         """The least within a moment: whoever confirms or empties does so now and then."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -31,7 +30,7 @@ class PgQueuer(PythonPeer):
 
     def missing(self, programs: Path) -> str | None:
         """See Peer."""
-        return missing_module("pgqueuer", "asyncpg")
+        return missing_module("pgqueuer", "asyncpg", "uvloop")
 
     def install(self, place: Place) -> None:
         """See Peer."""
@@ -45,7 +44,9 @@ class PgQueuer(PythonPeer):
 
     def consume(self, dsn: str, receipts: Receipts) -> None:
         """See PythonPeer."""
-        asyncio.run(_work(dsn, receipts))
+        import uvloop  # noqa: PLC0415 - not there everywhere
+
+        uvloop.run(_work(dsn, receipts))  # as its own command line does
 
 
 async def _work(dsn: str, receipts: Receipts) -> None:
