@@ -37,9 +37,9 @@ def cache_key(kind: Kind | str, chain: str, entity: str) -> str:
     return f"rtp:cache:{kind}:{encode_part(chain)}:{encode_part(entity)}"
 
 
-def cache_key_pattern(kind: Kind) -> str:
-    """A SCAN pattern of a kind's cache keys."""
-    return f"rtp:cache:{kind}:*"
+def cache_key_pattern(kind: Kind | None = None) -> str:
+    """A SCAN pattern of a kind's cache keys, or of all."""
+    return f"rtp:cache:{kind}:*" if kind else "rtp:cache:*"
 
 
 def cache_key_owner(key: str) -> tuple[Kind, str, str]:

@@ -8,14 +8,27 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import redis
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from core.cache.async_cluster import async_cluster_options
 from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of, nothing_after
 from core.cache.counts import FLUSH_SECONDS, commands
-from core.cache.loading import Claim, Loaded, Owner, Pause, Query, Read, Write, row_fields
+from core.cache.flights import Flights
+from core.cache.loading import (
+    CLAIM_MS,
+    Claim,
+    Join,
+    Loaded,
+    Owner,
+    Pause,
+    Query,
+    Read,
+    Settled,
+    Write,
+    row_fields,
+)
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import AsyncDatabaseSource
 from core.event import Kind
@@ -30,22 +43,29 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 
+# A crowd of reads waits for one of these: redis-py's other pool refuses what is beyond its limit.
+_CONNECTIONS = 50
+
+
 class AsyncCacheReader(ReaderBase):
     """CacheReader for asyncio, without copies in this process. Use it in one loop; `async with` or `close` ends it."""
 
     def __init__(self, settings: Settings, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         super().__init__(settings, patience_seconds)
-        self._client = Redis.from_url(
+        self._pool = BlockingConnectionPool.from_url(
             self._url,
+            max_connections=_CONNECTIONS,
+            timeout=2 * self._timeout_seconds,
             socket_timeout=self._timeout_seconds,
             socket_connect_timeout=self._timeout_seconds,
             retry=Retry(NoBackoff(), 1),
             client_name="rtp-cache",
             **async_cluster_options(self._url),
         )
-        self._pool = self._client.connection_pool
+        self._client = Redis.from_pool(self._pool)
         self._claim, self._write, self._touch = map(self._client.register_script, (CLAIM, WRITE, TOUCH))
         self._source = AsyncDatabaseSource(settings, self._dsn) if self._dsn else None
+        self._flights = Flights[asyncio.Event]()
         self._closing = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
 
@@ -131,32 +151,48 @@ class AsyncCacheReader(ReaderBase):
 
     async def _carry_out(self, steps: Generator[Step, Any, None]) -> None:
         answer: Any = None
-        while True:
-            try:
-                step = steps.send(answer)
-            except StopIteration:
-                return
-            answer = await self._step(step)
+        read = asyncio.Event()
+        try:
+            while True:
+                try:
+                    step = steps.send(answer)
+                except StopIteration:
+                    return
+                answer = await self._step(step, read)
+        finally:
+            self._flights.done(read)
 
-    async def _step(self, step: Step) -> Any:
+    async def _step(self, step: Step, read: asyncio.Event) -> Any:
+        answer: Any = None
         match step:
+            case Join():
+                answer = self._flights.join(step.keys, read)
+            case Settled():
+                await self._wait_for_others(step.keys)
             case Read():
-                return await self._read_many(step.keys)
+                answer = await self._read_many(step.keys)
             case Query():
                 assert self._source is not None
-                return await self._source.rows(step.owners)
+                answer = await self._source.rows(step.owners)
             case Claim():
                 async with self._client.pipeline(transaction=False) as pipe:
                     for key in step.keys:
                         await self._claim([key], claim_arguments(step), client=pipe)
-                    return await pipe.execute()
+                    answer = await pipe.execute()
             case Write():
                 async with self._client.pipeline(transaction=False) as pipe:
                     for write in step.writes:
                         await self._write([write.key], write_arguments(write), client=pipe)
-                    return await pipe.execute()
+                    answer = await pipe.execute()
             case Pause():
-                return await asyncio.sleep(step.seconds)
+                await asyncio.sleep(step.seconds)
+        return answer
+
+    async def _wait_for_others(self, keys: Sequence[str]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLAIM_MS / 1000):
+                for other in self._flights.of_others(keys):
+                    await other.wait()
 
     def _begin_flushing(self) -> None:
         if self._flusher is None:

@@ -1,6 +1,7 @@
 """Reading through: what happens after a miss, as steps that a synchronous and an asynchronous reader carry out alike.
 
-One reader claims an absent entry and fills it; the others wait for it briefly. Nothing here does I/O.
+One read claims an absent entry and fills it; the others wait: those of the same process until it is done, those of
+other processes briefly, by looking again and again. Nothing here does I/O.
 """
 
 from __future__ import annotations
@@ -45,6 +46,20 @@ class Read:
 
 
 @dataclass(frozen=True)
+class Join:
+    """Step: register these keys as this read's; gives those that another read of this process is about to fill."""
+
+    keys: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Step: wait until the other reads of this process are done with these keys, as long as a claim holds at most."""
+
+    keys: Sequence[str]
+
+
+@dataclass(frozen=True)
 class Claim:
     """Step: ask for the right to fill entries; gives a list of claim.lua's answers."""
 
@@ -83,7 +98,7 @@ class Pause:
     seconds: float
 
 
-Step = Read | Claim | Query | Write | Pause
+Step = Read | Join | Settled | Claim | Query | Write | Pause
 
 
 class Loaded(NamedTuple):
@@ -108,6 +123,8 @@ def load(
     """
     partial = {key: owner for key, owner in missing.items() if key in seen}
     absent = [key for key in missing if key not in seen]
+    joined = (yield Join(absent)) if absent else []
+    absent = [key for key in absent if key not in joined]
     answers = (yield Claim(absent, token)) if absent else []
     mine = [key for key, answer in zip(absent, answers, strict=True) if answer == 1]
     waiting = [key for key, answer in zip(absent, answers, strict=True) if answer != 1]
@@ -124,6 +141,9 @@ def load(
         if refused:  # an event came meanwhile: it is newer
             for key, fields in zip(refused, (yield Read(refused)), strict=True):
                 _take(key, missing[key], fields, found)
+    if joined:
+        yield Settled(joined)
+        waiting += joined
     for seconds in _POLL_SECONDS:
         if not waiting:
             return

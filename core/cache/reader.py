@@ -15,7 +15,20 @@ from redis.retry import Retry
 from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of, nothing_after
 from core.cache.counts import FLUSH_SECONDS, commands
 from core.cache.entry import FIELDS, Entry, Source, State, state
-from core.cache.loading import Claim, Loaded, Owner, Pause, Query, Read, Write, row_fields
+from core.cache.flights import Flights
+from core.cache.loading import (
+    CLAIM_MS,
+    Claim,
+    Join,
+    Loaded,
+    Owner,
+    Pause,
+    Query,
+    Read,
+    Settled,
+    Write,
+    row_fields,
+)
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import DatabaseSource
 from core.cluster import cluster_options
@@ -29,6 +42,10 @@ if TYPE_CHECKING:
 
     from core.cache.loading import Fields, Step
     from core.settings.models import Settings
+
+
+# One for each thread that reads at the same time; redis-py's own limit is 100, and it refuses what is beyond.
+_MOST_CONNECTIONS = 10_000
 
 
 class CacheReader(ReaderBase):
@@ -61,6 +78,7 @@ class CacheReader(ReaderBase):
             socket_connect_timeout=self._timeout_seconds,
             retry=Retry(NoBackoff(), 1),
             client_name="rtp-cache",
+            max_connections=_MOST_CONNECTIONS,
             **options,
             **cluster_options(self._url),
         )
@@ -68,6 +86,7 @@ class CacheReader(ReaderBase):
         self._pool = self.client.connection_pool
         self._claim, self._write, self._touch = map(self.client.register_script, (CLAIM, WRITE, TOUCH))
         self.source = DatabaseSource(settings, self._dsn) if self._dsn else None
+        self._flights = Flights[threading.Event]()
         self._closing = threading.Event()
         self._flusher = threading.Thread(target=self._flush_now_and_then, name="rtp-cache-counts", daemon=True)
         if is_counted:
@@ -190,32 +209,47 @@ class CacheReader(ReaderBase):
 
     def _carry_out(self, steps: Generator[Step, Any, None]) -> None:
         answer: Any = None
-        while True:
-            try:
-                step = steps.send(answer)
-            except StopIteration:
-                return
-            answer = self._step(step)
+        read = threading.Event()
+        try:
+            while True:
+                try:
+                    step = steps.send(answer)
+                except StopIteration:
+                    return
+                answer = self._step(step, read)
+        finally:
+            self._flights.done(read)
 
-    def _step(self, step: Step) -> Any:
+    def _step(self, step: Step, read: threading.Event) -> Any:
+        answer: Any = None
         match step:
+            case Join():
+                answer = self._flights.join(step.keys, read)
+            case Settled():
+                self._wait_for_others(step.keys)
             case Read():
-                return self._read_many(step.keys)
+                answer = self._read_many(step.keys)
             case Query():
                 assert self.source is not None
-                return self.source.rows(step.owners)
+                answer = self.source.rows(step.owners)
             case Claim():
                 with self.client.pipeline(transaction=False) as pipe:
                     for key in step.keys:
                         self._claim([key], claim_arguments(step), client=pipe)
-                    return pipe.execute()
+                    answer = pipe.execute()
             case Write():
                 with self.client.pipeline(transaction=False) as pipe:
                     for write in step.writes:
                         self._write([write.key], write_arguments(write), client=pipe)
-                    return pipe.execute()
+                    answer = pipe.execute()
             case Pause():
-                return time.sleep(step.seconds)
+                time.sleep(step.seconds)
+        return answer
+
+    def _wait_for_others(self, keys: Sequence[str]) -> None:
+        deadline = time.monotonic() + CLAIM_MS / 1000
+        for other in self._flights.of_others(keys):
+            other.wait(deadline - time.monotonic())
 
     def _flush_now_and_then(self) -> None:
         self._flush()

@@ -78,7 +78,7 @@ def read_stats(client: redis.Redis, *, top: int = 10) -> CacheStats:
     since = total.get(b"since")
     return CacheStats(
         None if since is None else float(since),
-        [_kind(client, kind, counted) for kind in Kind],
+        _kinds(client, counted),
         [Ranked(*one) for one in ranked(client, "hot", top)],
         [Ranked(*one) for one in ranked(client, "missed", top)],
     )
@@ -118,12 +118,20 @@ def _reads(counts: Mapping[bytes, Any], kind: Kind) -> Reads:
     return Reads(*(int(counts.get(f"{kind}.{outcome}".encode(), 0)) for outcome in OUTCOMES))
 
 
-def _kind(client: redis.Redis, kind: Kind, counted: Mapping[str, Mapping[bytes, Any]]) -> KindStats:
-    keys, sample = 0, list[bytes]()
-    for key in client.scan_iter(cache_key_pattern(kind), count=1000):
-        keys += 1
-        if len(sample) < _SAMPLE:  # the order of a scan is as good as none
-            sample.append(key)
+def _kinds(client: redis.Redis, counted: Mapping[str, Mapping[bytes, Any]]) -> list[KindStats]:
+    keys: Counter[str] = Counter()
+    samples: dict[str, list[bytes]] = {kind: [] for kind in Kind}
+    for key in client.scan_iter(cache_key_pattern(), count=1000):
+        name = key.split(b":", 3)[2].decode(errors="replace")
+        keys[name] += 1
+        if name in samples and len(samples[name]) < _SAMPLE:  # the order of a scan is as good as none
+            samples[name].append(key)
+    return [_kind(client, kind, counted, keys[kind], samples[kind]) for kind in Kind]
+
+
+def _kind(
+    client: redis.Redis, kind: Kind, counted: Mapping[str, Mapping[bytes, Any]], keys: int, sample: Sequence[bytes]
+) -> KindStats:
     sizes, lifetimes = _measure(client, sample)
     return KindStats(
         kind,

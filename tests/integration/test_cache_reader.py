@@ -345,6 +345,43 @@ def test_of_many_readers_that_miss_one_loads(
     assert sorted(sources)[:7] == ["cache"] * 7
 
 
+def test_in_one_process_one_loads_however_long_it_takes(reader: CacheReader, lido: Callable[[str], None]) -> None:
+    lido("100")
+    asked, begun, go_on = [], threading.Event(), threading.Event()
+    source = reader.source
+    assert source is not None
+    rows = source.rows
+
+    def slow(owners: Any) -> Any:
+        asked.append(owners)
+        begun.set()
+        go_on.wait(PATIENCE)
+        return rows(owners)
+
+    source.rows = slow  # type: ignore[method-assign]
+    sources: list[str] = []
+    threads = [threading.Thread(target=lambda: sources.append(entry(reader).source)) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    begun.wait(PATIENCE)
+    time.sleep(2 * WAIT_SECONDS)  # longer than anybody waits for another process
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert (len(asked), sorted(sources)) == (1, ["cache"] * 15 + ["database"])
+
+
+def test_of_a_crowd_in_one_loop_one_loads(settings: Settings, lido: Callable[[str], None]) -> None:
+    lido("100")
+
+    async def crowd() -> list[Entry | None]:
+        async with AsyncCacheReader(settings, patience_seconds=PATIENCE) as reader:
+            return await asyncio.gather(*(reader.get("tvl", *LIDO) for _ in range(200)))
+
+    sources = [found.source for found in asyncio.run(crowd()) if found]
+    assert (sources.count(Source.DATABASE), sources.count(Source.CACHE)) == (1, 199)
+
+
 def test_who_waits_in_vain_asks_the_database(
     reader: CacheReader, lido: Callable[[str], None], client: redis.Redis
 ) -> None:
