@@ -66,7 +66,7 @@ class Observer:
             }
             self._note_sessions()
         except psycopg.Error as error:
-            self._note("PostgreSQL", f"the database did not answer the observer: {error}".splitlines()[0])
+            self.note("PostgreSQL", f"the database did not answer the observer: {error}".splitlines()[0])
 
     def note_status(self, status: Mapping[str, Any]) -> None:
         """A status line of rtp run."""
@@ -78,12 +78,12 @@ class Observer:
                     for upper_bound_ms, found in sink[histogram].items():
                         self._recorder.latency(request_type, second, float(upper_bound_ms), found)
             if sink["retries"] > (before := self._retries.get(sink["sink"], 0)):
-                self._note("retry", f"{sink['sink']}: {sink['retries'] - before} retries: {sink['last_error']}")
+                self.note("retry", f"{sink['sink']}: {sink['retries'] - before} retries: {sink['last_error']}")
             self._retries[sink["sink"]] = sink["retries"]
         for circuit in status["circuits"]:
             state, before_state = circuit["state"], self._breakers.get(circuit["service"])
             if before_state is not None and state != before_state:
-                self._note("breaker", f"{circuit['service']}: {state}")
+                self.note("breaker", f"{circuit['service']}: {state}")
             self._breakers[circuit["service"]] = state
 
     def mean_sessions(self) -> dict[str, float]:
@@ -104,7 +104,8 @@ class Observer:
         for application, waits_for, number in self._connection.execute(_ACTIVITY, prepare=True):
             self.sessions[f"{application} / {waits_for}"] += number
 
-    def _note(self, kind: str, what: str) -> None:
+    def note(self, kind: str, what: str) -> None:
+        """Something worth a mark has happened."""
         with self._lock:
             self.incidents.append(
                 Incident(second=round(max(0.0, time.time() - self._start_time), 1), what=what, kind=kind)

@@ -97,6 +97,7 @@ class LoadRun:
         self.written: dict[str, int] = {}
         self._finished_writers = 0
         self._rtp: RtpRun | None = None
+        self._observer: Observer | None = None
         self._offered = offered(load.scenario, load.rate, load.total_seconds)
 
     def run(self) -> Result:
@@ -104,7 +105,7 @@ class LoadRun:
         settings, started_at = self._target.settings, time.time()
         with connect(postgres_dsn(settings), role="loadtest observer") as connection, ExitStack() as exits:
             facts = machine_facts(connection, settings.redis.url)
-            observer = Observer(connection, self._recorder, self._processes(exits, connection))
+            observer = self._observer = Observer(connection, self._recorder, self._processes(exits, connection))
             if not self._target.rtp_is_running:
                 rtp = exits.enter_context(
                     RtpRun(settings, self._target.environ, on_status=observer.note_status, on_problem=self._on_problem)
@@ -222,6 +223,8 @@ class LoadRun:
             self._ready.add(said.who)
         elif "tick" in document:
             self._note(Tick.decoded(document["tick"]), to_locust=not said.who.startswith("generator"))
+        elif "incident" in document and self._observer is not None:
+            self._observer.note("subscriber", document["incident"])
         elif "ledger" in document:
             self.ledgers["sqs" if said.who == "consumer" else "pubsub"] = document["ledger"]
         elif "written" in document:

@@ -6,6 +6,9 @@ import threading
 import time
 
 import redis
+from redis.backoff import NoBackoff
+from redis.client import PubSub
+from redis.retry import Retry
 
 from core.keys import channel_pattern
 from loadtests.child import Orders
@@ -13,7 +16,8 @@ from loadtests.place import CHAIN, KIND
 from loadtests.receipt import Receipts
 from loadtests.tick import Recorder
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 1.0  # longer than a message that has begun can take to end: the client gives up the connection then
+_PAUSE_SECONDS = 0.1
 
 
 def main() -> None:
@@ -22,21 +26,44 @@ def main() -> None:
     plan = orders.plan
     url = plan.settings.redis.url
     assert url is not None
-    with redis.Redis.from_url(url) as client, client.pubsub() as subscription:
-        subscription.psubscribe(channel_pattern(KIND, CHAIN))
-        while not subscription.subscribed:
-            subscription.get_message(timeout=_POLL_SECONDS)
+    # The client's own retries would subscribe anew without a word, and what was published meanwhile would be missing.
+    with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0)) as client:
+        subscription = _subscribe(client)
         start_time = orders.wait_for_start()
         receipts = Receipts("pubsub", recorder, start_time=start_time, clock_ahead_seconds=plan.clock_ahead_seconds)
         reports = threading.Thread(target=orders.report, args=(recorder,))
         reports.start()
         while not orders.stopping.is_set():
-            message = subscription.get_message(timeout=_POLL_SECONDS)
+            try:
+                message = subscription.get_message(timeout=_POLL_SECONDS)
+            except redis.RedisError as error:
+                orders.say({"incident": f"the load test's subscriber lost its connection, and events with it: {error}"})
+                if (again := _subscribe_again(client, orders.stopping)) is not None:
+                    subscription = again
+                continue
             if message and message["type"] == "pmessage":
                 receipts.note(message["data"], time.time())
         reports.join()
         orders.say({"tick": recorder.take().encoded()})
         orders.say({"ledger": receipts.ledger.encoded()})
+
+
+def _subscribe(client: redis.Redis) -> PubSub:
+    """A subscription that the server has confirmed."""
+    subscription = PubSub(client.connection_pool)
+    subscription.psubscribe(channel_pattern(KIND, CHAIN))
+    while subscription.get_message(timeout=_POLL_SECONDS) is None:
+        pass
+    return subscription
+
+
+def _subscribe_again(client: redis.Redis, stopping: threading.Event) -> PubSub | None:
+    while not stopping.wait(_PAUSE_SECONDS):
+        try:
+            return _subscribe(client)
+        except redis.RedisError:
+            continue
+    return None
 
 
 if __name__ == "__main__":
