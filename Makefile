@@ -10,8 +10,11 @@ ARGS ?=
 # Each has a stack of its own. The tests wait more than they compute.
 WORKERS ?= 3
 CONFIG ?= configs/default.yaml
-LAMBDA_PLATFORM := --platform manylinux2014_aarch64 --platform manylinux_2_28_aarch64 --implementation cp \
-  --python-version 3.14 --only-binary=:all:
+# Lambda's Python: the newest one here, so that its bytecode can be made here; a function cannot keep any it makes itself.
+LAMBDA_PYTHON ?= $(shell for v in 3.14 3.13 3.12; do \
+  python$$v -c 'pass' >/dev/null 2>&1 && echo $$v && exit; done; echo 3.14)
+LAMBDA_PLATFORM = --platform manylinux2014_aarch64 --platform manylinux_2_28_aarch64 --implementation cp \
+  --python-version $(LAMBDA_PYTHON) --only-binary=:all:
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format bench faults backlog space overhead peers detection cache handler package lock clean
@@ -62,11 +65,15 @@ handler: $(VENV)/.dev ## Measure the stream handler under crashes and redelivery
 	@$(BIN)/python -m loadtests.handler $(ARGS)
 
 package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=rtp.yaml)
-	@rm -rf build/lambda build/consumer && mkdir -p build/lambda build/consumer
+	@rm -rf build/lambda build/consumer build/service && mkdir -p build/lambda build/consumer build/service
 	@$(PIP_INSTALL) --target build/lambda $(LAMBDA_PLATFORM) -r requirements-lambda.lock
 	@$(PIP_INSTALL) --target build/consumer $(LAMBDA_PLATFORM) "$$(grep '^aws-lambda-powertools==' requirements-lambda.lock)" \
 	  "$$(grep '^jmespath==' requirements-lambda.lock)" "$$(grep '^typing-extensions==' requirements-lambda.lock)"
 	@cp -R core build/lambda/ && cp $(CONFIG) build/lambda/rtp.yaml && cp infrastructure/consumer/alerts.py build/consumer/
+	@cp $(CONFIG) build/service/rtp.yaml && echo $(LAMBDA_PYTHON) >build/lambda/.python-version
+	@find build/lambda build/consumer -name __pycache__ -prune -exec rm -r {} +
+	@python$(LAMBDA_PYTHON) -m compileall -q -j 0 --invalidation-mode unchecked-hash build/lambda build/consumer 2>/dev/null \
+	  || echo "No bytecode: without a python$(LAMBDA_PYTHON) on the PATH, each cold start compiles all modules again"
 	@du -sh build/lambda build/consumer
 
 lock: ## Write the lock files anew from pyproject.toml (needs uv)

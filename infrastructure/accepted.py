@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from constructs import IConstruct
 
 ROTATED_BY_HAND = "rtp reads the password once, as it starts: rotate it together with a restart"
+PACKAGED_FOR = "the Python that the code's wheels and bytecode were packaged for, which the plan names"
 _KMS = "an AWS service makes and changes data keys with the stack's own key, and no other key is named"
 
 

@@ -11,6 +11,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infrastructure.accepted import PACKAGED_FOR, accept
 from infrastructure.roles import lambda_role
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class AlertConsumer(Construct):
         self.function = function.Function(
             self,
             "Function",
-            runtime=function.Runtime.PYTHON_3_14,
+            runtime=function.Runtime(f"python{plan.python}", function.RuntimeFamily.PYTHON),
             architecture=function.Architecture.ARM_64,
             handler="alerts.handler",
             code=function.Code.from_asset(str(plan.consumer_code)),
@@ -59,7 +60,8 @@ class AlertConsumer(Construct):
             environment={"SEEN_TABLE": seen.table_name},
             environment_encryption=key,
         )
+        accept(self.function, "AwsSolutions-L1", PACKAGED_FOR)
         seen.grant(self.function, "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem")
         self.function.add_event_source(
-            sources.SqsEventSource(queues.alerts, batch_size=10, report_batch_item_failures=True)
+            sources.SqsEventSource(queues.first, batch_size=10, report_batch_item_failures=True)
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
-from infrastructure.plan import plan_from
+from infrastructure.plan import CONTEXT, plan_from
 from infrastructure.stacks import PostgresStack, StreamsStack
 
 if TYPE_CHECKING:
@@ -22,8 +22,7 @@ def build(plan: Plan, app: App) -> tuple[StreamsStack, PostgresStack]:
 def main() -> None:
     """Synthesise what the context asks for, checked by cdk-nag."""
     app = App()
-    names = ("config", "code", "consumer_code", "parallelization", "batch_records", "cache_node", "database_class")
-    build(plan_from({name: app.node.try_get_context(name) for name in names}), app)
+    build(plan_from({name: app.node.try_get_context(name) for name in CONTEXT}), app)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
 

@@ -15,7 +15,7 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infrastructure.accepted import accept_key_use
+from infrastructure.accepted import PACKAGED_FOR, accept, accept_key_use
 from infrastructure.roles import lambda_role
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Handler(Construct):
         self.function = function.Function(
             self,
             "Function",
-            runtime=function.Runtime.PYTHON_3_14,
+            runtime=function.Runtime(f"python{plan.python}", function.RuntimeFamily.PYTHON),
             architecture=function.Architecture.ARM_64,
             handler="core.handler.lambda_function.handler",
             code=function.Code.from_asset(str(plan.code)),
@@ -60,13 +60,15 @@ class Handler(Construct):
             environment={
                 "RTP_REDIS_URL": f"rediss://rtp@{cache.host}:6379/0",
                 "RTP_REDIS_SECRET": cache.secret.secret_arn,
-                "RTP_SQS_QUEUE": queues.alerts.queue_name,
                 "RTP_DEAD_LETTER_QUEUE": queues.failures.queue_name,
                 "POWERTOOLS_SERVICE_NAME": "rtp",
+                **queues.environment,
             },
         )
+        accept(self.function, "AwsSolutions-L1", PACKAGED_FOR)
         cache.secret.grant_read(self.function)
-        queues.alerts.grant_send_messages(self.function)
+        for queue in queues.all:
+            queue.alerts.grant_send_messages(self.function)
         queues.failures.grant_send_messages(self.function)
         assert self.function.role is not None
         accept_key_use(self.function.role)

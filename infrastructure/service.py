@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecr_assets as assets
 from aws_cdk import aws_ecs as ecs
@@ -24,12 +24,26 @@ if TYPE_CHECKING:
     from infrastructure.queues import Queues
 
 _ROOT = Path(__file__).parents[1]
+# `make package` leaves the settings in build/service.
+_IN_THE_IMAGE = (
+    "core",
+    "cli",
+    "triggers",
+    "configs",
+    "loadtests",
+    "pyproject.toml",
+    "README.md",
+    "requirements-lambda.lock",
+    "build/service",
+)
+_PORT = 9464
+_HEALTH = f"python -c \"import urllib.request as u; u.urlopen('http://127.0.0.1:{_PORT}/healthz', timeout=4)\""
 # ECS hands over secrets only whole; the shell puts the password, which has no special characters, into the address.
 _START = 'RTP_REDIS_URL="rediss://rtp:$REDIS_PASSWORD@$REDIS_HOST:6379/0" exec rtp run --config /app/rtp.yaml'
 
 
 class Service(Construct):
-    """Two tasks in two zones."""
+    """Tasks in two zones, two unless the plan says otherwise."""
 
     def __init__(
         self,
@@ -72,30 +86,33 @@ class Service(Construct):
                 str(_ROOT),
                 file="infrastructure/Dockerfile",
                 platform=assets.Platform.LINUX_ARM64,
-                exclude=["*", "!core", "!cli", "!triggers", "!configs", "!pyproject.toml", "!README.md", "!loadtests"],
+                exclude=["*", *(f"!{name}" for name in _IN_THE_IMAGE)],
             ),
             command=["sh", "-c", _START],
             logging=ecs.LogDrivers.aws_logs(stream_prefix="rtp", log_group=log),
             readonly_root_filesystem=True,
-            stop_timeout=None,
             environment={
                 "RTP_POSTGRES_DSN": f"host={host} port={database.port} dbname=defi user=rtp sslmode=require",
-                "RTP_SQS_QUEUE": queues.alerts.queue_name,
+                "RTP_HTTP_LISTEN": f"127.0.0.1:{_PORT}",
                 "REDIS_HOST": cache.host,
+                **queues.environment,
             },
+            health_check=ecs.HealthCheck(command=["CMD-SHELL", _HEALTH], start_period=Duration.seconds(60)),
             secrets={
                 "PGPASSWORD": ecs.Secret.from_secrets_manager(secret, "password"),
                 "REDIS_PASSWORD": ecs.Secret.from_secrets_manager(cache.secret, "password"),
             },
         )
-        queues.alerts.grant_send_messages(task.task_role)
+        for queue in queues.all:
+            queue.alerts.grant_send_messages(task.task_role)
+            queue.dead.grant_send_messages(task.task_role)  # copies of rtp's own dead letters: docs/dead-letters.md
         accept_key_use(task.task_role)
         self.service = ecs.FargateService(
             self,
             "Run",
             cluster=cluster,
             task_definition=task,
-            desired_count=2,
+            desired_count=plan.tasks,
             min_healthy_percent=50,
             max_healthy_percent=200,
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=True),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import RemovalPolicy, Stack
+from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
@@ -38,6 +38,15 @@ class StreamsStack(Stack):
         watching.watch_function(handler.function, "Handler")
         watching.watch_function(consumer.function, "Consumer")
         watching.draw()
+        _tell(
+            self,
+            AlarmTopic=watching.topic.topic_arn,
+            AlertQueue=queues.first.queue_url,
+            FailureQueue=queues.failures.queue_url,
+            CacheHost=cache.host,
+            CachePassword=cache.secret.secret_arn,
+            ClientGroup=network.rtp.security_group_id,
+        )
 
 
 class PostgresStack(Stack):
@@ -49,11 +58,34 @@ class PostgresStack(Stack):
         network = Network(self, "Network", key, [SQS, SECRETS, *IMAGES])
         cache, queues = Cache(self, "Cache", plan, network, key), Queues(self, "Queues", plan, key)
         database = Database(self, "Database", plan, network, key)
-        Service(self, "Service", plan, network=network, cache=cache, queues=queues, database=database, key=key)
+        service = Service(
+            self, "Service", plan, network=network, cache=cache, queues=queues, database=database, key=key
+        )
         consumer = AlertConsumer(self, "Consumer", plan, queues=queues, key=key)
         watching = Watching(self, "Watching", queues=queues, cache=cache, key=key)
         watching.watch_function(consumer.function, "Consumer")
+        watching.watch_service(service.service, database.instance)
         watching.draw()
+        assert database.instance.secret is not None
+        _tell(
+            self,
+            AlarmTopic=watching.topic.topic_arn,
+            AlertQueue=queues.first.queue_url,
+            CacheHost=cache.host,
+            CachePassword=cache.secret.secret_arn,
+            ClientGroup=network.rtp.security_group_id,
+            DatabaseHost=database.instance.db_instance_endpoint_address,
+            DatabasePassword=database.instance.secret.secret_arn,
+            ClusterName=service.service.cluster.cluster_name,
+            TaskDefinition=service.service.task_definition.task_definition_arn,
+            SubnetIds=",".join(subnet.subnet_id for subnet in network.vpc.isolated_subnets),
+        )
+
+
+def _tell(stack: Stack, **outputs: str) -> None:
+    """What an operator needs next: where to subscribe, whom to let in, what to connect to."""
+    for name, value in outputs.items():
+        CfnOutput(stack, name, value=value)
 
 
 def _key(stack: Stack) -> kms.Key:

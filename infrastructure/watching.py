@@ -12,8 +12,10 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_ecs as ecs
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_lambda as function
+    from aws_cdk import aws_rds as rds
 
     from infrastructure.cache import Cache
     from infrastructure.queues import Queues
@@ -27,7 +29,7 @@ class Watching(Construct):
     def __init__(self, scope: Construct, name: str, *, queues: Queues, cache: Cache, key: kms.Key) -> None:
         super().__init__(scope, name)
         key.grant_encrypt_decrypt(iam.ServicePrincipal("cloudwatch.amazonaws.com"))
-        self._topic = sns.Topic(self, "Alarms", master_key=key, enforce_ssl=True)
+        self.topic = sns.Topic(self, "Alarms", master_key=key, enforce_ssl=True)
         self._metrics: dict[str, list[cloudwatch.IMetric]] = {}
         self._alarms: list[cloudwatch.IAlarm] = []
         self._watch_queues(queues)
@@ -46,6 +48,22 @@ class Watching(Construct):
         self._alarm("IteratorAge", age, 60_000, "The handler is a minute behind; at 24 hours records are lost")
         self._metrics["Behind the stream, ms"] = [age]
 
+    def watch_service(self, of: ecs.FargateService, database: rds.DatabaseInstance) -> None:
+        """Whether any rtp run is there, and whether the database has room."""
+        where = {"ClusterName": of.cluster.cluster_name, "ServiceName": of.service_name}
+        running = cloudwatch.Metric(
+            namespace="ECS/ContainerInsights",
+            metric_name="RunningTaskCount",
+            dimensions_map=where,
+            period=_MINUTE,
+            statistic="Minimum",
+        )
+        free = database.metric_free_storage_space(period=_MINUTE, statistic="Minimum")
+        self._alarm("Running", running, 1, "No rtp run is there: nothing is delivered, the log grows", is_floor=True)
+        self._alarm("DatabaseSpace", free, 5e9, "Less than 5 GB left; a full disk stops all writers", is_floor=True)
+        self._metrics["rtp run"] = [running]
+        self._metrics["Database"] = [free, database.metric_cpu_utilization(period=_MINUTE)]
+
     def draw(self) -> None:
         """The dashboard of all that is watched."""
         board = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.hours(3))
@@ -55,13 +73,15 @@ class Watching(Construct):
         )
 
     def _watch_queues(self, queues: Queues) -> None:
-        age = queues.alerts.metric_approximate_age_of_oldest_message(period=_MINUTE)
-        self._alarm("AlertAge", age, 300, "The oldest alert has waited five minutes for a consumer")
-        for title, queue in (("DeadAlerts", queues.dead_alerts), ("Failures", queues.failures)):
+        for one in queues.all:
+            age = one.alerts.metric_approximate_age_of_oldest_message(period=_MINUTE)
+            self._alarm(f"AlertAge{one.title}", age, 300, "The oldest alert has waited five minutes for a consumer")
+            self._metrics[f"Alerts{one.title}"] = [age, one.alerts.metric_number_of_messages_sent(period=_MINUTE)]
+        dead = [(f"DeadAlerts{one.title}", one.dead) for one in queues.all]
+        for title, queue in (*dead, ("Failures", queues.failures)):
             depth = queue.metric_approximate_number_of_messages_visible(period=_MINUTE)
             self._alarm(title, depth, 1, "Something was given up: look at the queue's messages")
             self._metrics[title] = [depth]
-        self._metrics["Alerts"] = [age, queues.alerts.metric_number_of_messages_sent(period=_MINUTE)]
 
     def _watch_cache(self, cache: Cache) -> None:
         def metric(name: str) -> cloudwatch.Metric:
@@ -80,17 +100,28 @@ class Watching(Construct):
         self._metrics["Cache, %"] = [memory, engine]
 
     def _alarm(
-        self, name: str, metric: cloudwatch.IMetric, threshold: float, meaning: str, *, minutes: int = 1
+        self,
+        name: str,
+        metric: cloudwatch.IMetric,
+        threshold: float,
+        meaning: str,
+        *,
+        minutes: int = 1,
+        is_floor: bool = False,
     ) -> None:
+        compare, missing = cloudwatch.ComparisonOperator, cloudwatch.TreatMissingData
         alarm = cloudwatch.Alarm(
             self,
             name,
             metric=metric,
             threshold=threshold,
             evaluation_periods=minutes,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+            comparison_operator=(
+                compare.LESS_THAN_THRESHOLD if is_floor else compare.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+            ),
+            # Where there has to be something, silence is an alarm, too.
+            treat_missing_data=missing.BREACHING if is_floor else missing.NOT_BREACHING,
             alarm_description=meaning,
         )
-        alarm.add_alarm_action(actions.SnsAction(self._topic))
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
         self._alarms.append(alarm)

@@ -24,9 +24,12 @@ from core.demo.tables import create_tables
 from core.settings.file import load_settings
 from core.settings.models import Settings, postgres_dsn
 from core.stack import EmbeddedStack
+from tests.assembly import prepare, synthesise
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mypy_boto3_sqs import SQSClient
 
 
@@ -60,6 +63,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
             patch.delenv("AWS_PROFILE", raising=False)
             patch.setenv("AWS_CONFIG_FILE", os.devnull)
             yield running
+
+
+@pytest.fixture(scope="session")
+def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the CDK's templates; made once, as it takes seconds of CPU."""
+    folder = tmp_path_factory.mktemp("deployment")
+    prepare(folder)
+    return synthesise(folder)
 
 
 @pytest.fixture

@@ -2,62 +2,34 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
-from core.settings.file import default_path
-from infrastructure.plan import Plan, plan_from
+from infrastructure.plan import plan_from
+from tests.assembly import TABLES
 
-ROOT = Path(__file__).parents[2]
-TABLES = {"tvl": "defi-tvl", "prices": "defi-prices", "protocols": "defi-protocols"}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
 # The CDK repeats what CloudFormation would find out by itself: harmless.
 CFN_LINT_IGNORES = "W3005"
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a deployment needs: settings with DynamoDB tables, and a package of code."""
-    path = tmp_path_factory.mktemp("deployment")
-    document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
-    document["dynamodb"] = {"tables": {watch: {"table": name} for watch, name in TABLES.items()}}
-    (path / "rtp.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
-    (path / "code").mkdir()
-    (path / "code" / "empty.py").write_text("", encoding="utf-8")
-    return path
+@pytest.fixture
+def cloud(assembly: Path) -> Path:
+    return assembly
 
 
-@pytest.fixture(scope="module")
-def cloud(folder: Path) -> Path:
-    """The synthesised assembly, made as `cdk synth` makes it: cdk-nag's findings would end it."""
-    context = {
-        "config": str(folder / "rtp.yaml"),
-        "code": str(folder / "code"),
-        "parallelization": "7",
-        "aws:cdk:disable-asset-staging": "true",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "infrastructure.app"],
-        env={
-            "PATH": "",
-            "HOME": str(folder),
-            "CDK_OUTDIR": str(folder / "out"),
-            "CDK_CONTEXT_JSON": json.dumps(context),
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-        timeout=900,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "out"
+@pytest.fixture
+def folder(assembly: Path) -> Path:
+    """Where the settings and the code are that were synthesised."""
+    return assembly.parent
 
 
 def resources(cloud: Path, stack: str, kind: str) -> list[Mapping[str, Any]]:
@@ -87,10 +59,13 @@ def test_each_tables_stream_feeds_the_handler(cloud: Path) -> None:
 
 @pytest.mark.parametrize("stack", ["rtp-streams", "rtp-postgres"])
 def test_alerts_are_in_order_at_a_high_rate_and_die_in_a_queue_of_their_own(cloud: Path, stack: str) -> None:
-    (alerts,) = (q for q in resources(cloud, stack, "AWS::SQS::Queue") if q.get("QueueName") == "rtp-alerts.fifo")
-    assert (alerts["FifoQueue"], alerts["DeduplicationScope"]) == (True, "messageGroup")
-    assert alerts["FifoThroughputLimit"] == "perMessageGroupId"
-    assert alerts["RedrivePolicy"]["maxReceiveCount"] == 5
+    queues = {queue.get("QueueName"): queue for queue in resources(cloud, stack, "AWS::SQS::Queue")}
+    for name in ("rtp-alerts.fifo", "rtp-critical.fifo"):
+        alerts = queues[name]
+        assert (alerts["FifoQueue"], alerts["DeduplicationScope"]) == (True, "messageGroup")
+        assert alerts["FifoThroughputLimit"] == "perMessageGroupId"
+        assert alerts["RedrivePolicy"]["maxReceiveCount"] == 5
+    assert queues["rtp-critical-dlq.fifo"]["FifoQueue"] is True
     assert all("KmsMasterKeyId" in queue for queue in resources(cloud, stack, "AWS::SQS::Queue"))
 
 
@@ -129,6 +104,11 @@ def test_someone_is_told(cloud: Path, metric: str) -> None:
 
 def test_rtp_run_has_a_standby_beside_a_database_in_two_zones(cloud: Path) -> None:
     (service,) = resources(cloud, "rtp-postgres", "AWS::ECS::Service")
+    (task,) = resources(cloud, "rtp-postgres", "AWS::ECS::TaskDefinition")
+    alarms = resources(cloud, "rtp-postgres", "AWS::CloudWatch::Alarm")
+    (running,) = (alarm for alarm in alarms if alarm["MetricName"] == "RunningTaskCount")
+    assert (running["ComparisonOperator"], running["TreatMissingData"]) == ("LessThanThreshold", "breaching")
+    assert "/healthz" in str(task["ContainerDefinitions"][0]["HealthCheck"])
     (database,) = resources(cloud, "rtp-postgres", "AWS::RDS::DBInstance")
     assert service["DesiredCount"] == 2
     assert (database["MultiAZ"], database["StorageEncrypted"], database["DeletionProtection"]) == (True, True, True)
@@ -149,8 +129,47 @@ def test_cfn_lint_finds_nothing(cloud: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("factor", [0, 11])
-def test_a_parallelization_that_lambda_does_not_take_is_refused(folder: Path, factor: int) -> None:
+def sends_to(cloud: Path, stack: str, title: str) -> bool:
+    """Whether a role may send to the queue with this logical id, before its hash."""
+    template = json.loads((cloud / f"{stack}.template.json").read_text(encoding="utf-8"))
+    (queue,) = (
+        name
+        for name, found in template["Resources"].items()
+        if found["Type"] == "AWS::SQS::Queue" and name[:-8] == title
+    )
+    return any(
+        "sqs:SendMessage" in statement["Action"] and queue in json.dumps(statement["Resource"])
+        for policy in resources(cloud, stack, "AWS::IAM::Policy")
+        for statement in policy["PolicyDocument"]["Statement"]
+    )
+
+
+@pytest.mark.parametrize("title", ["QueuesAlerts", "QueuesAlertsrtpcritical"])
+def test_both_ways_may_send_to_every_queue_of_alerts(cloud: Path, title: str) -> None:
+    assert sends_to(cloud, "rtp-streams", title)
+    assert sends_to(cloud, "rtp-postgres", title)
+
+
+@pytest.mark.parametrize("title", ["QueuesDeadAlerts", "QueuesDeadAlertsrtpcritical"])
+def test_rtp_run_may_copy_its_dead_letters_to_the_queues_behind(cloud: Path, title: str) -> None:
+    assert sends_to(cloud, "rtp-postgres", title)
+
+
+def test_functions_run_on_the_python_that_their_code_was_packaged_for(cloud: Path) -> None:
+    assert {found["Runtime"] for found in resources(cloud, "rtp-streams", "AWS::Lambda::Function")} == {"python3.13"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("parallelization", 0, "1 to 10"),
+        ("parallelization", 11, "1 to 10"),
+        ("batch_records", 10_001, "1 to 10000"),
+        ("tasks", 11, "0 to 10"),
+    ],
+)
+def test_what_aws_does_not_take_is_refused(folder: Path, name: str, value: int, words: str) -> None:
     plan = plan_from({"config": str(folder / "rtp.yaml"), "code": str(folder / "code")})
-    with pytest.raises(ValueError, match="1 to 10"):
-        Plan(plan.settings, plan.config, plan.code, parallelization=factor)
+    changes: dict[str, Any] = {name: value}
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(plan, **changes)
