@@ -35,6 +35,8 @@ LEFT_OUT = ("AWS::EC2::", "AWS::ElastiCache::", "AWS::SecretsManager::")
 CODE = {"HandlerFunction": ROOT / "core", "ConsumerFunction": ROOT / "infrastructure" / "consumer"}
 STACK = "rtp-streams"
 
+pytestmark = pytest.mark.timeout(600)  # ten seconds of work, synthesis included, on a machine that may be busy
+
 
 @dataclass(frozen=True)
 class Deployment:
