@@ -19,7 +19,7 @@ from loadtests.peers.entrants import PEERS
 from loadtests.peers.figures import table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from loadtests.peers.figures import Figures
 
@@ -42,21 +42,33 @@ def main() -> int:
             [PEERS[name] for name in arguments.only], effort, None if server == EMBEDDED else server, on_step
         )
     except RtpError as error:
-        errors.print(f"Error: {error}", style="red", highlight=False)
+        errors.print(f"Error: {error}", style="red", highlight=False, soft_wrap=True)
         return 2
+    except KeyboardInterrupt:
+        errors.print("Interrupted: nothing is left running, and nothing was measured to its end")
+        return 130
     _print(rows, facts, effort, as_json=arguments.json)
     return 0
 
 
 def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m loadtests.peers", description="Compare rtp with its peers.")
-    parser.add_argument("--rate", type=_rate, default=1000, help="updates per second for detection (default 1000)")
-    parser.add_argument("--seconds", type=_seconds, default=10, help="of detection, per peer (default 10)")
-    parser.add_argument(
-        "--turns", type=_turns, default=2, help="flat out, per peer, each between two of the bare table (default 2)"
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtests.peers",
+        description="Compare rtp with other ways to learn of changes in PostgreSQL.",
+        epilog="Example: python -m loadtests.peers --only rtp,notify --seconds 5",
     )
     parser.add_argument(
-        "--only", type=_names, default=list(PEERS), metavar="NAMES", help=f"some of: {', '.join(PEERS)} (default all)"
+        "--rate", type=_between(float, 1, 100_000), default=1000, help="of detection, updates per second (1000)"
+    )
+    parser.add_argument("--seconds", type=_between(int, 1, 300), default=10, help="of detection, per peer (10)")
+    parser.add_argument(
+        "--turns",
+        type=_between(int, 1, 20),
+        default=2,
+        help="flat out, each between two of the bare table (2)",
+    )
+    parser.add_argument(
+        "--only", type=_names, default=list(PEERS), metavar="NAMES", help=f"some of: {', '.join(PEERS)} (all)"
     )
     parser.add_argument(
         "--server",
@@ -68,22 +80,17 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _rate(text: str) -> float:
-    if not 1 <= (rate := float(text)) <= 100_000:
-        raise argparse.ArgumentTypeError("must be between 1 and 100000")
-    return rate
+def _between(convert: Callable[[str], float], lowest: int, highest: int) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = convert(text)
+        except ValueError:
+            value = None
+        if value is None or not lowest <= value <= highest:
+            raise argparse.ArgumentTypeError(f"must be a number between {lowest} and {highest:,}, not {text!r}")
+        return value
 
-
-def _seconds(text: str) -> int:
-    if not 1 <= (seconds := int(text)) <= 300:
-        raise argparse.ArgumentTypeError("must be between 1 and 300")
-    return seconds
-
-
-def _turns(text: str) -> int:
-    if not 1 <= (turns := int(text)) <= 20:
-        raise argparse.ArgumentTypeError("must be between 1 and 20")
-    return turns
+    return parse
 
 
 def _names(text: str) -> list[str]:

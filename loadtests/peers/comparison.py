@@ -7,7 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.database import connect
+import psycopg
+
+from core.database import connect, one_line
 from core.errors import RtpError
 from core.stack import EmbeddedStack
 from core.stack.binaries import postgres_folder
@@ -73,8 +75,8 @@ def _figures(
                 closing(Contest(peer, place, servers_of(stack), helpers, effort)) as contest,
             ):
                 contest.measure(figures, bare, on_step)
-        except RtpError as error:
-            figures.absent = f"failed: {error}"
+        except (RtpError, psycopg.Error) as error:
+            figures.absent = f"failed: {one_line(error)}"
             on_step(figures.absent)
     return figures
 

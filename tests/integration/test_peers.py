@@ -70,8 +70,17 @@ def test_a_short_run_of_the_command() -> None:
     assert reader["events_per_second"] > 0
 
 
-def test_an_unknown_peer_is_refused_in_one_line() -> None:
-    command = [sys.executable, "-m", "loadtests.peers", "--only", "kafka"]
-    run = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--only", "kafka"), "no peer is called 'kafka'"),
+        (("--rate", "fast"), "must be a number between 1 and 100,000, not 'fast'"),
+        (("--server", "/nowhere"), "/nowhere holds no postgres"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_line(arguments: tuple[str, ...], message: str) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "loadtests.peers", *arguments], capture_output=True, text=True, check=False, cwd=ROOT
+    )
     assert run.returncode == 2
-    assert "no peer is called 'kafka'" in run.stderr.splitlines()[-1]
+    assert message in run.stderr.splitlines()[-1]
