@@ -44,16 +44,16 @@ class AsyncPatientConnection(psycopg.AsyncConnection[Any]):
 
 
 def _within(gen: Waiting, patience: Patience, connection: PGconn) -> Waiting:
-    seconds = patience.seconds
-    deadline = time.monotonic() + seconds
+    seconds, asked_at = patience.seconds, time.monotonic()
     try:
         state = next(gen)
         while True:
             ready = yield state  # psycopg asks at least every 0.1 s, with 0 where nothing has come
-            if not ready and time.monotonic() > deadline:
+            if not ready and time.monotonic() > asked_at + seconds:
                 patience.note_silence()
                 connection.finish()
                 raise psycopg.OperationalError(f"no answer within {seconds:g} s")
             state = gen.send(ready)
     except StopIteration as end:
+        patience.note_answer(time.monotonic() - asked_at)
         return end.value

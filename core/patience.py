@@ -2,7 +2,8 @@
 
 Half of a connection can die without a word: a firewall forgets it, a proxy loses its other side. Only silence tells,
 and a server that is merely slow is silent, too. So a first silence is given up soon: a dead connection has cost little
-by then. For a while after it an answer may take as long as the settings allow, so that what is slow gets done.
+by then. For a moment after it an answer may take as long as the settings allow, and after such an answer the next one,
+too: what is slow gets done.
 TCP's own means (keepalive, TCP_USER_TIMEOUT) would not do: a proxy on the way answers them.
 """
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_SECONDS = 1.5
+_LONG_SECONDS = 4.0
 
 
 class Patience:
@@ -46,5 +48,10 @@ class Patience:
         return self._longest_seconds if self.is_long else self._first_seconds
 
     def note_silence(self) -> None:
-        """There was no answer. The same will be asked again, which must come within the time of long patience."""
-        self._long_until = self._clock() + 10 + 2 * self._longest_seconds
+        """There was no answer. The same will be asked again at once, on a new connection."""
+        self._long_until = self._clock() + _LONG_SECONDS
+
+    def note_answer(self, after_seconds: float) -> None:
+        """There was one; where it took its time, the server is slow and not gone, and the next one may take as long."""
+        if after_seconds >= self._first_seconds:
+            self._long_until = self._clock() + _LONG_SECONDS

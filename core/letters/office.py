@@ -13,6 +13,8 @@ from core.routing import sqs_destinations
 from core.sinks.letter_copy import LETTER_ATTRIBUTE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mypy_boto3_sqs.type_defs import MessageTypeDef
     from psycopg import Connection
 
@@ -23,12 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Office:
-    """What is open. `problems` says, a line each, which queues could not be read."""
+    """What is open. `problems` says, a line each, which queues could not be read.
+
+    `behind` has each sink's dead letter queue, `queues` each of these once: two queues may share one, and it is looked
+    at for the first of them.
+    """
 
     connection: Connection
     settings: Settings
     log_id: str
     sinks: dict[str, Sink] = field(default_factory=dict)
+    behind: dict[str, DeadLetterQueue] = field(default_factory=dict)
     queues: dict[str, DeadLetterQueue] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -36,6 +43,11 @@ class Office:
         """Give the sinks' connections back."""
         for sink in self.sinks.values():
             sink.close()
+
+    def queues_with_copies(self, letters: Iterable[Letter]) -> Iterable[DeadLetterQueue]:
+        """The dead letter queues that have copies of some of these."""
+        found = (self.behind.get(letter.sink) for letter in letters if letter.queued_at)
+        return {queue.url: queue for queue in found if queue is not None}.values()
 
     def copy_of(self, message: MessageTypeDef) -> str | None:
         """Which letter of this database a message is a copy of; None where it is none."""
@@ -50,8 +62,7 @@ def open_office(connection: Connection, settings: Settings, *, with_sinks: bool,
     office = Office(connection, settings, read_installation(connection))
     if with_sinks:
         office.sinks = {sink.name: sink for sink in build_sinks(settings)}
-    # Two queues may share a dead letter queue: it is looked at once, for the first of them.
-    known: set[str] = set()
+    known: dict[str, DeadLetterQueue] = {}
     for destination in sqs_destinations(settings) if with_queues else ():
         try:
             queue = find_queue(settings.sqs, destination)
@@ -61,9 +72,11 @@ def open_office(connection: Connection, settings: Settings, *, with_sinks: bool,
                 break
             office.problems.append(f"{error}. What may lie in its dead letter queue is left out")
             continue
-        if queue is not None and queue.url not in known:
-            known.add(queue.url)
-            office.queues[destination.sink] = queue
+        if queue is None:
+            continue
+        if queue.url not in known:
+            office.queues[destination.sink] = known[queue.url] = queue
+        office.behind[destination.sink] = known[queue.url]
     return office
 
 

@@ -37,8 +37,11 @@ class Result:
 
 def redrive(office: Office, selection: Selection, *, out_of_order: bool = False) -> Iterator[Result]:
     """Deliver what is selected, one by one. Raises SinkUnavailable where a service does not answer."""
-    for sink, letters in _by_sink(office, selection).items():
+    by_sink = _by_sink(office, selection)
+    for sink, letters in by_sink.items():
         yield from _Redrive(office, sink, selection, letters, out_of_order=out_of_order).run()
+    for queue in office.queues_with_copies(letter for letters in by_sink.values() for letter in letters):
+        remove_copies(office, queue)
 
 
 def drop(office: Office, selection: Selection) -> Iterator[Result]:
@@ -61,8 +64,8 @@ def drop(office: Office, selection: Selection) -> Iterator[Result]:
                         yield Result(letter, "dropped")
         finally:
             _release(queue, kept)
-        if any(letter.queued_at for letter in letters):
-            remove_copies(office, queue)
+    for queue in office.queues_with_copies(letters):
+        remove_copies(office, queue)
 
 
 def remove_copies(office: Office, queue: DeadLetterQueue) -> None:
@@ -98,14 +101,10 @@ class _Redrive:
 
     def run(self) -> Iterator[Result]:
         """All of it, oldest first in each group."""
-        queue, has_copies = self._office.queues.get(self._sink), False
-        if queue is not None:
-            has_copies = any(letter.queued_at for group in self._groups.values() for letter in group)
+        if (queue := self._office.queues.get(self._sink)) is not None:
             yield from self._empty(queue)
         for group in list(self._groups):
             yield from self._deliver_before(group, None)
-        if queue is not None and has_copies:
-            remove_copies(self._office, queue)
 
     def _empty(self, queue: DeadLetterQueue) -> Iterator[Result]:
         kept: list[MessageTypeDef] = []

@@ -175,7 +175,8 @@ class Delivery(Loop):
                     self.metrics.note_idle()
                 longest_seconds = self._parking.seconds_to_next(started)
                 self._wakeup.wait(intake.began_at, self.sink.poll_interval_seconds, longest_seconds=longest_seconds)
-        self._save_position()
+        if self._stopping.is_set():  # else it may be dead as the leader's connection is: rather repeat than wait for it
+            self._save_position()
 
     def _pace(self, started: float) -> None:
         """Let a poll interval pass between reads: a lone event goes at once, a stream goes in batches."""

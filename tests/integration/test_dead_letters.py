@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +13,12 @@ import redis
 
 from core.event import Kind
 from core.keys import cache_key
+from core.letters.letter import Selection
+from core.letters.office import Office, open_office
+from core.letters.redrive import Result, drop, redrive
 from core.processor.wiring import build_pipeline
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
+from core.settings.routes import Route
 from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
@@ -446,6 +452,48 @@ def test_a_dropped_letters_copy_leaves_the_dead_letter_queue(
 ) -> None:
     dlq("drop", str(letters(writer, "id")[0][0]))
     assert values_in(take(sqs_client, sqs_queue.dlq_url)) == ["4"]
+
+
+@pytest.fixture
+def shared(
+    faulty: Settings, gateway: FaultySqs, start: Start, writer: psycopg.Connection, sqs_queue: SqsQueue, desk: str
+) -> Iterator[Settings]:
+    """One event of lido that two queues refused, both copies in the dead letter queue they share; rtp is stopped."""
+    route = Route.model_validate({"queue": desk, "dead_letter_queue": sqs_queue.dlq_name})
+    settings = faulty.model_copy(update={"routes": (route,)})
+    gateway.poisonous = '"entity":"lido"'
+    pipeline = start(settings)
+    eventually(lambda: all(one.metrics.state != "starting" for one in pipeline.deliveries))
+    write(writer, 1, 2)
+    eventually(lambda: letters(writer, "queued_at IS NOT NULL") == [(True,), (True,)])
+    pipeline.stop()
+    gateway.poisonous = ""
+    yield settings
+
+
+@pytest.fixture
+def desk(sqs_client: SQSClient) -> Iterator[str]:
+    """The name of a second queue."""
+    name = f"desk-{uuid.uuid4().hex[:12]}.fifo"
+    url = sqs_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
+    yield name
+    sqs_client.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.parametrize("settle", [drop, redrive])
+def test_copies_leave_a_dead_letter_queue_that_two_queues_share(
+    shared: Settings,
+    desk: str,
+    settle: Callable[[Office, Selection], Iterator[Result]],
+    writer: psycopg.Connection,
+    sqs_client: SQSClient,
+    sqs_queue: SqsQueue,
+) -> None:
+    with closing(open_office(writer, shared, with_sinks=True)) as office:
+        assert len(list(settle(office, Selection(sink=f"sqs:{desk}")))) == 1
+        assert in_queue(sqs_client, sqs_queue.dlq_url) == 1
+        assert len(list(settle(office, Selection(sink="sqs")))) == 1
+    assert in_queue(sqs_client, sqs_queue.dlq_url) == 0
 
 
 # What SQS's own redrive policy moved

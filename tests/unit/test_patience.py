@@ -29,18 +29,25 @@ def test_after_a_silence_an_answer_may_take_as_long_as_the_settings_allow(clock:
     assert (patience.is_long, patience.seconds) == (True, 5)
 
 
-def test_it_lasts_until_what_was_asked_in_vain_can_have_been_answered(clock: Clock) -> None:
+def test_it_lasts_until_the_same_can_have_been_asked_again(clock: Clock) -> None:
     patience = Patience(60, clock=clock)
     patience.note_silence()
-    clock.now += 60
+    clock.now += 3
     assert patience.is_long
 
 
-def test_it_is_short_again_after_a_while(clock: Clock) -> None:
+def test_it_is_short_again_soon(clock: Clock) -> None:
     patience = Patience(5, clock=clock)
     patience.note_silence()
-    clock.now += 30
+    clock.now += 5
     assert (patience.is_long, patience.seconds) == (False, FIRST_SECONDS)
+
+
+@pytest.mark.parametrize(("took_seconds", "is_long"), [(0.1, False), (2.0, True)])
+def test_a_server_that_is_slow_is_given_the_time_it_takes(clock: Clock, took_seconds: float, is_long: bool) -> None:
+    patience = Patience(5, clock=clock)
+    patience.note_answer(took_seconds)
+    assert patience.is_long == is_long
 
 
 def test_settings_that_allow_less_are_kept(clock: Clock) -> None:

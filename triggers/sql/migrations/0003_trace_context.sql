@@ -1,6 +1,6 @@
 -- Trace context: an event carries the W3C traceparent and tracestate that its writer's transaction has set. Migration 3.
 --   SET LOCAL rtp.traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
--- The columns' defaults read it, so no statement that appends an event need know of it. Measured, that is 0.3 µs per event.
+-- The columns' defaults read it, so no statement that appends an event need know of it. Measured: 1.5 µs per event, 15 µs where one is set.
 
 -- traceparent: the session's own, null where there is none or it is not one. (A setting made by SET LOCAL is empty afterwards.)
 CREATE FUNCTION rtp.traceparent()
