@@ -165,12 +165,16 @@ class SqsSink:
     def close(self) -> None:
         """Give the connections back."""
         self._senders.shutdown()
+        self._drop_connections()
+
+    def _drop_connections(self) -> None:
         for client in {self._quick_client, self._patient_client}:
             client.close()
 
     def _note(self, error: Exception) -> None:
         if isinstance(error, (ReadTimeoutError, ConnectTimeoutError)):
             self._patience.note_silence()
+            self._drop_connections()  # what both have kept may be as dead; they make new ones
 
     def _unavailable(self, error: Exception) -> SinkUnavailable:
         self._note(error)

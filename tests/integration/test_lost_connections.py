@@ -199,12 +199,16 @@ def test_an_alert_whose_answer_never_comes_is_sent_again_by_the_patient_client(
     with closing(TcpProxy(port)) as way:
         sqs = settings.sqs.model_copy(update={"endpoint_url": f"http://127.0.0.1:{way.port}", "timeout_seconds": 30})
         quick = sqs_client(sqs, wait_seconds=0.3)
-        with closing(SqsSink(sqs, sqs_client(sqs), quick_client=quick)) as sink:
+        patient = sqs_client(sqs)
+        with closing(SqsSink(sqs, patient, quick_client=quick)) as sink:
             sink.open()
+            patient.get_queue_url(QueueName=sink.queue)  # so that it has a connection, too
             way.half_open()
+            started = time.monotonic()
             with pytest.raises(SinkUnavailable, match="Read timeout"):
                 sink.deliver([make_event(1)])
             assert not sink.deliver([make_event(1)]).undelivered
+            assert time.monotonic() - started < 20
             assert (quick is not sink._client, sink._patience.is_long) == (True, True)
 
 
