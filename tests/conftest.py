@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
-# A shell that starts the tests in the background has them ignore SIGINT, and every process they start inherits that.
+# A shell that starts the tests in the background has them ignore SIGINT, nohup SIGHUP, and every process they start
+# inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)
