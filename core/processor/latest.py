@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from psycopg import sql
 from psycopg.rows import tuple_row
 
 from core.database import queries
@@ -22,7 +23,9 @@ def latest_events(connection: Connection, page_size: int) -> Iterator[list[LogRo
 
     Needs memory for one page only. While it is open no slot of the log is emptied.
     """
-    with connection.transaction(), connection.cursor("latest_events", row_factory=tuple_row) as cursor:
-        cursor.execute(_QUERIES["latest_events"])
-        while rows := cursor.fetchmany(page_size):
+    fetch = sql.SQL("FETCH {} FROM latest_events").format(page_size)
+    # Not psycopg's own server-side cursor: it wants to close what a lost connection has closed already, and fails.
+    with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(_QUERIES["declare_latest_events"], prepare=False)
+        while rows := cursor.execute(fetch, prepare=False).fetchall():
             yield [LogRow._make(row) for row in rows]

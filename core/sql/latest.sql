@@ -1,9 +1,10 @@
 -- The newest event of every entity, from what a rotation has kept and what is in the log.
 
--- name: latest_events
+-- name: declare_latest_events
 -- All of them, as core/sql/log.sql's read_window gives its rows. The log is scanned for ids, and only the newest are looked up:
--- sorting its rows took 3 to 6 times as long. Read it through a server-side cursor, page by page. It may include events that a
+-- sorting its rows took 3 to 6 times as long. It is read page by page, until the transaction ends. It may include events that a
 -- sink has not got yet. A rotation that is under way has kept rows that are still in the log, hence DISTINCT.
+DECLARE latest_events NO SCROLL CURSOR FOR
 SELECT DISTINCT ON (e.id)
        e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
        rtp.change(e.previous, e.current), rtp.change_pct(e.previous, e.current),
