@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import uuid
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ from tests.command import Command, Done
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from mypy_boto3_sqs import SQSClient
 
 
 @pytest.fixture
@@ -68,3 +71,12 @@ def weak_dsn(bare: psycopg.Connection, database: str) -> Iterator[str]:
     address = urlsplit(database)
     yield address._replace(netloc=f"{name}:{password}@{address.hostname}:{address.port}").geturl()
     bare.execute(sql.SQL("DROP OWNED BY {}; DROP ROLE {}").format(role, role))
+
+
+@pytest.fixture
+def desk(sqs_client: SQSClient) -> Iterator[str]:
+    """The name of a second queue."""
+    name = f"desk-{uuid.uuid4().hex[:12]}.fifo"
+    url = sqs_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
+    yield name
+    sqs_client.delete_queue(QueueUrl=url)

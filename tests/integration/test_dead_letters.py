@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -469,15 +468,6 @@ def shared(
     pipeline.stop()
     gateway.poisonous = ""
     yield settings
-
-
-@pytest.fixture
-def desk(sqs_client: SQSClient) -> Iterator[str]:
-    """The name of a second queue."""
-    name = f"desk-{uuid.uuid4().hex[:12]}.fifo"
-    url = sqs_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
-    yield name
-    sqs_client.delete_queue(QueueUrl=url)
 
 
 @pytest.mark.parametrize("settle", [drop, redrive])

@@ -9,17 +9,9 @@ import pytest
 from core.errors import ServiceUnavailable
 from core.processor.circuit import CircuitBreaker, CircuitState
 from core.settings.models import CircuitBreakerSettings
+from tests.clock import Clock
 
 AWAY = ServiceUnavailable("Redis", "redis://host", "refused")
-
-
-class Clock:
-    """Time that moves when told to."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Stopping(threading.Event):
@@ -34,11 +26,6 @@ class Stopping(threading.Event):
         self.waits.append(timeout or 0.0)
         self._clock.now += timeout or 0.0
         return self.is_set()
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -5,18 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.patience import FIRST_SECONDS, Patience
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.clock import Clock
 
 
 def test_a_first_silence_is_given_up_soon(clock: Clock) -> None:

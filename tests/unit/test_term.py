@@ -8,18 +8,7 @@ import pytest
 
 from core.errors import LeadershipLost
 from core.term import UNFENCED, Term, Terms
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+from tests.clock import Clock
 
 
 @pytest.fixture
