@@ -28,7 +28,7 @@ from core.demo.tables import create_tables
 from core.keys import STREAM, channel_pattern
 from core.settings.file import default_path, load_settings
 from core.sinks.sqs import sqs_client
-from core.stack import EmbeddedStack, StackAddresses
+from core.stack import EmbeddedStack
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     with EmbeddedStack(durable=False) as stack:
-        _environ(stack.addresses)
+        os.environ |= stack.addresses.environ(queue=QUEUE)
         with closing(connect(stack.addresses.postgres_dsn, role="backlog")) as connection:
             _prepare(connection)
             with _consumer(), redis.Redis.from_url(stack.addresses.redis_url) as client:
@@ -65,18 +65,6 @@ def main() -> None:
     else:
         Console().print("\n".join(f"{name:<52} {value:>12,}" for name, value in figures.items()))
     sys.exit(figures["most MB of rtp"] > MOST_MEGABYTES)
-
-
-def _environ(addresses: StackAddresses) -> None:
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": addresses.aws_access_key_id,
-        "AWS_SECRET_ACCESS_KEY": addresses.aws_secret_access_key,
-        "AWS_DEFAULT_REGION": addresses.aws_region,
-        "RTP_POSTGRES_DSN": addresses.postgres_dsn,
-        "RTP_REDIS_URL": addresses.redis_url,
-        "RTP_SQS_ENDPOINT_URL": addresses.sqs_endpoint_url,
-        "RTP_SQS_QUEUE": QUEUE,
-    }
 
 
 def _prepare(connection: psycopg.Connection) -> None:

@@ -74,16 +74,8 @@ def embedded_target(scenario: Scenario, on_step: Callable[[str], None]) -> Itera
         exits.callback(stack.stop)
         stack.start(on_step)
         addresses = stack.addresses
-        environ = {name: value for name, value in os.environ.items() if name[:4] not in ("RTP_", "AWS_")} | {
-            "AWS_ACCESS_KEY_ID": addresses.aws_access_key_id,
-            "AWS_SECRET_ACCESS_KEY": addresses.aws_secret_access_key,
-            "AWS_DEFAULT_REGION": addresses.aws_region,
-            "AWS_CONFIG_FILE": os.devnull,
-            "RTP_POSTGRES_DSN": addresses.postgres_dsn,
-            "RTP_REDIS_URL": addresses.redis_url,
-            "RTP_SQS_ENDPOINT_URL": addresses.sqs_endpoint_url,
-            "RTP_SQS_QUEUE": EMBEDDED_QUEUE,
-        }
+        others = {name: value for name, value in os.environ.items() if name[:4] not in ("RTP_", "AWS_")}
+        environ = others | addresses.environ(queue=EMBEDDED_QUEUE) | {"AWS_CONFIG_FILE": os.devnull}
         settings = _with_watch(load_settings(None, environ=environ, options={}), scenario, {})
         _create_queue(environ)
         with connect(addresses.postgres_dsn, role="loadtest") as connection:

@@ -90,16 +90,13 @@ def compile_watch(
     }
     compile_function = latest_function if is_plain(watch) else samples_function
     trigger_function = compile_function(watch, expressions, common)
-    terms = template("terms.sql").format(
+    of_table = {
         **common,
-        terms=function("terms", name),
-        now=function("now", name),
-        rule=whole_rule(watch, "sample"),
-        sample=expressions.sample(sql.Identifier(*watch.table_parts)),
-    )
-    seed = template("seed.sql").format(
-        **common, rule=whole_rule(watch, "sample"), sample=expressions.sample(sql.Identifier(*watch.table_parts))
-    )
+        "rule": whole_rule(watch, "sample"),
+        "sample": expressions.sample(sql.Identifier(*watch.table_parts)),
+    }
+    terms = template("terms.sql").format(**of_table, terms=function("terms", name), now=function("now", name))
+    seed = template("seed.sql").format(**of_table)
     return CompiledWatch(name, (trigger_function, terms), triggers, seed)
 
 

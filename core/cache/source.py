@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,7 +18,7 @@ from core.event import Kind
 from core.patience import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, MutableMapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 
     from psycopg import sql
 
@@ -92,40 +93,37 @@ class DatabaseSource(Source):
         Raises ServiceUnavailable where PostgreSQL does not answer, or refuses.
         """
         rows: dict[Owner, Row] = {}
-        try:
-            self._pool.open()
-            with self._pool.connection() as connection:
-                for kind, asked in by_kind(owners).items():
-                    for name, watch in self._watches[kind].items():
-                        query = self._query(connection, name, watch)
-                        note(kind, connection.execute(query, parameters(asked), prepare=True).fetchall(), rows)
-        except (psycopg.Error, PoolTimeout) as error:
-            raise self._unavailable(error) from error
+        with self._connection() as connection:
+            for kind, asked in by_kind(owners).items():
+                for name, watch in self._watches[kind].items():
+                    query = self._query(connection, name, watch)
+                    note(kind, connection.execute(query, parameters(asked), prepare=True).fetchall(), rows)
         return rows
 
     def known(self, kind: str, limit: int) -> list[tuple[str, str]]:
         """The chain and name of the entities of a kind that were reported last. Raises ServiceUnavailable."""
         names = list(self._watches[kind])
-        try:
-            self._pool.open()
-            with self._pool.connection() as connection:
-                return connection.execute(QUERIES["known"], {"watches": names, "limit": limit}).fetchall()
-        except (psycopg.Error, PoolTimeout) as error:
-            raise self._unavailable(error) from error
+        with self._connection() as connection:
+            return connection.execute(QUERIES["known"], {"watches": names, "limit": limit}).fetchall()
 
     def now(self) -> str:
         """The database's clock, as entries carry it. Raises ServiceUnavailable."""
-        try:
-            self._pool.open()
-            with self._pool.connection() as connection:
-                row = connection.execute(QUERIES["now"]).fetchone()
-        except (psycopg.Error, PoolTimeout) as error:
-            raise self._unavailable(error) from error
+        with self._connection() as connection:
+            row = connection.execute(QUERIES["now"]).fetchone()
         return str(row[0]) if row else ""
 
     def close(self) -> None:
         """Give the connections back."""
         self._pool.close()
+
+    @contextmanager
+    def _connection(self) -> Iterator[psycopg.Connection]:
+        try:
+            self._pool.open()
+            with self._pool.connection() as connection:
+                yield connection
+        except (psycopg.Error, PoolTimeout) as error:
+            raise self._unavailable(error) from error
 
     def _configure(self, connection: PatientConnection) -> None:
         connection.patience = self._patience

@@ -33,6 +33,18 @@ class StackAddresses:
     aws_access_key_id: str
     aws_secret_access_key: str = field(repr=False)
 
+    def environ(self, *, queue: str) -> dict[str, str]:
+        """The environment in which rtp, and boto3, find all of them."""
+        return {
+            "AWS_ACCESS_KEY_ID": self.aws_access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.aws_secret_access_key,
+            "AWS_DEFAULT_REGION": self.aws_region,
+            "RTP_POSTGRES_DSN": self.postgres_dsn,
+            "RTP_REDIS_URL": self.redis_url,
+            "RTP_SQS_ENDPOINT_URL": self.sqs_endpoint_url,
+            "RTP_SQS_QUEUE": queue,
+        }
+
 
 @dataclass(frozen=True)
 class _Process:

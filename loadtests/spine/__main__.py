@@ -68,15 +68,7 @@ def _say(step: str) -> None:
 
 
 def _prepare(addresses: StackAddresses, *, with_alerts: bool) -> Settings:
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": addresses.aws_access_key_id,
-        "AWS_SECRET_ACCESS_KEY": addresses.aws_secret_access_key,
-        "AWS_DEFAULT_REGION": addresses.aws_region,
-        "RTP_POSTGRES_DSN": addresses.postgres_dsn,
-        "RTP_REDIS_URL": addresses.redis_url,
-        "RTP_SQS_ENDPOINT_URL": addresses.sqs_endpoint_url,
-        "RTP_SQS_QUEUE": QUEUE,
-    }
+    os.environ |= addresses.environ(queue=QUEUE)
     settings = load_settings(None, environ=os.environ, options={})
     create_queue(sqs_client(settings.sqs), QUEUE)
     with psycopg.connect(addresses.postgres_dsn, autocommit=True) as connection:
