@@ -102,9 +102,12 @@ def python(
     script: str, *arguments: str, program: str = sys.executable, user: str | None = None
 ) -> subprocess.Popen[str]:
     """A Python process of its own that imports core and whatever this one can import."""
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *SITE_PACKAGES])}
+    if user:  # who may not write where coverage keeps its data
+        environ |= {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
     return subprocess.Popen(
         [program, "-c", script, *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *SITE_PACKAGES])},
+        env=environ,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
