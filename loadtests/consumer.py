@@ -35,7 +35,7 @@ def main() -> None:
     for thread in threads:
         thread.join()
     orders.say({"tick": recorder.take().encoded()})
-    orders.say({"ledger": receipts.ledger.encoded()})
+    orders.say({"receiver": "sqs", "ledger": receipts.ledger.encoded()})
 
 
 def _consume(client: SQSClient, url: str, stopping: threading.Event, receipts: Receipts) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loadtests.ledger import Ledger, Mark
 from loadtests.place import CHAIN
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from loadtests.tick import Recorder
 
 _ROUNDING_SECONDS = 2e-6  # a mark is in whole microseconds
@@ -28,16 +30,11 @@ class Receipts:
 
     def note(self, document: bytes | str, received_at: float) -> bool:
         """An event has arrived; false where it is not one of this load test's."""
-        event = json.loads(document)
-        data = event["data"]
-        if data["chain"] != CHAIN:
+        data = json.loads(document)["data"]
+        if (mark := find_mark(data)) is None:
             return False
-        try:
-            mark = Mark.read(data["provenance"] or "")
-        except ValueError:
-            return False  # the seed of a table, or its removal
         due = mark.due_us / 1e6
-        second = math.floor(due - self._start_time + _ROUNDING_SECONDS)
+        second = second_of(mark, self._start_time)
         if second >= 0 and self.ledger.note(data["entity"], mark.number):
             changed_at, detected_at = _seconds(data["changed_at"]), _seconds(data["detected_at"])
             latency = self._recorder.latency
@@ -47,6 +44,21 @@ class Receipts:
             self._recorder.count(f"{self._stage} due", second)
             self._recorder.count(self._stage, int(received_at - self._start_time))
         return True
+
+
+def find_mark(data: Mapping[str, Any]) -> Mark | None:
+    """The mark in an event's data; None where it is not of a load test's write."""
+    if data["chain"] != CHAIN:
+        return None
+    try:
+        return Mark.read(data["provenance"] or "")
+    except ValueError:
+        return None  # the seed of a table, or its removal
+
+
+def second_of(mark: Mark, start_time: float) -> int:
+    """The second of the schedule to which a write belongs; negative for one of a run before."""
+    return math.floor(mark.due_us / 1e6 - start_time + _ROUNDING_SECONDS)
 
 
 def _seconds(text: str) -> float:

@@ -131,7 +131,7 @@ class LoadRun:
             parts = 1
         wanted = [("loadtests.generator", replace(plan, part=part, parts=parts)) for part in range(parts)]
         if plan.settings.redis.url:
-            wanted += [("loadtests.subscriber", plan), ("loadtests.cache_reader", plan)]
+            wanted += [(f"loadtests.{name}", plan) for name in ("subscriber", "stream_reader", "cache_reader")]
         if plan.settings.sqs.queue:
             wanted.append(("loadtests.consumer", plan))
         for module, its_plan in wanted:
@@ -224,9 +224,9 @@ class LoadRun:
         elif "tick" in document:
             self._note(Tick.decoded(document["tick"]), to_locust=not said.who.startswith("generator"))
         elif "incident" in document and self._observer is not None:
-            self._observer.note("subscriber", document["incident"])
+            self._observer.note(said.who, document["incident"])
         elif "ledger" in document:
-            self.ledgers["sqs" if said.who == "consumer" else "pubsub"] = document["ledger"]
+            self.ledgers[document["receiver"]] = document["ledger"]
         elif "written" in document:
             self.written |= document["written"]
             self._finished_writers += 1

@@ -45,7 +45,7 @@ def main() -> None:
                 receipts.note(message["data"], time.time())
         reports.join()
         orders.say({"tick": recorder.take().encoded()})
-        orders.say({"ledger": receipts.ledger.encoded()})
+        orders.say({"receiver": "pubsub", "ledger": receipts.ledger.encoded()})
 
 
 def _subscribe(client: redis.Redis) -> PubSub:

@@ -70,6 +70,13 @@ def test_one_lost_event_fails() -> None:
     assert verdict("nothing lost", evidence(received=complete(lost=1))) is False
 
 
+@pytest.mark.parametrize(("lost_in_stream", "is_behind_redis"), [(0, True), (1, False)])
+def test_what_was_lost_behind_redis_is_told_from_what_rtp_lost(lost_in_stream: int, is_behind_redis: bool) -> None:
+    received = complete(lost=1) | {"stream": complete(lost=lost_in_stream)["pubsub"], "sqs": complete()["sqs"]}
+    (found,) = (one for one in judge(evidence(received=received)) if one.name == "nothing lost")
+    assert ("rtp:stream" in found.measured) is is_behind_redis
+
+
 def test_nothing_lost_is_not_said_where_nobody_received() -> None:
     assert verdict("nothing lost", evidence(received={})) is False
 
