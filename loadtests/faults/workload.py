@@ -19,7 +19,7 @@ from core.database import connect, queries
 from core.errors import ServiceUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 QUERIES = queries("loadtests.faults", "tables.sql")
 TVL, PRICES, PROTOCOLS = 120, 40, 40
@@ -30,10 +30,11 @@ _LONGEST_TRANSACTION_SECONDS = 2.0
 
 
 class Pace:
-    """How many steps may be written by now: a rate, a budget that grows, or both."""
+    """How many steps may be written by now: a rate, a budget that grows, or both; none while `is_held_back`."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, is_held_back: Callable[[], bool] = lambda: False) -> None:
         self.taken = 0
+        self._is_held_back = is_held_back
         self._interval = 1 / rate
         self._budget: int | None = None
         self._next_at = time.monotonic()
@@ -68,12 +69,13 @@ class Pace:
         while not stopping.is_set():
             with self._lock:
                 now = time.monotonic()
-                if not self.is_exhausted and now >= self._next_at:
+                is_free = not self.is_exhausted and not self._is_held_back()
+                if is_free and now >= self._next_at:
                     self.taken += steps
                     # An outage is not made up for: what is measured after it is rtp's backlog, not the writers'.
                     self._next_at = max(now - 0.05, self._next_at) + steps * self._interval * self._factor
                     return True
-                wait_seconds = 0.02 if self.is_exhausted else self._next_at - now
+                wait_seconds = self._next_at - now if is_free else 0.02
             stopping.wait(min(0.02, max(0.0005, wait_seconds)))
         return False
 

@@ -11,8 +11,9 @@ import pytest
 import redis
 
 from core.keys import CACHE_MARKER, STREAM, cache_key
+from loadtests.faults.alerts import Alerts, sqs_consumer_client
 from loadtests.faults.cache_check import is_filled, wrong_entries
-from loadtests.faults.readers import Alerts, StreamReader, redis_client
+from loadtests.faults.readers import StreamReader, redis_client
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
@@ -114,3 +115,21 @@ def test_a_message_that_was_accepted_and_never_comes_is_waited_for(stack: Embedd
     alerts = Alerts(stack.addresses, sqs_queue.url)
     alerts.note_accepted([event(2)])
     assert (alerts.waiting, alerts.received.missing({ENTITY: 2})) == (1, 1)
+
+
+def test_several_consumers_at_a_time_find_each_entity_in_order(stack: EmbeddedStack, sqs_queue: SqsQueue) -> None:
+    alerts = Alerts(stack.addresses, sqs_queue.url)
+    alerts.start()
+    try:
+        with closing(sqs_consumer_client(stack.addresses)) as client:
+            for value in range(2, 102):
+                body = event(value)
+                client.send_message(
+                    QueueUrl=sqs_queue.url, MessageBody=body, MessageGroupId="p1", MessageDeduplicationId=str(value)
+                )
+                alerts.note_accepted([body])
+        eventually(lambda: not alerts.waiting)
+    finally:
+        alerts.stop()
+    tally = alerts.received
+    assert (tally.events, tally.missing({ENTITY: 101}), tally.reordered) == (100, 0, 0)
