@@ -1,7 +1,8 @@
-"""The step of the embedded SQS endpoint that rtp replaces does what the endpoint's own does."""
+"""The steps of the embedded SQS endpoint that rtp replaces do what the endpoint's own do."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from copy import deepcopy
 from typing import Any
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ministack.services import sqs
 
-from core.stack.sqs_server import forget_expired
+from core.stack.sqs_server import Receives, forget_expired
 
 
 @given(st.lists(st.integers(-300, 300).filter(bool), max_size=20))
@@ -22,3 +23,47 @@ def test_it_forgets_what_the_endpoints_own_step_forgets(seconds_left: list[int])
     forget_expired(ours)
     sqs._prune_dedup(its_own)
     assert ours == its_own
+
+
+async def _ask(receives: Receives, queue: str, asked: list[str], name: str, seconds: float = 30) -> None:
+    await receives.wait(queue, seconds)
+    asked.append(name)
+
+
+def test_a_change_lets_the_receive_look_that_has_waited_longest() -> None:
+    async def look() -> list[str]:
+        receives, looked = Receives(), list[str]()
+        waiting = [asyncio.create_task(_ask(receives, "q", looked, name)) for name in ("first", "second")]
+        await asyncio.sleep(0)
+        receives.wake_one("q")
+        await waiting[0]
+        waiting[1].cancel()
+        return looked
+
+    assert asyncio.run(look()) == ["first"]
+
+
+def test_a_change_of_one_queue_is_no_news_for_another() -> None:
+    async def look() -> list[str]:
+        receives, looked = Receives(), list[str]()
+        waiting = [asyncio.create_task(_ask(receives, queue, looked, queue)) for queue in ("a", "b")]
+        await asyncio.sleep(0)
+        receives.wake_one("b")
+        await waiting[1]
+        waiting[0].cancel()
+        return looked
+
+    assert asyncio.run(look()) == ["b"]
+
+
+def test_a_receive_that_has_given_up_takes_nobodys_turn() -> None:
+    async def look() -> list[str]:
+        receives, looked = Receives(), list[str]()
+        await receives.wait("q", 0.001)
+        waiting = asyncio.create_task(_ask(receives, "q", looked, "patient"))
+        await asyncio.sleep(0)
+        receives.wake_one("q")
+        await waiting
+        return looked
+
+    assert asyncio.run(look()) == ["patient"]
