@@ -45,7 +45,7 @@ def test_the_load_test_says_what_to_install() -> None:
     done = without_extras("loadtest")
     assert (done.returncode, done.stderr.splitlines()) == (
         2,
-        ['rtp loadtest needs what is not installed here. pip install "rtp[loadtest,embedded]"'],
+        ['rtp loadtest needs what is not installed here. pip install ".[loadtest,embedded]"'],
     )
 
 
