@@ -5,8 +5,9 @@
 SELECT rtp.put_ticks(1000)
 
 -- name: judge_waiting
--- Judge waiting samples; how many, and whether there is more to do at once.
-SELECT judged, has_more FROM rtp.judge_waiting(2000, 500)
+-- Judge waiting samples; how many, and whether there is more to do at once. No row where none waits, as nearly always: then
+-- nothing is called.
+SELECT judged, has_more FROM rtp.judge_waiting(2000, 500) WHERE EXISTS (SELECT FROM rtp.sample)
 
 -- name: tidy
 -- Forget what the triggers cost more than an hour ago.
