@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from core.processor.circuit import CircuitBreaker
     from core.processor.intake import Intake
     from core.processor.log import Cursor
+    from core.processor.sharing import SharedEvents
     from core.processor.wakeup import WakeUp
     from core.retry import Backoff
     from core.sinks import Outcome, Rejection, Sink
@@ -57,7 +58,7 @@ class Delivery(Loop):
         backoff: Backoff,
         terms: Terms,
         *,
-        source: str,
+        shared: SharedEvents,
         max_attempts: int,
         log_circuit: CircuitBreaker,
         sink_circuit: CircuitBreaker,
@@ -71,7 +72,7 @@ class Delivery(Loop):
         self._reader = reader
         self._wakeup = wakeup
         self._backoff = backoff
-        self._intakes = Intakes(reader, name=sink.name, source=source, limit=sink.batch_size, wants=wants)
+        self._intakes = Intakes(reader, name=sink.name, shared=shared, limit=sink.batch_size, wants=wants)
         self._max_attempts = max_attempts
         self._on_problem = on_problem
         self._on_dead_letters = on_dead_letters

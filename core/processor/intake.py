@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
-from core.event_row import build_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from core.event import Event
     from core.event_row import LogRow
     from core.processor.log import Chunk, LogReader
+    from core.processor.sharing import SharedEvents
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Intakes:
     """
 
     def __init__(
-        self, reader: LogReader, *, name: str, source: str, limit: int, wants: Callable[[LogRow], bool]
+        self, reader: LogReader, *, name: str, shared: SharedEvents, limit: int, wants: Callable[[LogRow], bool]
     ) -> None:
         self._reader = reader
-        self._source = source
+        self._shared = shared
         self._limit = limit
         self._wants = wants
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"rtp-{name}-ahead")
@@ -101,7 +101,7 @@ class Intakes:
                 continue
             waited.append(arrived - detected_at[row.id])
             try:
-                events.append(build_event(row, source=self._source, log_id=self._reader.log_id))
+                events.append(self._shared.take(row, self._reader.log_id))
             except EventRejected as error:
                 invalid.append((row, error))
         is_full = len(chunk.rows) == self._limit

@@ -19,6 +19,7 @@ from core.processor.leader import Leadership
 from core.processor.log import LogReader
 from core.processor.pipeline import Pipeline
 from core.processor.rebuilding import Rebuilding
+from core.processor.sharing import SharedEvents
 from core.processor.wakeup import WakeUp
 from core.retry import Backoff
 from core.routing import Routes, sqs_destinations
@@ -105,6 +106,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
         sqs_circuit=services.get("SQS"),
         on_problem=on_problem,
     )
+    shared = SharedEvents(source=settings.source, sinks=len(sinks))
     deliveries = [
         Delivery(
             sink,
@@ -112,7 +114,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[str], None]) -> 
             wakeup,
             backoff,
             terms,
-            source=settings.source,
+            shared=shared,
             max_attempts=settings.run.max_attempts,
             log_circuit=postgres,
             sink_circuit=services[sink.service],

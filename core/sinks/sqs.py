@@ -33,6 +33,9 @@ BATCH_MESSAGES = 10
 BATCH_BYTES = 1_048_576
 # Requests under way at a time. An answer from SQS takes milliseconds: one after the other they would be all the time.
 LANES = 4
+# Between reads of a stream; a lone event goes at once. Requests cost the same with one message as with ten: at 1,000
+# events a second this fills them, where 10 ms did not.
+POLL_INTERVAL_SECONDS = 0.025
 
 # What SQS will never take. `SenderFault` does not tell: throttled entries carry it, too.
 _FINAL = frozenset(
@@ -80,7 +83,7 @@ class SqsSink:
         self.queue = queue or settings.queue or ""
         self.address = f"{client.meta.endpoint_url} {self.queue}"
         self.batch_size = settings.batch_size
-        self.poll_interval_seconds = 0.01
+        self.poll_interval_seconds = POLL_INTERVAL_SECONDS
         self.term: Term = UNFENCED
         self._patient_client = client
         self._quick_client = quick_client or client
@@ -103,11 +106,12 @@ class SqsSink:
         """Send in batches, some at a time. A group whose message failed gets nothing more this time; others go on."""
         if not self._queue_url:
             self.open()
-        sendable = [event for event in events if _size(event) <= BATCH_BYTES]
+        sizes = [_size(event) for event in events]
+        sendable = [event for event, size in zip(events, sizes, strict=True) if size <= BATCH_BYTES]
         too_long = [
-            Rejection(event, f"the message has {_size(event)} bytes, SQS takes {BATCH_BYTES}")
-            for event in events
-            if _size(event) > BATCH_BYTES
+            Rejection(event, f"the message has {size} bytes, SQS takes {BATCH_BYTES}")
+            for event, size in zip(events, sizes, strict=True)
+            if size > BATCH_BYTES
         ]
         delivery = _Delivery(too_long)
         for lane in self._send_lanes(_lanes(sendable)):
@@ -277,10 +281,10 @@ def _batches(events: Sequence[Event]) -> Iterator[list[Event]]:
         groups: set[str] = set()
         size = 0
         for event in waiting:
-            fits = len(batch) < BATCH_MESSAGES and size + _size(event) <= BATCH_BYTES
-            if fits and event.partitionkey not in groups:
+            is_next = len(batch) < BATCH_MESSAGES and event.partitionkey not in groups
+            if is_next and size + (its_size := _size(event)) <= BATCH_BYTES:
                 batch.append(event)
-                size += _size(event)
+                size += its_size
             else:
                 later.append(event)
             groups.add(event.partitionkey)

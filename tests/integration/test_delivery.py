@@ -21,6 +21,7 @@ from core.keys import STREAM, cache_key, channel
 from core.processor.delivery import Delivery
 from core.processor.log import LogReader
 from core.processor.pipeline import Pipeline
+from core.processor.sharing import SharedEvents
 from core.processor.wakeup import WakeUp
 from core.processor.wiring import build_pipeline, build_sinks, postgres_server
 from core.retry import Backoff
@@ -736,7 +737,7 @@ def stub_delivery(settings: Settings, deliver: Callable[[Sequence[Event]], Any])
         wakeup,
         backoff,
         Terms(UNFENCED),
-        source="/rtp",
+        shared=SharedEvents(source="/rtp"),
         max_attempts=3,
         on_problem=lambda _: None,
         log_circuit=quiet_circuit(),

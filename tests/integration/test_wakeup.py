@@ -15,6 +15,7 @@ import pytest
 from core.database import queries
 from core.processor.delivery import Delivery
 from core.processor.log import LogReader
+from core.processor.sharing import SharedEvents
 from core.processor.wakeup import WakeUp
 from core.processor.wiring import postgres_server
 from core.retry import Backoff
@@ -363,7 +364,7 @@ def delivering(settings: Settings, wakeup: WakeUp) -> Iterator[tuple[Recorder, D
         wakeup,
         Backoff(0.01, 0.1),
         Terms(UNFENCED),
-        source="/rtp",
+        shared=SharedEvents(source="/rtp"),
         max_attempts=3,
         on_problem=lambda _: None,
         log_circuit=quiet_circuit(),
