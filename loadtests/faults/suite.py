@@ -107,7 +107,7 @@ class _Run:
         ends = []
         for name in names:
             try:
-                ends.append(FAULTS[name].begin(self._world))
+                ends.append((FAULTS[name].where, FAULTS[name].begin(self._world)))
             except ProcessLookupError:  # the session of rtp that was to be killed has ended by itself
                 continue
             except Exception as error:  # noqa: BLE001 - with two at a time, one may be in the other's way
@@ -115,7 +115,7 @@ class _Run:
                 continue
             self._report.note_fault(name)
             self._stopping.wait(self._hold_seconds(name))
-        for end in ends:
+        for _, end in sorted(ends, key=lambda one: one[0] != "disk"):  # no server starts while that is full
             end()
         self._recover(names, time.monotonic())
 
