@@ -18,4 +18,4 @@ UPDATE tvl SET tvl_usd = tvl_usd * %s, updated_at = clock_timestamp() WHERE chai
 
 -- name: lag
 -- How far a sink is behind, roughly: ids that it has not passed.
-SELECT (SELECT last_value FROM rtp.event_id) - coalesce((SELECT greatest(after_id, floor_id) FROM rtp.cursor WHERE sink = %s), 0)
+SELECT coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0) - coalesce((SELECT greatest(after_id, floor_id) FROM rtp.cursor WHERE sink = %s), 0)

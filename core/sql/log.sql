@@ -13,6 +13,8 @@
 -- "Began later" needs care. The xmax of pg_current_snapshot() is the last completed transaction plus one; transactions
 -- above it may be in progress, with ids drawn long ago. So the reader asks for the next transaction id as well (age()
 -- counts up to it; read after the snapshot was taken), and counts all between the two as in progress (core/processor/log.py).
+-- And "the highest id known" must have been drawn: the sequence's own row, read without its lock, is up to 32 ahead for the moment
+-- in which nextval() logs it, and a floor from there loses what is drawn next. pg_sequence_last_value() takes the lock.
 -- Within a window, order by id: the writer's row lock makes the id order of one entity its commit order.
 
 -- name: read_window
@@ -21,7 +23,7 @@
 WITH reach AS MATERIALIZED (
     SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,
            age(pg_snapshot_xmax(pg_current_snapshot())::xid) AS xids_above,
-           (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM rtp.event_id) AS last_id
+           coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0) AS last_id
 )
 SELECT reach.until::text, reach.xids_above, reach.last_id,
        e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
@@ -55,7 +57,7 @@ ORDER BY e.id
 
 -- name: newest_id
 -- The highest event id drawn so far, committed or not.
-SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM rtp.event_id
+SELECT coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0)
 
 -- name: find_mismatch
 -- Why the cursor, or the log, cannot be this server's; null where all is well. Transaction ids and sequences only grow,
@@ -72,7 +74,7 @@ END
 FROM rtp.cursor AS c
 CROSS JOIN LATERAL (
     SELECT ((pg_snapshot_xmax(now.snapshot)::text::bigint + age(pg_snapshot_xmax(now.snapshot)::xid))::text)::xid8 AS next_xid,
-           (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM rtp.event_id) AS last_id
+           coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0) AS last_id
     FROM (SELECT pg_current_snapshot() AS snapshot) AS now
 ) AS server
 WHERE c.sink = %(sink)s
@@ -94,8 +96,7 @@ INSERT INTO rtp.cursor (sink, snapshot, table_oid) VALUES (%(sink)s, '1:1:', 'rt
 -- name: create_cursor_at_latest
 -- A new sink that is not to get what was there before it: of what is visible now, all is passed.
 INSERT INTO rtp.cursor (sink, snapshot, until, after_id, table_oid)
-SELECT %(sink)s, '1:1:', pg_current_snapshot(), CASE WHEN is_called THEN last_value ELSE 0 END, 'rtp.cursor'::regclass
-FROM rtp.event_id
+SELECT %(sink)s, '1:1:', pg_current_snapshot(), coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0), 'rtp.cursor'::regclass
 ON CONFLICT DO NOTHING
 
 -- name: save_cursor

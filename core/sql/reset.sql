@@ -10,8 +10,7 @@ DELETE FROM rtp.cursor WHERE sink = %(sink)s
 
 -- name: last_sequence
 -- The highest sequence so far; a restored log may hold some above its own counter.
-SELECT greatest(CASE WHEN is_called THEN last_value ELSE 0 END, (SELECT id FROM rtp.event ORDER BY id DESC LIMIT 1))
-FROM rtp.event_id
+SELECT greatest(coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0), (SELECT id FROM rtp.event ORDER BY id DESC LIMIT 1))
 
 -- name: mend_log
 -- A log from another server: what its transactions are called there may be in this server's future, where no snapshot sees
@@ -30,10 +29,9 @@ SELECT count(*) FROM events
 -- Sequences go on above all that were ever given: caches hold some that this log does not know of, and refuse what is
 -- older. The clock, in microseconds, is above them all, however often this is done, up to 1,000,000 events/s.
 SELECT setval('rtp.event_id', greatest(
-    last_value, (SELECT id FROM rtp.event ORDER BY id DESC LIMIT 1), (SELECT max(greatest(after_id, floor_id)) FROM rtp.cursor),
+    pg_sequence_last_value('rtp.event_id'::regclass), (SELECT id FROM rtp.event ORDER BY id DESC LIMIT 1), (SELECT max(greatest(after_id, floor_id)) FROM rtp.cursor),
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 ))
-FROM rtp.event_id
 
 -- name: place
 -- Of all that is committed, events up to a sequence are delivered, later ones are not. What commits from now on is not,

@@ -16,7 +16,7 @@ SELECT slot FROM (
     SELECT 0 AS slot, (SELECT id FROM rtp.event_0 ORDER BY id LIMIT 1) AS first_id
     UNION ALL SELECT 1, (SELECT id FROM rtp.event_1 ORDER BY id LIMIT 1)
     UNION ALL SELECT 2, (SELECT id FROM rtp.event_2 ORDER BY id LIMIT 1)
-) AS slots, rtp.event_id AS ids
+) AS slots, coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0) AS ids (last_value)
 WHERE slot <> (ids.last_value >> 18) % 3 AND first_id >> 18 < (ids.last_value >> 18) - 1
 
 -- name: cursors
