@@ -184,12 +184,9 @@ def decode_part(part: str) -> str:
 
 def format_time(moment: datetime) -> str:
     """RFC 3339 in UTC, always with six digits of a second."""
-    text = moment.isoformat("T", "microseconds")
-    if text.endswith("+00:00"):  # rtp's connections are in UTC, where there is nothing to convert
-        return text[:-6] + "Z"
-    if moment.utcoffset():
+    if moment.utcoffset():  # rtp's connections are in UTC, where there is nothing to convert
         moment = moment.astimezone(UTC)
-    return moment.replace(tzinfo=None).isoformat("T", "microseconds") + "Z"
+    return moment.isoformat("T", "microseconds").removesuffix("+00:00") + "Z"
 
 
 def format_sequence(sequence: int) -> str:

@@ -19,8 +19,6 @@ MOST_KEPT = 2_000
 
 @dataclass
 class _Kept:
-    row: LogRow
-    log_id: str
     event: Event
     to_come: int
 
@@ -31,7 +29,7 @@ class SharedEvents:
     def __init__(self, *, source: str, sinks: int = 1) -> None:
         self._source = source
         self._others = sinks - 1
-        self._kept: OrderedDict[int, _Kept] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, LogRow], _Kept] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -41,16 +39,16 @@ class SharedEvents:
         """The event of a row of this log. Raises EventRejected where the row breaks the event's own rules."""
         if not self._others:
             return build_event(row, source=self._source, log_id=log_id)
+        key = log_id, row
         with self._lock:
-            kept = self._kept.get(row.id)
-            if kept is not None and kept.row == row and kept.log_id == log_id:
+            if (kept := self._kept.get(key)) is not None:
                 kept.to_come -= 1
                 if not kept.to_come:
-                    del self._kept[row.id]
+                    del self._kept[key]
                 return kept.event
         event = build_event(row, source=self._source, log_id=log_id)
         with self._lock:
-            self._kept[row.id] = _Kept(row, log_id, event, self._others)
+            self._kept[key] = _Kept(event, self._others)
             if len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
         return event

@@ -106,14 +106,14 @@ class SqsSink:
         """Send in batches, some at a time. A group whose message failed gets nothing more this time; others go on."""
         if not self._queue_url:
             self.open()
-        sizes = [_size(event) for event in events]
-        sendable = [event for event, size in zip(events, sizes, strict=True) if size <= BATCH_BYTES]
-        too_long = [
-            Rejection(event, f"the message has {size} bytes, SQS takes {BATCH_BYTES}")
-            for event, size in zip(events, sizes, strict=True)
-            if size > BATCH_BYTES
-        ]
-        delivery = _Delivery(too_long)
+        sendable: list[Event] = []
+        delivery = _Delivery([])
+        for event in events:
+            if (size := _size(event)) <= BATCH_BYTES:
+                sendable.append(event)
+            else:
+                error = f"the message has {size} bytes, SQS takes {BATCH_BYTES}"
+                delivery.rejected.append(Rejection(event, error))
         for lane in self._send_lanes(_lanes(sendable)):
             delivery.add(lane)
         if delivery.broken is not None:

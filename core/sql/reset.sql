@@ -29,7 +29,8 @@ SELECT count(*) FROM events
 -- Sequences go on above all that were ever given: caches hold some that this log does not know of, and refuse what is
 -- older. The clock, in microseconds, is above them all, however often this is done, up to 1,000,000 events/s.
 SELECT setval('rtp.event_id', greatest(
-    pg_sequence_last_value('rtp.event_id'::regclass), (SELECT id FROM rtp.event ORDER BY id DESC LIMIT 1), (SELECT max(greatest(after_id, floor_id)) FROM rtp.cursor),
+    pg_sequence_last_value('rtp.event_id'::regclass), (SELECT id FROM rtp.event ORDER BY id DESC LIMIT 1),
+    (SELECT max(greatest(after_id, floor_id)) FROM rtp.cursor),
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 ))
 

@@ -46,12 +46,8 @@ class Receives:
 
     def wake_one(self, queue: str) -> None:
         """Messages may be available: let one receive look."""
-        waiting = self._waiting[queue]
-        while waiting:
-            one = waiting.popleft()
-            if not one.done():
-                one.set_result(None)
-                return
+        if waiting := self._waiting[queue]:
+            waiting.popleft().set_result(None)
 
     async def wait(self, queue: str, seconds: float) -> None:
         """Until it is this one's turn to look, or time is up."""

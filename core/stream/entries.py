@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     import redis
 
+BEGINNING = "0-0"
 PAGE = 500
 # How far apart two copies of one event can be: a crash repeats the batch in hand (10,000 at most) and what was
 # delivered since the cursor was last written (50 ms, about 2,000 events at full speed).
@@ -57,9 +58,9 @@ def parse(answer: Any) -> list[Entry]:
     return [Entry(text(entry_id), fields) for entry_id, fields in answer]
 
 
-def entries(client: redis.Redis, *, newest_first: bool = False) -> Iterator[Entry]:
-    """All entries, a page at a time."""
-    edge = "+" if newest_first else "-"
+def entries(client: redis.Redis, *, after: str = BEGINNING, newest_first: bool = False) -> Iterator[Entry]:
+    """All entries, a page at a time; those after a position, or all from the newest to the oldest."""
+    edge = "+" if newest_first else f"({after}"
     while True:
         answer: Any = (
             client.xrevrange(STREAM, max=edge, count=PAGE)
@@ -71,6 +72,11 @@ def entries(client: redis.Redis, *, newest_first: bool = False) -> Iterator[Entr
         if len(page) < PAGE:
             return
         edge = f"({page[-1].id}"
+
+
+def last_position(client: redis.Redis) -> str:
+    """Where the stream ends now."""
+    return next((entry.id for entry in entries(client, newest_first=True)), BEGINNING)
 
 
 def find(client: redis.Redis, sequence: int) -> Entry | None:

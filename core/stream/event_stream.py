@@ -22,12 +22,22 @@ from core.event import Event
 from core.keys import STREAM
 from core.redact import redact
 from core.retry import Backoff
-from core.stream.entries import PAGE, REDELIVERY_REACH, Entry, entries, find, id_order, parse, text
+from core.stream.entries import (
+    BEGINNING,
+    PAGE,
+    REDELIVERY_REACH,
+    Entry,
+    entries,
+    find,
+    id_order,
+    last_position,
+    parse,
+    text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-BEGINNING = "0-0"
 MAX_BLOCK_MS = 1000
 RETRY = Backoff(initial_seconds=0.1, max_seconds=5)
 
@@ -90,13 +100,10 @@ class EventStream:
         now, or refuses; a connection that is lost later is made again, and the stream goes on where it was.
         """
         try:
-            position = self._last_position() if since is None else self._position_after(since)
+            position = last_position(self._client) if since is None else self._position_after(since)
         except redis.RedisError as error:
             raise self._unavailable(error) from error
         return self._events_after(position)
-
-    def _last_position(self) -> str:
-        return next((entry.id for entry in entries(self._client, newest_first=True)), BEGINNING)
 
     def _position_after(self, sequence: int) -> str:
         if sequence and (entry := find(self._client, sequence)):

@@ -9,6 +9,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from loadtests.faults.crew import Crew
 from loadtests.faults.tally import Sighting, Tally, sighting
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _OURS_SECONDS = 5
 _RETRY_SECONDS = 0.02
 
 
-class Alerts:
+class Alerts(Crew):
     """The SQS side: what SQS has accepted (the gateway tells), and what a consumer has received.
 
     The endpoint keeps its queue in memory. What it had accepted, and not handed out, when it was killed, is its loss
@@ -40,6 +41,7 @@ class Alerts:
     """
 
     def __init__(self, addresses: StackAddresses, queue_url: str) -> None:
+        super().__init__([self._run] * _CONSUMERS)
         self.accepted = Tally("SQS")
         self.received = Tally("SQS consumer")
         self.lost_by_endpoint = 0
@@ -48,19 +50,10 @@ class Alerts:
         self._lock = threading.Lock()
         self._queue_url = queue_url
         self._client = sqs_consumer_client(addresses)
-        self._stopping = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(_CONSUMERS)]
-
-    def start(self) -> None:
-        """Begin to receive."""
-        for thread in self._threads:
-            thread.start()
 
     def stop(self) -> None:
-        """End."""
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
+        """End, and give the connections back."""
+        super().stop()
         self._client.close()
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from typing import Any
 
 import redis
@@ -11,12 +10,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from core.keys import STREAM
+from core.stream.entries import BEGINNING
+from loadtests.faults.crew import Crew
 from loadtests.faults.tally import Tally, sighting
 
 _PAGE = 2000
 _BLOCK_MS = 100
 _RETRY_SECONDS = 0.02
-_BEGINNING = "0-0"
 
 
 def redis_client(url: str, timeout_seconds: float = 2) -> redis.Redis:
@@ -30,25 +30,19 @@ def redis_client(url: str, timeout_seconds: float = 2) -> redis.Redis:
     )
 
 
-class StreamReader:
+class StreamReader(Crew):
     """Follows the stream from its beginning. It keeps up, so that the stream's own limit takes nothing from it."""
 
     def __init__(self, url: str) -> None:
+        super().__init__([self._run])
         self.tally = Tally("stream")
-        self.position = _BEGINNING
+        self.position = BEGINNING
         self._url = url
         self._client = redis_client(url)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def start(self) -> None:
-        """Begin to read."""
-        self._thread.start()
 
     def stop(self) -> None:
-        """End."""
-        self._stopping.set()
-        self._thread.join()
+        """End, and give the connection back."""
+        super().stop()
         self._client.close()
 
     def has_read_all(self) -> bool:
@@ -62,7 +56,7 @@ class StreamReader:
 
     def begin_anew(self) -> None:
         """The stream is gone, and the next one begins at its own beginning."""
-        self.position = _BEGINNING
+        self.position = BEGINNING
 
     def _run(self) -> None:
         while not self._stopping.is_set():

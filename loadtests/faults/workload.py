@@ -11,12 +11,14 @@ import threading
 import time
 from collections import deque
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psycopg
 
 from core.database import connect, queries
 from core.errors import ServiceUnavailable
+from loadtests.faults.crew import Crew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -80,32 +82,19 @@ class Pace:
         return False
 
 
-class Workload:
+class Workload(Crew):
     """All writers. `acknowledged` counts the steps whose commit PostgreSQL has confirmed."""
 
     def __init__(self, dsn: str, pace: Pace, seed: int) -> None:
+        super().__init__(
+            [partial(self._run, number, random.Random(f"{seed}-writer-{number}")) for number in range(WRITERS)]
+        )
         self.acknowledged = 0
         self.rolled_back = 0
         self.pace = pace
         self.failures: deque[str] = deque(maxlen=20)
         self._dsn = dsn
-        self._stopping = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [
-            threading.Thread(target=self._run, args=(number, random.Random(f"{seed}-writer-{number}")))
-            for number in range(WRITERS)
-        ]
-
-    def start(self) -> None:
-        """Begin to write."""
-        for thread in self._threads:
-            thread.start()
-
-    def stop(self) -> None:
-        """End; what is under way is finished first."""
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join()
 
     def newest(self) -> dict[str, int]:
         """The newest committed value of every entity. Raises ServiceUnavailable or psycopg.Error."""
