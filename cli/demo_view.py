@@ -20,7 +20,7 @@ from core.demo.alerts import AlertConsumer
 from core.demo.queue import create_queue
 from core.errors import ServiceUnavailable
 from core.event import Event
-from core.sinks.sqs import sqs_client
+from core.sinks.sqs_client import sqs_client
 from core.stream.event_stream import EventStream
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from core.demo.queue import create_queue
 from core.demo.tables import create_tables
 from core.keys import STREAM, channel_pattern
 from core.settings.file import default_path, load_settings
-from core.sinks.sqs import sqs_client
+from core.sinks.sqs_client import sqs_client
 from core.stack import EmbeddedStack
 from triggers.installer import apply, plan_installation
 

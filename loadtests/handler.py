@@ -29,7 +29,8 @@ from core.handler.baselines import Baselines
 from core.handler.processor import BatchProcessor
 from core.settings.models import Settings
 from core.sinks import Outcome
-from core.sinks.sqs import SqsSink, sqs_client
+from core.sinks.sqs import SqsSink
+from core.sinks.sqs_client import sqs_client
 from core.stack import EmbeddedStack
 
 if TYPE_CHECKING:

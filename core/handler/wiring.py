@@ -32,7 +32,8 @@ def build_processor(settings: Settings) -> BatchProcessor:
     alerts: Alerts | None = None
     if destinations or settings.dynamodb.dead_letter_queue:
         try:
-            from core.sinks.sqs import SqsSink, sqs_client  # noqa: PLC0415 - boto3 is an extra, and slow to import
+            from core.sinks.sqs import SqsSink  # noqa: PLC0415 - boto3 is an extra, and slow to import
+            from core.sinks.sqs_client import sqs_client  # noqa: PLC0415
         except ImportError as error:
             raise SettingsError("SQS needs boto3, which is not installed", 'pip install "rtp[aws]"') from error
         client = sqs_client(settings.sqs)

@@ -57,7 +57,9 @@ def build_sinks(settings: Settings) -> list[Sink]:
 
 def _sqs_sink(settings: SqsSettings, destination: SqsDestination) -> Sink:
     try:
-        from core.sinks.sqs import SqsSink, sqs_client  # noqa: PLC0415 - boto3 is an extra: only who uses SQS needs it
+        # boto3 is an extra: only who uses SQS needs it
+        from core.sinks.sqs import SqsSink  # noqa: PLC0415
+        from core.sinks.sqs_client import sqs_client  # noqa: PLC0415
     except ImportError as error:
         raise SettingsError("sqs.queue is set, but boto3 is not installed", 'pip install "rtp[aws]"') from error
     return SqsSink(
@@ -73,7 +75,7 @@ def find_queue(settings: SqsSettings, destination: SqsDestination) -> DeadLetter
     """The dead letter queue of a queue, where it has one. Raises SinkUnavailable and SettingsError."""
     try:
         from core.sinks.dead_letter_queue import find_dead_letter_queue  # noqa: PLC0415 - as above
-        from core.sinks.sqs import sqs_client  # noqa: PLC0415
+        from core.sinks.sqs_client import sqs_client  # noqa: PLC0415
     except ImportError as error:
         raise SettingsError("sqs.queue is set, but boto3 is not installed", 'pip install "rtp[aws]"') from error
     return find_dead_letter_queue(sqs_client(settings), destination.queue, named=destination.dead_letter_queue)

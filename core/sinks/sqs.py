@@ -6,11 +6,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from core.errors import SettingsError, SinkUnavailable
+from core.errors import SinkUnavailable
 from core.keys import sqs_group_id
 from core.patience import Patience
 from core.sinks import Outcome, Rejection
@@ -231,32 +229,6 @@ class _Delivery:
         dead = {refusal.event.id for refusal in self.rejected if refusal.is_final}
         undelivered = [event for event in events if event.id not in self.sent and event.id not in dead]
         return Outcome(undelivered, self.rejected, self.cause)
-
-
-def sqs_client(settings: SqsSettings, *, wait_seconds: float | None = None) -> SQSClient:
-    """A boto3 client that leaves retrying to rtp. Credentials come from AWS's own chain unless given.
-
-    It waits `sqs.timeout_seconds` for an answer, or less where `wait_seconds` is less.
-
-    Raises SettingsError where boto3 knows no region.
-    """
-    wait_seconds = min(settings.timeout_seconds, wait_seconds or settings.timeout_seconds)
-    config = Config(
-        retries={"total_max_attempts": 1},
-        connect_timeout=wait_seconds,
-        read_timeout=wait_seconds,
-        parameter_validation=False,
-        user_agent="rtp",  # botocore would put its own together anew for each request: a seventh of all it does
-    )
-    try:
-        return boto3.client(
-            "sqs",
-            endpoint_url=settings.endpoint_url,
-            region_name=settings.region,
-            config=config,
-        )
-    except (BotoCoreError, ValueError) as error:
-        raise SettingsError(f"SQS cannot be used: {error}", "Set AWS_REGION or sqs.region") from error
 
 
 def _lanes(events: Sequence[Event]) -> list[list[Event]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from core.settings.models import postgres_dsn
-from core.sinks.sqs import sqs_client
+from core.sinks.sqs_client import sqs_client
 from loadtests.overhead import pgbench
 from loadtests.spine.place import ENTITIES, QUERIES
 

@@ -17,7 +17,8 @@ from core.processor.log import DeadLetter, LogReader
 from core.processor.wiring import postgres_server
 from core.settings.models import RedisSettings, Settings, SqsSettings
 from core.sinks.redis import RedisSink
-from core.sinks.sqs import SqsSink, sqs_client
+from core.sinks.sqs import SqsSink
+from core.sinks.sqs_client import sqs_client
 from core.term import Term
 from tests.faulty_sqs import faulty_sqs
 from tests.samples import make_event

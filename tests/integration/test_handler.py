@@ -20,7 +20,7 @@ from core.settings.file import load_settings
 from core.settings.routes import Route
 from core.sinks import Outcome
 from core.sinks.sqs import SqsSink
-from core.sinks.sqs import sqs_client as make_client
+from core.sinks.sqs_client import sqs_client as make_client
 from tests.dynamodb import NOON, Table
 from tests.faulty_sqs import faulty_sqs
 

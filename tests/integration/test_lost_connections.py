@@ -22,7 +22,8 @@ from core.processor.leader import Leadership
 from core.processor.log import LogReader
 from core.processor.wiring import build_pipeline
 from core.settings.models import Settings, postgres_dsn
-from core.sinks.sqs import SqsSink, sqs_client
+from core.sinks.sqs import SqsSink
+from core.sinks.sqs_client import sqs_client
 from core.term import Terms
 from loadtests.faults.proxy import TcpProxy
 from tests.circuits import quiet_circuit

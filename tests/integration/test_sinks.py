@@ -17,7 +17,8 @@ from core.keys import STREAM, cache_key, channel, channel_pattern
 from core.settings.models import RedisSettings, SqsSettings
 from core.sinks import Sink
 from core.sinks.redis import RedisSink
-from core.sinks.sqs import BATCH_BYTES, SqsSink, sqs_client
+from core.sinks.sqs import BATCH_BYTES, SqsSink
+from core.sinks.sqs_client import sqs_client
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
 from tests.samples import make_event
