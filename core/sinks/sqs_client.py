@@ -8,7 +8,6 @@ is set, so are the connections.
 
 from __future__ import annotations
 
-import select
 import ssl
 import threading
 from collections import defaultdict, deque
@@ -32,6 +31,7 @@ from botocore.exceptions import (
 from botocore.httpsession import get_cert_path
 from botocore.parsers import create_parser
 from botocore.utils import get_environ_proxies
+from urllib3.util import wait_for_read
 
 from core.errors import SettingsError
 
@@ -183,6 +183,6 @@ def _one_of(idle: deque[HTTPConnection]) -> HTTPConnection | None:
             connection = idle.pop()
         except IndexError:
             return None
-        if not select.select([connection.sock], [], [], 0)[0]:
+        if not wait_for_read(connection.sock, timeout=0):
             return connection
         connection.close()

@@ -27,6 +27,11 @@ class TcpProxy:
         self.port = 0
         self.reopen()
 
+    @property
+    def open_connections(self) -> int:
+        """How many go through it now."""
+        return len(self._all_links())
+
     def slow(self, delay_seconds: float) -> None:
         """Hold back every piece for so long, in both directions."""
         self._delay_seconds = delay_seconds

@@ -1,0 +1,195 @@
+"""The client for SQS over its plain connections: answers, errors and silences are told as boto3 tells them."""
+
+from __future__ import annotations
+
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from core.settings.models import SqsSettings
+from core.sinks.sqs_client import sqs_client
+from loadtests.faults.proxy import TcpProxy
+from tests.eventually import eventually
+from tests.tls_proxy import needs_openssl, tls_proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from mypy_boto3_sqs import SQSClient
+
+    from tests.conftest import SqsQueue
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def proxy(sqs_queue: SqsQueue) -> Iterator[TcpProxy]:
+    with closing(TcpProxy(port_of(sqs_queue))) as running:
+        yield running
+
+
+def port_of(queue: SqsQueue) -> int:
+    return urlsplit(queue.endpoint_url).port or 0
+
+
+def client_at(url: str, queue: SqsQueue, *, wait_seconds: float = 10) -> SQSClient:
+    return sqs_client(SqsSettings(endpoint_url=url, region=queue.region, timeout_seconds=wait_seconds))
+
+
+def at_proxy(proxy: TcpProxy, queue: SqsQueue, *, wait_seconds: float = 10) -> SQSClient:
+    return client_at(f"http://127.0.0.1:{proxy.port}", queue, wait_seconds=wait_seconds)
+
+
+def send(client: SQSClient, queue: SqsQueue, body: str) -> str:
+    return client.send_message(
+        QueueUrl=queue.url, MessageBody=body, MessageGroupId="group", MessageDeduplicationId=body
+    )["MessageId"]
+
+
+def test_a_message_arrives_as_it_was_sent(sqs_queue: SqsQueue) -> None:
+    with closing(client_at(sqs_queue.endpoint_url, sqs_queue)) as client:
+        sent = send(client, sqs_queue, "ünïcode \u2028 & <tags>")
+        (message,) = client.receive_message(QueueUrl=sqs_queue.url, WaitTimeSeconds=5)["Messages"]
+    assert (message["MessageId"], message["Body"]) == (sent, "ünïcode \u2028 & <tags>")
+
+
+def test_an_error_has_the_code_and_the_class_that_boto3_gives_it(sqs_queue: SqsQueue, sqs_client: SQSClient) -> None:
+    def error_of(client: SQSClient) -> tuple[str, str, int]:
+        with pytest.raises(ClientError) as caught:
+            client.get_queue_url(QueueName="no-such-queue.fifo")
+        error = caught.value
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        return type(error).__name__, error.response["Error"]["Code"], status
+
+    with closing(client_at(sqs_queue.endpoint_url, sqs_queue)) as client:
+        assert error_of(client) == error_of(sqs_client)
+
+
+def test_a_refused_connection_is_told_with_its_address(sqs_queue: SqsQueue) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    with closing(client_at(url, sqs_queue)) as client, pytest.raises(EndpointConnectionError, match=url):
+        send(client, sqs_queue, "first")
+
+
+def test_an_address_that_does_not_answer_is_given_up(sqs_queue: SqsQueue) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full:
+        port = full.getsockname()[1]
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+        client = client_at(f"http://127.0.0.1:{port}", sqs_queue, wait_seconds=0.3)
+        with closing(client), pytest.raises(ConnectTimeoutError):
+            send(client, sqs_queue, "first")
+        for one in waiting:
+            one.close()
+
+
+def test_a_silence_is_given_up_and_the_next_request_is_answered(sqs_queue: SqsQueue, proxy: TcpProxy) -> None:
+    with closing(at_proxy(proxy, sqs_queue, wait_seconds=0.5)) as client:
+        send(client, sqs_queue, "first")
+        proxy.half_open()
+        with pytest.raises(ReadTimeoutError):
+            send(client, sqs_queue, "second")
+        assert send(client, sqs_queue, "third")
+
+
+def test_an_answer_that_breaks_off_is_no_answer(sqs_queue: SqsQueue) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
+
+        def break_off() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{")
+
+        done = threads.submit(break_off)
+        client = client_at(f"http://127.0.0.1:{server.getsockname()[1]}", sqs_queue)
+        with closing(client), pytest.raises(ConnectionClosedError):
+            send(client, sqs_queue, "first")
+        done.result()
+
+
+def test_a_connection_serves_request_after_request(sqs_queue: SqsQueue, proxy: TcpProxy) -> None:
+    with closing(at_proxy(proxy, sqs_queue)) as client:
+        for number in range(5):
+            send(client, sqs_queue, str(number))
+        assert proxy.open_connections == 1
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_replaced(sqs_queue: SqsQueue, proxy: TcpProxy) -> None:
+    with closing(at_proxy(proxy, sqs_queue)) as client:
+        send(client, sqs_queue, "first")
+        proxy.reset()
+        assert send(client, sqs_queue, "second")
+
+
+def test_threads_get_connections_of_their_own_and_their_own_answers(sqs_queue: SqsQueue) -> None:
+    with closing(client_at(sqs_queue.endpoint_url, sqs_queue)) as client, ThreadPoolExecutor(8) as threads:
+        bodies = [str(number) for number in range(64)]
+        sent = dict(zip(threads.map(lambda body: send(client, sqs_queue, body), bodies), bodies, strict=True))
+        received: dict[str, str] = {}
+        while len(received) < len(bodies):
+            answer = client.receive_message(QueueUrl=sqs_queue.url, MaxNumberOfMessages=10, WaitTimeSeconds=5)
+            received |= {message["MessageId"]: message["Body"] for message in answer["Messages"]}
+            for message in answer["Messages"]:
+                client.delete_message(QueueUrl=sqs_queue.url, ReceiptHandle=message["ReceiptHandle"])
+    assert received == sent
+
+
+def test_a_closed_client_connects_anew(sqs_queue: SqsQueue, proxy: TcpProxy) -> None:
+    with closing(at_proxy(proxy, sqs_queue)) as client:
+        send(client, sqs_queue, "first")
+        client.close()
+        eventually(lambda: proxy.open_connections == 0)
+        assert send(client, sqs_queue, "second")
+
+
+def test_a_proxy_of_the_environment_is_used(sqs_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+    monkeypatch.setenv("HTTP_PROXY", address)
+    monkeypatch.setenv("NO_PROXY", "")
+    with (
+        closing(client_at("http://sqs.example", sqs_queue)) as client,
+        pytest.raises(ProxyConnectionError, match=address),
+    ):
+        send(client, sqs_queue, "first")
+
+
+@needs_openssl
+def test_https_is_spoken_with_who_the_named_certificate_vouches_for(
+    sqs_queue: SqsQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tls_proxy(port_of(sqs_queue), tmp_path) as tls:
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tls.certificate))
+        with closing(client_at(f"https://127.0.0.1:{tls.port}", sqs_queue)) as client:
+            assert send(client, sqs_queue, "first")
+            assert send(client, sqs_queue, "second")
+
+
+@needs_openssl
+def test_a_certificate_that_nobody_vouches_for_is_refused(sqs_queue: SqsQueue, tmp_path: Path) -> None:
+    with tls_proxy(port_of(sqs_queue), tmp_path) as tls:
+        client = client_at(f"https://127.0.0.1:{tls.port}", sqs_queue)
+        with closing(client), pytest.raises(SSLError, match="self-signed certificate"):
+            send(client, sqs_queue, "first")
