@@ -36,14 +36,16 @@ def tls_proxy(port: int, folder: Path) -> Iterator[TlsProxy]:
     certificate, key = folder / "tls.crt", folder / "tls.key"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", str(key), "-out", str(certificate),
-         "-days", "1", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"],
+         "-days", "1", "-subj", "/CN=rtp", "-addext", "subjectAltName=IP:127.0.0.1"],
         check=True,
         capture_output=True,
     )  # fmt: skip
     with _Proxy(certificate, key, ("127.0.0.1", port)) as proxy:
         threading.Thread(target=proxy.serve_forever, args=(0.01,), daemon=True).start()
-        yield TlsProxy(proxy.server_address[1], certificate)
-        proxy.shutdown()
+        try:
+            yield TlsProxy(proxy.server_address[1], certificate)
+        finally:
+            proxy.shutdown()
 
 
 class _Proxy(socketserver.ThreadingTCPServer):

@@ -116,6 +116,7 @@ def serve() -> None:
         port=int(os.environ["GATEWAY_PORT"]),
         http="httptools",
         ws="none",
+        lifespan="on",
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -14,13 +14,15 @@ from botocore.exceptions import (
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    HTTPClientError,
     ProxyConnectionError,
     ReadTimeoutError,
     SSLError,
 )
+from botocore.httpsession import URLLib3Session
 
 from core.settings.models import SqsSettings
-from core.sinks.sqs_client import sqs_client
+from core.sinks.sqs_client import _session, sqs_client
 from loadtests.faults.proxy import TcpProxy
 from tests.eventually import eventually
 from tests.tls_proxy import needs_openssl, tls_proxy
@@ -35,9 +37,22 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "no_proxy", "aws_ca_bundle", "requests_ca_bundle"):
         monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@contextmanager
+def without_urllib3() -> Iterator[None]:
+    """Botocore's own way to send a request leads nowhere meanwhile."""
+
+    def send(*_: object) -> None:
+        raise AssertionError("sent by botocore's own HTTP session")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(URLLib3Session, "send", send)
+        yield
 
 
 @pytest.fixture
@@ -69,6 +84,45 @@ def test_a_message_arrives_as_it_was_sent(sqs_queue: SqsQueue) -> None:
         sent = send(client, sqs_queue, "ünïcode \u2028 & <tags>")
         (message,) = client.receive_message(QueueUrl=sqs_queue.url, WaitTimeSeconds=5)["Messages"]
     assert (message["MessageId"], message["Body"]) == (sent, "ünïcode \u2028 & <tags>")
+
+
+def test_requests_go_past_botocores_http_session(sqs_queue: SqsQueue) -> None:
+    with closing(client_at(sqs_queue.endpoint_url, sqs_queue)) as client, without_urllib3():
+        assert send(client, sqs_queue, "first")
+
+
+def test_they_do_so_where_only_exceptions_from_a_proxy_are_set(
+    sqs_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "elsewhere.example")
+    with closing(client_at(sqs_queue.endpoint_url, sqs_queue)) as client, without_urllib3():
+        assert send(client, sqs_queue, "first")
+
+
+def test_lambdas_trace_header_is_passed_on(sqs_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "rtp")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-2-3")
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
+
+        def read_and_hang_up() -> bytes:
+            connection, _ = server.accept()
+            with connection:
+                return connection.recv(65536)
+
+        request = threads.submit(read_and_hang_up)
+        client = client_at(f"http://127.0.0.1:{server.getsockname()[1]}", sqs_queue)
+        with closing(client), pytest.raises(ConnectionClosedError):
+            send(client, sqs_queue, "first")
+    assert b"X-Amzn-Trace-Id: Root=1-2-3" in request.result()
+
+
+def test_credentials_that_no_header_can_carry_are_told(sqs_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.sinks.sqs_client._session", _session.__wrapped__)  # one that has none yet
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "two\nlines")
+    with closing(client_at(sqs_queue.endpoint_url, sqs_queue)) as client, pytest.raises(HTTPClientError):
+        send(client, sqs_queue, "first")
 
 
 def test_an_error_has_the_code_and_the_class_that_boto3_gives_it(sqs_queue: SqsQueue, sqs_client: SQSClient) -> None:
@@ -105,7 +159,7 @@ def test_an_address_that_does_not_answer_is_given_up(sqs_queue: SqsQueue) -> Non
 
 
 def test_a_silence_is_given_up_and_the_next_request_is_answered(sqs_queue: SqsQueue, proxy: TcpProxy) -> None:
-    with closing(at_proxy(proxy, sqs_queue, wait_seconds=0.5)) as client:
+    with closing(at_proxy(proxy, sqs_queue, wait_seconds=2)) as client:
         send(client, sqs_queue, "first")
         proxy.half_open()
         with pytest.raises(ReadTimeoutError):
@@ -143,15 +197,15 @@ def test_a_connection_that_the_server_closed_meanwhile_is_replaced(sqs_queue: Sq
         assert send(client, sqs_queue, "second")
 
 
-def test_threads_get_connections_of_their_own_and_their_own_answers(sqs_queue: SqsQueue) -> None:
+def test_threads_get_their_own_answers(sqs_queue: SqsQueue) -> None:
     with closing(client_at(sqs_queue.endpoint_url, sqs_queue)) as client, ThreadPoolExecutor(8) as threads:
         bodies = [str(number) for number in range(64)]
         sent = dict(zip(threads.map(lambda body: send(client, sqs_queue, body), bodies), bodies, strict=True))
         received: dict[str, str] = {}
         while len(received) < len(bodies):
             answer = client.receive_message(QueueUrl=sqs_queue.url, MaxNumberOfMessages=10, WaitTimeSeconds=5)
-            received |= {message["MessageId"]: message["Body"] for message in answer["Messages"]}
-            for message in answer["Messages"]:
+            received |= {message["MessageId"]: message["Body"] for message in answer.get("Messages", ())}
+            for message in answer.get("Messages", ()):
                 client.delete_message(QueueUrl=sqs_queue.url, ReceiptHandle=message["ReceiptHandle"])
     assert received == sent
 
@@ -177,12 +231,14 @@ def test_a_proxy_of_the_environment_is_used(sqs_queue: SqsQueue, monkeypatch: py
 
 
 @needs_openssl
+@pytest.mark.parametrize("variable", ["AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"])
 def test_https_is_spoken_with_who_the_named_certificate_vouches_for(
-    sqs_queue: SqsQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    variable: str, sqs_queue: SqsQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tls_proxy(port_of(sqs_queue), tmp_path) as tls:
-        monkeypatch.setenv("AWS_CA_BUNDLE", str(tls.certificate))
-        with closing(client_at(f"https://127.0.0.1:{tls.port}", sqs_queue)) as client:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        monkeypatch.setenv(variable, f"~/{tls.certificate.name}")
+        with closing(client_at(f"https://127.0.0.1:{tls.port}", sqs_queue)) as client, without_urllib3():
             assert send(client, sqs_queue, "first")
             assert send(client, sqs_queue, "second")
 
@@ -193,3 +249,20 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(sqs_queue: SqsQueue, t
         client = client_at(f"https://127.0.0.1:{tls.port}", sqs_queue)
         with closing(client), pytest.raises(SSLError, match="self-signed certificate"):
             send(client, sqs_queue, "first")
+
+
+@needs_openssl
+def test_a_certificate_for_another_host_is_refused(
+    sqs_queue: SqsQueue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tls_proxy(port_of(sqs_queue), tmp_path) as tls:
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(tls.certificate))
+        client = client_at(f"https://localhost:{tls.port}", sqs_queue)
+        with closing(client), pytest.raises(SSLError, match=r"(?i)hostname"):
+            send(client, sqs_queue, "first")
+
+
+def test_a_certificate_file_that_is_not_there_is_told(sqs_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/ca.pem")
+    with closing(client_at("https://127.0.0.1:1", sqs_queue)) as client, pytest.raises(SSLError, match=r"ca\.pem"):
+        send(client, sqs_queue, "first")
