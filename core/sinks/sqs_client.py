@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import ssl
 import threading
+import weakref
 from collections import defaultdict, deque
 from functools import cache
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -123,6 +124,7 @@ class Connections:
         self._tls: ssl.SSLContext | None = None
         self._idle: defaultdict[tuple[str, str], deque[HTTPConnection]] = defaultdict(deque)
         self._tls_lock = threading.Lock()
+        weakref.finalize(self, _close_all, self._idle)  # boto3's clients need not be closed, either
 
     def answer_call(
         self, *, model: OperationModel, params: Mapping[str, Any], request_signer: RequestSigner, **_: object
@@ -141,9 +143,7 @@ class Connections:
 
     def close(self) -> None:
         """Close those that are not in use."""
-        for idle in list(self._idle.values()):
-            while (connection := _pop(idle)) is not None:
-                connection.close()
+        _close_all(self._idle)
 
     def _exchange(self, url: str, method: str, body: bytes, headers: Mapping[str, str]) -> tuple[HTTPResponse, bytes]:
         target = urlsplit(url)
@@ -201,6 +201,12 @@ class Connections:
                 context.set_alpn_protocols(["http/1.1"])
                 self._tls = context
             return self._tls
+
+
+def _close_all(idle: Mapping[tuple[str, str], deque[HTTPConnection]]) -> None:
+    for connections in list(idle.values()):
+        while (connection := _pop(connections)) is not None:
+            connection.close()
 
 
 def _pop(idle: deque[HTTPConnection]) -> HTTPConnection | None:

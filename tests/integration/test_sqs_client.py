@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import socket
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -216,6 +218,16 @@ def test_a_closed_client_connects_anew(sqs_queue: SqsQueue, proxy: TcpProxy) -> 
         client.close()
         eventually(lambda: proxy.open_connections == 0)
         assert send(client, sqs_queue, "second")
+
+
+def test_a_client_that_nobody_closes_leaves_no_connection(sqs_queue: SqsQueue, proxy: TcpProxy) -> None:
+    client = at_proxy(proxy, sqs_queue)
+    send(client, sqs_queue, "first")
+    del client
+    with warnings.catch_warnings(record=True) as caught:
+        gc.collect()
+    eventually(lambda: proxy.open_connections == 0)
+    assert not caught
 
 
 def test_a_proxy_of_the_environment_is_used(sqs_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch) -> None:
