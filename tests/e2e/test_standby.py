@@ -15,7 +15,9 @@ import psycopg
 import pytest
 import redis
 
-from core.database import connect, queries
+from core.database import connect
+from core.processor.log import LogReader
+from core.processor.wiring import postgres_server
 from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
 from tests.rtp_process import RtpProcess
@@ -173,13 +175,6 @@ def test_a_leader_that_ends_well_hands_over(
     assert "leading now, after" in standby.err
 
 
-def waiting(connection: psycopg.Connection) -> int:
-    """How many events the Redis sink has not got yet, by its saved cursor."""
-    row = connection.execute(queries("core.sql", "log.sql")["count_waiting"], {"sink": "redis"}).fetchone()
-    assert row is not None
-    return int(row[0])
-
-
 @pytest.mark.parametrize("writes_while_it_stands_still", [0, 60])
 def test_a_leader_that_stood_still_delivers_nothing_stale(
     pair: tuple[RtpProcess, RtpProcess],
@@ -199,7 +194,8 @@ def test_a_leader_that_stood_still_delivers_nothing_stale(
     for value in range(writes_while_it_stands_still):
         write(writer, value, value % ENTITIES)
     eventually(lambda: set(in_stream(settings)) == set(in_log(writer)), within_seconds=PATIENT_SECONDS)
-    eventually(lambda: waiting(writer) == 0, within_seconds=PATIENT_SECONDS)  # the new leader repeats nothing more
+    with closing(LogReader(postgres_server(settings), "redis")) as reader:  # until the new leader repeats nothing more
+        eventually(lambda: reader.count_waiting() == 0, within_seconds=PATIENT_SECONDS)
     before = in_stream(settings)
     leader.send(signal.SIGCONT)
     wait_until(leader, "standby")

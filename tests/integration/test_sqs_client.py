@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import socket
 import warnings
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from botocore.httpsession import URLLib3Session
 
 from core.settings.models import SqsSettings
 from core.sinks.sqs_client import _session, sqs_client
+from core.stack.ports import free_port
 from loadtests.faults.proxy import TcpProxy
 from tests.eventually import eventually
 from tests.tls_proxy import needs_openssl, tls_proxy
@@ -55,6 +56,21 @@ def without_urllib3() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(URLLib3Session, "send", send)
         yield
+
+
+@contextmanager
+def hanging_up_after(answer: bytes) -> Iterator[tuple[str, Future[bytes]]]:
+    """A server for one request, which it keeps, and answers with these bytes only."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
+
+        def serve() -> bytes:
+            connection, _ = server.accept()
+            with connection:
+                request = connection.recv(65536)
+                connection.sendall(answer)
+                return request
+
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", threads.submit(serve)
 
 
 @pytest.fixture
@@ -104,17 +120,12 @@ def test_they_do_so_where_only_exceptions_from_a_proxy_are_set(
 def test_lambdas_trace_header_is_passed_on(sqs_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "rtp")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-2-3")
-    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
-
-        def read_and_hang_up() -> bytes:
-            connection, _ = server.accept()
-            with connection:
-                return connection.recv(65536)
-
-        request = threads.submit(read_and_hang_up)
-        client = client_at(f"http://127.0.0.1:{server.getsockname()[1]}", sqs_queue)
-        with closing(client), pytest.raises(ConnectionClosedError):
-            send(client, sqs_queue, "first")
+    with (
+        hanging_up_after(b"") as (url, request),
+        closing(client_at(url, sqs_queue)) as client,
+        pytest.raises(ConnectionClosedError),
+    ):
+        send(client, sqs_queue, "first")
     assert b"X-Amzn-Trace-Id: Root=1-2-3" in request.result()
 
 
@@ -140,8 +151,7 @@ def test_an_error_has_the_code_and_the_class_that_boto3_gives_it(sqs_queue: SqsQ
 
 
 def test_a_refused_connection_is_told_with_its_address(sqs_queue: SqsQueue) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     with closing(client_at(url, sqs_queue)) as client, pytest.raises(EndpointConnectionError, match=url):
         send(client, sqs_queue, "first")
 
@@ -170,19 +180,10 @@ def test_a_silence_is_given_up_and_the_next_request_is_answered(sqs_queue: SqsQu
 
 
 def test_an_answer_that_breaks_off_is_no_answer(sqs_queue: SqsQueue) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as threads:
-
-        def break_off() -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(65536)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{")
-
-        done = threads.submit(break_off)
-        client = client_at(f"http://127.0.0.1:{server.getsockname()[1]}", sqs_queue)
-        with closing(client), pytest.raises(ConnectionClosedError):
+    with hanging_up_after(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{") as (url, request):
+        with closing(client_at(url, sqs_queue)) as client, pytest.raises(ConnectionClosedError):
             send(client, sqs_queue, "first")
-        done.result()
+        request.result()
 
 
 def test_a_connection_serves_request_after_request(sqs_queue: SqsQueue, proxy: TcpProxy) -> None:
@@ -231,8 +232,7 @@ def test_a_client_that_nobody_closes_leaves_no_connection(sqs_queue: SqsQueue, p
 
 
 def test_a_proxy_of_the_environment_is_used(sqs_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+    address = f"http://127.0.0.1:{free_port()}"
     monkeypatch.setenv("HTTP_PROXY", address)
     monkeypatch.setenv("NO_PROXY", "")
     with (
