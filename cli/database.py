@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.database import connect, unavailable
 from core.errors import StackError
+from core.services.postgres import connect, unavailable
 from core.settings.models import postgres_dsn
 
 if TYPE_CHECKING:

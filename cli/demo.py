@@ -9,16 +9,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cli.demo_view import DemoView
+from cli.foreground import Ending, run_processor
 from cli.logs import report, say
-from cli.processor import Ending, run_processor
-from core.database import connect
 from core.demo.feed import Feed
 from core.demo.market import Market
 from core.demo.pace import at_rate, by_history, parse_speed
 from core.demo.replay import FeedFile
 from core.demo.tables import create_tables, seed_tables
 from core.errors import SettingsError
-from core.processor.wiring import build_pipeline
+from core.processor.build import build_pipeline
+from core.services.postgres import connect
 from core.settings.file import load_settings
 from core.stack import EmbeddedStack
 from triggers.installer import apply, plan_installation

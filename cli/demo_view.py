@@ -13,15 +13,15 @@ from rich.panel import Panel
 from rich.text import Text
 
 from cli.event_line import event_line
-from cli.logs import report
+from cli.foreground import status_line, status_table
+from cli.logs import warn
 from cli.output import out, print_json
-from cli.processor import status_line, status_table
 from core.demo.alerts import AlertConsumer
 from core.demo.queue import create_queue
 from core.errors import ServiceUnavailable
-from core.event import Event
-from core.sinks.sqs_client import sqs_client
+from core.services.sqs_client import sqs_client
 from core.stream.event_stream import EventStream
+from rtp_client.event import Event
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -47,7 +47,7 @@ class DemoView:
         self._client = sqs_client(settings.sqs)
         queue_url = create_queue(self._client, settings.sqs.queue or "")
         self._alerts = AlertConsumer(self._client, queue_url, self._show_alert)
-        self._stream = EventStream(addresses.redis_url, on_notice=report)
+        self._stream = EventStream(addresses.redis_url, on_notice=warn)
         self._follower = threading.Thread(target=self._follow, name="rtp-demo-view", daemon=True)
 
     def __enter__(self) -> Self:
@@ -88,7 +88,7 @@ class DemoView:
             for tailed in self._stream.follow():
                 self._show("event", tailed.event)
         except ServiceUnavailable as error:
-            report(str(error))
+            warn(str(error))
 
     def _show_alert(self, document: dict[str, Any]) -> None:
         self._show("alert", Event.model_validate(document))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from cli.tables import new_table
-from core.keys import route_channel
-from core.routing import Routes
-from core.sample_event import samples_of
+from core.routes.matching import Routes
+from core.routes.sample_event import samples_of
+from rtp_client.keys import route_channel
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from cli.amounts import move, percent
-from core.event import Kind, Reason, Severity
+from rtp_client.event import Kind, Reason, Severity
 
 if TYPE_CHECKING:
-    from core.event import Event, EventData, FieldChange
+    from rtp_client.event import Event, EventData, FieldChange
 
 _KIND_STYLE = {Kind.TVL: "cyan", Kind.PRICE: "magenta", Kind.PROTOCOL: "yellow"}
 _SEVERITY_STYLE = {Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}

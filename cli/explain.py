@@ -11,9 +11,9 @@ from cli.explain_tables import print_explanation
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import print_json, print_problem
 from core.errors import InstallError, SettingsError
-from core.event import Kind
 from core.inspection.document import as_document
 from core.inspection.explainer import explain as find_out
+from rtp_client.event import Kind
 from triggers.installer import find_drift
 
 if TYPE_CHECKING:

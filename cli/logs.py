@@ -18,9 +18,9 @@ import typer
 
 from cli.output import err, print_problem
 from core.errors import RtpError, SettingsError
-from core.event import format_time
 from core.problem import Problem
 from core.redact import shown
+from rtp_client.event import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,12 +65,14 @@ LogLevel = Annotated[
 ]
 
 
-def report(text: str) -> None:
+def report(problem: Problem) -> None:
     """Log what some part of rtp tells; for `on_problem`."""
-    if isinstance(text, Problem):
-        LOG.getChild(text.component).log(text.level, "%s", text, extra={"facts": text.facts})
-    else:
-        LOG.warning("%s", text)
+    LOG.getChild(problem.component).log(problem.level, "%s", problem.text, extra={"facts": problem.facts})
+
+
+def warn(text: str) -> None:
+    """Log something that somebody should look at."""
+    LOG.warning("%s", text)
 
 
 def say(text: str) -> None:

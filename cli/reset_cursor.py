@@ -13,8 +13,8 @@ from cli.output import out, print_json
 from core.errors import RunningError, SettingsError
 from core.inspection.document import as_document
 from core.inspection.inspector import is_running
-from core.processor.cursor_reset import EARLIEST, LATEST, forget_cursor, reset_cursor
-from core.processor.leader import nobody_leads
+from core.leading.election import nobody_leads
+from core.log.reset import EARLIEST, LATEST, forget_cursor, reset_cursor
 from core.redact import shown
 
 _Sink = Annotated[str, typer.Option("--sink", help="Whose cursor: redis, sqs, as `rtp status` names it.")]

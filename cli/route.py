@@ -12,14 +12,14 @@ from cli.options import AsJson, Config, SqsQueue, settings_from
 from cli.output import out, print_json
 from cli.tables import facts, new_table
 from core.errors import SettingsError
-from core.event import Kind, Reason, Severity
-from core.keys import channel, route_channel
-from core.routing import Routes
-from core.sample_event import sample_event
+from core.routes.matching import Routes
+from core.routes.sample_event import sample_event
+from rtp_client.event import Kind, Reason, Severity
+from rtp_client.keys import channel, route_channel
 
 if TYPE_CHECKING:
-    from core.routing import Judged
-    from core.sample_event import SampleEvent
+    from core.routes.matching import Judged
+    from core.routes.sample_event import SampleEvent
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 

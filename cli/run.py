@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from cli.demo_options import DemoOptions
+from cli.foreground import Ending, LineView, run_processor
 from cli.logs import LogFormat, LogLevel, logging_as, report
 from cli.options import (
     AsJson,
@@ -21,12 +22,11 @@ from cli.options import (
     parse_duration,
     settings_from,
 )
-from cli.processor import Ending, LineView, run_processor
 from cli.signals import terminate_like_ctrl_c
 from cli.streams import run_streams
 from core.errors import SettingsError
-from core.handler.wiring import build_poller
-from core.processor.wiring import build_pipeline
+from core.handler.build import build_poller
+from core.processor.build import build_pipeline
 
 DEFAULT_SPEED, DEFAULT_SEED, DEFAULT_RATE = "60x", 1, 200
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from core.event import event_schema
+from rtp_client.event import event_schema
 
 
 def schema() -> None:

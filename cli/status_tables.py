@@ -47,7 +47,7 @@ def _leader(leader: Leader) -> str:
     standbys = f"; standing by: {', '.join(leader.standbys)}" if leader.standbys else "; no standby"
     if not leader.is_leading or leader.since is None:
         return f"none{standbys}"
-    return f"{leader.host} (pid {leader.pid}), term {leader.epoch}, since {moment(leader.since)}{standbys}"
+    return f"{leader.host} (pid {leader.pid}), epoch {leader.epoch}, since {moment(leader.since)}{standbys}"
 
 
 def _log(log: LogSize) -> str:

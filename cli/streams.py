@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from cli.logs import LOG, say
 from cli.output import print_json
 from core.errors import ServiceUnavailable
-from core.retry import Backoff
+from core.services.backoff import Backoff
 
 if TYPE_CHECKING:
-    from cli.processor import Ending
+    from cli.foreground import Ending
     from core.handler.poller import StreamPoller
     from core.settings.models import Settings
 

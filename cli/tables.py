@@ -14,7 +14,7 @@ from rich.text import Text
 
 from cli.event_line import printable
 from core.detection.report import amount_text
-from core.event import format_time
+from rtp_client.event import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,10 +14,10 @@ from cli.event_line import event_line
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import err, out, print_problem
 from core.errors import SettingsError, StackError
-from core.event import Kind
-from core.event_filter import EventFilter
-from core.retry import Backoff
+from core.services.backoff import Backoff
 from core.stream.event_stream import EventStream
+from rtp_client.event import Kind
+from rtp_client.event_filter import EventFilter
 
 if TYPE_CHECKING:
     from core.settings.models import Settings

@@ -13,10 +13,10 @@ from cli.output import out, print_json, print_problem
 from core.cache.advice import find_weaknesses
 from core.errors import NotInstalled, RtpError
 from core.inspection.entities import read_entities
-from core.processor.wiring import build_sinks, find_queue
-from core.routes_check import find_useless
-from core.routes_seen import find_unseen
-from core.routing import sqs_destinations
+from core.processor.build import build_sinks, find_queue
+from core.routes.checking import find_useless
+from core.routes.matching import sqs_destinations
+from core.routes.unseen import find_unseen
 from core.settings.models import Settings
 from triggers.installer import find_drift
 from triggers.validator import validate as find_problems

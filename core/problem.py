@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -11,21 +12,20 @@ if TYPE_CHECKING:
 MOST_EVENT_IDS = 20
 
 
-class Problem(str):
-    """A sentence that knows its facts. Whoever only wants to show it takes it as the text that it is.
+@dataclass(frozen=True)
+class Problem:
+    """A sentence, and the facts in it.
 
     `component` names the part of rtp that tells; `level` is one of logging's. Facts are JSON-ready and hold no secrets.
     """
 
+    text: str
     component: str
-    level: int
-    facts: Mapping[str, Any]
+    level: int = logging.WARNING
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
-    def __new__(cls, text: str, component: str, *, level: int = logging.WARNING, **facts: Any) -> Self:
-        """A sentence, and its facts."""
-        problem = super().__new__(cls, text)
-        problem.component, problem.level, problem.facts = component, level, facts
-        return problem
+    def __str__(self) -> str:
+        return self.text
 
 
 def event_facts(event_ids: Collection[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.routing import DEFAULT_SINK, SqsDestination, sqs_destinations
+from core.routes.matching import DEFAULT_SINK, SqsDestination, sqs_destinations
 from core.settings.file import default_path, load_settings
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).parents[1]
 # `make package` leaves the settings in build/service.
 _IN_THE_IMAGE = (
+    "rtp_client",
     "core",
     "cli",
     "triggers",

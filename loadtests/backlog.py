@@ -22,13 +22,13 @@ import boto3
 import redis
 from rich.console import Console
 
-from core.database import connect, queries
 from core.demo.queue import create_queue
 from core.demo.tables import create_tables
-from core.keys import STREAM, channel_pattern
+from core.services.postgres import connect, queries
+from core.services.sqs_client import sqs_client
 from core.settings.file import default_path, load_settings
-from core.sinks.sqs_client import sqs_client
 from core.stack import EmbeddedStack
+from rtp_client.keys import STREAM, channel_pattern
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:

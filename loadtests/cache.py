@@ -26,11 +26,11 @@ import psycopg
 import redis
 
 from core.cache import CacheReader
-from core.database import connect
 from core.demo.tables import create_tables
-from core.keys import cache_key
+from core.services.postgres import connect
 from core.settings.file import load_settings
 from core.stack import EmbeddedStack
+from rtp_client.keys import cache_key
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from core.services.sqs_client import sqs_client
 from core.sinks.sqs import BATCH_MESSAGES
-from core.sinks.sqs_client import sqs_client
 from loadtests.child import Orders
 from loadtests.receipt import Receipts
 from loadtests.tick import Recorder

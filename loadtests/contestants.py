@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.database import queries
+from core.services.postgres import queries
 from core.settings.models import Settings
 from triggers.installer import apply, plan_installation
 

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.database import Server
-from core.processor.circuit import CircuitBreaker
-from core.processor.log import LogReader
+from core.leading.epoch import UNFENCED, Epochs
+from core.log.reader import LogReader
 from core.processor.wakeup import WakeUp
+from core.services.circuit import CircuitBreaker
+from core.services.postgres import Server
 from core.settings.models import RunSettings
 from core.stack import EmbeddedStack
-from core.term import UNFENCED, Terms
 from loadtests.contestants import SETTINGS, fresh_table
 from loadtests.overhead import pgbench
 from triggers.installer import apply, plan_installation
@@ -79,7 +79,7 @@ def _detection(addresses: StackAddresses, rate: int, seconds: int) -> Mapping[st
     stopping = threading.Event()
     run = RunSettings()
     circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
-    wakeup = WakeUp(Server(addresses.postgres_dsn), run, circuit, Terms(UNFENCED))
+    wakeup = WakeUp(Server(addresses.postgres_dsn), run, circuit, Epochs(UNFENCED))
     reader = LogReader(Server(addresses.postgres_dsn), f"bench {rate}")
     reader.open()
     while reader.read(10_000).rows:

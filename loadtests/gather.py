@@ -6,12 +6,12 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from core.event import format_time
 from loadtests.criteria import Evidence, judge
 from loadtests.latency import histogram, percentile
 from loadtests.ledger import settle
 from loadtests.result import Latency, Moment, Received, Result
 from loadtests.schedule import due_times
+from rtp_client.event import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -22,8 +22,8 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.stats import PERCENTILES_TO_REPORT, StatsCSVFileWriter, stats_history
 
-from core.database import connect
 from core.errors import ServiceUnavailable
+from core.services.postgres import connect
 from core.settings.models import postgres_dsn
 from loadtests.child import TICK_SECONDS, Orders, seconds_until
 from loadtests.locust_statistics import count_tick

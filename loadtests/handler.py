@@ -26,17 +26,17 @@ import redis
 
 from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
-from core.handler.processor import BatchProcessor
+from core.handler.batch import BatchProcessor
+from core.services.sqs_client import sqs_client
 from core.settings.models import Settings
 from core.sinks import Outcome
 from core.sinks.sqs import SqsSink
-from core.sinks.sqs_client import sqs_client
 from core.stack import EmbeddedStack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.event import Event
+    from rtp_client.event import Event
 
 ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/tvl/stream/2026-01-01T00:00:00.000"
 QUEUE = "rtp-alerts.fifo"
@@ -94,7 +94,7 @@ class FaultySink:
     poll_interval_seconds = 0.0
 
     def __init__(self, sink: SqsSink, faults: Faulty) -> None:
-        self._sink, self._faults, self.term = sink, faults, sink.term
+        self._sink, self._faults, self.epoch = sink, faults, sink.epoch
 
     def open(self) -> None:
         """Find the queue."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from core.database import queries
+from core.services.postgres import queries
 from loadtests.result import Incident
 from loadtests.usage import UsageSampler
 

@@ -1,6 +1,6 @@
 """Names of everything that a load test makes: found again by whoever has to clean up."""
 
-from core.event import Kind
+from rtp_client.event import Kind
 
 CHAIN = "rtp-loadtest"
 KIND = Kind.TVL

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from core.database import connect, queries
 from core.errors import RtpError
+from core.services.postgres import connect, queries
 from core.settings.models import postgres_dsn
 from loadtests.child import Child, Plan, Said
 from loadtests.gather import gather

@@ -15,9 +15,9 @@ from contextlib import closing
 import psycopg
 from rich.console import Console
 
-from core.database import Server, connect, queries
-from core.processor.log import LogReader
-from core.processor.rotation import Rotation
+from core.log.reader import LogReader
+from core.log.rotation import Rotation
+from core.services.postgres import Server, connect, queries
 from core.stack import EmbeddedStack
 from loadtests.contestants import SETTINGS, fresh_table
 from triggers.installer import apply, plan_installation

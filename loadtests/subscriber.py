@@ -10,11 +10,11 @@ from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 
-from core.keys import channel_pattern
 from loadtests.child import Orders
 from loadtests.place import CHAIN, KIND
 from loadtests.receipt import Receipts
 from loadtests.tick import Recorder
+from rtp_client.keys import channel_pattern
 
 _POLL_SECONDS = 1.0  # longer than a message that has begun can take to end: the client gives up the connection then
 _PAUSE_SECONDS = 0.1

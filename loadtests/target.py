@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from core.database import address, connect, queries
 from core.demo.queue import create_queue
 from core.errors import InstallError, SettingsError
 from core.inspection.inspector import inspect
-from core.keys import cache_key
 from core.redact import redact
+from core.services.postgres import address, connect, queries
 from core.settings.file import load_settings
 from core.settings.models import postgres_dsn
 from core.settings.watches import TvlWatch
 from core.stack import EmbeddedStack
 from loadtests.place import CHAIN, KIND, SCHEMA, TABLE, WATCH
+from rtp_client.keys import cache_key
 from triggers.catalog import read_installation
 from triggers.installer import apply, find_drift, plan_installation, plan_removal
 

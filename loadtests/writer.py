@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from core.database import queries
+from core.services.postgres import queries
 from loadtests.ledger import Mark
 from loadtests.place import CHAIN
 from loadtests.schedule import entities_of

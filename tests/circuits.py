@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.processor.circuit import CircuitBreaker
+from core.services.circuit import CircuitBreaker
 from core.settings.models import CircuitBreakerSettings
 
 

@@ -19,8 +19,8 @@ import pytest
 import redis
 from psycopg import sql
 
-from core.database import connect
 from core.demo.tables import create_tables
+from core.services.postgres import connect
 from core.settings.file import load_settings
 from core.settings.models import Settings, postgres_dsn
 from core.stack import EmbeddedStack

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.monitor.monitoring import Monitoring
-from core.processor.wiring import build_pipeline
+from core.processor.build import build_pipeline
 from core.settings.models import CircuitBreakerSettings, HttpSettings
 from tests.eventually import eventually as eventually_within
 

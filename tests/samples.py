@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from core.event_row import LogRow, build_event
+from core.log.rows import LogRow, build_event
 
 if TYPE_CHECKING:
-    from core.event import Event
+    from rtp_client.event import Event
 
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 ROW = LogRow(

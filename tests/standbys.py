@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from core.keys import STREAM
+from rtp_client.keys import STREAM
 from tests.eventually import eventually
 from tests.rtp_process import RtpProcess, environ_of, rtp
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from core.database import queries
 from core.errors import InstallError
+from core.services.postgres import queries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from core.database import one_line
 from core.errors import InstallError
+from core.services.postgres import one_line
 from triggers.catalog import read_installation, read_strangers, read_table, read_triggers, read_watches
 from triggers.migrations import own_tables, schema_steps
 from triggers.steps import Action, Step

@@ -11,8 +11,8 @@ from cli.cache.options import KindOption, or_of_the_demo, redis_of
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import out, print_json
 from core.errors import SettingsError
-from core.event import Kind
-from core.keys import cache_key_pattern
+from rtp_client.event import Kind
+from rtp_client.keys import cache_key_pattern
 
 _PAGE = 1000
 _All = Annotated[bool, typer.Option("--all", help="Entries of every kind.")]

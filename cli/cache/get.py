@@ -12,8 +12,8 @@ from cli.output import out, print_json
 from cli.tables import facts
 from core.cache import CacheReader
 from core.errors import UnknownEntity
-from core.event import Kind
 from core.redact import shown
+from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

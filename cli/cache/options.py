@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import redis
 import typer
 
-from core.cluster import cluster_options
-from core.database import one_line
 from core.errors import ServiceUnavailable, SettingsError, StackError
-from core.event import Kind
 from core.redact import redact
+from core.services.cluster import cluster_options
+from core.services.postgres import one_line
+from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

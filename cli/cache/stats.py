@@ -21,7 +21,7 @@ from cli.output import out, print_json
 from cli.tables import moment, new_table
 from core.cache.stats import Reads, read_stats
 from core.errors import SettingsError
-from core.keys import cache_key_owner
+from rtp_client.keys import cache_key_owner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,8 @@ from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import err, out, print_json
 from core.cache import CacheReader
 from core.cache.warm import warm
-from core.event import Kind
 from core.settings.models import postgres_dsn as dsn_of
+from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,9 +17,9 @@ from cli.dlq.options import (
     OriginOption,
     Since,
     Sink,
-    office_of,
     refuse_empty,
     selection_of,
+    store_of,
 )
 from cli.dlq.outcome import show_results
 from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
@@ -30,7 +30,7 @@ from core.letters.table import read_letters, take_lock
 
 if TYPE_CHECKING:
     from core.letters.letter import Selection
-    from core.letters.office import Office
+    from core.letters.store import DeadLetterStore
 
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -59,21 +59,21 @@ def drop_command(
     """
     selection = selection_of(ids, sink, kind, chain, protocol, since, error, origin)
     refuse_empty(selection, everything=everything, verb="drop")
-    with office_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url) as office:
-        take_lock(office.connection)
+    with store_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url) as store:
+        take_lock(store.connection)
         if not yes and not selection.ids:
-            _confirm(office, selection)
-        show_results(drop(office, selection), as_json=as_json)
-        if office.problems:
+            _confirm(store, selection)
+        show_results(drop(store, selection), as_json=as_json)
+        if store.problems:
             raise typer.Exit(1)
 
 
-def _confirm(office: Office, selection: Selection) -> None:
+def _confirm(store: DeadLetterStore, selection: Selection) -> None:
     if not sys.stdin.isatty():
         raise SettingsError("rtp dlq drop asks before it drops by --all or filters, and nobody can answer", "Say --yes")
-    own = sum(1 for letter in read_letters(office.connection) if selection.matches(letter))
+    own = sum(1 for letter in read_letters(store.connection) if selection.matches(letter))
     said = f"{own:,} letters of rtp's own"
     if selection.origin is not Origin.DATABASE:
-        queued = sum(queue.count() for sink, queue in office.queues.items() if selection.sink in (None, sink))
+        queued = sum(queue.count() for sink, queue in store.queues.items() if selection.sink in (None, sink))
         said += f", and what is meant of about {queued:,} messages in dead letter queues (copies included)"
     typer.confirm(f"Drop {said}?", abort=True, err=True)

@@ -18,8 +18,8 @@ from cli.dlq.options import (
     OriginOption,
     Since,
     Sink,
-    office_of,
     selection_of,
+    store_of,
 )
 from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
 from cli.output import out, print_json
@@ -27,7 +27,7 @@ from cli.tables import moment, new_table
 from core.errors import SettingsError
 from core.inspection.document import as_document
 from core.letters.letter import Letter, Origin, Selection
-from core.letters.office import Office, peek
+from core.letters.store import DeadLetterStore, peek
 from core.letters.table import read_letters
 
 if TYPE_CHECKING:
@@ -72,25 +72,25 @@ def list_command(
     Example: [bold]rtp dlq list --sink sqs --since 24h --config rtp.yaml[/]
     """
     selection = selection_of(None, sink, kind, chain, protocol, since, error, origin)
-    with office_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin) as office:
-        letters = list(_letters(office, selection, settled=settled))
+    with store_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin) as store:
+        letters = list(_letters(store, selection, settled=settled))
         if as_json:
             for letter in islice(letters, limit):
                 print_json(as_document(letter))
-        elif letters or not office.problems:
+        elif letters or not store.problems:
             out.print(_table(letters, limit or 100))
         else:
             out.print("No dead letters where rtp could look.")
-        if office.problems:
+        if store.problems:
             raise typer.Exit(1)
 
 
-def _letters(office: Office, selection: Selection, *, settled: bool) -> Iterator[Letter]:
-    found = read_letters(office.connection, settled=settled) if selection.origin is not Origin.QUEUE else []
+def _letters(store: DeadLetterStore, selection: Selection, *, settled: bool) -> Iterator[Letter]:
+    found = read_letters(store.connection, settled=settled) if selection.origin is not Origin.QUEUE else []
     if selection.origin is not Origin.DATABASE:
-        for sink in office.queues:
+        for sink in store.queues:
             if selection.sink in (None, sink):
-                found += [letter for letter, _ in peek(office, sink, _MOST_PEEKED)]
+                found += [letter for letter, _ in peek(store, sink, _MOST_PEEKED)]
     found.sort(key=lambda letter: (letter.sequence or 0, letter.id))
     return filter(selection.matches, found)
 

@@ -14,10 +14,10 @@ from cli.database import connection_to
 from cli.options import parse_duration, settings_from
 from cli.output import print_problem
 from core.errors import SettingsError, StackError
-from core.event import Kind
 from core.letters.letter import Origin, Selection
-from core.letters.office import Office, open_office
+from core.letters.store import DeadLetterStore, open_store
 from core.redact import shown
+from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +95,7 @@ def refuse_empty(selection: Selection, *, everything: bool, verb: str) -> None:
 
 
 @contextmanager
-def office_of(
+def store_of(
     config: Path | None,
     *,
     postgres_dsn: str | None,
@@ -103,17 +103,17 @@ def office_of(
     sqs_endpoint_url: str | None,
     origin: Origin | None = None,
     with_sinks: bool = False,
-) -> Iterator[Office]:
+) -> Iterator[DeadLetterStore]:
     """The settings' letters. A queue that cannot be reached is told, and left out."""
     settings = _or_all_of_the_demo(
         settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url)
     )
     with connection_to(settings) as connection:
-        office = open_office(connection, settings, with_sinks=with_sinks, with_queues=origin is not Origin.DATABASE)
-        with closing(office):
-            for problem in office.problems:
+        store = open_store(connection, settings, with_sinks=with_sinks, with_queues=origin is not Origin.DATABASE)
+        with closing(store):
+            for problem in store.problems:
                 print_problem(problem)
-            yield office
+            yield store
 
 
 def _or_all_of_the_demo(settings: Settings) -> Settings:

@@ -16,9 +16,9 @@ from cli.dlq.options import (
     OriginOption,
     Since,
     Sink,
-    office_of,
     refuse_empty,
     selection_of,
+    store_of,
 )
 from cli.dlq.outcome import show_results
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
@@ -61,14 +61,14 @@ def retry_command(
     """
     selection = selection_of(ids, sink, kind, chain, protocol, since, error, origin)
     refuse_empty(selection, everything=everything, verb="retry")
-    with office_of(
+    with store_of(
         config,
         postgres_dsn=postgres_dsn,
         redis_url=redis_url,
         sqs_endpoint_url=sqs_endpoint_url,
         with_sinks=True,
-    ) as office:
-        take_lock(office.connection)
-        show_results(redrive(office, selection, out_of_order=out_of_order), as_json=as_json)
-        if office.problems:
+    ) as store:
+        take_lock(store.connection)
+        show_results(redrive(store, selection, out_of_order=out_of_order), as_json=as_json)
+        if store.problems:
             raise typer.Exit(1)

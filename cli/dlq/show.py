@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.dlq.options import office_of, selection_of
+from cli.dlq.options import selection_of, store_of
 from cli.event_line import printable
 from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
 from cli.output import out, print_json, print_problem
@@ -15,7 +15,7 @@ from cli.tables import facts
 from core.errors import UnknownLetter
 from core.inspection.document import as_document
 from core.letters.letter import Origin, event_of_message
-from core.letters.office import Office, peek
+from core.letters.store import DeadLetterStore, peek
 from core.letters.table import read_event, read_letters
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def show_command(
     """
     selection_of([letter_id], None, None, None, None, None, None, None)
     origin = Origin.DATABASE if letter_id.isdigit() else Origin.QUEUE
-    with office_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin) as office:
-        letter, event = _find(office, letter_id, origin)
+    with store_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin) as store:
+        letter, event = _find(store, letter_id, origin)
     document = as_document(letter)
     if as_json:
         print_json({**document, "event": event})
@@ -51,17 +51,17 @@ def show_command(
         out.print(printable(line), markup=False, soft_wrap=True)
 
 
-def _find(office: Office, letter_id: str, origin: Origin) -> tuple[Letter, dict[str, Any]]:
+def _find(store: DeadLetterStore, letter_id: str, origin: Origin) -> tuple[Letter, dict[str, Any]]:
     if origin is Origin.DATABASE:
-        for letter in read_letters(office.connection, settled=True):
+        for letter in read_letters(store.connection, settled=True):
             if letter.id == letter_id:
-                return letter, read_event(office.connection, letter)
+                return letter, read_event(store.connection, letter)
     else:
-        for sink in office.queues:
-            for letter, message in peek(office, sink, _MOST_PEEKED):
+        for sink in store.queues:
+            for letter, message in peek(store, sink, _MOST_PEEKED):
                 if letter.id == letter_id:
                     return letter, event_of_message(message) or {"body": message.get("Body", "")}
-    if office.problems:
+    if store.problems:
         print_problem(f"letter {letter_id} is not where rtp could look")
         raise typer.Exit(1)
     raise UnknownLetter(f"there is no letter {letter_id}", "Look at `rtp dlq list --settled`")

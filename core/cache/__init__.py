@@ -9,6 +9,6 @@ from __future__ import annotations
 from core.cache.async_reader import AsyncCacheReader
 from core.cache.entry import Entry, Source
 from core.cache.reader import CacheReader
-from core.event import Kind
+from rtp_client.event import Kind
 
 __all__ = ["AsyncCacheReader", "CacheReader", "Entry", "Kind", "Source"]

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from core.cluster import cluster_options
-from core.database import one_line
 from core.redact import redact
+from core.services.cluster import cluster_options
+from core.services.postgres import one_line
 from core.settings.addresses import names_cluster
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The connections of core/cluster.py for asyncio."""
+"""The connections of core/services/cluster.py for asyncio."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import redis
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.exceptions import MovedError
 
-from core.cluster import ELSEWHERE, MOST_REDIRECTIONS, in_slot, known_nodes, told_nodes
-from core.keys import STREAM
+from core.services.cluster import ELSEWHERE, MOST_REDIRECTIONS, in_slot, known_nodes, told_nodes
 from core.settings.addresses import names_cluster
+from rtp_client.keys import STREAM
 
 
 def async_cluster_options(url: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from core.cache.async_cluster import async_cluster_options
-from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of, nothing_after
+from core.cache.base import CHUNK, TIMEOUT_SECONDS, ReaderBase, keys_of, nothing_after
 from core.cache.counts import FLUSH_SECONDS, commands
 from core.cache.flights import Flights
 from core.cache.loading import (
@@ -31,8 +31,8 @@ from core.cache.loading import (
 )
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import AsyncDatabaseSource
-from core.event import Kind
-from core.keys import CACHE_REFRESHED
+from rtp_client.event import Kind
+from rtp_client.keys import CACHE_REFRESHED
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -50,8 +50,8 @@ _CONNECTIONS = 50
 class AsyncCacheReader(ReaderBase):
     """CacheReader for asyncio, without copies in this process. Use it in one loop; `async with` or `close` ends it."""
 
-    def __init__(self, settings: Settings, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        super().__init__(settings, patience_seconds)
+    def __init__(self, settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        super().__init__(settings, timeout_seconds)
         self._pool = BlockingConnectionPool.from_url(
             self._url,
             max_connections=_CONNECTIONS,

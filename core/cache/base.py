@@ -22,13 +22,13 @@ from core.cache.entry import (
     state,
 )
 from core.cache.loading import Loaded, Owner
-from core.database import one_line
 from core.errors import ServiceUnavailable, SettingsError
-from core.event import Kind
-from core.keys import cache_key
 from core.redact import redact
+from core.services.postgres import one_line
 from core.settings.addresses import names_cluster
 from core.settings.watches import ProtocolWatch
+from rtp_client.event import Kind
+from rtp_client.keys import cache_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping, MutableMapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 # A service that waits for its cache would rather have the database's answer.
-PATIENCE_SECONDS = 0.5
+TIMEOUT_SECONDS = 0.5
 # For so long Redis is not asked after it did not answer.
 _REST_SECONDS = 1.0
 CHUNK = 500
@@ -46,14 +46,14 @@ CHUNK = 500
 class ReaderBase:
     """The part of a reader that does no I/O."""
 
-    def __init__(self, settings: Settings, patience_seconds: float, *, is_counted: bool = True) -> None:
+    def __init__(self, settings: Settings, timeout_seconds: float, *, is_counted: bool = True) -> None:
         if not settings.redis.url:
             raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL or redis.url")
         self.address = redact(settings.redis.url)
         self.counts = Counts(is_kept=is_counted)
         self._url = settings.redis.url
         self._dsn = settings.postgres.dsn
-        self._timeout_seconds = min(settings.redis.timeout_seconds, patience_seconds)
+        self._timeout_seconds = min(settings.redis.timeout_seconds, timeout_seconds)
         self._settings = settings
         self._ttls_ms: Mapping[str, int] = {kind: settings.redis.cache_ttl_ms(kind) for kind in Kind}
         self._bounds: Mapping[str, float] = {kind: settings.redis.cache.max_staleness_seconds(kind) for kind in Kind}

@@ -12,7 +12,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from core.cache.lifetime import spread
-from core.keys import CACHE_TOTAL, cache_counts, cache_ranking
+from rtp_client.keys import CACHE_TOTAL, cache_counts, cache_ranking
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -9,8 +9,8 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from core.cluster import in_slot
-from core.event import SEQUENCE_DIGITS, Event, Kind
+from core.services.cluster import in_slot
+from rtp_client.event import SEQUENCE_DIGITS, Event, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

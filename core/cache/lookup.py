@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from core.database import queries
+from core.services.postgres import queries
 from core.settings.watches import Constant, ProtocolWatch, Watch
 
 if TYPE_CHECKING:

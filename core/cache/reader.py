@@ -12,7 +12,7 @@ from redis.backoff import NoBackoff
 from redis.cache import CacheConfig, CacheEntryStatus, CacheKey
 from redis.retry import Retry
 
-from core.cache.base import CHUNK, PATIENCE_SECONDS, ReaderBase, keys_of, nothing_after
+from core.cache.base import CHUNK, TIMEOUT_SECONDS, ReaderBase, keys_of, nothing_after
 from core.cache.counts import FLUSH_SECONDS, commands
 from core.cache.entry import FIELDS, Entry, Source, State, state
 from core.cache.flights import Flights
@@ -31,11 +31,11 @@ from core.cache.loading import (
 )
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import DatabaseSource
-from core.cluster import cluster_options
 from core.errors import ServiceUnavailable, SettingsError
-from core.event import Kind
-from core.keys import CACHE_REFRESHED, cache_key
+from core.services.cluster import cluster_options
 from core.settings.addresses import names_cluster
+from rtp_client.event import Kind
+from rtp_client.keys import CACHE_REFRESHED, cache_key
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -54,7 +54,7 @@ class CacheReader(ReaderBase):
     Without `postgres.dsn` in the settings it reads Redis only. `local_entries` above 0 keeps so many entries in this
     process, too, as long as Redis does not say that they have changed (RESP3 client-side caching).
     `is_counted=False` leaves its reads out of `rtp cache stats`, for tools. A Redis that has not answered within
-    `patience_seconds` (or `redis.timeout_seconds`, if that is less) counts as away for a second.
+    `timeout_seconds` (or `redis.timeout_seconds`, if that is less) counts as away for a second.
     Every read raises ServiceUnavailable where neither Redis nor PostgreSQL answers.
     """
 
@@ -64,9 +64,9 @@ class CacheReader(ReaderBase):
         *,
         local_entries: int = 0,
         is_counted: bool = True,
-        patience_seconds: float = PATIENCE_SECONDS,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        super().__init__(settings, patience_seconds, is_counted=is_counted)
+        super().__init__(settings, timeout_seconds, is_counted=is_counted)
         options: dict[str, Any] = {}
         if local_entries and names_cluster(self._url):
             raise SettingsError("a cluster's entries are not copied into the process", "Leave local_entries out")

@@ -19,12 +19,12 @@ from core.cache.entry import FIELDS, State, state
 from core.cache.loading import Guarded, Owner
 from core.cache.scripts import WRITE, write_arguments
 from core.cache.source import DatabaseSource
-from core.cluster import cluster_options
-from core.database import one_line
 from core.errors import ServiceUnavailable
-from core.event import Kind
-from core.keys import CACHE_REFRESHED, cache_key_owner, cache_key_pattern
 from core.redact import redact
+from core.services.cluster import cluster_options
+from core.services.postgres import one_line
+from rtp_client.event import Kind
+from rtp_client.keys import CACHE_REFRESHED, cache_key_owner, cache_key_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

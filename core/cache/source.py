@@ -11,11 +11,11 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from core.cache.loading import Owner, Row
 from core.cache.lookup import QUERIES, current_query, table_literal
-from core.connection import AsyncPatientConnection, PatientConnection
-from core.database import unavailable
 from core.errors import ServiceUnavailable
-from core.event import Kind
-from core.patience import Patience
+from core.services.answer_timeout import AnswerTimeout
+from core.services.connection import AsyncTimedConnection, TimedConnection
+from core.services.postgres import unavailable
+from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -36,7 +36,7 @@ class Source:
         self._timeout_seconds = settings.postgres.connect_timeout_seconds
         # A table without a fitting index may take its time: no haste.
         answer_seconds = settings.postgres.answer_timeout_seconds
-        self._patience = Patience(answer_seconds, first_seconds=answer_seconds)
+        self._answer_timeout = AnswerTimeout(answer_seconds, first_seconds=answer_seconds)
         self._watches: dict[str, dict[str, Watch]] = {kind: {} for kind in Kind}
         for name, watch in settings.watches.items():
             self._watches[watch.kind][name] = watch
@@ -78,7 +78,7 @@ class DatabaseSource(Source):
         super().__init__(settings, dsn)
         self._pool = ConnectionPool(
             dsn,
-            connection_class=PatientConnection,
+            connection_class=TimedConnection,
             configure=self._configure,
             kwargs=self._connecting,
             min_size=0,
@@ -125,8 +125,8 @@ class DatabaseSource(Source):
         except (psycopg.Error, PoolTimeout) as error:
             raise self._unavailable(error) from error
 
-    def _configure(self, connection: PatientConnection) -> None:
-        connection.patience = self._patience
+    def _configure(self, connection: TimedConnection) -> None:
+        connection.answer_timeout = self._answer_timeout
 
     def _query(self, connection: psycopg.Connection, name: str, watch: Watch) -> sql.Composed:
         if (query := self._queries.get(name)) is None:
@@ -144,7 +144,7 @@ class AsyncDatabaseSource(Source):
         super().__init__(settings, dsn)
         self._pool = AsyncConnectionPool(
             dsn,
-            connection_class=AsyncPatientConnection,
+            connection_class=AsyncTimedConnection,
             configure=self._configure,
             kwargs=self._connecting,
             min_size=0,
@@ -168,8 +168,8 @@ class AsyncDatabaseSource(Source):
             raise self._unavailable(error) from error
         return rows
 
-    async def _configure(self, connection: AsyncPatientConnection) -> None:
-        connection.patience = self._patience
+    async def _configure(self, connection: AsyncTimedConnection) -> None:
+        connection.answer_timeout = self._answer_timeout
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.cache.counts import BUCKET_SECONDS, OUTCOMES, RANKING_SECONDS
-from core.event import Kind
-from core.keys import CACHE_TOTAL, cache_counts, cache_key_pattern, cache_ranking
+from rtp_client.event import Kind
+from rtp_client.keys import CACHE_TOTAL, cache_counts, cache_key_pattern, cache_ranking
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,10 +10,10 @@ import redis
 
 from core.cache.entry import Source
 from core.cache.stats import ranked
-from core.database import one_line
 from core.errors import ServiceUnavailable
-from core.event import Kind
-from core.keys import cache_key_owner
+from core.services.postgres import one_line
+from rtp_client.event import Kind
+from rtp_client.keys import cache_key_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

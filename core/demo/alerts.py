@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from core.database import one_line
-from core.retry import Backoff
+from core.services.backoff import Backoff
+from core.services.postgres import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from core.database import one_line
 from core.demo.tables import write_step
 from core.errors import RtpError, ServiceUnavailable
-from core.retry import Backoff
+from core.services.backoff import Backoff
+from core.services.postgres import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

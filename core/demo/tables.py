@@ -6,8 +6,8 @@ from dataclasses import fields
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from core.database import queries
 from core.demo.change import Change, PriceChange, ProtocolChange, Step, TvlChange
+from core.services.postgres import queries
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.detection.detector import Detector
 from core.errors import SettingsError
-from core.event import format_time
 from core.settings.watches import ProtocolWatch
+from rtp_client.event import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

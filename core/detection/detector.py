@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.detection.judge import State, delete, due_at, judge, tick
-from core.event import Reason
 from core.settings.rules import rule_for
+from rtp_client.event import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping

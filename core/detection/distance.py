@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.detection.report import Report
 from core.detection.verdict import EXACT, verdict
-from core.event import Reason, Severity
+from rtp_client.event import Reason, Severity
 
 if TYPE_CHECKING:
     from datetime import datetime

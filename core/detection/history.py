@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from core.database import one_line, queries
 from core.demo.change import PriceChange, ProtocolChange, TvlChange
 from core.demo.replay import FeedFile
 from core.detection.judge import Sample
 from core.errors import SettingsError
-from core.event import Kind
+from core.services.postgres import one_line, queries
 from core.settings.watches import Constant
+from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

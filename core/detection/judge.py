@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from core.detection.report import Report
 from core.detection.verdict import is_jump, is_off_peg, same, severity, verdict
-from core.event import Reason
+from rtp_client.event import Reason
 
 if TYPE_CHECKING:
     from core.settings.rules import Rule

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from core.detection.verdict import EXACT
 
 if TYPE_CHECKING:
-    from core.event import Reason, Severity
+    from rtp_client.event import Reason, Severity
 
 _PERCENT_DECIMALS = 6
 _LEAST, _MOST = Decimal("1e-1000"), Decimal("1e1000")

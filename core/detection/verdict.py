@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 from typing import TYPE_CHECKING
 
-from core.event import Reason, Severity
+from rtp_client.event import Reason, Severity
 
 if TYPE_CHECKING:
     from core.settings.rules import Rule

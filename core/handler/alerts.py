@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
-from core.event import Event
 from core.handler.dead_letters import DeadLetter
+from rtp_client.event import Event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from core.event import EventData
     from core.handler.baselines import Baselines
     from core.sinks import Rejection, Sink
+    from rtp_client.event import EventData
 
 
 @dataclass(frozen=True)

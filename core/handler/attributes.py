@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from core.errors import EventRejected
-from core.event_row import exact_number
+from core.log.rows import exact_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,20 +11,20 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from core.cluster import cluster_options
 from core.errors import SinkUnavailable
 from core.handler.memory import Memory, microseconds, read_lanes, read_state, write_lanes, write_state
-from core.keys import BASELINES_DUE, BASELINES_UNSENT, FENCE, SEQUENCE, STREAM, cache_key, route_channel
+from core.leading.epoch import UNFENCED
 from core.redact import redact
+from core.services.cluster import cluster_options
 from core.sinks.scripts import DELIVER
-from core.term import UNFENCED
+from rtp_client.keys import BASELINES_DUE, BASELINES_UNSENT, FENCE, SEQUENCE, STREAM, cache_key, route_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from core.event import Event, EventData
     from core.settings.models import RedisSettings
+    from rtp_client.event import Event, EventData
 
 _HERE = files("core.handler")
 # A chunk's text is a function's body: the same script that the Redis sink runs, as one step of this one.
@@ -102,7 +102,7 @@ class Baselines:
                 microseconds(at),
                 self._ttls,
                 self._stream_length,
-                UNFENCED.epoch,
+                UNFENCED.number,
             ]
             for event in step.events:
                 keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from core.detection.detector import Key
     from core.detection.judge import Sample
-    from core.event import Reason
+    from rtp_client.event import Reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from core.errors import SinkUnavailable
-from core.keys import DEAD_LETTERS
+from rtp_client.keys import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from core.detection.detector import Detector
 from core.detection.judge import State, delete, due_at, judge, tick
 from core.detection.report import amount_text
-from core.event import Severity
-from core.event_row import LogRow
+from core.log.rows import LogRow
 from core.settings.watches import ProtocolWatch, watch_kind
+from rtp_client.event import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.detection.judge import Sample
 from core.errors import EventRejected, SettingsError
-from core.event import Kind, Reason
 from core.handler.attributes import confidence_of, json_of, name_of, number_of, text_of, time_of
 from core.handler.change import Change, Position
 from core.settings.watches import Constant, ProtocolWatch, watch_kind
+from rtp_client.event import Kind, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

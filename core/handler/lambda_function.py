@@ -15,7 +15,7 @@ from urllib.parse import quote
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from core.handler.wiring import build_processor
+from core.handler.build import build_processor
 from core.redact import redact
 from core.settings.file import load_settings
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
-    from core.handler.processor import BatchProcessor
+    from core.handler.batch import BatchProcessor
     from core.handler.settlement import Outcome
 
 logger = Logger(service="rtp", log_uncaught_exceptions=True)

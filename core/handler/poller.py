@@ -11,7 +11,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import ServiceUnavailable, SettingsError, SinkUnavailable
 from core.handler.images import watched_tables
-from core.keys import checkpoint_key
+from core.problem import Problem
+from rtp_client.keys import checkpoint_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
     from mypy_boto3_dynamodbstreams.type_defs import ShardTypeDef
 
-    from core.handler.processor import BatchProcessor
+    from core.handler.batch import BatchProcessor
     from core.handler.settlement import Outcome
     from core.settings.models import Settings
 
@@ -54,7 +55,7 @@ class StreamPoller:
     dynamodb: DynamoDBClient
     streams: DynamoDBStreamsClient
     checkpoints: redis.Redis
-    on_problem: Callable[[str], None]
+    on_problem: Callable[[Problem], None]
     records: int = 0
     events: int = 0
     dead_letters: int = 0
@@ -127,7 +128,8 @@ class StreamPoller:
         except ClientError as error:
             shard.iterator = None
             if _code(error) == _TRIMMED:
-                self.on_problem(f"shard {shard.shard_id}: records older than 24 hours were gone before they were read")
+                text = f"shard {shard.shard_id}: records older than 24 hours were gone before they were read"
+                self.on_problem(Problem(text, "poller"))
                 shard.checkpoint = None
                 return 0
             if _code(error) == _EXPIRED:
@@ -163,7 +165,7 @@ class StreamPoller:
         self.events += len(outcome.events)
         self.dead_letters += len(outcome.dead_letters)
         for letter in outcome.dead_letters:
-            self.on_problem(f"dead letter: {letter.reason}")
+            self.on_problem(Problem(f"dead letter: {letter.reason}", "poller"))
 
     def _iterator(self, shard: _Shard) -> str:
         place: Any = {"ShardIteratorType": "TRIM_HORIZON"}

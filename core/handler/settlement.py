@@ -11,25 +11,25 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
-from core.event_row import event_called
 from core.handler.alerts import Pending, read_events
 from core.handler.baselines import Step
 from core.handler.dead_letters import DeadLetter
 from core.handler.decision import Decider, entities
 from core.handler.memory import Memory
-from core.keys import baseline_key
+from core.log.rows import event_called
+from rtp_client.keys import baseline_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from core.detection.detector import Key
-    from core.event import Event
     from core.handler.alerts import Alerts
     from core.handler.baselines import Baselines
     from core.handler.change import Change
     from core.handler.decision import Decision
     from core.settings.models import Settings
+    from rtp_client.event import Event
 
 _MOST_CONFLICTS = 20
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from core.detection.report import amount_text
-from core.event import format_time
+from rtp_client.event import format_time
 
 
 def as_document(value: Any) -> Any:

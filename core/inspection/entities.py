@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.database import queries
-from core.processor.log import read_installation
-from core.routes_seen import Entity
+from core.log.reader import read_installation
+from core.routes.unseen import Entity
+from core.services.postgres import queries
 
 if TYPE_CHECKING:
     from psycopg import Connection

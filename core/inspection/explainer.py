@@ -11,11 +11,11 @@ from psycopg import sql
 from psycopg.rows import class_row
 from pydantic import Field, TypeAdapter, ValidationError
 
-from core.database import one_line, queries
 from core.detection.distance import distance
 from core.errors import NotInstalled, UnknownEntity
 from core.inspection.explanation import Explanation, Judged, PastEvent, State, Whence, rule_keys
 from core.inspection.inspector import looking
+from core.services.postgres import one_line, queries
 from core.settings.rules import rule_for
 from core.settings.watches import ProtocolWatch, ValueWatch, Watch
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from core.event import Kind
+    from rtp_client.event import Kind
 
 _QUERIES = queries("core.sql", "explanation.sql")
 _WATCH: TypeAdapter[Watch] = TypeAdapter(Annotated[Watch, Field(discriminator="kind")])

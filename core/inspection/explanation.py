@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from core.detection.distance import Distance
-    from core.event import Reason, Severity
     from core.settings.watches import ValueWatch
+    from rtp_client.event import Reason, Severity
 
 Whence = Literal["table", "newest sample", "baseline"]
 

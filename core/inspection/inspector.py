@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 import psycopg
 from psycopg.rows import class_row
 
-from core.database import one_line, queries
 from core.errors import NotInstalled
 from core.inspection.picture import (
     FunctionCost,
@@ -26,8 +25,9 @@ from core.inspection.picture import (
     TriggerCost,
     TriggerErrors,
 )
-from core.processor.lag import is_too_far_behind
-from core.processor.log import find_mismatch, read_installation
+from core.log.lag import is_too_far_behind
+from core.log.reader import find_mismatch, read_installation
+from core.services.postgres import one_line, queries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-    from core.letters.office import Office
-    from core.sinks.dead_letter_queue import DeadLetterQueue
+    from core.letters.dead_letter_queue import DeadLetterQueue
+    from core.letters.store import DeadLetterStore
 
 Came = Literal["redriven", "dropped", "refused", "waiting"]
 
@@ -35,21 +35,21 @@ class Result:
     why: str = ""
 
 
-def redrive(office: Office, selection: Selection, *, out_of_order: bool = False) -> Iterator[Result]:
+def redrive(store: DeadLetterStore, selection: Selection, *, out_of_order: bool = False) -> Iterator[Result]:
     """Deliver what is selected, one by one. Raises SinkUnavailable where a service does not answer."""
-    by_sink = _by_sink(office, selection)
+    by_sink = _by_sink(store, selection)
     for sink, letters in by_sink.items():
-        yield from _Redrive(office, sink, selection, letters, out_of_order=out_of_order).run()
-    for queue in office.queues_with_copies(letter for letters in by_sink.values() for letter in letters):
-        remove_copies(office, queue)
+        yield from _Redrive(store, sink, selection, letters, out_of_order=out_of_order).run()
+    for queue in store.queues_with_copies(letter for letters in by_sink.values() for letter in letters):
+        remove_copies(store, queue)
 
 
-def drop(office: Office, selection: Selection) -> Iterator[Result]:
+def drop(store: DeadLetterStore, selection: Selection) -> Iterator[Result]:
     """Give up on what is selected. A dropped letter stays in the table for a week; a message is gone."""
-    letters = [letter for letter in read_letters(office.connection) if selection.matches(letter)]
-    settle(office.connection, letters, "dropped")
+    letters = [letter for letter in read_letters(store.connection) if selection.matches(letter)]
+    settle(store.connection, letters, "dropped")
     yield from (Result(letter, "dropped") for letter in letters)
-    for sink, queue in office.queues.items():
+    for sink, queue in store.queues.items():
         if selection.sink not in (None, sink):
             continue
         kept: list[MessageTypeDef] = []
@@ -58,24 +58,24 @@ def drop(office: Office, selection: Selection) -> Iterator[Result]:
                 kept += batch
                 for message in batch:
                     letter = letter_of_message(message, sink)
-                    if office.copy_of(message) is None and selection.matches(letter):
+                    if store.copy_of(message) is None and selection.matches(letter):
                         queue.delete(message)
                         kept.remove(message)
                         yield Result(letter, "dropped")
         finally:
             _release(queue, kept)
-    for queue in office.queues_with_copies(letters):
-        remove_copies(office, queue)
+    for queue in store.queues_with_copies(letters):
+        remove_copies(store, queue)
 
 
-def remove_copies(office: Office, queue: DeadLetterQueue) -> None:
+def remove_copies(store: DeadLetterStore, queue: DeadLetterQueue) -> None:
     """Take the copies of letters that are dead no more out of the dead letter queue, so that its alarm can end."""
-    dead = open_ids(office.connection)
+    dead = open_ids(store.connection)
     kept: list[MessageTypeDef] = []
     try:
         for batch in queue.receive_all():
             for message in batch:
-                copied = office.copy_of(message)
+                copied = store.copy_of(message)
                 if copied is None or copied in dead:
                     kept.append(message)
                 else:
@@ -88,9 +88,9 @@ class _Redrive:
     """One sink's letters."""
 
     def __init__(
-        self, office: Office, sink: str, selection: Selection, letters: list[Letter], *, out_of_order: bool
+        self, store: DeadLetterStore, sink: str, selection: Selection, letters: list[Letter], *, out_of_order: bool
     ) -> None:
-        self._office = office
+        self._store = store
         self._sink = sink
         self._selection = selection
         self._out_of_order = out_of_order
@@ -101,7 +101,7 @@ class _Redrive:
 
     def run(self) -> Iterator[Result]:
         """All of it, oldest first in each group."""
-        if (queue := self._office.queues.get(self._sink)) is not None:
+        if (queue := self._store.queues.get(self._sink)) is not None:
             yield from self._empty(queue)
         for group in list(self._groups):
             yield from self._deliver_before(group, None)
@@ -112,7 +112,7 @@ class _Redrive:
             for batch in queue.receive_all():
                 kept += batch
                 for message in batch:
-                    if self._office.copy_of(message) is not None:
+                    if self._store.copy_of(message) is not None:
                         continue
                     letter = letter_of_message(message, self._sink)
                     yield from self._deliver_before(letter.group, letter.sequence)
@@ -143,13 +143,13 @@ class _Redrive:
         return None
 
     def _deliver(self, letter: Letter) -> Result:
-        office = self._office
-        sink = office.sinks.get(self._sink)
+        store = self._store
+        sink = store.sinks.get(self._sink)
         if sink is None:
             return Result(letter, "waiting", f"sink {self._sink} is not configured")
         try:
-            document = read_event(office.connection, letter)
-            event = revive(document, source=office.settings.source, log_id=office.log_id)
+            document = read_event(store.connection, letter)
+            event = revive(document, source=store.settings.source, log_id=store.log_id)
         except EventRejected as error:
             return self._refused(letter, str(error))
         outcome = sink.deliver([event])
@@ -158,18 +158,18 @@ class _Redrive:
         if outcome.undelivered:
             self._blocked.setdefault(letter.group, letter.id)
             return Result(letter, "waiting", outcome.cause)
-        settle(office.connection, [letter], "redriven")
+        settle(store.connection, [letter], "redriven")
         return Result(letter, "redriven")
 
     def _refused(self, letter: Letter, why: str) -> Result:
-        note_refusal(self._office.connection, letter, why)
+        note_refusal(self._store.connection, letter, why)
         return Result(letter, "refused", why)
 
 
-def _by_sink(office: Office, selection: Selection) -> dict[str, list[Letter]]:
+def _by_sink(store: DeadLetterStore, selection: Selection) -> dict[str, list[Letter]]:
     """All open letters of the sinks concerned, selected or not: the others matter for the order."""
-    letters = read_letters(office.connection)
-    sinks = dict.fromkeys([*(letter.sink for letter in letters), *office.queues])
+    letters = read_letters(store.connection)
+    sinks = dict.fromkeys([*(letter.sink for letter in letters), *store.queues])
     return {
         sink: [letter for letter in letters if letter.sink == sink] for sink in sinks if selection.sink in (None, sink)
     }

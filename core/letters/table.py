@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg.rows import dict_row
 
-from core.database import queries
 from core.errors import EventRejected, RunningError
-from core.event import Event
-from core.event_row import LogRow, build_event, reason_of
-from core.keys import partition_key
 from core.letters.letter import Letter, Origin
-from core.processor.log import read_installation
+from core.log.reader import read_installation
+from core.log.rows import LogRow, build_event, reason_of
+from core.services.postgres import queries
+from rtp_client.event import Event
+from rtp_client.keys import partition_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection

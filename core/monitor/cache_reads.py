@@ -8,8 +8,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from core.cluster import cluster_options
-from core.keys import CACHE_TOTAL
+from core.services.cluster import cluster_options
+from rtp_client.keys import CACHE_TOTAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

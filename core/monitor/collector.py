@@ -14,8 +14,8 @@ from prometheus_client.core import HistogramMetricFamily
 
 from core.monitor.families import buckets, counter, gauge, gauge_of
 from core.monitor.monitor import own_version
-from core.processor.circuit import CircuitState
 from core.processor.metrics import BUCKET_BOUNDS
+from core.services.circuit import CircuitState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +56,7 @@ class PipelineCollector:
         )
         lead = self._pipeline.leadership.status()
         yield gauge("rtp_leader", "1 where this rtp leads, 0 where it stands by.", [((), lead.role == "leader")])
-        yield gauge("rtp_leader_epoch", "The newest term that this rtp knows of.", [((), lead.epoch)])
+        yield gauge("rtp_leader_epoch", "The newest epoch that this rtp knows of.", [((), lead.epoch)])
 
     def _sinks(self) -> Iterator[Metric]:
         deliveries = self._pipeline.deliveries

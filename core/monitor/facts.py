@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.database import queries
+from core.services.postgres import queries
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.database import queries
 from core.errors import ServiceUnavailable
 from core.monitor.facts import DatabaseFacts, read_facts
 from core.monitor.progress import Hindrance, ProgressWatch
-from core.processor.circuit import CircuitState
 from core.processor.status import StatusReporter
+from core.services.circuit import CircuitState
+from core.services.postgres import queries
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from core.database import Server
     from core.monitor.cache_reads import CacheReads
     from core.processor.pipeline import Pipeline
+    from core.services.postgres import Server
 
 _QUERIES = queries("core.sql", "monitor.sql")
 _LOOK_SECONDS = 1.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from core.monitor.cache_reads import CacheReads
 from core.monitor.http import MonitorServer
 from core.monitor.monitor import Monitor
-from core.processor.wiring import postgres_server
+from core.processor.build import postgres_server
 
 if TYPE_CHECKING:
     from core.processor.pipeline import Pipeline

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.processor.circuit import CircuitState
 from core.processor.metrics import STANDBY
+from core.services.circuit import CircuitState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

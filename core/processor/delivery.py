@@ -2,7 +2,7 @@
 
 Retrying lives here, around the sinks, not inside them. While a service is away, the loop waits. What it did not take is
 parked, each group for itself, and the others go on; refused events become dead letters. The cursor on disk never
-passes an event that is neither delivered nor dead. All of it only while this rtp leads (`core.term`).
+passes an event that is neither delivered nor dead. All of it only while this rtp leads (`core.leading.epoch`).
 """
 
 from __future__ import annotations
@@ -17,28 +17,28 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from core.errors import LeadershipLost, ServiceUnavailable, SinkUnavailable
-from core.event_row import LogRow, event_id
+from core.leading.loop import Loop
+from core.log.reader import DeadLetter, LogReader
+from core.log.rows import LogRow, event_id
 from core.problem import Problem, counted, event_facts
-from core.processor.intake import Intakes
-from core.processor.ledger import Ledger
-from core.processor.log import DeadLetter, LogReader
-from core.processor.loop import Loop
+from core.processor.in_flight import InFlight
 from core.processor.metrics import STANDBY, SinkMetrics
-from core.processor.parking import Parking
+from core.processor.prefetch import Prefetcher
+from core.processor.retry_queue import RetryQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from core.errors import RtpError
-    from core.event import Event
-    from core.processor.circuit import CircuitBreaker
-    from core.processor.intake import Intake
-    from core.processor.log import Cursor
-    from core.processor.sharing import SharedEvents
+    from core.leading.epoch import Epoch, Epochs
+    from core.log.reader import Cursor
+    from core.processor.prefetch import Prefetched
+    from core.processor.shared_events import SharedEvents
     from core.processor.wakeup import WakeUp
-    from core.retry import Backoff
+    from core.services.backoff import Backoff
+    from core.services.circuit import CircuitBreaker
     from core.sinks import Outcome, Rejection, Sink
-    from core.term import Term, Terms
+    from rtp_client.event import Event
 
 _LABELS = attrgetter("data.kind", "data.reason", "data.severity")
 _LOGGER = logging.getLogger("rtp.delivery")
@@ -48,7 +48,7 @@ SAVE_INTERVAL_SECONDS = 0.05
 
 
 class Delivery(Loop):
-    """Drives one sink, in one term after another, until told to stop."""
+    """Drives one sink, in one epoch after another, until told to stop."""
 
     def __init__(
         self,
@@ -56,23 +56,23 @@ class Delivery(Loop):
         reader: LogReader,
         wakeup: WakeUp,
         backoff: Backoff,
-        terms: Terms,
+        epochs: Epochs,
         *,
         shared: SharedEvents,
         max_attempts: int,
         log_circuit: CircuitBreaker,
         sink_circuit: CircuitBreaker,
-        on_problem: Callable[[str], None],
+        on_problem: Callable[[Problem], None],
         wants: Callable[[LogRow], bool] = lambda _: True,
         on_dead_letters: Callable[[], None] = lambda: None,
     ) -> None:
-        super().__init__(sink.name, terms)
+        super().__init__(sink.name, epochs)
         self.sink = sink
         self.metrics = SinkMetrics()
         self._reader = reader
         self._wakeup = wakeup
         self._backoff = backoff
-        self._intakes = Intakes(reader, name=sink.name, shared=shared, limit=sink.batch_size, wants=wants)
+        self._intakes = Prefetcher(reader, name=sink.name, shared=shared, limit=sink.batch_size, wants=wants)
         self._max_attempts = max_attempts
         self._on_problem = on_problem
         self._on_dead_letters = on_dead_letters
@@ -81,8 +81,8 @@ class Delivery(Loop):
         self._sink_circuit = sink_circuit
         self._saved_at = 0.0
         self._log_failures = 0
-        self._parking = Parking(backoff)
-        self._ledger = Ledger()
+        self._parking = RetryQueue(backoff)
+        self._ledger = InFlight()
         self._settled: Cursor | None = None
 
     def lag(self) -> tuple[int, float]:
@@ -94,17 +94,17 @@ class Delivery(Loop):
         return unread + len(self._ledger), 0.0 if oldest is None else max(0.0, time.time() - oldest)
 
     def _prepare(self) -> None:
-        """Reach the sink already before the first term: a standby that could not deliver says so now."""
+        """Reach the sink already before the first epoch: a standby that could not deliver says so now."""
         attempt = 0
         while not self._halt.is_set() and not self._works(self.sink.open, self._sink_circuit):
             attempt += 1
-            if self._terms.is_on:
+            if self._epochs.is_on:
                 break
             self._wait_before_retry(attempt, [self._sink_circuit])
 
-    def _serve(self, term: Term) -> None:
-        """Deliver as long as the term lasts."""
-        self.sink.term, self._reader.epoch = term, term.epoch
+    def _serve(self, epoch: Epoch) -> None:
+        """Deliver as long as the epoch lasts."""
+        self.sink.epoch, self._reader.epoch = epoch, epoch.number
         try:
             while not self._halt.is_set():
                 try:
@@ -114,7 +114,7 @@ class Delivery(Loop):
                     # Only PostgreSQL's own unavailability gets here: the sink's is handled where it delivers.
                     self._lost_the_log(error)
         except LeadershipLost as lost:
-            term.end(lost.surpassed_by)
+            epoch.end(lost.surpassed_by)
         finally:
             if not self._stopping.is_set():
                 self.metrics.reconnects += self._reader.is_open
@@ -185,7 +185,7 @@ class Delivery(Loop):
         if remaining > 0:
             self._halt.wait(remaining)
 
-    def _handle(self, intake: Intake) -> None:
+    def _handle(self, intake: Prefetched) -> None:
         self.metrics.detection.observe_all(intake.detection_seconds)
         self.metrics.skipped += len(intake.unwanted)
         for unwanted in intake.unwanted:
@@ -286,7 +286,7 @@ class Delivery(Loop):
         self._on_problem(self._news(text, error=error, **event_facts(event_ids)))
 
     def _news(self, text: str, *, level: int = logging.WARNING, **facts: Any) -> Problem:
-        return Problem(text, "delivery", level=level, sink=self.sink.name, service=self.sink.service, **facts)
+        return Problem(text, "delivery", level, {"sink": self.sink.name, "service": self.sink.service, **facts})
 
     def _bury(self, letter: DeadLetter) -> None:
         self._ledger.settle(letter.event_id, letter)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from core.database import queries
-from core.processor.rotation import Rotation
+from core.log.rotation import Rotation
+from core.services.postgres import queries
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-    from core.processor.lag import LagAlarm
+    from core.log.lag import LagAlarm
 
 _QUERIES = queries("core.sql", "judging.sql")
 _LETTERS = queries("core.sql", "dead_letters.sql")

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.cache.rebuilder import CacheRebuilder
+    from core.cache.refresher import CacheRefresher
     from core.errors import RtpError
-    from core.processor.circuit import CircuitBreaker
+    from core.leading.election import Election
+    from core.leading.loop import Loop
+    from core.letters.dlq_copier import DlqCopier
+    from core.processor.deferred_judge import DeferredJudge
     from core.processor.delivery import Delivery
-    from core.processor.forwarding import Forwarding
-    from core.processor.freshening import Freshening
-    from core.processor.judging import Judging
-    from core.processor.leader import Leadership
-    from core.processor.loop import Loop
-    from core.processor.rebuilding import Rebuilding
     from core.processor.wakeup import WakeUp
+    from core.services.circuit import CircuitBreaker
 
 # The batch in hand may be waiting for a service's answer until its own timeout.
 STOP_TIMEOUT_SECONDS = 15.0
@@ -26,18 +26,18 @@ STOP_TIMEOUT_SECONDS = 15.0
 class Pipeline:
     """Starts every sink's loop, stops them together, and knows whether there is anything left to do.
 
-    The loops work while `leadership` gives them a term.
+    The loops work while `leadership` gives them an epoch.
     """
 
     def __init__(
         self,
         deliveries: Sequence[Delivery],
         wakeup: WakeUp,
-        judging: Judging,
-        rebuilding: Rebuilding | None,
-        freshening: Freshening | None,
-        forwarding: Forwarding,
-        leadership: Leadership,
+        judging: DeferredJudge,
+        rebuilding: CacheRebuilder | None,
+        freshening: CacheRefresher | None,
+        forwarding: DlqCopier,
+        leadership: Election,
         *,
         circuits: Sequence[CircuitBreaker],
     ) -> None:

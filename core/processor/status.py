@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from core.processor.circuit import CircuitStatus
     from core.processor.delivery import Delivery
     from core.processor.pipeline import Pipeline
+    from core.services.circuit import CircuitStatus
 
 
 @dataclass(frozen=True)

@@ -24,15 +24,15 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.database import queries
 from core.errors import ServiceUnavailable
-from core.processor.loop import Loop
+from core.leading.loop import Loop
+from core.services.postgres import queries
 
 if TYPE_CHECKING:
-    from core.database import Server
-    from core.processor.circuit import CircuitBreaker
+    from core.leading.epoch import Epoch, Epochs
+    from core.services.circuit import CircuitBreaker
+    from core.services.postgres import Server
     from core.settings.models import RunSettings
-    from core.term import Term, Terms
 
 _QUERIES = queries("core.sql", "wakeup.sql")
 _FALLING_POLL_SECONDS = 0.003
@@ -49,8 +49,8 @@ class _State(enum.Enum):
 class WakeUp(Loop):
     """One per process. A thread of its own watches over sleep; sinks call `active` and `wait`."""
 
-    def __init__(self, server: Server, settings: RunSettings, circuit: CircuitBreaker, terms: Terms) -> None:
-        super().__init__("wakeup", terms)
+    def __init__(self, server: Server, settings: RunSettings, circuit: CircuitBreaker, epochs: Epochs) -> None:
+        super().__init__("wakeup", epochs)
         self._server = server
         self._settings = settings
         self._circuit = circuit
@@ -94,10 +94,10 @@ class WakeUp(Loop):
                 seconds = _FALLING_POLL_SECONDS if self._state is _State.FALLING else poll_seconds
                 self._changed.wait(max(seconds, poll_seconds))
 
-    def _serve(self, term: Term) -> None:
-        # A term that is not good may be over: its AWAKE would tell the triggers that somebody polls.
-        while self._circuit.wait_for_turn(self._halt) and (term.is_good or not self._halt.wait(_CHECK_SECONDS)):
-            if not term.is_good:
+    def _serve(self, epoch: Epoch) -> None:
+        # An epoch that is not good may be over: its AWAKE would tell the triggers that somebody polls.
+        while self._circuit.wait_for_turn(self._halt) and (epoch.is_good or not self._halt.wait(_CHECK_SECONDS)):
+            if not epoch.is_good:
                 continue
             try:
                 with self._server.connect(self.name) as connection:

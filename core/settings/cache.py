@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from core.event import Kind
 from core.settings.fields import Duration, Real, SettingsModel, Whole
+from rtp_client.event import Kind
 
 _Ttl = Annotated[Duration, Field(ge=timedelta(seconds=1))]
 _MINUTE = timedelta(minutes=1)

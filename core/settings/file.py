@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from core.errors import SettingsError
 from core.redact import shown
-from core.settings.located_yaml import Document, Problem, Written
+from core.settings.located_yaml import Complaint, Document, Written
 from core.settings.models import Settings
 from core.settings.problems import already_noted, explain, place_of
 from core.settings.syntax import read_nodes
@@ -143,7 +143,7 @@ def _sort(
     error: ErrorDetails,
     document: Document,
     given: Mapping[Place, _Given],
-    in_file: list[Problem],
+    in_file: list[Complaint],
     outside: dict[Place, str],
 ) -> None:
     """Add the error to the file's problems or to those from outside, whoever is to blame."""
@@ -154,7 +154,7 @@ def _sort(
         if place[: len(key)] == key or (written is None and key[: len(place)] == place):
             outside[key] = explain(error, Written(one.value, "text"))
             return
-    in_file.append(Problem(document.line(place), place, explain(error, written)))
+    in_file.append(Complaint(document.line(place), place, explain(error, written)))
 
 
 def _listed(lines: list[str]) -> str:
@@ -163,7 +163,7 @@ def _listed(lines: list[str]) -> str:
     return "\n".join([*lines[:MAX_LINES], f"and {rest} more problems"] if rest > 0 else lines)
 
 
-def _line(path: Path, problem: Problem) -> str:
+def _line(path: Path, problem: Complaint) -> str:
     place = ""
     for part in problem.place:
         place += f"[{part}]" if isinstance(part, int) else f".{shown(part)}"

@@ -55,7 +55,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Problem:
+class Complaint:
     """Something wrong in the file: in which line, at which place (its keys from the top), and what."""
 
     line: int
@@ -71,7 +71,7 @@ class Document:
         # Anchors share nodes. Visiting each node once keeps a file of nested aliases as cheap as it is short.
         self._plain: dict[int, Any] = {}
         self._entries: dict[int, _Entries] = {}
-        self.problems: list[Problem] = []
+        self.problems: list[Complaint] = []
         self.data = self._read(root, ())
 
     def line(self, place: Place) -> int:
@@ -101,7 +101,7 @@ class Document:
         return line, node
 
     def _note(self, node: yaml.Node, place: Place, text: str) -> Refused:
-        self.problems.append(Problem(_line(node), place, text))
+        self.problems.append(Complaint(_line(node), place, text))
         return Refused()
 
     def _read(self, node: yaml.Node, place: Place) -> Any:

@@ -12,7 +12,6 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from core.errors import SettingsError
-from core.event import Kind
 from core.settings.cache import CacheSettings
 from core.settings.dynamodb import DynamoDbSettings
 from core.settings.fields import (
@@ -31,6 +30,7 @@ from core.settings.fields import (
 )
 from core.settings.routes import Route
 from core.settings.watches import Watch
+from rtp_client.event import Kind
 
 
 class PostgresSettings(SettingsModel):

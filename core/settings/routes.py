@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from core.event import Kind, Reason, Severity
 from core.settings.fields import Glob, Percent, QueueName, SettingsModel, Text
+from rtp_client.event import Kind, Reason, Severity
 
 
 def _as_list(value: Any) -> Any:

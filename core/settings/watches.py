@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, WrapValidator, model_validator
 
-from core.event import Kind
 from core.settings.fields import (
     Duration,
     Glob,
@@ -25,6 +24,7 @@ from core.settings.fields import (
     Whole,
     one_column_complaint,
 )
+from rtp_client.event import Kind
 
 
 class Constant(SettingsModel):

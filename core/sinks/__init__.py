@@ -1,4 +1,4 @@
-"""Where events go. Each member of this family is one file; only `core.processor.wiring` names them."""
+"""Where events go. Each member of this family is one file; only `core.processor.build` names them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.event import Event
-    from core.term import Term
+    from core.leading.epoch import Epoch
+    from rtp_client.event import Event
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Sink(Protocol):
 
     `deliver` gets events in log order and keeps that order per partition key: what it returns as undelivered holds
     every later event of the same partition key too. Delivering an event again is harmless. It raises SinkUnavailable
-    when the service as a whole does not answer, and LeadershipLost when it finds that `term` is over, whose deliveries
+    when the service as a whole does not answer, and LeadershipLost when it finds that `epoch` is over, whose deliveries
     these are. Called from one thread.
     """
 
@@ -47,7 +47,7 @@ class Sink(Protocol):
     address: str
     batch_size: int
     poll_interval_seconds: float
-    term: Term
+    epoch: Epoch
 
     def open(self) -> None:
         """Connect, and fail early and clearly where that cannot work. Raises SinkUnavailable."""

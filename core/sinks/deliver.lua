@@ -1,30 +1,30 @@
 -- deliver: hand a batch of events to the cache, the channels and the stream, as one atomic step.
 --   KEYS[1]        the stream
---   KEYS[2]        the fence: the highest term that has delivered
+--   KEYS[2]        the fence: the highest epoch that has delivered
 --   KEYS[2 + i]    the cache key of event i; its channel is the same name under rtp:events:
 --   ARGV[1]        cache time to live, milliseconds: a number, or a JSON object of them by kind
 --   ARGV[2]        about how many entries the stream keeps
---   ARGV[3]        the term that this batch is of; 0 for none, which is never refused
+--   ARGV[3]        the epoch that this batch is of; 0 for none, which is never refused
 --   ARGV[3i + 1]   sequence of event i, fixed width, so that comparing text compares positions
 --   ARGV[3i + 2]   the event, JSON
 --   ARGV[3i + 3]   the channels that its routes add, with spaces between; empty for none
--- Returns how many cache entries it wrote; or {-1, 0} without a fence, and {-2, its term} where that is a later one: then it has
+-- Returns how many cache entries it wrote; or {-1, 0} without a fence, and {-2, its epoch} where that is a later one: then it has
 -- done nothing. A reader who gets an event from the channel finds that event in the cache, or
 -- a newer one: nothing runs between the two.
-local stream, ttl, stream_length, term = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local stream, ttl, stream_length, epoch = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local call = redis.call
 local ttls = cjson.decode(ttl)
 local written = 0
 -- Redis does not undo what a failing script has done: a stream of another type must fail it before the first event.
 call('XLEN', stream)
-if term > 0 then
+if epoch > 0 then
     local fence = redis.pcall('GET', KEYS[2])
     fence = type(fence) == 'string' and tonumber(fence)
     if not fence then
         return {-1, 0}
-    elseif fence > term then
+    elseif fence > epoch then
         return {-2, fence}
-    elseif fence < term then
+    elseif fence < epoch then
         call('SET', KEYS[2], ARGV[3])
     end
 end
@@ -37,4 +37,4 @@ for i = 1, #KEYS - 2 do
     end
     call('XADD', stream, 'MAXLEN', '~', stream_length, '*', 'sequence', sequence, 'event', event)
 end
-return {written, term}
+return {written, epoch}

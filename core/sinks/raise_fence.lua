@@ -1,7 +1,7 @@
--- raise_fence: keep out what terms before this one may still bring.
+-- raise_fence: keep out what epochs before this one may still bring.
 --   KEYS[1]   the fence
---   ARGV[1]   the term
--- Returns the fence's term: this one, or a later one, which stays.
+--   ARGV[1]   the epoch
+-- Returns the fence's epoch: this one, or a later one, which stays.
 local fence = redis.pcall('GET', KEYS[1])
 fence = type(fence) == 'string' and tonumber(fence) or 0
 if fence < tonumber(ARGV[1]) then

@@ -9,19 +9,19 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from core.cluster import cluster_options
 from core.errors import LeadershipLost, SinkUnavailable
-from core.keys import FENCE, STREAM, cache_key, route_channel
+from core.leading.epoch import UNFENCED, Epoch
 from core.redact import redact
+from core.services.cluster import cluster_options
 from core.sinks import Outcome
 from core.sinks.scripts import DELIVER
-from core.term import UNFENCED, Term
+from rtp_client.keys import FENCE, STREAM, cache_key, route_channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from core.event import Event, EventData
     from core.settings.models import RedisSettings
+    from rtp_client.event import Event, EventData
 
 _RAISE_FENCE = files("core.sinks").joinpath("raise_fence.lua").read_text(encoding="utf-8")
 _UNFENCED, _REFUSED = -1, -2
@@ -44,7 +44,7 @@ class RedisSink:
         self.address = redact(url)
         self.batch_size = settings.batch_size
         self.poll_interval_seconds = poll_interval_seconds
-        self.term: Term = UNFENCED
+        self.epoch: Epoch = UNFENCED
         # Retrying is `core.processor.delivery`'s decision, with its own backoff; the client must not add its own.
         self._client = redis.Redis.from_url(
             url,
@@ -61,11 +61,11 @@ class RedisSink:
         self._stream_length = settings.stream_max_length
 
     def open(self) -> None:
-        """Ask the server for a sign of life, and keep earlier terms out. Raises SinkUnavailable."""
+        """Ask the server for a sign of life, and keep earlier epochs out. Raises SinkUnavailable."""
         try:
             self._client.ping()
-            if self.term.epoch:
-                self.term.check()
+            if self.epoch.number:
+                self.epoch.check()
                 self._fence()
         except redis.RedisError as error:
             raise self._unavailable(error) from error
@@ -73,15 +73,15 @@ class RedisSink:
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Hand the whole batch over in one atomic call; Redis takes all of it or nothing."""
         keys = [STREAM, FENCE]
-        arguments: list[str | bytes | int] = [self._ttls, self._stream_length, self.term.epoch]
+        arguments: list[str | bytes | int] = [self._ttls, self._stream_length, self.epoch.number]
         for event in events:
             keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
             channels = " ".join(map(route_channel, self._channels_of(event.data)))
             arguments += (event.sequence, event.json_bytes, channels)
         try:
             while (answer := self._deliver(keys, arguments))[0] == _UNFENCED:
-                # Redis has lost its memory: only the database can say now whether this is a term of before.
-                self.term.wait_until_confirmed()
+                # Redis has lost its memory: only the database can say now whether this is an epoch of before.
+                self.epoch.wait_until_confirmed()
                 self._fence()
         except redis.RedisError as error:
             raise self._unavailable(error) from error
@@ -90,8 +90,8 @@ class RedisSink:
         return Outcome()
 
     def _fence(self) -> None:
-        highest: Any = self._raise_fence([FENCE], [self.term.epoch])
-        if highest > self.term.epoch:
+        highest: Any = self._raise_fence([FENCE], [self.epoch.number])
+        if highest > self.epoch.number:
             raise _surpassed(highest)
 
     def close(self) -> None:
@@ -103,4 +103,4 @@ class RedisSink:
 
 
 def _surpassed(epoch: int) -> LeadershipLost:
-    return LeadershipLost(f"Redis has taken events of term {epoch}", surpassed_by=epoch)
+    return LeadershipLost(f"Redis has taken events of epoch {epoch}", surpassed_by=epoch)

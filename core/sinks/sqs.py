@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from core.errors import SinkUnavailable
-from core.keys import sqs_group_id
-from core.patience import Patience
+from core.leading.epoch import UNFENCED, Epoch
+from core.services.answer_timeout import AnswerTimeout
 from core.sinks import Outcome, Rejection
-from core.term import UNFENCED, Term
+from rtp_client.keys import sqs_group_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
         SendMessageBatchRequestEntryTypeDef,
     )
 
-    from core.event import Event
     from core.settings.models import SqsSettings
+    from rtp_client.event import Event
 
 # Amazon SQS message quotas: a batch is at most 10 messages and 1 MiB in all, a message at most 1 MiB.
 BATCH_MESSAGES = 10
@@ -63,7 +63,7 @@ _PASSING = frozenset({"ThrottlingException", "RequestThrottled", "OverLimit", "T
 class SqsSink:
     """Sends each event as one message: group = partition key, deduplication id = event id.
 
-    `quick_client` waits less for an answer than `client`; `core.patience` says which is used when.
+    `quick_client` waits less for an answer than `client`; `core.services.answer_timeout` says which is used when.
     """
 
     service = "SQS"
@@ -82,16 +82,16 @@ class SqsSink:
         self.address = f"{client.meta.endpoint_url} {self.queue}"
         self.batch_size = settings.batch_size
         self.poll_interval_seconds = POLL_INTERVAL_SECONDS
-        self.term: Term = UNFENCED
-        self._patient_client = client
+        self.epoch: Epoch = UNFENCED
+        self._slow_client = client
         self._quick_client = quick_client or client
-        self._patience = Patience(settings.timeout_seconds)
+        self._answer_timeout = AnswerTimeout(settings.timeout_seconds)
         self._senders = ThreadPoolExecutor(LANES, thread_name_prefix=f"rtp-{name}-send")
         self._queue_url = ""
 
     @property
     def _client(self) -> SQSClient:
-        return self._patient_client if self._patience.is_long else self._quick_client
+        return self._slow_client if self._answer_timeout.is_long else self._quick_client
 
     def open(self) -> None:
         """Find the queue. Raises SinkUnavailable."""
@@ -138,8 +138,8 @@ class SqsSink:
     def _send(self, batch: Sequence[Event], delivery: _Delivery) -> bool:
         """Send one batch; false where SQS as a whole does not answer."""
         entries = [_entry(str(index), event) for index, event in enumerate(batch)]
-        # SQS cannot refuse a term of before, so this must be the last thing before the call (docs/standby.md).
-        self.term.check()
+        # SQS cannot refuse an epoch of before, so this must be the last thing before the call (docs/standby.md).
+        self.epoch.check()
         try:
             answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
             sent = [batch[int(success["Id"])] for success in answer.get("Successful", ())]
@@ -170,12 +170,12 @@ class SqsSink:
         self._drop_connections()
 
     def _drop_connections(self) -> None:
-        for client in {self._quick_client, self._patient_client}:
+        for client in {self._quick_client, self._slow_client}:
             client.close()
 
     def _note(self, error: Exception) -> None:
         if isinstance(error, (ReadTimeoutError, ConnectTimeoutError)):
-            self._patience.note_silence()
+            self._answer_timeout.note_silence()
             self._drop_connections()  # what both have kept may be as dead; they make new ones
 
     def _unavailable(self, error: Exception) -> SinkUnavailable:

@@ -1,5 +1,5 @@
 -- Who leads. The session-level advisory lock (7500912, 2) tells at once when a leader is gone: it vanishes with its session. The
--- table rtp.leader counts the terms (epoch) and holds the heartbeat. core/processor/leader.py says how they work together.
+-- table rtp.leader counts the epochs (epoch) and holds the heartbeat. core/leading/election.py says how they work together.
 
 -- name: apply
 -- Try to get the lock, and see who has it: the holder of rtp.leader, or a command that keeps leaders away.
@@ -7,8 +7,8 @@ SELECT pg_try_advisory_lock(7500912, 2), epoch, coalesce(host, ''), coalesce(pid
        coalesce(renewed_at::text, ''), coalesce(extract(epoch FROM lease), 5)::double precision
 FROM rtp.leader
 
--- name: take_office
--- A new term, above every epoch that was ever seen, also where the database is older than what it once wrote elsewhere.
+-- name: take_the_lead
+-- A new epoch, above every epoch that was ever seen, also where the database is older than what it once wrote elsewhere.
 UPDATE rtp.leader
 SET epoch = greatest(epoch, (SELECT max(c.epoch) FROM rtp.cursor AS c), %(above)s::bigint) + 1,
     host = %(host)s, pid = %(pid)s, backend_pid = pg_backend_pid(), lease = make_interval(secs => %(lease)s::double precision),
@@ -16,7 +16,7 @@ SET epoch = greatest(epoch, (SELECT max(c.epoch) FROM rtp.cursor AS c), %(above)
 RETURNING epoch
 
 -- name: renew
--- The heartbeat; no row where somebody else has taken office.
+-- The heartbeat; no row where somebody else leads.
 UPDATE rtp.leader SET renewed_at = clock_timestamp() WHERE epoch = %(epoch)s AND backend_pid = pg_backend_pid() RETURNING true
 
 -- name: end_predecessors

@@ -12,7 +12,7 @@
 --      chunks, in order, without sorting it.)
 -- "Began later" needs care. The xmax of pg_current_snapshot() is the last completed transaction plus one; transactions
 -- above it may be in progress, with ids drawn long ago. So the reader asks for the next transaction id as well (age()
--- counts up to it; read after the snapshot was taken), and counts all between the two as in progress (core/processor/log.py).
+-- counts up to it; read after the snapshot was taken), and counts all between the two as in progress (core/log/reader.py).
 -- And "the highest id known" must have been drawn: the sequence's own row, read without its lock, is up to 32 ahead for the moment
 -- in which nextval() logs it, and a floor from there loses what is drawn next. pg_sequence_last_value() takes the lock.
 -- Within a window, order by id: the writer's row lock makes the id order of one entity its commit order.
@@ -80,13 +80,13 @@ CROSS JOIN LATERAL (
 WHERE c.sink = %(sink)s
 
 -- name: take_cursor
--- Where a sink stands; and whoever took it in an earlier term can move it no more. No row where a later one has it.
+-- Where a sink stands; and whoever took it in an earlier epoch can move it no more. No row where a later one has it.
 UPDATE rtp.cursor SET epoch = greatest(epoch, %(epoch)s::bigint)
 WHERE sink = %(sink)s AND (epoch <= %(epoch)s::bigint OR %(epoch)s::bigint = 0)
 RETURNING snapshot::text, until::text, after_id, floor_id
 
 -- name: cursor_epoch
--- In which term a cursor was taken up.
+-- In which epoch a cursor was taken up.
 SELECT epoch FROM rtp.cursor WHERE sink = %(sink)s
 
 -- name: create_cursor
@@ -100,7 +100,7 @@ SELECT %(sink)s, '1:1:', pg_current_snapshot(), coalesce(pg_sequence_last_value(
 ON CONFLICT DO NOTHING
 
 -- name: save_cursor
--- Note how far a sink has got; no row where the cursor was taken in another term. May commit asynchronously: a crash then only repeats deliveries.
+-- Note how far a sink has got; no row where the cursor was taken in another epoch. May commit asynchronously: a crash then only repeats deliveries.
 UPDATE rtp.cursor
 SET snapshot = %(snapshot)s::pg_snapshot, until = %(until)s::pg_snapshot,
     after_id = %(after_id)s, floor_id = %(floor_id)s, updated_at = clock_timestamp()

@@ -1,4 +1,4 @@
--- Putting a sink's cursor elsewhere, by hand. core/processor/cursor_reset.py says in which order.
+-- Putting a sink's cursor elsewhere, by hand. core/log/reset.py says in which order.
 
 -- name: known_sinks
 -- The sinks that have a cursor.

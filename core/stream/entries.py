@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from core.event import SEQUENCE_DIGITS
-from core.keys import STREAM
+from rtp_client.event import SEQUENCE_DIGITS
+from rtp_client.keys import STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -16,12 +16,10 @@ from pydantic import ValidationError
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from core.cluster import cluster_options
 from core.errors import ServiceUnavailable
-from core.event import Event
-from core.keys import STREAM
 from core.redact import redact
-from core.retry import Backoff
+from core.services.backoff import Backoff
+from core.services.cluster import cluster_options
 from core.stream.entries import (
     BEGINNING,
     PAGE,
@@ -34,6 +32,8 @@ from core.stream.entries import (
     parse,
     text,
 )
+from rtp_client.event import Event
+from rtp_client.keys import STREAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

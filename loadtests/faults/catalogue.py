@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from core.database import connect
+from core.services.postgres import connect
 from loadtests.faults.gateway import Mood
 from loadtests.faults.readers import redis_client
 from loadtests.faults.workload import QUERIES

@@ -9,10 +9,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from core.keys import STREAM
 from core.stream.entries import BEGINNING
 from loadtests.faults.crew import Crew
 from loadtests.faults.tally import Tally, sighting
+from rtp_client.keys import STREAM
 
 _PAGE = 2000
 _BLOCK_MS = 100

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.database import connect, queries
 from core.errors import ServiceUnavailable
+from core.services.postgres import connect, queries
 from loadtests.faults.crew import Crew
 
 if TYPE_CHECKING:

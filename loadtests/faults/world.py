@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import psycopg
 import yaml
 
-from core.database import connect
 from core.demo.queue import create_queue
 from core.errors import ServiceUnavailable
+from core.services.postgres import connect
 from core.settings.models import Settings
 from core.stack import EmbeddedStack
 from core.stack.ports import LOOPBACK

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.database import connect, one_line
 from core.errors import RtpError
+from core.services.postgres import connect, one_line
 from core.stack import EmbeddedStack
 from core.stack.binaries import postgres_folder
 from loadtests.contestants import has_pgq

@@ -103,7 +103,7 @@ class Contest:
         per_second = finish(self._writer.start(seconds, rate))
         return phase, self._collect(phase, _SETTLE_SECONDS), per_second
 
-    def _collect(self, phase: Phase, patience_seconds: float) -> Account:
+    def _collect(self, phase: Phase, timeout_seconds: float) -> Account:
         """Wait until all has come, or nothing more comes."""
         after = self._writer.counts()
         started = progressed = time.monotonic()
@@ -111,7 +111,7 @@ class Contest:
             receipts = self._inbox.new()
             phase.add(receipts)
             progressed = time.monotonic() if receipts else progressed
-            if time.monotonic() - progressed > patience_seconds:
+            if time.monotonic() - progressed > timeout_seconds:
                 break
             time.sleep(_LOOK_SECONDS)
             self._process.check()

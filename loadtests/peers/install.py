@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.database import connect, queries
+from core.services.postgres import connect, queries
 
 if TYPE_CHECKING:
     from loadtests.peers.peer import Place

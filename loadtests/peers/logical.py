@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from core.database import connect, queries
+from core.services.postgres import connect, queries
 from loadtests.peers.peer import Place, PythonPeer
 
 if TYPE_CHECKING:

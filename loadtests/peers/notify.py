@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from core.database import connect
+from core.services.postgres import connect
 from loadtests.peers.install import run
 from loadtests.peers.peer import Place, PythonPeer
 

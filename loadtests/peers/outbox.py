@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from core.database import connect, queries
+from core.services.postgres import connect, queries
 from loadtests.peers.install import run
 from loadtests.peers.peer import BATCH, POLL_SECONDS, Place, PythonPeer
 

@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core.database import connect
+from core.services.postgres import connect
 from loadtests.peers.install import run
 from loadtests.peers.modules import missing_module
 from loadtests.peers.peer import Place, PythonPeer

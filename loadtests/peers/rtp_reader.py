@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from core.database import Server
-from core.processor.circuit import CircuitBreaker
+from core.leading.epoch import UNFENCED, Epochs
+from core.log.reader import LogReader
 from core.processor.delivery import SAVE_INTERVAL_SECONDS
-from core.processor.log import LogReader
 from core.processor.wakeup import WakeUp
+from core.services.circuit import CircuitBreaker
+from core.services.postgres import Server
 from core.settings.models import RunSettings
-from core.term import UNFENCED, Terms
 from loadtests.peers import watch
 from loadtests.peers.peer import BATCH, Place, PythonPeer
 
@@ -32,7 +32,7 @@ class RtpReader(PythonPeer):
         """See PythonPeer."""
         run = RunSettings()
         circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
-        wakeup = WakeUp(Server(dsn), run, circuit, Terms(UNFENCED))
+        wakeup = WakeUp(Server(dsn), run, circuit, Epochs(UNFENCED))
         reader = LogReader(Server(dsn), "peers")
         reader.open()
         wakeup.start()

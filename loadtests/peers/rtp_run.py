@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from core.event import Kind
-from core.keys import channel_pattern
 from loadtests.peers import watch
 from loadtests.peers.peer import Command, Place, PythonPeer
 from loadtests.peers.process import running
+from rtp_client.event import Kind
+from rtp_client.keys import channel_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.database import connect
+from core.services.postgres import connect
 from core.settings.models import Settings
 from loadtests.peers.peer import Place
 from triggers.installer import apply, plan_installation

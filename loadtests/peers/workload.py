@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from psycopg.conninfo import conninfo_to_dict
 
-from core.database import connect, queries
 from core.errors import RtpError
+from core.services.postgres import connect, queries
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,10 +11,10 @@ import boto3
 import psycopg
 import redis
 
-from core.keys import STREAM
 from core.settings.models import postgres_dsn
 from loadtests.spine.place import ENTITIES, QUERIES
 from loadtests.spine.processes import Receivers, consume, rtp
+from rtp_client.keys import STREAM
 
 if TYPE_CHECKING:
     import multiprocessing as mp

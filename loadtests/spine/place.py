@@ -1,6 +1,6 @@
 """Names that the measurements share, and what they write."""
 
-from core.database import queries
+from core.services.postgres import queries
 
 QUEUE = "rtp-alerts.fifo"
 ENTITIES = 1000

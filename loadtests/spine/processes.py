@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
+from core.services.sqs_client import sqs_client
 from core.settings.models import postgres_dsn
-from core.sinks.sqs_client import sqs_client
 from loadtests.overhead import pgbench
 from loadtests.spine.place import ENTITIES, QUERIES
 

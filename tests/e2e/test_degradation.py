@@ -11,10 +11,10 @@ import psycopg
 import pytest
 import redis
 
-from core.database import connect
-from core.event import Kind
-from core.keys import STREAM, cache_key, channel_pattern
+from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
+from rtp_client.event import Kind
+from rtp_client.keys import STREAM, cache_key, channel_pattern
 from tests.eventually import eventually
 from tests.rtp_process import RtpProcess, environ_of, rtp
 

@@ -15,9 +15,9 @@ import psycopg
 import pytest
 import redis
 
-from core.database import connect
-from core.processor.log import LogReader
-from core.processor.wiring import postgres_server
+from core.log.reader import LogReader
+from core.processor.build import postgres_server
+from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
 from tests.rtp_process import RtpProcess

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from core.database import connect
+from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
 from tests.rtp_process import RtpProcess, environ_of, rtp

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from psycopg import sql
 
-from core.database import connect
 from core.demo.tables import create_tables
+from core.services.postgres import connect
 from core.settings.file import default_path
 from core.settings.models import Settings, postgres_dsn
 from tests.command import Command, Done

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from core.processor.wiring import build_pipeline
+from core.processor.build import build_pipeline
 from core.settings.models import Settings
 from core.sinks import Outcome
 from tests.eventually import eventually
@@ -18,8 +18,8 @@ from tests.eventually import eventually
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.event import Event
     from core.processor.delivery import Delivery
+    from rtp_client.event import Event
 
 EVENTS = (
     "INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, changed_at)"

@@ -19,8 +19,8 @@ from redis.connection import CacheProxyConnection
 from core.cache import AsyncCacheReader, CacheReader, Entry, Kind, Source
 from core.cache.loading import WAIT_SECONDS
 from core.errors import ServiceUnavailable, SettingsError
-from core.keys import CACHE_REFRESHED, CACHE_TOTAL, cache_key
 from core.sinks.redis import RedisSink
+from rtp_client.keys import CACHE_REFRESHED, CACHE_TOTAL, cache_key
 from tests.eventually import eventually
 from tests.samples import make_event
 
@@ -53,7 +53,7 @@ class Face:
     def __init__(self, settings: Settings, *, is_async: bool) -> None:
         self._loop = asyncio.new_event_loop() if is_async else None
         self.reader: Any = (
-            self._run(self._open(settings)) if self._loop else CacheReader(settings, patience_seconds=PATIENCE)
+            self._run(self._open(settings)) if self._loop else CacheReader(settings, timeout_seconds=PATIENCE)
         )
 
     def get(self, kind: str, chain: str, entity: str) -> Entry | None:
@@ -71,7 +71,7 @@ class Face:
 
     @staticmethod
     async def _open(settings: Settings) -> AsyncCacheReader:
-        return await AsyncCacheReader(settings, patience_seconds=PATIENCE).__aenter__()
+        return await AsyncCacheReader(settings, timeout_seconds=PATIENCE).__aenter__()
 
     def _result(self, answer: Any) -> Any:
         return self._run(answer) if self._loop else answer
@@ -89,7 +89,7 @@ def face(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Face]:
 
 @pytest.fixture
 def reader(settings: Settings) -> Iterator[CacheReader]:
-    with CacheReader(settings, patience_seconds=PATIENCE) as made:
+    with CacheReader(settings, timeout_seconds=PATIENCE) as made:
         yield made
 
 
@@ -146,7 +146,7 @@ def test_a_value_that_was_compared_with_the_table_is_as_of_then(
 ) -> None:
     sink.deliver([make_event(7)])
     client.hset(CACHE_REFRESHED, "tvl", "2024-03-19T13:00:00.000000Z")
-    with CacheReader(settings, patience_seconds=PATIENCE) as reader:
+    with CacheReader(settings, timeout_seconds=PATIENCE) as reader:
         eventually(lambda: entry(reader).as_of.isoformat() == "2024-03-19T13:00:00+00:00")
 
 
@@ -305,7 +305,7 @@ def test_a_reader_needs_no_more_than_the_grants_in_its_documentation(
     dsn = address._replace(netloc=f"{role}:reader@{address.hostname}:{address.port}").geturl()
     weak = settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": dsn})})
     try:
-        with CacheReader(weak, patience_seconds=PATIENCE) as reader:
+        with CacheReader(weak, timeout_seconds=PATIENCE) as reader:
             assert (entry(reader).value, reader.get("price", "ethereum", "usdc")) == ("100", None)
             assert reader.get("protocol", "all", "lido") is None
     finally:
@@ -325,7 +325,7 @@ def test_of_many_readers_that_miss_one_loads(
     settings: Settings, lido: Callable[[str], None], client: redis.Redis
 ) -> None:
     lido("100")
-    readers = [CacheReader(settings, patience_seconds=PATIENCE) for _ in range(8)]
+    readers = [CacheReader(settings, timeout_seconds=PATIENCE) for _ in range(8)]
     for number, each in enumerate(readers):
         each.get("tvl", "ethereum", f"nobody{number}")  # connected by now
     start = threading.Barrier(8)
@@ -375,7 +375,7 @@ def test_of_a_crowd_in_one_loop_one_loads(settings: Settings, lido: Callable[[st
     lido("100")
 
     async def crowd() -> list[Entry | None]:
-        async with AsyncCacheReader(settings, patience_seconds=PATIENCE) as reader:
+        async with AsyncCacheReader(settings, timeout_seconds=PATIENCE) as reader:
             return await asyncio.gather(*(reader.get("tvl", *LIDO) for _ in range(200)))
 
     sources = [found.source for found in asyncio.run(crowd()) if found]
@@ -422,7 +422,7 @@ def test_events_and_fills_may_race(settings: Settings, sink: RedisSink, client: 
     published = 0
 
     def fill(number: int) -> None:
-        with CacheReader(settings, patience_seconds=PATIENCE) as each:
+        with CacheReader(settings, timeout_seconds=PATIENCE) as each:
             source = each.source
             assert source is not None
             slow = source.rows
@@ -632,7 +632,7 @@ def test_copies_of_what_is_not_redis_are_refused(settings: Settings, client: red
     if client.execute_command("HELLO", 3)[b"server"] != b"valkey":  # type: ignore[no-untyped-call]
         pytest.skip("the stack runs Redis itself")
     with (
-        CacheReader(settings, local_entries=100, patience_seconds=PATIENCE) as reader,
+        CacheReader(settings, local_entries=100, timeout_seconds=PATIENCE) as reader,
         pytest.raises(SettingsError, match="copies in the process"),
     ):
         entry(reader)
@@ -641,14 +641,14 @@ def test_copies_of_what_is_not_redis_are_refused(settings: Settings, client: red
 @pytest.mark.usefixtures("taken_for_redis")
 def test_a_copy_in_the_process_is_read_without_a_round_trip(settings: Settings, sink: RedisSink) -> None:
     sink.deliver([make_event(7)])
-    with CacheReader(settings, local_entries=100, patience_seconds=PATIENCE) as reader:
+    with CacheReader(settings, local_entries=100, timeout_seconds=PATIENCE) as reader:
         assert [entry(reader).source for _ in range(3)] == [Source.CACHE, Source.LOCAL, Source.LOCAL]
 
 
 @pytest.mark.usefixtures("taken_for_redis")
 def test_an_event_ends_the_copy(settings: Settings, sink: RedisSink) -> None:
     sink.deliver([make_event(7)])
-    with CacheReader(settings, local_entries=100, patience_seconds=PATIENCE) as reader:
+    with CacheReader(settings, local_entries=100, timeout_seconds=PATIENCE) as reader:
         entry(reader)
         entry(reader)
         sink.deliver([make_event(8)])
@@ -660,7 +660,7 @@ def test_an_event_ends_the_copy(settings: Settings, sink: RedisSink) -> None:
 
 def test_reads_are_counted_in_redis(settings: Settings, sink: RedisSink, client: redis.Redis) -> None:
     sink.deliver([make_event(7)])
-    with CacheReader(settings, patience_seconds=PATIENCE) as reader:
+    with CacheReader(settings, timeout_seconds=PATIENCE) as reader:
         for _ in range(5):
             entry(reader)
         reader.get("price", "ethereum", "usdc")
@@ -670,14 +670,14 @@ def test_reads_are_counted_in_redis(settings: Settings, sink: RedisSink, client:
 
 def test_a_miss_counts_without_a_database_too(settings: Settings, client: redis.Redis) -> None:
     alone = settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": None})})
-    with CacheReader(alone, patience_seconds=PATIENCE) as reader:
+    with CacheReader(alone, timeout_seconds=PATIENCE) as reader:
         reader.get("tvl", *LIDO)
     assert client.hget(CACHE_TOTAL, "tvl.misses") == b"1"
 
 
 def test_who_does_not_count_keeps_nothing(settings: Settings, sink: RedisSink) -> None:
     sink.deliver([make_event(7)])
-    with CacheReader(settings, is_counted=False, patience_seconds=PATIENCE) as reader:
+    with CacheReader(settings, is_counted=False, timeout_seconds=PATIENCE) as reader:
         entry(reader)
         assert not reader.counts.hits
 
@@ -686,7 +686,7 @@ def test_an_asynchronous_reader_counts_from_its_first_read(
     settings: Settings, sink: RedisSink, client: redis.Redis
 ) -> None:
     async def read_once() -> None:
-        reader = AsyncCacheReader(settings, patience_seconds=PATIENCE)
+        reader = AsyncCacheReader(settings, timeout_seconds=PATIENCE)
         await reader.get("tvl", *LIDO)
         await reader.close()
 
@@ -698,7 +698,7 @@ def test_an_asynchronous_reader_counts_from_its_first_read(
 def test_a_hot_entry_lives_longer(settings: Settings, sink: RedisSink, client: redis.Redis) -> None:
     sink.deliver([make_event(7)])
     client.expire(KEY, 100)
-    with CacheReader(settings, patience_seconds=PATIENCE) as reader:
+    with CacheReader(settings, timeout_seconds=PATIENCE) as reader:
         for _ in range(5):
             entry(reader)
     assert client.ttl(KEY) > 3000
@@ -707,6 +707,6 @@ def test_a_hot_entry_lives_longer(settings: Settings, sink: RedisSink, client: r
 def test_one_read_does_not_make_it_hot(settings: Settings, sink: RedisSink, client: redis.Redis) -> None:
     sink.deliver([make_event(7)])
     client.expire(KEY, 100)
-    with CacheReader(settings, patience_seconds=PATIENCE) as reader:
+    with CacheReader(settings, timeout_seconds=PATIENCE) as reader:
         entry(reader)
     assert client.ttl(KEY) <= 100

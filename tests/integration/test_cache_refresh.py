@@ -15,11 +15,11 @@ from core.cache import CacheReader, Entry, Kind
 from core.cache.refresh import PAGE, CacheRefresh, Compared
 from core.cache.warm import Warmed, warm
 from core.errors import ServiceUnavailable
-from core.keys import CACHE_REFRESHED, cache_key
-from core.processor.wiring import build_pipeline
+from core.processor.build import build_pipeline
 from core.settings.cache import StalenessSettings
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.redis import RedisSink
+from rtp_client.keys import CACHE_REFRESHED, cache_key
 from tests.eventually import eventually
 from tests.samples import make_event
 
@@ -51,7 +51,7 @@ def refresh(settings: Settings) -> Iterator[CacheRefresh]:
 
 @pytest.fixture
 def reader(settings: Settings) -> Iterator[CacheReader]:
-    with CacheReader(settings, is_counted=False, patience_seconds=10) as made:
+    with CacheReader(settings, is_counted=False, timeout_seconds=10) as made:
         yield made
 
 
@@ -97,7 +97,7 @@ def test_and_is_fresh_all_the_same(
     insert(writer, "102.50")
     sink.deliver([make_event(7)])
     refresh.compare(Kind.TVL)
-    with CacheReader(settings, is_counted=False, patience_seconds=10) as reader:
+    with CacheReader(settings, is_counted=False, timeout_seconds=10) as reader:
         assert not entry(reader).is_stale
 
 
@@ -203,7 +203,7 @@ def test_a_running_rtp_keeps_values_within_their_bound(
     pipeline = build_pipeline(quick, on_problem=lambda _: None)
     pipeline.start()
     try:
-        with CacheReader(quick, patience_seconds=10) as reader:
+        with CacheReader(quick, timeout_seconds=10) as reader:
             entry(reader)
             for step in range(1, 4):
                 insert(writer, f"100.{step}")  # below the threshold of 1 %
@@ -228,7 +228,7 @@ def test_refreshing_and_delivering_may_race(
     thread = threading.Thread(target=compare)
     thread.start()
     faults = []
-    with CacheReader(settings, is_counted=False, patience_seconds=10) as reader:
+    with CacheReader(settings, is_counted=False, timeout_seconds=10) as reader:
         for number in range(2, 400):
             insert(writer, str(number))
             sink.deliver([make_event(number, current=str(number))])
@@ -256,7 +256,7 @@ def test_first_of_all_what_is_read_most(
     settings: Settings, writer: psycopg.Connection, reader: CacheReader, client: redis.Redis
 ) -> None:
     writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, 50) AS g")
-    with CacheReader(settings, patience_seconds=10) as counted:
+    with CacheReader(settings, timeout_seconds=10) as counted:
         for _ in range(3):
             entry(counted, "p17")
     client.delete(cache_key(Kind.TVL, "ethereum", "p17"))

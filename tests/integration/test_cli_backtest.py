@@ -16,7 +16,7 @@ import psycopg
 import pytest
 import yaml
 
-from core.database import connect
+from core.services.postgres import connect
 
 HISTORY = """time,protocol,chain,tvl_usd
 2024-03-19T12:00:00Z,lido,ethereum,100

@@ -13,9 +13,9 @@ import redis
 
 from core.cache import CacheReader
 from core.cache.stats import Reads, read_totals
-from core.event import Kind
 from core.settings.models import Settings
 from core.sinks.redis import RedisSink
+from rtp_client.event import Kind
 from tests.command import Command, Done
 from tests.rtp_process import environ_of, rtp
 from tests.samples import make_event
@@ -46,7 +46,7 @@ def delivered(settings: Settings, client: redis.Redis) -> None:
 @pytest.fixture
 def read(settings: Settings, delivered: None) -> None:
     """lido was read four times, aave once, and another one is unknown."""
-    with CacheReader(settings, patience_seconds=10) as reader:
+    with CacheReader(settings, timeout_seconds=10) as reader:
         for name in ("lido", "lido", "lido", "lido", "aave", "nobody"):
             reader.get("tvl", "ethereum", name)
 

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 import redis
 
-from core.database import connect
+from core.services.postgres import connect
 from core.settings.models import postgres_dsn
 from loadtests.result import read_result
 from tests.catalog_snapshot import catalog_of

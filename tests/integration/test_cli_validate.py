@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from core.keys import STREAM
 from core.settings.file import default_path
+from rtp_client.keys import STREAM
 from tests.catalog_snapshot import catalog_of
 from tests.command import Command, Done
 

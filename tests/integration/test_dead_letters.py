@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from core.event import Kind
-from core.keys import cache_key
 from core.letters.letter import Selection
-from core.letters.office import Office, open_office
 from core.letters.redrive import Result, drop, redrive
-from core.processor.wiring import build_pipeline
+from core.letters.store import DeadLetterStore, open_store
+from core.processor.build import build_pipeline
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.settings.routes import Route
+from rtp_client.event import Kind
+from rtp_client.keys import cache_key
 from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
@@ -474,15 +474,15 @@ def shared(
 def test_copies_leave_a_dead_letter_queue_that_two_queues_share(
     shared: Settings,
     desk: str,
-    settle: Callable[[Office, Selection], Iterator[Result]],
+    settle: Callable[[DeadLetterStore, Selection], Iterator[Result]],
     writer: psycopg.Connection,
     sqs_client: SQSClient,
     sqs_queue: SqsQueue,
 ) -> None:
-    with closing(open_office(writer, shared, with_sinks=True)) as office:
-        assert len(list(settle(office, Selection(sink=f"sqs:{desk}")))) == 1
+    with closing(open_store(writer, shared, with_sinks=True)) as store:
+        assert len(list(settle(store, Selection(sink=f"sqs:{desk}")))) == 1
         assert in_queue(sqs_client, sqs_queue.dlq_url) == 1
-        assert len(list(settle(office, Selection(sink="sqs")))) == 1
+        assert len(list(settle(store, Selection(sink="sqs")))) == 1
     assert in_queue(sqs_client, sqs_queue.dlq_url) == 0
 
 

@@ -14,20 +14,20 @@ import psycopg
 import pytest
 import redis
 
-from core.database import Server
 from core.errors import NotInstalled, SettingsError
-from core.event import Kind
-from core.keys import STREAM, cache_key, channel
+from core.leading.epoch import UNFENCED, Epoch, Epochs
+from core.log.reader import LogReader
+from core.processor.build import build_pipeline, build_sinks, postgres_server
 from core.processor.delivery import Delivery
-from core.processor.log import LogReader
 from core.processor.pipeline import Pipeline
-from core.processor.sharing import SharedEvents
+from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
-from core.processor.wiring import build_pipeline, build_sinks, postgres_server
-from core.retry import Backoff
+from core.services.backoff import Backoff
+from core.services.postgres import Server
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks import Outcome, Rejection
-from core.term import UNFENCED, Term, Terms
+from rtp_client.event import Kind
+from rtp_client.keys import STREAM, cache_key, channel
 from tests.circuits import quiet_circuit
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from core.event import Event
-    from core.processor.log import Chunk, Cursor, DeadLetter
+    from core.log.reader import Chunk, Cursor, DeadLetter
     from core.sinks import Sink
     from core.stack import EmbeddedStack
+    from rtp_client.event import Event
     from tests.conftest import SqsQueue
 
 Start = Callable[..., Pipeline]
@@ -72,7 +72,7 @@ def start(problems: list[str]) -> Iterator[Start]:
                 "sqs": settings.sqs.model_copy(update={"timeout_seconds": 0.2}),
             }
         )
-        pipeline = build_pipeline(settings, on_problem=problems.append)
+        pipeline = build_pipeline(settings, on_problem=lambda problem: problems.append(str(problem)))
         started.append(pipeline)
         pipeline.start()
         return pipeline
@@ -645,7 +645,7 @@ def test_a_cut_that_mends_at_once_is_counted(
         eventually(lambda: redis_delivery.metrics.state == "running")
         cut_rtps_connections(writer)
         eventually(lambda cut=cut: redis_delivery.metrics.reconnects > cut)  # type: ignore[misc]
-    assert redis_delivery.metrics.reconnects <= 2 * cuts  # it may have been back before the term was over
+    assert redis_delivery.metrics.reconnects <= 2 * cuts  # it may have been back before the epoch was over
 
 
 def test_a_cut_that_mends_at_once_is_no_outage(
@@ -710,7 +710,7 @@ class StubSink:
     address = "nowhere"
     batch_size = 10
     poll_interval_seconds = 0.001
-    term: Term = UNFENCED
+    epoch: Epoch = UNFENCED
 
     def __init__(self, deliver: Callable[[Sequence[Event]], Any]) -> None:
         self._deliver = deliver
@@ -730,13 +730,13 @@ def stub_delivery(settings: Settings, deliver: Callable[[Sequence[Event]], Any])
     dsn = postgres_dsn(settings)
     sink: Sink = StubSink(deliver)
     backoff = Backoff(0.001, 0.001)
-    wakeup = WakeUp(Server(dsn), settings.run, quiet_circuit(), Terms(UNFENCED))
+    wakeup = WakeUp(Server(dsn), settings.run, quiet_circuit(), Epochs(UNFENCED))
     return Delivery(
         sink,
         LogReader(Server(dsn), sink.name),
         wakeup,
         backoff,
-        Terms(UNFENCED),
+        Epochs(UNFENCED),
         shared=SharedEvents(source="/rtp"),
         max_attempts=3,
         on_problem=lambda _: None,

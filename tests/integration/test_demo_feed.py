@@ -20,7 +20,6 @@ import yaml
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 
-from core.database import connect
 from core.demo.alerts import AlertConsumer
 from core.demo.change import Change, PriceChange, ProtocolChange, Step, TvlChange
 from core.demo.feed import Feed
@@ -28,7 +27,8 @@ from core.demo.market import Market
 from core.demo.pace import Pace, at_rate, by_history
 from core.demo.tables import create_tables, seed_tables, write_step
 from core.errors import FeedError
-from core.retry import Backoff
+from core.services.backoff import Backoff
+from core.services.postgres import connect
 from core.settings.models import Settings
 from core.settings.watches import ProtocolWatch
 

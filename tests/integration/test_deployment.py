@@ -24,7 +24,7 @@ from tests.assembly import ROUTED, TABLES
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 ROOT = Path(__file__).parents[2]
 SERVICES = (
@@ -32,7 +32,10 @@ SERVICES = (
     *("kms", "events", "sns", "monitoring"),
 )
 LEFT_OUT = ("AWS::EC2::", "AWS::ElastiCache::", "AWS::SecretsManager::")
-CODE = {"HandlerFunction": ROOT / "core", "ConsumerFunction": ROOT / "infrastructure" / "consumer"}
+CODE = {
+    "HandlerFunction": (ROOT / "core", ROOT / "rtp_client"),
+    "ConsumerFunction": (ROOT / "infrastructure" / "consumer",),
+}
 STACK = "rtp-streams"
 
 pytestmark = pytest.mark.timeout(600)  # ten seconds of work, synthesis included, on a machine that may be busy
@@ -75,14 +78,15 @@ def without(gone: set[str], part: Any) -> Any:
     return "nothing" if target in gone else {name: without(gone, member) for name, member in part.items()}
 
 
-def packed(package: Path, **files: str) -> bytes:
-    """A function's code: the package beside the consumer's single file, and further files."""
-    base = package.parent if package.name == "core" else package
+def packed(packages: Sequence[Path], **files: str) -> bytes:
+    """A function's code: packages beside one another, or the consumer's single file; and further files."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as zipped:
-        for path in sorted(package.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                zipped.write(path, path.relative_to(base))
+        for package in packages:
+            base = package.parent if len(packages) > 1 else package
+            for path in sorted(package.rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    zipped.write(path, path.relative_to(base))
         for name, text in files.items():
             zipped.writestr(name, text)
     return archive.getvalue()

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
-from core.keys import CACHE_MARKER, STREAM, cache_key
 from loadtests.faults.alerts import Alerts, sqs_consumer_client
 from loadtests.faults.cache_check import is_filled, wrong_entries
 from loadtests.faults.readers import StreamReader, redis_client
+from rtp_client.keys import CACHE_MARKER, STREAM, cache_key
 from tests.eventually import eventually
 
 if TYPE_CHECKING:

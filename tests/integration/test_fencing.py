@@ -12,14 +12,14 @@ import pytest
 import redis
 
 from core.errors import LeadershipLost, LogMismatch
-from core.keys import FENCE, STREAM
-from core.processor.log import DeadLetter, LogReader
-from core.processor.wiring import postgres_server
+from core.leading.epoch import Epoch
+from core.log.reader import DeadLetter, LogReader
+from core.processor.build import postgres_server
+from core.services.sqs_client import sqs_client
 from core.settings.models import RedisSettings, Settings, SqsSettings
 from core.sinks.redis import RedisSink
 from core.sinks.sqs import SqsSink
-from core.sinks.sqs_client import sqs_client
-from core.term import Term
+from rtp_client.keys import FENCE, STREAM
 from tests.faulty_sqs import faulty_sqs
 from tests.samples import make_event
 
@@ -38,20 +38,20 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 def redis_sink(url: str, epoch: int) -> RedisSink:
     sink = RedisSink(RedisSettings(), url=url, poll_interval_seconds=0.001)
-    sink.term = Term(epoch)
+    sink.epoch = Epoch(epoch)
     return sink
 
 
 @pytest.fixture
 def before(redis_url: str) -> Iterator[RedisSink]:
-    """The sink of the leader of term 3."""
+    """The sink of the leader of epoch 3."""
     with closing(redis_sink(redis_url, 3)) as sink:
         yield sink
 
 
 @pytest.fixture
 def now(redis_url: str) -> Iterator[RedisSink]:
-    """The sink of the leader of term 4."""
+    """The sink of the leader of epoch 4."""
     with closing(redis_sink(redis_url, 4)) as sink:
         yield sink
 
@@ -97,8 +97,8 @@ def test_without_a_term_nothing_is_refused(now: RedisSink, redis_url: str, clien
     assert (client.get(FENCE), len(sequences(client))) == ("4", 1)
 
 
-class Confirmations(Term):
-    """A term that notes when it was asked whether it is still confirmed; `answer` is what happens then."""
+class Confirmations(Epoch):
+    """An epoch that notes when it was asked whether it is still confirmed; `answer` is what happens then."""
 
     def __init__(self, epoch: int, answer: type[Exception] | None = None) -> None:
         super().__init__(epoch)
@@ -115,19 +115,19 @@ class Confirmations(Term):
 def test_redis_without_memory_takes_what_the_database_confirms(
     now: RedisSink, client: redis.Redis, memory: str
 ) -> None:
-    now.term = term = Confirmations(4)
+    now.epoch = epoch = Confirmations(4)
     now.open()
     client.flushall()
     if memory == "of another type":
         client.lpush(FENCE, "4")
     now.deliver([make_event(1)])
-    assert (term.asked, client.get(FENCE), len(sequences(client))) == (1, "4", 1)
+    assert (epoch.asked, client.get(FENCE), len(sequences(client))) == (1, "4", 1)
 
 
 def test_redis_without_memory_takes_nothing_that_the_database_does_not_confirm(
     before: RedisSink, client: redis.Redis
 ) -> None:
-    before.term = Confirmations(3, LeadershipLost)
+    before.epoch = Confirmations(3, LeadershipLost)
     with pytest.raises(LeadershipLost):
         before.deliver([make_event(1)])
     assert client.keys("*") == []
@@ -138,7 +138,7 @@ def test_redis_without_memory_takes_nothing_that_the_database_does_not_confirm(
 
 @pytest.fixture
 def readers(installed: Settings, writer: psycopg.Connection) -> Iterator[tuple[LogReader, LogReader]]:
-    """The leader of term 3, which has read an event, and the leader of term 4, which has taken the cursor."""
+    """The leader of epoch 3, which has read an event, and the leader of epoch 4, which has taken the cursor."""
     first, second = (LogReader(postgres_server(installed), "redis") for _ in range(2))
     first.epoch, second.epoch = 3, 4
     with closing(first), closing(second):
@@ -188,22 +188,22 @@ def test_nothing_is_sent_once_a_term_is_not_good(sqs_queue: SqsQueue) -> None:
     with faulty_sqs(sqs_queue.endpoint_url) as passing:
         settings = SqsSettings(queue=sqs_queue.name, endpoint_url=passing.url, region=sqs_queue.region)
         with closing(SqsSink(settings, sqs_client(settings))) as sink:
-            sink.term = Term(3)
+            sink.epoch = Epoch(3)
             sink.open()
-            sink.term.end()
+            sink.epoch.end()
             with pytest.raises(LeadershipLost):
                 sink.deliver([make_event(1)])
         assert passing.batches == []
 
 
 def test_each_request_of_a_delivery_is_asked_about(sqs_queue: SqsQueue) -> None:
-    term = Term(3)
+    epoch = Epoch(3)
     with faulty_sqs(sqs_queue.endpoint_url) as passing:
         settings = SqsSettings(queue=sqs_queue.name, endpoint_url=passing.url, region=sqs_queue.region)
         with closing(SqsSink(settings, sqs_client(settings))) as sink:
-            sink.term = term
+            sink.epoch = epoch
             sink.open()
-            passing.on_batch = term.end
+            passing.on_batch = epoch.end
             with pytest.raises(LeadershipLost):
                 sink.deliver([make_event(1), make_event(2)])  # of one group: two requests
         assert len(passing.batches) == 1

@@ -12,15 +12,15 @@ import redis
 from core.errors import SettingsError, SinkUnavailable
 from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
+from core.handler.batch import BatchProcessor
+from core.handler.build import build_processor
 from core.handler.dead_letters import DeadLetter, DeadLetterList
-from core.handler.processor import BatchProcessor
-from core.handler.wiring import build_processor
+from core.services.sqs_client import sqs_client as make_client
 from core.settings.dynamodb import DynamoDbSettings
 from core.settings.file import load_settings
 from core.settings.routes import Route
 from core.sinks import Outcome
 from core.sinks.sqs import SqsSink
-from core.sinks.sqs_client import sqs_client as make_client
 from tests.dynamodb import NOON, Table
 from tests.faulty_sqs import faulty_sqs
 
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from core.event import Event
     from core.settings.models import Settings
+    from rtp_client.event import Event
     from tests.conftest import SqsQueue
 
 TABLES = {"tables": {"tvl": {"table": "tvl"}, "prices": {"table": "prices"}, "protocols": {"table": "protocols"}}}

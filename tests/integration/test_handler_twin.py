@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from core.handler.wiring import build_processor
-from core.processor.log import LogReader
-from core.processor.wiring import postgres_server
+from core.handler.build import build_processor
+from core.log.reader import LogReader
+from core.processor.build import postgres_server
 from core.settings.models import Settings
 from tests.dynamodb import Table
 from tests.random_prices import CHAINS, TOKENS, random_price, random_watch

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from core.database import connect
 from core.demo.tables import create_tables
 from core.errors import InstallError
+from core.services.postgres import connect
 from core.settings.file import load_settings
 from tests.catalog_snapshot import catalog_of, table_of
 from tests.eventually import eventually

@@ -8,9 +8,9 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from core.processor.lag import LagAlarm
-from core.processor.log import LogReader
-from core.processor.wiring import build_pipeline, postgres_server
+from core.log.lag import LagAlarm
+from core.log.reader import LogReader
+from core.processor.build import build_pipeline, postgres_server
 from core.settings.models import LogSettings, Settings
 from tests.eventually import eventually
 
@@ -35,7 +35,7 @@ def check(writer: psycopg.Connection, told: list[str]) -> Callable[[LogSettings]
     alarms: dict[LogSettings, LagAlarm] = {}
 
     def look(settings: LogSettings = SOON) -> list[str]:
-        alarm = alarms.setdefault(settings, LagAlarm(settings, ["redis"], on_problem=told.append))
+        alarm = alarms.setdefault(settings, LagAlarm(settings, ["redis"], on_problem=lambda one: told.append(str(one))))
         alarm.check(writer)
         return told
 
@@ -129,7 +129,7 @@ def test_rtp_run_names_what_is_behind_and_that_it_has_caught_up(
     settings: Settings, writer: psycopg.Connection, reader: LogReader, told: list[str]
 ) -> None:
     append(writer, age_seconds=1000)
-    pipeline = build_pipeline(settings.model_copy(update={"log": SOON}), on_problem=told.append)
+    pipeline = build_pipeline(settings.model_copy(update={"log": SOON}), on_problem=lambda one: told.append(str(one)))
     pipeline.leadership.start()
     pipeline.judging.start()  # the sinks come later, as after a long start
     try:

@@ -13,11 +13,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from core.database import Server, queries
 from core.errors import NotInstalled, ServiceUnavailable
-from core.event_row import LogRow
-from core.processor.log import Chunk, DeadLetter, LogReader
-from core.processor.wiring import postgres_server
+from core.log.reader import Chunk, DeadLetter, LogReader
+from core.log.rows import LogRow
+from core.processor.build import postgres_server
+from core.services.postgres import Server, queries
 from core.settings.models import Settings, postgres_dsn
 from tests.samples import NOON
 

@@ -14,18 +14,18 @@ import pytest
 
 from core.cache.loading import Owner
 from core.cache.source import AsyncDatabaseSource, DatabaseSource
-from core.database import Server, connect
 from core.errors import ServiceUnavailable, SinkUnavailable
-from core.event import Kind
-from core.patience import Patience
-from core.processor.leader import Leadership
-from core.processor.log import LogReader
-from core.processor.wiring import build_pipeline
+from core.leading.election import Election
+from core.leading.epoch import Epochs
+from core.log.reader import LogReader
+from core.processor.build import build_pipeline
+from core.services.answer_timeout import AnswerTimeout
+from core.services.postgres import Server, connect
+from core.services.sqs_client import sqs_client
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.sqs import SqsSink
-from core.sinks.sqs_client import sqs_client
-from core.term import Terms
 from loadtests.faults.proxy import TcpProxy
+from rtp_client.event import Kind
 from tests.circuits import quiet_circuit
 from tests.conftest import SqsQueue
 from tests.eventually import eventually
@@ -46,7 +46,7 @@ def dsn(installed: Settings, proxy: TcpProxy) -> str:
 
 
 def test_a_half_open_connection_is_given_up(dsn: str, proxy: TcpProxy) -> None:
-    with closing(connect(dsn, role="test", patience=Patience(0.3))) as connection:
+    with closing(connect(dsn, role="test", answer_timeout=AnswerTimeout(0.3))) as connection:
         proxy.half_open()
         with pytest.raises(psycopg.OperationalError, match=r"no answer within 0\.3 s"):
             connection.execute("SELECT 1")
@@ -54,12 +54,12 @@ def test_a_half_open_connection_is_given_up(dsn: str, proxy: TcpProxy) -> None:
 
 
 def test_a_statement_that_is_answered_in_time_may_take_its_time(dsn: str) -> None:
-    with closing(connect(dsn, role="test", patience=Patience(30))) as connection:
+    with closing(connect(dsn, role="test", answer_timeout=AnswerTimeout(30))) as connection:
         assert connection.execute("SELECT true FROM pg_sleep(0.4)").fetchone() == (True,)
 
 
 def test_the_bound_is_for_each_statement_and_not_for_all(dsn: str) -> None:
-    with closing(connect(dsn, role="test", patience=Patience(1))) as connection:
+    with closing(connect(dsn, role="test", answer_timeout=AnswerTimeout(1))) as connection:
         started = time.monotonic()
         while time.monotonic() - started < 1.5:
             connection.execute("SELECT 1 FROM pg_sleep(0.1)")
@@ -86,7 +86,7 @@ def test_a_first_silence_is_given_up_long_before_the_settings_bound(dsn: str, pr
 
 
 def test_what_is_slow_is_answered_at_the_second_try(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.patience.FIRST_SECONDS", 0.2)
+    monkeypatch.setattr("core.services.answer_timeout.FIRST_SECONDS", 0.2)
     server = Server(dsn, answer_seconds=60)
     with closing(server.connect("test")) as connection, pytest.raises(psycopg.OperationalError, match="no answer"):
         connection.execute("SELECT pg_sleep(1)")
@@ -94,8 +94,8 @@ def test_what_is_slow_is_answered_at_the_second_try(dsn: str, monkeypatch: pytes
         assert connection.execute("SELECT true FROM pg_sleep(1)").fetchone() == (True,)
 
 
-def test_each_role_has_a_patience_of_its_own(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.patience.FIRST_SECONDS", 0.2)
+def test_each_role_has_an_answer_timeout_of_its_own(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.services.answer_timeout.FIRST_SECONDS", 0.2)
     server = Server(dsn, answer_seconds=60)
     for role in ("one", "another"):
         with closing(server.connect(role)) as connection, pytest.raises(psycopg.OperationalError, match="no answer"):
@@ -127,8 +127,8 @@ def test_a_leader_ends_the_session_that_it_has_lost_rather_than_wait_for_its_own
     port = urlsplit(own).port or 0
     with closing(Hole(port)) as hole:
         server = Server(own.replace(f":{port}/", f":{hole.port}/"), answer_seconds=60)
-        leadership = Leadership(
-            server, Terms(), lease_seconds=30, loops=(), circuit=quiet_circuit(), on_problem=lambda _: None
+        leadership = Election(
+            server, Epochs(), lease_seconds=30, loops=(), circuit=quiet_circuit(), on_problem=lambda _: None
         )
         leadership.start()
         try:
@@ -193,7 +193,7 @@ def test_rtp_works_on_and_ends_in_time_after_all_its_connections_have_died_witho
     assert is_whole
 
 
-def test_an_alert_whose_answer_never_comes_is_sent_again_by_the_patient_client(
+def test_an_alert_whose_answer_never_comes_is_sent_again_by_the_slow_client(
     settings: Settings, sqs_queue: SqsQueue
 ) -> None:
     port = urlsplit(sqs_queue.endpoint_url).port or 0
@@ -210,7 +210,7 @@ def test_an_alert_whose_answer_never_comes_is_sent_again_by_the_patient_client(
                 sink.deliver([make_event(1)])
             assert not sink.deliver([make_event(1)]).undelivered
             assert time.monotonic() - started < 20
-            assert (quick is not sink._client, sink._patience.is_long) == (True, True)
+            assert (quick is not sink._client, sink._answer_timeout.is_long) == (True, True)
 
 
 def test_a_proxy_that_is_cut_refuses(dsn: str, proxy: TcpProxy) -> None:
@@ -233,7 +233,7 @@ def test_a_connection_that_is_reset_fails(dsn: str, proxy: TcpProxy) -> None:
 
 
 def test_a_black_hole_lets_go_of_what_it_has_swallowed(dsn: str, proxy: TcpProxy) -> None:
-    with closing(connect(dsn, role="test", patience=Patience(0.3))) as waiting:
+    with closing(connect(dsn, role="test", answer_timeout=AnswerTimeout(0.3))) as waiting:
         proxy.stall()
         with pytest.raises(psycopg.OperationalError, match="no answer within"):
             waiting.execute("SELECT 1")

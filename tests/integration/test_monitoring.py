@@ -15,7 +15,7 @@ import pytest
 
 from core.errors import SettingsError
 from core.monitor.monitoring import Monitoring
-from core.processor.wiring import build_pipeline
+from core.processor.build import build_pipeline
 from core.settings.models import HttpSettings, Settings, postgres_dsn
 from tests.command import Command
 from tests.monitored import HASTY, Running, eventually, monitored

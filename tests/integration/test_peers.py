@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from core.database import connect
+from core.services.postgres import connect
 from core.stack.binaries import postgres_folder
 from loadtests.peers.entrants import PEERS
 from loadtests.peers.peer import Place

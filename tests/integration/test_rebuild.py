@@ -11,14 +11,14 @@ import psycopg
 import pytest
 import redis
 
-from core.database import connect
-from core.event import Kind
-from core.keys import CACHE_MARKER, STREAM, cache_key, channel_pattern
+from core.cache.fill import CacheFill
+from core.cache.rebuild import PAGE_SIZE, rebuild_cache
+from core.processor.build import build_pipeline
 from core.processor.pipeline import Pipeline
-from core.processor.rebuild import PAGE_SIZE, rebuild_cache
-from core.processor.wiring import build_pipeline
+from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
-from core.sinks.cache_fill import CacheFill
+from rtp_client.event import Kind
+from rtp_client.keys import CACHE_MARKER, STREAM, cache_key, channel_pattern
 from tests.eventually import eventually
 from tests.samples import make_event
 
@@ -49,7 +49,7 @@ def problems() -> list[str]:
 def running(settings: Settings, problems: list[str]) -> Iterator[Pipeline]:
     """rtp without alerts."""
     settings = settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"queue": None})})
-    pipeline = build_pipeline(settings, on_problem=problems.append)
+    pipeline = build_pipeline(settings, on_problem=lambda problem: problems.append(str(problem)))
     pipeline.start()
     yield pipeline
     assert pipeline.stop()
@@ -184,7 +184,7 @@ def test_rtp_that_starts_with_an_empty_redis_fills_its_cache(
 ) -> None:
     settings = settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"queue": None})})
     for _ in range(2):
-        pipeline = build_pipeline(settings, on_problem=problems.append)
+        pipeline = build_pipeline(settings, on_problem=lambda problem: problems.append(str(problem)))
         pipeline.start()
         eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
         eventually(lambda: pipeline.rebuilding and pipeline.rebuilding.rebuilds, within_seconds=20)  # noqa: B023

@@ -51,7 +51,7 @@ def test_events_are_delivered_and_read_over_tls(tls_settings: Callable[..., Sett
     with closing(sink_of(settings)) as sink:
         sink.open()
         sink.deliver([make_event(7)])
-    with CacheReader(settings, patience_seconds=10) as reader:
+    with CacheReader(settings, timeout_seconds=10) as reader:
         found = reader.get("tvl", "ethereum", "lido")
     assert found is not None
     assert (found.sequence, found.source) == (7, "cache")

@@ -11,17 +11,17 @@ import psycopg
 import pytest
 import redis
 
-from core.database import Server, connect
 from core.errors import LogMismatch
-from core.event_row import build_event
-from core.processor.log import LogReader
+from core.leading.epoch import UNFENCED, Epochs
+from core.log.reader import LogReader
+from core.log.rows import build_event
+from core.processor.build import postgres_server
 from core.processor.wakeup import WakeUp
-from core.processor.wiring import postgres_server
+from core.services.postgres import Server, connect
 from core.settings.models import RedisSettings, Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from core.stack import EmbeddedStack
 from core.stack.binaries import postgres_folder
-from core.term import UNFENCED, Terms
 from tests.circuits import quiet_circuit
 from tests.command import Command, Done
 from tests.eventually import eventually
@@ -29,7 +29,7 @@ from tests.eventually import eventually
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from core.event_row import LogRow
+    from core.log.rows import LogRow
 
 Reset = Callable[..., Done]
 
@@ -196,7 +196,7 @@ def test_it_refuses_while_rtp_runs(
     reset: Reset, delivered: list[LogRow], installed: Settings, idle_before_sleep_ms: float
 ) -> None:
     run = installed.run.model_copy(update={"idle_before_sleep_ms": idle_before_sleep_ms})
-    wakeup = WakeUp(postgres_server(installed), run, quiet_circuit(), Terms(UNFENCED))
+    wakeup = WakeUp(postgres_server(installed), run, quiet_circuit(), Epochs(UNFENCED))
     wakeup.start()
     try:
         eventually(lambda: wakeup.holds_lock or wakeup.is_asleep)

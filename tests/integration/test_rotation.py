@@ -11,12 +11,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from core.database import Server, connect
+from core.log.latest import latest_events
+from core.log.reader import LogReader
+from core.log.rotation import Rotation
+from core.processor.build import build_pipeline, postgres_server
 from core.processor.delivery import SAVE_INTERVAL_SECONDS
-from core.processor.latest import latest_events
-from core.processor.log import LogReader
-from core.processor.rotation import Rotation
-from core.processor.wiring import build_pipeline, postgres_server
+from core.services.postgres import Server, connect
 from core.settings.file import load_settings
 from core.settings.models import Settings
 from tests.eventually import eventually

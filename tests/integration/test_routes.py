@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from core.processor.wiring import build_pipeline
+from core.processor.build import build_pipeline
 from core.settings.models import Settings, postgres_dsn
 from core.settings.routes import Route
 from tests.command import Command
@@ -37,7 +37,9 @@ def start(settings: Settings) -> Iterator[Start]:
         running.clear()
         made = tuple(map(Route.model_validate, routes))
         told = [] if problems is None else problems
-        pipeline = build_pipeline(settings.model_copy(update={"routes": made}), on_problem=told.append)
+        pipeline = build_pipeline(
+            settings.model_copy(update={"routes": made}), on_problem=lambda one: told.append(str(one))
+        )
         running.append(pipeline)
         pipeline.start()
         eventually(lambda: all(one.metrics.state != "starting" for one in pipeline.deliveries))

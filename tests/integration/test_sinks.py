@@ -12,13 +12,13 @@ import pytest
 import redis
 
 from core.errors import SettingsError, SinkUnavailable
-from core.event import Event, Kind
-from core.keys import STREAM, cache_key, channel, channel_pattern
+from core.services.sqs_client import sqs_client
 from core.settings.models import RedisSettings, SqsSettings
 from core.sinks import Sink
 from core.sinks.redis import RedisSink
 from core.sinks.sqs import BATCH_BYTES, SqsSink
-from core.sinks.sqs_client import sqs_client
+from rtp_client.event import Event, Kind
+from rtp_client.keys import STREAM, cache_key, channel, channel_pattern
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
 from tests.samples import make_event

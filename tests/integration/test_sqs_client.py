@@ -23,8 +23,8 @@ from botocore.exceptions import (
 )
 from botocore.httpsession import URLLib3Session
 
+from core.services.sqs_client import _session, sqs_client
 from core.settings.models import SqsSettings
-from core.sinks.sqs_client import _session, sqs_client
 from core.stack.ports import free_port
 from loadtests.faults.proxy import TcpProxy
 from tests.eventually import eventually
@@ -130,7 +130,7 @@ def test_lambdas_trace_header_is_passed_on(sqs_queue: SqsQueue, monkeypatch: pyt
 
 
 def test_credentials_that_no_header_can_carry_are_told(sqs_queue: SqsQueue, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.sinks.sqs_client._session", _session.__wrapped__)  # one that has none yet
+    monkeypatch.setattr("core.services.sqs_client._session", _session.__wrapped__)  # one that has none yet
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "two\nlines")

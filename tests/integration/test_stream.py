@@ -12,14 +12,14 @@ import pytest
 import redis
 
 from core.errors import ServiceUnavailable
-from core.event import format_sequence
-from core.keys import STREAM
-from core.retry import Backoff
+from core.services.backoff import Backoff
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
 from core.stack import EmbeddedStack
 from core.stream.entries import PAGE, REDELIVERY_REACH
 from core.stream.event_stream import EventStream, TailedEvent
+from rtp_client.event import format_sequence
+from rtp_client.keys import STREAM
 from tests.eventually import eventually
 from tests.samples import make_event
 

@@ -16,10 +16,10 @@ import pytest
 import redis
 import yaml
 
+from core.handler.batch import BatchProcessor
+from core.handler.build import build_poller
 from core.handler.poller import StreamPoller
-from core.handler.processor import BatchProcessor
 from core.handler.settlement import Outcome
-from core.handler.wiring import build_poller
 from core.settings.file import load_settings
 from core.stack import EmbeddedStack
 from tests.eventually import eventually
@@ -177,7 +177,7 @@ class Failing(BatchProcessor):
 def test_the_poller_goes_back_to_the_first_record_that_failed(
     settings: Settings, dynamodb: DynamoDBClient, table: str, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.handler.wiring.BatchProcessor", Failing)
+    monkeypatch.setattr("core.handler.build.BatchProcessor", Failing)
     put(dynamodb, table, "lido", "100", "102", "104")
     poller: StreamPoller = build_poller(settings, on_problem=print)
     with pytest.raises(Exception, match="on purpose"):
@@ -186,13 +186,14 @@ def test_the_poller_goes_back_to_the_first_record_that_failed(
     assert [step(event)[2] for event in published(store)] == ["102", "104"]
 
 
-def code_of(package: Path, config: Path) -> bytes:
-    """The deployment package: core, and the settings beside it."""
+def code_of(packages: Sequence[Path], config: Path) -> bytes:
+    """The deployment package: core and rtp_client, and the settings beside them."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as packed:
-        for path in sorted(package.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                packed.write(path, path.relative_to(package.parent))
+        for package in packages:
+            for path in sorted(package.rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    packed.write(path, path.relative_to(package.parent))
         packed.write(config, "rtp.yaml")
     return archive.getvalue()
 
@@ -214,7 +215,7 @@ def test_a_lambda_delivers_what_the_stream_brings(
         Handler="core.handler.lambda_function.handler",
         Role="arn:aws:iam::000000000000:role/rtp",
         Timeout=30,
-        Code={"ZipFile": code_of(ROOT / "core", config)},
+        Code={"ZipFile": code_of((ROOT / "core", ROOT / "rtp_client"), config)},
         Environment={"Variables": {"PATH": os.defpath}},
     )
     stream = dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"]

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 import redis
 
-from core.keys import STREAM
 from core.settings.file import default_path
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
+from rtp_client.keys import STREAM
 from tests.eventually import eventually
 from tests.samples import make_event
 

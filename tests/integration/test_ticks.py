@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from core.processor.wiring import build_pipeline
+from core.processor.build import build_pipeline
 from core.settings.models import Settings
 from tests.eventually import eventually
 from tests.watching import TVL, install

@@ -12,9 +12,9 @@ import pytest
 import redis
 from psycopg import sql
 
-from core.keys import STREAM
-from core.processor.wiring import build_pipeline
+from core.processor.build import build_pipeline
 from core.settings.models import Settings
+from rtp_client.keys import STREAM
 from tests.eventually import eventually
 from tests.watching import install
 

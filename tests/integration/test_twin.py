@@ -15,8 +15,8 @@ import pytest
 from core.detection.detector import Detector, Key
 from core.detection.judge import Sample, State, due_at
 from core.detection.report import Report, amount_text
-from core.processor.log import LogReader
-from core.processor.wiring import postgres_server
+from core.log.reader import LogReader
+from core.processor.build import postgres_server
 from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
 from tests.watching import install, settings_of
 

@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Any, cast
 import psycopg
 import pytest
 
-from core.database import queries
+from core.leading.epoch import UNFENCED, Epoch, Epochs
+from core.log.reader import LogReader
+from core.processor.build import postgres_server
 from core.processor.delivery import Delivery
-from core.processor.log import LogReader
-from core.processor.sharing import SharedEvents
+from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
-from core.processor.wiring import postgres_server
-from core.retry import Backoff
+from core.services.backoff import Backoff
+from core.services.postgres import queries
 from core.settings.models import RunSettings, Settings
 from core.sinks import Outcome
-from core.term import UNFENCED, Term, Terms
 from tests.circuits import quiet_circuit
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.event import Event
     from core.stack import EmbeddedStack
+    from rtp_client.event import Event
 
 Connect = Callable[[], psycopg.Connection]
 
@@ -50,7 +50,7 @@ def change(connection: psycopg.Connection) -> None:
 
 @contextmanager
 def running(settings: Settings, run: RunSettings) -> Iterator[WakeUp]:
-    wakeup = WakeUp(postgres_server(settings), run, quiet_circuit(), Terms(UNFENCED))
+    wakeup = WakeUp(postgres_server(settings), run, quiet_circuit(), Epochs(UNFENCED))
     wakeup.start()
     try:
         yield wakeup
@@ -204,7 +204,7 @@ def test_a_stop_ends_the_wait(installed: Settings) -> None:
 
 
 def test_a_wakeup_that_was_never_started_can_be_stopped(installed: Settings) -> None:
-    WakeUp(postgres_server(installed), SLEEPY, quiet_circuit(), Terms(UNFENCED)).stop()
+    WakeUp(postgres_server(installed), SLEEPY, quiet_circuit(), Epochs(UNFENCED)).stop()
 
 
 def test_rtp_does_not_sleep_while_it_works(installed: Settings) -> None:
@@ -314,7 +314,7 @@ class ParkedWakeUp(WakeUp):
     """A started wake-up that takes its steps as told."""
 
     def __init__(self, settings: Settings, run: RunSettings, steps: Steps) -> None:
-        super().__init__(postgres_server(settings), run, quiet_circuit(), Terms(UNFENCED))
+        super().__init__(postgres_server(settings), run, quiet_circuit(), Epochs(UNFENCED))
         self._steps = steps
         self.start()
 
@@ -338,7 +338,7 @@ class Recorder:
     address = "here"
     batch_size = 3
     poll_interval_seconds = 0.001
-    term: Term = UNFENCED
+    epoch: Epoch = UNFENCED
 
     def __init__(self) -> None:
         self.sequences: list[int] = []
@@ -363,7 +363,7 @@ def delivering(settings: Settings, wakeup: WakeUp) -> Iterator[tuple[Recorder, D
         reader,
         wakeup,
         Backoff(0.01, 0.1),
-        Terms(UNFENCED),
+        Epochs(UNFENCED),
         shared=SharedEvents(source="/rtp"),
         max_attempts=3,
         on_problem=lambda _: None,

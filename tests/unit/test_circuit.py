@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from core.errors import ServiceUnavailable
-from core.processor.circuit import CircuitBreaker, CircuitState
+from core.services.circuit import CircuitBreaker, CircuitState
 from core.settings.models import CircuitBreakerSettings
 from tests.clock import Clock
 
@@ -41,7 +41,7 @@ def told() -> list[str]:
 @pytest.fixture
 def circuit(clock: Clock, told: list[str]) -> CircuitBreaker:
     settings = CircuitBreakerSettings(failures=3, open_seconds=5)
-    return CircuitBreaker("Redis", settings, on_problem=told.append, clock=clock)
+    return CircuitBreaker("Redis", settings, on_problem=lambda problem: told.append(str(problem)), clock=clock)
 
 
 def fail(circuit: CircuitBreaker, times: int) -> None:

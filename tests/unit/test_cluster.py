@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.cluster import cluster_options, in_slot, told_nodes
+from core.services.cluster import cluster_options, in_slot, told_nodes
 from core.settings.addresses import redis_url
 
 

@@ -13,9 +13,9 @@ from core.detection.detector import Detector
 from core.detection.judge import Judgement, Sample, State, delete, due_at, judge, tick
 from core.detection.report import Report, amount_text
 from core.detection.verdict import severity, verdict
-from core.event import Reason, Severity
 from core.settings.rules import Rule
 from core.settings.watches import GlitchGuard, Peg, PriceColumns, PriceWatch, SeverityTiers, TvlColumns, TvlWatch
+from rtp_client.event import Reason, Severity
 
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

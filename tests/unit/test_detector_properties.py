@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from core.detection.judge import Sample, State, due_at, judge, tick
 from core.detection.report import Report
 from core.detection.verdict import severity
-from core.event import Reason, Severity
 from core.settings.rules import Rule
 from core.settings.watches import GlitchGuard, Peg, SeverityTiers
+from rtp_client.event import Reason, Severity
 
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 PAUSES = st.sampled_from([None, timedelta(0), timedelta(minutes=3), timedelta(minutes=10)])

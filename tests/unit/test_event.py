@@ -18,8 +18,8 @@ from jsonschema import Draft202012Validator, FormatChecker
 from pydantic import ValidationError
 
 from core.errors import EventRejected
-from core.event import Event, Reason, encode_part, event_schema, format_sequence, format_time
-from core.event_row import build_event
+from core.log.rows import build_event
+from rtp_client.event import Event, Reason, encode_part, event_schema, format_sequence, format_time
 from tests.samples import NOON, ROW, make_event
 
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

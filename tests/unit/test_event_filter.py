@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.event import Kind
-from core.event_filter import EventFilter
+from rtp_client.event import Kind
+from rtp_client.event_filter import EventFilter
 from tests.samples import make_event
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from core.event import Kind
-from core.keys import SQS_GROUP_LIMIT, cache_key, channel, channel_pattern, partition_key, sqs_group_id
+from rtp_client.event import Kind
+from rtp_client.keys import SQS_GROUP_LIMIT, cache_key, channel, channel_pattern, partition_key, sqs_group_id
 
 # Names as an attacker would choose them: mostly separators, patterns and encodings of such.
 NASTY = st.text(st.sampled_from("a:*?[]%2/~#\\ é3A"), min_size=1, max_size=6)

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
-from core.event import Kind, Reason, Severity
-from core.routes_check import find_useless
-from core.routes_seen import Entity, find_unseen
-from core.routing import Routes, sqs_destinations
-from core.sample_event import SampleEvent, sample_event, samples_of
+from core.routes.checking import find_useless
+from core.routes.matching import Routes, sqs_destinations
+from core.routes.sample_event import SampleEvent, sample_event, samples_of
+from core.routes.unseen import Entity, find_unseen
 from core.settings.file import load_settings
 from core.settings.models import Settings
+from rtp_client.event import Kind, Reason, Severity
 
 WATCHES: dict[str, Any] = {
     "tvl": {"kind": "tvl", "table": "tvl", "columns": {"chain": "chain", "protocol": "p", "value": "v"}},

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import EventRejected
-from core.event_row import event_called, exact_number
 from core.handler.dead_letters import DeadLetter
 from core.handler.decision import Decider, entities
 from core.handler.images import table_of, watched_tables
 from core.handler.memory import Memory, read_state, write_state
+from core.log.rows import event_called, exact_number
 from core.settings.dynamodb import DynamoDbSettings
 from core.settings.file import load_settings
 from tests.dynamodb import Table

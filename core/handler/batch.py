@@ -1,0 +1,121 @@
+"""One batch of stream records from end to end: read, settled, and what cannot be read is told and left behind."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from core.detection.judge import Sample
+from core.errors import EventRejected, SettingsError, SinkUnavailable
+from core.handler.change import Change
+from core.handler.dead_letters import DeadLetter
+from core.handler.images import table_of, watched_tables
+from core.handler.memory import microseconds
+from core.handler.settlement import Outcome, Settlement
+from rtp_client.keys import baseline_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from core.handler.alerts import Alerts
+    from core.handler.baselines import Baselines
+    from core.settings.models import Settings
+
+_TICKS_AT_ONCE = 1000
+_MOST_TICK_ROUNDS = 30
+_UNSENT_FOR = timedelta(seconds=30)
+
+
+class BatchProcessor:
+    """Processes batches. `alerts` None: no SQS queue. `bury` takes a dead letter, or raises SinkUnavailable."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        baselines: Baselines,
+        alerts: Alerts | None,
+        *,
+        bury: Callable[[DeadLetter], None],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._tables = watched_tables(settings)
+        self._watches = {name: settings.watches[name] for name in settings.dynamodb.tables}
+        self._settlement = Settlement(settings, baselines, alerts, bury=bury, clock=clock)
+        self._baselines = baselines
+        self._bury = bury
+        self._clock = clock
+
+    def process(self, records: Sequence[Mapping[str, Any]]) -> Outcome:
+        """Process records of one shard, in their order. Raises SettingsError for a table that no watch is fed by."""
+        outcome, failed = Outcome(), set[int]()
+        changes, letters = self._read(records)
+        try:
+            failed = self._settlement.settle(changes, outcome)
+        except SinkUnavailable as error:
+            outcome.causes.append(str(error))
+            failed.add(0)
+        for index, letter in letters:
+            # A standard queue knows no duplicates: what comes again anyway is told when it does.
+            if index < min(failed, default=len(records)) and not self._is_buried(letter, outcome):
+                failed.add(index)
+        if failed:
+            outcome.failed = _sequence_number(records[min(failed)])
+        return outcome
+
+    def tick(self) -> Outcome:
+        """What time alone brings about, and alerts that were left behind: to be called now and then.
+
+        Raises SinkUnavailable without Redis.
+        """
+        outcome, now = Outcome(), self._clock()
+        for _ in range(_MOST_TICK_ROUNDS):
+            keys = self._baselines.due(now, _TICKS_AT_ONCE)
+            owners = [(key, *baseline_owner(key)) for key in keys]
+            self._baselines.forget_due([key for key, watch, _, _ in owners if watch not in self._watches])
+            ticks = [self._tick(*owner, now) for owner in owners if owner[1] in self._watches]
+            self._settlement.settle(ticks, outcome)
+            if len(keys) < _TICKS_AT_ONCE:
+                break
+        self._settlement.resend(self._baselines.unsent(now - _UNSENT_FOR, _TICKS_AT_ONCE), outcome)
+        return outcome
+
+    def _tick(self, name: str, watch: str, chain: str, entity: str, now: datetime) -> Change:
+        event_id = f"tick-{microseconds(now)}-{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"
+        found = self._watches[watch]
+        sample = Sample(None, now, found.confidence, found.provenance)
+        return Change(watch, (chain, entity), "tick", event_id, sample, now)
+
+    def _read(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[Change], list[tuple[int, DeadLetter]]]:
+        """The records' changes; and a dead letter for each that cannot be read, behind its place."""
+        changes: list[Change] = []
+        letters: list[tuple[int, DeadLetter]] = []
+        for index, record in enumerate(records):
+            name = table_of(record)
+            if not name:
+                letters.append((index, DeadLetter("the record does not say which stream it is of", record=record)))
+            elif name not in self._tables:
+                raise SettingsError(
+                    f"table {name!r} feeds no watch", "Name it under dynamodb.tables, or stop its stream"
+                )
+            for table in self._tables.get(name, ()):
+                try:
+                    changes.extend(table.changes(record, index))
+                except EventRejected as error:
+                    letters.append((index, DeadLetter(f"watch {table.name}: {error}", record=record)))
+        return changes, letters
+
+    def _is_buried(self, letter: DeadLetter, outcome: Outcome) -> bool:
+        try:
+            self._bury(letter)
+        except SinkUnavailable as error:
+            outcome.causes.append(f"{letter.reason}; and {error}")
+            return False
+        outcome.dead_letters.append(letter)
+        return True
+
+
+def _sequence_number(record: Mapping[str, Any]) -> str:
+    """What Lambda calls the record by; where it has none, an empty text has the whole batch come again."""
+    body = record.get("dynamodb") if isinstance(record, dict) else None
+    return str(body.get("SequenceNumber", "")) if isinstance(body, dict) else ""

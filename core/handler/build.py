@@ -1,0 +1,79 @@
+"""From settings to a batch processor; the same for the Lambda and for the local poller."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import redis
+
+from core.errors import SettingsError
+from core.handler.alerts import AlertQueue, Alerts
+from core.handler.baselines import Baselines
+from core.handler.batch import BatchProcessor
+from core.handler.dead_letters import DeadLetterList, DeadLetterQueue
+from core.routes.matching import Routes, sqs_destinations
+from core.services.cluster import cluster_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.handler.poller import StreamPoller
+    from core.problem import Problem
+    from core.settings.models import Settings
+
+
+def build_processor(settings: Settings) -> BatchProcessor:
+    """Everything that a batch needs. Raises SettingsError where Redis is not named, or boto3 is missing."""
+    if not settings.redis.url:
+        raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
+    routes, destinations = Routes(settings), sqs_destinations(settings)
+    baselines = Baselines(settings.redis, url=settings.redis.url, channels_of=routes.channels)
+    bury = DeadLetterList(_redis(settings), baselines.address).send
+    alerts: Alerts | None = None
+    if destinations or settings.dynamodb.dead_letter_queue:
+        try:
+            from core.services.sqs_client import sqs_client  # noqa: PLC0415
+            from core.sinks.sqs import SqsSink  # noqa: PLC0415 - boto3 is an extra, and slow to import
+        except ImportError as error:
+            raise SettingsError("SQS needs boto3, which is not installed", 'pip install "rtp[aws]"') from error
+        client = sqs_client(settings.sqs)
+        if settings.dynamodb.dead_letter_queue:
+            bury = DeadLetterQueue(client, settings.dynamodb.dead_letter_queue).send
+        if destinations:
+            queues = [
+                AlertQueue(
+                    SqsSink(settings.sqs, client, queue=one.queue, name=one.sink), partial(routes.goes_to, one.queue)
+                )
+                for one in destinations
+            ]
+            alerts = Alerts(queues, baselines, bury, max_attempts=settings.run.max_attempts)
+    return BatchProcessor(settings, baselines, alerts, bury=bury)
+
+
+def _redis(settings: Settings) -> redis.Redis:
+    assert settings.redis.url is not None  # build_processor sees to that
+    url, wait = settings.redis.url, settings.redis.timeout_seconds
+    return redis.Redis.from_url(url, socket_timeout=wait, socket_connect_timeout=wait, **cluster_options(url))
+
+
+def build_poller(settings: Settings, *, on_problem: Callable[[Problem], None]) -> StreamPoller:
+    """A poller of every stream that feeds a watch. Raises SettingsError."""
+    processor = build_processor(settings)
+    try:
+        import boto3  # noqa: PLC0415 - as above
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+        from core.handler.poller import StreamPoller  # noqa: PLC0415
+    except ImportError as error:
+        raise SettingsError("DynamoDB needs boto3, which is not installed", 'pip install "rtp[aws]"') from error
+    wait = settings.dynamodb.timeout_seconds
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=wait, read_timeout=wait)
+    url, region = settings.dynamodb.endpoint_url, settings.dynamodb.region or settings.sqs.region
+    try:
+        dynamodb = boto3.client("dynamodb", endpoint_url=url, region_name=region, config=config)
+        streams = boto3.client("dynamodbstreams", endpoint_url=url, region_name=region, config=config)
+    except (BotoCoreError, ValueError) as error:
+        raise SettingsError(f"DynamoDB cannot be used: {error}", "Set AWS_REGION or dynamodb.region") from error
+    return StreamPoller(settings, processor, dynamodb, streams, _redis(settings), on_problem)

@@ -1,0 +1,234 @@
+"""One rtp run leads, the others stand by and take over.
+
+- Liveness: the leader's session holds an advisory lock, which PostgreSQL gives back the moment that session ends: kill
+  -9, a cut connection. A standby tries it some times a second.
+- A leader that neither works nor ends (a stopped process, a machine that is gone) keeps its session. So the leader also
+  renews a row; a standby that has not seen it change for a lease ends that session. It measures by its own monotonic
+  clock between looks of its own: no clock that steps, and no look that came late, can depose anybody.
+- Fencing: that a standby has taken over does not stop the other at that instant. Every epoch has a number
+  (`core.leading.epoch`), and cursors and Redis refuse lower ones; before each message to SQS its sender
+  looks whether the epoch is good.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg
+
+from core.errors import NotInstalled, RtpError, RunningError, ServiceUnavailable
+from core.leading.epoch import Epoch, clock
+from core.log.reader import read_installation
+from core.problem import Problem
+from core.services.postgres import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+    from datetime import datetime
+
+    from psycopg import Connection
+
+    from core.leading.epoch import Epochs
+    from core.services.circuit import CircuitBreaker
+    from core.services.postgres import Server
+
+_QUERIES = queries("core.sql", "leader.sql")
+_APPLY_SECONDS = 0.2
+_LOOK_SECONDS = 0.2
+_BEATS_PER_LEASE = 10
+
+
+@dataclass(frozen=True)
+class LeaderStatus:
+    """What this process is, `starting`, `leader` or `standby`; and who leads, in which epoch."""
+
+    role: str
+    epoch: int
+    leader: str
+
+
+class LeaderRow(NamedTuple):
+    """The row of rtp.leader, and whether its lock is free."""
+
+    is_free: bool
+    epoch: int
+    host: str
+    pid: int
+    since: datetime | None
+    renewed_at: str
+    lease_seconds: float
+
+
+class Election:
+    """Campaigns in a thread of its own; begins an epoch when it wins, and ends it when it loses."""
+
+    def __init__(
+        self,
+        server: Server,
+        epochs: Epochs,
+        *,
+        lease_seconds: float,
+        loops: Collection[str],
+        circuit: CircuitBreaker,
+        on_problem: Callable[[Problem], None],
+    ) -> None:
+        self.failure: RtpError | None = None
+        self._server = server
+        self._epochs = epochs
+        self._lease_seconds = lease_seconds
+        self._loops = [f"rtp {loop}" for loop in loops]
+        self._circuit = circuit
+        self._on_problem = on_problem
+        self._status = LeaderStatus("starting", 0, "")
+        self._stood_by_since: float | None = None
+        self._above = self._left_epoch = 0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="rtp-leader", daemon=True)
+
+    def start(self) -> None:
+        """Start campaigning."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give up the lead, or the wait for it. To be called once the loops have ended: then a standby takes over."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the thread is alive."""
+        return self._thread.is_alive()
+
+    def status(self) -> LeaderStatus:
+        """What this process is now."""
+        return self._status
+
+    def _run(self) -> None:
+        try:
+            while self._circuit.wait_for_turn(self._stopping):
+                try:
+                    self._campaign()
+                except ServiceUnavailable as error:
+                    self._circuit.failed(error)
+                    self._stopping.wait(_APPLY_SECONDS)
+                except psycopg.Error:  # a lost connection says nothing yet about the server: connecting anew will
+                    self._stopping.wait(_APPLY_SECONDS)
+        except RtpError as error:
+            self.failure = error
+
+    def _campaign(self) -> None:
+        """Wait for the lead, and hold it as long as possible; with one connection, whose end ends both."""
+        with self._server.connect("leader") as connection:
+            read_installation(connection)
+            self._circuit.succeeded()
+            silence = _Silence()
+            while not self._stopping.is_set():
+                leader = _apply(connection)
+                if leader.is_free:
+                    self._lead(connection)
+                    return
+                self._stand_by(connection, leader)
+                # A session of ours that was given up as dead may still hold the lock: nobody else can have that epoch.
+                if silence.is_over(leader) or leader.epoch == self._left_epoch:
+                    connection.execute(_QUERIES["depose"], {"epoch": leader.epoch})
+                self._stopping.wait(_APPLY_SECONDS)
+
+    def _stand_by(self, connection: Connection, leader: LeaderRow) -> None:
+        name = f"{leader.host} (pid {leader.pid})"
+        status = LeaderStatus("standby", leader.epoch, name)
+        if self._status == status:
+            return
+        if self._stood_by_since is None:
+            self._stood_by_since = time.monotonic()
+            text = f"standby: rtp on {name} leads, and this one takes over when it ends"
+            self._on_problem(Problem(text, "leader", logging.INFO, {"role": "standby", "leader": name}))
+        # PostgreSQL keeps 63 bytes of it: the pid first.
+        connection.execute(_QUERIES["rename_session"], {"name": f"rtp standby {os.getpid()}@{socket.gethostname()}"})
+        self._status = status
+
+    def _lead(self, connection: Connection) -> None:
+        epoch = self._take_the_lead(connection)
+        try:
+            self._epochs.begin(epoch)
+            self._hold_the_lead(connection, epoch)
+        finally:
+            epoch.end()
+            self._above, self._left_epoch = max(self._above, epoch.surpassed_by), epoch.number
+            self._status = LeaderStatus("starting", epoch.number, "")
+
+    def _take_the_lead(self, connection: Connection) -> Epoch:
+        values = {"host": socket.gethostname(), "pid": os.getpid(), "lease": self._lease_seconds, "above": self._above}
+        asked_at = clock()
+        row = connection.execute(_QUERIES["take_the_lead"], values).fetchone()
+        assert row is not None
+        connection.execute(_QUERIES["end_predecessors"], {"names": self._loops})
+        connection.execute(_QUERIES["rename_session"], {"name": "rtp leader"})
+        connection.execute("SET synchronous_commit TO off")  # of a heartbeat nothing need outlive the server
+        self._status = LeaderStatus("leader", row[0], f"{values['host']} (pid {values['pid']})")
+        if self._stood_by_since is not None:
+            waited_seconds = time.monotonic() - self._stood_by_since
+            text = f"leading now, after {waited_seconds:,.1f} s as standby"
+            facts = {"role": "leader", "epoch": row[0], "waited_seconds": round(waited_seconds, 3)}
+            self._on_problem(Problem(text, "leader", logging.INFO, facts))
+            self._stood_by_since = None
+        epoch = Epoch(row[0], lease_seconds=self._lease_seconds)
+        epoch.confirm(asked_at)
+        return epoch
+
+    def _hold_the_lead(self, connection: Connection, epoch: Epoch) -> None:
+        beat_seconds = self._lease_seconds / _BEATS_PER_LEASE
+        renewed_at = clock()
+        while not self._stopping.is_set() and not epoch.is_over:
+            # Not a sleep: where the connection is cut, this ends at once.
+            next(connection.notifies(timeout=min(_LOOK_SECONDS, beat_seconds), stop_after=1), None)
+            asked_at = clock()
+            if asked_at - renewed_at >= beat_seconds:
+                if connection.execute(_QUERIES["renew"], {"epoch": epoch.number}, prepare=True).fetchone() is None:
+                    return
+                epoch.confirm(asked_at)
+                renewed_at = asked_at
+
+
+class _Silence:
+    """How long a standby has seen no sign of life from the leader."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[int, str] | None = None
+        self._seen_at = self._looked_at = clock()
+
+    def is_over(self, leader: LeaderRow) -> bool:
+        """Whether the leader that was just looked at has been silent for its lease."""
+        now = clock()
+        sign = (leader.epoch, leader.renewed_at)
+        looked_late = now - self._looked_at > leader.lease_seconds / 2  # it stood still itself
+        if sign != self._seen or looked_late:
+            self._seen, self._seen_at = sign, now
+        self._looked_at = now
+        return now - self._seen_at >= leader.lease_seconds
+
+
+def _apply(connection: Connection) -> LeaderRow:
+    row = connection.execute(_QUERIES["apply"], prepare=True).fetchone()
+    if row is None:
+        raise NotInstalled("rtp's schema is not complete: rtp.leader has no row", "Run `rtp install-triggers`")
+    return LeaderRow._make(row)
+
+
+@contextmanager
+def nobody_leads(connection: Connection) -> Iterator[None]:
+    """Within, no rtp run leads on this database, and none begins to. Raises RunningError where one does."""
+    row = connection.execute(_QUERIES["keep_away"]).fetchone()
+    if row is None or not row[0]:
+        raise RunningError("rtp run is active on this database; nothing was changed", "Stop it first")
+    try:
+        yield
+    finally:
+        connection.execute(_QUERIES["let_come"])

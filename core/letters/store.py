@@ -1,0 +1,99 @@
+"""Where a settings file's letters are, opened: the table, the sinks to deliver to, and their dead letter queues."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from core.errors import RtpError, SinkUnavailable
+from core.letters.letter import Letter, letter_of_message
+from core.letters.letter_copy import LETTER_ATTRIBUTE
+from core.log.reader import read_installation
+from core.processor.build import build_sinks, find_queue
+from core.routes.matching import sqs_destinations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+    from psycopg import Connection
+
+    from core.letters.dead_letter_queue import DeadLetterQueue
+    from core.settings.models import Settings
+    from core.sinks import Sink
+
+
+@dataclass
+class DeadLetterStore:
+    """What is open. `problems` says, a line each, which queues could not be read.
+
+    `behind` has each sink's dead letter queue, `queues` each of these once: two queues may share one, and it is looked
+    at for the first of them.
+    """
+
+    connection: Connection
+    settings: Settings
+    log_id: str
+    sinks: dict[str, Sink] = field(default_factory=dict)
+    behind: dict[str, DeadLetterQueue] = field(default_factory=dict)
+    queues: dict[str, DeadLetterQueue] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Give the sinks' connections back."""
+        for sink in self.sinks.values():
+            sink.close()
+
+    def queues_with_copies(self, letters: Iterable[Letter]) -> Iterable[DeadLetterQueue]:
+        """The dead letter queues that have copies of some of these."""
+        found = (self.behind.get(letter.sink) for letter in letters if letter.queued_at)
+        return {queue.url: queue for queue in found if queue is not None}.values()
+
+    def copy_of(self, message: MessageTypeDef) -> str | None:
+        """Which letter of this database a message is a copy of; None where it is none."""
+        attributes = message.get("MessageAttributes", {})
+        mark = attributes[LETTER_ATTRIBUTE].get("StringValue", "") if LETTER_ATTRIBUTE in attributes else ""
+        log_id, _, letter_id = mark.partition("/")
+        return letter_id if log_id == self.log_id else None
+
+
+def open_store(
+    connection: Connection, settings: Settings, *, with_sinks: bool, with_queues: bool = True
+) -> DeadLetterStore:
+    """Open the settings' sinks and find their dead letter queues. Raises NotInstalled; SettingsError without sinks."""
+    store = DeadLetterStore(connection, settings, read_installation(connection))
+    if with_sinks:
+        store.sinks = {sink.name: sink for sink in build_sinks(settings)}
+    known: dict[str, DeadLetterQueue] = {}
+    for destination in sqs_destinations(settings) if with_queues else ():
+        try:
+            queue = find_queue(settings.sqs, destination)
+        except RtpError as error:
+            if isinstance(error, SinkUnavailable) and error.is_service_down:  # nor would it answer for the next one
+                store.problems.append(f"{error}. What may lie in dead letter queues is left out")
+                break
+            store.problems.append(f"{error}. What may lie in its dead letter queue is left out")
+            continue
+        if queue is None:
+            continue
+        if queue.url not in known:
+            store.queues[destination.sink] = known[queue.url] = queue
+        store.behind[destination.sink] = known[queue.url]
+    return store
+
+
+def peek(store: DeadLetterStore, sink: str, limit: int) -> list[tuple[Letter, MessageTypeDef]]:
+    """The letters that SQS itself put into a sink's dead letter queue; they are visible to others again afterwards."""
+    queue = store.queues[sink]
+    seen: list[MessageTypeDef] = []
+    found = []
+    try:
+        for batch in queue.receive_all():
+            seen += batch
+            found += [(letter_of_message(one, sink), one) for one in batch if store.copy_of(one) is None]
+            if len(found) >= limit:
+                break
+    finally:
+        for message in reversed(seen):
+            queue.release(message)
+    return found

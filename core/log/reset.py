@@ -1,0 +1,75 @@
+"""Putting a sink's cursor elsewhere by hand, and making a log of another server usable on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.errors import LogMismatch, UnknownSink
+from core.log.reader import find_mismatch, read_installation
+from core.services.postgres import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "reset.sql")
+EARLIEST, LATEST = "earliest", "latest"
+
+
+@dataclass(frozen=True)
+class Reset:
+    """What a reset came to. `mismatch` is what was wrong before, None where nothing was."""
+
+    sink: str
+    after_sequence: int
+    waiting_events: int
+    mismatch: str | None
+
+
+def reset_cursor(connection: Connection, sink: str, to: int | str, *, also_known: Collection[str] = ()) -> Reset:
+    """Put the cursor at `earliest`, `latest`, or behind a sequence. rtp must not be running.
+
+    `also_known` are sinks that may have no cursor yet. Raises NotInstalled, UnknownSink, and LogMismatch for a sequence
+    that the log has not reached.
+    """
+    read_installation(connection)
+    known = known_sinks(connection)
+    if sink not in known and sink not in also_known:
+        raise _unknown(sink, [*known, *also_known])
+    last = _number(connection, "last_sequence")
+    if isinstance(to, int) and to > last:
+        raise LogMismatch(f"sequence {to} is ahead of the log, which has reached {last}", "Name one up to that")
+    mismatch = find_mismatch(connection, sink)
+    if mismatch:
+        # First, and in transactions of their own: the cursor is placed by a snapshot that must see them.
+        _number(connection, "mend_log")
+        last = _number(connection, "jump_ahead")
+    after = to if isinstance(to, int) else {EARLIEST: 0, LATEST: last}[to]
+    connection.execute(_QUERIES["place"], {"sink": sink, "after_id": after})
+    waiting = connection.execute(_QUERIES["count_waiting"], {"after_id": after}).fetchone()
+    return Reset(sink, after, waiting[0] if waiting else 0, mismatch)
+
+
+def forget_cursor(connection: Connection, sink: str) -> None:
+    """Remove the cursor of a sink that is no longer used: the log is not kept for it. Raises as `reset_cursor`."""
+    read_installation(connection)
+    if not connection.execute(_QUERIES["forget"], {"sink": sink}).rowcount:
+        raise _unknown(sink, known_sinks(connection))
+
+
+def known_sinks(connection: Connection) -> list[str]:
+    """The sinks that have a cursor."""
+    return [row[0] for row in connection.execute(_QUERIES["known_sinks"]).fetchall()]
+
+
+def _unknown(sink: str, known: Collection[str]) -> UnknownSink:
+    names = ", ".join(dict.fromkeys(known))
+    return UnknownSink(f"no sink is called {sink}", f"Known: {names}" if names else "None has a cursor yet")
+
+
+def _number(connection: Connection, query: str) -> int:
+    row = connection.execute(_QUERIES[query]).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,0 +1,104 @@
+"""The part of detection that triggers leave to rtp run: samples they could not judge at once, and the passing of time.
+
+All of it happens in the database (`triggers/sql/functions/06_waiting.sql`), in short transactions that wait for nobody;
+this thread only calls. What it reports goes into the log, and from there to the sinks like every other event.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from core.errors import ServiceUnavailable
+from core.leading.loop import Loop
+from core.problem import Problem
+from core.services.postgres import one_line, queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.leading.epoch import Epoch, Epochs
+    from core.processor.housekeeping import Housekeeping
+    from core.processor.wakeup import WakeUp
+    from core.services.backoff import Backoff
+    from core.services.circuit import CircuitBreaker
+    from core.services.postgres import Server
+
+_QUERIES = queries("core.sql", "judging.sql")
+_POLL_SECONDS = 0.005
+# Heartbeats, cooldowns and quarantines are as punctual as this; a sleeping rtp looks this often.
+_APPOINTMENTS_SECONDS = 0.5
+
+
+class DeferredJudge(Loop):
+    """Judges waiting samples in a thread of its own while this rtp leads, until told to stop."""
+
+    def __init__(
+        self,
+        server: Server,
+        wakeup: WakeUp,
+        backoff: Backoff,
+        housekeeping: Housekeeping,
+        epochs: Epochs,
+        *,
+        circuit: CircuitBreaker,
+        on_problem: Callable[[Problem], None],
+    ) -> None:
+        super().__init__("judging", epochs)
+        self.judged = 0
+        self.idle_since: float | None = None
+        self._server = server
+        self._wakeup = wakeup
+        self._backoff = backoff
+        self.housekeeping = housekeeping
+        self._circuit = circuit
+        self._on_problem = on_problem
+        self._failures = 0
+        self._next_appointments = 0.0
+
+    def _serve(self, epoch: Epoch) -> None:
+        """Judge as long as the epoch lasts. The database itself lets only one judge at a time."""
+        while self._circuit.wait_for_turn(self._halt):
+            try:
+                with self._server.connect(self.name) as connection:
+                    self._loop(connection)
+            except (psycopg.Error, ServiceUnavailable) as error:
+                self._failures += 1
+                self.idle_since = None
+                self._note(error)
+                if self._circuit.is_closed:
+                    self._halt.wait(self._backoff.wait_seconds(self._failures))
+        self.idle_since = None
+
+    def _note(self, error: psycopg.Error | ServiceUnavailable) -> None:
+        if isinstance(error, ServiceUnavailable):
+            self._circuit.failed(error)
+        elif not isinstance(error, psycopg.OperationalError):
+            if self._failures == 1:
+                text = f"judging: trying again: {one_line(error)}"
+                self._on_problem(Problem(text, "judging", facts={"error": one_line(error)}))
+        elif self._failures > 1:  # a lost connection says nothing yet about the server: connecting anew will
+            self._circuit.failed(self._server.unavailable(error))
+
+    def _loop(self, connection: psycopg.Connection) -> None:
+        judge = connection.cursor()
+        while not self._halt.is_set():
+            started = time.monotonic()
+            if started >= self._next_appointments:
+                self._next_appointments = started + _APPOINTMENTS_SECONDS
+                connection.execute(_QUERIES["put_ticks"])
+            self.housekeeping.do_what_is_due(connection)
+            row = judge.execute(_QUERIES["judge_waiting"], prepare=True).fetchone()
+            self._failures = 0
+            self._circuit.succeeded()
+            judged, has_more = row or (0, False)
+            if judged:
+                self.judged += judged
+                self.idle_since = None
+                self._wakeup.active()
+            elif self.idle_since is None:
+                self.idle_since = time.monotonic()
+            if not has_more:
+                self._wakeup.wait(started, _POLL_SECONDS, longest_seconds=_APPOINTMENTS_SECONDS)

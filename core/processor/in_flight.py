@@ -1,0 +1,72 @@
+"""What a sink has read and not settled yet: the cursor on disk stays before it."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.log.reader import Cursor, DeadLetter
+
+
+@dataclass
+class _Read:
+    """Rows that were read together: once all before and all of them are settled, the cursor may stand behind them."""
+
+    cursor: Cursor
+    unsettled: dict[int, float]
+    read_at: float = field(default_factory=time.time)
+    letters: list[DeadLetter] = field(default_factory=list)
+
+
+class InFlight:
+    """What was read and is not yet settled, that is delivered or dead; the cursor on disk stays before it."""
+
+    def __init__(self) -> None:
+        self._reads: deque[_Read] = deque()
+        self._read_of: dict[int, _Read] = {}
+
+    def __len__(self) -> int:
+        return len(self._read_of)
+
+    def add(self, cursor: Cursor, detected_at: Mapping[int, float]) -> None:
+        """Note what was read up to `cursor`: event ids, and when each was detected."""
+        if not detected_at and self._reads:
+            self._reads[-1].cursor = cursor
+            return
+        read = _Read(cursor, dict(detected_at))
+        self._reads.append(read)
+        self._read_of.update(dict.fromkeys(detected_at, read))
+
+    def settle(self, event_id: int, letter: DeadLetter | None = None) -> tuple[float, float]:
+        """An event is delivered, or dead where there is a letter; when it was detected, and when read."""
+        read = self._read_of.pop(event_id)
+        if letter is not None:
+            read.letters.append(letter)
+        return read.unsettled.pop(event_id), read.read_at
+
+    def take_settled(self) -> tuple[Cursor | None, list[DeadLetter]]:
+        """How far all is settled, with the dead letters up to there; None where nothing new is."""
+        cursor: Cursor | None = None
+        letters: list[DeadLetter] = []
+        while self._reads and not self._reads[0].unsettled:
+            read = self._reads.popleft()
+            cursor = read.cursor
+            letters += read.letters
+        return cursor, letters
+
+    def oldest_detected_at(self) -> float | None:
+        """When the event was detected that has waited longest; None where none waits."""
+        for read in tuple(self._reads):
+            for detected_at in tuple(read.unsettled.values())[:1]:
+                return detected_at
+        return None
+
+    def clear(self) -> None:
+        """Forget all: it will be read again."""
+        self._reads.clear()
+        self._read_of.clear()

@@ -1,0 +1,108 @@
+"""What a sink's loop takes in: chunks of the log, as events, the next one made ready while the sink has this one.
+
+Behind a backlog PostgreSQL, this process and the sink's service would otherwise work in turns, each idle while another
+works. Without a backlog there is nothing to read ahead: a chunk is prepared only where the last one was full.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.errors import EventRejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Future
+
+    from core.log.reader import Chunk, LogReader
+    from core.log.rows import LogRow
+    from core.processor.shared_events import SharedEvents
+    from rtp_client.event import Event
+
+
+@dataclass(frozen=True)
+class Prefetched:
+    """A chunk, and its rows as events: to deliver, not for this sink, or not valid.
+
+    `began_at` (monotonic) is when the reading began: what was committed after that may be missing in it.
+    """
+
+    chunk: Chunk
+    is_full: bool
+    began_at: float
+    detected_at: Mapping[int, float]
+    detection_seconds: Sequence[float]
+    events: Sequence[Event]
+    unwanted: Sequence[int]
+    invalid: Sequence[tuple[LogRow, EventRejected]]
+
+
+class Prefetcher:
+    """Reads with one sink's reader. Not thread-safe: the sink's loop calls it, and nobody else reads meanwhile.
+
+    The loop may save its cursor meanwhile: the connection lets one statement through at a time. But before it begins a
+    transaction on it, it has to `wait`: within one, PostgreSQL's age() does not count those that began after it.
+    """
+
+    def __init__(
+        self, reader: LogReader, *, name: str, shared: SharedEvents, limit: int, wants: Callable[[LogRow], bool]
+    ) -> None:
+        self._reader = reader
+        self._shared = shared
+        self._limit = limit
+        self._wants = wants
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"rtp-{name}-ahead")
+        self._prepared: Future[Prefetched] | None = None
+
+    def take(self) -> Prefetched:
+        """The next chunk. Raises ServiceUnavailable where PostgreSQL does not answer."""
+        prepared, self._prepared = self._prepared, None
+        return self._read() if prepared is None else prepared.result()
+
+    def prepare(self) -> None:
+        """Begin with the chunk after the one that the reader has advanced to."""
+        self._prepared = self._worker.submit(self._read)
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether the next chunk is there already."""
+        return self._prepared is not None and self._prepared.done()
+
+    def wait(self) -> None:
+        """Wait until nothing is being read; what was read is kept."""
+        if self._prepared is not None:
+            wait([self._prepared])
+
+    def drop(self) -> None:
+        """Forget what was prepared: the reader is about to be closed."""
+        self.wait()  # the reader's connection must not be closed under it; a read has its own time limit
+        self._prepared = None
+
+    def close(self) -> None:
+        """End the thread."""
+        self.drop()
+        self._worker.shutdown()
+
+    def _read(self) -> Prefetched:
+        began_at = time.monotonic()
+        chunk = self._reader.read(self._limit)
+        arrived = time.time()
+        detected_at = {row.id: row.detected_at.timestamp() for row in chunk.rows}
+        waited: list[float] = []
+        events: list[Event] = []
+        unwanted: list[int] = []
+        invalid: list[tuple[LogRow, EventRejected]] = []
+        for row in chunk.rows:
+            if not self._wants(row):
+                unwanted.append(row.id)
+                continue
+            waited.append(arrived - detected_at[row.id])
+            try:
+                events.append(self._shared.take(row, self._reader.log_id))
+            except EventRejected as error:
+                invalid.append((row, error))
+        is_full = len(chunk.rows) == self._limit
+        return Prefetched(chunk, is_full, began_at, detected_at, waited, events, unwanted, invalid)

@@ -1,0 +1,152 @@
+"""Routes that can never match, or that add nothing: what the settings alone can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from core.routes.matching import label_of
+from core.settings.rules import is_glob, matches_glob
+from core.settings.watches import Constant, PriceWatch, ProtocolWatch, Watch
+from rtp_client.event import Kind, Reason, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from core.settings.models import Settings
+    from core.settings.routes import Route, RouteMatch
+
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+_OF_METADATA = frozenset({Reason.ADDED, Reason.CHANGED, Reason.REMOVED})
+# Without a percentage there is no tier to reach; docs/detection.md, Severity.
+_WITHOUT_PERCENT = {
+    Reason.FROM_NULL: Severity.INFO,
+    Reason.TO_NULL: Severity.WARNING,
+    Reason.NOT_FINITE: Severity.WARNING,
+    Reason.FINITE_AGAIN: Severity.INFO,
+    Reason.FIRST_SEEN: Severity.INFO,
+    Reason.DELETED: Severity.WARNING,
+    **dict.fromkeys(_OF_METADATA, Severity.INFO),
+}
+# Away from zero, and to Infinity, is farther than any percentage.
+_INFINITELY_FAR = frozenset({Reason.FROM_ZERO, Reason.NOT_FINITE})
+_ALL_LOST = Decimal(100)
+
+
+def find_useless(settings: Settings) -> Iterator[str]:
+    """A line for each route that no event can ever match, and for each that sends nothing that another does not."""
+    for place, route in enumerate(settings.routes):
+        where = where_is(route, place)
+        if reasons := contradictions(route.match, settings):
+            yield f"{where} can never match: {'; '.join(reasons)}"
+        elif (other := _shadowing(route, settings.routes[:place])) is not None:
+            label = label_of(settings.routes[other], other)
+            yield f"{where} adds nothing: what it matches, {label} sends there already"
+
+
+def where_is(route: Route, place: int) -> str:
+    """A route's place in the file, and its name where it has one."""
+    return f"routes[{place}]" + (f" ({route.name})" if route.name else "")
+
+
+def contradictions(match: RouteMatch, settings: Settings) -> list[str]:
+    """Why no watch can raise an event that fits; empty where one can."""
+    reasons = []
+    for name, watch in settings.watches.items():
+        reason = _contradiction(match, watch)
+        if reason is None:
+            return []
+        reasons.append(f"watch {name} {reason}")
+    return reasons
+
+
+def _contradiction(match: RouteMatch, watch: Watch) -> str | None:
+    kind = Kind(watch.kind)
+    if kind not in match.kinds:
+        return f"raises kind {kind}"
+    if (name := _stuck(match.chain, watch.columns.chain)) is not None:
+        return f"knows the chain {name} only"
+    if (name := _stuck(match.names_of(kind), watch.columns.entity)) is not None:
+        return f"knows {name} only"
+    return _unfit_reasons(match, watch)
+
+
+def _unfit_reasons(match: RouteMatch, watch: Watch) -> str | None:
+    raised = _reasons(watch)
+    wanted = raised if match.reason is None else raised & frozenset(match.reason)
+    if not wanted:
+        return f"never gives the reason {' or '.join(match.reason or ())}"
+    far = {reason for reason in wanted if match.min_percent is None or _can_move(reason, match.min_percent)}
+    if not far:
+        return f"moves by {match.min_percent} % for no such reason"
+    if match.severity is not None and not any(_can_be(reason, match.severity, watch) for reason in far):
+        return f"never reaches {match.severity} for such a reason"
+    return None
+
+
+def _stuck(names: Collection[str] | None, column: object) -> str | None:
+    """The one name that a watch has in all of its rows, where the route wants others."""
+    if names is None or not isinstance(column, Constant) or any(matches_glob(name, column.const) for name in names):
+        return None
+    return column.const
+
+
+def _reasons(watch: Watch) -> frozenset[Reason]:
+    if isinstance(watch, ProtocolWatch):
+        return _OF_METADATA
+    given = {
+        Reason.FIRST_SEEN: any(part.emit_first for part in (watch, *watch.overrides)),
+        Reason.HEARTBEAT: any(part.heartbeat for part in (watch, *watch.overrides)),
+        Reason.DELETED: watch.shape == "latest",
+    }
+    has_peg = isinstance(watch, PriceWatch) and (watch.peg or any(override.peg for override in watch.overrides))
+    given |= dict.fromkeys((Reason.DEPEG, Reason.REPEG), bool(has_peg))
+    return frozenset(reason for reason in Reason if reason not in _OF_METADATA and given.get(reason, True))
+
+
+def _can_move(reason: Reason, percent: Decimal) -> bool:
+    if reason is Reason.TO_ZERO:
+        return percent <= _ALL_LOST
+    return reason in _INFINITELY_FAR or reason not in _WITHOUT_PERCENT
+
+
+def _can_be(reason: Reason, severity: Severity, watch: Watch) -> bool:
+    if reason in _WITHOUT_PERCENT:
+        return _RANK[_WITHOUT_PERCENT[reason]] >= _RANK[severity]
+    if reason is Reason.FROM_ZERO:
+        return severity is not Severity.CRITICAL
+    if reason is Reason.TO_ZERO and not isinstance(watch, ProtocolWatch):
+        tiers = [part.severity for part in (watch, *watch.overrides) if part.severity is not None]
+        return any(getattr(one, severity) <= _ALL_LOST for one in tiers)
+    return True
+
+
+def _shadowing(route: Route, earlier: Collection[Route]) -> int | None:
+    for place, other in enumerate(earlier):
+        same_queue = route.queue is None or route.queue == other.queue
+        same_channel = route.channel is None or route.channel == other.channel
+        if same_queue and same_channel and _covers(other.match, route.match):
+            return place
+    return None
+
+
+def _covers(wide: RouteMatch, narrow: RouteMatch) -> bool:
+    """Whether all that the narrow one matches, the wide one does; where that cannot be told, no."""
+    return (
+        set(narrow.kinds) <= set(wide.kinds)
+        and all(_names_cover(wide.names_of(kind), narrow.names_of(kind)) for kind in narrow.kinds)
+        and _names_cover(wide.chain, narrow.chain)
+        and (wide.reason is None or (narrow.reason is not None and set(narrow.reason) <= set(wide.reason)))
+        and _RANK[wide.severity or Severity.INFO] <= _RANK[narrow.severity or Severity.INFO]
+        and (wide.min_percent is None or (narrow.min_percent is not None and narrow.min_percent >= wide.min_percent))
+    )
+
+
+def _names_cover(wide: Collection[str] | None, narrow: Collection[str] | None) -> bool:
+    if wide is None:
+        return True
+    return narrow is not None and all(
+        name in wide or "*" in wide or (not is_glob(name) and any(matches_glob(glob, name) for glob in wide))
+        for name in narrow
+    )

@@ -1,0 +1,165 @@
+"""Which queues and channels an event goes to. Pure: from settings and an event's own values to names.
+
+The default queue gets every event, unless a route names it: then it gets what its routes match, like any other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+from core.settings.rules import matches_glob
+from rtp_client.event import Kind, Severity
+from rtp_client.event_filter import moved_at_least
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.settings.models import Settings
+    from core.settings.routes import Route, RouteMatch
+
+DEFAULT_SINK = "sqs"
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+class Routable(Protocol):
+    """What a route looks at: a row of the log and an event's data both have it."""
+
+    @property
+    def kind(self) -> str:
+        """tvl, price or protocol."""
+
+    @property
+    def chain(self) -> str:
+        """The chain, as the row names it."""
+
+    @property
+    def entity(self) -> str:
+        """The protocol or token."""
+
+    @property
+    def current(self) -> str | None:
+        """The value now."""
+
+    @property
+    def change_pct(self) -> str | None:
+        """The change in percent, where there is one."""
+
+    @property
+    def reason(self) -> str:
+        """Why it is an event."""
+
+    @property
+    def severity(self) -> str:
+        """How much it matters."""
+
+
+@dataclass(frozen=True)
+class SqsDestination:
+    """One queue, the sink that delivers to it, and its dead letter queue where the settings name one."""
+
+    sink: str
+    queue: str
+    dead_letter_queue: str | None
+    is_default: bool
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What a route says of one event: `mismatch` is the first key that does not fit, None where all do."""
+
+    label: str
+    route: Route
+    mismatch: str | None
+
+
+def label_of(route: Route, place: int) -> str:
+    """What to call a route: its name, else its place in the file."""
+    return route.name or f"routes[{place}]"
+
+
+def sqs_destinations(settings: Settings) -> list[SqsDestination]:
+    """Every queue that the settings ask for, the default first."""
+    default = settings.sqs.queue
+    found = [SqsDestination(DEFAULT_SINK, default, settings.sqs.dead_letter_queue, is_default=True)] if default else []
+    named = {route.queue: route.dead_letter_queue for route in settings.routes if route.dead_letter_queue}
+    for queue in dict.fromkeys(route.queue for route in settings.routes if route.queue and route.queue != default):
+        found.append(SqsDestination(f"sqs:{queue}", queue, named.get(queue), is_default=False))
+    return found
+
+
+class Routes:
+    """The routes of one settings file, ready to be asked about every event."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._routes = settings.routes
+        self._default = settings.sqs.queue
+        self._candidates = lru_cache(maxsize=65_536)(self._find_candidates)
+
+    def takes_all(self, queue: str) -> bool:
+        """Whether the queue gets every event: the default one, as long as no route names it."""
+        return queue == self._default and not any(route.queue == queue for route in self._routes)
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether any route leads to a channel."""
+        return any(route.channel for route in self._routes)
+
+    def goes_to(self, queue: str, event: Routable) -> bool:
+        """Whether an event belongs in this queue."""
+        return self.takes_all(queue) or any(route.queue == queue for route in self._matching(event))
+
+    def channels(self, event: Routable) -> list[str]:
+        """The extra channels of an event, each once."""
+        return list(dict.fromkeys(route.channel for route in self._matching(event) if route.channel))
+
+    def queues(self, event: Routable) -> list[str]:
+        """The queues of an event, each once; the default first."""
+        everything = [self._default] if self._default and self.takes_all(self._default) else []
+        return list(dict.fromkeys([*everything, *(route.queue for route in self._matching(event) if route.queue)]))
+
+    def judge(self, event: Routable) -> list[Judged]:
+        """What every route says of an event, and why."""
+        return [
+            Judged(label_of(route, place), route, mismatch(route.match, event))
+            for place, route in enumerate(self._routes)
+        ]
+
+    def _matching(self, event: Routable) -> list[Route]:
+        candidates = self._candidates(event.kind, event.chain, event.entity)
+        return [route for route in candidates if _size_mismatch(route.match, event) is None]
+
+    def _find_candidates(self, kind: str, chain: str, entity: str) -> Sequence[Route]:
+        # Names decide for most events, and there are fewer names than events: asked once for each.
+        return [route for route in self._routes if name_mismatch(route.match, kind, chain, entity) is None]
+
+
+def mismatch(match: RouteMatch, event: Routable) -> str | None:
+    """The first key of a match that an event does not fit, in words; None where all fit."""
+    return name_mismatch(match, event.kind, event.chain, event.entity) or _size_mismatch(match, event)
+
+
+def name_mismatch(match: RouteMatch, kind: str, chain: str, entity: str) -> str | None:
+    """As `mismatch`, of what an entity's events all have in common."""
+    if match.kind is not None and kind not in match.kind:
+        return f"kind is {kind}, not {' or '.join(match.kind)}"
+    if kind not in match.kinds:
+        return f"kind is {kind}, and the route names {'tokens' if match.token else 'protocols'}"
+    names = match.names_of(Kind(kind))
+    if names is not None and not any(matches_glob(name, entity) for name in names):
+        return f"{'token' if kind == Kind.PRICE else 'protocol'} is {entity}, not {' or '.join(names)}"
+    if match.chain is not None and not any(matches_glob(name, chain) for name in match.chain):
+        return f"chain is {chain}, not {' or '.join(match.chain)}"
+    return None
+
+
+def _size_mismatch(match: RouteMatch, event: Routable) -> str | None:
+    if match.severity is not None and _RANK[Severity(event.severity)] < _RANK[match.severity]:
+        return f"severity is {event.severity}, less than {match.severity}"
+    if match.reason is not None and event.reason not in match.reason:
+        return f"reason is {event.reason}, not {' or '.join(match.reason)}"
+    if match.min_percent is not None and not moved_at_least(event, match.min_percent):
+        moved = "there is no percentage" if event.change_pct is None else f"it moved by {event.change_pct} %"
+        return f"{moved}, less than {match.min_percent} %"
+    return None

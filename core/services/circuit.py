@@ -1,0 +1,140 @@
+"""One circuit breaker per service: it keeps everyone from hammering a service that is away, and names an outage once.
+
+All loops that use a service share its breaker (M. Nygard, "Release It!", 2018, chapter 5). Closed, calls go through.
+After some failures in a row it opens, and no call goes through for a while. Then it is half-open: one caller may probe,
+the others wait; the probe's success closes it, its failure opens it again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from core.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.errors import ServiceUnavailable
+    from core.settings.models import CircuitBreakerSettings
+
+# While somebody else probes. The probe lasts as long as the service's own timeout at most.
+_PROBE_POLL_SECONDS = 0.05
+
+
+class CircuitState(StrEnum):
+    """Whether calls go through."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+    HALF_OPEN = "half-open"
+
+
+@dataclass(frozen=True)
+class CircuitStatus:
+    """A breaker at one moment, for the status; `opened` counts since the start."""
+
+    service: str
+    state: CircuitState
+    failures_in_a_row: int
+    opened: int
+    last_error: str
+
+
+class CircuitBreaker:
+    """Thread-safe. Callers ask `wait_for_turn`, call the service, and say `failed` or `succeeded`."""
+
+    def __init__(
+        self,
+        service: str,
+        settings: CircuitBreakerSettings,
+        *,
+        on_problem: Callable[[Problem], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.service = service
+        self._settings = settings
+        self._on_problem = on_problem
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._state = CircuitState.CLOSED
+        self._failures = 0
+        self._opened = 0
+        self._away_since = 0.0
+        self._changed_at = 0.0
+        self._last_error = ""
+
+    def wait_for_turn(self, stopping: threading.Event) -> bool:
+        """Wait until a call may go through; false where `stopping` is set before that."""
+        while (wait_seconds := self._seconds_to_wait()) > 0:
+            if stopping.wait(wait_seconds):
+                return False
+        return not stopping.is_set()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether calls go through; else the breaker itself makes callers wait, who need no backoff."""
+        return self._state is CircuitState.CLOSED
+
+    def failed(self, error: ServiceUnavailable) -> None:
+        """The service did not answer. The first time in a row is news."""
+        with self._lock:
+            now = self._clock()
+            self._failures += 1
+            self._last_error = str(error)
+            is_news = self._failures == 1
+            if is_news:
+                self._away_since = now
+            opens = self._state is not CircuitState.OPEN and (
+                self._state is CircuitState.HALF_OPEN or self._failures >= self._settings.failures
+            )
+            has_opened = opens and self._state is CircuitState.CLOSED
+            if opens:
+                self._state, self._changed_at = CircuitState.OPEN, now
+                self._opened += has_opened
+        if is_news:
+            self._on_problem(self._news(f"{error}. Trying again", error=error.cause))
+        if has_opened:
+            text = (
+                f"{self.service}: circuit open after {self._failures} failures in a row,"
+                f" probing every {self._settings.open_seconds:g} s"
+            )
+            self._on_problem(self._news(text, failures_in_a_row=self._failures, error=error.cause))
+
+    def succeeded(self) -> None:
+        """The service answered."""
+        if not self._failures:  # the usual case costs no lock; a stale read only defers the recovery to the next call
+            return
+        with self._lock:
+            away_seconds = self._clock() - self._away_since
+            was_away = self._failures > 0
+            self._state, self._failures, self._last_error = CircuitState.CLOSED, 0, ""
+        if was_away:
+            text = f"{self.service}: recovered after {away_seconds:.1f} s"
+            self._on_problem(self._news(text, level=logging.INFO, away_seconds=round(away_seconds, 3)))
+
+    def _news(self, text: str, *, level: int = logging.WARNING, **facts: Any) -> Problem:
+        return Problem(text, "circuit", level, {"service": self.service, "circuit": self._state, **facts})
+
+    def status(self) -> CircuitStatus:
+        """The breaker now."""
+        with self._lock:
+            return CircuitStatus(self.service, self._state, self._failures, self._opened, self._last_error)
+
+    def _seconds_to_wait(self) -> float:
+        """0 where a call may go through; who gets that from an open or abandoned breaker is the one that probes."""
+        if not self._failures:
+            return 0.0
+        with self._lock:
+            if self._state is CircuitState.CLOSED:
+                return 0.0
+            now = self._clock()
+            remaining = self._changed_at + self._settings.open_seconds - now
+            if remaining > 0:
+                return remaining if self._state is CircuitState.OPEN else _PROBE_POLL_SECONDS
+            self._state, self._changed_at = CircuitState.HALF_OPEN, now
+            return 0.0

@@ -1,0 +1,59 @@
+"""Connections to PostgreSQL that give up, with OperationalError, what is not answered within a given time.
+
+psycopg's own would wait for ever for a server that is gone without a word: TCP's keepalive only asks while nobody
+waits.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from psycopg.pq.abc import PGconn
+
+    from core.services.answer_timeout import AnswerTimeout
+
+    Waiting = Generator[Any, Any, Any]
+
+
+class TimedConnection(psycopg.Connection[Any]):
+    """For threads. without an `answer_timeout` it waits as psycopg does."""
+
+    answer_timeout: AnswerTimeout | None = None
+
+    def wait(self, gen: Waiting, *args: Any, **kwargs: Any) -> Any:
+        """Psycopg's own, within the answer timeout; all that is ever waited for passes here."""
+        within = gen if self.answer_timeout is None else _within(gen, self.answer_timeout, self.pgconn)
+        return super().wait(within, *args, **kwargs)
+
+
+class AsyncTimedConnection(psycopg.AsyncConnection[Any]):
+    """The same for asyncio."""
+
+    answer_timeout: AnswerTimeout | None = None
+
+    async def wait(self, gen: Waiting, *args: Any, **kwargs: Any) -> Any:
+        """See TimedConnection."""
+        within = gen if self.answer_timeout is None else _within(gen, self.answer_timeout, self.pgconn)
+        return await super().wait(within, *args, **kwargs)
+
+
+def _within(gen: Waiting, answer_timeout: AnswerTimeout, connection: PGconn) -> Waiting:
+    seconds, asked_at = answer_timeout.seconds, time.monotonic()
+    try:
+        state = next(gen)
+        while True:
+            ready = yield state  # psycopg asks at least every 0.1 s, with 0 where nothing has come
+            if not ready and time.monotonic() > asked_at + seconds:
+                answer_timeout.note_silence()
+                connection.finish()
+                raise psycopg.OperationalError(f"no answer within {seconds:g} s")
+            state = gen.send(ready)
+    except StopIteration as end:
+        answer_timeout.note_answer(time.monotonic() - asked_at)
+        return end.value

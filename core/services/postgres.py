@@ -1,0 +1,115 @@
+"""Connections to PostgreSQL, and the named queries that live in `.sql` files."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from core.errors import ServiceUnavailable
+from core.redact import redact
+from core.services.answer_timeout import AnswerTimeout
+from core.services.connection import TimedConnection
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# The server, too, should notice within half a minute that the other side is gone: it keeps the session's locks so long.
+_SESSION = (
+    "SELECT set_config(name, value, false) FROM (VALUES ('TimeZone', 'UTC'), ('tcp_keepalives_idle', '10'),"
+    " ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '25000'))"
+    " AS s (name, value)"
+)
+_QUERY_NAME = re.compile(rb"^-- name: (\w+)\s*$", re.MULTILINE)
+
+
+@cache
+def queries(package: str, filename: str) -> Mapping[str, bytes]:
+    """The queries of one `.sql` file by name; each block starts with a line `-- name: what_it_does`.
+
+    The comment lines after the name stay in the query: they show up in pg_stat_activity and in the server's log,
+    where someone may wonder what a statement is for.
+    """
+    text = files(package).joinpath(filename).read_bytes()
+    names_and_bodies = _QUERY_NAME.split(text)[1:]
+    return {
+        name.decode(): body.strip() for name, body in zip(names_and_bodies[::2], names_and_bodies[1::2], strict=True)
+    }
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL server, and how long to wait for it, in seconds: to connect, and for the answer to a statement."""
+
+    dsn: str = field(repr=False)
+    connect_seconds: float = 5
+    answer_seconds: float | None = None
+    _answer_timeouts: dict[str, AnswerTimeout] = field(default_factory=dict, repr=False, compare=False)
+
+    def connect(self, role: str, *, is_hasty: bool = True) -> psycopg.Connection:
+        """As the function `connect`. Each role has an answer timeout of its own, which outlives its connections.
+
+        Who is not hasty waits as long as is allowed from the first: for statements that may take their time.
+        """
+        answer_timeout = None
+        if self.answer_seconds is not None:
+            first_seconds = None if is_hasty else self.answer_seconds
+            answer_timeout = self._answer_timeouts.setdefault(
+                role, AnswerTimeout(self.answer_seconds, first_seconds=first_seconds)
+            )
+        return connect(self.dsn, role=role, timeout_seconds=self.connect_seconds, answer_timeout=answer_timeout)
+
+    def unavailable(self, error: psycopg.Error) -> ServiceUnavailable:
+        """As the function `unavailable`."""
+        return unavailable(self.dsn, error)
+
+
+def connect(
+    dsn: str, *, role: str, timeout_seconds: float = 5, answer_timeout: AnswerTimeout | None = None
+) -> psycopg.Connection:
+    """A connection in autocommit mode, in UTC, that calls itself `rtp <role>`.
+
+    With `answer_timeout`, a statement that is not answered for so long fails, and the connection is closed.
+    Raises ServiceUnavailable, with the password taken out of the address, where the server does not answer.
+    """
+    try:
+        connection = TimedConnection.connect(
+            dsn,
+            autocommit=True,
+            connect_timeout=max(1, round(timeout_seconds)),
+            application_name=f"rtp {role}",
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+        )
+        connection.answer_timeout = answer_timeout
+        connection.execute(_SESSION)
+    except psycopg.Error as error:
+        raise unavailable(dsn, error) from error
+    return connection
+
+
+def unavailable(dsn: str, error: psycopg.Error) -> ServiceUnavailable:
+    """A PostgreSQL error as rtp's own, on one line and without secrets."""
+    return ServiceUnavailable("PostgreSQL", address(dsn), one_line(error))
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text on a single line."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def address(dsn: str) -> str:
+    """Where a DSN leads, fit for a person's eyes: host, port and database, no user and no password."""
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return redact(dsn)
+    host = parts.get("host") or parts.get("hostaddr") or "the local socket"
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"{host}{port}/{parts.get('dbname') or ''}".rstrip("/")
