@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -16,12 +13,10 @@ from core.log.reader import LogReader
 from core.log.rotation import Rotation
 from core.processor.build import build_pipeline, postgres_server
 from core.processor.delivery import SAVE_INTERVAL_SECONDS
-from core.services.postgres import Server, connect
 from core.settings.file import load_settings
 from core.settings.models import Settings
 from tests.eventually import eventually
 from tests.watching import TVL, install
-from triggers.installer import apply, plan_installation
 
 Connect = Callable[[], psycopg.Connection]
 
@@ -363,50 +358,6 @@ def test_events_flow_in_order_and_none_is_lost_across_many_rotations(
             assert previous == last.get(entity, previous)
             last[entity] = current
         assert {f"p{entity}": value for entity, value in last.items()} == written
-
-
-# From version 1
-
-
-@pytest.fixture
-def version_1(database: str) -> Iterator[psycopg.Connection]:
-    """A database as rtp's first version left it: its schema, its functions and its triggers."""
-    with closing(connect(database, role="test")) as connection:
-        connection.execute(Path(__file__).with_name("version_1.sql").read_bytes())
-        connection.execute("RESET ALL; SET TimeZone TO 'UTC'")
-        yield connection
-
-
-def rows(connection: psycopg.Connection) -> list[Any]:
-    return connection.execute("SELECT id, xid, entity, current, detected_at FROM rtp.event ORDER BY id").fetchall()
-
-
-def test_a_log_of_version_1_keeps_its_events(version_1: psycopg.Connection) -> None:
-    append(version_1, 5)
-    enter_next_block(version_1)
-    append(version_1, 5)
-    before = rows(version_1)
-    apply(version_1, plan_installation(version_1, DEFAULT))
-    assert (len(before), rows(version_1)) == (10, before)
-
-
-def test_a_cursor_of_version_1_goes_on_where_it_was(version_1: psycopg.Connection, database: str) -> None:
-    append(version_1, 5)
-    version_1.execute("INSERT INTO rtp.cursor (sink, snapshot) VALUES ('redis', pg_current_snapshot())")
-    append(version_1)
-    apply(version_1, plan_installation(version_1, DEFAULT))
-    with closing(LogReader(Server(database), "redis")) as reader:
-        reader.open()
-        assert read_all(reader) == [6]
-
-
-def test_a_writer_goes_on_across_the_upgrade(version_1: psycopg.Connection, database: str) -> None:
-    with closing(psycopg.connect(database, autocommit=True)) as connection:
-        connection.execute("INSERT INTO tvl VALUES ('c', 'lido', 100, '')")
-        connection.execute("UPDATE tvl SET tvl_usd = 200")
-        apply(version_1, plan_installation(version_1, DEFAULT))
-        connection.execute("UPDATE tvl SET tvl_usd = 400")
-    assert [row[3] for row in rows(version_1)] == [200, 400]
 
 
 # In rtp run
