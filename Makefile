@@ -38,31 +38,31 @@ format: $(VENV)/.dev ## Mend style
 	@$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
 
 bench: $(VENV)/.dev ## Measure latency and drain rate on the embedded stack
-	@$(BIN)/python -m loadtests.spine $(ARGS)
+	@$(BIN)/python -m loadtests.benchmarks.spine $(ARGS)
 
 faults: $(VENV)/.dev ## Hurt rtp and its services at random, and account for every event
 	@$(BIN)/python -m loadtests.faults $(ARGS)
 
 backlog: $(VENV)/.dev ## Measure rtp's memory behind a million events, and what live events wait meanwhile
-	@$(BIN)/python -m loadtests.backlog $(ARGS)
+	@$(BIN)/python -m loadtests.benchmarks.backlog $(ARGS)
 
 space: $(VENV)/.dev ## Measure what the log costs in space, and what emptying it costs
-	@$(BIN)/python -m loadtests.space $(ARGS)
+	@$(BIN)/python -m loadtests.benchmarks.space $(ARGS)
 
 overhead: $(VENV)/.dev ## Measure what the triggers cost the writer, beside other triggers
-	@$(BIN)/python -m loadtests.overhead $(ARGS)
+	@$(BIN)/python -m loadtests.benchmarks.overhead $(ARGS)
 
 peers: $(VENV)/.dev ## Measure rtp beside its peers: LISTEN/NOTIFY, outbox, logical decoding, PgQ, PgQueuer
-	@$(BIN)/python -m loadtests.peers $(ARGS)
+	@$(BIN)/python -m loadtests.benchmarks.peers $(ARGS)
 
 detection: $(VENV)/.dev ## Measure how soon a reader has an event, beside a bare NOTIFY
-	@$(BIN)/python -m loadtests.detection $(ARGS)
+	@$(BIN)/python -m loadtests.benchmarks.detection $(ARGS)
 
 cache: $(VENV)/.dev ## Measure the cache: hit ratio, speed beside bare Redis, age of what readers see
-	@$(BIN)/python -m loadtests.cache $(ARGS)
+	@$(BIN)/python -m loadtests.benchmarks.cache $(ARGS)
 
 handler: $(VENV)/.dev ## Measure the stream handler under crashes and redelivery
-	@$(BIN)/python -m loadtests.handler $(ARGS)
+	@$(BIN)/python -m loadtests.benchmarks.handler $(ARGS)
 
 package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=rtp.yaml)
 	@rm -rf build/lambda build/consumer build/service && mkdir -p build/lambda build/consumer build/service

@@ -13,22 +13,23 @@ from cli.loadtest_view import ProgressView, print_comparison, print_limit, print
 from cli.output import err, print_json, print_problem
 from core.errors import SettingsError
 from core.stack.ports import is_free
-from loadtests.compare import caveats, compare
-from loadtests.limit import FIRST_RATE, STEP_SECONDS, Limit, find_limit
-from loadtests.loopback import elsewhere
-from loadtests.report import report
-from loadtests.result import read_result
-from loadtests.run import Load, LoadRun, warm_up
-from loadtests.scenarios import Scenario, find_scenario
-from loadtests.target import configured_target, embedded_target, intentions, reseed
+from loadtests.scenarios.limit import FIRST_RATE, STEP_SECONDS, Limit, find_limit
+from loadtests.scenarios.load import Load, warm_up
+from loadtests.scenarios.loopback import elsewhere
+from loadtests.scenarios.results.comparison import caveats, compare
+from loadtests.scenarios.results.report import report
+from loadtests.scenarios.results.result import read_result
+from loadtests.scenarios.run import LoadRun
+from loadtests.scenarios.scenario import Scenario, find_scenario
+from loadtests.scenarios.target import configured_target, embedded_target, intentions, reseed
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from core.settings.models import Settings
-    from loadtests.result import Result
-    from loadtests.target import Target
+    from loadtests.scenarios.results.result import Result
+    from loadtests.scenarios.target import Target
 
 
 @dataclass(frozen=True)

@@ -10,17 +10,17 @@ from rich.text import Text
 
 from cli.output import err, out
 from cli.tables import new_table
-from loadtests.stages import STAGES
+from loadtests.scenarios.results.stages import STAGES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from loadtests.compare import Difference
-    from loadtests.limit import Limit
-    from loadtests.result import Criterion, Result
-    from loadtests.run import Load
-    from loadtests.run import Progress as RunProgress
+    from loadtests.scenarios.limit import Limit
+    from loadtests.scenarios.load import Load
+    from loadtests.scenarios.results.comparison import Difference
+    from loadtests.scenarios.results.result import Criterion, Result
+    from loadtests.scenarios.run import RunProgress
 
 _LINE_EVERY_SECONDS = 5
 _VERDICTS = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("–", "dim")}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from loadtests.criteria import Evidence, judge
-from loadtests.result import Latency, Moment, Received, Result
+from loadtests.scenarios.results.criteria import Evidence, judge
+from loadtests.scenarios.results.result import Latency, Moment, Received, Result
 
 GOOD_P99_MS = {"detect": 3.0, "process": 5.0, "pubsub": 8.0, "sqs": 20.0}
 

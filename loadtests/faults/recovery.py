@@ -11,6 +11,7 @@ import redis
 
 from loadtests.faults.cache_check import is_filled, wrong_entries
 from loadtests.faults.readers import redis_client
+from loadtests.faults.world import Stuck
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,10 +33,6 @@ class Recovery:
     all_seconds: float
     cache_seconds: float
     cache_wrong: tuple[str, ...] = ()
-
-
-class Stuck(Exception):
-    """Something committed did not arrive in time."""
 
 
 def wait_for_recovery(world: World, healed_at: float, deadline_seconds: float) -> Recovery:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from loadtests.faults.catalogue import FAULTS, wipe_redis
-from loadtests.faults.recovery import Stuck, wait_for_recovery
+from loadtests.faults.recovery import wait_for_recovery
 from loadtests.faults.report import PAIRS, Report
-from loadtests.faults.world import World
+from loadtests.faults.world import Stuck, World
 
 if TYPE_CHECKING:
     import threading

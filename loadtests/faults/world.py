@@ -25,7 +25,6 @@ from loadtests.faults.gateway import Gateway
 from loadtests.faults.processes import Rtp, environment_of
 from loadtests.faults.proxy import TcpProxy
 from loadtests.faults.readers import StreamReader, redis_client
-from loadtests.faults.recovery import Stuck
 from loadtests.faults.workload import PRICES, PROTOCOLS, QUERIES, TVL, Pace, Workload
 from triggers.installer import apply, plan_installation
 
@@ -63,6 +62,10 @@ SETTINGS: dict[str, Any] = {
     },
 }
 _Answer = TypeVar("_Answer")
+
+
+class Stuck(Exception):
+    """What must happen did not happen in time."""
 
 
 class World:

@@ -16,7 +16,7 @@ import redis
 
 from core.services.postgres import connect
 from core.settings.models import postgres_dsn
-from loadtests.result import read_result
+from loadtests.scenarios.results.result import read_result
 from tests.catalog_snapshot import catalog_of
 from tests.leftovers import own_place
 from tests.results import result

@@ -13,11 +13,11 @@ import pytest
 
 from core.services.postgres import connect
 from core.stack.binaries import postgres_folder
-from loadtests.peers.entrants import PEERS
-from loadtests.peers.peer import Place
-from loadtests.peers.process import running
-from loadtests.peers.receipts import Inbox, Receipt
-from loadtests.peers.workload import Writer
+from loadtests.benchmarks.peers.entrants import PEERS
+from loadtests.benchmarks.peers.peer import Place
+from loadtests.benchmarks.peers.process import running
+from loadtests.benchmarks.peers.receipts import Inbox, Receipt
+from loadtests.benchmarks.peers.workload import Writer
 from tests.eventually import eventually
 from tests.rtp_process import ROOT
 
@@ -57,7 +57,7 @@ def test_a_peers_consumer_brings_every_update(name: str, stack: EmbeddedStack, d
 
 @pytest.mark.timeout(180)
 def test_a_short_run_of_the_command() -> None:
-    command = [sys.executable, "-m", "loadtests.peers", "--only", "reader", "--server", "embedded", "--json"]
+    command = [sys.executable, "-m", "loadtests.benchmarks.peers", "--only", "reader", "--server", "embedded", "--json"]
     command += ["--seconds", "1", "--turns", "1", "--rate", "200"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=170, cwd=ROOT)
     assert run.returncode == 0, run.stderr
@@ -80,7 +80,11 @@ def test_a_short_run_of_the_command() -> None:
 )
 def test_wrong_input_is_refused_in_one_line(arguments: tuple[str, ...], message: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "loadtests.peers", *arguments], capture_output=True, text=True, check=False, cwd=ROOT
+        [sys.executable, "-m", "loadtests.benchmarks.peers", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
     )
     assert run.returncode == 2
     assert message in run.stderr.splitlines()[-1]

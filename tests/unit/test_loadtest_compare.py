@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loadtests.compare import caveats, compare
-from loadtests.result import read_result
+from loadtests.scenarios.results.comparison import caveats, compare
+from loadtests.scenarios.results.result import read_result
 from tests.results import complete, result
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from loadtests.compare import Difference
+    from loadtests.scenarios.results.comparison import Difference
 
 
 def named(name: str, differences: list[Difference]) -> Difference:

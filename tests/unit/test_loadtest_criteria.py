@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from loadtests.criteria import judge
+from loadtests.scenarios.results.criteria import judge
 from tests.results import complete, evidence
 
 if TYPE_CHECKING:
-    from loadtests.criteria import Evidence
+    from loadtests.scenarios.results.criteria import Evidence
 
 
 def verdict(name: str, seen: Evidence) -> bool | None:

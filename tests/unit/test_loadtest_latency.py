@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.latency import bucket, histogram, percentile, upper_ms
-from loadtests.tick import Recorder, Tick, Timeline
+from loadtests.scenarios.processes.tick import Recorder, Tick, Timeline
+from loadtests.shared.latency_buckets import bucket, histogram, percentile, upper_ms
 
 latencies = st.floats(0.02, 100_000)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.ledger import Account, Ledger, Mark, settle
+from loadtests.shared.ledger import Account, Ledger, Mark, settle
 
 
 def account(arrivals: list[int], written: int) -> Account:

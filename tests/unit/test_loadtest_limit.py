@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtests.limit import MOST_STEPS, find_limit, saturated
-from loadtests.result import Result
+from loadtests.scenarios.limit import MOST_STEPS, find_limit, saturated
+from loadtests.scenarios.results.result import Result
 from tests.results import complete, result
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-from loadtests.report import report
-from loadtests.result import Incident
+from loadtests.scenarios.results.report import report
+from loadtests.scenarios.results.result import Incident
 from tests.results import result
 
 VOID = {"meta", "line", "rect", "polyline", "br"}

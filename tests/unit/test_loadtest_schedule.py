@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.scenarios import ALL, Scenario
-from loadtests.schedule import due_times, entities_of, offered, user_count
+from loadtests.scenarios.scenario import SCENARIOS, Scenario
+from loadtests.scenarios.schedule import due_times, entities_of, offered, user_count
 
-each_scenario = pytest.mark.parametrize("scenario", ALL.values(), ids=ALL.keys())
-STEADY, BURST, CRASH = ALL["steady"], ALL["burst"], ALL["crash"]
+each_scenario = pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
+STEADY, BURST, CRASH = SCENARIOS["steady"], SCENARIOS["burst"], SCENARIOS["crash"]
 
 
 def all_due(scenario: Scenario, rate: float, seconds: float) -> list[float]:

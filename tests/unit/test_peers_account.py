@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.peers.account import Account, Phase, percentile
-from loadtests.peers.receipts import Inbox, Receipt, Receipts
+from loadtests.benchmarks.peers.account import Account, Phase, percentile
+from loadtests.benchmarks.peers.receipts import Inbox, Receipt, Receipts
 
 if TYPE_CHECKING:
     from pathlib import Path

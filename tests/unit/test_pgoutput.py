@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from loadtests.peers.pgoutput import Messages
+from loadtests.benchmarks.peers.pgoutput import Messages
 
 RELATION = b"\0\0\x40\x01"
 

@@ -1,0 +1,168 @@
+"""What rtp's triggers cost the writer, beside other triggers, on one machine in one run. `make overhead` runs it.
+
+The write rate of the bare table is 1. Durable commits; pgbench writes, so that Python is not what is measured. Disks
+and neighbours change their mind by the second: short slices take turns, each contestant between two of the bare table,
+and the figure is the median of those ratios. PgQ, where it is installed, runs on the server that it is installed for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from core.stack import EmbeddedStack
+from core.stack.binaries import postgres_folder
+from loadtests.benchmarks.contestants import BARE, ENTITIES, contestants, fresh_table, has_pgq
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from psycopg import Connection
+
+CLIENTS = (1, 4, 16)
+BULK_ROWS = 5000
+BULK_REPEATS = 3
+FACTORS = {
+    "quiet": "1000 + random() * 5",
+    "significant": "tvl_usd * CASE WHEN tvl_usd > 1000 THEN 0.7 ELSE 1.5 END",
+}
+_PGQ_SERVERS = "/usr/lib/postgresql/*/bin"
+
+Ratios = dict[str, dict[str, list[float]]]
+
+
+def main() -> None:
+    """Measure and print a table; `--json` for scripts."""
+    parser = argparse.ArgumentParser(description="Measure what the triggers cost the writer.")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=2, help="of single-row writes per slice")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    console = Console(stderr=True)
+    figures = {"": _measure(None, arguments.rounds, arguments.seconds, console)}
+    servers = [folder for folder in _pgq_servers() if has_pgq(folder)]
+    if not servers:
+        console.print(f"PgQ left out: no server in {_PGQ_SERVERS} has it (Debian: postgresql-15-pgq3)")
+    for folder in servers[:1]:
+        figures[f" (PostgreSQL {folder.parent.name})"] = _measure(folder, arguments.rounds, arguments.seconds, console)
+    medians = {
+        name + server: {key: round(statistics.median(values), 2) for key, values in of.items()}
+        for server, ratios in figures.items()
+        for name, of in ratios.items()
+    }
+    print(json.dumps(medians)) if arguments.json else _print(medians)
+
+
+def _pgq_servers() -> list[Path]:
+    return sorted(Path("/").glob(_PGQ_SERVERS[1:]))
+
+
+def _measure(postgres_bin: Path | None, rounds: int, seconds: int, console: Console) -> Ratios:
+    """Ratios of every contestant on one server, the embedded one or one that has PgQ."""
+    ratios: Ratios = defaultdict(lambda: defaultdict(list))
+    with (
+        EmbeddedStack(postgres_bin=postgres_bin) as stack,
+        psycopg.connect(stack.addresses.postgres_dsn, autocommit=True) as connection,
+        psycopg.connect(stack.addresses.postgres_dsn, autocommit=True) as awake,
+    ):
+        tables = _install(connection, with_pgq=postgres_bin is not None)
+        # As a running rtp holds it, that is awake.
+        awake.execute("SELECT pg_advisory_lock(7500912, 1)")
+        rate = partial(_rate, pgbench(postgres_bin), stack.addresses.postgres_dsn, seconds)
+        for number in range(rounds):
+            for kind, factor in FACTORS.items():
+                _start_over(connection, tables)
+                for clients in CLIENTS:
+                    _take_turns(tables, f"{kind} {clients}", partial(rate, factor, clients), ratios)
+                for _ in range(BULK_REPEATS):
+                    _take_turns(tables, f"{kind} bulk", partial(_bulk, connection, factor), ratios)
+            console.print(f"round {number + 1} of {rounds}")
+    return ratios
+
+
+def _install(connection: Connection, *, with_pgq: bool) -> Mapping[str, str]:
+    tables = {}
+    for name, (table, install) in contestants(with_pgq=with_pgq).items():
+        fresh_table(connection, table)
+        install(connection)
+        tables[name] = table
+    return tables
+
+
+def _start_over(connection: Connection, tables: Mapping[str, str]) -> None:
+    """Every value at 1000, and reported so: else the first quiet writes would be significant."""
+    for table in tables.values():
+        connection.execute(f"UPDATE {table} SET tvl_usd = 1000".encode())  # noqa: S608
+        _vacuum(connection, table)
+
+
+def _vacuum(connection: Connection, table: str) -> None:
+    """What a server does on its own after some time: to the table, and to what a contestant keeps beside it."""
+    connection.execute(f"VACUUM {table}, rtp.baseline".encode())
+
+
+def _take_turns(tables: Mapping[str, str], key: str, measure: Callable[[str], float], ratios: Ratios) -> None:
+    bare = measure(tables[BARE])
+    for name, table in tables.items():
+        if name != BARE:
+            value, after = measure(table), measure(tables[BARE])
+            ratios[name][key].append(value / ((bare + after) / 2))
+            bare = after
+
+
+def pgbench(named: Path | None) -> Path:
+    """The program beside the server's own."""
+    return postgres_folder(named)[0] / "pgbench"
+
+
+def _rate(program: Path, dsn: str, seconds: int, factor: str, clients: int, table: str) -> float:
+    """Single-row updates per second."""
+    script = (
+        f"\\set k random(0, {ENTITIES - 1})\n"
+        f"UPDATE {table} SET tvl_usd = {factor}, updated_at = now() WHERE chain = 'b' AND protocol = 'p' || :k;\n"
+    )
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(script)
+        file.flush()
+        threads = "1" if clients == 1 else "2"
+        command = [str(program), "-n", "-M", "prepared", "-f", file.name, "-c", str(clients), "-j", threads]
+        command += ["-T", str(seconds), dsn]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.search(r"tps = ([\d.]+)", output)
+    assert found is not None
+    return float(found[1])
+
+
+def _bulk(connection: Connection, factor: str, table: str) -> float:
+    """How long an UPDATE of 5,000 rows takes, in seconds."""
+    update = f"UPDATE {table} SET tvl_usd = {factor} WHERE substr(protocol, 2)::int < {BULK_ROWS}"  # noqa: S608
+    started = time.perf_counter()
+    connection.execute(update.encode())
+    taken = time.perf_counter() - started
+    _vacuum(connection, table)
+    return taken
+
+
+def _print(medians: Mapping[str, Mapping[str, float]]) -> None:
+    keys = list(next(iter(medians.values())))
+    table = Table("", *keys, title="rate (1, 4, 16 clients: higher is better), time (bulk: lower); the bare table is 1")
+    for name, figures in medians.items():
+        table.add_row(name, *[f"{figures[key]:.2f}" for key in keys])
+    Console(width=150).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""rtp's reader of its log alone, doing what the other consumers do: take rows, note them, move on."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from core.leading.epoch import UNFENCED, Epochs
+from core.log.reader import LogReader
+from core.processor.delivery import SAVE_INTERVAL_SECONDS
+from core.processor.wakeup import WakeUp
+from core.services.circuit import CircuitBreaker
+from core.services.postgres import Server
+from core.settings.models import RunSettings
+from loadtests.benchmarks.peers import watch
+from loadtests.benchmarks.peers.peer import BATCH, Place, PythonPeer
+
+if TYPE_CHECKING:
+    from loadtests.benchmarks.peers.receipts import Receipts
+
+
+class RtpReader(PythonPeer):
+    """The loop of `core/processor/delivery.py` without a sink behind it: no CloudEvent is built, Redis gets nothing."""
+
+    name = "rtp, its reader"
+
+    def install(self, place: Place) -> None:
+        """See Peer."""
+        watch.install(place)
+
+    def consume(self, dsn: str, receipts: Receipts) -> None:
+        """See PythonPeer."""
+        run = RunSettings()
+        circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
+        wakeup = WakeUp(Server(dsn), run, circuit, Epochs(UNFENCED))
+        reader = LogReader(Server(dsn), "peers")
+        reader.open()
+        wakeup.start()
+        poll_seconds, saved_at = run.poll_interval_ms / 1000, 0.0
+        while True:
+            started = time.monotonic()
+            chunk = reader.read(BATCH)
+            for row in chunk.rows:
+                receipts.note(row.entity, row.provenance or "0", str(row.changed_at))
+            receipts.flush()
+            is_time_to_save = started - saved_at > SAVE_INTERVAL_SECONDS
+            saved_at = started if is_time_to_save else saved_at
+            reader.advance(chunk, save=is_time_to_save)
+            if not chunk.rows:
+                wakeup.wait(started, poll_seconds)
+                continue
+            wakeup.active()
+            if len(chunk.rows) < BATCH:
+                time.sleep(max(0.0, started + poll_seconds - time.monotonic()))
+
+
+PEER = RtpReader()

@@ -1,0 +1,63 @@
+"""rtp as users run it: `rtp run` writes cache, pub/sub and stream; a subscriber of pub/sub notes what arrives."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import redis
+
+from loadtests.benchmarks.peers import watch
+from loadtests.benchmarks.peers.peer import Command, Place, PythonPeer
+from loadtests.benchmarks.peers.process import running
+from rtp_client.event import Kind
+from rtp_client.keys import channel_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from loadtests.benchmarks.peers.receipts import Receipts
+
+_WAIT_SECONDS = 1.0
+
+
+class RtpRun(PythonPeer):
+    """The process that is killed is `rtp run`. The subscriber lives on; its CPU time is a reader's, not rtp's."""
+
+    name = "rtp run"
+
+    def install(self, place: Place) -> None:
+        """See Peer."""
+        watch.install(place)
+
+    @contextmanager
+    def beside(self, place: Place) -> Iterator[Sequence[int]]:
+        """See Peer."""
+        with running(super().consumer(replace(place, dsn=place.redis_url)), place.folder / "subscriber.log"):
+            yield ()
+
+    def consumer(self, place: Place) -> Command:
+        """See Peer."""
+        file = place.folder / "rtp.yaml"
+        file.write_text(watch.settings_of().model_dump_json(include={"watches"}, exclude_none=True))
+        own = {name: value for name, value in os.environ.items() if name[:4] not in ("RTP_", "AWS_")}
+        addresses = {"RTP_POSTGRES_DSN": place.dsn, "RTP_REDIS_URL": place.redis_url}
+        return Command([sys.executable, "-m", "cli", "run", "--json", "--config", str(file)], own | addresses)
+
+    def consume(self, dsn: str, receipts: Receipts) -> None:
+        """The subscriber; `dsn` is Redis's address."""
+        with redis.Redis.from_url(dsn) as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
+            subscription.psubscribe(channel_pattern(Kind.TVL))
+            while True:
+                message = subscription.get_message(timeout=_WAIT_SECONDS)
+                if message:
+                    data = json.loads(message["data"])["data"]
+                    receipts.note(data["entity"], data["provenance"], data["changed_at"])
+                    receipts.flush()
+
+
+PEER = RtpRun()

@@ -1,0 +1,178 @@
+"""The processes of a load test: each gets a plan and then orders on standard input, and answers with JSON lines.
+
+Secrets travel by the pipe, never on a command line. A child whose parent is gone reads the end of its input, and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import IO, TYPE_CHECKING, Any
+
+from core.errors import RtpError
+from core.settings.models import Settings
+from loadtests.scenarios.processes.tick import Tick, line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from loadtests.scenarios.processes.tick import Recorder
+
+TICK_SECONDS = 0.5
+_END_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a child has to know. `clock_ahead_seconds`: how far the database's clock is ahead of this machine's."""
+
+    scenario: str
+    rate: float
+    seconds: float
+    settings: Settings
+    clock_ahead_seconds: float = 0.0
+    part: int = 0
+    parts: int = 1
+    web_port: int | None = None
+    csv_prefix: str | None = None
+
+    def encoded(self) -> dict[str, Any]:
+        """As a JSON-ready document."""
+        return vars(self) | {"settings": self.settings.model_dump(mode="json", exclude_none=True)}
+
+    @classmethod
+    def decoded(cls, document: Mapping[str, Any]) -> Plan:
+        """What `encoded` made, after its way through JSON."""
+        return cls(**{**document, "settings": Settings.model_validate(document["settings"])})
+
+
+class Orders:
+    """A child's side of the pipe."""
+
+    def __init__(self, stream: Any = None, on_tick: Callable[[Tick], None] = lambda _: None) -> None:
+        self._stream = stream or sys.stdin.buffer
+        self._on_tick = on_tick
+        self._started, self.stopping = threading.Event(), threading.Event()
+        self.start_time = 0.0
+        self.plan = Plan.decoded(json.loads(self._stream.readline()))
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def wait_for_start(self) -> float:
+        """Say that all is ready, and return the moment of the start (Unix time)."""
+        self.say({"ready": True})
+        self._started.wait()
+        return self.start_time
+
+    def say(self, document: Mapping[str, Any]) -> None:
+        """Tell the parent something."""
+        try:
+            sys.stdout.buffer.write(line(document))
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            self.stopping.set()
+
+    def report(self, recorder: Recorder) -> None:
+        """Tell the parent, until it says stop, what is new."""
+        while not self.stopping.wait(TICK_SECONDS):
+            self.say({"tick": recorder.take().encoded()})
+        self.say({"tick": recorder.take().encoded()})
+
+    def _listen(self) -> None:
+        for text in self._stream:
+            order = json.loads(text)
+            if "start" in order:
+                self.start_time = order["start"]
+                self._started.set()
+            elif "tick" in order:
+                self._on_tick(Tick.decoded(order["tick"]))
+            elif "stop" in order:
+                break
+        self.stopping.set()
+        self._started.set()
+
+
+class Child:
+    """The parent's side: one process, and what it has said."""
+
+    def __init__(self, name: str, plan: Plan, environ: Mapping[str, str], said: SimpleQueue[Said]) -> None:
+        self.name = name + (f" {plan.part + 1}" if plan.parts > 1 else "")
+        self._said = said
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"{__package__}.{name}"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environ),
+            start_new_session=True,  # Ctrl-C is for the parent, which ends its children in order
+        )
+        self._trouble: list[str] = []
+        self._threads = [threading.Thread(target=job, daemon=True) for job in (self._hear, self._hear_trouble)]
+        for thread in self._threads:
+            thread.start()
+        self.send(plan.encoded())
+
+    @property
+    def pid(self) -> int:
+        """The process's id."""
+        return self._process.pid
+
+    def send(self, order: Mapping[str, Any]) -> None:
+        """Give it an order; one that has ended does not hear it, and that is noticed by `check`."""
+        pipe = self._process.stdin
+        assert pipe is not None
+        try:
+            pipe.write(line(order))
+            pipe.flush()
+        except (BrokenPipeError, ValueError):
+            return
+
+    def check(self) -> None:
+        """Raise RtpError where it has ended before its time."""
+        if self._process.poll() not in (None, 0):
+            self._threads[1].join(1)
+            last = self._trouble[-1] if self._trouble else f"exit code {self._process.returncode}"
+            raise RtpError(f"the load test's {self.name} ended: {last}")
+
+    def end(self) -> None:
+        """Wait for its end, and kill it where that does not come."""
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(_END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        for thread in self._threads:
+            thread.join(1)
+        for pipe in (self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            pipe.close()
+
+    def _hear(self) -> None:
+        for document in _documents(self._process.stdout):
+            self._said.put(Said(self.name, document))
+
+    def _hear_trouble(self) -> None:
+        assert self._process.stderr is not None
+        for text in self._process.stderr:
+            self._trouble = [*self._trouble[-20:], text.decode(errors="replace").strip()]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line that a child has said."""
+
+    who: str
+    document: Mapping[str, Any]
+
+
+def _documents(pipe: IO[bytes] | None) -> Iterator[Mapping[str, Any]]:
+    assert pipe is not None
+    for text in pipe:
+        yield json.loads(text)

@@ -1,0 +1,48 @@
+"""A reader of Redis's stream of events, in a process of its own.
+
+Pub/sub promises nothing to a subscriber that stumbles; the stream keeps what was published. What both miss, rtp lost.
+"""
+
+from __future__ import annotations
+
+import json
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from core.stream.entries import entries, last_position
+from loadtests.scenarios.processes.child import Orders
+from loadtests.scenarios.processes.receipt import find_mark, second_of
+from loadtests.shared.ledger import Ledger
+
+_PAUSE_SECONDS = 0.5  # nobody waits for it: long enough to cost little
+
+
+def main() -> None:
+    """Note where the stream ends, say so, and read on from there until told to stop."""
+    orders, ledger = Orders(), Ledger()
+    url = orders.plan.settings.redis.url
+    assert url is not None
+    with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0)) as client:
+        position = last_position(client)
+        start_time, is_last = orders.wait_for_start(), False
+        while not is_last:
+            is_last = orders.stopping.wait(_PAUSE_SECONDS)
+            try:
+                for entry in entries(client, after=position):
+                    position = entry.id
+                    _note(ledger, entry.document, start_time)
+            except redis.RedisError as error:  # the next look goes on where this one ended
+                orders.say({"incident": f"the load test's reader of the stream lost its connection: {error}"})
+    orders.say({"receiver": "stream", "ledger": ledger.encoded()})
+
+
+def _note(ledger: Ledger, document: bytes, start_time: float) -> None:
+    data = json.loads(document)["data"]
+    if (mark := find_mark(data)) is not None and second_of(mark, start_time) >= 0:
+        ledger.note(data["entity"], mark.number)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""What rtp is required to do under load, and whether it did. docs/loadtest.md defines each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from loadtests.scenarios.results.result import Criterion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from loadtests.scenarios.results.result import Latency, Received
+
+DETECTION_MS = 10
+PROCESSING_MS = 50
+THROUGHPUT = 1000
+HIT_RATIO = 0.9
+MOST_MEMORY_GROWTH = 0.1
+MOST_P99_DRIFT = 1.5
+# What is under way when the measured time begins counts, what is under way when it ends does not.
+_UNDER_WAY = 0.01
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the criteria are judged by.
+
+    `rate` is what was offered in the measured time. Memory and p99 are those of the soak's seconds, in order.
+    """
+
+    rate: float
+    end_to_end_ms: float
+    latency_ms: Mapping[str, Latency]
+    throughput: float | None
+    received: Mapping[str, Received]
+    cache_hits: int
+    cache_misses: int
+    watches_drift: bool = False
+    memory: Sequence[int] = ()
+    p99_over_time: Sequence[float] = ()
+
+
+def judge(evidence: Evidence) -> list[Criterion]:
+    """Every criterion, with what was measured."""
+    latency = evidence.latency_ms
+    criteria = [
+        _at_p99("detection p99", latency.get("detect"), DETECTION_MS),
+        _at_p99("processing p99", latency.get("process"), PROCESSING_MS),
+        _at_p99("end to end p99, pub/sub", latency.get("pubsub"), evidence.end_to_end_ms),
+    ]
+    if "sqs" in evidence.received:
+        criteria.append(_at_p99("end to end p99, SQS", latency.get("sqs"), evidence.end_to_end_ms))
+    criteria.append(_throughput(evidence.rate, evidence.throughput))
+    criteria.append(_hit_ratio(evidence.cache_hits, evidence.cache_misses))
+    criteria.extend(_completeness(evidence.received))
+    if evidence.watches_drift:
+        criteria.extend(_drift(evidence.memory, evidence.p99_over_time))
+    return criteria
+
+
+def _at_p99(name: str, latency: Latency | None, limit_ms: float) -> Criterion:
+    required = f"< {limit_ms:,.0f} ms"
+    if latency is None:
+        return Criterion(name=name, required=required, measured="not measured", passed=None)
+    return Criterion(name=name, required=required, measured=f"{latency.p99:,.2f} ms", passed=latency.p99 < limit_ms)
+
+
+def _throughput(rate: float, throughput: float | None) -> Criterion:
+    needed = min(round(rate), THROUGHPUT)
+    required = f">= {needed:,} events/s"
+    if throughput is None:
+        return Criterion(name="throughput", required=required, measured="nothing came", passed=False)
+    return Criterion(
+        name="throughput",
+        required=required,
+        measured=f"{throughput:,.0f} events/s",
+        passed=throughput >= needed * (1 - _UNDER_WAY),
+    )
+
+
+def _hit_ratio(hits: int, misses: int) -> Criterion:
+    name, required = "cache hit ratio", f"> {HIT_RATIO:.0%}"
+    if not hits + misses:
+        return Criterion(name=name, required=required, measured="not measured", passed=None)
+    ratio = hits / (hits + misses)
+    return Criterion(name=name, required=required, measured=f"{ratio:.2%}", passed=ratio > HIT_RATIO)
+
+
+def _completeness(received: Mapping[str, Received]) -> Iterator[Criterion]:
+    lost = sum(one.lost for one in received.values())
+    of = ", ".join(f"{one.received + one.lost:,} {name}" for name, one in received.items())
+    measured = f"{lost:,} lost of {of or 'nothing'}"
+    if lost and "stream" in received and lost == received["pubsub"].lost:
+        measured += "; the subscriber's connection lost them: they are in rtp:stream"
+    yield Criterion(name="nothing lost", required="0 lost", measured=measured, passed=bool(received) and not lost)
+    disordered = sum(one.out_of_order for one in received.values())
+    yield Criterion(
+        name="order kept per entity", required="always", measured=f"{disordered:,} out of order", passed=not disordered
+    )
+
+
+def _drift(memory: Sequence[int], p99_ms: Sequence[float]) -> Iterator[Criterion]:
+    for name, values, most, is_growth in (
+        ("memory of rtp over time", memory, 1 + MOST_MEMORY_GROWTH, True),
+        ("p99 over time", p99_ms, MOST_P99_DRIFT, False),
+    ):
+        fifth = len(values) // 5
+        required = f"< +{most - 1:.0%}" if is_growth else f"< {most:.1f} x"
+        if not fifth or not sum(values[:fifth]):
+            yield Criterion(name=name, required=required, measured="not measured", passed=None)
+            continue
+        first, last = sorted(values[:fifth])[fifth // 2], sorted(values[-fifth:])[fifth // 2]
+        ratio = last / max(first, 1e-9)
+        measured = f"{ratio - 1:+.1%}" if is_growth else f"{ratio:.2f} x"
+        yield Criterion(name=name, required=required, measured=measured, passed=ratio < most)

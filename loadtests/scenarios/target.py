@@ -1,0 +1,182 @@
+"""What a load test is aimed at: the embedded stack, or a configured one. Made ready before, cleaned up after."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import redis
+
+from core.demo.queue import create_queue
+from core.errors import InstallError, SettingsError
+from core.inspection.inspector import inspect
+from core.redact import redact
+from core.services.postgres import address, connect, queries
+from core.settings.file import load_settings
+from core.settings.models import postgres_dsn
+from core.settings.watches import TvlWatch
+from core.stack import EmbeddedStack
+from loadtests.scenarios.names import CHAIN, KIND, SCHEMA, TABLE, WATCH
+from rtp_client.keys import cache_key
+from triggers.catalog import read_installation
+from triggers.installer import apply, find_drift, plan_installation, plan_removal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from psycopg import Connection
+
+    from core.settings.models import Settings
+    from loadtests.scenarios.scenario import Scenario
+
+EMBEDDED_QUEUE = "rtp-alerts.fifo"
+_QUERIES = queries("loadtests.scenarios", "writes.sql")
+_KEYS_AT_ONCE = 1000
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the load goes. `servers` are the process ids of what runs on this machine and is ours to look at."""
+
+    name: str
+    settings: Settings
+    environ: Mapping[str, str] = field(repr=False)
+    servers: Mapping[str, int]
+    rtp_is_running: bool
+
+
+def intentions(settings: Settings, scenario: Scenario) -> list[str]:
+    """What a load test will write to a configured stack, and how it cleans up; a line each."""
+    lines = [
+        f"PostgreSQL {address(postgres_dsn(settings))}: a schema {SCHEMA} with one table of {scenario.entities:,} "
+        f"protocols, and the watch {WATCH!r} in rtp's schema; both are removed at the end, also after Ctrl-C",
+    ]
+    if settings.redis.url:
+        lines.append(
+            f"Redis {redact(settings.redis.url)}: {scenario.entities:,} cache entries of the chain {CHAIN}, removed at "
+            "the end; its events in rtp:stream stay until newer ones push them out"
+        )
+    if settings.sqs.queue:
+        lines.append(
+            f"SQS {settings.sqs.queue}: alerts of the chain {CHAIN}, received and deleted while it runs; other alerts "
+            "are put back at once, which counts as a receive of theirs"
+        )
+    return lines
+
+
+@contextmanager
+def embedded_target(scenario: Scenario, on_step: Callable[[str], None]) -> Iterator[Target]:
+    """A stack of our own, on this machine, gone at the end."""
+    stack = EmbeddedStack()
+    with ExitStack() as exits:
+        exits.callback(stack.stop)
+        stack.start(on_step)
+        addresses = stack.addresses
+        others = {name: value for name, value in os.environ.items() if name[:4] not in ("RTP_", "AWS_")}
+        environ = others | addresses.environ(queue=EMBEDDED_QUEUE) | {"AWS_CONFIG_FILE": os.devnull}
+        settings = _with_watch(load_settings(None, environ=environ, options={}), scenario, {})
+        _create_queue(environ)
+        with connect(addresses.postgres_dsn, role="loadtest") as connection:
+            _create_table(connection, scenario)
+            apply(connection, plan_installation(connection, settings))
+        pids = {"PostgreSQL": stack.postgres.pid, "Redis": stack.redis.pid, "SQS endpoint": stack.sqs.pid}
+        servers = {name: pid for name, pid in pids.items() if pid is not None}
+        yield Target("embedded stack", settings, environ, servers, rtp_is_running=False)
+
+
+@contextmanager
+def configured_target(configured: Settings, scenario: Scenario) -> Iterator[Target]:
+    """The stack that the settings name; what was made in it is removed at the end."""
+    dsn = postgres_dsn(configured)
+    with ExitStack() as exits, connect(dsn, role="loadtest") as connection:
+        installed = read_installation(connection) is not None
+        before = dict(configured.watches) if installed else {}
+        _refuse_what_is_not_ours(connection, configured, installed=installed)
+        settings = _with_watch(configured, scenario, before)
+        running = installed and inspect(connection, configured.log).processor.is_running
+        exits.callback(_clean_up, configured, scenario, installed=installed)
+        _create_table(connection, scenario)
+        apply(connection, plan_installation(connection, settings))
+        environ = dict(os.environ) | {
+            "RTP_POSTGRES_DSN": dsn,
+            "RTP_REDIS_URL": configured.redis.url or "",
+            "RTP_SQS_ENDPOINT_URL": configured.sqs.endpoint_url or "",
+            "RTP_SQS_QUEUE": configured.sqs.queue or "",
+        }
+        yield Target(address(dsn), settings, environ, {}, rtp_is_running=running)
+
+
+def reseed(target: Target, scenario: Scenario) -> None:
+    """Begin anew between two runs on one target."""
+    with connect(postgres_dsn(target.settings), role="loadtest") as connection:
+        connection.execute(_QUERIES[f"reseed_{scenario.shape}"])
+
+
+def _refuse_what_is_not_ours(connection: Connection, configured: Settings, *, installed: bool) -> None:
+    if connection.execute("SELECT to_regnamespace(%s)::text", [SCHEMA]).fetchone() != (None,):
+        raise InstallError(
+            f"the database has a schema {SCHEMA} already: another load test runs, or one was killed",
+            f"If none runs: DROP SCHEMA {SCHEMA} CASCADE, then rtp install-triggers",
+        )
+    if WATCH in configured.watches:
+        raise SettingsError(f"the settings have a watch called {WATCH!r}, which is the load test's own", "Rename it")
+    if installed and (drift := find_drift(connection, configured)):
+        raise InstallError(
+            f"what is installed is not what the settings say ({drift[0].subject}: {drift[0].what})",
+            "Run rtp install-triggers with these settings, or give the load test the settings that are installed",
+        )
+
+
+def _with_watch(settings: Settings, scenario: Scenario, others: Mapping[str, object]) -> Settings:
+    watch = {
+        "kind": KIND.value,
+        "table": TABLE,
+        "shape": scenario.shape,
+        "percent": 1,
+        "columns": {
+            "chain": "chain",
+            "protocol": "protocol",
+            "value": "tvl_usd",
+            "changed_at": "updated_at",
+            "provenance": "source",
+        },
+    }
+    # The others stay the very objects that they are: to the installer they must not look changed.
+    return settings.model_copy(update={"watches": {**others, WATCH: TvlWatch.model_validate(watch)}})
+
+
+def _create_queue(environ: Mapping[str, str]) -> None:
+    import boto3  # noqa: PLC0415 - 0.2 s that a refusal need not wait for
+
+    client = boto3.client(
+        "sqs",
+        endpoint_url=environ["RTP_SQS_ENDPOINT_URL"],
+        region_name=environ["AWS_DEFAULT_REGION"],
+        aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
+    )
+    create_queue(client, EMBEDDED_QUEUE)
+    client.close()
+
+
+def _create_table(connection: Connection, scenario: Scenario) -> None:
+    connection.execute(_QUERIES["create_schema"])
+    connection.execute(_QUERIES[f"create_{scenario.shape}"])
+    connection.execute(_QUERIES["seed"], {"chain": CHAIN, "entities": scenario.entities})
+    connection.execute("VACUUM ANALYZE rtp_loadtest.tvl")
+
+
+def _clean_up(configured: Settings, scenario: Scenario, *, installed: bool) -> None:
+    """Take everything out again, on connections of its own: those of before may be what broke."""
+    with connect(postgres_dsn(configured), role="loadtest") as connection:
+        if read_installation(connection) is not None:
+            steps = plan_installation(connection, configured) if installed else plan_removal(connection)
+            apply(connection, steps)
+        connection.execute(_QUERIES["drop_schema"])
+    if configured.redis.url:
+        keys = [cache_key(KIND, CHAIN, f"p{number}") for number in range(scenario.entities)]
+        with redis.Redis.from_url(configured.redis.url) as client:
+            for first in range(0, len(keys), _KEYS_AT_ONCE):
+                client.delete(*keys[first : first + _KEYS_AT_ONCE])
