@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from core.leading.epoch import Epochs
-    from core.services.circuit import CircuitBreaker
     from core.services.postgres import Server
+    from core.services.recovery import Recovery
 
 _QUERIES = queries("core.sql", "leader.sql")
 _APPLY_SECONDS = 0.2
@@ -76,7 +76,7 @@ class Election:
         *,
         lease_seconds: float,
         loops: Collection[str],
-        circuit: CircuitBreaker,
+        recovery: Recovery,
         on_problem: Callable[[Problem], None],
     ) -> None:
         self.failure: RtpError | None = None
@@ -84,7 +84,7 @@ class Election:
         self._epochs = epochs
         self._lease_seconds = lease_seconds
         self._loops = [f"rtp {loop}" for loop in loops]
-        self._circuit = circuit
+        self._recovery = recovery
         self._on_problem = on_problem
         self._status = LeaderStatus("starting", 0, "")
         self._stood_by_since: float | None = None
@@ -113,13 +113,16 @@ class Election:
 
     def _run(self) -> None:
         try:
-            while self._circuit.wait_for_turn(self._stopping):
+            while self._recovery.wait_for_turn(self._stopping):
                 try:
                     self._campaign()
-                except ServiceUnavailable as error:
-                    self._circuit.failed(error)
-                    self._stopping.wait(_APPLY_SECONDS)
-                except psycopg.Error:  # a lost connection says nothing yet about the server: connecting anew will
+                except (psycopg.Error, ServiceUnavailable) as error:
+                    if isinstance(error, ServiceUnavailable):
+                        self._recovery.failed(error)
+                    else:
+                        self._recovery.lost(self._server.unavailable(error))
+                    # Also after a first loss: this process's own loops, whose epoch is over, close their sessions
+                    # meanwhile, before `end_predecessors` could find them.
                     self._stopping.wait(_APPLY_SECONDS)
         except RtpError as error:
             self.failure = error
@@ -128,10 +131,10 @@ class Election:
         """Wait for the lead, and hold it as long as possible; with one connection, whose end ends both."""
         with self._server.connect("leader") as connection:
             read_installation(connection)
-            self._circuit.succeeded()
             silence = _Silence()
             while not self._stopping.is_set():
                 leader = _apply(connection)
+                self._recovery.succeeded()
                 if leader.is_free:
                     self._lead(connection)
                     return

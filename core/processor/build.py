@@ -25,6 +25,7 @@ from core.services.answer_timeout import FIRST_SECONDS
 from core.services.backoff import Backoff
 from core.services.circuit import CircuitBreaker
 from core.services.postgres import Server
+from core.services.recovery import Recovery
 from core.settings.models import postgres_dsn
 from core.sinks.redis import RedisSink
 
@@ -97,8 +98,8 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
     server, epochs, postgres = postgres_server(settings), Epochs(), circuit("PostgreSQL")
     sinks = build_sinks(settings)
     services = {service: circuit(service) for service in dict.fromkeys(sink.service for sink in sinks)}
-    wakeup = WakeUp(server, settings.run, postgres, epochs)
     backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
+    wakeup = WakeUp(server, settings.run, epochs, recovery=Recovery(postgres, backoff))
     routes, destinations = Routes(settings), {one.sink: one for one in sqs_destinations(settings)}
     forwarding = DlqCopier(
         server,
@@ -119,8 +120,8 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
             epochs,
             shared=shared,
             max_attempts=settings.run.max_attempts,
-            log_circuit=postgres,
-            sink_circuit=services[sink.service],
+            log=Recovery(postgres, backoff),
+            service=Recovery(services[sink.service], backoff),
             on_problem=on_problem,
             wants=_wants(routes, destinations.get(sink.name)),
             on_dead_letters=forwarding.wake,
@@ -128,7 +129,9 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
         for sink in sinks
     ]
     housekeeping = Housekeeping(LagAlarm(settings.log, [sink.name for sink in sinks], on_problem=on_problem))
-    judging = DeferredJudge(server, wakeup, backoff, housekeeping, epochs, circuit=postgres, on_problem=on_problem)
+    judging = DeferredJudge(
+        server, wakeup, housekeeping, epochs, recovery=Recovery(postgres, backoff), on_problem=on_problem
+    )
     rebuilding = freshening = None
     if url := settings.redis.url:
         rebuilding = CacheRebuilder(
@@ -145,7 +148,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
         epochs,
         lease_seconds=settings.run.leader_lease_seconds,
         loops=[*(sink.name for sink in sinks), "wakeup", "judging", "rebuild", "letters"],
-        circuit=postgres,
+        recovery=Recovery(postgres, backoff),
         on_problem=on_problem,
     )
     return Pipeline(

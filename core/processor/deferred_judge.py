@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from core.leading.epoch import Epoch, Epochs
     from core.processor.housekeeping import Housekeeping
     from core.processor.wakeup import WakeUp
-    from core.services.backoff import Backoff
-    from core.services.circuit import CircuitBreaker
     from core.services.postgres import Server
+    from core.services.recovery import Recovery
 
 _QUERIES = queries("core.sql", "judging.sql")
 _POLL_SECONDS = 0.005
@@ -39,11 +38,10 @@ class DeferredJudge(Loop):
         self,
         server: Server,
         wakeup: WakeUp,
-        backoff: Backoff,
         housekeeping: Housekeeping,
         epochs: Epochs,
         *,
-        circuit: CircuitBreaker,
+        recovery: Recovery,
         on_problem: Callable[[Problem], None],
     ) -> None:
         super().__init__("judging", epochs)
@@ -51,36 +49,33 @@ class DeferredJudge(Loop):
         self.idle_since: float | None = None
         self._server = server
         self._wakeup = wakeup
-        self._backoff = backoff
         self.housekeeping = housekeeping
-        self._circuit = circuit
+        self._recovery = recovery
         self._on_problem = on_problem
-        self._failures = 0
         self._next_appointments = 0.0
 
     def _serve(self, epoch: Epoch) -> None:
         """Judge as long as the epoch lasts. The database itself lets only one judge at a time."""
-        while self._circuit.wait_for_turn(self._halt):
+        while self._recovery.wait_for_turn(self._halt):
             try:
                 with self._server.connect(self.name) as connection:
                     self._loop(connection)
             except (psycopg.Error, ServiceUnavailable) as error:
-                self._failures += 1
                 self.idle_since = None
                 self._note(error)
-                if self._circuit.is_closed:
-                    self._halt.wait(self._backoff.wait_seconds(self._failures))
+                self._recovery.pause(self._halt)
         self.idle_since = None
 
     def _note(self, error: psycopg.Error | ServiceUnavailable) -> None:
         if isinstance(error, ServiceUnavailable):
-            self._circuit.failed(error)
-        elif not isinstance(error, psycopg.OperationalError):
-            if self._failures == 1:
+            self._recovery.failed(error)
+        elif isinstance(error, psycopg.OperationalError):
+            self._recovery.lost(self._server.unavailable(error))
+        else:
+            self._recovery.refused()
+            if self._recovery.failures == 1:
                 text = f"judging: trying again: {one_line(error)}"
                 self._on_problem(Problem(text, "judging", facts={"error": one_line(error)}))
-        elif self._failures > 1:  # a lost connection says nothing yet about the server: connecting anew will
-            self._circuit.failed(self._server.unavailable(error))
 
     def _loop(self, connection: psycopg.Connection) -> None:
         judge = connection.cursor()
@@ -91,8 +86,7 @@ class DeferredJudge(Loop):
                 connection.execute(_QUERIES["put_ticks"])
             self.housekeeping.do_what_is_due(connection)
             row = judge.execute(_QUERIES["judge_waiting"], prepare=True).fetchone()
-            self._failures = 0
-            self._circuit.succeeded()
+            self._recovery.succeeded()
             judged, has_more = row or (0, False)
             if judged:
                 self.judged += judged

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from core.processor.shared_events import SharedEvents
     from core.processor.wakeup import WakeUp
     from core.services.backoff import Backoff
-    from core.services.circuit import CircuitBreaker
+    from core.services.recovery import Recovery
     from core.sinks import Outcome, Rejection, Sink
     from rtp_client.event import Event
 
@@ -60,8 +60,8 @@ class Delivery(Loop):
         *,
         shared: SharedEvents,
         max_attempts: int,
-        log_circuit: CircuitBreaker,
-        sink_circuit: CircuitBreaker,
+        log: Recovery,
+        service: Recovery,
         on_problem: Callable[[Problem], None],
         wants: Callable[[LogRow], bool] = lambda _: True,
         on_dead_letters: Callable[[], None] = lambda: None,
@@ -71,16 +71,14 @@ class Delivery(Loop):
         self.metrics = SinkMetrics()
         self._reader = reader
         self._wakeup = wakeup
-        self._backoff = backoff
         self._intakes = Prefetcher(reader, name=sink.name, shared=shared, limit=sink.batch_size, wants=wants)
         self._max_attempts = max_attempts
         self._on_problem = on_problem
         self._on_dead_letters = on_dead_letters
         self._is_refused = False
-        self._log_circuit = log_circuit
-        self._sink_circuit = sink_circuit
+        self._log = log
+        self._service = service
         self._saved_at = 0.0
-        self._log_failures = 0
         self._parking = RetryQueue(backoff)
         self._ledger = InFlight()
         self._settled: Cursor | None = None
@@ -95,12 +93,10 @@ class Delivery(Loop):
 
     def _prepare(self) -> None:
         """Reach the sink already before the first epoch: a standby that could not deliver says so now."""
-        attempt = 0
-        while not self._halt.is_set() and not self._works(self.sink.open, self._sink_circuit):
-            attempt += 1
+        while not self._halt.is_set() and not self._works(self.sink.open, self._service):
             if self._epochs.is_on:
                 break
-            self._wait_before_retry(attempt, [self._sink_circuit])
+            self._service.pause(self._halt)
 
     def _serve(self, epoch: Epoch) -> None:
         """Deliver as long as the epoch lasts."""
@@ -128,25 +124,22 @@ class Delivery(Loop):
 
     def _connect(self) -> bool:
         """Reach the log and the sink, each tried whether or not the other answers; false where it must halt."""
-        attempt = 0
-        missing = [(self._reader.open, self._log_circuit), (self.sink.open, self._sink_circuit)]
+        missing = [(self._reader.open, self._log), (self.sink.open, self._service)]
         while missing and not self._halt.is_set():
-            attempt += 1
-            missing = [(call, circuit) for call, circuit in missing if not self._works(call, circuit)]
-            if missing:
-                self._wait_before_retry(attempt, [circuit for _, circuit in missing])
+            missing = [(call, recovery) for call, recovery in missing if not self._works(call, recovery)]
+            for _, recovery in missing:
+                self._wait_before_retry(recovery)
         return not missing
 
-    def _works(self, call: Callable[[], None], circuit: CircuitBreaker) -> bool:
-        if not circuit.wait_for_turn(self._halt):
+    def _works(self, call: Callable[[], None], recovery: Recovery) -> bool:
+        if not recovery.wait_for_turn(self._halt):
             return False
         try:
             call()
         except ServiceUnavailable as error:
-            self._note_failure(circuit, error)
+            self._note_failure(recovery, error)
             return False
-        if circuit is not self._log_circuit or not self._log_failures:  # else only the next read will tell
-            circuit.succeeded()
+        recovery.connected()
         return True
 
     def _loop(self) -> None:
@@ -204,29 +197,23 @@ class Delivery(Loop):
 
     def _deliver(self, events: Sequence[Event]) -> None:
         """Deliver or park all; where it must halt before that, they stay unsettled."""
-        attempt = 0
-        while events and self._sink_circuit.wait_for_turn(self._halt):
-            attempt += 1
+        while events and self._service.wait_for_turn(self._halt):
             try:
                 outcome = self.sink.deliver(events)
             except ServiceUnavailable as error:
-                self._note_failure(self._sink_circuit, error)
-                self._wait_before_retry(attempt, [self._sink_circuit])
+                self._note_failure(self._service, error)
+                self._wait_before_retry(self._service)
             else:
-                self._sink_circuit.succeeded()
+                self._service.succeeded()
                 self._note_taken()
                 self._note_running()
                 self._settle(events, outcome)
                 return
 
-    def _note_failure(self, circuit: CircuitBreaker, error: ServiceUnavailable) -> None:
-        """A service that answers, and refuses this sink's queue alone, is not away: the breaker is everyone's."""
+    def _note_failure(self, recovery: Recovery, error: ServiceUnavailable) -> None:
         self.metrics.note_retry(str(error))
-        if not isinstance(error, SinkUnavailable) or error.is_service_down:
-            circuit.failed(error)
-            return
-        circuit.succeeded()
-        if not self._is_refused:
+        recovery.failed(error)
+        if isinstance(error, SinkUnavailable) and not error.is_service_down and not self._is_refused:
             self._is_refused = True
             self._on_problem(self._news(f"{str(error).rstrip('.')}. Trying again", error=error.cause))
 
@@ -306,12 +293,11 @@ class Delivery(Loop):
                 self._on_problem(self._news(text, error=cause, **event_facts([event.id for event in waiting])))
         self.metrics.parked = len(self._parking)
 
-    def _wait_before_retry(self, attempt: int, circuits: Sequence[CircuitBreaker]) -> None:
+    def _wait_before_retry(self, recovery: Recovery) -> None:
         if self._reader.is_open:
             with contextlib.suppress(ServiceUnavailable):  # only for the status: the next read will say so, and loudly
                 self._reader.look_ahead()
-        if all(circuit.is_closed for circuit in circuits):  # an open one paces its probes by itself
-            self._halt.wait(self._backoff.wait_seconds(attempt))
+        recovery.pause(self._halt)
 
     def _forget_what_is_read(self) -> None:
         self._intakes.drop()
@@ -322,21 +308,17 @@ class Delivery(Loop):
 
     def _lost_the_log(self, error: ServiceUnavailable) -> None:
         self._forget_what_is_read()
-        self._log_failures += 1
         self.metrics.reconnects += 1
         self.metrics.note_trouble("reconnecting", str(error))
-        if self._log_failures > 1:  # a lost connection says nothing yet about the server: connecting anew will
-            self._log_circuit.failed(error)
-            if self._log_circuit.is_closed:
-                self._halt.wait(self._backoff.wait_seconds(self._log_failures))
+        self._log.lost(error)
+        self._log.pause(self._halt)
 
     def _fail(self, error: RtpError) -> None:
         super()._fail(error)
         self.metrics.note_trouble("stopped", str(error))
 
     def _note_log_works(self) -> None:
-        self._log_failures = 0
-        self._log_circuit.succeeded()
+        self._log.succeeded()
         self._note_running()
 
     def _note_running(self) -> None:

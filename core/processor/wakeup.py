@@ -30,8 +30,8 @@ from core.services.postgres import queries
 
 if TYPE_CHECKING:
     from core.leading.epoch import Epoch, Epochs
-    from core.services.circuit import CircuitBreaker
     from core.services.postgres import Server
+    from core.services.recovery import Recovery
     from core.settings.models import RunSettings
 
 _QUERIES = queries("core.sql", "wakeup.sql")
@@ -49,11 +49,11 @@ class _State(enum.Enum):
 class WakeUp(Loop):
     """One per process. A thread of its own watches over sleep; sinks call `active` and `wait`."""
 
-    def __init__(self, server: Server, settings: RunSettings, circuit: CircuitBreaker, epochs: Epochs) -> None:
+    def __init__(self, server: Server, settings: RunSettings, epochs: Epochs, *, recovery: Recovery) -> None:
         super().__init__("wakeup", epochs)
         self._server = server
         self._settings = settings
-        self._circuit = circuit
+        self._recovery = recovery
         self._changed = threading.Condition()
         self._state = _State.AWAKE
         self._quiet_since = 0.0
@@ -96,21 +96,22 @@ class WakeUp(Loop):
 
     def _serve(self, epoch: Epoch) -> None:
         # An epoch that is not good may be over: its AWAKE would tell the triggers that somebody polls.
-        while self._circuit.wait_for_turn(self._halt) and (epoch.is_good or not self._halt.wait(_CHECK_SECONDS)):
+        while self._recovery.wait_for_turn(self._halt) and (epoch.is_good or not self._halt.wait(_CHECK_SECONDS)):
             if not epoch.is_good:
                 continue
             try:
                 with self._server.connect(self.name) as connection:
                     connection.execute("LISTEN rtp_wake")
-                    self._circuit.succeeded()
                     self._watch(connection)
             except (psycopg.Error, ServiceUnavailable) as error:
                 # Until this connection is back nobody may sleep on it.
                 self._become(_State.AWAKE)
                 self.holds_lock = False
-                if isinstance(error, ServiceUnavailable):  # a lost connection says nothing yet about the server
-                    self._circuit.failed(error)
-                self._halt.wait(0.2)
+                if isinstance(error, ServiceUnavailable):
+                    self._recovery.failed(error)
+                else:
+                    self._recovery.lost(self._server.unavailable(error))
+                self._recovery.pause(self._halt)
         self._become(_State.AWAKE)
         self.holds_lock = False
 
@@ -118,6 +119,7 @@ class WakeUp(Loop):
         while not self._halt.is_set():
             if not self.holds_lock:
                 self.holds_lock = _is_true(connection, "take_awake")
+                self._recovery.succeeded()
             idle_for = time.monotonic() - self._last_active
             remaining = self._settings.idle_before_sleep_ms / 1000 - idle_for
             if remaining > 0:

@@ -18,8 +18,10 @@ import psycopg
 from core.leading.epoch import UNFENCED, Epochs
 from core.log.reader import LogReader
 from core.processor.wakeup import WakeUp
+from core.services.backoff import Backoff
 from core.services.circuit import CircuitBreaker
 from core.services.postgres import Server
+from core.services.recovery import Recovery
 from core.settings.models import RunSettings
 from core.stack import EmbeddedStack
 from loadtests.benchmarks.contestants import SETTINGS, fresh_table
@@ -79,7 +81,8 @@ def _detection(addresses: StackAddresses, rate: int, seconds: int) -> Mapping[st
     stopping = threading.Event()
     run = RunSettings()
     circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
-    wakeup = WakeUp(Server(addresses.postgres_dsn), run, circuit, Epochs(UNFENCED))
+    backoff = Backoff(run.retry_initial_seconds, run.retry_max_seconds)
+    wakeup = WakeUp(Server(addresses.postgres_dsn), run, Epochs(UNFENCED), recovery=Recovery(circuit, backoff))
     reader = LogReader(Server(addresses.postgres_dsn), f"bench {rate}")
     reader.open()
     while reader.read(10_000).rows:

@@ -17,9 +17,9 @@ from core.log.reader import LogReader
 from core.processor.build import postgres_server
 from core.processor.wakeup import WakeUp
 from core.settings.models import Settings, postgres_dsn
-from tests.circuits import quiet_circuit
 from tests.command import Command
 from tests.eventually import eventually
+from tests.recoveries import quiet_recovery
 from tests.watching import TVL, install
 
 if TYPE_CHECKING:
@@ -308,7 +308,7 @@ def test_nobody_is_running(status: Status) -> None:
 
 def test_rtp_is_running_awake_and_then_asleep(installed: Settings, status: Status) -> None:
     run = installed.run.model_copy(update={"idle_before_sleep_ms": 500})
-    wakeup = WakeUp(postgres_server(installed), run, quiet_circuit(), Epochs(UNFENCED))
+    wakeup = WakeUp(postgres_server(installed), run, Epochs(UNFENCED), recovery=quiet_recovery())
     wakeup.start()
     try:
         eventually(lambda: status()["processor"]["is_awake"])

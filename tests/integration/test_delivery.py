@@ -28,9 +28,9 @@ from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks import Outcome, Rejection
 from rtp_client.event import Kind
 from rtp_client.keys import STREAM, cache_key, channel
-from tests.circuits import quiet_circuit
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
+from tests.recoveries import quiet_recovery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -730,7 +730,7 @@ def stub_delivery(settings: Settings, deliver: Callable[[Sequence[Event]], Any])
     dsn = postgres_dsn(settings)
     sink: Sink = StubSink(deliver)
     backoff = Backoff(0.001, 0.001)
-    wakeup = WakeUp(Server(dsn), settings.run, quiet_circuit(), Epochs(UNFENCED))
+    wakeup = WakeUp(Server(dsn), settings.run, Epochs(UNFENCED), recovery=quiet_recovery())
     return Delivery(
         sink,
         LogReader(Server(dsn), sink.name),
@@ -740,8 +740,8 @@ def stub_delivery(settings: Settings, deliver: Callable[[Sequence[Event]], Any])
         shared=SharedEvents(source="/rtp"),
         max_attempts=3,
         on_problem=lambda _: None,
-        log_circuit=quiet_circuit(),
-        sink_circuit=quiet_circuit("stub"),
+        log=quiet_recovery(),
+        service=quiet_recovery("stub"),
     )
 
 

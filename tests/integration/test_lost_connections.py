@@ -26,9 +26,9 @@ from core.settings.models import Settings, postgres_dsn
 from core.sinks.sqs import SqsSink
 from loadtests.faults.proxy import TcpProxy
 from rtp_client.event import Kind
-from tests.circuits import quiet_circuit
 from tests.conftest import SqsQueue
 from tests.eventually import eventually
+from tests.recoveries import quiet_recovery
 from tests.samples import make_event
 
 
@@ -128,7 +128,7 @@ def test_a_leader_ends_the_session_that_it_has_lost_rather_than_wait_for_its_own
     with closing(Hole(port)) as hole:
         server = Server(own.replace(f":{port}/", f":{hole.port}/"), answer_seconds=60)
         leadership = Election(
-            server, Epochs(), lease_seconds=30, loops=(), circuit=quiet_circuit(), on_problem=lambda _: None
+            server, Epochs(), lease_seconds=30, loops=(), recovery=quiet_recovery(), on_problem=lambda _: None
         )
         leadership.start()
         try:

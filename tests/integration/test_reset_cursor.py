@@ -22,9 +22,9 @@ from core.settings.models import RedisSettings, Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from core.stack import EmbeddedStack
 from core.stack.binaries import postgres_folder
-from tests.circuits import quiet_circuit
 from tests.command import Command, Done
 from tests.eventually import eventually
+from tests.recoveries import quiet_recovery
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -196,7 +196,7 @@ def test_it_refuses_while_rtp_runs(
     reset: Reset, delivered: list[LogRow], installed: Settings, idle_before_sleep_ms: float
 ) -> None:
     run = installed.run.model_copy(update={"idle_before_sleep_ms": idle_before_sleep_ms})
-    wakeup = WakeUp(postgres_server(installed), run, quiet_circuit(), Epochs(UNFENCED))
+    wakeup = WakeUp(postgres_server(installed), run, Epochs(UNFENCED), recovery=quiet_recovery())
     wakeup.start()
     try:
         eventually(lambda: wakeup.holds_lock or wakeup.is_asleep)

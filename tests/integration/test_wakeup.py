@@ -22,8 +22,8 @@ from core.services.backoff import Backoff
 from core.services.postgres import queries
 from core.settings.models import RunSettings, Settings
 from core.sinks import Outcome
-from tests.circuits import quiet_circuit
 from tests.eventually import eventually
+from tests.recoveries import quiet_recovery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def change(connection: psycopg.Connection) -> None:
 
 @contextmanager
 def running(settings: Settings, run: RunSettings) -> Iterator[WakeUp]:
-    wakeup = WakeUp(postgres_server(settings), run, quiet_circuit(), Epochs(UNFENCED))
+    wakeup = WakeUp(postgres_server(settings), run, Epochs(UNFENCED), recovery=quiet_recovery())
     wakeup.start()
     try:
         yield wakeup
@@ -204,7 +204,7 @@ def test_a_stop_ends_the_wait(installed: Settings) -> None:
 
 
 def test_a_wakeup_that_was_never_started_can_be_stopped(installed: Settings) -> None:
-    WakeUp(postgres_server(installed), SLEEPY, quiet_circuit(), Epochs(UNFENCED)).stop()
+    WakeUp(postgres_server(installed), SLEEPY, Epochs(UNFENCED), recovery=quiet_recovery()).stop()
 
 
 def test_rtp_does_not_sleep_while_it_works(installed: Settings) -> None:
@@ -314,7 +314,7 @@ class ParkedWakeUp(WakeUp):
     """A started wake-up that takes its steps as told."""
 
     def __init__(self, settings: Settings, run: RunSettings, steps: Steps) -> None:
-        super().__init__(postgres_server(settings), run, quiet_circuit(), Epochs(UNFENCED))
+        super().__init__(postgres_server(settings), run, Epochs(UNFENCED), recovery=quiet_recovery())
         self._steps = steps
         self.start()
 
@@ -367,8 +367,8 @@ def delivering(settings: Settings, wakeup: WakeUp) -> Iterator[tuple[Recorder, D
         shared=SharedEvents(source="/rtp"),
         max_attempts=3,
         on_problem=lambda _: None,
-        log_circuit=quiet_circuit(),
-        sink_circuit=quiet_circuit("recorder"),
+        log=quiet_recovery(),
+        service=quiet_recovery("recorder"),
     )
     delivery.start()
     try:

@@ -9,8 +9,10 @@ from core.leading.epoch import UNFENCED, Epochs
 from core.log.reader import LogReader
 from core.processor.delivery import SAVE_INTERVAL_SECONDS
 from core.processor.wakeup import WakeUp
+from core.services.backoff import Backoff
 from core.services.circuit import CircuitBreaker
 from core.services.postgres import Server
+from core.services.recovery import Recovery
 from core.settings.models import RunSettings
 from loadtests.benchmarks.peers import watch
 from loadtests.benchmarks.peers.peer import BATCH, Place, PythonPeer
@@ -32,7 +34,8 @@ class RtpReader(PythonPeer):
         """See PythonPeer."""
         run = RunSettings()
         circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
-        wakeup = WakeUp(Server(dsn), run, circuit, Epochs(UNFENCED))
+        backoff = Backoff(run.retry_initial_seconds, run.retry_max_seconds)
+        wakeup = WakeUp(Server(dsn), run, Epochs(UNFENCED), recovery=Recovery(circuit, backoff))
         reader = LogReader(Server(dsn), "peers")
         reader.open()
         wakeup.start()

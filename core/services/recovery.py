@@ -1,0 +1,69 @@
+"""How a loop comes back to a service that has failed: the one policy of all loops.
+
+A lost connection says nothing yet about the server; only connecting anew does. So the first loss costs no wait, and the
+circuit breaker, which all loops share, hears of a loss only where nothing was answered since the loss before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.errors import SinkUnavailable
+
+if TYPE_CHECKING:
+    import threading
+
+    from core.errors import ServiceUnavailable
+    from core.services.backoff import Backoff
+    from core.services.circuit import CircuitBreaker
+
+
+class Recovery:
+    """One loop's failures in a row with one service. Not thread-safe: each loop has its own.
+
+    A loop asks `wait_for_turn`, calls the service, says what came of the call, and after a failure calls `pause`.
+    """
+
+    def __init__(self, circuit: CircuitBreaker, backoff: Backoff) -> None:
+        self.circuit = circuit
+        self.failures = 0
+        self._backoff = backoff
+        self._has_lost = False
+
+    def wait_for_turn(self, halt: threading.Event) -> bool:
+        """Wait until the breaker lets a call through; false where `halt` is set before that."""
+        return self.circuit.wait_for_turn(halt)
+
+    def connected(self) -> None:
+        """Connecting worked. After a lost connection that proves nothing: the new one may end as the old one did."""
+        if not self._has_lost:
+            self.succeeded()
+
+    def succeeded(self) -> None:
+        """The service answered what the loop is there for."""
+        self.failures, self._has_lost = 0, False
+        self.circuit.succeeded()
+
+    def lost(self, error: ServiceUnavailable) -> None:
+        """A connection that had been made was lost."""
+        if self._has_lost:
+            self.failed(error)
+        self._has_lost = True
+
+    def failed(self, error: ServiceUnavailable) -> None:
+        """Connecting failed, or a call to a service that is connected to anew for each call."""
+        if isinstance(error, SinkUnavailable) and not error.is_service_down:
+            self.refused()
+            return
+        self.failures += 1
+        self.circuit.failed(error)
+
+    def refused(self) -> None:
+        """The service answered, and refused this loop alone: for all others it is there."""
+        self.failures += 1
+        self.circuit.succeeded()
+
+    def pause(self, halt: threading.Event) -> None:
+        """Wait before the next try, or until `halt` is set. An open breaker paces the tries by itself."""
+        if self.failures and self.circuit.is_closed:
+            halt.wait(self._backoff.wait_seconds(self.failures))

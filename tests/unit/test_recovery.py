@@ -1,0 +1,117 @@
+"""What a loop does about failures in a row: whom it tells, and how long it waits."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from core.errors import ServiceUnavailable, SinkUnavailable
+from core.services.backoff import Backoff
+from core.services.circuit import CircuitBreaker
+from core.services.recovery import Recovery
+from core.settings.models import CircuitBreakerSettings
+from tests.clock import Clock
+
+AWAY = ServiceUnavailable("PostgreSQL", "host", "connection refused")
+REFUSES = SinkUnavailable("SQS", "queue", "AccessDenied", is_service_down=False)
+
+
+class Halt(threading.Event):
+    """Notes the waits asked for instead of waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.waits.append(timeout or 0.0)
+        return self.is_set()
+
+
+@pytest.fixture
+def circuit(clock: Clock) -> CircuitBreaker:
+    settings = CircuitBreakerSettings(failures=3, open_seconds=5)
+    return CircuitBreaker("PostgreSQL", settings, on_problem=lambda _: None, clock=clock)
+
+
+@pytest.fixture
+def recovery(circuit: CircuitBreaker) -> Recovery:
+    return Recovery(circuit, Backoff(1, 60, uniform=lambda _, longest: longest))
+
+
+def waits(recovery: Recovery) -> list[float]:
+    """How long it would wait now."""
+    halt = Halt()
+    recovery.pause(halt)
+    return halt.waits
+
+
+def test_a_lost_connection_is_no_failure_of_the_service(recovery: Recovery, circuit: CircuitBreaker) -> None:
+    recovery.lost(AWAY)
+    assert circuit.status().failures_in_a_row == 0
+
+
+def test_after_a_lost_connection_the_next_is_made_at_once(recovery: Recovery) -> None:
+    recovery.lost(AWAY)
+    assert waits(recovery) == []
+
+
+def test_a_connection_lost_again_without_an_answer_between_is_one(recovery: Recovery, circuit: CircuitBreaker) -> None:
+    for _ in range(2):
+        recovery.lost(AWAY)
+        recovery.connected()
+    assert (circuit.status().failures_in_a_row, waits(recovery)) == (1, [1])
+
+
+def test_a_connection_lost_again_after_an_answer_is_none(recovery: Recovery, circuit: CircuitBreaker) -> None:
+    for _ in range(2):
+        recovery.lost(AWAY)
+        recovery.succeeded()
+    assert circuit.status().failures_in_a_row == 0
+
+
+def test_a_failure_to_connect_is_a_failure_of_the_service(recovery: Recovery, circuit: CircuitBreaker) -> None:
+    recovery.failed(AWAY)
+    assert circuit.status().failures_in_a_row == 1
+
+
+def test_connecting_ends_an_outage_that_began_with_connecting(recovery: Recovery, circuit: CircuitBreaker) -> None:
+    recovery.failed(AWAY)
+    recovery.connected()
+    assert circuit.status().failures_in_a_row == 0
+
+
+def test_connecting_ends_no_outage_that_began_with_lost_connections(
+    recovery: Recovery, circuit: CircuitBreaker
+) -> None:
+    recovery.lost(AWAY)
+    recovery.failed(AWAY)
+    recovery.connected()
+    assert circuit.status().failures_in_a_row == 1
+
+
+def test_an_answer_ends_every_outage(recovery: Recovery, circuit: CircuitBreaker) -> None:
+    recovery.lost(AWAY)
+    recovery.failed(AWAY)
+    recovery.succeeded()
+    assert (circuit.status().failures_in_a_row, waits(recovery)) == (0, [])
+
+
+def test_each_failure_in_a_row_lengthens_the_wait(recovery: Recovery) -> None:
+    recovery.failed(AWAY)
+    first = waits(recovery)
+    recovery.failed(AWAY)
+    assert (first, waits(recovery)) == ([1], [2])
+
+
+def test_an_open_breaker_paces_by_itself(recovery: Recovery) -> None:
+    for _ in range(3):
+        recovery.failed(AWAY)
+    assert waits(recovery) == []
+
+
+def test_a_service_that_refuses_one_loop_is_there_for_the_others(recovery: Recovery, circuit: CircuitBreaker) -> None:
+    circuit.failed(AWAY)
+    recovery.failed(REFUSES)
+    assert (circuit.status().failures_in_a_row, waits(recovery)) == (0, [1])
