@@ -49,7 +49,7 @@ def backtest(
     path = Path(history)
     file = FileHistory.open(path) if _is_file(path) else None
     table = tuple(history.split(".")) if "." in history else ("public", history)
-    name, rules = choose_watch(settings, watch, kind=file.kind.value if file else None, table=table)
+    name, rules = choose_watch(settings, watch, kind=file.kind if file else None, table=table)
     tallies = [new_tally(_label(config), name, rules)]
     if against is not None:
         old = settings_from(against)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from cli.amounts import move, percent
-from rtp_client.event import Kind, Reason, Severity
+from core.kinds import SHIPPED
+from rtp_client.event import Reason, Severity
 
 if TYPE_CHECKING:
     from rtp_client.event import Event, EventData, FieldChange
 
-_KIND_STYLE = {Kind.TVL: "cyan", Kind.PRICE: "magenta", Kind.PROTOCOL: "yellow"}
 _SEVERITY_STYLE = {Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
+_OF_METADATA = frozenset({Reason.ADDED, Reason.CHANGED, Reason.REMOVED})
 _CHAIN_WIDTH, _ENTITY_WIDTH, _AMOUNT_WIDTH, _PERCENT_WIDTH, _REASON_WIDTH = 10, 18, 11, 9, 12
 _LONGEST_NAME, _LONGEST_VALUE = 40, 60
 
@@ -29,13 +30,13 @@ def event_line(event: Event, *, delivered_at_ms: int | None = None, now: datetim
     line = Text.assemble(
         (_local_time(data.detected_at, now), "dim"),
         "  ",
-        (f"{data.kind:<8}", _KIND_STYLE[data.kind]),
+        (f"{data.kind:<8}", SHIPPED[data.kind].style),
         "  ",
         _name(data.chain, _CHAIN_WIDTH, ""),
         "  ",
         _name(data.entity, _ENTITY_WIDTH, "bold"),
         "  ",
-        *(_metadata(data) if data.kind is Kind.PROTOCOL else _amounts(data)),
+        *(_metadata(data) if data.reason in _OF_METADATA else _amounts(data)),
     )
     if style := _SEVERITY_STYLE.get(data.severity):
         line.append(f"  {data.severity}", style)

@@ -8,12 +8,12 @@ import typer
 
 from cli.database import connection_to, or_of_the_demo
 from cli.explain_tables import print_explanation
+from cli.kinds import ENTITY, KINDS, kind_name
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import print_json, print_problem
-from core.errors import InstallError, SettingsError
+from core.errors import InstallError
 from core.inspection.document import as_document
 from core.inspection.explainer import explain as find_out
-from rtp_client.event import Kind
 from triggers.installer import find_drift
 
 if TYPE_CHECKING:
@@ -22,23 +22,14 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 
-def _kind(text: str) -> Kind:
-    try:
-        return Kind(text.lower())
-    except ValueError:
-        raise SettingsError(f"option --kind: must be one of {', '.join(Kind)}") from None
-
-
-_KindOption = Annotated[
-    Kind, typer.Option("--kind", parser=_kind, metavar="|".join(Kind), help="What it is a kind of.")
-]
-_Entity = Annotated[str, typer.Option("--protocol", "--token", help="The protocol or token, as the table names it.")]
+_KindOption = Annotated[str, typer.Option("--kind", parser=kind_name, metavar=KINDS, help="What it is a kind of.")]
+_Entity = Annotated[str, typer.Option(*ENTITY, help="The protocol, token or other entity, as the table names it.")]
 _Chain = Annotated[str | None, typer.Option("--chain", help="Only on this chain. Default: on every chain it is on.")]
 
 
 def explain(
     kind: _KindOption,
-    protocol: _Entity,
+    entity: _Entity,
     chain: _Chain = None,
     config: Config = None,
     postgres_dsn: PostgresDsn = None,
@@ -53,7 +44,7 @@ def explain(
     """
     settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn))
     with connection_to(settings) as connection:
-        found = find_out(connection, settings.watches, kind, protocol, chain)
+        found = find_out(connection, settings.watches, kind, entity, chain)
         drift = _drift(connection, settings, {explanation.watch for explanation in found})
     if as_json:
         documents = [

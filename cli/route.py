@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from cli.kinds import ENTITY, KINDS, kind_name
 from cli.options import AsJson, Config, SqsQueue, settings_from
 from cli.output import out, print_json
 from cli.tables import facts, new_table
 from core.errors import SettingsError
 from core.routes.matching import Routes
 from core.routes.sample_event import sample_event
-from rtp_client.event import Kind, Reason, Severity
+from rtp_client.event import Reason, Severity
 from rtp_client.keys import channel, route_channel
 
 if TYPE_CHECKING:
@@ -29,10 +30,6 @@ def _one_of(choices: type[_Choice], text: str, option: str) -> _Choice:
         return choices(text.lower())
     except ValueError:
         raise SettingsError(f"option {option}: must be one of {', '.join(choices)}") from None
-
-
-def _kind(text: str) -> Kind:
-    return _one_of(Kind, text, "--kind")
 
 
 def _reason(text: str) -> Reason:
@@ -53,8 +50,8 @@ def _percent(text: str) -> Decimal:
     return percent
 
 
-_KindOption = Annotated[Kind, typer.Option("--kind", parser=_kind, metavar="|".join(Kind), help="The event's kind.")]
-_Entity = Annotated[str, typer.Option("--protocol", "--token", help="The event's protocol or token.")]
+_KindOption = Annotated[str, typer.Option("--kind", parser=kind_name, metavar=KINDS, help="The event's kind.")]
+_Entity = Annotated[str, typer.Option(*ENTITY, help="The event's protocol, token or other entity.")]
 _Chain = Annotated[
     str | None, typer.Option("--chain", help="Its chain. Default: the watch's constant one, else ethereum.")
 ]
@@ -75,7 +72,7 @@ _ReasonOption = Annotated[
 
 def route(
     kind: _KindOption,
-    protocol: _Entity,
+    entity: _Entity,
     chain: _Chain = None,
     pct: _Percent = None,
     severity: _SeverityOption = None,
@@ -89,7 +86,7 @@ def route(
     Example: [bold]rtp route --kind tvl --protocol lido --chain ethereum --pct 7 --config rtp.yaml[/]
     """
     settings = settings_from(config, sqs__queue=sqs_queue)
-    event = sample_event(settings, kind, entity=protocol, chain=chain, percent=pct, reason=reason, severity=severity)
+    event = sample_event(settings, kind, entity=entity, chain=chain, percent=pct, reason=reason, severity=severity)
     routes = Routes(settings)
     queues, judged = routes.queues(event), routes.judge(event)
     channels = [channel(kind, event.chain, event.entity), *map(route_channel, routes.channels(event))]

@@ -11,24 +11,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.event_line import event_line
+from cli.kinds import ENTITY, KINDS, kind_name
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import err, out, print_problem
 from core.errors import SettingsError, StackError
 from core.services.backoff import Backoff
 from core.stream.event_stream import EventStream
-from rtp_client.event import Kind
 from rtp_client.event_filter import EventFilter
 
 if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.stream.event_stream import TailedEvent
-
-
-def _kind(text: str) -> Kind:
-    try:
-        return Kind(text.lower())
-    except ValueError:
-        raise SettingsError(f"option --kind: must be one of {', '.join(Kind)}") from None
 
 
 def _min_pct(text: str) -> Decimal:
@@ -56,12 +49,12 @@ def _since(text: str) -> int:
 
 
 _KindOption = Annotated[
-    Kind | None, typer.Option("--kind", parser=_kind, metavar="|".join(Kind), help="Only this kind of event.")
+    str | None, typer.Option("--kind", parser=kind_name, metavar=KINDS, help="Only this kind of event.")
 ]
 _Chain = Annotated[str | None, typer.Option("--chain", help="Only this chain; a name or a glob, in any case.")]
 _Entity = Annotated[
     str | None,
-    typer.Option("--protocol", "--token", help="Only this protocol or token; a name or a glob such as 'aave*'."),
+    typer.Option(*ENTITY, help="Only this protocol, token or other entity; a name or a glob such as 'aave*'."),
 ]
 _MinPct = Annotated[
     Decimal | None,
@@ -77,7 +70,7 @@ _Since = Annotated[
 def tail(
     kind: _KindOption = None,
     chain: _Chain = None,
-    protocol: _Entity = None,
+    entity: _Entity = None,
     min_pct: _MinPct = None,
     as_json: AsJson = False,
     count: _Count = None,
@@ -93,7 +86,7 @@ def tail(
 
     Example: [bold]rtp tail --kind tvl --chain ethereum --min-pct 5[/]
     """
-    wanted = EventFilter(kind, chain, protocol, min_pct)
+    wanted = EventFilter(kind, chain, entity, min_pct)
     try:
         with _stream(settings_from(config, redis__url=redis_url)) as stream:
             events = stream.follow(since)

@@ -20,14 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 
-class Kind(StrEnum):
-    """What a watch looks at; also the `<kind>` of every Redis name."""
-
-    TVL = "tvl"
-    PRICE = "price"
-    PROTOCOL = "protocol"
-
-
 class Severity(StrEnum):
     """How much a change matters; routes can use it."""
 
@@ -56,14 +48,9 @@ class Reason(StrEnum):
     REMOVED = "removed"
 
 
-EventType = Literal[
-    "rtp.tvl.changed",
-    "rtp.price.changed",
-    "rtp.protocol.changed",
-    "rtp.protocol.added",
-    "rtp.protocol.removed",
-]
-
+_KIND = "[a-z][a-z0-9_]{0,39}"
+KIND_PATTERN = rf"^{_KIND}$"
+TYPE_PATTERN = rf"^rtp\.{_KIND}\.(changed|added|removed)$"
 AMOUNT_PATTERN = r"^(-?\d+(\.\d+)?|NaN|-?Infinity)$"
 TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"
 TRACEPARENT_PATTERN = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
@@ -81,6 +68,16 @@ Time = Annotated[
     Field(description="RFC 3339, UTC, microseconds.", json_schema_extra={"format": "date-time"}),
 ]
 Name = Annotated[str, StringConstraints(min_length=1)]
+KindName = Annotated[
+    str,
+    StringConstraints(pattern=KIND_PATTERN),
+    Field(description="What has changed: tvl, price, protocol, or a kind of the settings' own."),
+]
+EventType = Annotated[
+    str,
+    StringConstraints(pattern=TYPE_PATTERN),
+    Field(description="`rtp.<kind>.changed`; of metadata also `added` and `removed`."),
+]
 
 
 def _is_absent(value: str | None) -> bool:
@@ -105,14 +102,14 @@ class FieldChange(_Frozen):
 class EventData(_Frozen):
     """What changed, by how much, why it is reported, and how far to trust it."""
 
-    kind: Kind
+    kind: KindName
     chain: Name = Field(description="The chain as the row names it; `all` where the watch maps none.")
-    entity: Name = Field(description="The protocol or token as the row names it.")
+    entity: Name = Field(description="The protocol, token or other entity as the row names it.")
     previous: Amount | None = Field(description="The value compared with: by default the last reported one.")
     current: Amount | None = Field(description="The value now; null for null and for a deleted row.")
     change: Amount | None = Field(description="current - previous, where both are finite.")
     change_pct: Amount | None = Field(description="change in percent of |previous|, where that is not 0.")
-    fields: dict[str, FieldChange] | None = Field(description="Protocol events: every changed field, by name.")
+    fields: dict[str, FieldChange] | None = Field(description="Metadata events: every changed field, by name.")
     reason: Reason
     severity: Severity
     duration_seconds: float | None = Field(default=None, ge=0, description="repeg: how long the price was off its peg.")
@@ -129,7 +126,7 @@ class Event(_Frozen):
     id: Name = Field(description="Unique per source, the same on every redelivery: deduplicate by it.")
     source: Name = Field(description="URI reference of the watch that raised it.")
     type: EventType
-    subject: Name = Field(description="`<chain>/<protocol or token>`, each part percent-encoded.")
+    subject: Name = Field(description="`<chain>/<entity>`, each part percent-encoded.")
     time: Time = Field(description="When the change happened: data.changed_at.")
     datacontenttype: Literal["application/json"] = "application/json"
     partitionkey: Name = Field(description="Events of one partition key arrive in order.")

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Protocol
 from rtp_client.event import Reason
 
 if TYPE_CHECKING:
-    from rtp_client.event import Event, Kind
+    from rtp_client.event import Event
 
 
 @dataclass(frozen=True)
 class EventFilter:
     """Every part that is given must match; one left out matches all.
 
-    `chain` and `entity` (protocol or token) are a name or a glob (`*`, `?`, `[...]`), whatever the case. `min_pct` asks
-    for at least that |change_pct|, compared exactly. An event without a percentage does not pass it (metadata, first
-    sightings, deletions, NaN), unless the move was infinite: away from zero, or to Infinity, is above any bound.
+    `chain` and `entity` are a name or a glob (`*`, `?`, `[...]`), whatever the case. `min_pct` asks for at least that
+    |change_pct|, compared exactly. An event without a percentage does not pass it (metadata, first sightings,
+    deletions, NaN), unless the move was infinite: away from zero, or to Infinity, is above any bound.
     """
 
-    kind: Kind | None = None
+    kind: str | None = None
     chain: str | None = None
     entity: str | None = None
     min_pct: Decimal | None = None

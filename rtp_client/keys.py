@@ -7,9 +7,10 @@ no protocol called `a:b*` can collide with another, or widen a subscriber's patt
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import lru_cache
 
-from rtp_client.event import Kind, decode_part, encode_part
+from rtp_client.event import KIND_PATTERN, decode_part, encode_part
 
 STREAM = "rtp:stream"
 FENCE = "rtp:leader"
@@ -32,20 +33,22 @@ _NAMES_REMEMBERED = 65_536
 
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)
-def cache_key(kind: Kind | str, chain: str, entity: str) -> str:
+def cache_key(kind: str, chain: str, entity: str) -> str:
     """The hash that holds an entity's latest event and value: `sequence`, `event`, `current` and `as_of`."""
     return f"rtp:cache:{kind}:{encode_part(chain)}:{encode_part(entity)}"
 
 
-def cache_key_pattern(kind: Kind | None = None) -> str:
+def cache_key_pattern(kind: str | None = None) -> str:
     """A SCAN pattern of a kind's cache keys, or of all."""
     return f"rtp:cache:{kind}:*" if kind else "rtp:cache:*"
 
 
-def cache_key_owner(key: str) -> tuple[Kind, str, str]:
+def cache_key_owner(key: str) -> tuple[str, str, str]:
     """Whose a cache key is: kind, chain and entity. Raises ValueError where it is no such key."""
     _, _, kind, chain, entity = key.split(":")
-    return Kind(kind), decode_part(chain), decode_part(entity)
+    if not re.fullmatch(KIND_PATTERN, kind):
+        raise ValueError(f"{kind} is no kind")
+    return kind, decode_part(chain), decode_part(entity)
 
 
 def cache_counts(bucket: int) -> str:
@@ -58,12 +61,12 @@ def cache_ranking(what: str, bucket: int) -> str:
     return f"rtp:cache-{what}:{bucket}"
 
 
-def channel(kind: Kind, chain: str, entity: str) -> str:
+def channel(kind: str, chain: str, entity: str) -> str:
     """The pub/sub channel of one entity."""
     return f"rtp:events:{kind}:{encode_part(chain)}:{encode_part(entity)}"
 
 
-def channel_pattern(kind: Kind | None = None, chain: str | None = None, entity: str | None = None) -> str:
+def channel_pattern(kind: str | None = None, chain: str | None = None, entity: str | None = None) -> str:
     """A PSUBSCRIBE pattern; a part left out matches any."""
     parts = (kind or "*", encode_part(chain) if chain else "*", encode_part(entity) if entity else "*")
     return "rtp:events:" + ":".join(parts)
@@ -77,7 +80,7 @@ def route_channel(name: str) -> str:
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)
 def partition_key(chain: str, entity: str) -> str:
-    """`<chain>:<protocol or token>`: what order is kept by."""
+    """`<chain>:<entity>`: what order is kept by."""
     return f"{encode_part(chain)}:{encode_part(entity)}"
 
 

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 
 from cli.cache.options import KindOption, or_of_the_demo, redis_of
+from cli.kinds import one_of
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import out, print_json
 from core.errors import SettingsError
-from rtp_client.event import Kind
+from core.kinds import SHIPPED
 from rtp_client.keys import cache_key_pattern
 
 _PAGE = 1000
@@ -32,11 +33,11 @@ def clear_command(
     Example: [bold]rtp cache clear --kind price --config rtp.yaml[/]
     """
     if (kind is None) is not all_:
-        raise SettingsError("rtp cache clear needs either --kind or --all", "Say --kind tvl, price or protocol")
+        raise SettingsError("rtp cache clear needs either --kind or --all", f"Say --kind {one_of(SHIPPED)}")
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url))
     removed = 0
     with redis_of(settings) as client:
-        for one in [kind] if kind else Kind:
+        for one in [kind] if kind else SHIPPED:
             keys = client.scan_iter(cache_key_pattern(one), count=_PAGE)
             while page := list(islice(keys, _PAGE)):
                 removed += client.unlink(*page)

@@ -6,28 +6,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.cache.options import or_of_the_demo, parse_kind
+from cli.cache.options import or_of_the_demo
+from cli.kinds import ENTITY, KINDS, kind_name
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import out, print_json
 from cli.tables import facts
 from core.cache import CacheReader
 from core.errors import UnknownEntity
 from core.redact import shown
-from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from core.cache import Entry
 
-_Kind = Annotated[Kind, typer.Option("--kind", parser=parse_kind, metavar="|".join(Kind), help="What it is.")]
-_Entity = Annotated[str, typer.Option("--protocol", "--token", help="The protocol or token, as the table names it.")]
+_Kind = Annotated[str, typer.Option("--kind", parser=kind_name, metavar=KINDS, help="What it is.")]
+_Entity = Annotated[str, typer.Option(*ENTITY, help="The protocol, token or other entity, as the table names it.")]
 _Chain = Annotated[str, typer.Option("--chain", help="Its chain; `all` where the watch maps none.")]
 
 
 def get_command(
     kind: _Kind,
-    protocol: _Entity,
+    entity: _Entity,
     chain: _Chain = "all",
     config: Config = None,
     redis_url: RedisUrl = None,
@@ -42,11 +42,11 @@ def get_command(
     """
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn))
     with CacheReader(settings, is_counted=False) as reader:
-        entry = reader.get(kind, chain, protocol)
+        entry = reader.get(kind, chain, entity)
     if entry is None:
         where = "neither the cache nor the table knows" if settings.postgres.dsn else "the cache does not hold"
         raise UnknownEntity(
-            f"{where} {kind} of {shown(protocol)} on chain {shown(chain)}", "Look at the table for how it is written"
+            f"{where} {kind} of {shown(entity)} on chain {shown(chain)}", "Look at the table for how it is written"
         )
     if as_json:
         print_json(entry.as_json())
@@ -56,9 +56,7 @@ def get_command(
 
 def _facts(entry: Entry) -> Iterator[tuple[str, Any]]:
     yield from {"kind": entry.kind, "chain": entry.chain, "entity": entry.entity}.items()
-    if entry.kind != Kind.PROTOCOL:
-        yield "value", entry.value
-    yield from (entry.fields or {}).items()
+    yield from {"value": entry.value}.items() if entry.fields is None else entry.fields.items()
     yield "sequence", entry.sequence
     yield "as of", entry.as_of
     yield "source", f"{entry.source}{', stale' if entry.is_stale else ''}{', deleted' if entry.is_deleted else ''}"

@@ -9,24 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import redis
 import typer
 
+from cli.kinds import KINDS, kind_name
 from core.errors import ServiceUnavailable, SettingsError, StackError
 from core.redact import redact
 from core.services.cluster import cluster_options
 from core.services.postgres import one_line
-from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from core.settings.models import Settings
-
-
-def parse_kind(text: str) -> Kind:
-    """A kind by its name, in any case."""
-    try:
-        return Kind(text.lower())
-    except ValueError:
-        raise SettingsError(f"option --kind: must be one of {', '.join(Kind)}") from None
 
 
 def parse_limit(text: str) -> int:
@@ -37,7 +29,7 @@ def parse_limit(text: str) -> int:
 
 
 KindOption = Annotated[
-    Kind | None, typer.Option("--kind", parser=parse_kind, metavar="|".join(Kind), help="Only entries of this kind.")
+    str | None, typer.Option("--kind", parser=kind_name, metavar=KINDS, help="Only entries of this kind.")
 ]
 
 

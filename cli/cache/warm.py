@@ -13,8 +13,8 @@ from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import err, out, print_json
 from core.cache import CacheReader
 from core.cache.warm import warm
+from core.kinds import SHIPPED
 from core.settings.models import postgres_dsn as dsn_of
-from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,7 @@ def warm_command(
     """
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn))
     dsn_of(settings)
-    kinds = [kind] if kind else list(Kind)
+    kinds = [kind] if kind else list(SHIPPED)
     bar = Progress(*Progress.get_default_columns()[:1], TextColumn("{task.completed:,} entries"), console=err)
     with CacheReader(settings, is_counted=False) as reader, bar if err.is_terminal else nullcontext():
         task = bar.add_task("Warming", total=None)

@@ -41,7 +41,7 @@ def drop_command(
     sink: Sink = None,
     kind: KindOption = None,
     chain: Chain = None,
-    protocol: Entity = None,
+    entity: Entity = None,
     since: Since = None,
     error: ErrorText = None,
     origin: OriginOption = None,
@@ -57,7 +57,7 @@ def drop_command(
 
     Example: [bold]rtp dlq drop --sink sqs --chain ethereum --config rtp.yaml[/]
     """
-    selection = selection_of(ids, sink, kind, chain, protocol, since, error, origin)
+    selection = selection_of(ids, sink, kind, chain, entity, since, error, origin)
     refuse_empty(selection, everything=everything, verb="drop")
     with store_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url) as store:
         take_lock(store.connection)

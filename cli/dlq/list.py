@@ -53,7 +53,7 @@ def list_command(
     sink: Sink = None,
     kind: KindOption = None,
     chain: Chain = None,
-    protocol: Entity = None,
+    entity: Entity = None,
     since: Since = None,
     error: ErrorText = None,
     origin: OriginOption = None,
@@ -71,7 +71,7 @@ def list_command(
 
     Example: [bold]rtp dlq list --sink sqs --since 24h --config rtp.yaml[/]
     """
-    selection = selection_of(None, sink, kind, chain, protocol, since, error, origin)
+    selection = selection_of(None, sink, kind, chain, entity, since, error, origin)
     with store_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin) as store:
         letters = list(_letters(store, selection, settled=settled))
         if as_json:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.database import connection_to
+from cli.kinds import ENTITY, KINDS, kind_name
 from cli.options import parse_duration, settings_from
 from cli.output import print_problem
 from core.errors import SettingsError, StackError
 from core.letters.letter import Origin, Selection
 from core.letters.store import DeadLetterStore, open_store
 from core.redact import shown
-from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 _MESSAGE_ID = re.compile(r"[0-9a-fA-F-]{32,40}")
-
-
-def _kind(text: str) -> Kind:
-    try:
-        return Kind(text.lower())
-    except ValueError:
-        raise SettingsError(f"option --kind: must be one of {', '.join(Kind)}") from None
 
 
 def _origin(text: str) -> Origin:
@@ -49,11 +42,11 @@ def _since(text: str) -> datetime:
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Letters, by the ids in the list.")]
 Sink = Annotated[str | None, typer.Option("--sink", help="Only this sink's: redis, sqs, sqs:<queue>.")]
 KindOption = Annotated[
-    Kind | None, typer.Option("--kind", parser=_kind, metavar="|".join(Kind), help="Only this kind of event.")
+    str | None, typer.Option("--kind", parser=kind_name, metavar=KINDS, help="Only this kind of event.")
 ]
 Chain = Annotated[str | None, typer.Option("--chain", help="Only this chain; a name or a glob, in any case.")]
 Entity = Annotated[
-    str | None, typer.Option("--protocol", "--token", help="Only this protocol or token; a name or a glob.")
+    str | None, typer.Option(*ENTITY, help="Only this protocol, token or other entity; a name or a glob.")
 ]
 Since = Annotated[
     datetime | None,
@@ -72,7 +65,7 @@ All = Annotated[bool, typer.Option("--all", help="All letters.")]
 def selection_of(
     ids: Sequence[str] | None,
     sink: str | None,
-    kind: Kind | None,
+    kind: str | None,
     chain: str | None,
     entity: str | None,
     since: datetime | None,

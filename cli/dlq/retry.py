@@ -36,7 +36,7 @@ def retry_command(
     sink: Sink = None,
     kind: KindOption = None,
     chain: Chain = None,
-    protocol: Entity = None,
+    entity: Entity = None,
     since: Since = None,
     error: ErrorText = None,
     origin: OriginOption = None,
@@ -59,7 +59,7 @@ def retry_command(
 
     [bold]rtp dlq retry --sink sqs --error AccessDenied --config rtp.yaml[/]
     """
-    selection = selection_of(ids, sink, kind, chain, protocol, since, error, origin)
+    selection = selection_of(ids, sink, kind, chain, entity, since, error, origin)
     refuse_empty(selection, everything=everything, verb="retry")
     with store_of(
         config,

@@ -9,6 +9,5 @@ from __future__ import annotations
 from core.cache.async_reader import AsyncCacheReader
 from core.cache.entry import Entry, Source
 from core.cache.reader import CacheReader
-from rtp_client.event import Kind
 
-__all__ = ["AsyncCacheReader", "CacheReader", "Entry", "Kind", "Source"]
+__all__ = ["AsyncCacheReader", "CacheReader", "Entry", "Source"]

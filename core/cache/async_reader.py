@@ -31,7 +31,6 @@ from core.cache.loading import (
 )
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import AsyncDatabaseSource
-from rtp_client.event import Kind
 from rtp_client.keys import CACHE_REFRESHED
 
 if TYPE_CHECKING:
@@ -85,14 +84,14 @@ class AsyncCacheReader(ReaderBase):
         if self._source:
             await self._source.close()
 
-    async def get(self, kind: Kind | str, chain: str, entity: str) -> Entry | None:
+    async def get(self, kind: str, chain: str, entity: str) -> Entry | None:
         """See CacheReader.get."""
         return (await self.get_many(kind, [(chain, entity)]))[chain, entity]
 
-    async def get_many(self, kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry | None]:
+    async def get_many(self, kind: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry | None]:
         """See CacheReader.get_many."""
         self._begin_flushing()
-        kind = Kind(kind)
+        self._refuse_unknown(kind)
         keys = keys_of(kind, pairs)
         entries: dict[tuple[str, str], Entry | None] = {}
         found: dict[str, Loaded] = {}

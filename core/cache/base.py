@@ -23,11 +23,11 @@ from core.cache.entry import (
 )
 from core.cache.loading import Loaded, Owner
 from core.errors import ServiceUnavailable, SettingsError
+from core.kinds import SHIPPED
 from core.redact import redact
 from core.services.postgres import one_line
 from core.settings.addresses import names_cluster
 from core.settings.watches import ProtocolWatch
-from rtp_client.event import Kind
 from rtp_client.keys import cache_key
 
 if TYPE_CHECKING:
@@ -55,11 +55,11 @@ class ReaderBase:
         self._dsn = settings.postgres.dsn
         self._timeout_seconds = min(settings.redis.timeout_seconds, timeout_seconds)
         self._settings = settings
-        self._ttls_ms: Mapping[str, int] = {kind: settings.redis.cache_ttl_ms(kind) for kind in Kind}
-        self._bounds: Mapping[str, float] = {kind: settings.redis.cache.max_staleness_seconds(kind) for kind in Kind}
+        self._ttls_ms: Mapping[str, int] = {kind: settings.redis.cache_ttl_ms(kind) for kind in SHIPPED}
+        self._bounds: Mapping[str, float] = {kind: settings.redis.cache.max_staleness_seconds(kind) for kind in SHIPPED}
         watched = (watch.watched for watch in settings.watches.values() if isinstance(watch, ProtocolWatch))
         self._columns = tuple(dict.fromkeys(chain.from_iterable(watched)))
-        self._compared_at: dict[str, str] = dict.fromkeys(Kind, "")
+        self._compared_at: dict[str, str] = dict.fromkeys(SHIPPED, "")
         self._read_command = clustered_read_command if names_cluster(self._url) else read_command
         self._resting_until = 0.0
         self._failure: ServiceUnavailable | None = None
@@ -68,6 +68,10 @@ class ReaderBase:
     def is_redis_away(self) -> bool:
         """Whether Redis did not answer a moment ago: reads go to the database until it is asked again."""
         return time.monotonic() < self._resting_until
+
+    def _refuse_unknown(self, kind: str) -> None:
+        if kind not in self._bounds:
+            raise ValueError(f"there is no kind {kind}; there are {', '.join(self._bounds)}")
 
     def _note_failure(self, error: redis.RedisError) -> ServiceUnavailable:
         """Leave a Redis alone that does not answer. One that only refuses (a replica, a full one) is still read."""
@@ -108,13 +112,13 @@ class ReaderBase:
         """Put what was found into `entries`; what is missing, and the fields of those that lack a part."""
         missing, seen = {}, {}
         readings = {False: self._reading(kind, Source.CACHE), True: self._reading(kind, Source.LOCAL)}
-        reading, is_whole = readings[False], kind != Kind.PROTOCOL
+        reading, is_whole = readings[False], SHIPPED[kind].has_value
         for (key, pair), fields in zip(keys.items(), answers, strict=True):
             # Nearly all entries of nearly all reads are of this sort, so it is looked for without a call.
             if is_whole and not local and fields[0] is not None and fields[1] is not None:
                 entries[pair] = Entry(kind, *pair, fields, reading)
                 continue
-            what = state(kind, fields)
+            what = state(fields)
             # Without a database to ask, what the event says is all there is to know.
             if what is State.HIT or (what is State.PARTIAL and not self._dsn):
                 entries[pair] = Entry(kind, *pair, fields, readings[key in local])
@@ -140,7 +144,7 @@ class ReaderBase:
             entries[owner[1:]] = None if fields is None else Entry(*owner, fields, reading)
 
 
-def keys_of(kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+def keys_of(kind: str, pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, str]]:
     """The chain and name of the entities that are asked for, by their keys."""
     return {cache_key(kind, *pair): pair for pair in pairs}
 

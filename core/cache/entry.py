@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.services.cluster import in_slot
-from rtp_client.event import SEQUENCE_DIGITS, Event, Kind
+from rtp_client.event import SEQUENCE_DIGITS, Event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ FIELDS = ("sequence", "event", "current", "as_of")
 NO_EVENT = "0" * SEQUENCE_DIGITS
 """The sequence of an entry that was filled from the table: every event is newer."""
 
-_PARTS_OF_A_PROTOCOL = b'"type":"rtp.protocol.changed"'
+_NAMES_WHAT_CHANGED = b'"reason":"changed"'
 _READ = b"".join(b"$%d\r\n%b\r\n" % (len(field), field.encode()) for field in FIELDS)
 
 
@@ -53,21 +53,21 @@ def clustered_read_command(key: str) -> bytes:
     return read_command.__wrapped__(in_slot(key))
 
 
-def state(kind: str, fields: Sequence[bytes | None]) -> State:
+def state(fields: Sequence[bytes | None]) -> State:
     """What an entry's fields stand for."""
     sequence, event, current, as_of = fields
     if sequence is None:
         return State.ABSENT if as_of is None else State.UNKNOWN
     if event is None and (current is None or as_of is None):  # not of rtp's making
         return State.ABSENT
-    # A protocol's event names what has changed; the rest of its row is only in the table.
-    if kind == Kind.PROTOCOL and current is None and event is not None and _PARTS_OF_A_PROTOCOL in event:
+    # An event of metadata names what has changed; the rest of its row is only in the table.
+    if current is None and event is not None and _NAMES_WHAT_CHANGED in event:
         return State.PARTIAL
     return State.HIT
 
 
 class Reading(NamedTuple):
-    """What all entries of one read share: where it was, how fresh values are and have to be, and protocols' columns."""
+    """What all entries of one read share: where it was, how fresh values are and have to be, and metadata's columns."""
 
     source: Source
     compared_at: str = ""
@@ -108,29 +108,25 @@ class Entry:
     def value(self) -> str | None:
         """The newest value: a decimal string, digit for digit as in the database.
 
-        None for null, for a deleted row, and for protocols, which have `fields`.
+        None for null, for a deleted row, and for metadata, which has `fields`.
         """
-        if self.kind == Kind.PROTOCOL:
-            return None
         if (held := self._fields[2]) is not None:
-            return held.decode() or None
+            return None if _is_object(held) else held.decode() or None
         current: str | None = self._event_data()["current"]
         return current
 
     @property
     def fields(self) -> dict[str, Any] | None:
-        """A protocol's watched columns, by name; None for TVL and prices, and for a protocol that was removed.
+        """The watched columns of metadata, by name; None for a kind with values, and for a row that was removed.
 
-        Without a database to ask, one that has just changed has only those that changed.
+        Without a database to ask, a row that has just changed has only those that changed.
         """
-        if self.kind != Kind.PROTOCOL:
-            return None
         if (held := self._fields[2]) is not None:
-            return dict(json.loads(held))
+            return dict(json.loads(held)) if _is_object(held) else None
         data = self._event_data()
-        if data["reason"] == "removed":
+        if data["reason"] not in {"added", "changed"}:
             return None
-        # An event names what has changed: of a new protocol, all that is not null.
+        # An event names what has changed: of a new row, all that is not null.
         unnamed = dict.fromkeys(self._reading.columns) if data["reason"] == "added" else {}
         return unnamed | {name: change["current"] for name, change in (data["fields"] or {}).items()}
 
@@ -179,8 +175,13 @@ class Entry:
         }
 
     def __repr__(self) -> str:
-        what = self.fields if self.kind == Kind.PROTOCOL else self.value
+        what = self.value if self.fields is None else self.fields
         return f"Entry({self.kind}, {self.chain}, {self.entity}: {what}, sequence {self.sequence}, {self.source})"
 
     def _event_data(self) -> dict[str, Any]:
         return dict(json.loads(self.event_json or b"{}")["data"])
+
+
+def _is_object(held: bytes) -> bool:
+    """Whether what was filled from the table are metadata's columns: an amount is no JSON object."""
+    return held.startswith(b"{")

@@ -159,7 +159,7 @@ def load(
 
 
 def _take(key: str, owner: Owner, fields: Fields, found: MutableMapping[str, Loaded]) -> None:
-    what = state(owner.kind, fields)
+    what = state(fields)
     if what is State.HIT:
         found[key] = Loaded(fields, from_database=False)
     elif what is State.UNKNOWN:

@@ -34,7 +34,6 @@ from core.cache.source import DatabaseSource
 from core.errors import ServiceUnavailable, SettingsError
 from core.services.cluster import cluster_options
 from core.settings.addresses import names_cluster
-from rtp_client.event import Kind
 from rtp_client.keys import CACHE_REFRESHED, cache_key
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ class CacheReader(ReaderBase):
         if self.source:
             self.source.close()
 
-    def get(self, kind: Kind | str, chain: str, entity: str) -> Entry | None:
+    def get(self, kind: str, chain: str, entity: str) -> Entry | None:
         """The newest value and event of one entity; None where neither the cache nor the table knows it."""
         key = cache_key(kind, chain, entity)
         if self._local is None and not self.is_redis_away:
@@ -118,14 +117,14 @@ class CacheReader(ReaderBase):
             except redis.RedisError as error:
                 self._note_failure(error)
             else:
-                if state(kind, fields) is State.HIT:
+                if state(fields) is State.HIT:
                     self.counts.hits.append((key,))
                     return Entry(kind, chain, entity, fields, self._reading(kind, Source.CACHE))
         return self.get_many(kind, [(chain, entity)])[chain, entity]
 
-    def get_many(self, kind: Kind | str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry | None]:
+    def get_many(self, kind: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry | None]:
         """The same for many entities of a kind, each given as chain and name; one round trip where all are cached."""
-        kind = Kind(kind)
+        self._refuse_unknown(kind)
         keys = keys_of(kind, pairs)
         entries: dict[tuple[str, str], Entry | None] = {}
         found: dict[str, Loaded] = {}

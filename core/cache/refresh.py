@@ -23,7 +23,6 @@ from core.errors import ServiceUnavailable
 from core.redact import redact
 from core.services.cluster import cluster_options
 from core.services.postgres import one_line
-from rtp_client.event import Kind
 from rtp_client.keys import CACHE_REFRESHED, cache_key_owner, cache_key_pattern
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 PAGE = 200
+_OF_METADATA = frozenset({"added", "changed", "removed"})
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class CacheRefresh:
         )
         self._write = self._client.register_script(WRITE)
 
-    def compare(self, kind: Kind, *, may_go_on: Callable[[], bool] = lambda: True) -> Compared | None:
+    def compare(self, kind: str, *, may_go_on: Callable[[], bool] = lambda: True) -> Compared | None:
         """One pass over a kind; None where it was not to go on. `may_go_on` is asked, and may wait, after each page.
 
         Raises ServiceUnavailable where Redis or PostgreSQL does not answer.
@@ -83,7 +83,7 @@ class CacheRefresh:
         self._client.close()
         self._source.close()
 
-    def _keys(self, kind: Kind) -> Iterator[str]:
+    def _keys(self, kind: str) -> Iterator[str]:
         for key in self._client.scan_iter(cache_key_pattern(kind), count=PAGE, _type="HASH"):
             yield key.decode()
 
@@ -96,7 +96,7 @@ class CacheRefresh:
         for key, fields in zip(keys, answers, strict=True):
             if (owner := _owner(key)) and isinstance(fields, list):
                 held[key] = (owner, fields)
-        held = {key: one for key, one in held.items() if state(one[0].kind, one[1]) in {State.HIT, State.PARTIAL}}
+        held = {key: one for key, one in held.items() if state(one[1]) in {State.HIT, State.PARTIAL}}
         writes = list(_differences(held, self._source.rows([owner for owner, _ in held.values()])))
         if not writes:
             return 0
@@ -116,15 +116,16 @@ def _owner(key: str) -> Owner | None:
 def _differences(held: Mapping[str, tuple[Owner, Fields]], rows: Mapping[Owner, Row]) -> Iterator[Guarded]:
     for key, (owner, fields) in held.items():
         row = rows.get(owner)  # a deleted row is an event's to report
-        if row is not None and row.value != _value(owner.kind, fields):
+        if row is not None and row.value != _value(fields):
             yield Guarded(key, "sequence", (fields[0] or b"").decode(), 0, ("as_of", row.as_of, "current", row.value))
 
 
-def _value(kind: str, fields: Fields) -> str | None:
-    """The value that readers see, as the table's query gives it; None for a protocol that is not complete."""
+def _value(fields: Fields) -> str | None:
+    """The value that readers see, as the table's query gives it; None for metadata, whose events are not complete."""
     _, event, current, _ = fields
     if current is not None:
         return current.decode()
-    if event is None or kind == Kind.PROTOCOL:
+    data = json.loads(event)["data"] if event is not None else None
+    if data is None or data["reason"] in _OF_METADATA:
         return None
-    return json.loads(event)["data"]["current"] or ""
+    return data["current"] or ""

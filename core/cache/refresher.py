@@ -12,9 +12,9 @@ from core.cache.reader import CacheReader
 from core.cache.refresh import CacheRefresh
 from core.cache.warm import warm
 from core.errors import RtpError, ServiceUnavailable
+from core.kinds import SHIPPED
 from core.leading.loop import Loop
 from core.problem import Problem
-from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,14 +42,14 @@ class CacheRefresher(Loop):
         self._on_problem = on_problem
         self._told = ""
         cache = settings.redis.cache
-        bounds = {kind: cache.max_staleness_seconds(kind) for kind in Kind}
-        watched = {watch.kind for watch in settings.watches.values()}
-        self._intervals = {
+        bounds = {kind: cache.max_staleness_seconds(kind) for kind in SHIPPED}
+        watched: set[str] = {watch.kind for watch in settings.watches.values()}
+        self._intervals: dict[str, float] = {
             kind: max(bound / 2, _SHORTEST_INTERVAL_SECONDS)
             for kind, bound in bounds.items()
             if bound and kind in watched
         }
-        self._due: dict[Kind, float] = {}
+        self._due: dict[str, float] = {}
 
     def _serve(self, epoch: Epoch) -> None:
         is_warm = False

@@ -12,10 +12,10 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 from core.cache.loading import Owner, Row
 from core.cache.lookup import QUERIES, current_query, table_literal
 from core.errors import ServiceUnavailable
+from core.kinds import SHIPPED
 from core.services.answer_timeout import AnswerTimeout
 from core.services.connection import AsyncTimedConnection, TimedConnection
 from core.services.postgres import unavailable
-from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -37,7 +37,7 @@ class Source:
         # A table without a fitting index may take its time: no haste.
         answer_seconds = settings.postgres.answer_timeout_seconds
         self._answer_timeout = AnswerTimeout(answer_seconds, first_seconds=answer_seconds)
-        self._watches: dict[str, dict[str, Watch]] = {kind: {} for kind in Kind}
+        self._watches: dict[str, dict[str, Watch]] = {kind: {} for kind in SHIPPED}
         for name, watch in settings.watches.items():
             self._watches[watch.kind][name] = watch
         self._queries: dict[str, sql.Composed] = {}

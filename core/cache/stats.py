@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.cache.counts import BUCKET_SECONDS, OUTCOMES, RANKING_SECONDS
-from rtp_client.event import Kind
+from core.kinds import SHIPPED
 from rtp_client.keys import CACHE_TOTAL, cache_counts, cache_key_pattern, cache_ranking
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Reads:
 class KindStats:
     """One kind: its reads per window (`1m`, `15m`, `total`), and its entries; sizes and lifetimes are from a sample."""
 
-    kind: Kind
+    kind: str
     reads: Mapping[str, Reads]
     keys: int
     memory_bytes: int
@@ -84,10 +84,10 @@ def read_stats(client: redis.Redis, *, top: int = 10) -> CacheStats:
     )
 
 
-def read_totals(client: redis.Redis) -> dict[Kind, Reads]:
+def read_totals(client: redis.Redis) -> dict[str, Reads]:
     """All reads so far, per kind: counters that only grow. Raises redis.RedisError."""
     total: dict[Any, Any] = client.hgetall(CACHE_TOTAL)
-    return {kind: _reads(total, kind) for kind in Kind}
+    return {kind: _reads(total, kind) for kind in SHIPPED}
 
 
 def ranked(client: redis.Redis, what: str, limit: int) -> list[tuple[str, int]]:
@@ -114,23 +114,23 @@ def _window(client: redis.Redis, seconds: int) -> Mapping[bytes, Any]:
     return sums
 
 
-def _reads(counts: Mapping[bytes, Any], kind: Kind) -> Reads:
+def _reads(counts: Mapping[bytes, Any], kind: str) -> Reads:
     return Reads(*(int(counts.get(f"{kind}.{outcome}".encode(), 0)) for outcome in OUTCOMES))
 
 
 def _kinds(client: redis.Redis, counted: Mapping[str, Mapping[bytes, Any]]) -> list[KindStats]:
     keys: Counter[str] = Counter()
-    samples: dict[str, list[bytes]] = {kind: [] for kind in Kind}
+    samples: dict[str, list[bytes]] = {kind: [] for kind in SHIPPED}
     for key in client.scan_iter(cache_key_pattern(), count=1000):
         name = key.split(b":", 3)[2].decode(errors="replace")
         keys[name] += 1
         if name in samples and len(samples[name]) < _SAMPLE:  # the order of a scan is as good as none
             samples[name].append(key)
-    return [_kind(client, kind, counted, keys[kind], samples[kind]) for kind in Kind]
+    return [_kind(client, kind, counted, keys[kind], samples[kind]) for kind in SHIPPED]
 
 
 def _kind(
-    client: redis.Redis, kind: Kind, counted: Mapping[str, Mapping[bytes, Any]], keys: int, sample: Sequence[bytes]
+    client: redis.Redis, kind: str, counted: Mapping[str, Mapping[bytes, Any]], keys: int, sample: Sequence[bytes]
 ) -> KindStats:
     sizes, lifetimes = _measure(client, sample)
     return KindStats(

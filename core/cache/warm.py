@@ -11,8 +11,8 @@ import redis
 from core.cache.entry import Source
 from core.cache.stats import ranked
 from core.errors import ServiceUnavailable
+from core.kinds import SHIPPED
 from core.services.postgres import one_line
-from rtp_client.event import Kind
 from rtp_client.keys import cache_key_owner
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def warm(
     reader: CacheReader,
     limit: int,
     *,
-    kinds: Collection[Kind] = tuple(Kind),
+    kinds: Collection[str] = tuple(SHIPPED),
     may_go_on: Callable[[], bool] = lambda: True,
     on_page: Callable[[int], object] = lambda _: None,
 ) -> Warmed:
@@ -58,12 +58,12 @@ def warm(
     return Warmed(entities, filled)
 
 
-def _wanted(reader: CacheReader, kind: Kind, limit: int) -> Iterator[tuple[str, str]]:
+def _wanted(reader: CacheReader, kind: str, limit: int) -> Iterator[tuple[str, str]]:
     try:
-        hottest = ranked(reader.client, "hot", limit * len(Kind))
+        hottest = ranked(reader.client, "hot", limit * len(SHIPPED))
     except redis.RedisError as error:
         raise ServiceUnavailable("Redis", reader.address, one_line(error)) from error
     owners = [cache_key_owner(key) for key, _ in hottest]
-    hot = [(chain, entity) for owner, chain, entity in owners if owner is kind]
+    hot = [(chain, entity) for owner, chain, entity in owners if owner == kind]
     known = reader.source.known(kind, limit) if reader.source else []
     return islice(dict.fromkeys([*hot, *known]), limit)

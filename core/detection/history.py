@@ -16,7 +16,6 @@ from core.detection.judge import Sample
 from core.errors import SettingsError
 from core.services.postgres import one_line, queries
 from core.settings.watches import Constant
-from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     """A sample and whose it is; None for a row that holds none."""
 
 _QUERIES = queries("core.sql", "history.sql")
-_KINDS = {"tvl_usd": Kind.TVL, "price_usd": Kind.PRICE}
+_KINDS = {"tvl_usd": "tvl", "price_usd": "price"}
 _ROWS_AT_A_TIME = 10_000
 _LONGEST_NAMES = 1000
 _WIDEST_NUMBER = 131_072
@@ -42,7 +41,7 @@ class FileHistory:
     """A CSV file in one of the demo feed's layouts."""
 
     feed: FeedFile
-    kind: Kind
+    kind: str
 
     @classmethod
     def open(cls, path: Path) -> FileHistory:

@@ -11,7 +11,7 @@ from core.detection.detector import Detector
 from core.detection.judge import State, delete, due_at, judge, tick
 from core.detection.report import amount_text
 from core.log.rows import LogRow
-from core.settings.watches import ProtocolWatch, watch_kind
+from core.settings.watches import ProtocolWatch
 from rtp_client.event import Severity
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ class Decider:
             id=sequence,
             xid="",
             watch=change.watch,
-            kind=watch_kind(self._watches[change.watch]),
+            kind=self._watches[change.watch].kind,
             chain=change.key[0],
             entity=change.key[1],
             previous=None if report is None else amount_text(report.previous),

@@ -13,17 +13,18 @@ from core.detection.judge import Sample
 from core.errors import EventRejected, SettingsError
 from core.handler.attributes import confidence_of, json_of, name_of, number_of, text_of, time_of
 from core.handler.change import Change, Position
-from core.settings.watches import Constant, ProtocolWatch, watch_kind
-from rtp_client.event import Kind, Reason
+from core.kinds import SHIPPED
+from core.settings.watches import Constant, ProtocolWatch
+from rtp_client.event import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from core.detection.detector import Key
+    from core.kinds import SHIPPED
     from core.settings.models import Settings
-    from core.settings.watches import Watch
-
+from core.settings.watches import Watch
 
 # What reading raises where a record is not made as DynamoDB makes them. It must not stop the shard for a day.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
@@ -198,7 +199,7 @@ def watched_tables(settings: Settings) -> Mapping[str, Sequence[WatchedTable]]:
 def _watched_table(settings: Settings, name: str) -> WatchedTable:
     watch, attributes = settings.watches[name], settings.dynamodb.tables[name].attributes
     columns = watch.columns
-    named = attributes.token if watch_kind(watch) is Kind.PRICE else attributes.protocol
+    named = attributes.token if SHIPPED[watch.kind].entity == "token" else attributes.protocol
     value = None if isinstance(watch, ProtocolWatch) else attributes.value or watch.columns.value
     return WatchedTable(
         name=name,

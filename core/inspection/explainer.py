@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from rtp_client.event import Kind
-
 _QUERIES = queries("core.sql", "explanation.sql")
 _WATCH: TypeAdapter[Watch] = TypeAdapter(Annotated[Watch, Field(discriminator="kind")])
 # A look at the user's table is worth a little patience, and no more.
@@ -34,7 +32,7 @@ _TABLE_TIMEOUT = "5s"
 
 
 def explain(
-    connection: Connection, wanted: Mapping[str, Watch], kind: Kind, entity: str, chain: str | None
+    connection: Connection, wanted: Mapping[str, Watch], kind: str, entity: str, chain: str | None
 ) -> list[Explanation]:
     """What rtp knows about an entity, for each watch and chain; `wanted` are the settings' watches.
 
@@ -68,8 +66,8 @@ class _Place:
         return {"watch": self.watch.id, "chain": self.chain, "entity": self.entity}
 
 
-def _installed_watches(connection: Connection, kind: Kind) -> list[_Installed]:
-    rows = connection.execute(_QUERIES["watches"], {"kind": kind.value}).fetchall()
+def _installed_watches(connection: Connection, kind: str) -> list[_Installed]:
+    rows = connection.execute(_QUERIES["watches"], {"kind": kind}).fetchall()
     if not rows:
         raise NotInstalled(f"no watch of kind {kind} is installed", "Run `rtp install-triggers`")
     try:
@@ -160,7 +158,7 @@ def _look_up(connection: Connection, place: _Place) -> tuple[Decimal | None] | N
 
 def _unknown(
     connection: Connection,
-    kind: Kind,
+    kind: str,
     entity: str,
     chain: str | None,
     watches: Sequence[_Installed],

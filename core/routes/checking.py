@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from core.routes.matching import label_of
 from core.settings.rules import is_glob, matches_glob
 from core.settings.watches import Constant, PriceWatch, ProtocolWatch, Watch
-from rtp_client.event import Kind, Reason, Severity
+from rtp_client.event import Reason, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,12 +62,11 @@ def contradictions(match: RouteMatch, settings: Settings) -> list[str]:
 
 
 def _contradiction(match: RouteMatch, watch: Watch) -> str | None:
-    kind = Kind(watch.kind)
-    if kind not in match.kinds:
-        return f"raises kind {kind}"
+    if watch.kind not in match.kinds:
+        return f"raises kind {watch.kind}"
     if (name := _stuck(match.chain, watch.columns.chain)) is not None:
         return f"knows the chain {name} only"
-    if (name := _stuck(match.names_of(kind), watch.columns.entity)) is not None:
+    if (name := _stuck(match.names_of(watch.kind), watch.columns.entity)) is not None:
         return f"knows {name} only"
     return _unfit_reasons(match, watch)
 

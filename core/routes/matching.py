@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
+from core.kinds import SHIPPED
 from core.settings.rules import matches_glob
-from rtp_client.event import Kind, Severity
+from rtp_client.event import Severity
 from rtp_client.event_filter import moved_at_least
 
 if TYPE_CHECKING:
@@ -146,9 +147,9 @@ def name_mismatch(match: RouteMatch, kind: str, chain: str, entity: str) -> str 
         return f"kind is {kind}, not {' or '.join(match.kind)}"
     if kind not in match.kinds:
         return f"kind is {kind}, and the route names {'tokens' if match.token else 'protocols'}"
-    names = match.names_of(Kind(kind))
+    names = match.names_of(kind)
     if names is not None and not any(matches_glob(name, entity) for name in names):
-        return f"{'token' if kind == Kind.PRICE else 'protocol'} is {entity}, not {' or '.join(names)}"
+        return f"{SHIPPED[kind].entity} is {entity}, not {' or '.join(names)}"
     if match.chain is not None and not any(matches_glob(name, chain) for name in match.chain):
         return f"chain is {chain}, not {' or '.join(match.chain)}"
     return None

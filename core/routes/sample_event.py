@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from core.kinds import SHIPPED
 from core.settings.rules import rule_for
 from core.settings.watches import Constant, ProtocolWatch
-from rtp_client.event import Kind, Reason, Severity
+from rtp_client.event import Reason, Severity
 
 if TYPE_CHECKING:
     from core.settings.models import Settings
@@ -32,7 +33,7 @@ class SampleEvent:
 
 def sample_event(
     settings: Settings,
-    kind: Kind,
+    kind: str,
     *,
     entity: str,
     chain: str | None = None,
@@ -43,7 +44,7 @@ def sample_event(
     """An event with what is not given filled in as the first watch of its kind would."""
     watch = next((one for one in settings.watches.values() if one.kind == kind), None)
     chain = chain or _constant_chain(watch) or DEFAULT_CHAIN
-    reason = reason or (Reason.CHANGED if kind is Kind.PROTOCOL else Reason.DEVIATION)
+    reason = reason or (Reason.DEVIATION if SHIPPED[kind].has_value else Reason.CHANGED)
     severity = severity or _severity(watch, chain, entity, percent)
     return SampleEvent(kind, chain, entity, None if percent is None else f"{percent:f}", reason, severity)
 
@@ -52,13 +53,12 @@ def samples_of(settings: Settings, name: str) -> list[SampleEvent]:
     """Events of one watch, one for each severity that a deviation of it can have."""
     watch = settings.watches[name]
     entity = watch.columns.entity.const if isinstance(watch.columns.entity, Constant) else "example"
-    kind = Kind(watch.kind)
     if isinstance(watch, ProtocolWatch):
-        return [sample_event(settings, kind, entity=entity)]
+        return [sample_event(settings, watch.kind, entity=entity)]
     chain = _constant_chain(watch) or DEFAULT_CHAIN
     rule = rule_for(watch, chain, entity)
     tiers = (rule.severity.info, rule.severity.warning, rule.severity.critical)
-    percents = dict.fromkeys(max(rule.percent, tier) for tier in tiers)
+    kind, percents = watch.kind, dict.fromkeys(max(rule.percent, tier) for tier in tiers)
     return [
         SampleEvent(kind, chain, entity, f"{percent:f}", Reason.DEVIATION, _severity(watch, chain, entity, percent))
         for percent in percents

@@ -5,10 +5,10 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
+from core.kinds import SHIPPED
 from core.routes.checking import contradictions, where_is
 from core.routes.matching import name_mismatch
 from core.settings.rules import matches_glob
-from rtp_client.event import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -27,7 +27,7 @@ class Entity(NamedTuple):
 
 def find_unseen(settings: Settings, seen: Iterable[Entity]) -> Iterator[str]:
     """A line for each route whose chains and names fit nothing that was seen, though its kinds have been."""
-    by_kind: dict[str, set[Entity]] = {kind: set() for kind in Kind}
+    by_kind: dict[str, set[Entity]] = {kind: set() for kind in SHIPPED}
     for entity in seen:
         by_kind[entity.kind].add(entity)
     for place, route in enumerate(settings.routes):
@@ -41,7 +41,7 @@ def find_unseen(settings: Settings, seen: Iterable[Entity]) -> Iterator[str]:
 def _why(match: RouteMatch, entities: Collection[Entity]) -> str:
     if problem := _unknown("is on chain", match.chain, {entity.chain for entity in entities}):
         return problem
-    wanted = [name for kind in match.kinds for name in match.names_of(Kind(kind)) or ()]
+    wanted = [name for kind in match.kinds for name in match.names_of(kind) or ()]
     known = {entity.name for entity in entities}
     return _unknown("is called", list(dict.fromkeys(wanted)), known) or "no row has such a name on such a chain"
 

@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import Field
 
 from core.settings.fields import Duration, Real, SettingsModel, Whole
-from rtp_client.event import Kind
 
 _Ttl = Annotated[Duration, Field(ge=timedelta(seconds=1))]
 _MINUTE = timedelta(minutes=1)
@@ -38,12 +37,12 @@ class CacheSettings(SettingsModel):
     unknown_ttl_seconds: Real = Field(default=5, ge=0.1, le=3600)
     warm_entries: Whole = Field(default=1000, ge=0, le=1_000_000)
 
-    def max_staleness_seconds(self, kind: Kind) -> float:
+    def max_staleness_seconds(self, kind: str) -> float:
         """How old a value of this kind may be, in seconds; 0 where only events keep it fresh."""
         bound: timedelta = getattr(self.max_staleness, kind)
         return bound.total_seconds()
 
-    def ttl_ms(self, kind: Kind, default_seconds: int) -> int:
+    def ttl_ms(self, kind: str, default_seconds: int) -> int:
         """How long an entry of this kind lives after it was written, in milliseconds."""
         ttl: timedelta | None = getattr(self.ttl, kind)
         return int((ttl.total_seconds() if ttl else default_seconds) * 1000)

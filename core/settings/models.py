@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from core.errors import SettingsError
+from core.kinds import SHIPPED
 from core.settings.cache import CacheSettings
 from core.settings.dynamodb import DynamoDbSettings
 from core.settings.fields import (
@@ -30,7 +31,6 @@ from core.settings.fields import (
 )
 from core.settings.routes import Route
 from core.settings.watches import Watch
-from rtp_client.event import Kind
 
 
 class PostgresSettings(SettingsModel):
@@ -51,14 +51,14 @@ class RedisSettings(SettingsModel):
     timeout_seconds: Real = Field(default=1.5, gt=0, le=60)
     batch_size: Whole = Field(default=500, ge=1, le=10_000)
 
-    def cache_ttl_ms(self, kind: Kind) -> int:
+    def cache_ttl_ms(self, kind: str) -> int:
         """How long a cache entry of this kind lives after it was written, in milliseconds."""
         return self.cache.ttl_ms(kind, self.cache_ttl_seconds)
 
     @property
     def cache_ttls(self) -> str:
         """The same for every kind, as the scripts take it: JSON."""
-        return json.dumps({kind: self.cache_ttl_ms(kind) for kind in Kind})
+        return json.dumps({kind: self.cache_ttl_ms(kind) for kind in SHIPPED})
 
 
 class SqsSettings(SettingsModel):

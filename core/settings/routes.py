@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from core.kinds import SHIPPED
 from core.settings.fields import Glob, Percent, QueueName, SettingsModel, Text
-from rtp_client.event import Kind, Reason, Severity
+from rtp_client.event import Reason, Severity
 
 
 def _as_list(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else [value]
 
 
-def _one_of(choices: type[Kind | Reason | Severity]) -> BeforeValidator:
+def _one_of(choices: Collection[str]) -> BeforeValidator:
     def check(value: Any) -> Any:
         if value not in list(choices):
             raise ValueError(f"must be one of {', '.join(choices)}")
-        return choices(value)
+        return value
 
     return BeforeValidator(check)
 
 
 _OneOrMore = BeforeValidator(_as_list)
 _Names = Annotated[tuple[Glob, ...], _OneOrMore, Field(min_length=1, max_length=1000)]
-_Kinds = Annotated[tuple[Annotated[Kind, _one_of(Kind)], ...], _OneOrMore, Field(min_length=1)]
+_Kinds = Annotated[tuple[Annotated[str, _one_of(SHIPPED)], ...], _OneOrMore, Field(min_length=1)]
 _Reasons = Annotated[tuple[Annotated[Reason, _one_of(Reason)], ...], _OneOrMore, Field(min_length=1)]
 
 
@@ -52,14 +54,14 @@ class RouteMatch(SettingsModel):
         return self
 
     @property
-    def kinds(self) -> tuple[Kind, ...]:
+    def kinds(self) -> tuple[str, ...]:
         """The kinds of event that can fit."""
         named = self.protocol is not None or self.token is not None
-        return tuple(kind for kind in self.kind or tuple(Kind) if not named or self.names_of(kind) is not None)
+        return tuple(kind for kind in self.kind or tuple(SHIPPED) if not named or self.names_of(kind) is not None)
 
-    def names_of(self, kind: Kind) -> tuple[str, ...] | None:
+    def names_of(self, kind: str) -> tuple[str, ...] | None:
         """The names of which an event's protocol or token must be one; None where none are given for its kind."""
-        return self.token if kind is Kind.PRICE else self.protocol
+        return self.token if SHIPPED[kind].entity == "token" else self.protocol
 
 
 class Route(SettingsModel):

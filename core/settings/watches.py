@@ -24,7 +24,6 @@ from core.settings.fields import (
     Whole,
     one_column_complaint,
 )
-from rtp_client.event import Kind
 
 
 class Constant(SettingsModel):
@@ -219,8 +218,3 @@ class ProtocolWatch(_Watch):
 
 ValueWatch = TvlWatch | PriceWatch
 Watch = ValueWatch | ProtocolWatch
-
-
-def watch_kind(watch: Watch) -> Kind:
-    """The watch's kind as the event knows it."""
-    return Kind(watch.kind)

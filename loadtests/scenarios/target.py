@@ -131,7 +131,7 @@ def _refuse_what_is_not_ours(connection: Connection, configured: Settings, *, in
 
 def _with_watch(settings: Settings, scenario: Scenario, others: Mapping[str, object]) -> Settings:
     watch = {
-        "kind": KIND.value,
+        "kind": KIND,
         "table": TABLE,
         "shape": scenario.shape,
         "percent": 1,

@@ -13,7 +13,6 @@ import redis
 
 from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
-from rtp_client.event import Kind
 from rtp_client.keys import STREAM, cache_key, channel_pattern
 from tests.eventually import eventually
 from tests.rtp_process import RtpProcess, environ_of, rtp
@@ -94,7 +93,7 @@ def test_alerts_flow_while_redis_is_down_and_the_cache_is_whole_when_it_is_back(
         stack.redis.start()
     eventually(lambda: in_stream(settings) == missed, within_seconds=PATIENT_SECONDS)
     with redis.Redis.from_url(str(settings.redis.url), decode_responses=True) as client:
-        cached: Any = client.hget(cache_key(Kind.TVL, "ethereum", "lido"), "event")
+        cached: Any = client.hget(cache_key("tvl", "ethereum", "lido"), "event")
     assert current(cached) == missed[-1]
 
 
@@ -118,7 +117,7 @@ def test_cache_and_channels_flow_while_sqs_is_down(
                 return published == missed
 
             eventually(all_published, within_seconds=PATIENT_SECONDS)
-            cached: Any = client.hget(cache_key(Kind.TVL, "ethereum", "lido"), "event")
+            cached: Any = client.hget(cache_key("tvl", "ethereum", "lido"), "event")
             assert current(cached) == missed[-1]
         finally:
             stack.sqs.resume()

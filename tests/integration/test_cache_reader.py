@@ -16,7 +16,7 @@ import pytest
 import redis
 from redis.connection import CacheProxyConnection
 
-from core.cache import AsyncCacheReader, CacheReader, Entry, Kind, Source
+from core.cache import AsyncCacheReader, CacheReader, Entry, Source
 from core.cache.loading import WAIT_SECONDS
 from core.errors import ServiceUnavailable, SettingsError
 from core.sinks.redis import RedisSink
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LIDO = ("ethereum", "lido")
 # A busy machine is no reason to go without Redis here.
 PATIENCE = 10
-KEY = cache_key(Kind.TVL, *LIDO)
+KEY = cache_key("tvl", *LIDO)
 
 
 @pytest.fixture
@@ -214,7 +214,7 @@ def test_what_is_filled_at_once_does_not_end_at_once(
     writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, 100) AS g")
     names = [f"p{number}" for number in range(1, 101)]
     reader.get_many("tvl", [("ethereum", name) for name in names])
-    lifetimes = [client.ttl(cache_key(Kind.TVL, "ethereum", name)) for name in names]
+    lifetimes = [client.ttl(cache_key("tvl", "ethereum", name)) for name in names]
     assert 3240 <= min(lifetimes) < max(lifetimes) - 180
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from core.cache import CacheReader, Entry, Kind
+from core.cache import CacheReader, Entry
 from core.cache.refresh import PAGE, CacheRefresh, Compared
 from core.cache.warm import Warmed, warm
 from core.errors import ServiceUnavailable
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from core.stack import EmbeddedStack
 
-LIDO = cache_key(Kind.TVL, "ethereum", "lido")
+LIDO = cache_key("tvl", "ethereum", "lido")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_a_value_that_moved_without_an_event_reaches_the_cache(
 ) -> None:
     sink.deliver([make_event(7)])
     insert(writer, "102.51")
-    assert refresh.compare(Kind.TVL) == Compared(1, 1)
+    assert refresh.compare("tvl") == Compared(1, 1)
     found = entry(reader)
     assert (found.value, found.sequence, found.source, found.is_stale) == ("102.51", 7, "cache", False)
 
@@ -87,7 +87,7 @@ def test_what_has_not_moved_costs_no_write(
 ) -> None:
     insert(writer, "102.50")
     sink.deliver([make_event(7)])
-    assert refresh.compare(Kind.TVL) == Compared(1, 0)
+    assert refresh.compare("tvl") == Compared(1, 0)
     assert client.hkeys(LIDO) == [b"sequence", b"event"]
 
 
@@ -96,7 +96,7 @@ def test_and_is_fresh_all_the_same(
 ) -> None:
     insert(writer, "102.50")
     sink.deliver([make_event(7)])
-    refresh.compare(Kind.TVL)
+    refresh.compare("tvl")
     with CacheReader(settings, is_counted=False, timeout_seconds=10) as reader:
         assert not entry(reader).is_stale
 
@@ -114,7 +114,7 @@ def test_an_event_that_comes_after_the_table_was_read_stays(
         return answer
 
     refresh._source.rows = rows  # type: ignore[method-assign]
-    assert refresh.compare(Kind.TVL) == Compared(1, 0)
+    assert refresh.compare("tvl") == Compared(1, 0)
     assert (entry(reader).value, entry(reader).sequence) == ("200", 8)
 
 
@@ -123,7 +123,7 @@ def test_the_next_event_replaces_the_refreshed_value(
 ) -> None:
     sink.deliver([make_event(7)])
     insert(writer, "102.51")
-    refresh.compare(Kind.TVL)
+    refresh.compare("tvl")
     sink.deliver([make_event(8, current="200")])
     assert entry(reader).value == "200"
 
@@ -134,13 +134,13 @@ def test_a_refresh_does_not_let_an_entry_live_longer(
     sink.deliver([make_event(7)])
     client.expire(LIDO, 100)
     insert(writer, "102.51")
-    refresh.compare(Kind.TVL)
+    refresh.compare("tvl")
     assert client.ttl(LIDO) <= 100
 
 
 def test_a_row_that_is_gone_is_left_to_its_event(sink: RedisSink, refresh: CacheRefresh, reader: CacheReader) -> None:
     sink.deliver([make_event(7)])
-    assert refresh.compare(Kind.TVL) == Compared(1, 0)
+    assert refresh.compare("tvl") == Compared(1, 0)
     assert entry(reader).value == "102.50"
 
 
@@ -150,7 +150,7 @@ def test_protocols_are_completed(
     writer.execute("INSERT INTO protocols (protocol, name, audits, source) VALUES ('lido', 'Lido', 2, 'llama')")
     fields = '{"name": {"previous": null, "current": "Lido"}}'
     sink.deliver([make_event(7, kind="protocol", watch="protocols", chain="all", reason="changed", fields=fields)])
-    assert refresh.compare(Kind.PROTOCOL) == Compared(1, 1)
+    assert refresh.compare("protocol") == Compared(1, 1)
     found = reader.get("protocol", "all", "lido")
     assert found is not None
     assert ((found.fields or {})["audits"], found.source) == (2, "cache")
@@ -162,14 +162,14 @@ def test_all_pages_are_compared(
     many = 2 * PAGE + 1
     sink.deliver([make_event(number, f"p{number}") for number in range(1, many + 1)])
     writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, %s) AS g", [many])
-    done = refresh.compare(Kind.TVL)
+    done = refresh.compare("tvl")
     assert done is not None
     assert done.refreshed == many
 
 
 def test_a_pass_that_is_cut_short_does_not_count(sink: RedisSink, refresh: CacheRefresh, client: redis.Redis) -> None:
     sink.deliver([make_event(7)])
-    assert refresh.compare(Kind.TVL, may_go_on=lambda: False) is None
+    assert refresh.compare("tvl", may_go_on=lambda: False) is None
     assert client.exists(CACHE_REFRESHED) == 0
 
 
@@ -178,7 +178,7 @@ def test_what_others_put_under_such_names_is_passed_over(refresh: CacheRefresh, 
     client.hset("rtp:cache:tvl:too:many:parts", "sequence", "1")
     client.hset("rtp:cache:tvl:ethereum:claimed", "claim", "1")
     client.hset("rtp:cache:tvl:ethereum:unknown", "as_of", "-")
-    done = refresh.compare(Kind.TVL)
+    done = refresh.compare("tvl")
     assert done is not None
     assert done.refreshed == 0
 
@@ -187,7 +187,7 @@ def test_without_redis_it_says_so(refresh: CacheRefresh, stack: EmbeddedStack) -
     stack.redis.kill()
     try:
         with pytest.raises(ServiceUnavailable, match="Redis at"):
-            refresh.compare(Kind.TVL)
+            refresh.compare("tvl")
     finally:
         stack.redis.start()
 
@@ -223,7 +223,7 @@ def test_refreshing_and_delivering_may_race(
 
     def compare() -> None:
         while not stop.is_set():
-            refresh.compare(Kind.TVL)
+            refresh.compare("tvl")
 
     thread = threading.Thread(target=compare)
     thread.start()
@@ -248,7 +248,7 @@ def test_warming_fills_what_was_reported_last(
     writer: psycopg.Connection, reader: CacheReader, client: redis.Redis
 ) -> None:
     writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, 500) AS g")
-    assert warm(reader, 300, kinds=[Kind.TVL]) == Warmed(300, 300)
+    assert warm(reader, 300, kinds=["tvl"]) == Warmed(300, 300)
     assert len(list(client.scan_iter("rtp:cache:tvl:*"))) == 300
 
 
@@ -259,21 +259,21 @@ def test_first_of_all_what_is_read_most(
     with CacheReader(settings, timeout_seconds=10) as counted:
         for _ in range(3):
             entry(counted, "p17")
-    client.delete(cache_key(Kind.TVL, "ethereum", "p17"))
-    assert warm(reader, 1, kinds=[Kind.TVL]) == Warmed(1, 1)
-    assert client.exists(cache_key(Kind.TVL, "ethereum", "p17"))
+    client.delete(cache_key("tvl", "ethereum", "p17"))
+    assert warm(reader, 1, kinds=["tvl"]) == Warmed(1, 1)
+    assert client.exists(cache_key("tvl", "ethereum", "p17"))
 
 
 def test_warming_leaves_what_is_there(writer: psycopg.Connection, sink: RedisSink, reader: CacheReader) -> None:
     insert(writer, "5")
     sink.deliver([make_event(7)])
-    assert warm(reader, 10, kinds=[Kind.TVL]) == Warmed(1, 0)
+    assert warm(reader, 10, kinds=["tvl"]) == Warmed(1, 0)
     assert entry(reader).sequence == 7
 
 
 def test_warming_ends_when_it_is_told_to(writer: psycopg.Connection, reader: CacheReader) -> None:
     writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, 500) AS g")
-    assert warm(reader, 500, kinds=[Kind.TVL], may_go_on=lambda: False) == Warmed(200, 200)
+    assert warm(reader, 500, kinds=["tvl"], may_go_on=lambda: False) == Warmed(200, 200)
 
 
 def test_rtp_warms_the_cache_when_it_starts(

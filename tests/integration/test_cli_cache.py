@@ -15,7 +15,6 @@ from core.cache import CacheReader
 from core.cache.stats import Reads, read_totals
 from core.settings.models import Settings
 from core.sinks.redis import RedisSink
-from rtp_client.event import Kind
 from tests.command import Command, Done
 from tests.rtp_process import environ_of, rtp
 from tests.samples import make_event
@@ -128,7 +127,7 @@ def test_stats_can_be_watched(settings: Settings, client: redis.Redis) -> None:
 
 @pytest.mark.usefixtures("read")
 def test_totals_are_counters_for_monitoring(client: redis.Redis) -> None:
-    assert read_totals(client)[Kind.TVL] == Reads(5, 0, 1, 0)
+    assert read_totals(client)["tvl"] == Reads(5, 0, 1, 0)
 
 
 def test_without_redis_stats_say_so(cache: Callable[..., Done], stack: EmbeddedStack) -> None:

@@ -16,7 +16,6 @@ from core.letters.store import DeadLetterStore, open_store
 from core.processor.build import build_pipeline
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.settings.routes import Route
-from rtp_client.event import Kind
 from rtp_client.keys import cache_key
 from tests.command import Command, Done
 from tests.eventually import eventually
@@ -398,7 +397,7 @@ def test_a_retry_leaves_a_newer_cache_entry_as_it_is(
     pipeline = start(settings)
     write(writer, 2)
     with redis.Redis.from_url(str(settings.redis.url), decode_responses=True) as cache:
-        key = cache_key(Kind.TVL, "ethereum", "lido")
+        key = cache_key("tvl", "ethereum", "lido")
         event = json.loads(str(eventually(lambda: cache.hget(key, "event"))))
         write(writer, 4)
         eventually(lambda: '"current":"4"' in str(cache.hget(key, "event")))

@@ -26,7 +26,6 @@ from core.services.backoff import Backoff
 from core.services.postgres import Server
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks import Outcome, Rejection
-from rtp_client.event import Kind
 from rtp_client.keys import STREAM, cache_key, channel
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
@@ -151,7 +150,7 @@ def test_an_event_reaches_the_cache(
 ) -> None:
     start(settings)
     write(writer, 2)
-    found: Any = eventually(lambda: cache.hget(cache_key(Kind.TVL, "ethereum", "lido"), "event"))
+    found: Any = eventually(lambda: cache.hget(cache_key("tvl", "ethereum", "lido"), "event"))
     assert json.loads(found)["data"]["current"] == "2"
 
 
@@ -160,7 +159,7 @@ def test_an_event_reaches_its_channel(
 ) -> None:
     start(settings)
     with cache.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]
-        subscription.subscribe(channel(Kind.TVL, "ethereum", "lido"))
+        subscription.subscribe(channel("tvl", "ethereum", "lido"))
         subscription.get_message(timeout=5)
         write(writer, 2)
         message = subscription.get_message(timeout=5)

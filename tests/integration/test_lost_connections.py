@@ -25,7 +25,6 @@ from core.services.sqs_client import sqs_client
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.sqs import SqsSink
 from loadtests.faults.proxy import TcpProxy
-from rtp_client.event import Kind
 from tests.conftest import SqsQueue
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
@@ -158,7 +157,7 @@ def test_the_caches_source_gives_up_and_asks_anew(hasty: Settings, dsn: str, pro
 
 
 def test_its_asynchronous_twin_does_so_too(hasty: Settings, dsn: str, proxy: TcpProxy) -> None:
-    owner = Owner(Kind.TVL, "ethereum", "lido")
+    owner = Owner("tvl", "ethereum", "lido")
 
     async def ask() -> None:
         source = AsyncDatabaseSource(hasty, dsn)

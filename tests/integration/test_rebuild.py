@@ -17,7 +17,6 @@ from core.processor.build import build_pipeline
 from core.processor.pipeline import Pipeline
 from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
-from rtp_client.event import Kind
 from rtp_client.keys import CACHE_MARKER, STREAM, cache_key, channel_pattern
 from tests.eventually import eventually
 from tests.samples import make_event
@@ -118,20 +117,20 @@ def test_entries_expire_like_those_that_were_delivered(
     writer: psycopg.Connection, fill: CacheFill, cache: redis.Redis, settings: Settings, changed: None
 ) -> None:
     rebuild_cache(writer, fill, source="/rtp")
-    ttl: Any = cache.ttl(cache_key(Kind.TVL, "ethereum", "p1"))
+    ttl: Any = cache.ttl(cache_key("tvl", "ethereum", "p1"))
     assert settings.redis.cache_ttl_seconds * 0.9 - 60 < ttl <= settings.redis.cache_ttl_seconds
 
 
 def test_a_newer_event_in_the_cache_stays(fill: CacheFill, cache: redis.Redis) -> None:
     fill.fill([make_event(7)])
-    assert (fill.fill([make_event(6)]), cache.hget(cache_key(Kind.TVL, "ethereum", "lido"), "sequence")) == (
+    assert (fill.fill([make_event(6)]), cache.hget(cache_key("tvl", "ethereum", "lido"), "sequence")) == (
         0,
         make_event(7).sequence,
     )
 
 
 def test_a_value_of_another_type_is_replaced(fill: CacheFill, cache: redis.Redis) -> None:
-    cache.set(cache_key(Kind.TVL, "ethereum", "lido"), "not a hash")
+    cache.set(cache_key("tvl", "ethereum", "lido"), "not a hash")
     assert fill.fill([make_event(1)]) == 1
 
 

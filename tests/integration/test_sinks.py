@@ -17,7 +17,7 @@ from core.settings.models import RedisSettings, SqsSettings
 from core.sinks import Sink
 from core.sinks.redis import RedisSink
 from core.sinks.sqs import BATCH_BYTES, SqsSink
-from rtp_client.event import Event, Kind
+from rtp_client.event import Event
 from rtp_client.keys import STREAM, cache_key, channel, channel_pattern
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
@@ -62,11 +62,11 @@ class RedisBench:
         return [json.loads(fields["event"]) for _, fields in entries]
 
     def latest(self) -> dict[str, Any]:
-        found: Any = self.client.hget(cache_key(Kind.TVL, "ethereum", "lido"), "event")
+        found: Any = self.client.hget(cache_key("tvl", "ethereum", "lido"), "event")
         return dict(json.loads(found))
 
     def poison(self, sequence: int) -> Event:
-        self.client.set(cache_key(Kind.TVL, "ethereum", "poison"), "not a hash")
+        self.client.set(cache_key("tvl", "ethereum", "poison"), "not a hash")
         return make_event(sequence, "poison")
 
     @contextmanager
@@ -241,11 +241,11 @@ def test_an_older_event_never_overwrites_a_newer_one(redis_bench: RedisBench) ->
 def test_the_cache_names_the_sequence_of_its_event(redis_bench: RedisBench) -> None:
     event = make_event(7)
     redis_bench.sink.deliver([event])
-    assert redis_bench.client.hget(cache_key(Kind.TVL, "ethereum", "lido"), "sequence") == event.sequence
+    assert redis_bench.client.hget(cache_key("tvl", "ethereum", "lido"), "sequence") == event.sequence
 
 
 def test_a_cache_entry_expires_and_a_newer_event_extends_its_life(redis_bench: RedisBench) -> None:
-    key = cache_key(Kind.TVL, "ethereum", "lido")
+    key = cache_key("tvl", "ethereum", "lido")
     redis_bench.sink.deliver([make_event(1)])
     redis_bench.client.pexpire(key, 60_000)
     redis_bench.sink.deliver([make_event(2)])
@@ -253,7 +253,7 @@ def test_a_cache_entry_expires_and_a_newer_event_extends_its_life(redis_bench: R
 
 
 def test_a_replayed_event_does_not_extend_a_life(redis_bench: RedisBench) -> None:
-    key = cache_key(Kind.TVL, "ethereum", "lido")
+    key = cache_key("tvl", "ethereum", "lido")
     redis_bench.sink.deliver([make_event(1)])
     redis_bench.client.pexpire(key, 60_000)
     redis_bench.sink.deliver([make_event(1)])
@@ -269,7 +269,7 @@ def test_an_event_is_published_on_its_entitys_channel(redis_bench: RedisBench, e
         redis_bench.sink.deliver([event])
         message = subscription.get_message(timeout=5)
     assert message is not None
-    assert (message["channel"], message["data"]) == (channel(Kind.TVL, "ethereum", entity), event.json_bytes.decode())
+    assert (message["channel"], message["data"]) == (channel("tvl", "ethereum", entity), event.json_bytes.decode())
 
 
 def test_the_stream_is_capped(redis_url: str) -> None:
@@ -289,7 +289,7 @@ def test_who_gets_an_event_from_the_channel_finds_it_or_a_newer_one_in_the_cache
         nonlocal seen
         for message in subscription.listen():
             published = json.loads(message["data"])["sequence"]
-            cached = str(redis_bench.client.hget(cache_key(Kind.TVL, "ethereum", "lido"), "sequence"))
+            cached = str(redis_bench.client.hget(cache_key("tvl", "ethereum", "lido"), "sequence"))
             if cached < published:
                 stale.append((cached, published))
             seen += 1

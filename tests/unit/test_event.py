@@ -64,7 +64,7 @@ def test_every_event_is_valid_by_its_schema(chain: str, entity: str, **columns: 
     ("path", "value"),
     [
         ("id", ""),
-        ("type", "rtp.tvl.removed"),
+        ("type", "rtp.tvl.gone"),
         ("time", "yesterday"),
         ("time", "2024-03-19T12:00:00Z"),
         ("sequence", "7"),
@@ -231,7 +231,7 @@ def test_no_number_in_a_field_loses_a_digit(number: int | str) -> None:
         {"confidence": 7.0},
         {"confidence": float("nan")},
         {"kind": None},
-        {"kind": "yield"},
+        {"kind": "no kind"},
         {"reason": "whim"},
         {"severity": "mild"},
         {"entity": ""},

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from rtp_client.event import Kind
 from rtp_client.event_filter import EventFilter
 from tests.samples import make_event
 
@@ -21,7 +20,7 @@ def test_an_empty_filter_lets_all_through() -> None:
 
 
 def test_every_part_must_match() -> None:
-    wanted = EventFilter(kind=Kind.TVL, chain="ethereum", entity="aave-v3", min_pct=Decimal(2))
+    wanted = EventFilter(kind="tvl", chain="ethereum", entity="aave-v3", min_pct=Decimal(2))
     assert matches(wanted)
     assert not matches(wanted, kind="price")
     assert not matches(wanted, chain="base")

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
+from core.kinds import SHIPPED
 from core.routes.checking import find_useless
 from core.routes.matching import Routes, sqs_destinations
 from core.routes.sample_event import SampleEvent, sample_event, samples_of
 from core.routes.unseen import Entity, find_unseen
 from core.settings.file import load_settings
 from core.settings.models import Settings
-from rtp_client.event import Kind, Reason, Severity
+from rtp_client.event import Reason, Severity
 
 WATCHES: dict[str, Any] = {
     "tvl": {"kind": "tvl", "table": "tvl", "columns": {"chain": "chain", "protocol": "p", "value": "v"}},
@@ -123,7 +124,7 @@ NAMES = st.sampled_from(["lido", "aave", "a*", "?ido", "*"])
 MATCHES = st.fixed_dictionaries(
     {},
     optional={
-        "kind": st.lists(st.sampled_from(list(Kind)), min_size=1, max_size=2),
+        "kind": st.lists(st.sampled_from(list(SHIPPED)), min_size=1, max_size=2),
         "chain": st.lists(NAMES, min_size=1, max_size=2),
         "severity": st.sampled_from(list(Severity)),
         "reason": st.lists(st.sampled_from(list(Reason)), min_size=1, max_size=3),
@@ -132,7 +133,7 @@ MATCHES = st.fixed_dictionaries(
 )
 EVENTS = st.builds(
     SampleEvent,
-    kind=st.sampled_from(list(Kind)),
+    kind=st.sampled_from(list(SHIPPED)),
     chain=st.sampled_from(["lido", "aave", "x"]),
     entity=st.just("e"),
     change_pct=st.sampled_from([None, "-60", "5", "0.1"]),
@@ -199,13 +200,13 @@ def test_a_wrong_route_is_one_line_with_its_place(tmp_path: Path, route: str, co
 )
 def test_a_sample_has_the_severity_that_the_watchs_tiers_give_it(percent: str | None, severity: str) -> None:
     size = None if percent is None else Decimal(percent)
-    assert sample_event(settings_with(), Kind.TVL, entity="lido", percent=size).severity == severity
+    assert sample_event(settings_with(), "tvl", entity="lido", percent=size).severity == severity
 
 
 def test_a_sample_is_of_the_chain_that_the_watch_knows() -> None:
     columns = {"chain": {"const": "base"}, "protocol": "p", "value": "v"}
     settings = settings_with(tvl={"kind": "tvl", "table": "t", "columns": columns})
-    assert sample_event(settings, Kind.TVL, entity="lido").chain == "base"
+    assert sample_event(settings, "tvl", entity="lido").chain == "base"
 
 
 def test_a_watch_has_a_sample_of_each_severity() -> None:

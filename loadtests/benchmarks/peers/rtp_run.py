@@ -14,7 +14,6 @@ import redis
 from loadtests.benchmarks.peers import watch
 from loadtests.benchmarks.peers.peer import Command, Place, PythonPeer
 from loadtests.benchmarks.peers.process import running
-from rtp_client.event import Kind
 from rtp_client.keys import channel_pattern
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ class RtpRun(PythonPeer):
     def consume(self, dsn: str, receipts: Receipts) -> None:
         """The subscriber; `dsn` is Redis's address."""
         with redis.Redis.from_url(dsn) as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
-            subscription.psubscribe(channel_pattern(Kind.TVL))
+            subscription.psubscribe(channel_pattern("tvl"))
             while True:
                 message = subscription.get_message(timeout=_WAIT_SECONDS)
                 if message:

@@ -1,0 +1,47 @@
+"""The kinds of thing that rtp watches: one row for each.
+
+Everything that is different from kind to kind stands here: the settings' models, the options, the routes, the cache
+and both detectors derive from this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of thing.
+
+    `entity` is the settings' word for what a row is about: a column, a key of overrides and routes. A kind without a
+    value is metadata: any change of its watched columns is significant. `percent` is how far a value must move where
+    a watch says nothing. A value with a peg should stay where it is. `prefix`, `suffix` and `style` are how people
+    are shown its amounts and its name.
+    """
+
+    name: str
+    entity: str
+    has_value: bool = True
+    percent: Decimal = Decimal(1)
+    has_peg: bool = False
+    prefix: str = ""
+    suffix: str = ""
+    style: str = "green"
+
+
+Kinds = Mapping[str, Kind]
+"""Kinds by their names."""
+
+SHIPPED: Kinds = MappingProxyType(
+    {
+        kind.name: kind
+        for kind in (
+            Kind("tvl", "protocol", prefix="$", style="cyan"),
+            Kind("price", "token", percent=Decimal("0.1"), has_peg=True, prefix="$", style="magenta"),
+            Kind("protocol", "protocol", has_value=False, style="yellow"),
+        )
+    }
+)
