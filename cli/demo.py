@@ -19,7 +19,7 @@ from core.demo.tables import create_tables, seed_tables
 from core.errors import SettingsError
 from core.processor.build import build_pipeline
 from core.services.postgres import connect
-from core.settings.file import load_settings
+from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from triggers.installer import apply, plan_installation
 

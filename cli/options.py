@@ -11,8 +11,8 @@ import typer
 
 from core.errors import SettingsError
 from core.redact import shown
-from core.settings.file import load_settings
 from core.settings.models import Settings
+from core.sinks.settings import load_settings
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file (YAML). Default: rtp's own configs/default.yaml.")

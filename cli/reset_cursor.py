@@ -16,6 +16,7 @@ from core.inspection.inspector import is_running
 from core.leading.election import nobody_leads
 from core.log.reset import EARLIEST, LATEST, forget_cursor, reset_cursor
 from core.redact import shown
+from core.sinks.registry import sink_names
 
 _Sink = Annotated[str, typer.Option("--sink", help="Whose cursor: redis, sqs, as `rtp status` names it.")]
 _To = Annotated[
@@ -52,7 +53,7 @@ def reset_cursor_command(
                 forget_cursor(connection, sink)
                 _show({"sink": sink, "forgotten": True}, f"{sink}: forgotten", as_json=as_json)
                 return
-            done = reset_cursor(connection, sink, place, also_known=settings.sink_names)
+            done = reset_cursor(connection, sink, place, also_known=sink_names(settings))
     mended = f"; {done.mismatch}, which is mended" if done.mismatch else ""
     line = f"{sink}: goes on after sequence {done.after_sequence}, {done.waiting_events:,} events wait{mended}"
     _show(as_document(done), line, as_json=as_json)

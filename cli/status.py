@@ -16,6 +16,7 @@ from cli.output import out, print_json
 from cli.status_tables import status_tables
 from core.inspection.document import as_document
 from core.inspection.inspector import inspect
+from core.sinks.registry import sink_names
 
 _WatchEvery = Annotated[
     float | None,
@@ -39,7 +40,7 @@ def status(
     Example: [bold]rtp status --config rtp.yaml --watch-every 2s[/]
     """
     settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn))
-    configured = settings.sink_names if config is not None else None
+    configured = sink_names(settings) if config is not None else None
     live = Live(console=out, auto_refresh=False) if watch_every and out.is_terminal and not as_json else None
     try:
         with connection_to(settings) as connection, live or nullcontext():

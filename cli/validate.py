@@ -10,20 +10,16 @@ from cli.database import connection_to
 from cli.destinations import destinations, destinations_table
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
 from cli.output import out, print_json, print_problem
-from core.cache.advice import find_weaknesses
 from core.errors import NotInstalled, RtpError
 from core.inspection.entities import read_entities
-from core.processor.build import build_sinks, find_queue
 from core.routes.checking import find_useless
-from core.routes.matching import sqs_destinations
 from core.routes.unseen import find_unseen
 from core.settings.models import Settings
+from core.sinks.registry import build_sinks, find_weaknesses
 from triggers.installer import find_drift
 from triggers.validator import validate as find_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from triggers.steps import Action
 
 _Installed = Annotated[
@@ -105,7 +101,7 @@ def _database_problems(settings: Settings) -> list[str]:
 
 def _warnings(settings: Settings) -> list[str]:
     warnings = [*find_useless(settings), *_unseen(settings)]
-    return [*warnings, *_queues_without_letters(settings), *find_weaknesses(settings)]
+    return [*warnings, *find_weaknesses(settings)]
 
 
 def _unseen(settings: Settings) -> list[str]:
@@ -121,23 +117,13 @@ def _unseen(settings: Settings) -> list[str]:
         return [str(error)]
 
 
-def _queues_without_letters(settings: Settings) -> Iterator[str]:
-    """The queues behind which dead letters have nowhere to go."""
-    for destination in sqs_destinations(settings):
-        try:
-            if find_queue(settings.sqs, destination) is None:
-                yield f"queue {destination.queue} has no dead letter queue: dead letters stay in the database only"
-        except RtpError as error:
-            yield f"the dead letter queue of {destination.queue}: {error}"
-
-
 def _sink_problems(settings: Settings) -> list[str]:
     problems = []
     try:
         sinks = build_sinks(settings)
     except RtpError as error:
         return [str(error)]
-    for sink in sinks:
+    for sink in sinks.values():
         try:
             sink.open()
         except RtpError as error:

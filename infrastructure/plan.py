@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.routes.matching import DEFAULT_SINK, SqsDestination, sqs_destinations
-from core.settings.file import default_path, load_settings
+from core.settings.file import default_path
+from core.sinks.settings import load_settings
+from core.sinks.sqs.queues import DEFAULT_SINK, SqsDestination, sqs_destinations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

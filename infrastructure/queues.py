@@ -14,7 +14,7 @@ from infrastructure.accepted import accept
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
-    from core.routes.matching import SqsDestination
+    from core.sinks.sqs.queues import SqsDestination
     from infrastructure.plan import Plan
 
 _RECEIVES_BEFORE_DEAD = 5

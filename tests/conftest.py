@@ -21,8 +21,8 @@ from psycopg import sql
 
 from core.demo.tables import create_tables
 from core.services.postgres import connect
-from core.settings.file import load_settings
 from core.settings.models import Settings, postgres_dsn
+from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from tests.assembly import prepare, synthesise
 from triggers.installer import apply, plan_installation

@@ -12,8 +12,9 @@ from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.handler.dead_letters import DeadLetterList, DeadLetterQueue
-from core.routes.matching import Routes, sqs_destinations
+from core.routes.matching import Routes
 from core.services.cluster import cluster_options
+from core.sinks.sqs.queues import sqs_destinations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +35,7 @@ def build_processor(settings: Settings) -> BatchProcessor:
     if destinations or settings.dynamodb.dead_letter_queue:
         try:
             from core.services.sqs_client import sqs_client  # noqa: PLC0415
-            from core.sinks.sqs import SqsSink  # noqa: PLC0415 - boto3 is an extra, and slow to import
+            from core.sinks.sqs.sink import SqsSink  # noqa: PLC0415 - boto3 is an extra, and slow to import
         except ImportError as error:
             raise SettingsError("SQS needs boto3, which is not installed", 'pip install "rtp[aws]"') from error
         client = sqs_client(settings.sqs)

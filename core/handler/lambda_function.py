@@ -17,7 +17,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from core.handler.build import build_processor
 from core.redact import redact
-from core.settings.file import load_settings
+from core.sinks.settings import load_settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse

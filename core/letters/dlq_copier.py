@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from core.leading.epoch import Epoch, Epochs
-    from core.letters.dead_letter_queue import DeadLetterQueue
     from core.services.backoff import Backoff
     from core.services.circuit import CircuitBreaker
+    from core.services.dead_letter_queue import DeadLetterQueue
     from core.services.postgres import Server
 
     FindQueue = Callable[[], DeadLetterQueue | None]
@@ -136,7 +136,7 @@ class DlqCopier(Loop):
                 break
             for row in rows:
                 # One that is refused does not keep the others.
-                if self._call(partial(self._queues[row[1]].send, _copy(log_id, *row))):
+                if self._call(partial(_copy(log_id, *row).send, self._queues[row[1]])):
                     connection.execute(_QUERIES["mark_queued"], {"id": row[0]})
                     self.forwarded += 1
                 else:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
+    from core.services.dead_letter_queue import DeadLetterQueue
+
     Attributes = dict[str, MessageAttributeValueTypeDef]
 
 LETTER_ATTRIBUTE = "rtp_letter"
@@ -37,6 +39,16 @@ class LetterCopy:
     first_attempt_at: datetime
     last_attempt_at: datetime
 
+    @property
+    def deduplication_id(self) -> str:
+        """The same however often the copy is sent."""
+        return f"letter-{self.mark.replace('/', '-')}"
+
+    def send(self, queue: DeadLetterQueue) -> None:
+        """Put the copy there. Raises SinkUnavailable."""
+        body, attributes = self.message(queue.largest_bytes)
+        queue.send(body, attributes, partition_key=self.group, deduplication_id=self.deduplication_id)
+
     def message(self, largest_bytes: int) -> tuple[str, Attributes]:
         """Body and attributes, together no larger than that; what does not fit is shortened, and `note` says so."""
         attributes: Attributes = {
@@ -47,8 +59,9 @@ class LetterCopy:
             "first_attempt_at": _attribute(format_time(self.first_attempt_at)),
             "last_attempt_at": _attribute(format_time(self.last_attempt_at)),
         }
-        # The mark is added by whoever sends it; 200 bytes are enough for that and for the attributes' types.
+        # 200 bytes are enough for the mark and for the attributes' types.
         room = largest_bytes - 200 - sum(len(name) + len(value["StringValue"]) for name, value in attributes.items())
+        attributes[LETTER_ATTRIBUTE] = _attribute(self.mark)
         whole = json.dumps(self.event)  # in ASCII: SQS does not take all of Unicode
         if len(whole) <= room:
             return whole, attributes

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-    from core.letters.dead_letter_queue import DeadLetterQueue
     from core.letters.store import DeadLetterStore
+    from core.services.dead_letter_queue import DeadLetterQueue
 
 Came = Literal["redriven", "dropped", "refused", "waiting"]
 

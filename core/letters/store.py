@@ -9,8 +9,7 @@ from core.errors import RtpError, SinkUnavailable
 from core.letters.letter import Letter, letter_of_message
 from core.letters.letter_copy import LETTER_ATTRIBUTE
 from core.log.reader import read_installation
-from core.processor.build import build_sinks, find_queue
-from core.routes.matching import sqs_destinations
+from core.sinks.registry import build_sinks, destinations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
     from psycopg import Connection
 
-    from core.letters.dead_letter_queue import DeadLetterQueue
+    from core.services.dead_letter_queue import DeadLetterQueue
     from core.settings.models import Settings
     from core.sinks import Sink
 
@@ -63,11 +62,13 @@ def open_store(
     """Open the settings' sinks and find their dead letter queues. Raises NotInstalled; SettingsError without sinks."""
     store = DeadLetterStore(connection, settings, read_installation(connection))
     if with_sinks:
-        store.sinks = {sink.name: sink for sink in build_sinks(settings)}
+        store.sinks = build_sinks(settings)
     known: dict[str, DeadLetterQueue] = {}
-    for destination in sqs_destinations(settings) if with_queues else ():
+    for destination in destinations(settings) if with_queues else ():
+        if destination.find_dead_letter_queue is None:
+            continue
         try:
-            queue = find_queue(settings.sqs, destination)
+            queue = destination.find_dead_letter_queue()
         except RtpError as error:
             if isinstance(error, SinkUnavailable) and error.is_service_down:  # nor would it answer for the next one
                 store.problems.append(f"{error}. What may lie in dead letter queues is left out")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.settings.routes import Route, RouteMatch
 
-DEFAULT_SINK = "sqs"
 _RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
@@ -57,16 +56,6 @@ class Routable(Protocol):
 
 
 @dataclass(frozen=True)
-class SqsDestination:
-    """One queue, the sink that delivers to it, and its dead letter queue where the settings name one."""
-
-    sink: str
-    queue: str
-    dead_letter_queue: str | None
-    is_default: bool
-
-
-@dataclass(frozen=True)
 class Judged:
     """What a route says of one event: `mismatch` is the first key that does not fit, None where all do."""
 
@@ -78,16 +67,6 @@ class Judged:
 def label_of(route: Route, place: int) -> str:
     """What to call a route: its name, else its place in the file."""
     return route.name or f"routes[{place}]"
-
-
-def sqs_destinations(settings: Settings) -> list[SqsDestination]:
-    """Every queue that the settings ask for, the default first."""
-    default = settings.sqs.queue
-    found = [SqsDestination(DEFAULT_SINK, default, settings.sqs.dead_letter_queue, is_default=True)] if default else []
-    named = {route.queue: route.dead_letter_queue for route in settings.routes if route.dead_letter_queue}
-    for queue in dict.fromkeys(route.queue for route in settings.routes if route.queue and route.queue != default):
-        found.append(SqsDestination(f"sqs:{queue}", queue, named.get(queue), is_default=False))
-    return found
 
 
 class Routes:

@@ -16,36 +16,26 @@ from pydantic import BaseModel, ValidationError
 from core.errors import SettingsError
 from core.redact import shown
 from core.settings.located_yaml import Complaint, Document, Written
-from core.settings.models import Settings
 from core.settings.problems import already_noted, explain, place_of
 from core.settings.syntax import read_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from pydantic_core import ErrorDetails
 
     from core.settings.located_yaml import Place
+    from core.settings.models import Settings
 
 MAX_LINES = 100
-_VARIABLES = (  # weakest first
-    ("AWS_DEFAULT_REGION", "sqs.region"),
-    ("AWS_REGION", "sqs.region"),
+_VARIABLES = (  # the sinks have their own
     ("RTP_POSTGRES_DSN", "postgres.dsn"),
-    ("RTP_REDIS_URL", "redis.url"),
-    ("RTP_SQS_ENDPOINT_URL", "sqs.endpoint_url"),
-    ("RTP_SQS_QUEUE", "sqs.queue"),
     ("RTP_HTTP_LISTEN", "http.listen"),
     ("RTP_DYNAMODB_ENDPOINT_URL", "dynamodb.endpoint_url"),
     ("RTP_DEAD_LETTER_QUEUE", "dynamodb.dead_letter_queue"),
 )
 # The other options are called as their keys are.
 _OPTION_NAMES = {"http.listen": "http"}
-_SECTIONS = frozenset(
-    name
-    for name, field in Settings.model_fields.items()
-    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-)
 
 
 @dataclass(frozen=True)
@@ -56,23 +46,32 @@ class _Given:
     value: str
 
 
-def load_settings(path: Path | None, *, environ: Mapping[str, str], options: Mapping[str, str | None]) -> Settings:
+def read_settings(
+    model: type[Settings],
+    path: Path | None,
+    *,
+    environ: Mapping[str, str],
+    options: Mapping[str, str | None],
+    variables: Iterable[tuple[str, str]] = (),
+) -> Settings:
     """The settings in force. `path` None means rtp's own default.yaml; options have keys like `postgres.dsn`.
+
+    `variables` are the sinks' own: a variable's name and its key, weakest first.
 
     Raises SettingsError; its message has one line per problem, the file's first and by line.
     """
     path = default_path() if path is None else path
     document = _document(path)
-    given = {**_from_environment(environ), **_from_options(options)}
+    given = {**_from_environment(environ, (*_VARIABLES, *variables)), **_from_options(options)}
     in_file = list(document.problems)
     outside = {key: "is blank. Give it a value or leave it out" for key, one in given.items() if not one.value}
     settings = None
     try:
-        settings = Settings.model_validate(_overlaid(document.data, given))
+        settings = model.model_validate(_overlaid(document.data, given, _sections(model)), context={"environ": environ})
     except ValidationError as failure:
         for error in failure.errors(include_url=False):
             if not already_noted(error):
-                _sort(error, document, given, in_file, outside)
+                _sort(error, model, document, given, in_file, outside)
     if settings is None or in_file or outside:
         lines = [_line(path, problem) for problem in sorted(in_file, key=lambda problem: problem.line)]
         lines += [f"{one.origin}: {outside[key]}" for key, one in given.items() if key in outside]
@@ -98,11 +97,19 @@ def _document(path: Path) -> Document:
         raise SettingsError(f"{path}: an alias leads through too many others. Write the values out") from None
 
 
-def _from_environment(environ: Mapping[str, str]) -> dict[Place, _Given]:
+def _sections(model: type[Settings]) -> frozenset[str]:
+    return frozenset(
+        name
+        for name, field in model.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+    )
+
+
+def _from_environment(environ: Mapping[str, str], variables: Iterable[tuple[str, str]]) -> dict[Place, _Given]:
     # Secrets mounted as files reach the environment with their last newline, hence strip().
     return {
         tuple(key.split(".")): _Given(f"environment {name}", environ[name].strip())
-        for name, key in _VARIABLES
+        for name, key in variables
         if environ.get(name)
     }
 
@@ -117,9 +124,9 @@ def _from_options(options: Mapping[str, str | None]) -> dict[Place, _Given]:
     }
 
 
-def _overlaid(data: Mapping[str, Any], given: Mapping[Place, _Given]) -> dict[str, Any]:
+def _overlaid(data: Mapping[str, Any], given: Mapping[Place, _Given], sections: frozenset[str]) -> dict[str, Any]:
     # `redis:` with every line below it commented out says nothing about redis; YAML calls that null.
-    result = {key: value for key, value in data.items() if value is not None or key not in _SECTIONS}
+    result = {key: value for key, value in data.items() if value is not None or key not in sections}
     for place, one in given.items():
         target: dict[str, Any] | None = result
         for part in place[:-1]:
@@ -141,6 +148,7 @@ def _section(parent: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
 
 def _sort(
     error: ErrorDetails,
+    model: type[Settings],
     document: Document,
     given: Mapping[Place, _Given],
     in_file: list[Complaint],
@@ -152,9 +160,9 @@ def _sort(
     for key, one in given.items():
         # An option may have made the section that its value is in.
         if place[: len(key)] == key or (written is None and key[: len(place)] == place):
-            outside[key] = explain(error, Written(one.value, "text"))
+            outside[key] = explain(error, Written(one.value, "text"), model)
             return
-    in_file.append(Complaint(document.line(place), place, explain(error, written)))
+    in_file.append(Complaint(document.line(place), place, explain(error, written, model)))
 
 
 def _listed(lines: list[str]) -> str:

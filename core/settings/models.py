@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from core.errors import SettingsError
 from core.kinds import SHIPPED
@@ -122,8 +122,11 @@ class TriggerSettings(SettingsModel):
     statistics: Annotated[Statistics, BeforeValidator(off_is_a_word)] = "sampled"
 
 
+_Section = TypeVar("_Section", bound=BaseModel)
+
+
 class Settings(SettingsModel):
-    """Everything rtp can be told."""
+    """Everything rtp can be told, but for the sections that `core.sinks.settings` adds: those of a sink alone."""
 
     source: SourceName = "/rtp"
     postgres: PostgresSettings = PostgresSettings()
@@ -139,12 +142,10 @@ class Settings(SettingsModel):
     dynamodb: DynamoDbSettings = DynamoDbSettings(tables={})  # behind the watches, which it names
     routes: Annotated[tuple[Route, ...], Field(max_length=1000)] = ()
 
-    @property
-    def sink_names(self) -> tuple[str, ...]:
-        """The sinks that these settings ask for, as their cursors are called."""
-        own = (name for name, asked in (("redis", self.redis.url), ("sqs", self.sqs.queue)) if asked)
-        routed = (f"sqs:{route.queue}" for route in self.routes if route.queue and route.queue != self.sqs.queue)
-        return tuple(dict.fromkeys((*own, *routed)))
+    def section(self, name: str, model: type[_Section]) -> _Section:
+        """A sink's own section; where these settings were made without it, its defaults."""
+        found = getattr(self, name, None)
+        return found if isinstance(found, model) else model()
 
     @field_validator("routes")
     @classmethod

@@ -10,7 +10,6 @@ from pydantic import BaseModel
 
 from core.redact import shown
 from core.settings.located_yaml import Refused, Written
-from core.settings.models import Settings
 from core.settings.watches import Watch
 
 if TYPE_CHECKING:
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from core.settings.located_yaml import Place
+    from core.settings.models import Settings
 
 # pydantic's error types in plain words; `{…}` are pydantic's own parameters.
 _WORDS = {
@@ -73,15 +73,15 @@ def already_noted(error: ErrorDetails) -> bool:
     return isinstance(refused, Refused)
 
 
-def explain(error: ErrorDetails, written: Written | None) -> str:
-    """What is wrong, and how to mend it; `written` is what stands at the error's place."""
+def explain(error: ErrorDetails, written: Written | None, settings: type[Settings]) -> str:
+    """What is wrong, and how to mend it; `written` is what stands at the error's place, `settings` the model there."""
     if error["loc"][-1:] == ("[key]",):
         written = None
     elif written and _ADDRESSES.intersection(error["loc"][-1:]):
         written = Written(None, written.meaning)
     match error["type"]:
         case "extra_forbidden":
-            return _unknown_key(error)
+            return _unknown_key(error, settings)
         case "string_type":
             return _not_text(written)
         case "value_error":
@@ -124,15 +124,15 @@ def _not_text(written: Written | None) -> str:
     return f"must be text, but YAML reads {_quoted(written.text)} as {written.meaning}. Put it in quotes"
 
 
-def _unknown_key(error: ErrorDetails) -> str:
-    known = list(_model_at(error["loc"][:-1]).model_fields)
+def _unknown_key(error: ErrorDetails, settings: type[Settings]) -> str:
+    known = list(_model_at(error["loc"][:-1], settings).model_fields)
     meant = get_close_matches(str(error["loc"][-1]), known, n=1)
     return f"unknown key. Did you mean {meant[0]}?" if meant else f"unknown key. Known here: {', '.join(known)}"
 
 
-def _model_at(loc: Place) -> type[BaseModel]:
+def _model_at(loc: Place, settings: type[Settings]) -> type[BaseModel]:
     """The model that refused a key: pydantic's own steps lead to it."""
-    model: type[BaseModel] = Settings
+    model: type[BaseModel] = settings
     if loc[:1] == ("watches",):
         model, loc = _WATCHES[str(loc[2])], loc[3:]
     for part in loc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,19 @@ from redis.retry import Retry
 from core.errors import LeadershipLost, SinkUnavailable
 from core.leading.epoch import UNFENCED, Epoch
 from core.redact import redact
+from core.routes.matching import Routes
 from core.services.cluster import cluster_options
+from core.settings.models import RedisSettings
 from core.sinks import Outcome
+from core.sinks.redis_advice import find_weaknesses
 from core.sinks.scripts import DELIVER
+from core.sinks.sink_type import Destination, SinkType
 from rtp_client.keys import FENCE, STREAM, cache_key, route_channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from core.settings.models import RedisSettings
+    from core.settings.models import Settings
     from rtp_client.event import Event, EventData
 
 _RAISE_FENCE = files("core.sinks").joinpath("raise_fence.lua").read_text(encoding="utf-8")
@@ -104,3 +109,24 @@ class RedisSink:
 
 def _surpassed(epoch: int) -> LeadershipLost:
     return LeadershipLost(f"Redis has taken events of epoch {epoch}", surpassed_by=epoch)
+
+
+def _destinations(settings: Settings) -> Iterator[Destination]:
+    if url := settings.redis.url:
+        yield Destination(RedisSink.name, redact(url), partial(_make, settings, url))
+
+
+def _make(settings: Settings, url: str) -> RedisSink:
+    routes = Routes(settings)
+    channels = {"channels_of": routes.channels} if routes.has_channels else {}
+    return RedisSink(settings.redis, url=url, poll_interval_seconds=settings.run.poll_interval_ms / 1000, **channels)
+
+
+REDIS = SinkType(
+    "redis",
+    RedisSettings,
+    _destinations,
+    asked_for_by="redis.url",
+    variables={"RTP_REDIS_URL": "url"},
+    find_weaknesses=find_weaknesses,
+)

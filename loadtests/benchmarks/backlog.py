@@ -26,7 +26,8 @@ from core.demo.queue import create_queue
 from core.demo.tables import create_tables
 from core.services.postgres import connect, queries
 from core.services.sqs_client import sqs_client
-from core.settings.file import default_path, load_settings
+from core.settings.file import default_path
+from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from rtp_client.keys import STREAM, channel_pattern
 from triggers.installer import apply, plan_installation

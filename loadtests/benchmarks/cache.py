@@ -28,7 +28,7 @@ import redis
 from core.cache import CacheReader
 from core.demo.tables import create_tables
 from core.services.postgres import connect
-from core.settings.file import load_settings
+from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from rtp_client.keys import cache_key
 from triggers.installer import apply, plan_installation

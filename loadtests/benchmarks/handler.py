@@ -30,7 +30,7 @@ from core.handler.batch import BatchProcessor
 from core.services.sqs_client import sqs_client
 from core.settings.models import Settings
 from core.sinks import Outcome
-from core.sinks.sqs import SqsSink
+from core.sinks.sqs.sink import SqsSink
 from core.stack import EmbeddedStack
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from core.errors import InstallError, SettingsError
 from core.inspection.inspector import inspect
 from core.redact import redact
 from core.services.postgres import address, connect, queries
-from core.settings.file import load_settings
 from core.settings.models import postgres_dsn
 from core.settings.watches import TvlWatch
+from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from loadtests.scenarios.names import CHAIN, KIND, SCHEMA, TABLE, WATCH
 from rtp_client.keys import cache_key

@@ -14,7 +14,7 @@ import psycopg
 import pytest
 
 from core.redact import redact
-from core.sinks.sqs import BATCH_BYTES
+from core.sinks.sqs.messages import BATCH_BYTES
 from tests.eventually import eventually as eventually_within
 from tests.rtp_process import RtpProcess, environ_of, rtp
 

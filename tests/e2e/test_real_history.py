@@ -20,7 +20,8 @@ from core.detection.backtest import Backtest, choose_watch, new_tally
 from core.detection.detector import Detector
 from core.detection.history import FileHistory
 from core.detection.report import amount_text
-from core.settings.file import default_path, load_settings
+from core.settings.file import default_path
+from core.sinks.settings import load_settings
 from tests.leftovers import own_place
 from tests.rtp_process import ROOT, rtp
 

@@ -17,7 +17,7 @@ import redis
 from core.errors import NotInstalled, SettingsError
 from core.leading.epoch import UNFENCED, Epoch, Epochs
 from core.log.reader import LogReader
-from core.processor.build import build_pipeline, build_sinks, postgres_server
+from core.processor.build import build_pipeline, postgres_server
 from core.processor.delivery import Delivery
 from core.processor.pipeline import Pipeline
 from core.processor.shared_events import SharedEvents
@@ -26,6 +26,7 @@ from core.services.backoff import Backoff
 from core.services.postgres import Server
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks import Outcome, Rejection
+from core.sinks.registry import build_sinks
 from rtp_client.keys import STREAM, cache_key, channel
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
@@ -867,7 +868,7 @@ def test_a_connection_cut_while_a_chunk_is_read_ahead_loses_nothing(
 
 
 def test_sqs_without_boto3_says_what_to_install(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "core.sinks.sqs", None)
+    monkeypatch.setitem(sys.modules, "core.sinks.sqs.sink", None)
     with pytest.raises(SettingsError, match="pip install"):
         build_sinks(settings)
 

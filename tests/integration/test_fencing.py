@@ -18,7 +18,7 @@ from core.processor.build import postgres_server
 from core.services.sqs_client import sqs_client
 from core.settings.models import RedisSettings, Settings, SqsSettings
 from core.sinks.redis import RedisSink
-from core.sinks.sqs import SqsSink
+from core.sinks.sqs.sink import SqsSink
 from rtp_client.keys import FENCE, STREAM
 from tests.faulty_sqs import faulty_sqs
 from tests.samples import make_event

@@ -17,10 +17,10 @@ from core.handler.build import build_processor
 from core.handler.dead_letters import DeadLetter, DeadLetterList
 from core.services.sqs_client import sqs_client as make_client
 from core.settings.dynamodb import DynamoDbSettings
-from core.settings.file import load_settings
 from core.settings.routes import Route
 from core.sinks import Outcome
-from core.sinks.sqs import SqsSink
+from core.sinks.settings import load_settings
+from core.sinks.sqs.sink import SqsSink
 from tests.dynamodb import NOON, Table
 from tests.faulty_sqs import faulty_sqs
 

@@ -14,7 +14,7 @@ from psycopg import sql
 from core.demo.tables import create_tables
 from core.errors import InstallError
 from core.services.postgres import connect
-from core.settings.file import load_settings
+from core.sinks.settings import load_settings
 from tests.catalog_snapshot import catalog_of, table_of
 from tests.eventually import eventually
 from tests.watching import TVL, install, settings_of

@@ -23,7 +23,7 @@ from core.services.answer_timeout import AnswerTimeout
 from core.services.postgres import Server, connect
 from core.services.sqs_client import sqs_client
 from core.settings.models import Settings, postgres_dsn
-from core.sinks.sqs import SqsSink
+from core.sinks.sqs.sink import SqsSink
 from loadtests.faults.proxy import TcpProxy
 from tests.conftest import SqsQueue
 from tests.eventually import eventually

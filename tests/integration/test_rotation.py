@@ -13,8 +13,8 @@ from core.log.reader import LogReader
 from core.log.rotation import Rotation
 from core.processor.build import build_pipeline, postgres_server
 from core.processor.delivery import SAVE_INTERVAL_SECONDS
-from core.settings.file import load_settings
 from core.settings.models import Settings
+from core.sinks.settings import load_settings
 from tests.eventually import eventually
 from tests.watching import TVL, install
 

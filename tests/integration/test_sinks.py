@@ -16,7 +16,8 @@ from core.services.sqs_client import sqs_client
 from core.settings.models import RedisSettings, SqsSettings
 from core.sinks import Sink
 from core.sinks.redis import RedisSink
-from core.sinks.sqs import BATCH_BYTES, SqsSink
+from core.sinks.sqs.messages import BATCH_BYTES
+from core.sinks.sqs.sink import SqsSink
 from rtp_client.event import Event
 from rtp_client.keys import STREAM, cache_key, channel, channel_pattern
 from tests.eventually import eventually

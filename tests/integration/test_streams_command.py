@@ -20,7 +20,7 @@ from core.handler.batch import BatchProcessor
 from core.handler.build import build_poller
 from core.handler.poller import StreamPoller
 from core.handler.settlement import Outcome
-from core.settings.file import load_settings
+from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from tests.eventually import eventually
 

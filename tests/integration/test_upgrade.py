@@ -15,7 +15,7 @@ from core.demo.tables import create_tables
 from core.letters.table import read_letters
 from core.log.reader import LogReader
 from core.services.postgres import Server, connect
-from core.settings.file import load_settings
+from core.sinks.settings import load_settings
 from triggers.installer import apply, find_drift, plan_installation
 from triggers.migrations import migrations
 

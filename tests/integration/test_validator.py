@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from core.settings.file import load_settings
+from core.sinks.settings import load_settings
 from tests.watching import TVL, settings_of
 from triggers import validator
 from triggers.validator import validate

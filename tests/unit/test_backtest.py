@@ -13,8 +13,8 @@ from core.detection.backtest import Backtest, choose_watch, new_tally
 from core.detection.history import FileHistory
 from core.detection.judge import Sample
 from core.errors import SettingsError
-from core.settings.file import load_settings
 from core.settings.models import Settings
+from core.sinks.settings import load_settings
 
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

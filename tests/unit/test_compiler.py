@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.settings.file import load_settings
 from core.settings.models import Settings
 from core.settings.watches import Constant, ProtocolColumns, ProtocolWatch, TvlColumns, TvlWatch, Watch
+from core.sinks.settings import load_settings
 from triggers.compiler import CompiledWatch, compile_watch, trigger_name, trigger_names
 
 GOLDEN = Path(__file__).parent / "golden"

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from core.kinds import SHIPPED
 from core.routes.checking import find_useless
-from core.routes.matching import Routes, sqs_destinations
+from core.routes.matching import Routes
 from core.routes.sample_event import SampleEvent, sample_event, samples_of
 from core.routes.unseen import Entity, find_unseen
-from core.settings.file import load_settings
 from core.settings.models import Settings
+from core.sinks.registry import sink_names
+from core.sinks.settings import load_settings
+from core.sinks.sqs.queues import sqs_destinations
 from rtp_client.event import Reason, Severity
 
 WATCHES: dict[str, Any] = {
@@ -112,7 +114,7 @@ def test_an_event_of_several_routes_goes_once_to_each_queue_and_channel() -> Non
 def test_each_queue_is_a_sink_of_its_own() -> None:
     settings = settings_with({"queue": "a.fifo"}, {"queue": "all.fifo"}, {"queue": "a.fifo", "channel": "x"})
     assert [one.sink for one in sqs_destinations(settings)] == ["sqs", "sqs:a.fifo"]
-    assert settings.sink_names == ("sqs", "sqs:a.fifo")
+    assert sink_names(settings) == ("sqs", "sqs:a.fifo")
 
 
 def test_a_queue_has_the_dead_letter_queue_that_any_of_its_routes_names() -> None:

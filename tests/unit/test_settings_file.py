@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
-from core.settings.file import default_path, load_settings
+from core.settings.file import default_path
 from core.settings.models import Settings
 from core.settings.watches import Constant, Peg, PriceWatch
+from core.sinks.settings import load_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

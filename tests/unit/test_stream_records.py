@@ -17,7 +17,7 @@ from core.handler.images import table_of, watched_tables
 from core.handler.memory import Memory, read_state, write_state
 from core.log.rows import event_called, exact_number
 from core.settings.dynamodb import DynamoDbSettings
-from core.settings.file import load_settings
+from core.sinks.settings import load_settings
 from tests.dynamodb import Table
 
 if TYPE_CHECKING:

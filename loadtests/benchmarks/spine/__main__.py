@@ -18,7 +18,7 @@ import psycopg
 from core.demo.queue import create_queue
 from core.demo.tables import create_tables
 from core.services.sqs_client import sqs_client
-from core.settings.file import load_settings
+from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack, StackAddresses
 from loadtests.benchmarks.spine.drain import measure_redis_drain, measure_sqs_drain
 from loadtests.benchmarks.spine.floor import measure_floor

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from core.services.sqs_client import sqs_client
-from core.sinks.sqs import BATCH_MESSAGES
+from core.sinks.sqs.messages import BATCH_MESSAGES
 from loadtests.scenarios.processes.child import Orders
 from loadtests.scenarios.processes.receipt import Receipts
 from loadtests.scenarios.processes.tick import Recorder

@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from core.letters.letter_copy import LETTER_ATTRIBUTE
-from core.sinks.sqs import NO_ANSWER, unavailable
+from core.services.sqs_answers import NO_ANSWER, unavailable
 from rtp_client.keys import sqs_group_id
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, MessageTypeDef
 
-    from core.letters.letter_copy import LetterCopy
+    Attributes = Mapping[str, MessageAttributeValueTypeDef]
 
 _INVISIBLE_SECONDS = 60
 # Short polling asks some of SQS's servers only, and may find nothing where there is something.
@@ -32,21 +31,20 @@ class DeadLetterQueue:
     def __init__(self, client: SQSClient, queue_url: str, url: str, largest_bytes: int) -> None:
         self.url = url
         self.name = url.rpartition("/")[2]
+        self.largest_bytes = largest_bytes
         self._client = client
         self._queue_url = queue_url
-        self._largest_bytes = largest_bytes
         self._address = f"{client.meta.endpoint_url} {self.name}"
 
-    def send(self, copy: LetterCopy) -> None:
-        """Put a copy of a letter there; twice within five minutes is once."""
-        body, attributes = copy.message(self._largest_bytes)
+    def send(self, body: str, attributes: Attributes, *, partition_key: str, deduplication_id: str) -> None:
+        """Put a message there; twice within five minutes is once."""
         self._call(
             self._client.send_message,
             QueueUrl=self.url,
             MessageBody=body,
-            MessageAttributes={LETTER_ATTRIBUTE: _text(copy.mark), **attributes},
-            MessageGroupId=sqs_group_id(copy.group),
-            MessageDeduplicationId=f"letter-{copy.mark.replace('/', '-')}",
+            MessageAttributes=attributes,
+            MessageGroupId=sqs_group_id(partition_key),
+            MessageDeduplicationId=deduplication_id,
         )
 
     def count(self) -> int:
@@ -138,10 +136,6 @@ def find_dead_letter_queue(client: SQSClient, queue: str, *, named: str | None =
 def _url_of_arn(client: SQSClient, arn: str) -> str:
     account, name = arn.split(":")[-2:]
     return client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]
-
-
-def _text(value: str) -> MessageAttributeValueTypeDef:
-    return {"DataType": "String", "StringValue": value}
 
 
 def _sendable(attributes: Mapping[str, Any]) -> Iterator[tuple[str, MessageAttributeValueTypeDef]]:

@@ -1,0 +1,46 @@
+"""The types of sink that there are. A new one is a line here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.errors import SettingsError
+from core.sinks.redis import REDIS
+from core.sinks.sqs import SQS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.settings.models import Settings
+    from core.sinks import Sink
+    from core.sinks.sink_type import Destination, SinkType
+
+SINK_TYPES: tuple[SinkType, ...] = (
+    REDIS,
+    SQS,
+)
+
+
+def destinations(settings: Settings) -> list[Destination]:
+    """Every sink that the settings ask for."""
+    return [destination for sink_type in SINK_TYPES for destination in sink_type.destinations(settings)]
+
+
+def sink_names(settings: Settings) -> tuple[str, ...]:
+    """The sinks that the settings ask for, as their cursors are called."""
+    return tuple(destination.sink for destination in destinations(settings))
+
+
+def build_sinks(settings: Settings) -> dict[str, Sink]:
+    """The sinks that the settings ask for, by name. Raises SettingsError where none is, or one cannot be made."""
+    found = destinations(settings)
+    if not found:
+        keys = " nor ".join(sink_type.asked_for_by for sink_type in SINK_TYPES)
+        raise SettingsError(f"there is no sink: neither {keys} is set", "Set one in the YAML file or the environment")
+    return {destination.sink: destination.make() for destination in found}
+
+
+def find_weaknesses(settings: Settings) -> Iterator[str]:
+    """What would hurt the sinks that the settings ask for, a line each."""
+    for sink_type in SINK_TYPES:
+        yield from sink_type.find_weaknesses(settings)

@@ -1,0 +1,43 @@
+"""Reading the settings with every sink's own section in them."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic import create_model
+
+from core.settings.file import read_settings
+from core.settings.models import Settings
+from core.sinks import registry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from core.sinks.sink_type import SinkType
+
+
+def load_settings(path: Path | None, *, environ: Mapping[str, str], options: Mapping[str, str | None]) -> Settings:
+    """The settings in force. `path` None means rtp's own default.yaml; options have keys like `postgres.dsn`.
+
+    Raises SettingsError; its message has one line per problem, the file's first and by line.
+    """
+    variables = [
+        (name, f"{sink_type.section}.{key}")
+        for sink_type in registry.SINK_TYPES
+        for name, key in sink_type.variables.items()
+    ]
+    model = _with_sections(registry.SINK_TYPES)
+    return read_settings(model, path, environ=environ, options=options, variables=variables)
+
+
+@cache
+def _with_sections(sink_types: tuple[SinkType, ...]) -> type[Settings]:
+    """`Settings` with the sections that it does not have by itself, as other parts of rtp use them, too."""
+    sections: dict[str, Any] = {
+        sink_type.section: (sink_type.model, sink_type.model())
+        for sink_type in sink_types
+        if sink_type.section not in Settings.model_fields
+    }
+    return create_model("Settings", __base__=Settings, **sections) if sections else Settings
