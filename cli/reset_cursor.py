@@ -18,7 +18,7 @@ from core.log.reset import EARLIEST, LATEST, forget_cursor, reset_cursor
 from core.redact import shown
 from core.sinks.registry import sink_names
 
-_Sink = Annotated[str, typer.Option("--sink", help="Whose cursor: redis, sqs, as `rtp status` names it.")]
+_Sink = Annotated[str, typer.Option("--sink", help="Whose cursor, as `rtp status` names it.")]
 _To = Annotated[
     str | None,
     typer.Option("--to", metavar="earliest|latest|SEQ", help="All of the log, none of it, or what comes after SEQ."),

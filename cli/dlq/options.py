@@ -40,7 +40,7 @@ def _since(text: str) -> datetime:
 
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Letters, by the ids in the list.")]
-Sink = Annotated[str | None, typer.Option("--sink", help="Only this sink's: redis, sqs, sqs:<queue>.")]
+Sink = Annotated[str | None, typer.Option("--sink", help="Only this sink's, as `rtp status` names it.")]
 KindOption = Annotated[
     str | None, typer.Option("--kind", parser=kind_name, metavar=KINDS, help="Only this kind of event.")
 ]

@@ -8,7 +8,6 @@ import redis
 
 from core.redact import redact
 from core.services.cluster import cluster_options
-from core.services.postgres import one_line
 from core.settings.addresses import names_cluster
 
 if TYPE_CHECKING:
@@ -36,7 +35,8 @@ def find_weaknesses(settings: Settings) -> list[str]:
     except redis.ConnectionError:
         return []
     except redis.RedisError as error:
-        return [f"Redis at {redact(url)}: its memory limit could not be read: {one_line(error)}"]
+        cause = " ".join(str(error).split())
+        return [f"Redis at {redact(url)}: its memory limit could not be read: {cause}"]
     found = list(_weaknesses(memory, settings.redis.stream_max_length))
     if is_cluster and not names_cluster(url):
         found.insert(

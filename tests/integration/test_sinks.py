@@ -16,15 +16,19 @@ from core.services.sqs_client import sqs_client
 from core.settings.models import RedisSettings, SqsSettings
 from core.sinks import Sink
 from core.sinks.redis import RedisSink
+from core.sinks.registry import SINK_TYPES
 from core.sinks.sqs.messages import BATCH_BYTES
 from core.sinks.sqs.sink import SqsSink
 from rtp_client.event import Event
 from rtp_client.keys import STREAM, cache_key, channel, channel_pattern
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
+from tests.file_sink import FILE, FileBench
 from tests.samples import make_event
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mypy_boto3_sqs import SQSClient
 
     from core.stack import EmbeddedStack
@@ -134,7 +138,10 @@ def receive_all(client: SQSClient, queue: SqsQueue) -> list[Any]:
     return messages
 
 
-@pytest.fixture(params=["redis", "sqs"])
+SINKS_ON_THE_BENCH = [sink_type.section for sink_type in (*SINK_TYPES, FILE)]
+
+
+@pytest.fixture(params=SINKS_ON_THE_BENCH)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     made: Bench = request.getfixturevalue(f"{request.param}_bench")
     made.sink.open()
@@ -154,6 +161,13 @@ def sqs_bench(stack: EmbeddedStack, sqs_client: SQSClient, sqs_queue: SqsQueue) 
     made = SqsBench(stack, sqs_client, sqs_queue)
     with closing(made.sink):
         yield made
+
+
+@pytest.fixture
+def file_bench(tmp_path: Path) -> FileBench:
+    folder = tmp_path / "sink"
+    folder.mkdir()
+    return FileBench(folder)
 
 
 def documents(events: list[Event]) -> list[dict[str, Any]]:
