@@ -19,8 +19,8 @@ import typer
 from cli.output import err, print_problem
 from core.errors import RtpError, SettingsError
 from core.problem import Problem
-from core.redact import shown
 from rtp_client.event import format_time
+from rtp_client.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from core.errors import SettingsError
-from core.redact import shown
 from core.settings.models import Settings
 from core.sinks.settings import load_settings
+from rtp_client.redact import shown
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file (YAML). Default: rtp's own configs/default.yaml.")

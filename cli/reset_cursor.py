@@ -15,8 +15,8 @@ from core.inspection.document import as_document
 from core.inspection.inspector import is_running
 from core.leading.election import nobody_leads
 from core.log.reset import EARLIEST, LATEST, forget_cursor, reset_cursor
-from core.redact import shown
 from core.sinks.registry import sink_names
+from rtp_client.redact import shown
 
 _Sink = Annotated[str, typer.Option("--sink", help="Whose cursor, as `rtp status` names it.")]
 _To = Annotated[

@@ -6,31 +6,25 @@ retried, `EventRejected` becomes a dead letter, everything else ends the command
 
 from __future__ import annotations
 
+from rtp_client.errors import RtpError, ServiceUnavailable, SettingsError
 
-class RtpError(Exception):
-    """Base of every error that rtp raises on purpose; `message` and `remedy` are one sentence each."""
-
-    def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"{self.message.rstrip('.')}. {self.remedy}" if self.remedy else self.message
-
-
-class SettingsError(RtpError):
-    """The YAML file, the environment or an option holds something that rtp cannot use."""
-
-
-class ServiceUnavailable(RtpError):
-    """A server rtp depends on does not answer now; trying again later may help."""
-
-    def __init__(self, service: str, address: str, cause: str, *, what: str = "is not reachable") -> None:
-        super().__init__(f"{service} at {address} {what}: {cause.rstrip('.?')}")
-        self.service = service
-        self.address = address
-        self.cause = cause
+__all__ = [
+    "EventRejected",
+    "FeedError",
+    "InstallError",
+    "LeadershipLost",
+    "LogMismatch",
+    "NotInstalled",
+    "RtpError",
+    "RunningError",
+    "ServiceUnavailable",
+    "SettingsError",
+    "SinkUnavailable",
+    "StackError",
+    "UnknownEntity",
+    "UnknownLetter",
+    "UnknownSink",
+]
 
 
 class SinkUnavailable(ServiceUnavailable):

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from core.errors import InstallError
-from core.services.postgres import one_line
+from rtp_client.errors import one_line
 from triggers.catalog import read_installation, read_strangers, read_table, read_triggers, read_watches
 from triggers.migrations import own_tables, schema_steps
 from triggers.steps import Action, Step

@@ -13,7 +13,7 @@ from cli.output import out, print_json
 from cli.tables import facts
 from core.cache import CacheReader
 from core.errors import UnknownEntity
-from core.redact import shown
+from rtp_client.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

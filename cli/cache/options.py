@@ -6,17 +6,17 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
-import redis
 import typer
 
 from cli.kinds import KINDS, kind_name
-from core.errors import ServiceUnavailable, SettingsError, StackError
-from core.redact import redact
-from core.services.cluster import cluster_options
-from core.services.postgres import one_line
+from core.errors import SettingsError, StackError
+from rtp_client.redact import redact
+from rtp_client.redis import redis_client, redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import redis
 
     from core.settings.models import Settings
 
@@ -59,12 +59,6 @@ def or_of_the_demo(settings: Settings) -> Settings:
 @contextmanager
 def redis_of(settings: Settings) -> Iterator[redis.Redis]:
     """A client of the settings' Redis. Raises ServiceUnavailable where it does not answer, or refuses."""
-    url = settings.redis.url or ""
-    timeout = settings.redis.timeout_seconds
-    with redis.Redis.from_url(
-        url, socket_timeout=timeout, socket_connect_timeout=timeout, client_name="rtp-cli", **cluster_options(url)
-    ) as client:
-        try:
-            yield client
-        except redis.RedisError as error:
-            raise ServiceUnavailable("Redis", redact(url), one_line(error)) from error
+    url, wait = settings.redis.url or "", settings.redis.timeout_seconds
+    with redis_errors(redact(url)), redis_client(url, client_name="rtp-cli", timeout_seconds=wait, retries=1) as client:
+        yield client

@@ -17,7 +17,7 @@ from cli.output import print_problem
 from core.errors import SettingsError, StackError
 from core.letters.letter import Origin, Selection
 from core.letters.store import DeadLetterStore, open_store
-from core.redact import shown
+from rtp_client.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

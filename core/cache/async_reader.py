@@ -8,11 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import redis
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from core.cache.async_cluster import async_cluster_options
 from core.cache.base import CHUNK, TIMEOUT_SECONDS, ReaderBase, keys_of, nothing_after
 from core.cache.counts import FLUSH_SECONDS, commands
 from core.cache.flights import Flights
@@ -32,6 +28,7 @@ from core.cache.loading import (
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import AsyncDatabaseSource
 from rtp_client.keys import CACHE_REFRESHED
+from rtp_client.redis import async_redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -42,7 +39,6 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 
-# A crowd of reads waits for one of these: redis-py's other pool refuses what is beyond its limit.
 _CONNECTIONS = 50
 
 
@@ -51,17 +47,14 @@ class AsyncCacheReader(ReaderBase):
 
     def __init__(self, settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         super().__init__(settings, timeout_seconds)
-        self._pool = BlockingConnectionPool.from_url(
+        self._client = async_redis_client(
             self._url,
-            max_connections=_CONNECTIONS,
-            timeout=2 * self._timeout_seconds,
-            socket_timeout=self._timeout_seconds,
-            socket_connect_timeout=self._timeout_seconds,
-            retry=Retry(NoBackoff(), 1),
             client_name="rtp-cache",
-            **async_cluster_options(self._url),
+            timeout_seconds=self._timeout_seconds,
+            retries=1,
+            max_connections=_CONNECTIONS,
         )
-        self._client = Redis.from_pool(self._pool)
+        self._pool = self._client.connection_pool
         self._claim, self._write, self._touch = map(self._client.register_script, (CLAIM, WRITE, TOUCH))
         self._source = AsyncDatabaseSource(settings, self._dsn) if self._dsn else None
         self._flights = Flights[asyncio.Event]()

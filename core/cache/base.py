@@ -24,11 +24,11 @@ from core.cache.entry import (
 from core.cache.loading import Loaded, Owner
 from core.errors import ServiceUnavailable, SettingsError
 from core.kinds import SHIPPED
-from core.redact import redact
-from core.services.postgres import one_line
-from core.settings.addresses import names_cluster
 from core.settings.watches import ProtocolWatch
+from rtp_client.cluster import names_cluster
 from rtp_client.keys import cache_key
+from rtp_client.redact import redact
+from rtp_client.redis import redis_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping, MutableMapping
@@ -80,7 +80,7 @@ class ReaderBase:
                 f"copies in the process need Redis 7.4 or newer, and {self.address} is none",
                 "Leave local_entries out",
             ) from error
-        self._failure = ServiceUnavailable("Redis", self.address, one_line(error))
+        self._failure = redis_unavailable(self.address, error)
         if not isinstance(error, redis.ResponseError):
             self._resting_until = time.monotonic() + _REST_SECONDS
         return self._failure

@@ -9,7 +9,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from core.services.cluster import in_slot
+from rtp_client.cluster import in_slot
 from rtp_client.event import SEQUENCE_DIGITS, Event
 
 if TYPE_CHECKING:

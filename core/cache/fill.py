@@ -10,14 +10,12 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from core.errors import SinkUnavailable
-from core.redact import redact
-from core.services.cluster import cluster_options
 from core.sinks.scripts import FILL
 from rtp_client.keys import CACHE_MARKER, cache_key
+from rtp_client.redact import redact
+from rtp_client.redis import redis_client, redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,14 +32,8 @@ class CacheFill:
 
     def __init__(self, settings: RedisSettings, *, url: str) -> None:
         self.address = redact(url)
-        self._client = redis.Redis.from_url(
-            url,
-            socket_timeout=settings.timeout_seconds,
-            socket_connect_timeout=settings.timeout_seconds,
-            retry=Retry(NoBackoff(), 0),
-            client_name="rtp-fill",
-            decode_responses=True,
-            **cluster_options(url),
+        self._client = redis_client(
+            url, client_name="rtp-fill", timeout_seconds=settings.timeout_seconds, decode_responses=True
         )
         self._fill = self._client.register_script(FILL)
         self._complete = self._client.register_script(_COMPLETE)
@@ -50,20 +42,17 @@ class CacheFill:
 
     def is_complete(self, log_id: str) -> bool:
         """Whether this run of the server holds all that a fill from this log put there, and what came later."""
-        try:
-            return bool(self._client.get(CACHE_MARKER) == self._marker(log_id))
-        except redis.ResponseError:  # a value of another type has that name
-            return False
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
+        with redis_errors(self.address, SinkUnavailable):
+            try:
+                return bool(self._client.get(CACHE_MARKER) == self._marker(log_id))
+            except redis.ResponseError:  # a value of another type has that name
+                return False
 
     def begin(self) -> None:
         """Start a fill that is to be `complete`: from here on, `fill` notices if the memory is lost meanwhile."""
         self._token = f"filling {secrets.token_hex(8)}"
-        try:
+        with redis_errors(self.address, SinkUnavailable):
             self._client.set(CACHE_MARKER, self._token)
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
 
     def fill(self, events: Sequence[Event]) -> int | None:
         """Write those that are newer than what the cache holds; how many were.
@@ -75,18 +64,14 @@ class CacheFill:
         for event in events:
             keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
             arguments += (event.sequence, event.json_bytes)
-        try:
+        with redis_errors(self.address, SinkUnavailable):
             written: Any = self._fill(keys, arguments)
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
         return None if written == _INTERRUPTED else int(written)
 
     def complete(self, log_id: str) -> bool:
         """Note that the fill is done; false where `fill` would have returned None."""
-        try:
+        with redis_errors(self.address, SinkUnavailable):
             return bool(self._complete([CACHE_MARKER], [self._token, self._marker(log_id)]))
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
 
     def close(self) -> None:
         """Give the connection back."""
@@ -98,6 +83,3 @@ class CacheFill:
         except redis.ResponseError:  # a server that lets nobody ask: then the marker's presence must do
             run = ""
         return f"filled from {log_id} in run {run}"
-
-    def _unavailable(self, error: redis.RedisError) -> SinkUnavailable:
-        return SinkUnavailable("Redis", self.address, " ".join(str(error).split()) or type(error).__name__)

@@ -8,9 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 import redis
-from redis.backoff import NoBackoff
 from redis.cache import CacheConfig, CacheEntryStatus, CacheKey
-from redis.retry import Retry
 
 from core.cache.base import CHUNK, TIMEOUT_SECONDS, ReaderBase, keys_of, nothing_after
 from core.cache.counts import FLUSH_SECONDS, commands
@@ -32,9 +30,9 @@ from core.cache.loading import (
 from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
 from core.cache.source import DatabaseSource
 from core.errors import ServiceUnavailable, SettingsError
-from core.services.cluster import cluster_options
-from core.settings.addresses import names_cluster
+from rtp_client.cluster import names_cluster
 from rtp_client.keys import CACHE_REFRESHED, cache_key
+from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -71,15 +69,13 @@ class CacheReader(ReaderBase):
             raise SettingsError("a cluster's entries are not copied into the process", "Leave local_entries out")
         if local_entries:
             options = {"protocol": 3, "cache_config": CacheConfig(max_size=local_entries)}
-        self.client = redis.Redis.from_url(
+        self.client = redis_client(
             self._url,
-            socket_timeout=self._timeout_seconds,
-            socket_connect_timeout=self._timeout_seconds,
-            retry=Retry(NoBackoff(), 1),
             client_name="rtp-cache",
+            timeout_seconds=self._timeout_seconds,
+            retries=1,
             max_connections=_MOST_CONNECTIONS,
             **options,
-            **cluster_options(self._url),
         )
         self._local = self.client.get_cache()
         self._pool = self.client.connection_pool

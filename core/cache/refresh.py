@@ -11,19 +11,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from core.cache.entry import FIELDS, State, state
 from core.cache.loading import Guarded, Owner
 from core.cache.scripts import WRITE, write_arguments
 from core.cache.source import DatabaseSource
-from core.errors import ServiceUnavailable
-from core.redact import redact
-from core.services.cluster import cluster_options
-from core.services.postgres import one_line
 from rtp_client.keys import CACHE_REFRESHED, cache_key_owner, cache_key_pattern
+from rtp_client.redact import redact
+from rtp_client.redis import redis_client, redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,14 +43,7 @@ class CacheRefresh:
     def __init__(self, settings: Settings, *, url: str, dsn: str) -> None:
         self._address = redact(url)
         self._source = DatabaseSource(settings, dsn)
-        self._client = redis.Redis.from_url(
-            url,
-            socket_timeout=settings.redis.timeout_seconds,
-            socket_connect_timeout=settings.redis.timeout_seconds,
-            retry=Retry(NoBackoff(), 0),
-            client_name="rtp-refresh",
-            **cluster_options(url),
-        )
+        self._client = redis_client(url, client_name="rtp-refresh", timeout_seconds=settings.redis.timeout_seconds)
         self._write = self._client.register_script(WRITE)
 
     def compare(self, kind: str, *, may_go_on: Callable[[], bool] = lambda: True) -> Compared | None:
@@ -65,7 +52,7 @@ class CacheRefresh:
         Raises ServiceUnavailable where Redis or PostgreSQL does not answer.
         """
         entries = refreshed = 0
-        try:
+        with redis_errors(self._address):
             began_at = self._source.now()
             keys = self._keys(kind)
             while page := list(islice(keys, PAGE)):
@@ -74,8 +61,6 @@ class CacheRefresh:
                 if not may_go_on():
                     return None
             self._client.hset(CACHE_REFRESHED, kind, began_at)
-        except redis.RedisError as error:
-            raise ServiceUnavailable("Redis", self._address, one_line(error)) from error
         return Compared(entries, refreshed)
 
     def close(self) -> None:

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import redis
-
 from core.cache.entry import Source
 from core.cache.stats import ranked
 from core.errors import ServiceUnavailable
 from core.kinds import SHIPPED
-from core.services.postgres import one_line
 from rtp_client.keys import cache_key_owner
+from rtp_client.redis import redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -59,10 +57,8 @@ def warm(
 
 
 def _wanted(reader: CacheReader, kind: str, limit: int) -> Iterator[tuple[str, str]]:
-    try:
+    with redis_errors(reader.address):
         hottest = ranked(reader.client, "hot", limit * len(SHIPPED))
-    except redis.RedisError as error:
-        raise ServiceUnavailable("Redis", reader.address, one_line(error)) from error
     owners = [cache_key_owner(key) for key, _ in hottest]
     hot = [(chain, entity) for owner, chain, entity in owners if owner == kind]
     known = reader.source.known(kind, limit) if reader.source else []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core.services.backoff import Backoff
-from core.services.postgres import one_line
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ import psycopg
 from core.demo.tables import write_step
 from core.errors import RtpError, ServiceUnavailable
 from core.services.backoff import Backoff
-from core.services.postgres import one_line
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -14,8 +14,9 @@ from core.demo.change import PriceChange, ProtocolChange, TvlChange
 from core.demo.replay import FeedFile
 from core.detection.judge import Sample
 from core.errors import SettingsError
-from core.services.postgres import one_line, queries
+from core.services.postgres import queries
 from core.settings.watches import Constant
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

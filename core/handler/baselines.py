@@ -7,21 +7,19 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from core.errors import SinkUnavailable
 from core.handler.memory import Memory, microseconds, read_lanes, read_state, write_lanes, write_state
 from core.leading.epoch import UNFENCED
-from core.redact import redact
-from core.services.cluster import cluster_options
 from core.sinks.scripts import DELIVER
 from rtp_client.keys import BASELINES_DUE, BASELINES_UNSENT, FENCE, SEQUENCE, STREAM, cache_key, route_channel
+from rtp_client.redact import redact
+from rtp_client.redis import redis_client, redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
+
+    import redis
 
     from core.settings.models import RedisSettings
     from rtp_client.event import Event, EventData
@@ -58,14 +56,11 @@ class Baselines:
     ) -> None:
         self._channels_of = channels_of
         self.address = redact(url)
-        self._client = redis.Redis.from_url(
+        self._client = redis_client(
             url,
-            socket_timeout=settings.timeout_seconds,
-            socket_connect_timeout=settings.timeout_seconds,
-            # A connection that has gone stale between two invocations is replaced; commits are guarded by version.
-            retry=Retry(NoBackoff(), 1),
             client_name="rtp-handler",
-            **cluster_options(url),
+            timeout_seconds=settings.timeout_seconds,
+            retries=1,  # a connection gone stale between two invocations is replaced; commits are guarded by version
         )
         self._commit = self._client.register_script(_COMMIT)
         self._acknowledge = self._client.register_script(_ACKNOWLEDGE)
@@ -82,10 +77,8 @@ class Baselines:
 
     def reserve(self, count: int) -> int:
         """The first of `count` sequences. Drawn after baselines are read, so above those of every event before."""
-        try:
+        with redis_errors(self.address, SinkUnavailable):
             return int(self._reserve([SEQUENCE], [count]))
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
 
     def commit(self, steps: Sequence[Step], *, at: datetime) -> list[bool]:
         """Take each step, atomically by itself, in one round trip; false where the entity has moved on meanwhile."""
@@ -120,10 +113,8 @@ class Baselines:
 
     def count_refusal(self, key: str) -> int:
         """How often SQS has refused what is pending under this key, this time included."""
-        try:
+        with redis_errors(self.address, SinkUnavailable):
             return int(self._client.hincrby(key, "refused", 1))
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
 
     def due(self, at: datetime, limit: int) -> list[str]:
         """Keys for which time alone may bring something about, the longest due first."""
@@ -131,11 +122,9 @@ class Baselines:
 
     def forget_due(self, keys: Sequence[str]) -> None:
         """Whatever was due for these keys will not come about: their watch is no more."""
-        try:
+        with redis_errors(self.address, SinkUnavailable):
             if keys:
                 self._client.zrem(BASELINES_DUE, *keys)
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
 
     def unsent(self, before: datetime, limit: int) -> list[str]:
         """Keys whose events have waited for SQS since `before`, the oldest first."""
@@ -146,20 +135,13 @@ class Baselines:
         self._client.close()
 
     def _up_to(self, name: str, at: datetime, limit: int) -> list[str]:
-        try:
+        with redis_errors(self.address, SinkUnavailable):
             found = self._client.zrangebyscore(name, "-inf", microseconds(at), start=0, num=limit)
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
         return [key.decode() for key in found if isinstance(key, bytes)]
 
     def _run(self, pipeline: redis.client.Pipeline) -> list[Any]:
-        try:
+        with redis_errors(self.address, SinkUnavailable):
             return pipeline.execute()
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
-
-    def _unavailable(self, error: redis.RedisError) -> SinkUnavailable:
-        return SinkUnavailable("Redis", self.address, " ".join(str(error).split()) or type(error).__name__)
 
 
 def _memory(found: Sequence[bytes | None]) -> Memory:

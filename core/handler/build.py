@@ -5,19 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import redis
-
 from core.errors import SettingsError
 from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.handler.dead_letters import DeadLetterList, DeadLetterQueue
 from core.routes.matching import Routes
-from core.services.cluster import cluster_options
 from core.sinks.sqs.queues import sqs_destinations
+from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import redis
 
     from core.handler.poller import StreamPoller
     from core.problem import Problem
@@ -54,8 +54,8 @@ def build_processor(settings: Settings) -> BatchProcessor:
 
 def _redis(settings: Settings) -> redis.Redis:
     assert settings.redis.url is not None  # build_processor sees to that
-    url, wait = settings.redis.url, settings.redis.timeout_seconds
-    return redis.Redis.from_url(url, socket_timeout=wait, socket_connect_timeout=wait, **cluster_options(url))
+    wait = settings.redis.timeout_seconds
+    return redis_client(settings.redis.url, client_name="rtp-handler", timeout_seconds=wait, retries=1)
 
 
 def build_poller(settings: Settings, *, on_problem: Callable[[Problem], None]) -> StreamPoller:

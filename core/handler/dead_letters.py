@@ -6,14 +6,15 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import redis
-
 from core.errors import SinkUnavailable
+from rtp_client.errors import one_line
 from rtp_client.keys import DEAD_LETTERS
+from rtp_client.redis import redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import redis
     from mypy_boto3_sqs import SQSClient
 
 _MOST_LISTED = 10_000
@@ -54,11 +55,9 @@ class DeadLetterList:
 
     def send(self, letter: DeadLetter) -> None:
         """Add one. Raises SinkUnavailable."""
-        try:
+        with redis_errors(self._address, SinkUnavailable):
             self._client.lpush(DEAD_LETTERS, letter.body())
             self._client.ltrim(DEAD_LETTERS, 0, _MOST_LISTED - 1)
-        except redis.RedisError as error:
-            raise SinkUnavailable("Redis", self._address, " ".join(str(error).split())) from error
 
 
 class DeadLetterQueue:
@@ -78,4 +77,4 @@ class DeadLetterQueue:
                 self._queue_url = self._client.get_queue_url(QueueName=self._queue)["QueueUrl"]
             self._client.send_message(QueueUrl=self._queue_url, MessageBody=letter.body())
         except (BotoCoreError, ClientError) as error:
-            raise SinkUnavailable("SQS", self._queue, " ".join(str(error).split())) from error
+            raise SinkUnavailable("SQS", self._queue, one_line(error)) from error

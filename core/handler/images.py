@@ -15,6 +15,7 @@ from core.handler.attributes import confidence_of, json_of, name_of, number_of, 
 from core.handler.change import Change, Position
 from core.kinds import SHIPPED
 from core.settings.watches import Constant, ProtocolWatch
+from rtp_client.errors import one_line
 from rtp_client.event import Reason
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class WatchedTable:
             return list(self._changes(record, index))
         except _NONSENSE as error:
             raise EventRejected(
-                f"this is no record of a DynamoDB stream ({type(error).__name__}: {' '.join(str(error).split())})"
+                f"this is no record of a DynamoDB stream ({type(error).__name__}: {one_line(error)})"
             ) from error
 
     def _changes(self, record: Mapping[str, Any], index: int) -> Iterator[Change]:

@@ -12,7 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from core.errors import ServiceUnavailable, SettingsError, SinkUnavailable
 from core.handler.images import watched_tables
 from core.problem import Problem
+from rtp_client.errors import one_line
 from rtp_client.keys import checkpoint_key
+from rtp_client.redis import redis_errors, redis_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -176,10 +178,8 @@ class StreamPoller:
         ]
 
     def _saved(self, stream_arn: str) -> Mapping[str, str]:
-        try:
+        with redis_errors("the checkpoints"):
             found: Any = self.checkpoints.hgetall(checkpoint_key(stream_arn))
-        except redis.RedisError as error:
-            raise ServiceUnavailable("Redis", "the checkpoints", str(error)) from error
         return {name.decode(): value.decode() for name, value in found.items()}
 
     def _save(self, shard: _Shard, checkpoint: str) -> None:
@@ -187,11 +187,11 @@ class StreamPoller:
             self.checkpoints.hset(checkpoint_key(shard.stream_arn), shard.shard_id, checkpoint)
         except redis.RedisError as error:
             shard.iterator = None
-            raise ServiceUnavailable("Redis", "the checkpoints", str(error)) from error
+            raise redis_unavailable("the checkpoints", error) from error
         shard.checkpoint = checkpoint
 
     def _unavailable(self, error: Exception) -> ServiceUnavailable:
-        return ServiceUnavailable("DynamoDB", self.dynamodb.meta.endpoint_url, " ".join(str(error).split()))
+        return ServiceUnavailable("DynamoDB", self.dynamodb.meta.endpoint_url, one_line(error))
 
 
 def as_in_lambda(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:

@@ -15,9 +15,10 @@ from core.detection.distance import distance
 from core.errors import NotInstalled, UnknownEntity
 from core.inspection.explanation import Explanation, Judged, PastEvent, State, Whence, rule_keys
 from core.inspection.inspector import looking
-from core.services.postgres import one_line, queries
+from core.services.postgres import queries
 from core.settings.rules import rule_for
 from core.settings.watches import ProtocolWatch, ValueWatch, Watch
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -27,7 +27,8 @@ from core.inspection.picture import (
 )
 from core.log.lag import is_too_far_behind
 from core.log.reader import find_mismatch, read_installation
-from core.services.postgres import one_line, queries
+from core.services.postgres import queries
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from core.errors import RtpError
-from core.services.postgres import one_line
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from core.leading.epoch import Epoch, Epochs

@@ -13,7 +13,8 @@ from psycopg.rows import tuple_row
 
 from core.errors import LeadershipLost, LogMismatch, NotInstalled
 from core.log.rows import LogRow
-from core.services.postgres import one_line, queries
+from core.services.postgres import queries
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

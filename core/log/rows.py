@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from core.errors import EventRejected
+from rtp_client.errors import one_line
 from rtp_client.event import Event, Reason, encode_part, format_sequence, format_time
 from rtp_client.keys import partition_key
 
@@ -65,7 +66,7 @@ def event_called(event_id: str, row: LogRow, *, source: str) -> Event:
 def reason_of(error: ValueError | RecursionError) -> str:
     """What is wrong with an event, on one line: each part, and what it must be."""
     if not isinstance(error, ValidationError):
-        return " ".join(str(error).split()) or type(error).__name__
+        return one_line(error)
     parts = error.errors(include_url=False, include_input=False, include_context=False)
     return "; ".join(f"{'.'.join(map(str, part['loc'])) or 'event'}: {part['msg']}" for part in parts)
 

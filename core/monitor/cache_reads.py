@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from core.services.cluster import cluster_options
 from rtp_client.keys import CACHE_TOTAL
+from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,14 +19,8 @@ class CacheReads:
     """Reads the counts of one Redis; what it said last where it does not answer."""
 
     def __init__(self, url: str) -> None:
-        self._client = redis.Redis.from_url(
-            url,
-            socket_timeout=_TIMEOUT_SECONDS,
-            socket_connect_timeout=_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            client_name="rtp-monitor",
-            decode_responses=True,
-            **cluster_options(url),
+        self._client = redis_client(
+            url, client_name="rtp-monitor", timeout_seconds=_TIMEOUT_SECONDS, decode_responses=True
         )
         self.counts: Mapping[tuple[str, str], int] = {}
 

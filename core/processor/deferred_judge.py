@@ -14,7 +14,8 @@ import psycopg
 from core.errors import ServiceUnavailable
 from core.leading.loop import Loop
 from core.problem import Problem
-from core.services.postgres import one_line, queries
+from core.services.postgres import queries
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from core.errors import ServiceUnavailable
-from core.redact import redact
 from core.services.answer_timeout import AnswerTimeout
 from core.services.connection import TimedConnection
+from rtp_client.errors import one_line
+from rtp_client.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,11 +98,6 @@ def connect(
 def unavailable(dsn: str, error: psycopg.Error) -> ServiceUnavailable:
     """A PostgreSQL error as rtp's own, on one line and without secrets."""
     return ServiceUnavailable("PostgreSQL", address(dsn), one_line(error))
-
-
-def one_line(error: BaseException) -> str:
-    """An error's text on a single line."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def address(dsn: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import SinkUnavailable
+from rtp_client.errors import one_line
 
 # What SQS will never take. `SenderFault` does not tell: throttled entries carry it, too.
 FINAL = frozenset(
@@ -50,4 +51,4 @@ def reason(error: Exception) -> str:
     """What a client library said, on one line."""
     if not isinstance(error, (ClientError, BotoCoreError)):
         return f"its answer makes no sense ({type(error).__name__}: {error})"
-    return " ".join(str(error).split())
+    return one_line(error)

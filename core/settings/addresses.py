@@ -72,11 +72,6 @@ def redis_url(url: str) -> str:
     return url
 
 
-def names_cluster(url: str) -> bool:
-    """Whether a Redis address is that of a Redis Cluster."""
-    return "cluster" in parse_qs(urlsplit(url).query)
-
-
 def http_url(url: str) -> str:
     """The address of an HTTP service other than AWS's own."""
     parts = _split(url, ("http", "https"))

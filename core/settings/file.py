@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from core.errors import SettingsError
-from core.redact import shown
 from core.settings.located_yaml import Complaint, Document, Written
 from core.settings.problems import already_noted, explain, place_of
 from core.settings.syntax import read_nodes
+from rtp_client.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import yaml
 
-from core.redact import shown
+from rtp_client.redact import shown
 
 Place = tuple[str | int, ...]
 _Entry = tuple[yaml.Node, yaml.Node]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel
 
-from core.redact import shown
 from core.settings.located_yaml import Refused, Written
 from core.settings.watches import Watch
+from rtp_client.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

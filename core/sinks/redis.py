@@ -6,21 +6,17 @@ from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from core.errors import LeadershipLost, SinkUnavailable
 from core.leading.epoch import UNFENCED, Epoch
-from core.redact import redact
 from core.routes.matching import Routes
-from core.services.cluster import cluster_options
 from core.settings.models import RedisSettings
 from core.sinks import Outcome
 from core.sinks.redis_advice import find_weaknesses
 from core.sinks.scripts import DELIVER
 from core.sinks.sink_type import Destination, SinkType
 from rtp_client.keys import FENCE, STREAM, cache_key, route_channel
+from rtp_client.redact import redact
+from rtp_client.redis import redis_client, redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -50,15 +46,7 @@ class RedisSink:
         self.batch_size = settings.batch_size
         self.poll_interval_seconds = poll_interval_seconds
         self.epoch: Epoch = UNFENCED
-        # Retrying is `core.processor.delivery`'s decision, with its own backoff; the client must not add its own.
-        self._client = redis.Redis.from_url(
-            url,
-            socket_timeout=settings.timeout_seconds,
-            socket_connect_timeout=settings.timeout_seconds,
-            retry=Retry(NoBackoff(), 0),
-            client_name="rtp",
-            **cluster_options(url),
-        )
+        self._client = redis_client(url, timeout_seconds=settings.timeout_seconds)
         self._deliver = self._client.register_script(DELIVER)
         self._raise_fence = self._client.register_script(_RAISE_FENCE)
         self._channels_of = channels_of
@@ -67,13 +55,11 @@ class RedisSink:
 
     def open(self) -> None:
         """Ask the server for a sign of life, and keep earlier epochs out. Raises SinkUnavailable."""
-        try:
+        with redis_errors(self.address, SinkUnavailable):
             self._client.ping()
             if self.epoch.number:
                 self.epoch.check()
                 self._fence()
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Hand the whole batch over in one atomic call; Redis takes all of it or nothing."""
@@ -83,13 +69,11 @@ class RedisSink:
             keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
             channels = " ".join(map(route_channel, self._channels_of(event.data)))
             arguments += (event.sequence, event.json_bytes, channels)
-        try:
+        with redis_errors(self.address, SinkUnavailable):
             while (answer := self._deliver(keys, arguments))[0] == _UNFENCED:
                 # Redis has lost its memory: only the database can say now whether this is an epoch of before.
                 self.epoch.wait_until_confirmed()
                 self._fence()
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
         if answer[0] == _REFUSED:
             raise _surpassed(answer[1])
         return Outcome()
@@ -102,9 +86,6 @@ class RedisSink:
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()
-
-    def _unavailable(self, error: redis.RedisError) -> SinkUnavailable:
-        return SinkUnavailable(self.service, self.address, " ".join(str(error).split()) or type(error).__name__)
 
 
 def _surpassed(epoch: int) -> LeadershipLost:

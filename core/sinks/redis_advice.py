@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import redis
 
-from core.redact import redact
-from core.services.cluster import cluster_options
-from core.settings.addresses import names_cluster
+from rtp_client.cluster import names_cluster
+from rtp_client.errors import one_line
+from rtp_client.redact import redact
+from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -25,18 +26,14 @@ def find_weaknesses(settings: Settings) -> list[str]:
     url = settings.redis.url
     if not url:
         return []
-    timeout = settings.redis.timeout_seconds
     try:
-        with redis.Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, **cluster_options(url)
-        ) as client:
+        with redis_client(url, client_name="rtp-validate", timeout_seconds=settings.redis.timeout_seconds) as client:
             memory: Mapping[str, Any] = dict(client.info("memory"))
             is_cluster = bool(dict(client.info("cluster")).get("cluster_enabled"))
     except redis.ConnectionError:
         return []
     except redis.RedisError as error:
-        cause = " ".join(str(error).split())
-        return [f"Redis at {redact(url)}: its memory limit could not be read: {cause}"]
+        return [f"Redis at {redact(url)}: its memory limit could not be read: {one_line(error)}"]
     found = list(_weaknesses(memory, settings.redis.stream_max_length))
     if is_cluster and not names_cluster(url):
         found.insert(

@@ -13,13 +13,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import redis
 from pydantic import ValidationError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from core.errors import ServiceUnavailable
-from core.redact import redact
 from core.services.backoff import Backoff
-from core.services.cluster import cluster_options
 from core.stream.entries import (
     BEGINNING,
     PAGE,
@@ -34,6 +29,8 @@ from core.stream.entries import (
 )
 from rtp_client.event import Event
 from rtp_client.keys import STREAM
+from rtp_client.redact import redact
+from rtp_client.redis import redis_client, redis_errors, redis_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,15 +68,7 @@ class EventStream:
         self._backoff = backoff
         self._closed = threading.Event()
         self._seen = _RecentIds(REDELIVERY_REACH)
-        # Retrying is done here, where the position is known; the client must not add its own.
-        self._client = redis.Redis.from_url(
-            url,
-            socket_timeout=timeout_seconds,
-            socket_connect_timeout=timeout_seconds,
-            retry=Retry(NoBackoff(), 0),
-            client_name="rtp-tail",
-            **cluster_options(url),
-        )
+        self._client = redis_client(url, client_name="rtp-tail", timeout_seconds=timeout_seconds)
         self._block_ms = min(MAX_BLOCK_MS, int(timeout_seconds * 500))  # well before the socket gives up
 
     def __enter__(self) -> Self:
@@ -99,10 +88,8 @@ class EventStream:
         0 means all that Redis holds. No event id comes twice. Raises ServiceUnavailable where Redis does not answer
         now, or refuses; a connection that is lost later is made again, and the stream goes on where it was.
         """
-        try:
+        with redis_errors(self.address):
             position = last_position(self._client) if since is None else self._position_after(since)
-        except redis.RedisError as error:
-            raise self._unavailable(error) from error
         return self._events_after(position)
 
     def _position_after(self, sequence: int) -> str:
@@ -149,9 +136,9 @@ class EventStream:
     def _wait_before_retry(self, failures: int, error: redis.RedisError) -> None:
         is_refusal = isinstance(error, redis.AuthenticationError | redis.exceptions.AuthorizationError)
         if is_refusal or not isinstance(error, redis.ConnectionError | redis.TimeoutError):
-            raise self._unavailable(error) from error  # waiting would not help
+            raise redis_unavailable(self.address, error) from error  # waiting would not help
         if failures == 1:
-            self._notice(f"{self._unavailable(error)}; trying again")
+            self._notice(f"{redis_unavailable(self.address, error)}; trying again")
         self._closed.wait(self._backoff.wait_seconds(failures))
 
     def _read(self, position: str) -> tuple[str, list[Entry]]:
@@ -198,9 +185,6 @@ class EventStream:
         except ValidationError:
             self._notice(f"entry {entry.id} of the stream is not an event that this version of rtp can read; skipped")
             return None
-
-    def _unavailable(self, error: redis.RedisError) -> ServiceUnavailable:
-        return ServiceUnavailable("Redis", self.address, " ".join(str(error).split()) or type(error).__name__)
 
     def _disconnect(self) -> None:
         # Not those in use: another thread may be reading from one.

@@ -30,6 +30,7 @@ from core.settings.file import default_path
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from rtp_client.keys import STREAM, channel_pattern
+from rtp_client.redis import redis_client
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ def main() -> None:
         os.environ |= stack.addresses.environ(queue=QUEUE)
         with closing(connect(stack.addresses.postgres_dsn, role="backlog")) as connection:
             _prepare(connection)
-            with _consumer(), redis.Redis.from_url(stack.addresses.redis_url) as client:
+            with (
+                _consumer(),
+                redis_client(stack.addresses.redis_url) as client,
+            ):
                 alone = _measure_live(connection, client)
                 events = _make_backlog(connection, arguments.events)
                 behind = _measure_behind(connection, client, events, arguments.seconds)

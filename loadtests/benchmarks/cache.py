@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import redis
 
 from core.cache import CacheReader
 from core.demo.tables import create_tables
@@ -31,6 +30,7 @@ from core.services.postgres import connect
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from rtp_client.keys import cache_key
+from rtp_client.redis import redis_client
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def _measure_load(settings: Settings, seconds: int) -> dict[str, Any]:
         probes.put(None)
     for child in children:
         child.join(30)
-    with redis.Redis.from_url(settings.redis.url or "") as client:
+    with redis_client(settings.redis.url or "") as client:
         figures["expired_entries"] = client.info("stats")["expired_keys"]
     return figures
 
@@ -193,7 +193,10 @@ def _probe(settings: Settings, probes: mp.Queue[Any], results: mp.Queue[Any]) ->
 def _measure_speed(settings: Settings, rounds: int = 40) -> dict[str, Any]:
     """In turns, so that a noisy machine disturbs both alike; the median round of each."""
     names = [f"p{number}" for number in range(ENTITIES)]
-    with redis.Redis.from_url(settings.redis.url or "") as client, CacheReader(settings) as reader:
+    with (
+        redis_client(settings.redis.url or "") as client,
+        CacheReader(settings) as reader,
+    ):
         reader.get_many("tvl", [("bench", name) for name in names])
         for name in names:
             event = client.hget(cache_key("tvl", "bench", name), "event") or b"x" * 900

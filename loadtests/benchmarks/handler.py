@@ -22,7 +22,6 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import redis
 
 from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
@@ -32,6 +31,7 @@ from core.settings.models import Settings
 from core.sinks import Outcome
 from core.sinks.sqs.sink import SqsSink
 from core.stack import EmbeddedStack
+from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -139,14 +139,14 @@ def make_records(count: int, entities: int, chance: random.Random, *, significan
 
 def expected_of(settings: Settings, records: Sequence[dict[str, Any]], redis_url: str) -> dict[str, list[str]]:
     """Which values each entity's events have when nothing goes wrong."""
-    with redis.Redis.from_url(redis_url) as client:
+    with redis_client(redis_url) as client:
         client.flushall()
     processor = BatchProcessor(settings, Baselines(settings.redis, url=redis_url), None, bury=print)
     found: dict[str, list[str]] = defaultdict(list)
     for start in range(0, len(records), 500):
         for event in processor.process(records[start : start + 500]).events:
             found[event.data.entity].append(str(event.data.current))
-    with redis.Redis.from_url(redis_url) as client:
+    with redis_client(redis_url) as client:
         client.flushall()
     return found
 
@@ -296,7 +296,7 @@ def main() -> None:
         consumer.stopping.set()
         consumer.join()
         print(f"{len(records):,} records, {crashes:,} crashes, {time.monotonic() - begun:.0f} s")
-        with redis.Redis.from_url(stack.addresses.redis_url) as client:
+        with redis_client(stack.addresses.redis_url) as client:
             entries: Any = client.xrange("rtp:stream")
         fine = judge("Redis", [json.loads(entry[b"event"]) for _, entry in entries], expected)
         fine &= judge("SQS", consumer.taken, expected)

@@ -14,7 +14,7 @@ import redis
 
 from core.services.postgres import connect
 from loadtests.faults.gateway import Mood
-from loadtests.faults.readers import redis_client
+from loadtests.faults.readers import impatient_client
 from loadtests.faults.workload import QUERIES
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def wipe_redis(world: World) -> End:
     What was in the stream and read by nobody would be gone, and nobody could tell whether rtp had delivered it. So
     writes are paused first, the reader reads to the end, and then Redis dies with rtp's call in the air.
     """
-    with closing(redis_client(world.stack.redis.url)) as client, suppress(redis.RedisError):
+    with closing(impatient_client(world.stack.redis.url)) as client, suppress(redis.RedisError):
         client.client_pause(60_000, all=False)
         deadline = time.monotonic() + _DRAIN_SECONDS
         while not world.stream.has_read_all() and time.monotonic() < deadline:

@@ -6,28 +6,21 @@ import contextlib
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from core.stream.entries import BEGINNING
 from loadtests.faults.crew import Crew
 from loadtests.faults.tally import Tally, sighting
 from rtp_client.keys import STREAM
+from rtp_client.redis import redis_client
 
 _PAGE = 2000
 _BLOCK_MS = 100
 _RETRY_SECONDS = 0.02
 
 
-def redis_client(url: str, timeout_seconds: float = 2) -> redis.Redis:
+def impatient_client(url: str, timeout_seconds: float = 2) -> redis.Redis:
     """A client that neither retries nor waits for long: its user knows what is going on."""
-    return redis.Redis.from_url(
-        url,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        decode_responses=True,
-    )
+    return redis_client(url, client_name="rtp-faults", timeout_seconds=timeout_seconds, decode_responses=True)
 
 
 class StreamReader(Crew):
@@ -38,7 +31,7 @@ class StreamReader(Crew):
         self.tally = Tally("stream")
         self.position = BEGINNING
         self._url = url
-        self._client = redis_client(url)
+        self._client = impatient_client(url)
 
     def stop(self) -> None:
         """End, and give the connection back."""
@@ -47,7 +40,7 @@ class StreamReader(Crew):
 
     def has_read_all(self) -> bool:
         """Whether nothing in the stream is unread."""
-        with contextlib.closing(redis_client(self._url)) as client:
+        with contextlib.closing(impatient_client(self._url)) as client:
             try:
                 newest: Any = client.xinfo_stream(STREAM)
             except redis.ResponseError:  # there is no stream

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from loadtests.faults.cache_check import is_filled, wrong_entries
-from loadtests.faults.readers import redis_client
+from loadtests.faults.readers import impatient_client
 from loadtests.faults.world import Stuck
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def wait_for_recovery(world: World, healed_at: float, deadline_seconds: float) -
 def _wrong_in_full_cache(world: World, wanted: Mapping[str, int]) -> list[str] | None:
     """None where the cache is not complete yet, or Redis does not say."""
     try:
-        with closing(redis_client(world.stack.redis.url)) as client:
+        with closing(impatient_client(world.stack.redis.url)) as client:
             return wrong_entries(client, wanted, may_be_newer=True) if is_filled(client) else None
     except redis.RedisError:
         return None

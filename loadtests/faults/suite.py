@@ -12,6 +12,7 @@ from loadtests.faults.catalogue import FAULTS, wipe_redis
 from loadtests.faults.recovery import wait_for_recovery
 from loadtests.faults.report import PAIRS, Report
 from loadtests.faults.world import Stuck, World
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     import threading
@@ -111,7 +112,7 @@ class _Run:
             except ProcessLookupError:  # the session of rtp that was to be killed has ended by itself
                 continue
             except Exception as error:  # noqa: BLE001 - with two at a time, one may be in the other's way
-                self._say(f"{name} could not begin: {' '.join(str(error).split())[:150]}")
+                self._say(f"{name} could not begin: {one_line(error)[:150]}")
                 continue
             self._report.note_fault(name)
             self._stopping.wait(self._hold_seconds(name))

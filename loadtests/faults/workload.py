@@ -19,6 +19,7 @@ import psycopg
 from core.errors import ServiceUnavailable
 from core.services.postgres import connect, queries
 from loadtests.faults.crew import Crew
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -113,7 +114,7 @@ class Workload(Crew):
                     while not self._stopping.is_set():
                         self._write(connection, number, rng)
             except (psycopg.Error, ServiceUnavailable) as error:
-                self.failures.append(" ".join(str(error).split()))
+                self.failures.append(one_line(error))
                 self._stopping.wait(_RETRY_SECONDS)
 
     def _write(self, connection: psycopg.Connection, number: int, rng: random.Random) -> None:

@@ -24,7 +24,7 @@ from loadtests.faults.clock import Clock
 from loadtests.faults.gateway import Gateway
 from loadtests.faults.processes import Rtp, environment_of
 from loadtests.faults.proxy import TcpProxy
-from loadtests.faults.readers import StreamReader, redis_client
+from loadtests.faults.readers import StreamReader, impatient_client
 from loadtests.faults.workload import PRICES, PROTOCOLS, QUERIES, TVL, Pace, Workload
 from triggers.installer import apply, plan_installation
 
@@ -117,7 +117,7 @@ class World:
 
     def make_redis_careful(self) -> None:
         """Nothing is answered before it is on disk, so that a killed Redis comes back with all that it has taken."""
-        with closing(redis_client(self.stack.redis.url)) as client:
+        with closing(impatient_client(self.stack.redis.url)) as client:
             client.config_set("appendfsync", "always")
 
     def make_queue(self) -> None:
@@ -202,7 +202,7 @@ class World:
 
     def wrong_in_cache(self, final: Mapping[str, int]) -> list[str]:
         """The entities whose cache entry is missing, or is not their newest event."""
-        with closing(redis_client(self.stack.redis.url)) as client:
+        with closing(impatient_client(self.stack.redis.url)) as client:
             return wrong_entries(client, final)
 
     def ask(self, query: str) -> tuple[Any, ...]:

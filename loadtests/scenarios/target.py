@@ -7,12 +7,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import redis
-
 from core.demo.queue import create_queue
 from core.errors import InstallError, SettingsError
 from core.inspection.inspector import inspect
-from core.redact import redact
 from core.services.postgres import address, connect, queries
 from core.settings.models import postgres_dsn
 from core.settings.watches import TvlWatch
@@ -20,6 +17,8 @@ from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from loadtests.scenarios.names import CHAIN, KIND, SCHEMA, TABLE, WATCH
 from rtp_client.keys import cache_key
+from rtp_client.redact import redact
+from rtp_client.redis import redis_client
 from triggers.catalog import read_installation
 from triggers.installer import apply, find_drift, plan_installation, plan_removal
 
@@ -177,6 +176,6 @@ def _clean_up(configured: Settings, scenario: Scenario, *, installed: bool) -> N
         connection.execute(_QUERIES["drop_schema"])
     if configured.redis.url:
         keys = [cache_key(KIND, CHAIN, f"p{number}") for number in range(scenario.entities)]
-        with redis.Redis.from_url(configured.redis.url) as client:
+        with redis_client(configured.redis.url) as client:
             for first in range(0, len(keys), _KEYS_AT_ONCE):
                 client.delete(*keys[first : first + _KEYS_AT_ONCE])

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import redis
+from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     import psycopg
@@ -28,7 +28,7 @@ def machine_facts(connection: psycopg.Connection, redis_url: str | None) -> dict
         "durable commits": _setting(connection, "synchronous_commit") + ", fsync " + _setting(connection, "fsync"),
     }
     if redis_url:
-        with redis.Redis.from_url(redis_url) as client:
+        with redis_client(redis_url) as client:
             server = client.info("server")
             name = server.get("server_name", "redis")
             facts["Redis"] = f"{name} {server.get(f'{name}_version', server['redis_version'])}"

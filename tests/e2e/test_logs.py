@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from core.redact import redact
 from core.sinks.sqs.messages import BATCH_BYTES
+from rtp_client.redact import redact
 from tests.eventually import eventually as eventually_within
 from tests.rtp_process import RtpProcess, environ_of, rtp
 

@@ -20,10 +20,10 @@ import psycopg
 import pytest
 import redis
 
-from core.redact import redact
 from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
 from rtp_client.keys import STREAM, cache_key
+from rtp_client.redact import redact
 from tests.eventually import eventually
 from tests.rtp_process import ROOT, RtpProcess, command, environ_of, rtp
 from tests.terminal import Session, run_at_a_terminal

@@ -12,7 +12,7 @@ import redis
 
 from loadtests.faults.alerts import Alerts, sqs_consumer_client
 from loadtests.faults.cache_check import is_filled, wrong_entries
-from loadtests.faults.readers import StreamReader, redis_client
+from loadtests.faults.readers import StreamReader, impatient_client
 from rtp_client.keys import CACHE_MARKER, STREAM, cache_key
 from tests.eventually import eventually
 
@@ -32,7 +32,7 @@ def event(value: int) -> str:
 @pytest.fixture
 def client(redis_url: str) -> Iterator[redis.Redis]:
     """A client of an empty Redis."""
-    with closing(redis_client(redis_url)) as one:
+    with closing(impatient_client(redis_url)) as one:
         yield one
 
 

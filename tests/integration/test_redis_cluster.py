@@ -17,12 +17,12 @@ from core.cache.refresh import CacheRefresh, Compared
 from core.cache.stats import Ranked, read_stats
 from core.errors import SettingsError
 from core.processor.build import build_pipeline
-from core.services.cluster import cluster_options
 from core.settings.models import postgres_dsn
 from core.sinks.redis import RedisSink
 from core.stack.binaries import redis_program
 from core.stack.ports import free_port
 from core.stream.event_stream import EventStream
+from rtp_client.cluster import cluster_options
 from tests.eventually import eventually
 from tests.samples import make_event
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.services.cluster import cluster_options, in_slot, told_nodes
 from core.settings.addresses import redis_url
+from rtp_client.cluster import cluster_options, in_slot, told_nodes
 
 
 @pytest.mark.parametrize("key", ["rtp:stream", "rtp:leader", "rtp:cache:tvl:ethereum:a%7Bb%7D", "rtp:cache:tvl:*"])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.redact import UNREADABLE, redact, shown
+from rtp_client.redact import UNREADABLE, redact, shown
 
 # Marked, so that finding it in the output is no coincidence.
 passwords = st.text(st.characters(codec="utf-8"), max_size=20).map(lambda text: f"Zq9{text}Zq9")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from core.errors import RtpError
-from core.services.postgres import connect, one_line
+from core.services.postgres import connect
 from core.stack import EmbeddedStack
 from core.stack.binaries import postgres_folder
 from loadtests.benchmarks.contestants import has_pgq
@@ -19,6 +19,7 @@ from loadtests.benchmarks.peers.figures import Figures
 from loadtests.benchmarks.peers.peer import Place
 from loadtests.benchmarks.peers.workload import Writer
 from loadtests.shared.machine import machine_facts
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import redis
-
 from loadtests.benchmarks.peers import watch
 from loadtests.benchmarks.peers.peer import Command, Place, PythonPeer
 from loadtests.benchmarks.peers.process import running
 from rtp_client.keys import channel_pattern
+from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +48,7 @@ class RtpRun(PythonPeer):
 
     def consume(self, dsn: str, receipts: Receipts) -> None:
         """The subscriber; `dsn` is Redis's address."""
-        with redis.Redis.from_url(dsn) as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
+        with redis_client(dsn) as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
             subscription.psubscribe(channel_pattern("tvl"))
             while True:
                 message = subscription.get_message(timeout=_WAIT_SECONDS)

@@ -15,6 +15,7 @@ from core.settings.models import postgres_dsn
 from loadtests.benchmarks.spine.place import ENTITIES, QUERIES
 from loadtests.benchmarks.spine.processes import Receivers, consume, rtp
 from rtp_client.keys import STREAM
+from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     import multiprocessing as mp
@@ -33,7 +34,7 @@ _DEADLINE_SECONDS = 120
 def measure_redis_drain(settings: Settings) -> int:
     """Events a second by one rtp process, from the first entry of the stream to the last."""
     assert settings.redis.url is not None
-    with redis.Redis.from_url(settings.redis.url) as client:
+    with redis_client(settings.redis.url) as client:
         client.xadd(STREAM, {"sequence": "0", "event": "{}"})
         only_redis = settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"queue": None})})
         with rtp(only_redis, "--until-idle") as process:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-import redis
 
 from core.settings.models import postgres_dsn
 from loadtests.benchmarks.spine.processes import Receivers, percentiles, subscribe, write
+from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     import multiprocessing as mp
@@ -34,7 +34,10 @@ def measure_floor(settings: Settings, rate: int, seconds: int) -> dict[str, Any]
 
 
 def _forward(name: str, dsn: str, url: str, count: Synchronized[int], stop: Flag, results: mp.Queue[Any]) -> None:
-    with psycopg.connect(dsn, autocommit=True) as connection, redis.Redis.from_url(url) as client:
+    with (
+        psycopg.connect(dsn, autocommit=True) as connection,
+        redis_client(url) as client,
+    ):
         connection.execute(f"LISTEN {_CHANNEL}")
         results.put("ready")
         while not stop.is_set():

@@ -14,12 +14,11 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import redis
-
 from core.services.sqs_client import sqs_client
 from core.settings.models import postgres_dsn
 from loadtests.benchmarks.overhead import pgbench
 from loadtests.benchmarks.spine.place import ENTITIES, QUERIES
+from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,7 +108,10 @@ class Receivers:
 def subscribe(name: str, url: str, pattern: str, count: Synchronized[int], stop: Flag, results: mp.Queue[Any]) -> None:
     """Receive from Redis pub/sub."""
     receipts = []
-    with redis.Redis.from_url(url) as client, client.pubsub(ignore_subscribe_messages=True) as subscription:
+    with (
+        redis_client(url) as client,
+        client.pubsub(ignore_subscribe_messages=True) as subscription,
+    ):
         subscription.psubscribe(pattern)
         subscription.get_message(timeout=1)
         results.put("ready")

@@ -8,13 +8,12 @@ from __future__ import annotations
 import json
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from core.stream.entries import entries, last_position
 from loadtests.scenarios.processes.child import Orders
 from loadtests.scenarios.processes.receipt import find_mark, second_of
 from loadtests.shared.ledger import Ledger
+from rtp_client.redis import redis_client
 
 _PAUSE_SECONDS = 0.5  # nobody waits for it: long enough to cost little
 
@@ -24,7 +23,7 @@ def main() -> None:
     orders, ledger = Orders(), Ledger()
     url = orders.plan.settings.redis.url
     assert url is not None
-    with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0)) as client:
+    with redis_client(url) as client:
         position = last_position(client)
         start_time, is_last = orders.wait_for_start(), False
         while not is_last:

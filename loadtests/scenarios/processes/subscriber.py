@@ -6,15 +6,14 @@ import threading
 import time
 
 import redis
-from redis.backoff import NoBackoff
 from redis.client import PubSub
-from redis.retry import Retry
 
 from loadtests.scenarios.names import CHAIN, KIND
 from loadtests.scenarios.processes.child import Orders
 from loadtests.scenarios.processes.receipt import Receipts
 from loadtests.scenarios.processes.tick import Recorder
 from rtp_client.keys import channel_pattern
+from rtp_client.redis import redis_client
 
 _POLL_SECONDS = 1.0  # longer than a message that has begun can take to end: the client gives up the connection then
 _PAUSE_SECONDS = 0.1
@@ -27,7 +26,7 @@ def main() -> None:
     url = plan.settings.redis.url
     assert url is not None
     # The client's own retries would subscribe anew without a word, and what was published meanwhile would be missing.
-    with redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0)) as client:
+    with redis_client(url) as client:
         subscription = _subscribe(client)
         start_time = orders.wait_for_start()
         receipts = Receipts("pubsub", recorder, start_time=start_time, clock_ahead_seconds=plan.clock_ahead_seconds)

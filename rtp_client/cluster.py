@@ -9,12 +9,12 @@ nowhere else. An address says that it names a cluster by `?cluster=true`.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import redis
 from redis.connection import Connection, HiredisRespSerializer, SSLConnection
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 
-from core.settings.addresses import names_cluster
 from rtp_client.keys import STREAM
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ ELSEWHERE = (AskError, ClusterDownError, TryAgainError)  # a MovedError is an As
 MOST_REDIRECTIONS = 5
 _CHANNELS = ("rtp:events:", "rtp:route:")
 _KNOWN: dict[Node, list[Node]] = {}
+
+
+def names_cluster(url: str) -> bool:
+    """Whether a Redis address is that of a Redis Cluster."""
+    return "cluster" in parse_qs(urlsplit(url).query)
 
 
 def cluster_options(url: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The connections of core/services/cluster.py for asyncio."""
+"""The connections of cluster.py for asyncio."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ import redis
 from redis.asyncio.connection import Connection, SSLConnection
 from redis.exceptions import MovedError
 
-from core.services.cluster import ELSEWHERE, MOST_REDIRECTIONS, in_slot, known_nodes, told_nodes
-from core.settings.addresses import names_cluster
+from rtp_client.cluster import ELSEWHERE, MOST_REDIRECTIONS, in_slot, known_nodes, names_cluster, told_nodes
 from rtp_client.keys import STREAM
 
 

@@ -1,0 +1,34 @@
+"""The errors that a reader of rtp's data may meet, and how the text of an error becomes a single line."""
+
+from __future__ import annotations
+
+
+class RtpError(Exception):
+    """Base of every error that rtp raises on purpose; `message` and `remedy` are one sentence each."""
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message.rstrip('.')}. {self.remedy}" if self.remedy else self.message
+
+
+class SettingsError(RtpError):
+    """The YAML file, the environment, an option or an argument holds something that rtp cannot use."""
+
+
+class ServiceUnavailable(RtpError):
+    """A server rtp depends on does not answer now; trying again later may help."""
+
+    def __init__(self, service: str, address: str, cause: str, *, what: str = "is not reachable") -> None:
+        super().__init__(f"{service} at {address} {what}: {cause.rstrip('.?')}")
+        self.service = service
+        self.address = address
+        self.cause = cause
+
+
+def one_line(error: BaseException) -> str:
+    """An error's text on a single line; the name of its class where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__
