@@ -1,4 +1,4 @@
-"""Where `rtp` begins. Nothing is imported until Ctrl-C can be answered: loading all of it takes half a second."""
+"""Where `rtp` begins. Nothing is imported until signals can be answered: loading all of it takes half a second."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Load the command line, and run it."""
-    usual = signal.getsignal(signal.SIGINT)
-    if usual is signal.default_int_handler:
-        # An exception could be raised anywhere in an import, also where Python only prints it and goes on. There is
-        # nothing to tidy up yet.
-        signal.signal(signal.SIGINT, _leave)
+    # An exception could be raised anywhere in an import, also where Python only prints it and goes on. Until a command
+    # says how it ends (cli/signals.py), there is nothing to tidy up.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _leave)
     from cli.app import main as run  # noqa: PLC0415  (see above)
 
-    signal.signal(signal.SIGINT, usual)
     run()
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> None:
-    os._exit(130)
+def _leave(number: int, _frame: FrameType | None) -> None:
+    os._exit(128 + number)
 
 
 if __name__ == "__main__":

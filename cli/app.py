@@ -17,6 +17,7 @@ from cli.reset_cursor import reset_cursor_command
 from cli.route import route
 from cli.run import run
 from cli.schema import schema
+from cli.signals import ENDED_EARLY, interruptible
 from cli.status import status
 from cli.tail import tail
 from cli.uninstall_triggers import uninstall_triggers
@@ -31,12 +32,13 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, tail, install_triggers, uninstall_triggers, validate, status, explain, route, backtest, schema):
-    app.command(no_args_is_help=False)(command)
-app.command(no_args_is_help=False)(loadtest)
+for noting in (run, tail, loadtest):
+    app.command(no_args_is_help=False)(noting)
+for command in (install_triggers, uninstall_triggers, validate, status, explain, route, backtest, schema):
+    app.command(no_args_is_help=False)(interruptible(command))
 app.add_typer(dlq)
 app.add_typer(cache)
-app.command("reset-cursor", no_args_is_help=False)(reset_cursor_command)
+app.command("reset-cursor", no_args_is_help=False)(interruptible(reset_cursor_command))
 
 
 def main() -> None:
@@ -47,4 +49,4 @@ def main() -> None:
         print_error(error)
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(ENDED_EARLY)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from core.settings.models import Settings
+
+
+def hang_up(connection: psycopg.Connection) -> None:
+    """End the connection from another thread; whoever waits for an answer there gets an error instead, at once."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
 
 
 @contextmanager

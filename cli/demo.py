@@ -16,7 +16,7 @@ from core.demo.market import Market
 from core.demo.pace import at_rate, by_history, parse_speed
 from core.demo.replay import FeedFile
 from core.demo.tables import create_tables, seed_tables
-from core.errors import SettingsError
+from core.errors import Cancelled, SettingsError
 from core.processor.build import build_pipeline
 from core.services.postgres import connect
 from core.sinks.settings import load_settings
@@ -24,13 +24,15 @@ from core.stack import EmbeddedStack
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
+    import threading
+
     from cli.demo_options import DemoOptions
     from core.settings.models import Settings
     from core.stack import StackAddresses
 
 
-def run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
-    """Start everything, run, and leave nothing behind."""
+def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Event, *, as_json: bool) -> None:
+    """Start everything, run, and leave nothing behind; a request to stop is looked at between the steps."""
     if ending.when_idle and options.feed is None:
         raise SettingsError(
             "the simulated market never ends, so there is nothing to be idle after", "Give --feed FILE, or --for 30s"
@@ -44,9 +46,14 @@ def run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
     with ExitStack() as exits:
         stack = EmbeddedStack()
         exits.callback(stack.stop)
-        stack.start(say)
+        try:
+            stack.start(say, stop_requested)
+        except Cancelled:
+            return
         settings = _demo_settings(options, stack.addresses)
         _prepare_database(settings, market if history is None else None)
+        if stop_requested.is_set():
+            return
         view = exits.enter_context(DemoView(settings, stack.addresses, as_json=as_json))
         feed = Feed(partial(connect, stack.addresses.postgres_dsn, role="demo feed"), steps, pace)
         exits.callback(feed.stop)
@@ -59,7 +66,7 @@ def run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
             is_last_word = ending.when_idle or feed.error is not None
             return is_last_word and feed.finished.is_set() and view.has_caught_up(pipeline)
 
-        run_processor(pipeline, settings, view, replace(ending, when_idle=True), is_fed=is_over)
+        run_processor(pipeline, settings, view, replace(ending, when_idle=True), stop_requested, is_fed=is_over)
         if feed.error is not None:
             raise feed.error
 

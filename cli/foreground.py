@@ -18,7 +18,6 @@ from rich.text import Text
 from cli.event_line import printable
 from cli.logs import LOG, say
 from cli.output import out, print_json
-from cli.signals import uninterrupted
 from core.monitor.monitor import own_version
 from core.monitor.monitoring import Monitoring
 from core.processor.status import Status, StatusReporter
@@ -26,6 +25,7 @@ from core.services.postgres import address
 from core.settings.models import postgres_dsn
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable
 
     from rich.console import RenderableType
@@ -83,10 +83,11 @@ def run_processor(
     settings: Settings,
     view: View,
     ending: Ending,
+    stop_requested: threading.Event,
     *,
     is_fed: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Run until the ending, Ctrl-C, or an error that retrying cannot mend (raised).
+    """Run until the ending, a request to stop, or an error that retrying cannot mend (raised).
 
     `is_fed` says when nothing more will come to be delivered.
     """
@@ -100,13 +101,12 @@ def run_processor(
             print_summary(pipeline, settings, monitoring.url)
             pipeline.start()
             monitoring.start()
-            _watch(pipeline, reporter, view, ending, is_fed, settings.run.status_interval_seconds)
-    except KeyboardInterrupt:
-        say("Finishing the batch in hand ...")
+            _watch(pipeline, reporter, view, ending, stop_requested, is_fed, settings.run.status_interval_seconds)
+        if stop_requested.is_set():
+            say("Finishing the batch in hand ...")
     finally:
-        with uninterrupted():
-            ended = pipeline.stop()
-            monitoring.stop()
+        ended = pipeline.stop()
+        monitoring.stop()
     view.show(reporter.take(), is_interval_over=True)
     if not ended:
         LOG.warning("A sink did not finish in time; what it had in hand is delivered again at the next start.")
@@ -122,12 +122,12 @@ def _watch(
     reporter: StatusReporter,
     view: View,
     ending: Ending,
+    stop_requested: threading.Event,
     is_fed: Callable[[], bool],
     interval_seconds: float,
 ) -> None:
     started = shown = time.monotonic()
-    while pipeline.failure is None:
-        time.sleep(_TICK_SECONDS)
+    while pipeline.failure is None and not stop_requested.wait(_TICK_SECONDS):
         now = time.monotonic()
         if now - shown >= interval_seconds:
             shown = now

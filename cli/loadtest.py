@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.options import Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, parse_duration, settings_from
-from cli.signals import terminate_like_ctrl_c
-from core.errors import SettingsError
+from cli.signals import ENDED_EARLY, noting_signals
+from core.errors import Cancelled, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,12 +129,12 @@ def loadtest(
     if embedded and (config or postgres_dsn or redis_url or sqs_endpoint_url or sqs_queue):
         raise SettingsError("option --embedded brings its own servers: it does not go with a configured stack")
     is_embedded = embedded or (config is None and settings.postgres.dsn is None)
-    with terminate_like_ctrl_c():
-        run(
-            Wanted(scenario, rate, duration, json_file, html, web, csv, find_limit),
-            None if is_embedded else settings,
-            is_owned=i_own_this_target,
-        )
+    wanted = Wanted(scenario, rate, duration, json_file, html, web, csv, find_limit)
+    with noting_signals() as stop_requested:
+        try:
+            run(wanted, None if is_embedded else settings, stop_requested, is_owned=i_own_this_target)
+        except Cancelled:
+            raise typer.Exit(ENDED_EARLY) from None
 
 
 def _refuse_what_does_not_go_together(modes: Mapping[str, bool], of_one_run: Mapping[str, object]) -> None:

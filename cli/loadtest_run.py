@@ -24,6 +24,7 @@ from loadtests.scenarios.scenario import Scenario, find_scenario
 from loadtests.scenarios.target import configured_target, embedded_target, intentions, reseed
 
 if TYPE_CHECKING:
+    import threading
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -46,15 +47,16 @@ class Wanted:
     finds_limit: bool
 
 
-def run(wanted: Wanted, configured: Settings | None, *, is_owned: bool) -> None:
+def run(wanted: Wanted, configured: Settings | None, stop_requested: threading.Event, *, is_owned: bool) -> None:
     """Run, print, write the files. Raises Exit(1) where a criterion fails (a limit that was found is no failure)."""
     scenario = find_scenario(wanted.scenario)
     for file in (wanted.json_file, wanted.html_file, wanted.csv_prefix):
         _check_writable(file)
     if wanted.web_port is not None and not is_free(wanted.web_port):
         raise SettingsError(f"option --web: port {wanted.web_port} is taken", "Name another one")
-    with _target(configured, scenario, is_owned=is_owned) as target:
-        result = _find_limit(wanted, scenario, target) if wanted.finds_limit else _run_once(wanted, scenario, target)
+    with _target(configured, scenario, stop_requested, is_owned=is_owned) as target:
+        mode = _find_limit if wanted.finds_limit else _run_once
+        result = mode(wanted, scenario, target, stop_requested)
     if result is None:
         raise typer.Exit(1)
     _write(result, wanted)
@@ -86,9 +88,11 @@ def _check_writable(file: Path | None) -> None:
         raise SettingsError(f"{file} cannot be written", "Name a file that you may write")
 
 
-def _target(configured: Settings | None, scenario: Scenario, *, is_owned: bool) -> AbstractContextManager[Target]:
+def _target(
+    configured: Settings | None, scenario: Scenario, stop_requested: threading.Event, *, is_owned: bool
+) -> AbstractContextManager[Target]:
     if configured is None:
-        return embedded_target(scenario, err.print)
+        return embedded_target(scenario, err.print, stop_requested)
     if not configured.redis.url:
         raise SettingsError("a load test needs Redis: subscribers measure there", "Set RTP_REDIS_URL or --redis-url")
     away = elsewhere(configured)
@@ -103,7 +107,7 @@ def _target(configured: Settings | None, scenario: Scenario, *, is_owned: bool) 
     return configured_target(configured, scenario)
 
 
-def _run_once(wanted: Wanted, scenario: Scenario, target: Target) -> Result:
+def _run_once(wanted: Wanted, scenario: Scenario, target: Target, stop_requested: threading.Event) -> Result:
     seconds, rate = wanted.seconds or scenario.seconds, wanted.rate or scenario.rate
     load = Load(
         scenario,
@@ -113,18 +117,18 @@ def _run_once(wanted: Wanted, scenario: Scenario, target: Target) -> Result:
         wanted.web_port,
         str(wanted.csv_prefix) if wanted.csv_prefix else None,
     )
-    result = _run(target, load)
+    result = _run(target, load, stop_requested)
     if str(wanted.json_file) != "-":
         print_result(result)
     return result
 
 
-def _find_limit(wanted: Wanted, scenario: Scenario, target: Target) -> Result | None:
+def _find_limit(wanted: Wanted, scenario: Scenario, target: Target, stop_requested: threading.Event) -> Result | None:
     seconds = wanted.seconds or STEP_SECONDS
 
     def step(rate: float) -> Result:
         reseed(target, scenario)
-        return _run(target, Load(scenario, rate, seconds, warm_up(scenario, rate, seconds)))
+        return _run(target, Load(scenario, rate, seconds, warm_up(scenario, rate, seconds)), stop_requested)
 
     found = Limit(None, None, None)
     for found in find_limit(step, wanted.rate or FIRST_RATE):
@@ -138,11 +142,12 @@ def _find_limit(wanted: Wanted, scenario: Scenario, target: Target) -> Result | 
     return found.passed
 
 
-def _run(target: Target, load: Load) -> Result:
+def _run(target: Target, load: Load, stop_requested: threading.Event) -> Result:
     if load.web_port:
         err.print(f"Locust's web UI: http://127.0.0.1:{load.web_port}")
     with ProgressView(load) as view:
-        return LoadRun(target, load, on_progress=view.show, on_problem=print_problem).run()
+        run = LoadRun(target, load, on_progress=view.show, on_problem=print_problem, stop_requested=stop_requested)
+        return run.run()
 
 
 def _write(result: Result, wanted: Wanted) -> None:

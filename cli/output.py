@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import _thread
 import io
 import json
 import os
 import sys
-import threading
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.console import Console
+
+from cli.signals import ENDED_EARLY, request_stop
 
 if TYPE_CHECKING:
     from core.errors import RtpError
@@ -42,14 +43,22 @@ def print_json(document: Any) -> None:
         end_as_nobody_reads()
 
 
+def print_line(line: bytes) -> None:
+    """One line on standard output, at once, exactly as it is."""
+    try:
+        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        end_as_nobody_reads()
+
+
 def end_as_nobody_reads() -> None:
-    """Drop what is still printed, and interrupt the main thread as Ctrl-C does; there, raise it at once."""
+    """Drop what is still printed, and end as after a signal. A command that notes none ends here."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
-    if threading.current_thread() is threading.main_thread():
-        raise KeyboardInterrupt
-    _thread.interrupt_main()
+    if not request_stop():
+        raise typer.Exit(ENDED_EARLY)
 
 
 def print_error(error: RtpError) -> None:

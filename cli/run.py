@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -22,11 +22,14 @@ from cli.options import (
     parse_duration,
     settings_from,
 )
-from cli.signals import terminate_like_ctrl_c
+from cli.signals import noting_signals
 from cli.streams import run_streams
 from core.errors import SettingsError
 from core.handler.build import build_poller
 from core.processor.build import build_pipeline
+
+if TYPE_CHECKING:
+    import threading
 
 DEFAULT_SPEED, DEFAULT_SEED, DEFAULT_RATE = "60x", 1, 200
 
@@ -109,7 +112,7 @@ def run(
     [bold]rtp run --demo --feed history.csv --speed max --until-idle[/]
     """
     ending = Ending(for_, until_idle)
-    with logging_as(log_format, log_level), terminate_like_ctrl_c():
+    with logging_as(log_format, log_level), noting_signals() as stop_requested:
         if demo:
             _refuse(
                 "--demo brings its own servers",
@@ -118,7 +121,8 @@ def run(
                 sqs_endpoint_url=sqs_endpoint_url,
                 sqs_queue=sqs_queue,
             )
-            _run_demo(_demo_options(config, feed, speed, seed, rate, http), ending, as_json=as_json)
+            options = _demo_options(config, feed, speed, seed, rate, http)
+            _run_demo(options, ending, stop_requested, as_json=as_json)
             return
         _refuse("it needs --demo", feed=feed, speed=speed, seed=seed, rate=rate)
         settings = settings_from(
@@ -131,19 +135,19 @@ def run(
         )
         if source == "dynamodb":
             _refuse("it shows the pipeline that reads PostgreSQL", http=http)
-            run_streams(build_poller(settings, on_problem=report), settings, ending)
+            run_streams(build_poller(settings, on_problem=report), settings, ending, stop_requested)
             return
         view = LineView(as_json=as_json)
         pipeline = build_pipeline(settings, on_problem=report)
-        run_processor(pipeline, settings, view, ending)
+        run_processor(pipeline, settings, view, ending, stop_requested)
 
 
-def _run_demo(options: DemoOptions, ending: Ending, *, as_json: bool) -> None:
+def _run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Event, *, as_json: bool) -> None:
     try:
         from cli.demo import run_demo  # noqa: PLC0415 - its servers and boto3 are an extra
     except ImportError as error:
         raise SettingsError("--demo needs what is not installed here", 'pip install "rtp[embedded]"') from error
-    run_demo(options, ending, as_json=as_json)
+    run_demo(options, ending, stop_requested, as_json=as_json)
 
 
 def _demo_options(

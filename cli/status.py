@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import nullcontext
 from functools import partial
 from typing import Annotated
 
 import typer
-from rich.live import Live
 
-from cli.database import connection_to, or_of_the_demo
+from cli.database import connection_to, hang_up, or_of_the_demo
+from cli.looking import show
 from cli.options import AsJson, Config, PostgresDsn, parse_duration, settings_from
-from cli.output import out, print_json
 from cli.status_tables import status_tables
 from core.inspection.document import as_document
 from core.inspection.inspector import inspect
@@ -41,19 +38,12 @@ def status(
     """
     settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn))
     configured = sink_names(settings) if config is not None else None
-    live = Live(console=out, auto_refresh=False) if watch_every and out.is_terminal and not as_json else None
-    try:
-        with connection_to(settings) as connection, live or nullcontext():
-            while True:
-                seen = inspect(connection, settings.log, configured)
-                if as_json:
-                    print_json(as_document(seen))
-                elif live:
-                    live.update(status_tables(seen), refresh=True)
-                else:
-                    out.print(status_tables(seen))
-                if watch_every is None:
-                    return
-                time.sleep(watch_every)
-    except KeyboardInterrupt:
-        return
+    with connection_to(settings) as connection:
+        show(
+            partial(inspect, connection, settings.log, configured),
+            status_tables,
+            as_document,
+            as_json=as_json,
+            every_seconds=watch_every,
+            on_request=partial(hang_up, connection),
+        )

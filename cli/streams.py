@@ -11,6 +11,8 @@ from core.errors import ServiceUnavailable
 from core.services.backoff import Backoff
 
 if TYPE_CHECKING:
+    import threading
+
     from cli.foreground import Ending
     from core.handler.poller import StreamPoller
     from core.settings.models import Settings
@@ -19,22 +21,22 @@ _IDLE_SECONDS = 1.0
 _TICK_SECONDS = 1.0
 
 
-def run_streams(poller: StreamPoller, settings: Settings, ending: Ending) -> None:
+def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_requested: threading.Event) -> None:
     """Poll and process; one JSON line of counts per status interval and one at the end."""
     for name, table in settings.dynamodb.tables.items():
         say(f"watch {name}: DynamoDB table {table.table}")
-    try:
-        _loop(poller, settings, ending)
-    except KeyboardInterrupt:
-        say("Stopping ...")
+    _loop(poller, settings, ending, stop_requested)
     print_json(_counts(poller))
 
 
-def _loop(poller: StreamPoller, settings: Settings, ending: Ending) -> None:
+def _loop(poller: StreamPoller, settings: Settings, ending: Ending, stop_requested: threading.Event) -> None:
     backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
     started = shown = busy = time.monotonic()
     ticked = failures = 0.0
-    while ending.after_seconds is None or time.monotonic() - started < ending.after_seconds:
+    pause = 0.0
+    while not stop_requested.wait(pause):
+        if ending.after_seconds is not None and time.monotonic() - started >= ending.after_seconds:
+            return
         pause = settings.dynamodb.poll_interval_ms / 1000
         try:
             if time.monotonic() - ticked >= _TICK_SECONDS:
@@ -54,7 +56,6 @@ def _loop(poller: StreamPoller, settings: Settings, ending: Ending) -> None:
         if time.monotonic() - shown >= settings.run.status_interval_seconds:
             shown = time.monotonic()
             print_json(_counts(poller))
-        time.sleep(pause)
 
 
 def _counts(poller: StreamPoller) -> dict[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,8 @@ import typer
 from cli.event_line import event_line
 from cli.kinds import ENTITY, KINDS, kind_name
 from cli.options import AsJson, Config, RedisUrl, settings_from
-from cli.output import err, out, print_problem
+from cli.output import err, out, print_line, print_problem
+from cli.signals import noting_signals
 from core.errors import SettingsError, StackError
 from core.services.backoff import Backoff
 from core.stream.event_stream import EventStream
@@ -87,15 +87,17 @@ def tail(
     Example: [bold]rtp tail --kind tvl --chain ethereum --min-pct 5[/]
     """
     wanted = EventFilter(kind, chain, entity, min_pct)
-    try:
-        with _stream(settings_from(config, redis__url=redis_url)) as stream:
-            events = stream.follow(since)
-            if err.is_terminal and not as_json:
-                err.print(f"Following the events in Redis at {stream.address}; Ctrl-C ends.", style="dim", markup=False)
-            for tailed in islice((one for one in events if wanted.matches(one.event)), count):
-                _show(tailed, as_json=as_json)
-    except KeyboardInterrupt:
-        return
+    with (
+        _stream(settings_from(config, redis__url=redis_url)) as stream,
+        noting_signals(on_request=stream.close) as stop_requested,
+    ):
+        events = stream.follow(since)
+        if err.is_terminal and not as_json:
+            err.print(f"Following the events in Redis at {stream.address}; Ctrl-C ends.", style="dim", markup=False)
+        for tailed in islice((one for one in events if wanted.matches(one.event)), count):
+            if stop_requested.is_set():
+                return
+            _show(tailed, as_json=as_json)
 
 
 def _stream(settings: Settings) -> EventStream:
@@ -124,7 +126,6 @@ def _stack_redis_url() -> str:
 
 def _show(tailed: TailedEvent, *, as_json: bool) -> None:
     if as_json:
-        sys.stdout.buffer.write(tailed.document + b"\n")
-        sys.stdout.buffer.flush()
+        print_line(tailed.document)
     else:
         out.print(event_line(tailed.event, delivered_at_ms=tailed.delivered_at_ms), soft_wrap=True)

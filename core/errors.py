@@ -9,6 +9,7 @@ from __future__ import annotations
 from rtp_client.errors import RtpError, ServiceUnavailable, SettingsError
 
 __all__ = [
+    "Cancelled",
     "EventRejected",
     "FeedError",
     "InstallError",
@@ -25,6 +26,10 @@ __all__ = [
     "UnknownLetter",
     "UnknownSink",
 ]
+
+
+class Cancelled(Exception):
+    """Whoever asked for something asked for its end before it was done; what had been begun is undone."""
 
 
 class SinkUnavailable(ServiceUnavailable):

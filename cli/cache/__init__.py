@@ -8,6 +8,7 @@ from cli.cache.clear import clear_command
 from cli.cache.get import get_command
 from cli.cache.stats import stats_command
 from cli.cache.warm import warm_command
+from cli.signals import interruptible
 
 cache = typer.Typer(
     name="cache",
@@ -21,4 +22,4 @@ for name, command in (
     ("warm", warm_command),
     ("clear", clear_command),
 ):
-    cache.command(name, no_args_is_help=False)(command)
+    cache.command(name, no_args_is_help=False)(interruptible(command))

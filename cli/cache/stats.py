@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
-from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -12,12 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group
-from rich.live import Live
 from rich.text import Text
 
 from cli.cache.options import or_of_the_demo, redis_of
+from cli.looking import show
 from cli.options import AsJson, Config, RedisUrl, parse_duration, settings_from
-from cli.output import out, print_json
 from cli.tables import moment, new_table
 from core.cache.stats import Reads, read_stats
 from core.errors import SettingsError
@@ -59,22 +56,14 @@ def stats_command(
     Example: [bold]rtp cache stats --watch 2s --config rtp.yaml[/]
     """
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url))
-    live = Live(console=out, auto_refresh=False) if watch and out.is_terminal and not as_json else None
-    try:
-        with redis_of(settings) as client, live or nullcontext():
-            while True:
-                stats = read_stats(client, top=top or 10)
-                if as_json:
-                    print_json(_document(stats))
-                elif live:
-                    live.update(_tables(stats), refresh=True)
-                else:
-                    out.print(_tables(stats))
-                if watch is None:
-                    return
-                time.sleep(watch)
-    except KeyboardInterrupt:
-        return
+    with redis_of(settings) as client:
+        show(
+            partial(read_stats, client, top=top or 10),
+            _tables,
+            _document,
+            as_json=as_json,
+            every_seconds=watch,
+        )
 
 
 def _document(stats: CacheStats) -> dict[str, Any]:

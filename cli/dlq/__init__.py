@@ -8,6 +8,7 @@ from cli.dlq.drop import drop_command
 from cli.dlq.list import list_command
 from cli.dlq.retry import retry_command
 from cli.dlq.show import show_command
+from cli.signals import interruptible
 
 dlq = typer.Typer(
     name="dlq",
@@ -21,4 +22,4 @@ for name, command in (
     ("retry", retry_command),
     ("drop", drop_command),
 ):
-    dlq.command(name, no_args_is_help=False)(command)
+    dlq.command(name, no_args_is_help=False)(interruptible(command))

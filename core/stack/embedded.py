@@ -72,18 +72,19 @@ class EmbeddedStack:
             raise StackError("The embedded stack is not running", "Start it first")
         return self._addresses
 
-    def start(self, progress: keeper.Progress | None = None) -> None:
+    def start(self, progress: keeper.Progress | None = None, cancelled: threading.Event | None = None) -> None:
         """Start all three and return when all answer (about a second).
 
-        `progress` is called, on this thread, with a line about each step. Ctrl-C, or any other exception on
-        this thread, is raised again once everything that was started has been ended and removed.
+        `progress` is called, on this thread, with a line about each step. Once `cancelled` is set, everything that was
+        started is ended and removed, and Cancelled raised. KeyboardInterrupt, or any other exception on this thread,
+        is raised again after the same.
         """
         if self._folder is not None:
             raise StackError("The embedded stack is running already", "Stop it first")
         self._owner = os.getpid()
         atexit.register(self.stop)
         try:
-            keeper.call(self._start, progress)
+            keeper.call(self._start, progress, cancelled)
         except BaseException:
             self.stop()  # an interrupt can come when all is started and only the return is left
             raise

@@ -14,19 +14,17 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from core.errors import Cancelled
+
 Result = TypeVar("Result")
 Progress = Callable[[str], None]
 
 
-class Cancelled(BaseException):
-    """The caller was interrupted; the job undoes what it did. Never leaves this thread."""
-
-
 class _Task:
-    def __init__(self, job: Callable[[], Any]) -> None:
+    def __init__(self, job: Callable[[], Any], cancelled: threading.Event) -> None:
         self.job = job
+        self.cancelled = cancelled
         self.messages: SimpleQueue[str | None] = SimpleQueue()  # None: the job has ended
-        self.cancelled = threading.Event()
         self.started = False
         self.ended = threading.Event()
         self.result: Any = None
@@ -78,16 +76,18 @@ def _forget_keeper() -> None:
 os.register_at_fork(after_in_child=_forget_keeper)
 
 
-def call(job: Callable[[], Result], progress: Progress | None = None) -> Result:
+def call(
+    job: Callable[[], Result], progress: Progress | None = None, cancelled: threading.Event | None = None
+) -> Result:
     """The job's result, computed on the keeper's thread; `progress` gets its messages on this one.
 
-    An exception on this thread (Ctrl-C, or one that `progress` raises) cancels the job and is raised
-    again only when the job has undone its work.
+    `cancelled` ends the job early: Cancelled is raised when it has undone its work. So does an exception on this
+    thread (KeyboardInterrupt, or one that `progress` raises), which is raised again.
     """
     keeper = _get_keeper()
     if threading.current_thread() is keeper.thread:
         return job()
-    task = _Task(job)
+    task = _Task(job, cancelled or threading.Event())
     try:
         keeper.tasks.put(task)
         while (message := task.messages.get()) is not None:
@@ -119,6 +119,6 @@ def say(message: str) -> None:
 
 
 def pause(seconds: float) -> None:
-    """Wait within a job. Raises Cancelled as soon as the caller was interrupted."""
+    """Wait within a job. Raises Cancelled as soon as the job is to end."""
     if (task := _get_keeper().current) is not None and task.cancelled.wait(seconds):
         raise Cancelled

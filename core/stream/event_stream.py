@@ -35,7 +35,7 @@ from rtp_client.redis import redis_client, redis_errors, redis_unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_BLOCK_MS = 1000
+MAX_BLOCK_MS = 250
 RETRY = Backoff(initial_seconds=0.1, max_seconds=5)
 
 

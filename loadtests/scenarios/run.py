@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
-from core.errors import RtpError
+from core.errors import Cancelled, RtpError
 from core.services.postgres import connect
 from core.settings.models import postgres_dsn
 from loadtests.scenarios.clock import clock_ahead
@@ -23,6 +23,7 @@ from loadtests.shared.machine import machine_facts
 from loadtests.shared.rtp_run import RtpRun
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Mapping, Sequence
 
     import psycopg
@@ -62,9 +63,11 @@ class LoadRun:
         *,
         on_progress: Callable[[RunProgress], None],
         on_problem: Callable[[str], None],
+        stop_requested: threading.Event,
     ) -> None:
         self._target, self._load = target, load
         self._on_progress, self._on_problem = on_progress, on_problem
+        self._stop_requested = stop_requested
         self._said: SimpleQueue[Said] = SimpleQueue()
         self._children: list[Child] = []
         self._recorder, self._recording = Recorder(), Recording()
@@ -75,7 +78,10 @@ class LoadRun:
         self._offered = offered(load.scenario, load.rate, load.total_seconds)
 
     def run(self) -> Result:
-        """Offer the load, and wait until all of it has arrived or nothing comes any more."""
+        """Offer the load, and wait until all of it has arrived or nothing comes any more.
+
+        Raises Cancelled soon after `stop_requested` is set.
+        """
         settings, started_at = self._target.settings, time.time()
         with connect(postgres_dsn(settings), role="loadtest observer") as connection, ExitStack() as exits:
             facts = machine_facts(connection, settings.redis.url)
@@ -219,6 +225,8 @@ class LoadRun:
             child.send(order)
 
     def _check(self) -> None:
+        if self._stop_requested.is_set():
+            raise Cancelled
         for child in self._children:
             child.check()
         if self._rtp is not None:

@@ -23,6 +23,7 @@ from triggers.catalog import read_installation
 from triggers.installer import apply, find_drift, plan_installation, plan_removal
 
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterator, Mapping
 
     from psycopg import Connection
@@ -66,12 +67,14 @@ def intentions(settings: Settings, scenario: Scenario) -> list[str]:
 
 
 @contextmanager
-def embedded_target(scenario: Scenario, on_step: Callable[[str], None]) -> Iterator[Target]:
-    """A stack of our own, on this machine, gone at the end."""
+def embedded_target(
+    scenario: Scenario, on_step: Callable[[str], None], stop_requested: threading.Event
+) -> Iterator[Target]:
+    """A stack of our own, on this machine, gone at the end. Raises Cancelled where a stop is requested meanwhile."""
     stack = EmbeddedStack()
     with ExitStack() as exits:
         exits.callback(stack.stop)
-        stack.start(on_step)
+        stack.start(on_step, stop_requested)
         addresses = stack.addresses
         others = {name: value for name, value in os.environ.items() if name[:4] not in ("RTP_", "AWS_")}
         environ = others | addresses.environ(queue=EMBEDDED_QUEUE) | {"AWS_CONFIG_FILE": os.devnull}

@@ -55,11 +55,19 @@ def redis_of_the_running_demo(place: Place) -> redis.Redis:
     return redis.Redis.from_url(stack.redis_url, decode_responses=True)
 
 
-def cut_the_views_connection(place: Place) -> None:
-    with redis_of_the_running_demo(place) as client:
+def cut_the_view_off_in_a_read(place: Place, process: RtpProcess) -> None:
+    """Cut its connection until that hits a read: one that is cut between two reads is replaced without a word."""
+
+    def has_noticed(client: redis.Redis) -> bool:
         for one in client.client_list():
             if one["name"] == "rtp-tail":
                 client.client_kill_filter(_id=one["id"])
+        return "trying again" in process.err
+
+    # Before its first event it has no position to go on from, and a cut would end it.
+    eventually(lambda: re.search(r"^Redis ", process.out, re.MULTILINE))
+    with redis_of_the_running_demo(place) as client:
+        eventually(lambda: has_noticed(client))
 
 
 # The simulated market.
@@ -89,7 +97,7 @@ def visit() -> Iterator[Visit]:
                 patch.setenv(name, value)
             arguments = command("tail", "--count", "3", "--json")
             tail = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT)
-        cut_the_views_connection(place)
+        cut_the_view_off_in_a_read(place, process)
         process.wait_for("Redis answers again")
         code = process.end(signal.SIGINT)
         yield Visit(process.out, process.err, code, servers, tail, place.leftovers())
@@ -175,7 +183,7 @@ def test_ctrl_c_while_it_starts_leaves_nothing_behind(place: Place, moment: str)
     with demo(place) as process:
         process.wait_for(moment, within_seconds=40)
         code = process.end(signal.SIGINT)
-        assert (code in {0, 130}, place.leftovers(), "Traceback" in process.err) == (True, [], False)
+        assert (code, place.leftovers(), "Traceback" in process.err) == (0, [], False)
 
 
 def test_ctrl_c_before_it_has_loaded_is_answered_quietly(place: Place) -> None:

@@ -291,11 +291,34 @@ def test_at_the_end_nothing_is_left_to_deliver(journey: Journey) -> None:
 # How it ends.
 
 
+# From its first lines on, in the order in which they come: it tells of each module that has been loaded.
+STARTING = ["typer", "psycopg", "cli.app", "botocore.client", "watch protocols", "uptime_seconds"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_ends_it_well(settings: Settings, number: signal.Signals) -> None:
+@pytest.mark.parametrize("moment", STARTING)
+def test_a_signal_ends_it_well(settings: Settings, prompt_config: str, moment: str, number: signal.Signals) -> None:
+    environ = environ_of(settings) | {"PYTHONPROFILEIMPORTTIME": "1"}
+    with rtp("run", "-c", prompt_config, environ=environ) as process:
+        process.wait_for(moment)
+        code = process.end(number)
+        assert (code in {0, 128 + number}, "Traceback" in process.err) == (True, False)
+
+
+def test_a_signal_lets_it_finish_what_it_has_begun(settings: Settings) -> None:
     with rtp("run", environ=environ_of(settings)) as process:
         process.wait_for("watch protocols")
-        assert process.end(number) == 0
+        assert (process.end(signal.SIGTERM), "Stopped. Delivered: redis 0, sqs 0." in process.err) == (0, True)
+
+
+def test_a_second_signal_changes_nothing(settings: Settings) -> None:
+    with rtp("run", environ=environ_of(settings)) as process:
+        process.wait_for("watch protocols")
+        process.send(signal.SIGTERM)
+        process.wait_for("Finishing the batch in hand")
+        while process.process.poll() is None:
+            process.send(signal.SIGINT)
+        assert (process.end(), "Stopped. Delivered: redis 0, sqs 0." in process.err) == (0, True)
 
 
 def test_what_nohup_ignores_stays_ignored(settings: Settings) -> None:

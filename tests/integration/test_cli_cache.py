@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from core.cache.stats import Reads, read_totals
 from core.settings.models import Settings
 from core.sinks.redis import RedisSink
 from tests.command import Command, Done
+from tests.eventually import eventually
 from tests.rtp_process import environ_of, rtp
 from tests.samples import make_event
 
@@ -119,10 +121,9 @@ def test_stats_of_a_cache_that_nobody_has_read(cache: Callable[..., Done]) -> No
 
 def test_stats_can_be_watched(settings: Settings, client: redis.Redis) -> None:
     with rtp("cache", "stats", "--json", "--watch", "100ms", environ=environ_of(settings)) as process:
-        process.wait_for('"kinds"')
-        while len(process.documents) < 3:
-            assert process.process.poll() is None
+        eventually(lambda: len(process.documents) >= 3)
         assert len(process.documents[0]["kinds"]) == 3
+        assert (process.end(signal.SIGINT), process.err) == (0, "")
 
 
 @pytest.mark.usefixtures("read")

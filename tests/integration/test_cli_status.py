@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -20,6 +21,7 @@ from core.settings.models import Settings, postgres_dsn
 from tests.command import Command
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
+from tests.rtp_process import environ_of, rtp
 from tests.watching import TVL, install
 
 if TYPE_CHECKING:
@@ -357,19 +359,19 @@ def test_text_from_data_does_not_act_on_the_terminal(
     assert not {"\x1b", "\x07", "\u202e"} & set(shown)
 
 
-def test_watching_looks_again_until_ctrl_c(
-    command: Command, installed: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
+def test_watching_looks_again_until_ctrl_c(installed: Settings) -> None:
+    with rtp("status", "--watch-every", "10ms", "--json", environ=environ_of(installed)) as process:
+        eventually(lambda: len(process.documents) >= 3)
+        assert (process.end(signal.SIGINT), process.err) == (0, "")
 
-    def sleep(seconds: float) -> None:
-        waited.append(seconds)
-        if len(waited) == 2:
-            raise KeyboardInterrupt
 
-    monkeypatch.setattr("cli.status.time.sleep", sleep)
-    done = command("status", "--postgres-dsn", postgres_dsn(installed), "--watch-every", "2s", "--json")
-    assert (done.code, len(done.out.splitlines()), waited) == (0, 2, [2.0, 2.0])
+def test_ctrl_c_ends_a_look_that_waits_for_a_lock(installed: Settings, writer: psycopg.Connection) -> None:
+    with rtp("status", "--watch-every", "10ms", "--json", environ=environ_of(installed)) as process:
+        eventually(lambda: process.documents)
+        with writer.transaction():
+            writer.execute("LOCK rtp.cursor")
+            eventually(lambda: writer.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall())
+            assert (process.end(signal.SIGINT), process.err) == (0, "")
 
 
 def test_a_wrong_interval(command: Command) -> None:

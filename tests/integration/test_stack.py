@@ -21,7 +21,7 @@ import psycopg
 import pytest
 import redis
 
-from core.errors import StackError
+from core.errors import Cancelled, StackError
 from core.stack import EmbeddedStack, binaries, pids, ports, running_stack, state
 from tests.conftest import SqsQueue
 from tests.leftovers import files_in, own_place, processes_in
@@ -361,6 +361,13 @@ def test_an_interrupted_initdb_leaves_no_shared_memory(place: Path, seconds: flo
     with python(INTERRUPTED_START, str(seconds)) as rtp:
         rtp.communicate(timeout=DEADLINE_SECONDS)
     assert eventually(lambda: set(shared.glob("PostgreSQL.*")) <= before)  # others' come and go
+
+
+def test_a_cancelled_start_leaves_nothing(place: Path) -> None:
+    cancelled = threading.Event()
+    with pytest.raises(Cancelled):
+        EmbeddedStack(durable=False).start(lambda _first_step: cancelled.set(), cancelled)
+    assert (processes_in(place), files_in(place)) == ([], [])
 
 
 def test_a_failing_progress_callback_leaves_nothing(place: Path) -> None:

@@ -6,6 +6,7 @@ import importlib
 import io
 import json
 import os
+import signal
 import uuid
 import zipfile
 from pathlib import Path
@@ -23,6 +24,7 @@ from core.handler.settlement import Outcome
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from tests.eventually import eventually
+from tests.rtp_process import rtp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -159,6 +161,17 @@ def test_the_command_delivers_what_the_stream_holds_and_goes_on_where_it_was(
     again = command(*arguments)
     assert json.loads(again.out.splitlines()[-1])["records"] == 1
     assert [step(event)[2] for event in published(store)] == ["102", "105"]
+
+
+def test_a_signal_ends_the_command_well(
+    dynamodb: DynamoDBClient, config: Path, table: str, cloud: EmbeddedStack
+) -> None:
+    put(dynamodb, table, "lido", "100", "102")
+    keys = {"AWS_ACCESS_KEY_ID": "rtp", "AWS_SECRET_ACCESS_KEY": "rtp"}
+    with rtp("run", "--source", "dynamodb", "--config", str(config), environ=keys) as process:
+        process.wait_for("watch tvl")
+        assert (process.end(signal.SIGTERM), process.err.splitlines()[1:]) == (0, [])
+        assert set(process.documents[-1]) == {"records", "events", "dead_letters"}
 
 
 class Failing(BatchProcessor):
