@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from core.errors import StackError
-from core.services.postgres import connect, unavailable
+from core.services.postgres import connect
 from core.settings.models import postgres_dsn
+from rtp_client.postgres import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

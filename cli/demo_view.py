@@ -20,7 +20,7 @@ from core.demo.alerts import AlertConsumer
 from core.demo.queue import create_queue
 from core.errors import ServiceUnavailable
 from core.services.sqs_client import sqs_client
-from core.stream.event_stream import EventStream
+from rtp_client import EventStream
 from rtp_client.event import Event
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from cli.output import out, print_json
 from core.monitor.monitor import own_version
 from core.monitor.monitoring import Monitoring
 from core.processor.status import Status, StatusReporter
-from core.services.postgres import address
 from core.settings.models import postgres_dsn
+from rtp_client.postgres import address
 
 if TYPE_CHECKING:
     import threading

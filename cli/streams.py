@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cli.logs import LOG, say
 from cli.output import print_json
 from core.errors import ServiceUnavailable
-from core.services.backoff import Backoff
+from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
     import threading

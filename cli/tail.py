@@ -15,13 +15,13 @@ from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import err, out, print_line, print_problem
 from cli.signals import noting_signals
 from core.errors import SettingsError, StackError
-from core.services.backoff import Backoff
-from core.stream.event_stream import EventStream
+from rtp_client import EventStream
+from rtp_client.backoff import Backoff
 from rtp_client.event_filter import EventFilter
 
 if TYPE_CHECKING:
     from core.settings.models import Settings
-    from core.stream.event_stream import TailedEvent
+    from rtp_client import TailedEvent
 
 
 def _min_pct(text: str) -> Decimal:

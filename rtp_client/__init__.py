@@ -1,0 +1,78 @@
+"""What rtp publishes, as services read it: the newest value of everything, and every event as it comes.
+
+    from rtp_client import CacheReader, EventStream
+
+    with CacheReader("redis://localhost:6379/0") as cache:
+        entry = cache.get("tvl", "ethereum", "lido")
+
+    with EventStream("redis://localhost:6379/0") as stream:
+        for tailed in stream.follow(since=0):
+            print(tailed.event.subject, tailed.event.data.change_pct)
+
+These names, `rtp_client.event`, `rtp_client.keys` and `rtp_client.errors` are what may be relied on; all else may
+change without notice. Importing this package imports nothing else: each name is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rtp_client.cache.async_reader import AsyncCacheReader
+    from rtp_client.cache.entry import Entry, Source
+    from rtp_client.cache.options import CacheOptions
+    from rtp_client.cache.reader import CacheReader
+    from rtp_client.cache.table import Fixed, Table
+    from rtp_client.errors import RtpError, ServiceUnavailable, SettingsError
+    from rtp_client.event import Event, EventData, FieldChange, Reason, Severity, event_schema
+    from rtp_client.event_filter import EventFilter
+    from rtp_client.keys import STREAM, cache_key, channel, channel_pattern, route_channel
+    from rtp_client.stream.event_stream import EventStream, TailedEvent
+
+_HOMES = {
+    "cache.async_reader": ("AsyncCacheReader",),
+    "cache.entry": ("Entry", "Source"),
+    "cache.options": ("CacheOptions",),
+    "cache.reader": ("CacheReader",),
+    "cache.table": ("Fixed", "Table"),
+    "errors": ("RtpError", "ServiceUnavailable", "SettingsError"),
+    "event": ("Event", "EventData", "FieldChange", "Reason", "Severity", "event_schema"),
+    "event_filter": ("EventFilter",),
+    "keys": ("STREAM", "cache_key", "channel", "channel_pattern", "route_channel"),
+    "stream.event_stream": ("EventStream", "TailedEvent"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "STREAM",
+    "AsyncCacheReader",
+    "CacheOptions",
+    "CacheReader",
+    "Entry",
+    "Event",
+    "EventData",
+    "EventFilter",
+    "EventStream",
+    "FieldChange",
+    "Fixed",
+    "Reason",
+    "RtpError",
+    "ServiceUnavailable",
+    "SettingsError",
+    "Severity",
+    "Source",
+    "Table",
+    "TailedEvent",
+    "cache_key",
+    "channel",
+    "channel_pattern",
+    "event_schema",
+    "route_channel",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)

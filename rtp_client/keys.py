@@ -1,6 +1,6 @@
-"""Every Redis name and SQS group id that rtp uses, made in one place.
+"""The names in Redis, and the group ids in SQS, that readers and rtp share.
 
-The cache reader and the Redis sink share these and nothing else. Parts that come from data are percent-encoded:
+Parts that come from data are percent-encoded:
 no protocol called `a:b*` can collide with another, or widen a subscriber's pattern.
 """
 
@@ -13,16 +13,6 @@ from functools import lru_cache
 from rtp_client.event import KIND_PATTERN, decode_part, encode_part
 
 STREAM = "rtp:stream"
-FENCE = "rtp:leader"
-"""Holds the highest epoch that has delivered; what a lower one brings is refused."""
-CACHE_MARKER = "rtp:filled"
-"""Says that the cache was filled from the log, until Redis loses its memory."""
-BASELINES_DUE = "rtp:baselines:due"
-BASELINES_UNSENT = "rtp:baselines:unsent"
-SEQUENCE = "rtp:sequence"
-DEAD_LETTERS = "rtp:dead-letters"
-"""What a stream source keeps beside its baselines: whose time comes when, who has alerts to send, the last
-sequence, and what no queue takes."""
 CACHE_REFRESHED = "rtp:cache-refreshed"
 """A hash: for each kind, when all of its cache entries were last compared with the tables."""
 CACHE_TOTAL = "rtp:cache-total"
@@ -95,19 +85,3 @@ def sqs_group_id(partition: str) -> str:
         return partition
     digest = hashlib.sha256(partition.encode()).hexdigest()[:32]
     return f"{partition[: SQS_GROUP_LIMIT - 33]}#{digest}"
-
-
-def baseline_key(watch: str, chain: str, entity: str) -> str:
-    """The hash that holds what a stream source remembers of an entity."""
-    return f"rtp:baseline:{watch}:{encode_part(chain)}:{encode_part(entity)}"
-
-
-def baseline_owner(key: str) -> tuple[str, str, str]:
-    """Whose baseline a key is: watch, chain and entity."""
-    _, _, watch, chain, entity = key.split(":")
-    return watch, decode_part(chain), decode_part(entity)
-
-
-def checkpoint_key(stream_arn: str) -> str:
-    """The hash that holds how far each shard of a stream was read."""
-    return f"rtp:checkpoint:{encode_part(stream_arn)}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from core.services.backoff import Backoff
 from core.services.circuit import CircuitBreaker
 from core.services.recovery import Recovery
 from core.settings.models import CircuitBreakerSettings
+from rtp_client.backoff import Backoff
 
 
 def quiet_recovery(service: str = "PostgreSQL") -> Recovery:

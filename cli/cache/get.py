@@ -11,14 +11,14 @@ from cli.kinds import ENTITY, KINDS, kind_name
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import out, print_json
 from cli.tables import facts
-from core.cache import CacheReader
+from core.cache.readers import cache_reader
 from core.errors import UnknownEntity
 from rtp_client.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from core.cache import Entry
+    from rtp_client import Entry
 
 _Kind = Annotated[str, typer.Option("--kind", parser=kind_name, metavar=KINDS, help="What it is.")]
 _Entity = Annotated[str, typer.Option(*ENTITY, help="The protocol, token or other entity, as the table names it.")]
@@ -41,7 +41,7 @@ def get_command(
     Example: [bold]rtp cache get --kind tvl --chain ethereum --protocol lido --config rtp.yaml[/]
     """
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn))
-    with CacheReader(settings, is_counted=False) as reader:
+    with cache_reader(settings, is_counted=False) as reader:
         entry = reader.get(kind, chain, entity)
     if entry is None:
         where = "neither the cache nor the table knows" if settings.postgres.dsn else "the cache does not hold"

@@ -51,7 +51,7 @@ def stats_command(
 ) -> None:
     """Show how often reads find what they want in the cache, and what is in it.
 
-    Every process that reads through core.cache is counted. Memory and lifetimes are from 500 entries of each kind.
+    Every process that reads through rtp_client is counted. Memory and lifetimes are from 500 entries of each kind.
 
     Example: [bold]rtp cache stats --watch 2s --config rtp.yaml[/]
     """

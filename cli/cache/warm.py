@@ -11,9 +11,8 @@ from rich.progress import Progress, TextColumn
 from cli.cache.options import KindOption, or_of_the_demo, parse_limit
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import err, out, print_json
-from core.cache import CacheReader
+from core.cache.readers import cache_reader
 from core.cache.warm import warm
-from core.kinds import SHIPPED
 from core.settings.models import postgres_dsn as dsn_of
 
 if TYPE_CHECKING:
@@ -41,9 +40,9 @@ def warm_command(
     """
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn))
     dsn_of(settings)
-    kinds = [kind] if kind else list(SHIPPED)
+    kinds = [kind] if kind else sorted({watch.kind for watch in settings.watches.values()})
     bar = Progress(*Progress.get_default_columns()[:1], TextColumn("{task.completed:,} entries"), console=err)
-    with CacheReader(settings, is_counted=False) as reader, bar if err.is_terminal else nullcontext():
+    with cache_reader(settings, is_counted=False) as reader, bar if err.is_terminal else nullcontext():
         task = bar.add_task("Warming", total=None)
         done = warm(reader, limit or 10_000, kinds=kinds, on_page=_progress(bar, task))
     if as_json:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from core.errors import SinkUnavailable
+from core.redis_names import CACHE_MARKER
 from core.sinks.scripts import FILL
-from rtp_client.keys import CACHE_MARKER, cache_key
+from rtp_client.keys import cache_key
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors
 

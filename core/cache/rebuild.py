@@ -1,27 +1,117 @@
-"""Filling the cache from the database: every entity's newest event, without waiting for its next change."""
+"""Rebuilding the cache: where Redis has lost its memory, every entity's newest event is written from the database.
+
+A thread with connections of its own: deliveries go on meanwhile, and do not depend on it.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.errors import EventRejected
-from core.log.latest import latest_events
+import psycopg
+from psycopg import sql
+from psycopg.rows import tuple_row
+
+from core.errors import EventRejected, NotInstalled, RtpError, ServiceUnavailable
+from core.leading.loop import Loop
 from core.log.reader import read_installation
-from core.log.rows import build_event
+from core.log.rows import LogRow, build_event
+from core.problem import Problem
+from core.services.postgres import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from psycopg import Connection
 
     from core.cache.fill import CacheFill
-    from core.log.rows import LogRow
+    from core.leading.epoch import Epoch, Epochs
+    from core.services.circuit import CircuitBreaker
+    from core.services.postgres import Server
     from rtp_client.event import Event
 
 # One call of the script: about 1 ms in which Redis serves nobody else, so deliveries come in between.
 PAGE_SIZE = 200
+_CHECK_SECONDS = 1.0
+# Whoever wants tables for itself (DROP SCHEMA, a migration) takes them one by one, and so does a fill: a deadlock, of
+# which the other would be the victim half of the time. A fill gives way before PostgreSQL looks for one (after 1 s).
+_LOCK_TIMEOUT = "SET lock_timeout TO '300ms'"
+_QUERIES = queries("core.sql", "latest.sql")
+
+
+class CacheRebuilder(Loop):
+    """Looks every second whether the cache is still what it was, while this rtp leads, until told to stop."""
+
+    def __init__(
+        self,
+        server: Server,
+        fill: CacheFill,
+        epochs: Epochs,
+        *,
+        source: str,
+        circuits: Sequence[CircuitBreaker],
+        on_problem: Callable[[Problem], None],
+    ) -> None:
+        super().__init__("rebuild", epochs)
+        self.rebuilds = 0
+        self._server = server
+        self._fill = fill
+        self._source = source
+        self._circuits = circuits
+        self._on_problem = on_problem
+        self._told = ""
+        self._log_id = ""
+
+    def _serve(self, epoch: Epoch) -> None:
+        while not self._halt.is_set():
+            # A service that is away is probed and named by the loops that deliver to it.
+            if not any(circuit.status().failures_in_a_row for circuit in self._circuits):
+                self._check()
+            self._halt.wait(_CHECK_SECONDS)
+
+    def _finish(self) -> None:
+        self._fill.close()
+
+    def _check(self) -> None:
+        try:
+            if not self._log_id or not self._fill.is_complete(self._log_id):
+                self._rebuild()
+            self._told = ""
+        except (ServiceUnavailable, NotInstalled):
+            return  # the sinks' loops say so
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
+            return  # somebody rebuilds the schema: the next look will tell what is left of it
+        except (psycopg.Error, RtpError) as error:
+            if isinstance(error, psycopg.OperationalError) and _is_lost_connection(error):
+                return  # the sinks' loops say so
+            cause = self._server.unavailable(error) if isinstance(error, psycopg.Error) else error
+            self._tell(f"the cache was not rebuilt, trying again: {cause}")
+
+    def _rebuild(self) -> None:
+        with self._server.connect(self.name, is_hasty=False) as connection:
+            connection.execute(_LOCK_TIMEOUT)
+            self._log_id = read_installation(connection)
+            if self._fill.is_complete(self._log_id):
+                return
+            self._fill.begin()
+            done = rebuild_cache(connection, self._fill, source=self._source, is_wanted=lambda: not self._halt.is_set())
+            if done is None or not self._fill.complete(self._log_id):
+                return  # the next look starts anew
+        self.rebuilds += 1
+        if done.written:
+            self._on_problem(_told(done))
+
+    def _tell(self, problem: str) -> None:
+        if problem != self._told:
+            self._told = problem
+            self._on_problem(Problem(problem, "rebuild", facts={"service": "Redis"}))
+
+
+def _is_lost_connection(error: psycopg.OperationalError) -> bool:
+    # Without an SQLSTATE it is the client's own finding; class 57P is the server's word that it ends the session.
+    return error.sqlstate is None or error.sqlstate.startswith("57P")
 
 
 @dataclass(frozen=True)
@@ -31,6 +121,20 @@ class Rebuilt:
     entities: int
     written: int
     seconds: float
+
+
+def _told(done: Rebuilt) -> Problem:
+    text = (
+        f"Redis: the cache was not complete; {done.written:,} of {done.entities:,} entries"
+        f" were written from the database in {done.seconds:.1f} s"
+    )
+    facts = {
+        "service": "Redis",
+        "written": done.written,
+        "entities": done.entities,
+        "seconds": round(done.seconds, 3),
+    }
+    return Problem(text, "rebuild", logging.INFO, facts)
 
 
 def rebuild_cache(
@@ -58,6 +162,19 @@ def rebuild_cache(
         written += newly_written
         on_page(entities)
     return Rebuilt(entities, written, time.monotonic() - started)
+
+
+def latest_events(connection: Connection, page_size: int) -> Iterator[list[LogRow]]:
+    """Every entity's newest event, oldest first, in pages; as of one moment, however long the reading takes.
+
+    Needs memory for one page only. While it is open no slot of the log is emptied.
+    """
+    fetch = sql.SQL("FETCH {} FROM latest_events").format(page_size)
+    # Not psycopg's own server-side cursor: it wants to close what a lost connection has closed already, and fails.
+    with connection.transaction(), connection.cursor(row_factory=tuple_row) as cursor:
+        cursor.execute(_QUERIES["declare_latest_events"], prepare=False)
+        while rows := cursor.execute(fetch, prepare=False).fetchall():
+            yield [LogRow._make(row) for row in rows]
 
 
 def _events(rows: list[LogRow], source: str, log_id: str) -> list[Event]:

@@ -1,20 +1,29 @@
-"""Comparing cached values with their tables: a price that moved too little for an event is still the price.
+"""Keeping the cache's values fresh while this rtp leads: a price that moved too little for an event is still the price.
 
-Redis is read first, then the table, and what differs is written only where the entry still has the event that was seen:
-one that comes in between is newer, and stays. What does not differ costs no write: the time of the whole pass says so.
+A pass over a kind reads Redis first, then the table, and writes what differs only where the entry still has the event
+that was seen: one that comes in between is newer, and stays. What does not differ costs no write: the time of the
+whole pass says so. A thread with connections of its own: deliveries go on meanwhile, and do not depend on it.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from core.cache.entry import FIELDS, State, state
-from core.cache.loading import Guarded, Owner
-from core.cache.scripts import WRITE, write_arguments
-from core.cache.source import DatabaseSource
+from core.cache.readers import cache_options, cache_reader
+from core.cache.warm import warm
+from core.errors import RtpError, ServiceUnavailable
+from core.kinds import SHIPPED
+from core.leading.loop import Loop
+from core.problem import Problem
+from core.services.postgres import queries
+from rtp_client.cache.entry import FIELDS, Finding, finding
+from rtp_client.cache.loading import Guarded, Owner
+from rtp_client.cache.scripts import WRITE, write_arguments
+from rtp_client.cache.source import DatabaseSource
 from rtp_client.keys import CACHE_REFRESHED, cache_key_owner, cache_key_pattern
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors
@@ -22,11 +31,83 @@ from rtp_client.redis import redis_client, redis_errors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from core.cache.loading import Fields, Row
+    from core.leading.epoch import Epoch, Epochs
     from core.settings.models import Settings
+    from rtp_client.cache.loading import Fields, Row
 
 PAGE = 200
+_CHECK_SECONDS = 0.25
+# After a page of 200 entries, which takes about 10 ms: PostgreSQL and Redis have others to serve.
+_BETWEEN_PAGES_SECONDS = 0.01
+_SHORTEST_INTERVAL_SECONDS = 0.5
+_QUERIES = queries("core.sql", "cache.sql")
 _OF_METADATA = frozenset({"added", "changed", "removed"})
+
+
+class CacheRefresher(Loop):
+    """Warms the cache when an epoch begins; then compares each kind twice in its `max_staleness`."""
+
+    def __init__(
+        self, settings: Settings, epochs: Epochs, *, url: str, dsn: str, on_problem: Callable[[Problem], None]
+    ) -> None:
+        super().__init__("refresh", epochs)
+        self.refreshed = 0
+        self.warmed = 0
+        self._settings = settings
+        self._refresh = CacheRefresh(settings, url=url, dsn=dsn)
+        self._on_problem = on_problem
+        self._told = ""
+        cache = settings.redis.cache
+        bounds = {kind: cache.max_staleness_seconds(kind) for kind in SHIPPED}
+        self._kinds: set[str] = {watch.kind for watch in settings.watches.values()}
+        self._intervals: dict[str, float] = {
+            kind: max(bound / 2, _SHORTEST_INTERVAL_SECONDS)
+            for kind, bound in bounds.items()
+            if bound and kind in self._kinds
+        }
+        self._due: dict[str, float] = {}
+
+    def _serve(self, epoch: Epoch) -> None:
+        is_warm = False
+        self._due = dict.fromkeys(self._intervals, time.monotonic())
+        while not self._halt.is_set():
+            is_warm = is_warm or self._attempt(self._warm)
+            self._attempt(self._compare)
+            self._halt.wait(_CHECK_SECONDS)
+
+    def _finish(self) -> None:
+        self._refresh.close()
+
+    def _attempt(self, work: Callable[[], None]) -> bool:
+        try:
+            work()
+            self._told = ""
+        except ServiceUnavailable:
+            return False  # the sinks' loops say so
+        except RtpError as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                text = f"the cache was not refreshed, trying again: {error}"
+                self._on_problem(Problem(text, "refresh", facts={"service": "Redis"}))
+            return False
+        return True
+
+    def _warm(self) -> None:
+        if limit := self._settings.redis.cache.warm_entries:
+            with cache_reader(self._settings, is_counted=False) as reader:
+                self.warmed += warm(reader, limit, kinds=self._kinds, may_go_on=self._may_go_on).filled
+
+    def _compare(self) -> None:
+        now = time.monotonic()
+        for kind in [kind for kind, due in self._due.items() if due <= now]:
+            done = self._refresh.compare(kind, may_go_on=self._may_go_on)
+            if done is None:
+                return
+            self.refreshed += done.refreshed
+            self._due[kind] = now + self._intervals[kind]
+
+    def _may_go_on(self) -> bool:
+        return not self._halt.wait(_BETWEEN_PAGES_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -42,7 +123,7 @@ class CacheRefresh:
 
     def __init__(self, settings: Settings, *, url: str, dsn: str) -> None:
         self._address = redact(url)
-        self._source = DatabaseSource(settings, dsn)
+        self._source = DatabaseSource(dsn, cache_options(settings))
         self._client = redis_client(url, client_name="rtp-refresh", timeout_seconds=settings.redis.timeout_seconds)
         self._write = self._client.register_script(WRITE)
 
@@ -53,7 +134,7 @@ class CacheRefresh:
         """
         entries = refreshed = 0
         with redis_errors(self._address):
-            began_at = self._source.now()
+            began_at = self._now()
             keys = self._keys(kind)
             while page := list(islice(keys, PAGE)):
                 refreshed += self._compare(page)
@@ -68,6 +149,12 @@ class CacheRefresh:
         self._client.close()
         self._source.close()
 
+    def _now(self) -> str:
+        """The database's clock, as entries carry it."""
+        with self._source.connection() as connection:
+            row = connection.execute(_QUERIES["now"]).fetchone()
+        return str(row[0]) if row else ""
+
     def _keys(self, kind: str) -> Iterator[str]:
         for key in self._client.scan_iter(cache_key_pattern(kind), count=PAGE, _type="HASH"):
             yield key.decode()
@@ -81,7 +168,7 @@ class CacheRefresh:
         for key, fields in zip(keys, answers, strict=True):
             if (owner := _owner(key)) and isinstance(fields, list):
                 held[key] = (owner, fields)
-        held = {key: one for key, one in held.items() if state(one[1]) in {State.HIT, State.PARTIAL}}
+        held = {key: one for key, one in held.items() if finding(one[1]) in {Finding.HIT, Finding.PARTIAL}}
         writes = list(_differences(held, self._source.rows([owner for owner, _ in held.values()])))
         if not writes:
             return 0

@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.cache.counts import BUCKET_SECONDS, OUTCOMES, RANKING_SECONDS
 from core.kinds import SHIPPED
+from rtp_client.cache.counts import BUCKET_SECONDS, OUTCOMES, RANKING_SECONDS
 from rtp_client.keys import CACHE_TOTAL, cache_counts, cache_key_pattern, cache_ranking
 
 if TYPE_CHECKING:

@@ -6,19 +6,22 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from core.cache.entry import Source
 from core.cache.stats import ranked
 from core.errors import ServiceUnavailable
 from core.kinds import SHIPPED
+from core.services.postgres import queries
+from rtp_client.cache.entry import Source
 from rtp_client.keys import cache_key_owner
 from rtp_client.redis import redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from core.cache.reader import CacheReader
+    from rtp_client.cache.reader import CacheReader
+    from rtp_client.cache.source import DatabaseSource
 
 _PAGE = 200
+_QUERIES = queries("core.sql", "cache.sql")
 
 
 @dataclass(frozen=True)
@@ -61,5 +64,11 @@ def _wanted(reader: CacheReader, kind: str, limit: int) -> Iterator[tuple[str, s
         hottest = ranked(reader.client, "hot", limit * len(SHIPPED))
     owners = [cache_key_owner(key) for key, _ in hottest]
     hot = [(chain, entity) for owner, chain, entity in owners if owner == kind]
-    known = reader.source.known(kind, limit) if reader.source else []
+    known = _known(reader.source, kind, limit) if reader.source else []
     return islice(dict.fromkeys([*hot, *known]), limit)
+
+
+def _known(source: DatabaseSource, kind: str, limit: int) -> list[tuple[str, str]]:
+    """The chain and name of the entities of a kind that were reported last."""
+    with source.connection() as connection:
+        return connection.execute(_QUERIES["known"], {"kind": kind, "limit": limit}).fetchall()

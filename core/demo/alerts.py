@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from core.services.backoff import Backoff
+from rtp_client.backoff import Backoff
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:

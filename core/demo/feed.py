@@ -10,7 +10,7 @@ import psycopg
 
 from core.demo.tables import write_step
 from core.errors import RtpError, ServiceUnavailable
-from core.services.backoff import Backoff
+from rtp_client.backoff import Backoff
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:

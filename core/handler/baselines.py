@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from core.errors import SinkUnavailable
 from core.handler.memory import Memory, microseconds, read_lanes, read_state, write_lanes, write_state
 from core.leading.epoch import UNFENCED
+from core.redis_names import BASELINES_DUE, BASELINES_UNSENT, FENCE, SEQUENCE
 from core.sinks.scripts import DELIVER
-from rtp_client.keys import BASELINES_DUE, BASELINES_UNSENT, FENCE, SEQUENCE, STREAM, cache_key, route_channel
+from rtp_client.keys import STREAM, cache_key, route_channel
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors
 

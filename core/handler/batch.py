@@ -13,7 +13,7 @@ from core.handler.dead_letters import DeadLetter
 from core.handler.images import table_of, watched_tables
 from core.handler.memory import microseconds
 from core.handler.settlement import Outcome, Settlement
-from rtp_client.keys import baseline_owner
+from core.redis_names import baseline_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

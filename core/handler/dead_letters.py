@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
+from core.redis_names import DEAD_LETTERS
 from rtp_client.errors import one_line
-from rtp_client.keys import DEAD_LETTERS
 from rtp_client.redis import redis_errors
 
 if TYPE_CHECKING:

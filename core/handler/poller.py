@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from core.errors import ServiceUnavailable, SettingsError, SinkUnavailable
 from core.handler.images import watched_tables
 from core.problem import Problem
+from core.redis_names import checkpoint_key
 from rtp_client.errors import one_line
-from rtp_client.keys import checkpoint_key
 from rtp_client.redis import redis_errors, redis_unavailable
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from core.handler.dead_letters import DeadLetter
 from core.handler.decision import Decider, entities
 from core.handler.memory import Memory
 from core.log.rows import event_called
-from rtp_client.keys import baseline_key
+from core.redis_names import baseline_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

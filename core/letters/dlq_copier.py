@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from core.leading.epoch import Epoch, Epochs
-    from core.services.backoff import Backoff
     from core.services.circuit import CircuitBreaker
     from core.services.dead_letter_queue import DeadLetterQueue
     from core.services.postgres import Server
+    from rtp_client.backoff import Backoff
 
     FindQueue = Callable[[], DeadLetterQueue | None]
 

@@ -1,4 +1,4 @@
-"""How often the cache was read, by all of its readers together: they count in Redis (core/cache/counts.py)."""
+"""How often the cache was read, by all of its readers together: they count in Redis (rtp_client/cache/counts.py)."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.cache.fill import CacheFill
-from core.cache.rebuilder import CacheRebuilder
-from core.cache.refresher import CacheRefresher
+from core.cache.rebuild import CacheRebuilder
+from core.cache.refresh import CacheRefresher
 from core.leading.election import Election
 from core.leading.epoch import Epochs
 from core.letters.dlq_copier import DlqCopier
@@ -18,13 +18,13 @@ from core.processor.housekeeping import Housekeeping
 from core.processor.pipeline import Pipeline
 from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
-from core.services.backoff import Backoff
 from core.services.circuit import CircuitBreaker
 from core.services.postgres import Server
 from core.services.recovery import Recovery
 from core.settings.models import postgres_dsn
 from core.sinks.redis import RedisSink
 from core.sinks.registry import build_sinks, destinations
+from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from core.processor.prefetch import Prefetched
     from core.processor.shared_events import SharedEvents
     from core.processor.wakeup import WakeUp
-    from core.services.backoff import Backoff
     from core.services.recovery import Recovery
     from core.sinks import Outcome, Rejection, Sink
+    from rtp_client.backoff import Backoff
     from rtp_client.event import Event
 
 _LABELS = attrgetter("data.kind", "data.reason", "data.severity")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.cache.rebuilder import CacheRebuilder
-    from core.cache.refresher import CacheRefresher
+    from core.cache.rebuild import CacheRebuilder
+    from core.cache.refresh import CacheRefresher
     from core.errors import RtpError
     from core.leading.election import Election
     from core.leading.loop import Loop

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from core.services.backoff import Backoff
+    from rtp_client.backoff import Backoff
     from rtp_client.event import Event
 
 # What is parked is in memory, and is read again after a crash: beyond this, reading stops until there is room.

@@ -9,13 +9,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from core.errors import ServiceUnavailable
-from core.services.answer_timeout import AnswerTimeout
-from core.services.connection import TimedConnection
-from rtp_client.errors import one_line
-from rtp_client.redact import redact
+from rtp_client.answer_timeout import AnswerTimeout
+from rtp_client.postgres import TimedConnection, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -93,19 +90,3 @@ def connect(
     except psycopg.Error as error:
         raise unavailable(dsn, error) from error
     return connection
-
-
-def unavailable(dsn: str, error: psycopg.Error) -> ServiceUnavailable:
-    """A PostgreSQL error as rtp's own, on one line and without secrets."""
-    return ServiceUnavailable("PostgreSQL", address(dsn), one_line(error))
-
-
-def address(dsn: str) -> str:
-    """Where a DSN leads, fit for a person's eyes: host, port and database, no user and no password."""
-    try:
-        parts = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:
-        return redact(dsn)
-    host = parts.get("host") or parts.get("hostaddr") or "the local socket"
-    port = f":{parts['port']}" if parts.get("port") else ""
-    return f"{host}{port}/{parts.get('dbname') or ''}".rstrip("/")

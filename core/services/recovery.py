@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import threading
 
     from core.errors import ServiceUnavailable
-    from core.services.backoff import Backoff
     from core.services.circuit import CircuitBreaker
+    from rtp_client.backoff import Backoff
 
 
 class Recovery:

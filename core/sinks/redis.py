@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import LeadershipLost, SinkUnavailable
 from core.leading.epoch import UNFENCED, Epoch
+from core.redis_names import FENCE
 from core.routes.matching import Routes
 from core.settings.models import RedisSettings
 from core.sinks import Outcome
 from core.sinks.redis_advice import find_weaknesses
 from core.sinks.scripts import DELIVER
 from core.sinks.sink_type import Destination, SinkType
-from rtp_client.keys import FENCE, STREAM, cache_key, route_channel
+from rtp_client.keys import STREAM, cache_key, route_channel
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors
 

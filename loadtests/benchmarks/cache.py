@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from core.cache import CacheReader
+from core.cache.readers import cache_reader
 from core.demo.tables import create_tables
 from core.services.postgres import connect
 from core.sinks.settings import load_settings
@@ -158,7 +158,7 @@ def _read(
     chance.shuffle(order)
     ages: list[float] = []
     sources: dict[str, int] = {"cache": 0, "database": 0}
-    with CacheReader(settings) as reader:
+    with cache_reader(settings) as reader:
         started, number = time.perf_counter(), 0
         while (passed := time.perf_counter() - started) < warm_up + seconds:
             if number / READS_PER_SECOND > passed:
@@ -178,7 +178,7 @@ def _read(
 def _probe(settings: Settings, probes: mp.Queue[Any], results: mp.Queue[Any]) -> None:
     """How long after its commit an update is seen by a reader who asks for nothing else."""
     waits = []
-    with CacheReader(settings, is_counted=False) as reader:
+    with cache_reader(settings, is_counted=False) as reader:
         while (probe := probes.get()) is not None:
             entity, version, committed_at = probe
             while True:
@@ -195,7 +195,7 @@ def _measure_speed(settings: Settings, rounds: int = 40) -> dict[str, Any]:
     names = [f"p{number}" for number in range(ENTITIES)]
     with (
         redis_client(settings.redis.url or "") as client,
-        CacheReader(settings) as reader,
+        cache_reader(settings) as reader,
     ):
         reader.get_many("tvl", [("bench", name) for name in names])
         for name in names:
@@ -250,7 +250,7 @@ def _compared(name: str, bare_name: str, taken: Sequence[list[float]], entries: 
 
 def _counting(reads: Sequence[float], calls: int = 100_000) -> dict[str, float]:
     """What counting a read costs: the append, and the reader's share of the flush."""
-    from core.cache.counts import Counts, commands  # noqa: PLC0415  (only this needs the inside)
+    from rtp_client.cache.counts import Counts, commands  # noqa: PLC0415  (only this needs the inside)
 
     counts = Counts()
     key = cache_key("tvl", "bench", "p1")

@@ -18,7 +18,6 @@ import psycopg
 from core.leading.epoch import UNFENCED, Epochs
 from core.log.reader import LogReader
 from core.processor.wakeup import WakeUp
-from core.services.backoff import Backoff
 from core.services.circuit import CircuitBreaker
 from core.services.postgres import Server
 from core.services.recovery import Recovery
@@ -26,6 +25,7 @@ from core.settings.models import RunSettings
 from core.stack import EmbeddedStack
 from loadtests.benchmarks.contestants import SETTINGS, fresh_table
 from loadtests.benchmarks.overhead import pgbench
+from rtp_client.backoff import Backoff
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from core.redis_names import CACHE_MARKER
 from loadtests.faults.tally import FIRST_VALUE, sighting
-from rtp_client.keys import CACHE_MARKER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

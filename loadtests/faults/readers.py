@@ -7,11 +7,11 @@ from typing import Any
 
 import redis
 
-from core.stream.entries import BEGINNING
 from loadtests.faults.crew import Crew
 from loadtests.faults.tally import Tally, sighting
 from rtp_client.keys import STREAM
 from rtp_client.redis import redis_client
+from rtp_client.stream.entries import BEGINNING
 
 _PAGE = 2000
 _BLOCK_MS = 100

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from core.demo.queue import create_queue
 from core.errors import InstallError, SettingsError
 from core.inspection.inspector import inspect
-from core.services.postgres import address, connect, queries
+from core.services.postgres import connect, queries
 from core.settings.models import postgres_dsn
 from core.settings.watches import TvlWatch
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from loadtests.scenarios.names import CHAIN, KIND, SCHEMA, TABLE, WATCH
 from rtp_client.keys import cache_key
+from rtp_client.postgres import address
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client
 from triggers.catalog import read_installation

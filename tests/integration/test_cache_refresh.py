@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from core.cache import CacheReader, Entry
+from core.cache.readers import cache_reader
 from core.cache.refresh import PAGE, CacheRefresh, Compared
 from core.cache.warm import Warmed, warm
 from core.errors import ServiceUnavailable
@@ -19,6 +19,7 @@ from core.processor.build import build_pipeline
 from core.settings.cache import StalenessSettings
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.redis import RedisSink
+from rtp_client import CacheReader, Entry
 from rtp_client.keys import CACHE_REFRESHED, cache_key
 from tests.eventually import eventually
 from tests.samples import make_event
@@ -51,7 +52,7 @@ def refresh(settings: Settings) -> Iterator[CacheRefresh]:
 
 @pytest.fixture
 def reader(settings: Settings) -> Iterator[CacheReader]:
-    with CacheReader(settings, is_counted=False, timeout_seconds=10) as made:
+    with cache_reader(settings, is_counted=False, timeout_seconds=10) as made:
         yield made
 
 
@@ -97,7 +98,7 @@ def test_and_is_fresh_all_the_same(
     insert(writer, "102.50")
     sink.deliver([make_event(7)])
     refresh.compare("tvl")
-    with CacheReader(settings, is_counted=False, timeout_seconds=10) as reader:
+    with cache_reader(settings, is_counted=False, timeout_seconds=10) as reader:
         assert not entry(reader).is_stale
 
 
@@ -203,7 +204,7 @@ def test_a_running_rtp_keeps_values_within_their_bound(
     pipeline = build_pipeline(quick, on_problem=lambda _: None)
     pipeline.start()
     try:
-        with CacheReader(quick, timeout_seconds=10) as reader:
+        with cache_reader(quick, timeout_seconds=10) as reader:
             entry(reader)
             for step in range(1, 4):
                 insert(writer, f"100.{step}")  # below the threshold of 1 %
@@ -228,7 +229,7 @@ def test_refreshing_and_delivering_may_race(
     thread = threading.Thread(target=compare)
     thread.start()
     faults = []
-    with CacheReader(settings, is_counted=False, timeout_seconds=10) as reader:
+    with cache_reader(settings, is_counted=False, timeout_seconds=10) as reader:
         for number in range(2, 400):
             insert(writer, str(number))
             sink.deliver([make_event(number, current=str(number))])
@@ -256,7 +257,7 @@ def test_first_of_all_what_is_read_most(
     settings: Settings, writer: psycopg.Connection, reader: CacheReader, client: redis.Redis
 ) -> None:
     writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, 50) AS g")
-    with CacheReader(settings, timeout_seconds=10) as counted:
+    with cache_reader(settings, timeout_seconds=10) as counted:
         for _ in range(3):
             entry(counted, "p17")
     client.delete(cache_key("tvl", "ethereum", "p17"))

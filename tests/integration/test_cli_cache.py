@@ -12,7 +12,7 @@ import psycopg
 import pytest
 import redis
 
-from core.cache import CacheReader
+from core.cache.readers import cache_reader
 from core.cache.stats import Reads, read_totals
 from core.settings.models import Settings
 from core.sinks.redis import RedisSink
@@ -47,7 +47,7 @@ def delivered(settings: Settings, client: redis.Redis) -> None:
 @pytest.fixture
 def read(settings: Settings, delivered: None) -> None:
     """lido was read four times, aave once, and another one is unknown."""
-    with CacheReader(settings, timeout_seconds=10) as reader:
+    with cache_reader(settings, timeout_seconds=10) as reader:
         for name in ("lido", "lido", "lido", "lido", "aave", "nobody"):
             reader.get("tvl", "ethereum", name)
 

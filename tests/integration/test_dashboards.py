@@ -14,7 +14,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.cache import CacheReader
+from core.cache.readers import cache_reader
 from tests.monitored import eventually, monitored
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def labels(settings: Settings, writer: psycopg.Connection) -> Iterator[Labels]:
     """Every metric that a real run with events and a reader of the cache exposes, and its labels."""
     with ExitStack() as exits:
         running = exits.enter_context(monitored(settings))
-        reader = exits.enter_context(CacheReader(settings))
+        reader = exits.enter_context(cache_reader(settings))
         for value in (100, 200):
             writer.execute(
                 "INSERT INTO tvl VALUES ('ethereum', 'lido', %s, 'llama')"

@@ -22,11 +22,11 @@ from core.processor.delivery import Delivery
 from core.processor.pipeline import Pipeline
 from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
-from core.services.backoff import Backoff
 from core.services.postgres import Server
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks import Outcome, Rejection
 from core.sinks.registry import build_sinks
+from rtp_client.backoff import Backoff
 from rtp_client.keys import STREAM, cache_key, channel
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs

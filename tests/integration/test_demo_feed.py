@@ -27,10 +27,10 @@ from core.demo.market import Market
 from core.demo.pace import Pace, at_rate, by_history
 from core.demo.tables import create_tables, seed_tables, write_step
 from core.errors import FeedError
-from core.services.backoff import Backoff
 from core.services.postgres import connect
 from core.settings.models import Settings
 from core.settings.watches import ProtocolWatch
+from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

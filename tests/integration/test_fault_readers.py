@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from core.redis_names import CACHE_MARKER
 from loadtests.faults.alerts import Alerts, sqs_consumer_client
 from loadtests.faults.cache_check import is_filled, wrong_entries
 from loadtests.faults.readers import StreamReader, impatient_client
-from rtp_client.keys import CACHE_MARKER, STREAM, cache_key
+from rtp_client.keys import STREAM, cache_key
 from tests.eventually import eventually
 
 if TYPE_CHECKING:

@@ -15,11 +15,12 @@ from core.errors import LeadershipLost, LogMismatch
 from core.leading.epoch import Epoch
 from core.log.reader import DeadLetter, LogReader
 from core.processor.build import postgres_server
+from core.redis_names import FENCE
 from core.services.sqs_client import sqs_client
 from core.settings.models import RedisSettings, Settings, SqsSettings
 from core.sinks.redis import RedisSink
 from core.sinks.sqs.sink import SqsSink
-from rtp_client.keys import FENCE, STREAM
+from rtp_client.keys import STREAM
 from tests.faulty_sqs import faulty_sqs
 from tests.samples import make_event
 

@@ -12,19 +12,20 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from core.cache.loading import Owner
-from core.cache.source import AsyncDatabaseSource, DatabaseSource
+from core.cache.readers import cache_options
 from core.errors import ServiceUnavailable, SinkUnavailable
 from core.leading.election import Election
 from core.leading.epoch import Epochs
 from core.log.reader import LogReader
 from core.processor.build import build_pipeline
-from core.services.answer_timeout import AnswerTimeout
 from core.services.postgres import Server, connect
 from core.services.sqs_client import sqs_client
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.sqs.sink import SqsSink
 from loadtests.faults.proxy import TcpProxy
+from rtp_client.answer_timeout import AnswerTimeout
+from rtp_client.cache.loading import Owner
+from rtp_client.cache.source import AsyncDatabaseSource, DatabaseSource
 from tests.conftest import SqsQueue
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
@@ -85,7 +86,7 @@ def test_a_first_silence_is_given_up_long_before_the_settings_bound(dsn: str, pr
 
 
 def test_what_is_slow_is_answered_at_the_second_try(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.services.answer_timeout.FIRST_SECONDS", 0.2)
+    monkeypatch.setattr("rtp_client.answer_timeout.FIRST_SECONDS", 0.2)
     server = Server(dsn, answer_seconds=60)
     with closing(server.connect("test")) as connection, pytest.raises(psycopg.OperationalError, match="no answer"):
         connection.execute("SELECT pg_sleep(1)")
@@ -94,7 +95,7 @@ def test_what_is_slow_is_answered_at_the_second_try(dsn: str, monkeypatch: pytes
 
 
 def test_each_role_has_an_answer_timeout_of_its_own(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.services.answer_timeout.FIRST_SECONDS", 0.2)
+    monkeypatch.setattr("rtp_client.answer_timeout.FIRST_SECONDS", 0.2)
     server = Server(dsn, answer_seconds=60)
     for role in ("one", "another"):
         with closing(server.connect(role)) as connection, pytest.raises(psycopg.OperationalError, match="no answer"):
@@ -148,19 +149,20 @@ def hasty(installed: Settings) -> Settings:
 
 
 def test_the_caches_source_gives_up_and_asks_anew(hasty: Settings, dsn: str, proxy: TcpProxy) -> None:
-    with closing(DatabaseSource(hasty, dsn)) as source:
-        source.now()
+    owner = Owner("tvl", "ethereum", "lido")
+    with closing(DatabaseSource(dsn, cache_options(hasty))) as source:
+        source.rows([owner])
         proxy.half_open()
         with pytest.raises(ServiceUnavailable, match="no answer within"):
-            source.now()
-        assert source.now()
+            source.rows([owner])
+        assert source.rows([owner]) == {}
 
 
 def test_its_asynchronous_twin_does_so_too(hasty: Settings, dsn: str, proxy: TcpProxy) -> None:
     owner = Owner("tvl", "ethereum", "lido")
 
     async def ask() -> None:
-        source = AsyncDatabaseSource(hasty, dsn)
+        source = AsyncDatabaseSource(dsn, cache_options(hasty))
         await source.rows([owner])
         proxy.half_open()
         with pytest.raises(ServiceUnavailable, match="no answer within"):

@@ -15,9 +15,10 @@ from core.cache.fill import CacheFill
 from core.cache.rebuild import PAGE_SIZE, rebuild_cache
 from core.processor.build import build_pipeline
 from core.processor.pipeline import Pipeline
+from core.redis_names import CACHE_MARKER
 from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
-from rtp_client.keys import CACHE_MARKER, STREAM, cache_key, channel_pattern
+from rtp_client.keys import STREAM, cache_key, channel_pattern
 from tests.eventually import eventually
 from tests.samples import make_event
 

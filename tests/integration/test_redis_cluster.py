@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from core.cache import AsyncCacheReader, CacheReader, Entry
+from core.cache.readers import async_cache_reader, cache_reader
 from core.cache.refresh import CacheRefresh, Compared
 from core.cache.stats import Ranked, read_stats
 from core.errors import SettingsError
@@ -21,8 +21,9 @@ from core.settings.models import postgres_dsn
 from core.sinks.redis import RedisSink
 from core.stack.binaries import redis_program
 from core.stack.ports import free_port
-from core.stream.event_stream import EventStream
+from rtp_client import CacheReader, Entry
 from rtp_client.cluster import cluster_options
+from rtp_client.stream.event_stream import EventStream
 from tests.eventually import eventually
 from tests.samples import make_event
 
@@ -159,7 +160,7 @@ def entry(reader: CacheReader, name: str = "lido") -> Entry:
 def test_events_of_many_entities_are_delivered_and_read(clustered: Settings, sink: RedisSink) -> None:
     names = [f"p{number}" for number in range(1, 101)]
     sink.deliver([make_event(number, name) for number, name in enumerate(names, 1)])
-    with CacheReader(clustered, timeout_seconds=10) as reader:
+    with cache_reader(clustered, timeout_seconds=10) as reader:
         found = reader.get_many("tvl", [("ethereum", name) for name in names])
     assert [(each.sequence, each.source) for each in found.values() if each] == [(n, "cache") for n in range(1, 101)]
 
@@ -169,7 +170,7 @@ def test_asyncio_reads_and_fills_them(clustered: Settings, sink: RedisSink, writ
     sink.deliver([make_event(7)])
 
     async def read() -> list[Any]:
-        async with AsyncCacheReader(clustered, timeout_seconds=10) as reader:
+        async with async_cache_reader(clustered, timeout_seconds=10) as reader:
             return [await reader.get("tvl", "ethereum", name) for name in ("lido", "aave", "aave")]
 
     found = asyncio.run(read())
@@ -178,7 +179,7 @@ def test_asyncio_reads_and_fills_them(clustered: Settings, sink: RedisSink, writ
 
 def test_all_keys_are_in_one_slot(cluster: Cluster, clustered: Settings, sink: RedisSink) -> None:
     sink.deliver([make_event(1, "lido"), make_event(2, "aave")])
-    with CacheReader(clustered, timeout_seconds=10) as reader:
+    with cache_reader(clustered, timeout_seconds=10) as reader:
         entry(reader)
     held = [sorted(node.keys()) for node in (cluster.nodes[number] for number in MASTERS)]
     assert [keys for number, keys in zip(MASTERS, held, strict=True) if number != cluster.owner] == [[], []]
@@ -186,7 +187,7 @@ def test_all_keys_are_in_one_slot(cluster: Cluster, clustered: Settings, sink: R
 
 
 def test_who_hears_of_an_event_on_any_node_finds_it(cluster: Cluster, clustered: Settings, sink: RedisSink) -> None:
-    with CacheReader(clustered, timeout_seconds=10) as reader:
+    with cache_reader(clustered, timeout_seconds=10) as reader:
         for number in MASTERS:
             with cluster.nodes[number].pubsub(ignore_subscribe_messages=True) as subscription:
                 subscription.psubscribe("rtp:events:tvl:*")
@@ -212,7 +213,7 @@ def test_values_are_compared_with_the_table(clustered: Settings, sink: RedisSink
 
 def test_reads_are_counted(clustered: Settings, sink: RedisSink) -> None:
     sink.deliver([make_event(7)])
-    with CacheReader(clustered, timeout_seconds=10) as reader:
+    with cache_reader(clustered, timeout_seconds=10) as reader:
         entry(reader)
     url = clustered.redis.url or ""
     with redis.Redis.from_url(url, **cluster_options(url)) as client:
@@ -223,7 +224,7 @@ def test_reads_are_counted(clustered: Settings, sink: RedisSink) -> None:
 
 def test_copies_in_the_process_are_refused(clustered: Settings) -> None:
     with pytest.raises(SettingsError, match="cluster"):
-        CacheReader(clustered, local_entries=10)
+        cache_reader(clustered, local_entries=10)
 
 
 def test_validate_tells_a_cluster_that_is_not_named_as_one(validate: Callable[..., Done], cluster: Cluster) -> None:
@@ -242,7 +243,7 @@ def test_rtp_delivers_and_its_readers_read_while_the_slot_changes_hands(
     pipeline = build_pipeline(clustered, on_problem=lambda _: None)
     pipeline.start()
     try:
-        with CacheReader(clustered, timeout_seconds=10) as reader:
+        with cache_reader(clustered, timeout_seconds=10) as reader:
             former = cluster.owner
             _write(writer, reader, "200")
             cluster.nodes[REPLICA].execute_command("CLUSTER FAILOVER")
@@ -264,7 +265,7 @@ def test_a_node_that_dies_is_replaced_even_if_it_is_the_one_that_the_address_nam
     pipeline = build_pipeline(clustered, on_problem=lambda _: None)
     pipeline.start()
     try:
-        with CacheReader(clustered, timeout_seconds=10) as reader:
+        with cache_reader(clustered, timeout_seconds=10) as reader:
             _write(writer, reader, "200")
             cluster.kill(former)
             _write(writer, reader, "300")

@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from core.cache import CacheReader
+from core.cache.readers import cache_reader
 from core.errors import SinkUnavailable
 from core.sinks.redis import RedisSink
-from core.stream.event_stream import EventStream
+from rtp_client.stream.event_stream import EventStream
 from tests.samples import make_event
 from tests.tls_proxy import needs_openssl, tls_proxy
 
@@ -51,7 +51,7 @@ def test_events_are_delivered_and_read_over_tls(tls_settings: Callable[..., Sett
     with closing(sink_of(settings)) as sink:
         sink.open()
         sink.deliver([make_event(7)])
-    with CacheReader(settings, timeout_seconds=10) as reader:
+    with cache_reader(settings, timeout_seconds=10) as reader:
         found = reader.get("tvl", "ethereum", "lido")
     assert found is not None
     assert (found.sequence, found.source) == (7, "cache")

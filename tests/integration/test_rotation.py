@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from core.log.latest import latest_events
+from core.cache.rebuild import latest_events
 from core.log.reader import LogReader
 from core.log.rotation import Rotation
 from core.processor.build import build_pipeline, postgres_server

@@ -12,14 +12,14 @@ import pytest
 import redis
 
 from core.errors import ServiceUnavailable
-from core.services.backoff import Backoff
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
 from core.stack import EmbeddedStack
-from core.stream.entries import PAGE, REDELIVERY_REACH
-from core.stream.event_stream import EventStream, TailedEvent
+from rtp_client.backoff import Backoff
 from rtp_client.event import format_sequence
 from rtp_client.keys import STREAM
+from rtp_client.stream.entries import PAGE, REDELIVERY_REACH
+from rtp_client.stream.event_stream import EventStream, TailedEvent
 from tests.eventually import eventually
 from tests.samples import make_event
 

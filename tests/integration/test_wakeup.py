@@ -18,10 +18,10 @@ from core.processor.build import postgres_server
 from core.processor.delivery import Delivery
 from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
-from core.services.backoff import Backoff
 from core.services.postgres import queries
 from core.settings.models import RunSettings, Settings
 from core.sinks import Outcome
+from rtp_client.backoff import Backoff
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.services.answer_timeout import FIRST_SECONDS, AnswerTimeout
+from rtp_client.answer_timeout import FIRST_SECONDS, AnswerTimeout
 from tests.clock import Clock
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.services.backoff import Backoff
+from rtp_client.backoff import Backoff
 
 
 def bounds(attempt: int, initial_seconds: float = 0.1, max_seconds: float = 10) -> tuple[float, float]:

@@ -7,10 +7,10 @@ import threading
 import pytest
 
 from core.errors import ServiceUnavailable, SinkUnavailable
-from core.services.backoff import Backoff
 from core.services.circuit import CircuitBreaker
 from core.services.recovery import Recovery
 from core.settings.models import CircuitBreakerSettings
+from rtp_client.backoff import Backoff
 from tests.clock import Clock
 
 AWAY = ServiceUnavailable("PostgreSQL", "host", "connection refused")

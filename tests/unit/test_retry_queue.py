@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.log.reader import Cursor, DeadLetter
 from core.processor.in_flight import InFlight
 from core.processor.retry_queue import RetryQueue
-from core.services.backoff import Backoff
+from rtp_client.backoff import Backoff
 from rtp_client.event import Event
 from tests.samples import NOON, make_event
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from core.errors import RtpError
 from core.routes.matching import Routes
-from core.services.answer_timeout import FIRST_SECONDS
 from core.settings.models import SqsSettings
 from core.sinks.sink_type import Destination, SinkType, needing
 from core.sinks.sqs.queues import sqs_destinations
+from rtp_client.answer_timeout import FIRST_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

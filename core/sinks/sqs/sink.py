@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from core.leading.epoch import UNFENCED, Epoch
-from core.services.answer_timeout import AnswerTimeout
 from core.services.sqs_answers import FINAL, NO_ANSWER, OF_AN_ENTRY, PASSING, code_of, reason, unavailable
 from core.sinks import Outcome, Rejection
 from core.sinks.sqs.messages import BATCH_BYTES, LANES, batch_entry, in_batches, in_lanes, message_size
+from rtp_client.answer_timeout import AnswerTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +32,7 @@ POLL_INTERVAL_SECONDS = 0.025
 class SqsSink:
     """Sends each event as one message: group = partition key, deduplication id = event id.
 
-    `quick_client` waits less for an answer than `client`; `core.services.answer_timeout` says which is used when.
+    `quick_client` waits less for an answer than `client`; `rtp_client.answer_timeout` says which is used when.
     """
 
     service = "SQS"

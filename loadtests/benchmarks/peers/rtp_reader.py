@@ -9,13 +9,13 @@ from core.leading.epoch import UNFENCED, Epochs
 from core.log.reader import LogReader
 from core.processor.delivery import SAVE_INTERVAL_SECONDS
 from core.processor.wakeup import WakeUp
-from core.services.backoff import Backoff
 from core.services.circuit import CircuitBreaker
 from core.services.postgres import Server
 from core.services.recovery import Recovery
 from core.settings.models import RunSettings
 from loadtests.benchmarks.peers import watch
 from loadtests.benchmarks.peers.peer import BATCH, Place, PythonPeer
+from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
     from loadtests.benchmarks.peers.receipts import Receipts

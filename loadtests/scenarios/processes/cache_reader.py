@@ -10,13 +10,14 @@ import threading
 import time
 from itertools import accumulate
 
-from core.cache import CacheReader, Source
+from core.cache.readers import cache_reader
 from core.errors import ServiceUnavailable
 from loadtests.scenarios.clock import seconds_until
 from loadtests.scenarios.names import CHAIN, KIND
 from loadtests.scenarios.processes.child import Orders
 from loadtests.scenarios.processes.tick import Recorder
 from loadtests.scenarios.scenario import find_scenario
+from rtp_client import CacheReader, Source
 
 READS_PER_SECOND = 200
 _EXPONENT = 1.1
@@ -30,7 +31,7 @@ def main() -> None:
     chance.shuffle(entities)
     weights = list(accumulate(1 / rank**_EXPONENT for rank in range(1, len(entities) + 1)))
     # Not counted: on a configured stack `rtp cache stats` is about its users' reads.
-    with CacheReader(plan.settings, is_counted=False) as reader:
+    with cache_reader(plan.settings, is_counted=False) as reader:
         reader.get(KIND, CHAIN, entities[0])
         start_time = orders.wait_for_start()
         reports = threading.Thread(target=orders.report, args=(recorder,))

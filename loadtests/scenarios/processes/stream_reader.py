@@ -9,11 +9,11 @@ import json
 
 import redis
 
-from core.stream.entries import entries, last_position
 from loadtests.scenarios.processes.child import Orders
 from loadtests.scenarios.processes.receipt import find_mark, second_of
 from loadtests.shared.ledger import Ledger
 from rtp_client.redis import redis_client
+from rtp_client.stream.entries import entries, last_position
 
 _PAUSE_SECONDS = 0.5  # nobody waits for it: long enough to cost little
 

@@ -9,38 +9,37 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
-from core.cache.loading import Owner, Row
-from core.cache.lookup import QUERIES, current_query, table_literal
-from core.errors import ServiceUnavailable
-from core.kinds import SHIPPED
-from core.services.answer_timeout import AnswerTimeout
-from core.services.connection import AsyncTimedConnection, TimedConnection
-from core.services.postgres import unavailable
+from rtp_client.answer_timeout import AnswerTimeout
+from rtp_client.cache.loading import Owner, Row
+from rtp_client.cache.lookup import COLUMN_TYPES, current_query, table_literal
+from rtp_client.cache.options import ANSWER_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS
+from rtp_client.postgres import AsyncTimedConnection, TimedConnection, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 
     from psycopg import sql
 
-    from core.settings.models import Settings
-    from core.settings.watches import Watch
+    from rtp_client.cache.options import CacheOptions
+    from rtp_client.cache.table import Table
+    from rtp_client.errors import ServiceUnavailable
 
 _CONNECTIONS = 4
 
 
-class Source:
+class SourceBase:
     """The part of a source that does no I/O: which tables to ask, and what their answers mean."""
 
-    def __init__(self, settings: Settings, dsn: str) -> None:
+    def __init__(self, dsn: str, options: CacheOptions) -> None:
         self._dsn = dsn
-        self._timeout_seconds = settings.postgres.connect_timeout_seconds
+        self._timeout_seconds = options.get("connect_timeout_seconds", CONNECT_TIMEOUT_SECONDS)
         # A table without a fitting index may take its time: no haste.
-        answer_seconds = settings.postgres.answer_timeout_seconds
+        answer_seconds = options.get("answer_timeout_seconds", ANSWER_TIMEOUT_SECONDS)
         self._answer_timeout = AnswerTimeout(answer_seconds, first_seconds=answer_seconds)
-        self._watches: dict[str, dict[str, Watch]] = {kind: {} for kind in SHIPPED}
-        for name, watch in settings.watches.items():
-            self._watches[watch.kind][name] = watch
-        self._queries: dict[str, sql.Composed] = {}
+        self._tables: dict[str, list[Table]] = defaultdict(list)
+        for table in options.get("tables", ()):
+            self._tables[table.kind].append(table)
+        self._queries: dict[Table, sql.Composed] = {}
         self._connecting: dict[str, Any] = {
             "autocommit": True,
             "connect_timeout": max(1, round(self._timeout_seconds)),
@@ -66,16 +65,16 @@ def parameters(owners: Iterable[Owner]) -> dict[str, list[str]]:
 
 
 def note(kind: str, answer: Sequence[tuple[str, str, str, str]], rows: MutableMapping[Owner, Row]) -> None:
-    """Add what a table holds; where two hold the same entity, the watch that is first in the settings counts."""
+    """Add what a table holds; where two hold the same entity, the one that is named first counts."""
     for chain, entity, value, as_of in answer:
         rows.setdefault(Owner(kind, chain, entity), Row(value, as_of))
 
 
-class DatabaseSource(Source):
+class DatabaseSource(SourceBase):
     """For threads; up to four connections, made when they are needed."""
 
-    def __init__(self, settings: Settings, dsn: str) -> None:
-        super().__init__(settings, dsn)
+    def __init__(self, dsn: str, options: CacheOptions) -> None:
+        super().__init__(dsn, options)
         self._pool = ConnectionPool(
             dsn,
             connection_class=TimedConnection,
@@ -93,31 +92,20 @@ class DatabaseSource(Source):
         Raises ServiceUnavailable where PostgreSQL does not answer, or refuses.
         """
         rows: dict[Owner, Row] = {}
-        with self._connection() as connection:
+        with self.connection() as connection:
             for kind, asked in by_kind(owners).items():
-                for name, watch in self._watches[kind].items():
-                    query = self._query(connection, name, watch)
+                for table in self._tables[kind]:
+                    query = self._query(connection, table)
                     note(kind, connection.execute(query, parameters(asked), prepare=True).fetchall(), rows)
         return rows
-
-    def known(self, kind: str, limit: int) -> list[tuple[str, str]]:
-        """The chain and name of the entities of a kind that were reported last. Raises ServiceUnavailable."""
-        names = list(self._watches[kind])
-        with self._connection() as connection:
-            return connection.execute(QUERIES["known"], {"watches": names, "limit": limit}).fetchall()
-
-    def now(self) -> str:
-        """The database's clock, as entries carry it. Raises ServiceUnavailable."""
-        with self._connection() as connection:
-            row = connection.execute(QUERIES["now"]).fetchone()
-        return str(row[0]) if row else ""
 
     def close(self) -> None:
         """Give the connections back."""
         self._pool.close()
 
     @contextmanager
-    def _connection(self) -> Iterator[psycopg.Connection]:
+    def connection(self) -> Iterator[psycopg.Connection]:
+        """A connection of the pool's. Raises ServiceUnavailable."""
         try:
             self._pool.open()
             with self._pool.connection() as connection:
@@ -128,20 +116,18 @@ class DatabaseSource(Source):
     def _configure(self, connection: TimedConnection) -> None:
         connection.answer_timeout = self._answer_timeout
 
-    def _query(self, connection: psycopg.Connection, name: str, watch: Watch) -> sql.Composed:
-        if (query := self._queries.get(name)) is None:
-            types: dict[str, str] = dict(
-                connection.execute(QUERIES["column_types"], {"table": table_literal(watch)}).fetchall()
-            )
-            query = self._queries[name] = current_query(watch, types)
+    def _query(self, connection: psycopg.Connection, table: Table) -> sql.Composed:
+        if (query := self._queries.get(table)) is None:
+            types: dict[str, str] = dict(connection.execute(COLUMN_TYPES, {"table": table_literal(table)}).fetchall())
+            query = self._queries[table] = current_query(table, types)
         return query
 
 
-class AsyncDatabaseSource(Source):
+class AsyncDatabaseSource(SourceBase):
     """For asyncio; otherwise the same."""
 
-    def __init__(self, settings: Settings, dsn: str) -> None:
-        super().__init__(settings, dsn)
+    def __init__(self, dsn: str, options: CacheOptions) -> None:
+        super().__init__(dsn, options)
         self._pool = AsyncConnectionPool(
             dsn,
             connection_class=AsyncTimedConnection,
@@ -160,8 +146,8 @@ class AsyncDatabaseSource(Source):
             await self._pool.open()
             async with self._pool.connection() as connection:
                 for kind, asked in by_kind(owners).items():
-                    for name, watch in self._watches[kind].items():
-                        query = await self._query(connection, name, watch)
+                    for table in self._tables[kind]:
+                        query = await self._query(connection, table)
                         cursor = await connection.execute(query, parameters(asked), prepare=True)
                         note(kind, await cursor.fetchall(), rows)
         except (psycopg.Error, PoolTimeout) as error:
@@ -175,8 +161,8 @@ class AsyncDatabaseSource(Source):
         """Give the connections back."""
         await self._pool.close()
 
-    async def _query(self, connection: psycopg.AsyncConnection, name: str, watch: Watch) -> sql.Composed:
-        if (query := self._queries.get(name)) is None:
-            cursor = await connection.execute(QUERIES["column_types"], {"table": table_literal(watch)})
-            query = self._queries[name] = current_query(watch, dict(await cursor.fetchall()))
+    async def _query(self, connection: psycopg.AsyncConnection, table: Table) -> sql.Composed:
+        if (query := self._queries.get(table)) is None:
+            cursor = await connection.execute(COLUMN_TYPES, {"table": table_literal(table)})
+            query = self._queries[table] = current_query(table, dict(await cursor.fetchall()))
         return query

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import redis
 
-from core.cache.base import CHUNK, TIMEOUT_SECONDS, ReaderBase, keys_of, nothing_after
-from core.cache.counts import FLUSH_SECONDS, commands
-from core.cache.flights import Flights
-from core.cache.loading import (
+from rtp_client.cache.base import CHUNK, ReaderBase, keys_of, nothing_after
+from rtp_client.cache.counts import FLUSH_SECONDS, commands
+from rtp_client.cache.flights import Flights
+from rtp_client.cache.loading import (
     CLAIM_MS,
     Claim,
     Join,
@@ -25,18 +25,18 @@ from core.cache.loading import (
     Write,
     row_fields,
 )
-from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
-from core.cache.source import AsyncDatabaseSource
+from rtp_client.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
+from rtp_client.cache.source import AsyncDatabaseSource
 from rtp_client.keys import CACHE_REFRESHED
 from rtp_client.redis import async_redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
-    from core.cache.entry import Entry
-    from core.cache.loading import Fields, Step
-    from core.errors import ServiceUnavailable
-    from core.settings.models import Settings
+    from rtp_client.cache.entry import Entry
+    from rtp_client.cache.loading import Fields, Step
+    from rtp_client.cache.options import CacheOptions
+    from rtp_client.errors import ServiceUnavailable
 
 
 _CONNECTIONS = 50
@@ -45,10 +45,10 @@ _CONNECTIONS = 50
 class AsyncCacheReader(ReaderBase):
     """CacheReader for asyncio, without copies in this process. Use it in one loop; `async with` or `close` ends it."""
 
-    def __init__(self, settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        super().__init__(settings, timeout_seconds)
+    def __init__(self, redis_url: str, postgres_dsn: str | None = None, **options: Unpack[CacheOptions]) -> None:
+        super().__init__(redis_url, postgres_dsn, options, is_counted=True)
         self._client = async_redis_client(
-            self._url,
+            redis_url,
             client_name="rtp-cache",
             timeout_seconds=self._timeout_seconds,
             retries=1,
@@ -56,7 +56,7 @@ class AsyncCacheReader(ReaderBase):
         )
         self._pool = self._client.connection_pool
         self._claim, self._write, self._touch = map(self._client.register_script, (CLAIM, WRITE, TOUCH))
-        self._source = AsyncDatabaseSource(settings, self._dsn) if self._dsn else None
+        self._source = AsyncDatabaseSource(postgres_dsn, options) if postgres_dsn else None
         self._flights = Flights[asyncio.Event]()
         self._closing = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
@@ -84,7 +84,7 @@ class AsyncCacheReader(ReaderBase):
     async def get_many(self, kind: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry | None]:
         """See CacheReader.get_many."""
         self._begin_flushing()
-        self._refuse_unknown(kind)
+        self._require_table(kind)
         keys = keys_of(kind, pairs)
         entries: dict[tuple[str, str], Entry | None] = {}
         found: dict[str, Loaded] = {}
@@ -206,7 +206,7 @@ class AsyncCacheReader(ReaderBase):
                 pipe.hgetall(CACHE_REFRESHED)
                 for command in commands(batch, time.time()) if batch else ():
                     pipe.execute_command(*command)
-                for key, ttl_ms in self.counts.to_touch(batch, self._ttls_ms):
+                for key, ttl_ms in self.counts.to_touch(batch, self._ttl_ms):
                     await self._touch([key], [ttl_ms], client=pipe)
                 self._note_comparisons((await pipe.execute(raise_on_error=False))[0])
         except redis.RedisError as error:

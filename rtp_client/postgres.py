@@ -10,19 +10,23 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from rtp_client.errors import ServiceUnavailable, one_line
+from rtp_client.redact import redact
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from psycopg.pq.abc import PGconn
 
-    from core.services.answer_timeout import AnswerTimeout
+    from rtp_client.answer_timeout import AnswerTimeout
 
     Waiting = Generator[Any, Any, Any]
 
 
 class TimedConnection(psycopg.Connection[Any]):
-    """For threads. without an `answer_timeout` it waits as psycopg does."""
+    """For threads. Without an `answer_timeout` it waits as psycopg does."""
 
     answer_timeout: AnswerTimeout | None = None
 
@@ -57,3 +61,19 @@ def _within(gen: Waiting, answer_timeout: AnswerTimeout, connection: PGconn) -> 
     except StopIteration as end:
         answer_timeout.note_answer(time.monotonic() - asked_at)
         return end.value
+
+
+def unavailable(dsn: str, error: psycopg.Error) -> ServiceUnavailable:
+    """A PostgreSQL error as rtp's own, on one line and without secrets."""
+    return ServiceUnavailable("PostgreSQL", address(dsn), one_line(error))
+
+
+def address(dsn: str) -> str:
+    """Where a DSN leads, fit for a person's eyes: host, port and database, no user and no password."""
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:
+        return redact(dsn)
+    host = parts.get("host") or parts.get("hostaddr") or "the local socket"
+    port = f":{parts['port']}" if parts.get("port") else ""
+    return f"{host}{port}/{parts.get('dbname') or ''}".rstrip("/")

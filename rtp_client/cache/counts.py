@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from core.cache.lifetime import spread
+from rtp_client.cache.lifetime import spread
 from rtp_client.keys import CACHE_TOTAL, cache_counts, cache_ranking
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 BUCKET_SECONDS = 10
 RANKING_SECONDS = 60
@@ -71,7 +71,7 @@ class Counts:
         self.totals.update(batch.per_kind())
         return batch
 
-    def to_touch(self, batch: Batch, ttls_ms: Mapping[str, int]) -> list[tuple[str, int]]:
+    def to_touch(self, batch: Batch, ttl_ms: Callable[[str], int]) -> list[tuple[str, int]]:
         """The hot keys whose life should be longer, and their time to live; each now and then only."""
         now = time.monotonic()
         self._touched = {key: until for key, until in self._touched.items() if until > now}
@@ -79,10 +79,10 @@ class Counts:
         for key, count in batch.most("hits", "local"):
             if count < 2:
                 break
-            ttl_ms = ttls_ms.get(key.split(":", 3)[2])
-            if ttl_ms and key not in self._touched:
-                self._touched[key] = now + ttl_ms / 1000 * _TOUCH_AFTER
-                due.append((key, spread(ttl_ms, key)))
+            if key not in self._touched:
+                lifetime_ms = ttl_ms(key.split(":", 3)[2])
+                self._touched[key] = now + lifetime_ms / 1000 * _TOUCH_AFTER
+                due.append((key, spread(lifetime_ms, key)))
         return due
 
 

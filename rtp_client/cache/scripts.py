@@ -5,13 +5,14 @@ from __future__ import annotations
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from core.cache.loading import CLAIM_MS
+from rtp_client.cache.loading import CLAIM_MS
 
 if TYPE_CHECKING:
-    from core.cache.loading import Claim, Guarded
+    from rtp_client.cache.loading import Claim, Guarded
 
 CLAIM, WRITE, TOUCH = (
-    files("core.cache").joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in ("claim", "write", "touch")
+    files("rtp_client.cache").joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    for name in ("claim", "write", "touch")
 )
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from core.cache.entry import NO_EVENT, State, state
-from core.cache.lifetime import spread
+from rtp_client.cache.entry import NO_EVENT, Finding, finding
+from rtp_client.cache.lifetime import spread
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 
     Fields = Sequence[bytes | None]
 
@@ -114,7 +114,7 @@ def load(
     found: MutableMapping[str, Loaded],
     *,
     token: str,
-    ttls_ms: Mapping[str, int],
+    ttl_ms: Callable[[str], int],
     unknown_ttl_ms: int,
 ) -> Generator[Step, Any, None]:
     """Find what was missing, and put it into the cache; `found` is filled on the way.
@@ -132,7 +132,7 @@ def load(
         wanted = {key: missing[key] for key in (*mine, *partial)}
         rows = yield Query(list(wanted.values()))
         writes = [
-            _fill(key, owner, rows.get(owner), seen.get(key), token, ttls_ms, unknown_ttl_ms)
+            _fill(key, owner, rows.get(owner), seen.get(key), token, ttl_ms, unknown_ttl_ms)
             for key, owner in wanted.items()
         ]
         _settle(wanted, rows, seen, found)
@@ -159,10 +159,10 @@ def load(
 
 
 def _take(key: str, owner: Owner, fields: Fields, found: MutableMapping[str, Loaded]) -> None:
-    what = state(fields)
-    if what is State.HIT:
+    what = finding(fields)
+    if what is Finding.HIT:
         found[key] = Loaded(fields, from_database=False)
-    elif what is State.UNKNOWN:
+    elif what is Finding.UNKNOWN:
         found[key] = Loaded(None, from_database=False)
 
 
@@ -190,7 +190,7 @@ def _fill(
     row: Row | None,
     seen: Fields | None,
     token: str,
-    ttls_ms: Mapping[str, int],
+    ttl_ms: Callable[[str], int],
     unknown_ttl_ms: int,
 ) -> Guarded:
     if seen is not None:
@@ -201,4 +201,4 @@ def _fill(
     if row is None:
         return Guarded(key, "claim", token, unknown_ttl_ms, ("as_of", "-"))
     fields = ("as_of", row.as_of, "current", row.value, "sequence", NO_EVENT)
-    return Guarded(key, "claim", token, spread(ttls_ms[owner.kind], key), fields)
+    return Guarded(key, "claim", token, spread(ttl_ms(owner.kind), key), fields)

@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from core.cache import loading
-from core.cache.counts import Counts
-from core.cache.entry import (
+from rtp_client.cache import loading
+from rtp_client.cache.counts import Counts
+from rtp_client.cache.entry import (
     FIELDS,
     Entry,
+    Finding,
     Reading,
     Source,
-    State,
     clustered_read_command,
+    finding,
     read_command,
-    state,
 )
-from core.cache.loading import Loaded, Owner
-from core.errors import ServiceUnavailable, SettingsError
-from core.kinds import SHIPPED
-from core.settings.watches import ProtocolWatch
+from rtp_client.cache.loading import Loaded, Owner
+from rtp_client.cache.options import MAX_STALENESS_SECONDS, TIMEOUT_SECONDS, TTL_SECONDS, UNKNOWN_TTL_SECONDS, per_kind
 from rtp_client.cluster import names_cluster
+from rtp_client.errors import ServiceUnavailable, SettingsError
 from rtp_client.keys import cache_key
 from rtp_client.redact import redact
 from rtp_client.redis import redis_unavailable
@@ -33,11 +32,9 @@ from rtp_client.redis import redis_unavailable
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator, Iterable, Mapping, MutableMapping
 
-    from core.cache.loading import Fields, Step
-    from core.settings.models import Settings
+    from rtp_client.cache.loading import Fields, Step
+    from rtp_client.cache.options import CacheOptions
 
-# A service that waits for its cache would rather have the database's answer.
-TIMEOUT_SECONDS = 0.5
 # For so long Redis is not asked after it did not answer.
 _REST_SECONDS = 1.0
 CHUNK = 500
@@ -46,21 +43,21 @@ CHUNK = 500
 class ReaderBase:
     """The part of a reader that does no I/O."""
 
-    def __init__(self, settings: Settings, timeout_seconds: float, *, is_counted: bool = True) -> None:
-        if not settings.redis.url:
-            raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL or redis.url")
-        self.address = redact(settings.redis.url)
+    def __init__(self, redis_url: str, postgres_dsn: str | None, options: CacheOptions, *, is_counted: bool) -> None:
+        tables = options.get("tables", ())
+        if postgres_dsn and not tables:
+            raise SettingsError("a PostgreSQL address without tables to look into", "Name tables, or leave it out")
+        self.address = redact(redis_url)
         self.counts = Counts(is_kept=is_counted)
-        self._url = settings.redis.url
-        self._dsn = settings.postgres.dsn
-        self._timeout_seconds = min(settings.redis.timeout_seconds, timeout_seconds)
-        self._settings = settings
-        self._ttls_ms: Mapping[str, int] = {kind: settings.redis.cache_ttl_ms(kind) for kind in SHIPPED}
-        self._bounds: Mapping[str, float] = {kind: settings.redis.cache.max_staleness_seconds(kind) for kind in SHIPPED}
-        watched = (watch.watched for watch in settings.watches.values() if isinstance(watch, ProtocolWatch))
-        self._columns = tuple(dict.fromkeys(chain.from_iterable(watched)))
-        self._compared_at: dict[str, str] = dict.fromkeys(SHIPPED, "")
-        self._read_command = clustered_read_command if names_cluster(self._url) else read_command
+        self._timeout_seconds = options.get("timeout_seconds", TIMEOUT_SECONDS)
+        self._ttl_seconds = per_kind(options.get("ttl_seconds"), TTL_SECONDS)
+        self._max_staleness_seconds = per_kind(options.get("max_staleness_seconds"), MAX_STALENESS_SECONDS)
+        self._unknown_ttl_ms = int(options.get("unknown_ttl_seconds", UNKNOWN_TTL_SECONDS) * 1000)
+        self._columns = tuple(dict.fromkeys(chain.from_iterable(table.watched for table in tables)))
+        self._looked_up = frozenset(table.kind for table in tables) if postgres_dsn else None
+        self._metadata = frozenset(table.kind for table in tables if table.value is None)
+        self._compared_at: dict[str, str] = {}
+        self._read_command = clustered_read_command if names_cluster(redis_url) else read_command
         self._resting_until = 0.0
         self._failure: ServiceUnavailable | None = None
 
@@ -69,9 +66,10 @@ class ReaderBase:
         """Whether Redis did not answer a moment ago: reads go to the database until it is asked again."""
         return time.monotonic() < self._resting_until
 
-    def _refuse_unknown(self, kind: str) -> None:
-        if kind not in self._bounds:
-            raise ValueError(f"there is no kind {kind}; there are {', '.join(self._bounds)}")
+    def _require_table(self, kind: str) -> None:
+        # Whatever is not found in a table is cached as unknown, for all readers.
+        if self._looked_up is not None and kind not in self._looked_up:
+            raise SettingsError(f"no table of kind {kind} is named", f"There are: {', '.join(sorted(self._looked_up))}")
 
     def _note_failure(self, error: redis.RedisError) -> ServiceUnavailable:
         """Leave a Redis alone that does not answer. One that only refuses (a replica, a full one) is still read."""
@@ -91,15 +89,16 @@ class ReaderBase:
             self._compared_at |= {kind.decode(): at.decode() for kind, at in answer.items()}
 
     def _reading(self, kind: str, source: Source) -> Reading:
-        return Reading(source, self._compared_at[kind], self._bounds[kind], self._columns)
+        return Reading(source, self._compared_at.get(kind, ""), self._max_staleness_seconds(kind), self._columns)
+
+    def _ttl_ms(self, kind: str) -> int:
+        return int(self._ttl_seconds(kind) * 1000)
 
     def _loading(
         self, missing: Mapping[str, Owner], seen: Mapping[str, Fields], found: MutableMapping[str, Loaded]
     ) -> Generator[Step, Any, None]:
-        unknown_ttl_ms = int(self._settings.redis.cache.unknown_ttl_seconds * 1000)
-        return loading.load(
-            missing, seen, found, token=secrets.token_hex(8), ttls_ms=self._ttls_ms, unknown_ttl_ms=unknown_ttl_ms
-        )
+        token = secrets.token_hex(8)
+        return loading.load(missing, seen, found, token=token, ttl_ms=self._ttl_ms, unknown_ttl_ms=self._unknown_ttl_ms)
 
     def _sort(
         self,
@@ -112,21 +111,21 @@ class ReaderBase:
         """Put what was found into `entries`; what is missing, and the fields of those that lack a part."""
         missing, seen = {}, {}
         readings = {False: self._reading(kind, Source.CACHE), True: self._reading(kind, Source.LOCAL)}
-        reading, is_whole = readings[False], SHIPPED[kind].has_value
+        reading, is_whole = readings[False], kind not in self._metadata
         for (key, pair), fields in zip(keys.items(), answers, strict=True):
             # Nearly all entries of nearly all reads are of this sort, so it is looked for without a call.
             if is_whole and not local and fields[0] is not None and fields[1] is not None:
                 entries[pair] = Entry(kind, *pair, fields, reading)
                 continue
-            what = state(fields)
+            what = finding(fields)
             # Without a database to ask, what the event says is all there is to know.
-            if what is State.HIT or (what is State.PARTIAL and not self._dsn):
+            if what is Finding.HIT or (what is Finding.PARTIAL and self._looked_up is None):
                 entries[pair] = Entry(kind, *pair, fields, readings[key in local])
-            elif what is State.UNKNOWN:
+            elif what is Finding.UNKNOWN:
                 entries[pair] = None
             else:
                 missing[key] = Owner(kind, *pair)
-                if what is State.PARTIAL:
+                if what is Finding.PARTIAL:
                     seen[key] = fields
         if missing or local:
             self.counts.local.append(tuple(local))

@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import redis
 from redis.cache import CacheConfig, CacheEntryStatus, CacheKey
 
-from core.cache.base import CHUNK, TIMEOUT_SECONDS, ReaderBase, keys_of, nothing_after
-from core.cache.counts import FLUSH_SECONDS, commands
-from core.cache.entry import FIELDS, Entry, Source, State, state
-from core.cache.flights import Flights
-from core.cache.loading import (
+from rtp_client.cache.base import CHUNK, ReaderBase, keys_of, nothing_after
+from rtp_client.cache.counts import FLUSH_SECONDS, commands
+from rtp_client.cache.entry import FIELDS, Entry, Finding, Source, finding
+from rtp_client.cache.flights import Flights
+from rtp_client.cache.loading import (
     CLAIM_MS,
     Claim,
     Join,
@@ -27,18 +27,18 @@ from core.cache.loading import (
     Write,
     row_fields,
 )
-from core.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
-from core.cache.source import DatabaseSource
-from core.errors import ServiceUnavailable, SettingsError
+from rtp_client.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
+from rtp_client.cache.source import DatabaseSource
 from rtp_client.cluster import names_cluster
+from rtp_client.errors import ServiceUnavailable, SettingsError
 from rtp_client.keys import CACHE_REFRESHED, cache_key
 from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
-    from core.cache.loading import Fields, Step
-    from core.settings.models import Settings
+    from rtp_client.cache.loading import Fields, Step
+    from rtp_client.cache.options import CacheOptions
 
 
 # One for each thread that reads at the same time; redis-py's own limit is 100, and it refuses what is beyond.
@@ -46,41 +46,41 @@ _MOST_CONNECTIONS = 10_000
 
 
 class CacheReader(ReaderBase):
-    """Reads TVL, prices and protocols from Redis, and from PostgreSQL what is not there. Any thread may use it.
+    """Reads TVL, prices and metadata from Redis, and from PostgreSQL what is not there. Any thread may use it.
 
-    Without `postgres.dsn` in the settings it reads Redis only. `local_entries` above 0 keeps so many entries in this
-    process, too, as long as Redis does not say that they have changed (RESP3 client-side caching).
-    `is_counted=False` leaves its reads out of `rtp cache stats`, for tools. A Redis that has not answered within
-    `timeout_seconds` (or `redis.timeout_seconds`, if that is less) counts as away for a second.
+    Without `postgres_dsn` it reads Redis only. `local_entries` above 0 keeps so many entries in this process, too, as
+    long as Redis does not say that they have changed (RESP3 client-side caching). `is_counted=False` leaves its reads
+    out of `rtp cache stats`, for tools.
     Every read raises ServiceUnavailable where neither Redis nor PostgreSQL answers.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        redis_url: str,
+        postgres_dsn: str | None = None,
         *,
         local_entries: int = 0,
         is_counted: bool = True,
-        timeout_seconds: float = TIMEOUT_SECONDS,
+        **options: Unpack[CacheOptions],
     ) -> None:
-        super().__init__(settings, timeout_seconds, is_counted=is_counted)
-        options: dict[str, Any] = {}
-        if local_entries and names_cluster(self._url):
+        super().__init__(redis_url, postgres_dsn, options, is_counted=is_counted)
+        caching: dict[str, Any] = {}
+        if local_entries and names_cluster(redis_url):
             raise SettingsError("a cluster's entries are not copied into the process", "Leave local_entries out")
         if local_entries:
-            options = {"protocol": 3, "cache_config": CacheConfig(max_size=local_entries)}
+            caching = {"protocol": 3, "cache_config": CacheConfig(max_size=local_entries)}
         self.client = redis_client(
-            self._url,
+            redis_url,
             client_name="rtp-cache",
             timeout_seconds=self._timeout_seconds,
             retries=1,
             max_connections=_MOST_CONNECTIONS,
-            **options,
+            **caching,
         )
         self._local = self.client.get_cache()
         self._pool = self.client.connection_pool
         self._claim, self._write, self._touch = map(self.client.register_script, (CLAIM, WRITE, TOUCH))
-        self.source = DatabaseSource(settings, self._dsn) if self._dsn else None
+        self.source = DatabaseSource(postgres_dsn, options) if postgres_dsn else None
         self._flights = Flights[threading.Event]()
         self._closing = threading.Event()
         self._flusher = threading.Thread(target=self._flush_now_and_then, name="rtp-cache-counts", daemon=True)
@@ -113,14 +113,14 @@ class CacheReader(ReaderBase):
             except redis.RedisError as error:
                 self._note_failure(error)
             else:
-                if state(fields) is State.HIT:
+                if finding(fields) is Finding.HIT:
                     self.counts.hits.append((key,))
                     return Entry(kind, chain, entity, fields, self._reading(kind, Source.CACHE))
         return self.get_many(kind, [(chain, entity)])[chain, entity]
 
     def get_many(self, kind: str, pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Entry | None]:
         """The same for many entities of a kind, each given as chain and name; one round trip where all are cached."""
-        self._refuse_unknown(kind)
+        self._require_table(kind)
         keys = keys_of(kind, pairs)
         entries: dict[tuple[str, str], Entry | None] = {}
         found: dict[str, Loaded] = {}
@@ -261,7 +261,7 @@ class CacheReader(ReaderBase):
                 pipe.hgetall(CACHE_REFRESHED)
                 for command in commands(batch, time.time()) if batch else ():
                     pipe.execute_command(*command)  # type: ignore[no-untyped-call]
-                for key, ttl_ms in self.counts.to_touch(batch, self._ttls_ms):
+                for key, ttl_ms in self.counts.to_touch(batch, self._ttl_ms):
                     self._touch([key], [ttl_ms], client=pipe)
                 self._note_comparisons(pipe.execute(raise_on_error=False)[0])
         except redis.RedisError as error:

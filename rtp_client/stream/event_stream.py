@@ -14,12 +14,16 @@ from typing import TYPE_CHECKING, Any, Self
 import redis
 from pydantic import ValidationError
 
-from core.services.backoff import Backoff
-from core.stream.entries import (
+from rtp_client.backoff import Backoff
+from rtp_client.event import Event
+from rtp_client.keys import STREAM
+from rtp_client.redact import redact
+from rtp_client.redis import redis_client, redis_errors, redis_unavailable
+from rtp_client.stream.entries import (
     BEGINNING,
     PAGE,
     REDELIVERY_REACH,
-    Entry,
+    StreamEntry,
     entries,
     find,
     id_order,
@@ -27,10 +31,6 @@ from core.stream.entries import (
     parse,
     text,
 )
-from rtp_client.event import Event
-from rtp_client.keys import STREAM
-from rtp_client.redact import redact
-from rtp_client.redis import redis_client, redis_errors, redis_unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,7 +141,7 @@ class EventStream:
             self._notice(f"{redis_unavailable(self.address, error)}; trying again")
         self._closed.wait(self._backoff.wait_seconds(failures))
 
-    def _read(self, position: str) -> tuple[str, list[Entry]]:
+    def _read(self, position: str) -> tuple[str, list[StreamEntry]]:
         """Wait for entries after the position, and read a page; or no entry, and a new position if the stream was lost.
 
         One round trip: look at the stream's ends, wait (XREAD), read (XRANGE, whose answer is the same in every
@@ -179,7 +179,7 @@ class EventStream:
             )
         return position
 
-    def _event(self, entry: Entry) -> Event | None:
+    def _event(self, entry: StreamEntry) -> Event | None:
         try:
             return Event.model_validate_json(entry.document)
         except ValidationError:

@@ -31,7 +31,7 @@ class Source(StrEnum):
     DATABASE = "database"
 
 
-class State(StrEnum):
+class Finding(StrEnum):
     """What a look into Redis has found."""
 
     HIT = "hit"
@@ -53,17 +53,17 @@ def clustered_read_command(key: str) -> bytes:
     return read_command.__wrapped__(in_slot(key))
 
 
-def state(fields: Sequence[bytes | None]) -> State:
+def finding(fields: Sequence[bytes | None]) -> Finding:
     """What an entry's fields stand for."""
     sequence, event, current, as_of = fields
     if sequence is None:
-        return State.ABSENT if as_of is None else State.UNKNOWN
+        return Finding.ABSENT if as_of is None else Finding.UNKNOWN
     if event is None and (current is None or as_of is None):  # not of rtp's making
-        return State.ABSENT
+        return Finding.ABSENT
     # An event of metadata names what has changed; the rest of its row is only in the table.
     if current is None and event is not None and _NAMES_WHAT_CHANGED in event:
-        return State.PARTIAL
-    return State.HIT
+        return Finding.PARTIAL
+    return Finding.HIT
 
 
 class Reading(NamedTuple):

@@ -19,7 +19,7 @@ PAGE = 500
 REDELIVERY_REACH = 20_000
 
 
-class Entry(NamedTuple):
+class StreamEntry(NamedTuple):
     """One entry; somebody else's may lack the fields."""
 
     id: str
@@ -53,12 +53,12 @@ def text(entry_id: bytes | str) -> str:
     return entry_id if isinstance(entry_id, str) else entry_id.decode("ascii")
 
 
-def parse(answer: Any) -> list[Entry]:
+def parse(answer: Any) -> list[StreamEntry]:
     """Entries from a client's answer."""
-    return [Entry(text(entry_id), fields) for entry_id, fields in answer]
+    return [StreamEntry(text(entry_id), fields) for entry_id, fields in answer]
 
 
-def entries(client: redis.Redis, *, after: str = BEGINNING, newest_first: bool = False) -> Iterator[Entry]:
+def entries(client: redis.Redis, *, after: str = BEGINNING, newest_first: bool = False) -> Iterator[StreamEntry]:
     """All entries, a page at a time; those after a position, or all from the newest to the oldest."""
     edge = "+" if newest_first else f"({after}"
     while True:
@@ -79,9 +79,9 @@ def last_position(client: redis.Redis) -> str:
     return next((entry.id for entry in entries(client, newest_first=True)), BEGINNING)
 
 
-def find(client: redis.Redis, sequence: int) -> Entry | None:
+def find(client: redis.Redis, sequence: int) -> StreamEntry | None:
     """The entry of that sequence, searched from the newest; the first copy, as others may stand between two copies."""
-    found: Entry | None = None
+    found: StreamEntry | None = None
     passed = 0
     for entry in entries(client, newest_first=True):
         if entry.sequence == sequence and (found is None or entry.document == found.document):

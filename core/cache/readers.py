@@ -1,0 +1,75 @@
+"""The cache's readers and their options, from the settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.errors import SettingsError
+from core.kinds import SHIPPED
+from core.settings.watches import Constant, ProtocolWatch
+from rtp_client.cache.async_reader import AsyncCacheReader
+from rtp_client.cache.options import TIMEOUT_SECONDS, CacheOptions
+from rtp_client.cache.reader import CacheReader
+from rtp_client.cache.table import Fixed, Table
+
+if TYPE_CHECKING:
+    from core.settings.models import Settings
+    from core.settings.watches import Column, Watch
+
+
+def cache_reader(
+    settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS, local_entries: int = 0, is_counted: bool = True
+) -> CacheReader:
+    """A reader for threads. Raises SettingsError where no Redis is named."""
+    return CacheReader(
+        _redis_url(settings),
+        settings.postgres.dsn,
+        local_entries=local_entries,
+        is_counted=is_counted,
+        **cache_options(settings, timeout_seconds),
+    )
+
+
+def async_cache_reader(settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> AsyncCacheReader:
+    """A reader for asyncio. Raises SettingsError where no Redis is named."""
+    return AsyncCacheReader(_redis_url(settings), settings.postgres.dsn, **cache_options(settings, timeout_seconds))
+
+
+def cache_options(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) -> CacheOptions:
+    """What readers of these settings' cache are told."""
+    cache = settings.redis.cache
+    return CacheOptions(
+        tables=[_table(watch) for watch in settings.watches.values()],
+        ttl_seconds={kind: settings.redis.cache_ttl_ms(kind) / 1000 for kind in SHIPPED},
+        max_staleness_seconds={kind: cache.max_staleness_seconds(kind) for kind in SHIPPED},
+        unknown_ttl_seconds=cache.unknown_ttl_seconds,
+        timeout_seconds=min(settings.redis.timeout_seconds, timeout_seconds),
+        connect_timeout_seconds=settings.postgres.connect_timeout_seconds,
+        answer_timeout_seconds=settings.postgres.answer_timeout_seconds,
+    )
+
+
+def _table(watch: Watch) -> Table:
+    columns = watch.columns
+    entity, chain = _column(columns.entity), _column(columns.chain)
+    if isinstance(watch, ProtocolWatch):
+        return Table(watch.kind, watch.table, entity, chain, watched=tuple(watch.watched))
+    return Table(
+        watch.kind,
+        watch.table,
+        entity,
+        chain,
+        value=watch.columns.value,
+        changed_at=columns.changed_at,
+        is_history=watch.shape == "history",
+    )
+
+
+def _column(column: Column) -> str | Fixed:
+    return Fixed(column.const) if isinstance(column, Constant) else column
+
+
+def _redis_url(settings: Settings) -> str:
+    if not settings.redis.url:
+        raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL or redis.url")
+    return settings.redis.url

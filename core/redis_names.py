@@ -1,0 +1,36 @@
+"""The names in Redis that rtp alone uses; those that a reader needs are in `rtp_client.keys`."""
+
+from __future__ import annotations
+
+from rtp_client.event import decode_part, encode_part
+
+FENCE = "rtp:leader"
+"""Holds the highest epoch that has delivered; what a lower one brings is refused."""
+CACHE_MARKER = "rtp:filled"
+"""Says that the cache was filled from the log, until Redis loses its memory."""
+
+# What a stream source keeps beside its baselines.
+BASELINES_DUE = "rtp:baselines:due"
+"""The baselines for which time alone may bring something about, by that time."""
+BASELINES_UNSENT = "rtp:baselines:unsent"
+"""The baselines with alerts that wait for SQS, by the time of the oldest."""
+SEQUENCE = "rtp:sequence"
+"""The last sequence that was given to an event."""
+DEAD_LETTERS = "rtp:dead-letters"
+"""Records and events that can never be used, where no queue is named for them."""
+
+
+def baseline_key(watch: str, chain: str, entity: str) -> str:
+    """The hash that holds what a stream source remembers of an entity."""
+    return f"rtp:baseline:{watch}:{encode_part(chain)}:{encode_part(entity)}"
+
+
+def baseline_owner(key: str) -> tuple[str, str, str]:
+    """Whose baseline a key is: watch, chain and entity."""
+    _, _, watch, chain, entity = key.split(":")
+    return watch, decode_part(chain), decode_part(entity)
+
+
+def checkpoint_key(stream_arn: str) -> str:
+    """The hash that holds how far each shard of a stream was read."""
+    return f"rtp:checkpoint:{encode_part(stream_arn)}"

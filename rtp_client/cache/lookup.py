@@ -1,0 +1,64 @@
+"""The SQL that finds an entity's value in a table. Pure: no connection."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from rtp_client.cache.table import Fixed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rtp_client.cache.table import Table
+
+COLUMN_TYPES, _CURRENT = (
+    files("rtp_client.cache").joinpath(f"{name}.sql").read_bytes() for name in ("column_types", "current")
+)
+# Compared as they are, so that an index on the column answers; anything else is compared as text.
+_TEXTS = frozenset({"text", "character varying", "name"})
+
+
+def table_literal(table: Table) -> str:
+    """The table as to_regclass() takes it."""
+    return sql.Identifier(*table.parts).as_string(None)
+
+
+def current_query(table: Table, column_types: Mapping[str, str]) -> sql.Composed:
+    """The query for the values of some entities, as text; `chains` and `entities` are its parameters."""
+    return sql.SQL(_CURRENT.decode()).format(
+        value=_value(table),
+        table=sql.Identifier(*table.parts),
+        chain=_is_asked(table.chain, "chain", column_types),
+        entity=_is_asked(table.entity, "entity", column_types),
+        newest=_newest(table),
+    )
+
+
+def _is_asked(column: str | Fixed, part: str, column_types: Mapping[str, str]) -> sql.Composed:
+    asked = sql.Identifier("asked", part)
+    if isinstance(column, Fixed):
+        return sql.SQL("{} = {}").format(asked, sql.Literal(column.name))
+    own = sql.Identifier("r", column)
+    cast = sql.SQL("" if column_types.get(column) in _TEXTS else "::text")
+    return sql.SQL("{}{} = {}").format(own, cast, asked)
+
+
+def _newest(table: Table) -> sql.Composable:
+    if table.value is None or table.changed_at is None:
+        return sql.SQL("")
+    text = "AND {0} IS NOT NULL ORDER BY {0} DESC" if table.is_history else "ORDER BY {0} DESC NULLS LAST"
+    return sql.SQL(text).format(sql.Identifier("r", table.changed_at))
+
+
+def _value(table: Table) -> sql.Composed:
+    """The value as events give it: a decimal string, empty for null; or the watched columns of metadata as JSON."""
+    if table.value is not None:
+        return sql.SQL("coalesce(rtp.to_number({}::text)::text, '')").format(sql.Identifier("r", table.value))
+    pairs = sql.SQL(", ").join(
+        sql.SQL("({}, to_jsonb({}))").format(sql.Literal(column), sql.Identifier("r", column))
+        for column in table.watched
+    )
+    return sql.SQL("(SELECT json_object_agg(f.name, f.value)::text FROM (VALUES {}) AS f (name, value))").format(pairs)

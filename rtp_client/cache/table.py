@@ -1,0 +1,36 @@
+"""A table that the cache's values come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Stands where a column could: the same name for every row."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Where a reader finds what is not cached: a table of the settings' `watches`, and which column of it holds what.
+
+    `name` is `schema.table`, or a table of the schema `public`. A kind with values has its `value` in one column; of
+    metadata the `watched` columns are read. Where `changed_at` names the rows' own time, the newest row of an entity
+    counts; `is_history` leaves out rows that have none.
+    """
+
+    kind: str
+    name: str
+    entity: str | Fixed
+    chain: str | Fixed = Fixed("all")
+    value: str | None = None
+    watched: tuple[str, ...] = ()
+    changed_at: str | None = None
+    is_history: bool = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The table's name as identifiers."""
+        return tuple(self.name.split(".")) if "." in self.name else ("public", self.name)
