@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cli.tables import new_table
 from core.routes.matching import Routes
 from core.routes.sample_event import samples_of
+from core.sinks.registry import destinations as sinks_asked_for
 from rtp_client.keys import route_channel
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 
 
 def destinations(settings: Settings) -> list[dict[str, Any]]:
-    """A deviation of each watch and severity: its queues, and the channels that routes add."""
-    routes = Routes(settings)
+    """A deviation of each watch and severity: its sinks and queues, and the channels that routes add."""
+    routes, asked_for = Routes(settings), sinks_asked_for(settings)
     return [
         {
             "watch": name,
@@ -25,6 +26,7 @@ def destinations(settings: Settings) -> list[dict[str, Any]]:
             "change_pct": event.change_pct,
             "chain": event.chain,
             "entity": event.entity,
+            "sinks": [one.sink for one in asked_for if one.takes(event)],
             "queues": routes.queues(event),
             "channels": [route_channel(channel) for channel in routes.channels(event)],
         }
@@ -37,11 +39,11 @@ def destinations_table(settings: Settings) -> Table:
     """The same for people."""
     return new_table(
         "Where a sample event would go",
-        *("watch", "severity", "by %", "chain", "protocol or token", "queues", "channels"),
+        *("watch", "severity", "by %", "chain", "protocol or token", "sinks", "channels"),
         rows=[
             (
                 *(one["watch"], one["severity"], one["change_pct"], one["chain"], one["entity"]),
-                *(", ".join(one["queues"]) or "none", ", ".join(one["channels"]) or "none"),
+                *(", ".join(one["sinks"]) or "none", ", ".join(one["channels"]) or "none"),
             )
             for one in destinations(settings)
         ],

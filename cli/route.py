@@ -15,6 +15,7 @@ from cli.tables import facts, new_table
 from core.errors import SettingsError
 from core.routes.matching import Routes
 from core.routes.sample_event import sample_event
+from core.sinks.registry import destinations
 from rtp_client.event import Reason, Severity
 from rtp_client.keys import channel, route_channel
 
@@ -81,7 +82,7 @@ def route(
     sqs_queue: SqsQueue = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show where an event would go: which queues, which channels, which routes match, and why the others do not.
+    """Show where an event would go: its sinks, queues and channels, which routes match, and why the others do not.
 
     Example: [bold]rtp route --kind tvl --protocol lido --chain ethereum --pct 7 --config rtp.yaml[/]
     """
@@ -89,11 +90,13 @@ def route(
     event = sample_event(settings, kind, entity=entity, chain=chain, percent=pct, reason=reason, severity=severity)
     routes = Routes(settings)
     queues, judged = routes.queues(event), routes.judge(event)
+    sinks = [one.sink for one in destinations(settings) if one.takes(event)]
     channels = [channel(kind, event.chain, event.entity), *map(route_channel, routes.channels(event))]
     if as_json:
         print_json(
             {
                 "event": {name: value for name, value in vars(event).items() if name != "current"},
+                "sinks": sinks,
                 "queues": queues,
                 "channels": channels,
                 "routes": [_judged(one) for one in judged],
@@ -103,17 +106,26 @@ def route(
     default = settings.sqs.queue
     note = " (gets every event: no route names it)" if default and routes.takes_all(default) else ""
     shown = [f"{queue}{note if queue == default else ''}" for queue in queues]
-    _show(event, shown, channels, judged)
+    _show(event, sinks, shown, channels, judged)
 
 
 def _judged(one: Judged) -> dict[str, str | None]:
     return {"route": one.label, "queue": one.route.queue, "channel": one.route.channel, "mismatch": one.mismatch}
 
 
-def _show(event: SampleEvent, queues: list[str], channels: list[str], judged: list[Judged]) -> None:
+def _show(event: SampleEvent, sinks: list[str], queues: list[str], channels: list[str], judged: list[Judged]) -> None:
     moved = "" if event.change_pct is None else f", {event.change_pct} %"
     said = f"{event.kind} of {event.entity} on {event.chain}: {event.reason}, {event.severity}{moved}"
-    out.print(facts([("event", said), ("queues", ", ".join(queues) or "none"), ("channels", ", ".join(channels))]))
+    out.print(
+        facts(
+            [
+                ("event", said),
+                ("sinks", ", ".join(sinks) or "none"),
+                ("queues", ", ".join(queues) or "none"),
+                ("channels", ", ".join(channels)),
+            ]
+        )
+    )
     if judged:
         out.print(
             new_table(

@@ -97,7 +97,7 @@ def run(
     log_level: LogLevel = "info",
     as_json: AsJson = False,
 ) -> None:
-    """Deliver significant changes to Redis and SQS until stopped; Ctrl-C finishes the batch in hand.
+    """Deliver significant changes to Redis, SQS and webhooks until stopped; Ctrl-C finishes the batch in hand.
 
     On a terminal it shows a live status, elsewhere one JSON line per interval. A second one on the same database stands
     by and takes over when the first is gone; with --until-idle, too, it waits for its turn.

@@ -60,7 +60,7 @@ class FileSink:
 
 def _destinations(settings: Settings) -> Iterator[Destination]:
     if path := settings.section("file", FileSettings).path:
-        yield Destination(FileSink.name, path, partial(FileSink, Path(path)))
+        yield Destination(FileSink.name, partial(FileSink, Path(path)))
 
 
 FILE = SinkType("file", FileSettings, _destinations, asked_for_by="file.path", variables={"RTP_FILE_PATH": "path"})

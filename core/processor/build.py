@@ -29,7 +29,6 @@ from rtp_client.backoff import Backoff
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.log.rows import LogRow
     from core.problem import Problem
     from core.settings.models import Settings
 
@@ -73,7 +72,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
             log=Recovery(postgres, backoff),
             service=Recovery(services[sinks[one.sink].service], backoff),
             on_problem=on_problem,
-            wants=one.wants or _everything,
+            wants=one.takes,
             on_dead_letters=forwarding.wake,
         )
         for one in asked_for
@@ -111,7 +110,3 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
         leadership,
         circuits=[postgres, *services.values()],
     )
-
-
-def _everything(_: LogRow) -> bool:
-    return True

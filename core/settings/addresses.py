@@ -6,6 +6,7 @@ about it: a parser that trips over a mistyped password likes to print the piece 
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from difflib import get_close_matches
 from urllib.parse import SplitResult, parse_qs, urlsplit
@@ -54,7 +55,7 @@ def _is_port(text: str) -> bool:
 
 def redis_url(url: str) -> str:
     """A Redis address as redis-py takes it."""
-    parts = _split(url, _REDIS_SCHEMES)
+    parts = split_address(url, _REDIS_SCHEMES)
     if parts.scheme == "unix":
         if not parts.path.strip("/"):
             raise ValueError("names no socket, e.g. unix:///run/redis/redis.sock")
@@ -74,7 +75,7 @@ def redis_url(url: str) -> str:
 
 def http_url(url: str) -> str:
     """The address of an HTTP service other than AWS's own."""
-    parts = _split(url, ("http", "https"))
+    parts = split_address(url, ("http", "https"))
     if not parts.hostname:
         raise ValueError("names no host, e.g. http://localhost:4566")
     if "@" in parts.netloc:
@@ -100,7 +101,16 @@ def listening_at(place: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _split(url: str, schemes: tuple[str, ...]) -> SplitResult:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
+
+
+def split_address(url: str, schemes: tuple[str, ...]) -> SplitResult:
+    """An address of one of these schemes, taken apart."""
     # Clients compare the scheme as it is written, so upper case does not pass.
     if url.partition("://")[0] not in schemes or "://" not in url:
         expected = [f"{scheme}://" for scheme in schemes]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
@@ -141,6 +141,10 @@ class Settings(SettingsModel):
     ]
     dynamodb: DynamoDbSettings = DynamoDbSettings(tables={})  # behind the watches, which it names
     routes: Annotated[tuple[Route, ...], Field(max_length=1000)] = ()
+
+    def own_document(self) -> dict[str, Any]:
+        """The settings as JSON-ready data, without the sections that a sink has added."""
+        return self.model_dump(mode="json", exclude_none=True, include=set(Settings.model_fields))
 
     def section(self, name: str, model: type[_Section]) -> _Section:
         """A sink's own section; where these settings were made without it, its defaults."""

@@ -6,7 +6,7 @@ import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from core.settings.located_yaml import Refused, Written
 from core.settings.watches import Watch
@@ -48,7 +48,9 @@ _WORDS = {
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
     **dict.fromkeys(("decimal_type", "decimal_parsing"), "must be a number"),
 }
-_ADDRESSES = frozenset({"dsn", "url", "endpoint_url"})
+# pydantic's word for a key itself, and the name of the one among several that needs none.
+_NO_KEYS = frozenset({"[key]", ""})
+_ENDPOINT = "endpoint_url"  # is no secret, and yet where people write some
 _WATCHES: dict[str, type[BaseModel]] = {
     get_args(watch.model_fields["kind"].annotation)[0]: watch for watch in get_args(Watch)
 }
@@ -62,7 +64,7 @@ def place_of(error: ErrorDetails) -> Place:
         place = place[:2] + place[3:]
     if error["type"].startswith("union_tag") and isinstance(error["input"], dict):
         place = (*place, "kind")
-    return place
+    return tuple(part for part in place if part not in _NO_KEYS)
 
 
 def already_noted(error: ErrorDetails) -> bool:
@@ -77,7 +79,7 @@ def explain(error: ErrorDetails, written: Written | None, settings: type[Setting
     """What is wrong, and how to mend it; `written` is what stands at the error's place, `settings` the model there."""
     if error["loc"][-1:] == ("[key]",):
         written = None
-    elif written and _ADDRESSES.intersection(error["loc"][-1:]):
+    elif written and _may_hold_secrets(error["loc"], settings):
         written = Written(None, written.meaning)
     match error["type"]:
         case "extra_forbidden":
@@ -130,14 +132,26 @@ def _unknown_key(error: ErrorDetails, settings: type[Settings]) -> str:
     return f"unknown key. Did you mean {meant[0]}?" if meant else f"unknown key. Known here: {', '.join(known)}"
 
 
+def _may_hold_secrets(loc: Place, settings: type[Settings]) -> bool:
+    """Whether what stands there, or what it stands in, is kept out of every message."""
+    if loc[:1] == ("watches",):
+        return False
+    if loc[-1:] == (_ENDPOINT,) or issubclass(_model_at(loc, settings), RootModel):
+        return True
+    steps = ((_model_at(loc[:depth], settings).model_fields, loc[depth]) for depth in range(len(loc)))
+    return any(part in fields and not fields[str(part)].repr for fields, part in steps)
+
+
 def _model_at(loc: Place, settings: type[Settings]) -> type[BaseModel]:
     """The model that refused a key: pydantic's own steps lead to it."""
     model: type[BaseModel] = settings
     if loc[:1] == ("watches",):
         model, loc = _WATCHES[str(loc[2])], loc[3:]
     for part in loc:
-        if isinstance(part, str) and part in model.model_fields:
-            model = next(_models_in(model.model_fields[part].annotation))
+        if issubclass(model, RootModel):
+            model = next(_models_in(model.model_fields["root"].annotation))
+        elif isinstance(part, str) and part in model.model_fields:
+            model = next(_models_in(model.model_fields[part].annotation), model)
     return model
 
 

@@ -95,7 +95,7 @@ def _surpassed(epoch: int) -> LeadershipLost:
 
 def _destinations(settings: Settings) -> Iterator[Destination]:
     if url := settings.redis.url:
-        yield Destination(RedisSink.name, redact(url), partial(_make, settings, url))
+        yield Destination(RedisSink.name, partial(_make, settings, url))
 
 
 def _make(settings: Settings, url: str) -> RedisSink:

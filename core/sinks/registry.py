@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from core.errors import SettingsError
 from core.sinks.redis import REDIS
 from core.sinks.sqs import SQS
+from core.sinks.webhook import WEBHOOK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 SINK_TYPES: tuple[SinkType, ...] = (
     REDIS,
     SQS,
+    WEBHOOK,
 )
 
 

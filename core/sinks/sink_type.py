@@ -24,11 +24,10 @@ if TYPE_CHECKING:
 class Destination:
     """A sink that the settings ask for, not yet made: `make` connects to nothing.
 
-    `sink` is the name of its cursor and in metrics, `target` what people call the place it leads to.
+    `sink` is its name: that of its cursor, in metrics and in the status.
     """
 
     sink: str
-    target: str
     make: Callable[[], Sink]
     wants: Callable[[Routable], bool] | None = None
     """Which events belong there; None: all of them."""
@@ -36,6 +35,10 @@ class Destination:
     """Whether a new one passes over what the log holds already."""
     find_dead_letter_queue: Callable[[], DeadLetterQueue | None] | None = None
     """None where no queue for dead letters can be behind it. Raises SinkUnavailable and SettingsError."""
+
+    def takes(self, event: Routable) -> bool:
+        """Whether an event belongs there."""
+        return self.wants is None or self.wants(event)
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
+from core.settings.addresses import is_loopback
 from core.settings.models import postgres_dsn
 
 if TYPE_CHECKING:
@@ -29,16 +29,9 @@ def _is_local_postgres(dsn: str) -> bool:
     if parts.get("service"):
         return False  # a file says where that leads
     hosts = f"{parts.get('hostaddr') or parts.get('host') or ''}".split(",")
-    return all(not host or host.startswith(("/", "@")) or _is_loopback(host) for host in hosts)
+    return all(not host or host.startswith(("/", "@")) or is_loopback(host) for host in hosts)
 
 
 def _is_local_url(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.scheme == "unix" or _is_loopback(parts.hostname or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"
+    return parts.scheme == "unix" or is_loopback(parts.hostname or "")

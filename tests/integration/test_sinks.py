@@ -19,12 +19,15 @@ from core.sinks.redis import RedisSink
 from core.sinks.registry import SINK_TYPES
 from core.sinks.sqs.messages import BATCH_BYTES
 from core.sinks.sqs.sink import SqsSink
+from core.sinks.webhook.settings import WebhookSettings
+from core.sinks.webhook.sink import WebhookSink
 from rtp_client.event import Event
 from rtp_client.keys import STREAM, cache_key, channel, channel_pattern
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
 from tests.file_sink import FILE, FileBench
 from tests.samples import make_event
+from tests.webhook_server import Reply, WebhookServer, webhook_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,6 +130,37 @@ class SqsBench:
                 self._client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})
 
 
+class WebhookBench:
+    """A server that refuses events of the protocol `poison`."""
+
+    def __init__(self, server: WebhookServer) -> None:
+        self._server = server
+        server.reply = lambda posted: Reply(422 if posted.names("poison") else 200)
+        (webhook,) = WebhookSettings.model_validate({"url": server.url, "timeout_seconds": 0.2}).root.values()
+        self.sink = WebhookSink(webhook)
+
+    def received(self) -> list[dict[str, Any]]:
+        return self._server.events
+
+    def latest(self) -> dict[str, Any]:
+        return max(self.received(), key=lambda event: str(event["sequence"]))
+
+    def poison(self, sequence: int) -> Event:
+        return make_event(sequence, "poison")
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        self._server.freeze()
+        yield
+        self._server.thaw()
+
+    @contextmanager
+    def crashed(self) -> Iterator[None]:
+        self._server.kill()
+        yield
+        self._server.start()
+
+
 def receive_all(client: SQSClient, queue: SqsQueue) -> list[Any]:
     messages: list[Any] = []
     while batch := client.receive_message(
@@ -161,6 +195,14 @@ def sqs_bench(stack: EmbeddedStack, sqs_client: SQSClient, sqs_queue: SqsQueue) 
     made = SqsBench(stack, sqs_client, sqs_queue)
     with closing(made.sink):
         yield made
+
+
+@pytest.fixture
+def webhook_bench() -> Iterator[WebhookBench]:
+    with webhook_server() as server:
+        made = WebhookBench(server)
+        with closing(made.sink):
+            yield made
 
 
 @pytest.fixture

@@ -285,7 +285,7 @@ WRONG = {
     "foreign key": (
         TVL + "nonsense: 1",
         "my.yaml:6: nonsense: unknown key. Known here: source, postgres, redis, sqs, run, log, http, triggers, watches,"
-        " dynamodb, routes",
+        " dynamodb, routes, webhook",
     ),
     "mistyped key inside columns": (
         changed("value: tvl_usd", "value: tvl_usd, chan: x"),

@@ -26,7 +26,6 @@ def _destinations(settings: Settings) -> Iterator[Destination]:
     for one in sqs_destinations(settings):
         yield Destination(
             one.sink,
-            one.queue,
             partial(_make, settings.sqs, one),
             wants=None if routes.takes_all(one.queue) else partial(routes.goes_to, one.queue),
             starts_at_latest=not one.is_default,  # a route's queue is for alarms: what was before it is none

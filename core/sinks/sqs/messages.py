@@ -16,17 +16,6 @@ if TYPE_CHECKING:
 # Amazon SQS message quotas: a batch is at most 10 messages and 1 MiB in all, a message at most 1 MiB.
 BATCH_MESSAGES = 10
 BATCH_BYTES = 1_048_576
-# Requests under way at a time. An answer from SQS takes milliseconds: one after the other they would be all the time.
-LANES = 4
-
-
-def in_lanes(events: Sequence[Event]) -> list[list[Event]]:
-    """Events that may be sent at the same time: a group is in one lane. Ten groups a lane in turn fill batches."""
-    lanes: list[list[Event]] = [[] for _ in range(min(LANES, -(-len(events) // BATCH_MESSAGES)))]
-    lane_of: dict[str, list[Event]] = {}
-    for event in events:
-        lane_of.setdefault(event.partitionkey, lanes[len(lane_of) // BATCH_MESSAGES % len(lanes)]).append(event)
-    return [lane for lane in lanes if lane]
 
 
 def in_batches(events: Sequence[Event]) -> Iterator[list[Event]]:

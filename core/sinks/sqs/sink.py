@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from core.leading.epoch import UNFENCED, Epoch
 from core.services.sqs_answers import FINAL, NO_ANSWER, OF_AN_ENTRY, PASSING, code_of, reason, unavailable
-from core.sinks import Outcome, Rejection
-from core.sinks.sqs.messages import BATCH_BYTES, LANES, batch_entry, in_batches, in_lanes, message_size
+from core.sinks.lanes import SendResults, in_lanes
+from core.sinks.sqs.messages import BATCH_BYTES, BATCH_MESSAGES, batch_entry, in_batches, message_size
 from rtp_client.answer_timeout import AnswerTimeout
 
 if TYPE_CHECKING:
@@ -22,8 +21,11 @@ if TYPE_CHECKING:
 
     from core.errors import SinkUnavailable
     from core.settings.models import SqsSettings
+    from core.sinks import Outcome
     from rtp_client.event import Event
 
+# Requests under way at a time. An answer from SQS takes milliseconds: one after the other they would be all the time.
+LANES = 4
 # Between reads of a stream; a lone event goes at once. Requests cost the same with one message as with ten: at 1,000
 # events a second this fills them, where 10 ms did not.
 POLL_INTERVAL_SECONDS = 0.025
@@ -74,14 +76,14 @@ class SqsSink:
         if not self._queue_url:
             self.open()
         sendable: list[Event] = []
-        tally = _Tally()
+        tally = SendResults()
         for event in events:
             if (size := message_size(event)) <= BATCH_BYTES:
                 sendable.append(event)
             else:
                 error = f"the message has {size} bytes, SQS takes {BATCH_BYTES}"
-                tally.rejected.append(Rejection(event, error))
-        for lane in self._send_lanes(in_lanes(sendable)):
+                tally.note_refused(event, error, is_final=True)
+        for lane in self._send_lanes(in_lanes(sendable, LANES, groups_in_turn=BATCH_MESSAGES)):
             tally.add(lane)
         if tally.broken is not None:
             if not tally.has_results:
@@ -89,22 +91,22 @@ class SqsSink:
             self._note(tally.broken)
         return tally.outcome(sendable)
 
-    def _send_lanes(self, lanes: Sequence[Sequence[Event]]) -> list[_Tally]:
+    def _send_lanes(self, lanes: Sequence[Sequence[Event]]) -> list[SendResults]:
         if len(lanes) <= 1:
             return [self._send_lane(lane) for lane in lanes]
         sending = [self._senders.submit(self._send_lane, lane) for lane in lanes]
         wait(sending)  # all of them, whatever one has come to: nothing may be under way when the next call begins
         return [lane.result() for lane in sending]
 
-    def _send_lane(self, events: Sequence[Event]) -> _Tally:
-        tally = _Tally()
+    def _send_lane(self, events: Sequence[Event]) -> SendResults:
+        tally = SendResults()
         for batch in in_batches(events):
             entries = [event for event in batch if event.partitionkey not in tally.failed]
             if entries and not self._send(entries, tally):
                 break
         return tally
 
-    def _send(self, batch: Sequence[Event], tally: _Tally) -> bool:
+    def _send(self, batch: Sequence[Event], tally: SendResults) -> bool:
         """Send one batch; false where SQS as a whole does not answer."""
         entries = [batch_entry(str(index), event) for index, event in enumerate(batch)]
         # SQS cannot refuse an epoch of before, so this must be the last thing before the call (docs/standby.md).
@@ -117,20 +119,21 @@ class SqsSink:
             if code_of(error) in OF_AN_ENTRY:
                 return self._send_singly(batch, error, tally)
             # Where some events are in already, say which are not, rather than raise and have all of them sent again.
-            tally.broken, tally.cause = error, reason(error)
+            tally.note_broken(error, reason(error))
             return False
-        tally.sent.update(event.id for event in sent)
+        tally.note_sent(sent)
         for event, failure, _ in failed:
-            tally.note_failure(event, failure)
+            _note_failure(tally, event, failure)
         told = {event.id for event in sent} | {event.id for event, _, _ in failed}
-        tally.note_untold([event for event in batch if event.id not in told])
+        untold = [event for event in batch if event.id not in told]  # neither way: as good as failed
+        tally.note_failed(untold, "the answer does not say what became of every message")
         return True
 
-    def _send_singly(self, batch: Sequence[Event], error: Exception, tally: _Tally) -> bool:
+    def _send_singly(self, batch: Sequence[Event], error: Exception, tally: SendResults) -> bool:
         """One of a refused batch may be to blame: its neighbours must not suffer. No two are of one group."""
         if len(batch) > 1:
             return all(self._send([event], tally) for event in batch)
-        tally.note_refusal(batch[0], reason(error), is_final=False)
+        tally.note_refused(batch[0], reason(error), is_final=False)
         return True
 
     def close(self) -> None:
@@ -152,49 +155,9 @@ class SqsSink:
         return unavailable(self.address, error)
 
 
-@dataclass
-class _Tally:
-    """What is known so far of one call of `deliver`."""
-
-    rejected: list[Rejection] = field(default_factory=list)
-    sent: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
-    cause: str = ""
-    broken: Exception | None = None
-
-    def add(self, other: _Tally) -> None:
-        """What another one knows, too, of other groups."""
-        self.rejected += other.rejected
-        self.sent |= other.sent
-        self.failed |= other.failed
-        self.cause = other.cause or self.cause
-        self.broken = other.broken or self.broken
-
-    @property
-    def has_results(self) -> bool:
-        return bool(self.sent or self.rejected or self.failed)
-
-    def note_failure(self, event: Event, failure: BatchResultErrorEntryTypeDef) -> None:
-        cause, code = f"{failure['Code']}: {failure.get('Message', '')}", failure["Code"].rpartition(".")[2]
-        if code in FINAL or (failure.get("SenderFault") and code not in PASSING):
-            self.note_refusal(event, cause, is_final=code in FINAL)
-        else:
-            self.failed.add(event.partitionkey)
-            self.cause = cause
-
-    def note_untold(self, events: Sequence[Event]) -> None:
-        """The answer names them neither way: as good as failed, and nothing of their groups may pass them."""
-        if events:
-            self.failed.update(event.partitionkey for event in events)
-            self.cause = "the answer does not say what became of every message"
-
-    def note_refusal(self, event: Event, cause: str, *, is_final: bool) -> None:
-        self.rejected.append(Rejection(event, cause, is_final))
-        if not is_final:
-            self.failed.add(event.partitionkey)
-            self.cause = cause
-
-    def outcome(self, events: Sequence[Event]) -> Outcome:
-        dead = {refusal.event.id for refusal in self.rejected if refusal.is_final}
-        undelivered = [event for event in events if event.id not in self.sent and event.id not in dead]
-        return Outcome(undelivered, self.rejected, self.cause)
+def _note_failure(tally: SendResults, event: Event, failure: BatchResultErrorEntryTypeDef) -> None:
+    cause, code = f"{failure['Code']}: {failure.get('Message', '')}", failure["Code"].rpartition(".")[2]
+    if code in FINAL or (failure.get("SenderFault") and code not in PASSING):
+        tally.note_refused(event, cause, is_final=code in FINAL)
+    else:
+        tally.note_failed([event], cause)

@@ -43,7 +43,7 @@ class Plan:
 
     def encoded(self) -> dict[str, Any]:
         """As a JSON-ready document."""
-        return vars(self) | {"settings": self.settings.model_dump(mode="json", exclude_none=True)}
+        return vars(self) | {"settings": self.settings.own_document()}
 
     @classmethod
     def decoded(cls, document: Mapping[str, Any]) -> Plan:

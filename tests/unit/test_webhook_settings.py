@@ -1,0 +1,143 @@
+"""The section `webhook` of the settings: one or several, with secrets that no complaint repeats."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from core.errors import SettingsError
+from core.sinks.registry import sink_names
+from core.sinks.settings import load_settings
+from core.sinks.webhook.settings import Webhook, WebhookSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from core.settings.models import Settings
+
+    Load = Callable[..., Settings]
+
+TVL = "watches: {tvl: {kind: tvl, table: tvl, columns: {protocol: protocol, value: tvl_usd}}}\n"
+SIGNING = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    """Load a file with this section `webhook` behind its first line."""
+
+    def load(section: str, environ: Mapping[str, str] | None = None) -> Settings:
+        file = tmp_path / "my.yaml"
+        file.write_text(f"{TVL}{section}\n", encoding="utf-8")
+        return load_settings(file, environ=environ or {}, options={})
+
+    return load
+
+
+def webhooks(settings: Settings) -> dict[str, Webhook]:
+    return settings.section("webhook", WebhookSettings).root
+
+
+def complaint(load: Load, section: str, environ: Mapping[str, str] | None = None) -> str:
+    with pytest.raises(SettingsError) as refusal:
+        load(section, environ)
+    return refusal.value.message.rpartition("my.yaml:")[2]
+
+
+def test_without_the_section_there_is_no_webhook(load: Load) -> None:
+    assert sink_names(load("")) == ()
+
+
+@pytest.mark.parametrize("section", ["webhook:", "webhook: {}"])
+def test_an_empty_section_asks_for_none(load: Load, section: str) -> None:
+    assert sink_names(load(section)) == ()
+
+
+def test_one_webhook_needs_no_name(load: Load) -> None:
+    assert sink_names(load("webhook: {url: https://hooks.example/rtp}")) == ("webhook",)
+
+
+def test_several_have_a_name_and_a_sink_each(load: Load) -> None:
+    section = "webhook: {desk: {url: https://a.example/}, risk: {url: https://b.example/, match: {severity: critical}}}"
+    assert sink_names(load(section)) == ("webhook:desk", "webhook:risk")
+
+
+def test_the_address_can_come_from_the_environment(load: Load) -> None:
+    assert sink_names(load("", {"RTP_WEBHOOK_URL": "https://hooks.example/rtp"})) == ("webhook",)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost:8080/", "http://127.0.0.1/", "http://[::1]:1/x", "https://a.example"]
+)
+def test_an_address_that_nobody_can_overhear_is_taken(load: Load, url: str) -> None:
+    assert webhooks(load(f"webhook: {{url: '{url}'}}"))[""].url == url
+
+
+@pytest.mark.parametrize("url", ["http://hooks.example/", "http://10.0.0.1/", "http://127.0.0.1.example/"])
+def test_an_address_without_https_is_refused(load: Load, url: str) -> None:
+    assert complaint(load, f"webhook:\n  url: {url}") == (
+        "3: webhook.url: is not https: anyone on the way could read it. Write https://, or set allow_plain: true"
+    )
+
+
+def test_an_address_without_https_can_be_meant(load: Load) -> None:
+    section = "webhook: {url: http://hooks.example/, allow_plain: true}"
+    assert webhooks(load(section))[""].url == "http://hooks.example/"
+
+
+def test_secrets_come_from_the_environment(load: Load) -> None:
+    section = "webhook: {url: {env: HOOK}, secrets: [{env: KEY}], headers: {Authorization: {env: AUTH}}}"
+    found = webhooks(load(section, {"HOOK": "https://a.example/\n", "KEY": SIGNING, "AUTH": "Bearer x"}))[""]
+    assert (found.url, found.secrets, found.headers) == (
+        "https://a.example/",
+        (SIGNING,),
+        {"Authorization": "Bearer x"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("webhook: {url: {env: HOOK}}", "webhook.url: names the environment variable HOOK, which is not set. Set it"),
+        ("webhook: {url: ftp://a.example/}", "webhook.url: must start with http:// or https://"),
+        ("webhook: {url: https:///x}", "webhook.url: names no host, e.g. https://hooks.example/rtp"),
+        ("webhook: {secrets: []}", "webhook.url: is missing. Add it"),
+        ("webhook: {url: https://a.example/, mod: batched}", "webhook.mod: unknown key. Did you mean mode?"),
+        ("webhook: {desk: {url: https://a.example/, mod: x}}", "webhook.desk.mod: unknown key. Did you mean mode?"),
+        ("webhook: {url: https://a.example/, concurrency: 0}", "webhook.concurrency: must be 1 or more, not 0"),
+        (
+            "webhook: {url: https://a.example/, mode: bulk}",
+            "webhook.mode: must be structured, binary or batched, not bulk",
+        ),
+        ("webhook: https://a.example/", "webhook: must be a mapping (indented `key: value` lines), not text"),
+        (
+            "webhook: {url: https://a.example/, headers: {Content-Type: x}}",
+            "webhook.headers.Content-Type: is a header that rtp sets itself. Leave it out",
+        ),
+        (
+            "webhook: {Desk: {url: https://a.example/}}",
+            "webhook.Desk: must be a name of up to 40 small letters, digits, - and _ that starts with a letter",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_place(load: Load, section: str, said: str) -> None:
+    assert complaint(load, section) == f"2: {said}"
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "webhook: {url: 'https://hooks.example:99999/s3cret'}",
+        "webhook: {url: 'ftp://u:s3cret@hooks.example/'}",
+        "webhook: {url: 'http://hooks.example/s3cret'}",
+        "webhook: https://hooks.example/s3cret",
+        "webhook: {url: https://a.example/, secrets: [s3cret]}",
+        "webhook: {url: https://a.example/, secrets: s3cret}",
+        "webhook: {url: https://a.example/, headers: {Authorization: 's3cret\\tü'}}",
+        "webhook: {url: https://a.example/, headers: s3cret}",
+        "webhook: {desk: {url: https://a.example/, secrets: [[s3cret]]}}",
+    ],
+)
+def test_no_complaint_repeats_a_secret(load: Load, section: str) -> None:
+    assert "s3cret" not in complaint(load, section)
