@@ -69,7 +69,7 @@ package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=r
 	@$(PIP_INSTALL) --target build/lambda $(LAMBDA_PLATFORM) -r requirements-lambda.lock
 	@$(PIP_INSTALL) --target build/consumer $(LAMBDA_PLATFORM) "$$(grep '^aws-lambda-powertools==' requirements-lambda.lock)" \
 	  "$$(grep '^jmespath==' requirements-lambda.lock)" "$$(grep '^typing-extensions==' requirements-lambda.lock)"
-	@cp -R core rtp_client build/lambda/ && cp $(CONFIG) build/lambda/rtp.yaml && cp infrastructure/consumer/alerts.py build/consumer/
+	@cp -R core rtp_client build/lambda/ && rm -r build/lambda/core/demo build/lambda/core/stack && cp $(CONFIG) build/lambda/rtp.yaml && cp infrastructure/consumer/alerts.py build/consumer/
 	@cp $(CONFIG) build/service/rtp.yaml && echo $(LAMBDA_PYTHON) >build/lambda/.python-version
 	@find build/lambda build/consumer -name __pycache__ -prune -exec rm -r {} +
 	@python$(LAMBDA_PYTHON) -m compileall -q -j 0 --invalidation-mode unchecked-hash build/lambda build/consumer 2>/dev/null \

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MISSING = "rtp loadtest needs what is not installed here"
-_REMEDY = 'pip install ".[loadtest,embedded]"'
+_REMEDY = 'pip install "defi-rtp[loadtest,embedded]"'
 
 
 def _rate(text: str) -> float:

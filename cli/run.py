@@ -146,7 +146,7 @@ def _run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Ev
     try:
         from cli.demo import run_demo  # noqa: PLC0415 - its servers and boto3 are an extra
     except ImportError as error:
-        raise SettingsError("--demo needs what is not installed here", 'pip install "rtp[embedded]"') from error
+        raise SettingsError("--demo needs what is not installed here", 'pip install "defi-rtp[embedded]"') from error
     run_demo(options, ending, stop_requested, as_json=as_json)
 
 

@@ -37,7 +37,7 @@ def build_processor(settings: Settings) -> BatchProcessor:
             from core.services.sqs_client import sqs_client  # noqa: PLC0415
             from core.sinks.sqs.sink import SqsSink  # noqa: PLC0415 - boto3 is an extra, and slow to import
         except ImportError as error:
-            raise SettingsError("SQS needs boto3, which is not installed", 'pip install "rtp[aws]"') from error
+            raise SettingsError("SQS needs boto3, which is not installed", 'pip install "defi-rtp[aws]"') from error
         client = sqs_client(settings.sqs)
         if settings.dynamodb.dead_letter_queue:
             bury = DeadLetterQueue(client, settings.dynamodb.dead_letter_queue).send
@@ -68,7 +68,7 @@ def build_poller(settings: Settings, *, on_problem: Callable[[Problem], None]) -
 
         from core.handler.poller import StreamPoller  # noqa: PLC0415
     except ImportError as error:
-        raise SettingsError("DynamoDB needs boto3, which is not installed", 'pip install "rtp[aws]"') from error
+        raise SettingsError("DynamoDB needs boto3, which is not installed", 'pip install "defi-rtp[aws]"') from error
     wait = settings.dynamodb.timeout_seconds
     config = Config(retries={"total_max_attempts": 1}, connect_timeout=wait, read_timeout=wait)
     url, region = settings.dynamodb.endpoint_url, settings.dynamodb.region or settings.sqs.region

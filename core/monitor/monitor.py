@@ -43,7 +43,7 @@ _TIMEOUT = "10s"
 def own_version() -> str:
     """The version of the rtp that runs."""
     try:
-        return version("rtp")
+        return version("defi-rtp")
     except PackageNotFoundError:  # run from its source, not installed
         return "unknown"
 

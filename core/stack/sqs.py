@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from core.own_python import own_module, with_own_path
 from core.stack import binaries
 from core.stack.ports import LOOPBACK
 from core.stack.process import ServerProcess
@@ -38,7 +37,7 @@ class SqsServer(ServerProcess):
 
     def command(self) -> list[str]:
         """See ServerProcess."""
-        return [sys.executable, "-P", "-m", "core.stack.sqs_server"]
+        return own_module("core.stack.sqs_server")
 
     def environment(self) -> Mapping[str, str]:
         """Ours alone: none of the user's AWS credentials, and nothing that opens a port besides the one.
@@ -48,8 +47,7 @@ class SqsServer(ServerProcess):
         """
         home = str(self.folder)
         return {
-            **super().environment(),
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),  # as found here, HOME or not
+            **with_own_path(super().environment()),
             "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": home,
             "TMPDIR": home,

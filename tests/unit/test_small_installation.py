@@ -45,7 +45,7 @@ def test_the_load_test_says_what_to_install() -> None:
     done = without_extras("loadtest")
     assert (done.returncode, done.stderr.splitlines()) == (
         2,
-        ['rtp loadtest needs what is not installed here. pip install ".[loadtest,embedded]"'],
+        ['rtp loadtest needs what is not installed here. pip install "defi-rtp[loadtest,embedded]"'],
     )
 
 
@@ -53,5 +53,5 @@ def test_the_demo_says_what_to_install() -> None:
     done = without_extras("run", "--demo")
     assert (done.returncode, done.stderr.splitlines()) == (
         2,
-        ['--demo needs what is not installed here. pip install "rtp[embedded]"'],
+        ['--demo needs what is not installed here. pip install "defi-rtp[embedded]"'],
     )

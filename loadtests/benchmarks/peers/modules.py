@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-EXTRA = 'pip install "rtp[peers]"'
+EXTRA = 'pip install "defi-rtp[peers]"'
 
 
 def missing_module(*names: str) -> str | None:

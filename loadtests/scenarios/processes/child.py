@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Any
 
 from core.errors import RtpError
+from core.own_python import own_module, with_own_path
 from core.settings.models import Settings
 from loadtests.scenarios.processes.tick import Tick, line
 
@@ -103,11 +104,11 @@ class Child:
         self.name = name + (f" {plan.part + 1}" if plan.parts > 1 else "")
         self._said = said
         self._process = subprocess.Popen(
-            [sys.executable, "-m", f"{__package__}.{name}"],
+            own_module(f"{__package__}.{name}"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=dict(environ),
+            env=with_own_path(environ),
             start_new_session=True,  # Ctrl-C is for the parent, which ends its children in order
         )
         self._trouble: list[str] = []
