@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.errors import StackError
 from core.services.postgres import connect
 from core.settings.models import postgres_dsn
 from rtp_client.postgres import unavailable
@@ -36,18 +35,3 @@ def connection_to(settings: Settings) -> Iterator[psycopg.Connection]:
             yield connection
         except psycopg.OperationalError as error:
             raise unavailable(dsn, error) from error
-
-
-def or_of_the_demo(settings: Settings) -> Settings:
-    """The settings, with the address of a running demo's database where they name none."""
-    if settings.postgres.dsn:
-        return settings
-    try:
-        from core.stack import running_stack  # noqa: PLC0415  (not on every system)
-
-        stack = running_stack()
-    except (StackError, ImportError):
-        stack = None
-    if stack is None:
-        return settings
-    return settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": stack.postgres_dsn})})

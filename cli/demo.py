@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from cli.demo_view import DemoView
 from cli.foreground import Ending, run_processor
 from cli.logs import report, say
+from cli.running_demo import use_aws_account_of
 from core.demo.feed import Feed
 from core.demo.market import Market
 from core.demo.pace import at_rate, by_history, parse_speed
@@ -72,15 +72,7 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
 
 
 def _demo_settings(options: DemoOptions, addresses: StackAddresses) -> Settings:
-    # boto3 reads these from the environment, as in production. A demo must never use somebody's real account.
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        os.environ.pop(name, None)
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": addresses.aws_access_key_id,
-        "AWS_SECRET_ACCESS_KEY": addresses.aws_secret_access_key,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    }
+    use_aws_account_of(addresses)
     given = {
         "postgres.dsn": addresses.postgres_dsn,
         "redis.url": addresses.redis_url,

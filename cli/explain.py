@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.database import connection_to, or_of_the_demo
+from cli.database import connection_to
 from cli.explain_tables import print_explanation
 from cli.kinds import ENTITY, KINDS, kind_name
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import print_json, print_problem
+from cli.running_demo import or_of_the_demo
 from core.errors import InstallError
 from core.inspection.document import as_document
 from core.inspection.explainer import explain as find_out
@@ -42,7 +43,7 @@ def explain(
 
     Example: [bold]rtp explain --kind tvl --protocol lido --chain ethereum[/]
     """
-    settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn))
+    settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
     with connection_to(settings) as connection:
         found = find_out(connection, settings.watches, kind, entity, chain)
         drift = _drift(connection, settings, {explanation.watch for explanation in found})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.options import Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, parse_duration, settings_from
+from cli.option_values import duration, per_second, whole_number
+from cli.options import Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
 from cli.signals import ENDED_EARLY, noting_signals
 from core.errors import Cancelled, SettingsError
 
@@ -20,37 +20,21 @@ _MISSING = "rtp loadtest needs what is not installed here"
 _REMEDY = 'pip install "defi-rtp[loadtest,embedded]"'
 
 
-def _rate(text: str) -> float:
-    rate = float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,3})?", text) else 0.0
-    if not 1 <= rate <= 200_000:
-        raise SettingsError("option --rate: must be a number of rows per second, from 1 to 200000")
-    return rate
-
-
-def _seconds(text: str) -> float:
-    seconds = parse_duration(text, "--duration")
-    if not 1 <= seconds <= 86_400:
-        raise SettingsError("option --duration: must be from 1s to 24h")
-    return seconds
-
-
-def _port(text: str) -> int:
-    port = int(text) if re.fullmatch(r"[0-9]{1,5}", text) else 0
-    if not 1 <= port <= 65_535:
-        raise SettingsError("option --web: must be a port, from 1 to 65535")
-    return port
-
-
 _Scenario = Annotated[
     str, typer.Option(metavar="NAME", help="What is written: steady, bulk, append, burst, crash or soak.")
 ]
 _Rate = Annotated[
-    float | None, typer.Option(parser=_rate, metavar="N", help="Rows per second. Default: the scenario's own, 1000.")
+    float | None,
+    typer.Option(
+        parser=per_second("--rate", 1, 200_000, "rows"),
+        metavar="N",
+        help="Rows per second. Default: the scenario's own, 1000.",
+    ),
 ]
 _Duration = Annotated[
     float | None,
     typer.Option(
-        parser=_seconds,
+        parser=duration("--duration", 1, 86_400, " from 1s to 24h,"),
         metavar="DURATION",
         help="Measure for this long: 60s, after a warm-up. Default: the scenario's.",
     ),
@@ -65,7 +49,11 @@ _Json = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Writ
 _Html = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a report to look at: one file.")]
 _Web = Annotated[
     int | None,
-    typer.Option(parser=_port, metavar="PORT", help="Locust's web UI, on 127.0.0.1, while it runs: 8089."),
+    typer.Option(
+        parser=whole_number("--web", 1, 65_535, "a port"),
+        metavar="PORT",
+        help="Locust's web UI, on 127.0.0.1, while it runs: 8089.",
+    ),
 ]
 _Csv = Annotated[Path | None, typer.Option(metavar="PREFIX", help="Locust's CSV files: PREFIX_stats.csv and others.")]
 _FindLimit = Annotated[

@@ -16,38 +16,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.option_values import choice
 from cli.output import err, print_problem
-from core.errors import RtpError, SettingsError
+from core.errors import RtpError
 from core.problem import Problem
 from rtp_client.event import format_time
-from rtp_client.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LOG = logging.getLogger("rtp")
-_FORMATS = ("text", "json")
-_LEVELS = ("debug", "info", "warning", "error")
 _STYLES = {logging.DEBUG: "dim", logging.INFO: "", logging.WARNING: "yellow"}
-
-
-def _format(text: str) -> str:
-    if text not in _FORMATS:
-        raise SettingsError(f"option --log-format: must be text or json, not {shown(text)!r}")
-    return text
-
-
-def _level(text: str) -> str:
-    if text not in _LEVELS:
-        raise SettingsError(f"option --log-level: must be one of {', '.join(_LEVELS)}, not {shown(text)!r}")
-    return text
 
 
 LogFormat = Annotated[
     str,
     typer.Option(
         "--log-format",
-        parser=_format,
+        parser=choice("--log-format", ("text", "json")),
         metavar="text|json",
         envvar="RTP_LOG_FORMAT",
         help="How standard error speaks: text for people, json for machines, a document a line.",
@@ -57,7 +43,7 @@ LogLevel = Annotated[
     str,
     typer.Option(
         "--log-level",
-        parser=_level,
+        parser=choice("--log-level", ("debug", "info", "warning", "error")),
         metavar="LEVEL",
         envvar="RTP_LOG_LEVEL",
         help="The least that is worth a line: debug (every batch), info, warning or error.",

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from core.errors import SettingsError
 from core.settings.models import Settings
 from core.sinks.settings import load_settings
-from rtp_client.redact import shown
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file (YAML). Default: rtp's own configs/default.yaml.")
@@ -31,18 +28,8 @@ Http = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one document a line.")]
 
-_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-
 
 def settings_from(config: Path | None, **options: str | None) -> Settings:
     """Settings from file, environment and options; an option's name is the setting's, with `__` for the dot."""
     dotted = {name.replace("__", "."): value for name, value in options.items()}
     return load_settings(config, environ=os.environ, options=dotted)
-
-
-def parse_duration(text: str, option: str = "--for") -> float:
-    """`500ms`, `30s`, `5m` or `1h` in seconds."""
-    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h)", text.strip())
-    if match is None or float(match[1]) == 0:
-        raise SettingsError(f"option {option}: {shown(text)!r} is not a duration", "Write it like 500ms, 30s, 5m or 1h")
-    return float(match[1]) * _UNIT_SECONDS[match[2]]

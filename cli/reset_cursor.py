@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from cli.database import connection_to, or_of_the_demo
+from cli.database import connection_to
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import out, print_json
+from cli.running_demo import or_of_the_demo
 from core.errors import RunningError, SettingsError
 from core.inspection.document import as_document
 from core.inspection.inspector import is_running
@@ -44,7 +45,7 @@ def reset_cursor_command(
     if (to is None) is not forget:
         raise SettingsError("rtp reset-cursor needs either --to or --forget", "Say --to earliest, latest or a sequence")
     place = None if to is None else _place(to)
-    settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn))
+    settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
     with connection_to(settings) as connection:
         if is_running(connection):
             raise RunningError("rtp run is active on this database; nothing was changed", "Stop it first")

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from cli.kinds import ENTITY, KINDS, kind_name
+from cli.option_values import choice, percent
 from cli.options import AsJson, Config, SqsQueue, settings_from
 from cli.output import out, print_json
 from cli.tables import facts, new_table
-from core.errors import SettingsError
 from core.routes.matching import Routes
 from core.routes.sample_event import sample_event
 from core.sinks.registry import destinations
@@ -26,48 +26,37 @@ if TYPE_CHECKING:
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
-def _one_of(choices: type[_Choice], text: str, option: str) -> _Choice:
-    try:
-        return choices(text.lower())
-    except ValueError:
-        raise SettingsError(f"option {option}: must be one of {', '.join(choices)}") from None
-
-
-def _reason(text: str) -> Reason:
-    return _one_of(Reason, text, "--reason")
-
-
-def _severity(text: str) -> Severity:
-    return _one_of(Severity, text, "--severity")
-
-
-def _percent(text: str) -> Decimal:
-    try:
-        percent = Decimal(text.strip().removesuffix("%"))
-    except InvalidOperation:
-        percent = Decimal("NaN")
-    if not percent.is_finite() or percent.adjusted() > 40:
-        raise SettingsError("option --pct: must be a number of percent, e.g. 7 or -7")
-    return percent
-
-
 _KindOption = Annotated[str, typer.Option("--kind", parser=kind_name, metavar=KINDS, help="The event's kind.")]
 _Entity = Annotated[str, typer.Option(*ENTITY, help="The event's protocol, token or other entity.")]
 _Chain = Annotated[
     str | None, typer.Option("--chain", help="Its chain. Default: the watch's constant one, else ethereum.")
 ]
 _Percent = Annotated[
-    Decimal | None, typer.Option("--pct", parser=_percent, metavar="PERCENT", help="By how much it moved, up or down.")
+    Decimal | None,
+    typer.Option(
+        "--pct",
+        parser=percent("--pct", signed=True),
+        metavar="PERCENT",
+        help="By how much it moved, up or down.",
+    ),
 ]
 _SeverityOption = Annotated[
     Severity | None,
     typer.Option(
-        "--severity", parser=_severity, metavar="|".join(Severity), help="Default: as the watch's tiers say of --pct."
+        "--severity",
+        parser=choice("--severity", Severity),
+        metavar="|".join(Severity),
+        help="Default: as the watch's tiers say of --pct.",
     ),
 ]
 _ReasonOption = Annotated[
     Reason | None,
-    typer.Option("--reason", parser=_reason, metavar="REASON", help="Default: deviation, of metadata: changed."),
+    typer.Option(
+        "--reason",
+        parser=choice("--reason", Reason),
+        metavar="REASON",
+        help="Default: deviation, of metadata: changed.",
+    ),
 ]
 
 

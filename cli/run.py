@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +10,7 @@ import typer
 from cli.demo_options import DemoOptions
 from cli.foreground import Ending, LineView, run_processor
 from cli.logs import LogFormat, LogLevel, logging_as, report
+from cli.option_values import duration, per_second, whole_number
 from cli.options import (
     AsJson,
     Config,
@@ -19,7 +19,6 @@ from cli.options import (
     RedisUrl,
     SqsEndpointUrl,
     SqsQueue,
-    parse_duration,
     settings_from,
 )
 from cli.signals import noting_signals
@@ -34,19 +33,6 @@ if TYPE_CHECKING:
 DEFAULT_SPEED, DEFAULT_SEED, DEFAULT_RATE = "60x", 1, 200
 
 
-def _seed(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,18}", text):
-        raise SettingsError("option --seed: must be a whole number, 0 or more")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    rate = float(text) if re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,9})?", text) else 0.0
-    if not 0.1 <= rate <= 100_000:
-        raise SettingsError("option --rate: must be a number of updates per second, from 0.1 to 100000")
-    return rate
-
-
 Demo = Annotated[
     bool, typer.Option("--demo", help="Bring everything along: PostgreSQL, Redis, SQS, demo tables and a feed.")
 ]
@@ -58,17 +44,23 @@ Speed = Annotated[
 ]
 Seed = Annotated[
     int | None,
-    typer.Option(parser=_seed, metavar="N", help=f"With --demo: the market's seed. Default: {DEFAULT_SEED}."),
+    typer.Option(
+        parser=whole_number("--seed", 0),
+        metavar="N",
+        help=f"With --demo: the market's seed. Default: {DEFAULT_SEED}.",
+    ),
 ]
 Rate = Annotated[
     float | None,
     typer.Option(
-        parser=_rate, metavar="N", help=f"With --demo: the market's updates per second. Default: {DEFAULT_RATE}."
+        parser=per_second("--rate", 0.1, 100_000, "updates"),
+        metavar="N",
+        help=f"With --demo: the market's updates per second. Default: {DEFAULT_RATE}.",
     ),
 ]
 For = Annotated[
     float | None,
-    typer.Option("--for", parser=parse_duration, metavar="DURATION", help="End by itself after this: 30s."),
+    typer.Option("--for", parser=duration("--for"), metavar="DURATION", help="End by itself after this: 30s."),
 ]
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End by itself once there is nothing left to deliver.")]
 

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
-from cli.database import connection_to, hang_up, or_of_the_demo
+from cli.database import connection_to, hang_up
 from cli.looking import show
-from cli.options import AsJson, Config, PostgresDsn, parse_duration, settings_from
+from cli.option_values import duration
+from cli.options import AsJson, Config, PostgresDsn, settings_from
+from cli.running_demo import or_of_the_demo
 from cli.status_tables import status_tables
 from core.inspection.document import as_document
 from core.inspection.inspector import inspect
@@ -19,7 +21,7 @@ _WatchEvery = Annotated[
     float | None,
     typer.Option(
         "--watch-every",
-        parser=partial(parse_duration, option="--watch-every"),
+        parser=duration("--watch-every"),
         metavar="DURATION",
         help="Look again and again, until Ctrl-C: 2s.",
     ),
@@ -36,7 +38,7 @@ def status(
 
     Example: [bold]rtp status --config rtp.yaml --watch-every 2s[/]
     """
-    settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn))
+    settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
     configured = sink_names(settings) if config is not None else None
     with connection_to(settings) as connection:
         show(

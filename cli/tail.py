@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +10,11 @@ import typer
 
 from cli.event_line import event_line
 from cli.kinds import ENTITY, KINDS, kind_name
+from cli.option_values import percent, whole_number
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import err, out, print_line, print_problem
+from cli.running_demo import or_of_the_demo
 from cli.signals import noting_signals
-from core.errors import SettingsError, StackError
 from rtp_client import EventStream
 from rtp_client.backoff import Backoff
 from rtp_client.event_filter import EventFilter
@@ -22,30 +22,6 @@ from rtp_client.event_filter import EventFilter
 if TYPE_CHECKING:
     from core.settings.models import Settings
     from rtp_client import TailedEvent
-
-
-def _min_pct(text: str) -> Decimal:
-    try:
-        percent = Decimal(text.strip().removesuffix("%"))
-    except InvalidOperation:
-        percent = Decimal("NaN")
-    if not percent.is_finite() or percent < 0:
-        raise SettingsError("option --min-pct: must be a number of percent, 0 or more")
-    return percent
-
-
-def _count(text: str) -> int:
-    if not re.fullmatch(r"0*[1-9][0-9]{0,17}", text):
-        raise SettingsError("option --count: must be a whole number, 1 or more")
-    return int(text)
-
-
-def _since(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,20}", text):
-        raise SettingsError(
-            "option --since: must be an event's sequence, a whole number, or 0 for all that Redis holds"
-        )
-    return int(text)
 
 
 _KindOption = Annotated[
@@ -58,12 +34,20 @@ _Entity = Annotated[
 ]
 _MinPct = Annotated[
     Decimal | None,
-    typer.Option(parser=_min_pct, metavar="PERCENT", help="Only moves of at least this, up or down; no metadata."),
+    typer.Option(
+        parser=percent("--min-pct"), metavar="PERCENT", help="Only moves of at least this, up or down; no metadata."
+    ),
 ]
-_Count = Annotated[int | None, typer.Option(parser=_count, metavar="N", help="End after this many events.")]
+_Count = Annotated[
+    int | None, typer.Option(parser=whole_number("--count", 1), metavar="N", help="End after this many events.")
+]
 _Since = Annotated[
     int | None,
-    typer.Option(parser=_since, metavar="SEQUENCE", help="Begin after this event; 0: all that Redis holds."),
+    typer.Option(
+        parser=whole_number("--since", 0, what="an event's sequence"),
+        metavar="SEQUENCE",
+        help="Begin after this event; 0: all that Redis holds.",
+    ),
 ]
 
 
@@ -88,7 +72,7 @@ def tail(
     """
     wanted = EventFilter(kind, chain, entity, min_pct)
     with (
-        _stream(settings_from(config, redis__url=redis_url)) as stream,
+        _stream(or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")) as stream,
         noting_signals(on_request=stream.close) as stop_requested,
     ):
         events = stream.follow(since)
@@ -102,26 +86,11 @@ def tail(
 
 def _stream(settings: Settings) -> EventStream:
     return EventStream(
-        settings.redis.url or _stack_redis_url(),
+        settings.redis.url or "",
         on_notice=print_problem,
         backoff=Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds),
         timeout_seconds=settings.redis.timeout_seconds,
     )
-
-
-def _stack_redis_url() -> str:
-    try:
-        from core.stack import running_stack  # noqa: PLC0415  (not on every system)
-
-        stack = running_stack()
-    except (StackError, ImportError):
-        stack = None
-    if stack is None:
-        raise SettingsError(
-            "there is no Redis to follow: no address is given and no `rtp run --demo` is running",
-            "Give --redis-url, RTP_REDIS_URL, or --config with redis.url",
-        )
-    return stack.redis_url
 
 
 def _show(tailed: TailedEvent, *, as_json: bool) -> None:

@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from cli.cache.options import KindOption, or_of_the_demo, redis_of
+from cli.cache.options import KindOption, redis_of
 from cli.kinds import one_of
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import out, print_json
+from cli.running_demo import or_of_the_demo
 from core.errors import SettingsError
 from core.kinds import SHIPPED
 from rtp_client.keys import cache_key_pattern
@@ -34,7 +35,7 @@ def clear_command(
     """
     if (kind is None) is not all_:
         raise SettingsError("rtp cache clear needs either --kind or --all", f"Say --kind {one_of(SHIPPED)}")
-    settings = or_of_the_demo(settings_from(config, redis__url=redis_url))
+    settings = or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")
     removed = 0
     with redis_of(settings) as client:
         for one in [kind] if kind else SHIPPED:

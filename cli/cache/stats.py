@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -12,12 +11,13 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
-from cli.cache.options import or_of_the_demo, redis_of
+from cli.cache.options import redis_of
 from cli.looking import show
-from cli.options import AsJson, Config, RedisUrl, parse_duration, settings_from
+from cli.option_values import duration, whole_number
+from cli.options import AsJson, Config, RedisUrl, settings_from
+from cli.running_demo import or_of_the_demo
 from cli.tables import moment, new_table
 from core.cache.stats import Reads, read_stats
-from core.errors import SettingsError
 from rtp_client.keys import cache_key_owner
 
 if TYPE_CHECKING:
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from core.cache.stats import CacheStats, Ranked
 
 
-def _top(text: str) -> int:
-    if not re.fullmatch(r"0*[1-9][0-9]{0,2}", text):
-        raise SettingsError("option --top: must be a whole number, 1 to 999")
-    return int(text)
-
-
 _Top = Annotated[
-    int | None, typer.Option("--top", parser=_top, metavar="N", help="So many of the hottest entries. Default: 10.")
+    int | None,
+    typer.Option(
+        "--top",
+        parser=whole_number("--top", 1, 999),
+        metavar="N",
+        help="So many of the hottest entries. Default: 10.",
+    ),
 ]
 _Watch = Annotated[
     float | None,
     typer.Option(
         "--watch",
-        parser=partial(parse_duration, option="--watch"),
+        parser=duration("--watch"),
         metavar="DURATION",
         help="Look again and again, until Ctrl-C: 2s.",
     ),
@@ -55,7 +55,7 @@ def stats_command(
 
     Example: [bold]rtp cache stats --watch 2s --config rtp.yaml[/]
     """
-    settings = or_of_the_demo(settings_from(config, redis__url=redis_url))
+    settings = or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")
     with redis_of(settings) as client:
         show(
             partial(read_stats, client, top=top or 10),

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress, TextColumn
 
-from cli.cache.options import KindOption, or_of_the_demo, parse_limit
+from cli.cache.options import KindOption
+from cli.option_values import whole_number
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import err, out, print_json
+from cli.running_demo import or_of_the_demo
 from core.cache.readers import cache_reader
 from core.cache.warm import warm
 from core.settings.models import postgres_dsn as dsn_of
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
 _Limit = Annotated[
     int | None,
-    typer.Option("--limit", parser=parse_limit, metavar="N", help="At most so many of each kind. Default: 10000."),
+    typer.Option(
+        "--limit", parser=whole_number("--limit", 1), metavar="N", help="At most so many of each kind. Default: 10000."
+    ),
 ]
 
 
@@ -38,7 +42,7 @@ def warm_command(
 
     Example: [bold]rtp cache warm --kind price --limit 5000 --config rtp.yaml[/]
     """
-    settings = or_of_the_demo(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn))
+    settings = or_of_the_demo(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn), "Redis")
     dsn_of(settings)
     kinds = [kind] if kind else sorted({watch.kind for watch in settings.watches.values()})
     bar = Progress(*Progress.get_default_columns()[:1], TextColumn("{task.completed:,} entries"), console=err)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,10 +20,10 @@ from cli.dlq.options import (
     selection_of,
     store_of,
 )
+from cli.option_values import whole_number
 from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
 from cli.output import out, print_json
 from cli.tables import moment, new_table
-from core.errors import SettingsError
 from core.inspection.document import as_document
 from core.letters.letter import Letter, Origin, Selection
 from core.letters.store import DeadLetterStore, peek
@@ -36,15 +35,14 @@ if TYPE_CHECKING:
 _MOST_PEEKED = 1000
 
 
-def _limit(text: str) -> int:
-    if not re.fullmatch(r"0*[1-9][0-9]{0,8}", text):
-        raise SettingsError("option --limit: must be a whole number, 1 or more")
-    return int(text)
-
-
 _Limit = Annotated[
     int | None,
-    typer.Option("--limit", parser=_limit, metavar="N", help="At most this many; 100, or all with --json."),
+    typer.Option(
+        "--limit",
+        parser=whole_number("--limit", 1),
+        metavar="N",
+        help="At most this many; 100, or all with --json.",
+    ),
 ]
 _Settled = Annotated[bool, typer.Option("--settled", help="Also what was redriven or dropped in the last seven days.")]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,9 +11,11 @@ import typer
 
 from cli.database import connection_to
 from cli.kinds import ENTITY, KINDS, kind_name
-from cli.options import parse_duration, settings_from
+from cli.option_values import choice, duration
+from cli.options import settings_from
 from cli.output import print_problem
-from core.errors import SettingsError, StackError
+from cli.running_demo import or_of_the_demo
+from core.errors import SettingsError
 from core.letters.letter import Origin, Selection
 from core.letters.store import DeadLetterStore, open_store
 from rtp_client.redact import shown
@@ -23,20 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from core.settings.models import Settings
 
 _MESSAGE_ID = re.compile(r"[0-9a-fA-F-]{32,40}")
-
-
-def _origin(text: str) -> Origin:
-    try:
-        return Origin(text.lower())
-    except ValueError:
-        raise SettingsError("option --origin: must be database or queue") from None
-
-
-def _since(text: str) -> datetime:
-    return datetime.now(UTC) - timedelta(seconds=parse_duration(text, "--since"))
 
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Letters, by the ids in the list.")]
@@ -49,14 +38,22 @@ Entity = Annotated[
     str | None, typer.Option(*ENTITY, help="Only this protocol, token or other entity; a name or a glob.")
 ]
 Since = Annotated[
-    datetime | None,
-    typer.Option("--since", parser=_since, metavar="DURATION", help="Only those last tried within this: 30m, 24h."),
+    float | None,
+    typer.Option(
+        "--since",
+        parser=duration("--since"),
+        metavar="DURATION",
+        help="Only those last tried within this: 30m, 24h.",
+    ),
 ]
 ErrorText = Annotated[str | None, typer.Option("--error", help="Only those whose error holds this text, in any case.")]
 OriginOption = Annotated[
     Origin | None,
     typer.Option(
-        "--origin", parser=_origin, metavar="|".join(Origin), help="Only rtp's own (database), or only SQS's (queue)."
+        "--origin",
+        parser=choice("--origin", Origin),
+        metavar="|".join(Origin),
+        help="Only rtp's own (database), or only SQS's (queue).",
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="All letters.")]
@@ -68,7 +65,7 @@ def selection_of(
     kind: str | None,
     chain: str | None,
     entity: str | None,
-    since: datetime | None,
+    since_seconds: float | None,
     error: str | None,
     origin: Origin | None,
 ) -> Selection:
@@ -76,6 +73,7 @@ def selection_of(
     for one in ids or ():
         if not re.fullmatch(r"[0-9]{1,18}", one) and not _MESSAGE_ID.fullmatch(one):
             raise SettingsError(f"{shown(one)!r} is no letter's id", "Look at `rtp dlq list`")
+    since = None if since_seconds is None else datetime.now(UTC) - timedelta(seconds=since_seconds)
     return Selection(frozenset(ids or ()), sink, origin, kind, chain, entity, since, error)
 
 
@@ -98,8 +96,9 @@ def store_of(
     with_sinks: bool = False,
 ) -> Iterator[DeadLetterStore]:
     """The settings' letters. A queue that cannot be reached is told, and left out."""
-    settings = _or_all_of_the_demo(
-        settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url)
+    settings = or_of_the_demo(
+        settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url),
+        "PostgreSQL",
     )
     with connection_to(settings) as connection:
         store = open_store(connection, settings, with_sinks=with_sinks, with_queues=origin is not Origin.DATABASE)
@@ -107,28 +106,3 @@ def store_of(
             for problem in store.problems:
                 print_problem(problem)
             yield store
-
-
-def _or_all_of_the_demo(settings: Settings) -> Settings:
-    if settings.postgres.dsn:
-        return settings
-    try:
-        from core.stack import running_stack  # noqa: PLC0415  (not on every system)
-
-        stack = running_stack()
-    except (StackError, ImportError):
-        stack = None
-    if stack is None:
-        return settings
-    os.environ |= {
-        "AWS_ACCESS_KEY_ID": stack.aws_access_key_id,
-        "AWS_SECRET_ACCESS_KEY": stack.aws_secret_access_key,
-    }
-    place = {"endpoint_url": stack.sqs_endpoint_url, "region": stack.aws_region}
-    return settings.model_copy(
-        update={
-            "postgres": settings.postgres.model_copy(update={"dsn": stack.postgres_dsn}),
-            "redis": settings.redis.model_copy(update={"url": stack.redis_url}),
-            "sqs": settings.sqs.model_copy(update=place),
-        }
-    )

@@ -88,7 +88,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def visit() -> Iterator[Visit]:
     with own_place() as place, demo(place, *LIVELY) as process:
-        process.wait_for("SQS  ", within_seconds=40)
+        process.wait_for("SQS  ")
         servers = len(processes_in(place.folder))
         with pytest.MonkeyPatch.context() as patch:
             for name in ("RTP_REDIS_URL", "RTP_POSTGRES_DSN"):
@@ -166,7 +166,7 @@ def test_the_terminal_is_left_as_it_was(session: tuple[Session, list[object]]) -
 
 def test_sigterm_ends_it_as_ctrl_c_does(place: Place) -> None:
     with demo(place) as process:
-        process.wait_for("watch protocols", within_seconds=40)
+        process.wait_for("watch protocols")
         assert (process.end(signal.SIGTERM), place.leftovers()) == (0, [])
 
 
@@ -181,7 +181,7 @@ MOMENTS = [
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_ctrl_c_while_it_starts_leaves_nothing_behind(place: Place, moment: str) -> None:
     with demo(place) as process:
-        process.wait_for(moment, within_seconds=40)
+        process.wait_for(moment)
         code = process.end(signal.SIGINT)
         assert (code, place.leftovers(), "Traceback" in process.err) == (0, [], False)
 
@@ -196,14 +196,14 @@ def test_ctrl_c_before_it_has_loaded_is_answered_quietly(place: Place) -> None:
 @pytest.mark.parametrize("moment", ["Starting PostgreSQL, Redis and SQS", "watch protocols"])
 def test_after_kill_9_no_server_runs_on(place: Place, moment: str) -> None:
     with demo(place) as process:
-        process.wait_for(moment, within_seconds=40)
+        process.wait_for(moment)
         process.end(signal.SIGKILL)
     eventually(lambda: processes_in(place.folder) == [])
 
 
 def test_after_kill_9_the_next_start_works_and_tidies_up(place: Place) -> None:
     with demo(place) as killed:
-        killed.wait_for("watch protocols", within_seconds=40)
+        killed.wait_for("watch protocols")
         killed.end(signal.SIGKILL)
     was_untidy = place.leftovers() != []
     with demo(place, "--for", "500ms") as process:  # which also shows that a demo ends by itself, and well
@@ -340,7 +340,7 @@ def test_a_state_folder_that_cannot_be_made_is_named(
         (("--demo", "--speed", "1x"), "option --speed does not fit here: it needs --feed"),
         (("--demo", "--rate", "0"), "option --rate: must be a number of updates per second, from 0.1 to 100000"),
         (("--demo", "--seed", "x"), "option --seed: must be a whole number, 0 or more"),
-        (("--demo", "--for", "soon"), "option --for: 'soon' is not a duration"),
+        (("--demo", "--for", "soon"), "option --for: must be a duration like 500ms, 30s, 5m or 1h, not 'soon'"),
         (("--seed", "1"), "option --seed does not fit here: it needs --demo"),
         (("--feed", "x.csv"), "option --feed does not fit here: it needs --demo"),
     ],

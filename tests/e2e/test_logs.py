@@ -165,7 +165,7 @@ def test_no_secret_reaches_a_line(run: Run) -> None:
 @pytest.mark.parametrize(
     ("option", "value", "complaint"),
     [
-        ("--log-format", "xml", "option --log-format: must be text or json, not 'xml'"),
+        ("--log-format", "xml", "option --log-format: must be one of text, json, not 'xml'"),
         ("--log-level", "loud", "option --log-level: must be one of debug, info, warning, error, not 'loud'"),
     ],
 )

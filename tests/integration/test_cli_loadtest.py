@@ -167,7 +167,7 @@ def test_settings_that_are_not_installed_are_refused(
     [
         (("--scenario", "flood"), "option --scenario: must be one of steady, bulk, append, burst, crash, soak"),
         (("--rate", "0"), "option --rate: must be a number of rows per second, from 1 to 200000"),
-        (("--duration", "soon"), "option --duration: 'soon' is not a duration. Write it like 500ms, 30s, 5m or 1h"),
+        (("--duration", "soon"), "option --duration: must be a duration from 1s to 24h, like 500ms, 30s, 5m or 1h"),
         (("--json", "/no/such/folder/run.json"), "/no/such/folder is no folder. Name a file in one that exists"),
         (("--html", "/"), "/ is a folder. Name a file in it"),
         (("--web", "65536"), "option --web: must be a port, from 1 to 65535"),

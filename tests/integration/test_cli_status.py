@@ -377,7 +377,7 @@ def test_ctrl_c_ends_a_look_that_waits_for_a_lock(installed: Settings, writer: p
 def test_a_wrong_interval(command: Command) -> None:
     done = command("status", "--watch-every", "soon")
     assert done.code == 2
-    assert done.err.startswith("option --watch-every: 'soon' is not a duration")
+    assert done.err.startswith("option --watch-every: must be a duration like 500ms, 30s, 5m or 1h, not 'soon'")
 
 
 def test_a_role_without_rights_is_told_so(command: Command, installed: Settings, writer: psycopg.Connection) -> None:

@@ -169,7 +169,7 @@ def test_without_any_redis_it_says_what_to_do(environment: dict[str, str], tail:
     del environment["RTP_REDIS_URL"]
     ran = tail()
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
-    assert "no Redis to follow" in ran.stderr
+    assert "there is no Redis address" in ran.stderr
     assert "--redis-url" in ran.stderr
 
 
