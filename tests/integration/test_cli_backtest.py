@@ -5,9 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,10 @@ import pytest
 import yaml
 
 from core.services.postgres import connect
+from tests.command import Command
+
+Backtest = Callable[..., str]
+FromTable = Callable[..., Any]
 
 HISTORY = """time,protocol,chain,tvl_usd
 2024-03-19T12:00:00Z,lido,ethereum,100
@@ -27,11 +29,16 @@ HISTORY = """time,protocol,chain,tvl_usd
 """
 
 
-def rtp(*arguments: str | Path, code: int = 0) -> str:
-    command = [sys.executable, "-m", "cli", "backtest", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == code, done.stderr
-    return done.stdout if code == 0 else done.stderr
+@pytest.fixture
+def backtest(command: Command) -> Backtest:
+    """Runs `rtp backtest`; what it printed, or, where it must fail, what it said."""
+
+    def run(*arguments: str | Path, code: int = 0) -> str:
+        done = command("backtest", *map(str, arguments))
+        assert done.code == code, done.err
+        return done.out if code == 0 else done.err
+
+    return run
 
 
 def config(folder: Path, name: str = "rtp.yaml", **keys: Any) -> Path:
@@ -56,25 +63,25 @@ def writer(database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-def test_a_file_with_the_default_rules(history: Path) -> None:
-    shown = rtp("--history", history)
+def test_a_file_with_the_default_rules(backtest: Backtest, history: Path) -> None:
+    shown = backtest("--history", history)
     assert "5 samples of 2 entities, 2024-03-19 12:00 to 2024-03-19 14:00 UTC." in shown
     assert re.search(r"^events +3$", shown, re.MULTILINE)
     assert re.search(r"^share of samples +60\.00%$", shown, re.MULTILINE)
     assert re.search(r"^base/\[red\]aave +1$", shown, re.MULTILINE)
 
 
-def test_two_settings_files_side_by_side(tmp_path: Path, history: Path) -> None:
+def test_two_settings_files_side_by_side(backtest: Backtest, tmp_path: Path, history: Path) -> None:
     new, old = config(tmp_path, "new.yaml", percent=5), config(tmp_path, "old.yaml")
-    shown = rtp("--config", new, "--against", old, "--history", history)
+    shown = backtest("--config", new, "--against", old, "--history", history)
     assert re.search(r"^events +1 +3 +-2$", shown, re.MULTILINE)
     assert re.search(r"^severity: warning +1 +1 +\+0$", shown, re.MULTILINE)
     assert "biggest differences" in shown
 
 
-def test_json(tmp_path: Path, history: Path) -> None:
+def test_json(backtest: Backtest, tmp_path: Path, history: Path) -> None:
     new, old = config(tmp_path, "new.yaml", percent=5), config(tmp_path, "old.yaml")
-    document = json.loads(rtp("--config", new, "--against", old, "--history", history, "--json", "--top", "1"))
+    document = json.loads(backtest("--config", new, "--against", old, "--history", history, "--json", "--top", "1"))
     assert document["kind"] == "tvl"
     assert (document["samples"], document["unreadable"], document["entities"]) == (5, 0, 2)
     assert (document["first_at"], document["last_at"]) == ("2024-03-19T12:00:00.000000Z", "2024-03-19T14:00:00.000000Z")
@@ -83,42 +90,48 @@ def test_json(tmp_path: Path, history: Path) -> None:
     assert document["top"] == [{"chain": "base", "entity": "[red]aave", "events": [0, 1]}]
 
 
-def test_a_packed_file(tmp_path: Path) -> None:
+def test_a_packed_file(backtest: Backtest, tmp_path: Path) -> None:
     path = tmp_path / "history.csv.gz"
     path.write_bytes(gzip.compress(HISTORY.encode()))
-    assert json.loads(rtp("--history", path, "--json"))["samples"] == 5
+    assert json.loads(backtest("--history", path, "--json"))["samples"] == 5
 
 
-def from_table(tmp_path: Path, database: str, table: str = "analytics.tvl_history", **keys: Any) -> Any:
-    path = config(tmp_path, **keys)
-    return json.loads(rtp("--config", path, "--postgres-dsn", database, "--history", table, "--json"))
+@pytest.fixture
+def from_table(backtest: Backtest, tmp_path: Path, database: str) -> FromTable:
+    """Runs it over a table of history; the JSON that it printed."""
+
+    def run(table: str = "analytics.tvl_history", **keys: Any) -> Any:
+        path = config(tmp_path, **keys)
+        return json.loads(backtest("--config", path, "--postgres-dsn", database, "--history", table, "--json"))
+
+    return run
 
 
-def test_a_table_in_the_order_of_its_times(tmp_path: Path, database: str, writer: psycopg.Connection) -> None:
+def test_a_table_in_the_order_of_its_times(from_table: FromTable, writer: psycopg.Connection) -> None:
     writer.execute("CREATE TABLE analytics.tvl_history (slug text, network text, usd numeric, at timestamptz)")
     writer.execute(
         "INSERT INTO analytics.tvl_history"
         " SELECT 'lido', 'ethereum', 100 + n, '2024-03-19 12:00Z'::timestamptz + n * interval '1 h'"
         " FROM generate_series(0, 24999) AS n ORDER BY n DESC"
     )
-    document = from_table(tmp_path, database, percent=100)
+    document = from_table(percent=100)
     assert (document["samples"], document["results"][0]["notes"]) == (25_000, {})
     assert document["results"][0]["events"] == 7  # 100 doubles seven times before 25,099
 
 
 @pytest.mark.parametrize("column_type", ["double precision", "text", "real"])
-def test_numbers_of_other_types(tmp_path: Path, database: str, writer: psycopg.Connection, column_type: str) -> None:
+def test_numbers_of_other_types(from_table: FromTable, writer: psycopg.Connection, column_type: str) -> None:
     writer.execute(f"CREATE TABLE analytics.tvl_history (slug text, network text, usd {column_type}, at timestamp)")
     writer.execute(
         "INSERT INTO analytics.tvl_history VALUES ('lido', 'base', '0.1', '2024-03-19 12:00'),"
         " ('lido', 'base', 'NaN', '2024-03-19 13:00'), ('lido', 'base', NULL, '2024-03-19 14:00'),"
         " ('lido', 'base', '1e20', '2024-03-19 15:00')"
     )
-    (result,) = from_table(tmp_path, database)["results"]
+    (result,) = from_table()["results"]
     assert result["reasons"] == {"not_finite": 1, "to_null": 1, "from_null": 1}
 
 
-def test_rows_that_hold_no_sample_are_counted(tmp_path: Path, database: str, writer: psycopg.Connection) -> None:
+def test_rows_that_hold_no_sample_are_counted(from_table: FromTable, writer: psycopg.Connection) -> None:
     writer.execute("CREATE TABLE analytics.tvl_history (slug text, network text, usd text, at timestamptz)")
     writer.execute(
         "INSERT INTO analytics.tvl_history VALUES ('lido', 'base', '1', '2024-03-19 12:00Z'),"
@@ -126,15 +139,15 @@ def test_rows_that_hold_no_sample_are_counted(tmp_path: Path, database: str, wri
         " ('lido', '', '1', now()), ('lido', 'base', 'many', now()), ('lido', 'base', '1e999999999', now()),"
         " (repeat('x', 1000), 'base', '1', now()), ('lido', 'base', '1', '9999-12-31 12:00Z')"
     )
-    document = from_table(tmp_path, database)
+    document = from_table()
     assert (document["samples"], document["unreadable"]) == (1, 8)
 
 
-def test_a_hostile_name_is_a_name(tmp_path: Path, database: str, writer: psycopg.Connection) -> None:
+def test_a_hostile_name_is_a_name(from_table: FromTable, writer: psycopg.Connection) -> None:
     columns = {"chain": {"const": "x'); DROP TABLE x"}, "protocol": 'sl"ug', "value": "us{d}", "changed_at": "a%t"}
     writer.execute("""CREATE TABLE analytics."t""v" ("sl""ug" text, "us{d}" int, "a%%t" timestamptz)""", {})
     writer.execute("""INSERT INTO analytics."t""v" VALUES ('lido', 5, now())""")
-    document = from_table(tmp_path, database, 'analytics.t"v', columns=columns)
+    document = from_table('analytics.t"v', columns=columns)
     assert document["samples"] == 1
 
 
@@ -148,22 +161,22 @@ def test_a_hostile_name_is_a_name(tmp_path: Path, database: str, writer: psycopg
         (["--history", "a.csv", "--config", "missing.yaml"], "missing.yaml"),
     ],
 )
-def test_wrong_input_is_one_line_and_exit_code_2(arguments: list[str], complaint: str) -> None:
-    said = rtp(*arguments, code=2)
+def test_wrong_input_is_one_line_and_exit_code_2(backtest: Backtest, arguments: list[str], complaint: str) -> None:
+    said = backtest(*arguments, code=2)
     assert complaint in said
     assert said.count("\n") == 1
 
 
-def test_metadata_has_no_thresholds(tmp_path: Path) -> None:
+def test_metadata_has_no_thresholds(backtest: Backtest, tmp_path: Path) -> None:
     path = tmp_path / "protocols.csv"
     path.write_text("id,name,category\n1,Lido,Liquid Staking\n")
-    assert "holds protocols' metadata, which has no thresholds" in rtp("--history", path, code=2)
+    assert "holds protocols' metadata, which has no thresholds" in backtest("--history", path, code=2)
 
 
-def test_a_bad_line_is_named(tmp_path: Path) -> None:
+def test_a_bad_line_is_named(backtest: Backtest, tmp_path: Path) -> None:
     path = tmp_path / "history.csv"
     path.write_text(HISTORY + "2024-03-19T13:00:00Z,lido,base,many\n")
-    assert "history.csv, line 7: tvl_usd 'many' is not a finite decimal number" in rtp("--history", path, code=2)
+    assert "history.csv, line 7: tvl_usd 'many' is not a finite decimal number" in backtest("--history", path, code=2)
 
 
 @pytest.mark.parametrize(
@@ -175,20 +188,22 @@ def test_a_bad_line_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_table_that_does_not_fit(
-    tmp_path: Path, database: str, writer: psycopg.Connection, table: str | None, complaint: str
+    backtest: Backtest, tmp_path: Path, database: str, writer: psycopg.Connection, table: str | None, complaint: str
 ) -> None:
     if table:
         writer.execute(f"CREATE TABLE analytics.tvl_history ({table})")
         writer.execute(
             "INSERT INTO analytics.tvl_history (slug, at) VALUES ('lido', '12')" if "at text" in table else ""
         )
-    said = rtp("--config", config(tmp_path), "--postgres-dsn", database, "--history", "analytics.tvl_history", code=2)
+    said = backtest(
+        "--config", config(tmp_path), "--postgres-dsn", database, "--history", "analytics.tvl_history", code=2
+    )
     assert "analytics.tvl_history cannot be read as a history" in said
     assert complaint in said
     assert said.count("\n") == 1
 
 
-def test_a_watch_without_times_has_no_history(tmp_path: Path, database: str) -> None:
+def test_a_watch_without_times_has_no_history(backtest: Backtest, tmp_path: Path, database: str) -> None:
     path = config(tmp_path, columns={"protocol": "slug", "value": "usd"})
-    said = rtp("--config", path, "--postgres-dsn", database, "--history", "analytics.tvl", code=2)
+    said = backtest("--config", path, "--postgres-dsn", database, "--history", "analytics.tvl", code=2)
     assert "the watch maps no `changed_at`" in said

@@ -1,4 +1,4 @@
-"""`rtp tail` as people run it: a process, its output and its exit code."""
+"""`rtp tail` as people run it: its output and its exit code; a process of its own where it does not end by itself."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from core.settings.file import default_path
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
 from rtp_client.keys import STREAM
+from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.samples import make_event
 
@@ -32,7 +33,7 @@ EVENTS = [
     make_event(5, change_pct=None, previous="0", reason="from_zero"),
 ]
 
-Tail = Callable[..., "subprocess.CompletedProcess[str]"]
+Tail = Callable[..., Done]
 StartTail = Callable[..., "subprocess.Popen[str]"]
 
 
@@ -45,8 +46,7 @@ def sink(redis_url: str) -> Iterator[RedisSink]:
 @pytest.fixture
 def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
     """Redis by its variable, and no stack of its own to be found."""
-    own = {"RTP_REDIS_URL": redis_url, "RTP_STATE_DIR": str(tmp_path / "state"), "TERM": "dumb", "COLUMNS": "200"}
-    return {name: value for name, value in os.environ.items() if not name.startswith("RTP_")} | own
+    return {"RTP_REDIS_URL": redis_url, "RTP_STATE_DIR": str(tmp_path / "state"), "TERM": "dumb", "COLUMNS": "200"}
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def start_tail(environment: dict[str, str]) -> Iterator[StartTail]:
     def start(*arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "cli", "tail", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, text=True, **pipes)  # type: ignore[call-overload]
+        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, text=True, **pipes)  # type: ignore[call-overload]
         started.append(process)
         return process  # type: ignore[no-any-return]
 
@@ -68,37 +68,35 @@ def start_tail(environment: dict[str, str]) -> Iterator[StartTail]:
 
 
 @pytest.fixture
-def tail(start_tail: StartTail) -> Tail:
+def tail(command: Command, environment: dict[str, str]) -> Tail:
     """Runs `rtp tail` to its end."""
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        process = start_tail(*arguments)
-        stdout, stderr = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+    def run(*arguments: str) -> Done:
+        return command("tail", *arguments, environ=environment)
 
     return run
 
 
-def sequences(ran: subprocess.CompletedProcess[str]) -> list[int]:
-    assert ran.returncode == 0, ran.stderr
-    return [int(json.loads(line)["sequence"]) for line in ran.stdout.splitlines()]
+def sequences(ran: Done) -> list[int]:
+    assert ran.code == 0, ran.err
+    return [int(json.loads(line)["sequence"]) for line in ran.out.splitlines()]
 
 
 def test_json_is_what_was_published_and_count_ends_it(sink: RedisSink, tail: Tail) -> None:
     sink.deliver(EVENTS)
     ran = tail("--json", "--since", "0", "--count", "5")
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.encode() == b"".join(event.json_bytes + b"\n" for event in EVENTS)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.encode() == b"".join(event.json_bytes + b"\n" for event in EVENTS)
 
 
 def test_people_get_a_line_per_event_and_no_escape_codes(sink: RedisSink, tail: Tail) -> None:
     sink.deliver(EVENTS)
     ran = tail("--since", "0", "--count", "5")
-    lines = ran.stdout.splitlines()
-    assert (ran.returncode, ran.stderr, len(lines)) == (0, "", 5)
+    lines = ran.out.splitlines()
+    assert (ran.code, ran.err, len(lines)) == (0, "", 5)
     for told, words in zip(lines, ("+2.50%", "uniswap-v3", "eth", "audits: 1 → 2", "+∞%"), strict=True):
         assert words in told
-    assert ran.stdout.replace("\n", "").isprintable()
+    assert ran.out.replace("\n", "").isprintable()
 
 
 @pytest.mark.parametrize(
@@ -159,18 +157,18 @@ def test_a_reader_that_leaves_ends_it_quietly(sink: RedisSink, start_tail: Start
 )
 def test_a_wrong_value_is_one_clear_line(tail: Tail, option: str, value: str, complaint: str) -> None:
     ran = tail(option, value)
-    assert (ran.returncode, ran.stdout) == (2, "")
-    assert complaint in ran.stderr
-    assert ran.stderr.count("\n") == 1
-    assert "s3cret" not in ran.stderr
+    assert (ran.code, ran.out) == (2, "")
+    assert complaint in ran.err
+    assert ran.err.count("\n") == 1
+    assert "s3cret" not in ran.err
 
 
 def test_without_any_redis_it_says_what_to_do(environment: dict[str, str], tail: Tail) -> None:
     del environment["RTP_REDIS_URL"]
     ran = tail()
-    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
-    assert "there is no Redis address" in ran.stderr
-    assert "--redis-url" in ran.stderr
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert "there is no Redis address" in ran.err
+    assert "--redis-url" in ran.err
 
 
 def test_the_option_is_stronger_than_the_environment(
@@ -205,10 +203,10 @@ def test_a_gap_is_told_on_standard_error(sink: RedisSink, redis_url: str, tail: 
         client.xtrim(STREAM, maxlen=2, approximate=False)
     ran = tail("--json", "--since", "1", "--count", "2")
     assert sequences(ran) == [4, 5]
-    assert ran.stderr == "the stream begins at sequence 4; older events are no longer in Redis\n"
+    assert ran.err == "the stream begins at sequence 4; older events are no longer in Redis\n"
 
 
 def test_help_has_an_example(tail: Tail) -> None:
     ran = tail("--help")
-    assert ran.returncode == 0
-    assert "Example: rtp tail" in ran.stdout
+    assert ran.code == 0
+    assert "Example: rtp tail" in ran.out

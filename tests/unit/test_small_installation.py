@@ -5,8 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
+from typer.main import get_group
 
+from cli.app import app
 from tests.rtp_process import ROOT
 
 EXTRAS = (
@@ -29,12 +30,10 @@ def without_extras(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize(
-    "command",
-    ["loadtest", "run", "tail", "install-triggers", "uninstall-triggers", "validate", "status", "explain", "backtest"],
-)
-def test_every_command_is_there(command: str) -> None:
-    assert without_extras(command, "--help").returncode == 0
+def test_every_command_is_there() -> None:
+    done = without_extras("--help")
+    assert done.returncode == 0
+    assert [name for name in get_group(app).commands if name not in done.stdout] == []
 
 
 def test_the_schema_needs_no_extra() -> None:
