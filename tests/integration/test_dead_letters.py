@@ -48,7 +48,8 @@ def faulty(settings: Settings, gateway: FaultySqs) -> Settings:
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
+def start(settings: Settings) -> Iterator[Start]:
+    """Starts pipelines; those that still run after the test are stopped before its services go."""
     started: list[Pipeline] = []
 
     def start_one(settings: Settings) -> Pipeline:

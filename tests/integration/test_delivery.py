@@ -60,8 +60,8 @@ def problems() -> list[str]:
 
 
 @pytest.fixture
-def start(problems: list[str]) -> Iterator[Start]:
-    """Starts pipelines, and stops those that still run after the test."""
+def start(settings: Settings, problems: list[str]) -> Iterator[Start]:
+    """Starts pipelines; those that still run after the test are stopped before its services go."""
     started: list[Pipeline] = []
 
     def start_one(settings: Settings, **run: Any) -> Pipeline:

@@ -27,8 +27,8 @@ Start = Callable[..., Running]
 
 
 @pytest.fixture
-def start() -> Iterator[Start]:
-    """Runs pipelines with their monitoring; all end after the test."""
+def start(settings: Settings) -> Iterator[Start]:
+    """Runs pipelines with their monitoring; all end before the test's services go."""
     with ExitStack() as started:
         yield lambda settings, **options: started.enter_context(monitored(settings, **options))
 
