@@ -7,90 +7,91 @@ from __future__ import annotations
 
 import os
 import re
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.settings.models import Settings
 from core.settings.watches import Constant, ProtocolColumns, ProtocolWatch, TvlColumns, TvlWatch, Watch
-from core.sinks.settings import load_settings
-from triggers.compiler import CompiledWatch, compile_watch, trigger_name, trigger_names
+from tests.golden import FOLDER, WATCHES, compiled, text_of
+from tests.watching import settings_of
+from triggers.compiler import compile_watch, trigger_name, trigger_names
 
-GOLDEN = Path(__file__).parent / "golden"
-NUMERIC = {"tvl_usd": "numeric", "price_usd": "numeric"}
-WATCHES: dict[str, dict[str, Any]] = {
-    "tvl_minimal": {"kind": "tvl", "table": "tvl", "columns": {"protocol": "protocol", "value": "tvl_usd"}},
-    "price_of_floats": {
-        "kind": "price",
-        "table": "market.prices",
-        "percent": "0.25",
-        "min_change": "0.000001",
-        "emit_first": True,
-        "confidence": 0.8,
-        "provenance": "desk",
-        "columns": {
-            "chain": {"const": "ethereum"},
-            "token": "symbol",
-            "value": "price",
-            "changed_at": "at",
-            "confidence": "trust",
-            "provenance": "feed",
-        },
-    },
-    "protocol_of_any_type": {
-        "kind": "protocol",
-        "table": "protocols",
-        "columns": {"protocol": "slug", "chain": "chain"},
-        "watched": ["name", "config"],
-    },
-}
-COLUMN_TYPES = NUMERIC | {"price": "double precision", "trust": "real", "config": "json"}
+TEMPLATES = sorted(Path(str(files("triggers"))).glob("sql/templates/*.sql"))
 
 
-def text_of(compiled: CompiledWatch) -> str:
-    statements = [*compiled.functions, *compiled.triggers, compiled.seed]
-    return "\n".join(statement.as_string(None).rstrip(";") + ";\n" for statement in statements)
-
-
-def default_watches() -> dict[str, Watch]:
-    return dict(load_settings(None, environ={}, options={}).watches)
-
-
-def golden_watches() -> dict[str, Watch]:
-    return default_watches() | dict(Settings.model_validate({"watches": WATCHES}).watches)
-
-
-@pytest.mark.parametrize("name", ["tvl", "prices", "protocols", *WATCHES])
+@pytest.mark.parametrize("name", WATCHES)
 def test_a_watch_compiles_to_its_golden_file(name: str) -> None:
-    compiled = text_of(compile_watch(name, golden_watches()[name], watch_id=1, rules=1, column_types=COLUMN_TYPES))
-    path = GOLDEN / f"{name}.sql"
+    path = FOLDER / f"{name}.sql"
+    sql = compiled(name, WATCHES[name])
     if os.environ.get("RTP_UPDATE_GOLDEN"):
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(compiled, encoding="utf-8")
-    assert compiled == path.read_text(encoding="utf-8")
+        path.write_text(sql, encoding="utf-8")
+    assert sql == path.read_text(encoding="utf-8")
 
 
 def test_every_golden_file_belongs_to_a_watch() -> None:
-    assert {path.stem for path in GOLDEN.iterdir()} == set(golden_watches())
+    assert {path.stem for path in FOLDER.iterdir()} == set(WATCHES)
 
 
-def test_every_default_watch_has_a_golden_file() -> None:
-    assert set(default_watches()) <= {path.stem for path in GOLDEN.iterdir()}
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
+def test_every_template_stands_in_a_golden_file(template: Path) -> None:
+    """Some are run from a string, where each apostrophe stands twice."""
+    part = max(re.split(r"\{\w+\}", template.read_text(encoding="utf-8").rstrip("\n")), key=len)
+    golden = [path.read_text(encoding="utf-8") for path in FOLDER.iterdir()]
+    assert any(part in sql or part.replace("'", "''") in sql for sql in golden)
 
 
 def test_compiling_twice_gives_the_same_sql() -> None:
-    watch = default_watches()["tvl"]
-    first, second = (text_of(compile_watch("tvl", watch, watch_id=1, rules=1, column_types=NUMERIC)) for _ in range(2))
+    first, second = (compiled("latest", WATCHES["latest"]) for _ in range(2))
     assert first == second
 
 
+# What a type, or a column that is there or not, changes
+
+
+@pytest.mark.parametrize("name", ["latest", "latest_with_memory", "history"])
+@pytest.mark.parametrize("floats", ["real", "double precision"])
+def test_floats_reach_numeric_through_text_with_all_their_digits(name: str, floats: str) -> None:
+    sql = compiled(name, WATCHES[name], usd=floats, price=floats)
+    assert re.search(r'"(usd|price)"::text::numeric', sql)
+    assert not re.search(r'"(usd|price)"::numeric', sql)
+    assert sql.count("SET extra_float_digits = 1") == 2  # in the trigger's function, and in that of the value of now
+
+
+def test_numerics_are_taken_as_they_are() -> None:
+    sql = compiled("latest", WATCHES["latest"])
+    assert '"usd"::numeric' in sql
+    assert "extra_float_digits" not in sql
+
+
+def test_text_is_a_number_where_it_looks_like_one() -> None:
+    assert 'rtp.to_number("r"."usd"' in compiled("latest", WATCHES["latest"], usd="text")
+
+
+def test_a_column_whose_type_has_no_equality_is_compared_as_text() -> None:
+    assert '"o"."config"::text IS DISTINCT FROM "r"."config"::text' in compiled("protocol", WATCHES["protocol"])
+    assert '"o"."config" IS DISTINCT FROM "r"."config"' in compiled("protocol", WATCHES["protocol"], config="jsonb")
+
+
+def test_a_column_of_confidence_or_provenance_comes_before_the_settings() -> None:
+    sql = compiled("history", WATCHES["history"] | {"confidence": 0.8, "provenance": "desk"})
+    assert 'rtp.sane_confidence("r"."trust"' in sql
+    assert """coalesce("r"."feed"::text, 'desk')""" in sql
+
+
+def test_without_a_column_of_times_a_row_is_as_old_as_its_statement() -> None:
+    columns = WATCHES["latest_with_memory"]["columns"] | {"changed_at": None}
+    assert 'statement_timestamp() AS "changed_at"' in compiled(
+        "latest_with_memory", WATCHES["latest_with_memory"] | {"columns": columns}
+    )
+
+
 def test_the_triggers_are_named_as_they_are_listed() -> None:
-    compiled = compile_watch("tvl", default_watches()["tvl"], watch_id=1, rules=1, column_types=NUMERIC)
-    names = trigger_names("tvl", default_watches()["tvl"])
-    assert [name for name in names if f'TRIGGER "{name}"' in text_of(compiled)] == names
+    (watch,) = settings_of(tvl=WATCHES["latest"]).watches.values()
+    names = trigger_names("tvl", watch)
+    assert [name for name in names if f'TRIGGER "{name}"' in compiled("tvl", WATCHES["latest"])] == names
 
 
 def test_a_watchs_longest_name_leaves_room_for_the_operation() -> None:

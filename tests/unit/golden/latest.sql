@@ -1,10 +1,10 @@
--- Watch tvl_minimal: a table with one row per entity, updated in place, and rules that need no memory but the baseline.
+-- Watch latest: a table with one row per entity, updated in place, and rules that need no memory but the baseline.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
 -- Writes rtp.event and rtp.baseline, in the writer's transaction; never aborts it: what fails is left in rtp.trigger_error.
 -- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 -- The writer's own row locks serialise an entity here: whoever comes second sees the baseline that the first one left, and
 -- nobody waits for a lock that the writer had not waited for.
-CREATE OR REPLACE FUNCTION "rtp"."watch_tvl_minimal"() RETURNS trigger
+CREATE OR REPLACE FUNCTION "rtp"."watch_latest"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
@@ -23,15 +23,15 @@ BEGIN
     IF TG_OP = 'DELETE' THEN
         is_done := true;
         SELECT rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1::double precision, NULL::text)
-        INTO reported_rows FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'all'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name('all'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o;
+        INTO reported_rows FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o;
     ELSIF TG_OP = 'TRUNCATE' THEN
         is_done := true;
         EXECUTE 'SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 1::double precision, NULL::text)
-FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE ''all''::text COLLATE "C" = "b"."chain" AND "r"."protocol"::text COLLATE "C" = "b"."entity")' INTO reported_rows;
+FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE ''ethereum''::text COLLATE "C" = "b"."chain" AND "r"."protocol"::text COLLATE "C" = "b"."entity")' INTO reported_rows;
     ELSE
         -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its
         -- band. A large statement is not looked through here: this plan, an index look-up per row, is for small ones.
-        SELECT 'all'::text COLLATE "C" AS chain, "r"."protocol"::text COLLATE "C" AS entity, "r"."tvl_usd"::numeric AS value, b.value AS previous, b.rules = 1 AS is_current
+        SELECT 'ethereum'::text COLLATE "C" AS chain, "r"."protocol"::text COLLATE "C" AS entity, "r"."usd"::numeric AS value, b.value AS previous, b.rules = 1 AS is_current
         INTO one
         FROM new_rows AS r
         LEFT JOIN LATERAL (
@@ -39,11 +39,11 @@ FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "
         -- filled a moment ago, and then reads all baselines of the watch for each row.
         SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
         FROM rtp.baseline AS b
-        WHERE b.watch = 1::smallint AND b.chain = 'all'::text COLLATE "C" AND b.entity = "r"."protocol"::text COLLATE "C"
+        WHERE b.watch = 1::smallint AND b.chain = 'ethereum'::text COLLATE "C" AND b.entity = "r"."protocol"::text COLLATE "C"
         LIMIT 1
     ) AS b ON true
         WHERE EXISTS (SELECT FROM new_rows OFFSET 100)
-           OR ("r"."tvl_usd"::numeric > b.lower AND "r"."tvl_usd"::numeric < b.upper AND b.rules = 1) IS NOT TRUE
+           OR ("r"."usd"::numeric > b.lower AND "r"."usd"::numeric < b.upper AND b.rules = 1) IS NOT TRUE
         LIMIT 1;
         IF NOT FOUND THEN
             IF started IS NOT NULL THEN
@@ -74,7 +74,7 @@ FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "
                            ELSE 'info'
                        END, 1::double precision, NULL::text, statement_timestamp(), NULL, NULL
                 FROM new_rows AS r;
-                reach := greatest(one.value * 1::numeric * 0.01, 0::numeric);
+                reach := greatest(one.value * CASE WHEN "one"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END * 0.01, 0::numeric);
                 UPDATE rtp.baseline AS b
                 SET value = one.value, reported_at = clock_timestamp(),
                     lower = greatest(one.value - reach, 0), upper = one.value + reach
@@ -97,7 +97,7 @@ FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "
            -- to know it early spares each two thirds of the arithmetic.
            (b.rules = 1 AND n.value > 0 AND n.value < ''Infinity'' AND n.value <> b.value
             AND b.value > 0 AND b.value < ''Infinity'') IS TRUE AS is_plain
-    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''all''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''all''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
     LEFT JOIN (
         -- All of the watch, read once, to be hashed: OFFSET keeps the planner from a look-up per row.
         SELECT b.ctid AS place, b.chain, b.entity, b.value, b.lower, b.upper, b.rules
@@ -146,7 +146,7 @@ FROM touched AS t' INTO made, unseen_rows;
            -- to know it early spares each two thirds of the arithmetic.
            (b.rules = 1 AND n.value > 0 AND n.value < 'Infinity' AND n.value <> b.value
             AND b.value > 0 AND b.value < 'Infinity') IS TRUE AS is_plain
-    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'all'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('all'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
     LEFT JOIN LATERAL (
         -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
         -- filled a moment ago, and then reads all baselines of the watch for each row.
@@ -197,11 +197,11 @@ FROM touched AS t;
             EXECUTE 'INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
 SELECT 1::smallint, o.chain, o.entity, o.value, clock_timestamp(), 1,
        rtp.lower_bound(o.value, o.percent, o.min_change), rtp.upper_bound(o.value, o.percent, o.min_change)
-FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''all''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''all''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''all''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''all''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
 ON CONFLICT DO NOTHING';
             -- Rows whose key has changed: the entity of the old key is gone.
             EXECUTE 'SELECT rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1::double precision, NULL::text)
-FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''all''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''all''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''all''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''all''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
 WHERE n.entity IS NULL' INTO made;
             reported_rows := reported_rows + made;
         END LOOP;
@@ -212,13 +212,13 @@ WHERE n.entity IS NULL' INTO made;
     INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
     SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
            rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
-    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''all''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''all''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
     ON CONFLICT DO NOTHING
     RETURNING chain, entity
 ), appended AS (
     INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, provenance, changed_at)
     SELECT 1::smallint, n.chain, n.entity, n.value, ''first_seen'', n.confidence, n.provenance, n.changed_at
-    FROM first JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''all''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''all''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+    FROM first JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
     WHERE n.emit_first
     RETURNING 1
 )
@@ -228,13 +228,13 @@ SELECT count(*)  FROM appended' INTO made;
     INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
     SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
            rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
-    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'all'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('all'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
     ON CONFLICT DO NOTHING
     RETURNING chain, entity
 ), appended AS (
     INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, provenance, changed_at)
     SELECT 1::smallint, n.chain, n.entity, n.value, 'first_seen', n.confidence, n.provenance, n.changed_at
-    FROM first JOIN (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'all'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('all'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+    FROM first JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
     WHERE n.emit_first
     RETURNING 1
 )
@@ -242,8 +242,8 @@ SELECT count(*) INTO made FROM appended;
             END IF;
             reported_rows := reported_rows + made;
         END IF;
-        PERFORM rtp.note_error('tvl_minimal', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
-        FROM new_rows AS r WHERE (rtp.is_name('all'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) IS NOT TRUE
+        PERFORM rtp.note_error('latest', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
+        FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) IS NOT TRUE
         HAVING count(*) > 0;
     END IF;
 
@@ -267,37 +267,37 @@ EXCEPTION
 WHEN disk_full OR io_error THEN
     RAISE;  -- nothing can be kept, the event neither: the writer's transaction fails, rather than commit without it
 WHEN OTHERS THEN
-    PERFORM rtp.note_error('tvl_minimal', TG_OP, SQLSTATE, SQLERRM);
+    PERFORM rtp.note_error('latest', TG_OP, SQLSTATE, SQLERRM);
     RETURN NULL;
 END
 $rtp$;
 
--- What rtp run must know of watch tvl_minimal to judge a sample of one entity: its rule, and how the watch works.
-CREATE OR REPLACE FUNCTION "rtp"."terms_tvl_minimal"(chain text, entity text)
+-- What rtp run must know of watch latest to judge a sample of one entity: its rule, and how the watch works.
+CREATE OR REPLACE FUNCTION "rtp"."terms_latest"(chain text, entity text)
 RETURNS TABLE (rule rtp.rule, rules integer, is_history boolean, by_previous_row boolean)
 LANGUAGE sql STABLE
 AS $rtp$
-    SELECT ROW(1::numeric, 0::numeric, NULL::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false, false
+    SELECT ROW(CASE WHEN "sample"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END, 0::numeric, NULL::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false, false
     FROM (SELECT $1 AS chain, $2 AS entity) AS sample
 $rtp$;
 
--- What the table of watch tvl_minimal holds for one entity now.
-CREATE OR REPLACE FUNCTION "rtp"."now_tvl_minimal"(chain text, entity text)
+-- What the table of watch latest holds for one entity now.
+CREATE OR REPLACE FUNCTION "rtp"."now_latest"(chain text, entity text)
 RETURNS SETOF numeric
 LANGUAGE sql STABLE
 AS $rtp$
-    SELECT n.value FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'all'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('all'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    SELECT n.value FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
     WHERE n.chain = $1 AND n.entity = $2
     ORDER BY n.changed_at DESC LIMIT 1
 $rtp$;
 
-CREATE OR REPLACE TRIGGER "rtp_tvl_minimal_insert" AFTER INSERT ON "public"."tvl" REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_tvl_minimal"();
+CREATE OR REPLACE TRIGGER "rtp_latest_insert" AFTER INSERT ON "public"."tvl" REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest"();
 
-CREATE OR REPLACE TRIGGER "rtp_tvl_minimal_update" AFTER UPDATE ON "public"."tvl" REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_tvl_minimal"();
+CREATE OR REPLACE TRIGGER "rtp_latest_update" AFTER UPDATE ON "public"."tvl" REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest"();
 
-CREATE OR REPLACE TRIGGER "rtp_tvl_minimal_delete" AFTER DELETE ON "public"."tvl" REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_tvl_minimal"();
+CREATE OR REPLACE TRIGGER "rtp_latest_delete" AFTER DELETE ON "public"."tvl" REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest"();
 
-CREATE OR REPLACE TRIGGER "rtp_tvl_minimal_truncate" AFTER TRUNCATE ON "public"."tvl"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_tvl_minimal"();
+CREATE OR REPLACE TRIGGER "rtp_latest_truncate" AFTER TRUNCATE ON "public"."tvl"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest"();
 
 -- What the table holds at installation is the first baseline: the first change after it is judged like any other.
 INSERT INTO rtp.baseline
@@ -307,12 +307,12 @@ SELECT b.watch, b.chain, b.entity, b.value, b.reported_at, b.rules, b.lower, b.u
        b.suspect_value, b.suspect_since, b.suspect_count, b.off_peg_since, b.due_at
 FROM (
     SELECT DISTINCT ON (n.chain, n.entity) n.*
-    FROM (SELECT s.*, 1::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'all'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."tvl_usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('all'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
     ORDER BY n.chain, n.entity, n.sampled_at DESC
 ) AS sample
 CROSS JOIN LATERAL rtp.first_baseline(
     ROW(NULL, 1::smallint, sample.chain, sample.entity, 'sample', sample.value, sample.sampled_at, sample.changed_at,
         sample.confidence, sample.provenance, NULL, NULL, NULL)::rtp.sample,
-    ROW(1::numeric, 0::numeric, NULL::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false
+    ROW(CASE WHEN "sample"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END, 0::numeric, NULL::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false
 ) AS b
 ON CONFLICT DO NOTHING;

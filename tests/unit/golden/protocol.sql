@@ -1,10 +1,10 @@
--- Watch protocols: metadata of protocols.
+-- Watch protocol: metadata of protocols.
 -- Purpose: report every protocol added or removed, and every watched field that changed, with its previous and current value.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
 -- Writes rtp.event, and rtp.baseline as the list of known protocols, in the writer's transaction; never aborts it: what fails
 -- is left in rtp.trigger_error.
 -- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
-CREATE OR REPLACE FUNCTION "rtp"."watch_protocols"() RETURNS trigger
+CREATE OR REPLACE FUNCTION "rtp"."watch_protocol"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
@@ -19,15 +19,15 @@ BEGIN
         -- A small statement's plan is kept. A large one gets a plan of its own, made for as many rows as it has.
         IF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
             WITH step AS (
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'changed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("o"."name"), to_jsonb("r"."name")), ('category', to_jsonb("o"."category"), to_jsonb("r"."category")), ('url', to_jsonb("o"."url"), to_jsonb("r"."url")), ('audits', to_jsonb("o"."audits"), to_jsonb("r"."audits")), ('parent', to_jsonb("o"."parent"), to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            JOIN old_rows AS o ON "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C"
-            WHERE "o"."name" IS DISTINCT FROM "r"."name" OR "o"."category" IS DISTINCT FROM "r"."category" OR "o"."url" IS DISTINCT FROM "r"."url" OR "o"."audits" IS DISTINCT FROM "r"."audits" OR "o"."parent" IS DISTINCT FROM "r"."parent"
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'changed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("o"."name"), to_jsonb("r"."name")), ('config', to_jsonb("o"."config"), to_jsonb("r"."config"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            JOIN old_rows AS o ON "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C"
+            WHERE "o"."name" IS DISTINCT FROM "r"."name" OR "o"."config"::text IS DISTINCT FROM "r"."config"::text
             UNION ALL
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb("r"."name")), ('category', NULL::jsonb, to_jsonb("r"."category")), ('url', NULL::jsonb, to_jsonb("r"."url")), ('audits', NULL::jsonb, to_jsonb("r"."audits")), ('parent', NULL::jsonb, to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb("r"."name")), ('config', NULL::jsonb, to_jsonb("r"."config"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C")
             UNION ALL
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("r"."name"), NULL::jsonb), ('category', to_jsonb("r"."category"), NULL::jsonb), ('url', to_jsonb("r"."url"), NULL::jsonb), ('audits', to_jsonb("r"."audits"), NULL::jsonb), ('parent', to_jsonb("r"."parent"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
-            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("r"."name"), NULL::jsonb), ('config', to_jsonb("r"."config"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
+            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C")
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (
@@ -54,15 +54,15 @@ BEGIN
         SELECT count(*) INTO reported_rows FROM appended;
         ELSE
             EXECUTE 'WITH step AS (
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", ''changed''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb("o"."name"), to_jsonb("r"."name")), (''category'', to_jsonb("o"."category"), to_jsonb("r"."category")), (''url'', to_jsonb("o"."url"), to_jsonb("r"."url")), (''audits'', to_jsonb("o"."audits"), to_jsonb("r"."audits")), (''parent'', to_jsonb("o"."parent"), to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            JOIN old_rows AS o ON "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C"
-            WHERE "o"."name" IS DISTINCT FROM "r"."name" OR "o"."category" IS DISTINCT FROM "r"."category" OR "o"."url" IS DISTINCT FROM "r"."url" OR "o"."audits" IS DISTINCT FROM "r"."audits" OR "o"."parent" IS DISTINCT FROM "r"."parent"
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", ''changed''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb("o"."name"), to_jsonb("r"."name")), (''config'', to_jsonb("o"."config"), to_jsonb("r"."config"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            JOIN old_rows AS o ON "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C"
+            WHERE "o"."name" IS DISTINCT FROM "r"."name" OR "o"."config"::text IS DISTINCT FROM "r"."config"::text
             UNION ALL
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", ''added''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', NULL::jsonb, to_jsonb("r"."name")), (''category'', NULL::jsonb, to_jsonb("r"."category")), (''url'', NULL::jsonb, to_jsonb("r"."url")), (''audits'', NULL::jsonb, to_jsonb("r"."audits")), (''parent'', NULL::jsonb, to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", ''added''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', NULL::jsonb, to_jsonb("r"."name")), (''config'', NULL::jsonb, to_jsonb("r"."config"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C")
             UNION ALL
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", ''removed''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb("r"."name"), NULL::jsonb), (''category'', to_jsonb("r"."category"), NULL::jsonb), (''url'', to_jsonb("r"."url"), NULL::jsonb), (''audits'', to_jsonb("r"."audits"), NULL::jsonb), (''parent'', to_jsonb("r"."parent"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
-            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", ''removed''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb("r"."name"), NULL::jsonb), (''config'', to_jsonb("r"."config"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
+            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C")
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (
@@ -90,7 +90,7 @@ BEGIN
         END IF;
     ELSIF TG_OP = 'INSERT' THEN
         WITH step AS (
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb("r"."name")), ('category', NULL::jsonb, to_jsonb("r"."category")), ('url', NULL::jsonb, to_jsonb("r"."url")), ('audits', NULL::jsonb, to_jsonb("r"."audits")), ('parent', NULL::jsonb, to_jsonb("r"."parent"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb("r"."name")), ('config', NULL::jsonb, to_jsonb("r"."config"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (
@@ -117,7 +117,7 @@ BEGIN
         SELECT count(*) INTO reported_rows FROM appended;
     ELSIF TG_OP = 'DELETE' THEN
         WITH step AS (
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", coalesce("r"."source"::text, NULL) AS "provenance", rtp.sane_time("r"."updated_at"::timestamptz) AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("r"."name"), NULL::jsonb), ('category', to_jsonb("r"."category"), NULL::jsonb), ('url', to_jsonb("r"."url"), NULL::jsonb), ('audits', to_jsonb("r"."audits"), NULL::jsonb), ('parent', to_jsonb("r"."parent"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
+            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("r"."name"), NULL::jsonb), ('config', to_jsonb("r"."config"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (
@@ -146,7 +146,7 @@ BEGIN
         EXECUTE 'WITH step AS (
             SELECT b.chain, b.entity, ''removed'' AS reason, NULL::jsonb AS fields, 1::double precision AS confidence,
                    NULL::text AS provenance, statement_timestamp() AS changed_at
-            FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."protocols" AS r WHERE "r"."chain"::text COLLATE "C" = "b"."chain" AND "r"."protocol"::text COLLATE "C" = "b"."entity")
+            FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."protocols" AS r WHERE "r"."chain"::text COLLATE "C" = "b"."chain" AND "r"."slug"::text COLLATE "C" = "b"."entity")
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (
@@ -173,8 +173,8 @@ BEGIN
         SELECT count(*)  FROM appended' INTO reported_rows;
     END IF;
     IF TG_OP IN ('INSERT', 'UPDATE') THEN
-        PERFORM rtp.note_error('protocols', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
-        FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) IS NOT TRUE
+        PERFORM rtp.note_error('protocol', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
+        FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."slug"::text COLLATE "C")) IS NOT TRUE
         HAVING count(*) > 0;
     END IF;
 
@@ -195,22 +195,22 @@ EXCEPTION
 WHEN disk_full OR io_error THEN
     RAISE;  -- nothing can be kept, the event neither: the writer's transaction fails, rather than commit without it
 WHEN OTHERS THEN
-    PERFORM rtp.note_error('protocols', TG_OP, SQLSTATE, SQLERRM);
+    PERFORM rtp.note_error('protocol', TG_OP, SQLSTATE, SQLERRM);
     RETURN NULL;
 END
 $rtp$;
 
-CREATE OR REPLACE TRIGGER "rtp_protocols_insert" AFTER INSERT ON "public"."protocols" REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocols"();
+CREATE OR REPLACE TRIGGER "rtp_protocol_insert" AFTER INSERT ON "public"."protocols" REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocol"();
 
-CREATE OR REPLACE TRIGGER "rtp_protocols_update" AFTER UPDATE ON "public"."protocols" REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocols"();
+CREATE OR REPLACE TRIGGER "rtp_protocol_update" AFTER UPDATE ON "public"."protocols" REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocol"();
 
-CREATE OR REPLACE TRIGGER "rtp_protocols_delete" AFTER DELETE ON "public"."protocols" REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocols"();
+CREATE OR REPLACE TRIGGER "rtp_protocol_delete" AFTER DELETE ON "public"."protocols" REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocol"();
 
-CREATE OR REPLACE TRIGGER "rtp_protocols_truncate" AFTER TRUNCATE ON "public"."protocols"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocols"();
+CREATE OR REPLACE TRIGGER "rtp_protocol_truncate" AFTER TRUNCATE ON "public"."protocols"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocol"();
 
 -- The protocols that are there at installation are known.
 INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
-SELECT DISTINCT 1, "r"."chain"::text COLLATE "C", "r"."protocol"::text COLLATE "C", clock_timestamp(), 0
+SELECT DISTINCT 1, "r"."chain"::text COLLATE "C", "r"."slug"::text COLLATE "C", clock_timestamp(), 0
 FROM "public"."protocols" AS r
-WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")
+WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."slug"::text COLLATE "C")
 ON CONFLICT DO NOTHING;

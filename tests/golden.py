@@ -1,0 +1,73 @@
+"""A watch of each shape that compiles to SQL of its own, the table that it is for, and its SQL in a golden file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.watching import settings_of
+from triggers.compiler import CompiledWatch, compile_watch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FOLDER = Path(__file__).parent / "unit" / "golden"
+
+_PRICE = {
+    "kind": "price",
+    "table": "market.prices",
+    "percent": "0.25",
+    "columns": {
+        "chain": "chain",
+        "token": "symbol",
+        "value": "price",
+        "changed_at": "at",
+        "confidence": "trust",
+        "provenance": "feed",
+    },
+}
+WATCHES: Mapping[str, dict[str, Any]] = {
+    "latest": {
+        "kind": "tvl",
+        "table": "tvl",
+        "columns": {"chain": {"const": "ethereum"}, "protocol": "protocol", "value": "usd"},
+        "overrides": [{"protocol": "li*", "percent": 5}],
+    },
+    "latest_with_memory": _PRICE | {"heartbeat": "1h", "provenance": "desk", "confidence": 0.8},
+    "history": _PRICE
+    | {
+        "shape": "history",
+        "cooldown": "1m",
+        "glitch_guard": {"factor": 10},
+        "overrides": [{"token": "usdc", "peg": 1.0}],
+    },
+    "protocol": {
+        "kind": "protocol",
+        "table": "protocols",
+        "columns": {"protocol": "slug", "chain": "chain"},
+        "watched": ["name", "config"],
+    },
+}
+_PRICES = """CREATE SCHEMA market;
+CREATE TABLE market.prices (
+    chain text, symbol text, price numeric, at timestamptz DEFAULT now(), trust double precision, feed text
+)"""
+TABLES: Mapping[str, str] = {
+    "latest": "CREATE TABLE public.tvl (protocol text, usd numeric)",
+    "latest_with_memory": _PRICES,
+    "history": _PRICES,
+    "protocol": "CREATE TABLE public.protocols (slug text, chain text, name text, config json)",
+}
+COLUMN_TYPES = {"usd": "numeric", "price": "numeric", "trust": "double precision", "config": "json"}
+
+
+def compiled(name: str, watch: dict[str, Any], **column_types: str) -> str:
+    """What a watch compiles to, as one script."""
+    (model,) = settings_of(**{name: watch}).watches.values()
+    return text_of(compile_watch(name, model, watch_id=1, rules=1, column_types=COLUMN_TYPES | column_types))
+
+
+def text_of(compiled_watch: CompiledWatch) -> str:
+    """The statements, one after another, as they are run."""
+    statements = [*compiled_watch.functions, *compiled_watch.triggers, compiled_watch.seed]
+    return "\n".join(statement.as_string(None).rstrip(";") + ";\n" for statement in statements)
