@@ -17,16 +17,20 @@ LAMBDA_PLATFORM = --platform manylinux2014_aarch64 --platform manylinux_2_28_aar
   --python-version $(LAMBDA_PYTHON) --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench faults backlog space overhead peers detection cache handler package lock clean
+.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection cache handler package lock clean
 
 help: ## Show the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
 
 run: $(VENV)/.run ## Start the demo: PostgreSQL, Redis, SQS, a market and rtp (ARGS="--for 30s")
 	@$(BIN)/rtp run --demo $(ARGS)
 
 test: $(VENV)/.dev ## Run all tests, with coverage (ARGS="-k cursor", WORKERS=0 for one process)
-	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --cov --cov-report=term $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal --cov --cov-report=term $(ARGS)
+
+test-long: export TEST_LONG := 1
+test-long: override ARGS += --timeout=3600
+test-long: test ## The same, with many more random examples, other ones each time: half an hour
 
 lint: $(VENV)/.dev ## Check style, types and the layers
 	@$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +28,8 @@ def prepare(folder: Path) -> None:
     (folder / "code" / ".python-version").write_text("3.13\n", encoding="utf-8")
 
 
-def synthesise(folder: Path) -> Path:
-    """The assembly's folder."""
+def synthesise(folder: Path) -> None:
+    """Write the assembly into `folder/out`, or nothing of it."""
     context = {
         "config": str(folder / "rtp.yaml"),
         "code": str(folder / "code"),
@@ -53,5 +54,6 @@ def synthesise(folder: Path) -> Path:
         cwd=ROOT,
         timeout=900,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "out"
+    if done.returncode:
+        shutil.rmtree(folder / "out", ignore_errors=True)
+        raise AssertionError(done.stdout + done.stderr)

@@ -5,15 +5,19 @@ A stack that does not start fails the tests; it never skips them.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import signal
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import hypothesis
 import psycopg
 import pytest
 import redis
@@ -25,6 +29,7 @@ from core.settings.models import Settings, postgres_dsn
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from tests.assembly import prepare, synthesise
+from tests.effort import IS_LONG
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
@@ -37,6 +42,12 @@ if TYPE_CHECKING:
 # inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# Some containers forbid it. Then each process that the tests start would compile all its modules: a second of CPU.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+hypothesis.settings.load_profile("long" if IS_LONG else "short")
 
 
 @dataclass(frozen=True)
@@ -69,10 +80,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
 
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the CDK's templates; made once, as it takes seconds of CPU."""
-    folder = tmp_path_factory.mktemp("deployment")
-    prepare(folder)
-    return synthesise(folder)
+    """The folder of the CDK's templates; made once for all workers, as it takes many seconds of CPU."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "deployment"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "out").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            prepare(folder)
+            synthesise(folder)
+    return folder / "out"
 
 
 @pytest.fixture

@@ -48,7 +48,6 @@ class SqsServer(ServerProcess):
         home = str(self.folder)
         return {
             **with_own_path(super().environment()),
-            "PYTHONDONTWRITEBYTECODE": "1",
             "HOME": home,
             "TMPDIR": home,
             "STATE_DIR": f"{home}/state",

@@ -20,6 +20,7 @@ from core.log.reader import LogReader
 from core.processor.build import postgres_server
 from core.settings.models import Settings
 from tests.dynamodb import Table
+from tests.effort import seeds
 from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
 from tests.watching import install
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     import psycopg
 
 ATTRIBUTES = {"changed_at": "time"}
-SEEDS = range(25)
+SEEDS = seeds(few=6, many=250)
 STEPS = 120
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 Told = dict[tuple[str, str], list[tuple[Any, ...]]]
@@ -168,7 +169,7 @@ FIELDS: dict[str, tuple[Any, ...]] = {
 }
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", seeds(few=3, many=50))
 def test_metadata_means_the_same_to_both(
     writer: psycopg.Connection, installed: Settings, redis_url: str, seed: int
 ) -> None:

@@ -57,7 +57,8 @@ def start_tail(environment: dict[str, str]) -> Iterator[StartTail]:
     def start(*arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "cli", "tail", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, text=True, **pipes)  # type: ignore[call-overload]
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RTP_")}
+        process = subprocess.Popen(command, cwd=ROOT, env=inherited | environment, text=True, **pipes)  # type: ignore[call-overload]
         started.append(process)
         return process  # type: ignore[no-any-return]
 

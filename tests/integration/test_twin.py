@@ -17,6 +17,7 @@ from core.detection.judge import Sample, State, due_at
 from core.detection.report import Report, amount_text
 from core.log.reader import LogReader
 from core.processor.build import postgres_server
+from tests.effort import seeds
 from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
 from tests.watching import install, settings_of
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.settings.watches import ValueWatch
 
-SEEDS = range(40)
+SEEDS = seeds(few=8, many=400)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 LEVELS = ("READ COMMITTED", "READ COMMITTED", "READ COMMITTED", "REPEATABLE READ")
 MANY = 120  # more than a trigger judges in one statement

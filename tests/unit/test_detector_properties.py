@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Literal
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.detection.judge import Sample, State, due_at, judge, tick
@@ -169,7 +169,6 @@ def test_a_bigger_change_is_never_less_severe(previous: Decimal, one: Decimal, o
     assert ranks.index(mild) <= ranks.index(bad)
 
 
-@settings(max_examples=300)
 @given(NUMBERS.filter(bool), NUMBERS)
 def test_the_percentage_is_the_exact_one_rounded_once(previous: Decimal, current: Decimal) -> None:
     change_pct = Report(previous, current, Reason.DEVIATION, Severity.INFO).change_pct

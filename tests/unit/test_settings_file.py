@@ -592,7 +592,7 @@ def test_settings_can_be_printed_without_their_secrets(load: Load) -> None:
 
 # Whatever a file holds.
 
-few = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+for_any = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 fragments = st.one_of(
     st.binary(max_size=8),
     st.text(max_size=8).map(lambda text: text.encode("utf-8", "surrogatepass")),
@@ -631,7 +631,7 @@ def mutations(draw: st.DrawFn) -> bytes:
     return content
 
 
-@few
+@for_any
 @given(content=mutations())
 def test_any_mutation_gives_settings_or_a_settings_error(file: Path, content: bytes) -> None:
     file.write_bytes(content)
@@ -648,7 +648,7 @@ VALUES = """~ | yes | 5 | -1 | 1.5 | .nan | 010 | 2024-01-01 | 1e9 | '' | [] | {
 values = st.sampled_from([value.strip() for value in VALUES.split("|")])
 
 
-@few
+@for_any
 @given(key=st.integers(0, DEFAULT.count(b":") - 1), value=values)
 def test_any_value_for_any_key_gives_settings_or_a_settings_error(file: Path, key: int, value: str) -> None:
     lines = DEFAULT.decode().split("\n")
@@ -662,7 +662,7 @@ def test_any_value_for_any_key_gives_settings_or_a_settings_error(file: Path, ke
         assert isinstance(loaded, Settings)
 
 
-@few
+@for_any
 @given(value=st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
 def test_any_variable_gives_settings_or_a_settings_error(file: Path, value: str) -> None:
     file.write_text(TVL)
