@@ -16,7 +16,7 @@ from psycopg.rows import tuple_row
 
 from core.errors import EventRejected, NotInstalled, RtpError, ServiceUnavailable
 from core.leading.loop import Loop
-from core.log.reader import read_installation
+from core.log.installation import read_installation
 from core.log.rows import LogRow, build_event
 from core.problem import Problem
 from core.services.postgres import queries

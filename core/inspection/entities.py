@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.log.reader import read_installation
+from core.log.installation import read_installation
 from core.routes.unseen import Entity
 from core.services.postgres import queries
 

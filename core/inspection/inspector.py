@@ -25,8 +25,8 @@ from core.inspection.picture import (
     TriggerCost,
     TriggerErrors,
 )
+from core.log.installation import find_mismatch, read_installation
 from core.log.lag import is_too_far_behind
-from core.log.reader import find_mismatch, read_installation
 from core.services.postgres import queries
 from rtp_client.errors import one_line
 

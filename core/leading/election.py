@@ -25,7 +25,7 @@ import psycopg
 
 from core.errors import NotInstalled, RtpError, RunningError, ServiceUnavailable
 from core.leading.epoch import Epoch, clock
-from core.log.reader import read_installation
+from core.log.installation import read_installation
 from core.problem import Problem
 from core.services.postgres import queries
 

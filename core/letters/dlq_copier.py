@@ -18,7 +18,7 @@ import psycopg
 from core.errors import RtpError, ServiceUnavailable, SinkUnavailable
 from core.leading.loop import Loop
 from core.letters.letter_copy import LetterCopy
-from core.log.reader import read_installation
+from core.log.installation import read_installation
 from core.problem import Problem
 from core.services.postgres import queries
 from rtp_client.keys import partition_key

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from core.errors import RtpError, SinkUnavailable
 from core.letters.letter import Letter, letter_of_message
 from core.letters.letter_copy import LETTER_ATTRIBUTE
-from core.log.reader import read_installation
+from core.log.installation import read_installation
 from core.sinks.registry import build_sinks, destinations
 
 if TYPE_CHECKING:

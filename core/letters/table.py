@@ -9,7 +9,7 @@ from psycopg.rows import dict_row
 
 from core.errors import EventRejected, RunningError
 from core.letters.letter import Letter, Origin
-from core.log.reader import read_installation
+from core.log.installation import read_installation
 from core.log.rows import LogRow, build_event, reason_of
 from core.services.postgres import queries
 from rtp_client.event import Event

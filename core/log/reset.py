@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import LogMismatch, UnknownSink
-from core.log.reader import find_mismatch, read_installation
+from core.log.installation import find_mismatch, read_installation
 from core.services.postgres import queries
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import LeadershipLost, ServiceUnavailable, SinkUnavailable
 from core.leading.loop import Loop
-from core.log.reader import DeadLetter, LogReader
+from core.log.dead_event import DeadEvent
+from core.log.reader import LogReader
 from core.log.rows import LogRow, event_id
 from core.problem import Problem, counted, event_facts
 from core.processor.in_flight import InFlight
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from core.errors import RtpError
     from core.leading.epoch import Epoch, Epochs
-    from core.log.reader import Cursor
+    from core.log.cursor import Cursor
     from core.processor.prefetch import Prefetched
     from core.processor.shared_events import SharedEvents
     from core.processor.wakeup import WakeUp
@@ -153,7 +154,7 @@ class Delivery(Loop):
             intake = self._intakes.take()
             self._note_log_works()
             self._ledger.add(intake.chunk.cursor, intake.detected_at)
-            self._reader.advance(intake.chunk, save=False)
+            self._reader.advance(intake.chunk)
             if intake.is_full:
                 self._intakes.prepare()
             if intake.chunk.rows:
@@ -185,7 +186,7 @@ class Delivery(Loop):
             self._ledger.settle(unwanted)
         for row, error in intake.invalid:
             now = datetime.now(UTC)
-            self._bury(DeadLetter(row.id, _as_found(row), str(error), 0, now, now))
+            self._bury(DeadEvent(row.id, _as_found(row), str(error), 0, now, now))
         if intake.invalid:
             ids = [event_id(row, self._reader.log_id) for row, _ in intake.invalid]
             self._tell_of_letters(ids, str(intake.invalid[-1][1]))
@@ -261,7 +262,7 @@ class Delivery(Loop):
         if not refusal.is_final and refusals < self._max_attempts:
             return False
         self._parking.forget_refusals(event.partitionkey)
-        self._bury(DeadLetter(int(event.sequence), event.json_bytes.decode(), refusal.error, refusals, first_at, now))
+        self._bury(DeadEvent(int(event.sequence), event.json_bytes.decode(), refusal.error, refusals, first_at, now))
         return True
 
     def _tell_of_dead(self, refused: Sequence[Rejection]) -> None:
@@ -275,7 +276,7 @@ class Delivery(Loop):
     def _news(self, text: str, *, level: int = logging.WARNING, **facts: Any) -> Problem:
         return Problem(text, "delivery", level, {"sink": self.sink.name, "service": self.sink.service, **facts})
 
-    def _bury(self, letter: DeadLetter) -> None:
+    def _bury(self, letter: DeadEvent) -> None:
         self._ledger.settle(letter.event_id, letter)
         self.metrics.dead_letters += 1
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from core.log.reader import Cursor, DeadLetter
+    from core.log.cursor import Cursor
+    from core.log.dead_event import DeadEvent
 
 
 @dataclass
@@ -20,7 +21,7 @@ class _Read:
     cursor: Cursor
     unsettled: dict[int, float]
     read_at: float = field(default_factory=time.time)
-    letters: list[DeadLetter] = field(default_factory=list)
+    dead: list[DeadEvent] = field(default_factory=list)
 
 
 class InFlight:
@@ -42,22 +43,22 @@ class InFlight:
         self._reads.append(read)
         self._read_of.update(dict.fromkeys(detected_at, read))
 
-    def settle(self, event_id: int, letter: DeadLetter | None = None) -> tuple[float, float]:
-        """An event is delivered, or dead where there is a letter; when it was detected, and when read."""
+    def settle(self, event_id: int, dead: DeadEvent | None = None) -> tuple[float, float]:
+        """An event is delivered, or dead; when it was detected, and when read."""
         read = self._read_of.pop(event_id)
-        if letter is not None:
-            read.letters.append(letter)
+        if dead is not None:
+            read.dead.append(dead)
         return read.unsettled.pop(event_id), read.read_at
 
-    def take_settled(self) -> tuple[Cursor | None, list[DeadLetter]]:
-        """How far all is settled, with the dead letters up to there; None where nothing new is."""
+    def take_settled(self) -> tuple[Cursor | None, list[DeadEvent]]:
+        """How far all is settled, with the dead events up to there; None where nothing new is."""
         cursor: Cursor | None = None
-        letters: list[DeadLetter] = []
+        dead: list[DeadEvent] = []
         while self._reads and not self._reads[0].unsettled:
             read = self._reads.popleft()
             cursor = read.cursor
-            letters += read.letters
-        return cursor, letters
+            dead += read.dead
+        return cursor, dead
 
     def oldest_detected_at(self) -> float | None:
         """When the event was detected that has waited longest; None where none waits."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -15,7 +16,7 @@ from rtp_client.answer_timeout import AnswerTimeout
 from rtp_client.postgres import TimedConnection, unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 # The server, too, should notice within half a minute that the other side is gone: it keeps the session's locks so long.
 _SESSION = (
@@ -65,6 +66,14 @@ class Server:
     def unavailable(self, error: psycopg.Error) -> ServiceUnavailable:
         """As the function `unavailable`."""
         return unavailable(self.dsn, error)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Within, an error of psycopg's is raised as ServiceUnavailable."""
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self.unavailable(error) from error
 
 
 def connect(

@@ -12,7 +12,7 @@
 --      chunks, in order, without sorting it.)
 -- "Began later" needs care. The xmax of pg_current_snapshot() is the last completed transaction plus one; transactions
 -- above it may be in progress, with ids drawn long ago. So the reader asks for the next transaction id as well (age()
--- counts up to it; read after the snapshot was taken), and counts all between the two as in progress (core/log/reader.py).
+-- counts up to it; read after the snapshot was taken), and counts all between the two as in progress (core/log/window.py).
 -- And "the highest id known" must have been drawn: the sequence's own row, read without its lock, is up to 32 ahead for the moment
 -- in which nextval() logs it, and a floor from there loses what is drawn next. pg_sequence_last_value() takes the lock.
 -- Within a window, order by id: the writer's row lock makes the id order of one entity its commit order.
@@ -54,6 +54,13 @@ LEFT JOIN LATERAL (
 ) AS e ON true
 LEFT JOIN rtp.watch AS w ON w.id = e.watch
 ORDER BY e.id
+
+-- name: read_through_indexes
+-- For a reader's session. The log is read through its indexes whatever the statistics say: an empty log would otherwise get a plan that
+-- reads all of it, and keep that plan. A lost cursor update only repeats deliveries: no need to wait for the disk.
+SELECT set_config(name, value, false)
+FROM (VALUES ('enable_seqscan', 'off'), ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'), ('synchronous_commit', 'off'))
+    AS s (name, value)
 
 -- name: newest_id
 -- The highest event id drawn so far, committed or not.

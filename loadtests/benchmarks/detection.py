@@ -87,6 +87,7 @@ def _detection(addresses: StackAddresses, rate: int, seconds: int) -> Mapping[st
     reader.open()
     while reader.read(10_000).rows:
         reader.advance(reader.read(10_000))
+        reader.save()
     wakeup.start()
     thread = threading.Thread(target=_read, args=(reader, wakeup, stopping, latencies))
     thread.start()
@@ -111,7 +112,7 @@ def _read(reader: LogReader, wakeup: WakeUp, stopping: threading.Event, latencie
         started = time.monotonic()
         chunk = reader.read(500)
         arrived = time.time()
-        reader.advance(chunk, save=False)
+        reader.advance(chunk)
         latencies.extend(arrived - row.detected_at.timestamp() for row in chunk.rows)
         if chunk.rows:
             wakeup.active()

@@ -56,8 +56,9 @@ def _measure(connection: psycopg.Connection, reader: LogReader, dsn: str, events
     for _ in range(events // _PIECE):
         connection.execute(_QUERIES["append"], [_PIECE])
         while (chunk := reader.read(5000)).rows:
-            reader.advance(chunk, save=False)
+            reader.advance(chunk)
         reader.advance(chunk)
+        reader.save()
         size, rows = _row(connection, "size")
         biggest = max(biggest, size)
         per_event.append(size / rows)

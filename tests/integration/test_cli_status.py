@@ -120,6 +120,7 @@ def test_a_sink_that_has_delivered_nothing(writer: psycopg.Connection, reader: L
 def test_a_sink_that_has_delivered_all(writer: psycopg.Connection, reader: LogReader, status: Status) -> None:
     write(writer, "100", "200", "400")
     reader.advance(reader.read(10))
+    reader.save()
     (sink,) = status()["sinks"]
     assert (sink["lag_events"], sink["lag_seconds"]) == (0, 0)
 
@@ -127,6 +128,7 @@ def test_a_sink_that_has_delivered_all(writer: psycopg.Connection, reader: LogRe
 def test_a_sink_in_the_middle_of_a_window(writer: psycopg.Connection, reader: LogReader, status: Status) -> None:
     write(writer, "100", "200", "400", "800")
     reader.advance(reader.read(2))
+    reader.save()
     write(writer, "1600")
     assert lag(status) == reader.count_waiting() == 2
 
@@ -145,6 +147,7 @@ def test_an_event_that_committed_after_younger_ones_were_delivered(
         write(writer, "200", "400", entity="lido")
         for _ in range(3):
             reader.advance(reader.read(10))
+            reader.save()
         assert lag(status) == reader.count_waiting() == 0
     assert lag(status) == reader.count_waiting() == 1
 

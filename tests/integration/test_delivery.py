@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from core.log.reader import Chunk, Cursor, DeadLetter
+    from core.log.cursor import Cursor
+    from core.log.dead_event import DeadEvent
+    from core.log.reader import Chunk
     from core.sinks import Sink
     from core.stack import EmbeddedStack
     from rtp_client.event import Event
@@ -620,6 +622,22 @@ def test_a_sink_that_is_down_lags_behind_by_what_it_has_not_got(
         stack.redis.resume()
 
 
+def test_a_start_while_a_sink_is_away_finds_it_behind_by_what_waits_and_not_by_what_it_has_got(
+    start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, lido: None
+) -> None:
+    before = start(settings)
+    write(writer, *range(2, 12))
+    eventually(lambda: sink_named(before, "redis").metrics.delivered == 10)
+    before.stop()
+    stack.redis.pause()
+    try:
+        write(writer, 2, 3, 4)
+        redis_delivery = sink_named(start(settings), "redis")
+        assert eventually(lambda: redis_delivery.lag()[0]) == 3
+    finally:
+        stack.redis.resume()
+
+
 def test_an_outage_and_its_end_are_told_once(
     start: Start, settings: Settings, writer: psycopg.Connection, stack: EmbeddedStack, problems: list[str], lido: None
 ) -> None:
@@ -830,7 +848,7 @@ def test_dead_letters_are_written_while_nothing_is_read_ahead(
         under_way.pop()
         return chunk
 
-    def watched_save(cursor: Cursor | None = None, dead_letters: Sequence[DeadLetter] = ()) -> None:
+    def watched_save(cursor: Cursor | None = None, dead_letters: Sequence[DeadEvent] = ()) -> None:
         if dead_letters:
             together.append(bool(under_way))
         save(cursor, dead_letters)

@@ -13,7 +13,8 @@ import redis
 
 from core.errors import LeadershipLost, LogMismatch
 from core.leading.epoch import Epoch
-from core.log.reader import DeadLetter, LogReader
+from core.log.dead_event import DeadEvent
+from core.log.reader import LogReader
 from core.processor.build import postgres_server
 from core.redis_names import FENCE
 from core.services.sqs_client import sqs_client
@@ -145,7 +146,7 @@ def readers(installed: Settings, writer: psycopg.Connection) -> Iterator[tuple[L
     with closing(first), closing(second):
         first.open()
         writer.execute("INSERT INTO protocols (protocol, name, source) VALUES ('lido', 'Lido', 'llama')")
-        first.advance(first.read(10), save=False)
+        first.advance(first.read(10))
         second.open()
         yield first, second
 
@@ -160,7 +161,7 @@ def test_a_cursor_that_a_later_term_has_taken_cannot_be_moved(
 
 def test_nor_can_dead_letters_be_left(readers: tuple[LogReader, LogReader], writer: psycopg.Connection) -> None:
     with pytest.raises(LeadershipLost):
-        readers[0].save(None, [DeadLetter(1, "{}", "refused", 1, NOW, NOW)])
+        readers[0].save(None, [DeadEvent(1, "{}", "refused", 1, NOW, NOW)])
     assert writer.execute("SELECT count(*) FROM rtp.dead_letter").fetchone() == (0,)
 
 
@@ -171,6 +172,7 @@ def test_nor_can_it_be_taken_back(readers: tuple[LogReader, LogReader]) -> None:
 
 def test_who_has_it_moves_it(readers: tuple[LogReader, LogReader]) -> None:
     readers[1].advance(readers[1].read(10))
+    readers[1].save()
     assert readers[1].count_waiting() == 0
 
 

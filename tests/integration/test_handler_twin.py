@@ -42,7 +42,7 @@ def told_by_triggers(settings: Settings) -> Told:
     reader.open()
     told: Told = defaultdict(list)
     while rows := (chunk := reader.read(1000)).rows:
-        reader.advance(chunk, save=False)
+        reader.advance(chunk)
         for row in rows:
             values = (row.previous, row.current, row.change, row.change_pct, row.reason, row.severity)
             told[row.chain, row.entity].append((*values, fields_of(json.loads(row.fields) if row.fields else None)))

@@ -54,7 +54,9 @@ def append(connection: psycopg.Connection, count: int = 1, *, age_seconds: int =
 def deliver_all(reader: LogReader) -> None:
     while (chunk := reader.read(1000)).rows:
         reader.advance(chunk)
+        reader.save()
     reader.advance(chunk)
+    reader.save()
 
 
 Check = Callable[..., list[str]]

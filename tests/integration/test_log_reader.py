@@ -14,7 +14,8 @@ import pytest
 from psycopg import sql
 
 from core.errors import NotInstalled, ServiceUnavailable
-from core.log.reader import Chunk, DeadLetter, LogReader
+from core.log.dead_event import DeadEvent
+from core.log.reader import LogReader
 from core.log.rows import LogRow
 from core.processor.build import postgres_server
 from core.services.postgres import Server, queries
@@ -86,7 +87,9 @@ def read_all(reader: LogReader, limit: int = 100, *, save: bool = False) -> list
     ids: list[int] = []
     while True:
         chunk = reader.read(limit)
-        reader.advance(chunk, save=save)
+        reader.advance(chunk)
+        if save:
+            reader.save()
         ids += [row.id for row in chunk.rows]
         if not chunk.rows:
             return ids
@@ -243,35 +246,35 @@ def test_a_transaction_open_all_the_time_is_read_in_the_end(
 
 
 class Polls:
-    """The reader's own query on the reader's own connection, with the plan it settled on while the log was empty."""
+    """The query of the reader, from where it has saved its cursor, with the plan settled on while the log was empty."""
 
-    def __init__(self, reader: LogReader) -> None:
+    def __init__(self, connection: psycopg.Connection, reader: LogReader) -> None:
         self._reader = reader
-        self._connection = reader._open_connection()
+        self._connection = connection
         names = ("until", "snapshot", "after_id", "floor_id", "limit")
-        query = queries("core.sql", "log.sql")["read_window"].decode()
+        own = queries("core.sql", "log.sql")
+        query = own["read_window"].decode()
         for number, name in enumerate(names, 1):
             query = query.replace(f"%({name})s", f"${number}")
-        self._connection.execute(f"PREPARE poll (text, text, bigint, bigint, bigint) AS {query}".encode())
+        connection.execute(own["read_through_indexes"])
+        connection.execute(f"PREPARE poll (text, text, bigint, bigint, bigint) AS {query}".encode())
+        self.pages()
 
     def pages(self, limit: int = 100) -> int:
         """How many pages the next poll touches."""
-        cursor = self._reader._cursor
-        values = (cursor.until, cursor.snapshot, cursor.after_id, cursor.floor_id, limit)
+        self._reader.save()
+        cursor = self._connection.execute("SELECT until::text, snapshot::text, after_id, floor_id FROM rtp.cursor")
+        values = (*(cursor.fetchone() or ()), limit)
         execute = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE poll ({})").format(
             sql.SQL(", ").join(map(sql.Literal, values))
         )
-        row = self._connection.execute(execute).fetchone()
-        assert row is not None
-        plan = row[0][0]["Plan"]
+        plan = self._connection.execute(execute).fetchall()[0][0][0]["Plan"]
         return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
 
 
 @pytest.fixture
-def polls(reader: LogReader) -> Polls:
-    polls = Polls(reader)
-    polls.pages()
-    return polls
+def polls(reader: LogReader, connect_again: Connect) -> Polls:
+    return Polls(connect_again(), reader)
 
 
 FEW_PAGES = 40
@@ -287,12 +290,12 @@ def test_an_idle_poll_costs_the_same_however_long_the_log(
 
 
 def test_an_idle_poll_costs_the_same_with_fresh_statistics(
-    open_reader: Callable[..., LogReader], writer: psycopg.Connection
+    open_reader: Callable[..., LogReader], connect_again: Connect, writer: psycopg.Connection
 ) -> None:
     append_many(writer, 20_000)
     writer.execute("ANALYZE")
     reader = open_reader()
-    polls = Polls(reader)
+    polls = Polls(connect_again(), reader)
     read_all(reader, 5000)
     read_all(reader)
     assert polls.pages() < FEW_PAGES
@@ -336,6 +339,7 @@ def test_a_chunk_inside_an_open_window_does_not_read_what_was_passed(
     append_many(writer, 20_000)
     first = polls.pages(limit=50)
     reader.advance(reader.read(10_000))
+    reader.save()
     assert polls.pages(limit=50) <= first + 5
 
 
@@ -351,6 +355,7 @@ def test_chunks_follow_each_other_in_order(reader: LogReader, writer: psycopg.Co
 def test_an_empty_chunk_means_that_there_is_nothing_new(reader: LogReader, writer: psycopg.Connection) -> None:
     append_many(writer, 4)
     reader.advance(reader.read(4))  # the window's end, though the reader cannot know that yet
+    reader.save()
     event = append(writer)
     assert [row.id for row in reader.read(4).rows] == [event]
 
@@ -362,6 +367,7 @@ def test_a_restarted_reader_goes_on_inside_the_window_it_was_reading(
     first = open_reader()
     chunk = first.read(4)
     first.advance(chunk)
+    first.save()
     first.close()
     assert [row.id - chunk.rows[0].id for row in open_reader().read(100).rows] == list(range(4, 10))
 
@@ -375,6 +381,7 @@ def test_what_commits_while_a_window_is_open_is_read_after_a_restart(
     first = open_reader()
     passed = first.read(4)
     first.advance(passed)
+    first.save()
     straggler.commit()
     high_id = append(writer)
     first.close()
@@ -413,13 +420,14 @@ def test_a_save_without_a_move_writes_nothing(reader: LogReader, writer: psycopg
 # Dead letters
 
 
-def letter(document: str) -> DeadLetter:
-    return DeadLetter(7, document, "too large", 2, NOON, NOON)
+def dead_event(document: str) -> DeadEvent:
+    return DeadEvent(7, document, "too large", 2, NOON, NOON)
 
 
 def test_a_dead_letter_and_the_move_past_it_are_one_transaction(reader: LogReader, writer: psycopg.Connection) -> None:
     append(writer)
-    reader.advance(reader.read(10), [letter("{}")])
+    reader.advance(reader.read(10))
+    reader.save(None, [dead_event("{}")])
     letters = writer.execute("SELECT xmin::text FROM rtp.dead_letter").fetchall()
     assert letters == writer.execute("SELECT xmin::text FROM rtp.cursor").fetchall()
 
@@ -429,14 +437,16 @@ def test_a_dead_letter_that_cannot_be_kept_does_not_move_the_cursor(
 ) -> None:
     event = append(writer)
     chunk = reader.read(10)
+    reader.advance(chunk)
     with pytest.raises(ServiceUnavailable):
-        reader.advance(chunk, [letter("{}"), letter("not JSON")])
+        reader.save(None, [dead_event("{}"), dead_event("not JSON")])
     assert read_all(open_reader()) == [event]
 
 
 def test_a_dead_letter_says_whose_it_is_and_why(reader: LogReader, writer: psycopg.Connection) -> None:
     append(writer)
-    reader.advance(reader.read(10), [letter('{"id": "x"}')])
+    reader.advance(reader.read(10))
+    reader.save(None, [dead_event('{"id": "x"}')])
     (row,) = writer.execute("SELECT sink, event_id, event, error, attempts FROM rtp.dead_letter").fetchall()
     assert row == ("sink", 7, {"id": "x"}, "too large", 2)
 
@@ -448,6 +458,7 @@ def test_waiting_events_are_counted_exactly(reader: LogReader, begin: Connect, w
     append_many(writer, 10)
     append(begin())
     reader.advance(reader.read(4))
+    reader.save()
     assert reader.count_waiting() == 6
 
 
@@ -509,7 +520,7 @@ def test_a_cursor_that_vanishes_is_not_taken_for_a_new_one(
         lambda reader: reader.read(1),
         lambda reader: reader.look_ahead(),
         lambda reader: reader.count_waiting(),
-        lambda reader: reader.advance(Chunk([], reader.read(1).cursor), [letter("{}")]),
+        lambda reader: reader.save(None, [dead_event("{}")]),
     ],
     ids=["read", "look ahead", "count", "dead letters"],
 )
@@ -525,8 +536,9 @@ def test_a_cut_connection_fails_the_save(reader: LogReader, writer: psycopg.Conn
     append(writer)
     chunk = reader.read(10)
     cut(writer)
+    reader.advance(chunk)
     with pytest.raises(ServiceUnavailable):
-        reader.advance(chunk)
+        reader.save()
 
 
 def test_a_closed_reader_opens_again_by_itself(reader: LogReader, writer: psycopg.Connection) -> None:
@@ -590,7 +602,8 @@ def test_random_writers_and_a_restarting_reader_lose_nothing_and_repeat_nothing(
     while True:
         is_last = not any(thread.is_alive() for thread in writers)
         chunk = reader.read(dice.choice([1, 2, 7, 100]))
-        reader.advance(chunk, save=True)
+        reader.advance(chunk)
+        reader.save()
         read += chunk.rows
         if dice.random() < 0.02:
             reader.close()

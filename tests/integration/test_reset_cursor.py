@@ -63,8 +63,10 @@ def deliver_all(dsn: str, sink: str = "redis", limit: int = 100) -> list[LogRow]
         reader.open()
         while (chunk := reader.read(limit)).rows:
             reader.advance(chunk)
+            reader.save()
             rows += chunk.rows
         reader.advance(chunk)
+        reader.save()
     return rows
 
 

@@ -74,6 +74,7 @@ def read_all(reader: LogReader, *, limit: int = 100) -> list[int]:
     while True:
         chunk = reader.read(limit)
         reader.advance(chunk)
+        reader.save()
         ids += [row.id for row in chunk.rows]
         if not chunk.rows:
             return ids
@@ -166,7 +167,7 @@ def test_what_a_sink_has_not_got_stays(
 
 def test_what_is_read_but_not_saved_stays(writer: psycopg.Connection, reader: LogReader, rotation: Rotation) -> None:
     fill_blocks(writer, 3)
-    reader.advance(reader.read(100), save=False)
+    reader.advance(reader.read(100))
     rotate(rotation, writer)
     assert blocks(writer) == {0, 1, 2, 3}
 
@@ -174,6 +175,7 @@ def test_what_is_read_but_not_saved_stays(writer: psycopg.Connection, reader: Lo
 def test_a_window_that_is_half_read_stays(writer: psycopg.Connection, reader: LogReader, rotation: Rotation) -> None:
     fill_blocks(writer, 4)
     reader.advance(reader.read(4))
+    reader.save()
     rotate(rotation, writer)
     assert blocks(writer) == {0, 1, 2, 3, 4}
 
@@ -325,6 +327,7 @@ def test_events_flow_in_order_and_none_is_lost_across_many_rotations(
             is_last = is_all_written.is_set()
             chunk = reader.read(limit)
             reader.advance(chunk)
+            reader.save()
             read += [[row.id, int(row.entity[1:]), int(row.current or 0), int(row.previous or 0)] for row in chunk.rows]
             if is_last and not chunk.rows:
                 break

@@ -92,7 +92,7 @@ def told_by_triggers(settings: Settings) -> dict[Key, list[Told]]:
     reader.open()
     told: dict[Key, list[Told]] = defaultdict(list)
     while rows := (chunk := reader.read(1000)).rows:
-        reader.advance(chunk, save=False)
+        reader.advance(chunk)
         for row in rows:
             duration = None if row.duration_seconds is None else str(row.duration_seconds)
             told[row.chain, row.entity].append(

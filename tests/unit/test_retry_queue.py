@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.log.reader import Cursor, DeadLetter
+from core.log.cursor import Cursor
+from core.log.dead_event import DeadEvent
 from core.processor.in_flight import InFlight
 from core.processor.retry_queue import RetryQueue
 from rtp_client.backoff import Backoff
@@ -16,7 +17,7 @@ from rtp_client.event import Event
 from tests.samples import NOON, make_event
 
 EXPONENTIAL = Backoff(1, 100, uniform=lambda _, most: most)
-LETTER = DeadLetter(1, "{}", "too large", 1, NOON, NOON)
+DEAD = DeadEvent(1, "{}", "too large", 1, NOON, NOON)
 
 
 def an_event(number: int, entity: str = "lido") -> Event:
@@ -156,10 +157,10 @@ def test_the_cursor_stays_before_an_unsettled_event(ledger: InFlight) -> None:
 def test_a_dead_letter_goes_with_the_move_past_it(ledger: InFlight) -> None:
     ledger.add(at(1), {1: 0.0})
     ledger.add(at(2), {2: 0.0})
-    ledger.settle(2, LETTER)
+    ledger.settle(2, DEAD)
     waiting = ledger.take_settled()
     ledger.settle(1)
-    assert (waiting, ledger.take_settled()) == ((None, []), (at(2), [LETTER]))
+    assert (waiting, ledger.take_settled()) == ((None, []), (at(2), [DEAD]))
 
 
 def test_an_empty_read_moves_the_cursor_of_what_came_before(ledger: InFlight) -> None:

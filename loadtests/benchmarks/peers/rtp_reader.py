@@ -48,7 +48,9 @@ class RtpReader(PythonPeer):
             receipts.flush()
             is_time_to_save = started - saved_at > SAVE_INTERVAL_SECONDS
             saved_at = started if is_time_to_save else saved_at
-            reader.advance(chunk, save=is_time_to_save)
+            reader.advance(chunk)
+            if is_time_to_save:
+                reader.save()
             if not chunk.rows:
                 wakeup.wait(started, poll_seconds)
                 continue

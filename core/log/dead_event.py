@@ -1,0 +1,35 @@
+"""An event that a sink can never take, on its way into rtp.dead_letter: it travels with the cursor's move past it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.services.postgres import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "log.sql")
+
+
+@dataclass(frozen=True)
+class DeadEvent:
+    """What was refused, as JSON; why, how often, and when first and last. `event_id` is the row's in the log."""
+
+    event_id: int
+    document: str
+    error: str
+    attempts: int
+    first_attempt_at: datetime
+    last_attempt_at: datetime
+
+
+def add_dead_events(connection: Connection, sink: str, events: Sequence[DeadEvent]) -> None:
+    """Make them dead letters, within a transaction of the caller's that is durable when it commits."""
+    connection.execute("SET LOCAL synchronous_commit TO on")
+    for event in events:
+        connection.execute(_QUERIES["add_dead_letter"], {**vars(event), "sink": sink, "event": event.document})

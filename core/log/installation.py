@@ -1,0 +1,42 @@
+"""Whether the database has the log that this rtp needs, and whether a cursor is of that log."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from core.errors import NotInstalled
+from core.services.postgres import queries
+from rtp_client.errors import one_line
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "log.sql")
+SCHEMA_VERSION = 6
+
+
+def read_installation(connection: Connection) -> str:
+    """The id of the log in this database. Raises NotInstalled where there is none, or one of another version."""
+    try:
+        row = connection.execute(_QUERIES["read_installation"]).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName) as error:
+        raise NotInstalled("the database has no rtp schema", "Run `rtp install-triggers` first") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise NotInstalled(
+            f"rtp's role may not read rtp's schema: {one_line(error)}", "See the README's grants"
+        ) from error
+    if row is None or row[1] != SCHEMA_VERSION:
+        found = row[1] if row else "none"
+        raise NotInstalled(
+            f"the database has rtp schema version {found}, this rtp needs {SCHEMA_VERSION}",
+            "Run `rtp install-triggers` of this version",
+        )
+    return str(row[0])
+
+
+def find_mismatch(connection: Connection, sink: str) -> str | None:
+    """Why a sink's cursor, or the log itself, cannot be this server's; None where it can."""
+    row = connection.execute(_QUERIES["find_mismatch"], {"sink": sink}).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,59 @@
+"""The arithmetic of windows: how far one reaches, and where the cursor stands once rows of it are delivered.
+
+A window is what one snapshot sees and the cursor's does not; `core/sql/log.sql` says why. The floor spares each poll
+the part of the log that was read before: rows of transactions that the cursor's snapshot does not name are looked for
+above the floor only. So the floor may be raised only to an id below all that such transactions can have drawn.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from core.log.cursor import BEFORE_ALL, Cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.log.rows import LogRow
+
+_MOST_XIDS_NAMED = 1000
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window that is being read: how far it reaches, and what the sequence had reached before it was opened.
+
+    `snapshot` is sharp when every transaction that it does not name began after it was taken.
+    """
+
+    snapshot: str = BEFORE_ALL
+    last_id_before: int = 0
+    is_sharp: bool = False
+
+    def cursor_behind(self, cursor: Cursor, rows: Sequence[LogRow], *, is_full: bool) -> Cursor:
+        """Where a cursor stands after these rows; unless they fill a chunk, the window ends with them."""
+        if is_full:
+            return replace(cursor, until=self.snapshot, after_id=rows[-1].id)
+        highest_id = max(cursor.highest_id, self.last_id_before, rows[-1].id if rows else 0)
+        return Cursor(self.snapshot, floor_id=highest_id if self.is_sharp else cursor.floor_id)
+
+
+def open_window(snapshot: str, xids_above: int, *, after: Cursor, last_id_before: int) -> Window:
+    """The window up to a snapshot that was just taken, when `xids_above` transactions above its xmax had begun.
+
+    Those transactions may be in progress with ids drawn long ago, so they are named: all others began later. There are
+    about as many as writers. A transaction of very many subtransactions can make them too many to name. Then the floor
+    stays where it was: that is slower, not wrong. The floor holds for what began after the cursor's snapshot, so what
+    that snapshot named stays named: PostgreSQL's own xmax may still be below it.
+    """
+    xmin, xmax, in_progress = snapshot.split(":")
+    is_sharp = 0 <= xids_above <= _MOST_XIDS_NAMED
+    stop = int(xmax) + xids_above if is_sharp else max(int(xmax), int(after.snapshot.split(":")[1]))
+    named = [*filter(None, in_progress.split(",")), *map(str, range(int(xmax), stop))]
+    return Window(f"{xmin}:{stop}:{','.join(named)}", last_id_before, is_sharp)
+
+
+def resume_window(cursor: Cursor) -> Window:
+    """The window that was open when a cursor was saved: it is not known to be sharp, and the floor just stays."""
+    return Window(cursor.until or BEFORE_ALL)
