@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from psycopg import Connection
+
+    from core.log.rows import LogRow
 
 _QUERIES = queries("core.sql", "log.sql")
 
@@ -26,6 +29,13 @@ class DeadEvent:
     attempts: int
     first_attempt_at: datetime
     last_attempt_at: datetime
+
+
+def dead_row(row: LogRow, error: str) -> DeadEvent:
+    """A row that is no valid event, as the log has it: no sink was ever tried."""
+    document = {name: value if value is None else str(value) for name, value in row._asdict().items()}
+    now = datetime.now(UTC)
+    return DeadEvent(row.id, json.dumps(document), error, 0, now, now)
 
 
 def add_dead_events(connection: Connection, sink: str, events: Sequence[DeadEvent]) -> None:

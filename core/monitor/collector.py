@@ -14,7 +14,7 @@ from prometheus_client.core import HistogramMetricFamily
 
 from core.monitor.families import buckets, counter, gauge, gauge_of
 from core.monitor.monitor import own_version
-from core.processor.metrics import BUCKET_BOUNDS
+from core.processor.histogram import BUCKET_BOUNDS
 from core.services.circuit import CircuitState
 
 if TYPE_CHECKING:

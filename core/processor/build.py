@@ -65,7 +65,6 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
             sinks[one.sink],
             LogReader(server, one.sink, starts_at_latest=one.starts_at_latest),
             wakeup,
-            backoff,
             epochs,
             shared=shared,
             max_attempts=settings.run.max_attempts,

@@ -1,4 +1,4 @@
-"""What a sink's loop takes in: chunks of the log, as events, the next one made ready while the sink has this one.
+"""The log as one sink is to get it: chunks of events, the next one made ready while the sink has this one.
 
 Behind a backlog PostgreSQL, this process and the sink's service would otherwise work in turns, each idle while another
 works. Without a backlog there is nothing to read ahead: a chunk is prepared only where the last one was full.
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
+from core.log.dead_event import DeadEvent, dead_row
+from core.log.rows import event_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +39,7 @@ class Prefetched:
     detection_seconds: Sequence[float]
     events: Sequence[Event]
     unwanted: Sequence[int]
-    invalid: Sequence[tuple[LogRow, EventRejected]]
+    invalid: Mapping[str, DeadEvent]
 
 
 class Prefetcher:
@@ -60,16 +62,11 @@ class Prefetcher:
     def take(self) -> Prefetched:
         """The next chunk. Raises ServiceUnavailable where PostgreSQL does not answer."""
         prepared, self._prepared = self._prepared, None
-        return self._read() if prepared is None else prepared.result()
-
-    def prepare(self) -> None:
-        """Begin with the chunk after the one that the reader has advanced to."""
-        self._prepared = self._worker.submit(self._read)
-
-    @property
-    def is_prepared(self) -> bool:
-        """Whether the next chunk is there already."""
-        return self._prepared is not None and self._prepared.done()
+        taken = self._read() if prepared is None else prepared.result()
+        self._reader.advance(taken.chunk)
+        if taken.is_full:
+            self._prepared = self._worker.submit(self._read)
+        return taken
 
     def wait(self) -> None:
         """Wait until nothing is being read; what was read is kept."""
@@ -94,7 +91,7 @@ class Prefetcher:
         waited: list[float] = []
         events: list[Event] = []
         unwanted: list[int] = []
-        invalid: list[tuple[LogRow, EventRejected]] = []
+        invalid: dict[str, DeadEvent] = {}
         for row in chunk.rows:
             if not self._wants(row):
                 unwanted.append(row.id)
@@ -103,6 +100,6 @@ class Prefetcher:
             try:
                 events.append(self._shared.take(row, self._reader.log_id))
             except EventRejected as error:
-                invalid.append((row, error))
+                invalid[event_id(row, self._reader.log_id)] = dead_row(row, str(error))
         is_full = len(chunk.rows) == self._limit
         return Prefetched(chunk, is_full, began_at, detected_at, waited, events, unwanted, invalid)

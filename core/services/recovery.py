@@ -26,8 +26,8 @@ class Recovery:
 
     def __init__(self, circuit: CircuitBreaker, backoff: Backoff) -> None:
         self.circuit = circuit
+        self.backoff = backoff
         self.failures = 0
-        self._backoff = backoff
         self._has_lost = False
 
     def wait_for_turn(self, halt: threading.Event) -> bool:
@@ -66,4 +66,4 @@ class Recovery:
     def pause(self, halt: threading.Event) -> None:
         """Wait before the next try, or until `halt` is set. An open breaker paces the tries by itself."""
         if self.failures and self.circuit.is_closed:
-            halt.wait(self._backoff.wait_seconds(self.failures))
+            halt.wait(self.backoff.wait_seconds(self.failures))

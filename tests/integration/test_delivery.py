@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from core.log.cursor import Cursor
     from core.log.dead_event import DeadEvent
     from core.log.reader import Chunk
+    from core.log.rows import LogRow
     from core.sinks import Sink
     from core.stack import EmbeddedStack
     from rtp_client.event import Event
@@ -744,22 +744,26 @@ class StubSink:
         pass
 
 
-def stub_delivery(settings: Settings, deliver: Callable[[Sequence[Event]], Any]) -> Delivery:
-    dsn = postgres_dsn(settings)
+def stub_delivery(
+    settings: Settings,
+    deliver: Callable[[Sequence[Event]], Any],
+    *,
+    reader: LogReader | None = None,
+    wants: Callable[[LogRow], bool] = lambda _: True,
+) -> Delivery:
+    server = Server(postgres_dsn(settings))
     sink: Sink = StubSink(deliver)
-    backoff = Backoff(0.001, 0.001)
-    wakeup = WakeUp(Server(dsn), settings.run, Epochs(UNFENCED), recovery=quiet_recovery())
     return Delivery(
         sink,
-        LogReader(Server(dsn), sink.name),
-        wakeup,
-        backoff,
+        reader or LogReader(server, sink.name),
+        WakeUp(server, settings.run, Epochs(UNFENCED), recovery=quiet_recovery()),
         Epochs(UNFENCED),
         shared=SharedEvents(source="/rtp"),
         max_attempts=3,
         on_problem=lambda _: None,
         log=quiet_recovery(),
         service=quiet_recovery("stub"),
+        wants=wants,
     )
 
 
@@ -788,9 +792,12 @@ def test_a_stop_while_some_events_are_undelivered_leaves_them_for_later(installe
         assert reader.count_waiting() == 1
 
 
-def test_a_save_that_fails_at_the_end_is_counted(installed: Settings, writer: psycopg.Connection) -> None:
+def test_a_save_that_fails_at_the_end_is_counted(
+    installed: Settings, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.processor.cursor_saver.SAVE_INTERVAL_SECONDS", 10**9)  # only at the end
+
     def cut_and_stop(_: Sequence[Event]) -> Outcome:
-        delivery._saved_at = float("inf")  # not yet time to save: the last save is the one at the end
         delivery.request_stop()
         cut_rtps_connections(writer)
         return Outcome()
@@ -807,59 +814,70 @@ def write_backlog(settings: Settings, events: int) -> None:
         write_event(settings)
 
 
-def test_the_next_chunk_of_a_backlog_is_read_while_the_sink_has_this_one(
-    installed: Settings, writer: psycopg.Connection
-) -> None:
-    """What is deleted from the log meanwhile is delivered all the same: it had been read."""
+def test_the_next_chunk_of_a_backlog_is_read_while_the_sink_has_this_one(installed: Settings) -> None:
     write_backlog(installed, 20)
-    delivered: list[int] = []
+    read: list[int] = []
+    read_at_delivery: list[int] = []
+
+    def is_all_read() -> bool:
+        return len(read) == 20
+
+    def wants(row: LogRow) -> bool:
+        read.append(row.id)
+        return True
 
     def deliver(events: Sequence[Event]) -> Outcome:
-        if not delivered:
-            eventually(lambda: delivery._intakes.is_prepared)
-            writer.execute("DELETE FROM rtp.event WHERE id > %s", [int(events[-1].sequence)])
-        delivered.extend(int(event.sequence) for event in events)
+        if not read_at_delivery:
+            eventually(is_all_read)
+            read_at_delivery.extend(read)
         return Outcome()
 
-    delivery = stub_delivery(installed, deliver)
+    delivery = stub_delivery(installed, deliver, wants=wants)
     delivery.start()
-    eventually(lambda: len(delivered) == 20)
+    eventually(lambda: delivery.metrics.delivered == 20)
     delivery.request_stop()
     delivery.join()
-    assert delivered == sorted(delivered)
+    assert len(read_at_delivery) == 20
 
 
-def test_dead_letters_are_written_while_nothing_is_read_ahead(
-    installed: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A read within their transaction would not see which other transactions have begun since (core/sql/log.sql)."""
-    write_backlog(installed, 25)
-    delivery = stub_delivery(
-        installed, lambda events: Outcome(rejected=[Rejection(events[0], "no")]) if len(events) == 10 else Outcome()
-    )
-    save, read = delivery._reader.save, delivery._reader._read
-    under_way: list[str] = []
-    together: list[bool] = []
+class WatchedReader(LogReader):
+    """Reads slowly, unless somebody saves dead events meanwhile, which it notes."""
 
-    def slow_read(limit: int) -> Chunk:
-        under_way.append("read")
-        chunk = read(limit)
-        time.sleep(0.05)
-        under_way.pop()
+    def __init__(self, server: Server, sink: str) -> None:
+        super().__init__(server, sink)
+        self.saved_while_reading: list[bool] = []
+        self._is_reading = False
+        self._has_saved = threading.Event()
+
+    def read(self, limit: int) -> Chunk:
+        self._is_reading = True
+        chunk = super().read(limit)
+        self._has_saved.wait(0.05)
+        self._is_reading = False
         return chunk
 
-    def watched_save(cursor: Cursor | None = None, dead_letters: Sequence[DeadEvent] = ()) -> None:
-        if dead_letters:
-            together.append(bool(under_way))
-        save(cursor, dead_letters)
+    def save(self, cursor: Cursor | None = None, dead_events: Sequence[DeadEvent] = ()) -> None:
+        if dead_events:
+            self.saved_while_reading.append(self._is_reading)
+            self._has_saved.set()
+        super().save(cursor, dead_events)
+        self._has_saved.clear()
 
-    monkeypatch.setattr(delivery._reader, "_read", slow_read)
-    monkeypatch.setattr(delivery._reader, "save", watched_save)
+
+def test_dead_letters_are_written_while_nothing_is_read_ahead(installed: Settings) -> None:
+    """A read within their transaction would not see which other transactions have begun since (core/sql/log.sql)."""
+    write_backlog(installed, 25)
+    reader = WatchedReader(postgres_server(installed), StubSink.name)
+    delivery = stub_delivery(
+        installed,
+        lambda events: Outcome(rejected=[Rejection(events[0], "no")]) if len(events) == 10 else Outcome(),
+        reader=reader,
+    )
     delivery.start()
     eventually(lambda: delivery.metrics.delivered == 23)
     delivery.request_stop()
     delivery.join()
-    assert together == [False, False]
+    assert reader.saved_while_reading == [False, False]
 
 
 def test_a_connection_cut_while_a_chunk_is_read_ahead_loses_nothing(

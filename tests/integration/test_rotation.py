@@ -12,7 +12,7 @@ from core.cache.rebuild import latest_events
 from core.log.reader import LogReader
 from core.log.rotation import Rotation
 from core.processor.build import build_pipeline, postgres_server
-from core.processor.delivery import SAVE_INTERVAL_SECONDS
+from core.processor.cursor_saver import SAVE_INTERVAL_SECONDS
 from core.settings.models import Settings
 from core.sinks.settings import load_settings
 from tests.eventually import eventually

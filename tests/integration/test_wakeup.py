@@ -362,7 +362,6 @@ def delivering(settings: Settings, wakeup: WakeUp) -> Iterator[tuple[Recorder, D
         sink,
         reader,
         wakeup,
-        Backoff(0.01, 0.1),
         Epochs(UNFENCED),
         shared=SharedEvents(source="/rtp"),
         max_attempts=3,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.processor.metrics import Histogram, SinkMetrics
+from core.processor.histogram import Histogram
+from core.processor.metrics import SinkMetrics
 
 SECONDS = st.floats(1e-5, 1e3)
 

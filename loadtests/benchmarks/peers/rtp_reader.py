@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.leading.epoch import UNFENCED, Epochs
 from core.log.reader import LogReader
-from core.processor.delivery import SAVE_INTERVAL_SECONDS
+from core.processor.cursor_saver import SAVE_INTERVAL_SECONDS
 from core.processor.wakeup import WakeUp
 from core.services.circuit import CircuitBreaker
 from core.services.postgres import Server

@@ -1,0 +1,106 @@
+"""How a sink's loop reaches the two services it works between, the log and the sink, and comes back to each."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from core.errors import ServiceUnavailable, SinkUnavailable
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+
+    from core.log.reader import LogReader
+    from core.processor.metrics import SinkMetrics
+    from core.processor.news import SinkNews
+    from core.services.recovery import Recovery
+    from core.sinks import Outcome, Sink
+    from rtp_client.event import Event
+
+
+class Connector:
+    """Tries as long as it takes, or until `halt` is set."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        reader: LogReader,
+        *,
+        log: Recovery,
+        service: Recovery,
+        metrics: SinkMetrics,
+        news: SinkNews,
+        halt: threading.Event,
+    ) -> None:
+        self._sink = sink
+        self._reader = reader
+        self._log = log
+        self._service = service
+        self._metrics = metrics
+        self._news = news
+        self._halt = halt
+
+    def reach_sink(self, *, is_enough: Callable[[], bool]) -> None:
+        """Try to reach the sink until that works, or the tries are enough."""
+        while not self._halt.is_set() and not self._try(self._sink.open, self._service) and not is_enough():
+            self._service.pause(self._halt)
+
+    def reach_both(self) -> bool:
+        """Reach the log and the sink, each tried whether or not the other answers; false where it must halt."""
+        missing = [(self._reader.open, self._log), (self._sink.open, self._service)]
+        while missing and not self._halt.is_set():
+            missing = [(call, recovery) for call, recovery in missing if not self._try(call, recovery)]
+            for _, recovery in missing:
+                self._pause(recovery)
+        return not missing
+
+    def _try(self, call: Callable[[], None], recovery: Recovery) -> bool:
+        if not recovery.wait_for_turn(self._halt):
+            return False
+        try:
+            call()
+        except ServiceUnavailable as error:
+            self._note_failure(recovery, error)
+            return False
+        recovery.connected()
+        return True
+
+    def deliver(self, events: Sequence[Event]) -> Outcome | None:
+        """Hand events to the sink, again and again while it is away; None where it must halt before they are taken."""
+        while self._service.wait_for_turn(self._halt):
+            try:
+                outcome = self._sink.deliver(events)
+            except ServiceUnavailable as error:
+                self._note_failure(self._service, error)
+                self._pause(self._service)
+            else:
+                self._service.succeeded()
+                self._news.taken()
+                self._metrics.note_running()
+                return outcome
+        return None
+
+    def log_answered(self) -> None:
+        """A read of the log has worked."""
+        self._log.succeeded()
+        self._metrics.note_running()
+
+    def log_lost(self, error: ServiceUnavailable) -> None:
+        """The connection to the log is gone."""
+        self._metrics.note_reconnect(str(error))
+        self._log.lost(error)
+        self._log.pause(self._halt)
+
+    def _note_failure(self, recovery: Recovery, error: ServiceUnavailable) -> None:
+        self._metrics.note_retry(str(error))
+        recovery.failed(error)
+        if isinstance(error, SinkUnavailable) and not error.is_service_down:
+            self._news.refused(error)
+
+    def _pause(self, recovery: Recovery) -> None:
+        if self._reader.is_open:
+            # Only for the status: if the log does not answer either, the next read says so.
+            with contextlib.suppress(ServiceUnavailable):
+                self._reader.look_ahead()
+        recovery.pause(self._halt)

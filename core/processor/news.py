@@ -1,0 +1,60 @@
+"""What one sink's loop tells a person: each trouble once, and its end."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from core.problem import Problem, counted, event_facts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from core.errors import SinkUnavailable
+    from core.sinks import Sink
+    from rtp_client.event import Event
+
+_LOGGER = logging.getLogger("rtp.delivery")
+
+
+class SinkNews:
+    """Of an outage the circuit breaker tells; this is about one sink alone."""
+
+    def __init__(self, sink: Sink, on_problem: Callable[[Problem], None]) -> None:
+        self._sink = sink
+        self._on_problem = on_problem
+        self._is_refused = False
+
+    def refused(self, error: SinkUnavailable) -> None:
+        """The service answers, and refuses this sink."""
+        if not self._is_refused:
+            self._is_refused = True
+            self._tell(f"{str(error).rstrip('.')}. Trying again", error=error.cause)
+
+    def taken(self) -> None:
+        """The service has taken a batch."""
+        if self._is_refused:
+            self._is_refused = False
+            self._tell(f"{self._sink.service} at {self._sink.address}: recovered", level=logging.INFO)
+
+    def delivered(self, events: Sequence[Event]) -> None:
+        """For who traces every event."""
+        if _LOGGER.isEnabledFor(logging.DEBUG):
+            facts = self._facts(event_facts([event.id for event in events]))
+            _LOGGER.debug("%s: delivered %s", self._sink.name, counted(events), extra={"facts": facts})
+
+    def parked(self, events: Sequence[Event], cause: str) -> None:
+        """The service has not taken these, and nothing was parked before."""
+        text = f"{self._sink.service} did not take all events: {cause}. Trying these again"
+        self._tell(text, error=cause, **event_facts([event.id for event in events]))
+
+    def died(self, event_ids: Collection[str], error: str) -> None:
+        """These will not be tried again."""
+        text = f"{self._sink.name}: {counted(event_ids)} became dead letters: {error}"
+        self._tell(text, error=error, **event_facts(event_ids))
+
+    def _tell(self, text: str, *, level: int = logging.WARNING, **facts: Any) -> None:
+        self._on_problem(Problem(text, "delivery", level, self._facts(facts)))
+
+    def _facts(self, more: dict[str, Any]) -> dict[str, Any]:
+        return {"sink": self._sink.name, "service": self._sink.service, **more}
