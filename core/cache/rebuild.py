@@ -54,7 +54,7 @@ class CacheRebuilder(Loop):
         circuits: Sequence[CircuitBreaker],
         on_problem: Callable[[Problem], None],
     ) -> None:
-        super().__init__("rebuild", epochs)
+        super().__init__("cache_rebuilder", epochs)
         self.rebuilds = 0
         self._server = server
         self._fill = fill

@@ -30,7 +30,7 @@ from core.problem import Problem
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from psycopg import Connection
@@ -75,7 +75,6 @@ class Election:
         epochs: Epochs,
         *,
         lease_seconds: float,
-        loops: Collection[str],
         recovery: Recovery,
         on_problem: Callable[[Problem], None],
     ) -> None:
@@ -83,14 +82,13 @@ class Election:
         self._server = server
         self._epochs = epochs
         self._lease_seconds = lease_seconds
-        self._loops = [f"rtp {loop}" for loop in loops]
         self._recovery = recovery
         self._on_problem = on_problem
         self._status = LeaderStatus("starting", 0, "")
         self._stood_by_since: float | None = None
         self._above = self._left_epoch = 0
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="rtp-leader", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="rtp-election", daemon=True)
 
     def start(self) -> None:
         """Start campaigning."""
@@ -139,8 +137,9 @@ class Election:
                     self._lead(connection)
                     return
                 self._stand_by(connection, leader)
+                silence.note(leader)
                 # A session of ours that was given up as dead may still hold the lock: nobody else can have that epoch.
-                if silence.is_over(leader) or leader.epoch == self._left_epoch:
+                if silence.seconds >= leader.lease_seconds or leader.epoch == self._left_epoch:
                     connection.execute(_QUERIES["depose"], {"epoch": leader.epoch})
                 self._stopping.wait(_APPLY_SECONDS)
 
@@ -172,7 +171,7 @@ class Election:
         asked_at = clock()
         row = connection.execute(_QUERIES["take_the_lead"], values).fetchone()
         assert row is not None
-        connection.execute(_QUERIES["end_predecessors"], {"names": self._loops})
+        connection.execute(_QUERIES["end_predecessors"], {"names": [f"rtp {name}" for name in self._epochs.loops]})
         connection.execute(_QUERIES["rename_session"], {"name": "rtp leader"})
         connection.execute("SET synchronous_commit TO off")  # of a heartbeat nothing need outlive the server
         self._status = LeaderStatus("leader", row[0], f"{values['host']} (pid {values['pid']})")
@@ -207,15 +206,19 @@ class _Silence:
         self._seen: tuple[int, str] | None = None
         self._seen_at = self._looked_at = clock()
 
-    def is_over(self, leader: LeaderRow) -> bool:
-        """Whether the leader that was just looked at has been silent for its lease."""
+    def note(self, leader: LeaderRow) -> None:
+        """The leader was just looked at."""
         now = clock()
         sign = (leader.epoch, leader.renewed_at)
         looked_late = now - self._looked_at > leader.lease_seconds / 2  # it stood still itself
         if sign != self._seen or looked_late:
             self._seen, self._seen_at = sign, now
         self._looked_at = now
-        return now - self._seen_at >= leader.lease_seconds
+
+    @property
+    def seconds(self) -> float:
+        """How long it had lasted at the last look."""
+        return self._looked_at - self._seen_at
 
 
 def _apply(connection: Connection) -> LeaderRow:

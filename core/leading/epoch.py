@@ -93,9 +93,10 @@ UNFENCED = Epoch(0)
 
 
 class Epochs:
-    """Where the loops wait for their turn."""
+    """Where the loops wait for their turn; `loops` names them."""
 
     def __init__(self, epoch: Epoch | None = None) -> None:
+        self.loops: list[str] = []
         self._changed = threading.Condition()
         self._epoch = epoch
 

@@ -20,6 +20,7 @@ class Loop(ABC):
         self.name = name
         self.failure: RtpError | None = None
         self._epochs = epochs
+        epochs.loops.append(name)
         self._stopping = threading.Event()
         self._halt = threading.Event()  # at the end of an epoch, and when stopping
         self._thread = threading.Thread(target=self._run, name=f"rtp-{name}", daemon=True)

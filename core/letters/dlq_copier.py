@@ -54,7 +54,7 @@ class DlqCopier(Loop):
         sqs_circuit: CircuitBreaker | None,
         on_problem: Callable[[Problem], None],
     ) -> None:
-        super().__init__("letters", epochs)
+        super().__init__("dlq_copier", epochs)
         self.forwarded = 0
         self.idle_since: float | None = None if find_queues else time.monotonic()
         self._server = server

@@ -32,12 +32,12 @@ class LagAlarm:
         self._on_problem = on_problem
         self._behind: set[str] = set()
         self._named: set[str] = set()
-        self.lags: dict[str, tuple[float, int]] = {}  # of each cursor when last looked at: seconds, bytes
+        self._lags: dict[str, tuple[float, int]] = {}
 
     def check(self, connection: Connection) -> None:
         """Look at every cursor; tell what is new."""
         found = connection.execute(_QUERIES["lags"], prepare=True).fetchall()
-        self.lags = {sink: (seconds, size_bytes) for sink, seconds, size_bytes in found}
+        self._lags = {sink: (seconds, size_bytes) for sink, seconds, size_bytes in found}
         for sink, seconds, size_bytes in found:
             if sink in self._sinks:
                 self._judge(sink, seconds, size_bytes)
@@ -48,6 +48,10 @@ class LagAlarm:
                     f"If it is no longer used, run `rtp reset-cursor --sink {sink} --forget`"
                 )
                 self._on_problem(Problem(text, "lag", facts={"sink": sink}))
+
+    def lag_of(self, sink: str) -> tuple[float, int]:
+        """By how many seconds and bytes a sink's cursor was behind when last looked at."""
+        return self._lags.get(sink, (0.0, 0))
 
     def _judge(self, sink: str, seconds: float, size_bytes: int) -> None:
         if sink not in self._behind:

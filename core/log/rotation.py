@@ -51,22 +51,22 @@ class Rotation:
             return False
         for slot in due:
             if _is_seen(connection, slot, cursors):
-                if not self._is_kept(connection, slot):
+                keeping = self._keep_more(connection, slot)
+                if keeping.before_id is not None:
                     return True
-                self._empty(connection, slot)
+                self._empty(connection, slot, keeping)
         return False
 
-    def _is_kept(self, connection: Connection, slot: int) -> bool:
-        """Keep some more of a slot's newest events; true where there is nothing more to keep."""
+    def _keep_more(self, connection: Connection, slot: int) -> _Keeping:
+        """Keep some more of a slot's newest events; how far all is kept then."""
         keeping = self._keeping.get(slot)
         if keeping is None or (keeping.before_id is None and not _is_seen(connection, slot, [keeping.snapshot])):
             keeping = self._keeping[slot] = _Keeping(_value(connection, _QUERIES["now"]))
         if keeping.before_id is not None:
             keeping.before_id = _value(connection, _on(slot, "keep_newest"), {"before_id": keeping.before_id})
-        return keeping.before_id is None
+        return keeping
 
-    def _empty(self, connection: Connection, slot: int) -> None:
-        keeping = self._keeping[slot]
+    def _empty(self, connection: Connection, slot: int, keeping: _Keeping) -> None:
         with suppress(psycopg.errors.LockNotAvailable), connection.transaction():
             connection.execute(_on(slot, "lock"))
             # Asked again: this process may have stood still since, and somebody may have put a cursor back.

@@ -54,7 +54,7 @@ class PipelineCollector:
         yield gauge(
             "rtp_asleep", "1 while rtp waits for a notification instead of polling.", [((), self._pipeline.is_asleep)]
         )
-        lead = self._pipeline.leadership.status()
+        lead = self._pipeline.election.status()
         yield gauge("rtp_leader", "1 where this rtp leads, 0 where it stands by.", [((), lead.role == "leader")])
         yield gauge("rtp_leader_epoch", "The newest epoch that this rtp knows of.", [((), lead.epoch)])
 
@@ -94,7 +94,7 @@ class PipelineCollector:
         events, seconds = delivery.lag()
         if delivery.metrics.idle_since is not None:
             return 0, 0.0, 0
-        saved_seconds, size_bytes = self._pipeline.judging.housekeeping.alarm.lags.get(delivery.sink.name, (0.0, 0))
+        saved_seconds, size_bytes = self._pipeline.housekeeping.alarm.lag_of(delivery.sink.name)
         return events, max(seconds, saved_seconds), size_bytes
 
     def _latencies(self) -> Iterator[Metric]:
@@ -127,7 +127,7 @@ class PipelineCollector:
 
     def _judging(self) -> Iterator[Metric]:
         facts = self._monitor.facts
-        judged = self._pipeline.judging.judged
+        judged = self._pipeline.deferred_judge.judged
         yield counter("rtp_samples_judged", "Waiting samples that this process has judged.", [((), judged)])
         yield gauge_of("rtp_samples_waiting", "Samples that wait for rtp run to judge them.", facts.waiting, "watch")
         yield gauge_of("rtp_quarantined", "Values that the glitch guard holds back.", facts.quarantined, "watch")
@@ -147,11 +147,11 @@ class PipelineCollector:
             yield gauge_of(f"rtp_trigger_{name}_last_hour", f"{meaning} Estimated, of the last hour.", costs, "watch")
 
     def _log(self) -> Iterator[Metric]:
-        facts, housekeeping = self._monitor.facts, self._pipeline.judging.housekeeping
+        facts, housekeeping = self._monitor.facts, self._pipeline.housekeeping
         kept = dict.fromkeys((d.sink.name for d in self._pipeline.deliveries), 0) if facts.taken_at else {}
         kept |= facts.dead_letters
         yield gauge_of("rtp_dead_letters_kept", "Dead letters that wait for somebody.", kept, "sink")
-        forwarded = [((), self._pipeline.forwarding.forwarded)]
+        forwarded = [((), self._pipeline.dlq_copier.forwarded)]
         meaning = "Copies of dead letters that went to a dead letter queue of SQS."
         yield counter("rtp_dead_letters_forwarded", meaning, forwarded)
         size = [] if facts.log_bytes is None else [((), facts.log_bytes)]
@@ -170,10 +170,10 @@ class PipelineCollector:
                 self._monitor.cache_reads.counts.items(),
                 ["kind", "outcome"],
             )
-        rebuilding = self._pipeline.rebuilding
-        if rebuilding is not None:
+        rebuilder = self._pipeline.cache_rebuilder
+        if rebuilder is not None:
             yield counter(
-                "rtp_cache_rebuilds", "Times that the cache was filled from the database.", [((), rebuilding.rebuilds)]
+                "rtp_cache_rebuilds", "Times that the cache was filled from the database.", [((), rebuilder.rebuilds)]
             )
 
 

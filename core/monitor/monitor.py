@@ -93,7 +93,7 @@ class Monitor:
     @property
     def role(self) -> str:
         """What this process is: starting, leader or standby."""
-        return self._pipeline.leadership.status().role
+        return self._pipeline.election.status().role
 
     def threads(self) -> dict[str, bool]:
         """Every thread of rtp, and whether it is alive."""

@@ -81,5 +81,5 @@ class ProgressWatch:
     def _has_work(self, delivery: Delivery) -> bool:
         if delivery.metrics.state == STANDBY:  # the work is somebody else's
             return False
-        waits_seconds, _ = self._pipeline.judging.housekeeping.alarm.lags.get(delivery.sink.name, (0.0, 0))
+        waits_seconds, _ = self._pipeline.housekeeping.alarm.lag_of(delivery.sink.name)
         return delivery.metrics.idle_since is None and (delivery.lag()[0] > 0 or waits_seconds > 0)

@@ -50,7 +50,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
     services = {service: circuit(service) for service in dict.fromkeys(sink.service for sink in sinks.values())}
     backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
     wakeup = WakeUp(server, settings.run, epochs, recovery=Recovery(postgres, backoff))
-    forwarding = DlqCopier(
+    dlq_copier = DlqCopier(
         server,
         {one.sink: one.find_dead_letter_queue for one in asked_for if one.find_dead_letter_queue is not None},
         backoff,
@@ -72,17 +72,17 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
             service=Recovery(services[sinks[one.sink].service], backoff),
             on_problem=on_problem,
             wants=one.takes,
-            on_dead_letters=forwarding.wake,
+            on_dead_letters=dlq_copier.wake,
         )
         for one in asked_for
     ]
     housekeeping = Housekeeping(LagAlarm(settings.log, list(sinks), on_problem=on_problem))
-    judging = DeferredJudge(
+    deferred_judge = DeferredJudge(
         server, wakeup, housekeeping, epochs, recovery=Recovery(postgres, backoff), on_problem=on_problem
     )
-    rebuilding = freshening = None
+    cache_rebuilder = cache_refresher = None
     if url := settings.redis.url:
-        rebuilding = CacheRebuilder(
+        cache_rebuilder = CacheRebuilder(
             server,
             CacheFill(settings.redis, url=url),
             epochs,
@@ -90,22 +90,21 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
             circuits=[postgres, services[RedisSink.service]],
             on_problem=on_problem,
         )
-        freshening = CacheRefresher(settings, epochs, url=url, dsn=server.dsn, on_problem=on_problem)
-    leadership = Election(
+        cache_refresher = CacheRefresher(settings, epochs, url=url, dsn=server.dsn, on_problem=on_problem)
+    election = Election(
         server,
         epochs,
         lease_seconds=settings.run.leader_lease_seconds,
-        loops=[*sinks, "wakeup", "judging", "rebuild", "letters"],
         recovery=Recovery(postgres, backoff),
         on_problem=on_problem,
     )
     return Pipeline(
-        deliveries,
-        wakeup,
-        judging,
-        rebuilding,
-        freshening,
-        forwarding,
-        leadership,
+        deliveries=deliveries,
+        wakeup=wakeup,
+        deferred_judge=deferred_judge,
+        dlq_copier=dlq_copier,
+        cache_rebuilder=cache_rebuilder,
+        cache_refresher=cache_refresher,
+        election=election,
         circuits=[postgres, *services.values()],
     )

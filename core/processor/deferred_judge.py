@@ -45,7 +45,7 @@ class DeferredJudge(Loop):
         recovery: Recovery,
         on_problem: Callable[[Problem], None],
     ) -> None:
-        super().__init__("judging", epochs)
+        super().__init__("deferred_judge", epochs)
         self.judged = 0
         self.idle_since: float | None = None
         self._server = server

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.log.rotation import Rotation
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from psycopg import Connection
 
     from core.log.lag import LagAlarm
@@ -21,27 +24,37 @@ _ROTATION_SECONDS = 1.0
 _LAG_SECONDS = 2.0
 
 
+@dataclass
+class _Chore:
+    """`do` says whether it has more to do, which is then done at the next call."""
+
+    interval_seconds: float
+    do: Callable[[Connection], object]
+    due_at: float = 0.0
+
+
 class Housekeeping:
     """Call it as often as you like; most calls find nothing to do."""
 
     def __init__(self, alarm: LagAlarm) -> None:
         self.alarm = alarm
         self.rotation = Rotation()
-        self._next: dict[str, float] = {}
+        self._chores = [
+            _Chore(_TIDY_SECONDS, _tidy),
+            _Chore(_LAG_SECONDS, alarm.check),
+            _Chore(_ROTATION_SECONDS, self.rotation.rotate),
+        ]
 
     def do_what_is_due(self, connection: Connection) -> None:
         """Do it, in short transactions of their own."""
-        if self._is_time_for("tidy", _TIDY_SECONDS):
-            connection.execute(_QUERIES["tidy"])
-            connection.execute(_LETTERS["tidy"])
-        if self._is_time_for("lag", _LAG_SECONDS):
-            self.alarm.check(connection)
-        if self._is_time_for("rotate", _ROTATION_SECONDS) and self.rotation.rotate(connection):
-            self._next["rotate"] = 0.0  # the next piece, after whatever else the caller has to do
+        for chore in self._chores:
+            now = time.monotonic()
+            if now >= chore.due_at:
+                chore.due_at = now + chore.interval_seconds
+                if chore.do(connection):
+                    chore.due_at = now
 
-    def _is_time_for(self, what: str, interval_seconds: float) -> bool:
-        now = time.monotonic()
-        if now < self._next.get(what, 0.0):
-            return False
-        self._next[what] = now + interval_seconds
-        return True
+
+def _tidy(connection: Connection) -> None:
+    connection.execute(_QUERIES["tidy"])
+    connection.execute(_LETTERS["tidy"])

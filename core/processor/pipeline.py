@@ -1,8 +1,9 @@
-"""All sinks' loops, judging, and the wake-up they share, as one thing to start and stop."""
+"""Every loop of a running rtp, as one thing to start and stop."""
 
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from core.letters.dlq_copier import DlqCopier
     from core.processor.deferred_judge import DeferredJudge
     from core.processor.delivery import Delivery
+    from core.processor.housekeeping import Housekeeping
     from core.processor.wakeup import WakeUp
     from core.services.circuit import CircuitBreaker
 
@@ -23,39 +25,32 @@ if TYPE_CHECKING:
 STOP_TIMEOUT_SECONDS = 15.0
 
 
+@dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """Starts every sink's loop, stops them together, and knows whether there is anything left to do.
+    """Starts every loop, stops them together, and knows whether there is anything left to do.
 
-    The loops work while `leadership` gives them an epoch.
+    The loops work while `election` gives them an epoch. Without Redis there is no cache to keep.
     """
 
-    def __init__(
-        self,
-        deliveries: Sequence[Delivery],
-        wakeup: WakeUp,
-        judging: DeferredJudge,
-        rebuilding: CacheRebuilder | None,
-        freshening: CacheRefresher | None,
-        forwarding: DlqCopier,
-        leadership: Election,
-        *,
-        circuits: Sequence[CircuitBreaker],
-    ) -> None:
-        self.deliveries = deliveries
-        self.judging = judging
-        self.forwarding = forwarding
-        self.circuits = circuits
-        self.rebuilding = rebuilding
-        self.leadership = leadership
-        self._wakeup = wakeup
-        optional = (loop for loop in (rebuilding, freshening) if loop is not None)
-        self._loops: Sequence[Loop] = (wakeup, judging, forwarding, *deliveries, *optional)
+    deliveries: Sequence[Delivery]
+    wakeup: WakeUp
+    deferred_judge: DeferredJudge
+    dlq_copier: DlqCopier
+    cache_rebuilder: CacheRebuilder | None = None
+    cache_refresher: CacheRefresher | None = None
+    election: Election
+    circuits: Sequence[CircuitBreaker]
+
+    @property
+    def _loops(self) -> Sequence[Loop]:
+        cache = (loop for loop in (self.cache_rebuilder, self.cache_refresher) if loop is not None)
+        return (self.wakeup, self.deferred_judge, self.dlq_copier, *self.deliveries, *cache)
 
     def start(self) -> None:
         """Start all loops."""
         for loop in self._loops:
             loop.start()
-        self.leadership.start()
+        self.election.start()
 
     def stop(self) -> bool:
         """Let every sink finish the batch in hand, then leave the lead to others; false where one did not in time."""
@@ -63,30 +58,35 @@ class Pipeline:
         for loop in self._loops:
             loop.request_stop()
         ended = [loop.join(max(0.0, deadline - time.monotonic())) for loop in self._loops]
-        self.leadership.stop()
+        self.election.stop()
         return all(ended)
 
     @property
     def failure(self) -> RtpError | None:
         """Why a loop ended by itself, if one did."""
-        failures = (self.leadership.failure, *(loop.failure for loop in self._loops))
+        failures = (self.election.failure, *(loop.failure for loop in self._loops))
         return next((failure for failure in failures if failure is not None), None)
 
     def idle_seconds(self) -> float:
         """For how long there has been nothing to judge and nothing to deliver; 0 while there is."""
         since = [
             *(delivery.metrics.idle_since for delivery in self.deliveries),
-            self.judging.idle_since,
-            self.forwarding.idle_since,
+            self.deferred_judge.idle_since,
+            self.dlq_copier.idle_since,
         ]
         known = [moment for moment in since if moment is not None]
         return time.monotonic() - max(known) if len(known) == len(since) else 0.0
 
-    def threads(self) -> dict[str, bool]:
-        """Every thread that a running pipeline has, and whether it is alive."""
-        return {loop.name: loop.is_running for loop in self._loops} | {"leader": self.leadership.is_running}
+    @property
+    def housekeeping(self) -> Housekeeping:
+        """What the deferred judge sees to between its judgements."""
+        return self.deferred_judge.housekeeping
 
     @property
     def is_asleep(self) -> bool:
         """Whether rtp waits for a notification."""
-        return self._wakeup.is_asleep
+        return self.wakeup.is_asleep
+
+    def threads(self) -> dict[str, bool]:
+        """Every thread that a running pipeline has, and whether it is alive."""
+        return {loop.name: loop.is_running for loop in self._loops} | {"election": self.election.is_running}

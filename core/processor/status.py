@@ -76,7 +76,7 @@ class StatusReporter:
         self._taken = now
         sinks = [self._sink_status(delivery, elapsed) for delivery in self._pipeline.deliveries]
         circuits = [circuit.status() for circuit in self._pipeline.circuits]
-        lead = self._pipeline.leadership.status()
+        lead = self._pipeline.election.status()
         uptime_seconds = round(now - self._started, 1)
         return Status(uptime_seconds, self._pipeline.is_asleep, lead.role, lead.epoch, lead.leader, sinks, circuits)
 

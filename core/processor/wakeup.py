@@ -40,7 +40,7 @@ _CHECK_SECONDS = 1.0
 _LOCK_RETRY_SECONDS = 0.2
 
 
-class _State(enum.Enum):
+class _Wakefulness(enum.Enum):
     AWAKE = "awake"
     FALLING = "falling asleep"
     ASLEEP = "asleep"
@@ -55,7 +55,7 @@ class WakeUp(Loop):
         self._settings = settings
         self._recovery = recovery
         self._changed = threading.Condition()
-        self._state = _State.AWAKE
+        self._state = _Wakefulness.AWAKE
         self._quiet_since = 0.0
         self._last_active = time.monotonic()
         self.holds_lock = False
@@ -74,7 +74,7 @@ class WakeUp(Loop):
     @property
     def is_asleep(self) -> bool:
         """Whether rtp waits for a notification instead of polling."""
-        return self._state is _State.ASLEEP
+        return self._state is _Wakefulness.ASLEEP
 
     def active(self) -> None:
         """A sink found something to do: stay awake."""
@@ -88,10 +88,10 @@ class WakeUp(Loop):
         longer than `longest_seconds`.
         """
         with self._changed:
-            if self._state is _State.ASLEEP and read_started > self._quiet_since:
+            if self._state is _Wakefulness.ASLEEP and read_started > self._quiet_since:
                 self._changed.wait(min(self._settings.fallback_poll_seconds, longest_seconds))
             elif poll_seconds and not self._halt.is_set():
-                seconds = _FALLING_POLL_SECONDS if self._state is _State.FALLING else poll_seconds
+                seconds = _FALLING_POLL_SECONDS if self._state is _Wakefulness.FALLING else poll_seconds
                 self._changed.wait(max(seconds, poll_seconds))
 
     def _serve(self, epoch: Epoch) -> None:
@@ -105,20 +105,20 @@ class WakeUp(Loop):
                     self._watch(connection)
             except (psycopg.Error, ServiceUnavailable) as error:
                 # Until this connection is back nobody may sleep on it.
-                self._become(_State.AWAKE)
+                self._become(_Wakefulness.AWAKE)
                 self.holds_lock = False
                 if isinstance(error, ServiceUnavailable):
                     self._recovery.failed(error)
                 else:
                     self._recovery.lost(self._server.unavailable(error))
                 self._recovery.pause(self._halt)
-        self._become(_State.AWAKE)
+        self._become(_Wakefulness.AWAKE)
         self.holds_lock = False
 
     def _watch(self, connection: psycopg.Connection) -> None:
         while not self._halt.is_set():
             if not self.holds_lock:
-                self.holds_lock = _is_true(connection, "take_awake")
+                self.holds_lock = _answer(connection, "take_awake")
                 self._recovery.succeeded()
             idle_for = time.monotonic() - self._last_active
             remaining = self._settings.idle_before_sleep_ms / 1000 - idle_for
@@ -134,16 +134,16 @@ class WakeUp(Loop):
     def _fall_asleep(self, connection: psycopg.Connection) -> bool:
         """Steps 1 to 3; false where there was work again before all was quiet."""
         fell_at = time.monotonic()
-        self._become(_State.FALLING)
+        self._become(_Wakefulness.FALLING)
         connection.execute(_QUERIES["release_awake"])
         self.holds_lock = False
         row = connection.execute(_QUERIES["note_next_xid"]).fetchone()
         noted = row[0] if row else "0"
         while not self._halt.is_set():
             if self._last_active > fell_at:
-                self._become(_State.AWAKE)
+                self._become(_Wakefulness.AWAKE)
                 return False
-            if _is_true(connection, "all_ended", noted):
+            if _answer(connection, "all_ended", noted):
                 return True
             self._halt.wait(_FALLING_POLL_SECONDS)
         return False
@@ -152,21 +152,21 @@ class WakeUp(Loop):
         """Steps 4 and 5: the sinks read once more, and block; this thread listens for them."""
         with self._changed:
             self._quiet_since = time.monotonic()
-            self._state = _State.ASLEEP
+            self._state = _Wakefulness.ASLEEP
         slept_at = time.monotonic()
         while not self._halt.is_set() and self._last_active <= slept_at:
             if next(connection.notifies(timeout=0.2, stop_after=1), None) is not None:
                 break
         # Awake for at least a while: the event that woke us is rarely alone.
         self._last_active = max(self._last_active, time.monotonic())
-        self._become(_State.AWAKE)
+        self._become(_Wakefulness.AWAKE)
 
-    def _become(self, state: _State) -> None:
+    def _become(self, state: _Wakefulness) -> None:
         with self._changed:
             self._state = state
             self._changed.notify_all()
 
 
-def _is_true(connection: psycopg.Connection, query: str, *values: str) -> bool:
+def _answer(connection: psycopg.Connection, query: str, *values: str) -> bool:
     row = connection.execute(_QUERIES[query], values).fetchone()
     return bool(row and row[0])

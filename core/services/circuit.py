@@ -70,8 +70,8 @@ class CircuitBreaker:
 
     def wait_for_turn(self, stopping: threading.Event) -> bool:
         """Wait until a call may go through; false where `stopping` is set before that."""
-        while (wait_seconds := self._seconds_to_wait()) > 0:
-            if stopping.wait(wait_seconds):
+        while not self._take_turn():
+            if stopping.wait(self._seconds_to_turn()):
                 return False
         return not stopping.is_set()
 
@@ -125,16 +125,23 @@ class CircuitBreaker:
         with self._lock:
             return CircuitStatus(self.service, self._state, self._failures, self._opened, self._last_error)
 
-    def _seconds_to_wait(self) -> float:
-        """0 where a call may go through; who gets that from an open or abandoned breaker is the one that probes."""
+    def _take_turn(self) -> bool:
+        """Let a call through, or not; who passes a breaker that is not closed is the one that probes."""
         if not self._failures:
-            return 0.0
+            return True
+        with self._lock:
+            if self._state is CircuitState.CLOSED:
+                return True
+            now = self._clock()
+            if now < self._changed_at + self._settings.open_seconds:
+                return False
+            self._state, self._changed_at = CircuitState.HALF_OPEN, now
+            return True
+
+    def _seconds_to_turn(self) -> float:
+        """How long no call goes through, at least; while another caller probes, its answer may come at any moment."""
         with self._lock:
             if self._state is CircuitState.CLOSED:
                 return 0.0
-            now = self._clock()
-            remaining = self._changed_at + self._settings.open_seconds - now
-            if remaining > 0:
-                return remaining if self._state is CircuitState.OPEN else _PROBE_POLL_SECONDS
-            self._state, self._changed_at = CircuitState.HALF_OPEN, now
-            return 0.0
+            remaining = self._changed_at + self._settings.open_seconds - self._clock()
+            return max(0.0, remaining) if self._state is CircuitState.OPEN else _PROBE_POLL_SECONDS

@@ -127,18 +127,16 @@ def test_a_leader_ends_the_session_that_it_has_lost_rather_than_wait_for_its_own
     port = urlsplit(own).port or 0
     with closing(Hole(port)) as hole:
         server = Server(own.replace(f":{port}/", f":{hole.port}/"), answer_seconds=60)
-        leadership = Election(
-            server, Epochs(), lease_seconds=30, loops=(), recovery=quiet_recovery(), on_problem=lambda _: None
-        )
-        leadership.start()
+        election = Election(server, Epochs(), lease_seconds=30, recovery=quiet_recovery(), on_problem=lambda _: None)
+        election.start()
         try:
-            eventually(lambda: leadership.status().role == "leader")
-            first = leadership.status().epoch
+            eventually(lambda: election.status().role == "leader")
+            first = election.status().epoch
             hole.swallow()
-            eventually(lambda: leadership.status().epoch > first, within_seconds=25)
-            assert leadership.status().role == "leader"
+            eventually(lambda: election.status().epoch > first, within_seconds=25)
+            assert election.status().role == "leader"
         finally:
-            leadership.stop()
+            election.stop()
 
 
 @pytest.fixture

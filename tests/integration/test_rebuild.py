@@ -187,7 +187,7 @@ def test_rtp_that_starts_with_an_empty_redis_fills_its_cache(
         pipeline = build_pipeline(settings, on_problem=lambda problem: problems.append(str(problem)))
         pipeline.start()
         eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
-        eventually(lambda: pipeline.rebuilding and pipeline.rebuilding.rebuilds, within_seconds=20)  # noqa: B023
+        eventually(lambda: pipeline.cache_rebuilder and pipeline.cache_rebuilder.rebuilds, within_seconds=20)  # noqa: B023
         assert pipeline.stop()
         cache.flushall()  # the second time the log has nothing left to deliver
 
@@ -218,7 +218,8 @@ def test_a_redis_that_restarted_without_its_memory_is_filled_again(
 def test_a_fill_is_told_once(
     running: Pipeline, writer: psycopg.Connection, cache: redis.Redis, problems: list[str]
 ) -> None:
-    eventually(lambda: running.rebuilding and running.rebuilding.rebuilds, within_seconds=20)  # nothing yet: not told
+    # There is nothing to fill yet, of which nobody is told.
+    eventually(lambda: running.cache_rebuilder and running.cache_rebuilder.rebuilds, within_seconds=20)
     for value in (1, 2, 3):
         write(writer, value)
     # Only what is not on its way any more is the fill's alone to write.
@@ -247,7 +248,7 @@ def test_a_fill_gives_way_to_whoever_wants_its_tables_for_itself(
     problems: list[str],
 ) -> None:
     eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
-    waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'rtp rebuild' AND wait_event_type = 'Lock'"
+    waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'rtp cache_rebuilder' AND wait_event_type = 'Lock'"
     with connect(postgres_dsn(settings), role="onlooker") as onlooker, writer.transaction():
         writer.execute("LOCK TABLE rtp.event IN ACCESS EXCLUSIVE MODE")
         cache.flushall()

@@ -43,7 +43,7 @@ def started(loop: Noting) -> Iterator[Noting]:
     assert loop.join(10)
 
 
-def test_it_works_only_while_there_is_a_term() -> None:
+def test_it_works_only_while_there_is_an_epoch() -> None:
     epochs = Epochs()
     with started(Noting(epochs)) as loop:
         eventually(lambda: loop.did == ["prepared"])
@@ -51,7 +51,7 @@ def test_it_works_only_while_there_is_a_term() -> None:
         eventually(lambda: loop.did == ["prepared", 0])
 
 
-def test_it_serves_one_term_after_another() -> None:
+def test_it_serves_one_epoch_after_another() -> None:
     first, epochs = Epoch(1), Epochs()
     epochs.begin(first)
     with started(Noting(epochs)) as loop:
