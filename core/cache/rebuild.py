@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from core.cache.fill import CacheFill
     from core.leading.epoch import Epoch, Epochs
     from core.services.circuit import CircuitBreaker
-    from core.services.postgres import Server
+    from core.services.postgres import PostgresServer
     from rtp_client.event import Event
 
 # One call of the script: about 1 ms in which Redis serves nobody else, so deliveries come in between.
@@ -46,7 +46,7 @@ class CacheRebuilder(Loop):
 
     def __init__(
         self,
-        server: Server,
+        server: PostgresServer,
         fill: CacheFill,
         epochs: Epochs,
         *,
@@ -54,7 +54,7 @@ class CacheRebuilder(Loop):
         circuits: Sequence[CircuitBreaker],
         on_problem: Callable[[Problem], None],
     ) -> None:
-        super().__init__("cache_rebuilder", epochs)
+        super().__init__("rebuild", epochs)
         self.rebuilds = 0
         self._server = server
         self._fill = fill

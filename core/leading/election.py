@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from core.leading.epoch import Epochs
-    from core.services.postgres import Server
+    from core.services.postgres import PostgresServer
     from core.services.recovery import Recovery
 
 _QUERIES = queries("core.sql", "leader.sql")
@@ -71,7 +71,7 @@ class Election:
 
     def __init__(
         self,
-        server: Server,
+        server: PostgresServer,
         epochs: Epochs,
         *,
         lease_seconds: float,

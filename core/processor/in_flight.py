@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class _Read:
+class _ReadBatch:
     """Rows that were read together: once all before and all of them are settled, the cursor may stand behind them."""
 
     cursor: Cursor
@@ -28,8 +28,8 @@ class InFlight:
     """What was read and is not yet settled, that is delivered or dead; the cursor on disk stays before it."""
 
     def __init__(self) -> None:
-        self._reads: deque[_Read] = deque()
-        self._read_of: dict[int, _Read] = {}
+        self._reads: deque[_ReadBatch] = deque()
+        self._read_of: dict[int, _ReadBatch] = {}
 
     def __len__(self) -> int:
         return len(self._read_of)
@@ -39,7 +39,7 @@ class InFlight:
         if not detected_at and self._reads:
             self._reads[-1].cursor = cursor
             return
-        read = _Read(cursor, dict(detected_at))
+        read = _ReadBatch(cursor, dict(detected_at))
         self._reads.append(read)
         self._read_of.update(dict.fromkeys(detected_at, read))
 

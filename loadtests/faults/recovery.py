@@ -23,7 +23,7 @@ _MOST_UNEXPECTED_ENDS = 5
 
 
 @dataclass(frozen=True)
-class Recovery:
+class RecoverySeconds:
     """Seconds from a fault's end to each of its marks; and the cache entries that were wrong at the last of them.
 
     `first`: something new came out of rtp. `all`: so did all that was committed by then. `cache`: and it is complete.
@@ -35,7 +35,7 @@ class Recovery:
     cache_wrong: tuple[str, ...] = ()
 
 
-def wait_for_recovery(world: World, healed_at: float, deadline_seconds: float) -> Recovery:
+def wait_for_recovery(world: World, healed_at: float, deadline_seconds: float) -> RecoverySeconds:
     """Wait until both sinks have got everything that is committed now, and the cache is complete. Raises Stuck."""
     tallies = (world.stream.tally, world.alerts.accepted)
     before = [tally.events for tally in tallies]
@@ -49,7 +49,7 @@ def wait_for_recovery(world: World, healed_at: float, deadline_seconds: float) -
         if not everything and all(tally.reached(wanted) for tally in tallies):
             everything = after_seconds
         if everything and (wrong := _wrong_in_full_cache(world, wanted)) is not None:
-            return Recovery(first or everything, everything, time.monotonic() - healed_at, tuple(wrong))
+            return RecoverySeconds(first or everything, everything, time.monotonic() - healed_at, tuple(wrong))
         world.start_rtp()
         if after_seconds > deadline_seconds or len(world.unexpected_ends()) > _MOST_UNEXPECTED_ENDS:
             raise Stuck(_what_is_missing(world, wanted))

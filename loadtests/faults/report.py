@@ -13,7 +13,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from loadtests.faults.recovery import Recovery
+    from loadtests.faults.recovery import RecoverySeconds
     from loadtests.faults.tally import Tally
 
 PAIRS = "two at a time"
@@ -53,7 +53,7 @@ class Report:
     rtp_starts: int = 0
     problems: list[str] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
-    _recoveries: dict[str, list[Recovery]] = field(default_factory=lambda: defaultdict(list))
+    _recoveries: dict[str, list[RecoverySeconds]] = field(default_factory=lambda: defaultdict(list))
     _injected: dict[str, int] = field(default_factory=lambda: defaultdict(int))
 
     @property
@@ -76,11 +76,11 @@ class Report:
         """One was injected."""
         self._injected[name] += 1
 
-    def note_recovery(self, name: str, recovery: Recovery) -> None:
+    def note_recovery(self, name: str, recovery: RecoverySeconds) -> None:
         """It was overcome."""
         self._recoveries[name].append(recovery)
 
-    def _all_recoveries(self) -> list[Recovery]:
+    def _all_recoveries(self) -> list[RecoverySeconds]:
         return [recovery for recoveries in self._recoveries.values() for recovery in recoveries]
 
     def add_sink(self, tally: Tally, final: dict[str, int]) -> None:
@@ -145,7 +145,7 @@ class Report:
         return [*lines, verdict]
 
 
-def _seconds(recoveries: list[Recovery]) -> dict[str, float | None]:
+def _seconds(recoveries: list[RecoverySeconds]) -> dict[str, float | None]:
     figures: dict[str, float | None] = {}
     for mark in _MARKS:
         values = [getattr(recovery, f"{mark}_seconds") for recovery in recoveries]

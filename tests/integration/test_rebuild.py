@@ -248,7 +248,7 @@ def test_a_fill_gives_way_to_whoever_wants_its_tables_for_itself(
     problems: list[str],
 ) -> None:
     eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
-    waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'rtp cache_rebuilder' AND wait_event_type = 'Lock'"
+    waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'rtp rebuild' AND wait_event_type = 'Lock'"
     with connect(postgres_dsn(settings), role="onlooker") as onlooker, writer.transaction():
         writer.execute("LOCK TABLE rtp.event IN ACCESS EXCLUSIVE MODE")
         cache.flushall()

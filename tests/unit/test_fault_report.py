@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from loadtests.faults.recovery import Recovery
+from loadtests.faults.recovery import RecoverySeconds
 from loadtests.faults.report import Report
 from loadtests.faults.tally import Sighting, Tally
 
@@ -81,5 +81,5 @@ def test_a_run_that_ended_early_says_how_far_it_went() -> None:
 def test_recoveries_are_held_against_the_aim() -> None:
     report = report_on(2, 3, 4, 5)
     for seconds in (0.5, 1.9, 2.1):
-        report.note_recovery("redis-killed", Recovery(0.1, seconds, seconds))
+        report.note_recovery("redis-killed", RecoverySeconds(0.1, seconds, seconds))
     assert "after 2 of 3 everything was delivered within 2 s" in report.lines()
