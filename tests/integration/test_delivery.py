@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -21,7 +21,7 @@ from core.processor.delivery import Delivery
 from core.processor.pipeline import Pipeline
 from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
-from core.services.postgres import PostgresServer
+from core.services.postgres import PostgresServer, connect
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks import Outcome, Rejection
 from core.sinks.registry import build_sinks
@@ -596,6 +596,25 @@ def test_dead_letters_are_counted(start: Start, settings: Settings, writer: psyc
     pipeline = start(settings)
     writer.execute(INSERT_EVENT.format(confidence="7", fields="NULL").encode())
     assert eventually(lambda: [delivery.metrics.dead_letters for delivery in pipeline.deliveries] == [1, 1])
+
+
+# Who leads
+
+
+def test_a_new_leader_ends_the_sessions_that_the_loops_of_another_have_left(start: Start, settings: Settings) -> None:
+    loops = build_pipeline(settings, on_problem=lambda _: None).threads().keys() - {"election"}
+    with ExitStack() as stack:
+        left = [stack.enter_context(closing(connect(postgres_dsn(settings), role=loop))) for loop in loops]
+        start(settings)
+        assert eventually(lambda: all(is_ended(connection) for connection in left))
+
+
+def is_ended(connection: psycopg.Connection) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except psycopg.OperationalError:
+        return True
+    return False
 
 
 # What the status says

@@ -66,7 +66,7 @@ def sequences(client: redis.Redis) -> list[str]:
 # Redis
 
 
-def test_a_batch_of_a_term_before_is_refused_as_a_whole(before: RedisSink, now: RedisSink, client: redis.Redis) -> None:
+def test_an_earlier_epochs_batch_is_refused_as_a_whole(before: RedisSink, now: RedisSink, client: redis.Redis) -> None:
     before.open()
     now.open()
     with pytest.raises(LeadershipLost) as lost:
@@ -80,19 +80,19 @@ def test_the_next_leader_is_known_before_it_delivers(before: RedisSink, now: Red
     assert client.get(FENCE) == "4"
 
 
-def test_a_term_before_cannot_even_open(before: RedisSink, now: RedisSink) -> None:
+def test_an_earlier_epoch_cannot_even_open(before: RedisSink, now: RedisSink) -> None:
     now.open()
     with pytest.raises(LeadershipLost):
         before.open()
 
 
-def test_a_later_term_is_taken_without_opening(before: RedisSink, now: RedisSink, client: redis.Redis) -> None:
+def test_a_later_epoch_is_taken_without_opening(before: RedisSink, now: RedisSink, client: redis.Redis) -> None:
     before.open()
     now.deliver([make_event(1)])
     assert (client.get(FENCE), len(sequences(client))) == ("4", 1)
 
 
-def test_without_a_term_nothing_is_refused(now: RedisSink, redis_url: str, client: redis.Redis) -> None:
+def test_without_an_epoch_nothing_is_refused(now: RedisSink, redis_url: str, client: redis.Redis) -> None:
     now.open()
     with closing(redis_sink(redis_url, 0)) as by_hand:
         by_hand.deliver([make_event(1)])
@@ -151,7 +151,7 @@ def readers(installed: Settings, writer: psycopg.Connection) -> Iterator[tuple[L
         yield first, second
 
 
-def test_a_cursor_that_a_later_term_has_taken_cannot_be_moved(
+def test_a_cursor_that_a_later_epoch_has_taken_cannot_be_moved(
     readers: tuple[LogReader, LogReader], writer: psycopg.Connection
 ) -> None:
     with pytest.raises(LeadershipLost) as lost:
@@ -187,7 +187,7 @@ def test_a_cursor_of_another_log_is_still_refused(
 # SQS
 
 
-def test_nothing_is_sent_once_a_term_is_not_good(sqs_queue: SqsQueue) -> None:
+def test_nothing_is_sent_once_an_epoch_is_not_good(sqs_queue: SqsQueue) -> None:
     with faulty_sqs(sqs_queue.endpoint_url) as passing:
         settings = SqsSettings(queue=sqs_queue.name, endpoint_url=passing.url, region=sqs_queue.region)
         with closing(SqsSink(settings, sqs_client(settings))) as sink:

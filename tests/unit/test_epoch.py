@@ -45,7 +45,7 @@ def test_the_highest_epoch_that_was_met_is_kept(epoch: Epoch) -> None:
     assert epoch.surpassed_by == 12
 
 
-def test_nobodys_term_is_always_good() -> None:
+def test_nobodys_epoch_is_always_good() -> None:
     UNFENCED.check()
     UNFENCED.wait_until_confirmed()
 
