@@ -14,7 +14,7 @@ from cli.running_demo import or_of_the_demo
 from core.errors import RunningError, SettingsError
 from core.inspection.document import as_document
 from core.inspection.inspector import is_running
-from core.leading.election import nobody_leads
+from core.leading.leader_row import nobody_leads
 from core.log.reset import EARLIEST, LATEST, forget_cursor, reset_cursor
 from core.sinks.registry import sink_names
 from rtp_client.redact import shown

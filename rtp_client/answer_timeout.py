@@ -1,10 +1,9 @@
 """How long to wait for an answer before a connection counts as dead.
 
 Half of a connection can die without a word: a firewall forgets it, a proxy loses its other side. Only silence tells,
-and a server that is merely slow is silent, too. So a first silence is given up soon: a dead connection has cost little
-by then. For a moment after it an answer may take as long as the settings allow, and after such an answer the next one,
-too: what is slow gets done.
-TCP's own means (keepalive, TCP_USER_TIMEOUT) would not do: a proxy on the way answers them.
+and a server that is merely slow is silent, too. So the first wait is short: a dead connection has cost little by then.
+For a moment after a silence, or after a late answer, the next answer may take as long as the settings allow: what is
+slow gets done. TCP's own means (keepalive, TCP_USER_TIMEOUT) would not do: a proxy on the way answers them.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ _LONG_SECONDS = 4.0
 
 
 class AnswerTimeout:
-    """The answer_timeout of one who asks one server; `longest_seconds` is what the settings allow.
+    """How long one role waits for one server; `longest_seconds` is what the settings allow.
 
-    Who asks for what may well take longer says so with `first_seconds`.
+    A role whose statements may well take longer has a longer first wait: `first_seconds`.
     """
 
     def __init__(
@@ -48,10 +47,10 @@ class AnswerTimeout:
         return self._longest_seconds if self.is_long else self._first_seconds
 
     def note_silence(self) -> None:
-        """There was no answer. The same will be asked again at once, on a new connection."""
+        """There was no answer; the same will be asked again at once, on a new connection."""
         self._long_until = self._clock() + _LONG_SECONDS
 
     def note_answer(self, after_seconds: float) -> None:
-        """There was one; where it took its time, the server is slow and not gone, and the next one may take as long."""
+        """There was an answer; where it was late, the server is slow and not gone, and the next may be as late."""
         if after_seconds >= self._first_seconds:
             self._long_until = self._clock() + _LONG_SECONDS

@@ -31,13 +31,13 @@ class TimedConnection(psycopg.Connection[Any]):
     answer_timeout: AnswerTimeout | None = None
 
     def wait(self, gen: Waiting, *args: Any, **kwargs: Any) -> Any:
-        """Psycopg's own, within the answer timeout; all that is ever waited for passes here."""
+        """Wait as psycopg does, within the answer timeout; every wait of the connection passes here."""
         within = gen if self.answer_timeout is None else _within(gen, self.answer_timeout, self.pgconn)
         return super().wait(within, *args, **kwargs)
 
 
 class AsyncTimedConnection(psycopg.AsyncConnection[Any]):
-    """The same for asyncio."""
+    """TimedConnection for asyncio."""
 
     answer_timeout: AnswerTimeout | None = None
 

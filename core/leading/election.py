@@ -3,11 +3,10 @@
 - Liveness: the leader's session holds an advisory lock, which PostgreSQL gives back the moment that session ends: kill
   -9, a cut connection. A standby tries it some times a second.
 - A leader that neither works nor ends (a stopped process, a machine that is gone) keeps its session. So the leader also
-  renews a row; a standby that has not seen it change for a lease ends that session. It measures by its own monotonic
-  clock between looks of its own: no clock that steps, and no look that came late, can depose anybody.
-- Fencing: that a standby has taken over does not stop the other at that instant. Every epoch has a number
-  (`core.leading.epoch`), and cursors and Redis refuse lower ones; before each message to SQS its sender
-  looks whether the epoch is good.
+  renews a row, and a standby that has not seen the row change for a lease ends that session. The standby measures by
+  its own monotonic clock, between its own looks: a clock that steps, or a look that came late, deposes nobody.
+- Fencing: a takeover does not stop the former leader at that instant. Every epoch has a number (`core.leading.epoch`),
+  and cursors and Redis refuse lower ones; before each message to SQS its sender looks whether the epoch is good.
 """
 
 from __future__ import annotations
@@ -17,25 +16,25 @@ import os
 import socket
 import threading
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.errors import NotInstalled, RtpError, RunningError, ServiceUnavailable
+from core.errors import RtpError, ServiceUnavailable
 from core.leading.epoch import Epoch, clock
+from core.leading.leader_row import Silence, apply
 from core.log.installation import read_installation
 from core.problem import Problem
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from collections.abc import Callable
 
     from psycopg import Connection
 
     from core.leading.epoch import Epochs
+    from core.leading.leader_row import LeaderRow
     from core.services.postgres import PostgresServer
     from core.services.recovery import Recovery
 
@@ -52,18 +51,6 @@ class LeaderStatus:
     role: str
     epoch: int
     leader: str
-
-
-class LeaderRow(NamedTuple):
-    """The row of rtp.leader, and whether its lock is free."""
-
-    is_free: bool
-    epoch: int
-    host: str
-    pid: int
-    since: datetime | None
-    renewed_at: str
-    lease_seconds: float
 
 
 class Election:
@@ -91,7 +78,6 @@ class Election:
         self._thread = threading.Thread(target=self._run, name="rtp-election", daemon=True)
 
     def start(self) -> None:
-        """Start campaigning."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -102,11 +88,9 @@ class Election:
 
     @property
     def is_running(self) -> bool:
-        """Whether the thread is alive."""
         return self._thread.is_alive()
 
     def status(self) -> LeaderStatus:
-        """What this process is now."""
         return self._status
 
     def _run(self) -> None:
@@ -129,9 +113,9 @@ class Election:
         """Wait for the lead, and hold it as long as possible; with one connection, whose end ends both."""
         with self._server.connect("leader") as connection:
             read_installation(connection)
-            silence = _Silence()
+            silence = Silence()
             while not self._stopping.is_set():
-                leader = _apply(connection)
+                leader = apply(connection)
                 self._recovery.succeeded()
                 if leader.is_free:
                     self._lead(connection)
@@ -197,44 +181,3 @@ class Election:
                     return
                 epoch.confirm(asked_at)
                 renewed_at = asked_at
-
-
-class _Silence:
-    """How long a standby has seen no sign of life from the leader."""
-
-    def __init__(self) -> None:
-        self._seen: tuple[int, str] | None = None
-        self._seen_at = self._looked_at = clock()
-
-    def note(self, leader: LeaderRow) -> None:
-        """The leader was just looked at."""
-        now = clock()
-        sign = (leader.epoch, leader.renewed_at)
-        looked_late = now - self._looked_at > leader.lease_seconds / 2  # it stood still itself
-        if sign != self._seen or looked_late:
-            self._seen, self._seen_at = sign, now
-        self._looked_at = now
-
-    @property
-    def seconds(self) -> float:
-        """How long it had lasted at the last look."""
-        return self._looked_at - self._seen_at
-
-
-def _apply(connection: Connection) -> LeaderRow:
-    row = connection.execute(_QUERIES["apply"], prepare=True).fetchone()
-    if row is None:
-        raise NotInstalled("rtp's schema is not complete: rtp.leader has no row", "Run `rtp install-triggers`")
-    return LeaderRow._make(row)
-
-
-@contextmanager
-def nobody_leads(connection: Connection) -> Iterator[None]:
-    """Within, no rtp run leads on this database, and none begins to. Raises RunningError where one does."""
-    row = connection.execute(_QUERIES["keep_away"]).fetchone()
-    if row is None or not row[0]:
-        raise RunningError("rtp run is active on this database; nothing was changed", "Stop it first")
-    try:
-        yield
-    finally:
-        connection.execute(_QUERIES["let_come"])

@@ -1,8 +1,8 @@
 """An epoch: the time in which one rtp leads, and what its loops may do in it.
 
-Epochs are counted by the database; their number is a fencing token (M. Kleppmann, "How to do distributed
-locking", 2016): what another one has surpassed is refused by the cursors and by Redis. Where nothing can refuse (SQS),
-an epoch is good only as long as the database has confirmed it lately.
+The database counts the epochs. An epoch's number is a fencing token (M. Kleppmann, "How to do distributed locking",
+2016): the cursors and Redis refuse a number once they have seen a higher one. SQS can refuse nothing; there an epoch is
+good only as long as the database has confirmed it lately.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def clock() -> float:
 
 
 class Epoch:
-    """One epoch. Thread-safe. Number 0 is nobody's: it is never over, and nothing is fenced by it."""
+    """One epoch. Thread-safe. Number 0 stands for no epoch: it is never over, and nothing is fenced by it."""
 
     def __init__(self, number: int, *, lease_seconds: float = math.inf, clock: Callable[[], float] = clock) -> None:
         self.number = number
@@ -54,13 +54,13 @@ class Epoch:
             raise LeadershipLost("this rtp does not lead any more")
 
     def confirm(self, asked_at: float) -> None:
-        """The database has confirmed it, asked at that moment of `clock`."""
+        """Note that the database has confirmed the epoch, asked at that moment of `clock`."""
         with self._changed:
             self._confirmed_at = asked_at
             self._changed.notify_all()
 
     def wait_until_confirmed(self) -> None:
-        """Wait until the database confirms it once more. Raises LeadershipLost where it does not."""
+        """Wait until the database confirms the epoch once more. Raises LeadershipLost where it does not."""
         if not self.number:
             return
         asked_at = self._clock()
@@ -70,7 +70,7 @@ class Epoch:
                 raise LeadershipLost("the database does not confirm that this rtp leads")
 
     def end(self, surpassed_by: int = 0) -> None:
-        """It is over, and the next one must be above the epoch that was met, if one was."""
+        """End the epoch; `surpassed_by` is the number of a later one that was met, if any."""
         with self._changed:
             self._is_over = True
             self.surpassed_by = max(self.surpassed_by, surpassed_by)
@@ -89,7 +89,7 @@ class Epoch:
 
 
 UNFENCED = Epoch(0)
-"""The epoch of whoever needs none, such as a command that delivers by hand."""
+"""For work outside any epoch, such as a command that delivers by hand."""
 
 
 class Epochs:
@@ -101,7 +101,6 @@ class Epochs:
         self._epoch = epoch
 
     def begin(self, epoch: Epoch) -> None:
-        """An epoch begins."""
         with self._changed:
             self._epoch = epoch
             self._changed.notify_all()
@@ -112,18 +111,18 @@ class Epochs:
         return self._epoch is not None and not self._epoch.is_over
 
     def next(self, stopping: threading.Event, halt: threading.Event) -> Epoch | None:
-        """Wait for an epoch that is not over; None where `stopping` is set first. `halt` is set once it is over."""
+        """Wait for an epoch that is not over; None where `stopping` is set first. The epoch's end sets `halt`."""
         with self._changed:
             self._changed.wait_for(lambda: stopping.is_set() or self.is_on)
             epoch = self._epoch
         halt.clear()
-        if stopping.is_set() or epoch is None:  # asked after the clearing: who stops sets `stopping` first
+        if stopping.is_set() or epoch is None:  # looked at after the clearing: a stop sets `stopping` before `halt`
             halt.set()
             return None
         epoch.halt_at_end(halt)
         return epoch
 
     def wake(self) -> None:
-        """Have whoever waits look at its `stopping`."""
+        """Have every waiting loop look at its `stopping`."""
         with self._changed:
             self._changed.notify_all()

@@ -22,11 +22,10 @@ class Loop(ABC):
         self._epochs = epochs
         epochs.loops.append(name)
         self._stopping = threading.Event()
-        self._halt = threading.Event()  # at the end of an epoch, and when stopping
+        self._halt = threading.Event()  # set at the end of an epoch, and when stopping
         self._thread = threading.Thread(target=self._run, name=f"rtp-{name}", daemon=True)
 
     def start(self) -> None:
-        """Start the loop."""
         self._thread.start()
 
     def request_stop(self) -> None:
@@ -44,7 +43,6 @@ class Loop(ABC):
 
     @property
     def is_running(self) -> bool:
-        """Whether the loop is alive."""
         return self._thread.is_alive()
 
     @abstractmethod
@@ -52,7 +50,7 @@ class Loop(ABC):
         """Work until `_halt` is set. An error that leaves it ends the loop, and with it rtp."""
 
     def _prepare(self) -> None:  # noqa: B027 - most have nothing to do here
-        """What there is to do before the first epoch."""
+        """Do what there is to do before the first epoch."""
 
     def _finish(self) -> None:  # noqa: B027
         """Give up what the loop holds."""

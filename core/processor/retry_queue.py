@@ -85,7 +85,7 @@ class RetryQueue:
         return due
 
     def leave(self, keys: Iterable[str]) -> None:
-        """Nothing of these groups has failed since: those without waiting events are parked no more."""
+        """Note that nothing of these groups has failed: those without waiting events are parked no more."""
         for key in keys:
             group = self._groups.get(key)
             if group is not None:
@@ -95,14 +95,14 @@ class RetryQueue:
                     del self._groups[key]
 
     def note_refusal(self, key: str, at: datetime) -> tuple[int, datetime]:
-        """The group's first event was refused for its own sake; how often by now, and when for the first time."""
+        """The group's first event was refused for its own sake: how often by now, and when for the first time."""
         group = self._groups.setdefault(key, _Group())
         group.refusals += 1
         group.first_refused_at = group.first_refused_at or at
         return group.refusals, group.first_refused_at
 
     def forget_refusals(self, key: str) -> None:
-        """The event in question is out of the way."""
+        """The group's first event is out of the way."""
         if key in self._groups:
             self._groups[key].refusals, self._groups[key].first_refused_at = 0, None
 

@@ -61,13 +61,12 @@ class WakeUp(Loop):
         self.holds_lock = False
 
     def request_stop(self) -> None:
-        """Ask the thread to end, and wake whoever waits."""
+        """Ask the thread to end, and wake the loops that wait."""
         super().request_stop()
         with self._changed:
             self._changed.notify_all()
 
     def stop(self) -> None:
-        """End the thread."""
         self.request_stop()
         self.join()
 
@@ -95,7 +94,7 @@ class WakeUp(Loop):
                 self._changed.wait(max(seconds, poll_seconds))
 
     def _serve(self, epoch: Epoch) -> None:
-        # An epoch that is not good may be over: its AWAKE would tell the triggers that somebody polls.
+        # An epoch that is not good may be over: AWAKE would tell the triggers that somebody polls.
         while self._recovery.wait_for_turn(self._halt) and (epoch.is_good or not self._halt.wait(_CHECK_SECONDS)):
             if not epoch.is_good:
                 continue

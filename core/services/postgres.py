@@ -18,7 +18,7 @@ from rtp_client.postgres import TimedConnection, unavailable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-# The server, too, should notice within half a minute that the other side is gone: it keeps the session's locks so long.
+# The server, too, should notice within half a minute that the client is gone: until then it keeps the session's locks.
 _SESSION = (
     "SELECT set_config(name, value, false) FROM (VALUES ('TimeZone', 'UTC'), ('tcp_keepalives_idle', '10'),"
     " ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '25000'))"
@@ -53,7 +53,7 @@ class PostgresServer:
     def connect(self, role: str, *, is_hasty: bool = True) -> psycopg.Connection:
         """As the function `connect`. Each role has an answer timeout of its own, which outlives its connections.
 
-        Who is not hasty waits as long as is allowed from the first: for statements that may take their time.
+        Without `is_hasty` the first wait, too, is as long as the settings allow: for statements that take their time.
         """
         answer_timeout = None
         if self.answer_seconds is not None:
