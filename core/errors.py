@@ -10,6 +10,7 @@ from rtp_client.errors import RtpError, ServiceUnavailable, SettingsError
 
 __all__ = [
     "Cancelled",
+    "ConnectionLost",
     "EventRejected",
     "FeedError",
     "InstallError",
@@ -30,6 +31,10 @@ __all__ = [
 
 class Cancelled(Exception):
     """Whoever asked for something asked for its end before it was done; what had been begun is undone."""
+
+
+class ConnectionLost(ServiceUnavailable):
+    """A connection that had been made has ended: that says nothing yet about the server."""
 
 
 class SinkUnavailable(ServiceUnavailable):

@@ -19,8 +19,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from core.errors import RtpError, ServiceUnavailable
 from core.leading.epoch import Epoch, clock
 from core.leading.leader_row import Silence, apply
@@ -98,11 +96,8 @@ class Election:
             while self._recovery.wait_for_turn(self._stopping):
                 try:
                     self._campaign()
-                except (psycopg.Error, ServiceUnavailable) as error:
-                    if isinstance(error, ServiceUnavailable):
-                        self._recovery.failed(error)
-                    else:
-                        self._recovery.lost(self._server.unavailable(error))
+                except ServiceUnavailable as error:
+                    self._recovery.failed(error)
                     # Also after a first loss: this process's own loops, whose epoch is over, close their sessions
                     # meanwhile, before `end_predecessors` could find them.
                     self._stopping.wait(_APPLY_SECONDS)
@@ -111,7 +106,7 @@ class Election:
 
     def _campaign(self) -> None:
         """Wait for the lead, and hold it as long as possible; with one connection, whose end ends both."""
-        with self._server.connect("leader") as connection:
+        with self._server.translated(), self._server.connect("leader") as connection:
             read_installation(connection)
             silence = Silence()
             while not self._stopping.is_set():

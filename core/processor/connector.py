@@ -89,7 +89,7 @@ class Connector:
     def log_lost(self, error: ServiceUnavailable) -> None:
         """The connection to the log is gone."""
         self._metrics.note_reconnect(str(error))
-        self._log.lost(error)
+        self._log.failed(error)
         self._log.pause(self._halt)
 
     def _note_failure(self, recovery: Recovery, error: ServiceUnavailable) -> None:

@@ -22,13 +22,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import psycopg
-
 from core.errors import ServiceUnavailable
 from core.leading.loop import Loop
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
+    import psycopg
+
     from core.leading.epoch import Epoch, Epochs
     from core.services.postgres import PostgresServer
     from core.services.recovery import Recovery
@@ -99,17 +99,14 @@ class WakeUp(Loop):
             if not epoch.is_good:
                 continue
             try:
-                with self._server.connect(self.name) as connection:
+                with self._server.translated(), self._server.connect(self.name) as connection:
                     connection.execute("LISTEN rtp_wake")
                     self._watch(connection)
-            except (psycopg.Error, ServiceUnavailable) as error:
+            except ServiceUnavailable as error:
                 # Until this connection is back nobody may sleep on it.
                 self._become(_Wakefulness.AWAKE)
                 self.holds_lock = False
-                if isinstance(error, ServiceUnavailable):
-                    self._recovery.failed(error)
-                else:
-                    self._recovery.lost(self._server.unavailable(error))
+                self._recovery.failed(error)
                 self._recovery.pause(self._halt)
         self._become(_Wakefulness.AWAKE)
         self.holds_lock = False

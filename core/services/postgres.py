@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.errors import ServiceUnavailable
+from core.errors import ConnectionLost, ServiceUnavailable
 from rtp_client.answer_timeout import AnswerTimeout
 from rtp_client.postgres import TimedConnection, unavailable
 
@@ -67,13 +67,18 @@ class PostgresServer:
         """As the function `unavailable`."""
         return unavailable(self.dsn, error)
 
+    def lost(self, error: psycopg.Error) -> ConnectionLost:
+        """What a statement raised, as rtp's own error."""
+        found = self.unavailable(error)
+        return ConnectionLost(found.service, found.address, found.cause)
+
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Within, an error of psycopg's is raised as ServiceUnavailable."""
+        """Within, an error of psycopg's is raised as ConnectionLost."""
         try:
             yield
         except psycopg.Error as error:
-            raise self.unavailable(error) from error
+            raise self.lost(error) from error
 
 
 def connect(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.errors import SinkUnavailable
+from core.errors import ConnectionLost, SinkUnavailable
 
 if TYPE_CHECKING:
     import threading
@@ -44,19 +44,15 @@ class Recovery:
         self.failures, self._has_lost = 0, False
         self.circuit.succeeded()
 
-    def lost(self, error: ServiceUnavailable) -> None:
-        """A connection that had been made was lost."""
-        if self._has_lost:
-            self.failed(error)
-        self._has_lost = True
-
     def failed(self, error: ServiceUnavailable) -> None:
-        """Connecting failed, or a call to a service that is connected to anew for each call."""
+        """The service did not answer; what that means follows from the type of the error."""
         if isinstance(error, SinkUnavailable) and not error.is_service_down:
             self.refused()
-            return
-        self.failures += 1
-        self.circuit.failed(error)
+        elif isinstance(error, ConnectionLost) and not self._has_lost:
+            self._has_lost = True
+        else:
+            self.failures += 1
+            self.circuit.failed(error)
 
     def refused(self) -> None:
         """The service answered, and refused this loop alone: for all others it is there."""

@@ -25,7 +25,6 @@ from core.services.postgres import PostgresServer, connect
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks import Outcome, Rejection
 from core.sinks.registry import build_sinks
-from rtp_client.backoff import Backoff
 from rtp_client.keys import STREAM, cache_key, channel
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs

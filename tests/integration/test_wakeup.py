@@ -21,7 +21,6 @@ from core.processor.wakeup import WakeUp
 from core.services.postgres import queries
 from core.settings.models import RunSettings, Settings
 from core.sinks import Outcome
-from rtp_client.backoff import Backoff
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from core.errors import ServiceUnavailable, SinkUnavailable
+from core.errors import ConnectionLost, ServiceUnavailable, SinkUnavailable
 from core.services.circuit import CircuitBreaker
 from core.services.recovery import Recovery
 from core.settings.models import CircuitBreakerSettings
@@ -14,6 +14,7 @@ from rtp_client.backoff import Backoff
 from tests.clock import Clock
 
 AWAY = ServiceUnavailable("PostgreSQL", "host", "connection refused")
+CUT = ConnectionLost("PostgreSQL", "host", "server closed the connection")
 REFUSES = SinkUnavailable("SQS", "queue", "AccessDenied", is_service_down=False)
 
 
@@ -48,25 +49,25 @@ def waits(recovery: Recovery) -> list[float]:
 
 
 def test_a_lost_connection_is_no_failure_of_the_service(recovery: Recovery, circuit: CircuitBreaker) -> None:
-    recovery.lost(AWAY)
+    recovery.failed(CUT)
     assert circuit.status().failures_in_a_row == 0
 
 
 def test_after_a_lost_connection_the_next_is_made_at_once(recovery: Recovery) -> None:
-    recovery.lost(AWAY)
+    recovery.failed(CUT)
     assert waits(recovery) == []
 
 
 def test_a_connection_lost_again_without_an_answer_between_is_one(recovery: Recovery, circuit: CircuitBreaker) -> None:
     for _ in range(2):
-        recovery.lost(AWAY)
+        recovery.failed(CUT)
         recovery.connected()
     assert (circuit.status().failures_in_a_row, waits(recovery)) == (1, [1])
 
 
 def test_a_connection_lost_again_after_an_answer_is_none(recovery: Recovery, circuit: CircuitBreaker) -> None:
     for _ in range(2):
-        recovery.lost(AWAY)
+        recovery.failed(CUT)
         recovery.succeeded()
     assert circuit.status().failures_in_a_row == 0
 
@@ -85,14 +86,14 @@ def test_connecting_ends_an_outage_that_began_with_connecting(recovery: Recovery
 def test_connecting_ends_no_outage_that_began_with_lost_connections(
     recovery: Recovery, circuit: CircuitBreaker
 ) -> None:
-    recovery.lost(AWAY)
+    recovery.failed(CUT)
     recovery.failed(AWAY)
     recovery.connected()
     assert circuit.status().failures_in_a_row == 1
 
 
 def test_an_answer_ends_every_outage(recovery: Recovery, circuit: CircuitBreaker) -> None:
-    recovery.lost(AWAY)
+    recovery.failed(CUT)
     recovery.failed(AWAY)
     recovery.succeeded()
     assert (circuit.status().failures_in_a_row, waits(recovery)) == (0, [])
