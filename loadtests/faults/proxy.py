@@ -61,6 +61,11 @@ class TcpProxy:
         for link in self._all_links():
             link.lose_service()
 
+    def swallow(self) -> None:
+        """Every connection carries nothing any more; rtp is not told, nor is the service when rtp gives up."""
+        for link in self._all_links():
+            link.swallow()
+
     def heal(self) -> None:
         """Let everything through again; what is half-open or reset stays so."""
         self._delay_seconds = 0.0
@@ -127,6 +132,7 @@ class _Link:
         self._client = client
         self._service = service
         self._has_lost_service = False
+        self._is_swallowed = False
 
     def start(self) -> None:
         for source, target in ((self._client, self._service), (self._service, self._client)):
@@ -141,6 +147,9 @@ class _Link:
         self._has_lost_service = True
         _reset(self._service)
 
+    def swallow(self) -> None:
+        self._has_lost_service = self._is_swallowed = True
+
     def _pump(self, source: socket.socket, target: socket.socket) -> None:
         try:
             while piece := source.recv(_CHUNK_BYTES):
@@ -151,6 +160,9 @@ class _Link:
             pass
         if source is self._service and self._has_lost_service:
             return  # the client goes on talking to nobody
+        if self._is_swallowed:
+            self._client.close()
+            return  # the service's side stands until the proxy is closed
         for side in (self._client, self._service):
             with contextlib.suppress(OSError):
                 side.shutdown(socket.SHUT_RDWR)

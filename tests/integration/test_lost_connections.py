@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -102,30 +101,10 @@ def test_each_role_has_an_answer_timeout_of_its_own(dsn: str, monkeypatch: pytes
             connection.execute("SELECT pg_sleep(1)")
 
 
-class Hole(TcpProxy):
-    """A proxy that can lose the client's side of every connection: the service is not told."""
-
-    def __init__(self, target_port: int) -> None:
-        super().__init__(target_port)
-        self.kept: list[socket.socket] = []
-
-    def swallow(self) -> None:
-        for link in self._all_links():
-            link._has_lost_service = True
-            self.kept.append(link._service)
-            link._service = socket.socket()  # this one is closed instead
-
-    def close(self) -> None:
-        super().close()
-        for service in self.kept:
-            service.shutdown(socket.SHUT_RDWR)  # wakes the thread that reads from it
-            service.close()
-
-
 def test_a_leader_ends_the_session_that_it_has_lost_rather_than_wait_for_its_own_lease(installed: Settings) -> None:
     own = postgres_dsn(installed)
     port = urlsplit(own).port or 0
-    with closing(Hole(port)) as hole:
+    with closing(TcpProxy(port)) as hole:
         server = PostgresServer(own.replace(f":{port}/", f":{hole.port}/"), answer_seconds=60)
         election = Election(server, Epochs(), lease_seconds=30, recovery=quiet_recovery(), on_problem=lambda _: None)
         election.start()

@@ -9,9 +9,8 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from ministack.services import sqs
 
-from core.stack.sqs_server import Receives, forget_expired
+from core.stack.sqs_server import Receives, forget_expired, forget_expired_slowly
 
 
 @given(st.lists(st.integers(-300, 300).filter(bool), max_size=20))
@@ -21,7 +20,7 @@ def test_it_forgets_what_the_endpoints_own_step_forgets(seconds_left: list[int])
     ours: dict[str, Any] = {"dedup_cache": deepcopy(noted)}
     its_own: dict[str, Any] = {"dedup_cache": deepcopy(noted)}
     forget_expired(ours)
-    sqs._prune_dedup(its_own)
+    forget_expired_slowly(its_own)
     assert ours == its_own
 
 
