@@ -4,28 +4,34 @@ The script that delivers a batch touches the keys of many entities and the strea
 that within one slot only. So there `rtp:cache:…` goes by the name `{rtp}:cache:…`, whose slot is that of `rtp` alone;
 channels keep their names, as every node passes messages on. Both are done here, where commands leave the process, and
 nowhere else. An address says that it names a cluster by `?cluster=true`.
+
+A connection asks where rtp's slot is, and goes there. redis-py's own RedisCluster does not do: it refuses scripts in a
+pipeline, connects as soon as it is made, and raises what is no RedisError where no node answers.
 """
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import redis
+from redis.asyncio import connection as for_asyncio
 from redis.connection import Connection, HiredisRespSerializer, SSLConnection
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 
 from rtp_client.keys import STREAM
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 Node = tuple[str, int]
 
-ELSEWHERE = (AskError, ClusterDownError, TryAgainError)  # a MovedError is an AskError
-MOST_REDIRECTIONS = 5
+_ELSEWHERE = (AskError, ClusterDownError, TryAgainError)  # a MovedError is an AskError
+_MOST_REDIRECTIONS = 5
 _CHANNELS = ("rtp:events:", "rtp:route:")
 _KNOWN: dict[Node, list[Node]] = {}
+"""The nodes of each cluster that may be asked, by the node that its address names: that one, and those it told of."""
 
 
 def names_cluster(url: str) -> bool:
@@ -37,7 +43,14 @@ def cluster_options(url: str) -> dict[str, Any]:
     """What `redis.Redis.from_url` takes besides, so that it talks to a cluster; nothing for a single server."""
     if not names_cluster(url):
         return {}
-    return {"connection_class": _SslClusterConnection if url.startswith("rediss:") else _ClusterConnection}
+    return {"connection_class": _Tls if url.startswith("rediss:") else _Following}
+
+
+def async_cluster_options(url: str) -> dict[str, Any]:
+    """The same for redis.asyncio."""
+    if not names_cluster(url):
+        return {}
+    return {"connection_class": _AsyncTls if url.startswith("rediss:") else _AsyncFollowing}
 
 
 def in_slot(name: Any) -> Any:
@@ -47,11 +60,6 @@ def in_slot(name: Any) -> Any:
     if isinstance(name, str) and name.startswith("rtp:") and not name.startswith(_CHANNELS):
         return f"{{rtp}}{name[3:]}"
     return name
-
-
-def known_nodes(named: Node) -> list[Node]:
-    """The nodes of a cluster that may be asked: the one that its address names, and those that it has told of."""
-    return _KNOWN.setdefault(named, [named])
 
 
 def told_nodes(slots: Sequence[Any], asked: Node) -> set[Node]:
@@ -69,14 +77,41 @@ class _Packer:
         return self._packer.pack(*map(in_slot, args))
 
 
-class _Following(Connection):
-    """A connection that asks where rtp's slot is, and goes there; after a loss it asks the next node that it knows."""
+class _Route:
+    """Where a connection looks for rtp's slot: where it is sent to, and after a loss at the next node that it knows."""
 
+    def __init__(self, named: Node) -> None:
+        self._named = named
+        self._nodes = _KNOWN.setdefault(named, [named])
+        self._turn = self._redirections = 0
+
+    def after_loss(self) -> Node:
+        self._turn += 1
+        return self._nodes[self._turn % len(self._nodes)]
+
+    def learn(self, slots: Sequence[Any], asked: Node) -> None:
+        self._nodes[1:] = told_nodes(slots, asked) - {self._named}
+
+    @contextmanager
+    def redirected(self, moved: MovedError) -> Iterator[None]:
+        if self._redirections == _MOST_REDIRECTIONS:
+            raise redis.ConnectionError(f"the cluster's nodes disagree on who serves rtp's keys: {moved}")
+        self._redirections += 1
+        try:
+            yield
+        finally:
+            self._redirections -= 1
+
+
+def _not_here(error: Exception) -> redis.ConnectionError:
+    return redis.ConnectionError(f"the cluster does not serve rtp's keys here and now: {error}")
+
+
+class _Following(Connection):
     def __init__(self, *, cluster: str = "", **options: Any) -> None:
         options |= {"command_packer": _Packer(), "redis_connect_func": type(self).follow}
         super().__init__(**options)  # type: ignore[no-untyped-call]
-        self._named = (self.host, self.port)
-        self._turn = self._redirections = 0
+        self._route = _Route((self.host, self.port))
 
     def follow(self) -> None:
         """Go where rtp's keys are."""
@@ -85,49 +120,69 @@ class _Following(Connection):
         try:
             super().read_response()
         except MovedError as moved:
-            self._move(moved)
-        else:
-            self._learn()
+            with self._route.redirected(moved):
+                host = moved.host or self.host
+                self.disconnect()
+                self.host, self.port = host, moved.port
+                self.connect()  # type: ignore[no-untyped-call]
+            return
+        self.send_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
+        with suppress(redis.ResponseError):  # not everybody may ask
+            self._route.learn(super().read_response(), (self.host, self.port))
 
     def disconnect(self, *args: Any, **options: Any) -> None:
         """Let go; the next connection is to the next node."""
         super().disconnect(*args, **options)  # type: ignore[no-untyped-call]
-        self._turn += 1
-        nodes = known_nodes(self._named)
-        self.host, self.port = nodes[self._turn % len(nodes)]
+        self.host, self.port = self._route.after_loss()
 
     def read_response(self, *args: Any, **options: Any) -> Any:
         """The answer. Raises redis.ConnectionError where rtp's slot has left this node."""
         try:
             return super().read_response(*args, **options)
-        except ELSEWHERE as error:
+        except _ELSEWHERE as error:
             self.disconnect()
-            raise redis.ConnectionError(f"the cluster does not serve rtp's keys here and now: {error}") from error
-
-    def _move(self, moved: MovedError) -> None:
-        if self._redirections == MOST_REDIRECTIONS:
-            raise redis.ConnectionError(f"the cluster's nodes disagree on who serves rtp's keys: {moved}")
-        self._redirections += 1
-        asked = self.host
-        try:
-            self.disconnect()
-            self.host, self.port = moved.host or asked, moved.port
-            self.connect()  # type: ignore[no-untyped-call]
-        finally:
-            self._redirections -= 1
-
-    def _learn(self) -> None:
-        self.send_command("CLUSTER", "SLOTS")  # type: ignore[no-untyped-call]
-        try:
-            told = told_nodes(super().read_response(), (self.host, self.port))
-        except redis.ResponseError:  # not everybody may ask
-            return
-        known_nodes(self._named)[1:] = told - {self._named}
+            raise _not_here(error) from error
 
 
-class _ClusterConnection(_Following):
+class _Tls(_Following, SSLConnection):
     pass
 
 
-class _SslClusterConnection(_Following, SSLConnection):
+class _AsyncFollowing(for_asyncio.Connection):
+    def __init__(self, *, cluster: str = "", **options: Any) -> None:
+        super().__init__(redis_connect_func=type(self).follow, **options)
+        self._route = _Route((self.host, self.port))
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        return super().pack_command(*map(in_slot, args))
+
+    async def follow(self) -> None:
+        await self.on_connect()
+        await self.send_command("EXISTS", STREAM)
+        try:
+            await super().read_response()
+        except MovedError as moved:
+            with self._route.redirected(moved):
+                host = moved.host or self.host
+                await self.disconnect(nowait=True)
+                self.host, self.port = host, moved.port
+                await self.connect()  # type: ignore[no-untyped-call]
+            return
+        await self.send_command("CLUSTER", "SLOTS")
+        with suppress(redis.ResponseError):
+            self._route.learn(await super().read_response(), (self.host, self.port))
+
+    async def disconnect(self, *args: Any, **options: Any) -> None:
+        await super().disconnect(*args, **options)
+        self.host, self.port = self._route.after_loss()
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*args, **options)
+        except _ELSEWHERE as error:
+            await self.disconnect(nowait=True)
+            raise _not_here(error) from error
+
+
+class _AsyncTls(_AsyncFollowing, for_asyncio.SSLConnection):
     pass

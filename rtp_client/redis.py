@@ -15,8 +15,7 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from rtp_client.async_cluster import async_cluster_options
-from rtp_client.cluster import cluster_options
+from rtp_client.cluster import async_cluster_options, cluster_options
 from rtp_client.errors import ServiceUnavailable, one_line
 
 if TYPE_CHECKING:
