@@ -54,7 +54,8 @@ class CacheRefresher(Loop):
         self.refreshed = 0
         self.warmed = 0
         self._settings = settings
-        self._refresh = CacheRefresh(settings, url=url, dsn=dsn)
+        source = DatabaseSource(dsn, cache_options(settings))
+        self._refresh = CacheRefresh(url, source, timeout_seconds=settings.redis.timeout_seconds)
         self._on_problem = on_problem
         self._told = ""
         cache = settings.redis.cache
@@ -121,10 +122,10 @@ class Compared:
 class CacheRefresh:
     """Compares the entries of a kind with the watched tables, a page at a time. Not thread-safe."""
 
-    def __init__(self, settings: Settings, *, url: str, dsn: str) -> None:
-        self._address = redact(url)
-        self._source = DatabaseSource(dsn, cache_options(settings))
-        self._client = redis_client(url, client_name="rtp-refresh", timeout_seconds=settings.redis.timeout_seconds)
+    def __init__(self, redis_url: str, source: DatabaseSource, *, timeout_seconds: float) -> None:
+        self._address = redact(redis_url)
+        self._source = source
+        self._client = redis_client(redis_url, client_name="rtp-refresh", timeout_seconds=timeout_seconds)
         self._write = self._client.register_script(WRITE)
 
     def compare(self, kind: str, *, may_go_on: Callable[[], bool] = lambda: True) -> Compared | None:

@@ -7,7 +7,6 @@ its low sequences late. A position is therefore an entry of the stream, never a 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -31,6 +30,7 @@ from rtp_client.stream.entries import (
     parse,
     text,
 )
+from rtp_client.stream.recent_ids import RecentIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,7 +67,7 @@ class EventStream:
         self._notice = on_notice
         self._backoff = backoff
         self._closed = threading.Event()
-        self._seen = _RecentIds(REDELIVERY_REACH)
+        self._seen = RecentIds(REDELIVERY_REACH)
         self._client = redis_client(url, client_name="rtp-tail", timeout_seconds=timeout_seconds)
         self._block_ms = min(MAX_BLOCK_MS, int(timeout_seconds * 500))  # well before the socket gives up
 
@@ -189,18 +189,3 @@ class EventStream:
     def _disconnect(self) -> None:
         # Not those in use: another thread may be reading from one.
         self._client.connection_pool.disconnect(inuse_connections=False)
-
-
-class _RecentIds:
-    def __init__(self, limit: int) -> None:
-        self._ids: OrderedDict[str, None] = OrderedDict()
-        self._limit = limit
-
-    def add(self, event_id: str) -> bool:
-        """False where it was there already."""
-        if event_id in self._ids:
-            return False
-        self._ids[event_id] = None
-        if len(self._ids) > self._limit:
-            self._ids.popitem(last=False)
-        return True

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import redis
 import yaml
 from psycopg import sql
 
@@ -17,6 +18,7 @@ from core.demo.tables import create_tables
 from core.services.postgres import connect
 from core.settings.file import default_path
 from core.settings.models import Settings, postgres_dsn
+from core.sinks.redis import RedisSink
 from tests.command import Command, Done
 
 if TYPE_CHECKING:
@@ -80,3 +82,17 @@ def desk(sqs_client: SQSClient) -> Iterator[str]:
     url = sqs_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
     yield name
     sqs_client.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    """A client of the test's Redis; names and values are bytes."""
+    with redis.Redis.from_url(redis_url) as made:
+        yield made
+
+
+@pytest.fixture
+def sink(settings: Settings) -> Iterator[RedisSink]:
+    """The sink that fills the test's Redis."""
+    with closing(RedisSink(settings.redis, url=settings.redis.url or "", poll_interval_seconds=0.001)) as made:
+        yield made

@@ -20,7 +20,8 @@ from core.cache.readers import async_cache_reader, cache_reader
 from core.errors import ServiceUnavailable, SettingsError
 from core.sinks.redis import RedisSink
 from rtp_client import AsyncCacheReader, CacheReader, Entry, Source
-from rtp_client.cache.loading import WAIT_SECONDS
+from rtp_client.cache.loading import CLAIM_MS, WAIT_SECONDS, Claim, Guarded
+from rtp_client.cache.scripts import CLAIM, WRITE, claim_arguments, write_arguments
 from rtp_client.keys import CACHE_REFRESHED, CACHE_TOTAL, cache_key
 from tests.eventually import eventually
 from tests.samples import make_event
@@ -33,12 +34,6 @@ LIDO = ("ethereum", "lido")
 # A busy machine is no reason to go without Redis here.
 PATIENCE = 10
 KEY = cache_key("tvl", *LIDO)
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url) as made:
-        yield made
 
 
 @pytest.fixture
@@ -393,26 +388,39 @@ def test_who_waits_in_vain_asks_the_database(
     assert time.monotonic() - started >= WAIT_SECONDS * 0.5
 
 
-def test_a_claim_ends_by_itself(reader: CacheReader, client: redis.Redis) -> None:
-    claim = reader._claim([KEY], ["token", 5000])
-    assert (claim, 0 < client.pttl(KEY) <= 5000) == (1, True)
+def test_a_claim_ends_by_itself(client: redis.Redis) -> None:
+    assert claim(client, "token") == 1
+    assert 0 < client.pttl(KEY) <= CLAIM_MS
 
 
 # What a fill can never do
 
 
-def test_a_slow_fill_loses_to_an_event(reader: CacheReader, sink: RedisSink, client: redis.Redis) -> None:
-    reader._claim([KEY], ["slow", 5000])
+def claim(client: redis.Redis, token: str) -> int:
+    """What a reader does before it asks the table."""
+    answer: int = client.register_script(CLAIM)([KEY], claim_arguments(Claim([KEY], token)))
+    return answer
+
+
+def fill(client: redis.Redis, token: str) -> int:
+    """What a reader does with the table's answer; 0 where the entry is not the claimed one any more."""
+    fields = ("as_of", "2030", "current", "1", "sequence", "0" * 20)
+    answer: int = client.register_script(WRITE)([KEY], write_arguments(Guarded(KEY, "claim", token, 60_000, fields)))
+    return answer
+
+
+def test_a_slow_fill_loses_to_an_event(sink: RedisSink, client: redis.Redis) -> None:
+    claim(client, "slow")
     sink.deliver([make_event(7)])
-    assert reader._write([KEY], ["claim", "slow", 60000, "as_of", "2030", "current", "1", "sequence", "0" * 20]) == 0
+    assert fill(client, "slow") == 0
     assert client.hget(KEY, "sequence") == b"00000000000000000007"
 
 
-def test_even_to_one_that_has_left_the_cache_again(reader: CacheReader, sink: RedisSink, client: redis.Redis) -> None:
-    reader._claim([KEY], ["slow", 5000])
+def test_even_to_one_that_has_left_the_cache_again(sink: RedisSink, client: redis.Redis) -> None:
+    claim(client, "slow")
     sink.deliver([make_event(7)])
     client.delete(KEY)  # evicted
-    assert reader._write([KEY], ["claim", "slow", 60000, "as_of", "2030", "current", "1", "sequence", "0" * 20]) == 0
+    assert fill(client, "slow") == 0
     assert client.exists(KEY) == 0
 
 

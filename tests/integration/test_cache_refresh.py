@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
 
-from core.cache.readers import cache_reader
+from core.cache.readers import cache_options, cache_reader
 from core.cache.refresh import PAGE, CacheRefresh, Compared
 from core.cache.warm import Warmed, warm
 from core.errors import ServiceUnavailable
@@ -20,33 +20,30 @@ from core.settings.cache import StalenessSettings
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from rtp_client import CacheReader, Entry
+from rtp_client.cache.source import DatabaseSource
 from rtp_client.keys import CACHE_REFRESHED, cache_key
 from tests.eventually import eventually
 from tests.samples import make_event
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import psycopg
 
     from core.stack import EmbeddedStack
+    from rtp_client.cache.loading import Owner, Row
 
 LIDO = cache_key("tvl", "ethereum", "lido")
 
 
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url) as made:
-        yield made
-
-
-@pytest.fixture
-def sink(settings: Settings) -> Iterator[RedisSink]:
-    with closing(RedisSink(settings.redis, url=settings.redis.url or "", poll_interval_seconds=0.001)) as made:
-        yield made
+def refresh_of(settings: Settings, source: type[DatabaseSource] = DatabaseSource) -> CacheRefresh:
+    asked = source(postgres_dsn(settings), cache_options(settings))
+    return CacheRefresh(settings.redis.url or "", asked, timeout_seconds=settings.redis.timeout_seconds)
 
 
 @pytest.fixture
 def refresh(settings: Settings) -> Iterator[CacheRefresh]:
-    with closing(CacheRefresh(settings, url=settings.redis.url or "", dsn=postgres_dsn(settings))) as made:
+    with closing(refresh_of(settings)) as made:
         yield made
 
 
@@ -103,19 +100,18 @@ def test_and_is_fresh_all_the_same(
 
 
 def test_an_event_that_comes_after_the_table_was_read_stays(
-    writer: psycopg.Connection, sink: RedisSink, refresh: CacheRefresh, reader: CacheReader
+    settings: Settings, writer: psycopg.Connection, sink: RedisSink, reader: CacheReader
 ) -> None:
+    class Slow(DatabaseSource):
+        def rows(self, owners: Sequence[Owner]) -> Mapping[Owner, Row]:
+            answer = super().rows(owners)
+            sink.deliver([make_event(8, current="200")])
+            return answer
+
     sink.deliver([make_event(7)])
     insert(writer, "102.51")
-    source = refresh._source.rows
-
-    def rows(owners: Any) -> Any:
-        answer = source(owners)
-        sink.deliver([make_event(8, current="200")])
-        return answer
-
-    refresh._source.rows = rows  # type: ignore[method-assign]
-    assert refresh.compare("tvl") == Compared(1, 0)
+    with closing(refresh_of(settings, Slow)) as refresh:
+        assert refresh.compare("tvl") == Compared(1, 0)
     assert (entry(reader).value, entry(reader).sequence) == ("200", 8)
 
 

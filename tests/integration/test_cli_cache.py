@@ -26,12 +26,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url) as made:
-        yield made
-
-
-@pytest.fixture
 def cache(command: Command, settings: Settings) -> Callable[..., Done]:
     """Runs `rtp cache` against the test's services."""
     return lambda *arguments: command("cache", *arguments, environ=environ_of(settings))

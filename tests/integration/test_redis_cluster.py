@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from core.cache.readers import async_cache_reader, cache_reader
+from core.cache.readers import async_cache_reader, cache_options, cache_reader
 from core.cache.refresh import CacheRefresh, Compared
 from core.cache.stats import Ranked, read_stats
 from core.errors import SettingsError
@@ -22,7 +22,8 @@ from core.sinks.redis import RedisSink
 from core.stack.binaries import redis_program
 from core.stack.ports import free_port
 from rtp_client import CacheReader, Entry
-from rtp_client.cluster import cluster_options
+from rtp_client.cache.source import DatabaseSource
+from rtp_client.redis import redis_client
 from rtp_client.stream.event_stream import EventStream
 from tests.eventually import eventually
 from tests.samples import make_event
@@ -207,7 +208,8 @@ def test_the_stream_is_followed(clustered: Settings, sink: RedisSink) -> None:
 def test_values_are_compared_with_the_table(clustered: Settings, sink: RedisSink, writer: psycopg.Connection) -> None:
     writer.execute("INSERT INTO tvl VALUES ('ethereum', 'lido', 102.51, 'llama')")
     sink.deliver([make_event(7)])
-    with closing(CacheRefresh(clustered, url=clustered.redis.url or "", dsn=postgres_dsn(clustered))) as refresh:
+    source = DatabaseSource(postgres_dsn(clustered), cache_options(clustered))
+    with closing(CacheRefresh(clustered.redis.url or "", source, timeout_seconds=5)) as refresh:
         assert refresh.compare("tvl") == Compared(1, 1)
 
 
@@ -215,8 +217,7 @@ def test_reads_are_counted(clustered: Settings, sink: RedisSink) -> None:
     sink.deliver([make_event(7)])
     with cache_reader(clustered, timeout_seconds=10) as reader:
         entry(reader)
-    url = clustered.redis.url or ""
-    with redis.Redis.from_url(url, **cluster_options(url)) as client:
+    with redis_client(clustered.redis.url or "") as client:
         stats = read_stats(client)
     assert (stats.kinds[0].keys, stats.kinds[0].reads["total"].hits) == (1, 1)
     assert stats.hottest == [Ranked("{rtp}:cache:tvl:ethereum:lido", 1)]

@@ -18,7 +18,7 @@ from core.stack import EmbeddedStack
 from rtp_client.backoff import Backoff
 from rtp_client.event import format_sequence
 from rtp_client.keys import STREAM
-from rtp_client.stream.entries import PAGE, REDELIVERY_REACH
+from rtp_client.stream.entries import PAGE
 from rtp_client.stream.event_stream import EventStream, TailedEvent
 from tests.eventually import eventually
 from tests.samples import make_event
@@ -181,14 +181,6 @@ def test_a_sequence_of_an_earlier_log_is_another_event(
     client.xadd(STREAM, {"sequence": format_sequence(2), "event": make_event(2, "old").json_bytes})
     deliver(1, 2, 3)
     assert sequences(stream.follow(2), 1) == [3]
-
-
-def test_only_so_many_ids_are_remembered(stream: EventStream) -> None:
-    assert stream._seen.add("first")
-    assert all(stream._seen.add(str(number)) for number in range(REDELIVERY_REACH - 1))
-    assert not stream._seen.add("first")
-    assert stream._seen.add("one more")
-    assert stream._seen.add("first")
 
 
 @pytest.mark.parametrize("since", [0, 3, 5])
