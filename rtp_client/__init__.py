@@ -19,6 +19,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rtp_client.backoff import Backoff
     from rtp_client.cache.async_reader import AsyncCacheReader
     from rtp_client.cache.entry import Entry, Source
     from rtp_client.cache.options import CacheOptions
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from rtp_client.stream.event_stream import EventStream, TailedEvent
 
 _HOMES = {
+    "backoff": ("Backoff",),
     "cache.async_reader": ("AsyncCacheReader",),
     "cache.entry": ("Entry", "Source"),
     "cache.options": ("CacheOptions",),
@@ -47,6 +49,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "STREAM",
     "AsyncCacheReader",
+    "Backoff",
     "CacheOptions",
     "CacheReader",
     "Entry",

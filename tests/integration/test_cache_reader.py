@@ -36,13 +36,6 @@ PATIENCE = 10
 KEY = cache_key("tvl", *LIDO)
 
 
-@pytest.fixture
-def sink(settings: Settings) -> Iterator[RedisSink]:
-    made = RedisSink(settings.redis, url=settings.redis.url or "", poll_interval_seconds=0.001)
-    with closing(made):
-        yield made
-
-
 class Face:
     """One reader as tests use it: the synchronous one, or the asynchronous one in a loop of its own."""
 
