@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.settings.models import Settings
-    from loadtests.scenarios.results.result import Result
+    from loadtests.scenarios.results.result import RunResult
     from loadtests.scenarios.target import Target
 
 
@@ -107,7 +107,7 @@ def _target(
     return configured_target(configured, scenario)
 
 
-def _run_once(wanted: Wanted, scenario: Scenario, target: Target, stop_requested: threading.Event) -> Result:
+def _run_once(wanted: Wanted, scenario: Scenario, target: Target, stop_requested: threading.Event) -> RunResult:
     seconds, rate = wanted.seconds or scenario.seconds, wanted.rate or scenario.rate
     load = Load(
         scenario,
@@ -123,10 +123,12 @@ def _run_once(wanted: Wanted, scenario: Scenario, target: Target, stop_requested
     return result
 
 
-def _find_limit(wanted: Wanted, scenario: Scenario, target: Target, stop_requested: threading.Event) -> Result | None:
+def _find_limit(
+    wanted: Wanted, scenario: Scenario, target: Target, stop_requested: threading.Event
+) -> RunResult | None:
     seconds = wanted.seconds or STEP_SECONDS
 
-    def step(rate: float) -> Result:
+    def step(rate: float) -> RunResult:
         reseed(target, scenario)
         return _run(target, Load(scenario, rate, seconds, warm_up(scenario, rate, seconds)), stop_requested)
 
@@ -142,7 +144,7 @@ def _find_limit(wanted: Wanted, scenario: Scenario, target: Target, stop_request
     return found.passed
 
 
-def _run(target: Target, load: Load, stop_requested: threading.Event) -> Result:
+def _run(target: Target, load: Load, stop_requested: threading.Event) -> RunResult:
     if load.web_port:
         err.print(f"Locust's web UI: http://127.0.0.1:{load.web_port}")
     with ProgressView(load) as view:
@@ -150,7 +152,7 @@ def _run(target: Target, load: Load, stop_requested: threading.Event) -> Result:
         return run.run()
 
 
-def _write(result: Result, wanted: Wanted) -> None:
+def _write(result: RunResult, wanted: Wanted) -> None:
     if wanted.json_file is not None:
         _write_json(result.model_dump(mode="json"), wanted.json_file)
     if wanted.html_file is not None:

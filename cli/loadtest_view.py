@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from loadtests.scenarios.limit import Limit
     from loadtests.scenarios.load import Load
     from loadtests.scenarios.results.comparison import Difference
-    from loadtests.scenarios.results.result import Criterion, Result
+    from loadtests.scenarios.results.result import Criterion, RunResult
     from loadtests.scenarios.run import RunProgress
 
 _LINE_EVERY_SECONDS = 5
@@ -62,7 +62,7 @@ class ProgressView:
             err.print(f"{max(0.0, progress.second):5.0f} s  {line}", soft_wrap=True)
 
 
-def print_result(result: Result) -> None:
+def print_result(result: RunResult) -> None:
     """The criteria, then the stages' latencies."""
     out.print(_criteria_table(result.criteria))
     rows = [

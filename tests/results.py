@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from loadtests.scenarios.results.criteria import Evidence, judge
-from loadtests.scenarios.results.result import Latency, Moment, Received, Result
+from loadtests.scenarios.results.result import Latency, Moment, Received, RunResult
 
 GOOD_P99_MS = {"detect": 3.0, "process": 5.0, "pubsub": 8.0, "sqs": 20.0}
 
@@ -36,7 +36,7 @@ def evidence(p99_ms: dict[str, float] | None = None, **changes: Any) -> Evidence
     return Evidence(**good | changes)
 
 
-def result(p99_ms: dict[str, float] | None = None, **changes: Any) -> Result:
+def result(p99_ms: dict[str, float] | None = None, **changes: Any) -> RunResult:
     """A run in which all is well, but for the changes; judged by its own latencies."""
     seen = evidence(p99_ms, **{name: value for name, value in changes.items() if name in ("rate", "received")})
     good: dict[str, Any] = {
@@ -62,7 +62,7 @@ def result(p99_ms: dict[str, float] | None = None, **changes: Any) -> Result:
         "machine_cpu": 0.5,
         "sessions": {},
     }
-    return Result(**good | changes)
+    return RunResult(**good | changes)
 
 
 def moment(second: int) -> Moment:

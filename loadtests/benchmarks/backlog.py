@@ -8,38 +8,29 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
-import tempfile
-import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import redis
 from rich.console import Console
 
-from core.demo.queue import create_queue
-from core.demo.tables import create_tables
-from core.services.postgres import connect, queries
-from core.services.sqs_client import sqs_client
-from core.settings.file import default_path
-from core.sinks.settings import load_settings
-from core.stack import EmbeddedStack
+from core.services.postgres import queries
+from loadtests.benchmarks.percentiles import percentile
+from loadtests.benchmarks.watched_demo import watched_demo
+from loadtests.shared.sqs_consumer import SqsConsumer, stack_sqs_client
 from rtp_client.keys import STREAM, channel_pattern
 from rtp_client.redis import redis_client
-from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import psycopg
 
+    from loadtests.benchmarks.watched_demo import WatchedDemo
+    from loadtests.shared.rtp_run import RtpRun
+
 _QUERIES = queries("loadtests.benchmarks", "backlog.sql")
-QUEUE = "rtp-alerts.fifo"
 ENTITIES = 10_000
 MOST_MEGABYTES = 200
 LIVE_CHANGES = 300
@@ -53,18 +44,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=600, help="look no longer than this (default 600)")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
-    with EmbeddedStack(durable=False) as stack:
-        os.environ |= stack.addresses.environ(queue=QUEUE)
-        with closing(connect(stack.addresses.postgres_dsn, role="backlog")) as connection:
-            _prepare(connection)
-            with (
-                _consumer(),
-                redis_client(stack.addresses.redis_url) as client,
-            ):
-                alone = _measure_live(connection, client)
-                events = _make_backlog(connection, arguments.events)
-                behind = _measure_behind(connection, client, events, arguments.seconds)
-        figures = {"events": events, **alone, **behind}
+    with watched_demo(ENTITIES, durable=False) as demo:
+        demo.connection.execute(_QUERIES["live_entity"])
+        with (
+            closing(stack_sqs_client(demo.addresses)) as sqs,
+            redis_client(demo.addresses.redis_url) as client,
+        ):
+            consumer = SqsConsumer([sqs], demo.queue_url, lambda *_: None)
+            consumer.start()
+            alone = _measure_live(demo, client)
+            events = _make_backlog(demo, arguments.events)
+            behind = _measure_behind(demo, client, events, arguments.seconds)
+            consumer.stop()
+    figures = {"events": events, **alone, **behind}
     if arguments.json:
         print(json.dumps(figures))
     else:
@@ -72,38 +64,28 @@ def main() -> None:
     sys.exit(figures["most MB of rtp"] > MOST_MEGABYTES)
 
 
-def _prepare(connection: psycopg.Connection) -> None:
-    settings = load_settings(None, environ=os.environ, options={})
-    create_queue(sqs_client(settings.sqs), QUEUE)
-    create_tables(connection)
-    apply(connection, plan_installation(connection, settings))
-    connection.execute(_QUERIES["entities"], [ENTITIES])
-    connection.execute(_QUERIES["live_entity"])
-
-
-def _make_backlog(connection: psycopg.Connection, events: int) -> int:
+def _make_backlog(demo: WatchedDemo, events: int) -> int:
     rounds = max(1, events // ENTITIES)
-    for number in range(rounds):
-        connection.execute(_QUERIES["change_all"], ["1.02" if number % 2 else "0.97"])
-        if number % 10 == 9:
-            _err.print(f"backlog: {(number + 1) * ENTITIES:,} events")
+    for number in range(1, rounds + 1):
+        demo.change_all(1)
+        if number % 10 == 0:
+            _err.print(f"backlog: {number * ENTITIES:,} events")
     return rounds * ENTITIES
 
 
-def _measure_live(connection: psycopg.Connection, client: redis.Redis) -> dict[str, float]:
-    with _rtp() as process:
-        memory = _Memory(process.pid)
-        latencies = sorted(_live(connection, client, memory))
+def _measure_live(demo: WatchedDemo, client: redis.Redis) -> dict[str, float]:
+    with demo.rtp() as rtp:
+        memory = _Memory(rtp)
+        latencies = _live(demo.connection, client, memory)
     return {"MB of rtp without a backlog": memory.megabytes, **_percentiles("without a backlog", latencies)}
 
 
-def _measure_behind(
-    connection: psycopg.Connection, client: redis.Redis, events: int, most_seconds: float
-) -> dict[str, float]:
+def _measure_behind(demo: WatchedDemo, client: redis.Redis, events: int, most_seconds: float) -> dict[str, float]:
     before = _in_stream(client)
-    with _rtp() as process:
-        memory = _Memory(process.pid)
+    with demo.rtp() as rtp:
+        memory = _Memory(rtp)
         while (first := _in_stream(client)) == before:
+            rtp.check()
             time.sleep(0.01)
         started, told = time.monotonic(), before
         while (now := _in_stream(client)) < before + events and time.monotonic() - started < most_seconds:
@@ -117,63 +99,34 @@ def _measure_behind(
             "Redis: events per second": round((now - first) / (time.monotonic() - started)),
         }
         if now >= before + events:
-            figures["SQS: events behind before the live ones"] = _lag(connection, "sqs")
-            latencies = sorted(_live(connection, client, memory))
-            figures["SQS: events behind after the live ones"] = _lag(connection, "sqs")
+            figures["SQS: events behind before the live ones"] = _lag(demo.connection, "sqs")
+            latencies = _live(demo.connection, client, memory)
+            figures["SQS: events behind after the live ones"] = _lag(demo.connection, "sqs")
             figures |= _percentiles("while SQS catches up", latencies)
         memory.look()
-    return {"most MB of rtp": memory.most_megabytes(), **figures}
+    return {"most MB of rtp": memory.most_megabytes, **figures}
 
 
 def _percentiles(when: str, latencies: list[float]) -> dict[str, float]:
+    ordered = sorted(latencies)
     return {
-        f"live to pub/sub {when}, p50, ms": round(latencies[len(latencies) // 2] * 1000, 2),
-        f"live to pub/sub {when}, p99, ms": round(latencies[int(len(latencies) * 0.99)] * 1000, 2),
+        f"live to pub/sub {when}, {name}, ms": round((percentile(ordered, share) or 0) * 1000, 2)
+        for name, share in (("p50", 0.5), ("p99", 0.99))
     }
-
-
-@contextmanager
-def _consumer() -> Iterator[None]:
-    stopping = threading.Event()
-    consumer = threading.Thread(target=_consume, args=(stopping,))
-    consumer.start()
-    try:
-        yield
-    finally:
-        stopping.set()
-        consumer.join()
-
-
-@contextmanager
-def _rtp() -> Iterator[subprocess.Popen[bytes]]:
-    # One that is killed leaves no temporary folder behind: the default settings, as they are.
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        file.write(default_path().read_text(encoding="utf-8"))
-        file.flush()
-        command = [sys.executable, "-m", "cli", "run", "--json", "--config", file.name]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            yield process
-        finally:
-            process.terminate()
-            process.wait(30)
 
 
 class _Memory:
     """A process's resident memory; the kernel remembers its peak."""
 
-    def __init__(self, pid: int) -> None:
-        self._status = Path(f"/proc/{pid}/status")
+    def __init__(self, rtp: RtpRun) -> None:
+        self._status = Path(f"/proc/{rtp.pid}/status")
         self.megabytes = 0.0
-        self._most = 0.0
+        self.most_megabytes = 0.0
 
     def look(self) -> None:
         lines = dict(line.split(":", 1) for line in self._status.read_text(encoding="ascii").splitlines())
         self.megabytes = round(int(lines["VmRSS"].split()[0]) / 1024, 1)
-        self._most = max(self._most, int(lines["VmHWM"].split()[0]) / 1024)
-
-    def most_megabytes(self) -> float:
-        return round(self._most, 1)
+        self.most_megabytes = max(self.most_megabytes, round(int(lines["VmHWM"].split()[0]) / 1024, 1))
 
 
 def _live(connection: psycopg.Connection, client: redis.Redis, memory: _Memory) -> list[float]:
@@ -202,16 +155,6 @@ def _lag(connection: psycopg.Connection, sink: str) -> int:
     row = connection.execute(_QUERIES["lag"], [sink]).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def _consume(stopping: threading.Event) -> None:
-    client = boto3.client("sqs", endpoint_url=os.environ["RTP_SQS_ENDPOINT_URL"])
-    url = client.get_queue_url(QueueName=QUEUE)["QueueUrl"]
-    while not stopping.is_set():
-        messages = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
-        if messages:
-            entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]
-            client.delete_message_batch(QueueUrl=url, Entries=entries)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

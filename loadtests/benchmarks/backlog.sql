@@ -1,15 +1,6 @@
--- A long backlog, made in the watched table as a writer would, and the changes that come while it is caught up with.
-
--- name: entities
--- Entities that have been seen: their next value is a change.
-INSERT INTO tvl SELECT 'bench', 'p' || g, 1000, 'bench', now() FROM generate_series(1, %s) AS g
-
--- name: change_all
--- Every entity's value changes by more than its threshold.
-UPDATE tvl SET tvl_usd = tvl_usd * %s, updated_at = clock_timestamp() WHERE chain = 'bench'
+-- One live entity beside a long backlog.
 
 -- name: live_entity
--- One more, of which nothing waits.
 INSERT INTO tvl VALUES ('live', 'one', 1000, 'bench', now())
 
 -- name: change_live

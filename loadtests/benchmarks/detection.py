@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -23,8 +22,9 @@ from core.services.postgres import PostgresServer
 from core.services.recovery import Recovery
 from core.settings.models import RunSettings
 from core.stack import EmbeddedStack
-from loadtests.benchmarks.contestants import SETTINGS, fresh_table
-from loadtests.benchmarks.overhead import pgbench
+from loadtests.benchmarks.contestants import ENTITIES, SETTINGS, fresh_table
+from loadtests.benchmarks.percentiles import percentiles_ms
+from loadtests.benchmarks.pgbench import Pgbench
 from rtp_client.backoff import Backoff
 from triggers.installer import apply, plan_installation
 
@@ -35,9 +35,8 @@ if TYPE_CHECKING:
 
 RATES = (1000, 5000)
 UPDATE = (
-    "\\set k random(0, 7999)\n"
     "UPDATE tvl SET tvl_usd = tvl_usd * CASE WHEN tvl_usd > 1000 THEN 0.7 ELSE 1.5 END, updated_at = now() "
-    "WHERE chain = 'b' AND protocol = 'p' || :k;\n"
+    "WHERE chain = 'b' AND protocol = 'p' || :k"
 )
 
 
@@ -73,7 +72,7 @@ def _floor(dsn: str, hops: int = 2000) -> Mapping[str, float]:
             notifier.execute("NOTIFY floor")
             next(listener.notifies(timeout=5, stop_after=1))
             latencies.append(time.perf_counter() - started)
-    return _percentiles(latencies)
+    return percentiles_ms("", latencies)
 
 
 def _detection(addresses: StackAddresses, rate: int, seconds: int) -> Mapping[str, float]:
@@ -91,12 +90,7 @@ def _detection(addresses: StackAddresses, rate: int, seconds: int) -> Mapping[st
     wakeup.start()
     thread = threading.Thread(target=_read, args=(reader, wakeup, stopping, latencies))
     thread.start()
-    command = [str(pgbench(None)), "-n", "-M", "prepared", "-f", "/dev/stdin", "-c", "8", "-j", "2"]
-    command += ["-R", str(rate), "-T", str(seconds), addresses.postgres_dsn]
-    output = subprocess.run(command, input=UPDATE, capture_output=True, text=True, check=True).stdout
-    written = int(
-        next(line for line in output.splitlines() if "actually processed" in line).split(":")[1].split("/")[0]
-    )
+    written = Pgbench(addresses.postgres_dsn, ENTITIES).run(UPDATE, seconds, rate).transactions
     deadline = time.monotonic() + 10
     while len(latencies) < written and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -104,7 +98,7 @@ def _detection(addresses: StackAddresses, rate: int, seconds: int) -> Mapping[st
     wakeup.stop()
     thread.join()
     reader.close()
-    return {"written": written, "detected": len(latencies), **_percentiles(latencies)}
+    return {"written": written, "detected": len(latencies), **percentiles_ms("", latencies)}
 
 
 def _read(reader: LogReader, wakeup: WakeUp, stopping: threading.Event, latencies: list[float]) -> None:
@@ -118,14 +112,6 @@ def _read(reader: LogReader, wakeup: WakeUp, stopping: threading.Event, latencie
             wakeup.active()
         else:
             wakeup.wait(started, 0.001)
-
-
-def _percentiles(latencies: list[float]) -> Mapping[str, float]:
-    ordered = sorted(latencies)
-    at = {"p50_ms": 0.5, "p99_ms": 0.99, "max_ms": 1.0}
-    return {
-        key: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))] * 1000, 2) for key, share in at.items()
-    }
 
 
 if __name__ == "__main__":

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import statistics
-import subprocess
-import tempfile
 import time
 from collections import defaultdict
 from functools import partial
@@ -24,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from core.stack import EmbeddedStack
-from core.stack.binaries import postgres_folder
 from loadtests.benchmarks.contestants import BARE, ENTITIES, contestants, fresh_table, has_pgq
+from loadtests.benchmarks.pgbench import Pgbench
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,7 +78,7 @@ def _measure(postgres_bin: Path | None, rounds: int, seconds: int, console: Cons
         tables = _install(connection, with_pgq=postgres_bin is not None)
         # As a running rtp holds it, that is awake.
         awake.execute("SELECT pg_advisory_lock(7500912, 1)")
-        rate = partial(_rate, pgbench(postgres_bin), stack.addresses.postgres_dsn, seconds)
+        rate = partial(_rate, partial(Pgbench, stack.addresses.postgres_dsn, ENTITIES, postgres_bin), seconds)
         for number in range(rounds):
             for kind, factor in FACTORS.items():
                 _start_over(connection, tables)
@@ -123,27 +120,10 @@ def _take_turns(tables: Mapping[str, str], key: str, measure: Callable[[str], fl
             bare = after
 
 
-def pgbench(named: Path | None) -> Path:
-    """The program beside the server's own."""
-    return postgres_folder(named)[0] / "pgbench"
-
-
-def _rate(program: Path, dsn: str, seconds: int, factor: str, clients: int, table: str) -> float:
+def _rate(writer_of: Callable[[int], Pgbench], seconds: int, factor: str, clients: int, table: str) -> float:
     """Single-row updates per second."""
-    script = (
-        f"\\set k random(0, {ENTITIES - 1})\n"
-        f"UPDATE {table} SET tvl_usd = {factor}, updated_at = now() WHERE chain = 'b' AND protocol = 'p' || :k;\n"
-    )
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
-        file.write(script)
-        file.flush()
-        threads = "1" if clients == 1 else "2"
-        command = [str(program), "-n", "-M", "prepared", "-f", file.name, "-c", str(clients), "-j", threads]
-        command += ["-T", str(seconds), dsn]
-        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"tps = ([\d.]+)", output)
-    assert found is not None
-    return float(found[1])
+    update = f"UPDATE {table} SET tvl_usd = {factor}, updated_at = now() WHERE chain = 'b' AND protocol = 'p' || :k"  # noqa: S608
+    return writer_of(clients).run(update, seconds).per_second
 
 
 def _bulk(connection: Connection, factor: str, table: str) -> float:

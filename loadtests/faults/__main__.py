@@ -17,7 +17,7 @@ from rich.console import Console
 
 from loadtests.faults.catalogue import FAULTS
 from loadtests.faults.disk import Disk
-from loadtests.faults.suite import Plan, run
+from loadtests.faults.suite import FaultPlan, run
 
 _WIDTH_IN_FILES = 120
 _SMALL_MB, _LARGE_MB = 1024, 4096  # of memory, while it is full
@@ -33,7 +33,7 @@ def main() -> None:
     console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
     console.print(f"seed {seed}")
     logging.getLogger("psycopg").setLevel(logging.ERROR)  # that a rollback failed on a dead connection is no news here
-    plan = Plan(
+    plan = FaultPlan(
         seed,
         arguments.seconds,
         arguments.faults,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from core.redis_names import CACHE_MARKER
-from loadtests.faults.tally import FIRST_VALUE, sighting
+from loadtests.faults.sighting import sighting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,18 +24,18 @@ def is_filled(client: redis.Redis) -> bool:
     return marker is not None and marker.endswith(f" in run {run}")
 
 
-def wrong_entries(client: redis.Redis, newest: Mapping[str, int], *, may_be_newer: bool = False) -> list[str]:
+def wrong_entries(client: redis.Redis, committed: Mapping[str, int], *, may_be_newer: bool = False) -> list[str]:
     """The entities whose entry is missing, or is not their newest event. Raises RedisError.
 
-    `may_be_newer`: writers have gone on since `newest` was read, and older entries alone are wrong.
+    `may_be_newer`: writers have gone on since `committed` was read, and older entries alone are wrong.
     """
-    due = {entity: value for entity, value in newest.items() if value >= FIRST_VALUE}  # else nothing has happened to it
+    due = {entity: number for entity, number in committed.items() if number}  # else nothing has happened to it
     with client.pipeline(transaction=False) as asking:
         for entity in due:
             asking.hget(f"rtp:cache:{entity}", "event")
-        found = [None if document is None else sighting(document).value for document in asking.execute()]
+        found = [None if document is None else sighting(document).number for document in asking.execute()]
     return [
-        f"{entity}: {'nothing' if value is None else value} in the cache, not {wanted}"
-        for (entity, wanted), value in zip(due.items(), found, strict=True)
-        if value is None or value < wanted or (value > wanted and not may_be_newer)
+        f"{entity}: {'nothing' if number is None else number} in the cache, not {wanted}"
+        for (entity, wanted), number in zip(due.items(), found, strict=True)
+        if number is None or number < wanted or (number > wanted and not may_be_newer)
     ]

@@ -14,7 +14,7 @@ import redis
 
 from core.services.postgres import connect
 from loadtests.faults.gateway import Mood
-from loadtests.faults.readers import impatient_client
+from loadtests.faults.stream_audit import impatient_client
 from loadtests.faults.workload import QUERIES
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _kill_backend(world: World) -> End:
 
 
 def _await_postgres(world: World) -> None:
-    world.newest()
+    world.committed()
 
 
 def _kill_sqs(world: World) -> End:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from loadtests.faults.cache_check import is_filled, wrong_entries
-from loadtests.faults.readers import impatient_client
+from loadtests.faults.stream_audit import impatient_client
 from loadtests.faults.world import Stuck
 
 if TYPE_CHECKING:
@@ -37,16 +37,16 @@ class RecoverySeconds:
 
 def wait_for_recovery(world: World, healed_at: float, deadline_seconds: float) -> RecoverySeconds:
     """Wait until both sinks have got everything that is committed now, and the cache is complete. Raises Stuck."""
-    tallies = (world.stream.tally, world.alerts.accepted)
-    before = [tally.events for tally in tallies]
+    places = (world.stream.arrivals, world.alerts.accepted)
+    before = [place.received for place in places]
     world.insist(world.workload.step_probe)  # something new, or an rtp that still sleeps would count as recovered
-    wanted = world.newest()
+    wanted = world.committed()
     first = everything = 0.0
     while True:
         after_seconds = time.monotonic() - healed_at
-        if not first and all(tally.events > then for tally, then in zip(tallies, before, strict=True)):
+        if not first and all(place.received > then for place, then in zip(places, before, strict=True)):
             first = after_seconds
-        if not everything and all(tally.reached(wanted) for tally in tallies):
+        if not everything and all(place.has_all(wanted) for place in places):
             everything = after_seconds
         if everything and (wrong := _wrong_in_full_cache(world, wanted)) is not None:
             return RecoverySeconds(first or everything, everything, time.monotonic() - healed_at, tuple(wrong))
@@ -66,6 +66,6 @@ def _wrong_in_full_cache(world: World, wanted: Mapping[str, int]) -> list[str] |
 
 
 def _what_is_missing(world: World, wanted: Mapping[str, int]) -> str:
-    tallies = (world.stream.tally, world.alerts.accepted)
-    behind = [f"{tally.name}: {', '.join(tally.behind(wanted)[:3])}" for tally in tallies if not tally.reached(wanted)]
+    places = (world.stream.arrivals, world.alerts.accepted)
+    behind = [f"{place.place}: {', '.join(names[:3])}" for place in places if (names := place.behind(wanted))]
     return f"{'; '.join(behind) or 'rtp has not found the cache complete'}; {world.last_words()}"

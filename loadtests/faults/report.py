@@ -11,10 +11,12 @@ from rich.console import Group
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.console import RenderableType
 
     from loadtests.faults.recovery import RecoverySeconds
-    from loadtests.faults.tally import Tally
+    from loadtests.shared.arrivals import Arrivals
 
 PAIRS = "two at a time"
 PROMPT_SECONDS = 2
@@ -34,7 +36,7 @@ class SinkReport:
 
 
 @dataclass
-class Report:
+class FaultReport:
     """Filled while a run goes on. `is_clean` is the verdict."""
 
     seed: int
@@ -83,12 +85,13 @@ class Report:
     def _all_recoveries(self) -> list[RecoverySeconds]:
         return [recovery for recoveries in self._recoveries.values() for recovery in recoveries]
 
-    def add_sink(self, tally: Tally, final: dict[str, int]) -> None:
+    def add_sink(self, arrivals: Arrivals, committed: Mapping[str, int]) -> None:
         """Settle one place's account."""
-        lost, beyond = tally.missing(final), tally.beyond(final)
-        phantoms = tally.phantoms + beyond
-        self.sinks.append(SinkReport(tally.name, tally.events, lost, tally.reordered, phantoms, tally.duplicates))
-        self.problems += tally.remarks
+        found = arrivals.arrived().completeness(committed)
+        self.sinks.append(
+            SinkReport(arrivals.place, found.received, found.lost, found.out_of_order, found.phantoms, found.repeated)
+        )
+        self.problems += arrivals.remarks
 
     def document(self) -> dict[str, Any]:
         """For scripts."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from loadtests.faults.catalogue import FAULTS, wipe_redis
 from loadtests.faults.recovery import wait_for_recovery
-from loadtests.faults.report import PAIRS, Report
+from loadtests.faults.report import PAIRS, FaultReport
 from loadtests.faults.world import Stuck, World
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from loadtests.faults.disk import Disk
 
@@ -29,7 +29,7 @@ _MOST_PROBLEMS = 10
 
 
 @dataclass(frozen=True)
-class Plan:
+class FaultPlan:
     """How much to do: for so long, or so many faults; `events` spreads that many over the faults."""
 
     seed: int
@@ -43,9 +43,9 @@ class Plan:
     is_mixed: bool = False
 
 
-def run(plan: Plan, disk: Disk, say: Callable[[str], None], stopping: threading.Event) -> Report:
+def run(plan: FaultPlan, disk: Disk, say: Callable[[str], None], stopping: threading.Event) -> FaultReport:
     """All of it, or as much as there is time for until `stopping` is set; then the account of what there was."""
-    report = Report(plan.seed, planned=plan.faults)
+    report = FaultReport(plan.seed, planned=plan.faults)
     started = time.monotonic()
     with World(seed=plan.seed, rate=plan.rate, disk=disk) as world:
         _Run(world, plan, report, say, stopping).all()
@@ -55,7 +55,7 @@ def run(plan: Plan, disk: Disk, say: Callable[[str], None], stopping: threading.
 
 class _Run:
     def __init__(
-        self, world: World, plan: Plan, report: Report, say: Callable[[str], None], stopping: threading.Event
+        self, world: World, plan: FaultPlan, report: FaultReport, say: Callable[[str], None], stopping: threading.Event
     ) -> None:
         self._world = world
         self._plan = plan
@@ -139,14 +139,14 @@ class _Run:
             entries = ", ".join(recovery.cache_wrong[:3])
             self._report.problems.append(f"after {what}: {len(recovery.cache_wrong)} cache entries wrong: {entries}")
             self._say(self._report.problems[-1])
-        stream, accepted = self._world.stream.tally, self._world.alerts.accepted
-        bad = stream.reordered + stream.phantoms + accepted.reordered + accepted.phantoms
+        stream, accepted = self._world.stream.arrivals, self._world.alerts.accepted
+        bad = stream.out_of_order + stream.phantoms + accepted.out_of_order + accepted.phantoms
         minutes, seconds = divmod(int(time.monotonic() - self._started), 60)
         planned = "" if self._plan.faults is None else f"/{self._plan.faults}"
         self._say(
             f"{minutes:>3}:{seconds:02} [{self._report.injected:>3}{planned}] {what:<40} "
             f"first {recovery.first_seconds:5.2f} s, all {recovery.all_seconds:5.2f} s, "
-            f"cache {recovery.cache_seconds:5.2f} s; {stream.events:>9,} events" + (f"; {bad} WRONG" if bad else "")
+            f"cache {recovery.cache_seconds:5.2f} s; {stream.received:>9,} events" + (f"; {bad} WRONG" if bad else "")
         )
 
     def _allow_events(self) -> None:
@@ -172,17 +172,17 @@ class _Run:
             wait_for_recovery(world, time.monotonic(), _END_DEADLINE_SECONDS)
         except Stuck as stuck:
             report.problems.append(f"at the end: {stuck}")
-        final = world.newest()
+        committed = world.committed()
         self._await_consumer()
-        report.events = _events(final)
+        report.events = sum(committed.values())
         report.rolled_back = world.workload.rolled_back
         if report.events < world.workload.acknowledged:
             report.problems.append(
                 f"PostgreSQL acknowledged {world.workload.acknowledged} steps and holds {report.events}"
             )
-        report.cache_wrong = world.wrong_in_cache(final)
-        for tally in (world.stream.tally, world.alerts.accepted, world.alerts.received):
-            report.add_sink(tally, final)
+        report.cache_wrong = world.wrong_in_cache(committed)
+        for arrivals in (world.stream.arrivals, world.alerts.accepted, world.alerts.received):
+            report.add_sink(arrivals, committed)
         report.unreceived, report.lost_by_endpoint = world.alerts.waiting, world.alerts.lost_by_endpoint
         report.dead_letters = int(world.ask("dead_letters")[0])
         errors, newest = world.ask("trigger_errors")
@@ -190,7 +190,7 @@ class _Run:
         if errors:
             self._say(f"trigger errors: {errors}, such as {newest}")
         if "redis-wiped" in self._names and report.is_clean:
-            self._look_at_rebuilding(final)
+            self._look_at_rebuilding(committed)
         report.problems += world.unexpected_ends()
         report.rtp_starts = sum(run.starts for run in world.runs)
         if not report.is_clean:
@@ -200,7 +200,7 @@ class _Run:
         """What was rolled back, or lost with its connection, is made up for."""
         pace, wanted = self._world.workload.pace, self._plan.events
         while wanted is not None and not self._report.problems and not self._ends_early():
-            if (short := wanted - _events(self._world.newest())) <= 0:
+            if (short := wanted - sum(self._world.committed().values())) <= 0:
                 return
             pace.allow(pace.taken + short)
             self._await_budget()
@@ -210,18 +210,16 @@ class _Run:
         while self._world.alerts.waiting and time.monotonic() < deadline:
             time.sleep(0.01)
 
-    def _look_at_rebuilding(self, final: dict[str, int]) -> None:
+    def _look_at_rebuilding(self, committed: dict[str, int]) -> None:
         """With no writer left, only rtp can fill an empty Redis again."""
         wipe_redis(self._world)()
         started = time.monotonic()
-        while wrong := self._world.wrong_in_cache(final):
+        while wrong := self._world.wrong_in_cache(committed):
             if time.monotonic() - started > _REBUILD_SECONDS:
                 self._report.cache_wrong = wrong
-                self._report.problems.append(f"the cache was not rebuilt: {len(wrong)} of {len(final)} entries missing")
+                self._report.problems.append(
+                    f"the cache was not rebuilt: {len(wrong)} of {len(committed)} entries missing"
+                )
                 return
             time.sleep(0.02)
         self._report.cache_rebuilt_seconds = round(time.monotonic() - started, 3)
-
-
-def _events(newest: Mapping[str, int]) -> int:
-    return sum(value - 1 for value in newest.values())

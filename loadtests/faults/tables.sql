@@ -41,13 +41,13 @@ CROSS JOIN LATERAL (
 UPDATE public.protocols SET name = 'v' || (substr(name, 2)::bigint + 1), updated_at = clock_timestamp()
 WHERE protocol IN (SELECT protocol FROM public.protocols WHERE protocol = ANY(%s) ORDER BY protocol FOR UPDATE)
 
--- name: newest
--- The newest committed value of every entity, by the name of its cache entry.
-SELECT 'tvl:' || chain || ':' || protocol, tvl_usd::bigint FROM public.tvl
+-- name: committed
+-- How many steps of every entity are committed, by the name of its cache entry.
+SELECT 'tvl:' || chain || ':' || protocol, tvl_usd::bigint - 1 FROM public.tvl
 UNION ALL
-SELECT 'protocol:all:' || protocol, substr(name, 2)::bigint FROM public.protocols
+SELECT 'protocol:all:' || protocol, substr(name, 2)::bigint - 1 FROM public.protocols
 UNION ALL
-SELECT 'price:all:t' || n, newest.price_usd::bigint
+SELECT 'price:all:t' || n, newest.price_usd::bigint - 1
 FROM generate_series(0, %s - 1) AS n
 CROSS JOIN LATERAL (
     SELECT price_usd FROM public.prices WHERE prices.token = 't' || n ORDER BY sampled_at DESC LIMIT 1

@@ -97,13 +97,13 @@ class Workload(Crew):
         self._dsn = dsn
         self._lock = threading.Lock()
 
-    def newest(self) -> dict[str, int]:
-        """The newest committed value of every entity. Raises ServiceUnavailable or psycopg.Error."""
+    def committed(self) -> dict[str, int]:
+        """How many steps of every entity are committed. Raises ServiceUnavailable or psycopg.Error."""
         with connect(self._dsn, role="checker") as connection:
-            return dict(connection.execute(QUERIES["newest"], [PRICES]).fetchall())
+            return dict(connection.execute(QUERIES["committed"], [PRICES]).fetchall())
 
     def step_probe(self) -> None:
-        """One step of an entity that no writer uses, for whoever wants to see it arrive. Raises as `newest` does."""
+        """One step of an entity that no writer uses, for whoever wants to see it arrive. Raises as `committed` does."""
         with connect(self._dsn, role="checker") as connection:
             connection.execute(QUERIES["step_tvl"], [[f"p{PROBE}"]])
 

@@ -6,11 +6,9 @@ import random
 import tempfile
 import time
 from contextlib import ExitStack, closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
-import yaml
 
 from core.demo.queue import create_queue
 from core.errors import ServiceUnavailable
@@ -18,14 +16,15 @@ from core.services.postgres import connect
 from core.settings.models import Settings
 from core.stack import EmbeddedStack
 from core.stack.ports import LOOPBACK
-from loadtests.faults.alerts import Alerts, sqs_consumer_client
+from loadtests.faults.alert_audit import AlertAudit
 from loadtests.faults.cache_check import wrong_entries
 from loadtests.faults.clock import Clock
 from loadtests.faults.gateway import Gateway
-from loadtests.faults.processes import Rtp, environment_of
 from loadtests.faults.proxy import TcpProxy
-from loadtests.faults.readers import StreamReader, impatient_client
+from loadtests.faults.stream_audit import StreamAudit, impatient_client
 from loadtests.faults.workload import PRICES, PROTOCOLS, QUERIES, TVL, Pace, Workload
+from loadtests.shared.rtp_run import RtpRun, environ_without_addresses
+from loadtests.shared.sqs_consumer import stack_sqs_client
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
@@ -91,16 +90,14 @@ class World:
         if not self.disk.missing:
             tempfile.tempdir = str(self.disk.folder)
             opening.callback(setattr, tempfile, "tempdir", None)
-        self.folder = Path(opening.enter_context(tempfile.TemporaryDirectory(prefix="rtp-faults-")))
         self.clock = opening.enter_context(closing(Clock()))
         self.stack = opening.enter_context(EmbeddedStack(durable=True, appendonly=True))
         if not self.clock.missing:
             self.stack.postgres.extra_environment.update(self.clock.environment)
             self.stack.postgres.restart()
         self.make_redis_careful()
-        client = sqs_consumer_client(self.stack.addresses)
-        self.alerts = Alerts(self.stack.addresses, create_queue(client, QUEUE))
-        self.stream = StreamReader(self.stack.redis.url)
+        self.alerts = AlertAudit(self.stack.addresses, self.make_queue())
+        self.stream = StreamAudit(self.stack.redis.url)
         self._prepare_tables()
         self._start_proxies(opening)
         self.runs = [self._make_rtp(name) for name in ("rtp-1", "rtp-2")]
@@ -110,8 +107,7 @@ class World:
             thing.start()
             opening.callback(thing.stop)
         for run in self.runs:
-            run.start()
-            opening.callback(run.terminate)
+            opening.enter_context(run)
         self.workload.start()
         opening.callback(self.workload.stop)
 
@@ -120,10 +116,10 @@ class World:
         with closing(impatient_client(self.stack.redis.url)) as client:
             client.config_set("appendfsync", "always")
 
-    def make_queue(self) -> None:
-        """The endpoint has lost its queue with its memory."""
-        with closing(sqs_consumer_client(self.stack.addresses)) as client:
-            create_queue(client, QUEUE)
+    def make_queue(self) -> str:
+        """Make the queue, which the endpoint loses with its memory; the queue's URL."""
+        with closing(stack_sqs_client(self.stack.addresses)) as client:
+            return create_queue(client, QUEUE)
 
     def _prepare_tables(self) -> None:
         settings = Settings.model_validate(SETTINGS)
@@ -140,21 +136,21 @@ class World:
         ports = {"postgres": self.stack.postgres.port, "redis": self.stack.redis.port, "sqs": self.gateway.port}
         self.proxies = {name: opening.enter_context(closing(TcpProxy(port))) for name, port in ports.items()}
 
-    def _make_rtp(self, name: str) -> Rtp:
-        config = self.folder / "rtp.yaml"
-        config.write_text(yaml.safe_dump(SETTINGS), encoding="utf-8")
+    def _make_rtp(self, name: str) -> RtpRun:
         addresses = self.stack.addresses
-        environment = environment_of(
-            RTP_POSTGRES_DSN=self._through("postgres", addresses.postgres_dsn, self.stack.postgres.port),
-            RTP_REDIS_URL=self._through("redis", addresses.redis_url, self.stack.redis.port),
-            RTP_SQS_ENDPOINT_URL=f"http://{LOOPBACK}:{self.proxies['sqs'].port}",
-            RTP_SQS_QUEUE=QUEUE,
-            AWS_ACCESS_KEY_ID=addresses.aws_access_key_id,
-            AWS_SECRET_ACCESS_KEY=addresses.aws_secret_access_key,
-            AWS_DEFAULT_REGION=addresses.aws_region,
-            **self.clock.environment,
+        postgres_dsn = self._through("postgres", addresses.postgres_dsn, self.stack.postgres.port)
+        redis_url = self._through("redis", addresses.redis_url, self.stack.redis.port)
+        sqs_endpoint_url = f"http://{LOOPBACK}:{self.proxies['sqs'].port}"
+        settings = Settings.model_validate(
+            SETTINGS
+            | {
+                "postgres": {"dsn": postgres_dsn},
+                "redis": {"url": redis_url},
+                "sqs": {"endpoint_url": sqs_endpoint_url, "queue": QUEUE},
+            }
         )
-        return Rtp(name, config, environment)
+        environ = environ_without_addresses() | addresses.environ(queue=QUEUE) | self.clock.environment
+        return RtpRun(settings, environ, name=name)
 
     def _through(self, service: str, address: str, port: int) -> str:
         return address.replace(f"{LOOPBACK}:{port}", f"{LOOPBACK}:{self.proxies[service].port}")
@@ -164,7 +160,7 @@ class World:
         for run in self.runs:
             run.start()
 
-    def leader(self, within_seconds: float = 30) -> Rtp:
+    def leader(self, within_seconds: float = 30) -> RtpRun:
         """The one that leads, as soon as the other stands by. Raises Stuck."""
         deadline = time.monotonic() + within_seconds
         while time.monotonic() < deadline:
@@ -179,15 +175,15 @@ class World:
         """The ends of either that nobody asked for."""
         for run in self.runs:
             run.note_unexpected_end()
-        return [end for run in self.runs for end in run.unexpected]
+        return [end for run in self.runs for end in run.unexpected_ends]
 
     def last_words(self) -> str:
         """What both have said at last."""
-        return "; ".join(f"{run.name} says: {run.tail()}" for run in self.runs)
+        return "; ".join(f"{run.name} says: {run.last_words()}" for run in self.runs)
 
-    def newest(self, within_seconds: float = 30) -> dict[str, int]:
-        """What is committed now; PostgreSQL may need a moment for an answer."""
-        return self.insist(self.workload.newest, within_seconds)
+    def committed(self, within_seconds: float = 30) -> dict[str, int]:
+        """How many steps of every entity are committed now; PostgreSQL may need a moment for an answer."""
+        return self.insist(self.workload.committed, within_seconds)
 
     def insist(self, ask: Callable[[], _Answer], within_seconds: float = 30) -> _Answer:
         """Ask PostgreSQL until it answers."""
@@ -200,10 +196,10 @@ class World:
                     raise
                 time.sleep(0.02)
 
-    def wrong_in_cache(self, final: Mapping[str, int]) -> list[str]:
+    def wrong_in_cache(self, committed: Mapping[str, int]) -> list[str]:
         """The entities whose cache entry is missing, or is not their newest event."""
         with closing(impatient_client(self.stack.redis.url)) as client:
-            return wrong_entries(client, final)
+            return wrong_entries(client, committed)
 
     def ask(self, query: str) -> tuple[Any, ...]:
         """The one row of a query of tables.sql."""

@@ -7,10 +7,9 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from loadtests.scenarios.results.criteria import Evidence, judge
-from loadtests.scenarios.results.result import Latency, Moment, Received, Result
+from loadtests.scenarios.results.result import Latency, Moment, Received, RunResult
 from loadtests.scenarios.schedule import due_times
 from loadtests.shared.latency_buckets import histogram, percentile
-from loadtests.shared.ledger import settle
 from rtp_client.event import format_time
 
 if TYPE_CHECKING:
@@ -21,13 +20,14 @@ if TYPE_CHECKING:
     from loadtests.scenarios.processes.tick import Timeline
     from loadtests.scenarios.recording import Recording
     from loadtests.scenarios.target import Target
+    from loadtests.shared.arrivals import Arrived
 
 _DRAWN = ("pubsub", "sqs", "db", "detect", "process")
 
 
 def gather(
     recording: Recording, target: Target, load: Load, observer: Observer, facts: dict[str, str], started_at: float
-) -> Result:
+) -> RunResult:
     """The run's result, judged."""
     timeline, first, end = recording.timeline, load.warm_up_seconds, load.total_seconds
     latency_ms = {
@@ -35,7 +35,7 @@ def gather(
         for stage in sorted(timeline.latencies)
         if (latency := _latency(timeline.stage(stage, first, end))) is not None
     }
-    received = {name: _received(ledger, recording.written) for name, ledger in sorted(recording.ledgers.items())}
+    received = {name: _received(arrived, recording.written) for name, arrived in sorted(recording.arrived.items())}
     hits, misses = timeline.total("cache hit", first), timeline.total("cache miss", first)
     moments = _moments(timeline, load, observer)
     measured = [moment for moment in moments if moment.second >= first]
@@ -54,7 +54,7 @@ def gather(
         [moment.p99["pubsub"] for moment in measured if "pubsub" in moment.p99],
     )
     machine = [share for second, share in observer.machine.items() if first < second < end]
-    return Result(
+    return RunResult(
         scenario=load.scenario.name,
         summary=load.scenario.summary,
         target=target.name,
@@ -87,13 +87,10 @@ def _latency(counts: Counter[int]) -> Latency | None:
     return Latency(count=counts.total(), p50=p50, p90=p90, p99=p99, p999=p999, max=most, histogram=wide)
 
 
-def _received(ledger: Mapping[str, object], written: Mapping[str, int]) -> Received:
-    account = settle(ledger, written)
+def _received(arrived: Arrived, written: Mapping[str, int]) -> Received:
+    found = arrived.completeness(written)
     return Received(
-        received=account.received,
-        lost=account.lost,
-        out_of_order=account.out_of_order,
-        duplicates=account.duplicates,
+        received=found.received, lost=found.lost, out_of_order=found.out_of_order, duplicates=found.repeated
     )
 
 

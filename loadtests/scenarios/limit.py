@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from loadtests.scenarios.results.result import Result
+    from loadtests.scenarios.results.result import RunResult
 
 FIRST_RATE = 500.0
 STEP_SECONDS = 10.0
@@ -36,16 +36,16 @@ class Limit:
     `last` is the run just made.
     """
 
-    passed: Result | None
-    failed: Result | None
+    passed: RunResult | None
+    failed: RunResult | None
     saturation: Saturation | None
-    last: Result | None = None
+    last: RunResult | None = None
 
 
-def find_limit(run: Callable[[float], Result], first_rate: float) -> Iterator[Limit]:
+def find_limit(run: Callable[[float], RunResult], first_rate: float) -> Iterator[Limit]:
     """Run at rising rates; yields what is known after each run, the last of which is the outcome."""
-    passed: Result | None = None
-    failed: Result | None = None
+    passed: RunResult | None = None
+    failed: RunResult | None = None
     rate, refined = first_rate, 0
     for _ in range(MOST_STEPS):
         result = run(rate)
@@ -63,7 +63,7 @@ def find_limit(run: Callable[[float], Result], first_rate: float) -> Iterator[Li
         rate = round((passed.rate + failed.rate) / 2)
 
 
-def saturated(result: Result) -> Saturation:
+def saturated(result: RunResult) -> Saturation:
     """Judge by a failed run's own measurements; the part nearest to the writer that is full holds up the rest."""
     failed = [criterion.name for criterion in result.criteria if criterion.passed is False]
     if not any("p99" in name or name == "throughput" for name in failed):
@@ -74,12 +74,12 @@ def saturated(result: Result) -> Saturation:
     return _with_machine(Saturation("none of the parts by itself", "no stage and no process stands out"), result)
 
 
-def _p99(result: Result, stage: str) -> float:
+def _p99(result: RunResult, stage: str) -> float:
     latency = result.latency_ms.get(stage)
     return latency.p99 if latency else 0.0
 
 
-def _writers(result: Result) -> Saturation | None:
+def _writers(result: RunResult) -> Saturation | None:
     late, statement = _p99(result, "lateness"), _p99(result, "statement")
     generator = max((share for name, share in result.cpu.items() if name.startswith("generator")), default=0.0)
     if late > _LATE_MS and generator >= _FULL:
@@ -95,7 +95,7 @@ def _writers(result: Result) -> Saturation | None:
     return None
 
 
-def _full_process(result: Result) -> Saturation | None:
+def _full_process(result: RunResult) -> Saturation | None:
     """One thread at a time is all that any of these can use for the flow's sake."""
     if result.cpu.get("rtp", 0) >= _FULL:
         is_reading = _p99(result, "detect") > _p99(result, "process") / 2
@@ -112,7 +112,7 @@ def _full_process(result: Result) -> Saturation | None:
     return None
 
 
-def _slowest_stage(result: Result) -> Saturation | None:
+def _slowest_stage(result: RunResult) -> Saturation | None:
     if _is_behind_on_alerts_only(result):
         client, endpoint = result.cpu.get("rtp", 0), result.cpu.get("SQS endpoint", 0)
         part = "SQS endpoint" if endpoint >= client else "SQS client"
@@ -129,13 +129,13 @@ def _slowest_stage(result: Result) -> Saturation | None:
     return None
 
 
-def _is_behind_on_alerts_only(result: Result) -> bool:
+def _is_behind_on_alerts_only(result: RunResult) -> bool:
     return _p99(result, "sqs") > 2 * _p99(result, "pubsub") > 0 and any(
         criterion.passed is False and criterion.name.endswith("SQS") for criterion in result.criteria
     )
 
 
-def _with_machine(found: Saturation, result: Result) -> Saturation:
+def _with_machine(found: Saturation, result: RunResult) -> Saturation:
     if result.machine_cpu is None or result.machine_cpu < _MACHINE_FULL:
         return found
     named = {name: share for name, share in result.cpu.items() if share}

@@ -14,10 +14,11 @@ from core.settings.models import postgres_dsn
 from loadtests.scenarios.clock import clock_ahead
 from loadtests.scenarios.gather import gather
 from loadtests.scenarios.observer import Observer
-from loadtests.scenarios.processes.child import Child, Plan, Said
+from loadtests.scenarios.processes.child import Child, ProcessPlan, Said
 from loadtests.scenarios.processes.tick import Recorder, Tick
 from loadtests.scenarios.recording import Recording
 from loadtests.scenarios.schedule import offered, user_count
+from loadtests.shared.arrivals import Arrived
 from loadtests.shared.latency_buckets import percentile
 from loadtests.shared.machine import machine_facts
 from loadtests.shared.rtp_run import RtpRun
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
     import psycopg
 
     from loadtests.scenarios.load import Load
-    from loadtests.scenarios.results.result import Result
+    from loadtests.scenarios.results.result import RunResult
     from loadtests.scenarios.target import Target
 
 _EVENTS_PER_GENERATOR = 2500
 _LEAD_SECONDS = 0.5
 _READY_SECONDS = 60
+_STATUS_SECONDS = 0.5
 _LAST_EVENTS_SECONDS = 60
 _NOTHING_NEW_SECONDS = 10
 
@@ -77,7 +79,7 @@ class LoadRun:
         self._observer: Observer | None = None
         self._offered = offered(load.scenario, load.rate, load.total_seconds)
 
-    def run(self) -> Result:
+    def run(self) -> RunResult:
         """Offer the load, and wait until all of it has arrived or nothing comes any more.
 
         Raises Cancelled soon after `stop_requested` is set.
@@ -87,11 +89,10 @@ class LoadRun:
             facts = machine_facts(connection, settings.redis.url)
             observer = self._observer = Observer(connection, self._recorder, self._processes(exits, connection))
             if not self._target.rtp_is_running:
-                rtp = exits.enter_context(
-                    RtpRun(settings, self._target.environ, on_status=observer.note_status, on_problem=self._on_problem)
-                )
-                self._rtp = rtp
-                observer.watch("rtp", rtp.pid)
+                self._rtp = exits.enter_context(self._start_rtp(observer))
+                self._rtp.wait_until_up()
+                if (pid := self._rtp.pid) is not None:
+                    observer.watch("rtp", pid)
             self._wait_until(lambda: len(self._ready) == len(self._children), _READY_SECONDS)
             start_time = time.time() + _LEAD_SECONDS
             observer.start(start_time)
@@ -103,6 +104,16 @@ class LoadRun:
             self._listen(0)
             self._take_own()
         return gather(self._recording, self._target, self._load, observer, facts, started_at)
+
+    def _start_rtp(self, observer: Observer) -> RtpRun:
+        settings = self._target.settings
+        run = settings.run.model_copy(update={"status_interval_seconds": _STATUS_SECONDS})
+        return RtpRun(
+            settings.model_copy(update={"run": run}),
+            self._target.environ,
+            on_status=observer.note_status,
+            on_problem=self._on_problem,
+        )
 
     def _processes(self, exits: ExitStack, connection: psycopg.Connection) -> dict[str, int]:
         plan = self._plan(connection)
@@ -122,9 +133,9 @@ class LoadRun:
             self._children.append(child)
         return dict(self._target.servers) | {child.name: child.pid for child in self._children}
 
-    def _plan(self, connection: psycopg.Connection) -> Plan:
+    def _plan(self, connection: psycopg.Connection) -> ProcessPlan:
         settings, load = self._target.settings, self._load
-        return Plan(
+        return ProcessPlan(
             load.scenario.name,
             load.rate,
             load.total_seconds,
@@ -205,8 +216,8 @@ class LoadRun:
             self._note(Tick.decoded(document["tick"]), to_locust=not said.who.startswith("generator"))
         elif "incident" in document and self._observer is not None:
             self._observer.note(said.who, document["incident"])
-        elif "ledger" in document:
-            self._recording.ledgers[document["receiver"]] = document["ledger"]
+        elif "arrived" in document:
+            self._recording.arrived[document["receiver"]] = Arrived(**document["arrived"])
         elif "written" in document:
             self._recording.written |= document["written"]
             self._finished_writers += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from core.settings.watches import TvlWatch
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from loadtests.scenarios.names import CHAIN, KIND, SCHEMA, TABLE, WATCH
+from loadtests.shared.rtp_run import addresses_of, environ_without_addresses
 from rtp_client.keys import cache_key
 from rtp_client.postgres import address
 from rtp_client.redact import redact
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from core.settings.models import Settings
+    from core.stack import StackAddresses
     from loadtests.scenarios.scenario import Scenario
 
 EMBEDDED_QUEUE = "rtp-alerts.fifo"
@@ -77,10 +79,9 @@ def embedded_target(
         exits.callback(stack.stop)
         stack.start(on_step, stop_requested)
         addresses = stack.addresses
-        others = {name: value for name, value in os.environ.items() if name[:4] not in ("RTP_", "AWS_")}
-        environ = others | addresses.environ(queue=EMBEDDED_QUEUE) | {"AWS_CONFIG_FILE": os.devnull}
+        environ = environ_without_addresses() | addresses.environ(queue=EMBEDDED_QUEUE)
         settings = _with_watch(load_settings(None, environ=environ, options={}), scenario, {})
-        _create_queue(environ)
+        _create_queue(addresses)
         with connect(addresses.postgres_dsn, role="loadtest") as connection:
             _create_table(connection, scenario)
             apply(connection, plan_installation(connection, settings))
@@ -102,12 +103,7 @@ def configured_target(configured: Settings, scenario: Scenario) -> Iterator[Targ
         exits.callback(_clean_up, configured, scenario, installed=installed)
         _create_table(connection, scenario)
         apply(connection, plan_installation(connection, settings))
-        environ = dict(os.environ) | {
-            "RTP_POSTGRES_DSN": dsn,
-            "RTP_REDIS_URL": configured.redis.url or "",
-            "RTP_SQS_ENDPOINT_URL": configured.sqs.endpoint_url or "",
-            "RTP_SQS_QUEUE": configured.sqs.queue or "",
-        }
+        environ = {**os.environ, **addresses_of(configured)}
         yield Target(address(dsn), settings, environ, {}, rtp_is_running=running)
 
 
@@ -150,18 +146,11 @@ def _with_watch(settings: Settings, scenario: Scenario, others: Mapping[str, obj
     return settings.model_copy(update={"watches": {**others, WATCH: TvlWatch.model_validate(watch)}})
 
 
-def _create_queue(environ: Mapping[str, str]) -> None:
-    import boto3  # noqa: PLC0415 - 0.2 s that a refusal need not wait for
+def _create_queue(addresses: StackAddresses) -> None:
+    from loadtests.shared.sqs_consumer import stack_sqs_client  # noqa: PLC0415 - boto3: 0.2 s that a refusal spares
 
-    client = boto3.client(
-        "sqs",
-        endpoint_url=environ["RTP_SQS_ENDPOINT_URL"],
-        region_name=environ["AWS_DEFAULT_REGION"],
-        aws_access_key_id=environ["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=environ["AWS_SECRET_ACCESS_KEY"],
-    )
-    create_queue(client, EMBEDDED_QUEUE)
-    client.close()
+    with closing(stack_sqs_client(addresses)) as client:
+        create_queue(client, EMBEDDED_QUEUE)
 
 
 def _create_table(connection: Connection, scenario: Scenario) -> None:

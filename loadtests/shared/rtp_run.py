@@ -1,122 +1,188 @@
-"""`rtp run` as users run it, a process of its own, and what it says of itself once a second."""
+"""`rtp run` as users run it: a process of its own, which can be hurt, and started again."""
 
 from __future__ import annotations
 
 import json
+import os
 import signal
-import subprocess
+import sys
 import tempfile
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
 from core.errors import RtpError
-from core.own_python import own_module, with_own_path
+from core.own_python import own_module
+from core.settings.models import postgres_dsn
+from core.stack.process import LAUNCHER
+from loadtests.shared.process import Process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from types import TracebackType
-    from typing import Self
 
     from core.settings.models import Settings
 
-STATUS_SECONDS = 0.5
 _START_SECONDS = 30
 _END_SECONDS = 30
+_LINES_KEPT = 8
 
 
 class RtpRun:
-    """A running `rtp run`; `on_status` is called on a thread of its own with each status line."""
+    """Started by `with`, or by `start`. What the settings leave out, it does without.
+
+    `on_status` hears each status line, `on_problem` each line on standard error once the process is up; both on
+    threads of their own. `unexpected_ends` lists the ends that nobody asked for.
+    """
 
     def __init__(
         self,
         settings: Settings,
         environ: Mapping[str, str],
-        *,
-        on_status: Callable[[Mapping[str, Any]], None],
-        on_problem: Callable[[str], None],
+        *options: str,
+        name: str = "rtp run",
+        on_status: Callable[[Mapping[str, Any]], object] = lambda _: None,
+        on_problem: Callable[[str], object] = lambda _: None,
     ) -> None:
-        self._settings, self._environ = settings, environ
+        self.name = name
+        self.starts = 0
+        self.unexpected_ends: list[str] = []
+        self._folder = tempfile.TemporaryDirectory(prefix="rtp-run-")
+        config = Path(self._folder.name, "rtp.yaml")
+        write_config(settings, config)
+        self._command = command(config, *options)
+        self._environ = {**environ, **addresses_of(settings)}
         self._on_status, self._on_problem = on_status, on_problem
+        self._process: Process | None = None
         self._is_up = threading.Event()
-        self._last_problem = ""
         self._is_ending = False
+        self._said: deque[str] = deque(maxlen=_LINES_KEPT)
 
     def __enter__(self) -> Self:
-        # The file holds no secret: the addresses are in the environment.
-        document = self._settings.own_document()  # a load test posts to no webhook
-        document["postgres"].pop("dsn", None)
-        document["redis"].pop("url", None)
-        document["run"]["status_interval_seconds"] = STATUS_SECONDS
-        self._file = tempfile.NamedTemporaryFile("w", suffix=".yaml")
-        json.dump(document, self._file)
-        self._file.flush()
-        self._process = subprocess.Popen(
-            own_module("cli", "run", "--json", "--config", self._file.name),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=with_own_path(self._environ),
-            start_new_session=True,
-        )
-        self._threads = [threading.Thread(target=job, daemon=True) for job in (self._hear, self._hear_problems)]
-        for thread in self._threads:
-            thread.start()
-        try:
-            self._wait_until_up()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._is_ending = True
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for thread in self._threads:
-            thread.join(5)
-        for pipe in (self._process.stdout, self._process.stderr):
-            assert pipe is not None
-            pipe.close()
-        self._file.close()
+    def __exit__(self, *_: object) -> None:
+        self.terminate()
+        self._folder.cleanup()
 
     @property
-    def pid(self) -> int:
-        """The process's id."""
-        return self._process.pid
+    def pid(self) -> int | None:
+        """The process's id; None where there is no process. It may be paused."""
+        return self._process.pid if self._process is not None and self._process.exit_code is None else None
 
-    def check(self) -> None:
-        """Raise RtpError where it has ended before its time."""
-        if self._process.poll() is not None:
-            self._threads[1].join(1)
-            raise RtpError(f"rtp run ended with exit code {self._process.returncode}: {self._last_problem}")
+    def start(self) -> None:
+        """Start it; harmless where it runs."""
+        if self.pid is not None:
+            return
+        self.note_unexpected_end()
+        self._is_up.clear()
+        self._is_ending = False
+        self._process = Process(
+            self._command, self._environ, on_line=self._hear_status, on_complaint=self._hear_complaint
+        )
+        self.starts += 1
 
-    def _wait_until_up(self) -> None:
+    def wait_until_up(self) -> None:
+        """Wait until every sink has begun. Raises RtpError where that does not come."""
         deadline = time.monotonic() + _START_SECONDS
         while not self._is_up.wait(0.1):
             self.check()
             if time.monotonic() > deadline:
-                raise RtpError(f"rtp run gave no sign of life within {_START_SECONDS} s")
+                raise RtpError(f"{self.name} gave no sign of life within {_START_SECONDS} s")
 
-    def _hear(self) -> None:
-        assert self._process.stdout is not None
-        for text in self._process.stdout:
-            status = json.loads(text)
-            if status["sinks"] and all(sink["state"] != "starting" for sink in status["sinks"]):
-                self._is_up.set()
-            self._on_status(status)
+    def wait_until_it_ends(self, within_seconds: float) -> None:
+        """Wait for an end of its own. Raises RtpError where that does not come, or is a failure."""
+        assert self._process is not None
+        if not self._process.wait(within_seconds):
+            raise RtpError(f"{self.name} did not end within {within_seconds:.0f} s")
+        if self._process.exit_code:
+            self.check()
 
-    def _hear_problems(self) -> None:
-        """What it prints besides: a summary first, then only problems."""
-        assert self._process.stderr is not None
-        for raw in self._process.stderr:
-            text = raw.decode(errors="replace").strip()
-            self._last_problem = text or self._last_problem
-            if self._is_up.is_set() and text and not self._is_ending:
-                self._on_problem(text)
+    def check(self) -> None:
+        """Raise RtpError where it has ended before its time."""
+        if self._process is not None and self._process.exit_code is not None:
+            raise RtpError(f"{self.name} {self._process.how_it_ended()}")
+
+    def kill(self) -> None:
+        """Kill -9."""
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """An orderly end; killed where that takes too long, which is noted."""
+        self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """SIGSTOP."""
+        self._send(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        self._send(signal.SIGCONT)
+
+    def note_unexpected_end(self) -> None:
+        """Look whether it has ended by itself."""
+        if self._process is not None and self._process.exit_code is not None:
+            self.unexpected_ends.append(f"{self.name} {self._process.how_it_ended()}")
+            self._process = None
+
+    def last_words(self) -> str:
+        """The last lines that it has written to standard error, also before it was started again."""
+        return " | ".join(self._said)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send(number)
+
+    def _end(self, number: signal.Signals) -> None:
+        self.note_unexpected_end()
+        if self._process is None:
+            return
+        self._is_ending = True
+        if not self._process.end(number, _END_SECONDS):
+            self.unexpected_ends.append(f"{self.name} did not end within {_END_SECONDS} s of {number.name}")
+        self._process = None
+
+    def _hear_status(self, line: str) -> None:
+        status = json.loads(line)
+        if status["sinks"] and all(sink["state"] != "starting" for sink in status["sinks"]):
+            self._is_up.set()
+        self._on_status(status)
+
+    def _hear_complaint(self, text: str) -> None:
+        """A summary comes first, then only problems."""
+        self._said.append(text)
+        if self._is_up.is_set() and not self._is_ending:
+            self._on_problem(text)
+
+
+def command(config: Path, *options: str) -> list[str]:
+    """The command line, with a status line of JSON now and then. The process dies with the one that starts it."""
+    parent = [str(number) for number in (os.getpid(), int(signal.SIGKILL), -1, -1)]
+    run = own_module("cli", "run", "--json", "--config", str(config), *options)
+    return [sys.executable, "-I", "-S", str(LAUNCHER), *parent, *run]
+
+
+def write_config(settings: Settings, file: Path) -> None:
+    """Write the settings for `rtp run`, without the addresses, which hold passwords."""
+    document = settings.own_document()  # a load test posts to no webhook
+    for section, key in (("postgres", "dsn"), ("redis", "url"), ("sqs", "endpoint_url"), ("sqs", "queue")):
+        document[section].pop(key, None)
+    file.write_text(json.dumps(document), encoding="utf-8")
+
+
+def addresses_of(settings: Settings) -> dict[str, str]:
+    """The addresses as `rtp run` finds them in its environment; what there is none of is empty."""
+    return {
+        "RTP_POSTGRES_DSN": postgres_dsn(settings),
+        "RTP_REDIS_URL": settings.redis.url or "",
+        "RTP_SQS_ENDPOINT_URL": settings.sqs.endpoint_url or "",
+        "RTP_SQS_QUEUE": settings.sqs.queue or "",
+    }
+
+
+def environ_without_addresses() -> dict[str, str]:
+    """This process's environment, without what would lead rtp or boto3 elsewhere."""
+    inherited = {name: value for name, value in os.environ.items() if name[:4] not in ("RTP_", "AWS_")}
+    return inherited | {"AWS_CONFIG_FILE": os.devnull}

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
 
 from core.redis_names import CACHE_MARKER
-from loadtests.faults.alerts import Alerts, sqs_consumer_client
+from loadtests.faults.alert_audit import AlertAudit
 from loadtests.faults.cache_check import is_filled, wrong_entries
-from loadtests.faults.readers import StreamReader, impatient_client
+from loadtests.faults.stream_audit import StreamAudit, impatient_client
+from loadtests.shared.arrivals import Completeness
+from loadtests.shared.sqs_consumer import SqsConsumer, stack_sqs_client
 from rtp_client.keys import STREAM, cache_key
 from tests.eventually import eventually
 
 if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
     from core.stack import EmbeddedStack
     from tests.conftest import SqsQueue
 
 ENTITY = "tvl:ethereum:p1"
 
 
-def event(value: int) -> str:
-    """The event of one entity's step to this value; its sequence is ten times the value."""
-    data = {"kind": "tvl", "chain": "ethereum", "entity": "p1", "current": str(value)}
-    return json.dumps({"sequence": f"{value * 10:020}", "data": data})
+def event(number: int) -> str:
+    """One entity's how many'th event; its sequence is ten times that number."""
+    data = {"kind": "tvl", "chain": "ethereum", "entity": "p1", "current": str(number + 1)}
+    return json.dumps({"sequence": f"{number * 10:020}", "data": data})
 
 
 @pytest.fixture
@@ -40,40 +44,25 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 # The stream
 
 
-@contextmanager
-def reader_of(client: redis.Redis, url: str, *values: int) -> Iterator[StreamReader]:
-    """One that has read these values, in this order."""
-    for value in values:
-        client.xadd(STREAM, {"event": event(value)})
-    reader = StreamReader(url)
-    reader.start()
+def test_the_stream_is_read_in_its_order(client: redis.Redis, redis_url: str) -> None:
+    for number in (1, 4, 3, 5):
+        client.xadd(STREAM, {"event": event(number)})
+    stream = StreamAudit(redis_url)
+    stream.start()
     try:
-        eventually(reader.has_read_all)
-        yield reader
+        eventually(stream.has_read_all)
     finally:
-        reader.stop()
-
-
-def test_what_is_not_in_the_stream_is_lost(client: redis.Redis, redis_url: str) -> None:
-    with reader_of(client, redis_url, 2, 4, 5) as reader:
-        assert (reader.tally.missing({ENTITY: 5}), reader.tally.reordered) == (1, 0)
-
-
-def test_a_swapped_pair_in_the_stream_is_reordered(client: redis.Redis, redis_url: str) -> None:
-    with reader_of(client, redis_url, 2, 4, 3, 5) as reader:
-        assert (reader.tally.missing({ENTITY: 5}), reader.tally.reordered) == (0, 1)
-
-
-def test_a_stream_that_holds_all_in_order_is_right(client: redis.Redis, redis_url: str) -> None:
-    with reader_of(client, redis_url, 2, 3, 4, 5) as reader:
-        assert (reader.tally.missing({ENTITY: 5}), reader.tally.reordered) == (0, 0)
+        stream.stop()
+    assert stream.arrivals.arrived().completeness({ENTITY: 5}) == Completeness(
+        received=4, lost=1, repeated=0, out_of_order=1, phantoms=0
+    )
 
 
 # The cache
 
 
-def cached(client: redis.Redis, value: int) -> None:
-    client.hset(cache_key("tvl", "ethereum", "p1"), mapping={"sequence": f"{value * 10:020}", "event": event(value)})
+def cached(client: redis.Redis, number: int) -> None:
+    client.hset(cache_key("tvl", "ethereum", "p1"), mapping={"event": event(number)})
 
 
 def test_the_newest_event_in_the_cache_is_right(client: redis.Redis) -> None:
@@ -97,7 +86,7 @@ def test_an_entry_that_nobody_committed_is_wrong(client: redis.Redis) -> None:
 
 
 def test_an_entity_that_has_not_moved_needs_no_entry(client: redis.Redis) -> None:
-    assert wrong_entries(client, {ENTITY: 1}) == []
+    assert wrong_entries(client, {ENTITY: 0}) == []
 
 
 def test_the_cache_is_filled_once_rtp_says_so_of_this_run_of_the_server(client: redis.Redis) -> None:
@@ -112,25 +101,56 @@ def test_the_cache_is_filled_once_rtp_says_so_of_this_run_of_the_server(client: 
 # The queue
 
 
+def send(client: SQSClient, queue: SqsQueue, *numbers: int) -> None:
+    for number in numbers:
+        client.send_message(
+            QueueUrl=queue.url, MessageBody=event(number), MessageGroupId="p1", MessageDeduplicationId=str(number)
+        )
+
+
 def test_a_message_that_was_accepted_and_never_comes_is_waited_for(stack: EmbeddedStack, sqs_queue: SqsQueue) -> None:
-    alerts = Alerts(stack.addresses, sqs_queue.url)
-    alerts.note_accepted([event(2)])
-    assert (alerts.waiting, alerts.received.missing({ENTITY: 2})) == (1, 1)
+    alerts = AlertAudit(stack.addresses, sqs_queue.url)
+    alerts.note_accepted([event(1)])
+    assert (alerts.waiting, alerts.received.behind({ENTITY: 1})) == (1, [f"{ENTITY} at 0, not 1"])
 
 
 def test_several_consumers_at_a_time_find_each_entity_in_order(stack: EmbeddedStack, sqs_queue: SqsQueue) -> None:
-    alerts = Alerts(stack.addresses, sqs_queue.url)
+    numbers = range(1, 101)
+    alerts = AlertAudit(stack.addresses, sqs_queue.url)
     alerts.start()
     try:
-        with closing(sqs_consumer_client(stack.addresses)) as client:
-            for value in range(2, 102):
-                body = event(value)
-                client.send_message(
-                    QueueUrl=sqs_queue.url, MessageBody=body, MessageGroupId="p1", MessageDeduplicationId=str(value)
-                )
-                alerts.note_accepted([body])
+        with closing(stack_sqs_client(stack.addresses)) as client:
+            for number in numbers:
+                send(client, sqs_queue, number)
+                alerts.note_accepted([event(number)])
         eventually(lambda: not alerts.waiting)
     finally:
         alerts.stop()
-    tally = alerts.received
-    assert (tally.events, tally.missing({ENTITY: 101}), tally.reordered) == (100, 0, 0)
+    assert alerts.received.arrived().completeness({ENTITY: 100}) == Completeness(100, 0, 0, 0, 0)
+
+
+def test_a_message_that_is_somebody_elses_goes_back(stack: EmbeddedStack, sqs_queue: SqsQueue) -> None:
+    seen: list[str] = []
+
+    def refuse(body: str, _: float) -> bool:
+        seen.append(body)
+        return False
+
+    with closing(stack_sqs_client(stack.addresses)) as client:
+        send(client, sqs_queue, 1)
+        consumer = SqsConsumer([client], sqs_queue.url, refuse)
+        consumer.start()
+        eventually(lambda: seen)
+        consumer.stop()
+        assert [message["Body"] for message in client.receive_message(QueueUrl=sqs_queue.url)["Messages"]] == [event(1)]
+
+
+def test_a_consumer_that_stops_when_empty_leaves_nothing(stack: EmbeddedStack, sqs_queue: SqsQueue) -> None:
+    seen: list[str] = []
+    with closing(stack_sqs_client(stack.addresses)) as client:
+        send(client, sqs_queue, *range(1, 26))
+        consumer = SqsConsumer([client], sqs_queue.url, lambda body, _: seen.append(body))
+        consumer.start()
+        eventually(lambda: seen)
+        consumer.stop(when_empty=True)
+    assert seen == [event(number) for number in range(1, 26)]

@@ -13,11 +13,11 @@ import pytest
 
 from core.services.postgres import connect
 from core.stack.binaries import postgres_folder
+from loadtests.benchmarks.peers.consumers import running
 from loadtests.benchmarks.peers.entrants import PEERS
 from loadtests.benchmarks.peers.peer import Place
-from loadtests.benchmarks.peers.process import running
 from loadtests.benchmarks.peers.receipts import Inbox, Receipt
-from loadtests.benchmarks.peers.workload import Writer
+from loadtests.benchmarks.peers.workload import Workload
 from tests.eventually import eventually
 from tests.rtp_process import ROOT
 
@@ -32,7 +32,7 @@ def test_a_peers_consumer_brings_every_update(name: str, stack: EmbeddedStack, d
     peer = PEERS[name]
     place = Place(database, stack.addresses.redis_url, postgres_folder()[0], tmp_path)
     assert peer.missing(place.programs) is None
-    writer, inbox, found = Writer(place.dsn, place.programs), Inbox(place.receipts), list[Receipt]()
+    writer, inbox, found = Workload(place.dsn, place.programs), Inbox(place.receipts), list[Receipt]()
     writer.create_table()
     peer.install(place)
 
@@ -44,7 +44,7 @@ def test_a_peers_consumer_brings_every_update(name: str, stack: EmbeddedStack, d
         found.extend(receipt for receipt in inbox.new() if receipt.entity == "p1")
         return len(found) >= UPDATES
 
-    with running(peer.consumer(place), tmp_path / "log"):
+    with running(peer.consumer(place)):
         eventually(is_awake, within_seconds=30)
         started = time.time()
         with connect(database, role="test") as connection:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from loadtests.scenarios.limit import MOST_STEPS, find_limit, saturated
-from loadtests.scenarios.results.result import Result
+from loadtests.scenarios.results.result import RunResult
 from tests.results import complete, result
 
 
 def run_with_limit(limit: float, tried: list[float]) -> object:
     """A load test that fails above a rate."""
 
-    def run(rate: float) -> Result:
+    def run(rate: float) -> RunResult:
         tried.append(rate)
         return result({"pubsub": 8.0 if rate <= limit else 800.0}, rate=rate)
 

@@ -10,7 +10,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadtests.benchmarks.peers.account import Account
+    from loadtests.benchmarks.peers.phase import Brought
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Figures:
     """Of the peer's processes, per 1,000 events, at the fixed rate."""
     server_cpu_seconds: float | None = None
     """Of PostgreSQL and Redis, per 1,000 events, at the fixed rate; the writes themselves are in it."""
-    at_rate: Account | None = None
+    at_rate: Brought | None = None
     events_per_second: float | None = None
     """From the first update to the last receipt, while the writer goes flat out."""
     saturated_cpu_seconds: float | None = None
@@ -36,7 +36,7 @@ class Figures:
     bytes_left: float | None = None
     """Per event, once all are consumed."""
     bytes_after_vacuum: float | None = None
-    killed: Account | None = None
+    killed: Brought | None = None
 
 
 def table_of(rows: Sequence[Figures], rate: float) -> Table:
@@ -84,9 +84,9 @@ def _space(row: Figures) -> str:
     return f"{_number(row.bytes_left, 0)} ({_number(row.bytes_after_vacuum, 0)})"
 
 
-def _survival(account: Account | None) -> str:
-    if account is None:
+def _survival(killed: Brought | None) -> str:
+    if killed is None:
         return "-"
-    if account.lost:
-        return f"{account.lost:,} of {account.written:,} lost"
-    return "nothing lost" + (f", {account.repeated:,} twice" if account.repeated else "")
+    if killed.lost:
+        return f"{killed.lost:,} of {killed.written:,} lost"
+    return "nothing lost" + (f", {killed.repeated:,} twice" if killed.repeated else "")

@@ -28,7 +28,6 @@ class Logical(PythonPeer):
     server_settings = MappingProxyType({"wal_level": "logical", "max_wal_senders": "4"})
 
     def install(self, place: Place) -> None:
-        """See Peer."""
         with connect(place.dsn, role="peers") as connection:
             if self.plugin == "pgoutput":
                 connection.execute(_QUERIES["publication"])
@@ -39,7 +38,6 @@ class Logical(PythonPeer):
         raise NotImplementedError
 
     def consume(self, dsn: str, receipts: Receipts) -> None:
-        """See PythonPeer."""
         import psycopg2.extras  # noqa: PLC0415 - not there everywhere
 
         decode = self.decoder()

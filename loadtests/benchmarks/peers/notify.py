@@ -19,11 +19,9 @@ class Notify(PythonPeer):
     name = "LISTEN/NOTIFY"
 
     def install(self, place: Place) -> None:
-        """See Peer."""
         run(place, "notify")
 
     def consume(self, dsn: str, receipts: Receipts) -> None:
-        """See PythonPeer."""
         with connect(dsn, role="notify") as connection:
             connection.execute("LISTEN peer")
             for notification in connection.notifies():

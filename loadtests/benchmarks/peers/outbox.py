@@ -21,11 +21,9 @@ class Outbox(PythonPeer):
     name = "outbox"
 
     def install(self, place: Place) -> None:
-        """See Peer."""
         run(place, "outbox")
 
     def consume(self, dsn: str, receipts: Receipts) -> None:
-        """See PythonPeer."""
         with connect(dsn, role="outbox") as connection:
             while True:
                 started = time.monotonic()

@@ -76,7 +76,6 @@ class PythonPeer(Peer, Protocol):
     """A peer whose consumer is a function, run in a process of its own."""
 
     def consumer(self, place: Place) -> Command:
-        """See Peer."""
         return _python(type(self).__module__, place)
 
     def consume(self, dsn: str, receipts: Receipts) -> None:

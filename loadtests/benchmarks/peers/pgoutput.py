@@ -27,11 +27,9 @@ class PgOutput(Logical):
     options = MappingProxyType({"proto_version": "1", "publication_names": "peer"})
 
     def missing(self, programs: Path) -> str | None:
-        """See Peer."""
         return missing_module("psycopg2")
 
     def decoder(self) -> Decoder:
-        """See Logical."""
         return Messages().decode
 
 

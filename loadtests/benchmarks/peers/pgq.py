@@ -29,13 +29,11 @@ class PgQ(PythonPeer):
     name = "PgQ"
 
     def missing(self, programs: Path) -> str | None:
-        """See Peer."""
         if shutil.which("pgqd") is None:
             return "pgqd is not installed (Debian: pgqd)"
         return missing_library(programs, "pgq_triggers.so", "postgresql-15-pgq3") or missing_module("pgq", "skytools")
 
     def install(self, place: Place) -> None:
-        """See Peer."""
         run(place, "pgq")
 
     @contextmanager
@@ -57,7 +55,6 @@ class PgQ(PythonPeer):
             process.wait()
 
     def consume(self, dsn: str, receipts: Receipts) -> None:
-        """See PythonPeer."""
         _consumer(dsn, receipts).start()
 
 

@@ -29,11 +29,9 @@ class PgQueuer(PythonPeer):
     recovery_seconds = _HEARTBEAT_SECONDS + 5.0
 
     def missing(self, programs: Path) -> str | None:
-        """See Peer."""
         return missing_module("pgqueuer", "asyncpg", "uvloop")
 
     def install(self, place: Place) -> None:
-        """See Peer."""
         from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment  # noqa: PLC0415 - not there everywhere
 
         own = QueryBuilderEnvironment()
@@ -43,7 +41,6 @@ class PgQueuer(PythonPeer):
         run(place, "pgqueuer")
 
     def consume(self, dsn: str, receipts: Receipts) -> None:
-        """See PythonPeer."""
         import uvloop  # noqa: PLC0415 - not there everywhere
 
         uvloop.run(_work(dsn, receipts))  # as its own command line does

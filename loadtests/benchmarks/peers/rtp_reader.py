@@ -27,11 +27,9 @@ class RtpReader(PythonPeer):
     name = "rtp, its reader"
 
     def install(self, place: Place) -> None:
-        """See Peer."""
         watch.install(place)
 
     def consume(self, dsn: str, receipts: Receipts) -> None:
-        """See PythonPeer."""
         run = RunSettings()
         circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
         backoff = Backoff(run.retry_initial_seconds, run.retry_max_seconds)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from loadtests.benchmarks.peers import watch
+from loadtests.benchmarks.peers.consumers import running
 from loadtests.benchmarks.peers.peer import Command, Place, PythonPeer
-from loadtests.benchmarks.peers.process import running
+from loadtests.shared.rtp_run import command, environ_without_addresses, write_config
 from rtp_client.keys import channel_pattern
 from rtp_client.redis import redis_client
 
@@ -23,28 +22,24 @@ if TYPE_CHECKING:
 _WAIT_SECONDS = 1.0
 
 
-class RtpRun(PythonPeer):
+class RtpRunPeer(PythonPeer):
     """The process that is killed is `rtp run`. The subscriber lives on; its CPU time is a reader's, not rtp's."""
 
     name = "rtp run"
 
     def install(self, place: Place) -> None:
-        """See Peer."""
         watch.install(place)
 
     @contextmanager
     def beside(self, place: Place) -> Iterator[Sequence[int]]:
-        """See Peer."""
-        with running(super().consumer(replace(place, dsn=place.redis_url)), place.folder / "subscriber.log"):
+        with running(super().consumer(replace(place, dsn=place.redis_url))):
             yield ()
 
     def consumer(self, place: Place) -> Command:
-        """See Peer."""
         file = place.folder / "rtp.yaml"
-        file.write_text(watch.settings_of().model_dump_json(include={"watches"}, exclude_none=True))
-        own = {name: value for name, value in os.environ.items() if name[:4] not in ("RTP_", "AWS_")}
+        write_config(watch.settings_of(), file)
         addresses = {"RTP_POSTGRES_DSN": place.dsn, "RTP_REDIS_URL": place.redis_url}
-        return Command([sys.executable, "-m", "cli", "run", "--json", "--config", str(file)], own | addresses)
+        return Command(command(file), environ_without_addresses() | addresses)
 
     def consume(self, dsn: str, receipts: Receipts) -> None:
         """The subscriber; `dsn` is Redis's address."""
@@ -58,4 +53,4 @@ class RtpRun(PythonPeer):
                     receipts.flush()
 
 
-PEER = RtpRun()
+PEER = RtpRunPeer()

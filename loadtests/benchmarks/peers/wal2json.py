@@ -24,11 +24,9 @@ class Wal2Json(Logical):
     options = MappingProxyType({"format-version": "2", "add-tables": "public.tvl", "include-transaction": "0"})
 
     def missing(self, programs: Path) -> str | None:
-        """See Peer."""
         return missing_module("psycopg2") or missing_library(programs, "wal2json.so", "postgresql-15-wal2json")
 
     def decoder(self) -> Decoder:
-        """See Logical."""
         return _decode
 
 

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 from typing import TYPE_CHECKING
 
-from psycopg.conninfo import conninfo_to_dict
-
-from core.errors import RtpError
 from core.services.postgres import connect, queries
+from loadtests.benchmarks.pgbench import Pgbench
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
-    from loadtests.benchmarks.peers.account import Counts
+    from loadtests.benchmarks.peers.phase import Counts
 
-CLIENTS = 8
 ENTITIES = 8000
 PROBE = "probe"
 _QUERIES = queries("loadtests.benchmarks.peers", "workload.sql")
-_LIBPQ = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD", "dbname": "PGDATABASE"}
 
 
-class Writer:
-    """pgbench, on one server: Python's own speed is not what is measured."""
+class Workload:
+    """The table and its writer, on one server."""
 
     def __init__(self, dsn: str, programs: Path) -> None:
-        self._dsn, self._program = dsn, programs / "pgbench"
+        self._dsn, self._pgbench = dsn, Pgbench(dsn, ENTITIES, programs)
 
     def create_table(self) -> None:
         """The table to write to, as if nothing had ever been written."""
@@ -68,34 +62,4 @@ class Writer:
 
     def start(self, seconds: int, rate: float | None = None) -> subprocess.Popen[str]:
         """Write for so long: `rate` updates per second, or as many as the server takes."""
-        options = ["-n", "-M", "prepared", "-f", "/dev/stdin", "-c", str(CLIENTS), "-j", "2", "-T", str(seconds)]
-        process = subprocess.Popen(
-            [str(self._program), *options, *(["-R", f"{rate:g}"] if rate else [])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env={**os.environ, **_libpq(self._dsn)},
-        )
-        update = self.update("'p' || :k").decode()
-        assert process.stdin is not None
-        with process.stdin:
-            process.stdin.write(f"\\set k random(0, {ENTITIES - 1})\n{update}\n")
-        return process
-
-
-def finish(process: subprocess.Popen[str]) -> float:
-    """Wait for the writer's end; updates per second. Raises RtpError where it failed."""
-    assert process.stdout is not None
-    with process.stdout:
-        output = process.stdout.read()
-    process.wait()
-    found = re.search(r"tps = ([\d.]+)", output)
-    if found is None:
-        raise RtpError(f"pgbench failed: {output.strip()[-300:]}")
-    return float(found[1])
-
-
-def _libpq(dsn: str) -> dict[str, str]:
-    """A DSN as libpq's variables: a password does not belong on a command line."""
-    return {_LIBPQ[name]: str(value) for name, value in conninfo_to_dict(dsn).items() if name in _LIBPQ}
+        return self._pgbench.start(self.update("'p' || :k").decode(), seconds, rate)

@@ -1,1 +1,0 @@
-"""How fast is the spine, beside what the machine itself takes: `make bench` runs it."""

@@ -9,25 +9,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import psycopg
-
-from core.demo.queue import create_queue
-from core.demo.tables import create_tables
-from core.services.sqs_client import sqs_client
-from core.sinks.settings import load_settings
-from core.stack import EmbeddedStack, StackAddresses
 from loadtests.benchmarks.spine.drain import measure_redis_drain, measure_sqs_drain
 from loadtests.benchmarks.spine.floor import measure_floor
 from loadtests.benchmarks.spine.flow import measure_flow
-from loadtests.benchmarks.spine.place import ENTITIES, QUERIES, QUEUE
-from triggers.installer import apply, plan_installation
+from loadtests.benchmarks.watched_demo import watched_demo
 
-if TYPE_CHECKING:
-    from core.settings.models import Settings
+_ENTITIES = 1000
 
 
 def main() -> None:
@@ -40,22 +30,21 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     arguments = parser.parse_args()
     figures: dict[str, Any] = {"rate": arguments.rate}
-    with EmbeddedStack() as stack:
-        settings = _prepare(stack.addresses, with_alerts=not arguments.without_alerts)
+    with watched_demo(_ENTITIES, with_alerts=not arguments.without_alerts) as demo:
         _say("the floor: UPDATE and NOTIFY, a listener, PUBLISH")
-        figures |= measure_floor(settings, arguments.rate, min(arguments.seconds, 15))
+        figures |= measure_floor(demo, arguments.rate, min(arguments.seconds, 15))
         _say("the flow through rtp")
-        figures |= measure_flow(settings, arguments.rate, arguments.seconds)
+        figures |= measure_flow(demo, arguments.rate, arguments.seconds)
         figures |= {
             f"over_floor_{share}": round(figures[f"pubsub_{share}_ms"] / figures[f"floor_{share}_ms"], 2)
             for share in ("p50", "p99")
         }
         if not arguments.without_drain:
-            if settings.sqs.queue:
+            if demo.settings.sqs.queue:
                 _say("alerts behind a backlog, and a bare boto3 loop")
-                figures |= measure_sqs_drain(settings)
+                figures |= measure_sqs_drain(demo)
             _say("a backlog into Redis")
-            figures["redis_drained_per_second"] = measure_redis_drain(settings)
+            figures["redis_drained_per_second"] = measure_redis_drain(demo)
     if arguments.json:
         print(json.dumps(figures))
     else:
@@ -65,23 +54,6 @@ def main() -> None:
 
 def _say(step: str) -> None:
     print(f"measuring {step} ...", file=sys.stderr)
-
-
-def _prepare(addresses: StackAddresses, *, with_alerts: bool) -> Settings:
-    os.environ |= addresses.environ(queue=QUEUE)
-    settings = load_settings(None, environ=os.environ, options={})
-    create_queue(sqs_client(settings.sqs), QUEUE)
-    with psycopg.connect(addresses.postgres_dsn, autocommit=True) as connection:
-        create_tables(connection)
-        connection.execute(QUERIES["seed"], {"entities": ENTITIES})
-        connection.execute(QUERIES["create_bare"])
-        connection.execute(QUERIES["seed_bare"])
-        apply(connection, plan_installation(connection, settings))
-    return (
-        settings
-        if with_alerts
-        else settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"queue": None})})
-    )
 
 
 if __name__ == "__main__":

@@ -8,12 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import psycopg
 import redis
 
-from core.settings.models import postgres_dsn
-from loadtests.benchmarks.spine.place import ENTITIES, QUERIES
-from loadtests.benchmarks.spine.processes import Receivers, consume, rtp
+from loadtests.benchmarks.spine.receivers import Receivers, consume
+from loadtests.benchmarks.watched_demo import without_queue, without_redis
 from rtp_client.keys import STREAM
 from rtp_client.redis import redis_client
 
@@ -22,7 +20,8 @@ if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
     from multiprocessing.synchronize import Event as Flag
 
-    from core.settings.models import Settings
+    from core.stack import StackAddresses
+    from loadtests.benchmarks.watched_demo import WatchedDemo
 
 _REDIS_BACKLOG = 100_000
 _ALERTS = 5_000  # the endpoint slows down with many unread ones
@@ -31,40 +30,38 @@ _BODY_BYTES = 700  # about an event's
 _DEADLINE_SECONDS = 120
 
 
-def measure_redis_drain(settings: Settings) -> int:
+def measure_redis_drain(demo: WatchedDemo) -> int:
     """Events a second by one rtp process, from the first entry of the stream to the last."""
-    assert settings.redis.url is not None
-    with redis_client(settings.redis.url) as client:
+    only_redis = without_queue(demo.settings)
+    with redis_client(demo.addresses.redis_url) as client:
         client.xadd(STREAM, {"sequence": "0", "event": "{}"})
-        only_redis = settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"queue": None})})
-        with rtp(only_redis, "--until-idle") as process:
-            process.wait()
-        _write_backlog(settings, _REDIS_BACKLOG)
+        with demo.rtp(only_redis, "--until-idle") as rtp:
+            rtp.wait_until_it_ends(_DEADLINE_SECONDS)
+        demo.change_all(_REDIS_BACKLOG // demo.entities)
         before = _entries(client)
-        with rtp(only_redis):
+        with demo.rtp(only_redis):
             started = _wait_for_entries(client, before + 1)
             ended = _wait_for_entries(client, before + _REDIS_BACKLOG)
     return round(_REDIS_BACKLOG / (ended - started))
 
 
-def measure_sqs_drain(settings: Settings) -> dict[str, Any]:
+def measure_sqs_drain(demo: WatchedDemo) -> dict[str, Any]:
     """Alerts a second, from the first to the last that consumers receive; the boto3 loop sends as many, alike."""
-    only_sqs = settings.model_copy(update={"redis": settings.redis.model_copy(update={"url": None})})
-    _write_backlog(settings, _ALERTS)
-    receivers = _consumers(settings)
-    with rtp(only_sqs):
+    demo.change_all(_ALERTS // demo.entities)
+    receivers = _consumers(demo)
+    with demo.rtp(without_redis(demo.settings)):
         alerts = _rate(receivers)
     receivers.latencies()
-    receivers = _consumers(settings)
-    receivers.start("bare", _send, settings)
+    receivers = _consumers(demo)
+    receivers.start("bare", _send, demo.addresses, demo.queue_url, demo.entities)
     bare = _rate(receivers)
     receivers.latencies()
     return {"alerts_per_second": alerts, "bare_boto3_per_second": bare, "of_bare_boto3": round(alerts / bare, 2)}
 
 
-def _consumers(settings: Settings) -> Receivers:
+def _consumers(demo: WatchedDemo) -> Receivers:
     receivers = Receivers()
-    receivers.start("sqs", consume, settings, processes=_CONSUMERS)
+    receivers.start("sqs", consume, demo.addresses, demo.queue_url, processes=_CONSUMERS)
     return receivers
 
 
@@ -73,28 +70,35 @@ def _rate(receivers: Receivers) -> int:
     return round(_ALERTS / (receivers.wait_for("sqs", _ALERTS) - started))
 
 
-def _send(name: str, settings: Settings, count: Synchronized[int], stop: Flag, results: mp.Queue[Any]) -> None:
+def _send(
+    name: str,
+    addresses: StackAddresses,
+    queue_url: str,
+    entities: int,
+    count: Synchronized[int],
+    stop: Flag,
+    results: mp.Queue[Any],
+) -> None:
     """What is left where everything but boto3 is taken away: messages made beforehand, ten at a time."""
-    client = boto3.client("sqs", endpoint_url=settings.sqs.endpoint_url)
-    url = client.get_queue_url(QueueName=settings.sqs.queue or "")["QueueUrl"]
+    client = boto3.client(
+        "sqs",
+        endpoint_url=addresses.sqs_endpoint_url,
+        region_name=addresses.aws_region,
+        aws_access_key_id=addresses.aws_access_key_id,
+        aws_secret_access_key=addresses.aws_secret_access_key,
+    )
     now = datetime.now(UTC).isoformat()
     body = json.dumps({"data": {"changed_at": now, "padding": "x" * _BODY_BYTES}})
     results.put("ready")
     for first in range(0, _ALERTS, 10):
         entries: list[Any] = [
-            {"Id": str(n), "MessageBody": body, "MessageGroupId": f"p{n % ENTITIES}", "MessageDeduplicationId": str(n)}
+            {"Id": str(n), "MessageBody": body, "MessageGroupId": f"p{n % entities}", "MessageDeduplicationId": str(n)}
             for n in range(first, first + 10)
         ]
-        client.send_message_batch(QueueUrl=url, Entries=entries)
+        client.send_message_batch(QueueUrl=queue_url, Entries=entries)
         count.value += 10
     stop.wait()
     results.put((name, []))
-
-
-def _write_backlog(settings: Settings, events: int) -> None:
-    with psycopg.connect(postgres_dsn(settings), autocommit=True) as connection:
-        for _ in range(events // ENTITIES):
-            connection.execute(QUERIES["update_all"])
 
 
 def _entries(client: redis.Redis) -> int:

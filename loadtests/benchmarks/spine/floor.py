@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from core.settings.models import postgres_dsn
-from loadtests.benchmarks.spine.processes import Receivers, percentiles, subscribe, write
+from core.services.postgres import queries
+from loadtests.benchmarks.percentiles import percentiles_ms
+from loadtests.benchmarks.pgbench import Pgbench
+from loadtests.benchmarks.spine.receivers import Receivers, subscribe
 from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
@@ -18,26 +20,26 @@ if TYPE_CHECKING:
     from multiprocessing.sharedctypes import Synchronized
     from multiprocessing.synchronize import Event as Flag
 
-    from core.settings.models import Settings
+    from loadtests.benchmarks.watched_demo import WatchedDemo
 
+_QUERIES = queries("loadtests.benchmarks.spine", "writes.sql")
 _CHANNEL = "floor"
 
 
-def measure_floor(settings: Settings, rate: int, seconds: int) -> dict[str, Any]:
+def measure_floor(demo: WatchedDemo, rate: int, seconds: int) -> dict[str, Any]:
     """Latencies from the update's clock to a subscriber."""
+    demo.connection.execute(_QUERIES["create_bare"])
     receivers = Receivers()
-    receivers.start("hop", _forward, postgres_dsn(settings), settings.redis.url)
-    receivers.start("floor", subscribe, settings.redis.url, _CHANNEL)
-    written = write(settings, "update_bare_and_notify", rate, seconds)
+    receivers.start("hop", _forward, demo.addresses.postgres_dsn, demo.addresses.redis_url)
+    receivers.start("floor", subscribe, demo.addresses.redis_url, _CHANNEL)
+    writer = Pgbench(demo.addresses.postgres_dsn, demo.entities)
+    written = writer.run(_QUERIES["update_bare_and_notify"].decode(), seconds, rate).transactions
     receivers.wait_for("floor", written)
-    return {"floor_written": written, **percentiles("floor", receivers.latencies()["floor"])}
+    return {"floor_written": written, **percentiles_ms("floor_", receivers.latencies()["floor"])}
 
 
 def _forward(name: str, dsn: str, url: str, count: Synchronized[int], stop: Flag, results: mp.Queue[Any]) -> None:
-    with (
-        psycopg.connect(dsn, autocommit=True) as connection,
-        redis_client(url) as client,
-    ):
+    with psycopg.connect(dsn, autocommit=True) as connection, redis_client(url) as client:
         connection.execute(f"LISTEN {_CHANNEL}")
         results.put("ready")
         while not stop.is_set():

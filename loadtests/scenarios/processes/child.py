@@ -5,22 +5,21 @@ Secrets travel by the pipe, never on a command line. A child whose parent is gon
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
 import sys
 import threading
 from dataclasses import dataclass
-from queue import SimpleQueue
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from core.errors import RtpError
-from core.own_python import own_module, with_own_path
+from core.own_python import own_module
 from core.settings.models import Settings
 from loadtests.scenarios.processes.tick import Tick, line
+from loadtests.shared.process import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from queue import SimpleQueue
 
     from loadtests.scenarios.processes.tick import Recorder
 
@@ -29,7 +28,7 @@ _END_SECONDS = 15
 
 
 @dataclass(frozen=True)
-class Plan:
+class ProcessPlan:
     """What a child has to know. `clock_ahead_seconds`: how far the database's clock is ahead of this machine's."""
 
     scenario: str
@@ -47,7 +46,7 @@ class Plan:
         return vars(self) | {"settings": self.settings.own_document()}
 
     @classmethod
-    def decoded(cls, document: Mapping[str, Any]) -> Plan:
+    def decoded(cls, document: Mapping[str, Any]) -> ProcessPlan:
         """What `encoded` made, after its way through JSON."""
         return cls(**{**document, "settings": Settings.model_validate(document["settings"])})
 
@@ -60,7 +59,7 @@ class Orders:
         self._on_tick = on_tick
         self._started, self.stopping = threading.Event(), threading.Event()
         self.start_time = 0.0
-        self.plan = Plan.decoded(json.loads(self._stream.readline()))
+        self.plan = ProcessPlan.decoded(json.loads(self._stream.readline()))
         threading.Thread(target=self._listen, daemon=True).start()
 
     def wait_for_start(self) -> float:
@@ -100,21 +99,13 @@ class Orders:
 class Child:
     """The parent's side: one process, and what it has said."""
 
-    def __init__(self, name: str, plan: Plan, environ: Mapping[str, str], said: SimpleQueue[Said]) -> None:
+    def __init__(self, name: str, plan: ProcessPlan, environ: Mapping[str, str], said: SimpleQueue[Said]) -> None:
         self.name = name + (f" {plan.part + 1}" if plan.parts > 1 else "")
-        self._said = said
-        self._process = subprocess.Popen(
+        self._process = Process(
             own_module(f"{__package__}.{name}"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=with_own_path(environ),
-            start_new_session=True,  # Ctrl-C is for the parent, which ends its children in order
+            environ,
+            on_line=lambda text: said.put(Said(self.name, json.loads(text))),
         )
-        self._trouble: list[str] = []
-        self._threads = [threading.Thread(target=job, daemon=True) for job in (self._hear, self._hear_trouble)]
-        for thread in self._threads:
-            thread.start()
         self.send(plan.encoded())
 
     @property
@@ -124,45 +115,16 @@ class Child:
 
     def send(self, order: Mapping[str, Any]) -> None:
         """Give it an order; one that has ended does not hear it, and that is noticed by `check`."""
-        pipe = self._process.stdin
-        assert pipe is not None
-        try:
-            pipe.write(line(order))
-            pipe.flush()
-        except (BrokenPipeError, ValueError):
-            return
+        self._process.tell(line(order))
 
     def check(self) -> None:
         """Raise RtpError where it has ended before its time."""
-        if self._process.poll() not in (None, 0):
-            self._threads[1].join(1)
-            last = self._trouble[-1] if self._trouble else f"exit code {self._process.returncode}"
-            raise RtpError(f"the load test's {self.name} ended: {last}")
+        if self._process.exit_code:
+            raise RtpError(f"the load test's {self.name} {self._process.how_it_ended()}")
 
     def end(self) -> None:
         """Wait for its end, and kill it where that does not come."""
-        assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(_END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        for thread in self._threads:
-            thread.join(1)
-        for pipe in (self._process.stdout, self._process.stderr):
-            assert pipe is not None
-            pipe.close()
-
-    def _hear(self) -> None:
-        for document in _documents(self._process.stdout):
-            self._said.put(Said(self.name, document))
-
-    def _hear_trouble(self) -> None:
-        assert self._process.stderr is not None
-        for text in self._process.stderr:
-            self._trouble = [*self._trouble[-20:], text.decode(errors="replace").strip()]
+        self._process.end(None, _END_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -171,9 +133,3 @@ class Said:
 
     who: str
     document: Mapping[str, Any]
-
-
-def _documents(pipe: IO[bytes] | None) -> Iterator[Mapping[str, Any]]:
-    assert pipe is not None
-    for text in pipe:
-        yield json.loads(text)

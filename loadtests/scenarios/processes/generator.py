@@ -29,7 +29,7 @@ from loadtests.scenarios.clock import seconds_until
 from loadtests.scenarios.processes.child import TICK_SECONDS, Orders
 from loadtests.scenarios.processes.locust_statistics import count_tick
 from loadtests.scenarios.processes.tick import Recorder
-from loadtests.scenarios.processes.writer import Writer
+from loadtests.scenarios.processes.writer import UserWriter
 from loadtests.scenarios.scenario import find_scenario
 from loadtests.scenarios.schedule import due_times, user_count
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _PAUSE_AFTER_FAILURE_SECONDS = 0.2
 
 
-class Load:
+class Users:
     """The users of this process, their connections and their schedules."""
 
     def __init__(self, orders: Orders, recorder: Recorder, environment: Environment) -> None:
@@ -49,7 +49,7 @@ class Load:
         self.dsn = postgres_dsn(plan.settings)
         users = user_count(self.scenario, plan.rate)
         self.numbers = range(plan.part, users, plan.parts)
-        self.writers = [Writer(self.scenario, number, users) for number in self.numbers]
+        self.writers = [UserWriter(self.scenario, number, users) for number in self.numbers]
         self.connections = [connect(self.dsn, role="loadtest writer") for _ in self.numbers]
         self.schedules = [due_times(self.scenario, plan.rate, plan.seconds, number, users) for number in self.numbers]
         self.start_time = 0.0
@@ -99,7 +99,7 @@ class Load:
         return {entity: number for writer in self.writers for entity, number in writer.written.items() if number}
 
 
-def _user_class(load: Load) -> type[User]:
+def _user_class(users: Users) -> type[User]:
     numbers = count()
 
     class Writes(User):
@@ -109,16 +109,16 @@ def _user_class(load: Load) -> type[User]:
             super().__init__(environment)
             self.index = next(numbers)
             self.schedule: Iterator[float] = iter(())
-            if self.index < len(load.schedules):  # somebody may ask for more in the web UI: they have nothing to do
-                self.schedule = load.schedules[self.index]
+            if self.index < len(users.schedules):  # somebody may ask for more in the web UI: they have nothing to do
+                self.schedule = users.schedules[self.index]
 
         @task
         def write(self) -> None:
             offset = next(self.schedule, None)
-            if offset is None or load.orders.stopping.is_set():
-                load.unfinished -= self.index < len(load.schedules)
+            if offset is None or users.orders.stopping.is_set():
+                users.unfinished -= self.index < len(users.schedules)
                 raise StopUser
-            load.write(self.index, offset)
+            users.write(self.index, offset)
 
     return Writes
 
@@ -130,31 +130,31 @@ def main() -> None:
     environment = Environment(events=events)
     orders = Orders(FileObject(sys.stdin.fileno(), "rb"), lambda tick: count_tick(environment.stats, tick))
     plan = orders.plan
-    load = Load(orders, recorder, environment)
-    environment.user_classes = [_user_class(load)]
+    users = Users(orders, recorder, environment)
+    environment.user_classes = [_user_class(users)]
     runner = environment.create_local_runner()
     gevent.spawn(stats_history, runner)
     if plan.web_port is not None:
         environment.create_web_ui("127.0.0.1", plan.web_port)
     if plan.csv_prefix is not None:
         gevent.spawn(StatsCSVFileWriter(environment, PERCENTILES_TO_REPORT, plan.csv_prefix, full_history=True))
-    load.start_time = orders.wait_for_start()
+    users.start_time = orders.wait_for_start()
     environment.stats.reset_all()
-    runner.start(user_count=len(load.writers), spawn_rate=max(len(load.writers), 1))
+    runner.start(user_count=len(users.writers), spawn_rate=max(len(users.writers), 1))
     reports = gevent.spawn(orders.report, recorder)
-    while load.unfinished > 0 and not orders.stopping.is_set():
+    while users.unfinished > 0 and not orders.stopping.is_set():
         gevent.sleep(TICK_SECONDS / 5)
     orders.say({"tick": recorder.take().encoded()})
-    orders.say({"written": load.written()})
+    orders.say({"written": users.written()})
     orders.stopping.wait()  # the receivers' last latencies may still come in
     reports.join()
-    _leave(runner, load)
+    _leave(runner, users)
 
 
-def _leave(runner: Any, load: Load) -> None:
-    gevent.sleep(1.1 if load.orders.plan.csv_prefix else 0)  # the CSV writer's own interval
+def _leave(runner: Any, users: Users) -> None:
+    gevent.sleep(1.1 if users.orders.plan.csv_prefix else 0)  # the CSV writer's own interval
     runner.quit()
-    for connection in load.connections:
+    for connection in users.connections:
         connection.close()
 
 

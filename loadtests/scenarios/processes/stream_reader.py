@@ -10,8 +10,8 @@ import json
 import redis
 
 from loadtests.scenarios.processes.child import Orders
-from loadtests.scenarios.processes.receipt import find_mark, second_of
-from loadtests.shared.ledger import Ledger
+from loadtests.scenarios.write_mark import find_mark
+from loadtests.shared.arrivals import Arrivals
 from rtp_client.redis import redis_client
 from rtp_client.stream.entries import entries, last_position
 
@@ -20,7 +20,7 @@ _PAUSE_SECONDS = 0.5  # nobody waits for it: long enough to cost little
 
 def main() -> None:
     """Note where the stream ends, say so, and read on from there until told to stop."""
-    orders, ledger = Orders(), Ledger()
+    orders, arrivals = Orders(), Arrivals("stream")
     url = orders.plan.settings.redis.url
     assert url is not None
     with redis_client(url) as client:
@@ -31,16 +31,16 @@ def main() -> None:
             try:
                 for entry in entries(client, after=position):
                     position = entry.id
-                    _note(ledger, entry.document, start_time)
+                    _note(arrivals, entry.document, start_time)
             except redis.RedisError as error:  # the next look goes on where this one ended
                 orders.say({"incident": f"the load test's reader of the stream lost its connection: {error}"})
-    orders.say({"receiver": "stream", "ledger": ledger.encoded()})
+    orders.say({"receiver": "stream", "arrived": vars(arrivals.arrived())})
 
 
-def _note(ledger: Ledger, document: bytes, start_time: float) -> None:
+def _note(arrivals: Arrivals, document: bytes, start_time: float) -> None:
     data = json.loads(document)["data"]
-    if (mark := find_mark(data)) is not None and second_of(mark, start_time) >= 0:
-        ledger.note(data["entity"], mark.number)
+    if (mark := find_mark(data)) is not None and mark.second(start_time) >= 0:
+        arrivals.note(data["entity"], mark.number)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from redis.client import PubSub
 
 from loadtests.scenarios.names import CHAIN, KIND
 from loadtests.scenarios.processes.child import Orders
-from loadtests.scenarios.processes.receipt import Receipts
+from loadtests.scenarios.processes.event_receiver import EventReceiver
 from loadtests.scenarios.processes.tick import Recorder
 from rtp_client.keys import channel_pattern
 from rtp_client.redis import redis_client
@@ -29,7 +29,9 @@ def main() -> None:
     with redis_client(url) as client:
         subscription = _subscribe(client)
         start_time = orders.wait_for_start()
-        receipts = Receipts("pubsub", recorder, start_time=start_time, clock_ahead_seconds=plan.clock_ahead_seconds)
+        receiver = EventReceiver(
+            "pubsub", recorder, start_time=start_time, clock_ahead_seconds=plan.clock_ahead_seconds
+        )
         reports = threading.Thread(target=orders.report, args=(recorder,))
         reports.start()
         while not orders.stopping.is_set():
@@ -41,10 +43,10 @@ def main() -> None:
                     subscription = again
                 continue
             if message and message["type"] == "pmessage":
-                receipts.note(message["data"], time.time())
+                receiver.receive(message["data"], time.time())
         reports.join()
         orders.say({"tick": recorder.take().encoded()})
-        orders.say({"receiver": "pubsub", "ledger": receipts.ledger.encoded()})
+        orders.say({"receiver": "pubsub", "arrived": vars(receiver.arrivals.arrived())})
 
 
 def _subscribe(client: redis.Redis) -> PubSub:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from core.services.postgres import queries
 from loadtests.scenarios.names import CHAIN
 from loadtests.scenarios.schedule import entities_of
-from loadtests.shared.ledger import Mark
+from loadtests.scenarios.write_mark import WriteMark
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ _QUERIES = queries("loadtests.scenarios", "writes.sql")
 _VALUES = ("1000", "1020")  # seeded with the first
 
 
-class Writer:
+class UserWriter:
     """Remembers how often each entity was written. A write that failed is tried again as the same one."""
 
     def __init__(self, scenario: Scenario, user: int, users: int) -> None:
@@ -39,7 +39,7 @@ class Writer:
         """
         chosen = self._failed or [next(self._next) for _ in range(self._scenario.rows_per_write)]
         self._failed = chosen
-        marks = [str(Mark(self.written[entity] + 1, round(due * 1e6))) for entity in chosen]
+        marks = [str(WriteMark(self.written[entity] + 1, round(due * 1e6))) for entity in chosen]
         values = [_VALUES[(self.written[entity] + 1) % 2] for entity in chosen]
         connection.execute(*self._statement(chosen, values, marks), prepare=True)
         self._failed = ()

@@ -25,7 +25,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Mark:
+class VerticalLine:
     """A moment worth a vertical line."""
 
     at: float
@@ -46,7 +46,7 @@ def line_chart(
     unit: str,
     is_log: bool = False,
     limit: float | None = None,
-    marks: Iterable[Mark] = (),
+    marks: Iterable[VerticalLine] = (),
     shaded_until: float = 0,
 ) -> str:
     """Lines over seconds."""

@@ -10,7 +10,7 @@ from loadtests.scenarios.results.stages import STAGES
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from loadtests.scenarios.results.result import Result
+    from loadtests.scenarios.results.result import RunResult
 
 # Below this a difference is noise on most machines.
 _NOISE = 0.1
@@ -28,7 +28,7 @@ class Difference:
     verdict: Verdict
 
 
-def compare(before: Result, after: Result) -> list[Difference]:
+def compare(before: RunResult, after: RunResult) -> list[Difference]:
     """The figures that both runs have."""
     return [
         *_latencies(before, after),
@@ -39,7 +39,7 @@ def compare(before: Result, after: Result) -> list[Difference]:
     ]
 
 
-def caveats(before: Result, after: Result) -> list[str]:
+def caveats(before: RunResult, after: RunResult) -> list[str]:
     """Why the two may not be comparable; a line each."""
     found = [
         f"{name}: {old} before, {new} after"
@@ -56,7 +56,7 @@ def caveats(before: Result, after: Result) -> list[str]:
     return found + [f"{name}: {old} before, {new} after" for name, old, new in pairs if old != new]
 
 
-def _latencies(before: Result, after: Result) -> Iterator[Difference]:
+def _latencies(before: RunResult, after: RunResult) -> Iterator[Difference]:
     for stage, name in STAGES.items():
         old, new = before.latency_ms.get(stage), after.latency_ms.get(stage)
         if old and new:
@@ -64,7 +64,7 @@ def _latencies(before: Result, after: Result) -> Iterator[Difference]:
             yield _difference(f"{name}, p99 ms", old.p99, new.p99)
 
 
-def _cpu(before: Result, after: Result) -> Iterator[Difference]:
+def _cpu(before: RunResult, after: RunResult) -> Iterator[Difference]:
     for name in sorted(before.cpu.keys() & after.cpu.keys()):
         yield _difference(f"CPU of {name}, %", before.cpu[name] * 100, after.cpu[name] * 100)
 
@@ -78,10 +78,10 @@ def _difference(name: str, before: float, after: float, *, is_more_better: bool 
     return Difference(name, before, after, ratio, "better" if (after > before) == is_more_better else "worse")
 
 
-def _hit_percent(result: Result) -> float:
+def _hit_percent(result: RunResult) -> float:
     reads = result.cache_hits + result.cache_misses
     return result.cache_hits / reads * 100 if reads else 0.0
 
 
-def _lost(result: Result) -> float:
+def _lost(result: RunResult) -> float:
     return float(sum(one.lost for one in result.received.values()))

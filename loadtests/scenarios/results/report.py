@@ -7,17 +7,17 @@ from importlib.resources import files
 from string import Template
 from typing import TYPE_CHECKING
 
-from loadtests.scenarios.results.chart import Mark, Series, bars, histogram_chart, legend, line_chart
+from loadtests.scenarios.results.chart import Series, VerticalLine, bars, histogram_chart, legend, line_chart
 from loadtests.scenarios.results.stages import STAGES
 
 if TYPE_CHECKING:
-    from loadtests.scenarios.results.result import Criterion, Result
+    from loadtests.scenarios.results.result import Criterion, RunResult
 
 _MOST_INCIDENTS = 20
 _STRAGGLERS = 0.05
 
 
-def report(result: Result) -> str:
+def report(result: RunResult) -> str:
     """The page."""
     template = Template(files("loadtests.scenarios.results").joinpath("report.html").read_text(encoding="utf-8"))
     return template.substitute(
@@ -39,7 +39,7 @@ def report(result: Result) -> str:
     )
 
 
-def _subtitle(result: Result) -> str:
+def _subtitle(result: RunResult) -> str:
     return (
         f"{result.summary}; {result.rate:,.0f} rows/s for {result.seconds:,.0f} s after {result.warm_up_seconds} s of "
         f"warm-up, on the {result.target}, {result.started_at[:19].replace('T', ' ')} UTC"
@@ -52,7 +52,7 @@ def _criterion_row(criterion: Criterion) -> str:
     return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + f'<td class="{style}">{word}</td></tr>'
 
 
-def _latency_chart(result: Result) -> str:
+def _latency_chart(result: RunResult) -> str:
     wanted = [
         ("subscribers p50", "a", "pubsub", "p50"),
         ("subscribers p99", "b", "pubsub", "p99"),
@@ -70,14 +70,14 @@ def _latency_chart(result: Result) -> str:
     return line_chart(present, unit="ms", is_log=True, limit=limit, shaded_until=result.warm_up_seconds)
 
 
-def _histogram(result: Result) -> str:
+def _histogram(result: RunResult) -> str:
     stages = (("to subscribers", "a", "pubsub"), ("to alerts", "b", "sqs"))
     return histogram_chart(
         {name: (style, result.latency_ms[s].histogram) for name, style, s in stages if s in result.latency_ms}
     )
 
 
-def _throughput_chart(result: Result) -> str:
+def _throughput_chart(result: RunResult) -> str:
     named = (("offered", "e", "offered"), ("published", "a", "published"), ("alerts received", "c", "alerts"))
     moments = list(result.timeline)
     while len(moments) > 1 and not moments[-1].offered and moments[-1].published < result.rate * _STRAGGLERS:
@@ -92,17 +92,17 @@ def _throughput_chart(result: Result) -> str:
     )
 
 
-def _lag_chart(result: Result) -> str:
+def _lag_chart(result: RunResult) -> str:
     sinks = sorted({sink for moment in result.timeline for sink in moment.lag_seconds})
     series = [
         Series(sink, style, [(m.second, m.lag_seconds[sink]) for m in result.timeline if sink in m.lag_seconds])
         for sink, style in zip(sinks, "acd", strict=False)
     ]
-    marks = [Mark(incident.second, incident.kind) for incident in result.incidents]
+    marks = [VerticalLine(incident.second, incident.kind) for incident in result.incidents]
     return line_chart(series, unit="s", marks=marks, shaded_until=result.warm_up_seconds)
 
 
-def _incidents(result: Result) -> str:
+def _incidents(result: RunResult) -> str:
     if not result.incidents:
         return '<p class="note">No retry, and no circuit breaker opened.</p>'
     rows = [
@@ -114,12 +114,12 @@ def _incidents(result: Result) -> str:
     return legend([("retry", "retry"), ("circuit breaker", "breaker")]) + f"<table>{''.join(rows)}</table>{tail}"
 
 
-def _cpu(result: Result) -> str:
+def _cpu(result: RunResult) -> str:
     note = f'<p class="note">The whole machine was {result.machine_cpu:.0%} busy.</p>' if result.machine_cpu else ""
     return bars(result.cpu, "{:.0%}".format, max([1.0, *result.cpu.values()])) + note
 
 
-def _stage_rows(result: Result) -> list[str]:
+def _stage_rows(result: RunResult) -> list[str]:
     rows = []
     for stage, name in STAGES.items():
         if found := result.latency_ms.get(stage):
@@ -129,7 +129,7 @@ def _stage_rows(result: Result) -> list[str]:
     return rows
 
 
-def _received_rows(result: Result) -> list[str]:
+def _received_rows(result: RunResult) -> list[str]:
     rows = [f'<tr><td>written</td><td class="n">{result.written:,}</td><td></td><td></td><td></td></tr>']
     for name, one in result.received.items():
         figures = (one.received, one.lost, one.out_of_order, one.duplicates)

@@ -9,11 +9,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from core.errors import SettingsError
 
 
-class _Frozen(BaseModel):
+class _ResultModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Criterion(_Frozen):
+class Criterion(_ResultModel):
     """One thing that is required. `passed` is None where it could not be measured, or does not apply."""
 
     name: str
@@ -22,7 +22,7 @@ class Criterion(_Frozen):
     passed: bool | None
 
 
-class Latency(_Frozen):
+class Latency(_ResultModel):
     """A stage's latencies in milliseconds; the histogram is upper bounds and counts."""
 
     count: int
@@ -34,7 +34,7 @@ class Latency(_Frozen):
     histogram: list[tuple[float, int]]
 
 
-class Moment(_Frozen):
+class Moment(_ResultModel):
     """One second of the schedule. Lag is per sink, in seconds; CPU is per process, in shares of one."""
 
     second: int
@@ -49,7 +49,7 @@ class Moment(_Frozen):
     rtp_bytes: int | None
 
 
-class Incident(_Frozen):
+class Incident(_ResultModel):
     """Something that rtp said of itself: a retry, or a circuit breaker that changed."""
 
     second: float
@@ -57,7 +57,7 @@ class Incident(_Frozen):
     kind: str
 
 
-class Received(_Frozen):
+class Received(_ResultModel):
     """What one kind of receiver got of what was written."""
 
     received: int
@@ -66,7 +66,7 @@ class Received(_Frozen):
     duplicates: int
 
 
-class Result(_Frozen):
+class RunResult(_ResultModel):
     """A whole run. Everything but `received` is about the measured seconds only, after the warm-up."""
 
     format: int = 1
@@ -98,10 +98,10 @@ class Result(_Frozen):
         return all(criterion.passed is not False for criterion in self.criteria)
 
 
-def read_result(path: Path) -> Result:
+def read_result(path: Path) -> RunResult:
     """A run's JSON file. Raises SettingsError where it is none."""
     try:
-        return Result.model_validate_json(path.read_bytes())
+        return RunResult.model_validate_json(path.read_bytes())
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
     except ValidationError as error:

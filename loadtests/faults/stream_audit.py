@@ -1,4 +1,4 @@
-"""The one who reads what rtp delivers to Redis, all the time and beside the proxies: the stream."""
+"""The Redis side of a fault run: what has come into the stream, read all the time and beside the proxies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import redis
 
 from loadtests.faults.crew import Crew
-from loadtests.faults.tally import Tally, sighting
+from loadtests.faults.sighting import sighting
+from loadtests.shared.arrivals import Arrivals
 from rtp_client.keys import STREAM
 from rtp_client.redis import redis_client
 from rtp_client.stream.entries import BEGINNING
@@ -23,12 +24,12 @@ def impatient_client(url: str, timeout_seconds: float = 2) -> redis.Redis:
     return redis_client(url, client_name="rtp-faults", timeout_seconds=timeout_seconds, decode_responses=True)
 
 
-class StreamReader(Crew):
+class StreamAudit(Crew):
     """Follows the stream from its beginning. It keeps up, so that the stream's own limit takes nothing from it."""
 
     def __init__(self, url: str) -> None:
         super().__init__([self._run])
-        self.tally = Tally("stream")
+        self.arrivals = Arrivals("stream")
         self.position = BEGINNING
         self._url = url
         self._client = impatient_client(url)
@@ -63,6 +64,6 @@ class StreamReader(Crew):
         answer: Any = self._client.xread({STREAM: before}, count=_PAGE, block=_BLOCK_MS)
         for _, entries in answer or ():
             for _, fields in entries:
-                self.tally.note(sighting(fields["event"]))
+                self.arrivals.note(*sighting(fields["event"]))
             if self.position == before:
                 self.position = entries[-1][0]

@@ -1,0 +1,116 @@
+"""The handler with a process that ends at random moments: before or behind the write to Redis, before or behind SQS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from core.handler.alerts import AlertQueue, Alerts
+from core.handler.baselines import Baselines
+from core.handler.batch import BatchProcessor
+from core.services.sqs_client import sqs_client
+from core.sinks.sqs.sink import SqsSink
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Sequence
+
+    from core.settings.models import Settings
+    from core.sinks import Outcome
+    from rtp_client.event import Event
+
+_HOW_OFTEN = 0.15
+_BATCH_SIZES = (10, 50, 100, 300)
+
+
+class Crash(Exception):
+    """The end of a process, at a random moment."""
+
+
+class Faulty:
+    """Wraps a call of Redis or SQS: sometimes the process ends before it, sometimes behind it."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.crashes = 0
+
+    def call(self, function: Any, *arguments: Any, **options: Any) -> Any:
+        """The call, perhaps."""
+        if self.chance.random() < _HOW_OFTEN:
+            self.crashes += 1
+            raise Crash
+        result = function(*arguments, **options)
+        if self.chance.random() < _HOW_OFTEN:
+            self.crashes += 1
+            raise Crash
+        return result
+
+
+class FaultyBaselines(Baselines):
+    """Baselines whose commits and acknowledgements may be the last thing a process does."""
+
+    faults: Faulty
+
+    def commit(self, steps: Any, *, at: Any) -> list[bool]:
+        """Commit, perhaps; and perhaps only some of the entities, as a pipeline that is cut off would."""
+        some = list(steps)
+        if self.faults.chance.random() < _HOW_OFTEN / 2 and len(some) > 1:
+            super().commit(some[: self.faults.chance.randrange(len(some))], at=at)
+            self.faults.crashes += 1
+            raise Crash
+        return list(self.faults.call(super().commit, some, at=at))
+
+    def acknowledge(self, versions: Any) -> None:
+        """Acknowledge, perhaps."""
+        self.faults.call(super().acknowledge, versions)
+
+
+class FaultySink:
+    """SQS, perhaps."""
+
+    name = service = "sqs"
+    address = ""
+    batch_size = 100
+    poll_interval_seconds = 0.0
+
+    def __init__(self, sink: SqsSink, faults: Faulty) -> None:
+        self._sink, self._faults, self.epoch = sink, faults, sink.epoch
+
+    def open(self) -> None:
+        """Find the queue."""
+        self._sink.open()
+
+    def close(self) -> None:
+        """Give up connections."""
+        self._sink.close()
+
+    def deliver(self, events: Sequence[Event]) -> Outcome:
+        """Send, perhaps; and perhaps only a part."""
+        if self._faults.chance.random() < _HOW_OFTEN / 2:
+            self._sink.deliver(events[: self._faults.chance.randrange(len(events) + 1)])
+            self._faults.crashes += 1
+            raise Crash
+        outcome: Outcome = self._faults.call(self._sink.deliver, events)
+        return outcome
+
+
+def process_with_crashes(settings: Settings, records: Sequence[dict[str, Any]], chance: random.Random) -> int:
+    """Send all records, each batch again from where it began, or from before; how many crashes there were."""
+    faults = Faulty(chance)
+    client = sqs_client(settings.sqs)
+    done = 0
+    while done < len(records):
+        batch = records[done : done + chance.choice(_BATCH_SIZES)]
+        try:
+            # A crash takes all of a process's memory along: each attempt is a new processor.
+            baselines = FaultyBaselines(settings.redis, url=settings.redis.url or "")
+            baselines.faults = faults
+            sink = FaultySink(SqsSink(settings.sqs, client), faults)
+            alerts = Alerts([AlertQueue(sink, lambda _: True)], baselines, print, max_attempts=10)
+            outcome = BatchProcessor(settings, baselines, alerts, bury=print).process(batch)
+        except Crash:
+            continue
+        if outcome.failed is None:
+            done += len(batch)
+            if chance.random() < 0.05:  # the checkpoint was lost: some come once more
+                done = max(0, done - chance.randrange(400))
+    return faults.crashes
