@@ -6,7 +6,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import psycopg
@@ -18,8 +19,8 @@ from core.processor.build import postgres_server
 from core.processor.delivery import Delivery
 from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
-from core.services.postgres import queries
-from core.settings.models import RunSettings, Settings
+from core.services.postgres import PostgresServer, queries
+from core.settings.models import RunSettings, Settings, postgres_dsn
 from core.sinks import Outcome
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
@@ -220,7 +221,7 @@ def test_rtp_does_not_sleep_while_a_transaction_from_before_is_open(
     early.autocommit = False
     early.execute("SELECT pg_current_xact_id()")
     steps = Steps()
-    with closing(ParkedWakeUp(installed, SLEEPY, steps)) as wakeup:
+    with stepping(installed, SLEEPY, steps) as wakeup:
         eventually(lambda: steps.passed.count("after all_ended") > 2)
         was_asleep = wakeup.is_asleep
         early.rollback()
@@ -232,7 +233,7 @@ def test_work_while_falling_asleep_keeps_rtp_awake(installed: Settings, connect_
     early.autocommit = False
     early.execute("SELECT pg_current_xact_id()")
     steps = Steps()
-    with closing(ParkedWakeUp(installed, RunSettings(idle_before_sleep_ms=50), steps)) as wakeup:
+    with stepping(installed, RunSettings(idle_before_sleep_ms=50), steps) as wakeup:
         eventually(lambda: "after all_ended" in steps.passed)
         wakeup.active()
         assert eventually(lambda: steps.passed.count("after take_awake") == 2)
@@ -298,7 +299,16 @@ class SteppedConnection:
         self._steps = steps
         self._names = {query: name for name, query in queries("core.sql", "wakeup.sql").items()}
 
-    def execute(self, query: bytes, values: Any = None) -> Any:
+    def __enter__(self) -> SteppedConnection:
+        self._connection.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._connection.__exit__(*error)
+
+    def execute(self, query: Any, values: Any = None) -> Any:
+        if query not in self._names:
+            return self._connection.execute(query, values)
         self._steps.take(f"before {self._names[query]}")
         answer = self._connection.execute(query, values)
         self._steps.take(f"after {self._names[query]}")
@@ -309,24 +319,27 @@ class SteppedConnection:
         return self._connection.notifies(**options)
 
 
-class ParkedWakeUp(WakeUp):
-    """A started wake-up that takes its steps as told."""
+@dataclass(frozen=True)
+class SteppedServer(PostgresServer):
+    """A server of which every connection takes its steps as told."""
 
-    def __init__(self, settings: Settings, run: RunSettings, steps: Steps) -> None:
-        super().__init__(postgres_server(settings), run, Epochs(UNFENCED), recovery=quiet_recovery())
-        self._steps = steps
-        self.start()
+    steps: Steps = field(default_factory=Steps)
 
-    def _watch(self, connection: psycopg.Connection) -> None:
-        super()._watch(cast("psycopg.Connection", SteppedConnection(connection, self._steps)))
+    def connect(self, role: str, *, is_hasty: bool = True) -> psycopg.Connection:
+        return cast("psycopg.Connection", SteppedConnection(super().connect(role, is_hasty=is_hasty), self.steps))
 
-    def _sleep(self, connection: psycopg.Connection) -> None:
-        self._steps.take("before sleep")
-        super()._sleep(connection)
 
-    def close(self) -> None:
-        self._steps.may_go_on.set()
-        self.stop()
+@contextmanager
+def stepping(settings: Settings, run: RunSettings, steps: Steps) -> Iterator[WakeUp]:
+    """A running wake-up that takes its steps as told."""
+    server = SteppedServer(postgres_dsn(settings), steps=steps)
+    wakeup = WakeUp(server, run, Epochs(UNFENCED), recovery=quiet_recovery())
+    wakeup.start()
+    try:
+        yield wakeup
+    finally:
+        steps.may_go_on.set()
+        wakeup.stop()
 
 
 class Recorder:
@@ -384,7 +397,6 @@ STEPS = [
     "after note_next_xid",
     "before all_ended",
     "after all_ended",
-    "before sleep",
     "before listening",
     "before take_awake",
     "after take_awake",
@@ -396,14 +408,14 @@ def test_an_event_committed_at_any_step_is_delivered_at_once(
     installed: Settings, writer: psycopg.Connection, step: str
 ) -> None:
     steps = Steps(hold_at=step)
-    with closing(ParkedWakeUp(installed, SLEEPY, steps)) as wakeup, delivering(installed, wakeup) as (sink, _):
+    with stepping(installed, SLEEPY, steps) as wakeup, delivering(installed, wakeup) as (sink, _):
         assert steps.is_held.wait(10)
         change(writer)
         steps.may_go_on.set()
         assert eventually(lambda: len(sink.sequences) == 1, within_seconds=LATE_SECONDS)
 
 
-@pytest.mark.parametrize("step", STEPS[: STEPS.index("before sleep")])
+@pytest.mark.parametrize("step", STEPS[: STEPS.index("before listening")])
 def test_an_event_written_before_the_fall_and_committed_at_any_step_is_delivered_at_once(
     installed: Settings, connect_again: Connect, step: str
 ) -> None:
@@ -414,7 +426,7 @@ def test_an_event_written_before_the_fall_and_committed_at_any_step_is_delivered
     holder.execute("SELECT pg_advisory_lock(7500912, 1)")  # as an rtp that is awake: the trigger does not notify
     change(early)
     holder.close()
-    with closing(ParkedWakeUp(installed, SLEEPY, steps)) as wakeup, delivering(installed, wakeup) as (sink, _):
+    with stepping(installed, SLEEPY, steps) as wakeup, delivering(installed, wakeup) as (sink, _):
         assert steps.is_held.wait(10)
         early.commit()
         steps.may_go_on.set()
@@ -428,7 +440,7 @@ def test_an_event_written_at_any_step_and_committed_later_is_delivered_at_once(
     slow = connect_again()
     slow.autocommit = False
     steps = Steps(hold_at=step)
-    with closing(ParkedWakeUp(installed, SLEEPY, steps)) as wakeup, delivering(installed, wakeup) as (sink, _):
+    with stepping(installed, SLEEPY, steps) as wakeup, delivering(installed, wakeup) as (sink, _):
         assert steps.is_held.wait(10)
         change(slow)
         seen = len(steps.passed)
@@ -451,7 +463,7 @@ def test_an_event_written_before_the_fall_and_committed_long_after_is_delivered_
     change(early)
     holder.close()
     steps = Steps()
-    with closing(ParkedWakeUp(installed, SLEEPY, steps)) as wakeup, delivering(installed, wakeup) as (sink, _):
+    with stepping(installed, SLEEPY, steps) as wakeup, delivering(installed, wakeup) as (sink, _):
         eventually(lambda: steps.passed.count("after all_ended") > 2 or "before listening" in steps.passed)
         early.commit()
         assert eventually(lambda: len(sink.sequences) == 1, within_seconds=LATE_SECONDS)
@@ -480,7 +492,7 @@ def test_no_event_of_random_writers_is_late(installed: Settings, connect_again: 
 
     writers = [threading.Thread(target=write_at_random, args=[number]) for number in range(len(connections))]
     steps = Steps()
-    with closing(ParkedWakeUp(installed, SLEEPY, steps)) as wakeup, delivering(installed, wakeup) as (sink, delivery):
+    with stepping(installed, SLEEPY, steps) as wakeup, delivering(installed, wakeup) as (sink, delivery):
         for thread in writers:
             thread.start()
         eventually(lambda: len(sink.sequences) > 400, within_seconds=30)
