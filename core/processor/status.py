@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from core.processor.delivery import Delivery
+    from core.processor.histogram import Latencies
+    from core.processor.metrics import SinkMetrics
     from core.processor.pipeline import Pipeline
     from core.services.circuit import CircuitStatus
 
@@ -58,58 +60,67 @@ class Status:
         return asdict(self)
 
 
+class _Counted(NamedTuple):
+    """What one sink's loop had counted at one moment."""
+
+    delivered: int
+    detection: Latencies
+    delivery: Latencies
+
+
 class StatusReporter:
     """Turns a pipeline's counters into a picture per interval."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
         self._started = self._taken = time.monotonic()
-        self._before = {
-            d.sink.name: (0, d.metrics.detection.latencies(), d.metrics.delivery.latencies())
-            for d in pipeline.deliveries
-        }
+        self._before = {delivery.sink.name: _count(delivery.metrics) for delivery in pipeline.deliveries}
 
     def take(self) -> Status:
         """The picture since the last one was taken."""
         now = time.monotonic()
         elapsed = max(now - self._taken, 1e-6)
         self._taken = now
-        sinks = [self._sink_status(delivery, elapsed) for delivery in self._pipeline.deliveries]
-        circuits = [circuit.status() for circuit in self._pipeline.circuits]
         lead = self._pipeline.election.status()
-        uptime_seconds = round(now - self._started, 1)
-        return Status(uptime_seconds, self._pipeline.is_asleep, lead.role, lead.epoch, lead.leader, sinks, circuits)
+        return Status(
+            uptime_seconds=round(now - self._started, 1),
+            is_asleep=self._pipeline.is_asleep,
+            role=lead.role,
+            epoch=lead.epoch,
+            leader=lead.leader,
+            sinks=[self._sink_status(delivery, elapsed) for delivery in self._pipeline.deliveries],
+            circuits=[circuit.status() for circuit in self._pipeline.circuits],
+        )
 
     def _sink_status(self, delivery: Delivery, elapsed: float) -> SinkStatus:
         metrics, name = delivery.metrics, delivery.sink.name
-        delivered, detections, latencies = (
-            metrics.delivered,
-            metrics.detection.latencies(),
-            metrics.delivery.latencies(),
-        )
-        delivered_before, detections_before, latencies_before = self._before[name]
-        self._before[name] = (delivered, detections, latencies)
-        recent = latencies.since(latencies_before)
+        before, now = self._before[name], _count(metrics)
+        self._before[name] = now
+        recent = now.delivery.since(before.delivery)
         lag_events, lag_seconds = delivery.lag()
         return SinkStatus(
             sink=name,
             state=metrics.state,
-            events_per_second=round((delivered - delivered_before) / elapsed, 1),
-            delivered=delivered,
+            events_per_second=round((now.delivered - before.delivered) / elapsed, 1),
+            delivered=now.delivered,
             skipped=metrics.skipped,
             lag_events=lag_events,
             lag_seconds=round(lag_seconds, 3),
             p50_ms=_ms(recent.percentile(0.50)),
             p99_ms=_ms(recent.percentile(0.99)),
-            max_ms=_ms(latencies.max if latencies.total else None),
+            max_ms=_ms(now.delivery.max if now.delivery.total else None),
             retries=metrics.retries,
             reconnects=metrics.reconnects,
             parked=metrics.parked,
             dead_letters=metrics.dead_letters,
             last_error=metrics.last_error,
-            detection_ms=detections.since(detections_before).by_upper_bound_ms(),
+            detection_ms=now.detection.since(before.detection).by_upper_bound_ms(),
             delivery_ms=recent.by_upper_bound_ms(),
         )
+
+
+def _count(metrics: SinkMetrics) -> _Counted:
+    return _Counted(metrics.delivered, metrics.detection.latencies(), metrics.delivery.latencies())
 
 
 def _ms(seconds: float | None) -> float | None:
