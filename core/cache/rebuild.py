@@ -101,7 +101,7 @@ class CacheRebuilder(Loop):
                 return  # the next look starts anew
         self.rebuilds += 1
         if done.written:
-            self._on_problem(_told(done))
+            self._on_problem(_news_of(done))
 
     def _tell(self, problem: str) -> None:
         if problem != self._told:
@@ -123,7 +123,7 @@ class Rebuilt:
     seconds: float
 
 
-def _told(done: Rebuilt) -> Problem:
+def _news_of(done: Rebuilt) -> Problem:
     text = (
         f"Redis: the cache was not complete; {done.written:,} of {done.entities:,} entries"
         f" were written from the database in {done.seconds:.1f} s"

@@ -158,7 +158,7 @@ def test_many_are_read_at_once(face: Face, sink: RedisSink) -> None:
     assert [entry.sequence for entry in found.values() if entry] == list(range(1, 1201))
 
 
-def test_nobody_is_asked_for_nothing(face: Face) -> None:
+def test_no_pairs_give_no_entries(face: Face) -> None:
     assert face.get_many("tvl", []) == {}
 
 
@@ -182,7 +182,7 @@ def test_what_is_not_cached_is_read_from_the_table(face: Face, lido: Callable[[s
     assert (found.value, found.sequence, found.source) == ("31204417000.25", 0, Source.DATABASE)
 
 
-def test_and_is_cached_from_then_on(face: Face, lido: Callable[[str], None]) -> None:
+def test_what_was_read_from_the_table_is_cached(face: Face, lido: Callable[[str], None]) -> None:
     lido("100")
     read(face)
     found = read(face)
@@ -211,12 +211,12 @@ def test_an_entity_that_is_in_no_table_is_unknown(face: Face) -> None:
     assert face.get("tvl", "ethereum", "nobody") is None
 
 
-def test_that_it_is_unknown_is_cached_for_a_while(face: Face, client: redis.Redis) -> None:
+def test_an_unknown_entity_is_remembered_for_a_while(face: Face, client: redis.Redis) -> None:
     face.get("tvl", *LIDO)
     assert 0 < client.pttl(KEY) <= 5000
 
 
-def test_for_which_the_database_is_not_asked(face: Face, lido: Callable[[str], None], client: redis.Redis) -> None:
+def test_an_unknown_entity_is_not_looked_up_again(face: Face, lido: Callable[[str], None], client: redis.Redis) -> None:
     face.get("tvl", *LIDO)
     lido("100")
     assert face.get("tvl", *LIDO) is None
@@ -409,7 +409,7 @@ def test_a_slow_fill_loses_to_an_event(sink: RedisSink, client: redis.Redis) -> 
     assert client.hget(KEY, "sequence") == b"00000000000000000007"
 
 
-def test_even_to_one_that_has_left_the_cache_again(sink: RedisSink, client: redis.Redis) -> None:
+def test_a_slow_fill_loses_to_an_event_that_was_evicted(sink: RedisSink, client: redis.Redis) -> None:
     claim(client, "slow")
     sink.deliver([make_event(7)])
     client.delete(KEY)  # evicted
@@ -541,7 +541,7 @@ def test_without_a_database_the_cache_alone_is_read(settings: Settings, sink: Re
         assert (entry(reader).sequence, reader.get("tvl", "ethereum", "nobody")) == (7, None)
 
 
-def test_of_a_changed_protocol_it_then_holds_what_has_changed(settings: Settings, sink: RedisSink) -> None:
+def test_without_a_database_a_changed_protocol_has_what_changed(settings: Settings, sink: RedisSink) -> None:
     alone = settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": None})})
     fields = '{"name": {"previous": "Lido Finance", "current": "Lido"}}'
     sink.deliver([make_event(7, kind="protocol", watch="protocols", chain="all", reason="changed", fields=fields)])
@@ -581,7 +581,7 @@ def test_a_redis_that_lets_nobody_read_is_no_empty_one(settings: Settings, clien
         client.acl_deluser("nobody")
 
 
-def test_without_both_it_says_so(settings: Settings, stack: EmbeddedStack) -> None:
+def test_a_read_without_redis_and_database_raises(settings: Settings, stack: EmbeddedStack) -> None:
     alone = settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"dsn": None})})
     with cache_reader(alone) as reader:
         stack.redis.kill()
@@ -677,7 +677,7 @@ def test_a_miss_counts_without_a_database_too(settings: Settings, client: redis.
     assert client.hget(CACHE_TOTAL, "tvl.misses") == b"1"
 
 
-def test_who_does_not_count_keeps_nothing(settings: Settings, sink: RedisSink) -> None:
+def test_a_reader_that_does_not_count_keeps_no_counts(settings: Settings, sink: RedisSink) -> None:
     sink.deliver([make_event(7)])
     with cache_reader(settings, is_counted=False, timeout_seconds=PATIENCE) as reader:
         entry(reader)

@@ -89,7 +89,7 @@ def test_what_has_not_moved_costs_no_write(
     assert client.hkeys(LIDO) == [b"sequence", b"event"]
 
 
-def test_and_is_fresh_all_the_same(
+def test_a_value_that_has_not_moved_is_fresh_after_a_pass(
     writer: psycopg.Connection, sink: RedisSink, refresh: CacheRefresh, settings: Settings
 ) -> None:
     insert(writer, "102.50")
@@ -180,7 +180,7 @@ def test_what_others_put_under_such_names_is_passed_over(refresh: CacheRefresh, 
     assert done.refreshed == 0
 
 
-def test_without_redis_it_says_so(refresh: CacheRefresh, stack: EmbeddedStack) -> None:
+def test_a_pass_without_redis_raises(refresh: CacheRefresh, stack: EmbeddedStack) -> None:
     stack.redis.kill()
     try:
         with pytest.raises(ServiceUnavailable, match="Redis at"):
@@ -249,7 +249,7 @@ def test_warming_fills_what_was_reported_last(
     assert len(list(client.scan_iter("rtp:cache:tvl:*"))) == 300
 
 
-def test_first_of_all_what_is_read_most(
+def test_warming_begins_with_what_is_read_most(
     settings: Settings, writer: psycopg.Connection, reader: CacheReader, client: redis.Redis
 ) -> None:
     writer.execute("INSERT INTO tvl SELECT 'ethereum', 'p' || g, 5, 'x' FROM generate_series(1, 50) AS g")

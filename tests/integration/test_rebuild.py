@@ -95,7 +95,7 @@ def test_every_entitys_newest_event_is_in_the_cache(
     assert cached(cache) == everyone_at(3)
 
 
-def test_it_tells_what_it_did(writer: psycopg.Connection, fill: CacheFill, changed: None) -> None:
+def test_a_fill_tells_what_it_did(writer: psycopg.Connection, fill: CacheFill, changed: None) -> None:
     done = rebuild_cache(writer, fill, source="/rtp")
     assert done is not None
     assert (done.entities, done.written) == (MANY, MANY)
@@ -108,7 +108,7 @@ def test_a_second_fill_has_nothing_to_write(writer: psycopg.Connection, fill: Ca
     assert (done.entities, done.written) == (MANY, 0)
 
 
-def test_it_shows_its_progress(writer: psycopg.Connection, fill: CacheFill, changed: None) -> None:
+def test_a_fill_shows_its_progress(writer: psycopg.Connection, fill: CacheFill, changed: None) -> None:
     pages: list[int] = []
     rebuild_cache(writer, fill, source="/rtp", on_page=pages.append)
     assert pages == [PAGE_SIZE, 2 * PAGE_SIZE, MANY]
