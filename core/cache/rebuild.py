@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from core.cache.fill import CacheFill
     from core.leading.epoch import Epoch, Epochs
     from core.services.circuit import CircuitBreaker
-    from core.services.postgres import PostgresServer
+    from core.services.postgres import DatabaseServer
     from rtp_client.event import Event
 
 # One call of the script: about 1 ms in which Redis serves nobody else, so deliveries come in between.
@@ -46,7 +46,7 @@ class CacheRebuilder(Loop):
 
     def __init__(
         self,
-        server: PostgresServer,
+        server: DatabaseServer,
         fill: CacheFill,
         epochs: Epochs,
         *,

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from core.leading.epoch import Epochs
     from core.leading.leader_row import LeaderRow
-    from core.services.postgres import PostgresServer
+    from core.services.postgres import DatabaseServer
     from core.services.recovery import Recovery
 
 _QUERIES = queries("core.sql", "leader.sql")
@@ -56,7 +56,7 @@ class Election:
 
     def __init__(
         self,
-        server: PostgresServer,
+        server: DatabaseServer,
         epochs: Epochs,
         *,
         lease_seconds: float,

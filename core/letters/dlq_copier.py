@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from core.leading.epoch import Epoch, Epochs
     from core.services.circuit import CircuitBreaker
     from core.services.dead_letter_queue import DeadLetterQueue
-    from core.services.postgres import PostgresServer
+    from core.services.postgres import DatabaseServer
     from rtp_client.backoff import Backoff
 
     FindQueue = Callable[[], DeadLetterQueue | None]
@@ -45,7 +45,7 @@ class DlqCopier(Loop):
 
     def __init__(
         self,
-        server: PostgresServer,
+        server: DatabaseServer,
         find_queues: Mapping[str, FindQueue],
         backoff: Backoff,
         epochs: Epochs,

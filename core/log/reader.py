@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from core.log.dead_event import DeadEvent
-    from core.services.postgres import PostgresServer
+    from core.services.postgres import DatabaseServer
 
 _QUERIES = queries("core.sql", "log.sql")
 
@@ -45,7 +45,7 @@ class LogReader:
     cursor. `log_id` says which log this is, `newest_id` and `read_id` how far the log and the reader have got.
     """
 
-    def __init__(self, server: PostgresServer, sink: str, *, starts_at_latest: bool = False) -> None:
+    def __init__(self, server: DatabaseServer, sink: str, *, starts_at_latest: bool = False) -> None:
         self._server = server
         self._sink = sink
         self._starts_at_latest = starts_at_latest

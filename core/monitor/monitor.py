@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from core.monitor.cache_reads import CacheReads
     from core.processor.pipeline import Pipeline
-    from core.services.postgres import PostgresServer
+    from core.services.postgres import DatabaseServer
 
 _QUERIES = queries("core.sql", "monitor.sql")
 _LOOK_SECONDS = 1.0
@@ -53,7 +53,7 @@ class Monitor:
 
     def __init__(
         self,
-        server: PostgresServer,
+        server: DatabaseServer,
         pipeline: Pipeline,
         cache_reads: CacheReads | None,
         *,

@@ -19,7 +19,7 @@ from core.processor.pipeline import Pipeline
 from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
 from core.services.circuit import CircuitBreaker
-from core.services.postgres import PostgresServer
+from core.services.postgres import DatabaseServer
 from core.services.recovery import Recovery
 from core.settings.models import postgres_dsn
 from core.sinks.redis import RedisSink
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 
-def postgres_server(settings: Settings) -> PostgresServer:
+def postgres_server(settings: Settings) -> DatabaseServer:
     """The database server. Raises SettingsError where no address is set."""
     own = settings.postgres
-    return PostgresServer(postgres_dsn(settings), own.connect_timeout_seconds, own.answer_timeout_seconds)
+    return DatabaseServer(postgres_dsn(settings), own.connect_timeout_seconds, own.answer_timeout_seconds)
 
 
 def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None]) -> Pipeline:

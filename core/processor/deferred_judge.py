@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from core.leading.epoch import Epoch, Epochs
     from core.processor.housekeeping import Housekeeping
     from core.processor.wakeup import WakeUp
-    from core.services.postgres import PostgresServer
+    from core.services.postgres import DatabaseServer
     from core.services.recovery import Recovery
 
 _QUERIES = queries("core.sql", "judging.sql")
@@ -37,7 +37,7 @@ class DeferredJudge(Loop):
 
     def __init__(
         self,
-        server: PostgresServer,
+        server: DatabaseServer,
         wakeup: WakeUp,
         housekeeping: Housekeeping,
         epochs: Epochs,

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from core.leading.epoch import Epoch, Epochs
-    from core.services.postgres import PostgresServer
+    from core.services.postgres import DatabaseServer
     from core.services.recovery import Recovery
     from core.settings.models import RunSettings
 
@@ -49,7 +49,7 @@ class _Wakefulness(enum.Enum):
 class WakeUp(Loop):
     """One per process. A thread of its own watches over sleep; sinks call `active` and `wait`."""
 
-    def __init__(self, server: PostgresServer, settings: RunSettings, epochs: Epochs, *, recovery: Recovery) -> None:
+    def __init__(self, server: DatabaseServer, settings: RunSettings, epochs: Epochs, *, recovery: Recovery) -> None:
         super().__init__("wakeup", epochs)
         self._server = server
         self._settings = settings

@@ -42,7 +42,7 @@ def queries(package: str, filename: str) -> Mapping[str, bytes]:
 
 
 @dataclass(frozen=True)
-class PostgresServer:
+class DatabaseServer:
     """A PostgreSQL server, and how long to wait for it, in seconds: to connect, and for the answer to a statement."""
 
     dsn: str = field(repr=False)

@@ -18,7 +18,7 @@ from core.leading.epoch import UNFENCED, Epochs
 from core.log.reader import LogReader
 from core.processor.wakeup import WakeUp
 from core.services.circuit import CircuitBreaker
-from core.services.postgres import PostgresServer
+from core.services.postgres import DatabaseServer
 from core.services.recovery import Recovery
 from core.settings.models import RunSettings
 from core.stack import EmbeddedStack
@@ -81,8 +81,8 @@ def _detection(addresses: StackAddresses, rate: int, seconds: int) -> Mapping[st
     run = RunSettings()
     circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
     backoff = Backoff(run.retry_initial_seconds, run.retry_max_seconds)
-    wakeup = WakeUp(PostgresServer(addresses.postgres_dsn), run, Epochs(UNFENCED), recovery=Recovery(circuit, backoff))
-    reader = LogReader(PostgresServer(addresses.postgres_dsn), f"bench {rate}")
+    wakeup = WakeUp(DatabaseServer(addresses.postgres_dsn), run, Epochs(UNFENCED), recovery=Recovery(circuit, backoff))
+    reader = LogReader(DatabaseServer(addresses.postgres_dsn), f"bench {rate}")
     reader.open()
     while reader.read(10_000).rows:
         reader.advance(reader.read(10_000))

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from core.log.reader import LogReader
 from core.log.rotation import Rotation
-from core.services.postgres import PostgresServer, connect, queries
+from core.services.postgres import DatabaseServer, connect, queries
 from core.stack import EmbeddedStack
 from loadtests.benchmarks.contestants import SETTINGS, fresh_table
 from triggers.installer import apply, plan_installation
@@ -35,7 +35,7 @@ def main() -> None:
     with (
         EmbeddedStack() as stack,
         connect(stack.addresses.postgres_dsn, role="space") as connection,
-        closing(LogReader(PostgresServer(stack.addresses.postgres_dsn), "redis")) as reader,
+        closing(LogReader(DatabaseServer(stack.addresses.postgres_dsn), "redis")) as reader,
     ):
         fresh_table(connection)
         apply(connection, plan_installation(connection, SETTINGS))

@@ -21,7 +21,7 @@ from core.processor.delivery import Delivery
 from core.processor.pipeline import Pipeline
 from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
-from core.services.postgres import PostgresServer, connect
+from core.services.postgres import DatabaseServer, connect
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks import Outcome, Rejection
 from core.sinks.registry import build_sinks
@@ -769,7 +769,7 @@ def stub_delivery(
     reader: LogReader | None = None,
     wants: Callable[[LogRow], bool] = lambda _: True,
 ) -> Delivery:
-    server = PostgresServer(postgres_dsn(settings))
+    server = DatabaseServer(postgres_dsn(settings))
     sink: Sink = StubSink(deliver)
     return Delivery(
         sink,
@@ -861,7 +861,7 @@ def test_the_next_chunk_of_a_backlog_is_read_while_the_sink_has_this_one(install
 class WatchedReader(LogReader):
     """Reads slowly, unless somebody saves dead events meanwhile, which it notes."""
 
-    def __init__(self, server: PostgresServer, sink: str) -> None:
+    def __init__(self, server: DatabaseServer, sink: str) -> None:
         super().__init__(server, sink)
         self.saved_while_reading: list[bool] = []
         self._is_reading = False

@@ -18,7 +18,7 @@ from core.log.dead_event import DeadEvent
 from core.log.reader import LogReader
 from core.log.rows import LogRow
 from core.processor.build import postgres_server
-from core.services.postgres import PostgresServer, queries
+from core.services.postgres import DatabaseServer, queries
 from core.settings.models import Settings, postgres_dsn
 from tests.samples import NOON
 
@@ -473,7 +473,7 @@ def test_a_look_ahead_sees_how_far_the_log_has_grown(reader: LogReader, writer: 
 
 def test_a_database_without_rtp_is_not_installed(database: str) -> None:
     with pytest.raises(NotInstalled, match="no rtp schema"):
-        LogReader(PostgresServer(database), "sink").open()
+        LogReader(DatabaseServer(database), "sink").open()
 
 
 def test_a_log_of_another_version_is_not_installed(
@@ -493,7 +493,7 @@ def test_a_role_that_may_not_read_the_log_is_told_so(
     writer.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'pw'").format(sql.Identifier(role)))
     try:
         with pytest.raises(NotInstalled, match="may not read"):
-            LogReader(PostgresServer(f"postgresql://{role}:pw@{dsn.rpartition('@')[2]}"), "sink").open()
+            LogReader(DatabaseServer(f"postgresql://{role}:pw@{dsn.rpartition('@')[2]}"), "sink").open()
     finally:
         writer.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
 

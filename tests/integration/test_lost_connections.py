@@ -17,7 +17,7 @@ from core.leading.election import Election
 from core.leading.epoch import Epochs
 from core.log.reader import LogReader
 from core.processor.build import build_pipeline
-from core.services.postgres import PostgresServer, connect
+from core.services.postgres import DatabaseServer, connect
 from core.services.sqs_client import sqs_client
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.sqs.sink import SqsSink
@@ -65,7 +65,7 @@ def test_the_bound_is_for_each_statement_and_not_for_all(dsn: str) -> None:
 
 
 def test_a_reader_notices_and_reads_on(dsn: str, proxy: TcpProxy) -> None:
-    with closing(LogReader(PostgresServer(dsn, answer_seconds=0.3), "redis")) as reader:
+    with closing(LogReader(DatabaseServer(dsn, answer_seconds=0.3), "redis")) as reader:
         reader.open()
         proxy.half_open()
         with pytest.raises(ServiceUnavailable, match="no answer within"):
@@ -75,7 +75,7 @@ def test_a_reader_notices_and_reads_on(dsn: str, proxy: TcpProxy) -> None:
 
 
 def test_a_first_silence_is_given_up_long_before_the_settings_bound(dsn: str, proxy: TcpProxy) -> None:
-    server = PostgresServer(dsn, answer_seconds=60)
+    server = DatabaseServer(dsn, answer_seconds=60)
     with closing(server.connect("test")) as connection:
         proxy.half_open()
         started = time.monotonic()
@@ -86,7 +86,7 @@ def test_a_first_silence_is_given_up_long_before_the_settings_bound(dsn: str, pr
 
 def test_what_is_slow_is_answered_at_the_second_try(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtp_client.answer_timeout.FIRST_SECONDS", 0.2)
-    server = PostgresServer(dsn, answer_seconds=60)
+    server = DatabaseServer(dsn, answer_seconds=60)
     with closing(server.connect("test")) as connection, pytest.raises(psycopg.OperationalError, match="no answer"):
         connection.execute("SELECT pg_sleep(1)")
     with closing(server.connect("test")) as connection:
@@ -95,7 +95,7 @@ def test_what_is_slow_is_answered_at_the_second_try(dsn: str, monkeypatch: pytes
 
 def test_each_role_has_an_answer_timeout_of_its_own(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtp_client.answer_timeout.FIRST_SECONDS", 0.2)
-    server = PostgresServer(dsn, answer_seconds=60)
+    server = DatabaseServer(dsn, answer_seconds=60)
     for role in ("one", "another"):
         with closing(server.connect(role)) as connection, pytest.raises(psycopg.OperationalError, match="no answer"):
             connection.execute("SELECT pg_sleep(1)")
@@ -105,7 +105,7 @@ def test_a_leader_ends_the_session_that_it_has_lost_rather_than_wait_for_its_own
     own = postgres_dsn(installed)
     port = urlsplit(own).port or 0
     with closing(TcpProxy(port)) as hole:
-        server = PostgresServer(own.replace(f":{port}/", f":{hole.port}/"), answer_seconds=60)
+        server = DatabaseServer(own.replace(f":{port}/", f":{hole.port}/"), answer_seconds=60)
         election = Election(server, Epochs(), lease_seconds=30, recovery=quiet_recovery(), on_problem=lambda _: None)
         election.start()
         try:

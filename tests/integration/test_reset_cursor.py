@@ -17,7 +17,7 @@ from core.log.reader import LogReader
 from core.log.rows import build_event
 from core.processor.build import postgres_server
 from core.processor.wakeup import WakeUp
-from core.services.postgres import PostgresServer, connect
+from core.services.postgres import DatabaseServer, connect
 from core.settings.models import RedisSettings, Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from core.stack import EmbeddedStack
@@ -59,7 +59,7 @@ def write(connection: psycopg.Connection, *values: int, entity: str = "lido") ->
 def deliver_all(dsn: str, sink: str = "redis", limit: int = 100) -> list[LogRow]:
     """What a sink gets; its cursor is saved behind it."""
     rows: list[LogRow] = []
-    with closing(LogReader(PostgresServer(dsn), sink)) as reader:
+    with closing(LogReader(DatabaseServer(dsn), sink)) as reader:
         reader.open()
         while (chunk := reader.read(limit)).rows:
             reader.advance(chunk)

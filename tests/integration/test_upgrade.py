@@ -14,7 +14,7 @@ import pytest
 from core.demo.tables import create_tables
 from core.letters.table import read_letters
 from core.log.reader import LogReader
-from core.services.postgres import PostgresServer, connect
+from core.services.postgres import DatabaseServer, connect
 from core.sinks.settings import load_settings
 from triggers.installer import apply, find_drift, plan_installation
 from triggers.migrations import migrations
@@ -65,7 +65,7 @@ def test_the_log_keeps_its_identity(owner: psycopg.Connection) -> None:
 
 def test_a_cursor_goes_on_where_it_was(owner: psycopg.Connection, database: str) -> None:
     upgrade(owner)
-    with closing(LogReader(PostgresServer(database), "redis")) as reader:
+    with closing(LogReader(DatabaseServer(database), "redis")) as reader:
         reader.open()
         assert [row.current for row in reader.read(10).rows] == ["400"]
 

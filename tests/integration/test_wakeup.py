@@ -19,7 +19,7 @@ from core.processor.build import postgres_server
 from core.processor.delivery import Delivery
 from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
-from core.services.postgres import PostgresServer, queries
+from core.services.postgres import DatabaseServer, queries
 from core.settings.models import RunSettings, Settings, postgres_dsn
 from core.sinks import Outcome
 from tests.eventually import eventually
@@ -320,7 +320,7 @@ class SteppedConnection:
 
 
 @dataclass(frozen=True)
-class SteppedServer(PostgresServer):
+class SteppedServer(DatabaseServer):
     """A server of which every connection takes its steps as told."""
 
     steps: Steps = field(default_factory=Steps)

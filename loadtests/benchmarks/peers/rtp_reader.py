@@ -10,7 +10,7 @@ from core.log.reader import LogReader
 from core.processor.cursor_saver import SAVE_INTERVAL_SECONDS
 from core.processor.wakeup import WakeUp
 from core.services.circuit import CircuitBreaker
-from core.services.postgres import PostgresServer
+from core.services.postgres import DatabaseServer
 from core.services.recovery import Recovery
 from core.settings.models import RunSettings
 from loadtests.benchmarks.peers import watch
@@ -33,8 +33,8 @@ class RtpReader(PythonPeer):
         run = RunSettings()
         circuit = CircuitBreaker("PostgreSQL", run.circuit_breaker, on_problem=print)
         backoff = Backoff(run.retry_initial_seconds, run.retry_max_seconds)
-        wakeup = WakeUp(PostgresServer(dsn), run, Epochs(UNFENCED), recovery=Recovery(circuit, backoff))
-        reader = LogReader(PostgresServer(dsn), "peers")
+        wakeup = WakeUp(DatabaseServer(dsn), run, Epochs(UNFENCED), recovery=Recovery(circuit, backoff))
+        reader = LogReader(DatabaseServer(dsn), "peers")
         reader.open()
         wakeup.start()
         poll_seconds, saved_at = run.poll_interval_ms / 1000, 0.0
