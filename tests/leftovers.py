@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -51,9 +52,10 @@ def processes_in(folder: Path) -> list[int]:
                 found.append(int(entry.name))
         except OSError:
             continue
-    return [pid for pid in found if pids.identity(pid) is not None]
+    return [pid for pid in found if pids.is_alive(pid)]
 
 
 def files_in(folder: Path) -> list[Path]:
     """Everything below the folder but the empty place for state files."""
-    return [path for path in folder.rglob("*") if path != folder / "state"]
+    found = [Path(above, name) for above, folders, files in os.walk(folder) for name in (*folders, *files)]
+    return [path for path in found if path != folder / "state"]

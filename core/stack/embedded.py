@@ -8,22 +8,21 @@ import errno
 import itertools
 import os
 import secrets
-import shutil
+import signal
 import tempfile
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from core.errors import StackError
-from core.stack import keeper
 from core.stack.account import others_can_enter
 from core.stack.postgres import PostgresServer
-from core.stack.process import ServerProcess
+from core.stack.process import StartUp, tell_nobody
 from core.stack.sqs import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, SqsServer
-from core.stack.state import FOLDER_PREFIX, StackAddresses, remove_leftovers, state_folder, write_state
+from core.stack.state import FOLDER_PREFIX, StackAddresses, StateFile, remove_leftovers
+from core.stack.supervisor import Supervisor
 from core.stack.valkey import ValkeyServer
 
 _numbers = itertools.count()
@@ -57,13 +56,10 @@ class EmbeddedStack:
         self._appendonly = appendonly
         self._services = services
         self._postgres_bin = postgres_bin
-        self._servers: list[ServerProcess] = []
         self._folder: Path | None = None
-        self._state_file: Path | None = None
+        self._state: StateFile | None = None
+        self._supervisor: Supervisor | None = None
         self._addresses: StackAddresses | None = None
-        self._owner = os.getpid()
-        self._started_at = 0.0
-        self._state_lock = threading.Lock()
 
     @property
     def addresses(self) -> StackAddresses:
@@ -72,28 +68,35 @@ class EmbeddedStack:
             raise StackError("The embedded stack is not running", "Start it first")
         return self._addresses
 
-    def start(self, progress: keeper.Progress | None = None, cancelled: threading.Event | None = None) -> None:
+    def start(self, progress: Callable[[str], object] = tell_nobody, cancelled: threading.Event | None = None) -> None:
         """Start all three and return when all answer (about a second).
 
-        `progress` is called, on this thread, with a line about each step. Once `cancelled` is set, everything that was
-        started is ended and removed, and Cancelled raised. KeyboardInterrupt, or any other exception on this thread,
-        is raised again after the same.
+        `progress` is called with a line about each step. Once `cancelled` is set, everything that was started is ended
+        and removed, and Cancelled raised; any other exception, KeyboardInterrupt too, is raised after the same.
         """
-        if self._folder is not None:
+        if self._supervisor is not None:
             raise StackError("The embedded stack is running already", "Stop it first")
-        self._owner = os.getpid()
         atexit.register(self.stop)
         try:
-            keeper.call(self._start, progress, cancelled)
+            self._start(StartUp(progress, cancelled or threading.Event()))
+        except OSError as error:
+            translated = _translated(error, self._folder)
+            self.stop()
+            raise translated from error
         except BaseException:
-            self.stop()  # an interrupt can come when all is started and only the return is left
+            self.stop()
             raise
 
     def stop(self) -> None:
         """End all three and remove what they left on disk; harmless if there is nothing to stop."""
-        if os.getpid() == self._owner:  # in a forked child, the servers are still the parent's
-            keeper.call(self._stop)
-            atexit.unregister(self.stop)
+        self._addresses, self._folder = None, None
+        if self._supervisor is not None:
+            self._supervisor.close()
+            self._supervisor = None
+        if self._state is not None:
+            self._state.remove()
+            self._state = None
+        atexit.unregister(self.stop)
 
     def __enter__(self) -> Self:
         self.start()
@@ -104,75 +107,50 @@ class EmbeddedStack:
     ) -> None:
         self.stop()
 
-    def _start(self) -> None:
-        try:
-            remove_leftovers()
-            self._make_folder()
-            self._start_servers()
-        except OSError as error:
-            translated = _translated(error, self._folder)
-            self._stop()
-            raise translated from error
-        except BaseException:
-            self._stop()
-            raise
-
-    def _make_folder(self) -> None:
+    def _start(self, start_up: StartUp) -> None:
+        remove_leftovers()
         number = next(_numbers)
         suffix = f"-{number}" if number else ""  # a second stack of one process
-        self._state_file = state_folder() / f"stack-{os.getpid()}{suffix}.json"
-        self._started_at = time.time()
-        self._folder = _base_folder() / f"{FOLDER_PREFIX}{secrets.token_hex(6)}"
-        self._write_state()  # before there is anything that a kill -9 could leave behind unnamed
+        with _undivided():
+            folder = self._folder = _base_folder() / f"{FOLDER_PREFIX}{secrets.token_hex(6)}"
+            state = self._state = StateFile(f"stack-{os.getpid()}{suffix}.json", folder)
+        self._supervisor = Supervisor(removes=(folder, state.path))
         # As root, PostgreSQL's user passes through it; each server's own folder is 0700.
-        self._folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700)
-
-    def _start_servers(self) -> None:
-        # The three work at the same time: the slow steps are initdb's and ministack's.
-        assert self._folder is not None
-        folders = [self._folder / name for name in ("postgres", "redis", "sqs")]
-        for folder in folders:
-            folder.mkdir(mode=0o700)
-        changed = self._write_state
-        bin_folder = self._postgres_bin
-        self.postgres = PostgresServer(
-            folders[0], self._ports[0], changed, durable=self._durable, bin_folder=bin_folder
-        )
-        self.redis = ValkeyServer(folders[1], self._ports[1], changed, appendonly=self._appendonly)
-        self.sqs = SqsServer(folders[2], self._ports[2], changed, services=self._services)
-        self._servers = [self.postgres, self.redis, self.sqs]
-        keeper.say("Starting PostgreSQL, Redis and SQS")
-        self.postgres.begin()
-        self.sqs.begin()
-        self.redis.begin()
-        self.postgres.proceed()
-        for server in self._servers:
-            server.wait_until_it_answers()
-            keeper.say(f"{server.name} answers on 127.0.0.1:{server.port}")
+        folder.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700)
+        self._start_servers(start_up, folder, self._supervisor)
         self._addresses = StackAddresses(
             self.postgres.dsn, self.redis.url, self.sqs.endpoint_url, REGION, ACCESS_KEY_ID, SECRET_ACCESS_KEY
         )
-        self._write_state()
+        state.write(self._addresses)
 
-    def _write_state(self) -> None:
-        with self._state_lock:  # a fault test may kill a server while the stack stops
-            if self._state_file is not None and self._folder is not None:
-                running = [server.pid for server in self._servers if server.pid is not None]
-                write_state(self._state_file, self._folder, self._started_at, running, self._addresses)
+    def _start_servers(self, start_up: StartUp, folder: Path, supervisor: Supervisor) -> None:
+        # The three work at the same time: the slow steps are initdb's and ministack's.
+        folders = [folder / name for name in ("postgres", "redis", "sqs")]
+        for one in folders:
+            one.mkdir(mode=0o700)
+        self.postgres = PostgresServer(
+            folders[0], self._ports[0], supervisor, durable=self._durable, bin_folder=self._postgres_bin
+        )
+        self.redis = ValkeyServer(folders[1], self._ports[1], supervisor, appendonly=self._appendonly)
+        self.sqs = SqsServer(folders[2], self._ports[2], supervisor, services=self._services)
+        start_up.say("Starting PostgreSQL, Redis and SQS")
+        self.postgres.begin(start_up)
+        self.sqs.begin()
+        self.redis.begin()
+        self.postgres.proceed(start_up)
+        for server in (self.postgres, self.redis, self.sqs):
+            server.wait_until_it_answers(start_up)
+            start_up.say(f"{server.name} answers on 127.0.0.1:{server.port}")
 
-    def _stop(self) -> None:
-        self._addresses = None
-        with self._state_lock:
-            state_file, self._state_file = self._state_file, None  # nothing is written to it any more
-        for server in self._servers:
-            server.end()
-        self._servers = []
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
-        if state_file is not None:
-            with contextlib.suppress(OSError):  # it could not be written either; that error is on its way
-                state_file.unlink()
+
+@contextlib.contextmanager
+def _undivided() -> Iterator[None]:
+    """Within, Ctrl-C waits. What half of these steps leaves behind, nobody would know of."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _base_folder() -> Path:

@@ -6,18 +6,14 @@ import os
 import secrets
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from core.errors import StackError
-from core.stack import binaries, keeper, pids
+from core.stack import binaries
 from core.stack.account import Account, others_can_run, unprivileged_account
 from core.stack.ports import LOOPBACK
-from core.stack.process import POLL_SECONDS, ServerProcess, no_space_left
-
-if TYPE_CHECKING:
-    import subprocess
+from core.stack.process import ServerProcess, StartUp, no_space_left
+from core.stack.supervisor import Child, Supervisor
 
 USER = "rtp"
 DATABASE = "defi"
@@ -60,33 +56,28 @@ class PostgresServer(ServerProcess):
         self,
         folder: Path,
         port: int,
-        on_change: Callable[[], None],
+        supervisor: Supervisor,
         *,
         durable: bool,
         bin_folder: Path | None,
     ) -> None:
         self._password = secrets.token_urlsafe(18)
-        super().__init__(folder, port, on_change, (self._password,))
+        super().__init__(folder, port, supervisor, (self._password,))
         self._data = folder / "data"
         self._durable = durable
         self._bin_folder = bin_folder
         self._programs = folder
-        self._initdb: subprocess.Popen[bytes] | None = None
+        self._initdb: Child | None = None
 
     @property
     def dsn(self) -> str:
         """The address of the database `defi`, with the password."""
         return self._dsn(DATABASE)
 
-    @property
-    def pid(self) -> int | None:
-        """The id of the running server, or of the `initdb` that prepares it, or None."""
-        return super().pid or (self._initdb.pid if self._initdb is not None else None)
-
-    def begin(self) -> None:
+    def begin(self, start_up: StartUp) -> None:
         """Start `initdb` and return at once."""
         self._account = unprivileged_account(self.folder)
-        self._programs = self._usable_programs()
+        self._programs = self._usable_programs(start_up)
         password_file = self.folder / "password"
         password_file.touch(mode=0o600)
         password_file.write_text(self._password, encoding="ascii")
@@ -95,16 +86,15 @@ class PostgresServer(ServerProcess):
         options = ["--username", USER, "--pwfile", str(password_file), "--auth", "scram-sha-256"]
         options += ["--encoding", "UTF8", "--locale", "C", "--no-sync", "--no-instructions"]
         self._initdb = self.run([str(self._programs / "initdb"), "--pgdata", str(self._data), *options])
-        self._on_change()
 
-    def proceed(self) -> None:
+    def proceed(self, start_up: StartUp) -> None:
         """Wait for `initdb`, then start the server and return at once."""
         import psycopg  # noqa: F401, PLC0415  (80 ms, spent while initdb works)
 
         assert self._initdb is not None  # begin comes first
-        while self._initdb.poll() is None:
-            keeper.pause(POLL_SECONDS)
-        if self._initdb.returncode != 0:
+        while (code := self._initdb.poll()) is None:
+            start_up.pause()
+        if code != 0:
             raise self.failure("could not create its data folder")
         self._initdb = None
         (self.folder / "password").unlink()
@@ -130,11 +120,11 @@ class PostgresServer(ServerProcess):
             return False
         return True
 
-    def wait_until_it_answers(self) -> None:
+    def wait_until_it_answers(self, start_up: StartUp) -> None:
         """Wait for the first session, and create the database the first time."""
         import psycopg  # noqa: PLC0415
 
-        super().wait_until_it_answers()
+        super().wait_until_it_answers(start_up)
         with psycopg.connect(self._dsn("postgres"), autocommit=True) as connection:
             try:
                 connection.execute(f"CREATE DATABASE {DATABASE}")
@@ -143,31 +133,21 @@ class PostgresServer(ServerProcess):
             except psycopg.errors.DiskFull as error:
                 raise no_space_left(self.folder) from error
 
-    def end(self) -> None:
-        """End the server, or the `initdb` that is still at work."""
-        if self._initdb is not None:
-            self._initdb.kill()
-            self._initdb.wait()
-            # Its children lose their input and end by themselves; killed, they would leave shared memory behind.
-            pids.wait_until_group_gone(self._initdb.pid, seconds=5)
-            self._initdb = None
-        super().end()
-
     def _dsn(self, database: str) -> str:
         return f"postgresql://{USER}:{self._password}@{LOOPBACK}:{self.port}/{database}"
 
-    def _usable_programs(self) -> Path:
+    def _usable_programs(self, start_up: StartUp) -> Path:
         folder, is_wheel = binaries.postgres_folder(self._bin_folder)
         if self._account is None or others_can_run(folder / "postgres"):
             return folder
         if is_wheel:
+            start_up.say("Copying PostgreSQL to where its user can run it")
             return _copied(folder.parents[1], self.folder / "programs") / "pginstall" / "bin"
         raise _unusable(folder, self._account)
 
 
 def _copied(package: Path, target: Path) -> Path:
     """A copy of the wheel's package that every user may run, for a wheel in root's own home."""
-    keeper.say("Copying PostgreSQL to where its user can run it")
     for part in ("bin", "lib", "share"):
         shutil.copytree(package / "pginstall" / part, target / package.name / "pginstall" / part, symlinks=True)
     libraries = package.with_name(f"{package.name}.libs")  # a Linux wheel's, found relative to the programs

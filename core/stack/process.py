@@ -4,22 +4,39 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.errors import StackError
-from core.stack import keeper, pids, ports
+from core.errors import Cancelled, StackError
+from core.stack import pids, ports
 from core.stack.account import Account
 from core.stack.serverlog import ServerLog
+from core.stack.supervisor import Child, Supervisor
 
 START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 10.0
 POLL_SECONDS = 0.01
 PORT_ATTEMPTS = 5
-LAUNCHER = Path(__file__).with_name("launch.py")
+
+
+def tell_nobody(_line: str) -> None:
+    """Where nobody asked to be told."""
+
+
+@dataclass(frozen=True)
+class StartUp:
+    """Whom to tell about the steps, in lines that hold no secret, and whether to go on with them."""
+
+    say: Callable[[str], object] = tell_nobody
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def pause(self) -> None:
+        """Wait a moment. Raises Cancelled where nothing more is to be started."""
+        if self.cancelled.wait(POLL_SECONDS):
+            raise Cancelled
 
 
 class ServerProcess:
@@ -32,15 +49,15 @@ class ServerProcess:
     stop_signal = signal.SIGTERM  # an orderly end, which keeps what the server holds
     end_signal = signal.SIGKILL  # the quick end, also on rtp's own death: nothing needs to be kept
 
-    def __init__(self, folder: Path, port: int, on_change: Callable[[], None], secrets: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: Path, port: int, supervisor: Supervisor, secrets: tuple[str, ...] = ()) -> None:
         self.folder = folder
         self.port = port or ports.free_port()
         self._port_is_fixed = port != 0
         self._log = ServerLog(folder / "server.log", secrets)
         self.extra_environment: dict[str, str] = {}  # from its next start on
         self._account: Account | None = None  # who runs it; None: the same user as rtp
-        self._process: subprocess.Popen[bytes] | None = None
-        self._on_change = on_change  # the state file names every server's process
+        self._process: Child | None = None
+        self._supervisor = supervisor
 
     def command(self) -> list[str]:
         """The program, by absolute path, and its arguments; no secrets, as everyone can see them."""
@@ -69,7 +86,14 @@ class ServerProcess:
 
     def start(self) -> None:
         """Start on the port and with the data it had before, and wait until it answers."""
-        keeper.call(self._start)
+        if self.is_running:
+            return
+        try:
+            self.spawn()
+            self.wait_until_it_answers(StartUp())
+        except BaseException:
+            self.end()
+            raise
 
     def stop(self) -> None:
         """End in an orderly way; kill after 10 s."""
@@ -97,34 +121,30 @@ class ServerProcess:
         self._signal_all(signal.SIGCONT)
 
     def spawn(self) -> None:
-        """Start the process and return at once. Only on the keeper's thread (see there)."""
+        """Start the process and return at once."""
         if not ports.is_free(self.port):
             if self._port_is_fixed:
                 raise self._taken()
             self.port = ports.free_port()
         self.prepare()
         self._process = self.run(self.command())
-        self._on_change()
 
-    def run(self, command: list[str]) -> subprocess.Popen[bytes]:
-        """Start a program as this server's user, in a session of its own that a terminal's Ctrl-C spares."""
+    def run(self, command: list[str]) -> Child:
+        """Start a program as this server's user."""
         if not os.access(command[0], os.X_OK):
             remedy = "Give it the x permission; a folder mounted with noexec cannot hold it"
             raise StackError(f"{command[0]} is not executable", remedy)
-        user, group = (self._account.user, self._account.group) if self._account else (-1, -1)
-        orders = [str(number) for number in (os.getpid(), int(self.end_signal), user, group)]
-        with self._log.open_for_start() as log:
-            return subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LAUNCHER), *orders, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.folder,
-                env=dict(self.environment()) | self.extra_environment,
-                start_new_session=True,
-            )
+        self._log.note_start()
+        return self._supervisor.start(
+            command,
+            self.end_signal,
+            environ=dict(self.environment()) | self.extra_environment,
+            folder=self.folder,
+            log=self._log.path,
+            account=self._account,
+        )
 
-    def wait_until_it_answers(self) -> None:
+    def wait_until_it_answers(self, start_up: StartUp) -> None:
         """Wait for the first answer; a port that someone took meanwhile is exchanged for another."""
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
         attempts = 1
@@ -137,7 +157,7 @@ class ServerProcess:
                 self.spawn()
             elif time.monotonic() > deadline or self._log.tells_of_full_disk():
                 raise self.failure(f"did not answer within {START_TIMEOUT_SECONDS:.0f} s")
-            keeper.pause(POLL_SECONDS)
+            start_up.pause()
         self._port_is_fixed = True  # from now on clients know it
 
     def failure(self, what: str) -> StackError:
@@ -152,34 +172,21 @@ class ServerProcess:
     def _taken(self) -> StackError:
         return StackError(f"Port {self.port} for {self.name} is taken", "Choose another one, or 0 for any")
 
-    def _start(self) -> None:
-        if self.is_running:
-            return
-        try:
-            self.spawn()
-            self.wait_until_it_answers()
-        except BaseException:
-            self.end()
-            raise
-
     def _end(self, number: signal.Signals) -> None:
         if (process := self._process) is None:
             return
         below = pids.descendants(process.pid)
-        if process.poll() is None:
-            process.send_signal(number)
+        process.send(number)
         for pid in below if number is signal.SIGKILL else ():
             pids.send(pid, number)
-        for pid in (process.pid, *below) if process.poll() is None else below:
-            pids.send(pid, signal.SIGCONT)  # what is paused would not notice
-        try:
+        process.send(signal.SIGCONT)  # what is paused would not notice
+        for pid in below:
+            pids.send(pid, signal.SIGCONT)
+        if not process.wait(STOP_TIMEOUT_SECONDS):
+            process.send(signal.SIGKILL)
             process.wait(STOP_TIMEOUT_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
         pids.wait_until_gone(below)
         self._process = None
-        self._on_change()
 
     def _signal_all(self, number: signal.Signals) -> None:
         if self._process is None or not self.is_running:

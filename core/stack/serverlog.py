@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import BinaryIO
 
 SHOWN_LINES = 5
 NEARLY_FULL_BYTES = 1 << 20
@@ -18,10 +17,9 @@ class ServerLog:
         self._secrets = secrets
         self._start = 0
 
-    def open_for_start(self) -> BinaryIO:
-        """The file, at its end; from here on, earlier starts are not talked about."""
+    def note_start(self) -> None:
+        """From here on, earlier starts are not talked about."""
         self._start = self.path.stat().st_size if self.path.exists() else 0
-        return self.path.open("ab")
 
     def text(self) -> str:
         """What was written since the start (at most its last 8 kB)."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from core.own_python import own_module, with_own_path
 from core.stack import binaries
 from core.stack.ports import LOOPBACK
 from core.stack.process import ServerProcess
+from core.stack.supervisor import Supervisor
 
 REGION = "us-east-1"
 ACCESS_KEY_ID = "rtp"
@@ -21,8 +22,8 @@ class SqsServer(ServerProcess):
 
     name = "SQS"
 
-    def __init__(self, folder: Path, port: int, on_change: Callable[[], None], *, services: Sequence[str]) -> None:
-        super().__init__(folder, port, on_change)
+    def __init__(self, folder: Path, port: int, supervisor: Supervisor, *, services: Sequence[str]) -> None:
+        super().__init__(folder, port, supervisor)
         self._services = tuple(services)
 
     @property

@@ -6,18 +6,20 @@ One file per stack, readable by its user alone, as it holds the addresses with t
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import platform
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TextIO
 
 from core.errors import StackError
-from core.stack import pids
 
 FOLDER_PREFIX = "rtp-stack-"
 
@@ -47,20 +49,8 @@ class StackAddresses:
 
 
 @dataclass(frozen=True)
-class _Process:
-    pid: int
-    identity: str | None
-
-    @property
-    def is_alive(self) -> bool:
-        return self.identity is not None and pids.identity(self.pid) == self.identity
-
-
-@dataclass(frozen=True)
 class _State:
-    host: str  # homes may be shared: process ids of another machine or container say nothing here
-    rtp: _Process
-    servers: tuple[_Process, ...]
+    host: str  # homes may be shared: another machine's file is its own affair
     folder: str
     started_at: float  # Unix time
     addresses: StackAddresses | None  # None while the stack starts
@@ -78,63 +68,79 @@ def state_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"rtp-state-{os.geteuid()}"
 
 
-def write_state(
-    file: Path, folder: Path, started_at: float, servers: Iterable[int], addresses: StackAddresses | None
-) -> None:
-    """Write or replace a stack's state file atomically, with mode 0600. Raises StackError if it cannot."""
-    rtp, children = _process(os.getpid()), tuple(map(_process, servers))
-    state = _State(platform.node(), rtp, children, str(folder), started_at, addresses)
-    try:
-        _make_private(file.parent)
-        handle, name = tempfile.mkstemp(prefix=".stack-", dir=file.parent)
-        with os.fdopen(handle, "w", encoding="utf-8") as output:
-            json.dump(asdict(state), output)
-        Path(name).replace(file)
-    except OSError as error:
-        remedy = "Set RTP_STATE_DIR to a folder of your own"
-        raise StackError(f"Cannot write {file}: {error.strerror}", remedy) from error
+class StateFile:
+    """A stack's own file. The process that made it keeps it locked, which tells others whether that process lives."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.path = state_folder() / name
+        self._folder = folder
+        self._started_at = time.time()
+        try:
+            _make_private(self.path.parent)
+            handle, draft = tempfile.mkstemp(prefix=".stack-", dir=self.path.parent)
+            self._file = os.fdopen(handle, "r+", encoding="utf-8")
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+            self.write(None)
+            Path(draft).replace(self.path)  # not visible before it is locked
+        except OSError as error:
+            remedy = "Set RTP_STATE_DIR to a folder of your own"
+            raise StackError(f"Cannot write {self.path}: {error.strerror}", remedy) from error
+
+    def write(self, addresses: StackAddresses | None) -> None:
+        """Say where the servers are."""
+        state = _State(platform.node(), str(self._folder), self._started_at, addresses)
+        self._file.seek(0)
+        self._file.truncate()
+        json.dump(asdict(state), self._file)
+        self._file.flush()
+
+    def remove(self) -> None:
+        """Remove the file, and unlock it."""
+        self.path.unlink(missing_ok=True)
+        self._file.close()
 
 
 def running_stack() -> StackAddresses | None:
-    """The addresses of this user's newest stack whose rtp is alive, or None; ends what dead ones left."""
+    """The addresses of this user's newest stack that is ready, or None; removes what dead ones left."""
     remove_leftovers()
-    states = sorted((state for _, state in _states()), key=lambda state: state.started_at)
-    ready = [state.addresses for state in states if state.addresses is not None and state.rtp.is_alive]
-    return ready[-1] if ready else None
+    ready = [state for _, state, is_alive in _states() if is_alive and state.addresses is not None]
+    return max(ready, key=lambda state: state.started_at).addresses if ready else None
 
 
 def remove_leftovers() -> None:
-    """End the servers, and remove the folders and state files, of stacks whose rtp is dead."""
-    for file, state in _states():
-        if state.rtp.is_alive:
+    """Remove the folders and state files of stacks whose rtp is dead, and whose guard did not come to it."""
+    for file, state, is_alive in _states():
+        if is_alive:
             continue
-        for server in state.servers:
-            if server.is_alive:  # the same process that was started then, not a later one with its id
-                pids.kill_family(server.pid)
         if Path(state.folder).name.startswith(FOLDER_PREFIX):
             shutil.rmtree(state.folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # another look removed it at the same time
             file.unlink()
 
 
-def _states() -> Iterator[tuple[Path, _State]]:
-    for file in state_folder().glob("stack-*.json"):
+def _states() -> Iterator[tuple[Path, _State, bool]]:
+    """Each stack's file, what it says, and whether its rtp is alive."""
+    for path in state_folder().glob("stack-*.json"):
         try:
-            if file.stat().st_uid != os.geteuid():  # somebody else's word is not to be acted on
-                continue
-            found = json.loads(file.read_text(encoding="utf-8"))
-            addresses = StackAddresses(**found["addresses"]) if found["addresses"] is not None else None
-            servers = tuple(_Process(**server) for server in found["servers"])
-            found |= {"rtp": _Process(**found["rtp"]), "servers": servers, "addresses": addresses}
-            state = _State(**found)
+            with path.open(encoding="utf-8") as file:
+                if os.fstat(file.fileno()).st_uid != os.geteuid():  # somebody else's word is not to be acted on
+                    continue
+                found = json.load(file)
+                addresses = StackAddresses(**found["addresses"]) if found["addresses"] is not None else None
+                state = _State(**found | {"addresses": addresses})
+                is_alive = _is_locked(file)
         except (OSError, ValueError, TypeError, KeyError):
-            continue  # removed meanwhile, or written by another version of rtp
+            continue  # removed or written meanwhile, or written by another version of rtp
         if state.host == platform.node():
-            yield file, state
+            yield path, state, is_alive
 
 
-def _process(pid: int) -> _Process:
-    return _Process(pid, pids.identity(pid))
+def _is_locked(file: TextIO) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _make_private(folder: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable
 from pathlib import Path
 
 from core.stack import binaries
 from core.stack.ports import LOOPBACK
 from core.stack.process import ServerProcess
+from core.stack.supervisor import Supervisor
 
 CONFIGURATION = """
 bind 127.0.0.1
@@ -25,9 +25,9 @@ class ValkeyServer(ServerProcess):
 
     name = "Redis"
 
-    def __init__(self, folder: Path, port: int, on_change: Callable[[], None], *, appendonly: bool) -> None:
+    def __init__(self, folder: Path, port: int, supervisor: Supervisor, *, appendonly: bool) -> None:
         self._password = secrets.token_urlsafe(18)
-        super().__init__(folder, port, on_change, (self._password,))
+        super().__init__(folder, port, supervisor, (self._password,))
         self._appendonly = appendonly
         self._program = folder
 

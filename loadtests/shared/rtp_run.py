@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Self
 from core.errors import RtpError
 from core.own_python import own_module
 from core.settings.models import postgres_dsn
-from core.stack.process import LAUNCHER
 from loadtests.shared.process import Process
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from core.settings.models import Settings
 
+_LAUNCHER = Path(__file__).with_name("launch.py")
 _START_SECONDS = 30
 _END_SECONDS = 30
 _LINES_KEPT = 8
@@ -159,9 +159,8 @@ class RtpRun:
 
 def command(config: Path, *options: str) -> list[str]:
     """The command line, with a status line of JSON now and then. The process dies with the one that starts it."""
-    parent = [str(number) for number in (os.getpid(), int(signal.SIGKILL), -1, -1)]
     run = own_module("cli", "run", "--json", "--config", str(config), *options)
-    return [sys.executable, "-I", "-S", str(LAUNCHER), *parent, *run]
+    return [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), *run]
 
 
 def write_config(settings: Settings, file: Path) -> None:

@@ -194,20 +194,16 @@ def test_ctrl_c_before_it_has_loaded_is_answered_quietly(place: Place) -> None:
 
 
 @pytest.mark.parametrize("moment", ["Starting PostgreSQL, Redis and SQS", "watch protocols"])
-def test_after_kill_9_no_server_runs_on(place: Place, moment: str) -> None:
+def test_kill_9_leaves_nothing_behind(place: Place, moment: str) -> None:
     with demo(place) as process:
         process.wait_for(moment)
         process.end(signal.SIGKILL)
-    eventually(lambda: processes_in(place.folder) == [])
+    eventually(lambda: place.leftovers() == [])
 
 
-def test_after_kill_9_the_next_start_works_and_tidies_up(place: Place) -> None:
-    with demo(place) as killed:
-        killed.wait_for("watch protocols")
-        killed.end(signal.SIGKILL)
-    was_untidy = place.leftovers() != []
-    with demo(place, "--for", "500ms") as process:  # which also shows that a demo ends by itself, and well
-        assert (was_untidy, process.end(), place.leftovers()) == (True, 0, [])
+def test_it_ends_by_itself_when_its_time_is_over(place: Place) -> None:
+    with demo(place, "--for", "500ms") as process:
+        assert (process.end(), place.leftovers()) == (0, [])
 
 
 # A replay.
