@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.text import Text
 
 from cli.event_line import event_line
-from cli.foreground import status_line, status_table
+from cli.live_status import status_line, status_table
 from cli.logs import warn
 from cli.output import out, print_json
 from core.demo.alerts import AlertConsumer

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.demo_options import DemoOptions
-from cli.foreground import Ending, LineView, run_processor
+from cli.foreground import Ending, run_processor
+from cli.live_status import LineView
 from cli.logs import LogFormat, LogLevel, logging_as, report
 from cli.option_values import duration, per_second, whole_number
 from cli.options import (

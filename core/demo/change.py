@@ -67,7 +67,7 @@ Change = TvlChange | PriceChange | ProtocolChange
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class FeedStep:
     """Changes of one moment, written in one transaction. No two of them are for the same row.
 
     `at` is the history's own time; None means now, by the database's clock.

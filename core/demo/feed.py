@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from core.demo.change import Step
+    from core.demo.change import FeedStep
     from core.demo.pace import Pace
 
 DEFAULT_UPDATES_PER_SECOND = 200
@@ -39,7 +39,7 @@ class Feed:
     def __init__(
         self,
         connect: Callable[[], Connection[Any]],
-        steps: Iterable[Step],
+        steps: Iterable[FeedStep],
         pace: Pace,
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -96,7 +96,7 @@ class Feed:
             self._sleep(min(-late, LONGEST_WAIT_SECONDS))
             late = self._clock() - self._start - due_seconds
 
-    def _write(self, step: Step) -> None:
+    def _write(self, step: FeedStep) -> None:
         failures_in_a_row = 0
         while not self._stopping.is_set():
             try:

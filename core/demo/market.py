@@ -12,7 +12,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from core.demo import catalogue, walk
-from core.demo.change import Change, PriceChange, ProtocolChange, Step, TvlChange
+from core.demo.change import Change, FeedStep, PriceChange, ProtocolChange, TvlChange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,19 +49,19 @@ class Market:
         self._quotes = [(token, chain) for token in tokens for chain in token.chains]
         self._walks = _price_walks(self._random, tokens)
 
-    def opening(self) -> Step:
+    def opening(self) -> FeedStep:
         """Every row as it is before the first step."""
         prices = (
             PriceChange(chain, token.name, walk.price_amount(token.price_usd), 0.99, catalogue.SOURCE)
             for token, chain in self._quotes
         )
-        return Step((*catalogue.protocols(), *(opening for opening, _ in self._tvls), *prices))
+        return FeedStep((*catalogue.protocols(), *(opening for opening, _ in self._tvls), *prices))
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[FeedStep]:
         """The market's life from where it stands, without end; a step is what one poll might bring."""
         while True:
             changes = (self._next_change() for _ in range(ROWS_PER_STEP))
-            yield Step(tuple({change.key: change for change in changes}.values()))
+            yield FeedStep(tuple({change.key: change for change in changes}.values()))
 
     def _next_change(self) -> Change:
         kind = self._random.random()

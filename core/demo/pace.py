@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from core.demo.change import Step
+from core.demo.change import FeedStep
 from core.errors import FeedError
 
-Pace = Callable[[Step], float]
+Pace = Callable[[FeedStep], float]
 """Seconds after the first step at which this one is due; asked once per step, in order."""
 
 _SPEED = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)x?")
@@ -35,7 +35,7 @@ def at_rate(updates_per_second: float) -> Pace:
         raise FeedError(f"A rate of {updates_per_second} updates per second writes nothing", "Use more than 0")
     rows_before = 0
 
-    def due(step: Step) -> float:
+    def due(step: FeedStep) -> float:
         nonlocal rows_before
         seconds = rows_before / updates_per_second
         rows_before += len(step.changes)
@@ -48,7 +48,7 @@ def by_history(speed: float | None) -> Pace:
     """As far apart as in the history, `speed` times faster; a step without a time is due at once."""
     first: datetime | None = None
 
-    def due(step: Step) -> float:
+    def due(step: FeedStep) -> float:
         nonlocal first
         if speed is None or step.at is None:
             return 0

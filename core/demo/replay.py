@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
-from core.demo.change import Step
+from core.demo.change import FeedStep
 from core.demo.layout import LAYOUTS, CellError, Layout, recognise, row_time
 from core.errors import FeedError
 
@@ -61,7 +61,7 @@ class FeedFile:
             raise FeedError(f"{path} has columns that fit no feed: {found!r}", _HEADERS)
         return cls(path, layout)
 
-    def steps(self) -> Iterator[Step]:
+    def steps(self) -> Iterator[FeedStep]:
         """The history, step by step, read while it is consumed."""
         return _grouped(self._rows())
 
@@ -81,18 +81,18 @@ class FeedFile:
                 raise FeedError(f"{self.path}, line {line}: {error}", "Correct or remove the line") from error
 
 
-def _grouped(rows: Iterable[tuple[datetime | None, Change]]) -> Iterator[Step]:
+def _grouped(rows: Iterable[tuple[datetime | None, Change]]) -> Iterator[FeedStep]:
     """Runs of equal time as steps; cut where a row comes again: one statement writes it only once."""
     at: datetime | None = None
     changes: dict[tuple[str, ...], Change] = {}
     for time, change in rows:
         if changes and (time != at or change.key in changes or len(changes) == MAX_ROWS_PER_STEP):
-            yield Step(tuple(changes.values()), at)
+            yield FeedStep(tuple(changes.values()), at)
             changes = {}
         at = time
         changes[change.key] = change
     if changes:
-        yield Step(tuple(changes.values()), at)
+        yield FeedStep(tuple(changes.values()), at)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import fields
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from core.demo.change import Change, PriceChange, ProtocolChange, Step, TvlChange
+from core.demo.change import Change, FeedStep, PriceChange, ProtocolChange, TvlChange
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def seed_tables(connection: Connection[Any], market: Market) -> int:
     return write_step(connection, market.opening())
 
 
-def write_step(connection: Connection[Any], step: Step) -> int:
+def write_step(connection: Connection[Any], step: FeedStep) -> int:
     """Write one step in one transaction, a statement per table; the number of rows."""
     upserts = queries("core.demo", "writes.sql")
     with connection.transaction():

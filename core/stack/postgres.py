@@ -13,7 +13,7 @@ from core.stack import binaries
 from core.stack.account import Account, others_can_run, unprivileged_account
 from core.stack.ports import LOOPBACK
 from core.stack.process import ServerProcess, StartUp, no_space_left
-from core.stack.supervisor import Child, Supervisor
+from core.stack.supervisor import GuardedProcess, Supervisor
 
 USER = "rtp"
 DATABASE = "defi"
@@ -67,7 +67,7 @@ class PostgresServer(ServerProcess):
         self._durable = durable
         self._bin_folder = bin_folder
         self._programs = folder
-        self._initdb: Child | None = None
+        self._initdb: GuardedProcess | None = None
 
     @property
     def dsn(self) -> str:

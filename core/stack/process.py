@@ -14,7 +14,7 @@ from core.errors import Cancelled, StackError
 from core.stack import pids, ports
 from core.stack.account import Account
 from core.stack.serverlog import ServerLog
-from core.stack.supervisor import Child, Supervisor
+from core.stack.supervisor import GuardedProcess, Supervisor
 
 START_TIMEOUT_SECONDS = 30.0
 STOP_TIMEOUT_SECONDS = 10.0
@@ -56,7 +56,7 @@ class ServerProcess:
         self._log = ServerLog(folder / "server.log", secrets)
         self.extra_environment: dict[str, str] = {}  # from its next start on
         self._account: Account | None = None  # who runs it; None: the same user as rtp
-        self._process: Child | None = None
+        self._process: GuardedProcess | None = None
         self._supervisor = supervisor
 
     def command(self) -> list[str]:
@@ -129,7 +129,7 @@ class ServerProcess:
         self.prepare()
         self._process = self.run(self.command())
 
-    def run(self, command: list[str]) -> Child:
+    def run(self, command: list[str]) -> GuardedProcess:
         """Start a program as this server's user."""
         if not os.access(command[0], os.X_OK):
             remedy = "Give it the x permission; a folder mounted with noexec cannot hold it"

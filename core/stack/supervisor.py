@@ -48,14 +48,14 @@ class Supervisor:
         folder: Path,
         log: Path,
         account: Account | None,
-    ) -> Child:
+    ) -> GuardedProcess:
         """Start a program as the account's user; `end_signal` is how the guard ends it."""
         user = {} if account is None else {"user": account.user, "group": account.group, "extra_groups": []}
         options: dict[str, object] = {"args": command, "cwd": str(folder), "env": dict(environ), **user}
         answer = self._ask("start", end_signal=int(end_signal), log=str(log), **options)
         if "error" in answer:
             raise StackError(f"cannot run {command[0]}: {answer['error']}")
-        return Child(self, answer["pid"])
+        return GuardedProcess(self, answer["pid"])
 
     def exit_code(self, pid: int) -> int | None:
         """A child's, once it has ended; to be asked once then."""
@@ -86,7 +86,7 @@ class Supervisor:
         return answer
 
 
-class Child:
+class GuardedProcess:
     """A process that the guard has started. Its id is nobody else's before `poll` has given its exit code."""
 
     def __init__(self, supervisor: Supervisor, pid: int) -> None:

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.demo import catalogue
-from core.demo.change import Change, PriceChange, ProtocolChange, Step, TvlChange
+from core.demo.change import Change, FeedStep, PriceChange, ProtocolChange, TvlChange
 from core.demo.market import Market
 from core.demo.walk import floating_price, price_amount
 
 STABLE = {token.name for token in catalogue.tokens() if token.stable}
 
 
-def first_steps(seed: int, count: int) -> list[Step]:
+def first_steps(seed: int, count: int) -> list[FeedStep]:
     return list(islice(Market(seed).steps(), count))
 
 

@@ -1,0 +1,86 @@
+"""How a running pipeline's status looks: a live table on a terminal, elsewhere a line now and then."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Protocol
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from cli.event_line import printable
+from cli.output import out, print_json
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from core.processor.status import Status
+
+
+class View(Protocol):
+    """Where the status goes."""
+
+    def open(self) -> AbstractContextManager[object]:
+        """Take over the terminal, if the view does that."""
+
+    def show(self, status: Status, *, is_interval_over: bool) -> None:
+        """Show the newest status."""
+
+
+class LineView:
+    """A live table on a terminal, otherwise (or with `as_json`) one JSON line per interval."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._live = Live(console=out, refresh_per_second=4, transient=True)
+        self._is_live = out.is_terminal and not as_json
+
+    def open(self) -> AbstractContextManager[object]:
+        """Take over the terminal, if it is one."""
+        return self._live if self._is_live else nullcontext()
+
+    def show(self, status: Status, *, is_interval_over: bool) -> None:
+        """Redraw, or print a line."""
+        if self._is_live:
+            self._live.update(status_table(status))
+        elif is_interval_over:
+            print_json(status.as_json())
+
+
+def status_table(status: Status) -> RenderableType:
+    """The status for people."""
+    table = Table("Sink", "State", "events/s", "p50", "p99", "max", "lag", "delivered", "retries", "dead", box=None)
+    for sink in status.sinks:
+        lag = f"{sink.lag_events:,} ({sink.lag_seconds:.1f} s)" if sink.lag_events else "0"
+        numbers = (_ms(sink.p50_ms), _ms(sink.p99_ms), _ms(sink.max_ms), lag)
+        counts = (f"{sink.delivered:,}", str(sink.retries), str(sink.dead_letters))
+        table.add_row(sink.sink, sink.state, f"{sink.events_per_second:,.0f}", *numbers, *counts)
+    return Group(
+        table, *(Text(printable(line), style="yellow") for line in [*role_lines(status), *circuit_lines(status)])
+    )
+
+
+def role_lines(status: Status) -> list[str]:
+    """Who leads, where it is somebody else."""
+    return [f"standby: rtp on {status.leader} leads"] if status.role == "standby" else []
+
+
+def circuit_lines(status: Status) -> list[str]:
+    """The services that are away, and what waits for one that did not take it; one line each."""
+    away = [f"circuit {c.state}: {c.last_error}" for c in status.circuits if c.last_error]
+    return away + [f"{s.sink}: {s.parked:,} events wait: {s.last_error}" for s in status.sinks if s.parked]
+
+
+def status_line(status: Status) -> str:
+    """The status in one line, where there is no terminal to draw on."""
+    sinks = [
+        f"{s.sink} {s.state}, {s.events_per_second:,.0f} events/s, p50 {_ms(s.p50_ms)}, p99 {_ms(s.p99_ms)}, "
+        f"lag {s.lag_events:,}, delivered {s.delivered:,}"
+        for s in status.sinks
+    ]
+    return "; ".join(["status: " + sinks[0], *sinks[1:], *role_lines(status), *circuit_lines(status)])
+
+
+def _ms(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} ms"
