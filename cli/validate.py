@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,17 +11,11 @@ from cli.database import connection_to
 from cli.destinations import destinations, destinations_table
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
 from cli.output import out, print_json, print_problem
-from core.errors import NotInstalled, RtpError
-from core.inspection.entities import read_entities
-from core.routes.checking import find_useless
-from core.routes.unseen import find_unseen
-from core.settings.models import Settings
-from core.sinks.registry import build_sinks, find_weaknesses
-from triggers.installer import find_drift
-from triggers.validator import validate as find_problems
+from triggers.checkup import check_up
 
 if TYPE_CHECKING:
-    from triggers.steps import Action
+    from core.settings.models import Settings
+    from triggers.checkup import Checkup
 
 _Installed = Annotated[
     bool, typer.Option("--installed", help="Also compare with what is installed; exit code 1 where it differs.")
@@ -50,84 +45,28 @@ def validate(
         sqs__endpoint_url=sqs_endpoint_url,
         sqs__queue=sqs_queue,
     )
-    problems = [*_database_problems(settings), *_sink_problems(settings)]
-    drift: list[Action] | None = None
-    if installed and not problems:
-        try:
-            drift = _drift(settings)
-        except RtpError as error:
-            problems = str(error).splitlines()
-    warnings = _warnings(settings) if not problems else []
+    found = check_up(settings, partial(connection_to, settings), compares_installed=installed)
     if as_json:
-        compared = {"drift": None if drift is None else list(map(vars, drift))} if installed else {}
-        found = {"valid": not problems, "problems": problems, "warnings": warnings}
-        print_json(found | {"destinations": [] if problems else destinations(settings)} | compared)
+        compared = {"drift": None if found.drift is None else list(map(vars, found.drift))} if installed else {}
+        verdict = {"valid": not found.problems, "problems": found.problems, "warnings": found.warnings}
+        print_json(verdict | {"destinations": [] if found.problems else destinations(settings)} | compared)
     else:
-        _show(settings, problems, drift or [])
-        for warning in warnings:
-            print_problem(f"warning: {warning}")
-    if problems or drift:
-        raise typer.Exit(2 if problems else 1)
+        _show(settings, found)
+    if found.problems or found.drift:
+        raise typer.Exit(2 if found.problems else 1)
 
 
-def _show(settings: Settings, problems: list[str], drift: list[Action]) -> None:
-    for problem in problems:
+def _show(settings: Settings, found: Checkup) -> None:
+    for problem in found.problems:
         print_problem(problem, style="red")
-    for action in drift:
+    for action in found.drift or ():
         print_problem(
             f"{action.subject}: not as the settings say. `rtp install-triggers`: {action.what}, {action.detail}"
         )
-    if not problems and not drift:
+    if not found.problems and not found.drift:
         if settings.routes:
             out.print(destinations_table(settings))
         count = len(settings.watches)
         out.print(f"All is well: {count} {'watch' if count == 1 else 'watches'}, and every service answers.")
-
-
-def _drift(settings: Settings) -> list[Action]:
-    with connection_to(settings) as connection:
-        connection.execute("SET default_transaction_read_only TO on")
-        return find_drift(connection, settings)
-
-
-def _database_problems(settings: Settings) -> list[str]:
-    try:
-        with connection_to(settings) as connection:
-            connection.execute("SET default_transaction_read_only TO on")
-            return list(map(str, find_problems(connection, settings)))
-    except RtpError as error:
-        return [str(error)]
-
-
-def _warnings(settings: Settings) -> list[str]:
-    warnings = [*find_useless(settings), *_unseen(settings)]
-    return [*warnings, *find_weaknesses(settings)]
-
-
-def _unseen(settings: Settings) -> list[str]:
-    """The routes for which there is no row so far; as long as nothing is installed nobody can tell cheaply."""
-    if not settings.routes:
-        return []
-    try:
-        with connection_to(settings) as connection:
-            return list(find_unseen(settings, read_entities(connection)))
-    except NotInstalled:
-        return []
-    except RtpError as error:
-        return [str(error)]
-
-
-def _sink_problems(settings: Settings) -> list[str]:
-    problems = []
-    try:
-        sinks = build_sinks(settings)
-    except RtpError as error:
-        return [str(error)]
-    for sink in sinks.values():
-        try:
-            sink.open()
-        except RtpError as error:
-            problems.append(str(error))
-        finally:
-            sink.close()
-    return problems
+    for warning in found.warnings:
+        print_problem(f"warning: {warning}")

@@ -1,0 +1,91 @@
+"""Would these settings work? Everything that can be found out beforehand, without changing anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.errors import NotInstalled, RtpError
+from core.inspection.entities import read_entities
+from core.routes.checking import find_useless
+from core.routes.unseen import find_unseen
+from core.sinks.registry import build_sinks, find_weaknesses
+from triggers.installer import find_drift
+from triggers.validator import validate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from psycopg import Connection
+
+    from core.settings.models import Settings
+    from triggers.steps import Action
+
+    Connect = Callable[[], AbstractContextManager[Connection]]
+
+
+@dataclass(frozen=True)
+class Checkup:
+    """What was found. `drift` is None where nobody compared with what is installed."""
+
+    problems: Sequence[str]
+    warnings: Sequence[str] = ()
+    drift: Sequence[Action] | None = None
+
+
+def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) -> Checkup:
+    """Look at the database, the sinks and the routes; warnings and drift only where there is no problem."""
+    problems = [*_database_problems(settings, connect), *_sink_problems(settings)]
+    if problems:
+        return Checkup(problems)
+    drift = None
+    if compares_installed:
+        try:
+            drift = _drift(settings, connect)
+        except RtpError as error:
+            return Checkup(str(error).splitlines())
+    return Checkup((), [*find_useless(settings), *_unseen(settings, connect), *find_weaknesses(settings)], drift)
+
+
+def _database_problems(settings: Settings, connect: Connect) -> list[str]:
+    try:
+        with connect() as connection:
+            connection.execute("SET default_transaction_read_only TO on")
+            return list(map(str, validate(connection, settings)))
+    except RtpError as error:
+        return [str(error)]
+
+
+def _sink_problems(settings: Settings) -> Iterator[str]:
+    try:
+        sinks = build_sinks(settings)
+    except RtpError as error:
+        yield str(error)
+        return
+    for sink in sinks.values():
+        try:
+            sink.open()
+        except RtpError as error:
+            yield str(error)
+        finally:
+            sink.close()
+
+
+def _drift(settings: Settings, connect: Connect) -> Sequence[Action]:
+    with connect() as connection:
+        connection.execute("SET default_transaction_read_only TO on")
+        return find_drift(connection, settings)
+
+
+def _unseen(settings: Settings, connect: Connect) -> list[str]:
+    """The routes for which there is no row so far; as long as nothing is installed nobody can tell cheaply."""
+    if not settings.routes:
+        return []
+    try:
+        with connect() as connection:
+            return list(find_unseen(settings, read_entities(connection)))
+    except NotInstalled:
+        return []
+    except RtpError as error:
+        return [str(error)]
