@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import redis
 from redis.asyncio import connection as for_asyncio
@@ -36,7 +36,7 @@ _KNOWN: dict[Node, list[Node]] = {}
 
 def names_cluster(url: str) -> bool:
     """Whether a Redis address is that of a Redis Cluster."""
-    return "cluster" in parse_qs(urlsplit(url).query)
+    return "cluster" in parse_qs(url.partition("?")[2])
 
 
 def cluster_options(url: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from rtp_client.cluster import async_cluster_options, cluster_options
-from rtp_client.errors import ServiceUnavailable, one_line
+from rtp_client.errors import ServiceUnavailable, SettingsError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,32 +26,46 @@ def redis_client(
     url: str, *, client_name: str = "rtp", timeout_seconds: float = 5, retries: int = 0, **options: Any
 ) -> redis.Redis:
     """A client of the server, or of the cluster, at an address. It connects when it is first used."""
-    return redis.Redis.from_url(
-        url,
-        client_name=client_name,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=Retry(NoBackoff(), retries),
-        **options,
-        **cluster_options(url),
-    )
+    with _address_errors():
+        return redis.Redis.from_url(
+            url,
+            client_name=client_name,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=Retry(NoBackoff(), retries),
+            **options,
+            **cluster_options(url),
+        )
 
 
 def async_redis_client(
     url: str, *, client_name: str, timeout_seconds: float, retries: int = 0, max_connections: int
 ) -> async_redis.Redis:
     """The same for asyncio. Who comes when all connections are taken waits for one, twice as long as for an answer."""
-    pool = async_redis.BlockingConnectionPool.from_url(
-        url,
-        client_name=client_name,
-        socket_timeout=timeout_seconds,
-        socket_connect_timeout=timeout_seconds,
-        retry=AsyncRetry(NoBackoff(), retries),
-        max_connections=max_connections,
-        timeout=2 * timeout_seconds,  # redis-py's other pool refuses what is beyond its limit
-        **async_cluster_options(url),
-    )
+    with _address_errors():
+        pool = async_redis.BlockingConnectionPool.from_url(
+            url,
+            client_name=client_name,
+            socket_timeout=timeout_seconds,
+            socket_connect_timeout=timeout_seconds,
+            retry=AsyncRetry(NoBackoff(), retries),
+            max_connections=max_connections,
+            timeout=2 * timeout_seconds,  # redis-py's other pool refuses what is beyond its limit
+            **async_cluster_options(url),
+        )
     return async_redis.Redis.from_pool(pool)
+
+
+@contextmanager
+def _address_errors() -> Iterator[None]:
+    try:
+        yield
+    except ValueError:
+        # Not chained: the parser's message may quote a part of a mistyped password.
+        raise SettingsError(
+            "the address of Redis cannot be read",
+            "Write redis://host:6379/0, and percent-encode special characters in a password",
+        ) from None
 
 
 def redis_unavailable(address: str, error: redis.RedisError) -> ServiceUnavailable:
