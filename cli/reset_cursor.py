@@ -11,10 +11,9 @@ from cli.database import connection_to
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import out, print_json
 from cli.running_demo import or_of_the_demo
-from core.errors import RunningError, SettingsError
+from core.errors import SettingsError
 from core.inspection.document import as_document
-from core.inspection.inspector import is_running
-from core.leading.leader_row import nobody_leads
+from core.inspection.standstill import standstill
 from core.log.reset import EARLIEST, LATEST, forget_cursor, reset_cursor
 from core.sinks.registry import sink_names
 from rtp_client.redact import shown
@@ -46,15 +45,12 @@ def reset_cursor_command(
         raise SettingsError("rtp reset-cursor needs either --to or --forget", "Say --to earliest, latest or a sequence")
     place = None if to is None else _place(to)
     settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
-    with connection_to(settings) as connection:
-        if is_running(connection):
-            raise RunningError("rtp run is active on this database; nothing was changed", "Stop it first")
-        with nobody_leads(connection):
-            if place is None:
-                forget_cursor(connection, sink)
-                _show({"sink": sink, "forgotten": True}, f"{sink}: forgotten", as_json=as_json)
-                return
-            done = reset_cursor(connection, sink, place, also_known=sink_names(settings))
+    with connection_to(settings) as connection, standstill(connection):
+        if place is None:
+            forget_cursor(connection, sink)
+            _show({"sink": sink, "forgotten": True}, f"{sink}: forgotten", as_json=as_json)
+            return
+        done = reset_cursor(connection, sink, place, also_known=sink_names(settings))
     mended = f"; {done.mismatch}, which is mended" if done.mismatch else ""
     line = f"{sink}: goes on after sequence {done.after_sequence}, {done.waiting_events:,} events wait{mended}"
     _show(as_document(done), line, as_json=as_json)
