@@ -24,7 +24,7 @@ from cli.dlq.options import (
 from cli.dlq.outcome import show_results
 from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
 from core.errors import SettingsError
-from core.letters.letter import Origin
+from core.letters.letter import LetterOrigin
 from core.letters.redrive import drop
 from core.letters.table import read_letters, take_lock
 
@@ -73,7 +73,7 @@ def _confirm(store: DeadLetterStore, selection: Selection) -> None:
         raise SettingsError("rtp dlq drop asks before it drops by --all or filters, and nobody can answer", "Say --yes")
     own = sum(1 for letter in read_letters(store.connection) if selection.matches(letter))
     said = f"{own:,} letters of rtp's own"
-    if selection.origin is not Origin.DATABASE:
+    if selection.origin is not LetterOrigin.DATABASE:
         queued = sum(queue.count() for sink, queue in store.queues.items() if selection.sink in (None, sink))
         said += f", and what is meant of about {queued:,} messages in dead letter queues (copies included)"
     typer.confirm(f"Drop {said}?", abort=True, err=True)

@@ -25,7 +25,7 @@ from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
 from cli.output import out, print_json
 from cli.tables import moment, new_table
 from core.inspection.document import as_document
-from core.letters.letter import Letter, Origin, Selection
+from core.letters.letter import Letter, LetterOrigin, Selection
 from core.letters.store import DeadLetterStore, peek
 from core.letters.table import read_letters
 
@@ -84,8 +84,8 @@ def list_command(
 
 
 def _letters(store: DeadLetterStore, selection: Selection, *, settled: bool) -> Iterator[Letter]:
-    found = read_letters(store.connection, settled=settled) if selection.origin is not Origin.QUEUE else []
-    if selection.origin is not Origin.DATABASE:
+    found = read_letters(store.connection, settled=settled) if selection.origin is not LetterOrigin.QUEUE else []
+    if selection.origin is not LetterOrigin.DATABASE:
         for sink in store.queues:
             if selection.sink in (None, sink):
                 found += [letter for letter, _ in peek(store, sink, _MOST_PEEKED)]

@@ -16,7 +16,7 @@ from cli.options import settings_from
 from cli.output import print_problem
 from cli.running_demo import or_of_the_demo
 from core.errors import SettingsError
-from core.letters.letter import Origin, Selection
+from core.letters.letter import LetterOrigin, Selection
 from core.letters.store import DeadLetterStore, open_store
 from rtp_client.redact import shown
 
@@ -48,11 +48,11 @@ Since = Annotated[
 ]
 ErrorText = Annotated[str | None, typer.Option("--error", help="Only those whose error holds this text, in any case.")]
 OriginOption = Annotated[
-    Origin | None,
+    LetterOrigin | None,
     typer.Option(
         "--origin",
-        parser=choice("--origin", Origin),
-        metavar="|".join(Origin),
+        parser=choice("--origin", LetterOrigin),
+        metavar="|".join(LetterOrigin),
         help="Only rtp's own (database), or only SQS's (queue).",
     ),
 ]
@@ -67,7 +67,7 @@ def selection_of(
     entity: str | None,
     since_seconds: float | None,
     error: str | None,
-    origin: Origin | None,
+    origin: LetterOrigin | None,
 ) -> Selection:
     """The options as one thing. Raises SettingsError for an id that can be none."""
     for one in ids or ():
@@ -92,7 +92,7 @@ def store_of(
     postgres_dsn: str | None,
     redis_url: str | None = None,
     sqs_endpoint_url: str | None,
-    origin: Origin | None = None,
+    origin: LetterOrigin | None = None,
     with_sinks: bool = False,
 ) -> Iterator[DeadLetterStore]:
     """The settings' letters. A queue that cannot be reached is told, and left out."""
@@ -101,7 +101,7 @@ def store_of(
         "PostgreSQL",
     )
     with connection_to(settings) as connection:
-        store = open_store(connection, settings, with_sinks=with_sinks, with_queues=origin is not Origin.DATABASE)
+        store = open_store(connection, settings, with_sinks=with_sinks, with_queues=origin is not LetterOrigin.DATABASE)
         with closing(store):
             for problem in store.problems:
                 print_problem(problem)

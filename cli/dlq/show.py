@@ -14,7 +14,7 @@ from cli.output import out, print_json, print_problem
 from cli.tables import facts
 from core.errors import UnknownLetter
 from core.inspection.document import as_document
-from core.letters.letter import Origin, event_of_message
+from core.letters.letter import LetterOrigin, event_of_message
 from core.letters.store import DeadLetterStore, peek
 from core.letters.table import read_event, read_letters
 
@@ -39,7 +39,7 @@ def show_command(
     Example: [bold]rtp dlq show 12 --config rtp.yaml[/]
     """
     selection_of([letter_id], None, None, None, None, None, None, None)
-    origin = Origin.DATABASE if letter_id.isdigit() else Origin.QUEUE
+    origin = LetterOrigin.DATABASE if letter_id.isdigit() else LetterOrigin.QUEUE
     with store_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin) as store:
         letter, event = _find(store, letter_id, origin)
     document = as_document(letter)
@@ -51,8 +51,8 @@ def show_command(
         out.print(printable(line), markup=False, soft_wrap=True)
 
 
-def _find(store: DeadLetterStore, letter_id: str, origin: Origin) -> tuple[Letter, dict[str, Any]]:
-    if origin is Origin.DATABASE:
+def _find(store: DeadLetterStore, letter_id: str, origin: LetterOrigin) -> tuple[Letter, dict[str, Any]]:
+    if origin is LetterOrigin.DATABASE:
         for letter in read_letters(store.connection, settled=True):
             if letter.id == letter_id:
                 return letter, read_event(store.connection, letter)

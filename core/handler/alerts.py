@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
-from core.handler.dead_letters import DeadLetter
+from core.letters.stream_letters import StreamLetter
 from rtp_client.event import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from core.handler.baselines import Baselines
     from core.sinks import Rejection, Sink
@@ -50,7 +50,7 @@ class Alerts:
         self,
         queues: Sequence[AlertQueue],
         baselines: Baselines,
-        bury: Callable[[DeadLetter], None],
+        bury: Callable[[StreamLetter], None],
         *,
         max_attempts: int,
     ) -> None:
@@ -88,25 +88,28 @@ class Alerts:
             sent.unsent.update(key_of.values())
             sent.causes.append(str(error))
             return
-        dead = {refusal.event.id for refusal in outcome.rejected if self._is_dead(refusal, key_of, sent)}
-        sent.dead += len(dead)
+        dead = self._bury_dead(outcome.rejected, key_of, sent)
         unsent = {key_of[event.id] for event in outcome.undelivered if event.id not in dead}
         if unsent:
             sent.unsent |= unsent
             sent.causes.append(outcome.cause)
 
-    def _is_dead(self, refusal: Rejection, key_of: dict[str, str], sent: Sent) -> bool:
-        """Whether the event is buried. What SQS may yet take is, once it was refused often enough."""
-        key = key_of[refusal.event.id]
-        if not refusal.is_final and self._baselines.count_refusal(key) < self._max_attempts:
-            return False
-        try:
-            self._bury(DeadLetter(f"SQS refuses it: {refusal.error}", event=refusal.event.json_bytes.decode()))
-        except SinkUnavailable as error:
-            sent.unsent.add(key)
-            sent.causes.append(str(error))
-            return False
-        return True
+    def _bury_dead(self, rejected: Sequence[Rejection], key_of: Mapping[str, str], sent: Sent) -> set[str]:
+        """Bury what SQS can never take, and what it might yet take but has refused too often; the events' ids."""
+        buried = set()
+        for refusal in rejected:
+            key = key_of[refusal.event.id]
+            if not refusal.is_final and self._baselines.count_refusal(key) < self._max_attempts:
+                continue
+            try:
+                self._bury(StreamLetter(f"SQS refuses it: {refusal.error}", event=refusal.event.json_bytes.decode()))
+            except SinkUnavailable as error:
+                sent.unsent.add(key)
+                sent.causes.append(str(error))
+            else:
+                buried.add(refusal.event.id)
+        sent.dead += len(buried)
+        return buried
 
 
 def read_events(documents: Sequence[str]) -> list[Event]:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from core.detection.judge import Sample
 from core.errors import EventRejected, SettingsError, SinkUnavailable
 from core.handler.change import Change
-from core.handler.dead_letters import DeadLetter
 from core.handler.images import table_of, watched_tables
 from core.handler.memory import microseconds
-from core.handler.settlement import Outcome, Settlement
+from core.handler.settlement import BatchOutcome, Settlement
+from core.letters.stream_letters import StreamLetter
 from core.redis_names import baseline_owner
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class BatchProcessor:
         baselines: Baselines,
         alerts: Alerts | None,
         *,
-        bury: Callable[[DeadLetter], None],
+        bury: Callable[[StreamLetter], None],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._tables = watched_tables(settings)
@@ -46,9 +46,9 @@ class BatchProcessor:
         self._bury = bury
         self._clock = clock
 
-    def process(self, records: Sequence[Mapping[str, Any]]) -> Outcome:
+    def process(self, records: Sequence[Mapping[str, Any]]) -> BatchOutcome:
         """Process records of one shard, in their order. Raises SettingsError for a table that no watch is fed by."""
-        outcome, failed = Outcome(), set[int]()
+        outcome, failed = BatchOutcome(), set[int]()
         changes, letters = self._read(records)
         try:
             failed = self._settlement.settle(changes, outcome)
@@ -57,18 +57,25 @@ class BatchProcessor:
             failed.add(0)
         for index, letter in letters:
             # A standard queue knows no duplicates: what comes again anyway is told when it does.
-            if index < min(failed, default=len(records)) and not self._is_buried(letter, outcome):
+            if index >= min(failed, default=len(records)):
+                continue
+            try:
+                self._bury(letter)
+            except SinkUnavailable as error:
+                outcome.causes.append(f"{letter.reason}; and {error}")
                 failed.add(index)
+            else:
+                outcome.dead_letters.append(letter)
         if failed:
             outcome.failed = _sequence_number(records[min(failed)])
         return outcome
 
-    def tick(self) -> Outcome:
+    def tick(self) -> BatchOutcome:
         """What time alone brings about, and alerts that were left behind: to be called now and then.
 
         Raises SinkUnavailable without Redis.
         """
-        outcome, now = Outcome(), self._clock()
+        outcome, now = BatchOutcome(), self._clock()
         for _ in range(_MOST_TICK_ROUNDS):
             keys = self._baselines.due(now, _TICKS_AT_ONCE)
             owners = [(key, *baseline_owner(key)) for key in keys]
@@ -86,14 +93,14 @@ class BatchProcessor:
         sample = Sample(None, now, found.confidence, found.provenance)
         return Change(watch, (chain, entity), "tick", event_id, sample, now)
 
-    def _read(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[Change], list[tuple[int, DeadLetter]]]:
+    def _read(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[Change], list[tuple[int, StreamLetter]]]:
         """The records' changes; and a dead letter for each that cannot be read, behind its place."""
         changes: list[Change] = []
-        letters: list[tuple[int, DeadLetter]] = []
+        letters: list[tuple[int, StreamLetter]] = []
         for index, record in enumerate(records):
             name = table_of(record)
             if not name:
-                letters.append((index, DeadLetter("the record does not say which stream it is of", record=record)))
+                letters.append((index, StreamLetter("the record does not say which stream it is of", record=record)))
             elif name not in self._tables:
                 raise SettingsError(
                     f"table {name!r} feeds no watch", "Name it under dynamodb.tables, or stop its stream"
@@ -102,17 +109,8 @@ class BatchProcessor:
                 try:
                     changes.extend(table.changes(record, index))
                 except EventRejected as error:
-                    letters.append((index, DeadLetter(f"watch {table.name}: {error}", record=record)))
+                    letters.append((index, StreamLetter(f"watch {table.name}: {error}", record=record)))
         return changes, letters
-
-    def _is_buried(self, letter: DeadLetter, outcome: Outcome) -> bool:
-        try:
-            self._bury(letter)
-        except SinkUnavailable as error:
-            outcome.causes.append(f"{letter.reason}; and {error}")
-            return False
-        outcome.dead_letters.append(letter)
-        return True
 
 
 def _sequence_number(record: Mapping[str, Any]) -> str:

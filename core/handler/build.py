@@ -9,7 +9,7 @@ from core.errors import SettingsError
 from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
-from core.handler.dead_letters import DeadLetterList, DeadLetterQueue
+from core.letters.stream_letters import QueueLetters, RedisLetters
 from core.routes.matching import Routes
 from core.sinks.sqs.queues import sqs_destinations
 from rtp_client.redis import redis_client
@@ -30,7 +30,7 @@ def build_processor(settings: Settings) -> BatchProcessor:
         raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
     routes, destinations = Routes(settings), sqs_destinations(settings)
     baselines = Baselines(settings.redis, url=settings.redis.url, channels_of=routes.channels)
-    bury = DeadLetterList(_redis(settings), baselines.address).send
+    bury = RedisLetters(_redis(settings), baselines.address).bury
     alerts: Alerts | None = None
     if destinations or settings.dynamodb.dead_letter_queue:
         try:
@@ -40,7 +40,7 @@ def build_processor(settings: Settings) -> BatchProcessor:
             raise SettingsError("SQS needs boto3, which is not installed", 'pip install "defi-rtp[aws]"') from error
         client = sqs_client(settings.sqs)
         if settings.dynamodb.dead_letter_queue:
-            bury = DeadLetterQueue(client, settings.dynamodb.dead_letter_queue).send
+            bury = QueueLetters(client, settings.dynamodb.dead_letter_queue).bury
         if destinations:
             queues = [
                 AlertQueue(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from core.handler.batch import BatchProcessor
-    from core.handler.settlement import Outcome
+    from core.handler.settlement import BatchOutcome
 
 logger = Logger(service="rtp", log_uncaught_exceptions=True)
 metrics = Metrics(namespace="rtp", service="handler")
@@ -63,7 +63,7 @@ def _with_password(url: str, secret: str) -> str:
     return url.replace("@", f":{quote(held['password'], safe='')}@", 1)
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: BatchOutcome) -> None:
     metrics.add_metric("Events", MetricUnit.Count, len(outcome.events))
     metrics.add_metric("DeadLetters", MetricUnit.Count, len(outcome.dead_letters))
     metrics.add_metric("FailedBatches", MetricUnit.Count, int(outcome.failed is not None))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import ShardTypeDef
 
     from core.handler.batch import BatchProcessor
-    from core.handler.settlement import Outcome
+    from core.handler.settlement import BatchOutcome
     from core.settings.models import Settings
 
 BATCH_RECORDS = 500
@@ -163,7 +163,7 @@ class StreamPoller:
             raise SinkUnavailable("a service", "those named", "; ".join(outcome.causes) or "records failed")
         return done
 
-    def _note(self, outcome: Outcome) -> None:
+    def _note(self, outcome: BatchOutcome) -> None:
         self.events += len(outcome.events)
         self.dead_letters += len(outcome.dead_letters)
         for letter in outcome.dead_letters:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from core.errors import EventRejected
 from core.handler.alerts import Pending, read_events
 from core.handler.baselines import Step
-from core.handler.dead_letters import DeadLetter
 from core.handler.decision import Decider, entities
 from core.handler.memory import Memory
+from core.letters.stream_letters import StreamLetter
 from core.log.rows import event_called
 from core.redis_names import baseline_key
 
@@ -35,7 +35,7 @@ _MOST_CONFLICTS = 20
 
 
 @dataclass
-class Outcome:
+class BatchOutcome:
     """What became of a batch.
 
     `failed` is the sequence number of the first record that must come again, with all that follow it; None where all
@@ -45,7 +45,7 @@ class Outcome:
     failed: str | None = None
     causes: list[str] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
-    dead_letters: list[DeadLetter] = field(default_factory=list)
+    dead_letters: list[StreamLetter] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
 
 
@@ -58,7 +58,7 @@ class Settlement:
         baselines: Baselines,
         alerts: Alerts | None,
         *,
-        bury: Callable[[DeadLetter], None],
+        bury: Callable[[StreamLetter], None],
         clock: Callable[[], datetime],
     ) -> None:
         self._decider = Decider(settings.watches)
@@ -68,7 +68,7 @@ class Settlement:
         self._bury = bury
         self._clock = clock
 
-    def settle(self, changes: Sequence[Change], outcome: Outcome) -> set[int]:
+    def settle(self, changes: Sequence[Change], outcome: BatchOutcome) -> set[int]:
         """Judge, commit and alert; the places of the records that must come again. Raises SinkUnavailable."""
         groups = entities(changes)
         waiting, pending = groups, list[Pending]()
@@ -85,14 +85,14 @@ class Settlement:
             if (watch, key) in waiting or baseline_key(watch, *key) in unsent
         }
 
-    def resend(self, keys: Sequence[str], outcome: Outcome) -> None:
+    def resend(self, keys: Sequence[str], outcome: BatchOutcome) -> None:
         """Send what these baselines still have for SQS. Raises SinkUnavailable."""
         memories = zip(keys, self._baselines.load(keys), strict=True)
         pending = [Pending(key, memory.version, read_events(memory.pending)) for key, memory in memories]
         self._send([one for one in pending if one.events], outcome)
 
     def _try(
-        self, groups: Mapping[tuple[str, Key], list[Change]], pending: list[Pending], outcome: Outcome
+        self, groups: Mapping[tuple[str, Key], list[Change]], pending: list[Pending], outcome: BatchOutcome
     ) -> dict[tuple[str, Key], list[Change]]:
         """One attempt to move every entity; those that somebody else has moved meanwhile."""
         keys = [baseline_key(watch, *key) for watch, key in groups]
@@ -133,7 +133,7 @@ class Settlement:
     def _is_alert(self, event: Event) -> bool:
         return self._alerts is not None and self._alerts.wants(event)
 
-    def _events(self, decisions: Sequence[Decision], now: datetime, outcome: Outcome) -> list[list[Event]]:
+    def _events(self, decisions: Sequence[Decision], now: datetime, outcome: BatchOutcome) -> list[list[Event]]:
         """Each entity's events, with sequences in the order of the records.
 
         What is no valid event is buried here, before its record counts as judged. Raises SinkUnavailable.
@@ -147,12 +147,12 @@ class Settlement:
             try:
                 events[index].append(event_called(one.change.event_id, row, source=self._source))
             except EventRejected as error:
-                letter = DeadLetter(str(error), record={"row": row._asdict()})
+                letter = StreamLetter(str(error), record={"row": row._asdict()})
                 self._bury(letter)
                 outcome.dead_letters.append(letter)
         return events
 
-    def _send(self, pending: Sequence[Pending], outcome: Outcome) -> set[str]:
+    def _send(self, pending: Sequence[Pending], outcome: BatchOutcome) -> set[str]:
         """Hand over what is pending; the keys of which SQS has not got everything."""
         if self._alerts is None or not pending:
             return set()

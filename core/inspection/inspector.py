@@ -12,12 +12,12 @@ from psycopg.rows import class_row
 from core.errors import NotInstalled
 from core.inspection.picture import (
     FunctionCost,
+    GuardOutcome,
     Inspection,
     Installation,
     InstalledWatch,
     Leader,
     LogSize,
-    Outcome,
     Processor,
     Quarantined,
     RunningProcess,
@@ -70,7 +70,7 @@ def inspect(connection: Connection, log: LogSettings, configured_sinks: Collecti
                 for sink in _read(connection, "sinks", SinkPosition)
             ],
             quarantined=_read(connection, "quarantined", Quarantined, {"limit": _MOST_LISTED}),
-            outcomes=_read(connection, "outcomes", Outcome, {"limit": _MOST_LISTED}),
+            outcomes=_read(connection, "outcomes", GuardOutcome, {"limit": _MOST_LISTED}),
             trigger_errors=_read(connection, "trigger_errors", TriggerErrors),
             trigger_costs=_read(connection, "trigger_costs", TriggerCost),
             function_costs=_read(connection, "function_costs", FunctionCost),

@@ -121,7 +121,7 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class GuardOutcome:
     """What the glitch guard did with a value: quarantined, confirmed, dismissed or released."""
 
     watch: str
@@ -182,7 +182,7 @@ class Inspection:
     log: LogSize
     sinks: Sequence[SinkPosition]
     quarantined: Sequence[Quarantined]
-    outcomes: Sequence[Outcome]
+    outcomes: Sequence[GuardOutcome]
     trigger_errors: Sequence[TriggerErrors]
     trigger_costs: Sequence[TriggerCost]
     function_costs: Sequence[FunctionCost]

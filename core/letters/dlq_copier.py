@@ -11,30 +11,28 @@ import threading
 import time
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psycopg
 
 from core.errors import RtpError, ServiceUnavailable, SinkUnavailable
 from core.leading.loop import Loop
-from core.letters.letter_copy import LetterCopy
+from core.letters.letter_copy import send_copy
+from core.letters.table import mark_queued, read_unqueued, sinks_with_unqueued
 from core.log.installation import read_installation
 from core.problem import Problem
-from core.services.postgres import queries
-from rtp_client.keys import partition_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from core.leading.epoch import Epoch, Epochs
+    from core.letters.letter import Letter
     from core.services.circuit import CircuitBreaker
     from core.services.dead_letter_queue import DeadLetterQueue
     from core.services.postgres import DatabaseServer
     from rtp_client.backoff import Backoff
 
     FindQueue = Callable[[], DeadLetterQueue | None]
-
-_QUERIES = queries("core.sql", "dead_letters.sql")
 
 
 class DlqCopier(Loop):
@@ -55,7 +53,7 @@ class DlqCopier(Loop):
         on_problem: Callable[[Problem], None],
     ) -> None:
         super().__init__("dlq_copier", epochs)
-        self.forwarded = 0
+        self.copied = 0
         self.idle_since: float | None = None if find_queues else time.monotonic()
         self._server = server
         self._find_queues = find_queues
@@ -123,25 +121,21 @@ class DlqCopier(Loop):
         return is_done
 
     def _send_all(self, connection: psycopg.Connection) -> bool:
-        log_id, after_id, is_done = read_installation(connection), 0, True
+        log_id, is_done = read_installation(connection), True
         sinks = []
-        concerned = {"sinks": list(self._find_queues)}
-        for (sink,) in connection.execute(_QUERIES["sinks_with_unqueued"], concerned).fetchall():
+        for sink in sinks_with_unqueued(connection, self._find_queues):
             is_done = self._call(partial(self._find, sink)) and is_done
             if sink in self._queues:
                 sinks.append(sink)
-        while sinks and not self._halt.is_set():
-            rows = connection.execute(_QUERIES["unqueued"], {"sinks": sinks, "after_id": after_id}).fetchall()
-            if not rows:
-                break
-            for row in rows:
+        letter: Letter | None = None
+        while sinks and not self._halt.is_set() and (found := read_unqueued(connection, sinks, letter)):
+            for letter, event in found:
                 # One that is refused does not keep the others.
-                if self._call(partial(_copy(log_id, *row).send, self._queues[row[1]])):
-                    connection.execute(_QUERIES["mark_queued"], {"id": row[0]})
-                    self.forwarded += 1
+                if self._call(partial(send_copy, self._queues[letter.sink], letter, event, log_id=log_id)):
+                    mark_queued(connection, letter)
+                    self.copied += 1
                 else:
                     is_done = False
-            after_id = rows[-1][0]
         return is_done
 
     def _find(self, sink: str) -> None:
@@ -169,20 +163,3 @@ class DlqCopier(Loop):
         if problem not in self._named:
             self._named.add(problem)
             self._on_problem(Problem(problem, "letters", facts={"service": "SQS"}))
-
-
-def _copy(
-    log_id: str, letter_id: int, sink: str, sequence: int, event: dict[str, Any], error: str, attempts: int, *times: Any
-) -> LetterCopy:
-    is_event = "specversion" in event  # else it is the row, as the log has it
-    return LetterCopy(
-        mark=f"{log_id}/{letter_id}",
-        group=event["partitionkey"] if is_event else partition_key(event["chain"], event["entity"]),
-        sink=sink,
-        event_id=event["id"] if is_event else f"{log_id}-{event['xid']}-{sequence}",
-        event=event,
-        error=error,
-        attempts=attempts,
-        first_attempt_at=times[0],
-        last_attempt_at=times[1],
-    )

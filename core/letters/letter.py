@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 
-class Origin(StrEnum):
+class LetterOrigin(StrEnum):
     """Who gave up on it: rtp, as the sink would not take it; or SQS, as no consumer would."""
 
     DATABASE = "database"
@@ -26,7 +26,7 @@ class Letter:
     """What is known of a letter without its event. `group` is the event's partition key, within which order is kept."""
 
     id: str
-    origin: Origin
+    origin: LetterOrigin
     sink: str
     sequence: int | None
     event_id: str
@@ -54,7 +54,7 @@ class Selection:
 
     ids: frozenset[str] = frozenset()
     sink: str | None = None
-    origin: Origin | None = None
+    origin: LetterOrigin | None = None
     kind: str | None = None
     chain: str | None = None
     entity: str | None = None
@@ -90,7 +90,7 @@ def letter_of_message(message: MessageTypeDef, sink: str) -> Letter:
     receives = int(attributes.get("ApproximateReceiveCount", 0))
     return Letter(
         id=message["MessageId"],
-        origin=Origin.QUEUE,
+        origin=LetterOrigin.QUEUE,
         sink=sink,
         sequence=int(sequence) if sequence.isascii() and sequence.isdigit() else None,
         event_id=str(event.get("id", "")),

@@ -18,8 +18,6 @@ from core.letters.table import note_refusal, open_ids, read_event, read_letters,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mypy_boto3_sqs.type_defs import MessageTypeDef
-
     from core.letters.store import DeadLetterStore
     from core.services.dead_letter_queue import DeadLetterQueue
 
@@ -52,18 +50,12 @@ def drop(store: DeadLetterStore, selection: Selection) -> Iterator[Result]:
     for sink, queue in store.queues.items():
         if selection.sink not in (None, sink):
             continue
-        kept: list[MessageTypeDef] = []
-        try:
-            for batch in queue.receive_all():
-                kept += batch
-                for message in batch:
-                    letter = letter_of_message(message, sink)
-                    if store.copy_of(message) is None and selection.matches(letter):
-                        queue.delete(message)
-                        kept.remove(message)
-                        yield Result(letter, "dropped")
-        finally:
-            _release(queue, kept)
+        with queue.hold() as messages:
+            for message in messages:
+                letter = letter_of_message(message, sink)
+                if store.copied_letter(message) is None and selection.matches(letter):
+                    queue.delete(message)
+                    yield Result(letter, "dropped")
     for queue in store.queues_with_copies(letters):
         remove_copies(store, queue)
 
@@ -71,17 +63,11 @@ def drop(store: DeadLetterStore, selection: Selection) -> Iterator[Result]:
 def remove_copies(store: DeadLetterStore, queue: DeadLetterQueue) -> None:
     """Take the copies of letters that are dead no more out of the dead letter queue, so that its alarm can end."""
     dead = open_ids(store.connection)
-    kept: list[MessageTypeDef] = []
-    try:
-        for batch in queue.receive_all():
-            for message in batch:
-                copied = store.copy_of(message)
-                if copied is None or copied in dead:
-                    kept.append(message)
-                else:
-                    queue.delete(message)
-    finally:
-        _release(queue, kept)
+    with queue.hold() as messages:
+        for message in messages:
+            copied = store.copied_letter(message)
+            if copied is not None and copied not in dead:
+                queue.delete(message)
 
 
 class _Redrive:
@@ -107,23 +93,17 @@ class _Redrive:
             yield from self._deliver_before(group, None)
 
     def _empty(self, queue: DeadLetterQueue) -> Iterator[Result]:
-        kept: list[MessageTypeDef] = []
-        try:
-            for batch in queue.receive_all():
-                kept += batch
-                for message in batch:
-                    if self._store.copy_of(message) is not None:
-                        continue
-                    letter = letter_of_message(message, self._sink)
-                    yield from self._deliver_before(letter.group, letter.sequence)
-                    if (result := self._held_back(letter)) is None:
-                        queue.send_back(message)
-                        kept.remove(message)
-                        result = Result(letter, "redriven")
-                    if self._selection.matches(letter):
-                        yield result
-        finally:
-            _release(queue, kept)
+        with queue.hold() as messages:
+            for message in messages:
+                if self._store.copied_letter(message) is not None:
+                    continue
+                letter = letter_of_message(message, self._sink)
+                yield from self._deliver_before(letter.group, letter.sequence)
+                if (result := self._held_back(letter)) is None:
+                    queue.send_back(message)
+                    result = Result(letter, "redriven")
+                if self._selection.matches(letter):
+                    yield result
 
     def _deliver_before(self, group: str, sequence: int | None) -> Iterator[Result]:
         waiting = self._groups.get(group, deque())
@@ -173,9 +153,3 @@ def _by_sink(store: DeadLetterStore, selection: Selection) -> dict[str, list[Let
     return {
         sink: [letter for letter in letters if letter.sink == sink] for sink in sinks if selection.sink in (None, sink)
     }
-
-
-def _release(queue: DeadLetterQueue, messages: list[MessageTypeDef]) -> None:
-    # The last first: as soon as one is visible, somebody may take it, and what is behind it should be there by then.
-    for message in reversed(messages):
-        queue.release(message)

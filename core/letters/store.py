@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from core.errors import RtpError, SinkUnavailable
 from core.letters.letter import Letter, letter_of_message
-from core.letters.letter_copy import LETTER_ATTRIBUTE
+from core.letters.letter_copy import copied_letter
 from core.log.installation import read_installation
 from core.sinks.registry import build_sinks, destinations
 
@@ -48,12 +49,9 @@ class DeadLetterStore:
         found = (self.behind.get(letter.sink) for letter in letters if letter.queued_at)
         return {queue.url: queue for queue in found if queue is not None}.values()
 
-    def copy_of(self, message: MessageTypeDef) -> str | None:
-        """Which letter of this database a message is a copy of; None where it is none."""
-        attributes = message.get("MessageAttributes", {})
-        mark = attributes[LETTER_ATTRIBUTE].get("StringValue", "") if LETTER_ATTRIBUTE in attributes else ""
-        log_id, _, letter_id = mark.partition("/")
-        return letter_id if log_id == self.log_id else None
+    def copied_letter(self, message: MessageTypeDef) -> str | None:
+        """The id of the letter of this database that a message is a copy of; None where it is none."""
+        return copied_letter(message, log_id=self.log_id)
 
 
 def open_store(
@@ -85,16 +83,6 @@ def open_store(
 
 def peek(store: DeadLetterStore, sink: str, limit: int) -> list[tuple[Letter, MessageTypeDef]]:
     """The letters that SQS itself put into a sink's dead letter queue; they are visible to others again afterwards."""
-    queue = store.queues[sink]
-    seen: list[MessageTypeDef] = []
-    found = []
-    try:
-        for batch in queue.receive_all():
-            seen += batch
-            found += [(letter_of_message(one, sink), one) for one in batch if store.copy_of(one) is None]
-            if len(found) >= limit:
-                break
-    finally:
-        for message in reversed(seen):
-            queue.release(message)
-    return found
+    with store.queues[sink].hold() as messages:
+        found = ((letter_of_message(one, sink), one) for one in messages if store.copied_letter(one) is None)
+        return list(islice(found, limit))

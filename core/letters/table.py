@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg.rows import dict_row
 
 from core.errors import EventRejected, RunningError
-from core.letters.letter import Letter, Origin
+from core.letters.letter import Letter, LetterOrigin
 from core.log.installation import read_installation
 from core.log.rows import LogRow, build_event, reason_of
 from core.services.postgres import queries
@@ -32,7 +32,28 @@ def read_letters(connection: Connection, *, settled: bool = False) -> list[Lette
 
 def _letter(row: dict[str, Any]) -> Letter:
     row |= {"id": str(row["id"]), "sequence": row.pop("event_id"), "event_id": row.pop("cloud_id")}
-    return Letter(origin=Origin.DATABASE, group=partition_key(row["chain"] or "", row["entity"] or ""), **row)
+    return Letter(origin=LetterOrigin.DATABASE, group=partition_key(row["chain"] or "", row["entity"] or ""), **row)
+
+
+def sinks_with_unqueued(connection: Connection, sinks: Collection[str]) -> list[str]:
+    """Which of these sinks have letters without a copy in their dead letter queue."""
+    return [row[0] for row in connection.execute(_QUERIES["sinks_with_unqueued"], {"sinks": list(sinks)}).fetchall()]
+
+
+def read_unqueued(
+    connection: Connection, sinks: Collection[str], after: Letter | None
+) -> list[tuple[Letter, dict[str, Any]]]:
+    """The next letters of these sinks without a copy, behind the one that was read last; with their events."""
+    place = {"sinks": list(sinks), "after_id": 0 if after is None else int(after.id)}
+    with connection.cursor(row_factory=dict_row) as cursor:
+        rows = cursor.execute(_QUERIES["unqueued"], place).fetchall()
+    events = [row.pop("event") for row in rows]
+    return [(_letter(row), event) for row, event in zip(rows, events, strict=True)]
+
+
+def mark_queued(connection: Connection, letter: Letter) -> None:
+    """Its copy is there."""
+    connection.execute(_QUERIES["mark_queued"], {"id": int(letter.id)})
 
 
 def read_event(connection: Connection, letter: Letter) -> dict[str, Any]:

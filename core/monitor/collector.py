@@ -151,9 +151,9 @@ class PipelineCollector:
         kept = dict.fromkeys((d.sink.name for d in self._pipeline.deliveries), 0) if facts.taken_at else {}
         kept |= facts.dead_letters
         yield gauge_of("rtp_dead_letters_kept", "Dead letters that wait for somebody.", kept, "sink")
-        forwarded = [((), self._pipeline.dlq_copier.forwarded)]
+        copied = [((), self._pipeline.dlq_copier.copied)]
         meaning = "Copies of dead letters that went to a dead letter queue of SQS."
-        yield counter("rtp_dead_letters_forwarded", meaning, forwarded)
+        yield counter("rtp_dead_letters_forwarded", meaning, copied)
         size = [] if facts.log_bytes is None else [((), facts.log_bytes)]
         yield gauge("rtp_log_bytes", "What the log takes on disk, with its indexes.", size)
         yield counter(

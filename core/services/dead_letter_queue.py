@@ -7,6 +7,7 @@ what can be looked at is the head of each group.
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from core.services.sqs_answers import NO_ANSWER, unavailable
@@ -34,6 +35,7 @@ class DeadLetterQueue:
         self.largest_bytes = largest_bytes
         self._client = client
         self._queue_url = queue_url
+        self._held: dict[str, MessageTypeDef] = {}
         self._address = f"{client.meta.endpoint_url} {self.name}"
 
     def send(self, body: str, attributes: Attributes, *, partition_key: str, deduplication_id: str) -> None:
@@ -53,8 +55,29 @@ class DeadLetterQueue:
         answer = self._call(self._client.get_queue_attributes, QueueUrl=self.url, AttributeNames=names)
         return int(answer["Attributes"][names[0]])
 
-    def receive(self) -> list[MessageTypeDef]:
-        """The next messages, at most ten; nobody else sees them, nor what is behind them in their groups, meanwhile."""
+    @contextmanager
+    def hold(self) -> Iterator[Iterator[MessageTypeDef]]:
+        """All messages that SQS hands out: nobody else sees them, nor what is behind them in their groups, meanwhile.
+
+        What is not deleted until the end is visible to others again.
+        """
+        held: dict[str, MessageTypeDef] = {}
+        self._held = held
+        try:
+            yield self._receive_all(held)
+        finally:
+            # The last first: as soon as one is visible somebody may take it, and what is behind it should be there.
+            for message in reversed(held.values()):
+                self._release(message)
+
+    def _receive_all(self, held: dict[str, MessageTypeDef]) -> Iterator[MessageTypeDef]:
+        seen: set[str] = set()
+        while fresh := [message for message in self._receive() if message["MessageId"] not in seen]:
+            seen.update(message["MessageId"] for message in fresh)
+            held.update((message["MessageId"], message) for message in fresh)
+            yield from fresh
+
+    def _receive(self) -> list[MessageTypeDef]:
         answer = self._call(
             self._client.receive_message,
             QueueUrl=self.url,
@@ -67,15 +90,7 @@ class DeadLetterQueue:
         messages: list[MessageTypeDef] = answer.get("Messages", [])
         return messages
 
-    def receive_all(self) -> Iterator[list[MessageTypeDef]]:
-        """Batches until nothing new comes."""
-        seen: set[str] = set()
-        while fresh := [message for message in self.receive() if message["MessageId"] not in seen]:
-            seen.update(message["MessageId"] for message in fresh)
-            yield fresh
-
-    def release(self, message: MessageTypeDef) -> None:
-        """Let others see a message again."""
+    def _release(self, message: MessageTypeDef) -> None:
         receipt = message["ReceiptHandle"]
         self._call(
             self._client.change_message_visibility, QueueUrl=self.url, ReceiptHandle=receipt, VisibilityTimeout=0
@@ -84,6 +99,7 @@ class DeadLetterQueue:
     def delete(self, message: MessageTypeDef) -> None:
         """Remove a message for good."""
         self._call(self._client.delete_message, QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
+        self._held.pop(message["MessageId"], None)
 
     def send_back(self, message: MessageTypeDef) -> None:
         """Put a message into the queue that it came from, then remove it here.

@@ -6,7 +6,8 @@ SELECT DISTINCT sink FROM rtp.dead_letter WHERE status = 'dead' AND queued_at IS
 
 -- name: unqueued
 -- The next letters without a copy in their queue's dead letter queue.
-SELECT id, sink, event_id, event, error, attempts, first_attempt_at, last_attempt_at
+SELECT id, sink, event_id, coalesce(event ->> 'id', event_id::text) AS cloud_id, kind, chain, entity, error, attempts,
+       first_attempt_at, last_attempt_at, status, settled_at, queued_at, event
 FROM rtp.dead_letter
 WHERE status = 'dead' AND queued_at IS NULL AND sink = ANY(%(sinks)s) AND id > %(after_id)s
 ORDER BY id LIMIT 10

@@ -14,7 +14,7 @@ from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.handler.build import build_processor
-from core.handler.dead_letters import DeadLetter, DeadLetterList
+from core.letters.stream_letters import RedisLetters, StreamLetter
 from core.services.sqs_client import sqs_client as make_client
 from core.settings.dynamodb import DynamoDbSettings
 from core.settings.routes import Route
@@ -138,11 +138,11 @@ class CrashingSink:
 
 def processor_with(aws: Settings, sink: Any) -> BatchProcessor:
     baselines = Baselines(aws.redis, url=aws.redis.url or "")
-    bury = DeadLetterList(redis.Redis.from_url(aws.redis.url or ""), "").send
+    bury = RedisLetters(redis.Redis.from_url(aws.redis.url or ""), "").bury
     return BatchProcessor(aws, baselines, alerts_to(sink, baselines, bury), bury=bury)
 
 
-def alerts_to(sink: Any, baselines: Baselines, bury: Callable[[DeadLetter], None]) -> Alerts:
+def alerts_to(sink: Any, baselines: Baselines, bury: Callable[[StreamLetter], None]) -> Alerts:
     return Alerts([AlertQueue(sink, lambda _: True)], baselines, bury, max_attempts=3)
 
 
@@ -235,7 +235,7 @@ def unreadable(table: Table) -> dict[str, Any]:
 
 def test_a_dead_letter_is_told_once_however_often_its_batch_comes(aws: Settings, tvl: Table) -> None:
     nowhere = aws.redis.model_copy(update={"url": "redis://127.0.0.1:1/0"})
-    letters: list[DeadLetter] = []
+    letters: list[StreamLetter] = []
     batch = [unreadable(tvl), put(tvl, "1", "aave")]
     for redis_settings in (nowhere, nowhere, aws.redis):
         baselines = Baselines(redis_settings, url=redis_settings.url or "")
@@ -247,10 +247,10 @@ class Gravedigger:
     """Takes dead letters, but not the first time."""
 
     def __init__(self) -> None:
-        self.letters: list[DeadLetter] = []
+        self.letters: list[StreamLetter] = []
         self.is_away = True
 
-    def __call__(self, letter: DeadLetter) -> None:
+    def __call__(self, letter: StreamLetter) -> None:
         if self.is_away:
             self.is_away = False
             raise SinkUnavailable("SQS", "there", "away")

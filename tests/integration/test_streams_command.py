@@ -20,7 +20,7 @@ import yaml
 from core.handler.batch import BatchProcessor
 from core.handler.build import build_poller
 from core.handler.poller import StreamPoller
-from core.handler.settlement import Outcome
+from core.handler.settlement import BatchOutcome
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from tests.eventually import eventually
@@ -179,7 +179,7 @@ class Failing(BatchProcessor):
 
     has_failed = False
 
-    def process(self, records: Sequence[Mapping[str, Any]]) -> Outcome:
+    def process(self, records: Sequence[Mapping[str, Any]]) -> BatchOutcome:
         outcome = super().process(records[:1] if not self.has_failed else records)
         if not self.has_failed:
             self.has_failed = True

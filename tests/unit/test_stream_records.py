@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import EventRejected
-from core.handler.dead_letters import DeadLetter
 from core.handler.decision import Decider, entities
 from core.handler.images import table_of, watched_tables
 from core.handler.memory import Memory, read_state, write_state
+from core.letters.stream_letters import StreamLetter
 from core.log.rows import event_called, exact_number
 from core.settings.dynamodb import DynamoDbSettings
 from core.sinks.settings import load_settings
@@ -93,7 +93,7 @@ def test_a_record_is_read_or_refused_whatever_it_is(record: Any) -> None:
             changes = table.changes(record, 0)
         except EventRejected as refusal:
             assert str(refusal)
-            assert DeadLetter(str(refusal), record=record).body()
+            assert StreamLetter(str(refusal), record=record).body()
             continue
         for group in entities(changes).values():
             decision = DECIDER.decide(Memory(), group)
@@ -127,5 +127,5 @@ def test_a_metadata_number_is_one_where_a_double_holds_it(digits: str, number: A
 
 def test_an_event_too_long_for_a_dead_letter_is_named() -> None:
     event = {"id": "1", "subject": "base/lido", "data": {"fields": "x" * 2_000_000}}
-    letter = json.loads(DeadLetter("too long", event=json.dumps(event)).body())
+    letter = json.loads(StreamLetter("too long", event=json.dumps(event)).body())
     assert json.loads(letter["event"]) == {"id": "1", "subject": "base/lido"}

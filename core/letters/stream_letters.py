@@ -1,4 +1,7 @@
-"""Records that can never be events, and events that SQS can never take: told with the reason, then left behind."""
+"""The dead letters of the stream source: records that can never be events, and events that SQS can never take.
+
+They lie in a standard queue, where the settings name one, else in Redis. rtp does not read them again.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
 from core.redis_names import DEAD_LETTERS
-from rtp_client.errors import one_line
 from rtp_client.redis import redis_errors
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ _MOST_BYTES = 1_000_000  # a message of SQS is at most 1 MiB; a record can hold 
 
 
 @dataclass(frozen=True)
-class DeadLetter:
+class StreamLetter:
     """What cannot be used, and why: a stream's record, or an event's document."""
 
     reason: str
@@ -46,21 +48,21 @@ class DeadLetter:
         return json.dumps({"reason": self.reason, "record": short, "is_shortened": True}, default=str)[:_MOST_BYTES]
 
 
-class DeadLetterList:
+class RedisLetters:
     """A list in Redis, where no queue is named: the newest 10,000."""
 
     def __init__(self, client: redis.Redis, address: str) -> None:
         self._client = client
         self._address = address
 
-    def send(self, letter: DeadLetter) -> None:
+    def bury(self, letter: StreamLetter) -> None:
         """Add one. Raises SinkUnavailable."""
         with redis_errors(self._address, SinkUnavailable):
             self._client.lpush(DEAD_LETTERS, letter.body())
             self._client.ltrim(DEAD_LETTERS, 0, _MOST_LISTED - 1)
 
 
-class DeadLetterQueue:
+class QueueLetters:
     """A standard queue. The same one can be the on-failure destination of the event source mapping."""
 
     def __init__(self, client: SQSClient, queue: str) -> None:
@@ -68,13 +70,13 @@ class DeadLetterQueue:
         self._queue = queue
         self._queue_url = ""
 
-    def send(self, letter: DeadLetter) -> None:
+    def bury(self, letter: StreamLetter) -> None:
         """Send one. Raises SinkUnavailable."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - its import is most of a cold start
+        from core.services.sqs_answers import NO_ANSWER, unavailable  # noqa: PLC0415 - a cold start need not pay for it
 
         try:
             if not self._queue_url:
                 self._queue_url = self._client.get_queue_url(QueueName=self._queue)["QueueUrl"]
             self._client.send_message(QueueUrl=self._queue_url, MessageBody=letter.body())
-        except (BotoCoreError, ClientError) as error:
-            raise SinkUnavailable("SQS", self._queue, one_line(error)) from error
+        except NO_ANSWER as error:
+            raise unavailable(self._queue, error) from error
