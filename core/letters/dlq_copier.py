@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -27,57 +28,61 @@ if TYPE_CHECKING:
 
     from core.leading.epoch import Epoch, Epochs
     from core.letters.letter import Letter
-    from core.services.circuit import CircuitBreaker
     from core.services.dead_letter_queue import DeadLetterQueue
     from core.services.postgres import DatabaseServer
+    from core.services.recovery import Recovery
     from rtp_client.backoff import Backoff
 
-    FindQueue = Callable[[], DeadLetterQueue | None]
+
+@dataclass
+class QueueBehind:
+    """The dead letter queue behind a sink: how to find it, whose service it is of, and the queue once it is found."""
+
+    find: Callable[[], DeadLetterQueue | None]
+    service: Recovery
+    found: DeadLetterQueue | None = None
 
 
 class DlqCopier(Loop):
     """Sends what is not sent when this rtp begins to lead, when woken, and again after a failure.
 
-    `find_queues` has, for each sink with a queue behind it, how to find that queue's dead letter queue.
+    `queues` has the sinks that can have a dead letter queue behind them.
     """
 
     def __init__(
         self,
         server: DatabaseServer,
-        find_queues: Mapping[str, FindQueue],
+        queues: Mapping[str, QueueBehind],
         backoff: Backoff,
         epochs: Epochs,
         *,
-        log_circuit: CircuitBreaker,
-        sqs_circuit: CircuitBreaker | None,
+        log: Recovery,
         on_problem: Callable[[Problem], None],
     ) -> None:
         super().__init__("dlq_copier", epochs)
         self.copied = 0
-        self.idle_since: float | None = None if find_queues else time.monotonic()
+        self.idle_since: float | None = None if queues else time.monotonic()
         self._server = server
-        self._find_queues = find_queues
+        self._queues = queues
         self._backoff = backoff
-        self._log_circuit = log_circuit
-        self._sqs_circuit = sqs_circuit
+        self._log = log
         self._on_problem = on_problem
-        self._queues: dict[str, DeadLetterQueue] = {}
         self._named: set[str] = set()
         self._wake = threading.Event()
 
     @property
     def is_running(self) -> bool:
         """Whether the loop is alive, where there has to be one."""
-        return super().is_running or not self._find_queues
+        return super().is_running or not self._queues
 
     def start(self) -> None:
         """Start the loop, where there is a queue to send to."""
-        if self._find_queues:
+        if self._queues:
             super().start()
 
     def wake(self) -> None:
         """There is a new letter."""
-        if self._find_queues:
+        if self._queues:
             self.idle_since = None
             self._wake.set()
 
@@ -96,7 +101,7 @@ class DlqCopier(Loop):
             else:
                 self._wake.wait()
             self._wake.clear()
-            if not self._log_circuit.wait_for_turn(self._halt):
+            if not self._log.wait_for_turn(self._halt):
                 return
             failures = 0 if self._try_all() else failures + 1
             if not self._wake.is_set():
@@ -108,14 +113,14 @@ class DlqCopier(Loop):
             with closing(self._server.connect(self.name)) as connection:
                 is_done = self._send_all(connection)
         except psycopg.Error as error:
-            self._log_circuit.failed(self._server.unavailable(error))
+            self._log.failed(self._server.unavailable(error))
             return False
         except ServiceUnavailable as error:
-            self._log_circuit.failed(error)
+            self._log.failed(error)
             return False
         except RtpError:
             return False
-        self._log_circuit.succeeded()
+        self._log.succeeded()
         if is_done:
             self._named.clear()
         return is_done
@@ -123,15 +128,15 @@ class DlqCopier(Loop):
     def _send_all(self, connection: psycopg.Connection) -> bool:
         log_id, is_done = read_installation(connection), True
         sinks = []
-        for sink in sinks_with_unqueued(connection, self._find_queues):
-            is_done = self._call(partial(self._find, sink)) and is_done
-            if sink in self._queues:
+        for sink in sinks_with_unqueued(connection, self._queues):
+            is_done = self._call(sink, partial(self._find, sink)) and is_done
+            if self._queues[sink].found is not None:
                 sinks.append(sink)
         letter: Letter | None = None
-        while sinks and not self._halt.is_set() and (found := read_unqueued(connection, sinks, letter)):
-            for letter, event in found:
+        while sinks and not self._halt.is_set() and (read := read_unqueued(connection, sinks, letter)):
+            for letter, event in read:
                 # One that is refused does not keep the others.
-                if self._call(partial(send_copy, self._queues[letter.sink], letter, event, log_id=log_id)):
+                if self._call(letter.sink, partial(self._send, letter, event, log_id)):
                     mark_queued(connection, letter)
                     self.copied += 1
                 else:
@@ -139,27 +144,31 @@ class DlqCopier(Loop):
         return is_done
 
     def _find(self, sink: str) -> None:
-        if sink not in self._queues and (found := self._find_queues[sink]()) is not None:
-            self._queues[sink] = found
+        behind = self._queues[sink]
+        behind.found = behind.found or behind.find()
 
-    def _call(self, call: Callable[[], None]) -> bool:
-        """Ask SQS for something; false where it does not answer, or refuses. A refusal is told once."""
-        circuit = self._sqs_circuit
-        if circuit is None or not circuit.wait_for_turn(self._halt):
+    def _send(self, letter: Letter, event: dict[str, Any], log_id: str) -> None:
+        queue = self._queues[letter.sink].found
+        assert queue is not None  # else the letter was not read
+        send_copy(queue, letter, event, log_id=log_id)
+
+    def _call(self, sink: str, call: Callable[[], None]) -> bool:
+        """Ask a queue's service for something; false where it does not answer, or refuses. A refusal is told once."""
+        service = self._queues[sink].service
+        if not service.wait_for_turn(self._halt):
             return False
         try:
             call()
         except SinkUnavailable as error:
-            if error.is_service_down:
-                circuit.failed(error)
-            else:
-                circuit.succeeded()
-                self._tell(f"dead letters wait to be queued: {str(error).rstrip('.')}. Trying again")
+            service.failed(error)
+            if not error.is_service_down:
+                text = f"dead letters wait to be queued: {str(error).rstrip('.')}. Trying again"
+                self._tell(text, service.circuit.service)
             return False
-        circuit.succeeded()
+        service.succeeded()
         return True
 
-    def _tell(self, problem: str) -> None:
+    def _tell(self, problem: str, service: str) -> None:
         if problem not in self._named:
             self._named.add(problem)
-            self._on_problem(Problem(problem, "letters", facts={"service": "SQS"}))
+            self._on_problem(Problem(problem, "letters", facts={"service": service}))

@@ -9,7 +9,7 @@ from core.cache.rebuild import CacheRebuilder
 from core.cache.refresh import CacheRefresher
 from core.leading.election import Election
 from core.leading.epoch import Epochs
-from core.letters.dlq_copier import DlqCopier
+from core.letters.dlq_copier import DlqCopier, QueueBehind
 from core.log.lag import LagAlarm
 from core.log.reader import LogReader
 from core.processor.deferred_judge import DeferredJudge
@@ -52,11 +52,14 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
     wakeup = WakeUp(server, settings.run, epochs, recovery=Recovery(postgres, backoff))
     dlq_copier = DlqCopier(
         server,
-        {one.sink: one.find_dead_letter_queue for one in asked_for if one.find_dead_letter_queue is not None},
+        {
+            one.sink: QueueBehind(one.find_dead_letter_queue, Recovery(services[sinks[one.sink].service], backoff))
+            for one in asked_for
+            if one.find_dead_letter_queue is not None
+        },
         backoff,
         epochs,
-        log_circuit=postgres,
-        sqs_circuit=services.get("SQS"),
+        log=Recovery(postgres, backoff),
         on_problem=on_problem,
     )
     shared = SharedEvents(source=settings.source, sinks=len(sinks))

@@ -67,7 +67,7 @@ def read_settings(
     outside = {key: "is blank. Give it a value or leave it out" for key, one in given.items() if not one.value}
     settings = None
     try:
-        settings = model.model_validate(_overlaid(document.data, given, _sections(model)), context={"environ": environ})
+        settings = model.model_validate(_overlaid(document.data, given, _sections(model)))
     except ValidationError as failure:
         for error in failure.errors(include_url=False):
             if not already_noted(error):

@@ -1,4 +1,4 @@
-"""Where events go. Each member of this family is one file; only `core.processor.build` names them."""
+"""Where events go. Each type of sink has a file or a folder here, and a line in `core.sinks.registry`."""
 
 from __future__ import annotations
 

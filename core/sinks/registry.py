@@ -37,8 +37,8 @@ def build_sinks(settings: Settings) -> dict[str, Sink]:
     """The sinks that the settings ask for, by name. Raises SettingsError where none is, or one cannot be made."""
     found = destinations(settings)
     if not found:
-        keys = " nor ".join(sink_type.asked_for_by for sink_type in SINK_TYPES)
-        raise SettingsError(f"there is no sink: neither {keys} is set", "Set one in the YAML file or the environment")
+        keys = ", ".join(sink_type.asked_for_by for sink_type in SINK_TYPES)
+        raise SettingsError(f"there is no sink: none of {keys} is set", "Set one in the YAML file or the environment")
     return {destination.sink: destination.make() for destination in found}
 
 

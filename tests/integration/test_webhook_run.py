@@ -184,6 +184,20 @@ def test_validate_names_a_webhook_that_does_not_answer(rtp: Callable[..., Done],
     assert (done.code, done.err) == (2, line)
 
 
+def test_only_who_posts_needs_the_secrets(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, installed: Settings, tmp_path: Path
+) -> None:
+    command, file = Command(capsys, monkeypatch), tmp_path / "rtp.yaml"
+    text = default_path().read_text(encoding="utf-8").replace("  queue: rtp-alerts.fifo", "")
+    file.write_text(f"{text}\nwebhook: {{url: {{env: NOT_SET}}}}\n", encoding="utf-8")
+    options = ("--config", str(file), "--postgres-dsn", postgres_dsn(installed))
+    assert command("status", *options).code == 0
+    for name in ("validate", "run"):
+        done = command(name, *options)
+        line = "webhook.url names the environment variable NOT_SET, which is not set. Set it\n"
+        assert (done.code, done.err) == (2, line)
+
+
 def test_no_secret_is_shown(rtp: Callable[..., Done], server: WebhookServer) -> None:
     for words in (("validate", "--json"), ("status",), ("run", "--until-idle", "--json")):
         done = rtp(*words)

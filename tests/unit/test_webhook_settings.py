@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +60,12 @@ def test_one_webhook_needs_no_name(load: Load) -> None:
     assert sink_names(load("webhook: {url: https://hooks.example/rtp}")) == ("webhook",)
 
 
+def test_settings_can_be_handed_to_another_process(load: Load) -> None:
+    settings = load("webhook: {url: https://hooks.example/rtp}")
+    with ProcessPoolExecutor(1, get_context("spawn")) as another:
+        assert another.submit(sink_names, settings).result() == ("webhook",)
+
+
 def test_several_have_a_name_and_a_sink_each(load: Load) -> None:
     section = "webhook: {desk: {url: https://a.example/}, risk: {url: https://b.example/, match: {severity: critical}}}"
     assert sink_names(load(section)) == ("webhook:desk", "webhook:risk")
@@ -86,20 +94,49 @@ def test_an_address_without_https_can_be_meant(load: Load) -> None:
     assert webhooks(load(section))[""].url == "http://hooks.example/"
 
 
+SECRETIVE = "webhook: {url: {env: HOOK}, secrets: [{env: KEY}], headers: {Authorization: {env: AUTH}}}"
+HELD = {"HOOK": "https://a.example/\n", "KEY": SIGNING, "AUTH": "Bearer x"}
+
+
 def test_secrets_come_from_the_environment(load: Load) -> None:
-    section = "webhook: {url: {env: HOOK}, secrets: [{env: KEY}], headers: {Authorization: {env: AUTH}}}"
-    found = webhooks(load(section, {"HOOK": "https://a.example/\n", "KEY": SIGNING, "AUTH": "Bearer x"}))[""]
-    assert (found.url, found.secrets, found.headers) == (
-        "https://a.example/",
-        (SIGNING,),
-        {"Authorization": "Bearer x"},
-    )
+    found = webhooks(load(SECRETIVE))[""].resolved("webhook", HELD)
+    assert (found.url, found.secrets) == ("https://a.example/", (SIGNING,))
+    assert found.headers == {"Authorization": "Bearer x"}
+
+
+@pytest.mark.parametrize(
+    ("held", "said"),
+    [
+        ({"HOOK": ""}, "webhook.url names the environment variable HOOK, which is not set. Set it"),
+        (
+            {"AUTH": ""},
+            "webhook.headers.Authorization names the environment variable AUTH, which is not set. Set it",
+        ),
+        (
+            {"HOOK": "http://hooks.example/s3cret"},
+            "webhook.url: what the environment holds is not https: anyone on the way could read it."
+            " Write https://, or set allow_plain: true",
+        ),
+        (
+            {"KEY": "s3cret"},
+            "webhook.secrets: what the environment holds must be whsec_ and 24 to 64 random bytes in base64,"
+            " as `openssl rand -base64 32` makes them",
+        ),
+    ],
+)
+def test_what_the_environment_holds_is_checked_when_it_is_needed(load: Load, held: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        webhooks(load(SECRETIVE))[""].resolved("webhook", HELD | held)
+    assert str(refusal.value) == said
 
 
 @pytest.mark.parametrize(
     ("section", "said"),
     [
-        ("webhook: {url: {env: HOOK}}", "webhook.url: names the environment variable HOOK, which is not set. Set it"),
+        (
+            "webhook: {url: {environ: HOOK}}",
+            "webhook.url: must be text, or {env: NAME} for what an environment variable holds, not a mapping",
+        ),
         ("webhook: {url: ftp://a.example/}", "webhook.url: must start with http:// or https://"),
         ("webhook: {url: https:///x}", "webhook.url: names no host, e.g. https://hooks.example/rtp"),
         ("webhook: {secrets: []}", "webhook.url: is missing. Add it"),

@@ -66,7 +66,7 @@ SQS = SinkType(
     "sqs",
     SqsSettings,
     _destinations,
-    asked_for_by="sqs.queue or a route's queue",
+    asked_for_by="sqs.queue, a route's queue",
     variables={
         "AWS_DEFAULT_REGION": "region",
         "AWS_REGION": "region",

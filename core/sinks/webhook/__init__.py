@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,7 @@ def _destinations(settings: Settings) -> Iterator[Destination]:
 def _make(webhook: Webhook, sink: str) -> Sink:
     with needing("webhook", f"the settings ask for the sink {sink}"):
         from core.sinks.webhook.sink import WebhookSink  # noqa: PLC0415 - its HTTP client is an extra
-    return WebhookSink(webhook, name=sink)
+    return WebhookSink(webhook.resolved(sink.replace(":", "."), os.environ), name=sink)
 
 
 def _fits(match: RouteMatch, event: Routable) -> bool:

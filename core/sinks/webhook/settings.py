@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import binascii
-import os
 import re
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BeforeValidator,
     ConfigDict,
     Field,
     RootModel,
+    ValidationError,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
 
+from core.errors import SettingsError
 from core.settings.addresses import is_loopback, split_address
 from core.settings.fields import Real, SettingsModel, Whole, matching
 from core.settings.routes import RouteMatch
@@ -29,16 +31,23 @@ UNNAMED = ""
 """The name of the webhook where the section is one."""
 
 
-def _from_environment(value: Any, info: ValidationInfo) -> Any:
+class Variable(str):
+    """The name of an environment variable, in the place of what it holds. Not every command needs to have that."""
+
+    __slots__ = ()
+
+
+def _text_or_variable(value: Any, validate: ValidatorFunctionWrapHandler) -> str:
     if not isinstance(value, dict):
-        return value
-    name = value.get("env")
-    if len(value) != 1 or not isinstance(name, str):
+        return str(validate(value))
+    if value.keys() != {"env"} or not isinstance(value["env"], str) or not value["env"]:
         raise ValueError("must be text, or {env: NAME} for what an environment variable holds")
-    environ = (info.context or {}).get("environ", os.environ)
-    if not environ.get(name):
-        raise ValueError(f"names the environment variable {name}, which is not set. Set it")
-    return environ[name].strip()
+    return Variable(value["env"])
+
+
+def _checked(check: Callable[[str], str]) -> AfterValidator:
+    """What a text must be; what a variable holds is checked once somebody asks for it."""
+    return AfterValidator(lambda value: value if isinstance(value, Variable) else check(value))
 
 
 def _webhook_url(url: str) -> str:
@@ -76,7 +85,7 @@ def _header_name(name: str) -> str:
     return name
 
 
-_Secret = Annotated[str, BeforeValidator(_from_environment), Field(max_length=4096)]
+_Secret = Annotated[str, Field(max_length=4096), WrapValidator(_text_or_variable)]
 _HeaderName = Annotated[
     str, matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", "a header's name"), AfterValidator(_header_name)
 ]
@@ -90,11 +99,11 @@ class Webhook(SettingsModel):
     """Where events are posted, which of them, and how."""
 
     allow_plain: bool = False  # before the address, whose check asks for it
-    url: Annotated[_Secret, AfterValidator(_webhook_url)] = Field(repr=False)
+    url: Annotated[_Secret, _checked(_webhook_url)] = Field(repr=False)
     mode: Literal["structured", "binary", "batched"] = "structured"
     match: RouteMatch | None = None
-    secrets: tuple[Annotated[_Secret, AfterValidator(_signing_key)], ...] = Field(default=(), max_length=10, repr=False)
-    headers: Mapping[_HeaderName, Annotated[_Secret, AfterValidator(_header_value)]] = Field(
+    secrets: tuple[Annotated[_Secret, _checked(_signing_key)], ...] = Field(default=(), max_length=10, repr=False)
+    headers: Mapping[_HeaderName, Annotated[_Secret, _checked(_header_value)]] = Field(
         default_factory=dict, max_length=50, repr=False
     )
     timeout_seconds: Real = Field(default=5, gt=0, le=60)
@@ -104,10 +113,32 @@ class Webhook(SettingsModel):
     @field_validator("url")
     @classmethod
     def _is_private(cls, url: str, info: ValidationInfo) -> str:
-        address = urlsplit(url)
+        address = urlsplit("" if isinstance(url, Variable) else url)
         if address.scheme == "http" and not info.data.get("allow_plain") and not is_loopback(address.hostname or ""):
             raise ValueError("is not https: anyone on the way could read it. Write https://, or set allow_plain: true")
         return url
+
+    def resolved(self, place: str, environ: Mapping[str, str]) -> Webhook:
+        """The same with what the environment holds; `place` is where it stands. Raises SettingsError."""
+
+        def held(key: str, text: str) -> str:
+            if not isinstance(text, Variable):
+                return text
+            if not environ.get(text):
+                raise SettingsError(f"{place}.{key} names the environment variable {text}, which is not set", "Set it")
+            return environ[text].strip()
+
+        given = vars(self) | {
+            "url": held("url", self.url),
+            "secrets": [held("secrets", secret) for secret in self.secrets],
+            "headers": {name: held(f"headers.{name}", value) for name, value in self.headers.items()},
+        }
+        try:
+            return Webhook.model_validate(given)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            what = first.get("ctx", {}).get("error", first["msg"])
+            raise SettingsError(f"{place}.{first['loc'][0]}: what the environment holds {what}") from None
 
 
 _KEYS = frozenset(Webhook.model_fields)
