@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from core.services.dead_letter_queue import DeadLetterQueue
     from core.services.postgres import DatabaseServer
     from core.services.recovery import Recovery
-    from rtp_client.backoff import Backoff
 
 
 @dataclass
@@ -53,7 +52,6 @@ class DlqCopier(Loop):
         self,
         server: DatabaseServer,
         queues: Mapping[str, QueueBehind],
-        backoff: Backoff,
         epochs: Epochs,
         *,
         log: Recovery,
@@ -64,7 +62,6 @@ class DlqCopier(Loop):
         self.idle_since: float | None = None if queues else time.monotonic()
         self._server = server
         self._queues = queues
-        self._backoff = backoff
         self._log = log
         self._on_problem = on_problem
         self._named: set[str] = set()
@@ -97,7 +94,7 @@ class DlqCopier(Loop):
         failures = 0
         while not self._halt.is_set():
             if failures:
-                self._halt.wait(self._backoff.wait_seconds(failures))
+                self._halt.wait(self._log.backoff.wait_seconds(failures))
             else:
                 self._wake.wait()
             self._wake.clear()

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 
+_POSTGRES = "PostgreSQL"
+
+
 def postgres_server(settings: Settings) -> DatabaseServer:
     """The database server. Raises SettingsError where no address is set."""
     own = settings.postgres
@@ -41,27 +44,24 @@ def postgres_server(settings: Settings) -> DatabaseServer:
 
 def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None]) -> Pipeline:
     """Everything `rtp run` runs, not yet started."""
-
-    def circuit(service: str) -> CircuitBreaker:
-        return CircuitBreaker(service, settings.run.circuit_breaker, on_problem=on_problem)
-
-    server, epochs, postgres = postgres_server(settings), Epochs(), circuit("PostgreSQL")
     sinks, asked_for = build_sinks(settings), destinations(settings)
-    services = {service: circuit(service) for service in dict.fromkeys(sink.service for sink in sinks.values())}
+    circuits = {
+        service: CircuitBreaker(service, settings.run.circuit_breaker, on_problem=on_problem)
+        for service in (_POSTGRES, *(sink.service for sink in sinks.values()))
+    }
     backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
-    wakeup = WakeUp(server, settings.run, epochs, recovery=Recovery(postgres, backoff))
-    dlq_copier = DlqCopier(
-        server,
-        {
-            one.sink: QueueBehind(one.find_dead_letter_queue, Recovery(services[sinks[one.sink].service], backoff))
-            for one in asked_for
-            if one.find_dead_letter_queue is not None
-        },
-        backoff,
-        epochs,
-        log=Recovery(postgres, backoff),
-        on_problem=on_problem,
-    )
+
+    def recovery(service: str) -> Recovery:
+        return Recovery(circuits[service], backoff)
+
+    server, epochs = postgres_server(settings), Epochs()
+    wakeup = WakeUp(server, settings.run, epochs, recovery=recovery(_POSTGRES))
+    queues = {
+        one.sink: QueueBehind(one.find_dead_letter_queue, recovery(sinks[one.sink].service))
+        for one in asked_for
+        if one.find_dead_letter_queue is not None
+    }
+    dlq_copier = DlqCopier(server, queues, epochs, log=recovery(_POSTGRES), on_problem=on_problem)
     shared = SharedEvents(source=settings.source, sinks=len(sinks))
     deliveries = [
         Delivery(
@@ -71,8 +71,8 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
             epochs,
             shared=shared,
             max_attempts=settings.run.max_attempts,
-            log=Recovery(postgres, backoff),
-            service=Recovery(services[sinks[one.sink].service], backoff),
+            log=recovery(_POSTGRES),
+            service=recovery(sinks[one.sink].service),
             on_problem=on_problem,
             wants=one.takes,
             on_dead_letters=dlq_copier.wake,
@@ -80,9 +80,6 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
         for one in asked_for
     ]
     housekeeping = Housekeeping(LagAlarm(settings.log, list(sinks), on_problem=on_problem))
-    deferred_judge = DeferredJudge(
-        server, wakeup, housekeeping, epochs, recovery=Recovery(postgres, backoff), on_problem=on_problem
-    )
     cache_rebuilder = cache_refresher = None
     if url := settings.redis.url:
         cache_rebuilder = CacheRebuilder(
@@ -90,24 +87,25 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
             CacheFill(settings.redis, url=url),
             epochs,
             source=settings.source,
-            circuits=[postgres, services[RedisSink.service]],
+            circuits=[circuits[_POSTGRES], circuits[RedisSink.service]],
             on_problem=on_problem,
         )
         cache_refresher = CacheRefresher(settings, epochs, url=url, dsn=server.dsn, on_problem=on_problem)
-    election = Election(
-        server,
-        epochs,
-        lease_seconds=settings.run.leader_lease_seconds,
-        recovery=Recovery(postgres, backoff),
-        on_problem=on_problem,
-    )
     return Pipeline(
         deliveries=deliveries,
         wakeup=wakeup,
-        deferred_judge=deferred_judge,
+        deferred_judge=DeferredJudge(
+            server, wakeup, housekeeping, epochs, recovery=recovery(_POSTGRES), on_problem=on_problem
+        ),
         dlq_copier=dlq_copier,
         cache_rebuilder=cache_rebuilder,
         cache_refresher=cache_refresher,
-        election=election,
-        circuits=[postgres, *services.values()],
+        election=Election(
+            server,
+            epochs,
+            lease_seconds=settings.run.leader_lease_seconds,
+            recovery=recovery(_POSTGRES),
+            on_problem=on_problem,
+        ),
+        circuits=list(circuits.values()),
     )
