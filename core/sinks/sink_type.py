@@ -66,5 +66,5 @@ def needing(extra: str, what: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise SettingsError(
-            f"{what}, and what that needs is not installed here", f'pip install "rtp[{extra}]"'
+            f"{what}, and what that needs is not installed here", f'pip install "defi-rtp[{extra}]"'
         ) from error
