@@ -11,6 +11,7 @@ from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.letters.stream_letters import QueueLetters, RedisLetters
 from core.routes.matching import Routes
+from core.sinks.sink_type import needing
 from core.sinks.sqs.queues import sqs_destinations
 from rtp_client.redis import redis_client
 
@@ -33,11 +34,9 @@ def build_processor(settings: Settings) -> BatchProcessor:
     bury = RedisLetters(_redis(settings), baselines.address).bury
     alerts: Alerts | None = None
     if destinations or settings.dynamodb.dead_letter_queue:
-        try:
+        with needing("aws", "the settings name an SQS queue"):
             from core.services.sqs_client import sqs_client  # noqa: PLC0415
             from core.sinks.sqs.sink import SqsSink  # noqa: PLC0415 - boto3 is an extra, and slow to import
-        except ImportError as error:
-            raise SettingsError("SQS needs boto3, which is not installed", 'pip install "defi-rtp[aws]"') from error
         client = sqs_client(settings.sqs)
         if settings.dynamodb.dead_letter_queue:
             bury = QueueLetters(client, settings.dynamodb.dead_letter_queue).bury
@@ -61,14 +60,12 @@ def _redis(settings: Settings) -> redis.Redis:
 def build_poller(settings: Settings, *, on_problem: Callable[[Problem], None]) -> StreamPoller:
     """A poller of every stream that feeds a watch. Raises SettingsError."""
     processor = build_processor(settings)
-    try:
+    with needing("aws", "the streams are DynamoDB's"):
         import boto3  # noqa: PLC0415 - as above
         from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
         from core.handler.poller import StreamPoller  # noqa: PLC0415
-    except ImportError as error:
-        raise SettingsError("DynamoDB needs boto3, which is not installed", 'pip install "defi-rtp[aws]"') from error
     wait = settings.dynamodb.timeout_seconds
     config = Config(retries={"total_max_attempts": 1}, connect_timeout=wait, read_timeout=wait)
     url, region = settings.dynamodb.endpoint_url, settings.dynamodb.region or settings.sqs.region

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import SettingsError
-from core.sinks.registry import sink_names
+from core.sinks.registry import build_sinks, sink_names
 from core.sinks.settings import load_settings
 from core.sinks.webhook.settings import Webhook, WebhookSettings
 
@@ -92,6 +93,12 @@ def test_an_address_without_https_is_refused(load: Load, url: str) -> None:
 def test_an_address_without_https_can_be_meant(load: Load) -> None:
     section = "webhook: {url: http://hooks.example/, allow_plain: true}"
     assert webhooks(load(section))[""].url == "http://hooks.example/"
+
+
+def test_without_the_http_client_it_is_said_what_to_install(load: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "core.sinks.webhook.sink", None)
+    with pytest.raises(SettingsError, match=r'pip install "defi-rtp\[webhook\]"'):
+        build_sinks(load("webhook: {url: https://hooks.example/rtp}"))
 
 
 SECRETIVE = "webhook: {url: {env: HOOK}, secrets: [{env: KEY}], headers: {Authorization: {env: AUTH}}}"
