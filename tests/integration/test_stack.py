@@ -10,8 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ import redis
 from core.errors import Cancelled, StackError
 from core.stack import EmbeddedStack, binaries, pids, ports, running_stack
 from tests.conftest import SqsQueue
+from tests.eventually import eventually
 from tests.leftovers import files_in, own_place, processes_in
 
 if TYPE_CHECKING:
@@ -82,14 +82,6 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(tempfile, "tempdir", None)
         yield place.folder
-
-
-def eventually(condition: Callable[[], bool]) -> bool:
-    """Whether the condition comes true before the deadline."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not (met := condition()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return met
 
 
 def listening_addresses(pid: int) -> set[str]:
