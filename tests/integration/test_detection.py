@@ -13,6 +13,7 @@ from psycopg import sql
 
 from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
+from tests.steps import STEPS, STEPS_WITH_A_FLOOR_OF_5, Step
 from tests.watching import TVL, install
 
 if TYPE_CHECKING:
@@ -40,23 +41,29 @@ def write(connection: psycopg.Connection, *values: str | None, entity: str = "li
         )
 
 
-# The threshold (1 percent of the last reported value)
+# Steps of a value (the threshold is 1 percent of the last reported one)
 
 
 @pytest.mark.parametrize(
-    ("current", "reported"),
-    [
-        ("101", [("100", "101", "deviation")]),
-        ("99", [("100", "99", "deviation")]),
-        ("100.999999999999999999999999", []),
-        ("99.000000000000000000000001", []),
-        ("100", []),
-        ("100.000", []),
-    ],
+    ("rule", "steps"),
+    [({}, STEPS), ({"min_change": 5}, STEPS_WITH_A_FLOOR_OF_5)],
+    ids=["percent", "percent and floor"],
 )
-def test_a_change_is_reported_from_the_threshold_on(writer: psycopg.Connection, current: str, reported: Seen) -> None:
-    write(writer, "100", current)
-    assert events(writer) == reported
+@pytest.mark.parametrize("is_at_once", [False, True], ids=["a row a statement", "all rows in a statement"])
+def test_a_step_is_reported_as_the_detector_does(
+    writer: psycopg.Connection, rule: dict[str, Any], steps: tuple[Step, ...], is_at_once: bool
+) -> None:
+    install(writer, tvl=TVL | rule)
+    for column in (0, 1):
+        rows = [(f"entity {number}", step[column]) for number, step in enumerate(steps)]
+        for some in [rows] if is_at_once else [[row] for row in rows]:
+            writer.execute(
+                "INSERT INTO tvl SELECT 'ethereum', n.entity, n.value, 'llama' FROM unnest(%s::text[], %s::numeric[])"
+                " AS n (entity, value) ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
+                [list(column) for column in zip(*some, strict=True)],
+            )
+    reported = dict(writer.execute("SELECT entity, reason FROM rtp.event").fetchall())
+    assert [(*step[:2], reported.get(f"entity {number}")) for number, step in enumerate(steps)] == list(steps)
 
 
 def test_many_small_steps_add_up(writer: psycopg.Connection) -> None:
@@ -72,56 +79,6 @@ def test_steps_back_and_forth_do_not_add_up(writer: psycopg.Connection) -> None:
 def test_the_next_change_is_measured_from_the_last_reported_one(writer: psycopg.Connection) -> None:
     write(writer, "100", "200", "201", "202")
     assert events(writer) == [("100", "200", "deviation"), ("200", "202", "deviation")]
-
-
-def test_a_negative_value_deviates_by_its_magnitude(writer: psycopg.Connection) -> None:
-    write(writer, "-100", "-100.5", "-101")
-    assert events(writer) == [("-100", "-101", "deviation")]
-
-
-def test_a_change_below_the_absolute_floor_is_not_reported(writer: psycopg.Connection) -> None:
-    install(writer, tvl=TVL | {"min_change": 50})
-    write(writer, "100", "149", "150")
-    assert events(writer) == [("100", "150", "deviation")]
-
-
-def test_a_threshold_of_zero_reports_every_change(writer: psycopg.Connection) -> None:
-    install(writer, tvl=TVL | {"percent": 0})
-    write(writer, "100", "100.000000001", "100.000000001")
-    assert events(writer) == [("100", "100.000000001", "deviation")]
-
-
-# Values that have no percentage
-
-
-@pytest.mark.parametrize(
-    ("values", "reported"),
-    [
-        (["100", None], ("100", None, "to_null")),
-        ([None, "100"], (None, "100", "from_null")),
-        (["100", "0"], ("100", "0", "to_zero")),
-        (["0", "0.01"], ("0", "0.01", "from_zero")),
-        (["100", "NaN"], ("100", "NaN", "not_finite")),
-        (["NaN", "100"], ("NaN", "100", "finite_again")),
-        (["100", "Infinity"], ("100", "Infinity", "not_finite")),
-        (["100", "-Infinity"], ("100", "-Infinity", "not_finite")),
-        (["Infinity", "-Infinity"], ("Infinity", "-Infinity", "not_finite")),
-        (["-Infinity", "0"], ("-Infinity", "0", "finite_again")),
-        (["NaN", "Infinity"], ("NaN", "Infinity", "not_finite")),
-        (["NaN", None], ("NaN", None, "to_null")),
-    ],
-)
-def test_a_step_to_or_from_an_extreme_is_reported(
-    writer: psycopg.Connection, values: list[str | None], reported: tuple[Any, ...]
-) -> None:
-    write(writer, *values)
-    assert events(writer) == [reported]
-
-
-@pytest.mark.parametrize("value", [None, "0", "NaN", "Infinity"])
-def test_an_extreme_that_stays_is_not_reported(writer: psycopg.Connection, value: str | None) -> None:
-    write(writer, value, value)
-    assert events(writer) == []
 
 
 # Exactness

@@ -16,6 +16,7 @@ from core.detection.verdict import severity, verdict
 from core.settings.rules import Rule
 from core.settings.watches import GlitchGuard, Peg, PriceColumns, PriceWatch, SeverityTiers, TvlColumns, TvlWatch
 from rtp_client.event import Reason, Severity
+from tests.steps import STEPS, STEPS_WITH_A_FLOOR_OF_5
 
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -269,36 +270,7 @@ def test_a_duration_is_never_negative() -> None:
 # 5. Verdict
 
 
-@pytest.mark.parametrize(
-    ("previous", "current", "reason"),
-    [
-        ("100", "100.00", None),
-        (None, None, None),
-        ("NaN", "NaN", None),
-        ("Infinity", "Infinity", None),
-        (None, "0", "from_null"),
-        (None, "NaN", "from_null"),
-        ("0", None, "to_null"),
-        ("NaN", None, "to_null"),
-        ("1", "NaN", "not_finite"),
-        ("NaN", "Infinity", "not_finite"),
-        ("Infinity", "-Infinity", "not_finite"),
-        ("-Infinity", "0", "finite_again"),
-        ("0", "0.01", "from_zero"),
-        ("0", "-1", "from_zero"),
-        ("5", "0", "to_zero"),
-        ("-5", "0.00", "to_zero"),
-        ("100", "100.99", None),
-        ("100", "101", "deviation"),
-        ("100", "99", "deviation"),
-        ("-100", "-101", "deviation"),
-        ("-100", "-99.000001", None),
-        ("-1", "1", "deviation"),
-        ("0.1", "0.101", "deviation"),
-        ("123456789012345678901234567890", "124691356902469135690246913568.9", "deviation"),
-        ("123456789012345678901234567890", "124691356902469135690246913568.8", None),
-    ],
-)
+@pytest.mark.parametrize(("previous", "current", "reason"), STEPS)
 def test_the_verdict_on_a_step(previous: str | None, current: str | None, reason: str | None) -> None:
     assert verdict(number(previous), number(current), PLAIN) == reason
 
@@ -307,19 +279,7 @@ def test_the_largest_and_smallest_of_numeric_do_not_overflow() -> None:
     assert verdict(Decimal("1e131071"), Decimal("1e-16383"), PLAIN) is Reason.DEVIATION
 
 
-@pytest.mark.parametrize(
-    ("previous", "current", "reason"),
-    [
-        ("1", "5.99", None),
-        ("1", "6", "deviation"),
-        ("0", "4", None),
-        ("0", "5", "from_zero"),
-        ("4", "0", None),
-        ("1000", "1005", None),
-        (None, "1", "from_null"),
-        ("1", "NaN", "not_finite"),
-    ],
-)
+@pytest.mark.parametrize(("previous", "current", "reason"), STEPS_WITH_A_FLOOR_OF_5)
 def test_min_change_is_a_floor_under_every_finite_step(previous: str | None, current: str, reason: str | None) -> None:
     assert verdict(number(previous), number(current), replace(PLAIN, min_change=Decimal(5))) == reason
 
