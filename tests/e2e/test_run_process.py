@@ -25,6 +25,7 @@ from core.settings.models import Settings, postgres_dsn
 from rtp_client.keys import STREAM, cache_key
 from rtp_client.redact import redact
 from tests.eventually import eventually
+from tests.queue_drain import drain
 from tests.rtp_process import ROOT, RtpProcess, command, environ_of, rtp
 from tests.terminal import Session, run_at_a_terminal
 
@@ -63,16 +64,10 @@ def collect(alerts: list[Alert], client: SQSClient, url: str) -> list[Alert]:
 
 def receive_all(client: SQSClient, queue_url: str) -> list[Alert]:
     """Take everything off the queue."""
-    alerts = []
-    while messages := client.receive_message(
-        QueueUrl=queue_url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
-    ).get("Messages", []):
-        entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]
-        client.delete_message_batch(QueueUrl=queue_url, Entries=entries)  # type: ignore[arg-type]
-        for message in messages:
-            names = message["Attributes"]
-            alerts.append(Alert(message["Body"], names["MessageGroupId"], names["MessageDeduplicationId"]))
-    return alerts
+    return [
+        Alert(message["Body"], message["Attributes"]["MessageGroupId"], message["Attributes"]["MessageDeduplicationId"])
+        for message in drain(client, queue_url)
+    ]
 
 
 def stream_of(url: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
 import time
@@ -20,6 +19,7 @@ from core.processor.build import postgres_server
 from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
+from tests.queue_drain import drain_events
 from tests.rtp_process import RtpProcess
 from tests.standbys import PATIENT_SECONDS, in_log, in_stream, role, run, two_running, wait_until, write
 
@@ -76,13 +76,7 @@ class Writing:
 
 
 def in_queue(client: SQSClient, url: str) -> list[tuple[str, int]]:
-    events = []
-    while messages := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-        for message in messages:
-            event = json.loads(message["Body"])
-            events.append((event["data"]["entity"], int(event["sequence"])))
-            client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-    return events
+    return [(event["data"]["entity"], int(event["sequence"])) for event in drain_events(client, url)]
 
 
 def by_entity(events: list[tuple[str, int]]) -> dict[str, list[int]]:

@@ -20,6 +20,7 @@ from rtp_client.keys import cache_key
 from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
+from tests.queue_drain import drain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,18 +100,6 @@ def letters(connection: psycopg.Connection, columns: str = "sink, status") -> li
     return connection.execute(f"SELECT {columns} FROM rtp.dead_letter ORDER BY event_id, id".encode()).fetchall()
 
 
-def take(client: SQSClient, url: str) -> list[Any]:
-    """Receive all there is, and delete it."""
-    taken: list[Any] = []
-    while batch := client.receive_message(
-        QueueUrl=url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"], MessageAttributeNames=["All"]
-    ).get("Messages"):
-        for message in batch:
-            client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        taken += batch
-    return taken
-
-
 def values_in(messages: list[Any]) -> list[str]:
     return [json.loads(message["Body"])["data"]["current"] for message in messages]
 
@@ -165,7 +154,7 @@ def test_an_overlong_event_blocks_neither_its_group_nor_others(
     got: list[tuple[str, str]] = []
 
     def arrived() -> bool:
-        for message in take(sqs_client, sqs_queue.url):
+        for message in drain(sqs_client, sqs_queue.url):
             data = json.loads(message["Body"])["data"]
             got.append((data["entity"], ",".join(data["fields"])))
         return ("lido", "category") in got
@@ -181,11 +170,11 @@ def test_an_overlong_event_blocks_neither_its_group_nor_others(
 def test_a_letter_is_sent_to_the_queues_dead_letter_queue(
     two_dead: Settings, sqs_client: SQSClient, sqs_queue: SqsQueue
 ) -> None:
-    assert values_in(take(sqs_client, sqs_queue.dlq_url)) == ["2", "4"]
+    assert values_in(drain(sqs_client, sqs_queue.dlq_url)) == ["2", "4"]
 
 
 def test_a_copy_tells_what_became_of_the_event(two_dead: Settings, sqs_client: SQSClient, sqs_queue: SqsQueue) -> None:
-    first = take(sqs_client, sqs_queue.dlq_url)[0]
+    first = drain(sqs_client, sqs_queue.dlq_url)[0]
     told = {name: value["StringValue"] for name, value in first["MessageAttributes"].items()}
     event = json.loads(first["Body"])
     assert (told["sink"], told["attempts"], told["event_id"], "poison" in told["error"]) == (
@@ -202,7 +191,7 @@ def test_an_overlong_event_is_sent_shortened_with_a_note(
     write(writer, 1)
     start(settings)
     write(writer, 2, source="x" * 2 * MEBIBYTE)
-    (copy,) = eventually(lambda: take(sqs_client, sqs_queue.dlq_url))
+    (copy,) = eventually(lambda: drain(sqs_client, sqs_queue.dlq_url))
     assert "shortened" in copy["MessageAttributes"]["note"]["StringValue"]
     assert json.loads(copy["Body"])["data"]["current"] == "2"
 
@@ -214,7 +203,7 @@ def test_a_dead_letter_queue_for_tiny_messages_gets_the_events_id(
     write(writer, 1)
     start(settings)
     write(writer, 2, source="x" * 2 * MEBIBYTE)
-    (copy,) = eventually(lambda: take(sqs_client, sqs_queue.dlq_url))
+    (copy,) = eventually(lambda: drain(sqs_client, sqs_queue.dlq_url))
     assert json.loads(copy["Body"])["id"] == copy["MessageAttributes"]["event_id"]["StringValue"]
 
 
@@ -229,7 +218,7 @@ def test_a_letter_is_sent_once_sqs_is_back(
     first.stop()
     assert letters(writer, "queued_at") == [(None,)]
     start(settings)
-    assert values_in(eventually(lambda: take(sqs_client, sqs_queue.dlq_url))) == ["2"]
+    assert values_in(eventually(lambda: drain(sqs_client, sqs_queue.dlq_url))) == ["2"]
 
 
 def test_a_dead_letter_queue_that_is_away_holds_back_no_delivery(
@@ -240,7 +229,7 @@ def test_a_dead_letter_queue_that_is_away_holds_back_no_delivery(
     write(writer, 2, source="x" * 2 * MEBIBYTE)
     eventually(lambda: letters(writer))
     write(writer, 3)
-    assert values_in(eventually(lambda: take(sqs_client, sqs_queue.url))) == ["3"]
+    assert values_in(eventually(lambda: drain(sqs_client, sqs_queue.url))) == ["3"]
 
 
 def test_a_queue_without_a_dead_letter_queue_keeps_its_letters_in_the_database(
@@ -344,7 +333,7 @@ def test_an_endpoint_that_is_away_is_asked_once_for_all_its_queues(
 
 def test_a_retry_delivers_in_order(two_dead: Settings, dlq: Dlq, sqs_client: SQSClient, sqs_queue: SqsQueue) -> None:
     assert dlq("retry", "--all").code == 0
-    assert values_in(take(sqs_client, sqs_queue.url)) == ["2", "4"]
+    assert values_in(drain(sqs_client, sqs_queue.url)) == ["2", "4"]
 
 
 def test_a_redriven_letter_is_dead_no_more(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
@@ -388,7 +377,7 @@ def test_a_letter_that_is_refused_again_stays_and_does_not_block_its_group(
     sqs_client.set_queue_attributes(QueueUrl=sqs_queue.url, Attributes={"MaximumMessageSize": "4096"})
     done = dlq("retry", "--all")
     assert (done.code, letters(writer, "status, attempts")) == (1, [("dead", 2), ("redriven", 1)])
-    assert values_in(take(sqs_client, sqs_queue.url)) == ["4"]
+    assert values_in(drain(sqs_client, sqs_queue.url)) == ["4"]
 
 
 def test_a_retry_leaves_a_newer_cache_entry_as_it_is(
@@ -450,7 +439,7 @@ def test_a_dropped_letters_copy_leaves_the_dead_letter_queue(
     two_dead: Settings, dlq: Dlq, writer: psycopg.Connection, sqs_client: SQSClient, sqs_queue: SqsQueue
 ) -> None:
     dlq("drop", str(letters(writer, "id")[0][0]))
-    assert values_in(take(sqs_client, sqs_queue.dlq_url)) == ["4"]
+    assert values_in(drain(sqs_client, sqs_queue.dlq_url)) == ["4"]
 
 
 @pytest.fixture
@@ -519,7 +508,7 @@ def test_looking_leaves_everything_where_it_was(
     moved_by_sqs: list[str], dlq: Dlq, sqs_client: SQSClient, sqs_queue: SqsQueue
 ) -> None:
     dlq("list")
-    assert values_in(take(sqs_client, sqs_queue.dlq_url)) == ["2", "4", "8"]
+    assert values_in(drain(sqs_client, sqs_queue.dlq_url)) == ["2", "4", "8"]
 
 
 def test_a_message_is_shown_by_its_id(moved_by_sqs: list[str], dlq: Dlq) -> None:
@@ -530,7 +519,7 @@ def test_a_retry_sends_back_in_order_within_five_minutes_of_the_original(
     moved_by_sqs: list[str], dlq: Dlq, sqs_client: SQSClient, sqs_queue: SqsQueue
 ) -> None:
     assert dlq("retry", "--all").code == 0
-    assert values_in(take(sqs_client, sqs_queue.url)) == ["2", "4", "8"]
+    assert values_in(drain(sqs_client, sqs_queue.url)) == ["2", "4", "8"]
     assert in_queue(sqs_client, sqs_queue.dlq_url) == 0
 
 
@@ -552,18 +541,18 @@ def test_letters_of_both_origins_go_back_in_one_order(
     # The table's letter is older than all that SQS holds: as if it had been refused first.
     writer.execute("UPDATE rtp.dead_letter SET event_id = 0")
     assert dlq("retry", "--all").code == 0
-    assert values_in(take(sqs_client, sqs_queue.url)) == ["16", "2", "4", "8"]
+    assert values_in(drain(sqs_client, sqs_queue.url)) == ["16", "2", "4", "8"]
 
 
 def test_a_newer_message_waits_for_the_older_one_of_its_group(
     moved_by_sqs: list[str], dlq: Dlq, sqs_client: SQSClient, sqs_queue: SqsQueue
 ) -> None:
     assert dlq("retry", moved_by_sqs[2]).code == 1
-    assert values_in(take(sqs_client, sqs_queue.dlq_url)) == ["2", "4", "8"]
+    assert values_in(drain(sqs_client, sqs_queue.dlq_url)) == ["2", "4", "8"]
 
 
 def test_a_dropped_message_is_gone(
     moved_by_sqs: list[str], dlq: Dlq, sqs_client: SQSClient, sqs_queue: SqsQueue
 ) -> None:
     assert dlq("drop", moved_by_sqs[0]).code == 0
-    assert values_in(take(sqs_client, sqs_queue.dlq_url)) == ["4", "8"]
+    assert values_in(drain(sqs_client, sqs_queue.dlq_url)) == ["4", "8"]

@@ -28,6 +28,7 @@ from core.sinks.registry import build_sinks
 from rtp_client.keys import STREAM, cache_key, channel
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
+from tests.queue_drain import drain_events
 from tests.recoveries import quiet_recovery
 
 if TYPE_CHECKING:
@@ -98,12 +99,7 @@ class Queue:
         self.received: list[dict[str, Any]] = []
 
     def receive(self) -> list[dict[str, Any]]:
-        while messages := self._client.receive_message(QueueUrl=self._queue.url, MaxNumberOfMessages=10).get(
-            "Messages"
-        ):
-            for message in messages:
-                self._client.delete_message(QueueUrl=self._queue.url, ReceiptHandle=message["ReceiptHandle"])
-                self.received.append(json.loads(message["Body"]))
+        self.received += drain_events(self._client, self._queue.url)
         return self.received
 
     def values(self) -> list[str]:

@@ -62,7 +62,7 @@ def test_a_step_is_reported_as_the_detector_does(
                 " AS n (entity, value) ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
                 [list(column) for column in zip(*some, strict=True)],
             )
-    reported = dict(writer.execute("SELECT entity, reason FROM rtp.event").fetchall())
+    reported: dict[str, str] = dict(writer.execute("SELECT entity, reason FROM rtp.event").fetchall())
     assert [(*step[:2], reported.get(f"entity {number}")) for number, step in enumerate(steps)] == list(steps)
 
 

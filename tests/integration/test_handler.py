@@ -23,6 +23,7 @@ from core.sinks.settings import load_settings
 from core.sinks.sqs.sink import SqsSink
 from tests.dynamodb import NOON, Table
 from tests.faulty_sqs import faulty_sqs
+from tests.queue_drain import drain_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -59,17 +60,7 @@ def tvl() -> Table:
 def received(sqs_client: SQSClient, sqs_queue: SqsQueue) -> Callable[[], list[Any]]:
     """Takes all messages off the queue."""
 
-    def receive() -> list[Any]:
-        found: list[Any] = []
-        while True:
-            answer = sqs_client.receive_message(QueueUrl=sqs_queue.url, MaxNumberOfMessages=10)
-            if not (messages := answer.get("Messages", [])):
-                return found
-            for message in messages:
-                found.append(json.loads(message["Body"]))
-                sqs_client.delete_message(QueueUrl=sqs_queue.url, ReceiptHandle=message["ReceiptHandle"])
-
-    return receive
+    return lambda: drain_events(sqs_client, sqs_queue.url)
 
 
 def put(table: Table, value: str | None, protocol: str = "lido", **more: Any) -> dict[str, Any]:

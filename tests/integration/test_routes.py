@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from core.settings.models import Settings, postgres_dsn
 from core.settings.routes import Route
 from tests.command import Command
 from tests.eventually import eventually
+from tests.queue_drain import drain_events
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,10 +57,7 @@ def values(sqs_client: SQSClient) -> Callable[[str], list[str]]:
 
     def of(name: str) -> list[str]:
         url, got = sqs_client.get_queue_url(QueueName=name)["QueueUrl"], received.setdefault(name, [])
-        while batch := sqs_client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
-            for message in batch:
-                sqs_client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                got.append(json.loads(message["Body"])["data"]["current"])
+        got += [event["data"]["current"] for event in drain_events(sqs_client, url)]
         return got
 
     return of

@@ -27,6 +27,7 @@ from rtp_client.keys import STREAM, cache_key, channel, channel_pattern
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
 from tests.file_sink import FILE, FileBench
+from tests.queue_drain import drain
 from tests.samples import make_event
 from tests.webhook_server import Reply, WebhookServer, webhook_server
 
@@ -104,7 +105,7 @@ class SqsBench:
         self.sink = SqsSink(place, sqs_client(place))
 
     def received(self) -> list[dict[str, Any]]:
-        return [json.loads(message["Body"]) for message in receive_all(self._client, self._queue)]
+        return [json.loads(message["Body"]) for message in drain(self._client, self._queue.url)]
 
     def latest(self) -> dict[str, Any]:
         return self.received()[-1]
@@ -160,17 +161,6 @@ class WebhookBench:
         self._server.kill()
         yield
         self._server.start()
-
-
-def receive_all(client: SQSClient, queue: SqsQueue) -> list[Any]:
-    messages: list[Any] = []
-    while batch := client.receive_message(
-        QueueUrl=queue.url, MaxNumberOfMessages=10, MessageSystemAttributeNames=["All"]
-    ).get("Messages"):
-        for message in batch:
-            client.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
-        messages += batch
-    return messages
 
 
 SINKS_ON_THE_BENCH = [sink_type.section for sink_type in (*SINK_TYPES, FILE)]
@@ -402,7 +392,7 @@ def sink_behind_gateway(gateway: FaultySqs, sqs_queue: SqsQueue) -> Iterator[Sqs
 
 @pytest.fixture
 def receive(sqs_client: SQSClient, sqs_queue: SqsQueue) -> Callable[[], list[Any]]:
-    return lambda: receive_all(sqs_client, sqs_queue)
+    return lambda: drain(sqs_client, sqs_queue.url)
 
 
 def test_a_message_carries_its_group_and_its_deduplication_id(
