@@ -20,7 +20,7 @@ _LIBPQ = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGP
 
 
 @dataclass(frozen=True)
-class Written:
+class PgbenchResult:
     """What a pgbench has done."""
 
     transactions: int
@@ -39,7 +39,7 @@ class Pgbench:
     programs: Path | None = None
     clients: int = 8
 
-    def run(self, statement: str, seconds: int, rate: float | None = None) -> Written:
+    def run(self, statement: str, seconds: int, rate: float | None = None) -> PgbenchResult:
         """Write for so long: `rate` times per second, or as often as the server can. Raises RtpError if it fails."""
         return finish(self.start(statement, seconds, rate))
 
@@ -61,7 +61,7 @@ class Pgbench:
         return process
 
 
-def finish(process: subprocess.Popen[str]) -> Written:
+def finish(process: subprocess.Popen[str]) -> PgbenchResult:
     """Wait for the end of the writing. Raises RtpError if it failed."""
     assert process.stdout is not None
     with process.stdout:
@@ -71,7 +71,7 @@ def finish(process: subprocess.Popen[str]) -> Written:
     transactions = re.search(r"actually processed: (\d+)", output)
     if per_second is None or transactions is None:
         raise RtpError(f"pgbench failed: {output.strip()[-300:]}")
-    return Written(int(transactions[1]), float(per_second[1]))
+    return PgbenchResult(int(transactions[1]), float(per_second[1]))
 
 
 def _libpq(dsn: str) -> dict[str, str]:

@@ -44,11 +44,9 @@ class AlertAudit:
         )
 
     def start(self) -> None:
-        """Begin to receive."""
         self._consumer.start()
 
     def stop(self) -> None:
-        """End, and give the connections back."""
         self._consumer.stop()
         self._client.close()
 

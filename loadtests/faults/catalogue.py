@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from core.stack.process import ServerProcess
+    from loadtests.faults.proxy import TcpProxy
     from loadtests.faults.world import World
 
     End = Callable[[], None]
@@ -162,41 +163,9 @@ def _pausing(server: Callable[[World], ServerProcess]) -> Callable[[World], End]
     return begin
 
 
-def _slow(service: str) -> Callable[[World], End]:
+def _on_the_network(service: str, hurt: Callable[[World, TcpProxy], None]) -> Callable[[World], End]:
     def begin(world: World) -> End:
-        world.proxies[service].slow(world.rng.uniform(0.02, 0.15))
-        return world.proxies[service].heal
-
-    return begin
-
-
-def _cut(service: str) -> Callable[[World], End]:
-    def begin(world: World) -> End:
-        world.proxies[service].cut()
-        return world.proxies[service].heal
-
-    return begin
-
-
-def _reset(service: str) -> Callable[[World], End]:
-    def begin(world: World) -> End:
-        world.proxies[service].reset()
-        return world.proxies[service].heal
-
-    return begin
-
-
-def _stall(service: str) -> Callable[[World], End]:
-    def begin(world: World) -> End:
-        world.proxies[service].stall()
-        return world.proxies[service].heal
-
-    return begin
-
-
-def _half_open(service: str) -> Callable[[World], End]:
-    def begin(world: World) -> End:
-        world.proxies[service].half_open()
+        hurt(world, world.proxies[service])
         return world.proxies[service].heal
 
     return begin
@@ -231,16 +200,14 @@ def _set_clock_back(world: World) -> End:
     return lambda: world.clock.step(0)
 
 
-def _on_the_network() -> dict[str, Fault]:
-    names = {"slow": _slow, "cut": _cut, "reset": _reset, "black-hole": _stall, "half-open": _half_open}
-    at_once = {"reset", "half-open"}  # done in a moment: there is nothing to hold
-    return {
-        f"{service}-{name}": Fault(service, make(service), (0.0, 0.2) if name in at_once else (0.2, 2.0))
-        for service in ("postgres", "redis", "sqs")
-        for name, make in names.items()
-    }
-
-
+_AT_ONCE = (0.0, 0.2)  # done in a moment: there is nothing to hold
+_NETWORK_FAULTS: Mapping[str, tuple[Callable[[World, TcpProxy], None], tuple[float, float]]] = {
+    "slow": (lambda world, proxy: proxy.slow(world.rng.uniform(0.02, 0.15)), Fault.hold),
+    "cut": (lambda _, proxy: proxy.cut(), Fault.hold),
+    "reset": (lambda _, proxy: proxy.reset(), _AT_ONCE),
+    "black-hole": (lambda _, proxy: proxy.stall(), Fault.hold),
+    "half-open": (lambda _, proxy: proxy.half_open(), _AT_ONCE),
+}
 FAULTS: Mapping[str, Fault] = {
     "rtp-killed": Fault("rtp", _kill_rtp, (0.0, 0.3), weight=14),
     "rtp-terminated": Fault("rtp", _terminate_rtp, (0.0, 0.3)),
@@ -258,7 +225,11 @@ FAULTS: Mapping[str, Fault] = {
     "sqs-restarted": Fault("sqs", _restart_sqs, (0.4, 2.0)),
     "sqs-killed": Fault("sqs", _kill_sqs, (0.4, 2.0)),
     "sqs-paused": Fault("sqs", _pausing(lambda world: world.stack.sqs)),
-    **_on_the_network(),
+    **{
+        f"{service}-{name}": Fault(service, _on_the_network(service, hurt), hold)
+        for service in ("postgres", "redis", "sqs")
+        for name, (hurt, hold) in _NETWORK_FAULTS.items()
+    },
     "sqs-throttled": Fault("sqs", _answering(Mood.THROTTLED)),
     "sqs-partial-failures": Fault("sqs", _answering(Mood.PARTIAL)),
     "sqs-4xx": Fault("sqs", _answering(Mood.CLIENT_ERROR)),

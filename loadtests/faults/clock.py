@@ -39,7 +39,6 @@ class Clock:
             os.close(descriptor)
 
     def close(self) -> None:
-        """Remove it."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _compile(self, compiler: str) -> None:

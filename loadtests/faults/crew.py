@@ -17,7 +17,6 @@ class Crew:
         self._threads = [threading.Thread(target=job, daemon=True) for job in jobs]
 
     def start(self) -> None:
-        """Begin."""
         for thread in self._threads:
             thread.start()
 

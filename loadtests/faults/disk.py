@@ -47,11 +47,9 @@ class Disk:
             os.close(descriptor)
 
     def give_back(self) -> None:
-        """There is room again."""
         self._filler.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Remove it."""
         if not self.missing:
             ctypes.CDLL(None).umount2(str(self.folder).encode(), 2)
         with contextlib.suppress(OSError):

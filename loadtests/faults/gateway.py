@@ -60,21 +60,20 @@ class Gateway:
         self.rng = rng
         gateway = self
 
-        class Handler(_Handler):
+        class _OwnRequest(_GatewayRequest):
             owner = gateway
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _OwnRequest)
         self._server.daemon_threads = True
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:
-        """End it."""
         self._server.shutdown()
         self._server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _GatewayRequest(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     owner: Gateway

@@ -29,7 +29,6 @@ class TcpProxy:
 
     @property
     def open_connections(self) -> int:
-        """How many go through it now."""
         return len(self._all_links())
 
     def slow(self, delay_seconds: float) -> None:
@@ -74,7 +73,6 @@ class TcpProxy:
             self.reopen()
 
     def reopen(self) -> None:
-        """Listen, on the same port as before."""
         listener = socket.create_server(("127.0.0.1", self.port), backlog=64)
         self.port = listener.getsockname()[1]
         with self._lock:
@@ -82,7 +80,6 @@ class TcpProxy:
         threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def close(self) -> None:
-        """End it."""
         self._is_closed = True
         self._flowing.set()
         self.cut()
@@ -94,7 +91,6 @@ class TcpProxy:
         self._flowing.wait()
 
     def forget(self, link: _Link) -> None:
-        """A connection has ended."""
         with self._lock:
             self._links.discard(link)
 

@@ -60,7 +60,6 @@ class FaultReport:
 
     @property
     def injected(self) -> int:
-        """How many faults in all."""
         return sum(self._injected.values())
 
     @property
@@ -75,18 +74,15 @@ class FaultReport:
         return sum(recovery.all_seconds < PROMPT_SECONDS for recovery in self._all_recoveries())
 
     def note_fault(self, name: str) -> None:
-        """One was injected."""
         self._injected[name] += 1
 
     def note_recovery(self, name: str, recovery: RecoverySeconds) -> None:
-        """It was overcome."""
         self._recoveries[name].append(recovery)
 
     def _all_recoveries(self) -> list[RecoverySeconds]:
         return [recovery for recoveries in self._recoveries.values() for recovery in recoveries]
 
     def add_sink(self, arrivals: Arrivals, committed: Mapping[str, int]) -> None:
-        """Settle one place's account."""
         found = arrivals.arrived().completeness(committed)
         self.sinks.append(
             SinkReport(arrivals.place, found.received, found.lost, found.out_of_order, found.phantoms, found.repeated)
@@ -94,7 +90,6 @@ class FaultReport:
         self.problems += arrivals.remarks
 
     def document(self) -> dict[str, Any]:
-        """For scripts."""
         shown = {name: value for name, value in vars(self).items() if not name.startswith("_")}
         shown["sinks"] = [asdict(sink) for sink in self.sinks]
         everything = self._all_recoveries()
@@ -110,7 +105,6 @@ class FaultReport:
         )
 
     def tables(self) -> RenderableType:
-        """For people."""
         document = self.document()
         columns = [f"{mark}_{which}" for mark in _MARKS for which in ("p50", "max")]
         titles = [column.replace("_", " ") for column in columns]

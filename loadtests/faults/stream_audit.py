@@ -35,7 +35,6 @@ class StreamAudit(Crew):
         self._client = impatient_client(url)
 
     def stop(self) -> None:
-        """End, and give the connection back."""
         super().stop()
         self._client.close()
 

@@ -54,12 +54,10 @@ class Pace:
             self._factor = 1.0
 
     def allow(self, budget: int | None) -> None:
-        """How many steps in all; None for no end."""
         self._budget = budget
 
     @property
     def has_budget(self) -> bool:
-        """Whether there is an end at all."""
         return self._budget is not None
 
     @property

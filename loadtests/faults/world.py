@@ -172,13 +172,11 @@ class World:
         raise Stuck(f"there is not one that leads and one that stands by; {self.last_words()}")
 
     def unexpected_ends(self) -> list[str]:
-        """The ends of either that nobody asked for."""
         for run in self.runs:
             run.note_unexpected_end()
         return [end for run in self.runs for end in run.unexpected_ends]
 
     def last_words(self) -> str:
-        """What both have said at last."""
         return "; ".join(f"{run.name} says: {run.last_words()}" for run in self.runs)
 
     def committed(self, within_seconds: float = 30) -> dict[str, int]:
@@ -202,6 +200,5 @@ class World:
             return wrong_entries(client, committed)
 
     def ask(self, query: str) -> tuple[Any, ...]:
-        """The one row of a query of tables.sql."""
         with connect(self.stack.addresses.postgres_dsn, role="checker") as connection:
             return connection.execute(QUERIES[query]).fetchone() or ()

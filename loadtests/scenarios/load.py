@@ -25,7 +25,6 @@ class Load:
 
     @property
     def total_seconds(self) -> float:
-        """Warm-up and measurement."""
         return self.warm_up_seconds + self.seconds
 
 

@@ -44,11 +44,9 @@ class Observer:
         self.incidents: list[Incident] = []
 
     def start(self, start_time: float) -> None:
-        """The moment that is second 0."""
         self._start_time = start_time
 
     def watch(self, name: str, pid: int) -> None:
-        """Look at one more process."""
         self._sampler.watch(name, pid)
 
     def look(self) -> None:
@@ -69,7 +67,6 @@ class Observer:
             self.note("PostgreSQL", f"the database did not answer the observer: {error}".splitlines()[0])
 
     def note_status(self, status: Mapping[str, Any]) -> None:
-        """A status line of rtp run."""
         now = time.time()
         second = int(now - self._start_time) if now >= self._start_time else -1
         for sink in status["sinks"]:
@@ -105,7 +102,6 @@ class Observer:
             self.sessions[f"{application} / {waits_for}"] += number
 
     def note(self, kind: str, what: str) -> None:
-        """Something worth a mark has happened."""
         with self._lock:
             self.incidents.append(
                 Incident(second=round(max(0.0, time.time() - self._start_time), 1), what=what, kind=kind)

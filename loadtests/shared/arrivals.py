@@ -106,7 +106,6 @@ class Arrivals:
             self.received -= 1
 
     def arrived(self) -> Arrived:
-        """Everything so far."""
         with self._lock:
             return Arrived(
                 self.received,

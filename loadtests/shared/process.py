@@ -49,7 +49,6 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """The process's id."""
         return self._process.pid
 
     @property

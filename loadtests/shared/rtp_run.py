@@ -101,12 +101,10 @@ class RtpRun:
             self.check()
 
     def check(self) -> None:
-        """Raise RtpError where it has ended before its time."""
         if self._process is not None and self._process.exit_code is not None:
             raise RtpError(f"{self.name} {self._process.how_it_ended()}")
 
     def kill(self) -> None:
-        """Kill -9."""
         self._end(signal.SIGKILL)
 
     def terminate(self) -> None:
@@ -114,11 +112,9 @@ class RtpRun:
         self._end(signal.SIGTERM)
 
     def pause(self) -> None:
-        """SIGSTOP."""
         self._send(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT."""
         self._send(signal.SIGCONT)
 
     def note_unexpected_end(self) -> None:

@@ -54,7 +54,6 @@ class SqsConsumer:
         self._threads = [threading.Thread(target=self._run, args=(client,), daemon=True) for client in clients]
 
     def start(self) -> None:
-        """Begin to receive."""
         for thread in self._threads:
             thread.start()
 

@@ -62,7 +62,6 @@ class UsageSampler:
         self._at = 0.0
 
     def watch(self, name: str, pid: int) -> None:
-        """Look at one more process."""
         self._processes[name] = pid
 
     def sample(self, now: float) -> dict[str, tuple[float, int]]:

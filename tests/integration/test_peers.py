@@ -17,7 +17,7 @@ from loadtests.benchmarks.peers.consumers import running
 from loadtests.benchmarks.peers.entrants import PEERS
 from loadtests.benchmarks.peers.peer import Place
 from loadtests.benchmarks.peers.receipts import Inbox, Receipt
-from loadtests.benchmarks.peers.workload import Workload
+from loadtests.benchmarks.peers.workload import WrittenTable
 from tests.eventually import eventually
 from tests.rtp_process import ROOT
 
@@ -32,7 +32,7 @@ def test_a_peers_consumer_brings_every_update(name: str, stack: EmbeddedStack, d
     peer = PEERS[name]
     place = Place(database, stack.addresses.redis_url, postgres_folder()[0], tmp_path)
     assert peer.missing(place.programs) is None
-    writer, inbox, found = Workload(place.dsn, place.programs), Inbox(place.receipts), list[Receipt]()
+    writer, inbox, found = WrittenTable(place.dsn, place.programs), Inbox(place.receipts), list[Receipt]()
     writer.create_table()
     peer.install(place)
 

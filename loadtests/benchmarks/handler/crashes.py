@@ -34,7 +34,6 @@ class Faulty:
         self.crashes = 0
 
     def call(self, function: Any, *arguments: Any, **options: Any) -> Any:
-        """The call, perhaps."""
         if self.chance.random() < _HOW_OFTEN:
             self.crashes += 1
             raise Crash
@@ -60,7 +59,6 @@ class FaultyBaselines(Baselines):
         return list(self.faults.call(super().commit, some, at=at))
 
     def acknowledge(self, versions: Any) -> None:
-        """Acknowledge, perhaps."""
         self.faults.call(super().acknowledge, versions)
 
 
@@ -76,11 +74,9 @@ class FaultySink:
         self._sink, self._faults, self.epoch = sink, faults, sink.epoch
 
     def open(self) -> None:
-        """Find the queue."""
         self._sink.open()
 
     def close(self) -> None:
-        """Give up connections."""
         self._sink.close()
 
     def deliver(self, events: Sequence[Event]) -> Outcome:

@@ -17,7 +17,7 @@ from loadtests.benchmarks.contestants import has_pgq
 from loadtests.benchmarks.peers.contest import Contest, bare_server_cpu, servers_of
 from loadtests.benchmarks.peers.figures import Figures
 from loadtests.benchmarks.peers.peer import Place
-from loadtests.benchmarks.peers.workload import Workload
+from loadtests.benchmarks.peers.workload import WrittenTable
 from loadtests.shared.machine import machine_facts
 from rtp_client.errors import one_line
 
@@ -42,7 +42,7 @@ def compare(
     """A row per peer, the bare table first, and the facts about machine and servers."""
     programs = postgres_folder(server)[0]
     with EmbeddedStack(postgres_bin=server) as stack:
-        bare = Workload(stack.addresses.postgres_dsn, programs)
+        bare = WrittenTable(stack.addresses.postgres_dsn, programs)
         bare.create_table()
         on_step(BARE)
         cpu, per_second = bare_server_cpu(bare, servers_of(stack), effort)
@@ -59,7 +59,7 @@ def compare(
 
 
 def _figures(
-    peer: Peer, effort: Effort, server: Path | None, programs: Path, bare: Workload, on_step: Callable[[str], None]
+    peer: Peer, effort: Effort, server: Path | None, programs: Path, bare: WrittenTable, on_step: Callable[[str], None]
 ) -> Figures:
     figures = Figures(peer.name, absent=peer.missing(programs))
     if figures.absent:
@@ -68,7 +68,7 @@ def _figures(
     with EmbeddedStack(postgres_bin=server) as stack, tempfile.TemporaryDirectory(prefix="rtp-peers-") as folder:
         _configure(stack, peer.server_settings)
         place = Place(stack.addresses.postgres_dsn, stack.addresses.redis_url, programs, Path(folder))
-        Workload(place.dsn, programs).create_table()
+        WrittenTable(place.dsn, programs).create_table()
         try:
             peer.install(place)
             with (

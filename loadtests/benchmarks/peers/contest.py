@@ -11,7 +11,7 @@ from core.errors import RtpError
 from loadtests.benchmarks.peers.consumers import check, kill, start
 from loadtests.benchmarks.peers.phase import Brought, Phase
 from loadtests.benchmarks.peers.receipts import Inbox
-from loadtests.benchmarks.peers.workload import Workload
+from loadtests.benchmarks.peers.workload import WrittenTable
 from loadtests.benchmarks.percentiles import percentiles_ms
 from loadtests.benchmarks.pgbench import finish
 from loadtests.shared.usage import usage
@@ -47,7 +47,6 @@ class Effort:
 
     @property
     def turn_seconds(self) -> int:
-        """One turn flat out."""
         return max(1, self.seconds // 5)
 
     @property
@@ -64,16 +63,15 @@ class Contest:
     ) -> None:
         self._peer, self._place, self._effort = peer, place, effort
         self._servers, self._helpers = servers, helpers
-        self._writer = Workload(place.dsn, place.programs)
+        self._writer = WrittenTable(place.dsn, place.programs)
         self._inbox = Inbox(place.receipts)
         self._empty_bytes = self._writer.bytes_beside_table()
         self._process = self._start()
 
     def close(self) -> None:
-        """End the consumer."""
         kill(self._process)
 
-    def measure(self, figures: Figures, bare: Workload, on_step: Callable[[str], None]) -> None:
+    def measure(self, figures: Figures, bare: WrittenTable, on_step: Callable[[str], None]) -> None:
         """All of it, in order. Raises RtpError where the peer does not work."""
         on_step("waking up")
         self._wait_until_awake()
@@ -131,7 +129,7 @@ class Contest:
             figures.cpu_seconds = (own_after - own) / thousands
             figures.server_cpu_seconds = (servers_after - servers) / thousands
 
-    def _saturation(self, figures: Figures, bare: Workload) -> None:
+    def _saturation(self, figures: Figures, bare: WrittenTable) -> None:
         """Turns between two of the bare table each, as disks and neighbours change their mind by the second."""
         shares, received, seconds, cpu = [], 0, 0.0, 0.0
         before = finish(bare.start(self._effort.turn_seconds)).per_second
@@ -182,7 +180,7 @@ def servers_of(stack: EmbeddedStack) -> list[int]:
     return [pid for pid in (stack.postgres.pid, stack.redis.pid) if pid is not None]
 
 
-def bare_server_cpu(writer: Workload, servers: Sequence[int], effort: Effort) -> tuple[float, float]:
+def bare_server_cpu(writer: WrittenTable, servers: Sequence[int], effort: Effort) -> tuple[float, float]:
     """CPU seconds of the servers per 1,000 updates at the rate, without any peer; and updates per second flat out."""
     finish(writer.start(effort.warm_up_seconds, effort.rate))
     before, written = _cpu(servers), sum(writer.counts().values())

@@ -34,7 +34,6 @@ class Logical(PythonPeer):
             connection.execute(_QUERIES["create_slot"], [self.plugin])
 
     def decoder(self) -> Decoder:
-        """What makes rows of the plugin's messages."""
         raise NotImplementedError
 
     def consume(self, dsn: str, receipts: Receipts) -> None:

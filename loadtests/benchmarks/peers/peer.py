@@ -31,7 +31,6 @@ class Place:
 
     @property
     def receipts(self) -> Path:
-        """Where consumers note what they have got."""
         return self.folder / "receipts"
 
 
@@ -60,7 +59,6 @@ class Peer(Protocol):
         return None
 
     def install(self, place: Place) -> None:
-        """Have the table `tvl` watched."""
         raise NotImplementedError
 
     def beside(self, place: Place) -> AbstractContextManager[Sequence[int]]:
@@ -68,7 +66,6 @@ class Peer(Protocol):
         return contextlib.nullcontext(())
 
     def consumer(self, place: Place) -> Command:
-        """The process that consumes, until it is killed."""
         raise NotImplementedError
 
 

@@ -38,7 +38,6 @@ class PgQ(PythonPeer):
 
     @contextmanager
     def beside(self, place: Place) -> Iterator[Sequence[int]]:
-        """The ticker."""
         parts = conninfo_to_dict(place.dsn)
         database = str(parts.pop("dbname"))
         file = place.folder / "pgqd.ini"

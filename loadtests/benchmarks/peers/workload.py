@@ -18,7 +18,7 @@ PROBE = "probe"
 _QUERIES = queries("loadtests.benchmarks.peers", "workload.sql")
 
 
-class Workload:
+class WrittenTable:
     """The table and its writer, on one server."""
 
     def __init__(self, dsn: str, programs: Path) -> None:
@@ -40,12 +40,10 @@ class Workload:
             connection.execute("CHECKPOINT")
 
     def counts(self) -> Counts:
-        """How often each entity was written."""
         with connect(self._dsn, role="peers") as connection:
             return dict(connection.execute(_QUERIES["counts"]).fetchall())
 
     def bytes_beside_table(self) -> int:
-        """What the database holds besides the table."""
         with connect(self._dsn, role="peers") as connection:
             row = connection.execute(_QUERIES["bytes"]).fetchone()
             assert row is not None

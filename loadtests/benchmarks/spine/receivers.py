@@ -43,7 +43,6 @@ class Receivers:
 
     @property
     def names(self) -> list[str]:
-        """Who receives."""
         return list(self._counts)
 
     def wait_for(self, name: str, number: int) -> float:

@@ -42,12 +42,10 @@ class ProcessPlan:
     csv_prefix: str | None = None
 
     def encoded(self) -> dict[str, Any]:
-        """As a JSON-ready document."""
         return vars(self) | {"settings": self.settings.own_document()}
 
     @classmethod
     def decoded(cls, document: Mapping[str, Any]) -> ProcessPlan:
-        """What `encoded` made, after its way through JSON."""
         return cls(**{**document, "settings": Settings.model_validate(document["settings"])})
 
 
@@ -69,7 +67,6 @@ class Orders:
         return self.start_time
 
     def say(self, document: Mapping[str, Any]) -> None:
-        """Tell the parent something."""
         try:
             sys.stdout.buffer.write(line(document))
             sys.stdout.buffer.flush()
@@ -110,7 +107,6 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The process's id."""
         return self._process.pid
 
     def send(self, order: Mapping[str, Any]) -> None:
@@ -118,12 +114,10 @@ class Child:
         self._process.tell(line(order))
 
     def check(self) -> None:
-        """Raise RtpError where it has ended before its time."""
         if self._process.exit_code:
             raise RtpError(f"the load test's {self.name} {self._process.how_it_ended()}")
 
     def end(self) -> None:
-        """Wait for its end, and kill it where that does not come."""
         self._process.end(None, _END_SECONDS)
 
 

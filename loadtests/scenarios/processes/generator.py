@@ -95,7 +95,6 @@ class Users:
                 return  # the next attempt fails, too, is counted, and comes back here
 
     def written(self) -> dict[str, int]:
-        """How often each entity was written."""
         return {entity: number for writer in self.writers for entity, number in writer.written.items() if number}
 
 

@@ -27,12 +27,10 @@ class Tick:
     counts: Mapping[str, Counter[int]]
 
     def encoded(self) -> dict[str, Any]:
-        """As a JSON-ready document."""
         return {"latencies": self.latencies, "counts": self.counts}
 
     @classmethod
     def decoded(cls, document: Mapping[str, Any]) -> Tick:
-        """What `encoded` made, after its way through JSON."""
         latencies = {
             stage: {int(second): _whole(found) for second, found in seconds.items()}
             for stage, seconds in document["latencies"].items()
@@ -56,17 +54,14 @@ class Recorder:
         self._counts: dict[str, Counter[int]] = defaultdict(Counter)
 
     def latency(self, stage: str, second: int, ms: float, times: int = 1) -> None:
-        """One latency, or several that are alike."""
         with self._lock:
             self._latencies[stage][second][bucket(ms)] += times
 
     def count(self, name: str, second: int, number: int = 1) -> None:
-        """That many of something."""
         with self._lock:
             self._counts[name][second] += number
 
     def take(self) -> Tick:
-        """Everything since the last time."""
         with self._lock:
             tick = Tick(self._latencies, self._counts)
             self._clear()
@@ -81,7 +76,6 @@ class Timeline:
     counts: dict[str, Counter[int]] = field(default_factory=lambda: defaultdict(Counter))
 
     def add(self, tick: Tick) -> None:
-        """Add what is new."""
         for stage, seconds in tick.latencies.items():
             for second, found in seconds.items():
                 self.latencies[stage][second].update(found)
@@ -89,7 +83,6 @@ class Timeline:
             self.counts[name].update(numbers)
 
     def stage(self, name: str, first_second: int = 0, before_second: float = float("inf")) -> Counter[int]:
-        """A stage's latencies over some seconds."""
         total: Counter[int] = Counter()
         for second, found in self.latencies.get(name, {}).items():
             if first_second <= second < before_second:
@@ -97,7 +90,6 @@ class Timeline:
         return total
 
     def total(self, name: str, first_second: int = 0) -> int:
-        """A count from some second on."""
         return sum(number for second, number in self.counts.get(name, {}).items() if second >= first_second)
 
 
