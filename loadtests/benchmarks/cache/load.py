@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from core.cache.readers import cache_reader
-from core.settings.models import postgres_dsn
+from core.settings.models import Settings, postgres_dsn
 from loadtests.benchmarks.percentiles import percentiles_ms
 from rtp_client.redis import redis_client
 
@@ -32,13 +32,13 @@ _SHARES = (("p50", 0.5), ("p99", 0.99), ("p999", 0.999), ("max", 1.0))
 
 def measure_load(settings: Settings, entities: int, seconds: int) -> dict[str, Any]:
     """Read for so long, once the first entries have had the time to expire."""
-    context = mp.get_context("spawn")
+    context, document = mp.get_context("spawn"), settings.own_document()
     stop, results, probes = context.Event(), context.Queue(), context.Queue()
     committed = context.Array("d", entities * 2)  # of each entity: its newest version, and when that was committed
     children = [
-        context.Process(target=_write, args=(settings, committed, probes, stop)),
-        context.Process(target=_read, args=(settings, committed, TTL_SECONDS, seconds, results)),
-        context.Process(target=_probe, args=(settings, probes, results)),
+        context.Process(target=_write, args=(postgres_dsn(settings), committed, probes, stop)),
+        context.Process(target=_read, args=(document, committed, TTL_SECONDS, seconds, results)),
+        context.Process(target=_probe, args=(document, probes, results)),
     ]
     for child in children:
         child.start()
@@ -64,10 +64,10 @@ def _version(value: str | None) -> int:
     return int(decimals) if len(decimals) == _VERSION_DIGITS else 0  # else it is the value that was there before
 
 
-def _write(settings: Settings, committed: SynchronizedArray[float], probes: mp.Queue[Any], stop: Flag) -> None:
+def _write(dsn: str, committed: SynchronizedArray[float], probes: mp.Queue[Any], stop: Flag) -> None:
     chance, versions = random.Random(1), committed.get_obj()
     entities = len(versions) // 2
-    with psycopg.connect(postgres_dsn(settings), autocommit=True) as connection:
+    with psycopg.connect(dsn, autocommit=True) as connection:
         started, number = time.perf_counter(), 0
         while not stop.is_set():
             wait = started + number / EVENTS_PER_SECOND - time.perf_counter()
@@ -84,7 +84,7 @@ def _write(settings: Settings, committed: SynchronizedArray[float], probes: mp.Q
 
 
 def _read(
-    settings: Settings, committed: SynchronizedArray[float], warm_up: int, seconds: int, results: mp.Queue[Any]
+    document: Any, committed: SynchronizedArray[float], warm_up: int, seconds: int, results: mp.Queue[Any]
 ) -> None:
     """Reads on schedule. The age of what is read is counted from the commit of the version that it lacks."""
     chance, versions = random.Random(2), committed.get_obj()
@@ -94,7 +94,7 @@ def _read(
     chance.shuffle(order)
     ages: list[float] = []
     sources: dict[str, int] = {"cache": 0, "database": 0}
-    with cache_reader(settings) as reader:
+    with cache_reader(Settings.model_validate(document)) as reader:
         started, number = time.perf_counter(), 0
         while (passed := time.perf_counter() - started) < warm_up + seconds:
             if number / READS_PER_SECOND > passed:
@@ -112,10 +112,10 @@ def _read(
     results.put(figures | percentiles_ms("age_seen_", ages, _SHARES))
 
 
-def _probe(settings: Settings, probes: mp.Queue[Any], results: mp.Queue[Any]) -> None:
+def _probe(document: Any, probes: mp.Queue[Any], results: mp.Queue[Any]) -> None:
     """How long after its commit an update is seen by a reader who asks for nothing else."""
     waits = []
-    with cache_reader(settings, is_counted=False) as reader:
+    with cache_reader(Settings.model_validate(document), is_counted=False) as reader:
         while (probe := probes.get()) is not None:
             entity, version, committed_at = probe
             while True:
