@@ -1,8 +1,12 @@
-"""Amounts for people: `$1.23B`, `$0.00001234`, `+1.52%`."""
+"""Amounts for people, as their kind has them: `$1.23B`, `$0.00001234`, `5.20%`; and changes: `+1.52%`."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.kinds import Kind
 
 _UNITS = ((Decimal("1e12"), "T"), (Decimal("1e9"), "B"), (Decimal("1e6"), "M"))
 _LARGEST = Decimal("1e15")
@@ -10,17 +14,17 @@ _MOST_EXTRA_DIGITS = 6
 _NONE = "–"
 
 
-def move(previous: str | None, current: str | None) -> tuple[str, str]:
+def move(previous: str | None, current: str | None, kind: Kind) -> tuple[str, str]:
     """Both amounts, with as many digits as it takes to tell them apart."""
     texts = ("", "")
     for extra_digits in range(_MOST_EXTRA_DIGITS + 1):
-        texts = dollars(previous, extra_digits), dollars(current, extra_digits)
+        texts = spelled(previous, kind, extra_digits), spelled(current, kind, extra_digits)
         if texts[0] != texts[1]:
             break
     return texts
 
 
-def dollars(amount: str | None, extra_digits: int = 0) -> str:
+def spelled(amount: str | None, kind: Kind, extra_digits: int = 0) -> str:
     """One amount: five significant digits while small, millions and more by their unit."""
     if amount is None:
         return _NONE
@@ -28,7 +32,7 @@ def dollars(amount: str | None, extra_digits: int = 0) -> str:
     if not value.is_finite():
         return "NaN" if value.is_nan() else "∞" if value > 0 else "-∞"
     sign, size = "-" if value < 0 else "", value.copy_abs()
-    return f"{sign}${_humanised(size, extra_digits)}"
+    return f"{sign}{kind.prefix}{_humanised(size, extra_digits)}{kind.suffix}"
 
 
 def percent(change_pct: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from cli.amounts import move, percent
-from core.kinds import SHIPPED
+from core.kinds import SHIPPED, Kind, Kinds
 from rtp_client.event import Reason, Severity
 
 if TYPE_CHECKING:
@@ -21,22 +21,26 @@ _CHAIN_WIDTH, _ENTITY_WIDTH, _AMOUNT_WIDTH, _PERCENT_WIDTH, _REASON_WIDTH = 10, 
 _LONGEST_NAME, _LONGEST_VALUE = 40, 60
 
 
-def event_line(event: Event, *, delivered_at_ms: int | None = None, now: datetime | None = None) -> Text:
+def event_line(
+    event: Event, kinds: Kinds = SHIPPED, *, delivered_at_ms: int | None = None, now: datetime | None = None
+) -> Text:
     """When rtp found it (local time), what, where, from what to what, why; how long delivery took, where known.
 
-    Names and values come from data: control characters are shown as `�`, and nothing is read as markup.
+    A kind that is not among `kinds` is shown plainly. Names and values come from data: control characters are shown as
+    `�`, and nothing is read as markup.
     """
     data = event.data
+    kind = kinds.get(data.kind, Kind(data.kind, ""))
     line = Text.assemble(
         (_local_time(data.detected_at, now), "dim"),
         "  ",
-        (f"{data.kind:<8}", SHIPPED[data.kind].style),
+        (f"{kind.name:<8}", kind.color),
         "  ",
         _name(data.chain, _CHAIN_WIDTH, ""),
         "  ",
         _name(data.entity, _ENTITY_WIDTH, "bold"),
         "  ",
-        *(_metadata(data) if data.reason in _OF_METADATA else _amounts(data)),
+        *(_metadata(data) if data.reason in _OF_METADATA else _amounts(data, kind)),
     )
     if style := _SEVERITY_STYLE.get(data.severity):
         line.append(f"  {data.severity}", style)
@@ -51,8 +55,8 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
-def _amounts(data: EventData) -> list[Text | str | tuple[str, str]]:
-    previous, current = move(data.previous, data.current)
+def _amounts(data: EventData, kind: Kind) -> list[Text | str | tuple[str, str]]:
+    previous, current = move(data.previous, data.current, kind)
     change, style = _change(data)
     return [
         (f"{previous:>{_AMOUNT_WIDTH}}", "dim"),

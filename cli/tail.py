@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.event_line import event_line
-from cli.kinds import ENTITY, KINDS, kind_name
+from cli.kinds import ENTITY, KINDS, kind_name, known_kind
 from cli.option_values import percent, whole_number
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import err, out, print_line, print_problem
@@ -20,6 +20,7 @@ from rtp_client.backoff import Backoff
 from rtp_client.event_filter import EventFilter
 
 if TYPE_CHECKING:
+    from core.kinds import Kinds
     from core.settings.models import Settings
     from rtp_client import TailedEvent
 
@@ -70,9 +71,12 @@ def tail(
 
     Example: [bold]rtp tail --kind tvl --chain ethereum --min-pct 5[/]
     """
+    settings = or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")
+    if config is not None:  # without a file of settings, the stream may hold kinds that are news to us
+        kind = known_kind(kind, settings)
     wanted = EventFilter(kind, chain, entity, min_pct)
     with (
-        _stream(or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")) as stream,
+        _stream(settings) as stream,
         noting_signals(on_request=stream.close) as stop_requested,
     ):
         events = stream.follow(since)
@@ -81,7 +85,7 @@ def tail(
         for tailed in islice((one for one in events if wanted.matches(one.event)), count):
             if stop_requested.is_set():
                 return
-            _show(tailed, as_json=as_json)
+            _show(tailed, settings.all_kinds, as_json=as_json)
 
 
 def _stream(settings: Settings) -> EventStream:
@@ -93,8 +97,8 @@ def _stream(settings: Settings) -> EventStream:
     )
 
 
-def _show(tailed: TailedEvent, *, as_json: bool) -> None:
+def _show(tailed: TailedEvent, kinds: Kinds, *, as_json: bool) -> None:
     if as_json:
         print_line(tailed.document)
     else:
-        out.print(event_line(tailed.event, delivered_at_ms=tailed.delivered_at_ms), soft_wrap=True)
+        out.print(event_line(tailed.event, kinds, delivered_at_ms=tailed.delivered_at_ms), soft_wrap=True)

@@ -18,8 +18,8 @@ class Kind:
 
     `entity` is the settings' word for what a row is about: a column, a key of overrides and routes. A kind without a
     value is metadata: any change of its watched columns is significant. `percent` is how far a value must move where
-    a watch says nothing. A value with a peg should stay where it is. `prefix`, `suffix` and `style` are how people
-    are shown its amounts and its name.
+    a watch says nothing. A value with a peg should stay where it is. `prefix` and `suffix` go with its amounts, and
+    `color` with its name, where people are shown them.
     """
 
     name: str
@@ -29,7 +29,7 @@ class Kind:
     has_peg: bool = False
     prefix: str = ""
     suffix: str = ""
-    style: str = "green"
+    color: str = "green"
 
 
 Kinds = Mapping[str, Kind]
@@ -39,9 +39,14 @@ SHIPPED: Kinds = MappingProxyType(
     {
         kind.name: kind
         for kind in (
-            Kind("tvl", "protocol", prefix="$", style="cyan"),
-            Kind("price", "token", percent=Decimal("0.1"), has_peg=True, prefix="$", style="magenta"),
-            Kind("protocol", "protocol", has_value=False, style="yellow"),
+            Kind("tvl", "protocol", prefix="$", color="cyan"),
+            Kind("price", "token", percent=Decimal("0.1"), has_peg=True, prefix="$", color="magenta"),
+            Kind("protocol", "protocol", has_value=False, color="yellow"),
         )
     }
 )
+
+
+def entity_words(kinds: Kinds) -> tuple[str, ...]:
+    """The kinds' words for their entities, each once."""
+    return tuple(dict.fromkeys(kind.entity for kind in kinds.values()))

@@ -128,10 +128,10 @@ def table_keys(settings: Settings, watch: str) -> tuple[str, str | None]:
     """
     found, attributes = settings.watches[watch], settings.dynamodb.tables[watch].attributes
     columns = found.columns
-    entity = (attributes.token if found.kind == "price" else attributes.protocol) or columns.entity
+    entity = attributes.entity_of(found.kind) or columns.entity
     chain = attributes.chain or columns.chain
     if not isinstance(entity, str):
         raise TypeError(f"watches.{watch}: a constant cannot be a table's partition key")
-    if getattr(found, "shape", "latest") == "history":
+    if found.is_history:
         return entity, attributes.changed_at or columns.changed_at
     return entity, chain if isinstance(chain, str) else None

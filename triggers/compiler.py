@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from core.settings.watches import ProtocolWatch, ValueWatch, Watch
+from core.settings.watches import ValueWatch, Watch
 from triggers.expressions import EXACT_FLOATS, Expressions, function, quote
 from triggers.latest import latest_function
-from triggers.protocols import protocol_function, protocol_seed
+from triggers.metadata import metadata_function, metadata_seed
 from triggers.rules import whole_rule
 from triggers.samples import samples_function
 from triggers.templates import template
@@ -67,9 +67,9 @@ def compile_watch(
     triggers.
     """
     triggers = _triggers(name, watch, tables or [watch.table_parts])
-    if isinstance(watch, ProtocolWatch):
-        body = protocol_function(name, watch, watch_id, column_types, _measuring(watch_id, statistics))
-        return CompiledWatch(name, (body,), triggers, protocol_seed(watch, watch_id))
+    if not watch.has_value:
+        body = metadata_function(name, watch, watch_id, column_types, _measuring(watch_id, statistics))
+        return CompiledWatch(name, (body,), triggers, metadata_seed(watch, watch_id))
     expressions = Expressions(watch, column_types)
     common = {
         "name": sql.SQL(name),
@@ -80,7 +80,7 @@ def compile_watch(
         "rules": sql.Literal(rules),
         "default_confidence": sql.SQL("{}::double precision").format(sql.Literal(watch.confidence)),
         "default_provenance": sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
-        "is_history": sql.Literal(watch.shape == "history"),
+        "is_history": sql.Literal(watch.is_history),
         "by_previous_row": sql.Literal(watch.compare_with == "previous_row"),
         **_measuring(watch_id, statistics),
         "exact_floats": EXACT_FLOATS if expressions.is_float else sql.SQL(""),
@@ -103,8 +103,8 @@ def compile_watch(
 def is_plain(watch: ValueWatch) -> bool:
     """Whether a baseline's value is all that the watch's rules must remember, so that it works on sets of rows."""
     keys = ("heartbeat", "cooldown", "glitch_guard", "peg")
-    has_memory = any(getattr(source, key, None) for source in (watch, *watch.overrides) for key in keys)
-    return watch.shape == "latest" and watch.compare_with == "last_event" and not has_memory
+    has_memory = any(getattr(source, key, None) for source in watch.rule_sources for key in keys)
+    return not watch.is_history and watch.compare_with == "last_event" and not has_memory
 
 
 def trigger_name(watch_name: str, operation: str) -> str:
@@ -114,7 +114,7 @@ def trigger_name(watch_name: str, operation: str) -> str:
 
 def operations(watch: Watch) -> tuple[str, ...]:
     """The statements that a watch's triggers fire after. Deleting history changes nothing that was reported."""
-    if not isinstance(watch, ProtocolWatch) and watch.shape == "history":
+    if watch.is_history:
         return ("INSERT", "UPDATE")
     return ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
 

@@ -123,7 +123,7 @@ class Expressions:
         """
         parts = self.parts("r")
         if is_timed:
-            is_history = self.watch.shape == "history"
+            is_history = self.watch.is_history
             parts["sampled_at"] = parts["changed_at"] if is_history else sql.SQL("clock_timestamp()")
         plain = {
             key: rule_part(self.watch, "s", key)

@@ -11,8 +11,7 @@ from core.settings.rules import by_specificity, is_glob, override_value
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from core.settings.rules import Override
-    from core.settings.watches import GlitchGuard, Peg, SeverityTiers, ValueWatch
+    from core.settings.watches import GlitchGuard, Override, Peg, SeverityTiers, ValueWatch
 
 
 def whole_rule(watch: ValueWatch, row: str) -> sql.Composed:

@@ -48,7 +48,7 @@ def _samples(
     new, old = expressions.sample(sql.SQL("new_rows")), expressions.sample(sql.SQL("old_rows"))
     watch_id = common["watch"]
     inserted = updated = expressions.as_row(watch_id, _touched(watch, new, common, lookup), "sample")
-    if watch.shape == "history":
+    if watch.is_history:
         return {"inserted": inserted, "updated": updated, "deleted": _NOTHING, "truncated": _NOTHING}
     vanished = sql.SQL(
         "SELECT o.* FROM ({old}) AS o WHERE NOT EXISTS "
@@ -79,7 +79,7 @@ def _touched(
     lookup: Callable[[sql.Composable, sql.Composable, sql.Composable], sql.Composed],
 ) -> sql.Composed:
     """The rows that need a closer look: of a history all, for the newest is remembered; else those outside the band."""
-    if watch.shape == "history" or watch.compare_with == "previous_row":
+    if watch.is_history or watch.compare_with == "previous_row":
         return new
     return sql.SQL(
         "SELECT n.* FROM ({new}) AS n {lookup} "

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from core.settings.models import Settings
-from core.settings.watches import Constant, PriceColumns, ProtocolWatch, Watch
+from core.settings.watches import Constant, Watch
 from triggers.catalog import Server, Table, read_server, read_table
 
 if TYPE_CHECKING:
@@ -85,8 +85,11 @@ def _check_table(name: str, watch: Watch, table: Table, server: Server) -> Itera
             remedy = f'As its owner: GRANT {privilege} ON "{schema}"."{relation}" TO "{server.role}"'
             yield Finding(where, f"role {server.role} lacks {privilege} on {watch.table}", remedy)
     key = _key_columns(watch)
-    is_history = not isinstance(watch, ProtocolWatch) and watch.shape == "history"
-    if not is_history and key <= table.column_types.keys() and not any(unique <= key for unique in table.unique_keys):
+    if (
+        not watch.is_history
+        and key <= table.column_types.keys()
+        and not any(unique <= key for unique in table.unique_keys)
+    ):
         columns = ", ".join(sorted(key)) or "none"
         yield Finding(
             where,
@@ -96,8 +99,9 @@ def _check_table(name: str, watch: Watch, table: Table, server: Server) -> Itera
 
 
 def _key_columns(watch: Watch) -> frozenset[str]:
-    entity = watch.columns.token if isinstance(watch.columns, PriceColumns) else watch.columns.protocol
-    return frozenset(column for column in (watch.columns.chain, entity) if not isinstance(column, Constant))
+    return frozenset(
+        column for column in (watch.columns.chain, watch.columns.entity) if not isinstance(column, Constant)
+    )
 
 
 def _check_columns(name: str, watch: Watch, table: Table) -> Iterator[Finding]:
@@ -105,7 +109,7 @@ def _check_columns(name: str, watch: Watch, table: Table) -> Iterator[Finding]:
     for role, column in watch.columns:
         if column is None or isinstance(column, Constant):
             continue
-        where = f"watches.{name}.columns.{role}"
+        where = f"watches.{name}.columns.{watch.about.entity if role == 'entity' else role}"
         if column not in table.column_types:
             yield _missing_column(where, column, watch, table)
         elif column in table.virtual_columns:
@@ -113,13 +117,12 @@ def _check_columns(name: str, watch: Watch, table: Table) -> Iterator[Finding]:
         elif role in wanted and table.column_types[column] not in wanted[role]:
             found, types = table.column_types[column], ", ".join(sorted(wanted[role]))
             yield Finding(where, f"column {column} of {watch.table} is {found}", f"It must be one of: {types}")
-    if isinstance(watch, ProtocolWatch):
-        for index, column in enumerate(watch.watched):
-            where = f"watches.{name}.watched[{index}]"
-            if column not in table.column_types:
-                yield _missing_column(where, column, watch, table)
-            elif column in table.virtual_columns:
-                yield _virtual_column(where, column, watch)
+    for index, column in enumerate(watch.watched):
+        where = f"watches.{name}.watched[{index}]"
+        if column not in table.column_types:
+            yield _missing_column(where, column, watch, table)
+        elif column in table.virtual_columns:
+            yield _virtual_column(where, column, watch)
 
 
 def _missing_column(where: str, column: str, watch: Watch, table: Table) -> Finding:

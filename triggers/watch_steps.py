@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from triggers.catalog import InstalledTrigger, InstalledWatch, Table
 
 _COMPILED_FUNCTIONS = ("watch", "terms", "now")
+_TRAVELS_ALONG = frozenset({"changed_at", "confidence", "provenance"})
 
 
 def install_watch(
@@ -124,8 +125,8 @@ def _settings(watch: Watch) -> dict[str, Any]:
 
 def _mapping(settings: Mapping[str, Any]) -> tuple[object, ...]:
     """What a watch's baselines stand for: with another table or column they mean nothing any more."""
-    columns = [settings["columns"].get(role) for role in ("chain", "protocol", "token", "value")]
-    return (settings["kind"], settings["table"], settings.get("shape"), *columns)
+    columns = {role: column for role, column in settings["columns"].items() if role not in _TRAVELS_ALONG}
+    return (settings["kind"], settings["table"], settings.get("shape"), columns)
 
 
 def _detail(watch: Watch, before: InstalledWatch | None, *, is_new: bool) -> str:

@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 
 from cli.cache.options import KindOption, redis_of
-from cli.kinds import one_of
+from cli.kinds import known_kind
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import out, print_json
 from cli.running_demo import or_of_the_demo
 from core.errors import SettingsError
-from core.kinds import SHIPPED
 from rtp_client.keys import cache_key_pattern
 
 _PAGE = 1000
@@ -34,14 +33,14 @@ def clear_command(
     Example: [bold]rtp cache clear --kind price --config rtp.yaml[/]
     """
     if (kind is None) is not all_:
-        raise SettingsError("rtp cache clear needs either --kind or --all", f"Say --kind {one_of(SHIPPED)}")
+        raise SettingsError("rtp cache clear needs either --kind or --all", "Say which kind, e.g. --kind tvl")
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")
+    kind = known_kind(kind, settings)
     removed = 0
     with redis_of(settings) as client:
-        for one in [kind] if kind else SHIPPED:
-            keys = client.scan_iter(cache_key_pattern(one), count=_PAGE)
-            while page := list(islice(keys, _PAGE)):
-                removed += client.unlink(*page)
+        keys = client.scan_iter(cache_key_pattern(kind), count=_PAGE)
+        while page := list(islice(keys, _PAGE)):
+            removed += client.unlink(*page)
     if as_json:
         print_json({"removed": removed})
     else:

@@ -58,7 +58,7 @@ def stats_command(
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")
     with redis_of(settings) as client:
         show(
-            partial(read_stats, client, top=top or 10),
+            partial(read_stats, client, settings.all_kinds, top=top or 10),
             _tables,
             _document,
             as_json=as_json,

@@ -59,7 +59,7 @@ def drop_command(
     """
     selection = selection_of(ids, sink, kind, chain, entity, since, error, origin)
     refuse_empty(selection, everything=everything, verb="drop")
-    with store_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url) as store:
+    with store_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, kind=kind) as store:
         take_lock(store.connection)
         if not yes and not selection.ids:
             _confirm(store, selection)

@@ -70,7 +70,9 @@ def list_command(
     Example: [bold]rtp dlq list --sink sqs --since 24h --config rtp.yaml[/]
     """
     selection = selection_of(None, sink, kind, chain, entity, since, error, origin)
-    with store_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin) as store:
+    with store_of(
+        config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin, kind=kind
+    ) as store:
         letters = list(_letters(store, selection, settled=settled))
         if as_json:
             for letter in islice(letters, limit):

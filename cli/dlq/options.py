@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.database import connection_to
-from cli.kinds import ENTITY, KINDS, kind_name
+from cli.kinds import ENTITY, KINDS, kind_name, known_kind
 from cli.option_values import choice, duration
 from cli.options import settings_from
 from cli.output import print_problem
@@ -93,13 +93,18 @@ def store_of(
     redis_url: str | None = None,
     sqs_endpoint_url: str | None,
     origin: LetterOrigin | None = None,
+    kind: str | None = None,
     with_sinks: bool = False,
 ) -> Iterator[DeadLetterStore]:
-    """The settings' letters. A queue that cannot be reached is told, and left out."""
+    """The settings' letters. A queue that cannot be reached is told, and left out.
+
+    Raises SettingsError for a kind that the settings do not have.
+    """
     settings = or_of_the_demo(
         settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url),
         "PostgreSQL",
     )
+    known_kind(kind, settings)
     with connection_to(settings) as connection:
         store = open_store(connection, settings, with_sinks=with_sinks, with_queues=origin is not LetterOrigin.DATABASE)
         with closing(store):

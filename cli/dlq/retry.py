@@ -66,6 +66,7 @@ def retry_command(
         postgres_dsn=postgres_dsn,
         redis_url=redis_url,
         sqs_endpoint_url=sqs_endpoint_url,
+        kind=kind,
         with_sinks=True,
     ) as store:
         take_lock(store.connection)

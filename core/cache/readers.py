@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
-from core.kinds import SHIPPED
-from core.settings.watches import Constant, ProtocolWatch
+from core.settings.watches import Constant
 from rtp_client.cache.async_reader import AsyncCacheReader
 from rtp_client.cache.options import TIMEOUT_SECONDS, CacheOptions
 from rtp_client.cache.reader import CacheReader
@@ -40,8 +39,8 @@ def cache_options(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) 
     cache = settings.redis.cache
     return CacheOptions(
         tables=[_table(watch) for watch in settings.watches.values()],
-        ttl_seconds={kind: settings.redis.cache_ttl_ms(kind) / 1000 for kind in SHIPPED},
-        max_staleness_seconds={kind: cache.max_staleness_seconds(kind) for kind in SHIPPED},
+        ttl_seconds={kind: settings.redis.cache_ttl_ms(kind) / 1000 for kind in settings.all_kinds},
+        max_staleness_seconds={kind: cache.max_staleness_seconds(kind) for kind in settings.all_kinds},
         unknown_ttl_seconds=cache.unknown_ttl_seconds,
         timeout_seconds=min(settings.redis.timeout_seconds, timeout_seconds),
         connect_timeout_seconds=settings.postgres.connect_timeout_seconds,
@@ -52,8 +51,8 @@ def cache_options(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) 
 def _table(watch: Watch) -> Table:
     columns = watch.columns
     entity, chain = _column(columns.entity), _column(columns.chain)
-    if isinstance(watch, ProtocolWatch):
-        return Table(watch.kind, watch.table, entity, chain, watched=tuple(watch.watched))
+    if not watch.has_value:
+        return Table(watch.kind, watch.table, entity, chain, watched=watch.watched)
     return Table(
         watch.kind,
         watch.table,
@@ -61,7 +60,7 @@ def _table(watch: Watch) -> Table:
         chain,
         value=watch.columns.value,
         changed_at=columns.changed_at,
-        is_history=watch.shape == "history",
+        is_history=watch.is_history,
     )
 
 

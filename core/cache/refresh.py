@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from core.cache.readers import cache_options, cache_reader
 from core.cache.warm import warm
 from core.errors import RtpError, ServiceUnavailable
-from core.kinds import SHIPPED
 from core.leading.loop import Loop
 from core.problem import Problem
 from core.services.postgres import queries
@@ -59,8 +58,8 @@ class CacheRefresher(Loop):
         self._on_problem = on_problem
         self._told = ""
         cache = settings.redis.cache
-        bounds = {kind: cache.max_staleness_seconds(kind) for kind in SHIPPED}
-        self._kinds: set[str] = {watch.kind for watch in settings.watches.values()}
+        bounds = {kind: cache.max_staleness_seconds(kind) for kind in settings.all_kinds}
+        self._kinds = {watch.kind for watch in settings.watches.values()}
         self._intervals: dict[str, float] = {
             kind: max(bound / 2, _SHORTEST_INTERVAL_SECONDS)
             for kind, bound in bounds.items()

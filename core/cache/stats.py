@@ -7,7 +7,6 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.kinds import SHIPPED
 from rtp_client.cache.counts import BUCKET_SECONDS, OUTCOMES, RANKING_SECONDS
 from rtp_client.keys import CACHE_TOTAL, cache_counts, cache_key_pattern, cache_ranking
 
@@ -70,7 +69,7 @@ class CacheStats:
     most_missed: Sequence[Ranked]
 
 
-def read_stats(client: redis.Redis, *, top: int = 10) -> CacheStats:
+def read_stats(client: redis.Redis, kinds: Iterable[str], *, top: int = 10) -> CacheStats:
     """Read all of it. Raises redis.RedisError; goes through all keys once, in small steps."""
     total: dict[Any, Any] = client.hgetall(CACHE_TOTAL)
     counted: dict[str, Mapping[bytes, Any]] = {"total": total}
@@ -78,16 +77,16 @@ def read_stats(client: redis.Redis, *, top: int = 10) -> CacheStats:
     since = total.get(b"since")
     return CacheStats(
         None if since is None else float(since),
-        _kinds(client, counted),
+        _kinds(client, tuple(kinds), counted),
         [Ranked(*one) for one in ranked(client, "hot", top)],
         [Ranked(*one) for one in ranked(client, "missed", top)],
     )
 
 
-def read_totals(client: redis.Redis) -> dict[str, Reads]:
+def read_totals(client: redis.Redis, kinds: Iterable[str]) -> dict[str, Reads]:
     """All reads so far, per kind: counters that only grow. Raises redis.RedisError."""
     total: dict[Any, Any] = client.hgetall(CACHE_TOTAL)
-    return {kind: _reads(total, kind) for kind in SHIPPED}
+    return {kind: _reads(total, kind) for kind in kinds}
 
 
 def ranked(client: redis.Redis, what: str, limit: int) -> list[tuple[str, int]]:
@@ -118,15 +117,15 @@ def _reads(counts: Mapping[bytes, Any], kind: str) -> Reads:
     return Reads(*(int(counts.get(f"{kind}.{outcome}".encode(), 0)) for outcome in OUTCOMES))
 
 
-def _kinds(client: redis.Redis, counted: Mapping[str, Mapping[bytes, Any]]) -> list[KindStats]:
+def _kinds(client: redis.Redis, kinds: Sequence[str], counted: Mapping[str, Mapping[bytes, Any]]) -> list[KindStats]:
     keys: Counter[str] = Counter()
-    samples: dict[str, list[bytes]] = {kind: [] for kind in SHIPPED}
+    samples: dict[str, list[bytes]] = {kind: [] for kind in kinds}
     for key in client.scan_iter(cache_key_pattern(), count=1000):
         name = key.split(b":", 3)[2].decode(errors="replace")
         keys[name] += 1
         if name in samples and len(samples[name]) < _SAMPLE:  # the order of a scan is as good as none
             samples[name].append(key)
-    return [_kind(client, kind, counted, keys[kind], samples[kind]) for kind in SHIPPED]
+    return [_kind(client, kind, counted, keys[kind], samples[kind]) for kind in kinds]
 
 
 def _kind(

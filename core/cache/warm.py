@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from core.cache.stats import ranked
 from core.errors import ServiceUnavailable
-from core.kinds import SHIPPED
 from core.services.postgres import queries
 from rtp_client.cache.entry import Source
 from rtp_client.keys import cache_key_owner
@@ -36,7 +35,7 @@ def warm(
     reader: CacheReader,
     limit: int,
     *,
-    kinds: Collection[str] = tuple(SHIPPED),
+    kinds: Collection[str],
     may_go_on: Callable[[], bool] = lambda: True,
     on_page: Callable[[int], object] = lambda _: None,
 ) -> Warmed:
@@ -46,7 +45,7 @@ def warm(
     """
     entities = filled = 0
     for kind in kinds:
-        wanted = _wanted(reader, kind, limit)
+        wanted = _wanted(reader, kind, limit, among=len(kinds))
         while page := list(islice(wanted, _PAGE)):
             found = reader.get_many(kind, page)
             if reader.is_redis_away:
@@ -59,9 +58,9 @@ def warm(
     return Warmed(entities, filled)
 
 
-def _wanted(reader: CacheReader, kind: str, limit: int) -> Iterator[tuple[str, str]]:
+def _wanted(reader: CacheReader, kind: str, limit: int, *, among: int) -> Iterator[tuple[str, str]]:
     with redis_errors(reader.address):
-        hottest = ranked(reader.client, "hot", limit * len(SHIPPED))
+        hottest = ranked(reader.client, "hot", limit * among)
     owners = [cache_key_owner(key) for key, _ in hottest]
     hot = [(chain, entity) for owner, chain, entity in owners if owner == kind]
     known = _known(reader.source, kind, limit) if reader.source else []

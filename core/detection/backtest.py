@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from core.detection.detector import Detector
 from core.errors import SettingsError
-from core.settings.watches import ProtocolWatch
 from rtp_client.event import format_time
 
 if TYPE_CHECKING:
@@ -146,18 +145,14 @@ def choose_watch(
 
     Raises SettingsError where there is none, or several.
     """
-    could_be = {
-        key: watch
-        for key, watch in settings.watches.items()
-        if not isinstance(watch, ProtocolWatch) and kind in (None, watch.kind)
-    }
+    could_be = {key: watch for key, watch in settings.watches.items() if watch.has_value and kind in (None, watch.kind)}
     if name is not None:
         could_be = {key: watch for key, watch in could_be.items() if key == name}
     elif own := {key: watch for key, watch in could_be.items() if watch.table_parts == tuple(table)}:
         could_be = own
     if len(could_be) == 1:
         return next(iter(could_be.items()))
-    what = f"watch of kind {kind}" if kind else "watch of TVL or prices"
+    what = f"watch of kind {kind}" if kind else "watch of values"
     if name is not None:
         raise SettingsError(f"the settings have no {what} called {name!r}", "Name one with --watch")
     found = f"several: {', '.join(could_be)}" if could_be else "none"

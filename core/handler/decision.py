@@ -11,7 +11,6 @@ from core.detection.detector import Detector
 from core.detection.judge import State, delete, due_at, judge, tick
 from core.detection.report import amount_text
 from core.log.rows import LogRow
-from core.settings.watches import ProtocolWatch
 from rtp_client.event import Severity
 
 if TYPE_CHECKING:
@@ -54,9 +53,7 @@ class Decider:
 
     def __init__(self, watches: Mapping[str, Watch]) -> None:
         self._watches = watches
-        self._detectors = {
-            name: Detector(watch) for name, watch in watches.items() if not isinstance(watch, ProtocolWatch)
-        }
+        self._detectors = {name: Detector(watch) for name, watch in watches.items() if watch.has_value}
 
     def decide(self, memory: Memory, changes: Iterable[Change]) -> Decision:
         """Judge one entity's changes, in order. Those that were judged before are passed over."""
@@ -76,7 +73,7 @@ class Decider:
                 raised.append(Raised(change, None))
             else:
                 detector, watch = self._detectors[change.watch], self._watches[change.watch]
-                assert not isinstance(watch, ProtocolWatch)
+                assert watch.has_value
                 rule = detector.rule(change.key)
                 state, report, note = _judged(state, change, rule, watch)
                 if report is not None:

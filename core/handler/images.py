@@ -13,8 +13,7 @@ from core.detection.judge import Sample
 from core.errors import EventRejected, SettingsError
 from core.handler.attributes import confidence_of, json_of, name_of, number_of, text_of, time_of
 from core.handler.change import Change, Position
-from core.kinds import SHIPPED
-from core.settings.watches import Constant, ProtocolWatch
+from core.settings.watches import Constant
 from rtp_client.errors import one_line
 from rtp_client.event import Reason
 
@@ -23,9 +22,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from core.detection.detector import Key
-    from core.kinds import SHIPPED
     from core.settings.models import Settings
-from core.settings.watches import Watch
+    from core.settings.watches import Watch
 
 # What reading raises where a record is not made as DynamoDB makes them. It must not stop the shard for a day.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
@@ -56,7 +54,7 @@ class WatchedTable:
     @property
     def is_history(self) -> bool:
         """Whether each item is a sample, not an entity."""
-        return not isinstance(self.watch, ProtocolWatch) and self.watch.shape == "history"
+        return self.watch.is_history
 
     def changes(self, record: Mapping[str, Any], index: int) -> list[Change]:
         """What the record says of this watch's entities; a deletion first where an item became another's.
@@ -79,7 +77,7 @@ class WatchedTable:
         row = None if new is None else self._row(new, arrived)
         before = self._usable(old, arrived)
         make = _Maker(self.name, index, position, event_prefix(record, position, self.name))
-        if isinstance(self.watch, ProtocolWatch):
+        if not self.watch.has_value:
             yield from self._metadata(before, row, arrived, make)
         elif row is None:
             if before is not None and not self.is_history:
@@ -122,8 +120,7 @@ class WatchedTable:
         provenance = self._read(image, self.provenance, text_of) if self.provenance else None
         at = changed_at if self.is_history and changed_at is not None else arrived
         sample = Sample(value, at, confidence, self.watch.provenance if provenance is None else provenance)
-        watched = self.watch.watched if isinstance(self.watch, ProtocolWatch) else ()
-        fields = {name: json_of(image.get(name)) for name in watched}
+        fields = {name: json_of(image.get(name)) for name in self.watch.watched}
         return _Row(key, sample, changed_at or arrived, fields)
 
     def _confidence(self, image: Mapping[str, Any]) -> float:
@@ -200,13 +197,12 @@ def watched_tables(settings: Settings) -> Mapping[str, Sequence[WatchedTable]]:
 def _watched_table(settings: Settings, name: str) -> WatchedTable:
     watch, attributes = settings.watches[name], settings.dynamodb.tables[name].attributes
     columns = watch.columns
-    named = attributes.token if SHIPPED[watch.kind].entity == "token" else attributes.protocol
-    value = None if isinstance(watch, ProtocolWatch) else attributes.value or watch.columns.value
+    value = attributes.value or watch.columns.value if watch.has_value else None
     return WatchedTable(
         name=name,
         watch=watch,
         chain=attributes.chain or columns.chain,
-        entity=named or columns.entity,
+        entity=attributes.entity_of(watch.kind) or columns.entity,
         value=value,
         changed_at=attributes.changed_at or columns.changed_at,
         confidence=attributes.confidence or columns.confidence,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import psycopg
 from psycopg import sql
 from psycopg.rows import class_row
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from core.detection.distance import distance
 from core.errors import NotInstalled, UnknownEntity
@@ -17,35 +17,35 @@ from core.inspection.explanation import Explanation, Judged, PastEvent, State, W
 from core.inspection.inspector import looking
 from core.services.postgres import queries
 from core.settings.rules import rule_for
-from core.settings.watches import ProtocolWatch, ValueWatch, Watch
+from core.settings.watches import ValueWatch, Watch, watch_model
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from decimal import Decimal
 
     from psycopg import Connection
 
+    from core.kinds import Kinds
+    from core.settings.models import Settings
+
 _QUERIES = queries("core.sql", "explanation.sql")
-_WATCH: TypeAdapter[Watch] = TypeAdapter(Annotated[Watch, Field(discriminator="kind")])
 # A look at the user's table is worth a little patience, and no more.
 _TABLE_TIMEOUT = "5s"
 
 
-def explain(
-    connection: Connection, wanted: Mapping[str, Watch], kind: str, entity: str, chain: str | None
-) -> list[Explanation]:
-    """What rtp knows about an entity, for each watch and chain; `wanted` are the settings' watches.
+def explain(connection: Connection, settings: Settings, kind: str, entity: str, chain: str | None) -> list[Explanation]:
+    """What rtp knows about an entity, for each watch and chain; what is installed beside what the settings say.
 
     Raises NotInstalled where no watch of that kind is, and UnknownEntity where none has ever seen the entity.
     """
     with looking(connection):
-        watches = _installed_watches(connection, kind)
+        watches = _installed_watches(connection, settings.all_kinds, kind)
         known = [_Place(watch, place, entity) for watch in watches for place in _chains(connection, watch, entity)]
         meant = [place for place in known if chain in (None, place.chain)]
         if not meant:
             raise _unknown(connection, kind, entity, chain, watches, known)
-        return [_explain(connection, wanted.get(place.watch.name), place) for place in meant]
+        return [_explain(connection, settings.watches.get(place.watch.name), place) for place in meant]
 
 
 @dataclass(frozen=True)
@@ -67,15 +67,17 @@ class _Place:
         return {"watch": self.watch.id, "chain": self.chain, "entity": self.entity}
 
 
-def _installed_watches(connection: Connection, kind: str) -> list[_Installed]:
+def _installed_watches(connection: Connection, kinds: Kinds, kind: str) -> list[_Installed]:
     rows = connection.execute(_QUERIES["watches"], {"kind": kind}).fetchall()
     if not rows:
         raise NotInstalled(f"no watch of kind {kind} is installed", "Run `rtp install-triggers`")
+    model = watch_model(kinds[kind])
     try:
-        return [_Installed(id_, name, _WATCH.validate_python(settings), rules) for id_, name, settings, rules in rows]
+        return [_Installed(id_, name, model.model_validate(settings), rules) for id_, name, settings, rules in rows]
     except ValidationError as error:
         raise NotInstalled(
-            "the watches were installed by another version of rtp", "Run `rtp install-triggers` of this one"
+            f"the watches of kind {kind} were installed by another version of rtp, or with another such kind",
+            "Run `rtp install-triggers` of this one",
         ) from error
 
 
@@ -98,8 +100,8 @@ def _explain(connection: Connection, wanted: Watch | None, place: _Place) -> Exp
         entity=place.entity,
         rules=place.watch.rules,
         state=state,
-        judged=None if isinstance(watch, ProtocolWatch) else _judged(connection, watch, wanted, place, state),
-        watched=watch.watched if isinstance(watch, ProtocolWatch) else (),
+        judged=_judged(connection, watch, wanted, place, state) if watch.has_value else None,
+        watched=watch.watched,
         waiting=waiting[0] if waiting else 0,
         events=events,
     )
@@ -108,7 +110,7 @@ def _explain(connection: Connection, wanted: Watch | None, place: _Place) -> Exp
 def _judged(
     connection: Connection, watch: ValueWatch, wanted: Watch | None, place: _Place, state: State | None
 ) -> Judged:
-    wanted_values = None if isinstance(wanted, ProtocolWatch) else wanted
+    wanted_values = wanted if wanted is not None and wanted.has_value else None
     current, current_from, note = _value_now(connection, watch, place, state)
     rule = rule_for(watch, place.chain, place.entity)
     return Judged(
@@ -125,7 +127,7 @@ def _value_now(
     connection: Connection, watch: ValueWatch, place: _Place, state: State | None
 ) -> tuple[Decimal | None, Whence, str]:
     """What the table holds; of history, which may be long, the newest sample judged. Else what rtp remembers."""
-    if watch.shape == "history":
+    if watch.is_history:
         return state.last_value if state else None, "newest sample", ""
     try:
         row = _look_up(connection, place)

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from core.routes.matching import label_of
-from core.settings.rules import is_glob, matches_glob
-from core.settings.watches import Constant, PriceWatch, ProtocolWatch, Watch
+from core.settings.rules import is_glob, matches_glob, override_value
+from core.settings.watches import Constant, Watch
 from rtp_client.event import Reason, Severity
 
 if TYPE_CHECKING:
@@ -92,15 +92,15 @@ def _stuck(names: Collection[str] | None, column: object) -> str | None:
 
 
 def _reasons(watch: Watch) -> frozenset[Reason]:
-    if isinstance(watch, ProtocolWatch):
+    if not watch.has_value:
         return _OF_METADATA
     given = {
-        Reason.FIRST_SEEN: any(part.emit_first for part in (watch, *watch.overrides)),
-        Reason.HEARTBEAT: any(part.heartbeat for part in (watch, *watch.overrides)),
-        Reason.DELETED: watch.shape == "latest",
+        Reason.FIRST_SEEN: any(part.emit_first for part in watch.rule_sources),
+        Reason.HEARTBEAT: any(part.heartbeat for part in watch.rule_sources),
+        Reason.DELETED: not watch.is_history,
     }
-    has_peg = isinstance(watch, PriceWatch) and (watch.peg or any(override.peg for override in watch.overrides))
-    given |= dict.fromkeys((Reason.DEPEG, Reason.REPEG), bool(has_peg))
+    has_peg = any(override_value(part, "peg") for part in watch.rule_sources)
+    given |= dict.fromkeys((Reason.DEPEG, Reason.REPEG), has_peg)
     return frozenset(reason for reason in Reason if reason not in _OF_METADATA and given.get(reason, True))
 
 
@@ -115,8 +115,8 @@ def _can_be(reason: Reason, severity: Severity, watch: Watch) -> bool:
         return _RANK[_WITHOUT_PERCENT[reason]] >= _RANK[severity]
     if reason is Reason.FROM_ZERO:
         return severity is not Severity.CRITICAL
-    if reason is Reason.TO_ZERO and not isinstance(watch, ProtocolWatch):
-        tiers = [part.severity for part in (watch, *watch.overrides) if part.severity is not None]
+    if reason is Reason.TO_ZERO and watch.has_value:
+        tiers = [part.severity for part in watch.rule_sources if part.severity is not None]
         return any(getattr(one, severity) <= _ALL_LOST for one in tiers)
     return True
 

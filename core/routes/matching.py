@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
-from core.kinds import SHIPPED
 from core.settings.rules import matches_glob
 from rtp_client.event import Severity
 from rtp_client.event_filter import moved_at_least
@@ -28,7 +27,7 @@ class Routable(Protocol):
 
     @property
     def kind(self) -> str:
-        """tvl, price or protocol."""
+        """Its kind, by name."""
 
     @property
     def chain(self) -> str:
@@ -36,7 +35,7 @@ class Routable(Protocol):
 
     @property
     def entity(self) -> str:
-        """The protocol or token."""
+        """The protocol, token or other entity."""
 
     @property
     def current(self) -> str | None:
@@ -125,10 +124,10 @@ def name_mismatch(match: RouteMatch, kind: str, chain: str, entity: str) -> str 
     if match.kind is not None and kind not in match.kind:
         return f"kind is {kind}, not {' or '.join(match.kind)}"
     if kind not in match.kinds:
-        return f"kind is {kind}, and the route names {'tokens' if match.token else 'protocols'}"
+        return f"kind is {kind}, and the route names a {' or a '.join(match.words)}"
     names = match.names_of(kind)
     if names is not None and not any(matches_glob(name, entity) for name in names):
-        return f"{SHIPPED[kind].entity} is {entity}, not {' or '.join(names)}"
+        return f"{match.known[kind].entity} is {entity}, not {' or '.join(names)}"
     if match.chain is not None and not any(matches_glob(name, chain) for name in match.chain):
         return f"chain is {chain}, not {' or '.join(match.chain)}"
     return None

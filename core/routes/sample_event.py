@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.kinds import SHIPPED
 from core.settings.rules import rule_for
-from core.settings.watches import Constant, ProtocolWatch
+from core.settings.watches import Constant
 from rtp_client.event import Reason, Severity
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def sample_event(
     """An event with what is not given filled in as the first watch of its kind would."""
     watch = next((one for one in settings.watches.values() if one.kind == kind), None)
     chain = chain or _constant_chain(watch) or DEFAULT_CHAIN
-    reason = reason or (Reason.DEVIATION if SHIPPED[kind].has_value else Reason.CHANGED)
+    reason = reason or (Reason.DEVIATION if settings.all_kinds[kind].has_value else Reason.CHANGED)
     severity = severity or _severity(watch, chain, entity, percent)
     return SampleEvent(kind, chain, entity, None if percent is None else f"{percent:f}", reason, severity)
 
@@ -53,7 +52,7 @@ def samples_of(settings: Settings, name: str) -> list[SampleEvent]:
     """Events of one watch, one for each severity that a deviation of it can have."""
     watch = settings.watches[name]
     entity = watch.columns.entity.const if isinstance(watch.columns.entity, Constant) else "example"
-    if isinstance(watch, ProtocolWatch):
+    if not watch.has_value:
         return [sample_event(settings, watch.kind, entity=entity)]
     chain = _constant_chain(watch) or DEFAULT_CHAIN
     rule = rule_for(watch, chain, entity)
@@ -70,7 +69,7 @@ def _constant_chain(watch: Watch | None) -> str | None:
 
 
 def _severity(watch: Watch | None, chain: str, entity: str, percent: Decimal | None) -> Severity:
-    if watch is None or isinstance(watch, ProtocolWatch) or percent is None:
+    if watch is None or not watch.has_value or percent is None:
         return Severity.INFO
     tiers, size = rule_for(watch, chain, entity).severity, abs(percent)
     if size >= tiers.critical:

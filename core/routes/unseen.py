@@ -5,7 +5,6 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.kinds import SHIPPED
 from core.routes.checking import contradictions, where_is
 from core.routes.matching import name_mismatch
 from core.settings.rules import matches_glob
@@ -27,7 +26,7 @@ class Entity(NamedTuple):
 
 def find_unseen(settings: Settings, seen: Iterable[Entity]) -> Iterator[str]:
     """A line for each route whose chains and names fit nothing that was seen, though its kinds have been."""
-    by_kind: dict[str, set[Entity]] = {kind: set() for kind in SHIPPED}
+    by_kind: dict[str, set[Entity]] = {kind: set() for kind in settings.all_kinds}
     for entity in seen:
         by_kind[entity.kind].add(entity)
     for place, route in enumerate(settings.routes):

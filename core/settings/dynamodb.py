@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from types import GenericAlias
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, WrapValidator
 
+from core.kinds import Kinds, entity_words
 from core.settings.fields import (
     HttpUrl,
     Identifier,
@@ -14,8 +16,11 @@ from core.settings.fields import (
     SettingsModel,
     Text,
     WatchName,
+    derived,
     matching,
     one_column_complaint,
+    value_of,
+    with_key_for_each,
 )
 from core.settings.watches import Constant
 
@@ -28,22 +33,35 @@ _Attribute = Annotated[Identifier | Constant, WrapValidator(one_column_complaint
 
 
 class DynamoDbAttributes(SettingsModel):
-    """Which attribute of an item holds what, where it is not called like the watch's column."""
+    """Which attribute of an item holds what, where it is not called like the watch's column.
+
+    Each kind's word for its entity is a key, too.
+    """
+
+    known: ClassVar[Kinds]
 
     chain: _Attribute | None = None
-    protocol: _Attribute | None = None
-    token: _Attribute | None = None
     value: Text | None = None
     changed_at: Text | None = None
     confidence: Text | None = None
     provenance: Text | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The kinds' words for their entities under which an attribute is named."""
+        return tuple(word for word in entity_words(self.known) if value_of(self, word) is not None)
+
+    def entity_of(self, kind: str) -> str | Constant | None:
+        """The attribute that holds who an item of this kind is about; None where it is called like the column."""
+        entity: str | Constant | None = value_of(self, self.known[kind].entity)
+        return entity
 
 
 class DynamoDbTable(SettingsModel):
     """The table whose stream feeds a watch."""
 
     table: TableName
-    attributes: DynamoDbAttributes = DynamoDbAttributes()
+    attributes: DynamoDbAttributes
 
 
 class DynamoDbSettings(SettingsModel):
@@ -57,4 +75,13 @@ class DynamoDbSettings(SettingsModel):
     dead_letter_queue: StandardQueueName | None = None
     timeout_seconds: Real = Field(default=5, gt=0, le=60)
     poll_interval_ms: Real = Field(default=200, gt=0, le=60_000)
-    tables: Annotated[dict[WatchName, DynamoDbTable], Field(default_factory=dict, max_length=200)]
+    tables: dict[WatchName, DynamoDbTable] = Field(default_factory=dict, max_length=200)
+
+
+def dynamodb_model(kinds: Kinds) -> type[DynamoDbSettings]:
+    """The model for tables of these kinds."""
+    known = derived(DynamoDbAttributes, known=(ClassVar[Kinds], kinds))
+    attributes = with_key_for_each(known, entity_words(kinds), _Attribute | None)
+    table = derived(DynamoDbTable, attributes=(attributes, attributes()))
+    tables: Any = Field(default_factory=dict, max_length=200)
+    return derived(DynamoDbSettings, tables=(GenericAlias(dict, (WatchName, table)), tables))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -20,15 +20,40 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     ValidatorFunctionWrapHandler,
+    create_model,
 )
 
 from core.settings.addresses import http_url, listening, postgres_dsn, redis_url
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class SettingsModel(BaseModel):
     """What all settings have in common. Addresses hold passwords, so an error never carries the input along."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, serialize_by_alias=True)
+
+
+Model = TypeVar("Model", bound=SettingsModel)
+
+
+def derived(base: type[Model], /, **fields: Any) -> type[Model]:
+    """The model with other, or narrower, fields: what only the table of kinds can tell. Each is (type, default)."""
+    return create_model(base.__name__, __base__=base, **fields)
+
+
+def with_key_for_each(base: type[Model], names: Iterable[str], annotation: Any, default: Any = None) -> type[Model]:
+    """The model with a key for each of these names; `value_of` reads it.
+
+    The names come from the settings, and could be those of pydantic's own methods: so they are not the fields'.
+    """
+    return derived(base, **{f"of_{name}": (annotation, Field(default=default, alias=name)) for name in names})
+
+
+def value_of(model: SettingsModel, name: str) -> Any:
+    """What a model has under one of the names that it was made for."""
+    return getattr(model, f"of_{name}")
 
 
 # PostgreSQL cuts longer identifiers off in silence; it counts bytes, not characters.
@@ -131,10 +156,11 @@ Percent = Annotated[
     Field(ge=0, le=1_000_000, max_digits=60, allow_inf_nan=False),
 ]
 Magnitude = Annotated[Decimal, _Number, Field(ge=0, le=Decimal("1e30"), max_digits=60, allow_inf_nan=False)]
-WatchName = Annotated[
+Word = Annotated[
     str,
     matching(r"[a-z][a-z0-9_]{0,39}", "a name of up to 40 small letters, digits and _ that starts with a letter"),
 ]
+WatchName = Word
 SourceName = Annotated[str, matching(r"[A-Za-z0-9._~/:-]{1,200}", "up to 200 letters, digits and . _ ~ / : -")]
 QueueName = Annotated[
     str,

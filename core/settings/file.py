@@ -15,6 +15,8 @@ from pydantic import BaseModel, ValidationError
 
 from core.errors import SettingsError
 from core.settings.located_yaml import Complaint, Document, Written
+from core.settings.models import settings_model
+from core.settings.own_kinds import kinds_in
 from core.settings.problems import already_noted, explain, place_of
 from core.settings.syntax import read_nodes
 from rtp_client.redact import shown
@@ -67,7 +69,8 @@ def read_settings(
     outside = {key: "is blank. Give it a value or leave it out" for key, one in given.items() if not one.value}
     settings = None
     try:
-        settings = model.model_validate(_overlaid(document.data, given, _sections(model)))
+        model = settings_model(kinds_in(document.data), model)  # all other models are made for the kinds
+        settings = model.model_validate(_overlaid(document.data, given, _sections(model)), context={"environ": environ})
     except ValidationError as failure:
         for error in failure.errors(include_url=False):
             if not already_noted(error):

@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeVar
+from functools import cache, cached_property
+from types import GenericAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from core.errors import SettingsError
-from core.kinds import SHIPPED
-from core.settings.cache import CacheSettings
-from core.settings.dynamodb import DynamoDbSettings
+from core.kinds import SHIPPED, Kind, Kinds
+from core.settings.cache import CacheSettings, cache_model
+from core.settings.dynamodb import DynamoDbSettings, dynamodb_model
 from core.settings.fields import (
     HttpUrl,
     Listening,
@@ -27,10 +37,12 @@ from core.settings.fields import (
     SourceName,
     WatchName,
     Whole,
+    derived,
     off_is_a_word,
 )
-from core.settings.routes import Route
-from core.settings.watches import Watch
+from core.settings.own_kinds import OwnKinds, all_kinds, kinds_in
+from core.settings.routes import Route, route_model
+from core.settings.watches import Watch, watch_of
 
 
 class PostgresSettings(SettingsModel):
@@ -46,7 +58,7 @@ class RedisSettings(SettingsModel):
 
     url: RedisUrl | None = Field(default=None, repr=False)
     cache_ttl_seconds: Whole = Field(default=3600, ge=1, le=31_536_000)
-    cache: CacheSettings = CacheSettings()
+    cache: CacheSettings = cache_model(SHIPPED)()
     stream_max_length: Whole = Field(default=100_000, ge=1, le=100_000_000)
     timeout_seconds: Real = Field(default=1.5, gt=0, le=60)
     batch_size: Whole = Field(default=500, ge=1, le=10_000)
@@ -58,7 +70,7 @@ class RedisSettings(SettingsModel):
     @property
     def cache_ttls(self) -> str:
         """The same for every kind, as the scripts take it: JSON."""
-        return json.dumps({kind: self.cache_ttl_ms(kind) for kind in SHIPPED})
+        return json.dumps({kind: self.cache_ttl_ms(kind) for kind in self.cache.kinds})
 
 
 class SqsSettings(SettingsModel):
@@ -126,20 +138,24 @@ _Section = TypeVar("_Section", bound=BaseModel)
 
 
 class Settings(SettingsModel):
-    """Everything rtp can be told, but for the sections that `core.sinks.settings` adds: those of a sink alone."""
+    """Everything rtp can be told, but for the sections that `core.sinks.settings` adds: those of a sink alone.
+
+    What is validated is of the model that is made for its kinds.
+    """
+
+    known: ClassVar[Kinds | None] = None
 
     source: SourceName = "/rtp"
+    kinds: Annotated[OwnKinds, Field(default_factory=dict)]
     postgres: PostgresSettings = PostgresSettings()
-    redis: RedisSettings = RedisSettings()
+    redis: RedisSettings
     sqs: SqsSettings = SqsSettings()
     run: RunSettings = RunSettings()
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     triggers: TriggerSettings = TriggerSettings()
-    watches: Annotated[
-        dict[WatchName, Annotated[Watch, Field(discriminator="kind")]], Field(min_length=1, max_length=200)
-    ]
-    dynamodb: DynamoDbSettings = DynamoDbSettings(tables={})  # behind the watches, which it names
+    watches: dict[WatchName, Watch]
+    dynamodb: DynamoDbSettings  # behind the watches, which it names
     routes: Annotated[tuple[Route, ...], Field(max_length=1000)] = ()
 
     def own_document(self) -> dict[str, Any]:
@@ -150,6 +166,18 @@ class Settings(SettingsModel):
         """A sink's own section; where these settings were made without it, its defaults."""
         found = getattr(self, name, None)
         return found if isinstance(found, model) else model()
+
+    @cached_property
+    def all_kinds(self) -> Kinds:
+        """The table of kinds: rtp's rows, then the settings' own."""
+        return all_kinds(self.kinds)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _by_its_kinds(cls, written: Any, validate: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Settings:
+        if cls.known is not None or isinstance(written, Settings):
+            return validate(written)
+        return settings_model(kinds_in(written), cls).model_validate(written, context=info.context)
 
     @field_validator("routes")
     @classmethod
@@ -183,7 +211,31 @@ class Settings(SettingsModel):
         unknown = [name for name in dynamodb.tables if watches is not None and name not in watches]
         if unknown:
             raise ValueError(f"names a table for {unknown[0]}, which is no watch. Name it under watches, too")
+        for name, table in dynamodb.tables.items():
+            watch = (watches or {}).get(name)
+            if watch and (other := [word for word in table.attributes.words if word != watch.about.entity]):
+                raise ValueError(f"{name} is about a {watch.about.entity}. Remove {other[0]} from its attributes")
         return dynamodb
+
+
+def settings_model(kinds: Kinds, base: type[Settings] = Settings) -> type[Settings]:
+    """The model of settings with these kinds."""
+    return _settings_model(tuple(kinds.values()), base)
+
+
+@cache
+def _settings_model(rows: tuple[Kind, ...], base: type[Settings]) -> type[Settings]:
+    kinds = {kind.name: kind for kind in rows}
+    caching, route, dynamodb = cache_model(kinds), route_model(kinds), dynamodb_model(kinds)
+    redis = derived(RedisSettings, cache=(caching, caching()))
+    return derived(
+        base,
+        known=(ClassVar[Kinds], kinds),
+        redis=(redis, redis()),
+        watches=(GenericAlias(dict, (WatchName, watch_of(kinds))), Field(min_length=1, max_length=200)),
+        dynamodb=(dynamodb, dynamodb()),
+        routes=(GenericAlias(tuple, (route, ...)), Field(default=(), max_length=1000)),
+    )
 
 
 def postgres_dsn(settings: Settings) -> str:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, RootModel
 
 from core.settings.located_yaml import Refused, Written
-from core.settings.watches import Watch
 from rtp_client.redact import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pydantic_core import ErrorDetails
 
@@ -43,7 +42,6 @@ _WORDS = {
     "model_attributes_type": "must be a mapping (indented `key: value` lines)",
     "literal_error": "must be {expected}",
     "union_tag_invalid": "must be {expected_tags}",
-    "union_tag_not_found": "is missing. Write tvl, price or protocol",
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size"), "must be a whole number"),
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
     **dict.fromkeys(("decimal_type", "decimal_parsing"), "must be a number"),
@@ -51,16 +49,13 @@ _WORDS = {
 # pydantic's word for a key itself, and the name of the one among several that needs none.
 _NO_KEYS = frozenset({"[key]", ""})
 _ENDPOINT = "endpoint_url"  # is no secret, and yet where people write some
-_WATCHES: dict[str, type[BaseModel]] = {
-    get_args(watch.model_fields["kind"].annotation)[0]: watch for watch in get_args(Watch)
-}
 
 
 def place_of(error: ErrorDetails) -> Place:
     """Where the error is, as a place in the YAML: without the steps that only pydantic knows."""
     place = error["loc"]
     if place[:1] == ("watches",):
-        # (watches, <name>, <kind>, …): the kind chose the model and is no key; `[key]` means the name itself.
+        # (watches, <name>, <kind>, …): the kind chose the model and is no key.
         place = place[:2] + place[3:]
     if error["type"].startswith("union_tag") and isinstance(error["input"], dict):
         place = (*place, "kind")
@@ -87,12 +82,14 @@ def explain(error: ErrorDetails, written: Written | None, settings: type[Setting
         case "string_type":
             return _not_text(written)
         case "value_error":
-            return _completed(str(error["ctx"]["error"]), written)
+            text = str(error["ctx"]["error"])
         case "union_tag_not_found" | "union_tag_invalid" if not isinstance(error["input"], dict):
-            return _completed(_WORDS["model_type"], written)
-        case kind if kind in _WORDS:
-            return _completed(_WORDS[kind].format_map(_plain(error.get("ctx", {}))), written)
-    return error["msg"]
+            text = _WORDS["model_type"]
+        case "union_tag_not_found":
+            text = f"is missing. Write {_choice(_watches(settings))}"
+        case kind:
+            text = _WORDS.get(kind, error["msg"]).format_map(_plain(error.get("ctx", {})))
+    return _completed(text, written)
 
 
 def _plain(context: dict[str, Any]) -> dict[str, Any]:
@@ -102,9 +99,13 @@ def _plain(context: dict[str, Any]) -> dict[str, Any]:
         for name, value in context.items()
     }
     for choices in {"expected_tags", "expected"} & plain.keys():
-        *most, last = plain[choices].replace("'", "").replace(" or ", ", ").split(", ")
-        plain[choices] = f"{', '.join(most)} or {last}" if most else last
+        plain[choices] = _choice(plain[choices].replace("'", "").replace(" or ", ", ").split(", "))
     return plain
+
+
+def _choice(names: Iterable[str]) -> str:
+    *most, last = names
+    return f"{', '.join(most)} or {last}" if most else last
 
 
 def _completed(text: str, written: Written | None) -> str:
@@ -127,7 +128,7 @@ def _not_text(written: Written | None) -> str:
 
 
 def _unknown_key(error: ErrorDetails, settings: type[Settings]) -> str:
-    known = list(_model_at(error["loc"][:-1], settings).model_fields)
+    known = [field.alias or name for name, field in _model_at(error["loc"][:-1], settings).model_fields.items()]
     meant = get_close_matches(str(error["loc"][-1]), known, n=1)
     return f"unknown key. Did you mean {meant[0]}?" if meant else f"unknown key. Known here: {', '.join(known)}"
 
@@ -146,13 +147,19 @@ def _model_at(loc: Place, settings: type[Settings]) -> type[BaseModel]:
     """The model that refused a key: pydantic's own steps lead to it."""
     model: type[BaseModel] = settings
     if loc[:1] == ("watches",):
-        model, loc = _WATCHES[str(loc[2])], loc[3:]
+        model, loc = _watches(model)[str(loc[2])], loc[3:]
     for part in loc:
         if issubclass(model, RootModel):
             model = next(_models_in(model.model_fields["root"].annotation))
         elif isinstance(part, str) and part in model.model_fields:
             model = next(_models_in(model.model_fields[part].annotation), model)
     return model
+
+
+def _watches(settings: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """The models of watches, by their kinds."""
+    models = _models_in(settings.model_fields["watches"].annotation)
+    return {get_args(model.model_fields["kind"].annotation)[0]: model for model in models}
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

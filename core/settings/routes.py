@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from core.kinds import SHIPPED
-from core.settings.fields import Glob, Percent, QueueName, SettingsModel, Text
+from core.kinds import Kinds, entity_words
+from core.settings.fields import (
+    Glob,
+    Percent,
+    QueueName,
+    SettingsModel,
+    Text,
+    derived,
+    value_of,
+    with_key_for_each,
+)
 from rtp_client.event import Reason, Severity
 
 
@@ -27,20 +36,20 @@ def _one_of(choices: Collection[str]) -> BeforeValidator:
 
 _OneOrMore = BeforeValidator(_as_list)
 _Names = Annotated[tuple[Glob, ...], _OneOrMore, Field(min_length=1, max_length=1000)]
-_Kinds = Annotated[tuple[Annotated[str, _one_of(SHIPPED)], ...], _OneOrMore, Field(min_length=1)]
 _Reasons = Annotated[tuple[Annotated[Reason, _one_of(Reason)], ...], _OneOrMore, Field(min_length=1)]
 
 
 class RouteMatch(SettingsModel):
     """What an event must be like; every key that is given must fit, one left out fits all.
 
-    A list fits where one of its entries does. Names may be globs (`*`, `?`). `protocol` speaks of TVL and metadata,
-    `token` of prices: where only one of them is given, events of the other sort do not fit.
+    A list fits where one of its entries does. Names may be globs (`*`, `?`). Each kind's word for its entity is a key,
+    too: `protocol` speaks of TVL and metadata, `token` of prices. Where only some of them are given, events of the
+    other kinds do not fit.
     """
 
-    kind: _Kinds | None = None
-    protocol: _Names | None = None
-    token: _Names | None = None
+    known: ClassVar[Kinds]
+
+    kind: tuple[str, ...] | None = None
     chain: _Names | None = None
     severity: Annotated[Severity, _one_of(Severity)] | None = Field(default=None, description="At least this.")
     reason: _Reasons | None = None
@@ -48,27 +57,34 @@ class RouteMatch(SettingsModel):
 
     @model_validator(mode="after")
     def _names_fit_the_kind(self) -> Self:
-        if self.kind is not None and not self.kinds:
-            key, needed = ("token", "price") if self.token else ("protocol", "tvl or protocol")
-            raise ValueError(f"kind and {key} exclude each other: {key} needs kind {needed}")
+        if not self.kinds:
+            word = self.words[0]
+            needed = " or ".join(kind.name for kind in self.known.values() if kind.entity == word)
+            raise ValueError(f"kind and {word} exclude each other: {word} needs kind {needed}")
         return self
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The kinds' words for their entities under which names are given."""
+        return tuple(word for word in entity_words(self.known) if value_of(self, word) is not None)
 
     @property
     def kinds(self) -> tuple[str, ...]:
         """The kinds of event that can fit."""
-        named = self.protocol is not None or self.token is not None
-        return tuple(kind for kind in self.kind or tuple(SHIPPED) if not named or self.names_of(kind) is not None)
+        words = self.words
+        return tuple(kind for kind in self.kind or self.known if not words or self.known[kind].entity in words)
 
     def names_of(self, kind: str) -> tuple[str, ...] | None:
-        """The names of which an event's protocol or token must be one; None where none are given for its kind."""
-        return self.token if SHIPPED[kind].entity == "token" else self.protocol
+        """The names of which an event's entity must be one; None where none are given for its kind."""
+        names: tuple[str, ...] | None = value_of(self, self.known[kind].entity)
+        return names
 
 
 class Route(SettingsModel):
     """Where the events go that match: to a queue, to a channel, or to both."""
 
     name: Text | None = None
-    match: RouteMatch = RouteMatch()
+    match: RouteMatch
     queue: QueueName | None = None
     dead_letter_queue: QueueName | None = None
     channel: Text | None = None
@@ -80,3 +96,11 @@ class Route(SettingsModel):
         if self.dead_letter_queue is not None and self.queue is None:
             raise ValueError("has a dead_letter_queue and no queue. Add the queue")
         return self
+
+
+def route_model(kinds: Kinds) -> type[Route]:
+    """The model of a route for events of these kinds."""
+    one_of_them = Annotated[tuple[Annotated[str, _one_of(kinds)], ...], _OneOrMore, Field(min_length=1)]
+    with_kind = derived(RouteMatch, known=(ClassVar[Kinds], kinds), kind=(one_of_them | None, None))
+    match = with_key_for_each(with_kind, entity_words(kinds), _Names | None)
+    return derived(Route, match=(match, match()))

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from decimal import Decimal
 
-    from core.settings.watches import GlitchGuard, Peg, PriceOverride, SeverityTiers, TvlOverride, ValueWatch
-
-    Override = TvlOverride | PriceOverride
+    from core.settings.watches import GlitchGuard, Override, Peg, SeverityTiers, ValueWatch
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def explain_rule(watch: ValueWatch, chain: str, entity: str) -> tuple[Rule, Sequ
 
 
 def override_value(source: ValueWatch | Override, key: str) -> Any:
-    """What a watch or an override says for a rule's key; None where it says nothing, or cannot (TVL has no peg)."""
+    """What a watch or an override says for a rule's key; None where it says nothing, or has no such key (a peg)."""
     return getattr(source, key, None)
 
 

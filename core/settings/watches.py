@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Annotated, Any, Literal, Self
+from functools import cache, reduce
+from operator import or_
+from types import GenericAlias
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, WrapValidator, model_validator
 
+from core.kinds import Kind, Kinds
 from core.settings.fields import (
     Duration,
     Glob,
@@ -22,6 +26,7 @@ from core.settings.fields import (
     Table,
     Text,
     Whole,
+    derived,
     one_column_complaint,
 )
 
@@ -36,46 +41,20 @@ Column = Annotated[Identifier | Constant, WrapValidator(one_column_complaint)]
 EVERYWHERE = Constant(const="all")
 
 
-class _Columns(SettingsModel):
+class Columns(SettingsModel):
+    """Which column of the user's table holds what; the kind has a word of its own for the entity's key."""
+
+    entity: Column
     chain: Column = EVERYWHERE
     changed_at: Identifier | None = None
     confidence: Identifier | None = None
     provenance: Identifier | None = None
 
 
-class TvlColumns(_Columns):
-    """Which column of the user's table holds what."""
+class ValueColumns(Columns):
+    """The same, of a kind with a value."""
 
-    protocol: Column
     value: Identifier
-
-    @property
-    def entity(self) -> Identifier | Constant:
-        """What the table's rows are about."""
-        return self.protocol
-
-
-class PriceColumns(_Columns):
-    """Which column of the user's table holds what."""
-
-    token: Column
-    value: Identifier
-
-    @property
-    def entity(self) -> Identifier | Constant:
-        """What the table's rows are about."""
-        return self.token
-
-
-class ProtocolColumns(_Columns):
-    """Which column of the user's table holds what."""
-
-    protocol: Column
-
-    @property
-    def entity(self) -> Identifier | Constant:
-        """What the table's rows are about."""
-        return self.protocol
 
 
 class SeverityTiers(SettingsModel):
@@ -116,8 +95,8 @@ class GlitchGuard(SettingsModel):
     release_after: Duration = timedelta(hours=1)
 
 
-class _Rules(SettingsModel):
-    """What an override can set; None leaves it to the watch."""
+class Override(SettingsModel):
+    """Other rules for some entities or chains; names may be globs (`*`, `?`). None leaves it to the watch."""
 
     percent: Percent | None = None
     min_change: Magnitude | None = None
@@ -127,32 +106,13 @@ class _Rules(SettingsModel):
     severity: SeverityTiers | None = None
     glitch_guard: GlitchGuard | None = None
     chain: Glob | None = None
-
-
-class TvlOverride(_Rules):
-    """Other rules for some protocols or chains; names may be globs (`*`, `?`)."""
-
-    protocol: Glob | None = None
-
-    @property
-    def entity(self) -> str | None:
-        """The protocol's name or glob."""
-        return self.protocol
-
-
-class PriceOverride(_Rules):
-    """Other rules for some tokens or chains; names may be globs (`*`, `?`)."""
-
-    token: Glob | None = None
-    peg: Peg | None = None
-
-    @property
-    def entity(self) -> str | None:
-        """The token's name or glob."""
-        return self.token
+    entity: Glob | None = None
 
 
 class _Watch(SettingsModel):
+    about: ClassVar[Kind]
+
+    kind: str
     table: Table
     confidence: Real = Field(default=1, ge=0, le=1)
     provenance: Text | None = None
@@ -163,58 +123,74 @@ class _Watch(SettingsModel):
         return tuple(self.table.split(".")) if "." in self.table else ("public", self.table)
 
 
-class _ValueWatch(_Watch):
+class ValueWatch(_Watch):
+    """A table of values, of which a large enough change is significant."""
+
+    has_value: ClassVar[Literal[True]] = True
+    watched: ClassVar[tuple[str, ...]] = ()
+
+    columns: ValueColumns
     shape: Literal["latest", "history"] = "latest"
     compare_with: Literal["last_event", "previous_row"] = "last_event"
+    percent: Percent = Decimal(1)
     min_change: Magnitude = Decimal(0)
     heartbeat: Duration | None = None
     cooldown: Duration | None = None
     emit_first: bool = False
     severity: SeverityTiers = SeverityTiers()
     glitch_guard: GlitchGuard | None = None
+    overrides: Annotated[tuple[Override, ...], Field(max_length=1000)] = ()
 
+    @property
+    def rule_sources(self) -> tuple[ValueWatch | Override, ...]:
+        """Where keys of a rule can stand: in the watch itself, and in its overrides."""
+        return (self, *self.overrides)
 
-def _history_has_time(watch: ValueWatch) -> None:
-    if watch.shape == "history" and watch.columns.changed_at is None:
-        raise ValueError("shape history needs columns.changed_at: the samples' own time")
-
-
-class TvlWatch(_ValueWatch):
-    """A table of TVL per protocol and chain."""
-
-    kind: Literal["tvl"]
-    columns: TvlColumns
-    percent: Percent = Decimal(1)
-    overrides: Annotated[tuple[TvlOverride, ...], Field(max_length=1000)] = ()
+    @property
+    def is_history(self) -> bool:
+        """Whether each row is a sample, not an entity."""
+        return self.shape == "history"
 
     @model_validator(mode="after")
     def _history_has_time(self) -> Self:
-        _history_has_time(self)
+        if self.is_history and self.columns.changed_at is None:
+            raise ValueError("shape history needs columns.changed_at: the samples' own time")
         return self
 
 
-class PriceWatch(_ValueWatch):
-    """A table of prices per token and chain."""
+class MetadataWatch(_Watch):
+    """A table of metadata; any change of a watched column is significant."""
 
-    kind: Literal["price"]
-    columns: PriceColumns
-    percent: Percent = Decimal("0.1")
-    peg: Peg | None = None
-    overrides: Annotated[tuple[PriceOverride, ...], Field(max_length=1000)] = ()
+    has_value: ClassVar[Literal[False]] = False
+    is_history: ClassVar[Literal[False]] = False
 
-    @model_validator(mode="after")
-    def _history_has_time(self) -> Self:
-        _history_has_time(self)
-        return self
-
-
-class ProtocolWatch(_Watch):
-    """A table of protocol metadata; any change of a watched column is significant."""
-
-    kind: Literal["protocol"]
-    columns: ProtocolColumns
+    columns: Columns
     watched: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=1600)]
 
 
-ValueWatch = TvlWatch | PriceWatch
-Watch = ValueWatch | ProtocolWatch
+Watch = ValueWatch | MetadataWatch
+
+
+@cache
+def watch_model(kind: Kind) -> type[Watch]:
+    """The model of a kind's watches: with its word for the entity, its percent, and a peg where it has one."""
+    common = {"about": (ClassVar[Kind], kind), "kind": (Literal[kind.name], ...)}
+    column = (Column, Field(alias=kind.entity))
+    if not kind.has_value:
+        return derived(MetadataWatch, **common, columns=(derived(Columns, entity=column), ...))
+    peg: dict[str, Any] = {"peg": (Peg | None, None)} if kind.has_peg else {}
+    override = derived(Override, entity=(Glob | None, Field(default=None, alias=kind.entity)), **peg)
+    return derived(
+        ValueWatch,
+        **common,
+        columns=(derived(ValueColumns, entity=column), ...),
+        percent=(Percent, kind.percent),
+        overrides=(GenericAlias(tuple, (override, ...)), Field(default=(), max_length=1000)),
+        **peg,
+    )
+
+
+def watch_of(kinds: Kinds) -> Any:
+    """The type of a watch of any of these kinds, as pydantic takes it."""
+    models: Any = reduce(or_, map(watch_model, kinds.values()))
+    return Annotated[models, Field(discriminator="kind")]

@@ -14,7 +14,7 @@ local function remember(key, sequence, event, ttls)
     redis.call('HSET', key, 'sequence', sequence, 'event', event)
     -- What the reader's side had put there is older now. Up to a tenth less of the time, so that not all ends at once.
     redis.call('HDEL', key, 'current', 'as_of')
-    local lifetime = type(ttls) == 'number' and ttls or ttls[string.match(key, ':cache:(%a+):')]
+    local lifetime = type(ttls) == 'number' and ttls or ttls[string.match(key, ':cache:([%w_]+):')]
     redis.call('PEXPIRE', key, math.floor(lifetime * (1 - tonumber(string.sub(sequence, -3)) / 10000)))
     return 1
 end

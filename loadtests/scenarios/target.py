@@ -12,7 +12,7 @@ from core.errors import InstallError, SettingsError
 from core.inspection.inspector import inspect
 from core.services.postgres import connect, queries
 from core.settings.models import postgres_dsn
-from core.settings.watches import TvlWatch
+from core.settings.watches import watch_model
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from loadtests.scenarios.names import CHAIN, KIND, SCHEMA, TABLE, WATCH
@@ -143,7 +143,9 @@ def _with_watch(settings: Settings, scenario: Scenario, others: Mapping[str, obj
         },
     }
     # The others stay the very objects that they are: to the installer they must not look changed.
-    return settings.model_copy(update={"watches": {**others, WATCH: TvlWatch.model_validate(watch)}})
+    return settings.model_copy(
+        update={"watches": {**others, WATCH: watch_model(settings.all_kinds[KIND]).model_validate(watch)}}
+    )
 
 
 def _create_queue(addresses: StackAddresses) -> None:

@@ -16,7 +16,6 @@ from core.cache.refresh import PAGE, CacheRefresh, Compared
 from core.cache.warm import Warmed, warm
 from core.errors import ServiceUnavailable
 from core.processor.build import build_pipeline
-from core.settings.cache import StalenessSettings
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from rtp_client import CacheReader, Entry
@@ -192,10 +191,9 @@ def test_a_pass_without_redis_raises(refresh: CacheRefresh, stack: EmbeddedStack
 def test_a_running_rtp_keeps_values_within_their_bound(
     settings: Settings, writer: psycopg.Connection, client: redis.Redis
 ) -> None:
-    cache = settings.redis.cache.model_copy(
-        update={"max_staleness": StalenessSettings.model_validate({"tvl": "2s", "price": "0s", "protocol": "0s"})}
-    )
-    quick = settings.model_copy(update={"redis": settings.redis.model_copy(update={"cache": cache})})
+    written = settings.model_dump(exclude_none=True)
+    written["redis"]["cache"]["max_staleness"] = {"tvl": "2s", "price": "0s", "protocol": "0s"}
+    quick = Settings.model_validate(written)
     insert(writer, "100")
     pipeline = build_pipeline(quick, on_problem=lambda _: None)
     pipeline.start()

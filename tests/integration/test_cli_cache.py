@@ -122,7 +122,7 @@ def test_stats_can_be_watched(settings: Settings, client: redis.Redis) -> None:
 
 @pytest.mark.usefixtures("read")
 def test_totals_are_counters_for_monitoring(client: redis.Redis) -> None:
-    assert read_totals(client)["tvl"] == Reads(5, 0, 1, 0)
+    assert read_totals(client, ["tvl"])["tvl"] == Reads(5, 0, 1, 0)
 
 
 def test_without_redis_stats_say_so(cache: Callable[..., Done], stack: EmbeddedStack) -> None:

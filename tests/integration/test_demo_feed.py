@@ -29,7 +29,6 @@ from core.demo.tables import create_tables, seed_tables, write_step
 from core.errors import FeedError
 from core.services.postgres import connect
 from core.settings.models import Settings
-from core.settings.watches import ProtocolWatch
 from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -91,9 +90,8 @@ def test_the_tables_have_every_column_that_the_default_settings_watch(connection
     settings = Settings.model_validate(yaml.safe_load(DEFAULT_SETTINGS.read_text()))
     for watch in settings.watches.values():
         mapped = {name for name in watch.columns.model_dump().values() if isinstance(name, str)}
-        watched = set(watch.watched) if isinstance(watch, ProtocolWatch) else set()
         description = connection.execute(f"TABLE {watch.table}".encode()).description or []
-        assert mapped | watched <= {column.name for column in description}
+        assert mapped | set(watch.watched) <= {column.name for column in description}
 
 
 def test_seeding_writes_every_row_of_the_opening(connection: psycopg.Connection) -> None:

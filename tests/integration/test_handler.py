@@ -14,9 +14,10 @@ from core.handler.alerts import AlertQueue, Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.handler.build import build_processor
+from core.kinds import SHIPPED
 from core.letters.stream_letters import RedisLetters, StreamLetter
 from core.services.sqs_client import sqs_client as make_client
-from core.settings.dynamodb import DynamoDbSettings
+from core.settings.dynamodb import dynamodb_model
 from core.settings.routes import Route
 from core.sinks import Outcome
 from core.sinks.settings import load_settings
@@ -42,7 +43,7 @@ def aws(redis_url: str, sqs_queue: SqsQueue) -> Settings:
     """The default watches, fed by DynamoDB tables of the same names."""
     settings = load_settings(None, environ={}, options={"redis.url": redis_url, "sqs.queue": sqs_queue.name})
     sqs = settings.sqs.model_copy(update={"endpoint_url": sqs_queue.endpoint_url, "region": sqs_queue.region})
-    return settings.model_copy(update={"sqs": sqs, "dynamodb": DynamoDbSettings.model_validate(TABLES)})
+    return settings.model_copy(update={"sqs": sqs, "dynamodb": dynamodb_model(SHIPPED).model_validate(TABLES)})
 
 
 @pytest.fixture
@@ -474,7 +475,7 @@ def test_sqs_away_altogether_fails_the_first_record_that_raised_an_alert(aws: Se
 
 def test_attributes_can_be_called_otherwise_than_columns(aws: Settings) -> None:
     tables = {"tvl": {"table": "slugs", "attributes": {"chain": {"const": "base"}, "protocol": "slug", "value": "tvl"}}}
-    settings = aws.model_copy(update={"dynamodb": DynamoDbSettings.model_validate({"tables": tables})})
+    settings = aws.model_copy(update={"dynamodb": dynamodb_model(SHIPPED).model_validate({"tables": tables})})
     table = Table("slugs", ("slug",))
     for value in ("1", "2"):
         table.put(slug="lido", tvl={"N": value})

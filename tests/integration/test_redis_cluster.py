@@ -16,6 +16,7 @@ from core.cache.readers import async_cache_reader, cache_options, cache_reader
 from core.cache.refresh import CacheRefresh, Compared
 from core.cache.stats import Ranked, read_stats
 from core.errors import SettingsError
+from core.kinds import SHIPPED
 from core.processor.build import build_pipeline
 from core.settings.models import postgres_dsn
 from core.sinks.redis import RedisSink
@@ -218,7 +219,7 @@ def test_reads_are_counted(clustered: Settings, sink: RedisSink) -> None:
     with cache_reader(clustered, timeout_seconds=10) as reader:
         entry(reader)
     with redis_client(clustered.redis.url or "") as client:
-        stats = read_stats(client)
+        stats = read_stats(client, SHIPPED)
     assert (stats.kinds[0].keys, stats.kinds[0].reads["total"].hits) == (1, 1)
     assert stats.hottest == [Ranked("{rtp}:cache:tvl:ethereum:lido", 1)]
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.settings.watches import Constant, ProtocolColumns, ProtocolWatch, TvlColumns, TvlWatch, Watch
+from core.settings.watches import Columns, Constant, MetadataWatch, ValueColumns, ValueWatch, Watch
 from tests.golden import FOLDER, WATCHES, compiled, text_of
 from tests.watching import settings_of
 from triggers.compiler import compile_watch, trigger_name, trigger_names
@@ -131,22 +131,20 @@ NAMES = st.text(st.sampled_from("\"'\\$rtp_{}%;-/*\n aE&"), min_size=1, max_size
 
 
 def value_watch(name: str) -> Watch:
-    columns = TvlColumns.model_construct(
+    columns = ValueColumns.model_construct(
         chain=Constant.model_construct(const=name),
-        protocol=name,
+        entity=name,
         value=name,
         changed_at=name,
         confidence=name,
         provenance=name,
     )
-    return TvlWatch.model_construct(kind="tvl", table=name.replace(".", "_"), columns=columns, provenance=name)
+    return ValueWatch.model_construct(kind="tvl", table=name.replace(".", "_"), columns=columns, provenance=name)
 
 
-def protocol_watch(name: str) -> Watch:
-    columns = ProtocolColumns.model_construct(
-        chain=name, protocol=name, changed_at=None, confidence=None, provenance=None
-    )
-    return ProtocolWatch.model_construct(
+def metadata_watch(name: str) -> Watch:
+    columns = Columns.model_construct(chain=name, entity=name, changed_at=None, confidence=None, provenance=None)
+    return MetadataWatch.model_construct(
         kind="protocol", table=name.replace(".", "_"), columns=columns, provenance=name, watched=(name, name)
     )
 
@@ -171,8 +169,8 @@ def test_a_hostile_name_changes_nothing_around_it_in_a_value_watch(name: str) ->
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_changes_nothing_around_it_in_a_protocol_watch(name: str) -> None:
-    assert skeletons(protocol_watch(name)) == skeletons(protocol_watch("plain"))
+def test_a_hostile_name_changes_nothing_around_it_in_a_metadata_watch(name: str) -> None:
+    assert skeletons(metadata_watch(name)) == skeletons(metadata_watch("plain"))
 
 
 @given(NAMES)

@@ -14,9 +14,10 @@ from core.detection.judge import Judgement, Sample, State, delete, due_at, judge
 from core.detection.report import Report, amount_text
 from core.detection.verdict import severity, verdict
 from core.settings.rules import Rule
-from core.settings.watches import GlitchGuard, Peg, PriceColumns, PriceWatch, SeverityTiers, TvlColumns, TvlWatch
+from core.settings.watches import GlitchGuard, Peg, SeverityTiers
 from rtp_client.event import Reason, Severity
 from tests.steps import STEPS, STEPS_WITH_A_FLOOR_OF_5
+from tests.watches import value_watch
 
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -509,13 +510,8 @@ def test_an_amount_as_postgresql_writes_it(value: str, text: str) -> None:
 # All entities of a watch
 
 
-def tvl_watch(**keys: Any) -> TvlWatch:
-    columns = TvlColumns(protocol="protocol", value="tvl", changed_at="at")
-    return TvlWatch(kind="tvl", table="tvl", columns=columns, **keys)
-
-
 def test_a_detector_keeps_entities_apart_and_gives_each_its_rule() -> None:
-    detector = Detector(tvl_watch(overrides=[{"protocol": "lido", "percent": 50}]))
+    detector = Detector(value_watch(overrides=[{"protocol": "lido", "percent": 50}]))
     for value in ("100", "110"):
         reports = {
             (chain, entity): detector.feed(chain, entity, Sample(Decimal(value), NOON))
@@ -527,14 +523,14 @@ def test_a_detector_keeps_entities_apart_and_gives_each_its_rule() -> None:
 
 def test_a_detector_goes_on_from_given_states() -> None:
     states: dict[tuple[str, str], State] = {}
-    Detector(tvl_watch(), states=states).feed("all", "lido", Sample(Decimal(100), NOON))
-    report = Detector(tvl_watch(), states=states).feed("all", "lido", Sample(Decimal(110), NOON + MINUTE))
+    Detector(value_watch(), states=states).feed("all", "lido", Sample(Decimal(100), NOON))
+    report = Detector(value_watch(), states=states).feed("all", "lido", Sample(Decimal(110), NOON + MINUTE))
     assert report is not None
     assert report.change_pct == "10"
 
 
 def test_a_detector_forgets_what_is_deleted() -> None:
-    detector = Detector(tvl_watch())
+    detector = Detector(value_watch())
     detector.feed("all", "lido", Sample(Decimal(100), NOON))
     report = detector.delete("all", "lido")
     assert report is not None
@@ -545,22 +541,20 @@ def test_a_detector_forgets_what_is_deleted() -> None:
 
 def test_a_detector_judges_by_the_shape_of_its_watch() -> None:
     for shape, is_event in (("history", False), ("latest", True)):
-        detector = Detector(tvl_watch(shape=shape))
+        detector = Detector(value_watch(shape=shape))
         detector.feed("all", "lido", Sample(Decimal(100), NOON))
         assert (detector.feed("all", "lido", Sample(Decimal(200), NOON - MINUTE)) is not None) is is_event
 
 
 def test_a_price_watch_has_its_peg_by_override() -> None:
-    columns = PriceColumns(token="token", value="price")
-    watch = PriceWatch(kind="price", table="prices", columns=columns, overrides=[{"token": "usd*", "peg": {}}])
-    detector = Detector(watch)
+    detector = Detector(value_watch("price", overrides=[{"token": "usd*", "peg": {}}]))
     for value in ("1", "0.99"):
         reports = [detector.feed("all", token, Sample(Decimal(value), NOON)) for token in ("usdc", "eth")]
     assert [report and report.reason for report in reports] == [Reason.DEPEG, Reason.DEVIATION]
 
 
 def test_silence_is_counted_not_walked_through() -> None:
-    detector = Detector(tvl_watch(heartbeat=timedelta(seconds=1)))
+    detector = Detector(value_watch(heartbeat=timedelta(seconds=1)))
     detector.feed("all", "lido", Sample(Decimal(100), NOON))
     silence = list(detector.wait(("all", "lido"), NOON + timedelta(days=3650)))
     assert len(silence) == 1
@@ -569,7 +563,7 @@ def test_silence_is_counted_not_walked_through() -> None:
 
 
 def test_silence_ends_a_cooldown_then_beats() -> None:
-    detector = Detector(tvl_watch(heartbeat=timedelta(minutes=3), cooldown=timedelta(minutes=1)))
+    detector = Detector(value_watch(heartbeat=timedelta(minutes=3), cooldown=timedelta(minutes=1)))
     detector.feed("all", "lido", Sample(Decimal(100), NOON))
     detector.feed("all", "lido", Sample(Decimal(110), NOON + MINUTE / 2))
     silence = list(detector.wait(("all", "lido"), NOON + MINUTE * 10))
@@ -578,4 +572,4 @@ def test_silence_ends_a_cooldown_then_beats() -> None:
 
 
 def test_an_unknown_entity_has_no_silence() -> None:
-    assert list(Detector(tvl_watch()).wait(("all", "lido"), NOON)) == []
+    assert list(Detector(value_watch()).wait(("all", "lido"), NOON)) == []

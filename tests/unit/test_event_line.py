@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from cli.amounts import dollars, move, percent
+from cli.amounts import move, percent, spelled
 from cli.event_line import event_line
+from core.kinds import SHIPPED, Kind
 from tests.samples import NOON, make_event
 
 LOCAL_NOON = NOON.astimezone()
@@ -128,7 +129,11 @@ def test_a_long_name_is_cut() -> None:
     ],
 )
 def test_amounts_are_humanised(amount: str | None, shown: str) -> None:
-    assert dollars(amount) == shown
+    assert spelled(amount, SHIPPED["tvl"]) == shown
+
+
+def test_amounts_are_shown_as_their_kind_has_them() -> None:
+    assert spelled("-5.2", Kind("apy", "pool", suffix="%")) == "-5.20%"
 
 
 @pytest.mark.parametrize(
@@ -141,7 +146,7 @@ def test_amounts_are_humanised(amount: str | None, shown: str) -> None:
     ],
 )
 def test_a_move_has_the_digits_to_see_it(previous: str, current: str, shown: tuple[str, str]) -> None:
-    assert move(previous, current) == shown
+    assert move(previous, current, SHIPPED["tvl"]) == shown
 
 
 @pytest.mark.parametrize(

@@ -12,17 +12,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.settings.rules import RULE_KEYS, explain_rule, rule_for
-from core.settings.watches import Peg, PriceColumns, PriceWatch, TvlColumns, TvlWatch
+from core.settings.watches import Peg, ValueWatch
+from tests.watches import value_watch
 
 NAMES = st.text(st.sampled_from("ab.*?[]-\n|"), max_size=6)
 
 
-def tvl_watch(*overrides: dict[str, Any], **keys: Any) -> TvlWatch:
-    columns = TvlColumns(protocol="protocol", chain="chain", value="tvl")
-    return TvlWatch(kind="tvl", table="tvl", columns=columns, overrides=overrides, **keys)
+def tvl_watch(*overrides: dict[str, Any], **keys: Any) -> ValueWatch:
+    return value_watch(overrides=overrides, **keys)
 
 
-def percent(watch: TvlWatch, chain: str = "ethereum", protocol: str = "lido") -> Decimal:
+def percent(watch: ValueWatch, chain: str = "ethereum", protocol: str = "lido") -> Decimal:
     return rule_for(watch, chain, protocol).percent
 
 
@@ -80,8 +80,7 @@ def test_an_override_can_say_false_or_zero() -> None:
 
 
 def test_a_price_override_gives_a_peg() -> None:
-    columns = PriceColumns(token="token", value="price")
-    watch = PriceWatch(kind="price", table="prices", columns=columns, overrides=[{"token": "usd?", "peg": {}}])
+    watch = value_watch("price", overrides=[{"token": "usd?", "peg": {}}])
     assert (rule_for(watch, "all", "usdc").peg, rule_for(watch, "all", "eth").peg) == (Peg(), None)
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from core.settings.file import default_path
 from core.settings.models import Settings
-from core.settings.watches import Constant, Peg, PriceWatch
+from core.settings.rules import override_value
+from core.settings.watches import Constant, Peg
 from core.sinks.settings import load_settings
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ watches:
 @pytest.mark.parametrize("written", ["1.0", "{value: 1.0}", "{value: 1.0, deviation_bps: 50}"])
 def test_a_peg_may_be_its_value_alone(load: Load, written: str) -> None:
     watch = load(f"{PRICES}    peg: {written}\n").watches["prices"]
-    assert isinstance(watch, PriceWatch)
-    assert watch.peg == Peg(value=Decimal(1), deviation_bps=Decimal(50))
+    assert watch.has_value
+    assert override_value(watch, "peg") == Peg(value=Decimal(1), deviation_bps=Decimal(50))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_an_inexact_number_is_a_number(load: Load) -> None:
 
 def test_a_constant_can_stand_for_a_column(load: Load) -> None:
     loaded = load(changed("protocol: protocol", "protocol: {const: aave}"))
-    assert getattr(loaded.watches["tvl"].columns, "protocol") == Constant(const="aave")  # noqa: B009
+    assert loaded.watches["tvl"].columns.entity == Constant(const="aave")
 
 
 def test_anchors_and_merge_keys_can_be_used(load: Load) -> None:
@@ -284,8 +285,8 @@ WRONG = {
     ),
     "foreign key": (
         TVL + "nonsense: 1",
-        "my.yaml:6: nonsense: unknown key. Known here: source, postgres, redis, sqs, run, log, http, triggers, watches,"
-        " dynamodb, routes, webhook",
+        "my.yaml:6: nonsense: unknown key. Known here: source, kinds, postgres, redis, sqs, run, log, http, triggers,"
+        " watches, dynamodb, routes, webhook",
     ),
     "mistyped key inside columns": (
         changed("value: tvl_usd", "value: tvl_usd, chan: x"),

@@ -14,16 +14,17 @@ from core.errors import EventRejected
 from core.handler.decision import Decider, entities
 from core.handler.images import table_of, watched_tables
 from core.handler.memory import Memory, read_state, write_state
+from core.kinds import SHIPPED
 from core.letters.stream_letters import StreamLetter
 from core.log.rows import event_called, exact_number
-from core.settings.dynamodb import DynamoDbSettings
+from core.settings.dynamodb import dynamodb_model
 from core.sinks.settings import load_settings
 from tests.dynamodb import Table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TABLES = DynamoDbSettings.model_validate(
+TABLES = dynamodb_model(SHIPPED).model_validate(
     {"tables": {"tvl": {"table": "tvl"}, "prices": {"table": "prices"}, "protocols": {"table": "protocols"}}}
 )
 NAMES = st.sampled_from(("S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS", "BS", "a"))

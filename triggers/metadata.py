@@ -1,4 +1,4 @@
-"""The trigger of a watch of metadata: protocols added, changed field by field, and removed."""
+"""The trigger of a watch of metadata: entities added, changed field by field, and removed."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from triggers.templates import as_text, template
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from core.settings.watches import ProtocolWatch
+    from core.settings.watches import MetadataWatch
 
 _WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "polygon"})
 
 
-def protocol_function(
+def metadata_function(
     name: str,
-    watch: ProtocolWatch,
+    watch: MetadataWatch,
     watch_id: int,
     column_types: Mapping[str, str],
     measuring: Mapping[str, sql.Composable],
@@ -49,7 +49,7 @@ def protocol_function(
         lookup = one_by_one(id_literal, sql.Identifier("n", "chain"), sql.Identifier("n", "entity"))
         return template("report_steps.sql").format(step=steps, watch=id_literal, lookup=lookup, into=sql.SQL(into))
 
-    return template("watch_protocol.sql").format(
+    return template("watch_metadata.sql").format(
         name=sql.SQL(name),
         name_literal=sql.Literal(name),
         function=function("watch", name),
@@ -65,10 +65,10 @@ def protocol_function(
     )
 
 
-def protocol_seed(watch: ProtocolWatch, watch_id: int) -> sql.Composed:
-    """The protocols that are there at installation, so that a TRUNCATE later knows whom it removes."""
+def metadata_seed(watch: MetadataWatch, watch_id: int) -> sql.Composed:
+    """The entities that are there at installation, so that a TRUNCATE later knows whom it removes."""
     who = about("r", watch)
-    return template("seed_protocol.sql").format(
+    return template("seed_metadata.sql").format(
         watch=sql.Literal(watch_id),
         chain=who["chain"],
         entity=who["entity"],
@@ -76,7 +76,7 @@ def protocol_seed(watch: ProtocolWatch, watch_id: int) -> sql.Composed:
     )
 
 
-def _differs(watch: ProtocolWatch, column_types: Mapping[str, str]) -> sql.Composed:
+def _differs(watch: MetadataWatch, column_types: Mapping[str, str]) -> sql.Composed:
     def compared(row: str, column: str) -> sql.Composable:
         suffix = "::text" if column_types.get(column) in _WITHOUT_EQUALITY else ""
         return sql.SQL("{}{}").format(sql.Identifier(row, column), sql.SQL(suffix))
@@ -87,7 +87,7 @@ def _differs(watch: ProtocolWatch, column_types: Mapping[str, str]) -> sql.Compo
     )
 
 
-def _fields(watch: ProtocolWatch, *, previous: str | None, current: str | None) -> sql.Composed:
+def _fields(watch: MetadataWatch, *, previous: str | None, current: str | None) -> sql.Composed:
     """The changed fields as one jsonb object; a side that does not exist counts as null."""
 
     def value(row: str | None, column: str) -> sql.Composable:
@@ -106,7 +106,7 @@ def _fields(watch: ProtocolWatch, *, previous: str | None, current: str | None) 
 def _step(
     reason: str,
     relation: str,
-    watch: ProtocolWatch,
+    watch: MetadataWatch,
     column_types: Mapping[str, str],
     *,
     previous: str | None,
