@@ -127,11 +127,11 @@ def test_the_watch_that_is_named() -> None:
     ("name", "kind", "complaint"),
     [
         (None, "tvl", "needs one watch of kind tvl; the settings have several: a, b"),
-        (None, None, "needs one watch of TVL or prices; the settings have several: a, b"),
+        (None, None, "needs one watch of values; the settings have several: a, b"),
         (None, "price", "needs one watch of kind price; the settings have none"),
-        ("x", None, "no watch of TVL or prices called 'x'"),
+        ("x", None, "no watch of values called 'x'"),
         ("a", "price", "no watch of kind price called 'a'"),
-        ("c", None, "no watch of TVL or prices called 'c'"),
+        ("c", None, "no watch of values called 'c'"),
     ],
 )
 def test_no_watch_or_several(name: str | None, kind: str | None, complaint: str) -> None:
