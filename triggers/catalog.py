@@ -125,6 +125,11 @@ def read_triggers(connection: Connection) -> list[InstalledTrigger]:
     return [InstalledTrigger(*row) for row in connection.execute(_QUERIES["installed_triggers"])]
 
 
+def read_functions(connection: Connection) -> frozenset[str]:
+    """The names of all functions in rtp's schema."""
+    return frozenset(row[0] for row in connection.execute(_QUERIES["installed_functions"]))
+
+
 def read_strangers(connection: Connection, own_tables: Sequence[str]) -> list[str]:
     """Tables and views in the schema rtp that are not rtp's."""
     return [row[0] for row in connection.execute(_QUERIES["strangers"], {"own": own_tables})]

@@ -95,9 +95,10 @@ def compile_watch(
         "rule": whole_rule(watch, "sample"),
         "sample": expressions.sample(sql.Identifier(*watch.table_parts)),
     }
-    terms = template("terms.sql").format(**of_table, terms=function("terms", name), now=function("now", name))
+    functions = {"function": function("rule", name), "now": function("now", name)}
+    rule = template("rule.sql").format(**of_table | functions)
     seed = template("seed.sql").format(**of_table)
-    return CompiledWatch(name, (trigger_function, terms), triggers, seed)
+    return CompiledWatch(name, (trigger_function, rule), triggers, seed)
 
 
 def is_plain(watch: ValueWatch) -> bool:

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from core.errors import InstallError
 from rtp_client.errors import one_line
-from triggers.catalog import read_installation, read_strangers, read_table, read_triggers, read_watches
+from triggers.catalog import read_functions, read_installation, read_strangers, read_table, read_triggers, read_watches
 from triggers.migrations import own_tables, schema_steps
 from triggers.steps import Action, Step
 from triggers.validator import validate
@@ -36,7 +36,7 @@ def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
     installed = read_installation(connection)
     steps = schema_steps(installed)
     watches = read_watches(connection) if installed else []
-    triggers = read_triggers(connection)
+    triggers, functions = read_triggers(connection), read_functions(connection)
     for name, watch in settings.watches.items():
         table = read_table(connection, watch.table_parts)
         assert table is not None
@@ -48,10 +48,12 @@ def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
                 watch_id=_watch_id(name, watches, settings),
                 before=next((w for w in watches if w.name == name and not w.is_removed), None),
                 triggers=triggers,
+                functions=functions,
                 statistics=settings.triggers.statistics,
             )
         )
-    steps.extend(remove_watch(w, triggers) for w in watches if w.name not in settings.watches and not w.is_removed)
+    gone = (watch for watch in watches if watch.name not in settings.watches and not watch.is_removed)
+    steps.extend(remove_watch(watch, triggers, functions) for watch in gone)
     return steps
 
 

@@ -12,13 +12,14 @@ from triggers.expressions import function
 from triggers.steps import Action, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from core.settings.models import Statistics
     from core.settings.watches import Watch
     from triggers.catalog import InstalledTrigger, InstalledWatch, Table
 
-_COMPILED_FUNCTIONS = ("watch", "terms", "now")
+_COMPILED_FUNCTIONS = ("watch", "rule", "now")
+_RETIRED_FUNCTION = "terms"  # what an earlier rtp called rule_
 _TRAVELS_ALONG = frozenset({"changed_at", "confidence", "provenance"})
 
 
@@ -30,9 +31,13 @@ def install_watch(
     watch_id: int,
     before: InstalledWatch | None,
     triggers: Iterable[InstalledTrigger],
+    functions: Collection[str],
     statistics: Statistics,
 ) -> Step:
-    """Bring one watch to what the settings say; `before` is what is installed of it, `triggers` all of rtp's."""
+    """Bring one watch to what the settings say.
+
+    `before` is what is installed of it, `triggers` and `functions` are all of rtp's.
+    """
     tables = [watch.table_parts, *table.partitions]
 
     def compiled(rules: int) -> CompiledWatch:
@@ -67,6 +72,7 @@ def install_watch(
         (
             _register(name, watch, watch_id, rules, result.md5),
             *result.functions,
+            *_drop_retired(name, functions),
             *map(drop_trigger, stale),
             # Creating triggers keeps writers out until the end: nobody changes what the seed reads.
             *(_triggers_and_seed(result, watch_id, is_remapped) if is_remapped or not there >= wanted else ()),
@@ -74,7 +80,7 @@ def install_watch(
     )
 
 
-def remove_watch(watch: InstalledWatch, triggers: Iterable[InstalledTrigger]) -> Step:
+def remove_watch(watch: InstalledWatch, triggers: Iterable[InstalledTrigger], functions: Collection[str]) -> Step:
     """Take a watch out that the settings no longer name; its events stay in the log until they are delivered."""
     ours = [trigger for trigger in triggers if trigger.function == f"watch_{watch.name}"]
     watch_id = sql.Literal(watch.id)
@@ -83,6 +89,7 @@ def remove_watch(watch: InstalledWatch, triggers: Iterable[InstalledTrigger]) ->
         (
             *map(drop_trigger, ours),
             *_drop_functions(watch.name),
+            *_drop_retired(watch.name, functions),
             sql.SQL("DELETE FROM rtp.sample WHERE watch = {}").format(watch_id),
             sql.SQL("DELETE FROM rtp.baseline WHERE watch = {}").format(watch_id),
             sql.SQL("UPDATE rtp.watch SET removed_at = now() WHERE id = {}").format(watch_id),
@@ -101,6 +108,11 @@ def _drop_functions(name: str) -> Iterator[sql.Composed]:
     for what in _COMPILED_FUNCTIONS:
         arguments = sql.SQL("()" if what == "watch" else "(text, text)")
         yield sql.SQL("DROP FUNCTION IF EXISTS {}{}").format(function(what, name), arguments)
+
+
+def _drop_retired(name: str, functions: Collection[str]) -> Iterator[sql.Composed]:
+    if f"{_RETIRED_FUNCTION}_{name}" in functions:
+        yield sql.SQL("DROP FUNCTION {}(text, text)").format(function(_RETIRED_FUNCTION, name))
 
 
 def _register(name: str, watch: Watch, watch_id: int, rules: int, md5: str) -> sql.Composed:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from core.kinds import SHIPPED
 from core.letters.letter import Selection
 from core.letters.redrive import Result, drop, redrive
 from core.letters.store import DeadLetterStore, open_store
 from core.processor.build import build_pipeline
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
-from core.settings.routes import Route
+from core.settings.routes import route_model
 from rtp_client.keys import cache_key
 from tests.command import Command, Done
 from tests.eventually import eventually
@@ -447,7 +448,7 @@ def shared(
     faulty: Settings, gateway: FaultySqs, start: Start, writer: psycopg.Connection, sqs_queue: SqsQueue, desk: str
 ) -> Iterator[Settings]:
     """One event of lido that two queues refused, both copies in the dead letter queue they share; rtp is stopped."""
-    route = Route.model_validate({"queue": desk, "dead_letter_queue": sqs_queue.dlq_name})
+    route = route_model(SHIPPED).model_validate({"queue": desk, "dead_letter_queue": sqs_queue.dlq_name})
     settings = faulty.model_copy(update={"routes": (route,)})
     gateway.poisonous = '"entity":"lido"'
     pipeline = start(settings)

@@ -18,7 +18,7 @@ from core.kinds import SHIPPED
 from core.letters.stream_letters import RedisLetters, StreamLetter
 from core.services.sqs_client import sqs_client as make_client
 from core.settings.dynamodb import dynamodb_model
-from core.settings.routes import Route
+from core.settings.routes import route_model
 from core.sinks import Outcome
 from core.sinks.settings import load_settings
 from core.sinks.sqs.sink import SqsSink
@@ -430,8 +430,8 @@ def test_routes_choose_the_queues_of_an_alert(
     name = f"whales-{sqs_queue.name}"
     url = sqs_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
     routes = (
-        Route.model_validate({"match": {"min_percent": 50}, "queue": name}),
-        Route.model_validate({"match": {"protocol": "lido"}, "queue": sqs_queue.name}),
+        route_model(SHIPPED).model_validate({"match": {"min_percent": 50}, "queue": name}),
+        route_model(SHIPPED).model_validate({"match": {"protocol": "lido"}, "queue": sqs_queue.name}),
     )
     batch = [put(tvl, value, protocol) for protocol in ("lido", "aave", "calm") for value in ("100", "102", "204")]
     outcome = build_processor(aws.model_copy(update={"routes": routes})).process(batch)
@@ -449,7 +449,7 @@ def test_a_queue_that_is_missing_holds_up_its_own_alerts_alone(
     aws: Settings, tvl: Table, sqs_client: SQSClient, sqs_queue: SqsQueue, received: Callable[[], list[Any]]
 ) -> None:
     name = f"late-{sqs_queue.name}"
-    routes = (Route.model_validate({"match": {"protocol": "aave"}, "queue": name}),)
+    routes = (route_model(SHIPPED).model_validate({"match": {"protocol": "aave"}, "queue": name}),)
     settings = aws.model_copy(update={"routes": routes})
     batch = [put(tvl, value, protocol) for protocol in ("lido", "aave") for value in ("1", "2")]
     assert build_processor(settings).process(batch).failed == batch[2]["dynamodb"]["SequenceNumber"]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from core.kinds import SHIPPED
 from core.processor.build import build_pipeline
 from core.settings.models import Settings, postgres_dsn
-from core.settings.routes import Route
+from core.settings.routes import route_model
 from tests.command import Command
 from tests.eventually import eventually
 from tests.queue_drain import drain_events
@@ -35,7 +36,7 @@ def start(settings: Settings) -> Iterator[Start]:
         for pipeline in running:
             pipeline.stop()
         running.clear()
-        made = tuple(map(Route.model_validate, routes))
+        made = tuple(map(route_model(SHIPPED).model_validate, routes))
         told = [] if problems is None else problems
         pipeline = build_pipeline(
             settings.model_copy(update={"routes": made}), on_problem=lambda one: told.append(str(one))

@@ -102,3 +102,15 @@ def test_a_writer_goes_on_across_the_upgrade(owner: psycopg.Connection, database
         owner.execute("DELETE FROM rtp.sample")
         writer.execute("UPDATE tvl SET tvl_usd = 2000")
     assert [row[3:5] for row in events(owner)[3:]] == [(400, 1000), (1000, 2000)]
+
+
+def test_the_function_that_gives_a_rule_has_its_new_name_only(owner: psycopg.Connection) -> None:
+    upgrade(owner)
+    query = "SELECT proname FROM pg_proc WHERE proname ~ '^(terms|rule)_' ORDER BY 1"
+    assert owner.execute(query).fetchall() == [("rule_prices",), ("rule_tvl",)]
+
+
+def test_a_watch_that_the_settings_no_longer_name_leaves_no_function_of_either_name(owner: psycopg.Connection) -> None:
+    others = {name: watch for name, watch in DEFAULT.watches.items() if name != "tvl"}
+    apply(owner, plan_installation(owner, DEFAULT.model_copy(update={"watches": others})))
+    assert owner.execute("SELECT proname FROM pg_proc WHERE proname ~ '_tvl$'").fetchall() == []

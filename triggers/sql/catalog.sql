@@ -51,6 +51,10 @@ JOIN pg_proc AS p ON p.oid = t.tgfoid
 WHERE p.pronamespace = to_regnamespace('rtp') AND NOT t.tgisinternal
 ORDER BY 1, 2, 3
 
+-- name: installed_functions
+-- Every function in rtp's schema.
+SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace('rtp')
+
 -- name: strangers
 -- What somebody else keeps in the schema rtp. Partitions go with their table.
 SELECT relname

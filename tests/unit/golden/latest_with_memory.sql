@@ -131,7 +131,7 @@ END
 $rtp$;
 
 -- What rtp run must know of watch latest_with_memory to judge a sample of one entity: its rule, and how the watch works.
-CREATE OR REPLACE FUNCTION "rtp"."terms_latest_with_memory"(chain text, entity text)
+CREATE OR REPLACE FUNCTION "rtp"."rule_latest_with_memory"(chain text, entity text)
 RETURNS TABLE (rule rtp.rule, rules integer, is_history boolean, by_previous_row boolean)
 LANGUAGE sql STABLE
 AS $rtp$

@@ -110,7 +110,7 @@ LANGUAGE plpgsql
 AS $$
 DECLARE
     sample rtp.sample;
-    terms  record;
+    watch_rule record;
 BEGIN
     judged := 0;
     events := 0;
@@ -124,17 +124,17 @@ BEGIN
     END IF;
 
     -- The watch's compiled half: its rule for this entity, and its shape.
-    EXECUTE format('SELECT * FROM rtp.%I($1, $2)', 'terms_' || watch_name) INTO terms USING of_chain, of_entity;
+    EXECUTE format('SELECT * FROM rtp.%I($1, $2)', 'rule_' || watch_name) INTO watch_rule USING of_chain, of_entity;
     FOR sample IN
         SELECT s.* FROM rtp.sample AS s
-        WHERE s.watch = of_watch AND s.chain = of_chain AND s.entity = of_entity AND (s.what <> 'tick' OR terms.is_history)
+        WHERE s.watch = of_watch AND s.chain = of_chain AND s.entity = of_entity AND (s.what <> 'tick' OR watch_rule.is_history)
         ORDER BY s.sampled_at, s.id LIMIT max_samples
     LOOP
-        events := events + rtp.judge_one(sample, watch_name, terms.rule, terms.rules, terms.is_history,
-                                         terms.by_previous_row, is_careful);
+        events := events + rtp.judge_one(sample, watch_name, watch_rule.rule, watch_rule.rules, watch_rule.is_history,
+                                         watch_rule.by_previous_row, is_careful);
         judged := judged + 1;
     END LOOP;
-    IF terms.is_history OR judged >= max_samples THEN
+    IF watch_rule.is_history OR judged >= max_samples THEN
         RETURN;
     END IF;
     FOR sample IN
@@ -143,8 +143,8 @@ BEGIN
           AND (s.recheck_after IS NULL OR s.recheck_after < pg_snapshot_xmin(pg_current_snapshot()))
         ORDER BY s.id
     LOOP
-        events := events + rtp.judge_one(sample, watch_name, terms.rule, terms.rules, terms.is_history,
-                                         terms.by_previous_row, is_careful);
+        events := events + rtp.judge_one(sample, watch_name, watch_rule.rule, watch_rule.rules, watch_rule.is_history,
+                                         watch_rule.by_previous_row, is_careful);
         judged := judged + 1;
     END LOOP;
 END

@@ -1,5 +1,5 @@
 -- What rtp run must know of watch {name} to judge a sample of one entity: its rule, and how the watch works.
-CREATE OR REPLACE FUNCTION {terms}(chain text, entity text)
+CREATE OR REPLACE FUNCTION {function}(chain text, entity text)
 RETURNS TABLE (rule rtp.rule, rules integer, is_history boolean, by_previous_row boolean)
 LANGUAGE sql STABLE
 AS {quote}
