@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from core.errors import NotInstalled, RtpError
 from core.inspection.entities import read_entities
+from core.inspection.unseen import find_unseen
 from core.routes.checking import find_useless
-from core.routes.unseen import find_unseen
 from core.sinks.registry import build_sinks, find_weaknesses
 from triggers.installer import find_drift
 from triggers.validator import validate
@@ -79,8 +79,8 @@ def _drift(settings: Settings, connect: Connect) -> Sequence[Action]:
 
 
 def _unseen(settings: Settings, connect: Connect) -> list[str]:
-    """The routes for which there is no row so far; as long as nothing is installed nobody can tell cheaply."""
-    if not settings.routes:
+    """The routes and overrides for which there is no row so far. Nobody can tell before anything is installed."""
+    if not settings.routes and not any(watch.has_value and watch.overrides for watch in settings.watches.values()):
         return []
     try:
         with connect() as connection:

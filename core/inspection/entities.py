@@ -1,11 +1,11 @@
-"""Which protocols and tokens there are, as the triggers know them: cheaper than asking the tables."""
+"""Which protocols, tokens and other entities there are, as the triggers know them: cheaper than asking the tables."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.inspection.unseen import Entity
 from core.log.installation import read_installation
-from core.routes.unseen import Entity
 from core.services.postgres import queries
 
 if TYPE_CHECKING:

@@ -25,8 +25,8 @@ WHERE w.removed_at IS NULL
 ORDER BY w.id
 
 -- name: entities
--- Every protocol and token that the watches' triggers have seen.
-SELECT w.kind, b.chain, b.entity FROM rtp.baseline AS b JOIN rtp.watch AS w ON w.id = b.watch WHERE w.removed_at IS NULL
+-- Every protocol, token or other entity that the watches' triggers have seen.
+SELECT w.name, w.kind, b.chain, b.entity FROM rtp.baseline AS b JOIN rtp.watch AS w ON w.id = b.watch WHERE w.removed_at IS NULL
 
 -- name: log
 -- How long the log is. A large one is not counted: the planner's estimate serves as well.

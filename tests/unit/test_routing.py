@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
+from core.inspection.unseen import Entity, find_unseen
 from core.kinds import SHIPPED
 from core.routes.checking import find_useless
 from core.routes.matching import Routes
 from core.routes.sample_event import SampleEvent, sample_event, samples_of
-from core.routes.unseen import Entity, find_unseen
 from core.settings.models import Settings
 from core.sinks.registry import sink_names
 from core.sinks.settings import load_settings
@@ -306,7 +306,11 @@ def test_the_same_match_to_another_queue_is_not_pointless() -> None:
 
 # Routes that fit no row so far
 
-SEEN = [Entity("tvl", "ethereum", "lido"), Entity("tvl", "base", "aave"), Entity("price", "ethereum", "usdc")]
+SEEN = [
+    Entity("tvl", "tvl", "ethereum", "lido"),
+    Entity("tvl", "tvl", "base", "aave"),
+    Entity("prices", "price", "ethereum", "usdc"),
+]
 
 
 @pytest.mark.parametrize(
@@ -316,6 +320,7 @@ SEEN = [Entity("tvl", "ethereum", "lido"), Entity("tvl", "base", "aave"), Entity
         ({"chain": ["solana", "z*"]}, "no row is on chain solana or z*"),
         ({"kind": "price", "chain": "base"}, "no row is on chain base"),
         ({"protocol": "lidoo"}, "no row is called lidoo. Did you mean lido?"),
+        ({"token": "USDC"}, "no row is called USDC. Did you mean usdc?"),
         ({"kind": "tvl", "protocol": "lido", "chain": "base"}, "no row has such a name on such a chain"),
     ],
 )
@@ -343,3 +348,32 @@ def test_a_route_that_can_never_match_is_told_once() -> None:
     constant = WATCHES["tvl"] | {"columns": WATCHES["tvl"]["columns"] | {"chain": {"const": "ethereum"}}}
     settings = settings_with({"match": {"kind": "tvl", "chain": "base"}, "queue": "q.fifo"}, tvl=constant)
     assert (len(list(find_useless(settings))), list(find_unseen(settings, SEEN[:1]))) == (1, [])
+
+
+# Overrides that fit no row so far
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ({"token": "USDC", "peg": 1}, "no row is called USDC. Did you mean usdc?"),
+        ({"token": "b?c"}, "no row is called b?c"),
+        ({"chain": "Ethereum"}, "no row is on chain Ethereum. Did you mean ethereum?"),
+        ({"token": "usdc", "chain": "base"}, "no row is on chain base"),
+    ],
+)
+def test_an_override_that_fits_no_row_is_told_with_the_reason(override: dict[str, Any], told: str) -> None:
+    settings = settings_with(prices=WATCHES["prices"] | {"overrides": [{"token": "usdc"}, override]})
+    assert list(find_unseen(settings, SEEN)) == [
+        f"watches.prices.overrides[1] fits nothing that is there so far: {told}"
+    ]
+
+
+@pytest.mark.parametrize("override", [{"token": "usd*"}, {"chain": "ethereum"}, {"percent": 1}])
+def test_an_override_that_fits_a_row_is_not_blamed(override: dict[str, Any]) -> None:
+    assert list(find_unseen(settings_with(prices=WATCHES["prices"] | {"overrides": [override]}), SEEN)) == []
+
+
+def test_an_override_is_not_blamed_before_its_watch_has_seen_anything() -> None:
+    settings = settings_with(others=WATCHES["prices"] | {"overrides": [{"token": "USDC"}]})
+    assert list(find_unseen(settings, SEEN)) == []
