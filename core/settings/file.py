@@ -69,8 +69,9 @@ def read_settings(
     outside = {key: "is blank. Give it a value or leave it out" for key, one in given.items() if not one.value}
     settings = None
     try:
-        model = settings_model(kinds_in(document.data), model)  # all other models are made for the kinds
-        settings = model.model_validate(_overlaid(document.data, given, _sections(model)), context={"environ": environ})
+        kinds = kinds_in(document.data)  # all other models are made for the kinds
+        model, context = settings_model(kinds, model), {"environ": environ, "kinds": kinds}
+        settings = model.model_validate(_overlaid(document.data, given, _sections(model)), context=context)
     except ValidationError as failure:
         for error in failure.errors(include_url=False):
             if not already_noted(error):

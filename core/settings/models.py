@@ -177,7 +177,8 @@ class Settings(SettingsModel):
     def _by_its_kinds(cls, written: Any, validate: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Settings:
         if cls.known is not None or isinstance(written, Settings):
             return validate(written)
-        return settings_model(kinds_in(written), cls).model_validate(written, context=info.context)
+        kinds = kinds_in(written)
+        return settings_model(kinds, cls).model_validate(written, context={**(info.context or {}), "kinds": kinds})
 
     @field_validator("routes")
     @classmethod

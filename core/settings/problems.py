@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, RootModel
 
 from core.settings.located_yaml import Refused, Written
+from core.settings.routes import RouteMatch, match_model
 from rtp_client.redact import shown
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _model_at(loc: Place, settings: type[Settings]) -> type[BaseModel]:
             model = next(_models_in(model.model_fields["root"].annotation))
         elif isinstance(part, str) and part in model.model_fields:
             model = next(_models_in(model.model_fields[part].annotation), model)
-    return model
+    return match_model(settings.known) if model is RouteMatch and settings.known else model
 
 
 def _watches(settings: type[BaseModel]) -> dict[str, type[BaseModel]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
 
-from core.kinds import Kinds, entity_words
+from core.kinds import SHIPPED, Kinds, entity_words
 from core.settings.fields import (
     Glob,
     Percent,
@@ -47,13 +47,22 @@ class RouteMatch(SettingsModel):
     other kinds do not fit.
     """
 
-    known: ClassVar[Kinds]
+    known: ClassVar[Kinds] = SHIPPED
 
     kind: tuple[str, ...] | None = None
     chain: _Names | None = None
     severity: Annotated[Severity, _one_of(Severity)] | None = Field(default=None, description="At least this.")
     reason: _Reasons | None = None
     min_percent: Percent | None = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _by_the_kinds(cls, written: Any, validate: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> RouteMatch:
+        # In the section of a sink, which is not made for the kinds.
+        if cls is not RouteMatch or isinstance(written, RouteMatch):
+            return validate(written)
+        context = info.context or {}
+        return match_model(context.get("kinds", SHIPPED)).model_validate(written, context=context)
 
     @model_validator(mode="after")
     def _names_fit_the_kind(self) -> Self:
@@ -98,9 +107,14 @@ class Route(SettingsModel):
         return self
 
 
-def route_model(kinds: Kinds) -> type[Route]:
-    """The model of a route for events of these kinds."""
+def match_model(kinds: Kinds) -> type[RouteMatch]:
+    """The model of a match for events of these kinds."""
     one_of_them = Annotated[tuple[Annotated[str, _one_of(kinds)], ...], _OneOrMore, Field(min_length=1)]
     with_kind = derived(RouteMatch, known=(ClassVar[Kinds], kinds), kind=(one_of_them | None, None))
-    match = with_key_for_each(with_kind, entity_words(kinds), _Names | None)
+    return with_key_for_each(with_kind, entity_words(kinds), _Names | None)
+
+
+def route_model(kinds: Kinds) -> type[Route]:
+    """The model of a route for events of these kinds."""
+    match = match_model(kinds)
     return derived(Route, match=(match, match()))

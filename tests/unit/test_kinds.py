@@ -14,6 +14,7 @@ from core.settings.models import Settings
 from core.settings.rules import override_value, rule_for
 from core.settings.watches import watch_model
 from core.sinks.settings import load_settings
+from core.sinks.webhook.settings import WebhookSettings
 
 YAML = """\
 kinds:
@@ -79,6 +80,13 @@ dynamodb: {tables: {pools: {table: pools, attributes: {pool: p}}}}
     assert (settings.redis.cache_ttl_ms("apy"), settings.redis.cache.max_staleness_seconds("apy")) == (300_000, 120)
     assert settings.routes[0].match.kinds == ("apy",)
     assert settings.dynamodb.tables["pools"].attributes.entity_of("apy") == "p"
+
+
+def test_a_webhooks_match_knows_them_too(tmp_path: Path) -> None:
+    settings = load(tmp_path, YAML + 'webhook: {url: "https://h.example", match: {pool: x}}\n')
+    match = settings.section("webhook", WebhookSettings).root[""].match
+    assert match is not None
+    assert match.kinds == ("apy",)
 
 
 def test_two_kinds_may_share_a_word() -> None:
@@ -175,6 +183,11 @@ def test_a_wrong_kind_is_one_line_that_says_where_and_what(tmp_path: Path, kinds
             "watches:",
             "routes: [{match: {kind: apz}, channel: c}]\nwatches:",
             "my.yaml:3: routes[0].match.kind[0]: must be one of tvl, price, protocol, apy",
+        ),
+        (
+            "watches:",
+            "webhook: {url: https://h.example, match: {pol: x}}\nwatches:",
+            "my.yaml:3: webhook.match.pol: unknown key. Did you mean pool?",
         ),
         (
             "watches:",
