@@ -123,11 +123,12 @@ def name_mismatch(match: RouteMatch, kind: str, chain: str, entity: str) -> str 
     """As `mismatch`, of what an entity's events all have in common."""
     if match.kind is not None and kind not in match.kind:
         return f"kind is {kind}, not {' or '.join(match.kind)}"
-    if kind not in match.kinds:
-        return f"kind is {kind}, and the route names a {' or a '.join(match.words)}"
-    names = match.names_of(kind)
-    if names is not None and not any(matches_glob(name, entity) for name in names):
-        return f"{match.known[kind].entity} is {entity}, not {' or '.join(names)}"
+    if words := match.words:  # without any, the kind may be one that the settings no longer have
+        if kind not in match.kinds:
+            return f"kind is {kind}, and the route names a {' or a '.join(words)}"
+        names = match.names_of(kind) or ()
+        if not any(matches_glob(name, entity) for name in names):
+            return f"{match.known[kind].entity} is {entity}, not {' or '.join(names)}"
     if match.chain is not None and not any(matches_glob(name, chain) for name in match.chain):
         return f"chain is {chain}, not {' or '.join(match.chain)}"
     return None

@@ -69,8 +69,9 @@ class RedisSettings(SettingsModel):
 
     @property
     def cache_ttls(self) -> str:
-        """The same for every kind, as the scripts take it: JSON."""
-        return json.dumps({kind: self.cache_ttl_ms(kind) for kind in self.cache.kinds})
+        """The same for every kind, and `*` for one that the settings no longer have, as the scripts take it: JSON."""
+        ttls = {kind: self.cache_ttl_ms(kind) for kind in self.cache.kinds}
+        return json.dumps(ttls | {"*": self.cache_ttl_seconds * 1000})
 
 
 class SqsSettings(SettingsModel):

@@ -1,6 +1,7 @@
 -- remember: the one rule by which an event gets into the cache; it stands before deliver.lua and fill.lua. A replayed or older
 -- event never overwrites a newer one. Returns how many entries were written: 1 or 0.
---   ttls   cache time to live, milliseconds: a number, or an object of them by kind
+--   ttls   cache time to live, milliseconds: a number, or an object of them by kind, with `*` for kinds not in it: the log may
+--          hold events of one that the settings no longer have
 local function remember(key, sequence, event, ttls)
     local cached = redis.pcall('HGET', key, 'sequence')
     if type(cached) ~= 'string' then
@@ -14,7 +15,7 @@ local function remember(key, sequence, event, ttls)
     redis.call('HSET', key, 'sequence', sequence, 'event', event)
     -- What the reader's side had put there is older now. Up to a tenth less of the time, so that not all ends at once.
     redis.call('HDEL', key, 'current', 'as_of')
-    local lifetime = type(ttls) == 'number' and ttls or ttls[string.match(key, ':cache:([%w_]+):')]
+    local lifetime = type(ttls) == 'number' and ttls or ttls[string.match(key, ':cache:([%w_]+):')] or ttls['*']
     redis.call('PEXPIRE', key, math.floor(lifetime * (1 - tonumber(string.sub(sequence, -3)) / 10000)))
     return 1
 end

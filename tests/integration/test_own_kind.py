@@ -247,6 +247,13 @@ def test_a_kind_that_the_settings_do_not_have_is_refused(
     )
 
 
+def test_a_wrong_kind_is_one_line_with_its_place(rtp: Callable[..., Done], config: Path) -> None:
+    config.write_text("kinds:\n  tvl: {entity: pool}\n" + yaml.safe_dump({"watches": {}}), encoding="utf-8")
+    done = rtp("validate")
+    line = f"{config}:2: kinds.tvl: rtp has a kind tvl of its own. Give yours another name"
+    assert (done.code, done.err.strip()) == (2, line)
+
+
 def test_the_dynamodb_source_judges_it(own: Settings) -> None:
     table = Table("defi-pools", ("chain", "id"))
     records = [table.put(chain="base", id="eth-usdc", apy={"N": apy}) for apy in ("4", "4.1", "5.2")]

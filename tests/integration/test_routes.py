@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+import yaml
 
 from core.kinds import SHIPPED
 from core.processor.build import build_pipeline
@@ -247,6 +248,19 @@ def test_rtp_validate_warns_of_a_route_that_fits_no_row(
     config.write_text(config.read_text().replace('protocol: "li*"', 'protocol: "li*", chain: etherum'))
     told = validate(command, settings, config, "--json").document["warnings"]
     assert told[1].startswith("routes[0] (desk) fits nothing that is there so far: no row is on chain etherum. Did you")
+
+
+def test_rtp_validate_warns_of_an_override_that_fits_no_row(
+    command: Command, settings: Settings, config: Path, writer: psycopg.Connection
+) -> None:
+    write(writer, 1, entity="Lido")
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    document["watches"]["tvl"]["overrides"] = [{"protocol": "lido", "percent": 5}]
+    config.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    assert (
+        "watches.tvl.overrides[0] fits nothing that is there so far: no row is called lido. Did you mean Lido?"
+        in validate(command, settings, config, "--json").document["warnings"]
+    )
 
 
 def test_rtp_validate_shows_the_samples(command: Command, settings: Settings, config: Path) -> None:

@@ -307,6 +307,13 @@ def test_a_replayed_event_does_not_extend_a_life(redis_bench: RedisBench) -> Non
     assert int(str(redis_bench.client.pttl(key))) <= 60_000
 
 
+def test_an_event_of_a_kind_that_the_settings_no_longer_have_is_cached_for_the_usual_time(
+    redis_bench: RedisBench,
+) -> None:
+    redis_bench.sink.deliver([make_event(1, kind="apy_7d")])
+    assert 3_500_000 < int(str(redis_bench.client.pttl(cache_key("apy_7d", "ethereum", "lido")))) <= 3_600_000
+
+
 @pytest.mark.parametrize("entity", ["lido", "a:b*", "ünï/cödé"])
 def test_an_event_is_published_on_its_entitys_channel(redis_bench: RedisBench, entity: str) -> None:
     with redis_bench.client.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]

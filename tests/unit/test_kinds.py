@@ -15,6 +15,7 @@ from core.settings.rules import override_value, rule_for
 from core.settings.watches import watch_model
 from core.sinks.settings import load_settings
 from core.sinks.webhook.settings import WebhookSettings
+from triggers.compiler import compile_watch
 
 YAML = """\
 kinds:
@@ -110,6 +111,21 @@ def test_a_kind_with_a_peg_takes_one_in_its_watches_and_overrides() -> None:
 def test_a_kind_without_a_value_is_metadata() -> None:
     watch = settings_of({"entity": "pool", "value": False}, watched=["name"]).watches["w"]
     assert (watch.has_value, watch.watched) == (False, ("name",))
+
+
+def test_a_watch_of_such_a_kind_is_compiled_as_one_of_rtps_own() -> None:
+    own = settings_of({"entity": "pool", "percent": 3}, overrides=[{"pool": "a*", "percent": 9}])
+    columns = {"protocol": "e", "value": "v"}
+    tvl = {"kind": "tvl", "table": "t", "percent": 3, "columns": columns}
+    shipped = Settings.model_validate({"watches": {"w": tvl | {"overrides": [{"protocol": "a*", "percent": 9}]}}})
+    scripts = [
+        [
+            function.as_string(None)
+            for function in compile_watch("w", one.watches["w"], watch_id=1, rules=1, column_types={}).functions
+        ]
+        for one in (own, shipped)
+    ]
+    assert scripts[0] == scripts[1]
 
 
 # What is wrong is one line, with its place

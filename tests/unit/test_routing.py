@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,11 @@ def test_an_event_fits_where_every_key_does(match: dict[str, Any], fits: bool) -
 )
 def test_a_move_without_a_percentage_is_as_far_as_it_is(event: SampleEvent, fits: bool) -> None:
     assert matches(event, min_percent=1000) is fits
+
+
+def test_an_event_of_a_kind_that_the_settings_no_longer_have_fits_where_no_name_is_asked_for() -> None:
+    event = replace(LIDO, kind="apy")
+    assert (matches(event, chain="ethereum"), matches(event, protocol="lido")) == (True, False)
 
 
 # Queues and channels
