@@ -151,7 +151,7 @@ def test_a_reader_that_leaves_ends_it_quietly(sink: RedisSink, start_tail: Start
         ("--min-pct", "much", "option --min-pct: must be a number of percent, 0 or more"),
         ("--since", "yesterday", "option --since: must be an event's sequence"),
         ("--since", "-1", "option --since: must be an event's sequence"),
-        ("--kind", "yield", "option --kind: must be one of tvl, price, protocol"),
+        ("--kind", "a kind", "option --kind: 'a kind' is no kind's name. rtp's own are tvl, price, protocol"),
         ("--redis-url", "localhost:6379", "option --redis-url: must start with"),
         ("--redis-url", "redis://:s3cret@127.0.0.1:1", "Redis at redis://:***@127.0.0.1:1 is not reachable"),
     ],
