@@ -191,7 +191,7 @@ def test_a_pass_without_redis_raises(refresh: CacheRefresh, stack: EmbeddedStack
 def test_a_running_rtp_keeps_values_within_their_bound(
     settings: Settings, writer: psycopg.Connection, client: redis.Redis
 ) -> None:
-    written = settings.model_dump(exclude_none=True)
+    written = settings.own_document()
     written["redis"]["cache"]["max_staleness"] = {"tvl": "2s", "price": "0s", "protocol": "0s"}
     quick = Settings.model_validate(written)
     insert(writer, "100")
