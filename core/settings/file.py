@@ -70,8 +70,8 @@ def read_settings(
     settings = None
     try:
         kinds = kinds_in(document.data)  # all other models are made for the kinds
-        model, context = settings_model(kinds, model), {"environ": environ, "kinds": kinds}
-        settings = model.model_validate(_overlaid(document.data, given, _sections(model)), context=context)
+        model = settings_model(kinds, model)
+        settings = model.model_validate(_overlaid(document.data, given, _sections(model)), context={"kinds": kinds})
     except ValidationError as failure:
         for error in failure.errors(include_url=False):
             if not already_noted(error):
