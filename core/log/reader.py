@@ -82,10 +82,11 @@ class LogReader:
         self.read_id = self._cursor.highest_id
 
     def close(self) -> None:
-        """Give the connection back; harmless when there is none."""
+        """Give the connection back; harmless when there is none. What was read behind the saved cursor is forgotten."""
         if self._connection is not None:
             self._connection.close()
             self._connection = self._query = None
+        self.read_id = self._saved.highest_id
 
     @property
     def is_open(self) -> bool:

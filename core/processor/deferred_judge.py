@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from core.services.postgres import DatabaseServer
     from core.services.recovery import Recovery
 
-_QUERIES = queries("core.sql", "judging.sql")
+_QUERIES = queries("core.sql", "deferred_judge.sql")
 _POLL_SECONDS = 0.005
 # Heartbeats, cooldowns and quarantines are as punctual as this; a sleeping rtp looks this often.
 _APPOINTMENTS_SECONDS = 0.5

@@ -462,6 +462,15 @@ def test_waiting_events_are_counted_exactly(reader: LogReader, begin: Connect, w
     assert reader.count_waiting() == 6
 
 
+def test_a_closed_reader_has_got_no_further_than_it_saved(reader: LogReader, writer: psycopg.Connection) -> None:
+    saved = append(writer)
+    read_all(reader, save=True)
+    append(writer)
+    read_all(reader)
+    reader.close()
+    assert reader.read_id == saved
+
+
 def test_a_look_ahead_sees_how_far_the_log_has_grown(reader: LogReader, writer: psycopg.Connection) -> None:
     event = append(writer)
     reader.look_ahead()
