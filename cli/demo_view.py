@@ -16,7 +16,7 @@ from cli.event_line import event_line
 from cli.live_status import status_line, status_table
 from cli.logs import warn
 from cli.output import out, print_json
-from core.demo.alerts import AlertConsumer
+from core.demo.alerts import DemoAlerts
 from core.demo.queue import create_queue
 from core.errors import ServiceUnavailable
 from core.services.sqs_client import sqs_client
@@ -46,7 +46,7 @@ class DemoView:
         self._lock = threading.Lock()
         self._client = sqs_client(settings.sqs)
         queue_url = create_queue(self._client, settings.sqs.queue or "")
-        self._alerts = AlertConsumer(self._client, queue_url, self._show_alert)
+        self._alerts = DemoAlerts(self._client, queue_url, self._show_alert)
         self._stream = EventStream(addresses.redis_url, on_notice=warn)
         self._follower = threading.Thread(target=self._follow, name="rtp-demo-view", daemon=True)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from core.detection.distance import Distance
-    from core.inspection.explanation import Explanation, Judged, PastEvent, RuleKey, State
+    from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, RuleKey
 
 
 def print_explanation(found: Explanation) -> None:
@@ -52,7 +52,7 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
         yield "waiting", f"{found.waiting:,} samples wait for rtp run to judge them"
 
 
-def _memory(state: State, rules: int) -> Iterator[tuple[str, Any]]:
+def _memory(state: BaselineRow, rules: int) -> Iterator[tuple[str, Any]]:
     if state.rules != rules:
         yield "band", "none: the rules have changed since, so the next write takes a closer look"
     elif state.lower is None or state.upper is None:
@@ -70,7 +70,7 @@ def _memory(state: State, rules: int) -> Iterator[tuple[str, Any]]:
         yield "rtp looks again", state.due_at
 
 
-def _distance(state: State, far: Distance) -> Iterator[tuple[str, Any]]:
+def _distance(state: BaselineRow, far: Distance) -> Iterator[tuple[str, Any]]:
     change = percent(far.change_pct) if far.change_pct is not None else "no percentage"
     verdict = f"which is reported: {far.reason}" if far.reason else "which is not reported"
     yield "change", f"{change} ({far.change or '–'}), {verdict}"
@@ -86,7 +86,7 @@ def _distance(state: State, far: Distance) -> Iterator[tuple[str, Any]]:
         yield "heartbeat", f"from {moment(far.heartbeat_at)} on"
 
 
-def _lines(state: State, far: Distance) -> str:
+def _lines(state: BaselineRow, far: Distance) -> str:
     if far.fires_below is None or far.fires_above is None:
         return "at any finite number"
     if far.fires_below == far.fires_above:
@@ -130,7 +130,7 @@ def _fields(event: PastEvent) -> str:
     return ", ".join(f"{name}: {text(sides['previous'])} → {text(sides['current'])}" for name, sides in fields.items())
 
 
-def _whence(judged: Judged) -> str:
+def _whence(judged: JudgedValue) -> str:
     where = {"table": "in the table", "newest sample": "the newest sample judged", "baseline": "as rtp remembers it"}
     return f"{where[judged.current_from]}; {judged.current_note}" if judged.current_note else where[judged.current_from]
 

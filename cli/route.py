@@ -20,7 +20,7 @@ from rtp_client.event import Reason, Severity
 from rtp_client.keys import channel, route_channel
 
 if TYPE_CHECKING:
-    from core.routes.matching import Judged
+    from core.routes.matching import RouteVerdict
     from core.routes.sample_event import SampleEvent
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -99,11 +99,13 @@ def route(
     _show(event, sinks, shown, channels, judged)
 
 
-def _judged(one: Judged) -> dict[str, str | None]:
+def _judged(one: RouteVerdict) -> dict[str, str | None]:
     return {"route": one.label, "queue": one.route.queue, "channel": one.route.channel, "mismatch": one.mismatch}
 
 
-def _show(event: SampleEvent, sinks: list[str], queues: list[str], channels: list[str], judged: list[Judged]) -> None:
+def _show(
+    event: SampleEvent, sinks: list[str], queues: list[str], channels: list[str], judged: list[RouteVerdict]
+) -> None:
     moved = "" if event.change_pct is None else f", {event.change_pct} %"
     said = f"{event.kind} of {event.entity} on {event.chain}: {event.reason}, {event.severity}{moved}"
     out.print(

@@ -77,7 +77,7 @@ class _Packer:
         return self._packer.pack(*map(in_slot, args))
 
 
-class _Route:
+class _WayToSlot:
     """Where a connection looks for rtp's slot: where it is sent to, and after a loss at the next node that it knows."""
 
     def __init__(self, named: Node) -> None:
@@ -111,7 +111,7 @@ class _Following(Connection):
     def __init__(self, *, cluster: str = "", **options: Any) -> None:
         options |= {"command_packer": _Packer(), "redis_connect_func": type(self).follow}
         super().__init__(**options)  # type: ignore[no-untyped-call]
-        self._route = _Route((self.host, self.port))
+        self._route = _WayToSlot((self.host, self.port))
 
     def follow(self) -> None:
         """Go where rtp's keys are."""
@@ -151,7 +151,7 @@ class _Tls(_Following, SSLConnection):
 class _AsyncFollowing(for_asyncio.Connection):
     def __init__(self, *, cluster: str = "", **options: Any) -> None:
         super().__init__(redis_connect_func=type(self).follow, **options)
-        self._route = _Route((self.host, self.port))
+        self._route = _WayToSlot((self.host, self.port))
 
     def pack_command(self, *args: Any) -> list[bytes]:
         return super().pack_command(*map(in_slot, args))

@@ -19,7 +19,7 @@ _QUERIES = queries("triggers.sql", "catalog.sql")
 
 
 @dataclass(frozen=True)
-class Server:
+class ServerRights:
     """The server, and what the role may do in its database."""
 
     version_number: int
@@ -32,7 +32,7 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableFacts:
     """A table that a watch names."""
 
     relkind: str
@@ -57,7 +57,7 @@ class InstalledTrigger:
 
 
 @dataclass(frozen=True)
-class Installation:
+class InstallationRow:
     """The row of rtp.installation."""
 
     schema_version: int
@@ -65,7 +65,7 @@ class Installation:
 
 
 @dataclass(frozen=True)
-class InstalledWatch:
+class WatchRow:
     """A row of rtp.watch."""
 
     id: int
@@ -77,14 +77,14 @@ class InstalledWatch:
     is_removed: bool
 
 
-def read_server(connection: Connection) -> Server:
+def read_server(connection: Connection) -> ServerRights:
     """The server and the role's rights."""
     row = connection.execute(_QUERIES["server"]).fetchone()
     assert row is not None
-    return Server(*row)
+    return ServerRights(*row)
 
 
-def read_table(connection: Connection, parts: tuple[str, ...]) -> Table | None:
+def read_table(connection: Connection, parts: tuple[str, ...]) -> TableFacts | None:
     """A table by schema and name; None where there is none."""
     schema, name = parts
     row = connection.execute(_QUERIES["table"], {"schema": schema, "table": name}).fetchone()
@@ -93,7 +93,7 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> Table | None:
     columns = connection.execute(_QUERIES["columns"], {"oid": row[0]}).fetchall()
     keys = connection.execute(_QUERIES["unique_keys"], {"oid": row[0]}).fetchall()
     partitions = connection.execute(_QUERIES["partitions"], {"oid": row[0]}).fetchall() if row[1] == "p" else []
-    return Table(
+    return TableFacts(
         relkind=row[1],
         may_add_triggers=row[2],
         may_select=row[3],
@@ -105,7 +105,7 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> Table | None:
     )
 
 
-def read_installation(connection: Connection) -> Installation | None:
+def read_installation(connection: Connection) -> InstallationRow | None:
     """What is installed; None where nothing is. Raises InstallError where this role may not look."""
     server = read_server(connection)
     if not server.has_rtp_schema:
@@ -117,7 +117,7 @@ def read_installation(connection: Connection) -> Installation | None:
             f"role {server.role} may not read the schema rtp: {error.diag.message_primary}",
             "Connect as the role that installed it",
         ) from error
-    return Installation(*row) if row else None
+    return InstallationRow(*row) if row else None
 
 
 def read_triggers(connection: Connection) -> list[InstalledTrigger]:
@@ -135,6 +135,6 @@ def read_strangers(connection: Connection, own_tables: Sequence[str]) -> list[st
     return [row[0] for row in connection.execute(_QUERIES["strangers"], {"own": own_tables})]
 
 
-def read_watches(connection: Connection) -> list[InstalledWatch]:
+def read_watches(connection: Connection) -> list[WatchRow]:
     """All watches that rtp's schema knows; needs that schema."""
-    return [InstalledWatch(*row) for row in connection.execute(_QUERIES["installed_watches"])]
+    return [WatchRow(*row) for row in connection.execute(_QUERIES["installed_watches"])]

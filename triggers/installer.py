@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from core.settings.models import Settings
-    from triggers.catalog import InstalledWatch
+    from triggers.catalog import WatchRow
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.
 LOCK_TIMEOUT = "3s"
@@ -130,7 +130,7 @@ def _remedy(error: psycopg.Error) -> str:
     return ""
 
 
-def _watch_id(name: str, watches: Iterable[InstalledWatch], settings: Settings) -> int:
+def _watch_id(name: str, watches: Iterable[WatchRow], settings: Settings) -> int:
     known = {watch.name: watch.id for watch in watches}
     new = [other for other in settings.watches if other not in known]
     return known[name] if name in known else max(known.values(), default=0) + 1 + new.index(name)

@@ -19,7 +19,7 @@ from triggers.steps import Action, Step
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from triggers.catalog import Installation
+    from triggers.catalog import InstallationRow
 
 _SQL = files("triggers").joinpath("sql")
 
@@ -48,7 +48,7 @@ def _functions() -> Sequence[str]:
     return tuple(_SQL.joinpath("functions", name).read_text(encoding="utf-8") for name in names)
 
 
-def schema_steps(installed: Installation | None) -> list[Step]:
+def schema_steps(installed: InstallationRow | None) -> list[Step]:
     """What brings the schema to this rtp's version. Raises InstallError where a newer rtp has been here."""
     version = installed.schema_version if installed else 0
     newest = newest_version()

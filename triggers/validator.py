@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.settings.models import Settings
 from core.settings.watches import Constant, Watch
-from triggers.catalog import Server, Table, read_server, read_table
+from triggers.catalog import ServerRights, TableFacts, read_server, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ def validate(connection: Connection, settings: Settings) -> list[Finding]:
     return findings
 
 
-def _check_server(server: Server) -> Iterator[Finding]:
+def _check_server(server: ServerRights) -> Iterator[Finding]:
     if server.version_number < OLDEST_SERVER:
         yield Finding("postgres", f"the server is PostgreSQL {server.version}", "rtp needs 14 or newer")
     if not server.has_rtp_schema and not server.may_create_schema:
@@ -66,7 +66,7 @@ def _check_server(server: Server) -> Iterator[Finding]:
         )
 
 
-def _check_table(name: str, watch: Watch, table: Table, server: Server) -> Iterator[Finding]:
+def _check_table(name: str, watch: Watch, table: TableFacts, server: ServerRights) -> Iterator[Finding]:
     where = f"watches.{name}.table"
     if watch.table_parts[0] == "rtp":
         # Its trigger would write to what it watches.
@@ -104,7 +104,7 @@ def _key_columns(watch: Watch) -> frozenset[str]:
     )
 
 
-def _check_columns(name: str, watch: Watch, table: Table) -> Iterator[Finding]:
+def _check_columns(name: str, watch: Watch, table: TableFacts) -> Iterator[Finding]:
     wanted = {"value": VALUE_TYPES, "confidence": NUMERIC_TYPES, "changed_at": TIME_TYPES}
     for role, column in watch.columns:
         if column is None or isinstance(column, Constant):
@@ -125,7 +125,7 @@ def _check_columns(name: str, watch: Watch, table: Table) -> Iterator[Finding]:
             yield _virtual_column(where, column, watch)
 
 
-def _missing_column(where: str, column: str, watch: Watch, table: Table) -> Finding:
+def _missing_column(where: str, column: str, watch: Watch, table: TableFacts) -> Finding:
     close = get_close_matches(column, table.column_types, n=1)
     known = ", ".join(sorted(table.column_types))
     remedy = f"Did you mean {close[0]}?" if close else f"Its columns are: {known}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from core.settings.models import Statistics
     from core.settings.watches import Watch
-    from triggers.catalog import InstalledTrigger, InstalledWatch, Table
+    from triggers.catalog import InstalledTrigger, TableFacts, WatchRow
 
 _COMPILED_FUNCTIONS = ("watch", "rule", "now")
 _RETIRED_FUNCTION = "terms"  # what an earlier rtp called rule_
@@ -26,10 +26,10 @@ _TRAVELS_ALONG = frozenset({"changed_at", "confidence", "provenance"})
 def install_watch(
     name: str,
     watch: Watch,
-    table: Table,
+    table: TableFacts,
     *,
     watch_id: int,
-    before: InstalledWatch | None,
+    before: WatchRow | None,
     triggers: Iterable[InstalledTrigger],
     functions: Collection[str],
     statistics: Statistics,
@@ -80,7 +80,7 @@ def install_watch(
     )
 
 
-def remove_watch(watch: InstalledWatch, triggers: Iterable[InstalledTrigger], functions: Collection[str]) -> Step:
+def remove_watch(watch: WatchRow, triggers: Iterable[InstalledTrigger], functions: Collection[str]) -> Step:
     """Take a watch out that the settings no longer name; its events stay in the log until they are delivered."""
     ours = [trigger for trigger in triggers if trigger.function == f"watch_{watch.name}"]
     watch_id = sql.Literal(watch.id)
@@ -141,7 +141,7 @@ def _mapping(settings: Mapping[str, Any]) -> tuple[object, ...]:
     return (settings["kind"], settings["table"], settings.get("shape"), columns)
 
 
-def _detail(watch: Watch, before: InstalledWatch | None, *, is_new: bool) -> str:
+def _detail(watch: Watch, before: WatchRow | None, *, is_new: bool) -> str:
     changes = list(_differences(before.settings, _settings(watch))) if before else []
     parts = [watch.table, "triggers" if is_new else "function only", *changes]
     return ", ".join(parts)

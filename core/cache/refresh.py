@@ -19,7 +19,7 @@ from core.errors import RtpError, ServiceUnavailable
 from core.leading.loop import Loop
 from core.problem import Problem
 from core.services.postgres import queries
-from rtp_client.cache.entry import FIELDS, Finding, finding
+from rtp_client.cache.entry import FIELDS, Found, finding
 from rtp_client.cache.loading import Guarded, Owner
 from rtp_client.cache.scripts import WRITE, write_arguments
 from rtp_client.cache.source import DatabaseSource
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from core.leading.epoch import Epoch, Epochs
     from core.settings.models import Settings
-    from rtp_client.cache.loading import Fields, Row
+    from rtp_client.cache.loading import Fields, TableRow
 
 PAGE = 200
 _CHECK_SECONDS = 0.25
@@ -168,7 +168,7 @@ class CacheRefresh:
         for key, fields in zip(keys, answers, strict=True):
             if (owner := _owner(key)) and isinstance(fields, list):
                 held[key] = (owner, fields)
-        held = {key: one for key, one in held.items() if finding(one[1]) in {Finding.HIT, Finding.PARTIAL}}
+        held = {key: one for key, one in held.items() if finding(one[1]) in {Found.HIT, Found.PARTIAL}}
         writes = list(_differences(held, self._source.rows([owner for owner, _ in held.values()])))
         if not writes:
             return 0
@@ -185,7 +185,7 @@ def _owner(key: str) -> Owner | None:
         return None
 
 
-def _differences(held: Mapping[str, tuple[Owner, Fields]], rows: Mapping[Owner, Row]) -> Iterator[Guarded]:
+def _differences(held: Mapping[str, tuple[Owner, Fields]], rows: Mapping[Owner, TableRow]) -> Iterator[Guarded]:
     for key, (owner, fields) in held.items():
         row = rows.get(owner)  # a deleted row is an event's to report
         if row is not None and row.value != _value(fields):

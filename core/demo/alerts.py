@@ -30,7 +30,7 @@ IDS_REMEMBERED = 10_000
 RETRY = Backoff(initial_seconds=0.1, max_seconds=5)
 
 
-class AlertConsumer:
+class DemoAlerts:
     """Hands each event to `on_alert` once, until `stop` is called.
 
     `received` counts events handed over (`on_alert` must not raise), `duplicates` redeliveries of those,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.detection.judge import State, delete, due_at, judge, tick
+from core.detection.judge import EntityState, delete, due_at, judge, tick
 from core.settings.rules import rule_for
 from rtp_client.event import Reason
 
@@ -30,12 +30,12 @@ class Detector:
     """
 
     def __init__(
-        self, watch: ValueWatch, *, states: MutableMapping[Key, State] | None = None, shape: Shape | None = None
+        self, watch: ValueWatch, *, states: MutableMapping[Key, EntityState] | None = None, shape: Shape | None = None
     ) -> None:
         self._watch = watch
         self._shape: Shape = shape or watch.shape
         self._rules: dict[Key, Rule] = {}
-        self.states: MutableMapping[Key, State] = {} if states is None else states
+        self.states: MutableMapping[Key, EntityState] = {} if states is None else states
 
     def feed(self, chain: str, entity: str, sample: Sample) -> Report | None:
         """Judge a sample: the event it is, or None."""
@@ -83,7 +83,7 @@ class Detector:
         return rule
 
 
-def _is_settled(state: State) -> bool:
+def _is_settled(state: EntityState) -> bool:
     return state.suspect_since is None and state.value is state.last_value
 
 

@@ -1,6 +1,6 @@
 """The rule book of `docs/detection.md`, one sample at a time, for backtests and for sources without triggers.
 
-Pure: no I/O and no clock. What rtp remembers of an entity is a `State`; judging a sample gives the next one. The
+Pure: no I/O and no clock. What rtp remembers of an entity is a `EntityState`; judging a sample gives the next one. The
 triggers judge alike, in SQL.
 """
 
@@ -36,7 +36,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class EntityState:
     """What is remembered of an entity.
 
     `value` is the baseline: what the next value is compared with. `last_value` is the newest one that was judged,
@@ -58,13 +58,13 @@ class State:
 class Judgement:
     """What is remembered from now on, the event if there is one, and what else is worth counting."""
 
-    state: State
+    state: EntityState
     report: Report | None = None
     note: Note | None = None
 
 
 def judge(
-    state: State | None, sample: Sample, rule: Rule, *, compare_with: CompareWith = "last_event", shape: Shape
+    state: EntityState | None, sample: Sample, rule: Rule, *, compare_with: CompareWith = "last_event", shape: Shape
 ) -> Judgement:
     """Judge a sample; `state` is None at the first sighting of its entity."""
     if state is None:
@@ -82,7 +82,7 @@ def judge(
     return replace(judgement, note=guarded.note) if guarded.note else judgement
 
 
-def tick(state: State, at: datetime, rule: Rule, *, compare_with: CompareWith = "last_event") -> Judgement:
+def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareWith = "last_event") -> Judgement:
     """What time alone brings about: the end of a quarantine or a cooldown, a heartbeat."""
     guard = rule.glitch_guard
     if guard and state.suspect_since is not None and at >= state.suspect_since + guard.release_after:
@@ -91,7 +91,7 @@ def tick(state: State, at: datetime, rule: Rule, *, compare_with: CompareWith = 
     return _judge_step(state, state.last_value, at, rule, compare_with)
 
 
-def due_at(state: State, rule: Rule) -> datetime | None:
+def due_at(state: EntityState, rule: Rule) -> datetime | None:
     """When `tick` may next bring something about; None where only a sample can."""
     moments = []
     if rule.glitch_guard and state.suspect_since is not None:
@@ -102,20 +102,20 @@ def due_at(state: State, rule: Rule) -> datetime | None:
     return min(moments, default=None)
 
 
-def delete(state: State, rule: Rule) -> Report:
+def delete(state: EntityState, rule: Rule) -> Report:
     """The event of an entity that is gone; the caller forgets its state."""
     return Report(state.value, None, Reason.DELETED, severity(Reason.DELETED, state.value, None, rule.severity))
 
 
 def _first_sighting(sample: Sample, rule: Rule) -> Judgement:
-    state = State(sample.value, reported_at=sample.at, sample_at=sample.at, last_value=sample.value)
+    state = EntityState(sample.value, reported_at=sample.at, sample_at=sample.at, last_value=sample.value)
     if not rule.emit_first:
         return Judgement(state)
     how_bad = severity(Reason.FIRST_SEEN, None, sample.value, rule.severity)
     return Judgement(state, Report(None, sample.value, Reason.FIRST_SEEN, how_bad))
 
 
-def _guard(state: State, sample: Sample, rule: Rule) -> Judgement:
+def _guard(state: EntityState, sample: Sample, rule: Rule) -> Judgement:
     """Rule 3."""
     guard, since = rule.glitch_guard, state.suspect_since
     if guard is None or not is_jump(state.value, sample.value, guard):
@@ -127,11 +127,13 @@ def _guard(state: State, sample: Sample, rule: Rule) -> Judgement:
     return Judgement(suspected, note="quarantined")
 
 
-def _cleared(state: State) -> State:
+def _cleared(state: EntityState) -> EntityState:
     return replace(state, suspect_value=None, suspect_since=None, suspect_count=0)
 
 
-def _judge_peg(state: State, value: Decimal | None, at: datetime, rule: Rule, compare_with: CompareWith) -> Judgement:
+def _judge_peg(
+    state: EntityState, value: Decimal | None, at: datetime, rule: Rule, compare_with: CompareWith
+) -> Judgement:
     """Rule 4, and the rest."""
     is_off = None if rule.peg is None else is_off_peg(value, rule.peg)
     since = state.off_peg_since
@@ -143,7 +145,9 @@ def _judge_peg(state: State, value: Decimal | None, at: datetime, rule: Rule, co
     return _reported(replace(state, off_peg_since=None), value, at, Reason.REPEG, rule, seconds)
 
 
-def _judge_step(state: State, value: Decimal | None, at: datetime, rule: Rule, compare_with: CompareWith) -> Judgement:
+def _judge_step(
+    state: EntityState, value: Decimal | None, at: datetime, rule: Rule, compare_with: CompareWith
+) -> Judgement:
     """Rules 5 to 7."""
     reason = verdict(state.value, value, rule)
     silence = at - state.reported_at
@@ -158,7 +162,7 @@ def _judge_step(state: State, value: Decimal | None, at: datetime, rule: Rule, c
 
 
 def _reported(
-    state: State, value: Decimal | None, at: datetime, reason: Reason, rule: Rule, seconds: float | None = None
+    state: EntityState, value: Decimal | None, at: datetime, reason: Reason, rule: Rule, seconds: float | None = None
 ) -> Judgement:
     report = Report(state.value, value, reason, severity(reason, state.value, value, rule.severity), seconds)
     return Judgement(replace(state, value=value, reported_at=at, last_value=value, held=False), report)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class AlertQueue:
+class AlertDestination:
     """A queue, and which events belong in it."""
 
     sink: Sink
@@ -48,7 +48,7 @@ class Alerts:
 
     def __init__(
         self,
-        queues: Sequence[AlertQueue],
+        queues: Sequence[AlertDestination],
         baselines: Baselines,
         bury: Callable[[StreamLetter], None],
         *,

@@ -35,7 +35,7 @@ _FIELDS = ("version", "state", "lanes", "pending")
 
 
 @dataclass(frozen=True)
-class Step:
+class Move:
     """An entity's next memory, the one it was made from, and the events of the step."""
 
     key: str
@@ -81,7 +81,7 @@ class Baselines:
         with redis_errors(self.address, SinkUnavailable):
             return int(self._reserve([SEQUENCE], [count]))
 
-    def commit(self, steps: Sequence[Step], *, at: datetime) -> list[bool]:
+    def commit(self, steps: Sequence[Move], *, at: datetime) -> list[bool]:
         """Take each step, atomically by itself, in one round trip; false where the entity has moved on meanwhile."""
         pipeline = self._client.pipeline(transaction=False)
         for step in steps:

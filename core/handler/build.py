@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
-from core.handler.alerts import AlertQueue, Alerts
+from core.handler.alerts import AlertDestination, Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.letters.stream_letters import QueueLetters, RedisLetters
@@ -42,7 +42,7 @@ def build_processor(settings: Settings) -> BatchProcessor:
             bury = QueueLetters(client, settings.dynamodb.dead_letter_queue).bury
         if destinations:
             queues = [
-                AlertQueue(
+                AlertDestination(
                     SqsSink(settings.sqs, client, queue=one.queue, name=one.sink), partial(routes.goes_to, one.queue)
                 )
                 for one in destinations

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.detection.detector import Detector
-from core.detection.judge import State, delete, due_at, judge, tick
+from core.detection.judge import EntityState, delete, due_at, judge, tick
 from core.detection.report import amount_text
 from core.log.rows import LogRow
 from rtp_client.event import Severity
@@ -40,7 +40,7 @@ class Raised:
 class Decision:
     """What came of an entity's changes. `notes` counts what was no event, and why."""
 
-    state: State | None
+    state: EntityState | None
     lanes: Mapping[str, int]
     raised: Sequence[Raised]
     due_at: datetime | None
@@ -114,8 +114,8 @@ class Decider:
 
 
 def _judged(
-    state: State | None, change: Change, rule: Rule, watch: ValueWatch
-) -> tuple[State | None, Report | None, str | None]:
+    state: EntityState | None, change: Change, rule: Rule, watch: ValueWatch
+) -> tuple[EntityState | None, Report | None, str | None]:
     if change.what == "tick":
         if state is None:
             return None, None, None
@@ -124,7 +124,7 @@ def _judged(
     if state is None and change.before is not None:
         # As installing the triggers does: an item that was there before is no first sighting.
         before, at = change.before.value, change.sample.at
-        state = State(before, reported_at=at, sample_at=at, last_value=before)
+        state = EntityState(before, reported_at=at, sample_at=at, last_value=before)
     if change.what == "deleted":
         return None, None if state is None else delete(state, rule), None
     judgement = judge(state, change.sample, rule, compare_with=watch.compare_with, shape=watch.shape)

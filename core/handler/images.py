@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
 
-class _Row(NamedTuple):
+class _Image(NamedTuple):
     """An image in a watch's words."""
 
     key: Key
@@ -90,7 +90,7 @@ class WatchedTable:
             yield make(before.key, "deleted", _at(before.sample, arrived), arrived, before=before.sample)
             yield make(row.key, "sample", row.sample, row.changed_at)
 
-    def _metadata(self, before: _Row | None, row: _Row | None, arrived: datetime, make: _Maker) -> Iterator[Change]:
+    def _metadata(self, before: _Image | None, row: _Image | None, arrived: datetime, make: _Maker) -> Iterator[Change]:
         if before is not None and (row is None or before.key != row.key):
             fields = _differences(before.fields, {})
             yield make(before.key, "metadata", before.sample, before.changed_at, reason=Reason.REMOVED, fields=fields)
@@ -103,14 +103,14 @@ class WatchedTable:
         elif fields:
             yield make(row.key, "metadata", row.sample, row.changed_at, reason=Reason.CHANGED, fields=fields)
 
-    def _usable(self, image: Mapping[str, Any] | None, arrived: datetime) -> _Row | None:
+    def _usable(self, image: Mapping[str, Any] | None, arrived: datetime) -> _Image | None:
         """The image before, where it says anything: what was wrong with it was told when it was new."""
         try:
             return None if image is None else self._row(image, arrived)
         except EventRejected:
             return None
 
-    def _row(self, image: Mapping[str, Any], arrived: datetime) -> _Row:
+    def _row(self, image: Mapping[str, Any], arrived: datetime) -> _Image:
         key = self._read(image, self.chain, name_of), self._read(image, self.entity, name_of)
         changed_at = self._read(image, self.changed_at, time_of) if self.changed_at else None
         if self.is_history and changed_at is None:
@@ -121,7 +121,7 @@ class WatchedTable:
         at = changed_at if self.is_history and changed_at is not None else arrived
         sample = Sample(value, at, confidence, self.watch.provenance if provenance is None else provenance)
         fields = {name: json_of(image.get(name)) for name in self.watch.watched}
-        return _Row(key, sample, changed_at or arrived, fields)
+        return _Image(key, sample, changed_at or arrived, fields)
 
     def _confidence(self, image: Mapping[str, Any]) -> float:
         default = self.watch.confidence

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.detection.judge import State
+from core.detection.judge import EntityState
 from core.detection.report import amount_text
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ class Memory:
     """
 
     version: int = 0
-    state: State | None = None
+    state: EntityState | None = None
     lanes: Mapping[str, int] = field(default_factory=dict)
     pending: Sequence[str] = ()
 
 
-def write_state(state: State | None) -> str:
+def write_state(state: EntityState | None) -> str:
     """A state as JSON; empty for none."""
     if state is None:
         return ""
@@ -50,14 +50,14 @@ def write_state(state: State | None) -> str:
     return json.dumps(values, separators=(",", ":"))
 
 
-def read_state(text: str) -> State | None:
+def read_state(text: str) -> EntityState | None:
     """What `write_state` wrote."""
     if not text:
         return None
     value, reported_at, sample_at, last_value, suspect, suspect_since, suspect_count, off_peg_since, held = json.loads(
         text
     )
-    return State(
+    return EntityState(
         value=_amount(value),
         reported_at=_moment(reported_at),
         sample_at=_moment(sample_at),

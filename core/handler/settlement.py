@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
 from core.handler.alerts import Pending, read_events
-from core.handler.baselines import Step
+from core.handler.baselines import Move
 from core.handler.decision import Decider, entities
 from core.handler.memory import Memory
 from core.letters.stream_letters import StreamLetter
@@ -124,11 +124,11 @@ class Settlement:
                 pending.append(Pending(step.key, version, [*read_events(step.was.pending), *alerts]))
         return again
 
-    def _step(self, key: str, memory: Memory, decision: Decision, events: Sequence[Event]) -> Step:
+    def _step(self, key: str, memory: Memory, decision: Decision, events: Sequence[Event]) -> Move:
         documents = [event.json_bytes.decode() for event in events if self._is_alert(event)]
         pending = (*memory.pending, *documents) if self._alerts is not None else ()
         after = Memory(memory.version + 1, decision.state, decision.lanes, pending)
-        return Step(key, memory, after, events, decision.due_at)
+        return Move(key, memory, after, events, decision.due_at)
 
     def _is_alert(self, event: Event) -> bool:
         return self._alerts is not None and self._alerts.wants(event)

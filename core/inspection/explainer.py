@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from core.detection.distance import distance
 from core.errors import NotInstalled, UnknownEntity
-from core.inspection.explanation import Explanation, Judged, PastEvent, State, Whence, rule_keys
+from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, Whence, rule_keys
 from core.inspection.inspector import looking
 from core.services.postgres import queries
 from core.settings.rules import rule_for
@@ -41,7 +41,9 @@ def explain(connection: Connection, settings: Settings, kind: str, entity: str, 
     """
     with looking(connection):
         watches = _installed_watches(connection, settings.all_kinds, kind)
-        known = [_Place(watch, place, entity) for watch in watches for place in _chains(connection, watch, entity)]
+        known = [
+            _EntityOfWatch(watch, place, entity) for watch in watches for place in _chains(connection, watch, entity)
+        ]
         meant = [place for place in known if chain in (None, place.chain)]
         if not meant:
             raise _unknown(connection, kind, entity, chain, watches, known)
@@ -57,7 +59,7 @@ class _Installed:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _EntityOfWatch:
     watch: _Installed
     chain: str
     entity: str
@@ -85,8 +87,8 @@ def _chains(connection: Connection, watch: _Installed, entity: str) -> list[str]
     return [row[0] for row in connection.execute(_QUERIES["chains"], {"watch": watch.id, "entity": entity})]
 
 
-def _explain(connection: Connection, wanted: Watch | None, place: _Place) -> Explanation:
-    with connection.cursor(row_factory=class_row(State)) as states:
+def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch) -> Explanation:
+    with connection.cursor(row_factory=class_row(BaselineRow)) as states:
         state = states.execute(_QUERIES["state"], place.values).fetchone()
     with connection.cursor(row_factory=class_row(PastEvent)) as past:
         events = past.execute(_QUERIES["events"], place.values).fetchall()
@@ -108,12 +110,12 @@ def _explain(connection: Connection, wanted: Watch | None, place: _Place) -> Exp
 
 
 def _judged(
-    connection: Connection, watch: ValueWatch, wanted: Watch | None, place: _Place, state: State | None
-) -> Judged:
+    connection: Connection, watch: ValueWatch, wanted: Watch | None, place: _EntityOfWatch, state: BaselineRow | None
+) -> JudgedValue:
     wanted_values = wanted if wanted is not None and wanted.has_value else None
     current, current_from, note = _value_now(connection, watch, place, state)
     rule = rule_for(watch, place.chain, place.entity)
-    return Judged(
+    return JudgedValue(
         shape=watch.shape,
         rule=rule_keys(watch, wanted_values, place.chain, place.entity),
         current=current,
@@ -124,7 +126,7 @@ def _judged(
 
 
 def _value_now(
-    connection: Connection, watch: ValueWatch, place: _Place, state: State | None
+    connection: Connection, watch: ValueWatch, place: _EntityOfWatch, state: BaselineRow | None
 ) -> tuple[Decimal | None, Whence, str]:
     """What the table holds; of history, which may be long, the newest sample judged. Else what rtp remembers."""
     if watch.is_history:
@@ -146,7 +148,7 @@ def _value_now(
     return state.value if state.last_value is None else state.last_value, "baseline", note
 
 
-def _look_up(connection: Connection, place: _Place) -> tuple[Decimal | None] | None:
+def _look_up(connection: Connection, place: _EntityOfWatch) -> tuple[Decimal | None] | None:
     with connection.transaction():
         connection.execute(
             "SELECT set_config('statement_timeout', %(limit)s, true), set_config('lock_timeout', %(limit)s, true),"
@@ -165,7 +167,7 @@ def _unknown(
     entity: str,
     chain: str | None,
     watches: Sequence[_Installed],
-    known: Sequence[_Place],
+    known: Sequence[_EntityOfWatch],
 ) -> UnknownEntity:
     if known:
         chains = ", ".join(sorted({place.chain for place in known}))

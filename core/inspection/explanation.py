@@ -35,7 +35,7 @@ class RuleKey:
 
 
 @dataclass(frozen=True)
-class State:
+class BaselineRow:
     """The entity's row of rtp.baseline. An event fires outside of `lower` and `upper`; null: it takes a closer look."""
 
     value: Decimal | None
@@ -74,7 +74,7 @@ class PastEvent:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedValue:
     """What is judged of an entity with a value: by which rule, what it is now, and how far that is from an event.
 
     `current_from` says who knows the value; `current_note` why it is not the table.
@@ -101,8 +101,8 @@ class Explanation:
     chain: str
     entity: str
     rules: int
-    state: State | None
-    judged: Judged | None
+    state: BaselineRow | None
+    judged: JudgedValue | None
     watched: Sequence[str]
     waiting: int
     events: Sequence[PastEvent]

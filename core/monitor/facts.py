@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _QUERIES = queries("core.sql", "monitor.sql")
 
 
-class TriggerCost(NamedTuple):
+class HourlyTriggerCost(NamedTuple):
     """What a watch's triggers cost in the last hour, estimated."""
 
     statements: int
@@ -33,7 +33,7 @@ class DatabaseFacts:
     waiting: Mapping[str, int] = field(default_factory=dict)
     quarantined: Mapping[str, int] = field(default_factory=dict)
     trigger_errors: Mapping[str, int] = field(default_factory=dict)
-    trigger_costs: Mapping[str, TriggerCost] = field(default_factory=dict)
+    trigger_costs: Mapping[str, HourlyTriggerCost] = field(default_factory=dict)
     dead_letters: Mapping[str, int] = field(default_factory=dict)
     log_bytes: int | None = None
 
@@ -50,7 +50,7 @@ def read_facts(connection: Connection) -> DatabaseFacts:
         waiting=counts("waiting"),
         quarantined=counts("quarantined"),
         trigger_errors=counts("trigger_errors"),
-        trigger_costs={row[0]: TriggerCost(*row[1:]) for row in connection.execute(_QUERIES["trigger_costs"])},
+        trigger_costs={row[0]: HourlyTriggerCost(*row[1:]) for row in connection.execute(_QUERIES["trigger_costs"])},
         dead_letters=counts("dead_letters"),
         log_bytes=size[0] if size else None,
     )

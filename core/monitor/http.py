@@ -38,7 +38,7 @@ class MonitorServer:
         registry.register(PipelineCollector(pipeline, monitor))
         ProcessCollector(registry=registry)
         try:
-            self._server = _Server(listen, registry, monitor)
+            self._server = _HttpServer(listen, registry, monitor)
         except OSError as error:
             raise SettingsError(
                 f"http.listen: rtp cannot listen on {listen}: {error.strerror or error}",
@@ -66,7 +66,7 @@ class MonitorServer:
         self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
+class _HttpServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
@@ -76,7 +76,7 @@ class _Server(ThreadingHTTPServer):
         self.free = threading.BoundedSemaphore(_MOST_REQUESTS_AT_ONCE)
         host, port = listening_at(listen)
         self.address_family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        super().__init__((host, port), _Handler)
+        super().__init__((host, port), _Request)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Give the request a thread of its own, or hang up where there are too many."""
@@ -96,8 +96,8 @@ class _Server(ThreadingHTTPServer):
         """A client that hangs up in the middle is no news."""
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
+class _Request(BaseHTTPRequestHandler):
+    server: _HttpServer
     timeout = _REQUEST_SECONDS
     server_version = "rtp"
     sys_version = ""

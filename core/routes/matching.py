@@ -55,7 +55,7 @@ class Routable(Protocol):
 
 
 @dataclass(frozen=True)
-class Judged:
+class RouteVerdict:
     """What a route says of one event: `mismatch` is the first key that does not fit, None where all do."""
 
     label: str
@@ -98,10 +98,10 @@ class Routes:
         everything = [self._default] if self._default and self.takes_all(self._default) else []
         return list(dict.fromkeys([*everything, *(route.queue for route in self._matching(event) if route.queue)]))
 
-    def judge(self, event: Routable) -> list[Judged]:
+    def judge(self, event: Routable) -> list[RouteVerdict]:
         """What every route says of an event, and why."""
         return [
-            Judged(label_of(route, place), route, mismatch(route.match, event))
+            RouteVerdict(label_of(route, place), route, mismatch(route.match, event))
             for place, route in enumerate(self._routes)
         ]
 

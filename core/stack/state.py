@@ -49,7 +49,7 @@ class StackAddresses:
 
 
 @dataclass(frozen=True)
-class _State:
+class _StateFile:
     host: str  # homes may be shared: another machine's file is its own affair
     folder: str
     started_at: float  # Unix time
@@ -88,7 +88,7 @@ class StateFile:
 
     def write(self, addresses: StackAddresses | None) -> None:
         """Say where the servers are."""
-        state = _State(platform.node(), str(self._folder), self._started_at, addresses)
+        state = _StateFile(platform.node(), str(self._folder), self._started_at, addresses)
         self._file.seek(0)
         self._file.truncate()
         json.dump(asdict(state), self._file)
@@ -118,7 +118,7 @@ def remove_leftovers() -> None:
             file.unlink()
 
 
-def _states() -> Iterator[tuple[Path, _State, bool]]:
+def _states() -> Iterator[tuple[Path, _StateFile, bool]]:
     """Each stack's file, what it says, and whether its rtp is alive."""
     for path in state_folder().glob("stack-*.json"):
         try:
@@ -127,7 +127,7 @@ def _states() -> Iterator[tuple[Path, _State, bool]]:
                     continue
                 found = json.load(file)
                 addresses = StackAddresses(**found["addresses"]) if found["addresses"] is not None else None
-                state = _State(**found | {"addresses": addresses})
+                state = _StateFile(**found | {"addresses": addresses})
                 is_alive = _is_locked(file)
         except (OSError, ValueError, TypeError, KeyError):
             continue  # removed or written meanwhile, or written by another version of rtp

@@ -75,7 +75,7 @@ def _make_backlog(demo: WatchedDemo, events: int) -> int:
 
 def _measure_live(demo: WatchedDemo, client: redis.Redis) -> dict[str, float]:
     with demo.rtp() as rtp:
-        memory = _Memory(rtp)
+        memory = _MemoryProbe(rtp)
         latencies = _live(demo.connection, client, memory)
     return {"MB of rtp without a backlog": memory.megabytes, **_percentiles("without a backlog", latencies)}
 
@@ -83,7 +83,7 @@ def _measure_live(demo: WatchedDemo, client: redis.Redis) -> dict[str, float]:
 def _measure_behind(demo: WatchedDemo, client: redis.Redis, events: int, most_seconds: float) -> dict[str, float]:
     before = _in_stream(client)
     with demo.rtp() as rtp:
-        memory = _Memory(rtp)
+        memory = _MemoryProbe(rtp)
         while (first := _in_stream(client)) == before:
             rtp.check()
             time.sleep(0.01)
@@ -115,7 +115,7 @@ def _percentiles(when: str, latencies: list[float]) -> dict[str, float]:
     }
 
 
-class _Memory:
+class _MemoryProbe:
     """A process's resident memory; the kernel remembers its peak."""
 
     def __init__(self, rtp: RtpRun) -> None:
@@ -129,7 +129,7 @@ class _Memory:
         self.most_megabytes = max(self.most_megabytes, round(int(lines["VmHWM"].split()[0]) / 1024, 1))
 
 
-def _live(connection: psycopg.Connection, client: redis.Redis, memory: _Memory) -> list[float]:
+def _live(connection: psycopg.Connection, client: redis.Redis, memory: _MemoryProbe) -> list[float]:
     """From a change's commit to its message, one after the other."""
     latencies = []
     with client.pubsub(ignore_subscribe_messages=True) as subscription:  # type: ignore[no-untyped-call]

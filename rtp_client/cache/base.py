@@ -14,7 +14,7 @@ from rtp_client.cache.counts import Counts
 from rtp_client.cache.entry import (
     FIELDS,
     Entry,
-    Finding,
+    Found,
     Reading,
     Source,
     clustered_read_command,
@@ -119,13 +119,13 @@ class ReaderBase:
                 continue
             what = finding(fields)
             # Without a database to ask, what the event says is all there is to know.
-            if what is Finding.HIT or (what is Finding.PARTIAL and self._looked_up is None):
+            if what is Found.HIT or (what is Found.PARTIAL and self._looked_up is None):
                 entries[pair] = Entry(kind, *pair, fields, readings[key in local])
-            elif what is Finding.UNKNOWN:
+            elif what is Found.UNKNOWN:
                 entries[pair] = None
             else:
                 missing[key] = Owner(kind, *pair)
-                if what is Finding.PARTIAL:
+                if what is Found.PARTIAL:
                     seen[key] = fields
         if missing or local:
             self.counts.local.append(tuple(local))

@@ -31,7 +31,7 @@ class Source(StrEnum):
     DATABASE = "database"
 
 
-class Finding(StrEnum):
+class Found(StrEnum):
     """What a look into Redis has found."""
 
     HIT = "hit"
@@ -53,17 +53,17 @@ def clustered_read_command(key: str) -> bytes:
     return read_command.__wrapped__(in_slot(key))
 
 
-def finding(fields: Sequence[bytes | None]) -> Finding:
+def finding(fields: Sequence[bytes | None]) -> Found:
     """What an entry's fields stand for."""
     sequence, event, current, as_of = fields
     if sequence is None:
-        return Finding.ABSENT if as_of is None else Finding.UNKNOWN
+        return Found.ABSENT if as_of is None else Found.UNKNOWN
     if event is None and (current is None or as_of is None):  # not of rtp's making
-        return Finding.ABSENT
+        return Found.ABSENT
     # An event of metadata names what has changed; the rest of its row is only in the table.
     if current is None and event is not None and _NAMES_WHAT_CHANGED in event:
-        return Finding.PARTIAL
-    return Finding.HIT
+        return Found.PARTIAL
+    return Found.HIT
 
 
 class Reading(NamedTuple):

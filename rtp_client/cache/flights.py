@@ -9,11 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 
-class _Event(Protocol):
+class _Flag(Protocol):
     def set(self) -> object: ...
 
 
-E = TypeVar("E", bound=_Event)
+E = TypeVar("E", bound=_Flag)
 
 
 class Flights(Generic[E]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rtp_client.cache.entry import NO_EVENT, Finding, finding
+from rtp_client.cache.entry import NO_EVENT, Found, finding
 from rtp_client.cache.lifetime import spread
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Owner(NamedTuple):
     entity: str
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """What the table holds for an entity, and since when that is certain."""
 
     value: str
@@ -69,7 +69,7 @@ class Claim:
 
 @dataclass(frozen=True)
 class Query:
-    """Step: look entities up in their tables; gives a mapping of those found to their Row."""
+    """Step: look entities up in their tables; gives a mapping of those found to their TableRow."""
 
     owners: Sequence[Owner]
 
@@ -160,15 +160,15 @@ def load(
 
 def _take(key: str, owner: Owner, fields: Fields, found: MutableMapping[str, Loaded]) -> None:
     what = finding(fields)
-    if what is Finding.HIT:
+    if what is Found.HIT:
         found[key] = Loaded(fields, from_database=False)
-    elif what is Finding.UNKNOWN:
+    elif what is Found.UNKNOWN:
         found[key] = Loaded(None, from_database=False)
 
 
 def _settle(
     wanted: Mapping[str, Owner],
-    rows: Mapping[Owner, Row],
+    rows: Mapping[Owner, TableRow],
     seen: Mapping[str, Fields],
     found: MutableMapping[str, Loaded],
 ) -> None:
@@ -176,7 +176,7 @@ def _settle(
         found[key] = Loaded(row_fields(rows.get(owner), seen.get(key)), from_database=True)
 
 
-def row_fields(row: Row | None, seen: Fields | None = None) -> Fields | None:
+def row_fields(row: TableRow | None, seen: Fields | None = None) -> Fields | None:
     """A row as an entry's fields, with the event that was seen before."""
     if row is None:
         return None
@@ -187,7 +187,7 @@ def row_fields(row: Row | None, seen: Fields | None = None) -> Fields | None:
 def _fill(
     key: str,
     owner: Owner,
-    row: Row | None,
+    row: TableRow | None,
     seen: Fields | None,
     token: str,
     ttl_ms: Callable[[str], int],

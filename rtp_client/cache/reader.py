@@ -12,7 +12,7 @@ from redis.cache import CacheConfig, CacheEntryStatus, CacheKey
 
 from rtp_client.cache.base import CHUNK, ReaderBase, keys_of, nothing_after
 from rtp_client.cache.counts import FLUSH_SECONDS, commands
-from rtp_client.cache.entry import FIELDS, Entry, Finding, Source, finding
+from rtp_client.cache.entry import FIELDS, Entry, Found, Source, finding
 from rtp_client.cache.flights import Flights
 from rtp_client.cache.loading import (
     CLAIM_MS,
@@ -113,7 +113,7 @@ class CacheReader(ReaderBase):
             except redis.RedisError as error:
                 self._note_failure(error)
             else:
-                if finding(fields) is Finding.HIT:
+                if finding(fields) is Found.HIT:
                     self.counts.hits.append((key,))
                     return Entry(kind, chain, entity, fields, self._reading(kind, Source.CACHE))
         return self.get_many(kind, [(chain, entity)])[chain, entity]

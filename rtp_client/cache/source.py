@@ -10,7 +10,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, ConnectionPool, PoolTimeout
 
 from rtp_client.answer_timeout import AnswerTimeout
-from rtp_client.cache.loading import Owner, Row
+from rtp_client.cache.loading import Owner, TableRow
 from rtp_client.cache.lookup import COLUMN_TYPES, current_query, table_literal
 from rtp_client.cache.options import ANSWER_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS
 from rtp_client.postgres import AsyncTimedConnection, TimedConnection, unavailable
@@ -64,10 +64,10 @@ def parameters(owners: Iterable[Owner]) -> dict[str, list[str]]:
     return {"chains": [owner.chain for owner in named], "entities": [owner.entity for owner in named]}
 
 
-def note(kind: str, answer: Sequence[tuple[str, str, str, str]], rows: MutableMapping[Owner, Row]) -> None:
+def note(kind: str, answer: Sequence[tuple[str, str, str, str]], rows: MutableMapping[Owner, TableRow]) -> None:
     """Add what a table holds; where two hold the same entity, the one that is named first counts."""
     for chain, entity, value, as_of in answer:
-        rows.setdefault(Owner(kind, chain, entity), Row(value, as_of))
+        rows.setdefault(Owner(kind, chain, entity), TableRow(value, as_of))
 
 
 class DatabaseSource(SourceBase):
@@ -86,12 +86,12 @@ class DatabaseSource(SourceBase):
             timeout=self._timeout_seconds,
         )
 
-    def rows(self, owners: Sequence[Owner]) -> Mapping[Owner, Row]:
+    def rows(self, owners: Sequence[Owner]) -> Mapping[Owner, TableRow]:
         """What the tables hold for these entities; who is not in them is not in the answer.
 
         Raises ServiceUnavailable where PostgreSQL does not answer, or refuses.
         """
-        rows: dict[Owner, Row] = {}
+        rows: dict[Owner, TableRow] = {}
         with self.connection() as connection:
             for kind, asked in by_kind(owners).items():
                 for table in self._tables[kind]:
@@ -139,9 +139,9 @@ class AsyncDatabaseSource(SourceBase):
             timeout=self._timeout_seconds,
         )
 
-    async def rows(self, owners: Sequence[Owner]) -> Mapping[Owner, Row]:
+    async def rows(self, owners: Sequence[Owner]) -> Mapping[Owner, TableRow]:
         """See DatabaseSource."""
-        rows: dict[Owner, Row] = {}
+        rows: dict[Owner, TableRow] = {}
         try:
             await self._pool.open()
             async with self._pool.connection() as connection:

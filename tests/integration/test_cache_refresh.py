@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from core.stack import EmbeddedStack
-    from rtp_client.cache.loading import Owner, Row
+    from rtp_client.cache.loading import Owner, TableRow
 
 LIDO = cache_key("tvl", "ethereum", "lido")
 
@@ -102,7 +102,7 @@ def test_an_event_that_comes_after_the_table_was_read_stays(
     settings: Settings, writer: psycopg.Connection, sink: RedisSink, reader: CacheReader
 ) -> None:
     class Slow(DatabaseSource):
-        def rows(self, owners: Sequence[Owner]) -> Mapping[Owner, Row]:
+        def rows(self, owners: Sequence[Owner]) -> Mapping[Owner, TableRow]:
             answer = super().rows(owners)
             sink.deliver([make_event(8, current="200")])
             return answer

@@ -20,7 +20,7 @@ import yaml
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 
-from core.demo.alerts import AlertConsumer
+from core.demo.alerts import DemoAlerts
 from core.demo.change import Change, FeedStep, PriceChange, ProtocolChange, TvlChange
 from core.demo.feed import Feed
 from core.demo.market import Market
@@ -314,8 +314,8 @@ def send(client: SQSClient, queue: SqsQueue, bodies: list[str]) -> None:
         )
 
 
-def consume(client: SQSClient, queue: SqsQueue, inbox: Inbox) -> AlertConsumer:
-    consumer = AlertConsumer(client, queue.url, inbox, backoff=PROMPT)
+def consume(client: SQSClient, queue: SqsQueue, inbox: Inbox) -> DemoAlerts:
+    consumer = DemoAlerts(client, queue.url, inbox, backoff=PROMPT)
     consumer.start()
     assert inbox.full.wait(20)
     consumer.stop()
@@ -382,6 +382,6 @@ def test_an_outage_of_sqs_is_outlived_and_counted(
 
 
 def test_a_consumer_that_never_began_can_be_stopped(sqs_client: SQSClient, sqs_queue: SqsQueue) -> None:
-    consumer = AlertConsumer(sqs_client, sqs_queue.url, Inbox(expected=1))
+    consumer = DemoAlerts(sqs_client, sqs_queue.url, Inbox(expected=1))
     consumer.stop()
     assert consumer.received == 0

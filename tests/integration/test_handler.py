@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from core.errors import SettingsError, SinkUnavailable
-from core.handler.alerts import AlertQueue, Alerts
+from core.handler.alerts import AlertDestination, Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.handler.build import build_processor
@@ -135,7 +135,7 @@ def processor_with(aws: Settings, sink: Any) -> BatchProcessor:
 
 
 def alerts_to(sink: Any, baselines: Baselines, bury: Callable[[StreamLetter], None]) -> Alerts:
-    return Alerts([AlertQueue(sink, lambda _: True)], baselines, bury, max_attempts=3)
+    return Alerts([AlertDestination(sink, lambda _: True)], baselines, bury, max_attempts=3)
 
 
 @pytest.mark.parametrize("sends", [False, True], ids=["before SQS has it", "after SQS has it"])

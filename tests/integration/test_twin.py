@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.detection.detector import Detector, Key
-from core.detection.judge import Sample, State, due_at
+from core.detection.judge import EntityState, Sample, due_at
 from core.detection.report import Report, amount_text
 from core.log.reader import LogReader
 from core.processor.build import postgres_server
@@ -219,7 +219,7 @@ def expect_the_same_memory(connection: psycopg.Connection, twin: Twin) -> None:
     }
 
 
-def memory_of(state: State, due: datetime | None) -> tuple[Any, ...]:
+def memory_of(state: EntityState, due: datetime | None) -> tuple[Any, ...]:
     return (
         *(amount_text(state.value), state.reported_at, state.sample_at, amount_text(state.last_value)),
         *(amount_text(state.suspect_value), state.suspect_since, state.suspect_count),

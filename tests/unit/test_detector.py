@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.detection.detector import Detector
-from core.detection.judge import Judgement, Sample, State, delete, due_at, judge, tick
+from core.detection.judge import EntityState, Judgement, Sample, delete, due_at, judge, tick
 from core.detection.report import Report, amount_text
 from core.detection.verdict import severity, verdict
 from core.settings.rules import Rule
@@ -45,11 +45,11 @@ class Entity:
     def __init__(self, rule: Rule = PLAIN, **how: Any) -> None:
         self.rule = rule
         self.how = {"shape": "history", "compare_with": "last_event", **how}
-        self.memory: State | None = None
+        self.memory: EntityState | None = None
         self.minute = -1
 
     @property
-    def state(self) -> State:
+    def state(self) -> EntityState:
         assert self.memory is not None
         return self.memory
 
@@ -522,7 +522,7 @@ def test_a_detector_keeps_entities_apart_and_gives_each_its_rule() -> None:
 
 
 def test_a_detector_goes_on_from_given_states() -> None:
-    states: dict[tuple[str, str], State] = {}
+    states: dict[tuple[str, str], EntityState] = {}
     Detector(value_watch(), states=states).feed("all", "lido", Sample(Decimal(100), NOON))
     report = Detector(value_watch(), states=states).feed("all", "lido", Sample(Decimal(110), NOON + MINUTE))
     assert report is not None

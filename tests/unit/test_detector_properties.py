@@ -12,7 +12,7 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.detection.judge import Sample, State, due_at, judge, tick
+from core.detection.judge import EntityState, Sample, due_at, judge, tick
 from core.detection.report import Report
 from core.detection.verdict import severity
 from core.settings.rules import Rule
@@ -59,7 +59,7 @@ def samples(steps: list[tuple[int, Decimal | None]]) -> list[Sample]:
 
 def history(
     found: list[Sample], rule: Rule, *, compare_with: CompareWith = "last_event", ticking: bool = False
-) -> tuple[State, list[tuple[datetime, Report]]]:
+) -> tuple[EntityState, list[tuple[datetime, Report]]]:
     """The last state and every report with its time; with `ticking`, time itself is judged between samples."""
     state, reports = None, []
     for sample in found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.handler.alerts import AlertQueue, Alerts
+from core.handler.alerts import AlertDestination, Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.services.sqs_client import sqs_client
@@ -101,7 +101,7 @@ def process_with_crashes(settings: Settings, records: Sequence[dict[str, Any]], 
             baselines = FaultyBaselines(settings.redis, url=settings.redis.url or "")
             baselines.faults = faults
             sink = FaultySink(SqsSink(settings.sqs, client), faults)
-            alerts = Alerts([AlertQueue(sink, lambda _: True)], baselines, print, max_attempts=10)
+            alerts = Alerts([AlertDestination(sink, lambda _: True)], baselines, print, max_attempts=10)
             outcome = BatchProcessor(settings, baselines, alerts, bury=print).process(batch)
         except Crash:
             continue
