@@ -1,4 +1,4 @@
-"""Waiting for something to become true, with a deadline."""
+"""Waiting for something to become true, with a deadline far beyond what is usual: a busy machine must fail no test."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 
-def eventually(condition: Callable[[], Answer], *, within_seconds: float = 30) -> Answer:
+def eventually(condition: Callable[[], Answer], *, within_seconds: float = 60) -> Answer:
     """Ask until the answer is true, and return it; fail where it is not by the deadline."""
     deadline = time.monotonic() + within_seconds
     while not (answer := condition()):

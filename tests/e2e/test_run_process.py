@@ -341,7 +341,7 @@ def test_a_stop_in_full_flow_repeats_nothing_at_the_next_start(settings: Setting
     with rtp("run", environ=environ_of(settings)) as process:
         writer = threading.Thread(target=write, args=(settings, 0))
         writer.start()
-        eventually(lambda: len(ids_in_stream(settings)) > ENTITIES + 10, within_seconds=20)
+        eventually(lambda: len(ids_in_stream(settings)) > ENTITIES + 10)
         process.end(signal.SIGTERM)
         writer.join()
     with rtp("run", "--until-idle", environ=environ_of(settings)) as process:
@@ -369,7 +369,7 @@ def test_kill_9_and_a_restart_lose_nothing(settings: Settings, sqs_client: SQSCl
     writer.start()
     for deliveries in (20, 120, 220):
         with rtp("run", environ=environ_of(settings)) as process:
-            eventually(lambda: len(set(ids_in_stream(settings))) > deliveries, within_seconds=20)  # noqa: B023
+            eventually(lambda: len(set(ids_in_stream(settings))) > deliveries)  # noqa: B023
             process.end(signal.SIGKILL)
     writer.join()
     with rtp("run", "--until-idle", environ=environ_of(settings)) as process:
@@ -383,15 +383,14 @@ def test_kill_9_and_a_restart_lose_nothing(settings: Settings, sqs_client: SQSCl
 
 def test_without_a_terminal_the_status_is_one_json_line_per_interval(settings: Settings, prompt_config: str) -> None:
     with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
-        eventually(lambda: len(process.documents) >= 3, within_seconds=20)
-        first, second, third = process.documents[:3]
-    uptimes = [first["uptime_seconds"], second["uptime_seconds"], third["uptime_seconds"]]
-    assert uptimes == pytest.approx([0.25, 0.5, 0.75], abs=0.25)
+        eventually(lambda: len(process.documents) >= 3)
+        first, second, third = (document["uptime_seconds"] for document in process.documents[:3])
+    assert min(second - first, third - second) > 0.1  # the interval is 0.2 s; a busy machine may stretch it
 
 
 def test_a_line_of_status_tells_of_every_sink(settings: Settings, prompt_config: str) -> None:
     with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
-        eventually(lambda: process.documents, within_seconds=20)
+        eventually(lambda: process.documents)
         assert [(sink["sink"], sink["lag_events"]) for sink in process.documents[0]["sinks"]] == [
             ("redis", 0),
             ("sqs", 0),
@@ -478,7 +477,6 @@ def test_it_starts_without_a_service_and_delivers_when_that_is_there(
         seed(settings)
         eventually(
             lambda: [s["delivered"] for d in process.documents[-1:] for s in d["sinks"]] == [ENTITIES, ENTITIES],
-            within_seconds=20,
         )
         assert process.end(signal.SIGTERM) == 0
 
@@ -488,7 +486,6 @@ def test_a_service_that_is_not_there_is_named_once(settings: Settings, prompt_co
     with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
         eventually(
             lambda: any(c["failures_in_a_row"] >= 4 for status in process.documents for c in status["circuits"]),
-            within_seconds=20,
         )
         assert len(told_of(process, down)) == 1, process.err
 

@@ -166,11 +166,14 @@ def test_settings_that_are_not_installed_are_refused(
     ("arguments", "complaint"),
     [
         (("--scenario", "flood"), "option --scenario: must be one of steady, bulk, append, burst, crash, soak"),
-        (("--rate", "0"), "option --rate: must be a number of rows per second, from 1 to 200000"),
-        (("--duration", "soon"), "option --duration: must be a duration from 1s to 24h, like 500ms, 30s, 5m or 1h"),
+        (("--rate", "0"), "option --rate: must be a number of rows per second, from 1 to 200000, not '0'"),
+        (
+            ("--duration", "soon"),
+            "option --duration: must be a duration from 1s to 24h, like 500ms, 30s, 5m or 1h, not 'soon'",
+        ),
         (("--json", "/no/such/folder/run.json"), "/no/such/folder is no folder. Name a file in one that exists"),
         (("--html", "/"), "/ is a folder. Name a file in it"),
-        (("--web", "65536"), "option --web: must be a port, from 1 to 65535"),
+        (("--web", "65536"), "option --web: must be a port, from 1 to 65535, not '65536'"),
         (("--find-limit", "--csv", "run"), "option --csv is about a single run: it does not go with --find-limit"),
         (("--find-limit", "--compare", "a", "b"), "options --compare and --find-limit do not go together"),
     ],

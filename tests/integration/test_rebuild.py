@@ -186,8 +186,8 @@ def test_rtp_that_starts_with_an_empty_redis_fills_its_cache(
     for _ in range(2):
         pipeline = build_pipeline(settings, on_problem=lambda problem: problems.append(str(problem)))
         pipeline.start()
-        eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
-        eventually(lambda: pipeline.cache_rebuilder and pipeline.cache_rebuilder.rebuilds, within_seconds=20)  # noqa: B023
+        eventually(lambda: cached(cache) == everyone_at(3))
+        eventually(lambda: pipeline.cache_rebuilder and pipeline.cache_rebuilder.rebuilds)  # noqa: B023
         assert pipeline.stop()
         cache.flushall()  # the second time the log has nothing left to deliver
 
@@ -195,9 +195,9 @@ def test_rtp_that_starts_with_an_empty_redis_fills_its_cache(
 def test_a_cache_that_was_flushed_is_filled_again(
     running: Pipeline, writer: psycopg.Connection, cache: redis.Redis, changed: None
 ) -> None:
-    eventually(lambda: cached(cache) == everyone_at(3) and cache.get(CACHE_MARKER), within_seconds=20)
+    eventually(lambda: cached(cache) == everyone_at(3) and cache.get(CACHE_MARKER))
     cache.flushall()
-    assert eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
+    assert eventually(lambda: cached(cache) == everyone_at(3))
 
 
 def test_a_redis_that_restarted_without_its_memory_is_filled_again(
@@ -209,34 +209,34 @@ def test_a_redis_that_restarted_without_its_memory_is_filled_again(
         except redis.ConnectionError:
             return False
 
-    eventually(is_filled, within_seconds=20)
+    eventually(is_filled)
     stack.redis.kill()
     stack.redis.start()
-    assert eventually(is_filled, within_seconds=20)
+    assert eventually(is_filled)
 
 
 def test_a_fill_is_told_once(
     running: Pipeline, writer: psycopg.Connection, cache: redis.Redis, problems: list[str]
 ) -> None:
     # There is nothing to fill yet, of which nobody is told.
-    eventually(lambda: running.cache_rebuilder and running.cache_rebuilder.rebuilds, within_seconds=20)
+    eventually(lambda: running.cache_rebuilder and running.cache_rebuilder.rebuilds)
     for value in (1, 2, 3):
         write(writer, value)
     # Only what is not on its way any more is the fill's alone to write.
-    eventually(lambda: cache.xlen(STREAM) == 2 * MANY, within_seconds=20)
+    eventually(lambda: cache.xlen(STREAM) == 2 * MANY)
     cache.flushall()
-    (problem,) = eventually(lambda: [p for p in problems if "cache" in p], within_seconds=20)
+    (problem,) = eventually(lambda: [p for p in problems if "cache" in p])
     assert problem.startswith(f"Redis: the cache was not complete; {MANY} of {MANY} entries were written")
 
 
 def test_what_is_written_during_a_fill_wins(
     running: Pipeline, writer: psycopg.Connection, cache: redis.Redis, changed: None
 ) -> None:
-    eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
+    eventually(lambda: cached(cache) == everyone_at(3))
     for value in range(10, 20):
         cache.flushall()
         write(writer, value)
-    assert eventually(lambda: cached(cache) == everyone_at(19), within_seconds=20)
+    assert eventually(lambda: cached(cache) == everyone_at(19))
 
 
 def test_a_fill_gives_way_to_whoever_wants_its_tables_for_itself(
@@ -247,24 +247,24 @@ def test_a_fill_gives_way_to_whoever_wants_its_tables_for_itself(
     changed: None,
     problems: list[str],
 ) -> None:
-    eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
+    eventually(lambda: cached(cache) == everyone_at(3))
     waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'rtp rebuild' AND wait_event_type = 'Lock'"
     with connect(postgres_dsn(settings), role="onlooker") as onlooker, writer.transaction():
         writer.execute("LOCK TABLE rtp.event IN ACCESS EXCLUSIVE MODE")
         cache.flushall()
-        eventually(lambda: onlooker.execute(waiting).fetchone() is not None, within_seconds=20)
+        eventually(lambda: onlooker.execute(waiting).fetchone() is not None)
         writer.execute("LOCK TABLE rtp.latest_event IN ACCESS EXCLUSIVE MODE")  # which the fill holds
-    eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
+    eventually(lambda: cached(cache) == everyone_at(3))
     assert not [problem for problem in problems if "not rebuilt" in problem]
 
 
 def test_what_keeps_it_from_filling_is_told_once_and_tried_again(
     running: Pipeline, writer: psycopg.Connection, cache: redis.Redis, changed: None, problems: list[str]
 ) -> None:
-    eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
+    eventually(lambda: cached(cache) == everyone_at(3))
     writer.execute("ALTER TABLE rtp.latest_event RENAME TO away")
     cache.flushall()
-    eventually(lambda: any("not rebuilt" in problem for problem in problems), within_seconds=20)
+    eventually(lambda: any("not rebuilt" in problem for problem in problems))
     writer.execute("ALTER TABLE rtp.away RENAME TO latest_event")
-    eventually(lambda: cached(cache) == everyone_at(3), within_seconds=20)
+    eventually(lambda: cached(cache) == everyone_at(3))
     assert len([problem for problem in problems if "not rebuilt" in problem]) == 1
