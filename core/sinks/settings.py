@@ -32,20 +32,6 @@ def load_settings(path: Path | None, *, environ: Mapping[str, str], options: Map
     return read_settings(model, path, environ=environ, options=options, variables=variables)
 
 
-class _Portable(Settings):
-    """Settings that can be handed to another process, although their class has no name that it could be found by."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _unpickled, (self.__getstate__(),)
-
-
-def _unpickled(state: dict[str, Any]) -> Settings:
-    model = _with_sections(registry.SINK_TYPES)
-    settings = model.__new__(model)
-    settings.__setstate__(state)
-    return settings
-
-
 @cache
 def _with_sections(sink_types: tuple[SinkType, ...]) -> type[Settings]:
     """`Settings` with the sections of sinks that it does not have by itself."""
@@ -54,4 +40,4 @@ def _with_sections(sink_types: tuple[SinkType, ...]) -> type[Settings]:
         for sink_type in sink_types
         if sink_type.section not in Settings.model_fields
     }
-    return create_model("Settings", __base__=_Portable, **sections)
+    return create_model("Settings", __base__=Settings, **sections)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import pytest
@@ -59,12 +57,6 @@ def test_an_empty_section_asks_for_none(load: Load, section: str) -> None:
 
 def test_one_webhook_needs_no_name(load: Load) -> None:
     assert sink_names(load("webhook: {url: https://hooks.example/rtp}")) == ("webhook",)
-
-
-def test_settings_can_be_handed_to_another_process(load: Load) -> None:
-    settings = load("webhook: {url: https://hooks.example/rtp}")
-    with ProcessPoolExecutor(1, get_context("spawn")) as another:
-        assert another.submit(sink_names, settings).result() == ("webhook",)
 
 
 def test_several_have_a_name_and_a_sink_each(load: Load) -> None:
