@@ -33,12 +33,13 @@ def cache_key_pattern(kind: str | None = None) -> str:
     return f"rtp:cache:{kind}:*" if kind else "rtp:cache:*"
 
 
-def cache_key_owner(key: str) -> tuple[str, str, str]:
-    """Whose a cache key is: kind, chain and entity. Raises ValueError where it is no such key."""
-    _, _, kind, chain, entity = key.split(":")
-    if not re.fullmatch(KIND_PATTERN, kind):
-        raise ValueError(f"{kind} is no kind")
-    return kind, decode_part(chain), decode_part(entity)
+def cache_key_owner(key: str) -> tuple[str, str, str] | None:
+    """Whose a cache key is: kind, chain and entity. None where it is no such key: others can name keys like rtp's."""
+    try:
+        _, _, kind, chain, entity = key.split(":")
+        return (kind, decode_part(chain), decode_part(entity)) if re.fullmatch(KIND_PATTERN, kind) else None
+    except ValueError:  # not five parts, or bytes that are no text
+        return None
 
 
 def cache_counts(bucket: int) -> str:

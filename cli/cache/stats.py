@@ -19,6 +19,7 @@ from cli.running_demo import or_of_the_demo
 from cli.tables import moment, new_table
 from core.cache.stats import Reads, read_stats
 from rtp_client.keys import cache_key_owner
+from rtp_client.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,5 +121,7 @@ def _lifetimes(shares: Any) -> str:
 
 
 def _name(one: Ranked) -> str:
-    kind, chain, entity = cache_key_owner(one.key)
+    if (owner := cache_key_owner(one.key)) is None:
+        return shown(one.key)
+    kind, chain, entity = owner
     return f"{kind} {chain}/{entity}"

@@ -157,7 +157,7 @@ class CacheRefresh:
 
     def _keys(self, kind: str) -> Iterator[str]:
         for key in self._client.scan_iter(cache_key_pattern(kind), count=PAGE, _type="HASH"):
-            yield key.decode()
+            yield key.decode(errors="replace")  # others' names need not be text
 
     def _compare(self, keys: Sequence[str]) -> int:
         with self._client.pipeline(transaction=False) as pipe:
@@ -166,8 +166,8 @@ class CacheRefresh:
             answers: list[Any] = pipe.execute(raise_on_error=False)
         held: dict[str, tuple[Owner, Fields]] = {}
         for key, fields in zip(keys, answers, strict=True):
-            if (owner := _owner(key)) and isinstance(fields, list):
-                held[key] = (owner, fields)
+            if (owner := cache_key_owner(key)) and isinstance(fields, list):
+                held[key] = (Owner(*owner), fields)
         held = {key: one for key, one in held.items() if finding(one[1]) in {Found.HIT, Found.PARTIAL}}
         writes = list(_differences(held, self._source.rows([owner for owner, _ in held.values()])))
         if not writes:
@@ -176,13 +176,6 @@ class CacheRefresh:
             for write in writes:
                 self._write([write.key], write_arguments(write), client=pipe)
             return sum(pipe.execute())
-
-
-def _owner(key: str) -> Owner | None:
-    try:
-        return Owner(*cache_key_owner(key))
-    except ValueError:  # somebody else's name
-        return None
 
 
 def _differences(held: Mapping[str, tuple[Owner, Fields]], rows: Mapping[Owner, TableRow]) -> Iterator[Guarded]:

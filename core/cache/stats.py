@@ -97,7 +97,7 @@ def ranked(client: redis.Redis, what: str, limit: int) -> list[tuple[str, int]]:
             pipe.zrange(cache_ranking(what, bucket), 0, -1, withscores=True)
         sums: Counter[str] = Counter()
         for key, score in (one for page in pipe.execute() for one in page):
-            sums[key.decode()] += int(score)
+            sums[key.decode(errors="replace")] += int(score)
     return sums.most_common(limit)
 
 

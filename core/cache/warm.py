@@ -61,7 +61,7 @@ def warm(
 def _wanted(reader: CacheReader, kind: str, limit: int, *, among: int) -> Iterator[tuple[str, str]]:
     with redis_errors(reader.address):
         hottest = ranked(reader.client, "hot", limit * among)
-    owners = [cache_key_owner(key) for key, _ in hottest]
+    owners = filter(None, (cache_key_owner(key) for key, _ in hottest))
     hot = [(chain, entity) for owner, chain, entity in owners if owner == kind]
     known = _known(reader.source, kind, limit) if reader.source else []
     return islice(dict.fromkeys([*hot, *known]), limit)

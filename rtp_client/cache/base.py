@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from itertools import chain
@@ -25,8 +26,9 @@ from rtp_client.cache.loading import Loaded, Owner
 from rtp_client.cache.options import MAX_STALENESS_SECONDS, TIMEOUT_SECONDS, TTL_SECONDS, UNKNOWN_TTL_SECONDS, per_kind
 from rtp_client.cluster import names_cluster
 from rtp_client.errors import ServiceUnavailable, SettingsError
+from rtp_client.event import KIND_PATTERN
 from rtp_client.keys import cache_key
-from rtp_client.redact import redact
+from rtp_client.redact import redact, shown
 from rtp_client.redis import redis_unavailable
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 # For so long Redis is not asked after it did not answer.
 _REST_SECONDS = 1.0
 CHUNK = 500
+_KIND = re.compile(KIND_PATTERN)
 
 
 class ReaderBase:
@@ -67,6 +70,8 @@ class ReaderBase:
         return time.monotonic() < self._resting_until
 
     def _require_table(self, kind: str) -> None:
+        if not _KIND.fullmatch(kind):
+            raise SettingsError(f"{shown(kind)!r} is no kind's name", "Kinds are small letters, digits and _")
         # Whatever is not found in a table is cached as unknown, for all readers.
         if self._looked_up is not None and kind not in self._looked_up:
             raise SettingsError(f"no table of kind {kind} is named", f"There are: {', '.join(sorted(self._looked_up))}")

@@ -106,6 +106,7 @@ class CacheReader(ReaderBase):
 
     def get(self, kind: str, chain: str, entity: str) -> Entry | None:
         """The newest value and event of one entity; None where neither the cache nor the table knows it."""
+        self._require_table(kind)
         key = cache_key(kind, chain, entity)
         if self._local is None and not self.is_redis_away:
             try:

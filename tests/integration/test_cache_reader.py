@@ -167,6 +167,18 @@ def test_a_kind_without_a_table_is_refused(face: Face) -> None:
         face.get("volume", "ethereum", "lido")
 
 
+@pytest.mark.parametrize("kind", ["TVL", "tvl:ethereum", ""])
+def test_what_is_no_kinds_name_is_refused_without_tables_too(
+    settings: Settings, client: redis.Redis, kind: str
+) -> None:
+    with (
+        CacheReader(settings.redis.url or "") as reader,
+        pytest.raises(SettingsError, match=f"'{kind}' is no kind's name. Kinds are small letters, digits and _"),
+    ):
+        reader.get(kind, "ethereum", "lido")
+    assert list(client.scan_iter("rtp:cache-hot:*")) == []
+
+
 def test_an_entry_is_a_json_document(face: Face, sink: RedisSink) -> None:
     sink.deliver([make_event(7)])
     document = json.loads(json.dumps(read(face).as_json()))

@@ -19,8 +19,9 @@ from core.processor.build import build_pipeline
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from rtp_client import CacheReader, Entry
+from rtp_client.cache.counts import RANKING_SECONDS
 from rtp_client.cache.source import DatabaseSource
-from rtp_client.keys import CACHE_REFRESHED, cache_key
+from rtp_client.keys import CACHE_REFRESHED, cache_key, cache_ranking
 from tests.eventually import eventually
 from tests.samples import make_event
 
@@ -172,6 +173,7 @@ def test_a_pass_that_is_cut_short_does_not_count(sink: RedisSink, refresh: Cache
 def test_what_others_put_under_such_names_is_passed_over(refresh: CacheRefresh, client: redis.Redis) -> None:
     client.set("rtp:cache:tvl:ethereum:text", "not a hash")
     client.hset("rtp:cache:tvl:too:many:parts", "sequence", "1")
+    client.hset(b"rtp:cache:tvl:ethereum:\xff", "sequence", "1")
     client.hset("rtp:cache:tvl:ethereum:claimed", "claim", "1")
     client.hset("rtp:cache:tvl:ethereum:unknown", "as_of", "-")
     done = refresh.compare("tvl")
@@ -257,6 +259,29 @@ def test_warming_begins_with_what_is_read_most(
     client.delete(cache_key("tvl", "ethereum", "p17"))
     assert warm(reader, 1, kinds=["tvl"]) == Warmed(1, 1)
     assert client.exists(cache_key("tvl", "ethereum", "p17"))
+
+
+def note_foreign_keys_as_hot(client: redis.Redis) -> None:
+    ranking = cache_ranking("hot", int(time.time()) // RANKING_SECONDS)
+    client.zadd(ranking, {b"rtp:cache:TVL:ethereum:lido": 9, b"rtp:cache:tvl": 8, b"rtp:cache:tvl:\xff:lido": 7})
+
+
+def test_warming_passes_over_what_is_no_entrys_name(reader: CacheReader, client: redis.Redis) -> None:
+    note_foreign_keys_as_hot(client)
+    assert warm(reader, 10, kinds=["tvl"]).filled == 0
+
+
+def test_rtp_goes_on_where_others_names_are_read_most(
+    settings: Settings, writer: psycopg.Connection, client: redis.Redis
+) -> None:
+    insert(writer, "5")
+    note_foreign_keys_as_hot(client)
+    pipeline = build_pipeline(settings, on_problem=lambda _: None)
+    pipeline.start()
+    try:
+        eventually(lambda: client.hget(LIDO, "current") == b"5", within_seconds=30)
+    finally:
+        assert pipeline.stop()
 
 
 def test_warming_leaves_what_is_there(writer: psycopg.Connection, sink: RedisSink, reader: CacheReader) -> None:

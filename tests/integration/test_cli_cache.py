@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -16,6 +17,8 @@ from core.cache.readers import cache_reader
 from core.cache.stats import Reads, read_totals
 from core.settings.models import Settings
 from core.sinks.redis import RedisSink
+from rtp_client.cache.counts import RANKING_SECONDS
+from rtp_client.keys import cache_ranking
 from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.rtp_process import environ_of, rtp
@@ -106,6 +109,12 @@ def test_stats_tell_memory_and_lifetimes(cache: Callable[..., Done]) -> None:
 def test_stats_are_a_table_for_people(cache: Callable[..., Done]) -> None:
     done = cache("stats")
     assert [text for text in ("83.33%", "tvl ethereum/lido", "Counted since") if text not in done.out] == []
+
+
+def test_stats_show_what_is_no_entrys_name_as_it_is(cache: Callable[..., Done], client: redis.Redis) -> None:
+    client.zadd(cache_ranking("hot", int(time.time()) // RANKING_SECONDS), {"rtp:cache:TVL:ethereum:lido": 9})
+    done = cache("stats")
+    assert (done.code, "rtp:cache:TVL:ethereum:lido" in done.out) == (0, True)
 
 
 def test_stats_of_a_cache_that_nobody_has_read(cache: Callable[..., Done]) -> None:
