@@ -19,6 +19,7 @@ from core.demo.tables import create_tables, seed_tables
 from core.errors import Cancelled, SettingsError
 from core.processor.build import build_pipeline
 from core.services.postgres import connect
+from core.sinks.registry import SINK_TYPES
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from triggers.installer import apply, plan_installation
@@ -81,7 +82,11 @@ def _demo_settings(options: DemoOptions, addresses: StackAddresses) -> Settings:
         "sqs.region": addresses.aws_region,
         "http.listen": options.http,
     }
-    return load_settings(options.config, environ={}, options=given)
+    settings = load_settings(options.config, environ={}, options=given)
+    # What the stack does not serve is real, and what the demo reports is not.
+    served = {key.partition(".")[0] for key in given}
+    others = {sink_type.section: sink_type.model() for sink_type in SINK_TYPES if sink_type.section not in served}
+    return settings.model_copy(update=others)
 
 
 def _prepare_database(settings: Settings, market: Market | None) -> None:

@@ -22,6 +22,7 @@ from tests.eventually import eventually
 from tests.leftovers import Place, own_place, processes_in
 from tests.rtp_process import ROOT, RtpProcess, command, rtp
 from tests.terminal import Session, run_at_a_terminal
+from tests.webhook_server import webhook_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -267,6 +268,17 @@ def test_a_replay_ends_when_all_of_it_is_delivered(replay: Replay) -> None:
 
 def test_a_replay_leaves_nothing_behind(replay: Replay) -> None:
     assert replay.leftovers == []
+
+
+def test_made_up_events_go_to_none_of_the_files_webhooks(place: Place, tmp_path: Path) -> None:
+    feed, config = tmp_path / "history.csv", tmp_path / "rtp.yaml"
+    feed.write_text(HISTORY, encoding="utf-8")
+    with webhook_server() as server:
+        config.write_text(f"{default_path().read_text(encoding='utf-8')}\nwebhook: {{url: '{server.url}'}}\n")
+        with demo(place, "-c", str(config), "--feed", str(feed), "--speed", "max", "--until-idle", "--json") as process:
+            code = process.end()
+            sinks = [sink["sink"] for sink in process.documents[-1]["status"]["sinks"]]
+        assert (code, sinks, server.posted) == (0, ["redis", "sqs"], [])
 
 
 def test_a_bad_line_in_the_middle_ends_it_with_that_line(place: Place, tmp_path: Path) -> None:
