@@ -138,7 +138,7 @@ def _may_hold_secrets(loc: Place, settings: type[Settings]) -> bool:
     """Whether what stands there, or what it stands in, is kept out of every message."""
     if loc[:1] == ("watches",):
         return False
-    if loc[-1:] == (_ENDPOINT,) or issubclass(_model_at(loc, settings), RootModel):
+    if loc[-1:] == (_ENDPOINT,) or any(issubclass(_model_at(at, settings), RootModel) for at in (loc, loc[:-1])):
         return True
     steps = ((_model_at(loc[:depth], settings).model_fields, loc[depth]) for depth in range(len(loc)))
     return any(part in fields and not fields[str(part)].repr for fields, part in steps)

@@ -68,6 +68,14 @@ def test_the_address_can_come_from_the_environment(load: Load) -> None:
     assert sink_names(load("", {"RTP_WEBHOOK_URL": "https://hooks.example/rtp"})) == ("webhook",)
 
 
+def test_an_address_in_the_environment_does_not_go_with_named_webhooks(load: Load) -> None:
+    with pytest.raises(SettingsError) as refusal:
+        load("webhook: {desk: {url: https://a.example/}}", {"RTP_WEBHOOK_URL": "https://hooks.example/s3cret"})
+    assert str(refusal.value) == (
+        "environment RTP_WEBHOOK_URL: does not go with named webhooks. Give each its url, e.g. {env: NAME}"
+    )
+
+
 @pytest.mark.parametrize(
     "url", ["http://localhost:8080/", "http://127.0.0.1/", "http://[::1]:1/x", "https://a.example"]
 )
@@ -146,6 +154,18 @@ def test_what_the_environment_holds_is_checked_when_it_is_needed(load: Load, hel
             "webhook: {url: https://a.example/, mode: bulk}",
             "webhook.mode: must be structured, binary or batched, not bulk",
         ),
+        (
+            "webhook: {desk: {url: https://a.example/}, risk: https://b.example/}",
+            "webhook.risk: must be a mapping (indented `key: value` lines), not text",
+        ),
+        (
+            "webhook: {desk: {url: https://a.example/}, timeout_seconds: 3}",
+            "webhook.timeout_seconds: does not go with named webhooks. Give each its timeout_seconds",
+        ),
+        (
+            "webhook: {url: https://a.example/, heders: {X-Key: k3y}}",
+            "webhook.heders: unknown key. Did you mean headers?",
+        ),
         ("webhook: https://a.example/", "webhook: must be a mapping (indented `key: value` lines), not text"),
         (
             "webhook: {url: https://a.example/, headers: {Content-Type: x}}",
@@ -168,6 +188,8 @@ def test_a_mistake_is_one_line_with_its_place(load: Load, section: str, said: st
         "webhook: {url: 'ftp://u:s3cret@hooks.example/'}",
         "webhook: {url: 'http://hooks.example/s3cret'}",
         "webhook: https://hooks.example/s3cret",
+        "webhook: {desk: {url: https://a.example/}, risk: https://hooks.example/s3cret}",
+        "webhook: {desk: {url: https://a.example/}, url: https://hooks.example/s3cret}",
         "webhook: {url: https://a.example/, secrets: [s3cret]}",
         "webhook: {url: https://a.example/, secrets: s3cret}",
         "webhook: {url: https://a.example/, headers: {Authorization: 's3cret\\tü'}}",

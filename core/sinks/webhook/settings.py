@@ -21,6 +21,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic_core import InitErrorDetails
 
 from core.errors import SettingsError
 from core.settings.addresses import is_loopback, split_address
@@ -156,5 +157,19 @@ class WebhookSettings(RootModel[dict[_Name, Webhook]]):
     def _by_name(cls, section: Any) -> Any:
         if not isinstance(section, dict) or not section:
             return section
-        is_named = all(isinstance(value, dict) for value in section.values()) and not section.keys() & _KEYS
-        return section if is_named or UNNAMED in section else {UNNAMED: section}
+        if UNNAMED in section:
+            return section
+        named = [value for name, value in section.items() if name not in _KEYS and isinstance(value, dict)]
+        keys = [key for key in section if key in _KEYS]
+        # Beside keys of a webhook, a mapping can also be one of these keys misspelt.
+        if not named or (keys and not any("url" in value for value in named)):
+            return {UNNAMED: section}
+        if keys:
+            raise ValidationError.from_exception_data(cls.__name__, [_misplaced(key) for key in keys])
+        return section
+
+
+def _misplaced(key: str) -> InitErrorDetails:
+    example = ", e.g. {env: NAME}" if key == "url" else ""
+    error = ValueError(f"does not go with named webhooks. Give each its {key}{example}")
+    return InitErrorDetails(type="value_error", loc=(key,), input=None, ctx={"error": error})
