@@ -23,6 +23,7 @@ __all__ = [
     "SettingsError",
     "SinkUnavailable",
     "StackError",
+    "StatementRefused",
     "UnknownEntity",
     "UnknownLetter",
     "UnknownSink",
@@ -35,6 +36,13 @@ class Cancelled(Exception):
 
 class ConnectionLost(ServiceUnavailable):
     """A connection that had been made has ended: that says nothing yet about the server."""
+
+
+class StatementRefused(ServiceUnavailable):
+    """A server answered, and does not do what it is asked for: no right, a read-only database, a full disk."""
+
+    def __init__(self, service: str, address: str, cause: str) -> None:
+        super().__init__(service, address, cause, what="refuses")
 
 
 class SinkUnavailable(ServiceUnavailable):

@@ -19,7 +19,7 @@ from core.leading.loop import Loop
 from core.log.installation import read_installation
 from core.log.rows import LogRow, build_event
 from core.problem import Problem
-from core.services.postgres import queries
+from core.services.postgres import is_lost_connection, queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -84,9 +84,9 @@ class CacheRebuilder(Loop):
         except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
             return  # somebody rebuilds the schema: the next look will tell what is left of it
         except (psycopg.Error, RtpError) as error:
-            if isinstance(error, psycopg.OperationalError) and _is_lost_connection(error):
+            if isinstance(error, psycopg.Error) and is_lost_connection(error):
                 return  # the sinks' loops say so
-            cause = self._server.unavailable(error) if isinstance(error, psycopg.Error) else error
+            cause = self._server.failure(error) if isinstance(error, psycopg.Error) else error
             self._tell(f"the cache was not rebuilt, trying again: {cause}")
 
     def _rebuild(self) -> None:
@@ -107,11 +107,6 @@ class CacheRebuilder(Loop):
         if problem != self._told:
             self._told = problem
             self._on_problem(Problem(problem, "rebuild", facts={"service": "Redis"}))
-
-
-def _is_lost_connection(error: psycopg.OperationalError) -> bool:
-    # Without an SQLSTATE it is the client's own finding; class 57P is the server's word that it ends the session.
-    return error.sqlstate is None or error.sqlstate.startswith("57P")
 
 
 @dataclass(frozen=True)

@@ -82,12 +82,12 @@ class Connector:
         return None
 
     def log_answered(self) -> None:
-        """A read of the log has worked."""
+        """What the loop is there for works: to read the log, and to save how far it is delivered."""
         self._log.succeeded()
         self._metrics.note_running()
 
     def log_lost(self, error: ServiceUnavailable) -> None:
-        """The connection to the log is gone."""
+        """The connection to the log is gone, or PostgreSQL has refused a statement."""
         self._metrics.note_reconnect(str(error))
         self._log.failed(error)
         self._log.pause(self._halt)

@@ -71,7 +71,7 @@ class DeferredJudge(Loop):
         if isinstance(error, ServiceUnavailable):
             self._recovery.failed(error)
         elif isinstance(error, psycopg.OperationalError):
-            self._recovery.failed(self._server.lost(error))
+            self._recovery.failed(self._server.failure(error))
         else:
             self._recovery.refused()
             if self._recovery.failures == 1:

@@ -111,14 +111,13 @@ class Delivery(Loop):
             started = time.monotonic()
             self._deliver(self._retries.take_due(started, self.sink.batch_size))
             if self._retries.is_full:
-                self._cursor.save_when_due()
+                self._save_when_due()
                 self._halt.wait(self._retries.seconds_to_next(started))
                 continue
             read = self._prefetcher.take()
-            self._connector.log_answered()
             self._in_flight.add(read.chunk.cursor, read.detected_at)
             if not read.chunk.rows:
-                self._cursor.save_when_due()
+                self._save_when_due()
                 if not self._in_flight:
                     self.metrics.note_idle()
                 longest_seconds = self._retries.seconds_to_next(started)
@@ -129,7 +128,7 @@ class Delivery(Loop):
             self.metrics.detection.observe_all(read.detection_seconds)
             self._settlement.settle_unsent(read)
             self._deliver(self._retries.queue_up(read.events))
-            self._cursor.save_when_due()
+            self._save_when_due()
             if not read.is_full:
                 self._pace(read.began_at)
         # Not at the end of an epoch: the connection may be as dead as the leader's. Repeating is better than waiting.
@@ -140,6 +139,11 @@ class Delivery(Loop):
         """Deliver, and settle what the sink answers; where it must halt before an answer, they stay in flight."""
         if events and (outcome := self._connector.deliver(events)) is not None:
             self._settlement.settle_sent(events, outcome)
+
+    def _save_when_due(self) -> None:
+        """Save the cursor now and then. Only then has the log answered: what is read again and again is no progress."""
+        self._cursor.save_when_due()
+        self._connector.log_answered()
 
     def _pace(self, began_at: float) -> None:
         """Let a poll interval pass between reads: a lone event goes at once, a stream goes in batches."""

@@ -19,7 +19,7 @@ from core.problem import Problem
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.errors import ServiceUnavailable
+    from core.errors import ServiceUnavailable, StatementRefused
     from core.settings.models import CircuitBreakerSettings
 
 # While somebody else probes. The probe lasts as long as the service's own timeout at most.
@@ -67,6 +67,7 @@ class CircuitBreaker:
         self._away_since = 0.0
         self._changed_at = 0.0
         self._last_error = ""
+        self._refusals: set[str] = set()
 
     def wait_for_turn(self, stopping: threading.Event) -> bool:
         """Wait until a call may go through; false where `stopping` is set before that."""
@@ -116,6 +117,22 @@ class CircuitBreaker:
         if was_away:
             text = f"{self.service}: recovered after {away_seconds:.1f} s"
             self._on_problem(self._news(text, level=logging.INFO, away_seconds=round(away_seconds, 3)))
+
+    def refused(self, error: StatementRefused) -> None:
+        """The service answered one loop with a refusal. It is told once, however many loops meet the same."""
+        with self._lock:
+            is_news = str(error) not in self._refusals
+            self._refusals.add(str(error))
+        if is_news:
+            self._on_problem(self._news(f"{error}. Trying again", error=error.cause))
+
+    def granted(self) -> None:
+        """The service does again what it had refused."""
+        with self._lock:
+            was_refused = bool(self._refusals)
+            self._refusals.clear()
+        if was_refused:
+            self._on_problem(self._news(f"{self.service}: no longer refuses", level=logging.INFO))
 
     def _news(self, text: str, *, level: int = logging.WARNING, **facts: Any) -> Problem:
         return Problem(text, "circuit", level, {"service": self.service, "circuit": self._state, **facts})

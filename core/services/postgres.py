@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.errors import ConnectionLost, ServiceUnavailable
+from core.errors import ConnectionLost, StatementRefused
 from rtp_client.answer_timeout import AnswerTimeout
 from rtp_client.postgres import TimedConnection, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from core.errors import ServiceUnavailable
 
 # The server, too, should notice within half a minute that the client is gone: until then it keeps the session's locks.
 _SESSION = (
@@ -67,18 +69,26 @@ class DatabaseServer:
         """As the function `unavailable`."""
         return unavailable(self.dsn, error)
 
-    def lost(self, error: psycopg.Error) -> ConnectionLost:
+    def failure(self, error: psycopg.Error) -> ConnectionLost | StatementRefused:
         """What a statement raised, as rtp's own error."""
         found = self.unavailable(error)
-        return ConnectionLost(found.service, found.address, found.cause)
+        kind = ConnectionLost if is_lost_connection(error) else StatementRefused
+        return kind(found.service, found.address, found.cause)
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """Within, an error of psycopg's is raised as ConnectionLost."""
+        """Within, an error of psycopg's is raised as ConnectionLost or StatementRefused."""
         try:
             yield
         except psycopg.Error as error:
-            raise self.lost(error) from error
+            raise self.failure(error) from error
+
+
+def is_lost_connection(error: psycopg.Error) -> bool:
+    """Whether the connection has ended, rather than the server refused a statement."""
+    # Without an SQLSTATE it is the client's own finding; class 57P is the server's word that it ends the session.
+    code = error.sqlstate
+    return isinstance(error, psycopg.OperationalError) and (code is None or code.startswith(("08", "57P")))
 
 
 def connect(

@@ -2,13 +2,14 @@
 
 A lost connection says nothing yet about the server; only connecting anew does. So the first loss costs no wait, and the
 circuit breaker, which all loops share, hears of a loss only where nothing was answered since the loss before.
+A refused statement is no outage: the loop that was refused waits, and the breaker stays closed for the others.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.errors import ConnectionLost, SinkUnavailable
+from core.errors import ConnectionLost, SinkUnavailable, StatementRefused
 
 if TYPE_CHECKING:
     import threading
@@ -29,25 +30,33 @@ class Recovery:
         self.backoff = backoff
         self.failures = 0
         self._has_lost = False
+        self._is_refused = False
 
     def wait_for_turn(self, halt: threading.Event) -> bool:
         """Wait until the breaker lets a call through; false where `halt` is set before that."""
         return self.circuit.wait_for_turn(halt)
 
     def connected(self) -> None:
-        """Connecting worked. After a lost connection that proves nothing: the new one may end as the old one did."""
-        if not self._has_lost:
+        """Connecting worked. After a lost connection or a refusal that proves nothing: it may end as the last did."""
+        if not self._has_lost and not self._is_refused:
             self.succeeded()
 
     def succeeded(self) -> None:
         """The service answered what the loop is there for."""
         self.failures, self._has_lost = 0, False
         self.circuit.succeeded()
+        if self._is_refused:
+            self._is_refused = False
+            self.circuit.granted()
 
     def failed(self, error: ServiceUnavailable) -> None:
         """The service did not answer; what that means follows from the type of the error."""
         if isinstance(error, SinkUnavailable) and not error.is_service_down:
             self.refused()
+        elif isinstance(error, StatementRefused):
+            self._is_refused = True
+            self.refused()
+            self.circuit.refused(error)
         elif isinstance(error, ConnectionLost) and not self._has_lost:
             self._has_lost = True
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
@@ -666,6 +667,39 @@ def test_an_outage_and_its_end_are_told_once(
     eventually(lambda: redis_delivery.metrics.delivered)
     told = [problem for problem in problems if problem.startswith(("Redis at ", "Redis: recovered"))]
     assert [problem[:8] for problem in told] == ["Redis at", "Redis: r"]
+
+
+# In force for the saving of a cursor alone: to take it up, and to read, still works.
+FILL_THE_DISK = """
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$;
+CREATE TRIGGER refuse BEFORE UPDATE ON rtp.cursor FOR EACH ROW
+    WHEN (old.updated_at IS DISTINCT FROM new.updated_at) EXECUTE FUNCTION refuse()
+"""
+
+
+def test_a_cursor_that_cannot_be_saved_is_told_once_until_it_can(
+    start: Start, settings: Settings, writer: psycopg.Connection, problems: list[str], lido: None
+) -> None:
+    writer.execute(FILL_THE_DISK)
+    redis_delivery = sink_named(start(settings), "redis")
+    write(writer, 2)
+    eventually(lambda: redis_delivery.metrics.reconnects > 5)
+    writer.execute("DROP TRIGGER refuse ON rtp.cursor")
+    eventually(lambda: any("no longer refuses" in problem for problem in problems))
+    assert len([problem for problem in problems if "refuses: could not extend file" in problem]) == 1
+
+
+def test_a_cursor_that_cannot_be_saved_slows_deliveries_down(
+    start: Start, settings: Settings, writer: psycopg.Connection, lido: None
+) -> None:
+    writer.execute(FILL_THE_DISK)
+    redis_delivery = sink_named(start(settings, retry_initial_seconds=0.5, retry_max_seconds=0.5), "redis")
+    write(writer, 2)
+    eventually(lambda: redis_delivery.metrics.reconnects)
+    began_at = time.monotonic()
+    eventually(lambda: redis_delivery.metrics.reconnects > 9)
+    assert time.monotonic() - began_at > 0.5  # nine waits of up to half a second each
 
 
 @pytest.mark.parametrize("cuts", [1, 2])

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from core.errors import ConnectionLost, ServiceUnavailable, SinkUnavailable
+from core.errors import ConnectionLost, ServiceUnavailable, SinkUnavailable, StatementRefused
 from core.services.circuit import CircuitBreaker
 from core.services.recovery import Recovery
 from core.settings.models import CircuitBreakerSettings
@@ -15,6 +15,7 @@ from tests.clock import Clock
 
 AWAY = ServiceUnavailable("PostgreSQL", "host", "connection refused")
 CUT = ConnectionLost("PostgreSQL", "host", "server closed the connection")
+REFUSED = StatementRefused("PostgreSQL", "host", "permission denied for table cursor")
 REFUSES = SinkUnavailable("SQS", "queue", "AccessDenied", is_service_down=False)
 
 
@@ -31,9 +32,15 @@ class Halt(threading.Event):
 
 
 @pytest.fixture
-def circuit(clock: Clock) -> CircuitBreaker:
+def told() -> list[str]:
+    """What the breaker told."""
+    return []
+
+
+@pytest.fixture
+def circuit(clock: Clock, told: list[str]) -> CircuitBreaker:
     settings = CircuitBreakerSettings(failures=3, open_seconds=5)
-    return CircuitBreaker("PostgreSQL", settings, on_problem=lambda _: None, clock=clock)
+    return CircuitBreaker("PostgreSQL", settings, on_problem=lambda problem: told.append(str(problem)), clock=clock)
 
 
 @pytest.fixture
@@ -116,3 +123,26 @@ def test_a_service_that_refuses_one_loop_is_there_for_the_others(recovery: Recov
     circuit.failed(AWAY)
     recovery.failed(REFUSES)
     assert (circuit.status().failures_in_a_row, waits(recovery)) == (0, [1])
+
+
+def test_connecting_after_a_refused_statement_proves_nothing(recovery: Recovery) -> None:
+    for _ in range(3):
+        recovery.failed(REFUSED)
+        recovery.connected()
+    assert waits(recovery) == [4]
+
+
+def test_a_refused_statement_opens_no_breaker(recovery: Recovery, circuit: CircuitBreaker) -> None:
+    for _ in range(9):
+        recovery.failed(REFUSED)
+    assert circuit.is_closed
+
+
+def test_a_refusal_and_its_end_are_told_once_for_all_loops(
+    recovery: Recovery, circuit: CircuitBreaker, told: list[str]
+) -> None:
+    for one in (recovery, Recovery(circuit, recovery.backoff)):
+        one.failed(REFUSED)
+        one.failed(REFUSED)
+    recovery.succeeded()
+    assert told == [f"{REFUSED}. Trying again", "PostgreSQL: no longer refuses"]
