@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cli.demo_view import DemoView
-from cli.foreground import Ending, run_processor
+from cli.foreground import Ending, run_pipeline
 from cli.logs import report, say
 from cli.running_demo import use_aws_account_of
 from core.demo.feed import Feed
@@ -67,7 +67,7 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
             is_last_word = ending.when_idle or feed.error is not None
             return is_last_word and feed.finished.is_set() and view.has_caught_up(pipeline)
 
-        run_processor(pipeline, settings, view, replace(ending, when_idle=True), stop_requested, is_fed=is_over)
+        run_pipeline(pipeline, settings, view, replace(ending, when_idle=True), stop_requested, is_fed=is_over)
         if feed.error is not None:
             raise feed.error
 

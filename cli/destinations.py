@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cli.tables import new_table
 from core.routes.matching import Routes
 from core.routes.sample_event import samples_of
-from core.sinks.registry import destinations as sinks_asked_for
+from core.sinks.registry import destinations
 from rtp_client.keys import route_channel
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 
-def destinations(settings: Settings) -> list[dict[str, Any]]:
+def sample_destinations(settings: Settings) -> list[dict[str, Any]]:
     """A deviation of each watch and severity: its sinks and queues, and the channels that routes add."""
-    routes, asked_for = Routes(settings), sinks_asked_for(settings)
+    routes, asked_for = Routes(settings), destinations(settings)
     return [
         {
             "watch": name,
@@ -45,6 +45,6 @@ def destinations_table(settings: Settings) -> Table:
                 *(one["watch"], one["severity"], one["change_pct"], one["chain"], one["entity"]),
                 *(", ".join(one["sinks"]) or "none", ", ".join(one["channels"]) or "none"),
             )
-            for one in destinations(settings)
+            for one in sample_destinations(settings)
         ],
     )

@@ -8,7 +8,7 @@ import typer
 
 from cli.database import connection_to
 from cli.explain_tables import print_explanation
-from cli.kinds import ENTITY, KINDS, kind_name, known_kind
+from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import print_json, print_problem
 from cli.running_demo import or_of_the_demo
@@ -44,7 +44,7 @@ def explain(
     Example: [bold]rtp explain --kind tvl --protocol lido --chain ethereum[/]
     """
     settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
-    kind = known_kind(kind, settings)
+    require_kind(kind, settings)
     with connection_to(settings) as connection:
         found = find_out(connection, settings, kind, entity, chain)
         drift = _drift(connection, settings, {explanation.watch for explanation in found})

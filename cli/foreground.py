@@ -37,7 +37,7 @@ class Ending:
     when_idle: bool = False
 
 
-def run_processor(
+def run_pipeline(
     pipeline: Pipeline,
     settings: Settings,
     view: View,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
 from core.kinds import SHIPPED, entity_words
@@ -15,19 +15,17 @@ if TYPE_CHECKING:
 
 KINDS = "|".join((*SHIPPED, "..."))
 ENTITY = ("--entity", *(f"--{word}" for word in entity_words(SHIPPED)))
-_MaybeName = TypeVar("_MaybeName", str, str | None)
 
 
 def kind_name(text: str) -> str:
-    """A kind by its name, in any case. Settings can have kinds of their own, so only `known_kind` can tell whether."""
+    """A kind by its name, in any case. Settings can define kinds: `require_kind` tells whether theirs have this one."""
     name = text.strip().lower()
     if not re.fullmatch(KIND_PATTERN, name):
         raise SettingsError(f"option --kind: {shown(text)!r} is no kind's name", f"rtp's own are {', '.join(SHIPPED)}")
     return name
 
 
-def known_kind(name: _MaybeName, settings: Settings) -> _MaybeName:
-    """The same name, where the settings have such a kind. Raises SettingsError."""
+def require_kind(name: str | None, settings: Settings) -> None:
+    """Raise SettingsError where a kind is named that the settings do not have."""
     if name is not None and name not in settings.all_kinds:
         raise SettingsError(f"option --kind: must be one of {', '.join(settings.all_kinds)}")
-    return name

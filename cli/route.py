@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from cli.kinds import ENTITY, KINDS, kind_name, known_kind
+from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.option_values import choice, percent
 from cli.options import AsJson, Config, SqsQueue, settings_from
 from cli.output import out, print_json
@@ -76,7 +76,7 @@ def route(
     Example: [bold]rtp route --kind tvl --protocol lido --chain ethereum --pct 7 --config rtp.yaml[/]
     """
     settings = settings_from(config, sqs__queue=sqs_queue)
-    kind = known_kind(kind, settings)
+    require_kind(kind, settings)
     event = sample_event(settings, kind, entity=entity, chain=chain, percent=pct, reason=reason, severity=severity)
     routes = Routes(settings)
     queues, judged = routes.queues(event), routes.judge(event)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.demo_options import DemoOptions
-from cli.foreground import Ending, run_processor
+from cli.foreground import Ending, run_pipeline
 from cli.live_status import LineView
 from cli.logs import LogFormat, LogLevel, logging_as, report
 from cli.option_values import duration, per_second, whole_number
@@ -132,7 +132,7 @@ def run(
             return
         view = LineView(as_json=as_json)
         pipeline = build_pipeline(settings, on_problem=report)
-        run_processor(pipeline, settings, view, ending, stop_requested)
+        run_pipeline(pipeline, settings, view, ending, stop_requested)
 
 
 def _run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Event, *, as_json: bool) -> None:

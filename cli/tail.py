@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.event_line import event_line
-from cli.kinds import ENTITY, KINDS, kind_name, known_kind
+from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.option_values import percent, whole_number
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import err, out, print_line, print_problem
@@ -73,7 +73,7 @@ def tail(
     """
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")
     if config is not None:  # without a file of settings, the stream may hold kinds that are news to us
-        kind = known_kind(kind, settings)
+        require_kind(kind, settings)
     wanted = EventFilter(kind, chain, entity, min_pct)
     with (
         _stream(settings) as stream,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.database import connection_to
-from cli.destinations import destinations, destinations_table
+from cli.destinations import destinations_table, sample_destinations
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
 from cli.output import out, print_json, print_problem
 from triggers.checkup import check_up
@@ -49,7 +49,7 @@ def validate(
     if as_json:
         compared = {"drift": None if found.drift is None else list(map(vars, found.drift))} if installed else {}
         verdict = {"valid": not found.problems, "problems": found.problems, "warnings": found.warnings}
-        print_json(verdict | {"destinations": [] if found.problems else destinations(settings)} | compared)
+        print_json(verdict | {"destinations": [] if found.problems else sample_destinations(settings)} | compared)
     else:
         _show(settings, found)
     if found.problems or found.drift:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.cache.options import KindOption, redis_of
-from cli.kinds import known_kind
+from cli.kinds import require_kind
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import out, print_json
 from cli.running_demo import or_of_the_demo
@@ -35,7 +35,7 @@ def clear_command(
     if (kind is None) is not all_:
         raise SettingsError("rtp cache clear needs either --kind or --all", "Say which kind, e.g. --kind tvl")
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")
-    kind = known_kind(kind, settings)
+    require_kind(kind, settings)
     removed = 0
     with redis_of(settings) as client:
         keys = client.scan_iter(cache_key_pattern(kind), count=_PAGE)

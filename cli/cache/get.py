@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.kinds import ENTITY, KINDS, kind_name, known_kind
+from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import out, print_json
 from cli.running_demo import or_of_the_demo
@@ -41,7 +41,7 @@ def get_command(
     Example: [bold]rtp cache get --kind tvl --chain ethereum --protocol lido --config rtp.yaml[/]
     """
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn), "Redis")
-    kind = known_kind(kind, settings)
+    require_kind(kind, settings)
     with cache_reader(settings, is_counted=False) as reader:
         entry = reader.get(kind, chain, entity)
     if entry is None:

@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress, TextColumn
 
 from cli.cache.options import KindOption
-from cli.kinds import known_kind
+from cli.kinds import require_kind
 from cli.option_values import whole_number
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import err, out, print_json
@@ -45,7 +45,7 @@ def warm_command(
     """
     settings = or_of_the_demo(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn), "Redis")
     dsn_of(settings)
-    kind = known_kind(kind, settings)
+    require_kind(kind, settings)
     kinds = [kind] if kind else sorted({watch.kind for watch in settings.watches.values()})
     bar = Progress(*Progress.get_default_columns()[:1], TextColumn("{task.completed:,} entries"), console=err)
     with cache_reader(settings, is_counted=False) as reader, bar if err.is_terminal else nullcontext():

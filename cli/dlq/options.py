@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.database import connection_to
-from cli.kinds import ENTITY, KINDS, kind_name, known_kind
+from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.option_values import choice, duration
 from cli.options import settings_from
 from cli.output import print_problem
@@ -104,7 +104,7 @@ def store_of(
         settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url),
         "PostgreSQL",
     )
-    known_kind(kind, settings)
+    require_kind(kind, settings)
     with connection_to(settings) as connection:
         store = open_store(connection, settings, with_sinks=with_sinks, with_queues=origin is not LetterOrigin.DATABASE)
         with closing(store):

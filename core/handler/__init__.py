@@ -1,6 +1,6 @@
 """The second source: records of DynamoDB Streams, judged by the rule book in Python, in a Lambda or by a local poller.
 
-Batch by batch (`processor`), records become changes (`images`); these are decided upon (`decision`) against what Redis
+Batch by batch (`batch`), records become changes (`images`); these are decided upon (`decision`) against what Redis
 remembers (`baselines`), and what is significant goes to the sinks (`settlement`, `alerts`). `docs/aws.md` has the
 guarantees and their reasons.
 """

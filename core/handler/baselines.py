@@ -35,8 +35,8 @@ _FIELDS = ("version", "state", "lanes", "pending")
 
 
 @dataclass(frozen=True)
-class Move:
-    """An entity's next memory, the one it was made from, and the events of the step."""
+class BaselineMove:
+    """An entity's next memory, the one it was made from, and the events of the move."""
 
     key: str
     was: Memory
@@ -81,24 +81,24 @@ class Baselines:
         with redis_errors(self.address, SinkUnavailable):
             return int(self._reserve([SEQUENCE], [count]))
 
-    def commit(self, steps: Sequence[Move], *, at: datetime) -> list[bool]:
-        """Take each step, atomically by itself, in one round trip; false where the entity has moved on meanwhile."""
+    def commit(self, moves: Sequence[BaselineMove], *, at: datetime) -> list[bool]:
+        """Make each move, atomically by itself, in one round trip; false where the entity has moved on meanwhile."""
         pipeline = self._client.pipeline(transaction=False)
-        for step in steps:
-            keys = [step.key, BASELINES_DUE, BASELINES_UNSENT, STREAM, FENCE]
+        for move in moves:
+            keys = [move.key, BASELINES_DUE, BASELINES_UNSENT, STREAM, FENCE]
             arguments: list[str | bytes | int] = [
-                step.was.version,
-                write_state(step.now.state),
-                write_lanes(step.now.lanes),
-                json.dumps(step.now.pending) if step.now.pending else "",
-                "" if step.due_at is None else microseconds(step.due_at),
+                move.was.version,
+                write_state(move.now.state),
+                write_lanes(move.now.lanes),
+                json.dumps(move.now.pending) if move.now.pending else "",
+                "" if move.due_at is None else microseconds(move.due_at),
                 _FORGET_AFTER_MS,
                 microseconds(at),
                 self._ttls,
                 self._stream_length,
                 UNFENCED.number,
             ]
-            for event in step.events:
+            for event in move.events:
                 keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
                 channels = " ".join(map(route_channel, self._channels_of(event.data)))
                 arguments += (event.sequence, event.json_bytes, channels)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
 from core.handler.alerts import Pending, read_events
-from core.handler.baselines import Move
+from core.handler.baselines import BaselineMove
 from core.handler.decision import Decider, entities
 from core.handler.memory import Memory
 from core.letters.stream_letters import StreamLetter
@@ -101,34 +101,34 @@ class Settlement:
             self._decider.decide(memory, group) for memory, group in zip(memories, groups.values(), strict=True)
         ]
         now = self._clock()
-        steps = [
-            self._step(key, memory, decision, events)
+        moves = [
+            self._move(key, memory, decision, events)
             for key, memory, decision, events in zip(
                 keys, memories, decisions, self._events(decisions, now, outcome), strict=True
             )
         ]
         changed = [index for index, decision in enumerate(decisions) if decision.has_changed]
-        taken = dict(zip(changed, self._baselines.commit([steps[index] for index in changed], at=now), strict=True))
+        taken = dict(zip(changed, self._baselines.commit([moves[index] for index in changed], at=now), strict=True))
         again: dict[tuple[str, Key], list[Change]] = {}
         for index, (name, group) in enumerate(groups.items()):
             if not taken.get(index, True):
                 again[name] = group
                 outcome.notes["conflict"] += 1
                 continue
-            step = steps[index]
+            move = moves[index]
             outcome.notes.update(decisions[index].notes)
-            outcome.events.extend(step.events)
-            if step.now.pending:
-                version = step.now.version if index in taken else step.was.version
-                alerts = [event for event in step.events if self._is_alert(event)]
-                pending.append(Pending(step.key, version, [*read_events(step.was.pending), *alerts]))
+            outcome.events.extend(move.events)
+            if move.now.pending:
+                version = move.now.version if index in taken else move.was.version
+                alerts = [event for event in move.events if self._is_alert(event)]
+                pending.append(Pending(move.key, version, [*read_events(move.was.pending), *alerts]))
         return again
 
-    def _step(self, key: str, memory: Memory, decision: Decision, events: Sequence[Event]) -> Move:
+    def _move(self, key: str, memory: Memory, decision: Decision, events: Sequence[Event]) -> BaselineMove:
         documents = [event.json_bytes.decode() for event in events if self._is_alert(event)]
         pending = (*memory.pending, *documents) if self._alerts is not None else ()
         after = Memory(memory.version + 1, decision.state, decision.lanes, pending)
-        return Move(key, memory, after, events, decision.due_at)
+        return BaselineMove(key, memory, after, events, decision.due_at)
 
     def _is_alert(self, event: Event) -> bool:
         return self._alerts is not None and self._alerts.wants(event)

@@ -93,7 +93,7 @@ class CircuitBreakerSettings(SettingsModel):
 
 
 class RunSettings(SettingsModel):
-    """How the processor itself behaves."""
+    """How `rtp run` itself behaves."""
 
     poll_interval_ms: Real = Field(default=2, gt=0, le=1000)
     idle_before_sleep_ms: Real = Field(default=250, ge=0, le=60_000)

@@ -52,7 +52,7 @@ class Answer:
     body: bytes
 
 
-class Connection:
+class WebhookConnection:
     """For one thread at a time; `cut_if_overdue` for any."""
 
     def __init__(self, url: str, timeout_seconds: float, tls: ssl.SSLContext | None) -> None:

@@ -14,7 +14,7 @@ from core.errors import SinkUnavailable
 from core.leading.epoch import UNFENCED, Epoch
 from core.sinks.lanes import SendResults, in_lanes
 from core.sinks.webhook.answers import Meaning, meaning_of, reason_of, retry_after_seconds
-from core.sinks.webhook.connection import Connection, NoAnswer
+from core.sinks.webhook.connection import NoAnswer, WebhookConnection
 from core.sinks.webhook.requests import MODES, in_batches, signature
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class WebhookSink:
         self._hidden = _secrets_of(settings)
         tls = ssl.create_default_context() if settings.url.startswith("https:") else None
         self._connections = [
-            Connection(settings.url, settings.timeout_seconds, tls) for _ in range(settings.concurrency)
+            WebhookConnection(settings.url, settings.timeout_seconds, tls) for _ in range(settings.concurrency)
         ]
         self._senders = ThreadPoolExecutor(settings.concurrency, thread_name_prefix=f"rtp-{name}-send")
         self._silent_until = 0.0
@@ -97,19 +97,21 @@ class WebhookSink:
                 connection.cut_if_overdue()
         return [one.result() for one in sending]
 
-    def _send_lane(self, events: Sequence[Event], connection: Connection) -> SendResults:
+    def _send_lane(self, events: Sequence[Event], connection: WebhookConnection) -> SendResults:
         tally = SendResults()
         self._send_in_turn(in_batches(events, self._at_once), connection, tally)
         return tally
 
-    def _send_in_turn(self, batches: Sequence[Sequence[Event]], connection: Connection, tally: SendResults) -> None:
+    def _send_in_turn(
+        self, batches: Sequence[Sequence[Event]], connection: WebhookConnection, tally: SendResults
+    ) -> None:
         for batch in batches:
             if tally.broken is not None or self._silent_until > time.monotonic():
                 return
             if events := [event for event in batch if event.partitionkey not in tally.failed]:
                 self._send(events, connection, tally)
 
-    def _send(self, events: Sequence[Event], connection: Connection, tally: SendResults) -> None:
+    def _send(self, events: Sequence[Event], connection: WebhookConnection, tally: SendResults) -> None:
         """Send what goes in one request: the webhook takes all of it or nothing."""
         request = self._request_of(events)
         headers = {**self._headers, **request.headers, **signature(request, int(time.time()), self._signing_secrets)}
@@ -122,7 +124,7 @@ class WebhookSink:
             return
         self._note(answer, events, connection, tally)
 
-    def _note(self, answer: Answer, events: Sequence[Event], connection: Connection, tally: SendResults) -> None:
+    def _note(self, answer: Answer, events: Sequence[Event], connection: WebhookConnection, tally: SendResults) -> None:
         meaning = meaning_of(answer.status)
         if meaning is Meaning.TAKEN:
             tally.note_sent(events)
