@@ -10,13 +10,12 @@ from rich.text import Text
 
 from cli.amounts import move, percent
 from core.kinds import SHIPPED, Kind, Kinds
-from rtp_client.event import Reason, Severity
+from rtp_client.event import METADATA_REASONS, Reason, Severity
 
 if TYPE_CHECKING:
     from rtp_client.event import Event, EventData, FieldChange
 
 _SEVERITY_STYLE = {Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
-_OF_METADATA = frozenset({Reason.ADDED, Reason.CHANGED, Reason.REMOVED})
 _CHAIN_WIDTH, _ENTITY_WIDTH, _AMOUNT_WIDTH, _PERCENT_WIDTH, _REASON_WIDTH = 10, 18, 11, 9, 12
 _LONGEST_NAME, _LONGEST_VALUE = 40, 60
 
@@ -40,7 +39,7 @@ def event_line(
         "  ",
         _name(data.entity, _ENTITY_WIDTH, "bold"),
         "  ",
-        *(_metadata(data) if data.reason in _OF_METADATA else _amounts(data, kind)),
+        *(_metadata(data) if data.reason in METADATA_REASONS else _amounts(data, kind)),
     )
     if style := _SEVERITY_STYLE.get(data.severity):
         line.append(f"  {data.severity}", style)
@@ -83,7 +82,7 @@ def _metadata(data: EventData) -> list[Text | str | tuple[str, str]]:
     if data.reason is Reason.CHANGED:
         changes = [f"{_field(name)}: {_move(change)}" for name, change in fields.items()]
         return [(", ".join(changes), "")]
-    # One side of a protocol that came or went is empty.
+    # One side of an entity that came or went is empty.
     sides = {
         name: change.previous if data.reason is Reason.REMOVED else change.current for name, change in fields.items()
     }

@@ -48,6 +48,9 @@ class Reason(StrEnum):
     REMOVED = "removed"
 
 
+METADATA_REASONS = frozenset({Reason.ADDED, Reason.CHANGED, Reason.REMOVED})
+"""The reasons of metadata's events; no event of values has one of them."""
+
 _KIND = "[a-z][a-z0-9_]{0,39}"
 KIND_PATTERN = rf"^{_KIND}$"
 TYPE_PATTERN = rf"^rtp\.{_KIND}\.(changed|added|removed)$"

@@ -23,6 +23,7 @@ from rtp_client.cache.entry import FIELDS, Found, finding
 from rtp_client.cache.loading import Guarded, Owner
 from rtp_client.cache.scripts import WRITE, write_arguments
 from rtp_client.cache.source import DatabaseSource
+from rtp_client.event import METADATA_REASONS
 from rtp_client.keys import CACHE_REFRESHED, cache_key_owner, cache_key_pattern
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors
@@ -40,7 +41,6 @@ _CHECK_SECONDS = 0.25
 _BETWEEN_PAGES_SECONDS = 0.01
 _SHORTEST_INTERVAL_SECONDS = 0.5
 _QUERIES = queries("core.sql", "cache.sql")
-_OF_METADATA = frozenset({"added", "changed", "removed"})
 
 
 class CacheRefresher(Loop):
@@ -191,6 +191,6 @@ def _value(fields: Fields) -> str | None:
     if current is not None:
         return current.decode()
     data = json.loads(event)["data"] if event is not None else None
-    if data is None or data["reason"] in _OF_METADATA:
+    if data is None or data["reason"] in METADATA_REASONS:
         return None
     return data["current"] or ""

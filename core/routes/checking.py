@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.routes.matching import label_of
+from core.routes.matching import SEVERITY_RANK, label_of
 from core.settings.rules import is_glob, matches_glob, override_value
 from core.settings.watches import Constant, Watch
-from rtp_client.event import Reason, Severity
+from rtp_client.event import METADATA_REASONS, Reason, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.settings.routes import Route, RouteMatch
 
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}
-_OF_METADATA = frozenset({Reason.ADDED, Reason.CHANGED, Reason.REMOVED})
 # Without a percentage there is no tier to reach; docs/detection.md, Severity.
 _WITHOUT_PERCENT = {
     Reason.FROM_NULL: Severity.INFO,
@@ -27,7 +25,7 @@ _WITHOUT_PERCENT = {
     Reason.FINITE_AGAIN: Severity.INFO,
     Reason.FIRST_SEEN: Severity.INFO,
     Reason.DELETED: Severity.WARNING,
-    **dict.fromkeys(_OF_METADATA, Severity.INFO),
+    **dict.fromkeys(METADATA_REASONS, Severity.INFO),
 }
 # Away from zero, and to Infinity, is farther than any percentage.
 _INFINITELY_FAR = frozenset({Reason.FROM_ZERO, Reason.NOT_FINITE})
@@ -93,7 +91,7 @@ def _stuck(names: Collection[str] | None, column: object) -> str | None:
 
 def _reasons(watch: Watch) -> frozenset[Reason]:
     if not watch.has_value:
-        return _OF_METADATA
+        return METADATA_REASONS
     given = {
         Reason.FIRST_SEEN: any(part.emit_first for part in watch.rule_sources),
         Reason.HEARTBEAT: any(part.heartbeat for part in watch.rule_sources),
@@ -101,7 +99,7 @@ def _reasons(watch: Watch) -> frozenset[Reason]:
     }
     has_peg = any(override_value(part, "peg") for part in watch.rule_sources)
     given |= dict.fromkeys((Reason.DEPEG, Reason.REPEG), has_peg)
-    return frozenset(reason for reason in Reason if reason not in _OF_METADATA and given.get(reason, True))
+    return frozenset(reason for reason in Reason if reason not in METADATA_REASONS and given.get(reason, True))
 
 
 def _can_move(reason: Reason, percent: Decimal) -> bool:
@@ -112,7 +110,7 @@ def _can_move(reason: Reason, percent: Decimal) -> bool:
 
 def _can_be(reason: Reason, severity: Severity, watch: Watch) -> bool:
     if reason in _WITHOUT_PERCENT:
-        return _RANK[_WITHOUT_PERCENT[reason]] >= _RANK[severity]
+        return SEVERITY_RANK[_WITHOUT_PERCENT[reason]] >= SEVERITY_RANK[severity]
     if reason is Reason.FROM_ZERO:
         return severity is not Severity.CRITICAL
     if reason is Reason.TO_ZERO and watch.has_value:
@@ -137,7 +135,7 @@ def _covers(wide: RouteMatch, narrow: RouteMatch) -> bool:
         and all(_names_cover(wide.names_of(kind), narrow.names_of(kind)) for kind in narrow.kinds)
         and _names_cover(wide.chain, narrow.chain)
         and (wide.reason is None or (narrow.reason is not None and set(narrow.reason) <= set(wide.reason)))
-        and _RANK[wide.severity or Severity.INFO] <= _RANK[narrow.severity or Severity.INFO]
+        and SEVERITY_RANK[wide.severity or Severity.INFO] <= SEVERITY_RANK[narrow.severity or Severity.INFO]
         and (wide.min_percent is None or (narrow.min_percent is not None and narrow.min_percent >= wide.min_percent))
     )
 

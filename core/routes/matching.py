@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.settings.routes import Route, RouteMatch
 
-_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+SEVERITY_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Routable(Protocol):
@@ -135,7 +135,7 @@ def name_mismatch(match: RouteMatch, kind: str, chain: str, entity: str) -> str 
 
 
 def _size_mismatch(match: RouteMatch, event: Routable) -> str | None:
-    if match.severity is not None and _RANK[Severity(event.severity)] < _RANK[match.severity]:
+    if match.severity is not None and SEVERITY_RANK[Severity(event.severity)] < SEVERITY_RANK[match.severity]:
         return f"severity is {event.severity}, less than {match.severity}"
     if match.reason is not None and event.reason not in match.reason:
         return f"reason is {event.reason}, not {' or '.join(match.reason)}"

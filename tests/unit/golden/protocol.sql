@@ -1,7 +1,7 @@
--- Watch protocol: metadata of protocols.
--- Purpose: report every protocol added or removed, and every watched field that changed, with its previous and current value.
+-- Watch protocol: metadata.
+-- Purpose: report every entity added or removed, and every watched field that changed, with its previous and current value.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
--- Writes rtp.event, and rtp.baseline as the list of known protocols, in the writer's transaction; never aborts it: what fails
+-- Writes rtp.event, and rtp.baseline as the list of known entities, in the writer's transaction; never aborts it: what fails
 -- is left in rtp.trigger_error.
 -- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 CREATE OR REPLACE FUNCTION "rtp"."watch_protocol"() RETURNS trigger
@@ -208,7 +208,7 @@ CREATE OR REPLACE TRIGGER "rtp_protocol_delete" AFTER DELETE ON "public"."protoc
 
 CREATE OR REPLACE TRIGGER "rtp_protocol_truncate" AFTER TRUNCATE ON "public"."protocols"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_protocol"();
 
--- The protocols that are there at installation are known.
+-- The entities that are there at installation are known.
 INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
 SELECT DISTINCT 1, "r"."chain"::text COLLATE "C", "r"."slug"::text COLLATE "C", clock_timestamp(), 0
 FROM "public"."protocols" AS r

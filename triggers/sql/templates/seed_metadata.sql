@@ -1,4 +1,4 @@
--- The protocols that are there at installation are known.
+-- The entities that are there at installation are known.
 INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
 SELECT DISTINCT {watch}, {chain}, {entity}, clock_timestamp(), 0
 FROM {table} AS r

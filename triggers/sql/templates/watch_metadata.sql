@@ -1,7 +1,7 @@
--- Watch {name}: metadata of protocols.
--- Purpose: report every protocol added or removed, and every watched field that changed, with its previous and current value.
+-- Watch {name}: metadata.
+-- Purpose: report every entity added or removed, and every watched field that changed, with its previous and current value.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
--- Writes rtp.event, and rtp.baseline as the list of known protocols, in the writer's transaction; never aborts it: what fails
+-- Writes rtp.event, and rtp.baseline as the list of known entities, in the writer's transaction; never aborts it: what fails
 -- is left in rtp.trigger_error.
 -- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
