@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
 from core.settings.watches import Constant
-from rtp_client.cache.async_reader import AsyncCacheReader
 from rtp_client.cache.options import TIMEOUT_SECONDS, CacheOptions
 from rtp_client.cache.reader import CacheReader
 from rtp_client.cache.table import Fixed, Table
@@ -27,11 +26,6 @@ def cache_reader(
         is_counted=is_counted,
         **cache_options(settings, timeout_seconds),
     )
-
-
-def async_cache_reader(settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS) -> AsyncCacheReader:
-    """A reader for asyncio. Raises SettingsError where no Redis is named."""
-    return AsyncCacheReader(_redis_url(settings), settings.postgres.dsn, **cache_options(settings, timeout_seconds))
 
 
 def cache_options(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) -> CacheOptions:

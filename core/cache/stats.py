@@ -83,12 +83,6 @@ def read_stats(client: redis.Redis, kinds: Iterable[str], *, top: int = 10) -> C
     )
 
 
-def read_totals(client: redis.Redis, kinds: Iterable[str]) -> dict[str, Reads]:
-    """All reads so far, per kind: counters that only grow. Raises redis.RedisError."""
-    total: dict[Any, Any] = client.hgetall(CACHE_TOTAL)
-    return {kind: _reads(total, kind) for kind in kinds}
-
-
 def ranked(client: redis.Redis, what: str, limit: int) -> list[tuple[str, int]]:
     """The keys that were `hot` or `missed` most in the last 15 minutes, and how often. Raises redis.RedisError."""
     now = int(time.time()) // RANKING_SECONDS

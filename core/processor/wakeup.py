@@ -66,10 +66,6 @@ class WakeUp(Loop):
         with self._changed:
             self._changed.notify_all()
 
-    def stop(self) -> None:
-        self.request_stop()
-        self.join()
-
     @property
     def is_asleep(self) -> bool:
         """Whether rtp waits for a notification instead of polling."""

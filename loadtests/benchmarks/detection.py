@@ -95,7 +95,8 @@ def _detection(addresses: StackAddresses, rate: int, seconds: int) -> Mapping[st
     while len(latencies) < written and time.monotonic() < deadline:
         time.sleep(0.01)
     stopping.set()
-    wakeup.stop()
+    wakeup.request_stop()
+    wakeup.join()
     thread.join()
     reader.close()
     return {"written": written, "detected": len(latencies), **percentiles_ms("", latencies)}

@@ -16,13 +16,14 @@ import pytest
 import redis
 from redis.connection import CacheProxyConnection
 
-from core.cache.readers import async_cache_reader, cache_reader
+from core.cache.readers import cache_reader
 from core.errors import ServiceUnavailable, SettingsError
 from core.sinks.redis import RedisSink
 from rtp_client import AsyncCacheReader, CacheReader, Entry, Source
 from rtp_client.cache.loading import CLAIM_MS, WAIT_SECONDS, Claim, Guarded
 from rtp_client.cache.scripts import CLAIM, WRITE, claim_arguments, write_arguments
 from rtp_client.keys import CACHE_REFRESHED, CACHE_TOTAL, cache_key
+from tests.async_reader import async_cache_reader
 from tests.eventually import eventually
 from tests.samples import make_event
 

@@ -14,7 +14,6 @@ import pytest
 import redis
 
 from core.cache.readers import cache_reader
-from core.cache.stats import Reads, read_totals
 from core.settings.models import Settings
 from core.sinks.redis import RedisSink
 from rtp_client.cache.counts import RANKING_SECONDS
@@ -127,11 +126,6 @@ def test_stats_can_be_watched(settings: Settings, client: redis.Redis) -> None:
         eventually(lambda: len(process.documents) >= 3)
         assert len(process.documents[0]["kinds"]) == 3
         assert (process.end(signal.SIGINT), process.err) == (0, "")
-
-
-@pytest.mark.usefixtures("read")
-def test_totals_are_counters_for_monitoring(client: redis.Redis) -> None:
-    assert read_totals(client, ["tvl"])["tvl"] == Reads(5, 0, 1, 0)
 
 
 def test_without_redis_stats_say_so(cache: Callable[..., Done], stack: EmbeddedStack) -> None:

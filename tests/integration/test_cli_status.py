@@ -322,7 +322,8 @@ def test_rtp_is_running_awake_and_then_asleep(installed: Settings, status: Statu
         assert processor["is_running"]
         assert "rtp wakeup" in processor["sessions"]
     finally:
-        wakeup.stop()
+        wakeup.request_stop()
+        wakeup.join()
 
 
 def test_another_databases_rtp_does_not_count(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from core.cache.readers import async_cache_reader, cache_options, cache_reader
+from core.cache.readers import cache_options, cache_reader
 from core.cache.refresh import CacheRefresh, Compared
 from core.cache.stats import Ranked, read_stats
 from core.errors import SettingsError
@@ -26,6 +26,7 @@ from rtp_client import CacheReader, Entry
 from rtp_client.cache.source import DatabaseSource
 from rtp_client.redis import redis_client
 from rtp_client.stream.event_stream import EventStream
+from tests.async_reader import async_cache_reader
 from tests.eventually import eventually
 from tests.samples import make_event
 

@@ -204,7 +204,8 @@ def test_it_refuses_while_rtp_runs(
         eventually(lambda: wakeup.holds_lock or wakeup.is_asleep)
         done = reset("--to", "earliest")
     finally:
-        wakeup.stop()
+        wakeup.request_stop()
+        wakeup.join()
     assert (done.code, done.err.strip()) == (
         2,
         "rtp run is active on this database; nothing was changed. Stop it first",

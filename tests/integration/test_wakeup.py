@@ -55,7 +55,8 @@ def running(settings: Settings, run: RunSettings) -> Iterator[WakeUp]:
     try:
         yield wakeup
     finally:
-        wakeup.stop()
+        wakeup.request_stop()
+        wakeup.join()
 
 
 # Who notifies
@@ -204,7 +205,9 @@ def test_a_stop_ends_the_wait(installed: Settings) -> None:
 
 
 def test_a_wakeup_that_was_never_started_can_be_stopped(installed: Settings) -> None:
-    WakeUp(postgres_server(installed), SLEEPY, Epochs(UNFENCED), recovery=quiet_recovery()).stop()
+    wakeup = WakeUp(postgres_server(installed), SLEEPY, Epochs(UNFENCED), recovery=quiet_recovery())
+    wakeup.request_stop()
+    assert wakeup.join()
 
 
 def test_rtp_does_not_sleep_while_it_works(installed: Settings) -> None:
@@ -339,7 +342,8 @@ def stepping(settings: Settings, run: RunSettings, steps: Steps) -> Iterator[Wak
         yield wakeup
     finally:
         steps.may_go_on.set()
-        wakeup.stop()
+        wakeup.request_stop()
+        wakeup.join()
 
 
 class Recorder:
@@ -386,7 +390,8 @@ def delivering(settings: Settings, wakeup: WakeUp) -> Iterator[tuple[Recorder, D
         yield sink, delivery
     finally:
         delivery.request_stop()
-        wakeup.stop()
+        wakeup.request_stop()
+        wakeup.join()
         delivery.join()
 
 
