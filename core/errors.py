@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Cancelled(Exception):
-    """Whoever asked for something asked for its end before it was done; what had been begun is undone."""
+    """The caller asked to stop before the work was done. What had been begun is undone."""
 
 
 class ConnectionLost(ServiceUnavailable):

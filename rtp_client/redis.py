@@ -41,7 +41,10 @@ def redis_client(
 def async_redis_client(
     url: str, *, client_name: str, timeout_seconds: float, retries: int = 0, max_connections: int
 ) -> async_redis.Redis:
-    """The same for asyncio. Who comes when all connections are taken waits for one, twice as long as for an answer."""
+    """The same for asyncio.
+
+    When all connections are in use, a command waits for a free one, up to twice the answer timeout.
+    """
     with _address_errors():
         pool = async_redis.BlockingConnectionPool.from_url(
             url,

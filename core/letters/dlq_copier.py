@@ -105,7 +105,10 @@ class DlqCopier(Loop):
                 self.idle_since = time.monotonic()
 
     def _try_all(self) -> bool:
-        """Whether nothing is left to send. Breakers name an outage, the sinks a missing schema."""
+        """Whether nothing is left to send.
+
+        Circuit breakers report an outage; the sinks' loops report a missing schema.
+        """
         try:
             with closing(self._server.connect(self.name)) as connection:
                 is_done = self._send_all(connection)

@@ -28,7 +28,7 @@ class CacheReads:
         """Ask for the counts by kind and outcome."""
         try:
             found = cast("dict[str, str]", self._client.hgetall(CACHE_TOTAL))
-        except redis.RedisError:  # who delivers to Redis says so, and loudly
+        except redis.RedisError:  # the Redis sink's loop reports the outage
             return
         named = ((*name.partition("."), count) for name, count in found.items())
         self.counts = {(kind, outcome): int(count) for kind, dot, outcome, count in named if dot}

@@ -102,7 +102,7 @@ class Monitor:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._look()
-            # Who is away is probed by those who need it: no second prober.
+            # The loops that need a service probe it while it is away. The monitor does not.
             if self._seems_up("PostgreSQL"):
                 self._watch_with_connection()
             self._stopping.wait(_LOOK_SECONDS)

@@ -105,7 +105,7 @@ class _PlainRequests(BaseClient):
     def use(self, connections: Connections) -> None:
         """Send every request from now on over these."""
         self._connections = connections
-        # Last of all: whoever answers a call ends it, and botocore's own handlers may have a header to add.
+        # Registered last: the handler that answers a call ends it, and botocore's own handlers may add headers first.
         self.meta.events.register_last("before-call", connections.answer_call)  # type: ignore[arg-type]
 
     def close(self) -> None:

@@ -158,7 +158,7 @@ def _sort(
     in_file: list[Complaint],
     outside: dict[Place, str],
 ) -> None:
-    """Add the error to the file's problems or to those from outside, whoever is to blame."""
+    """Add the error to the file's problems, or to those of the variable or option that gave the value."""
     place = place_of(error)
     written = document.written(place)
     for key, one in given.items():

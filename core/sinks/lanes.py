@@ -37,7 +37,7 @@ class SendResults:
     """Why the service as a whole gets nothing more."""
 
     def add(self, other: SendResults) -> None:
-        """What another one knows, too, of other groups."""
+        """Take over another lane's results; the lanes' groups do not overlap."""
         self.rejected += other.rejected
         self.sent |= other.sent
         self.failed |= other.failed

@@ -87,7 +87,8 @@ CROSS JOIN LATERAL (
 WHERE c.sink = %(sink)s
 
 -- name: take_cursor
--- Where a sink stands; and whoever took it in an earlier epoch can move it no more. No row where a later one has it.
+-- Where a sink stands. The epoch goes into the row, so a leader of an earlier epoch can no longer move the cursor.
+-- No row where a later epoch has the cursor.
 UPDATE rtp.cursor SET epoch = greatest(epoch, %(epoch)s::bigint)
 WHERE sink = %(sink)s AND (epoch <= %(epoch)s::bigint OR %(epoch)s::bigint = 0)
 RETURNING snapshot::text, until::text, after_id, floor_id

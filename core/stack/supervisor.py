@@ -68,7 +68,7 @@ class Supervisor:
         self._guard.wait()
 
     def let_go(self) -> None:
-        """Close the pipes: all that a forked child has to do, as the guard is not to wait for that one's end, too."""
+        """Close the pipes. A forked child does only this: otherwise the guard would wait for the child's end, too."""
         for pipe in (self._guard.stdin, self._guard.stdout):
             if pipe is not None:
                 pipe.close()
