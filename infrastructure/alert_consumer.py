@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class AlertConsumer(Construct):
-    """Reads the queue in batches of ten, the most of a FIFO queue."""
+    """Reads the queue in batches of ten, the most that a FIFO queue allows."""
 
     def __init__(self, scope: Construct, name: str, plan: Plan, *, queues: Queues, key: kms.IKey) -> None:
         super().__init__(scope, name)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def build(plan: Plan, app: App) -> tuple[StreamsStack, PostgresStack]:
-    """Both stacks; the streams' one has as many tables as the settings name."""
+    """Both stacks; the streams' stack has as many tables as the settings name."""
     return StreamsStack(app, "rtp-streams", plan), PostgresStack(app, "rtp-postgres", plan)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from infrastructure.network import Network
     from infrastructure.plan import Plan
 
-# rtp's own names, and no command that could harm anybody else's.
+# rtp's own keys and channels only, and no dangerous command.
 _RIGHTS = "on ~rtp:* &rtp:* -@all +@read +@write +@scripting +@pubsub +@connection +time -@dangerous"
 
 

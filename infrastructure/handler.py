@@ -121,10 +121,10 @@ class Handler(Construct):
 
 
 def table_keys(settings: Settings, watch: str) -> tuple[str, str | None]:
-    """A table's partition and sort key: who an item is about, and in a history also when.
+    """A table's partition and sort key: an item's entity, and in a history its time.
 
-    Where both chain and entity are attributes, the entity spreads the load and the chain tells its items apart. In a
-    history there is one sort key only: the time, so that the chain has to be a constant or part of the entity's name.
+    Where both chain and entity are attributes, the entity spreads the load and the chain tells its items apart. A
+    history has its time as the only sort key, so its chain must be a constant or part of the entity's name.
     """
     found, attributes = settings.watches[watch], settings.dynamodb.tables[watch].attributes
     columns = found.columns

@@ -1,4 +1,4 @@
-"""A network without a way out: what rtp needs of AWS, it reaches through endpoints."""
+"""A network without a way out: rtp reaches AWS's services through endpoints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IMAGES = (
 
 
 class Network(Construct):
-    """Isolated subnets in two zones, and the security group of whatever runs rtp."""
+    """Isolated subnets in two zones, and the security group of the processes of rtp."""
 
     def __init__(
         self, scope: Construct, name: str, key: kms.IKey, services: Sequence[ec2.IInterfaceVpcEndpointService]

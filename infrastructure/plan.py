@@ -30,7 +30,7 @@ CONTEXT = (
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that one deployment differs in from another. `make package` fills `code` and `consumer_code`.
+    """The parameters of a deployment. `make package` fills `code` and `consumer_code`.
 
     `tasks` is how many `rtp run` there are; 0 for a database that has no triggers yet.
     """
@@ -57,7 +57,7 @@ class Plan:
 
     @property
     def alert_queues(self) -> Sequence[SqsDestination]:
-        """Every queue that the settings name, the default first; where they name none, one all the same."""
+        """Every queue that the settings name, the default first. Where they name none, one queue all the same."""
         return sqs_destinations(self.settings) or [
             SqsDestination(DEFAULT_SINK, "rtp-alerts.fifo", None, is_default=True)
         ]
@@ -70,7 +70,7 @@ class Plan:
 
     @property
     def tables(self) -> Mapping[str, str]:
-        """The DynamoDB tables to be made: name to the watch that each is for first."""
+        """The DynamoDB tables to make, each with the first watch that it feeds."""
         found: dict[str, str] = {}
         for watch, table in self.settings.dynamodb.tables.items():
             found.setdefault(table.table, watch)

@@ -22,7 +22,7 @@ _RECEIVES_BEFORE_DEAD = 5
 
 @dataclass(frozen=True)
 class AlertQueue:
-    """A queue of alerts and what is behind it; `title` tells it from others in ids, alarms and graphs."""
+    """A queue of alerts and its dead-letter queue; `title` names the queue in ids, alarms and graphs."""
 
     title: str
     alerts: sqs.Queue
@@ -54,7 +54,7 @@ class Queues(Construct):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What rtp has to be told; routes name their queues in the settings file."""
+        """The environment that rtp needs. Routes name their queues in the settings file."""
         return {"RTP_SQS_QUEUE": self.first.queue_name} if self.all[0].is_default else {}
 
     def _alert_queue(self, destination: SqsDestination) -> AlertQueue:

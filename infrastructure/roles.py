@@ -1,4 +1,4 @@
-"""A Lambda's role with its own log group and nothing else; what it may do besides is granted where it is used."""
+"""A Lambda's role. It may write the Lambda's log group; other rights are granted where they are needed."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NETWORK_CARDS = (
 
 
 def lambda_role(scope: Construct, log: logs.ILogGroup, *, network: Network | None = None) -> iam.Role:
-    """The role. AWS's managed policies would let it write every log group of the account."""
+    """A role that writes one log group. AWS's managed policies allow every log group of the account."""
     role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     log.grant_write(role)
     if network is not None:

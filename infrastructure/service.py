@@ -39,12 +39,12 @@ _IN_THE_IMAGE = (
 )
 _PORT = 9464
 _HEALTH = f"python -c \"import urllib.request as u; u.urlopen('http://127.0.0.1:{_PORT}/healthz', timeout=4)\""
-# ECS hands over secrets only whole; the shell puts the password, which has no special characters, into the address.
+# ECS gives each secret as a variable of its own. The shell puts the password, which needs no quoting, into the address.
 _START = 'RTP_REDIS_URL="rediss://rtp:$REDIS_PASSWORD@$REDIS_HOST:6379/0" exec rtp run --config /app/rtp.yaml'
 
 
 class Service(Construct):
-    """Tasks in two zones, two unless the plan says otherwise."""
+    """Tasks in two zones; the plan says how many."""
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class StreamsStack(Stack):
-    """DynamoDB tables, the handler, Valkey, queues, a consumer, and someone to watch."""
+    """DynamoDB tables, the handler, Valkey, queues, a consumer, alarms and a dashboard."""
 
     def __init__(self, scope: Construct, name: str, plan: Plan, **options: Any) -> None:
         super().__init__(scope, name, **options)
@@ -50,7 +50,7 @@ class StreamsStack(Stack):
 
 
 class PostgresStack(Stack):
-    """RDS PostgreSQL, rtp run and its standby, Valkey, queues, a consumer, and someone to watch."""
+    """RDS PostgreSQL, `rtp run` and its standby, Valkey, queues, a consumer, alarms and a dashboard."""
 
     def __init__(self, scope: Construct, name: str, plan: Plan, **options: Any) -> None:
         super().__init__(scope, name, **options)
@@ -83,13 +83,13 @@ class PostgresStack(Stack):
 
 
 def _tell(stack: Stack, **outputs: str) -> None:
-    """What an operator needs next: where to subscribe, whom to let in, what to connect to."""
+    """Outputs for the operator: the topic to subscribe to, the security group to join, the hosts to connect to."""
     for name, value in outputs.items():
         CfnOutput(stack, name, value=value)
 
 
 def _key(stack: Stack) -> kms.Key:
-    """One key for everything; CloudWatch Logs needs to be named, and only for this account's groups."""
+    """One key for everything. Its policy must name CloudWatch Logs, and does so for this account's log groups only."""
     key = kms.Key(stack, "Key", enable_key_rotation=True, removal_policy=RemovalPolicy.RETAIN)
     logs = iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")
     groups = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:*"

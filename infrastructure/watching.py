@@ -1,4 +1,4 @@
-"""Alarms and a dashboard: what an operator is woken for, and what they look at then."""
+"""Alarms that wake an operator, and a dashboard to look at then."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MINUTE = Duration.minutes(1)
 
 
 class Watching(Construct):
-    """Everything goes to one topic; subscribe whoever is on call."""
+    """All alarms go to one topic, to which the operator subscribes."""
 
     def __init__(self, scope: Construct, name: str, *, queues: Queues, cache: Cache, key: kms.Key) -> None:
         super().__init__(scope, name)
@@ -43,13 +43,13 @@ class Watching(Construct):
         self._metrics[title] = [errors, throttles, of.metric_duration(period=_MINUTE, statistic="p99")]
 
     def watch_iterator(self, of: function.Function) -> None:
-        """How old the newest record that was read is: how far the handler is behind its streams."""
+        """How far the handler is behind its streams: the age of the newest record that it has read."""
         age = of.metric("IteratorAge", period=_MINUTE, statistic="Maximum")
         self._alarm("IteratorAge", age, 60_000, "The handler is a minute behind; at 24 hours records are lost")
         self._metrics["Behind the stream, ms"] = [age]
 
     def watch_service(self, of: ecs.FargateService, database: rds.DatabaseInstance) -> None:
-        """Whether any rtp run is there, and whether the database has room."""
+        """Whether any `rtp run` is active, and whether the database has space left."""
         where = {"ClusterName": of.cluster.cluster_name, "ServiceName": of.service_name}
         running = cloudwatch.Metric(
             namespace="ECS/ContainerInsights",
@@ -65,7 +65,7 @@ class Watching(Construct):
         self._metrics["Database"] = [free, database.metric_cpu_utilization(period=_MINUTE)]
 
     def draw(self) -> None:
-        """The dashboard of all that is watched."""
+        """Draw the dashboard of all that is watched."""
         board = cloudwatch.Dashboard(self, "Dashboard", default_interval=Duration.hours(3))
         board.add_widgets(cloudwatch.AlarmStatusWidget(alarms=self._alarms, width=24, title="Alarms"))
         board.add_widgets(
@@ -119,7 +119,7 @@ class Watching(Construct):
             comparison_operator=(
                 compare.LESS_THAN_THRESHOLD if is_floor else compare.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
             ),
-            # Where there has to be something, silence is an alarm, too.
+            # A metric with a floor must be there: missing data is an alarm, too.
             treat_missing_data=missing.BREACHING if is_floor else missing.NOT_BREACHING,
             alarm_description=meaning,
         )

@@ -75,7 +75,6 @@ class CacheFill:
             return bool(self._complete([CACHE_MARKER], [self._token, self._marker(log_id)]))
 
     def close(self) -> None:
-        """Give the connection back."""
         self._client.close()
 
     def _marker(self, log_id: str) -> str:

@@ -145,7 +145,6 @@ class CacheRefresh:
         return Compared(entries, refreshed)
 
     def close(self) -> None:
-        """Give the connections back."""
         self._client.close()
         self._source.close()
 

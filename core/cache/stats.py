@@ -31,7 +31,6 @@ class Reads:
 
     @property
     def total(self) -> int:
-        """All of them."""
         return self.hits + self.local + self.misses + self.fallbacks
 
     @property

@@ -35,7 +35,7 @@ class DemoAlerts:
 
     `received` counts events handed over (`on_alert` must not raise), `duplicates` redeliveries of those,
     `malformed` messages that are no event (deleted too: one that stayed would block its whole group),
-    `failures` calls that SQS did not answer. The client stays the caller's, to close after `stop`.
+    `failures` calls that SQS did not answer. The caller closes the client after `stop`.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TvlChange:
-    """The TVL of a protocol on a chain, from now on."""
+    """The new TVL of a protocol on a chain."""
 
     chain: str
     protocol: str
@@ -24,13 +24,13 @@ class TvlChange:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Which row this is, among all tables' rows."""
+        """The row's key, unique among all tables' rows."""
         return ("tvl", self.chain, self.protocol)
 
 
 @dataclass(frozen=True, slots=True)
 class PriceChange:
-    """The price of a token on a chain, from now on; `confidence` is from 0 to 1, or not known."""
+    """The new price of a token on a chain; `confidence` is from 0 to 1, or None where it is not known."""
 
     chain: str
     token: str
@@ -40,13 +40,13 @@ class PriceChange:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Which row this is, among all tables' rows."""
+        """The row's key, unique among all tables' rows."""
         return ("prices", self.chain, self.token)
 
 
 @dataclass(frozen=True, slots=True)
 class ProtocolChange:
-    """What is known about a protocol from now on; None leaves what the table has."""
+    """A protocol's new metadata; a field that is None leaves the table's value."""
 
     protocol: str
     name: str
@@ -59,7 +59,7 @@ class ProtocolChange:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Which row this is, among all tables' rows."""
+        """The row's key, unique among all tables' rows."""
         return ("protocols", self.protocol)
 
 

@@ -89,8 +89,8 @@ class Feed:
     def _wait_until_due(self, due_seconds: float) -> None:
         late = self._clock() - self._start - due_seconds
         if late > MAX_LATE_SECONDS:
-            # After an outage, or where the pace is more than the database can take: go on at the pace from
-            # here. Catching up would turn the outage into a burst that no market has seen.
+            # After an outage, or where the database cannot keep the pace, the feed goes on at the pace from here.
+            # Catching up would turn the outage into a burst that no market has seen.
             self._start += late
         while not self._stopping.is_set() and late < 0:
             self._sleep(min(-late, LONGEST_WAIT_SECONDS))

@@ -39,7 +39,7 @@ _NEIGHBOUR = {**dict(_NEIGHBOURS), **{right: left for left, right in _NEIGHBOURS
 
 
 class Market:
-    """One simulated market. Two markets of one seed take the same steps, forever."""
+    """One simulated market. Two markets of one seed take the same steps."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -58,7 +58,7 @@ class Market:
         return FeedStep((*catalogue.protocols(), *(opening for opening, _ in self._tvls), *prices))
 
     def steps(self) -> Iterator[FeedStep]:
-        """The market's life from where it stands, without end; a step is what one poll might bring."""
+        """The market's steps from its present state, without end. A step is what one poll might bring."""
         while True:
             changes = (self._next_change() for _ in range(ROWS_PER_STEP))
             yield FeedStep(tuple({change.key: change for change in changes}.values()))

@@ -30,7 +30,7 @@ def parse_speed(text: str) -> float | None:
 
 
 def at_rate(updates_per_second: float) -> Pace:
-    """So many rows per second; a step of several rows earns the next one a longer wait."""
+    """So many rows per second. After a step of several rows, the next one waits longer."""
     if not updates_per_second > 0:
         raise FeedError(f"A rate of {updates_per_second} updates per second writes nothing", "Use more than 0")
     rows_before = 0
@@ -45,7 +45,7 @@ def at_rate(updates_per_second: float) -> Pace:
 
 
 def by_history(speed: float | None) -> Pace:
-    """As far apart as in the history, `speed` times faster; a step without a time is due at once."""
+    """Steps as far apart as in the history, divided by `speed`. A step without a time is due at once."""
     first: datetime | None = None
 
     def due(step: FeedStep) -> float:

@@ -11,7 +11,7 @@ or seconds since 1970. Without a `protocol` column a protocol's name makes its i
 Rows without a source get the file's stem. Lines before the header that start with `#` are skipped.
 
 A file is read as it is written: rows in file order, one step per run of equal times, so memory stays bounded
-whatever the file's size. What is wrong with it is one FeedError, with the line.
+whatever the file's size. An error in the file is one FeedError that names the line.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS_PER_STEP = 1000
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
-"""NUL, which PostgreSQL has no place for, and what the decoder puts for bytes that are not UTF-8."""
+"""NUL, which PostgreSQL cannot store, and the surrogates that the decoder puts for bytes that are not UTF-8."""
 
 _HEADERS = "Accepted headers are " + "; ".join(layout.accepted for layout in LAYOUTS)
 
@@ -82,7 +82,7 @@ class FeedFile:
 
 
 def _grouped(rows: Iterable[tuple[datetime | None, Change]]) -> Iterator[FeedStep]:
-    """Runs of equal time as steps; cut where a row comes again: one statement writes it only once."""
+    """Runs of equal time as steps. A run is cut where a row comes again, as one statement can write a row only once."""
     at: datetime | None = None
     changes: dict[tuple[str, ...], Change] = {}
     for time, change in rows:
@@ -97,7 +97,7 @@ def _grouped(rows: Iterable[tuple[datetime | None, Change]]) -> Iterator[FeedSte
 
 @contextmanager
 def _reading(path: Path) -> Iterator[IO[str]]:
-    """The file's text, unpacked; whatever the system or the decoder says against it becomes a FeedError."""
+    """The file's text, unpacked. An error of the system or the decoder becomes a FeedError."""
     try:
         with path.open("rb") as raw:
             unpacked = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw

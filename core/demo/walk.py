@@ -53,7 +53,7 @@ def floating_price(random: Random, step: float) -> Walk:
 
 
 def stable_price(random: Random, step: float) -> Walk:
-    """A stablecoin: on its peg, but for a rare loss of up to 4 % that takes some dozens of steps to heal."""
+    """A stablecoin: on its peg, except for a rare loss of up to 4 % that takes some dozens of steps to heal."""
     return Walk(random, step=step, pull=0.05, jump_chance=1 / 5000, jump_low=-0.04, jump_high=-0.002)
 
 

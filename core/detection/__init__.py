@@ -1,1 +1,1 @@
-"""Detection in Python: the rule book that the triggers follow too, for backtests and for sources without triggers."""
+"""Detection in Python, for backtests and for sources without triggers. The triggers follow the same rule book."""

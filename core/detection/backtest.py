@@ -26,7 +26,7 @@ _ROWS_PER_NEWS = 5000
 
 @dataclass
 class Tally:
-    """What one set of rules made of the history."""
+    """The outcome of one set of rules over the history."""
 
     config: str
     watch: str
@@ -39,7 +39,7 @@ class Tally:
     entities: Counter[Key] = field(default_factory=Counter)
 
     def judge(self, key: Key, sample: Sample) -> None:
-        """The silence before a sample, then the sample."""
+        """Judge the silence before a sample, then the sample."""
         for judgement, times in self.detector.wait(key, sample.at):
             self._count(key, judgement, times)
         judgement = self.detector.judge(key, sample)
@@ -48,7 +48,7 @@ class Tally:
         self._count(key, judgement)
 
     def wait(self, until: datetime) -> None:
-        """The silence after the last samples, up to and with `until`."""
+        """Judge the silence after the last samples, up to and including `until`."""
         for key in list(self.detector.states):
             for judgement, times in self.detector.wait(key, until + timedelta.resolution):
                 self._count(key, judgement, times)
@@ -74,7 +74,7 @@ class Backtest:
     last_at: datetime | None = None
 
     def run(self, rows: Iterable[Row], on_progress: Callable[[int], None] = lambda _: None) -> None:
-        """Judge every row; `on_progress` hears now and then how many there have been."""
+        """Judge every row; `on_progress` is called now and then with the number of rows so far."""
         for number, row in enumerate(rows, start=1):
             if row is None:
                 self.unreadable += 1
@@ -96,7 +96,7 @@ class Backtest:
             tally.judge(key, sample)
 
     def share(self, tally: Tally) -> float | None:
-        """Which part of the samples were events; those that only time brought about do not count."""
+        """The share of samples that were events. Events that only time brought about do not count."""
         return tally.events_of_samples / self.samples if self.samples else None
 
     def top(self, count: int) -> list[tuple[Key, list[int]]]:
@@ -141,9 +141,9 @@ def new_tally(config: str, name: str, watch: ValueWatch) -> Tally:
 def choose_watch(
     settings: Settings, name: str | None, *, kind: str | None = None, table: Sequence[str] = ()
 ) -> tuple[str, ValueWatch]:
-    """The watch that a history is for: the one named, else the table's own, else the only one that could be meant.
+    """The watch for a history: the named one, else the table's own, else the only one of that kind.
 
-    Raises SettingsError where there is none, or several.
+    Raises SettingsError where no watch or several fit.
     """
     could_be = {key: watch for key, watch in settings.watches.items() if watch.has_value and kind in (None, watch.kind)}
     if name is not None:

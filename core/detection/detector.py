@@ -1,4 +1,4 @@
-"""All entities of one watch: their rules, what is remembered of them, and the judging of each sample."""
+"""All entities of one watch: their rules, their states, and the judging of each sample."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Detector:
         return self.judge((chain, entity), sample).report
 
     def judge(self, key: Key, sample: Sample) -> Judgement:
-        """Judge a sample, with the note of what became of it."""
+        """Judge a sample. The judgement's note says what became of it."""
         judgement = judge(
             self.states.get(key),
             sample,
@@ -54,14 +54,14 @@ class Detector:
         return judgement
 
     def delete(self, chain: str, entity: str) -> Report | None:
-        """Forget an entity: the event that this is, or None where it was not known. Deleting history is none."""
+        """Forget an entity. Returns the event, or None for an unknown entity. Not for a history's deleted rows."""
         state = self.states.pop((chain, entity), None)
         return None if state is None else delete(state, self.rule((chain, entity)))
 
     def wait(self, key: Key, until: datetime) -> Iterator[tuple[Judgement, int]]:
-        """What an entity's silence brings about before `until`, each judgement with how often it comes in a row.
+        """Judge an entity's silence before `until`. Yields each judgement with the number of its repetitions.
 
-        Heartbeats of a value that stays are counted, not walked through: a year of seconds is one step.
+        Equal heartbeats in a row are one step: a year of them costs no more than one.
         """
         state, rule = self.states.get(key), self.rule(key)
         if state is None:
@@ -76,7 +76,7 @@ class Detector:
             yield judgement, times
 
     def rule(self, key: Key) -> Rule:
-        """The rule of an entity; looked up once."""
+        """The rule of an entity; looked up once per entity."""
         rule = self._rules.get(key)
         if rule is None:
             rule = self._rules[key] = rule_for(self._watch, *key)
@@ -88,7 +88,7 @@ def _is_settled(state: EntityState) -> bool:
 
 
 def _repeated(judgement: Judgement, until: datetime, rule: Rule) -> tuple[Judgement, int]:
-    """The last of the equal heartbeats before `until`, and how many they are."""
+    """The last of the equal heartbeats before `until`, and their number."""
     pause = max(filter(None, (rule.heartbeat, rule.cooldown)))
     at = judgement.state.reported_at
     more = -((at - until) // pause) - 1

@@ -1,4 +1,4 @@
-"""How far an entity is from its next event: which values would be reported, and what holds one back. Pure."""
+"""How far an entity is from its next event: which values would be reported, and which rule delays an event. Pure."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _PERCENT, _BASIS_POINT = Decimal("0.01"), Decimal("0.0001")
 
 @dataclass(frozen=True)
 class Distance:
-    """The step from the baseline to the value now, and where the rules draw their lines.
+    """The step from the baseline to the value now, and the rules' limits.
 
-    `reason` is what that step would be reported as, before any cooldown; None: not at all. `fires_below` and
-    `fires_above` are the nearest values to be reported on either side, themselves included: both are the baseline where
-    any change is, and None where the baseline is no finite number, so that any is.
+    `reason` is the reason that the step would be reported with, before any cooldown; None where it would not be
+    reported. `fires_below` and `fires_above` are the nearest values on either side that would be reported. Both equal
+    the baseline where any change would be; both are None where the baseline is not a finite number.
     """
 
     change: str | None
@@ -60,7 +60,7 @@ def distance(baseline: Decimal | None, reported_at: datetime, current: Decimal |
 
 
 def firing_values(baseline: Decimal | None, rule: Rule) -> tuple[Decimal | None, Decimal | None]:
-    """Rule 5 the other way round: the nearest values below and above the baseline that have a verdict."""
+    """The inverse of rule 5: the nearest values below and above the baseline that have a verdict."""
     if baseline is None or not baseline.is_finite():
         return None, None
     size = baseline.copy_abs()

@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from core.settings.watches import Column, ValueWatch
 
     Row = tuple[Key, Sample] | None
-    """A sample and whose it is; None for a row that holds none."""
+    """A sample and its entity's key; None for a row without a usable sample."""
 
 _QUERIES = queries("core.sql", "history.sql")
 _KINDS = {"tvl_usd": "tvl", "price_usd": "price"}
 _ROWS_AT_A_TIME = 10_000
 _LONGEST_NAMES = 1000
 _WIDEST_NUMBER = 131_072
-"""As the triggers have it, and as NUMERIC has it."""
+"""The triggers' limit, and NUMERIC's."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class FileHistory:
 
     @classmethod
     def open(cls, path: Path) -> FileHistory:
-        """Read the header. Raises FeedError for a file that is none, SettingsError for one without values."""
+        """Read the header. Raises FeedError for a file that is no feed, SettingsError for a feed without values."""
         feed = FeedFile.open(path)
         kind = next((kind for column, kind in _KINDS.items() if column in feed.layout.needs), None)
         if kind is None:
@@ -54,7 +54,7 @@ class FileHistory:
         return cls(feed, kind)
 
     def count(self) -> int:
-        """About how many rows there are, for the progress bar: the file's lines."""
+        """About how many rows there are, for the progress bar. Counts the file's lines."""
         path = self.feed.path
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             return sum(block.count(b"\n") for block in iter(lambda: lines.read(1 << 20), b""))
@@ -82,13 +82,13 @@ class TableHistory:
     watch: ValueWatch
 
     def count(self) -> int:
-        """About how many rows there are, for the progress bar: what the planner believes."""
+        """About how many rows there are, for the progress bar. The planner's estimate."""
         name = sql.Identifier(*self.table).as_string(self.connection)
         row = self.connection.execute(_QUERIES["estimate"], {"table": name}).fetchone()
         return int(row[0]) if row else 0
 
     def rows(self) -> Iterator[Row]:
-        """Every row, by time. Raises SettingsError where the table is not what the watch's columns say."""
+        """Every row, by time. Raises SettingsError where the table does not have the watch's columns."""
         try:
             with self.connection.transaction(), self.connection.cursor("rtp_backtest") as cursor:
                 cursor.itersize = _ROWS_AT_A_TIME

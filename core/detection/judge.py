@@ -1,7 +1,7 @@
 """The rule book of `docs/detection.md`, one sample at a time, for backtests and for sources without triggers.
 
-Pure: no I/O and no clock. What rtp remembers of an entity is a `EntityState`; judging a sample gives the next one. The
-triggers judge alike, in SQL.
+Pure: no I/O and no clock. rtp remembers an entity as an `EntityState`; judging a sample returns the next one. The
+triggers apply the same rules, in SQL.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class EntityState:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What is remembered from now on, the event if there is one, and what else is worth counting."""
+    """The next state, the event if there is one, and a note to count."""
 
     state: EntityState
     report: Report | None = None
@@ -83,7 +83,7 @@ def judge(
 
 
 def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareWith = "last_event") -> Judgement:
-    """What time alone brings about: the end of a quarantine or a cooldown, a heartbeat."""
+    """Judge what time alone brings about: the end of a quarantine or a cooldown, a heartbeat."""
     guard = rule.glitch_guard
     if guard and state.suspect_since is not None and at >= state.suspect_since + guard.release_after:
         released = _judge_peg(_cleared(state), state.suspect_value, at, rule, compare_with)
@@ -92,7 +92,7 @@ def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareW
 
 
 def due_at(state: EntityState, rule: Rule) -> datetime | None:
-    """When `tick` may next bring something about; None where only a sample can."""
+    """When `tick` is next due; None where only a sample can change the state."""
     moments = []
     if rule.glitch_guard and state.suspect_since is not None:
         moments.append(state.suspect_since + rule.glitch_guard.release_after)
@@ -116,7 +116,7 @@ def _first_sighting(sample: Sample, rule: Rule) -> Judgement:
 
 
 def _guard(state: EntityState, sample: Sample, rule: Rule) -> Judgement:
-    """Rule 3."""
+    """Apply rule 3, the glitch guard."""
     guard, since = rule.glitch_guard, state.suspect_since
     if guard is None or not is_jump(state.value, sample.value, guard):
         return Judgement(state) if since is None else Judgement(_cleared(state), note="dismissed")
@@ -134,7 +134,7 @@ def _cleared(state: EntityState) -> EntityState:
 def _judge_peg(
     state: EntityState, value: Decimal | None, at: datetime, rule: Rule, compare_with: CompareWith
 ) -> Judgement:
-    """Rule 4, and the rest."""
+    """Apply rule 4, the peg, and those after it."""
     is_off = None if rule.peg is None else is_off_peg(value, rule.peg)
     since = state.off_peg_since
     if is_off is None or is_off == (since is not None):
@@ -148,7 +148,7 @@ def _judge_peg(
 def _judge_step(
     state: EntityState, value: Decimal | None, at: datetime, rule: Rule, compare_with: CompareWith
 ) -> Judgement:
-    """Rules 5 to 7."""
+    """Apply rules 5 to 7."""
     reason = verdict(state.value, value, rule)
     silence = at - state.reported_at
     if reason is None and rule.heartbeat and silence >= rule.heartbeat:

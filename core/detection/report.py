@@ -1,4 +1,4 @@
-"""What a judgement reports: the step, why, and its size in PostgreSQL's own spelling."""
+"""A judgement's report: the step, its reason, and its size as PostgreSQL prints it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _PERCENT_DECIMALS = 6
 _LEAST, _MOST = Decimal("1e-1000"), Decimal("1e1000")
-"""Beyond these NUMERIC may not hold the percentage, so core/sql/log.sql leaves it out, and so do we."""
+"""NUMERIC may not hold the percentage beyond these limits: core/sql/log.sql and this module leave it out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Is the step from one value to another significant, and how much does it matter? Exact arithmetic, nothing else.
+"""Whether the step from one value to another is significant, and its severity, in exact arithmetic.
 
 The same rules in SQL are `triggers/sql/functions/`; `docs/detection.md` states them.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from core.settings.watches import GlitchGuard, Peg, SeverityTiers
 
 EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
-"""Products and differences in all their digits. Never divide in it: a third has no end."""
+"""Products and differences in all their digits. Never divide in this context: a third has no end."""
 
 _HUNDRED = Decimal(100)
 _BASIS_POINTS = Decimal(10_000)

@@ -36,7 +36,7 @@ class Pending:
 
 @dataclass
 class Sent:
-    """What became of the pending events: the keys that still have some, and why."""
+    """What became of the pending events: the keys that still have some, the causes, and how many events were buried."""
 
     unsent: set[str] = field(default_factory=set)
     causes: list[str] = field(default_factory=list)
@@ -64,9 +64,9 @@ class Alerts:
         return any(queue.wants(event.data) for queue in self._queues)
 
     def send(self, pending: Sequence[Pending]) -> Sent:
-        """Send each key's events to their queues, and acknowledge the keys of which every queue has all.
+        """Send each key's events to their queues. Acknowledge a key once every queue has all of its events.
 
-        A key that is not acknowledged is sent whole the next time: to a queue that has it already, too.
+        All events of a key that is not acknowledged are sent again, also to a queue that has them already.
         """
         owners = [(event, one.key) for one in pending for event in one.events]
         owners.sort(key=lambda owner: owner[0].sequence)
@@ -95,7 +95,7 @@ class Alerts:
             sent.causes.append(outcome.cause)
 
     def _bury_dead(self, rejected: Sequence[Rejection], key_of: Mapping[str, str], sent: Sent) -> set[str]:
-        """Bury what SQS can never take, and what it might yet take but has refused too often; the events' ids."""
+        """Bury the events that SQS can never take or has refused too often. Returns their ids."""
         buried = set()
         for refusal in rejected:
             key = key_of[refusal.event.id]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rtp_client.event import Event, EventData
 
 _HERE = files("core.handler")
-# A chunk's text is a function's body: the same script that the Redis sink runs, as one step of this one.
+# The Redis sink's script becomes a function of this one, so that both are one atomic step.
 _COMMIT = f"local function deliver(KEYS, ARGV)\n{DELIVER}\nend\n" + _HERE.joinpath("commit.lua").read_text("utf-8")
 _ACKNOWLEDGE = _HERE.joinpath("acknowledge.lua").read_text(encoding="utf-8")
 _RESERVE = _HERE.joinpath("reserve.lua").read_text(encoding="utf-8")
@@ -77,7 +77,7 @@ class Baselines:
         return [_memory(found) for found in self._run(pipeline)]
 
     def reserve(self, count: int) -> int:
-        """The first of `count` sequences. Drawn after baselines are read, so above those of every event before."""
+        """The first of `count` new sequences. Drawn after the baselines are read, they exceed every earlier event's."""
         with redis_errors(self.address, SinkUnavailable):
             return int(self._reserve([SEQUENCE], [count]))
 
@@ -118,11 +118,11 @@ class Baselines:
             return int(self._client.hincrby(key, "refused", 1))
 
     def due(self, at: datetime, limit: int) -> list[str]:
-        """Keys for which time alone may bring something about, the longest due first."""
+        """The keys whose tick is due, the longest due first."""
         return self._up_to(BASELINES_DUE, at, limit)
 
     def forget_due(self, keys: Sequence[str]) -> None:
-        """Whatever was due for these keys will not come about: their watch is no more."""
+        """Drop the ticks of these keys: their watch is gone."""
         with redis_errors(self.address, SinkUnavailable):
             if keys:
                 self._client.zrem(BASELINES_DUE, *keys)
@@ -132,7 +132,6 @@ class Baselines:
         return self._up_to(BASELINES_UNSENT, before, limit)
 
     def close(self) -> None:
-        """Give the connections back."""
         self._client.close()
 
     def _up_to(self, name: str, at: datetime, limit: int) -> list[str]:

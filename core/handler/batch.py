@@ -1,4 +1,4 @@
-"""One batch of stream records from end to end: read, settled, and what cannot be read is told and left behind."""
+"""One batch of stream records from end to end: changes are settled, records that cannot be read are buried."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class BatchProcessor:
             outcome.causes.append(str(error))
             failed.add(0)
         for index, letter in letters:
-            # A standard queue knows no duplicates: what comes again anyway is told when it does.
+            # A standard queue drops no duplicates. A record that comes again anyway is buried then, and only then.
             if index >= min(failed, default=len(records)):
                 continue
             try:
@@ -71,7 +71,7 @@ class BatchProcessor:
         return outcome
 
     def tick(self) -> BatchOutcome:
-        """What time alone brings about, and alerts that were left behind: to be called now and then.
+        """Judge what time alone brings about, and send the alerts that were left behind. A schedule calls it.
 
         Raises SinkUnavailable without Redis.
         """
@@ -94,7 +94,7 @@ class BatchProcessor:
         return Change(watch, (chain, entity), "tick", event_id, sample, now)
 
     def _read(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[Change], list[tuple[int, StreamLetter]]]:
-        """The records' changes; and a dead letter for each that cannot be read, behind its place."""
+        """The records' changes, and for each record that cannot be read its place and a dead letter."""
         changes: list[Change] = []
         letters: list[tuple[int, StreamLetter]] = []
         for index, record in enumerate(records):
@@ -114,6 +114,6 @@ class BatchProcessor:
 
 
 def _sequence_number(record: Mapping[str, Any]) -> str:
-    """What Lambda calls the record by; where it has none, an empty text has the whole batch come again."""
+    """The id by which Lambda knows the record. Empty for a record without one: then the whole batch comes again."""
     body = record.get("dynamodb") if isinstance(record, dict) else None
     return str(body.get("SequenceNumber", "")) if isinstance(body, dict) else ""

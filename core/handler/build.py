@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def build_processor(settings: Settings) -> BatchProcessor:
-    """Everything that a batch needs. Raises SettingsError where Redis is not named, or boto3 is missing."""
+    """A batch processor for these settings. Raises SettingsError where Redis is not named, or boto3 is missing."""
     if not settings.redis.url:
         raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
     routes, destinations = Routes(settings), sqs_destinations(settings)

@@ -29,9 +29,9 @@ class Position:
 class Change:
     """One thing to judge.
 
-    `record` is its place in the batch. `sample` holds the value, and what travels along. `before` is the value that
-    the item had, for an entity that nothing is remembered of. `reason` and `fields` are metadata's. A `tick` has no
-    position: nothing but time has passed.
+    `record` is the record's place in the batch. `sample` holds the value with its confidence and provenance. `before`
+    is the item's earlier value, for an entity without a baseline. Only metadata has `reason` and `fields`. A `tick` has
+    no position, as no record caused it.
     """
 
     watch: str

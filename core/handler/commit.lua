@@ -1,4 +1,4 @@
--- commit: move an entity's baseline and hand its events over, as one atomic step, if nobody else moved it meanwhile.
+-- commit: move an entity's baseline and publish its events, as one atomic step, if nobody else moved the baseline meanwhile.
 -- The text of deliver.lua stands before this as the function `deliver`: cache, channel and stream of the same step.
 --   KEYS[1]   the baseline: a hash of version, state, lanes, pending
 --   KEYS[2]   sorted set of baselines by when `tick` is due, microseconds
@@ -12,7 +12,7 @@
 --   ARGV[6]   how long redeliveries of a forgotten entity are recognised, ms
 --   ARGV[7]   the time now, microseconds
 --   ARGV[8..] what deliver.lua takes
--- Returns 1, or 0 where the version is another one, and then has done nothing.
+-- Returns 1. Where the version is another one, it returns 0 and does nothing.
 local call = redis.call
 local key = KEYS[1]
 

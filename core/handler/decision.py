@@ -1,4 +1,4 @@
-"""Deciding upon an entity's changes: what is remembered of it next, and which of them are events. Pure."""
+"""Deciding upon an entity's changes: its next memory, and which changes are events. Pure."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from core.settings.watches import ValueWatch, Watch
 
 _LANES_KEPT = 32
-"""A redelivered sample of a history whose lane is forgotten is late, or a duplicate: 32 others came after it."""
+"""A redelivered sample whose lane is forgotten is late or a duplicate: 32 samples of other items came after it."""
 
 
 @dataclass(frozen=True)
 class Raised:
-    """A change that is an event; `report` is what there is to say about a value."""
+    """A change that is an event. `report` is None for metadata."""
 
     change: Change
     report: Report | None
@@ -38,7 +38,7 @@ class Raised:
 
 @dataclass(frozen=True)
 class Decision:
-    """What came of an entity's changes. `notes` counts what was no event, and why."""
+    """What came of an entity's changes. `notes` counts the changes that were no event, by reason."""
 
     state: EntityState | None
     lanes: Mapping[str, int]
@@ -49,14 +49,14 @@ class Decision:
 
 
 class Decider:
-    """The watches' rules. Keeps no state of any entity, only which rule is whose."""
+    """Applies the watches' rules. Keeps no entity's state, only its rule."""
 
     def __init__(self, watches: Mapping[str, Watch]) -> None:
         self._watches = watches
         self._detectors = {name: Detector(watch) for name, watch in watches.items() if watch.has_value}
 
     def decide(self, memory: Memory, changes: Iterable[Change]) -> Decision:
-        """Judge one entity's changes, in order. Those that were judged before are passed over."""
+        """Judge one entity's changes, in order. Changes that were judged before are passed over."""
         state, lanes, raised, notes, has_changed = (
             memory.state,
             dict(memory.lanes),
@@ -122,7 +122,7 @@ def _judged(
         judgement = tick(state, change.sample.at, rule, compare_with=watch.compare_with)
         return judgement.state, judgement.report, judgement.note
     if state is None and change.before is not None:
-        # As installing the triggers does: an item that was there before is no first sighting.
+        # An item that was there before is no first sighting, as with triggers on a table that has rows already.
         before, at = change.before.value, change.sample.at
         state = EntityState(before, reported_at=at, sample_at=at, last_value=before)
     if change.what == "deleted":

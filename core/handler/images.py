@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.settings.watches import Watch
 
-# What reading raises where a record is not made as DynamoDB makes them. It must not stop the shard for a day.
+# What a record raises that is not made as DynamoDB makes records. Such a record must not stop the shard for a day.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
 
@@ -57,7 +57,7 @@ class WatchedTable:
         return self.watch.is_history
 
     def changes(self, record: Mapping[str, Any], index: int) -> list[Change]:
-        """What the record says of this watch's entities; a deletion first where an item became another's.
+        """The changes of this watch's entities. Where an item went to another entity, the deletion comes first.
 
         Raises EventRejected for a record that cannot be read.
         """
@@ -104,7 +104,7 @@ class WatchedTable:
             yield make(row.key, "metadata", row.sample, row.changed_at, reason=Reason.CHANGED, fields=fields)
 
     def _usable(self, image: Mapping[str, Any] | None, arrived: datetime) -> _Image | None:
-        """The image before, where it says anything: what was wrong with it was told when it was new."""
+        """The old image; None where it cannot be used, which was reported when it was the new image."""
         try:
             return None if image is None else self._row(image, arrived)
         except EventRejected:
@@ -156,7 +156,7 @@ class _Maker:
         reason: Reason | None = None,
         fields: Mapping[str, Any] | None = None,
     ) -> Change:
-        # An item that moves from one entity to another is two events, and an id is unique per watch.
+        # An item that moves from one entity to another is two events, which need two ids.
         is_second = what == "deleted" or reason is Reason.REMOVED
         return Change(
             watch=self.watch,
@@ -222,7 +222,7 @@ def _position(record: Mapping[str, Any]) -> Position:
 
 
 def _arrival(record: Mapping[str, Any]) -> datetime:
-    """When DynamoDB put the record into the stream, to the second: the same at every delivery, unlike our clock."""
+    """When DynamoDB put the record into the stream, to the second. It is the same at every delivery."""
     try:
         return datetime.fromtimestamp(float(record["dynamodb"]["ApproximateCreationDateTime"]), UTC)
     except (KeyError, TypeError, ValueError, OverflowError):

@@ -34,7 +34,7 @@ _MOST_CAUSES_LOGGED = 10
 @logger.inject_lambda_context
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Process a batch, or a schedule's tick; the first record that must come again, where there is one."""
+    """Process a batch or a schedule's tick. Returns the first record that must come again, where there is one."""
     if "Records" not in event:
         _tell(_processor().tick())
         return {"batchItemFailures": []}

@@ -51,7 +51,7 @@ def write_state(state: EntityState | None) -> str:
 
 
 def read_state(text: str) -> EntityState | None:
-    """What `write_state` wrote."""
+    """The state that `write_state` wrote."""
     if not text:
         return None
     value, reported_at, sample_at, last_value, suspect, suspect_since, suspect_count, off_peg_since, held = json.loads(
@@ -71,12 +71,12 @@ def read_state(text: str) -> EntityState | None:
 
 
 def write_lanes(lanes: Mapping[str, int]) -> str:
-    """Positions as JSON. In decimal strings: most readers of JSON would round 40 digits."""
+    """Positions as JSON, in decimal strings: most readers of JSON would round 40 digits."""
     return json.dumps({lane: str(number) for lane, number in lanes.items()}, separators=(",", ":"))
 
 
 def read_lanes(text: str) -> Mapping[str, int]:
-    """What `write_lanes` wrote."""
+    """The positions that `write_lanes` wrote."""
     return {lane: int(number) for lane, number in json.loads(text or "{}").items()}
 
 

@@ -35,7 +35,7 @@ _EXPIRED, _TRIMMED = "ExpiredIteratorException", "TrimmedDataAccessException"
 
 @dataclass
 class _Shard:
-    """A shard that is being read. `iterator` None: to be asked for, from `checkpoint` on."""
+    """A shard that is being read. Where `iterator` is None, reading goes on behind `checkpoint`."""
 
     stream_arn: str
     shard_id: str
@@ -65,9 +65,9 @@ class StreamPoller:
     _rounds: int = 0
 
     def poll(self) -> int:
-        """Read each shard that may be read once; how many records were done with.
+        """Read once from each shard whose parent is finished. Returns how many records were processed.
 
-        Raises ServiceUnavailable where DynamoDB or Redis does not answer; the next call goes on where this one was.
+        Raises ServiceUnavailable where DynamoDB or Redis does not answer; the next call goes on where this one ended.
         """
         if self._rounds % _ROUNDS_PER_LISTING == 0:
             self._list_shards()
@@ -80,7 +80,7 @@ class StreamPoller:
         return done
 
     def tick(self) -> None:
-        """What time alone brings about. Raises ServiceUnavailable."""
+        """Judge what time alone brings about. Raises ServiceUnavailable."""
         self._note(self.processor.tick())
 
     def _list_shards(self) -> None:
@@ -148,7 +148,7 @@ class StreamPoller:
         return done
 
     def _process(self, shard: _Shard, records: Sequence[Mapping[str, Any]]) -> int:
-        """Process what was read; how many records. Raises SinkUnavailable behind those that are done with."""
+        """Process the records. Returns their number; raises SinkUnavailable where some must come again."""
         if not records:
             return 0
         outcome = self.processor.process(records)
@@ -195,7 +195,7 @@ class StreamPoller:
 
 
 def as_in_lambda(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
-    """A record of GetRecords as Lambda hands it over: with its stream's name, and nothing that JSON has not."""
+    """A record of GetRecords as Lambda hands it over: with its stream's name, and in JSON's types."""
     return {**_plain(record), "eventSourceARN": stream_arn}
 
 

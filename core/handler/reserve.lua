@@ -1,4 +1,5 @@
--- reserve: draw sequences, each above all that were ever drawn, also where Redis has lost its memory: not below the clock.
+-- reserve: draw sequences, each above all that were ever drawn. They are never below the clock, so this holds also where
+-- Redis has lost its memory.
 --   KEYS[1]  the last sequence
 --   ARGV[1]  how many
 -- Returns the first. Microseconds since 1970 fit a Lua number exactly until the year 2255.

@@ -1,7 +1,7 @@
-"""Settling changes: judged against what is remembered, remembered and published in one step, then told as alerts.
+"""Settling changes: they are judged, remembered and published in one step, and then sent as alerts.
 
-Whatever ends it half-way, a crash, a time-out, a service that is away: the same records come again, and the outcome is
-the same: a record that was judged is passed over, and its events wait in the baseline until SQS has them.
+A crash, a time-out or an outage may end settling half-way. Then the same records come again, with the same outcome: a
+record that was judged is passed over, and its events wait in the baseline until SQS has them.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class BatchOutcome:
     """What became of a batch.
 
     `failed` is the sequence number of the first record that must come again, with all that follow it; None where all
-    is done. `notes` counts what was no event, and why.
+    are done. `notes` counts the changes that were no event, by reason.
     """
 
     failed: str | None = None
@@ -69,7 +69,7 @@ class Settlement:
         self._clock = clock
 
     def settle(self, changes: Sequence[Change], outcome: BatchOutcome) -> set[int]:
-        """Judge, commit and alert; the places of the records that must come again. Raises SinkUnavailable."""
+        """Judge, commit and alert. Returns the places of the records that must come again. Raises SinkUnavailable."""
         groups = entities(changes)
         waiting, pending = groups, list[Pending]()
         for _ in range(_MOST_CONFLICTS):
@@ -86,7 +86,7 @@ class Settlement:
         }
 
     def resend(self, keys: Sequence[str], outcome: BatchOutcome) -> None:
-        """Send what these baselines still have for SQS. Raises SinkUnavailable."""
+        """Send the events that these baselines still keep for SQS. Raises SinkUnavailable."""
         memories = zip(keys, self._baselines.load(keys), strict=True)
         pending = [Pending(key, memory.version, read_events(memory.pending)) for key, memory in memories]
         self._send([one for one in pending if one.events], outcome)
@@ -94,7 +94,7 @@ class Settlement:
     def _try(
         self, groups: Mapping[tuple[str, Key], list[Change]], pending: list[Pending], outcome: BatchOutcome
     ) -> dict[tuple[str, Key], list[Change]]:
-        """One attempt to move every entity; those that somebody else has moved meanwhile."""
+        """Try to move every entity's baseline. Returns the changes of entities that somebody else moved meanwhile."""
         keys = [baseline_key(watch, *key) for watch, key in groups]
         memories = self._baselines.load(keys)
         decisions = [
@@ -136,7 +136,7 @@ class Settlement:
     def _events(self, decisions: Sequence[Decision], now: datetime, outcome: BatchOutcome) -> list[list[Event]]:
         """Each entity's events, with sequences in the order of the records.
 
-        What is no valid event is buried here, before its record counts as judged. Raises SinkUnavailable.
+        An invalid event is buried here, before its record counts as judged. Raises SinkUnavailable.
         """
         raised = [(one.change.record, index, one) for index, found in enumerate(decisions) for one in found.raised]
         raised.sort(key=lambda one: one[0])
@@ -153,7 +153,7 @@ class Settlement:
         return events
 
     def _send(self, pending: Sequence[Pending], outcome: BatchOutcome) -> set[str]:
-        """Hand over what is pending; the keys of which SQS has not got everything."""
+        """Send what is pending. Returns the keys whose events SQS has not all taken."""
         if self._alerts is None or not pending:
             return set()
         sent = self._alerts.send(pending)

@@ -1,4 +1,4 @@
-"""Which protocols, tokens and other entities there are, as the triggers know them: cheaper than asking the tables."""
+"""The protocols, tokens and other entities that the triggers know. Asking the tables would cost more."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ _QUERIES = queries("core.sql", "inspection.sql")
 
 
 def read_entities(connection: Connection) -> list[Entity]:
-    """Every one that an installed watch has seen. Raises NotInstalled."""
+    """Every entity that an installed watch has seen. Raises NotInstalled."""
     read_installation(connection)
     return [Entity._make(row) for row in connection.execute(_QUERIES["entities"]).fetchall()]

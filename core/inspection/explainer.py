@@ -1,4 +1,4 @@
-"""Finding out about one entity: what is installed, what is remembered, and what its table holds now."""
+"""Finding out about one entity: its installed watch, its baseline, and what its table holds now."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 _QUERIES = queries("core.sql", "explanation.sql")
-# A look at the user's table is worth a little patience, and no more.
+# For a look at the user's table, which may be slow or locked.
 _TABLE_TIMEOUT = "5s"
 
 
 def explain(connection: Connection, settings: Settings, kind: str, entity: str, chain: str | None) -> list[Explanation]:
-    """What rtp knows about an entity, for each watch and chain; what is installed beside what the settings say.
+    """What rtp knows about an entity, for each watch and chain: the installed rule beside the one of the settings.
 
-    Raises NotInstalled where no watch of that kind is, and UnknownEntity where none has ever seen the entity.
+    Raises NotInstalled where no watch of that kind is installed, and UnknownEntity where none has seen the entity.
     """
     with looking(connection):
         watches = _installed_watches(connection, settings.all_kinds, kind)
@@ -128,7 +128,7 @@ def _judged(
 def _value_now(
     connection: Connection, watch: ValueWatch, place: _EntityOfWatch, state: BaselineRow | None
 ) -> tuple[Decimal | None, Whence, str]:
-    """What the table holds; of history, which may be long, the newest sample judged. Else what rtp remembers."""
+    """The table's value; for a history, which may be long, the newest judged sample; else the baseline."""
     if watch.is_history:
         return state.last_value if state else None, "newest sample", ""
     try:
@@ -137,7 +137,7 @@ def _value_now(
             return row[0], "table", ""
         note = "the table has no such row"
     except psycopg.OperationalError as error:
-        # Canceled after the timeout, or behind a lock. Without a connection there is nothing to say at all.
+        # The query was canceled by its timeout. Where the connection is lost, nothing else can be read, either.
         if connection.closed:
             raise
         note = one_line(error)

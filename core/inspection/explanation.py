@@ -1,4 +1,4 @@
-"""Why an entity was reported, or was not, for `rtp explain`: its rule, what is remembered of it, and how far it is."""
+"""Why an entity was reported or not, for `rtp explain`: its rule, its baseline, and its distance from an event."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ Whence = Literal["table", "newest sample", "baseline"]
 
 @dataclass(frozen=True)
 class RuleKey:
-    """One key of the rule in force, spelled as in the settings, and where it comes from: `overrides[1].percent`.
+    """One key of the rule in force, spelled as in the settings, with its origin, e.g. `overrides[1].percent`.
 
-    `in_settings` is what the settings file says, where that is something else and not installed yet.
+    `in_settings` is the settings file's value; where it differs, it is not installed yet.
     """
 
     key: str
@@ -36,7 +36,7 @@ class RuleKey:
 
 @dataclass(frozen=True)
 class BaselineRow:
-    """The entity's row of rtp.baseline. An event fires outside of `lower` and `upper`; null: it takes a closer look."""
+    """The entity's row of rtp.baseline. Values between `lower` and `upper` are no event; null: each value is judged."""
 
     value: Decimal | None
     reported_at: datetime
@@ -75,9 +75,9 @@ class PastEvent:
 
 @dataclass(frozen=True)
 class JudgedValue:
-    """What is judged of an entity with a value: by which rule, what it is now, and how far that is from an event.
+    """An entity's value: the rule that judges it, the value now, and how far that is from an event.
 
-    `current_from` says who knows the value; `current_note` why it is not the table.
+    `current_from` is the value's source; `current_note` says why the source is not the table.
     """
 
     shape: str
@@ -90,7 +90,7 @@ class JudgedValue:
 
 @dataclass(frozen=True)
 class Explanation:
-    """All about one entity in one watch. Values are judged; of metadata, columns are watched.
+    """All that rtp knows about one entity in one watch. `judged` is of a value, `watched` of metadata.
 
     `state` is None where the entity is gone, or waits to be seen for the first time; `rules` is the revision in force.
     """
@@ -109,7 +109,7 @@ class Explanation:
 
 
 def rule_keys(installed: ValueWatch, wanted: ValueWatch | None, chain: str, entity: str) -> list[RuleKey]:
-    """The rule in force, key by key, beside what the settings file would make of it; None: it has no such watch."""
+    """The rule in force, key by key, beside the settings file's. `wanted` is None where the file has no such watch."""
     values, origins = _spelled_rule(installed, chain, entity)
     others = _spelled_rule(wanted, chain, entity)[0] if wanted is not None else values
     return [

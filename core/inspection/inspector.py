@@ -44,9 +44,9 @@ _Row = TypeVar("_Row")
 
 
 def inspect(connection: Connection, log: LogSettings, configured_sinks: Collection[str] | None = None) -> Inspection:
-    """Look at everything. Raises NotInstalled where there is nothing to look at, or the role may not.
+    """Read everything. Raises NotInstalled where rtp is not installed, or the role may not read its schema.
 
-    `configured_sinks` are those that a settings file asks for; None without one: then only a running rtp tells.
+    `configured_sinks` are those that a settings file asks for. None: no file, so only a running rtp tells its sinks.
     """
     with looking(connection):
         moment = connection.execute(_QUERIES["moment"]).fetchone()
@@ -90,7 +90,7 @@ def is_running(connection: Connection) -> bool:
 
 @contextmanager
 def looking(connection: Connection) -> Iterator[None]:
-    """A transaction that sees one moment and cannot change anything. Raises NotInstalled, as `inspect` does."""
+    """A read-only transaction that sees one moment. Raises NotInstalled, as `inspect` does."""
     read_installation(connection)
     try:
         with connection.transaction():

@@ -22,7 +22,7 @@ class Installation:
 
 @dataclass(frozen=True)
 class Processor:
-    """Whether rtp run is there; awake it polls, asleep it waits for a notification. `sessions` are all of rtp's."""
+    """Whether `rtp run` is active, and polls (awake) or waits for a notification. `sessions` are all of rtp's."""
 
     is_running: bool
     is_awake: bool
@@ -31,9 +31,9 @@ class Processor:
 
 @dataclass(frozen=True)
 class RunningProcess:
-    """An rtp run by its own word; `figures` is what it prints with `rtp run --json`, as of `seen_at`.
+    """An `rtp run` as it describes itself; `figures` is what `rtp run --json` prints, as of `seen_at`.
 
-    `is_alive` is false where it has been silent since: killed, paused, or without a connection.
+    `is_alive` is false where the process has been silent since: killed, paused, or without a connection.
     """
 
     host: str
@@ -47,7 +47,7 @@ class RunningProcess:
 
 @dataclass(frozen=True)
 class Leader:
-    """Who leads, or led last where `is_leading` is false; `standbys` as <pid>@<host>. Nobody has led yet: epoch 0."""
+    """The leader, or the last one where `is_leading` is false; `standbys` as <pid>@<host>. Epoch 0: none yet."""
 
     epoch: int
     host: str | None
@@ -60,7 +60,7 @@ class Leader:
 
 @dataclass(frozen=True)
 class InstalledWatch:
-    """A watch, what is remembered of its entities, and its samples that wait for rtp run to judge them."""
+    """A watch, its entities' baselines, and its samples that wait for `rtp run` to judge them."""
 
     watch: str
     kind: str
@@ -89,8 +89,8 @@ class LogSize:
 class SinkPosition:
     """How far behind a sink is: in events, their bytes in the log, and the age of the oldest one it has not got.
 
-    `is_configured` is None where neither a running rtp nor a settings file tells. `mismatch` is why the cursor cannot
-    be this log's, None where it can; where there is one, the rest means nothing, and `rtp run` refuses.
+    `is_configured` is None where neither a running rtp nor a settings file tells. `mismatch` says why the cursor cannot
+    be this log's. Where there is a mismatch, the other figures mean nothing, and `rtp run` refuses to start.
     """
 
     sink: str
@@ -171,7 +171,7 @@ class FunctionCost:
 
 @dataclass(frozen=True)
 class Inspection:
-    """All of it, as of one moment (`at`, by the database's clock)."""
+    """The whole picture, as of one moment (`at`, by the database's clock)."""
 
     at: datetime
     installation: Installation

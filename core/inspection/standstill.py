@@ -1,4 +1,4 @@
-"""Having the database to oneself, for what must not happen while rtp runs."""
+"""Keeping rtp from running, for work that must not happen while it runs."""
 
 from __future__ import annotations
 

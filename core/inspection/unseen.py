@@ -1,4 +1,4 @@
-"""Routes and overrides that fit nothing that is there so far: a misspelt name can be seen only beside the rows."""
+"""Routes and overrides that fit no entity seen so far. Only the rows show that a name is misspelt."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Entity(NamedTuple):
 def find_unseen(settings: Settings, seen: Collection[Entity]) -> Iterator[str]:
     """A line for each route and override whose chains and names fit nothing that was seen.
 
-    As long as nothing was seen that one could be about, nobody can tell.
+    A route or override is skipped while no entity of its kind or watch was seen.
     """
     yield from _unseen_by_routes(settings, seen)
     yield from _unseen_by_overrides(settings, seen)
@@ -94,7 +94,7 @@ def _reason(
 def _unknown(what: str, wanted: Collection[str], known: Collection[str]) -> str | None:
     if not wanted or any(_fitting(glob, known) for glob in wanted):
         return None
-    # Whoever writes usdc where the rows say USDC is to be told: near is near in any case.
+    # Compared without case, so that `usdc` is told of the rows' `USDC`.
     spelled = {name.casefold(): name for name in known}
     near = [spelled[close] for name in wanted for close in get_close_matches(name.casefold(), spelled, n=1)]
     return f"no row {what} {' or '.join(wanted)}" + (f". Did you mean {near[0]}?" if near else "")

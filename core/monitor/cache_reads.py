@@ -16,7 +16,7 @@ _TIMEOUT_SECONDS = 1.0
 
 
 class CacheReads:
-    """Reads the counts of one Redis; what it said last where it does not answer."""
+    """Reads the counts of one Redis. While that Redis does not answer, the last counts stay."""
 
     def __init__(self, url: str) -> None:
         self._client = redis_client(
@@ -34,5 +34,4 @@ class CacheReads:
         self.counts = {(kind, outcome): int(count) for kind, dot, outcome, count in named if dot}
 
     def close(self) -> None:
-        """Give the connection back."""
         self._client.close()

@@ -1,6 +1,6 @@
-"""What `/metrics` shows: the pipeline's own counters, read when somebody asks, and what the database last told.
+"""What `/metrics` shows: the pipeline's own counters, read at each scrape, and the last figures from the database.
 
-Nothing here is on an event's way: the loops count for themselves, and this reads what they have counted.
+The loops count for themselves; a scrape reads their counters and never stands in an event's way.
 """
 
 from __future__ import annotations

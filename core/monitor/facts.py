@@ -27,7 +27,7 @@ class HourlyTriggerCost(NamedTuple):
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """Figures by watch or by sink; `taken_at` by the process's clock, 0 where nothing has been read yet."""
+    """Figures by watch or by sink; `taken_at` is by the process's clock, and 0 where nothing has been read yet."""
 
     taken_at: float = 0.0
     waiting: Mapping[str, int] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class DatabaseFacts:
 
 
 def read_facts(connection: Connection) -> DatabaseFacts:
-    """Read all of them. Raises psycopg.Error."""
+    """Read all figures. Raises psycopg.Error."""
 
     def counts(query: str) -> dict[str, int]:
         return dict(connection.execute(_QUERIES[query]).fetchall())

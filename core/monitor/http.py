@@ -50,16 +50,13 @@ class MonitorServer:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
         host, port = str(self._server.server_address[0]), self._server.server_address[1]
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     def start(self) -> None:
-        """Answer requests."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Listen no more."""
         if self._thread.ident is not None:
             self._server.shutdown()
             self._thread.join()
@@ -86,7 +83,6 @@ class _HttpServer(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Answer it, and make room."""
         try:
             super().process_request_thread(request, client_address)
         finally:
@@ -103,7 +99,6 @@ class _Request(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        """Answer."""
         path = self.path.partition("?")[0]
         if path == "/metrics":
             encode, content_type = choose_encoder(self.headers.get("Accept", ""))

@@ -1,6 +1,6 @@
-"""Watching over the pipeline from outside: is it moving, what does the database know; and telling that database.
+"""Watching the pipeline from outside: whether it moves, and what the database knows; and telling the database.
 
-A thread and a connection of its own, so that a scrape or a probe asks no server for anything.
+The monitor has a thread and a connection of its own, so that a scrape or a probe asks no server for anything.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def own_version() -> str:
 
 
 class Monitor:
-    """Looks every second, until told to stop. `facts` and `hindrances()` are what it has seen last."""
+    """Looks at the pipeline every second. `facts` and `hindrances()` are what the monitor saw last."""
 
     def __init__(
         self,
@@ -74,11 +74,10 @@ class Monitor:
         self._thread = threading.Thread(target=self._run, name="rtp-monitor", daemon=True)
 
     def start(self) -> None:
-        """Start watching."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop watching, and take this process's line back."""
+        """Stop watching, and remove this process's row from rtp.process."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(self._server.connect_seconds)
@@ -92,7 +91,7 @@ class Monitor:
 
     @property
     def role(self) -> str:
-        """What this process is: starting, leader or standby."""
+        """`starting`, `leader` or `standby`."""
         return self._pipeline.election.status().role
 
     def threads(self) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""All that watches over one pipeline, as one thing to start and stop."""
+"""The monitor of one pipeline and its HTTP server, as one thing to start and stop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class Monitoring:
     """The monitor, and the HTTP server where the settings ask for one.
 
-    The server's port is taken at once. Raises SettingsError where it cannot be.
+    The server's port is taken at once; raises SettingsError where that fails. `start` it after the pipeline, and `stop`
+    it after the pipeline has ended.
     """
 
     def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
@@ -31,17 +32,15 @@ class Monitoring:
 
     @property
     def url(self) -> str | None:
-        """Where the server listens."""
+        """Where the server listens; None without one."""
         return self._server.url if self._server else None
 
     def start(self) -> None:
-        """Start watching, once the pipeline is started."""
         self.monitor.start()
         if self._server:
             self._server.start()
 
     def stop(self) -> None:
-        """Stop watching, once the pipeline has ended."""
         if self._server:
             self._server.stop()
         self.monitor.stop()

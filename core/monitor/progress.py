@@ -32,7 +32,7 @@ class _Progress:
 
 
 class ProgressWatch:
-    """Notes how long each sink has stood still with work before it. Call `look` once a second or so."""
+    """Notes how long each sink has had work and not moved. Call `look` once a second or so."""
 
     def __init__(
         self, pipeline: Pipeline, *, stalled_after_seconds: float, clock: Callable[[], float] = time.monotonic
@@ -44,7 +44,7 @@ class ProgressWatch:
         self._progress = {delivery.sink.name: _Progress(since=now) for delivery in pipeline.deliveries}
 
     def look(self) -> None:
-        """See who has moved since the last look, or has nothing to do."""
+        """Note the sinks that have moved since the last look, or have nothing to do."""
         now = self._clock()
         for delivery in self._pipeline.deliveries:
             progress = self._progress[delivery.sink.name]
@@ -79,7 +79,7 @@ class ProgressWatch:
                 )
 
     def _has_work(self, delivery: Delivery) -> bool:
-        if delivery.metrics.state == STANDBY:  # the work is somebody else's
+        if delivery.metrics.state == STANDBY:  # the work is the leader's
             return False
         waits_seconds, _ = self._pipeline.housekeeping.alarm.lag_of(delivery.sink.name)
         return delivery.metrics.idle_since is None and (delivery.lag()[0] > 0 or waits_seconds > 0)

@@ -47,7 +47,6 @@ class Pipeline:
         return (self.wakeup, self.deferred_judge, self.dlq_copier, *self.deliveries, *cache)
 
     def start(self) -> None:
-        """Start all loops."""
         for loop in self._loops:
             loop.start()
         self.election.start()

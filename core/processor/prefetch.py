@@ -79,7 +79,6 @@ class Prefetcher:
         self._prepared = None
 
     def close(self) -> None:
-        """End the thread."""
         self.drop()
         self._worker.shutdown()
 

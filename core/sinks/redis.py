@@ -85,7 +85,6 @@ class RedisSink:
             raise _surpassed(highest)
 
     def close(self) -> None:
-        """Give the connections back."""
         self._client.close()
 
 

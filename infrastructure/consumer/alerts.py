@@ -1,8 +1,8 @@
-"""A consumer of alerts to start from: each once, in order per protocol and chain; a failure holds back only its own.
+"""A consumer of alerts to start from. It handles each alert once, in order per protocol and chain. Replace `react`.
 
-The contract: an alert may come again, so an event's `id` that was seen is passed over (here a DynamoDB table remembers
-ids for a day); what is returned as failed comes again, together with all later alerts of its group; after five receives
-it is in the dead-letter queue. Replace `react`.
+The contract: an alert may come again, so a known event `id` is passed over (here a DynamoDB table remembers ids for a
+day). An alert that is returned as failed comes again, together with all later alerts of its group; other groups go on.
+After five receives the alert is in the dead-letter queue.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _config = IdempotencyConfig(event_key_jmespath="id", expires_after_seconds=86_40
 
 
 def react(event: dict[str, Any]) -> None:
-    """What an alert is for: a page, a post, an order. Raise to have it come again."""
+    """React to an alert: send a page, a post, an order. Raise an error to have the alert come again."""
     data = event["data"]
     logger.info(
         f"{data['kind']} of {data['entity']} on {data['chain']}: {data['previous']} -> {data['current']}",
@@ -58,6 +58,6 @@ def _take(record: SQSRecord) -> None:
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
-    """Take a batch; the messages that must come again."""
+    """Take a batch. Returns the messages that must come again."""
     _config.register_lambda_context(context)
     return process_partial_response(event=event, record_handler=_take, processor=processor, context=context)

@@ -100,7 +100,6 @@ class DatabaseSource(SourceBase):
         return rows
 
     def close(self) -> None:
-        """Give the connections back."""
         self._pool.close()
 
     @contextmanager
@@ -158,7 +157,6 @@ class AsyncDatabaseSource(SourceBase):
         connection.answer_timeout = self._answer_timeout
 
     async def close(self) -> None:
-        """Give the connections back."""
         await self._pool.close()
 
     async def _query(self, connection: psycopg.AsyncConnection, table: Table) -> sql.Composed:

@@ -137,7 +137,6 @@ class SqsSink:
         return True
 
     def close(self) -> None:
-        """Give the connections back."""
         self._senders.shutdown()
         self._drop_connections()
 

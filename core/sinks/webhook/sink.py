@@ -77,7 +77,6 @@ class WebhookSink:
         return tally.outcome(events)
 
     def close(self) -> None:
-        """Give the connections back."""
         self._senders.shutdown()
         for connection in self._connections:
             connection.close()
