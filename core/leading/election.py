@@ -111,10 +111,10 @@ class Election:
             silence = Silence()
             while not self._stopping.is_set():
                 leader = apply(connection)
-                self._recovery.succeeded()
                 if leader.is_free:
                     self._lead(connection)
                     return
+                self._recovery.succeeded()
                 self._stand_by(connection, leader)
                 silence.note(leader)
                 # A session of ours that was given up as dead may still hold the lock: nobody else can have that epoch.
@@ -137,6 +137,7 @@ class Election:
 
     def _lead(self, connection: Connection) -> None:
         epoch = self._take_the_lead(connection)
+        self._recovery.succeeded()  # not before: a lock is also had on a database that nobody can write to
         try:
             self._epochs.begin(epoch)
             self._hold_the_lead(connection, epoch)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 import redis
+from psycopg import sql
 
 from core.errors import NotInstalled, SettingsError
 from core.leading.epoch import UNFENCED, Epoch, Epochs
@@ -611,6 +612,26 @@ def is_ended(connection: psycopg.Connection) -> bool:
     except psycopg.OperationalError:
         return True
     return False
+
+
+def test_a_database_that_cannot_be_written_to_is_told_once_and_led_when_it_can(
+    start: Start, settings: Settings, writer: psycopg.Connection, problems: list[str]
+) -> None:
+    database = sql.Identifier(writer.info.dbname)
+    writer.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(database))
+    pipeline = start(settings)
+    eventually(lambda: any("read-only transaction" in problem for problem in problems))
+    tried = count_sessions(writer)
+    eventually(lambda: count_sessions(writer) > tried + 3)
+    writer.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(database))
+    eventually(lambda: pipeline.election.status().role == "leader")
+    assert len([problem for problem in problems if "read-only transaction" in problem]) == 1
+
+
+def count_sessions(connection: psycopg.Connection) -> int:
+    """How many sessions the database has had."""
+    row = connection.execute("SELECT sessions FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    return int(row[0]) if row else 0
 
 
 # What the status says
