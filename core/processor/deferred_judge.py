@@ -9,16 +9,15 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import psycopg
-
-from core.errors import ServiceUnavailable
+from core.errors import ServiceUnavailable, StatementRefused
 from core.leading.loop import Loop
 from core.problem import Problem
 from core.services.postgres import queries
-from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import psycopg
 
     from core.leading.epoch import Epoch, Epochs
     from core.processor.housekeeping import Housekeeping
@@ -54,40 +53,41 @@ class DeferredJudge(Loop):
         self._recovery = recovery
         self._on_problem = on_problem
         self._next_appointments = 0.0
+        self._is_refused = False
 
     def _serve(self, epoch: Epoch) -> None:
         """Judge as long as the epoch lasts. The database itself lets only one judge at a time."""
         while self._recovery.wait_for_turn(self._halt):
             try:
-                with self._server.connect(self.name) as connection:
+                with self._server.translated(), self._server.connect(self.name) as connection:
                     self._loop(connection)
-            except (psycopg.Error, ServiceUnavailable) as error:
+            except ServiceUnavailable as error:
                 self.idle_since = None
                 self._note(error)
                 self._recovery.pause(self._halt)
         self.idle_since = None
 
-    def _note(self, error: psycopg.Error | ServiceUnavailable) -> None:
-        if isinstance(error, ServiceUnavailable):
+    def _note(self, error: ServiceUnavailable) -> None:
+        if not isinstance(error, StatementRefused):
             self._recovery.failed(error)
-        elif isinstance(error, psycopg.OperationalError):
-            self._recovery.failed(self._server.failure(error))
-        else:
-            self._recovery.refused()
-            if self._recovery.failures == 1:
-                text = f"judging: trying again: {one_line(error)}"
-                self._on_problem(Problem(text, "judging", facts={"error": one_line(error)}))
+            return
+        self._recovery.refused()
+        if not self._is_refused:
+            self._is_refused = True
+            text = f"judging: trying again: {error.cause}"
+            self._on_problem(Problem(text, "judging", facts={"error": error.cause}))
 
     def _loop(self, connection: psycopg.Connection) -> None:
         judge = connection.cursor()
         while not self._halt.is_set():
             started = time.monotonic()
             if started >= self._next_appointments:
-                self._next_appointments = started + _APPOINTMENTS_SECONDS
                 connection.execute(_QUERIES["put_ticks"])
+                self._next_appointments = started + _APPOINTMENTS_SECONDS
             self.housekeeping.do_what_is_due(connection)
             row = judge.execute(_QUERIES["judge_waiting"], prepare=True).fetchone()
             self._recovery.succeeded()
+            self._is_refused = False
             judged, has_more = row or (0, False)
             if judged:
                 self.judged += judged

@@ -14,9 +14,14 @@ import pytest
 from core.cache.readers import cache_options
 from core.errors import ServiceUnavailable, SinkUnavailable
 from core.leading.election import Election
-from core.leading.epoch import Epochs
+from core.leading.epoch import UNFENCED, Epochs
+from core.log.lag import LagAlarm
 from core.log.reader import LogReader
+from core.problem import Problem
 from core.processor.build import build_pipeline
+from core.processor.deferred_judge import DeferredJudge
+from core.processor.housekeeping import Housekeeping
+from core.processor.wakeup import WakeUp
 from core.services.postgres import DatabaseServer, connect
 from core.services.sqs_client import sqs_client
 from core.settings.models import Settings, postgres_dsn
@@ -169,6 +174,29 @@ def test_rtp_works_on_and_ends_in_time_after_all_its_connections_have_died_witho
     finally:
         is_whole = pipeline.stop()
     assert is_whole
+
+
+def test_what_the_deferred_judge_is_refused_after_an_outage_is_told(
+    installed: Settings, writer: psycopg.Connection
+) -> None:
+    writer.execute("ALTER FUNCTION rtp.judge_waiting RENAME TO judge_nothing")
+    server, epochs, recovery = DatabaseServer(postgres_dsn(installed)), Epochs(UNFENCED), quiet_recovery()
+    recovery.failed(ServiceUnavailable("PostgreSQL", "host", "connection refused"))
+    problems: list[Problem] = []
+    judge = DeferredJudge(
+        server,
+        WakeUp(server, installed.run, epochs, recovery=quiet_recovery()),
+        Housekeeping(LagAlarm(installed.log, [], on_problem=problems.append)),
+        epochs,
+        recovery=recovery,
+        on_problem=problems.append,
+    )
+    judge.start()
+    try:
+        eventually(lambda: any("rtp.judge_waiting" in str(problem) for problem in problems))
+    finally:
+        judge.request_stop()
+        judge.join()
 
 
 def test_an_alert_whose_answer_never_comes_is_sent_again_on_a_new_connection(
