@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
-from core.errors import RtpError, ServiceUnavailable, SinkUnavailable
+from core.errors import NotInstalled, RtpError, ServiceUnavailable, SinkUnavailable
 from core.leading.loop import Loop
 from core.letters.letter_copy import send_copy
 from core.letters.table import mark_queued, read_unqueued, sinks_with_unqueued
@@ -25,6 +23,8 @@ from core.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import psycopg
 
     from core.leading.epoch import Epoch, Epochs
     from core.letters.letter import Letter
@@ -91,38 +91,39 @@ class DlqCopier(Loop):
     def _serve(self, epoch: Epoch) -> None:
         self._wake.set()  # the leader before may have left some
         epoch.halt_at_end(self._wake)
-        failures = 0
+        is_done = True
         while not self._halt.is_set():
-            if failures:
-                self._halt.wait(self._log.backoff.wait_seconds(failures))
-            else:
+            if is_done:
                 self._wake.wait()
             self._wake.clear()
             if not self._log.wait_for_turn(self._halt):
                 return
-            failures = 0 if self._try_all() else failures + 1
+            is_done = self._try_all()
             if not self._wake.is_set():
                 self.idle_since = time.monotonic()
+            if not is_done:
+                self._log.pause(self._halt)
 
     def _try_all(self) -> bool:
         """Whether nothing is left to send.
 
         Circuit breakers report an outage; the sinks' loops report a missing schema.
         """
+        is_done = False
         try:
-            with closing(self._server.connect(self.name)) as connection:
+            with self._server.translated(), closing(self._server.connect(self.name)) as connection:
                 is_done = self._send_all(connection)
-        except psycopg.Error as error:
-            self._log.failed(self._server.unavailable(error))
-            return False
         except ServiceUnavailable as error:
             self._log.failed(error)
             return False
-        except RtpError:
-            return False
-        self._log.succeeded()
+        except RtpError as error:
+            if not isinstance(error, NotInstalled):
+                self._tell(f"dead letters wait to be queued: {str(error).rstrip('.')}. Trying again")
         if is_done:
+            self._log.succeeded()
             self._named.clear()
+        else:
+            self._log.refused()  # PostgreSQL has answered; this loop alone has to try again
         return is_done
 
     def _send_all(self, connection: psycopg.Connection) -> bool:
@@ -163,12 +164,12 @@ class DlqCopier(Loop):
             service.failed(error)
             if not error.is_service_down:
                 text = f"dead letters wait to be queued: {str(error).rstrip('.')}. Trying again"
-                self._tell(text, service.circuit.service)
+                self._tell(text, service=service.circuit.service)
             return False
         service.succeeded()
         return True
 
-    def _tell(self, problem: str, service: str) -> None:
+    def _tell(self, problem: str, **facts: str) -> None:
         if problem not in self._named:
             self._named.add(problem)
-            self._on_problem(Problem(problem, "letters", facts={"service": service}))
+            self._on_problem(Problem(problem, "letters", facts=facts))

@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from core.errors import SettingsError
 from core.kinds import SHIPPED
+from core.leading.epoch import UNFENCED, Epochs
+from core.letters.dlq_copier import DlqCopier, QueueBehind
 from core.letters.letter import Selection
 from core.letters.redrive import Result, drop, redrive
 from core.letters.store import DeadLetterStore, open_store
 from core.processor.build import build_pipeline
+from core.services.postgres import DatabaseServer
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.settings.routes import route_model
 from rtp_client.keys import cache_key
@@ -22,6 +26,7 @@ from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
 from tests.queue_drain import drain
+from tests.recoveries import quiet_recovery
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +55,13 @@ def faulty(settings: Settings, gateway: FaultySqs) -> Settings:
 
 
 @pytest.fixture
-def start(settings: Settings) -> Iterator[Start]:
+def problems() -> list[str]:
+    """What the pipelines reported."""
+    return []
+
+
+@pytest.fixture
+def start(settings: Settings, problems: list[str]) -> Iterator[Start]:
     """Starts pipelines; those that still run after the test are stopped before its services go."""
     started: list[Pipeline] = []
 
@@ -62,7 +73,9 @@ def start(settings: Settings) -> Iterator[Start]:
             "circuit_breaker": CircuitBreakerSettings(failures=5, open_seconds=0.05),
         }
         run = settings.run.model_copy(update=prompt)
-        pipeline = build_pipeline(settings.model_copy(update={"run": run}), on_problem=lambda _: None)
+        pipeline = build_pipeline(
+            settings.model_copy(update={"run": run}), on_problem=lambda problem: problems.append(str(problem))
+        )
         started.append(pipeline)
         pipeline.start()
         return pipeline
@@ -231,6 +244,51 @@ def test_a_dead_letter_queue_that_is_away_holds_back_no_delivery(
     eventually(lambda: letters(writer))
     write(writer, 3)
     assert values_in(eventually(lambda: drain(sqs_client, sqs_queue.url))) == ["3"]
+
+
+def test_a_letter_that_cannot_be_marked_as_queued_is_told_once_and_marked_when_it_can(
+    start: Start, settings: Settings, writer: psycopg.Connection, problems: list[str]
+) -> None:
+    writer.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$ BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END $$;"
+        " CREATE TRIGGER refuse BEFORE UPDATE OF queued_at ON rtp.dead_letter FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    write(writer, 1)
+    start(settings)
+    write(writer, 2, source="x" * 2 * MEBIBYTE)
+    eventually(lambda: any("could not extend file" in problem for problem in problems))
+    writer.execute("DROP TRIGGER refuse ON rtp.dead_letter")
+    eventually(lambda: letters(writer, "queued_at IS NULL") == [(False,)])
+    told = [problem for problem in problems if "could not extend file" in problem]
+    assert ["refuses: " in problem for problem in told] == [True]
+
+
+def test_settings_that_find_no_dead_letter_queue_are_told_once(
+    two_dead: Settings, writer: psycopg.Connection, problems: list[str]
+) -> None:
+    writer.execute("UPDATE rtp.dead_letter SET queued_at = NULL")
+    tries = 0
+
+    def find() -> None:
+        nonlocal tries
+        tries += 1
+        raise SettingsError("no such region")
+
+    copier = DlqCopier(
+        DatabaseServer(postgres_dsn(two_dead)),
+        {"sqs": QueueBehind(find, quiet_recovery("SQS"))},
+        Epochs(UNFENCED),
+        log=quiet_recovery(),
+        on_problem=lambda problem: problems.append(str(problem)),
+    )
+    copier.start()
+    try:
+        eventually(lambda: tries > 2)
+    finally:
+        copier.request_stop()
+        copier.join()
+    assert len([problem for problem in problems if "no such region" in problem]) == 1
 
 
 def test_a_queue_without_a_dead_letter_queue_keeps_its_letters_in_the_database(
