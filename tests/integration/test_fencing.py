@@ -1,4 +1,4 @@
-"""What a leader of before still has in hand when another one leads: nothing of it gets through."""
+"""What a former leader still has in hand when another one leads: nothing of it gets through."""
 
 from __future__ import annotations
 
