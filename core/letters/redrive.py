@@ -124,7 +124,7 @@ class _Redrive:
 
     def _deliver(self, letter: Letter) -> Result:
         store = self._store
-        sink = store.sinks.get(self._sink)
+        sink = store.sink(self._sink)
         if sink is None:
             return Result(letter, "waiting", f"sink {self._sink} is not configured")
         try:

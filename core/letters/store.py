@@ -10,10 +10,10 @@ from core.errors import RtpError, SinkUnavailable
 from core.letters.letter import Letter, letter_of_message
 from core.letters.letter_copy import copied_letter
 from core.log.installation import read_installation
-from core.sinks.registry import build_sinks, destinations
+from core.sinks.registry import destinations, some_destinations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mypy_boto3_sqs.type_defs import MessageTypeDef
     from psycopg import Connection
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from core.services.dead_letter_queue import DeadLetterQueue
     from core.settings.models import Settings
     from core.sinks import Sink
+    from core.sinks.sink_type import Destination
 
 
 @dataclass
 class DeadLetterStore:
     """What is open. `problems` says, a line each, which queues could not be read.
 
+    `destinations` are the sinks that letters can be delivered to, by name.
     `behind` has each sink's dead letter queue, `queues` each of these once: two queues may share one, and it is looked
     at for the first of them.
     """
@@ -34,15 +36,25 @@ class DeadLetterStore:
     connection: Connection
     settings: Settings
     log_id: str
-    sinks: dict[str, Sink] = field(default_factory=dict)
+    destinations: Mapping[str, Destination] = field(default_factory=dict)
     behind: dict[str, DeadLetterQueue] = field(default_factory=dict)
     queues: dict[str, DeadLetterQueue] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    _made: dict[str, Sink] = field(default_factory=dict, init=False, repr=False)
 
     def close(self) -> None:
         """Give the sinks' connections back."""
-        for sink in self.sinks.values():
+        for sink in self._made.values():
             sink.close()
+
+    def sink(self, name: str) -> Sink | None:
+        """The sink of that name, made for its first letter: others may lack what they need.
+
+        None where the settings do not ask for it. Raises SettingsError where it cannot be made.
+        """
+        if name not in self._made and (destination := self.destinations.get(name)):
+            self._made[name] = destination.make()
+        return self._made.get(name)
 
     def queues_with_copies(self, letters: Iterable[Letter]) -> Iterable[DeadLetterQueue]:
         """The dead letter queues that have copies of some of these."""
@@ -57,10 +69,10 @@ class DeadLetterStore:
 def open_store(
     connection: Connection, settings: Settings, *, with_sinks: bool, with_queues: bool = True
 ) -> DeadLetterStore:
-    """Open the settings' sinks and find their dead letter queues. Raises NotInstalled; SettingsError without sinks."""
+    """Find the settings' sinks and dead letter queues. Raises NotInstalled; SettingsError `with_sinks` without any."""
     store = DeadLetterStore(connection, settings, read_installation(connection))
     if with_sinks:
-        store.sinks = build_sinks(settings)
+        store.destinations = {destination.sink: destination for destination in some_destinations(settings)}
     known: dict[str, DeadLetterQueue] = {}
     for destination in destinations(settings) if with_queues else ():
         if destination.find_dead_letter_queue is None:

@@ -35,11 +35,16 @@ def sink_names(settings: Settings) -> tuple[str, ...]:
 
 def build_sinks(settings: Settings) -> dict[str, Sink]:
     """The sinks that the settings ask for, by name. Raises SettingsError where none is, or one cannot be made."""
+    return {destination.sink: destination.make() for destination in some_destinations(settings)}
+
+
+def some_destinations(settings: Settings) -> list[Destination]:
+    """Every sink that the settings ask for. Raises SettingsError where none is."""
     found = destinations(settings)
     if not found:
         keys = ", ".join(sink_type.asked_for_by for sink_type in SINK_TYPES)
         raise SettingsError(f"there is no sink: none of {keys} is set", "Set one in the YAML file or the environment")
-    return {destination.sink: destination.make() for destination in found}
+    return found
 
 
 def find_weaknesses(settings: Settings) -> Iterator[str]:

@@ -19,6 +19,7 @@ from core.letters.redrive import Result, drop, redrive
 from core.letters.store import DeadLetterStore, open_store
 from core.processor.build import build_pipeline
 from core.services.postgres import DatabaseServer
+from core.settings.file import default_path
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.settings.routes import route_model
 from rtp_client.keys import cache_key
@@ -532,6 +533,13 @@ def test_copies_leave_a_dead_letter_queue_that_two_queues_share(
         assert in_queue(sqs_client, sqs_queue.dlq_url) == 1
         assert len(list(settle(store, Selection(sink="sqs")))) == 1
     assert in_queue(sqs_client, sqs_queue.dlq_url) == 0
+
+
+def test_a_retry_needs_nothing_of_sinks_that_have_no_letter(two_dead: Settings, dlq: Dlq, tmp_path: Path) -> None:
+    config = tmp_path / "rtp.yaml"
+    text = default_path().read_text(encoding="utf-8")
+    config.write_text(f"{text}\nwebhook: {{url: {{env: NOT_SET}}}}\n", encoding="utf-8")
+    assert dlq("retry", "--sink", "sqs", "--config", str(config)).code == 0
 
 
 # What SQS's own redrive policy moved
