@@ -74,16 +74,18 @@ def open_store(
     if with_sinks:
         store.destinations = {destination.sink: destination for destination in some_destinations(settings)}
     known: dict[str, DeadLetterQueue] = {}
+    away: set[str] = set()
     for destination in destinations(settings) if with_queues else ():
-        if destination.find_dead_letter_queue is None:
+        if destination.find_dead_letter_queue is None or destination.service in away:
             continue
         try:
             queue = destination.find_dead_letter_queue()
         except RtpError as error:
+            left_out = "its dead letter queue"
             if isinstance(error, SinkUnavailable) and error.is_service_down:  # nor would it answer for the next one
-                store.problems.append(f"{error}. What may lie in dead letter queues is left out")
-                break
-            store.problems.append(f"{error}. What may lie in its dead letter queue is left out")
+                away.add(error.service)
+                left_out = "its dead letter queues"
+            store.problems.append(f"{error}. What may lie in {left_out} is left out")
             continue
         if queue is None:
             continue

@@ -35,6 +35,8 @@ class Destination:
     """Whether a new one passes over what the log holds already."""
     find_dead_letter_queue: Callable[[], DeadLetterQueue | None] | None = None
     """None where no queue for dead letters can be behind it. Raises SinkUnavailable and SettingsError."""
+    service: str = ""
+    """What has its dead letter queue, as a SinkUnavailable names it: one that is away has none of its queues."""
 
     def takes(self, event: Routable) -> bool:
         """Whether an event belongs there."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 
-from core.errors import SettingsError
+from core.errors import SettingsError, SinkUnavailable
 from core.kinds import SHIPPED
 from core.leading.epoch import UNFENCED, Epochs
 from core.letters.dlq_copier import DlqCopier, QueueBehind
@@ -20,12 +21,15 @@ from core.letters.store import DeadLetterStore, open_store
 from core.processor.build import build_pipeline
 from core.services.postgres import DatabaseServer
 from core.settings.file import default_path
-from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
+from core.settings.models import CircuitBreakerSettings, Settings, SqsSettings, postgres_dsn
 from core.settings.routes import route_model
+from core.sinks import registry
+from core.sinks.sink_type import Destination, SinkType
 from rtp_client.keys import cache_key
 from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
+from tests.file_sink import FileSink
 from tests.queue_drain import drain
 from tests.recoveries import quiet_recovery
 
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from core.processor.pipeline import Pipeline
+    from core.services.dead_letter_queue import DeadLetterQueue
     from tests.conftest import SqsQueue
 
 Start = Callable[[Settings], "Pipeline"]
@@ -386,6 +391,30 @@ def test_an_endpoint_that_is_away_is_asked_once_for_all_its_queues(
     services = {"RTP_POSTGRES_DSN": postgres_dsn(settings), "RTP_SQS_ENDPOINT_URL": "http://127.0.0.1:9"}
     done = command("dlq", "list", "--config", str(config), environ=services)
     assert (done.code, done.err.count("not reachable")) == (1, 1)
+
+
+def test_one_service_that_is_away_does_not_hide_the_queues_of_another(
+    settings: Settings, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def find() -> DeadLetterQueue | None:
+        raise SinkUnavailable("Elsewhere", "http://127.0.0.1:9", "Connection refused")
+
+    def destinations(_: Settings) -> Iterator[Destination]:
+        for name in ("elsewhere:a", "elsewhere:b"):
+            yield Destination(
+                name, partial(FileSink, tmp_path / name), find_dead_letter_queue=find, service="Elsewhere"
+            )
+
+    elsewhere = SinkType("elsewhere", SqsSettings, destinations, asked_for_by="elsewhere.url")
+    monkeypatch.setattr(registry, "SINK_TYPES", (elsewhere, *registry.SINK_TYPES))
+    with closing(open_store(writer, settings, with_sinks=False)) as store:
+        assert (list(store.queues), store.problems) == (
+            ["sqs"],
+            [
+                "Elsewhere at http://127.0.0.1:9 is not reachable: Connection refused."
+                " What may lie in its dead letter queues is left out"
+            ],
+        )
 
 
 # rtp dlq retry

@@ -30,6 +30,7 @@ def _destinations(settings: Settings) -> Iterator[Destination]:
             wants=None if routes.takes_all(one.queue) else partial(routes.goes_to, one.queue),
             starts_at_latest=not one.is_default,  # a route's queue is for alarms: what was before it is none
             find_dead_letter_queue=partial(_find_dead_letter_queue, settings.sqs, one),
+            service="SQS",
         )
 
 
