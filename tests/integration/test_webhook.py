@@ -293,6 +293,18 @@ def test_it_is_left_alone_for_as_long_as_it_asks(server: WebhookServer, open_sin
     assert len(server.posted) == 2
 
 
+@pytest.mark.parametrize(("status", "is_down"), [(401, False), (403, False), (429, True)])
+def test_a_refusal_that_asks_for_time_stays_a_refusal(
+    server: WebhookServer, open_sink: Open, status: int, is_down: bool
+) -> None:
+    server.reply = lambda _: Reply(status, headers={"Retry-After": "90"})
+    sink = open_sink()
+    for message in (f"it answers {status}", "left alone for"):
+        with pytest.raises(SinkUnavailable, match=message) as away:
+            sink.deliver([make_event(1)])
+        assert away.value.is_service_down is is_down
+
+
 def test_it_may_ask_with_a_date(server: WebhookServer, open_sink: Open) -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
     server.reply = lambda _: Reply(429, headers={"Retry-After": later})

@@ -57,6 +57,7 @@ class WebhookSink:
         ]
         self._senders = ThreadPoolExecutor(settings.concurrency, thread_name_prefix=f"rtp-{name}-send")
         self._silent_until = 0.0
+        self._is_service_down = True  # and does not only refuse rtp, at its last answer that asked for silence
 
     def open(self) -> None:
         """Ask for OPTIONS, which posts nothing; any answer will do. Raises SinkUnavailable."""
@@ -68,7 +69,8 @@ class WebhookSink:
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Post the events. A group whose event failed gets nothing more this time; others go on."""
         if (seconds := self._silent_until - time.monotonic()) > 0:
-            raise self._unavailable(f"it asked to be left alone for {seconds:.0f} s more")
+            cause = f"it asked to be left alone for {seconds:.0f} s more"
+            raise self._unavailable(cause, is_service_down=self._is_service_down)
         tally = SendResults()
         for lane in self._send_lanes(in_lanes(events, len(self._connections), groups_in_turn=self._at_once)):
             tally.add(lane)
@@ -132,9 +134,10 @@ class WebhookSink:
         if meaning is Meaning.FAILED:
             tally.note_failed(events, reason)
         elif meaning in (Meaning.BUSY, Meaning.MISDIRECTED):
-            seconds = retry_after_seconds(answer, time.time())
-            self._silent_until = max(self._silent_until, time.monotonic() + seconds)
+            silent_until = time.monotonic() + retry_after_seconds(answer, time.time())
             is_down = meaning is Meaning.BUSY
+            if silent_until > self._silent_until:
+                self._silent_until, self._is_service_down = silent_until, is_down
             tally.note_broken(self._unavailable(reason, is_service_down=is_down), reason)
         elif len(events) == 1:
             tally.note_refused(events[0], reason, is_final=meaning is Meaning.DEAD)
