@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import html
 import json
 import logging
 import socket
@@ -13,14 +14,20 @@ from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 from cloudevents.core.bindings.http import HTTPMessage, from_http_event
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.errors import LeadershipLost, SinkUnavailable
 from core.leading.epoch import Epoch
+from core.sinks.webhook.answers import reason_of
+from core.sinks.webhook.connection import Answer
 from core.sinks.webhook.settings import WebhookSettings
 from core.sinks.webhook.sink import WebhookSink
+from core.sinks.webhook.spellings import any_spelling
 from loadtests.faults.proxy import TcpProxy
 from tests.samples import make_event
 from tests.tls_proxy import needs_openssl, tls_proxy
@@ -528,6 +535,34 @@ def test_an_answer_that_repeats_the_request_is_shown_without_secrets(server: Web
     server.reply = echo
     (rejection,) = secretive(server, open_sink).deliver([make_event(1)]).rejected
     assert hides(rejection.error)
+
+
+def test_an_answer_that_repeats_a_signing_secret_without_its_prefix_hides_it(
+    server: WebhookServer, open_sink: Open
+) -> None:
+    server.reply = lambda _: Reply(400, body=SECRET.removeprefix("whsec_").encode())
+    (rejection,) = secretive(server, open_sink).deliver([make_event(1)]).rejected
+    assert rejection.error == "it answers 400: ***"
+
+
+SPELLINGS: list[Callable[[str], str]] = [
+    str,
+    str.upper,
+    lambda secret: json.dumps(secret)[1:-1],
+    lambda secret: json.dumps(secret)[1:-1].replace("/", r"\/"),
+    lambda secret: "".join(f"\\u{ord(character):04X}" for character in secret),
+    html.escape,
+    lambda secret: "".join(f"&#{ord(character)};" for character in secret),
+    lambda secret: quote(secret, safe=""),
+    lambda secret: quote(secret, safe="").lower(),
+    quote_plus,
+]
+
+
+@given(secret=st.from_regex(r"[!-~]{2}[ -~]*[!-~]{2}", fullmatch=True), spell=st.sampled_from(SPELLINGS))
+def test_an_answer_hides_a_secret_in_any_spelling(secret: str, spell: Callable[[str], str]) -> None:
+    answer = Answer(400, {}, f"you sent {spell(secret)} here".encode())
+    assert reason_of(answer, any_spelling([secret])) == "it answers 400: you sent *** here"
 
 
 @pytest.mark.parametrize("raw", [b"", b"HTTP/1.1 200 OK\r\nbad header\r\nContent-Length: 0\r\n\r\n", b"<html>"])

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import re
 
     from core.sinks.webhook.connection import Answer
 
@@ -47,13 +47,11 @@ def meaning_of(status: int) -> Meaning:
     return Meaning.FAILED if 500 <= status < 600 and status not in _BUSY else Meaning.BUSY
 
 
-def reason_of(answer: Answer, secrets: Iterable[str]) -> str:
-    """The answer in a few words, with nothing of the settings' secrets that it may repeat."""
+def reason_of(answer: Answer, hidden: re.Pattern[str]) -> str:
+    """The answer in a few words, without what is to be hidden of them."""
     if 300 <= answer.status < 400:
         return f"it answers {answer.status}, and rtp follows no redirect. Write the address that it leads to"
-    said = answer.body.decode("utf-8", "replace")
-    for secret in secrets:
-        said = said.replace(secret, "***")
+    said = hidden.sub("***", answer.body.decode("utf-8", "replace"))
     said = " ".join("".join(c if c.isprintable() else " " for c in said).split())
     shown = f": {said[:_MOST_SHOWN]}{'…' if len(said) > _MOST_SHOWN else ''}" if said else ""
     return f"it answers {answer.status}{shown}"

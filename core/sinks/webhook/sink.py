@@ -16,6 +16,7 @@ from core.sinks.lanes import SendResults, in_lanes
 from core.sinks.webhook.answers import Meaning, meaning_of, reason_of, retry_after_seconds
 from core.sinks.webhook.connection import NoAnswer, WebhookConnection
 from core.sinks.webhook.requests import MODES, in_batches, signature
+from core.sinks.webhook.spellings import any_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ class WebhookSink:
         self._request_of = MODES[settings.mode]
         self._signing_secrets = settings.secrets
         self._headers = {"User-Agent": "rtp", **settings.headers, **_basic_authorization(settings.url)}
-        self._hidden = _secrets_of(settings)
+        self._hidden = any_spelling(_secrets_of(settings))
         tls = ssl.create_default_context() if settings.url.startswith("https:") else None
         self._connections = [
             WebhookConnection(settings.url, settings.timeout_seconds, tls) for _ in range(settings.concurrency)
@@ -164,10 +165,11 @@ def _basic_authorization(url: str) -> dict[str, str]:
     return {"Authorization": f"Basic {b64encode(credentials.encode()).decode()}"}
 
 
-def _secrets_of(settings: Webhook) -> list[str]:
-    """What an answer may repeat and nobody should see: the longest first, as a part may be within another."""
+def _secrets_of(settings: Webhook) -> set[str]:
+    """What an answer may repeat and nobody should see."""
     behind_the_host = settings.url.partition("://")[2].replace(urlsplit(settings.url).hostname or "", "", 1)
-    texts = {*settings.secrets, *settings.headers.values(), *_basic_authorization(settings.url).values()}
+    keys = {secret.removeprefix("whsec_").rstrip("=") for secret in settings.secrets}
+    texts = {*settings.secrets, *keys, *settings.headers.values(), *_basic_authorization(settings.url).values()}
     parts = {*re.split(r"[/?&=:;@]", behind_the_host), *(text.rpartition(" ")[2] for text in texts)}  # `Bearer <token>`
     parts |= set(map(unquote, parts))
-    return sorted({*texts, *(part for part in parts if len(part) >= _SHORTEST_PART)}, key=len, reverse=True)
+    return texts | {part for part in parts if len(part) >= _SHORTEST_PART}
