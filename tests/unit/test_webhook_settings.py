@@ -125,6 +125,10 @@ def test_secrets_come_from_the_environment(load: Load) -> None:
             " Write https://, or set allow_plain: true",
         ),
         (
+            {"HOOK": "https://u:s3cret@hooks.example/"},
+            "webhook.url: what the environment holds has a user, and there is a header Authorization. Keep one of them",
+        ),
+        (
             {"KEY": "s3cret"},
             "webhook.secrets: what the environment holds must be whsec_ and 24 to 64 random bytes in base64,"
             " as `openssl rand -base64 32` makes them",
@@ -170,6 +174,14 @@ def test_what_the_environment_holds_is_checked_when_it_is_needed(load: Load, hel
         (
             "webhook: {url: https://a.example/, headers: {Content-Type: x}}",
             "webhook.headers.Content-Type: is a header that rtp sets itself. Leave it out",
+        ),
+        (
+            "webhook: {url: 'https://u:p@a.example/', headers: {authorization: x}}",
+            "webhook.url: has a user, and there is a header Authorization. Keep one of them",
+        ),
+        (
+            "webhook: {url: https://a.example/, headers: {X-Key: x, x-key: y}}",
+            "webhook.headers: name x-key twice, but for capital letters. Keep one of them",
         ),
         (
             "webhook: {Desk: {url: https://a.example/}}",

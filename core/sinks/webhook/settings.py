@@ -99,14 +99,15 @@ _Name = Annotated[
 class Webhook(SettingsModel):
     """Where events are posted, which of them, and how."""
 
-    allow_plain: bool = False  # before the address, whose check asks for it
+    # Before the address, whose check asks for them.
+    allow_plain: bool = False
+    headers: Mapping[_HeaderName, Annotated[_Secret, _checked(_header_value)]] = Field(
+        default_factory=dict, max_length=50, repr=False
+    )
     url: Annotated[_Secret, _checked(_webhook_url)] = Field(repr=False)
     mode: Literal["structured", "binary", "batched"] = "structured"
     match: RouteMatch | None = None
     secrets: tuple[Annotated[_Secret, _checked(_signing_key)], ...] = Field(default=(), max_length=10, repr=False)
-    headers: Mapping[_HeaderName, Annotated[_Secret, _checked(_header_value)]] = Field(
-        default_factory=dict, max_length=50, repr=False
-    )
     timeout_seconds: Real = Field(default=5, gt=0, le=60)
     concurrency: Whole = Field(default=4, ge=1, le=64)
     batch_size: Whole = Field(default=100, ge=1, le=1000)
@@ -118,6 +119,26 @@ class Webhook(SettingsModel):
         if address.scheme == "http" and not info.data.get("allow_plain") and not is_loopback(address.hostname or ""):
             raise ValueError("is not https: anyone on the way could read it. Write https://, or set allow_plain: true")
         return url
+
+    @field_validator("url")
+    @classmethod
+    def _has_one_authorization(cls, url: str, info: ValidationInfo) -> str:
+        address = urlsplit("" if isinstance(url, Variable) else url)
+        if address.username is not None and any(
+            name.lower() == "authorization" for name in info.data.get("headers", ())
+        ):
+            raise ValueError("has a user, and there is a header Authorization. Keep one of them")
+        return url
+
+    @field_validator("headers")
+    @classmethod
+    def _name_each_once(cls, headers: Mapping[str, str]) -> Mapping[str, str]:
+        seen: set[str] = set()
+        for name in headers:
+            if name.lower() in seen:
+                raise ValueError(f"name {name} twice, but for capital letters. Keep one of them")
+            seen.add(name.lower())
+        return headers
 
     def resolved(self, place: str, environ: Mapping[str, str]) -> Webhook:
         """The same with what the environment holds; `place` is where it stands. Raises SettingsError."""
