@@ -84,6 +84,8 @@ def explain(error: ErrorDetails, written: Written | None, settings: type[Setting
             return _not_text(written)
         case "value_error":
             text = str(error["ctx"]["error"])
+            if written and written.text is None and written.meaning == "text":
+                return text  # what is wrong is the text, which is not shown, and not that it is one
         case "union_tag_not_found" | "union_tag_invalid" if not isinstance(error["input"], dict):
             text = _WORDS["model_type"]
         case "union_tag_not_found":

@@ -148,6 +148,11 @@ def test_what_the_environment_holds_is_checked_when_it_is_needed(load: Load, hel
             "webhook: {url: {environ: HOOK}}",
             "webhook.url: must be text, or {env: NAME} for what an environment variable holds, not a mapping",
         ),
+        (
+            "webhook: {url: https://a.example/, secrets: [s3cret]}",
+            "webhook.secrets[0]: must be whsec_ and 24 to 64 random bytes in base64,"
+            " as `openssl rand -base64 32` makes them",
+        ),
         ("webhook: {url: ftp://a.example/}", "webhook.url: must start with http:// or https://"),
         ("webhook: {url: https:///x}", "webhook.url: names no host, e.g. https://hooks.example/rtp"),
         ("webhook: {secrets: []}", "webhook.url: is missing. Add it"),
