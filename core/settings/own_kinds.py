@@ -45,7 +45,8 @@ class OwnKind(SettingsModel):
 
     @model_validator(mode="after")
     def _metadata_has_no_amounts(self) -> Self:
-        given = [key for key in ("percent", "peg", "prefix", "suffix") if getattr(self, key)]
+        amounts = {"percent": self.percent, "peg": self.peg or None, "prefix": self.prefix, "suffix": self.suffix}
+        given = [key for key, one in amounts.items() if one is not None]
         if given and not self.value:
             raise ValueError(f"a kind without a value has no {given[0]}. Remove it, or `value: false`")
         return self

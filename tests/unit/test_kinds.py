@@ -162,6 +162,10 @@ def test_a_watch_of_such_a_kind_is_compiled_as_one_of_rtps_own() -> None:
             "apy: {entity: pool, value: false, percent: 5}",
             "kinds.apy: a kind without a value has no percent. Remove it, or `value: false`",
         ),
+        (
+            "apy: {entity: pool, value: false, percent: 0}",
+            "kinds.apy: a kind without a value has no percent. Remove it, or `value: false`",
+        ),
         ("apy: pool", "kinds.apy: must be a mapping (indented `key: value` lines), not pool"),
         (
             "apy: {entity: pool, color: pink}",
