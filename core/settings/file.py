@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,6 +24,7 @@ from rtp_client.redact import shown
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
     from core.settings.located_yaml import Place
@@ -69,9 +70,10 @@ def read_settings(
     outside = {key: "is blank. Give it a value or leave it out" for key, one in given.items() if not one.value}
     settings = None
     try:
-        kinds = kinds_in(document.data)  # all other models are made for the kinds
+        overlaid = _overlaid(document.data, given, _sections(model))
+        kinds = kinds_in(overlaid)  # all other models are made for the kinds
         model = settings_model(kinds, model)
-        settings = model.model_validate(_overlaid(document.data, given, _sections(model)), context={"kinds": kinds})
+        settings = model.model_validate(overlaid, context={"kinds": kinds})
     except ValidationError as failure:
         for error in failure.errors(include_url=False):
             if not already_noted(error):
@@ -102,11 +104,14 @@ def _document(path: Path) -> Document:
 
 
 def _sections(model: type[Settings]) -> frozenset[str]:
-    return frozenset(
-        name
-        for name, field in model.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
-    )
+    """The keys that stand for nothing where nothing is below them."""
+    return frozenset(name for name, field in model.model_fields.items() if _is_section(field))
+
+
+def _is_section(field: FieldInfo) -> bool:
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        return True
+    return get_origin(field.annotation) in {dict, tuple} and not field.is_required()
 
 
 def _from_environment(environ: Mapping[str, str], variables: Iterable[tuple[str, str]]) -> dict[Place, _Given]:

@@ -193,6 +193,11 @@ def test_a_section_with_every_line_commented_out_says_nothing(load: Load) -> Non
     assert load(f"{TVL}redis:\n  # url: redis://cache\n").redis.cache_ttl_seconds == 3600
 
 
+@pytest.mark.parametrize("section", ["kinds", "routes"])
+def test_a_list_with_every_line_commented_out_is_empty(load: Load, section: str) -> None:
+    assert len(getattr(load(f"{TVL}{section}:\n  # nothing yet\n"), section)) == 0
+
+
 @pytest.mark.parametrize("written", ["0.1", "1e-3", "1.0e-3", "0.30000000000000001", "5", "'0.1'", "1_000.5"])
 def test_a_decimal_reaches_rtp_digit_for_digit(load: Load, written: str) -> None:
     watch = load(with_tvl(f"min_change: {written}")).watches["tvl"]
