@@ -124,11 +124,3 @@ SET error = excluded.error, attempts = known.attempts + excluded.attempts, last_
 -- name: read_installation
 -- Which log this is.
 SELECT log_id, schema_version FROM rtp.installation
-
--- name: count_waiting
--- How many events a sink has not got yet; exact, so for people and scripts, not for every poll.
-SELECT count(*)
-FROM rtp.event AS e, rtp.cursor AS c
-WHERE c.sink = %(sink)s
-  AND NOT pg_visible_in_snapshot(e.xid, c.snapshot)
-  AND NOT (c.until IS NOT NULL AND pg_visible_in_snapshot(e.xid, c.until) AND e.id <= c.after_id)

@@ -14,14 +14,13 @@ import psycopg
 import pytest
 import redis
 
-from core.log.reader import LogReader
-from core.processor.build import postgres_server
 from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
 from tests.queue_drain import drain_events
 from tests.rtp_process import RtpProcess
 from tests.standbys import PATIENT_SECONDS, in_log, in_stream, role, run, two_running, wait_until, write
+from tests.waiting import count_waiting
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -188,8 +187,8 @@ def test_a_leader_that_stood_still_delivers_nothing_stale(
     for value in range(writes_while_it_stands_still):
         write(writer, value, value % ENTITIES)
     eventually(lambda: set(in_stream(settings)) == set(in_log(writer)), within_seconds=PATIENT_SECONDS)
-    with closing(LogReader(postgres_server(settings), "redis")) as reader:  # until the new leader repeats nothing more
-        eventually(lambda: reader.count_waiting() == 0, within_seconds=PATIENT_SECONDS)
+    # Until the new leader repeats nothing more.
+    eventually(lambda: count_waiting(writer, "redis") == 0, within_seconds=PATIENT_SECONDS)
     before = in_stream(settings)
     leader.send(signal.SIGCONT)
     wait_until(leader, "standby")

@@ -22,6 +22,7 @@ from tests.command import Command
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
 from tests.rtp_process import environ_of, rtp
+from tests.waiting import count_waiting
 from tests.watching import TVL, install
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def test_a_sink_in_the_middle_of_a_window(writer: psycopg.Connection, reader: Lo
     reader.advance(reader.read(2))
     reader.save()
     write(writer, "1600")
-    assert lag(status) == reader.count_waiting() == 2
+    assert lag(status) == count_waiting(writer, "redis") == 2
 
 
 def test_an_event_that_committed_after_younger_ones_were_delivered(
@@ -148,8 +149,8 @@ def test_an_event_that_committed_after_younger_ones_were_delivered(
         for _ in range(3):
             reader.advance(reader.read(10))
             reader.save()
-        assert lag(status) == reader.count_waiting() == 0
-    assert lag(status) == reader.count_waiting() == 1
+        assert lag(status) == count_waiting(writer, "redis") == 0
+    assert lag(status) == count_waiting(writer, "redis") == 1
 
 
 def test_the_bytes_that_wait_for_a_sink_are_about_those_of_its_events_and_their_indexes(

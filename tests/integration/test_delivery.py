@@ -32,6 +32,7 @@ from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
 from tests.queue_drain import drain_events
 from tests.recoveries import quiet_recovery
+from tests.waiting import count_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -850,15 +851,16 @@ def test_a_defect_ends_the_loop_with_its_name(installed: Settings) -> None:
     assert "IndexError" in str(failure)
 
 
-def test_a_stop_while_some_events_are_undelivered_leaves_them_for_later(installed: Settings) -> None:
+def test_a_stop_while_some_events_are_undelivered_leaves_them_for_later(
+    installed: Settings, writer: psycopg.Connection
+) -> None:
     delivery = stub_delivery(installed, lambda events: Outcome(undelivered=events, cause="busy"))
     delivery.start()
     write_event(installed)
     eventually(lambda: delivery.metrics.retries)
     delivery.request_stop()
     delivery.join()
-    with closing(LogReader(postgres_server(installed), "stub")) as reader:
-        assert reader.count_waiting() == 1
+    assert count_waiting(writer, "stub") == 1
 
 
 def test_a_save_that_fails_at_the_end_is_counted(

@@ -24,6 +24,7 @@ from core.sinks.sqs.sink import SqsSink
 from rtp_client.keys import STREAM
 from tests.faulty_sqs import faulty_sqs
 from tests.samples import make_event
+from tests.waiting import count_waiting
 
 if TYPE_CHECKING:
     from tests.conftest import SqsQueue
@@ -156,7 +157,7 @@ def test_a_cursor_that_a_later_epoch_has_taken_cannot_be_moved(
 ) -> None:
     with pytest.raises(LeadershipLost) as lost:
         readers[0].save()
-    assert (lost.value.surpassed_by, readers[1].count_waiting()) == (4, 1)
+    assert (lost.value.surpassed_by, count_waiting(writer, "redis")) == (4, 1)
 
 
 def test_nor_can_dead_letters_be_left(readers: tuple[LogReader, LogReader], writer: psycopg.Connection) -> None:
@@ -170,10 +171,10 @@ def test_nor_can_it_be_taken_back(readers: tuple[LogReader, LogReader]) -> None:
         readers[0].open()
 
 
-def test_who_has_it_moves_it(readers: tuple[LogReader, LogReader]) -> None:
+def test_who_has_it_moves_it(readers: tuple[LogReader, LogReader], writer: psycopg.Connection) -> None:
     readers[1].advance(readers[1].read(10))
     readers[1].save()
-    assert readers[1].count_waiting() == 0
+    assert count_waiting(writer, "redis") == 0
 
 
 def test_a_cursor_of_another_log_is_still_refused(

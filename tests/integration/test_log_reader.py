@@ -454,14 +454,6 @@ def test_a_dead_letter_says_whose_it_is_and_why(reader: LogReader, writer: psyco
 # How far behind
 
 
-def test_waiting_events_are_counted_exactly(reader: LogReader, begin: Connect, writer: psycopg.Connection) -> None:
-    append_many(writer, 10)
-    append(begin())
-    reader.advance(reader.read(4))
-    reader.save()
-    assert reader.count_waiting() == 6
-
-
 def test_a_closed_reader_has_got_no_further_than_it_saved(reader: LogReader, writer: psycopg.Connection) -> None:
     saved = append(writer)
     read_all(reader, save=True)
@@ -528,10 +520,9 @@ def test_a_cursor_that_vanishes_is_not_taken_for_a_new_one(
     [
         lambda reader: reader.read(1),
         lambda reader: reader.look_ahead(),
-        lambda reader: reader.count_waiting(),
         lambda reader: reader.save(None, [dead_event("{}")]),
     ],
-    ids=["read", "look ahead", "count", "dead letters"],
+    ids=["read", "look ahead", "dead letters"],
 )
 def test_a_cut_connection_is_an_outage_that_may_pass(
     reader: LogReader, writer: psycopg.Connection, use: Callable[[LogReader], object]
