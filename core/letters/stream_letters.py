@@ -74,9 +74,10 @@ class QueueLetters:
         """Send one. Raises SinkUnavailable."""
         from core.services.sqs_answers import NO_ANSWER, unavailable  # noqa: PLC0415 - a cold start need not pay for it
 
+        body = letter.body()  # its own mistakes are none of SQS's answers
         try:
             if not self._queue_url:
                 self._queue_url = self._client.get_queue_url(QueueName=self._queue)["QueueUrl"]
-            self._client.send_message(QueueUrl=self._queue_url, MessageBody=letter.body())
+            self._client.send_message(QueueUrl=self._queue_url, MessageBody=body)
         except NO_ANSWER as error:
             raise unavailable(self._queue, error) from error

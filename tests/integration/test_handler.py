@@ -15,7 +15,7 @@ from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.handler.build import build_processor
 from core.kinds import SHIPPED
-from core.letters.stream_letters import RedisLetters, StreamLetter
+from core.letters.stream_letters import QueueLetters, RedisLetters, StreamLetter
 from core.services.sqs_client import sqs_client as make_client
 from core.settings.dynamodb import dynamodb_model
 from core.settings.routes import route_model
@@ -282,6 +282,13 @@ def test_dead_letters_go_to_their_queue(
     (message,) = sqs_client.receive_message(QueueUrl=url)["Messages"]
     assert json.loads(message["Body"])["reason"] == "watch tvl: attribute chain is missing or empty"
     sqs_client.delete_queue(QueueUrl=url)
+
+
+def test_a_letter_that_cannot_be_written_is_not_taken_for_a_silent_queue(
+    sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    with pytest.raises(json.JSONDecodeError):
+        QueueLetters(sqs_client, sqs_queue.name).bury(StreamLetter("why", event="no document" * 100_000))
 
 
 def test_a_table_that_feeds_no_watch_is_an_error(aws: Settings) -> None:
