@@ -17,7 +17,6 @@ from aws_lambda_powertools.metrics import MetricUnit
 
 from core.handler.build import build_processor
 from core.sinks.settings import load_settings
-from rtp_client.redact import redact
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -68,7 +67,7 @@ def _tell(outcome: BatchOutcome) -> None:
     metrics.add_metric("DeadLetters", MetricUnit.Count, len(outcome.dead_letters))
     metrics.add_metric("FailedBatches", MetricUnit.Count, int(outcome.failed is not None))
     for letter in outcome.dead_letters[:_MOST_CAUSES_LOGGED]:
-        logger.error("dead letter", extra={"reason": redact(letter.reason)})
+        logger.error("dead letter", extra={"reason": letter.reason})
     for cause in outcome.causes[:_MOST_CAUSES_LOGGED]:
-        logger.error("records come again", extra={"cause": redact(cause), "from": outcome.failed})
+        logger.error("records come again", extra={"cause": cause, "from": outcome.failed})
     logger.info("batch", extra={"events": len(outcome.events), "notes": dict(outcome.notes)})

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,7 @@ from tests.queue_drain import drain_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from mypy_boto3_sqs import SQSClient
 
@@ -223,6 +227,45 @@ def test_a_record_without_a_stream_is_a_dead_letter(aws: Settings, tvl: Table, s
 
 def unreadable(table: Table) -> dict[str, Any]:
     return table.put(chain="ethereum", protocol="lido", tvl_usd={"S": "many"})
+
+
+LAMBDA = """
+import json, sys
+from types import SimpleNamespace
+from core.handler.lambda_function import handler
+names = ("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id")
+handler(json.load(sys.stdin), SimpleNamespace(**dict.fromkeys(names, "rtp")))
+"""
+
+
+def logged_by_the_lambda(config: Path, redis_url: str, record: dict[str, Any]) -> list[Any]:
+    """What the Lambda logs when it is called with this record, in a process of its own."""
+    config.write_text(
+        "watches: {tvl: {kind: tvl, table: tvl, columns: {protocol: protocol, value: tvl_usd}}}\n"
+        "dynamodb: {tables: {tvl: {table: tvl}}}\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", LAMBDA],
+        input=json.dumps({"Records": [record]}),
+        env=os.environ | {"RTP_CONFIG": str(config), "RTP_REDIS_URL": redis_url},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_lambda_logs_why_a_record_is_a_dead_letter(tvl: Table, redis_url: str, tmp_path: Path) -> None:
+    lines = logged_by_the_lambda(tmp_path / "rtp.yaml", redis_url, unreadable(tvl))
+    (reason,) = [line["reason"] for line in lines if line.get("message") == "dead letter"]
+    assert reason == "watch tvl: attribute tvl_usd is not a number"
+
+
+def test_the_lambda_logs_why_records_come_again(tvl: Table, tmp_path: Path) -> None:
+    lines = logged_by_the_lambda(tmp_path / "rtp.yaml", "redis://:s3cret@127.0.0.1:1/0", put(tvl, "1"))
+    (cause,) = [line["cause"] for line in lines if line.get("message") == "records come again"]
+    assert cause.startswith("Redis at redis://:***@127.0.0.1:1/0 is not reachable: ")
 
 
 def test_a_dead_letter_is_told_once_however_often_its_batch_comes(aws: Settings, tvl: Table) -> None:
