@@ -124,9 +124,8 @@ class Webhook(SettingsModel):
     @classmethod
     def _has_one_authorization(cls, url: str, info: ValidationInfo) -> str:
         address = urlsplit("" if isinstance(url, Variable) else url)
-        if address.username is not None and any(
-            name.lower() == "authorization" for name in info.data.get("headers", ())
-        ):
+        names = {name.lower() for name in info.data.get("headers", ())}
+        if address.username is not None and "authorization" in names:
             raise ValueError("has a user, and there is a header Authorization. Keep one of them")
         return url
 
