@@ -18,6 +18,7 @@ from typing import Self
 
 from core.errors import StackError
 from core.stack.account import others_can_enter
+from core.stack.full_disk import no_space_left
 from core.stack.postgres import PostgresServer
 from core.stack.process import StartUp, tell_nobody
 from core.stack.sqs import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, SqsServer
@@ -165,5 +166,5 @@ def _base_folder() -> Path:
 def _translated(error: OSError, folder: Path | None) -> StackError:
     where = error.filename or folder or tempfile.gettempdir()
     if error.errno == errno.ENOSPC:
-        return StackError(f"No space left on device in {where}", "Free some, or point TMPDIR at another disk")
+        return no_space_left(where)
     return StackError(f"The embedded stack could not start: {error.strerror or error} ({where})")

@@ -27,13 +27,13 @@ class Guard:
 
     def start(self, end_signal: int, log: str, **options: object) -> dict[str, object]:
         """Start a program in a session of its own, which a terminal's Ctrl-C spares."""
-        with open(log, "ab") as output:  # noqa: PTH123  (nothing that would have to be imported)
-            try:
+        try:
+            with open(log, "ab") as output:  # noqa: PTH123  (nothing that would have to be imported)
                 process = subprocess.Popen(  # type: ignore[call-overload]
                     stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, **options
                 )
-            except OSError as error:
-                return {"error": error.strerror}
+        except OSError as error:
+            return {"error": error.strerror, "errno": error.errno, "path": error.filename}
         self.servers[process.pid] = process, end_signal
         return {"pid": process.pid}
 

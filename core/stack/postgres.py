@@ -11,8 +11,9 @@ from pathlib import Path
 from core.errors import StackError
 from core.stack import binaries
 from core.stack.account import Account, others_can_run, unprivileged_account
+from core.stack.full_disk import no_space_left
 from core.stack.ports import LOOPBACK
-from core.stack.process import ServerProcess, StartUp, no_space_left
+from core.stack.process import ServerProcess, StartUp
 from core.stack.supervisor import GuardedProcess, Supervisor
 
 USER = "rtp"

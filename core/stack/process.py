@@ -13,6 +13,7 @@ from pathlib import Path
 from core.errors import Cancelled, StackError
 from core.stack import pids, ports
 from core.stack.account import Account
+from core.stack.full_disk import no_space_left
 from core.stack.serverlog import ServerLog
 from core.stack.supervisor import GuardedProcess, Supervisor
 
@@ -193,8 +194,3 @@ class ServerProcess:
             raise StackError(f"{self.name} is not running", "Start it first")
         for pid in (self._process.pid, *pids.descendants(self._process.pid)):
             pids.send(pid, number)
-
-
-def no_space_left(folder: object) -> StackError:
-    """The error for a full disk."""
-    return StackError(f"No space left on device in {folder}", "Free some, or point TMPDIR at another disk")

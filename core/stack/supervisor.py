@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import StackError
 from core.stack import pids
+from core.stack.full_disk import no_space_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,7 +56,9 @@ class Supervisor:
         options: dict[str, object] = {"args": command, "cwd": str(folder), "env": dict(environ), **user}
         answer = self._ask("start", end_signal=int(end_signal), log=str(log), **options)
         if "error" in answer:
-            raise StackError(f"cannot run {command[0]}: {answer['error']}")
+            if answer["errno"] == errno.ENOSPC:
+                raise no_space_left(folder)
+            raise StackError(f"cannot run {command[0]}: {answer['error']} ({answer['path']})")
         return GuardedProcess(self, answer["pid"])
 
     def exit_code(self, pid: int) -> int | None:

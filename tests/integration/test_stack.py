@@ -372,6 +372,17 @@ def test_a_terminals_interrupt_does_not_reach_the_servers(stack: EmbeddedStack) 
     assert os.getpgid(0) not in groups
 
 
+def test_a_server_whose_log_cannot_be_opened_leaves_the_others_alone(place: Path) -> None:
+    with EmbeddedStack(durable=False) as stack:
+        stack.redis.stop()
+        log = stack.redis.folder / "server.log"
+        log.unlink()
+        log.mkdir()
+        with pytest.raises(StackError, match=r"Is a directory \(.*server\.log\)"):
+            stack.redis.start()
+        assert stack.postgres.answers()
+
+
 # It can be hurt and comes back.
 
 
