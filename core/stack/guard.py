@@ -7,6 +7,8 @@ its first instruction on.
 """
 
 import contextlib
+import ctypes
+import functools
 import json
 import os
 import shutil
@@ -17,6 +19,9 @@ import time
 
 # PostgreSQL kills those of its own that do not end, as they are paused, after 5 s.
 GRACE_SECONDS = 10.0
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+_C = ctypes.CDLL(None)  # not in the child: there it might not be found any more
 
 
 class Guard:
@@ -30,7 +35,14 @@ class Guard:
         try:
             with open(log, "ab") as output:  # noqa: PTH123  (nothing that would have to be imported)
                 process = subprocess.Popen(  # type: ignore[call-overload]
-                    stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True, **options
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    start_new_session=True,
+                    preexec_fn=functools.partial(  # noqa: PLW1509  (the guard has one thread only)
+                        _end_with_parent, os.getpid(), end_signal
+                    ),
+                    **options,
                 )
         except OSError as error:
             return {"error": error.strerror, "errno": error.errno, "path": error.filename}
@@ -67,6 +79,14 @@ class Guard:
     def is_anything_left(self) -> bool:
         """Whether a server, or a process of its group, has not ended."""
         return any(process.poll() is None or _send_to_group(pid, 0) for pid, (process, _) in self.servers.items())
+
+
+def _end_with_parent(parent: int, end_signal: int) -> None:
+    """Have the kernel end this process should its parent be killed; other systems than Linux cannot."""
+    if sys.platform == "linux":
+        _C.prctl(PR_SET_PDEATHSIG, end_signal)
+        if os.getppid() != parent:  # it died before the kernel was asked
+            os._exit(1)
 
 
 def _send_to_group(group: int, number: int) -> bool:

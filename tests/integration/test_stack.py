@@ -6,6 +6,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -370,6 +371,17 @@ def test_a_terminals_interrupt_does_not_reach_the_servers(stack: EmbeddedStack) 
     servers = (stack.postgres, stack.redis, stack.sqs)
     groups = {os.getpgid(server.pid) for server in servers if server.pid is not None}
     assert os.getpgid(0) not in groups
+
+
+def kill_the_guard(stack: EmbeddedStack) -> None:
+    status = Path(f"/proc/{stack.redis.pid}/stat").read_text()
+    os.kill(int(status.rpartition(")")[2].split()[1]), signal.SIGKILL)
+
+
+def test_killing_the_guard_ends_the_servers(place: Path) -> None:
+    with EmbeddedStack(durable=False) as stack:
+        kill_the_guard(stack)
+        assert eventually(lambda: processes_in(place) == []), processes_in(place)
 
 
 def test_a_server_whose_log_cannot_be_opened_leaves_the_others_alone(place: Path) -> None:
