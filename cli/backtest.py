@@ -81,7 +81,7 @@ def _table(settings: Settings, table: tuple[str, ...], watch: ValueWatch) -> Ite
 
 @contextmanager
 def _progress(samples: FileHistory | TableHistory) -> Iterator[Callable[[int], None]]:
-    """A bar on a terminal, for whoever waits; silence elsewhere."""
+    """A progress bar on a terminal; silence elsewhere."""
     if not err.is_terminal:
         yield lambda _: None
         return

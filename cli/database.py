@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def hang_up(connection: psycopg.Connection) -> None:
-    """End the connection from another thread; whoever waits for an answer there gets an error instead, at once."""
+    """End the connection from another thread. A thread that waits for an answer there gets an error at once."""
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)
 

@@ -62,7 +62,7 @@ def status_table(status: Status) -> RenderableType:
 
 
 def role_lines(status: Status) -> list[str]:
-    """Who leads, where it is somebody else."""
+    """The leader, where it is another process."""
     return [f"standby: rtp on {status.leader} leads"] if status.role == "standby" else []
 
 

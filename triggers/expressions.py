@@ -43,7 +43,7 @@ def _texts(document: Any) -> list[str]:
 
 
 def about(row: str, watch: Watch, column_types: Mapping[str, str] | None = None) -> dict[str, sql.Composable]:
-    """The expressions that every kind has: who the row is about, how far to trust it, whose it is, and when."""
+    """The expressions that every kind has: the row's chain and entity, confidence, provenance, and time."""
     columns = watch.columns
     confidence: sql.Composable = sql.SQL("{}::double precision").format(sql.Literal(watch.confidence))
     if columns.confidence:

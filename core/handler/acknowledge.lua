@@ -3,7 +3,7 @@
 --   KEYS[2]  sorted set of baselines with events that SQS has not got
 --   ARGV[1]  the version
 --   ARGV[2]  how long redeliveries of a forgotten entity are recognised, ms
--- Returns 1, or 0 where the version is another one: whoever wrote it sends all events once more, and acknowledges.
+-- Returns 1, or 0 where the version is another one: its writer sends all events once more, and acknowledges.
 local call = redis.call
 if call('HGET', KEYS[1], 'version') ~= ARGV[1] then
     return 0

@@ -1,4 +1,4 @@
-"""The row of rtp.leader and its advisory lock: who leads, and since when the leader has given no sign of life."""
+"""The row of rtp.leader and its advisory lock: the leader, and since when it has given no sign of life."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class LetterOrigin(StrEnum):
-    """Who gave up on it: rtp, as the sink would not take it; or SQS, as no consumer would."""
+    """Who gave up on the event: rtp, as the sink did not take it; or SQS, as no consumer did."""
 
     DATABASE = "database"
     QUEUE = "queue"

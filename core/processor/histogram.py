@@ -19,7 +19,7 @@ _BOUNDS = tuple(
     for step in range(int(_BUCKETS_PER_DECADE * math.log10(_LARGEST_SECONDS / _SMALLEST_SECONDS)) + 1)
 )
 
-# Some of them, for who wants few: 0.1 ms to 100 s, about 1, 2 and 5 of each decade, and exactly all powers of ten.
+# For readers that want few bounds: 0.1 ms to 100 s, about 1, 2 and 5 of each decade, and exactly all powers of ten.
 BUCKET_BOUNDS = tuple(_BOUNDS[40 * decade + step] for decade in range(1, 7) for step in (0, 12, 28)) + _BOUNDS[280:281]
 
 

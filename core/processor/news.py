@@ -38,7 +38,7 @@ class SinkNews:
             self._tell(f"{self._sink.service} at {self._sink.address}: recovered", level=logging.INFO)
 
     def delivered(self, events: Sequence[Event]) -> None:
-        """For who traces every event."""
+        """Tell of a delivered batch, at the level `debug`."""
         if _LOGGER.isEnabledFor(logging.DEBUG):
             facts = self._facts(event_facts([event.id for event in events]))
             _LOGGER.debug("%s: delivered %s", self._sink.name, counted(events), extra={"facts": facts})

@@ -78,7 +78,7 @@ class CircuitBreaker:
 
     @property
     def is_closed(self) -> bool:
-        """Whether calls go through; else the breaker itself makes callers wait, who need no backoff."""
+        """Whether calls go through. Where they do not, the breaker makes callers wait, so they need no backoff."""
         return self._state is CircuitState.CLOSED
 
     def failed(self, error: ServiceUnavailable) -> None:
@@ -143,7 +143,7 @@ class CircuitBreaker:
             return CircuitStatus(self.service, self._state, self._failures, self._opened, self._last_error)
 
     def _take_turn(self) -> bool:
-        """Let a call through, or not; who passes a breaker that is not closed is the one that probes."""
+        """Let a call through, or not. A call that passes a breaker that is not closed is its probe."""
         if not self._failures:
             return True
         with self._lock:

@@ -81,7 +81,7 @@ def sqs_client(settings: SqsSettings, *, wait_seconds: float | None = None) -> S
 
 
 def _certificates(session: Session) -> Path:
-    """The file of those who vouch for servers: as botocore looks for it (`EndpointCreator`, `URLLib3Session`)."""
+    """The file of certificate authorities, found as botocore finds it (`EndpointCreator`, `URLLib3Session`)."""
     named = session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
     return Path(named or get_cert_path(verify=True) or "").expanduser()
 

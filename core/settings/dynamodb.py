@@ -52,7 +52,7 @@ class DynamoDbAttributes(SettingsModel):
         return tuple(word for word in entity_words(self.known) if value_of(self, word) is not None)
 
     def entity_of(self, kind: str) -> str | Constant | None:
-        """The attribute that holds who an item of this kind is about; None where it is called like the column."""
+        """The attribute that names the entity of an item of this kind; None where it is called like the column."""
         entity: str | Constant | None = value_of(self, self.known[kind].entity)
         return entity
 

@@ -1,4 +1,4 @@
-"""The processes of one run: those who write, and those who receive."""
+"""The processes of one run: writers and receivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process of ours: told something on its standard input, heard line by line, and ended by whoever started it."""
+"""A process of ours: told something on its standard input, heard line by line, and ended by its starter."""
 
 from __future__ import annotations
 

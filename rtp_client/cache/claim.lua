@@ -1,4 +1,4 @@
--- claim: who fills an entry that is not there? One reader does, the others wait for it.
+-- claim: let one reader fill an entry that is not there. The other readers wait for it.
 --   KEYS[1]   the entry
 --   ARGV[1]   the reader's token
 --   ARGV[2]   for how long the claim holds, milliseconds

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Fields = Sequence[bytes | None]
 
 CLAIM_MS = 5000
-# In all longer than a look-up takes; who has waited in vain asks the database itself.
+# In all longer than a look-up takes; a reader that has waited in vain asks the database itself.
 _POLL_SECONDS = (0.002, 0.004, 0.008, *[0.016] * 15)
 WAIT_SECONDS = sum(_POLL_SECONDS)
 

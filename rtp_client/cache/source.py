@@ -87,7 +87,7 @@ class DatabaseSource(SourceBase):
         )
 
     def rows(self, owners: Sequence[Owner]) -> Mapping[Owner, TableRow]:
-        """What the tables hold for these entities; who is not in them is not in the answer.
+        """What the tables hold for these entities. An entity that is in no table is not in the answer.
 
         Raises ServiceUnavailable where PostgreSQL does not answer, or refuses.
         """

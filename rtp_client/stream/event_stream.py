@@ -95,7 +95,7 @@ class EventStream:
     def _position_after(self, sequence: int) -> str:
         if sequence and (entry := find(self._client, sequence)):
             if event := self._event(entry):
-                self._seen.add(event.id)  # who asks since an event has seen it
+                self._seen.add(event.id)  # a caller that asks since an event has seen that event
             return entry.id
         before = BEGINNING
         for entry in entries(self._client):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 MOST_RETRY_AFTER_SECONDS = 3600.0
 _MOST_SHOWN = 200
 _BUSY = frozenset({408, 425, 429, 502, 503, 504})
-# Who answers so looks at the request's sender or address, and not at the event in it.
+# These statuses are about the request's sender or address, not about the event in it.
 _MISDIRECTED = frozenset({401, 403, 407})
 
 

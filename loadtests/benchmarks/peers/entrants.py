@@ -1,4 +1,4 @@
-"""Who takes part. A new peer is a module, and a line here."""
+"""The peers that take part. A new peer is a module, and a line here."""
 
 from __future__ import annotations
 
