@@ -67,7 +67,8 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
             is_last_word = ending.when_idle or feed.error is not None
             return is_last_word and feed.finished.is_set() and view.has_caught_up(pipeline)
 
-        run_pipeline(pipeline, settings, view, replace(ending, when_idle=True), stop_requested, is_fed=is_over)
+        any_ending = replace(ending, when_idle=True)
+        run_pipeline(pipeline, settings, view, any_ending, stop_requested, is_fed=is_over, check=stack.check)
         if feed.error is not None:
             raise feed.error
 

@@ -45,10 +45,11 @@ def run_pipeline(
     stop_requested: threading.Event,
     *,
     is_fed: Callable[[], bool] = lambda: True,
+    check: Callable[[], None] = lambda: None,
 ) -> None:
     """Run until the ending, a request to stop, or an error that retrying cannot mend (raised).
 
-    `is_fed` says when nothing more will come to be delivered.
+    `is_fed` says when nothing more will come to be delivered; `check` raises where it makes no sense to go on.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     gc.freeze()  # what is there by now stays
@@ -60,7 +61,8 @@ def run_pipeline(
             print_summary(pipeline, settings, monitoring.url)
             pipeline.start()
             monitoring.start()
-            _watch(pipeline, reporter, view, ending, stop_requested, is_fed, settings.run.status_interval_seconds)
+            interval_seconds = settings.run.status_interval_seconds
+            _watch(pipeline, reporter, view, ending, stop_requested, is_fed, check, interval_seconds)
         if stop_requested.is_set():
             say("Finishing the batch in hand ...")
     finally:
@@ -83,10 +85,12 @@ def _watch(
     ending: Ending,
     stop_requested: threading.Event,
     is_fed: Callable[[], bool],
+    check: Callable[[], None],
     interval_seconds: float,
 ) -> None:
     started = shown = time.monotonic()
     while pipeline.failure is None and not stop_requested.wait(_TICK_SECONDS):
+        check()
         now = time.monotonic()
         if now - shown >= interval_seconds:
             shown = now

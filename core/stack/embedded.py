@@ -88,6 +88,11 @@ class EmbeddedStack:
             self.stop()
             raise
 
+    def check(self) -> None:
+        """Raise StackError where the process that guards the servers has ended."""
+        if self._supervisor is not None:
+            self._supervisor.check()
+
     def stop(self) -> None:
         """End all three and remove what they left on disk; harmless if there is nothing to stop."""
         self._addresses, self._folder = None, None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +21,7 @@ from core.stack import pids
 from core.stack.full_disk import no_space_left
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from core.stack.account import Account
 
@@ -30,7 +32,8 @@ _POLL_SECONDS = 0.005
 class Supervisor:
     """The guard's owner."""
 
-    def __init__(self, *, removes: Iterable[Path]) -> None:
+    def __init__(self, *, removes: Collection[Path]) -> None:
+        self._removes = removes
         self._guard = subprocess.Popen(
             [sys.executable, "-I", "-S", str(_GUARD), *map(str, removes)],
             stdin=subprocess.PIPE,
@@ -66,16 +69,24 @@ class Supervisor:
         code: int | None = self._ask("look", pid=pid)["code"]
         return code
 
+    def check(self) -> None:
+        """Raise StackError where the guard has ended: the servers have, too, or nobody will end them."""
+        if self._guard.poll() is not None:
+            raise _guard_has_ended()
+
     def close(self) -> None:
         """Have the guard end what it started, remove what it is to remove, and end itself."""
         self.let_go()
-        self._guard.wait()
+        if self._guard.wait() != 0:  # it was killed before it could
+            for path in self._removes:
+                shutil.rmtree(path, ignore_errors=True)
 
     def let_go(self) -> None:
         """Close the pipes. A forked child does only this: otherwise the guard would wait for the child's end, too."""
         for pipe in (self._guard.stdin, self._guard.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):  # a dead guard has not read the last request
+                    pipe.close()
 
     def _ask(self, what: str, **request: Any) -> dict[str, Any]:
         assert self._guard.stdin is not None
@@ -86,8 +97,12 @@ class Supervisor:
                 self._guard.stdin.flush()
                 answer: dict[str, Any] = json.loads(self._guard.stdout.readline())
             except (OSError, ValueError) as error:
-                raise StackError("The process that guards the embedded stack has ended", "Start rtp again") from error
+                raise _guard_has_ended() from error
         return answer
+
+
+def _guard_has_ended() -> StackError:
+    return StackError("The process that guards the embedded stack has ended", "Start rtp again")
 
 
 class GuardedProcess:

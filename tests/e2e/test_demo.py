@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -10,13 +11,14 @@ import tempfile
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 
 from core.settings.file import default_path
-from core.stack import running_stack
+from core.stack import pids, running_stack
 from tests.command import Command
 from tests.eventually import eventually
 from tests.leftovers import Place, own_place, processes_in
@@ -26,7 +28,6 @@ from tests.webhook_server import webhook_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -200,6 +201,15 @@ def test_kill_9_leaves_nothing_behind(place: Place, moment: str) -> None:
         process.wait_for(moment)
         process.end(signal.SIGKILL)
     eventually(lambda: place.leftovers() == [])
+
+
+def test_it_ends_and_says_so_where_the_guard_of_its_servers_is_killed(place: Place) -> None:
+    with demo(place) as process:
+        process.wait_for("watch protocols")
+        for pid in pids.descendants(process.process.pid):
+            if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
+        assert (process.end(), "guards the embedded stack has ended" in process.err) == (2, True)
 
 
 def test_it_ends_by_itself_when_its_time_is_over(place: Place) -> None:

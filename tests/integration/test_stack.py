@@ -384,6 +384,21 @@ def test_killing_the_guard_ends_the_servers(place: Path) -> None:
         assert eventually(lambda: processes_in(place) == []), processes_in(place)
 
 
+def test_a_killed_guard_is_noticed(place: Path) -> None:
+    with EmbeddedStack(durable=False) as stack:
+        kill_the_guard(stack)
+        eventually(lambda: processes_in(place) == [])
+        with pytest.raises(StackError, match="guards the embedded stack has ended"):
+            stack.check()
+
+
+def test_where_the_guard_was_killed_its_owner_removes_the_files(place: Path) -> None:
+    with EmbeddedStack(durable=False) as stack:
+        kill_the_guard(stack)
+        eventually(lambda: processes_in(place) == [])
+    assert files_in(place) == []
+
+
 def test_a_server_whose_log_cannot_be_opened_leaves_the_others_alone(place: Path) -> None:
     with EmbeddedStack(durable=False) as stack:
         stack.redis.stop()
