@@ -11,7 +11,7 @@ from cli.explain_tables import print_explanation
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import print_json, print_problem
-from cli.running_demo import or_of_the_demo
+from cli.running_demo import use_demo_if_unnamed
 from core.errors import InstallError
 from core.inspection.document import as_document
 from core.inspection.explainer import explain as find_out
@@ -43,7 +43,7 @@ def explain(
 
     Example: [bold]rtp explain --kind tvl --protocol lido --chain ethereum[/]
     """
-    settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
+    settings = use_demo_if_unnamed(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
     require_kind(kind, settings)
     with connection_to(settings) as connection:
         found = find_out(connection, settings, kind, entity, chain)

@@ -10,7 +10,7 @@ import typer
 from cli.database import connection_to
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import out, print_json
-from cli.running_demo import or_of_the_demo
+from cli.running_demo import use_demo_if_unnamed
 from core.errors import SettingsError
 from core.inspection.document import as_document
 from core.inspection.standstill import standstill
@@ -44,7 +44,7 @@ def reset_cursor_command(
     if (to is None) is not forget:
         raise SettingsError("rtp reset-cursor needs either --to or --forget", "Say --to earliest, latest or a sequence")
     place = None if to is None else _place(to)
-    settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
+    settings = use_demo_if_unnamed(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
     with connection_to(settings) as connection, standstill(connection):
         if place is None:
             forget_cursor(connection, sink)

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 _OPTIONS = {"PostgreSQL": ("postgres.dsn", "RTP_POSTGRES_DSN"), "Redis": ("redis.url", "RTP_REDIS_URL")}
 
 
-def or_of_the_demo(settings: Settings, service: Literal["PostgreSQL", "Redis"]) -> Settings:
-    """The settings, or those of the demo that runs, where they do not name the service. Raises SettingsError."""
+def use_demo_if_unnamed(settings: Settings, service: Literal["PostgreSQL", "Redis"]) -> Settings:
+    """The settings; where they do not name the service, the running demo's, whose AWS account boto3 then uses, too.
+
+    Raises SettingsError where no demo runs.
+    """
     if settings.postgres.dsn if service == "PostgreSQL" else settings.redis.url:
         return settings
     stack = _running_stack()

@@ -11,7 +11,7 @@ from cli.database import connection_to, hang_up
 from cli.looking import show
 from cli.option_values import duration
 from cli.options import AsJson, Config, PostgresDsn, settings_from
-from cli.running_demo import or_of_the_demo
+from cli.running_demo import use_demo_if_unnamed
 from cli.status_tables import status_tables
 from core.inspection.document import as_document
 from core.inspection.inspector import inspect
@@ -38,7 +38,7 @@ def status(
 
     Example: [bold]rtp status --config rtp.yaml --watch-every 2s[/]
     """
-    settings = or_of_the_demo(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
+    settings = use_demo_if_unnamed(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
     configured = sink_names(settings) if config is not None else None
     with connection_to(settings) as connection:
         show(

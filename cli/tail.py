@@ -13,7 +13,7 @@ from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.option_values import percent, whole_number
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import err, out, print_line, print_problem
-from cli.running_demo import or_of_the_demo
+from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
 from rtp_client import EventStream
 from rtp_client.backoff import Backoff
@@ -71,7 +71,7 @@ def tail(
 
     Example: [bold]rtp tail --kind tvl --chain ethereum --min-pct 5[/]
     """
-    settings = or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")
+    settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url), "Redis")
     if config is not None:  # without a file of settings, the stream may hold kinds that are news to us
         require_kind(kind, settings)
     wanted = EventFilter(kind, chain, entity, min_pct)

@@ -11,7 +11,7 @@ from cli.cache.options import KindOption, redis_of
 from cli.kinds import require_kind
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import out, print_json
-from cli.running_demo import or_of_the_demo
+from cli.running_demo import use_demo_if_unnamed
 from core.errors import SettingsError
 from rtp_client.keys import cache_key_pattern
 
@@ -34,7 +34,7 @@ def clear_command(
     """
     if (kind is None) is not all_:
         raise SettingsError("rtp cache clear needs either --kind or --all", "Say which kind, e.g. --kind tvl")
-    settings = or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")
+    settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url), "Redis")
     require_kind(kind, settings)
     removed = 0
     with redis_of(settings) as client:

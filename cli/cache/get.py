@@ -9,7 +9,7 @@ import typer
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import out, print_json
-from cli.running_demo import or_of_the_demo
+from cli.running_demo import use_demo_if_unnamed
 from cli.tables import facts
 from core.cache.readers import cache_reader
 from core.errors import UnknownEntity
@@ -40,7 +40,7 @@ def get_command(
 
     Example: [bold]rtp cache get --kind tvl --chain ethereum --protocol lido --config rtp.yaml[/]
     """
-    settings = or_of_the_demo(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn), "Redis")
+    settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn), "Redis")
     require_kind(kind, settings)
     with cache_reader(settings, is_counted=False) as reader:
         entry = reader.get(kind, chain, entity)

@@ -15,7 +15,7 @@ from cli.cache.options import redis_of
 from cli.looking import show
 from cli.option_values import duration, whole_number
 from cli.options import AsJson, Config, RedisUrl, settings_from
-from cli.running_demo import or_of_the_demo
+from cli.running_demo import use_demo_if_unnamed
 from cli.tables import moment, new_table
 from core.cache.stats import Reads, read_stats
 from rtp_client.keys import cache_key_owner
@@ -56,7 +56,7 @@ def stats_command(
 
     Example: [bold]rtp cache stats --watch 2s --config rtp.yaml[/]
     """
-    settings = or_of_the_demo(settings_from(config, redis__url=redis_url), "Redis")
+    settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url), "Redis")
     with redis_of(settings) as client:
         show(
             partial(read_stats, client, settings.all_kinds, top=top or 10),

@@ -13,7 +13,7 @@ from cli.kinds import require_kind
 from cli.option_values import whole_number
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import err, out, print_json
-from cli.running_demo import or_of_the_demo
+from cli.running_demo import use_demo_if_unnamed
 from core.cache.readers import cache_reader
 from core.cache.warm import warm
 from core.settings.models import postgres_dsn as dsn_of
@@ -43,7 +43,7 @@ def warm_command(
 
     Example: [bold]rtp cache warm --kind price --limit 5000 --config rtp.yaml[/]
     """
-    settings = or_of_the_demo(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn), "Redis")
+    settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn), "Redis")
     dsn_of(settings)
     require_kind(kind, settings)
     kinds = [kind] if kind else sorted({watch.kind for watch in settings.watches.values()})

@@ -14,7 +14,7 @@ from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.option_values import choice, duration
 from cli.options import settings_from
 from cli.output import print_problem
-from cli.running_demo import or_of_the_demo
+from cli.running_demo import use_demo_if_unnamed
 from core.errors import SettingsError
 from core.letters.letter import LetterOrigin, Selection
 from core.letters.store import DeadLetterStore, open_store
@@ -100,7 +100,7 @@ def store_of(
 
     Raises SettingsError for a kind that the settings do not have.
     """
-    settings = or_of_the_demo(
+    settings = use_demo_if_unnamed(
         settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url),
         "PostgreSQL",
     )

@@ -99,8 +99,10 @@ class Alerts:
         buried = set()
         for refusal in rejected:
             key = key_of[refusal.event.id]
-            if not refusal.is_final and self._baselines.count_refusal(key) < self._max_attempts:
-                continue
+            if not refusal.is_final:
+                refusals = self._baselines.note_refusal(key)
+                if refusals < self._max_attempts:
+                    continue
             try:
                 self._bury(StreamLetter(f"SQS refuses it: {refusal.error}", event=refusal.event.json_bytes.decode()))
             except SinkUnavailable as error:

@@ -112,8 +112,8 @@ class Baselines:
             self._acknowledge([key, BASELINES_UNSENT], [version, _FORGET_AFTER_MS], client=pipeline)
         self._run(pipeline)
 
-    def count_refusal(self, key: str) -> int:
-        """How often SQS has refused what is pending under this key, this time included."""
+    def note_refusal(self, key: str) -> int:
+        """SQS has refused what is pending under this key; how often it has by now."""
         with redis_errors(self.address, SinkUnavailable):
             return int(self._client.hincrby(key, "refused", 1))
 

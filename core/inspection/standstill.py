@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import RunningError
 from core.inspection.inspector import is_running
-from core.leading.leader_row import nobody_leads
+from core.leading.leader_row import keeping_leaders_away
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,5 +20,5 @@ def standstill(connection: Connection) -> Iterator[None]:
     """Within, no rtp run leads on this database. Raises RunningError where one is active."""
     if is_running(connection):
         raise RunningError("rtp run is active on this database; nothing was changed", "Stop it first")
-    with nobody_leads(connection):
+    with keeping_leaders_away(connection):
         yield

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import RtpError, ServiceUnavailable
 from core.leading.epoch import Epoch, clock
-from core.leading.leader_row import Silence, apply
+from core.leading.leader_row import Silence, try_to_lead
 from core.log.installation import read_installation
 from core.problem import Problem
 from core.services.postgres import queries
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from core.services.recovery import Recovery
 
 _QUERIES = queries("core.sql", "leader.sql")
-_APPLY_SECONDS = 0.2
+_TRY_SECONDS = 0.2
 _LOOK_SECONDS = 0.2
 _BEATS_PER_LEASE = 10
 
@@ -100,7 +100,7 @@ class Election:
                     self._recovery.failed(error)
                     # Also after a first loss: this process's own loops, whose epoch is over, close their sessions
                     # meanwhile, before `end_predecessors` could find them.
-                    self._stopping.wait(_APPLY_SECONDS)
+                    self._stopping.wait(_TRY_SECONDS)
         except RtpError as error:
             self.failure = error
 
@@ -110,7 +110,7 @@ class Election:
             read_installation(connection)
             silence = Silence()
             while not self._stopping.is_set():
-                leader = apply(connection)
+                leader = try_to_lead(connection)
                 if leader.is_free:
                     self._lead(connection)
                     return
@@ -120,7 +120,7 @@ class Election:
                 # A session of ours that was given up as dead may still hold the lock: nobody else can have that epoch.
                 if silence.seconds >= leader.lease_seconds or leader.epoch == self._left_epoch:
                     connection.execute(_QUERIES["depose"], {"epoch": leader.epoch})
-                self._stopping.wait(_APPLY_SECONDS)
+                self._stopping.wait(_TRY_SECONDS)
 
     def _stand_by(self, connection: Connection, leader: LeaderRow) -> None:
         name = f"{leader.host} (pid {leader.pid})"

@@ -30,16 +30,16 @@ class LeaderRow(NamedTuple):
     lease_seconds: float
 
 
-def apply(connection: Connection) -> LeaderRow:
+def try_to_lead(connection: Connection) -> LeaderRow:
     """Take the lock if it is free, and see who has it otherwise."""
-    row = connection.execute(_QUERIES["apply"], prepare=True).fetchone()
+    row = connection.execute(_QUERIES["try_to_lead"], prepare=True).fetchone()
     if row is None:
         raise NotInstalled("rtp's schema is not complete: rtp.leader has no row", "Run `rtp install-triggers`")
     return LeaderRow._make(row)
 
 
 @contextmanager
-def nobody_leads(connection: Connection) -> Iterator[None]:
+def keeping_leaders_away(connection: Connection) -> Iterator[None]:
     """Within, no rtp run leads on this database, and none begins to. Raises RunningError where one does."""
     row = connection.execute(_QUERIES["keep_away"]).fetchone()
     if row is None or not row[0]:

@@ -1,7 +1,7 @@
 -- Who leads. The session-level advisory lock (7500912, 2) tells at once when a leader is gone: it vanishes with its session. The
 -- table rtp.leader counts the epochs (epoch) and holds the heartbeat. core/leading/election.py says how they work together.
 
--- name: apply
+-- name: try_to_lead
 -- Try to get the lock, and see who has it: the holder of rtp.leader, or a command that keeps leaders away.
 SELECT pg_try_advisory_lock(7500912, 2), epoch, coalesce(host, ''), coalesce(pid, 0), since,
        coalesce(renewed_at::text, ''), coalesce(extract(epoch FROM lease), 5)::double precision

@@ -22,7 +22,7 @@ class Account:
     group: int
 
 
-def unprivileged_account(folder: Path) -> Account | None:
+def hand_over_to_unprivileged_account(folder: Path) -> Account | None:
     """Give `folder` to an unprivileged user and return who that is; None if we are not root ourselves.
 
     Raises StackError where no such user exists (or, in a container, none that is mapped).

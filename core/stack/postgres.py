@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.errors import StackError
 from core.stack import binaries
-from core.stack.account import Account, others_can_run, unprivileged_account
+from core.stack.account import Account, hand_over_to_unprivileged_account, others_can_run
 from core.stack.full_disk import no_space_left
 from core.stack.ports import LOOPBACK
 from core.stack.process import ServerProcess, StartUp
@@ -77,8 +77,8 @@ class PostgresServer(ServerProcess):
 
     def begin(self, start_up: StartUp) -> None:
         """Start `initdb` and return at once."""
-        self._account = unprivileged_account(self.folder)
-        self._programs = self._usable_programs(start_up)
+        self._account = hand_over_to_unprivileged_account(self.folder)
+        self._programs = self._make_programs_usable(start_up)
         password_file = self.folder / "password"
         password_file.touch(mode=0o600)
         password_file.write_text(self._password, encoding="ascii")
@@ -137,7 +137,7 @@ class PostgresServer(ServerProcess):
     def _dsn(self, database: str) -> str:
         return f"postgresql://{USER}:{self._password}@{LOOPBACK}:{self.port}/{database}"
 
-    def _usable_programs(self, start_up: StartUp) -> Path:
+    def _make_programs_usable(self, start_up: StartUp) -> Path:
         folder, is_wheel = binaries.postgres_folder(self._bin_folder)
         if self._account is None or others_can_run(folder / "postgres"):
             return folder

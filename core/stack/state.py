@@ -101,8 +101,7 @@ class StateFile:
 
 
 def running_stack() -> StackAddresses | None:
-    """The addresses of this user's newest stack that is ready, or None; removes what dead ones left."""
-    remove_leftovers()
+    """The addresses of this user's newest stack that is ready, or None."""
     ready = [state for _, state, is_alive in _states() if is_alive and state.addresses is not None]
     return max(ready, key=lambda state: state.started_at).addresses if ready else None
 

@@ -64,7 +64,7 @@ class Supervisor:
             raise StackError(f"cannot run {command[0]}: {answer['error']} ({answer['path']})")
         return GuardedProcess(self, answer["pid"])
 
-    def exit_code(self, pid: int) -> int | None:
+    def take_exit_code(self, pid: int) -> int | None:
         """A child's, once it has ended; to be asked once then."""
         code: int | None = self._ask("look", pid=pid)["code"]
         return code
@@ -118,7 +118,7 @@ class GuardedProcess:
         """Its exit code, or None while it runs; it may be paused."""
         with self._lock:
             if self._code is None:
-                self._code = self._supervisor.exit_code(self.pid)
+                self._code = self._supervisor.take_exit_code(self.pid)
             return self._code
 
     def wait(self, seconds: float) -> bool:

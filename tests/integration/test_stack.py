@@ -21,6 +21,7 @@ import redis
 
 from core.errors import Cancelled, StackError
 from core.stack import EmbeddedStack, binaries, pids, ports, running_stack
+from core.stack.state import remove_leftovers
 from tests.conftest import SqsQueue
 from tests.eventually import eventually
 from tests.leftovers import files_in, own_place, processes_in
@@ -322,14 +323,19 @@ def state_file(place: Path) -> Path:
     return place / "state" / "stack-1.json"
 
 
-def test_what_nobody_removed_is_removed_by_the_next_look(place: Path, state_file: Path) -> None:
-    running_stack()
+def test_what_nobody_removed_is_removed_by_the_next_start(place: Path, state_file: Path) -> None:
+    with EmbeddedStack(durable=False):
+        pass
     assert (state_file.exists(), files_in(place)) == (False, [])
+
+
+def test_to_look_for_a_running_stack_removes_nothing(state_file: Path) -> None:
+    assert (running_stack(), state_file.exists()) == (None, True)
 
 
 def test_another_machines_state_file_is_left_alone(state_file: Path) -> None:
     state_file.write_text(state_file.read_text().replace('"host": "', '"host": "not-'))
-    running_stack()
+    remove_leftovers()
     assert state_file.exists()
 
 
