@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from dataclasses import dataclass
@@ -76,6 +77,15 @@ def run_pipeline(
     delivered = {d.sink.name: d.metrics.delivered for d in pipeline.deliveries}
     counts = ", ".join(f"{sink} {count:,}" for sink, count in delivered.items())
     LOG.info("Stopped. Delivered: %s.", counts, extra={"facts": {"delivered": delivered}})
+    if not ended:
+        _leave_at_once()
+
+
+def _leave_at_once() -> None:
+    """End the process now: Python would wait for the thread that waits for a server's answer."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _watch(

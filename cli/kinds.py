@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
@@ -28,4 +29,9 @@ def kind_name(text: str) -> str:
 def require_kind(name: str | None, settings: Settings) -> None:
     """Raise SettingsError where a kind is named that the settings do not have."""
     if name is not None and name not in settings.all_kinds:
-        raise SettingsError(f"option --kind: must be one of {', '.join(settings.all_kinds)}")
+        close = get_close_matches(name, settings.all_kinds, n=1)
+        meant = f"Did you mean {close[0]}? " if close else ""
+        raise SettingsError(
+            f"option --kind: must be one of {', '.join(settings.all_kinds)}, not {shown(name)!r}",
+            f"{meant}Kinds of your own come from the settings file: --config",
+        )

@@ -15,6 +15,7 @@ from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import err, out, print_line, print_problem
 from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
+from core.kinds import SHIPPED
 from rtp_client import EventStream
 from rtp_client.backoff import Backoff
 from rtp_client.event_filter import EventFilter
@@ -72,8 +73,10 @@ def tail(
     Example: [bold]rtp tail --kind tvl --chain ethereum --min-pct 5[/]
     """
     settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url), "Redis")
-    if config is not None:  # without a file of settings, the stream may hold kinds that are news to us
+    if config is not None:
         require_kind(kind, settings)
+    elif kind not in (None, *SHIPPED):  # somebody's settings may have it
+        print_problem(f"{kind} is no kind that rtp ships. Waiting for events of it; --config checks the name")
     wanted = EventFilter(kind, chain, entity, min_pct)
     with (
         _stream(settings) as stream,

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from core.monitor.monitor import Monitor
-    from core.processor.delivery import Delivery
     from core.processor.pipeline import Pipeline
 
 _BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
@@ -66,7 +65,7 @@ class PipelineCollector:
             [((d.sink.name, *labels), n) for d in deliveries for labels, n in dict(d.metrics.events).items()],
             ["sink", "kind", "reason", "severity"],
         )
-        lags = {d.sink.name: self._lag(d) for d in deliveries}
+        lags = {d.sink.name: self._pipeline.lag(d) for d in deliveries}
         for index, (unit, meaning) in enumerate(
             (
                 ("events", "Events that the sink has not got yet, about."),
@@ -89,13 +88,6 @@ class PipelineCollector:
         ):
             values = [((d.sink.name,), getattr(d.metrics, name)) for d in deliveries]
             yield counter(f"rtp_{name}", meaning, values, ["sink"])
-
-    def _lag(self, delivery: Delivery) -> tuple[int, float, int]:
-        events, seconds = delivery.lag()
-        if delivery.metrics.idle_since is not None:
-            return 0, 0.0, 0
-        saved_seconds, size_bytes = self._pipeline.housekeeping.alarm.lag_of(delivery.sink.name)
-        return events, max(seconds, saved_seconds), size_bytes
 
     def _latencies(self) -> Iterator[Metric]:
         family = HistogramMetricFamily(

@@ -70,7 +70,7 @@ class ProgressWatch:
         for delivery in self._pipeline.deliveries:
             name, still_seconds = delivery.sink.name, now - self._progress[delivery.sink.name].since
             if still_seconds >= self._stalled_after_seconds and self._has_work(delivery):
-                events, seconds = delivery.lag()
+                events, seconds, _ = self._pipeline.lag(delivery)
                 yield Hindrance(
                     "stalled",
                     name,
@@ -81,5 +81,5 @@ class ProgressWatch:
     def _has_work(self, delivery: Delivery) -> bool:
         if delivery.metrics.state == STANDBY:  # the work is the leader's
             return False
-        waits_seconds, _ = self._pipeline.housekeeping.alarm.lag_of(delivery.sink.name)
-        return delivery.metrics.idle_since is None and (delivery.lag()[0] > 0 or waits_seconds > 0)
+        events, seconds, _ = self._pipeline.lag(delivery)
+        return events > 0 or seconds > 0

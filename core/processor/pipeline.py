@@ -76,6 +76,17 @@ class Pipeline:
         known = [moment for moment in since if moment is not None]
         return time.monotonic() - max(known) if len(known) == len(since) else 0.0
 
+    def lag(self, delivery: Delivery) -> tuple[int, float, int]:
+        """How far a sink is behind: in events, in seconds and in bytes of the log.
+
+        The sink's loop knows the age of what it has read; the saved cursor tells of what it has not read yet.
+        """
+        events, seconds = delivery.lag()
+        if delivery.metrics.idle_since is not None:
+            return 0, 0.0, 0
+        saved_seconds, size_bytes = self.housekeeping.alarm.lag_of(delivery.sink.name)
+        return events, max(seconds, saved_seconds), size_bytes
+
     @property
     def housekeeping(self) -> Housekeeping:
         """What the deferred judge sees to between its judgements."""

@@ -97,7 +97,7 @@ class StatusReporter:
         before, now = self._before[name], _count(metrics)
         self._before[name] = now
         recent = now.delivery.since(before.delivery)
-        lag_events, lag_seconds = delivery.lag()
+        lag_events, lag_seconds, _ = self._pipeline.lag(delivery)
         return SinkStatus(
             sink=name,
             state=metrics.state,

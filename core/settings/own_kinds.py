@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StrictBool, model_validator
 
 from core.kinds import SHIPPED, Kind, Kinds
 from core.settings.dynamodb import DynamoDbAttributes
@@ -36,9 +36,9 @@ class OwnKind(SettingsModel):
     """A kind of thing that rtp does not ship, as docs/detection.md explains."""
 
     entity: Annotated[Word, AfterValidator(_is_free)]
-    value: bool = True
+    value: StrictBool = True
     percent: Percent | None = None
-    peg: bool = False
+    peg: StrictBool = False
     prefix: _Affix | None = None
     suffix: _Affix | None = None
     color: Literal["red", "green", "yellow", "blue", "magenta", "cyan", "white"] = "green"

@@ -332,7 +332,11 @@ def test_no_watch_of_the_kind(writer: psycopg.Connection, explain: Explain) -> N
 
 def test_an_unknown_kind(explain: Explain) -> None:
     done = explain("lido", kind="yield")
-    assert (done.code, done.err.strip()) == (2, "option --kind: must be one of tvl, price, protocol")
+    assert (done.code, done.err.strip()) == (
+        2,
+        "option --kind: must be one of tvl, price, protocol, not 'yield'."
+        " Kinds of your own come from the settings file: --config",
+    )
 
 
 def test_token_is_another_word_for_it(command: Command, installed: Settings, writer: psycopg.Connection) -> None:

@@ -22,6 +22,7 @@ from core.processor.build import build_pipeline, postgres_server
 from core.processor.delivery import Delivery
 from core.processor.pipeline import Pipeline
 from core.processor.shared_events import SharedEvents
+from core.processor.status import StatusReporter
 from core.processor.wakeup import WakeUp
 from core.services.postgres import DatabaseServer, connect
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
@@ -669,8 +670,11 @@ def test_a_start_while_a_sink_is_away_finds_it_behind_by_what_waits_and_not_by_w
     stack.redis.pause()
     try:
         write(writer, 2, 3, 4)
-        redis_delivery = sink_named(start(settings), "redis")
+        pipeline = start(settings)
+        redis_delivery = sink_named(pipeline, "redis")
         assert eventually(lambda: redis_delivery.lag()[0]) == 3
+        reporter = StatusReporter(pipeline)
+        assert eventually(lambda: {one.sink: one.lag_seconds for one in reporter.take().sinks}["redis"]) > 0
     finally:
         stack.redis.resume()
 

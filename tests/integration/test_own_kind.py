@@ -243,8 +243,13 @@ def test_a_kind_that_the_settings_do_not_have_is_refused(
     done = rtp(*arguments, "--kind", "apr")
     assert (done.code, done.err.strip()) == (
         2,
-        "option --kind: must be one of tvl, price, protocol, apy_7d, pool_info",
+        "option --kind: must be one of tvl, price, protocol, apy_7d, pool_info, not 'apr'."
+        " Kinds of your own come from the settings file: --config",
     )
+
+
+def test_a_near_miss_of_a_kind_is_named(rtp: Callable[..., Done], pools: psycopg.Connection) -> None:
+    assert "Did you mean apy_7d?" in rtp("route", "--kind", "apy_7", "--entity", "x").err
 
 
 def test_a_wrong_kind_is_one_line_with_its_place(rtp: Callable[..., Done], config: Path) -> None:

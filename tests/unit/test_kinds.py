@@ -166,6 +166,7 @@ def test_a_watch_of_such_a_kind_is_compiled_as_one_of_rtps_own() -> None:
             "apy: {entity: pool, value: false, percent: 0}",
             "kinds.apy: a kind without a value has no percent. Remove it, or `value: false`",
         ),
+        ("apy: {entity: pool, peg: 1.0}", "kinds.apy.peg: must be true or false, not 1.0"),
         ("apy: pool", "kinds.apy: must be a mapping (indented `key: value` lines), not pool"),
         (
             "apy: {entity: pool, color: pink}",
