@@ -13,12 +13,14 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import psycopg
 import pytest
 import redis
+import yaml
 
 from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
@@ -28,6 +30,7 @@ from tests.eventually import eventually
 from tests.queue_drain import drain
 from tests.rtp_process import ROOT, RtpProcess, command, environ_of, rtp
 from tests.terminal import Session, run_at_a_terminal
+from tests.webhook_server import webhook_server
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -538,6 +541,24 @@ def test_the_end_does_not_wait_for_a_service_that_is_not_there(
         started = time.monotonic()
         process.end(signal.SIGTERM)
         assert time.monotonic() - started < 5
+
+
+def test_the_end_does_not_wait_for_an_answer_that_takes_its_time(
+    settings: Settings, prompt_config: str, writer: psycopg.Connection, tmp_path: Path
+) -> None:
+    with webhook_server() as receiver:
+        config = tmp_path / "rtp.yaml"
+        webhook = {"webhook": {"url": receiver.url, "timeout_seconds": 60}}
+        config.write_text(Path(prompt_config).read_text("utf-8") + yaml.safe_dump(webhook), "utf-8")
+        with rtp("run", "-c", str(config), environ=environ_of(settings)) as process:
+            process.wait_for("delivered")
+            receiver.freeze()
+            writer.execute("INSERT INTO protocols (protocol, name, source) VALUES ('slow', 'S', 'llama')")
+            eventually(lambda: any(posted.names("slow") for posted in receiver.posted))
+            started = time.monotonic()
+            code = process.end(signal.SIGTERM)
+            assert (code, "did not finish in time" in process.err) == (0, True)
+            assert time.monotonic() - started < 40
 
 
 # What it cannot run with.
