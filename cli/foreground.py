@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import sys
 import time
 from dataclasses import dataclass
@@ -47,9 +46,10 @@ def run_pipeline(
     *,
     is_fed: Callable[[], bool] = lambda: True,
     check: Callable[[], None] = lambda: None,
-) -> None:
+) -> bool:
     """Run until the ending, a request to stop, or an error that retrying cannot mend (raised).
 
+    False where a sink did not finish in time: its thread still waits for a server's answer.
     `is_fed` says when nothing more will come to be delivered; `check` raises where it makes no sense to go on.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
@@ -77,15 +77,7 @@ def run_pipeline(
     delivered = {d.sink.name: d.metrics.delivered for d in pipeline.deliveries}
     counts = ", ".join(f"{sink} {count:,}" for sink, count in delivered.items())
     LOG.info("Stopped. Delivered: %s.", counts, extra={"facts": {"delivered": delivered}})
-    if not ended:
-        _leave_at_once()
-
-
-def _leave_at_once() -> None:
-    """End the process now: Python would wait for the thread that waits for a server's answer."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    return ended
 
 
 def _watch(

@@ -105,7 +105,7 @@ class DlqCopier(Loop):
                 self._log.pause(self._halt)
 
     def _try_all(self) -> bool:
-        """Whether nothing is left to send.
+        """Send what waits; false where some of it is left.
 
         Circuit breakers report an outage; the sinks' loops report a missing schema.
         """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.settings.rules import matches_glob
 from rtp_client.event import Severity
-from rtp_client.event_filter import moved_at_least
+from rtp_client.event_filter import Move, moved_at_least
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SEVERITY_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
-class Routable(Protocol):
+class Routable(Move, Protocol):
     """What a route looks at: a row of the log and an event's data both have it."""
 
     @property
@@ -36,18 +36,6 @@ class Routable(Protocol):
     @property
     def entity(self) -> str:
         """The protocol, token or other entity."""
-
-    @property
-    def current(self) -> str | None:
-        """The value now."""
-
-    @property
-    def change_pct(self) -> str | None:
-        """The change in percent, where there is one."""
-
-    @property
-    def reason(self) -> str:
-        """Why it is an event."""
 
     @property
     def severity(self) -> str:
