@@ -34,12 +34,12 @@ class RtpProcess:
     @property
     def out(self) -> str:
         """What it has written to standard output so far."""
-        return (self._folder / "out").read_text(encoding="utf-8")
+        return (self._folder / "out").read_text(encoding="utf-8", errors="replace")
 
     @property
     def err(self) -> str:
         """What it has written to standard error so far."""
-        return (self._folder / "err").read_text(encoding="utf-8")
+        return (self._folder / "err").read_text(encoding="utf-8", errors="replace")
 
     @property
     def documents(self) -> list[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -18,10 +17,11 @@ import pytest
 import redis
 
 from core.settings.file import default_path
-from core.stack import pids, running_stack
+from core.stack import running_stack
 from tests.command import Command
 from tests.eventually import eventually
 from tests.leftovers import Place, own_place, processes_in
+from tests.processes import kill_the_guard_below
 from tests.rtp_process import ROOT, RtpProcess, command, rtp
 from tests.terminal import Session, run_at_a_terminal
 from tests.webhook_server import webhook_server
@@ -206,9 +206,7 @@ def test_kill_9_leaves_nothing_behind(place: Place, moment: str) -> None:
 def test_it_ends_and_says_so_where_the_guard_of_its_servers_is_killed(place: Place) -> None:
     with demo(place) as process:
         process.wait_for("watch protocols")
-        for pid in pids.descendants(process.process.pid):
-            if b"guard.py" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
+        kill_the_guard_below(process.process.pid)
         assert (process.end(), "guards the embedded stack has ended" in process.err) == (2, True)
 
 
