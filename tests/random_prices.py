@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from core.detection.verdict import EXACT
+from core.severity import EXACT
 
 if TYPE_CHECKING:
     from random import Random

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from core.detection.report import Report
-from core.detection.verdict import EXACT, verdict
+from core.detection.verdict import verdict
+from core.severity import EXACT
 from rtp_client.event import Reason, Severity
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from core.detection.report import Report
-from core.detection.verdict import is_jump, is_off_peg, same, severity, verdict
+from core.detection.verdict import is_jump, is_off_peg, same, verdict
+from core.severity import severity
 from rtp_client.event import Reason
 
 if TYPE_CHECKING:

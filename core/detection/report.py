@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.detection.verdict import EXACT
+from core.severity import EXACT
 
 if TYPE_CHECKING:
     from rtp_client.event import Reason, Severity

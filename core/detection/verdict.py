@@ -1,25 +1,21 @@
-"""Whether the step from one value to another is significant, and its severity, in exact arithmetic.
+"""Whether the step from one value to another is significant, in exact arithmetic.
 
 The same rules in SQL are `triggers/sql/functions/`; `docs/detection.md` states them.
 """
 
 from __future__ import annotations
 
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from rtp_client.event import Reason, Severity
+from core.severity import EXACT, reaches
+from rtp_client.event import Reason
 
 if TYPE_CHECKING:
     from core.settings.rules import Rule
-    from core.settings.watches import GlitchGuard, Peg, SeverityTiers
+    from core.settings.watches import GlitchGuard, Peg
 
-EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
-"""Products and differences in all their digits. Never divide in this context: a third has no end."""
-
-_HUNDRED = Decimal(100)
 _BASIS_POINTS = Decimal(10_000)
-_SERIOUS = frozenset({Reason.TO_NULL, Reason.NOT_FINITE, Reason.DELETED, Reason.FROM_ZERO, Reason.DEPEG})
 
 
 def same(one: Decimal | None, other: Decimal | None) -> bool:
@@ -52,7 +48,7 @@ def _finite_verdict(previous: Decimal, current: Decimal, rule: Rule) -> Reason |
         return Reason.FROM_ZERO
     if not current:
         return Reason.TO_ZERO
-    return Reason.DEVIATION if _reaches(size, previous, rule.percent) else None
+    return Reason.DEVIATION if reaches(size, previous, rule.percent) else None
 
 
 def is_jump(baseline: Decimal | None, value: Decimal | None, guard: GlitchGuard) -> bool:
@@ -68,19 +64,3 @@ def is_off_peg(value: Decimal | None, peg: Peg) -> bool | None:
         return None
     distance = EXACT.subtract(value, peg.value).copy_abs()
     return EXACT.multiply(distance, _BASIS_POINTS) >= EXACT.multiply(peg.deviation_bps, peg.value)
-
-
-def severity(reason: Reason, previous: Decimal | None, current: Decimal | None, tiers: SeverityTiers) -> Severity:
-    """How much an event matters: by the change in percent before rounding, else by the reason."""
-    if previous is None or current is None or not previous or not (previous.is_finite() and current.is_finite()):
-        return Severity.WARNING if reason in _SERIOUS else Severity.INFO
-    size = EXACT.subtract(current, previous).copy_abs()
-    if _reaches(size, previous, tiers.critical):
-        return Severity.CRITICAL
-    if reason is Reason.DEPEG or _reaches(size, previous, tiers.warning):
-        return Severity.WARNING
-    return Severity.INFO
-
-
-def _reaches(size: Decimal, previous: Decimal, percent: Decimal) -> bool:
-    return EXACT.multiply(size, _HUNDRED) >= EXACT.multiply(percent, previous.copy_abs())

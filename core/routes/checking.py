@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from core.routes.matching import SEVERITY_RANK, label_of
 from core.settings.rules import is_glob, matches_glob, override_value
-from core.settings.watches import Constant, Watch
+from core.settings.watches import Constant, SeverityTiers, Watch
+from core.severity import reaches, severity
 from rtp_client.event import METADATA_REASONS, Reason, Severity
 
 if TYPE_CHECKING:
@@ -17,19 +18,19 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.settings.routes import Route, RouteMatch
 
-# Without a percentage there is no tier to reach; docs/detection.md, Severity.
-_WITHOUT_PERCENT = {
-    Reason.FROM_NULL: Severity.INFO,
-    Reason.TO_NULL: Severity.WARNING,
-    Reason.NOT_FINITE: Severity.WARNING,
-    Reason.FINITE_AGAIN: Severity.INFO,
-    Reason.FIRST_SEEN: Severity.INFO,
-    Reason.DELETED: Severity.WARNING,
-    **dict.fromkeys(METADATA_REASONS, Severity.INFO),
+    Step = tuple[Decimal | None, Decimal | None]
+
+_NOTHING, _ZERO, _ONE, _VERY_FAR = None, Decimal(0), Decimal(1), Decimal("1e9")
+_FARTHEST: dict[Reason, Step] = {
+    **dict.fromkeys(METADATA_REASONS, (_NOTHING, _NOTHING)),
+    **dict.fromkeys((Reason.FIRST_SEEN, Reason.FROM_NULL), (_NOTHING, _ONE)),
+    **dict.fromkeys((Reason.DELETED, Reason.TO_NULL), (_ONE, _NOTHING)),
+    Reason.FROM_ZERO: (_ZERO, _ONE),
+    Reason.TO_ZERO: (_ONE, _ZERO),
+    Reason.NOT_FINITE: (_ONE, Decimal("Infinity")),
+    Reason.FINITE_AGAIN: (Decimal("NaN"), _ONE),
 }
-# Away from zero, and to Infinity, is farther than any percentage.
-_INFINITELY_FAR = frozenset({Reason.FROM_ZERO, Reason.NOT_FINITE})
-_ALL_LOST = Decimal(100)
+"""The step that matters most of those that each reason can tell of; a reason that is not here knows no bound."""
 
 
 def find_useless(settings: Settings) -> Iterator[str]:
@@ -102,21 +103,21 @@ def _reasons(watch: Watch) -> frozenset[Reason]:
     return frozenset(reason for reason in Reason if reason not in METADATA_REASONS and given.get(reason, True))
 
 
+def _farthest(reason: Reason) -> Step:
+    return _FARTHEST.get(reason, (_ONE, _VERY_FAR))
+
+
 def _can_move(reason: Reason, percent: Decimal) -> bool:
-    if reason is Reason.TO_ZERO:
-        return percent <= _ALL_LOST
-    return reason in _INFINITELY_FAR or reason not in _WITHOUT_PERCENT
+    previous, current = _farthest(reason)
+    if previous is None or current is None or not previous.is_finite():
+        return False
+    return reaches((current - previous).copy_abs(), previous, percent)
 
 
-def _can_be(reason: Reason, severity: Severity, watch: Watch) -> bool:
-    if reason in _WITHOUT_PERCENT:
-        return SEVERITY_RANK[_WITHOUT_PERCENT[reason]] >= SEVERITY_RANK[severity]
-    if reason is Reason.FROM_ZERO:
-        return severity is not Severity.CRITICAL
-    if reason is Reason.TO_ZERO and watch.has_value:
-        tiers = [part.severity for part in watch.rule_sources if part.severity is not None]
-        return any(getattr(one, severity) <= _ALL_LOST for one in tiers)
-    return True
+def _can_be(reason: Reason, wanted: Severity, watch: Watch) -> bool:
+    sources = watch.rule_sources if watch.has_value else ()
+    tiers = [part.severity for part in sources if part.severity is not None] or [SeverityTiers()]
+    return any(SEVERITY_RANK[severity(reason, *_farthest(reason), one)] >= SEVERITY_RANK[wanted] for one in tiers)
 
 
 def _shadowing(route: Route, earlier: Collection[Route]) -> int | None:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from core.settings.rules import rule_for
 from core.settings.watches import Constant
+from core.severity import EXACT
+from core.severity import severity as severity_of
 from rtp_client.event import Reason, Severity
 
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from core.settings.watches import Watch
 
 DEFAULT_CHAIN = "ethereum"
+_HUNDRED = Decimal(100)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ def sample_event(
     watch = next((one for one in settings.watches.values() if one.kind == kind), None)
     chain = chain or _constant_chain(watch) or DEFAULT_CHAIN
     reason = reason or (Reason.DEVIATION if settings.all_kinds[kind].has_value else Reason.CHANGED)
-    severity = severity or _severity(watch, chain, entity, percent)
+    severity = severity or _severity(watch, chain, entity, reason, percent)
     return SampleEvent(kind, chain, entity, None if percent is None else f"{percent:f}", reason, severity)
 
 
@@ -57,10 +60,10 @@ def samples_of(settings: Settings, name: str) -> list[SampleEvent]:
     chain = _constant_chain(watch) or DEFAULT_CHAIN
     rule = rule_for(watch, chain, entity)
     tiers = (rule.severity.info, rule.severity.warning, rule.severity.critical)
-    kind, percents = watch.kind, dict.fromkeys(max(rule.percent, tier) for tier in tiers)
+    reason, percents = Reason.DEVIATION, dict.fromkeys(max(rule.percent, tier) for tier in tiers)
     return [
-        SampleEvent(kind, chain, entity, f"{percent:f}", Reason.DEVIATION, _severity(watch, chain, entity, percent))
-        for percent in percents
+        SampleEvent(watch.kind, chain, entity, f"{by:f}", reason, _severity(watch, chain, entity, reason, by))
+        for by in percents
     ]
 
 
@@ -68,10 +71,8 @@ def _constant_chain(watch: Watch | None) -> str | None:
     return watch.columns.chain.const if watch is not None and isinstance(watch.columns.chain, Constant) else None
 
 
-def _severity(watch: Watch | None, chain: str, entity: str, percent: Decimal | None) -> Severity:
-    if watch is None or not watch.has_value or percent is None:
+def _severity(watch: Watch | None, chain: str, entity: str, reason: Reason, percent: Decimal | None) -> Severity:
+    if watch is None or not watch.has_value:
         return Severity.INFO
-    tiers, size = rule_for(watch, chain, entity).severity, abs(percent)
-    if size >= tiers.critical:
-        return Severity.CRITICAL
-    return Severity.WARNING if size >= tiers.warning else Severity.INFO
+    previous, current = (None, None) if percent is None else (_HUNDRED, EXACT.add(_HUNDRED, percent))
+    return severity_of(reason, previous, current, rule_for(watch, chain, entity).severity)

@@ -12,9 +12,10 @@ import pytest
 from core.detection.detector import Detector
 from core.detection.judge import EntityState, Judgement, Sample, delete, due_at, judge, tick
 from core.detection.report import Report, amount_text
-from core.detection.verdict import severity, verdict
+from core.detection.verdict import verdict
 from core.settings.rules import Rule
 from core.settings.watches import GlitchGuard, Peg, SeverityTiers
+from core.severity import severity
 from rtp_client.event import Reason, Severity
 from tests.steps import STEPS, STEPS_WITH_A_FLOOR_OF_5
 from tests.watches import value_watch

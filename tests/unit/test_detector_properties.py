@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from core.detection.judge import EntityState, Sample, due_at, judge, tick
 from core.detection.report import Report
-from core.detection.verdict import severity
 from core.settings.rules import Rule
 from core.settings.watches import GlitchGuard, Peg, SeverityTiers
+from core.severity import severity
 from rtp_client.event import Reason, Severity
 
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)

@@ -211,6 +211,10 @@ def test_a_sample_has_the_severity_that_the_watchs_tiers_give_it(percent: str | 
     assert sample_event(settings_with(), "tvl", entity="lido", percent=size).severity == severity
 
 
+def test_a_sample_without_a_percentage_has_the_severity_of_its_reason() -> None:
+    assert sample_event(settings_with(), "tvl", entity="lido", reason=Reason.DELETED).severity == "warning"
+
+
 def test_a_sample_is_of_the_chain_that_the_watch_knows() -> None:
     columns = {"chain": {"const": "base"}, "protocol": "p", "value": "v"}
     settings = settings_with(tvl={"kind": "tvl", "table": "t", "columns": columns})
