@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cli.logs import LOG, say
+from cli.logs import report, say
 from cli.output import print_json
 from core.errors import ServiceUnavailable
+from core.services.circuit import CircuitBreaker
+from core.services.recovery import Recovery
 from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
-    import threading
+    from collections.abc import Iterator
 
     from cli.foreground import Ending
     from core.handler.poller import StreamPoller
@@ -25,37 +29,54 @@ def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_r
     """Poll and process; one JSON line of counts per status interval and one at the end."""
     for name, table in settings.dynamodb.tables.items():
         say(f"watch {name}: DynamoDB table {table.table}")
-    _loop(poller, settings, ending, stop_requested)
+    with _set_after(ending.after_seconds, stop_requested):
+        _loop(poller, settings, ending, stop_requested)
     print_json(_counts(poller))
 
 
 def _loop(poller: StreamPoller, settings: Settings, ending: Ending, stop_requested: threading.Event) -> None:
-    backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
-    started = shown = busy = time.monotonic()
-    ticked = failures = 0.0
-    pause = 0.0
-    while not stop_requested.wait(pause):
-        if ending.after_seconds is not None and time.monotonic() - started >= ending.after_seconds:
-            return
-        pause = settings.dynamodb.poll_interval_ms / 1000
+    own = settings.run
+    circuit = CircuitBreaker("The streams' source", own.circuit_breaker, on_problem=report)
+    recovery = Recovery(circuit, Backoff(own.retry_initial_seconds, own.retry_max_seconds))
+    shown = busy = time.monotonic()
+    ticked = 0.0
+    while recovery.wait_for_turn(stop_requested):
+        now = time.monotonic()
         try:
-            if time.monotonic() - ticked >= _TICK_SECONDS:
+            if now - ticked >= _TICK_SECONDS:
                 poller.tick()
-                ticked = time.monotonic()
-            if poller.poll():
-                pause, busy = 0.0, time.monotonic()
-            failures = 0
+                ticked = now
+            found = poller.poll()
         except ServiceUnavailable as error:
-            failures += 1
             busy = time.monotonic()
-            pause = backoff.wait_seconds(int(failures))
-            if failures == 1:
-                LOG.warning("trying again: %s", error)
-        if ending.when_idle and time.monotonic() - busy >= _IDLE_SECONDS:
-            return
-        if time.monotonic() - shown >= settings.run.status_interval_seconds:
-            shown = time.monotonic()
+            recovery.failed(error)
+            recovery.pause(stop_requested)
+        else:
+            recovery.succeeded()
+            if found:
+                busy = time.monotonic()
+            elif ending.when_idle and now - busy >= _IDLE_SECONDS:
+                return
+            else:
+                stop_requested.wait(settings.dynamodb.poll_interval_ms / 1000)
+        if now - shown >= own.status_interval_seconds:
+            shown = now
             print_json(_counts(poller))
+
+
+@contextmanager
+def _set_after(seconds: float | None, event: threading.Event) -> Iterator[None]:
+    """Within, set the event after so long; None: never."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, event.set)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _counts(poller: StreamPoller) -> dict[str, int]:

@@ -35,6 +35,12 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from tests.command import Command
 
+AWAY = """
+redis: {url: "redis://127.0.0.1:1"}
+run: {retry_initial_seconds: 0.01, circuit_breaker: {failures: 2, open_seconds: 60}}
+dynamodb: {endpoint_url: "http://127.0.0.1:1", region: us-east-1, tables: {tvl: {table: tvl}}}
+watches: {tvl: {kind: tvl, table: tvl, columns: {protocol: p, value: v}}}
+"""
 ROOT = Path(__file__).parents[2]
 SERVICES = ("sqs", "dynamodb", "dynamodbstreams", "lambda", "iam", "s3", "logs", "sts")
 
@@ -172,6 +178,15 @@ def test_a_signal_ends_the_command_well(
         process.wait_for("watch tvl")
         assert (process.end(signal.SIGTERM), process.err.splitlines()[1:]) == (0, [])
         assert set(process.documents[-1]) == {"records", "events", "dead_letters"}
+
+
+def test_services_that_are_away_are_named_once_and_left_alone_for_a_while(command: Command, tmp_path: Path) -> None:
+    config = tmp_path / "away.yaml"
+    config.write_text(AWAY, encoding="utf-8")
+    done = command("run", "--source", "dynamodb", "--config", str(config), "--for", "1s")
+    told = done.err.splitlines()[1:]
+    assert told[0].startswith("Redis at redis://127.0.0.1:1 is not reachable")
+    assert told[1:] == ["The streams' source: circuit open after 2 failures in a row, probing every 60 s"]
 
 
 class Failing(BatchProcessor):
