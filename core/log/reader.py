@@ -15,7 +15,7 @@ from core.log.cursor import Cursor, save_cursor, take_cursor
 from core.log.dead_event import add_dead_events
 from core.log.installation import read_installation
 from core.log.rows import LogRow
-from core.log.window import Window, open_window, resume_window
+from core.log.window import RecentCursors, Window, open_window, resume_window
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from core.services.postgres import DatabaseServer
 
 _QUERIES = queries("core.sql", "log.sql")
+# The server waits in whole milliseconds, and once more where it woke up a little too soon.
+_ROUNDING_SECONDS = 0.0005
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class LogReader:
         self._connection: psycopg.Connection | None = None
         self._query: psycopg.Cursor | None = None
         self._cursor = Cursor()
+        self._recent = RecentCursors()
         self._saved = Cursor()
         self._window = Window()
         self._last_id = 0
@@ -78,6 +81,7 @@ class LogReader:
             self.close()
             raise
         self._last_id = 0
+        self._recent.clear()
         self._window = resume_window(self._cursor)
         self.read_id = self._cursor.highest_id
 
@@ -98,15 +102,17 @@ class LogReader:
         chunk = self._read(limit)
         if not chunk.rows and self._cursor.until is not None:
             # The window ended where a chunk did. That says nothing about what came since it was opened.
-            self._cursor = chunk.cursor
+            self._move_to(chunk.cursor)
             chunk = self._read(limit)
         return chunk
 
     def _read(self, limit: int) -> Chunk:
         cursor = self._cursor
-        parameters = {**vars(cursor), "limit": limit}
+        low_id = self._recent.low_id(cursor)
+        query = _QUERIES["read_window_of_stragglers" if low_id is None else "read_window"]
+        parameters = {**vars(cursor), "low_id": low_id, "limit": limit}
         with self._server.translated():
-            found = self._open_query().execute(_QUERIES["read_window"], parameters, prepare=True).fetchall()
+            found = self._open_query().execute(query, parameters, prepare=True).fetchall()
         until, xids_above, self.newest_id = found[0][:3]
         rows = [LogRow._make(row[3:]) for row in found] if found[0][3] is not None else []
         if cursor.until is None:
@@ -114,10 +120,27 @@ class LogReader:
             self._last_id = self.newest_id
         return Chunk(rows, self._window.cursor_behind(cursor, rows, is_full=len(rows) == limit))
 
+    def wait(self, *, step_seconds: float, longest_seconds: float) -> None:
+        """After a read that found nothing, wait for a reason to read again; the server looks at every step."""
+        looks = max(1, round(longest_seconds / step_seconds))
+        seconds = max(0.0, step_seconds - _ROUNDING_SECONDS)
+        parameters = {
+            "looks": looks,
+            "seconds": seconds,
+            "newest_id": self.newest_id,
+            "snapshot": self._cursor.snapshot,
+        }
+        with self._server.translated():
+            self._open_query().execute(_QUERIES["wait"], parameters, prepare=True)
+
     def advance(self, chunk: Chunk) -> None:
         """Read on behind a chunk. Nothing is written down: after a restart it is read again."""
-        self._cursor = chunk.cursor
+        self._move_to(chunk.cursor)
         self.read_id = max(self.read_id, chunk.cursor.highest_id)
+
+    def _move_to(self, cursor: Cursor) -> None:
+        self._cursor = cursor
+        self._recent.note(cursor)
 
     def save(self, cursor: Cursor | None = None, dead_events: Sequence[DeadEvent] = ()) -> None:
         """Write down that all up to `cursor`, or else up to where the reader is, is delivered or dead.

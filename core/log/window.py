@@ -7,6 +7,7 @@ above the floor only. So the floor may be raised only to an id below all that su
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from core.log.rows import LogRow
 
 _MOST_XIDS_NAMED = 1000
+_MOST_CURSORS = 32
+_MOST_IDS_BETWEEN = 2000
 
 
 @dataclass(frozen=True)
@@ -57,3 +60,40 @@ def open_window(snapshot: str, xids_above: int, *, after: Cursor, last_id_before
 def resume_window(cursor: Cursor) -> Window:
     """The window that was open when a cursor was saved: it is not known to be sharp, and the floor just stays."""
     return Window(cursor.until or BEFORE_ALL)
+
+
+class RecentCursors:
+    """Where a reader has lately been, which tells below which id nothing of its next window can be.
+
+    A cursor's own floor tells that of what began after its snapshot. A straggler is older, but it began after an
+    earlier cursor's snapshot, and that cursor's floor is below all its ids.
+    """
+
+    def __init__(self) -> None:
+        self._floors: deque[tuple[int, int]] = deque(maxlen=_MOST_CURSORS)
+
+    def note(self, cursor: Cursor) -> None:
+        """A window ended here."""
+        if cursor.until is None:
+            self._floors.append((_bounds(cursor.snapshot)[1], cursor.floor_id))
+
+    def low_id(self, cursor: Cursor) -> int | None:
+        """An id below all that the cursor's window can still hold, and not far below; None where none is known."""
+        xmin, xmax = _bounds(cursor.snapshot)
+        if xmin == xmax:
+            return cursor.highest_id
+        for stop, floor_id in reversed(self._floors):
+            if stop <= xmin:
+                near = cursor.floor_id - floor_id <= _MOST_IDS_BETWEEN
+                return max(cursor.after_id, floor_id) if near else None
+        return None
+
+    def clear(self) -> None:
+        """The next cursor may be of another time, or another server."""
+        self._floors.clear()
+
+
+def _bounds(snapshot: str) -> tuple[int, int]:
+    """The snapshot's xmin, below which no transaction was in progress, and its xmax."""
+    xmin, xmax, _ = snapshot.split(":")
+    return int(xmin), int(xmax)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _QUERIES = queries("core.sql", "deferred_judge.sql")
 _POLL_SECONDS = 0.005
+# Where there was no sample for so long, most likely no watch leaves any: then the server looks for one by itself.
+_QUIET_SECONDS = 1.0
+_WAIT = {"looks": 10, "seconds": _POLL_SECONDS}
 # Heartbeats, cooldowns and quarantines are as punctual as this; a sleeping rtp looks this often.
 _APPOINTMENTS_SECONDS = 0.5
 
@@ -53,6 +56,8 @@ class DeferredJudge(Loop):
         self._recovery = recovery
         self._on_problem = on_problem
         self._next_appointments = 0.0
+        self._newest_id = 0
+        self._last_sample = 0.0
         self._is_refused = False
 
     def _serve(self, epoch: Epoch) -> None:
@@ -88,6 +93,8 @@ class DeferredJudge(Loop):
             row = judge.execute(_QUERIES["judge_waiting"], prepare=True).fetchone()
             self._recovery.succeeded()
             self._is_refused = False
+            if row is not None:
+                self._last_sample = started
             judged, has_more = row or (0, False)
             if judged:
                 self.judged += judged
@@ -96,4 +103,11 @@ class DeferredJudge(Loop):
             elif self.idle_since is None:
                 self.idle_since = time.monotonic()
             if not has_more:
-                self._wakeup.wait(started, _POLL_SECONDS, longest_seconds=_APPOINTMENTS_SECONDS)
+                self._wait_for_more(judge, started)
+
+    def _wait_for_more(self, judge: psycopg.Cursor, started: float) -> None:
+        if not self._wakeup.is_awake or started < self._last_sample + _QUIET_SECONDS:
+            self._wakeup.wait(started, _POLL_SECONDS, longest_seconds=_APPOINTMENTS_SECONDS)
+        elif row := judge.execute(_QUERIES["wait_for_sample"], {**_WAIT, "newest_id": self._newest_id}).fetchone():
+            (self._newest_id,) = row
+            self._last_sample = started

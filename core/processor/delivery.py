@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from core.errors import LeadershipLost, ServiceUnavailable
 from core.leading.loop import Loop
 from core.processor.connector import Connector
-from core.processor.cursor_saver import CursorSaver
+from core.processor.cursor_saver import SAVE_INTERVAL_SECONDS, CursorSaver
 from core.processor.in_flight import InFlight
 from core.processor.metrics import STANDBY, SinkMetrics
 from core.processor.news import SinkNews
@@ -120,8 +120,7 @@ class Delivery(Loop):
                 self._save_when_due()
                 if not self._in_flight:
                     self.metrics.note_idle()
-                longest_seconds = self._retries.seconds_to_next(started)
-                self._wakeup.wait(read.began_at, self.sink.poll_interval_seconds, longest_seconds=longest_seconds)
+                self._wait_for_more(read.began_at, longest_seconds=self._retries.seconds_to_next(started))
                 continue
             self._wakeup.active()
             self.metrics.note_work()
@@ -144,6 +143,16 @@ class Delivery(Loop):
         """Save the cursor now and then. Only then has the log answered: what is read again and again is no progress."""
         self._cursor.save_when_due()
         self._connector.log_answered()
+
+    def _wait_for_more(self, began_at: float, *, longest_seconds: float) -> None:
+        """After a read that found nothing: awake, the server looks for more; asleep, a trigger tells."""
+        interval_seconds = self.sink.poll_interval_seconds
+        if self._wakeup.is_awake and interval_seconds:
+            self._reader.wait(
+                step_seconds=interval_seconds / 2, longest_seconds=min(SAVE_INTERVAL_SECONDS, longest_seconds)
+            )
+        else:
+            self._wakeup.wait(began_at, interval_seconds, longest_seconds=longest_seconds)
 
     def _pace(self, began_at: float) -> None:
         """Let a poll interval pass between reads: a lone event goes at once, a stream goes in batches."""

@@ -71,6 +71,11 @@ class WakeUp(Loop):
         """Whether rtp waits for a notification instead of polling."""
         return self._state is _Wakefulness.ASLEEP
 
+    @property
+    def is_awake(self) -> bool:
+        """Whether triggers notify nobody, as rtp looks by itself, and will go on to do so."""
+        return self._state is _Wakefulness.AWAKE
+
     def active(self) -> None:
         """A sink found something to do: stay awake."""
         self._last_active = time.monotonic()

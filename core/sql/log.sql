@@ -20,6 +20,31 @@
 -- name: read_window
 -- The next rows of a window, and how far it reaches. The window stays as it is (`until`) until it is read to its end;
 -- without one, a new window is opened, up to now. There is always at least one row; without events its id is null.
+-- Here both sets lie above one id, low_id: nothing in them is older than the last few windows (core/log/window.py), as
+-- nearly always. So they are one range of the primary key, at two thirds of what the other query costs.
+WITH reach AS MATERIALIZED (
+    SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,
+           age(pg_snapshot_xmax(pg_current_snapshot())::xid) AS xids_above,
+           coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0) AS last_id
+)
+SELECT reach.until::text, reach.xids_above, reach.last_id,
+       e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
+       rtp.change(e.previous, e.current), rtp.change_pct(e.previous, e.current),
+       e.fields::text, e.reason, e.severity, e.confidence, e.provenance, e.changed_at, e.detected_at,
+       extract(epoch FROM e.duration)::double precision, e.traceparent, e.tracestate
+FROM reach
+LEFT JOIN LATERAL (
+    SELECT * FROM rtp.event
+    WHERE id > %(low_id)s::bigint
+      AND NOT pg_visible_in_snapshot(xid, %(snapshot)s::pg_snapshot)
+      AND pg_visible_in_snapshot(xid, reach.until)
+    ORDER BY id LIMIT %(limit)s::bigint
+) AS e ON true
+LEFT JOIN rtp.watch AS w ON w.id = e.watch
+ORDER BY e.id
+
+-- name: read_window_of_stragglers
+-- The same, where a transaction of the first set may have written anywhere in the log.
 WITH reach AS MATERIALIZED (
     SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,
            age(pg_snapshot_xmax(pg_current_snapshot())::xid) AS xids_above,
@@ -54,6 +79,20 @@ LEFT JOIN LATERAL (
 ) AS e ON true
 LEFT JOIN rtp.watch AS w ON w.id = e.watch
 ORDER BY e.id
+
+-- name: wait
+-- Wait for a reason to read again, looking every few milliseconds for as many times as told: an id that was drawn, or the end
+-- of a transaction that was in progress. One call instead of a poll every time; each look costs the server what a timer costs.
+-- All that is looked at is outside of the statement's snapshot. It may be an event that has not committed yet, or one that never
+-- will, and an event may be missed for as long as the wait lasts; so it tells when to look, not what is there.
+SELECT FROM generate_series(1, %(looks)s::bigint) AS look
+CROSS JOIN LATERAL (SELECT pg_sleep(%(seconds)s::double precision)::text AS done WHERE look > 0) AS pause
+WHERE pg_sequence_last_value('rtp.event_id'::regclass) > %(newest_id)s::bigint
+   OR EXISTS (
+       SELECT FROM pg_snapshot_xip(%(snapshot)s::pg_snapshot) AS straggler (xid)
+       WHERE pause.done = '' AND pg_xact_status(straggler.xid) IS DISTINCT FROM 'in progress'
+   )
+LIMIT 1
 
 -- name: read_through_indexes
 -- For a reader's session. The log is read through its indexes whatever the statistics say: an empty log would otherwise get a plan that

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -20,6 +21,7 @@ from core.log.rows import LogRow
 from core.processor.build import postgres_server
 from core.services.postgres import DatabaseServer, queries
 from core.settings.models import Settings, postgres_dsn
+from tests.eventually import eventually
 from tests.samples import NOON
 
 if TYPE_CHECKING:
@@ -245,28 +247,34 @@ def test_a_transaction_open_all_the_time_is_read_in_the_end(
 # What a poll costs, in pages touched
 
 
+RECENT, OF_STRAGGLERS = "read_window", "read_window_of_stragglers"
+
+
 class Polls:
-    """The query of the reader, from where it has saved its cursor, with the plan settled on while the log was empty."""
+    """The reader's queries, from where it has saved its cursor, with the plans settled on while the log was empty."""
 
     def __init__(self, connection: psycopg.Connection, reader: LogReader) -> None:
         self._reader = reader
         self._connection = connection
-        names = ("until", "snapshot", "after_id", "floor_id", "limit")
+        names = ("until", "snapshot", "after_id", "floor_id", "low_id", "limit")
         own = queries("core.sql", "log.sql")
-        query = own["read_window"].decode()
-        for number, name in enumerate(names, 1):
-            query = query.replace(f"%({name})s", f"${number}")
         connection.execute(own["read_through_indexes"])
-        connection.execute(f"PREPARE poll (text, text, bigint, bigint, bigint) AS {query}".encode())
-        self.pages()
+        for name in (RECENT, OF_STRAGGLERS):
+            query = own[name].decode()
+            for number, parameter in enumerate(names, 1):
+                query = query.replace(f"%({parameter})s", f"${number}")
+            connection.execute(f"PREPARE {name} (text, text, bigint, bigint, bigint, bigint) AS {query}".encode())
+            self.pages(name)
 
-    def pages(self, limit: int = 100) -> int:
+    def pages(self, query: str = RECENT, limit: int = 100) -> int:
         """How many pages the next poll touches."""
         self._reader.save()
-        cursor = self._connection.execute("SELECT until::text, snapshot::text, after_id, floor_id FROM rtp.cursor")
+        cursor = self._connection.execute(
+            "SELECT until::text, snapshot::text, after_id, floor_id, greatest(after_id, floor_id) FROM rtp.cursor"
+        )
         values = (*(cursor.fetchone() or ()), limit)
-        execute = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE poll ({})").format(
-            sql.SQL(", ").join(map(sql.Literal, values))
+        execute = sql.SQL("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE {} ({})").format(
+            sql.Identifier(query), sql.SQL(", ").join(map(sql.Literal, values))
         )
         plan = self._connection.execute(execute).fetchall()[0][0][0]["Plan"]
         return int(plan["Shared Hit Blocks"] + plan["Shared Read Blocks"])
@@ -312,7 +320,7 @@ def test_a_poll_costs_the_same_however_long_a_transaction_is_open(
         read_all(reader, 5000)
         read_all(reader)
         append(writer)
-        costs.append(polls.pages())
+        costs.append(polls.pages(OF_STRAGGLERS))
     assert max(costs) < FEW_PAGES
 
 
@@ -323,7 +331,7 @@ def test_a_poll_costs_the_same_however_much_an_open_transaction_has_written(
     append_many(held, 20_000)
     read_all(reader)
     read_all(reader)
-    assert polls.pages() < FEW_PAGES
+    assert polls.pages(OF_STRAGGLERS) < FEW_PAGES
 
 
 def test_a_chunk_costs_the_same_however_long_the_backlog(polls: Polls, writer: psycopg.Connection) -> None:
@@ -545,6 +553,52 @@ def test_a_closed_reader_opens_again_by_itself(reader: LogReader, writer: psycop
     event = append(writer)
     reader.close()
     assert read_all(reader) == [event]
+
+
+# Waiting for more
+
+LONG_SECONDS = 30.0
+
+
+def wait(reader: LogReader, longest_seconds: float = LONG_SECONDS) -> float:
+    """Read until there is nothing, then wait; for how long it waited."""
+    read_all(reader)
+    began_at = time.monotonic()
+    reader.wait(step_seconds=0.001, longest_seconds=longest_seconds)
+    return time.monotonic() - began_at
+
+
+@pytest.fixture
+def waiting(reader: LogReader, writer: psycopg.Connection) -> Iterator[Callable[[], None]]:
+    """Starts a wait in a thread of its own, and goes on once the server is at it; the test ends when the wait does."""
+    threads: list[threading.Thread] = []
+
+    def start() -> None:
+        threads.append(threading.Thread(target=wait, args=[reader]))
+        threads[0].start()
+        eventually(lambda: value(writer, "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == 1)
+
+    yield start
+    began_at = time.monotonic()
+    threads[0].join()
+    assert time.monotonic() - began_at < LONG_SECONDS / 2
+
+
+def test_a_wait_ends_when_an_id_is_drawn(waiting: Callable[[], None], writer: psycopg.Connection) -> None:
+    waiting()
+    append(writer)
+
+
+def test_a_wait_ends_when_a_transaction_ends_that_was_in_progress(waiting: Callable[[], None], begin: Connect) -> None:
+    held = begin()
+    append(held)
+    waiting()
+    held.commit()
+
+
+def test_a_wait_does_not_end_before_something_happens(reader: LogReader, begin: Connect) -> None:
+    append(begin())
+    assert wait(reader, longest_seconds=0.05) >= 0.05
 
 
 def cut(connection: psycopg.Connection) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from core.log.cursor import Cursor
 from core.log.rows import LogRow
-from core.log.window import open_window, resume_window
+from core.log.window import RecentCursors, open_window, resume_window
 from tests.samples import ROW
 
 FROM = Cursor("90:95:90", floor_id=7)
@@ -44,3 +44,38 @@ def test_the_end_of_a_window_that_is_not_known_to_be_sharp_leaves_the_floor(is_r
     saved = Cursor("90:95:90", "100:105:", 8, 7)
     window = resume_window(saved) if is_resumed else open_window("100:105:", 1001, after=saved, last_id_before=50)
     assert window.cursor_behind(saved, rows(9), is_full=False) == Cursor("100:105:", floor_id=7)
+
+
+# An id below all that the next window holds
+
+
+def recent(*cursors: Cursor) -> RecentCursors:
+    been = RecentCursors()
+    for cursor in cursors:
+        been.note(cursor)
+    return been
+
+
+def test_without_stragglers_all_is_above_the_cursors_own_floor() -> None:
+    assert recent().low_id(Cursor("95:95:", floor_id=7)) == 7
+
+
+def test_a_straggler_is_above_the_floor_of_the_newest_cursor_that_it_began_after() -> None:
+    been = recent(Cursor("80:80:", floor_id=3), Cursor("88:90:88", floor_id=5), Cursor("90:91:90", floor_id=6))
+    assert been.low_id(Cursor("90:95:90", floor_id=7)) == 5
+
+
+def test_a_straggler_that_began_before_all_known_cursors_may_be_anywhere() -> None:
+    assert recent(Cursor("85:91:85", floor_id=6)).low_id(Cursor("90:95:90", floor_id=7)) is None
+
+
+def test_a_cursor_inside_a_window_tells_nothing_of_later_ones() -> None:
+    assert recent(Cursor("80:80:", "85:85:", 6, 3)).low_id(Cursor("90:95:90", floor_id=7)) is None
+
+
+def test_what_was_read_of_a_window_is_below_the_rest_of_it() -> None:
+    assert recent(Cursor("80:80:", floor_id=3)).low_id(Cursor("90:95:90", "95:95:", 9, 7)) == 9
+
+
+def test_a_floor_far_below_the_cursor_is_not_used() -> None:
+    assert recent(Cursor("80:80:", floor_id=3)).low_id(Cursor("90:95:90", floor_id=5000)) is None
