@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.output import out
+from core.problem import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,14 +31,13 @@ def print_backtest(result: Backtest, top: int) -> None:
 
 
 def _headline(result: Backtest) -> str:
+    unreadable = counted(result.unreadable, "row that holds none", "rows that hold none")
     if result.first_at is None or result.last_at is None:
-        return f"No samples, and {result.unreadable:,} rows that hold none."
-    rows = f", and {result.unreadable:,} rows that hold none" if result.unreadable else ""
-    entities = len(result.tallies[0].detector.states)
-    return (
-        f"{result.samples:,} samples of {entities:,} {'entity' if entities == 1 else 'entities'}, "
-        f"{result.first_at:{_DAY}} to {result.last_at:{_DAY}} UTC{rows}."
-    )
+        return f"No samples, and {unreadable}."
+    rows = f", and {unreadable}" if result.unreadable else ""
+    samples = counted(result.samples, "sample")
+    entities = counted(len(result.tallies[0].detector.states), "entity", "entities")
+    return f"{samples} of {entities}, {result.first_at:{_DAY}} to {result.last_at:{_DAY}} UTC{rows}."
 
 
 def _totals(result: Backtest) -> Table:

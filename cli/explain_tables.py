@@ -12,6 +12,7 @@ from cli.event_line import printable
 from cli.output import out
 from cli.tables import facts, moment, new_table, span
 from core.detection.report import amount_text
+from core.problem import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,7 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
     if state is not None and judged.distance is not None:
         yield from _distance(state, judged.distance)
     if found.waiting:
-        yield "waiting", f"{found.waiting:,} samples wait for rtp run to judge them"
+        yield "waiting", f"{counted(found.waiting, 'sample waits', 'samples wait')} to be judged by rtp run"
 
 
 def _memory(state: BaselineRow, rules: int) -> Iterator[tuple[str, Any]]:
@@ -62,8 +63,8 @@ def _memory(state: BaselineRow, rules: int) -> Iterator[tuple[str, Any]]:
     if state.is_held:
         yield "held", "a change waits for the cooldown to end"
     if state.suspect_since is not None:
-        value = _amount(state.suspect_value)
-        yield "quarantine", f"{value}, since {moment(state.suspect_since)}, confirmed {state.suspect_count} times"
+        value, confirmed = _amount(state.suspect_value), counted(state.suspect_count, "time")
+        yield "quarantine", f"{value}, since {moment(state.suspect_since)}, confirmed {confirmed}"
     if state.off_peg_since is not None:
         yield "off its peg", f"since {moment(state.off_peg_since)}"
     if state.due_at is not None:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from cli.event_line import printable
 from cli.output import out, print_json
+from core.problem import counted
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -69,7 +70,8 @@ def role_lines(status: Status) -> list[str]:
 def circuit_lines(status: Status) -> list[str]:
     """The services that are away, and what waits for one that did not take it; one line each."""
     away = [f"circuit {c.state}: {c.last_error}" for c in status.circuits if c.last_error]
-    return away + [f"{s.sink}: {s.parked:,} events wait: {s.last_error}" for s in status.sinks if s.parked]
+    waiting = [(s, counted(s.parked, "event waits", "events wait")) for s in status.sinks if s.parked]
+    return away + [f"{s.sink}: {what}: {s.last_error}" for s, what in waiting]
 
 
 def status_line(status: Status) -> str:

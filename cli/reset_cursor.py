@@ -15,6 +15,7 @@ from core.errors import SettingsError
 from core.inspection.document import as_document
 from core.inspection.standstill import standstill
 from core.log.reset import EARLIEST, LATEST, forget_cursor, reset_cursor
+from core.problem import counted
 from core.sinks.registry import sink_names
 from rtp_client.redact import shown
 
@@ -52,7 +53,8 @@ def reset_cursor_command(
             return
         done = reset_cursor(connection, sink, place, also_known=sink_names(settings))
     mended = f"; {done.mismatch}, which is mended" if done.mismatch else ""
-    line = f"{sink}: goes on after sequence {done.after_sequence}, {done.waiting_events:,} events wait{mended}"
+    waiting = counted(done.waiting_events, "event waits", "events wait")
+    line = f"{sink}: goes on after sequence {done.after_sequence}, {waiting}{mended}"
     _show(as_document(done), line, as_json=as_json)
 
 

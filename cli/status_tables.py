@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from cli.tables import age, facts, moment, new_table, span
+from core.problem import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,10 +54,8 @@ def _leader(leader: Leader) -> str:
 def _log(log: LogSize) -> str:
     if log.oldest_at is None or log.newest_at is None:
         return "no events"
-    about = "about " if log.is_estimate else ""
-    return (
-        f"{about}{log.events:,} events, {log.bytes / 1e6:,.1f} MB, {moment(log.oldest_at)} to {moment(log.newest_at)}"
-    )
+    events = ("about " if log.is_estimate else "") + counted(log.events, "event")
+    return f"{events}, {log.bytes / 1e6:,.1f} MB, {moment(log.oldest_at)} to {moment(log.newest_at)}"
 
 
 def _watches(seen: Inspection) -> Table:

@@ -11,6 +11,7 @@ from cli.database import connection_to
 from cli.destinations import destinations_table, sample_destinations
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
 from cli.output import out, print_json, print_problem
+from core.problem import counted
 from triggers.checkup import check_up
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def _show(settings: Settings, found: Checkup) -> None:
     if not found.problems and not found.drift:
         if settings.routes:
             out.print(destinations_table(settings))
-        count = len(settings.watches)
-        out.print(f"All is well: {count} {'watch' if count == 1 else 'watches'}, and every service answers.")
+        watches = counted(len(settings.watches), "watch", "watches")
+        out.print(f"All is well: {watches}, and every service answers.")
     for warning in found.warnings:
         print_problem(f"warning: {warning}")

@@ -49,11 +49,22 @@ class SinkUnavailable(ServiceUnavailable):
     """A sink's service failed in a way that may pass; the cursor waits and the batch is tried again.
 
     `is_service_down` is false where the service answered, and refuses this one destination: others are not concerned.
+    `silent_until`, on the monotonic clock, is how long the service asked to be left alone; 0 where it did not ask.
     """
 
-    def __init__(self, service: str, address: str, cause: str, *, is_service_down: bool = True) -> None:
-        super().__init__(service, address, cause, what="is not reachable" if is_service_down else "refuses")
+    def __init__(
+        self,
+        service: str,
+        address: str,
+        cause: str,
+        *,
+        is_service_down: bool = True,
+        what: str = "",
+        silent_until: float = 0.0,
+    ) -> None:
+        super().__init__(service, address, cause, what=what or ("is not reachable" if is_service_down else "refuses"))
         self.is_service_down = is_service_down
+        self.silent_until = silent_until
 
 
 class LeadershipLost(RtpError):

@@ -33,6 +33,6 @@ def event_facts(event_ids: Collection[str]) -> dict[str, Any]:
     return {"events": len(event_ids), "event_ids": list(event_ids)[:MOST_EVENT_IDS]}
 
 
-def counted(events: Collection[object]) -> str:
-    """`1 event`, `2 events`."""
-    return f"{len(events):,} event{'' if len(events) == 1 else 's'}"
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 event`, `2 events`; `many` where that is more than an s."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"

@@ -13,6 +13,7 @@ from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from core.errors import SettingsError
+from core.problem import counted
 from rtp_client.keys import cache_key_pattern
 
 _PAGE = 1000
@@ -44,4 +45,4 @@ def clear_command(
     if as_json:
         print_json({"removed": removed})
     else:
-        out.print(f"{removed:,} entries removed.")
+        out.print(f"{counted(removed, 'entry', 'entries')} removed.")

@@ -16,6 +16,7 @@ from cli.output import err, out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from core.cache.readers import cache_reader
 from core.cache.warm import warm
+from core.problem import counted
 from core.settings.models import postgres_dsn as dsn_of
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def warm_command(
     if as_json:
         print_json({"entities": done.entities, "filled": done.filled})
     else:
-        out.print(f"{done.entities:,} entities looked at, {done.filled:,} entries filled.")
+        looked_at, filled = (counted(done.entities, "entity", "entities"), counted(done.filled, "entry", "entries"))
+        out.print(f"{looked_at} looked at, {filled} filled.")
 
 
 def _progress(bar: Progress, task: object) -> Callable[[int], object]:

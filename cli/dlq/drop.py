@@ -27,6 +27,7 @@ from core.errors import SettingsError
 from core.letters.letter import LetterOrigin
 from core.letters.redrive import drop
 from core.letters.table import read_letters, take_lock
+from core.problem import counted
 
 if TYPE_CHECKING:
     from core.letters.letter import Selection
@@ -72,8 +73,8 @@ def _confirm(store: DeadLetterStore, selection: Selection) -> None:
     if not sys.stdin.isatty():
         raise SettingsError("rtp dlq drop asks before it drops by --all or filters, and nobody can answer", "Say --yes")
     own = sum(1 for letter in read_letters(store.connection) if selection.matches(letter))
-    said = f"{own:,} letters of rtp's own"
+    said = f"{counted(own, 'letter')} of rtp's own"
     if selection.origin is not LetterOrigin.DATABASE:
         queued = sum(queue.count() for sink, queue in store.queues.items() if selection.sink in (None, sink))
-        said += f", and what is meant of about {queued:,} messages in dead letter queues (copies included)"
+        said += f", and what is meant of about {counted(queued, 'message')} in dead letter queues (copies included)"
     typer.confirm(f"Drop {said}?", abort=True, err=True)

@@ -17,6 +17,7 @@ from core.handler.decision import Decider, entities
 from core.handler.memory import Memory
 from core.letters.stream_letters import StreamLetter
 from core.log.rows import event_called
+from core.problem import counted
 from core.redis_names import baseline_key
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Settlement:
                 break
             waiting = self._try(waiting, pending, outcome)
         if waiting:
-            outcome.causes.append(f"{len(waiting)} entities kept being moved by somebody else")
+            outcome.causes.append(f"{counted(len(waiting), 'entity', 'entities')} kept being moved by somebody else")
         unsent = self._send(pending, outcome)
         return {
             group[0].record

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.problem import counted
 from core.processor.metrics import STANDBY
 from core.services.circuit import CircuitState
 
@@ -74,7 +75,7 @@ class ProgressWatch:
                 yield Hindrance(
                     "stalled",
                     name,
-                    f"about {events:,} events wait, the oldest for {seconds:,.1f} s,"
+                    f"about {counted(events, 'event waits', 'events wait')}, the oldest for {seconds:,.1f} s,"
                     f" and none was delivered in the last {still_seconds:,.1f} s",
                 )
 

@@ -41,7 +41,7 @@ class SinkNews:
         """Tell of a delivered batch, at the level `debug`."""
         if _LOGGER.isEnabledFor(logging.DEBUG):
             facts = self._facts(event_facts([event.id for event in events]))
-            _LOGGER.debug("%s: delivered %s", self._sink.name, counted(events), extra={"facts": facts})
+            _LOGGER.debug("%s: delivered %s", self._sink.name, counted(len(events), "event"), extra={"facts": facts})
 
     def parked(self, events: Sequence[Event], cause: str) -> None:
         """The service has not taken these, and nothing was parked before."""
@@ -50,7 +50,8 @@ class SinkNews:
 
     def died(self, event_ids: Collection[str], error: str) -> None:
         """These will not be tried again."""
-        text = f"{self._sink.name}: {counted(event_ids)} became dead letters: {error}"
+        died = counted(len(event_ids), "event became a dead letter", "events became dead letters")
+        text = f"{self._sink.name}: {died}: {error}"
         self._tell(text, error=error, **event_facts(event_ids))
 
     def _tell(self, text: str, *, level: int = logging.WARNING, **facts: Any) -> None:

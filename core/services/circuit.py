@@ -1,8 +1,9 @@
 """One circuit breaker per service: it keeps everyone from hammering a service that is away, and names an outage once.
 
 All loops that use a service share its breaker (M. Nygard, "Release It!", 2018, chapter 5). Closed, calls go through.
-After some failures in a row it opens, and no call goes through for a while. Then it is half-open: one caller may probe,
-the others wait; the probe's success closes it, its failure opens it again.
+After some failures in a row, or as soon as the service asks to be left alone, it opens, and no call goes through for a
+while. Then it is half-open: one caller may probe, the others wait; the probe's success closes it, its failure opens it
+again.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from core.problem import Problem
+from core.errors import SinkUnavailable
+from core.problem import Problem, counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +67,7 @@ class CircuitBreaker:
         self._failures = 0
         self._opened = 0
         self._away_since = 0.0
-        self._changed_at = 0.0
+        self._next_probe_at = 0.0
         self._last_error = ""
         self._refusals: set[str] = set()
 
@@ -90,20 +92,20 @@ class CircuitBreaker:
             is_news = self._failures == 1
             if is_news:
                 self._away_since = now
-            opens = self._state is not CircuitState.OPEN and (
-                self._state is CircuitState.HALF_OPEN or self._failures >= self._settings.failures
-            )
+            asked_seconds = max(0.0, error.silent_until - now) if isinstance(error, SinkUnavailable) else 0.0
+            is_enough = self._failures >= self._settings.failures or asked_seconds > 0
+            opens = self._state is CircuitState.HALF_OPEN or (self._state is CircuitState.CLOSED and is_enough)
             has_opened = opens and self._state is CircuitState.CLOSED
             if opens:
-                self._state, self._changed_at = CircuitState.OPEN, now
+                self._state = CircuitState.OPEN
+                self._next_probe_at = now + max(self._settings.open_seconds, asked_seconds)
                 self._opened += has_opened
         if is_news:
             self._on_problem(self._news(f"{error}. Trying again", error=error.cause))
         if has_opened:
-            text = (
-                f"{self.service}: circuit open after {self._failures} failures in a row,"
-                f" probing every {self._settings.open_seconds:g} s"
-            )
+            failures, seconds = counted(self._failures, "failure"), self._settings.open_seconds
+            pace = f"in {asked_seconds:.0f} s" if asked_seconds > seconds else f"every {seconds:g} s"
+            text = f"{self.service}: circuit open after {failures} in a row, probing {pace}"
             self._on_problem(self._news(text, failures_in_a_row=self._failures, error=error.cause))
 
     def succeeded(self) -> None:
@@ -150,9 +152,10 @@ class CircuitBreaker:
             if self._state is CircuitState.CLOSED:
                 return True
             now = self._clock()
-            if now < self._changed_at + self._settings.open_seconds:
+            if now < self._next_probe_at:
                 return False
-            self._state, self._changed_at = CircuitState.HALF_OPEN, now
+            # Another one, where this probe never comes back.
+            self._state, self._next_probe_at = CircuitState.HALF_OPEN, now + self._settings.open_seconds
             return True
 
     def _seconds_to_turn(self) -> float:
@@ -160,5 +163,5 @@ class CircuitBreaker:
         with self._lock:
             if self._state is CircuitState.CLOSED:
                 return 0.0
-            remaining = self._changed_at + self._settings.open_seconds - self._clock()
+            remaining = self._next_probe_at - self._clock()
             return max(0.0, remaining) if self._state is CircuitState.OPEN else _PROBE_POLL_SECONDS

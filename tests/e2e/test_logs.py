@@ -112,7 +112,7 @@ def test_people_read_the_same_of_it(run: Run, writer: psycopg.Connection) -> Non
     write(writer, 100)
     with run() as process:
         write(writer, 200, "x" * BATCH_BYTES)
-        process.wait_for("sqs: 1 event became dead letters: the message has", within_seconds=60)
+        process.wait_for("sqs: 1 event became a dead letter: the message has", within_seconds=60)
         process.wait_for(f"({event_id(writer)})", within_seconds=60)
 
 

@@ -266,7 +266,7 @@ def test_samples_that_wait(writer: psycopg.Connection, explain: Explain) -> None
     )
     (entity,) = explain("lido", "--json").document["entities"]
     assert (entity["waiting"], entity["state"], entity["judged"]["distance"]) == (1, None, None)
-    assert "1 samples wait" in explain("lido").out
+    assert "1 sample waits" in explain("lido").out
 
 
 def test_the_last_ten_events_newest_first(writer: psycopg.Connection, entities: Entities) -> None:

@@ -252,10 +252,27 @@ def test_what_is_not_found_may_be_found_later(server: WebhookServer, open_sink: 
     assert not rejection.is_final
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 502, 503, 504, 999])
+@pytest.mark.parametrize("status", [408, 425, 502, 503, 504, 999])
 def test_a_webhook_that_takes_nothing_now_is_away(server: WebhookServer, open_sink: Open, status: int) -> None:
     server.reply = lambda _: Reply(status)
     with pytest.raises(SinkUnavailable, match=f"is not reachable: it answers {status}") as away:
+        open_sink().deliver([make_event(1)])
+    assert away.value.is_service_down
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "wish"),
+    [
+        (429, "", "asked us to slow down: it answers 429"),
+        (429, "30", r"asked us to slow down until \d\d:\d\d:\d\dZ: it answers 429"),
+        (503, "30", r"asked us to wait until \d\d:\d\d:\d\dZ: it answers 503"),
+    ],
+)
+def test_a_webhook_that_asks_for_time_is_quoted(
+    server: WebhookServer, open_sink: Open, status: int, asked: str, wish: str
+) -> None:
+    server.reply = lambda _: Reply(status, headers={"Retry-After": asked})
+    with pytest.raises(SinkUnavailable, match=wish) as away:
         open_sink().deliver([make_event(1)])
     assert away.value.is_service_down
 
@@ -295,7 +312,7 @@ def test_it_is_left_alone_for_as_long_as_it_asks(server: WebhookServer, open_sin
         try:
             sink.deliver([make_event(1)])
         except SinkUnavailable as away:
-            assert "asked to be left alone" in str(away)
+            assert "asked us to" in str(away)
     assert 0.9 < time.monotonic() - asked_at < 10
     assert len(server.posted) == 2
 
@@ -306,19 +323,19 @@ def test_a_refusal_that_asks_for_time_stays_a_refusal(
 ) -> None:
     server.reply = lambda _: Reply(status, headers={"Retry-After": "90"})
     sink = open_sink()
-    for message in (f"it answers {status}", "left alone for"):
-        with pytest.raises(SinkUnavailable, match=message) as away:
+    for _ in range(2):
+        with pytest.raises(SinkUnavailable, match=f"it answers {status}") as away:
             sink.deliver([make_event(1)])
         assert away.value.is_service_down is is_down
+    assert len(server.posted) == 1
 
 
 def test_it_may_ask_with_a_date(server: WebhookServer, open_sink: Open) -> None:
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=90), usegmt=True)
     server.reply = lambda _: Reply(429, headers={"Retry-After": later})
-    sink = open_sink()
-    for message in ("it answers 429", r"left alone for [89]\d s"):
-        with pytest.raises(SinkUnavailable, match=message):
-            sink.deliver([make_event(1)])
+    with pytest.raises(SinkUnavailable) as away:
+        open_sink().deliver([make_event(1)])
+    assert 80 < away.value.silent_until - time.monotonic() < 91
 
 
 @pytest.mark.parametrize("asked", ["soon", "-5", "", "Tue, 99 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 GMT"])
@@ -332,10 +349,9 @@ def test_what_asks_for_no_time_to_come_is_passed_over(server: WebhookServer, ope
 
 def test_nobody_is_left_alone_for_more_than_an_hour(server: WebhookServer, open_sink: Open) -> None:
     server.reply = lambda _: Reply(429, headers={"Retry-After": "999999999999"})
-    sink = open_sink()
-    for message in ("it answers 429", "left alone for 3[56]"):
-        with pytest.raises(SinkUnavailable, match=message):
-            sink.deliver([make_event(1)])
+    with pytest.raises(SinkUnavailable) as away:
+        open_sink().deliver([make_event(1)])
+    assert 3500 < away.value.silent_until - time.monotonic() <= 3600
 
 
 # Batches

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from core.errors import ServiceUnavailable
+from core.errors import ServiceUnavailable, SinkUnavailable
 from core.services.circuit import CircuitBreaker, CircuitState
 from core.settings.models import CircuitBreakerSettings
 from tests.clock import Clock
@@ -139,6 +139,14 @@ def test_its_opening_is_told_once(circuit: CircuitBreaker, stopping: Stopping, t
     assert [line for line in told if "open" in line] == [
         "Redis: circuit open after 3 failures in a row, probing every 5 s"
     ]
+
+
+def test_a_service_that_asks_to_be_left_alone_opens_it_for_as_long(
+    circuit: CircuitBreaker, clock: Clock, stopping: Stopping, told: list[str]
+) -> None:
+    circuit.failed(SinkUnavailable("Webhook", "https://host", "it answers 429", silent_until=clock.now + 30))
+    circuit.wait_for_turn(stopping)
+    assert (told[1:], stopping.waits) == (["Redis: circuit open after 1 failure in a row, probing in 30 s"], [30.0])
 
 
 def test_the_recovery_says_how_long_it_took(circuit: CircuitBreaker, clock: Clock, told: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from typing import TYPE_CHECKING
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 
 MOST_RETRY_AFTER_SECONDS = 3600.0
 _MOST_SHOWN = 200
-_BUSY = frozenset({408, 425, 429, 502, 503, 504})
+_TOO_MANY_REQUESTS = 429
+_BUSY = frozenset({408, 425, _TOO_MANY_REQUESTS, 502, 503, 504})
 # These statuses are about the request's sender or address, not about the event in it.
 _MISDIRECTED = frozenset({401, 403, 407})
 
@@ -55,6 +57,14 @@ def reason_of(answer: Answer, hidden: re.Pattern[str]) -> str:
     said = " ".join("".join(c if c.isprintable() else " " for c in said).split())
     shown = f": {said[:_MOST_SHOWN]}{'…' if len(said) > _MOST_SHOWN else ''}" if said else ""
     return f"it answers {answer.status}{shown}"
+
+
+def wish_of(status: int, seconds: float) -> str:
+    """What a webhook asks for that takes nothing now; empty where it asks for nothing."""
+    if not seconds:
+        return "asked us to slow down" if status == _TOO_MANY_REQUESTS else ""
+    until = f"{datetime.now(UTC) + timedelta(seconds=seconds):%H:%M:%S}Z"
+    return f"asked us to {'slow down' if status == _TOO_MANY_REQUESTS else 'wait'} until {until}"
 
 
 def retry_after_seconds(answer: Answer, now: float) -> float:

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from core.errors import SinkUnavailable
 from core.leading.epoch import UNFENCED, Epoch
 from core.sinks.lanes import SendResults, in_lanes
-from core.sinks.webhook.answers import Meaning, meaning_of, reason_of, retry_after_seconds
+from core.sinks.webhook.answers import Meaning, meaning_of, reason_of, retry_after_seconds, wish_of
 from core.sinks.webhook.connection import NoAnswer, WebhookConnection
 from core.sinks.webhook.requests import MODES, in_batches, signature
 from core.sinks.webhook.spellings import any_spelling
@@ -57,8 +57,7 @@ class WebhookSink:
             WebhookConnection(settings.url, settings.timeout_seconds, tls) for _ in range(settings.concurrency)
         ]
         self._senders = ThreadPoolExecutor(settings.concurrency, thread_name_prefix=f"rtp-{name}-send")
-        self._silent_until = 0.0
-        self._is_service_down = True  # and does not only refuse rtp, at its last answer that asked for silence
+        self._asked: SinkUnavailable | None = None  # the answer that asked for the longest silence
 
     def open(self) -> None:
         """Ask for OPTIONS, which posts nothing; any answer will do. Raises SinkUnavailable."""
@@ -69,9 +68,8 @@ class WebhookSink:
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Post the events. A group whose event failed gets nothing more this time; others go on."""
-        if (seconds := self._silent_until - time.monotonic()) > 0:
-            cause = f"it asked to be left alone for {seconds:.0f} s more"
-            raise self._unavailable(cause, is_service_down=self._is_service_down)
+        if (asked := self._silence) is not None:
+            raise asked.with_traceback(None)
         tally = SendResults()
         for lane in self._send_lanes(in_lanes(events, len(self._connections), groups_in_turn=self._at_once)):
             tally.add(lane)
@@ -108,7 +106,7 @@ class WebhookSink:
         self, batches: Sequence[Sequence[Event]], connection: WebhookConnection, tally: SendResults
     ) -> None:
         for batch in batches:
-            if tally.broken is not None or self._silent_until > time.monotonic():
+            if tally.broken is not None or self._silence is not None:
                 return
             if events := [event for event in batch if event.partitionkey not in tally.failed]:
                 self._send(events, connection, tally)
@@ -135,19 +133,34 @@ class WebhookSink:
         if meaning is Meaning.FAILED:
             tally.note_failed(events, reason)
         elif meaning in (Meaning.BUSY, Meaning.MISDIRECTED):
-            silent_until = time.monotonic() + retry_after_seconds(answer, time.time())
-            is_down = meaning is Meaning.BUSY
-            if silent_until > self._silent_until:
-                self._silent_until, self._is_service_down = silent_until, is_down
-            tally.note_broken(self._unavailable(reason, is_service_down=is_down), reason)
+            refusal = self._asking_for_time(answer, reason, is_service_down=meaning is Meaning.BUSY)
+            if self._asked is None or refusal.silent_until > self._asked.silent_until:
+                self._asked = refusal
+            tally.note_broken(refusal, reason)
         elif len(events) == 1:
             tally.note_refused(events[0], reason, is_final=meaning is Meaning.DEAD)
         else:
             # One of them is to blame, and its neighbours must not suffer.
             self._send_in_turn([[event] for event in events], connection, tally)
 
-    def _unavailable(self, cause: str, *, is_service_down: bool = True) -> SinkUnavailable:
-        return SinkUnavailable(self.service, self.address, cause, is_service_down=is_service_down)
+    @property
+    def _silence(self) -> SinkUnavailable | None:
+        """The answer that asked for a silence which is not over."""
+        return self._asked if self._asked is not None and self._asked.silent_until > time.monotonic() else None
+
+    def _asking_for_time(self, answer: Answer, reason: str, *, is_service_down: bool) -> SinkUnavailable:
+        seconds = retry_after_seconds(answer, time.time())
+        return SinkUnavailable(
+            self.service,
+            self.address,
+            reason,
+            is_service_down=is_service_down,
+            what=wish_of(answer.status, seconds) if is_service_down else "",
+            silent_until=time.monotonic() + seconds if seconds else 0.0,
+        )
+
+    def _unavailable(self, cause: str) -> SinkUnavailable:
+        return SinkUnavailable(self.service, self.address, cause)
 
 
 def origin(url: str) -> str:
