@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-from psycopg.rows import tuple_row
+from typing import TYPE_CHECKING, Any
 
 from core.errors import RtpError
 from core.log.cursor import Cursor, save_cursor, take_cursor
@@ -17,9 +15,10 @@ from core.log.installation import read_installation
 from core.log.rows import LogRow
 from core.log.window import RecentCursors, Window, open_window, resume_window
 from core.services.postgres import queries
+from core.services.prepared import PreparedStatement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import psycopg
 
@@ -52,7 +51,7 @@ class LogReader:
         self._sink = sink
         self._starts_at_latest = starts_at_latest
         self._connection: psycopg.Connection | None = None
-        self._query: psycopg.Cursor | None = None
+        self._statements: dict[str, PreparedStatement] = {}
         self._cursor = Cursor()
         self._recent = RecentCursors()
         self._saved = Cursor()
@@ -89,7 +88,8 @@ class LogReader:
         """Give the connection back; harmless when there is none. What was read behind the saved cursor is forgotten."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = self._query = None
+            self._connection = None
+            self._statements.clear()
         self.read_id = self._saved.highest_id
 
     @property
@@ -109,10 +109,8 @@ class LogReader:
     def _read(self, limit: int) -> Chunk:
         cursor = self._cursor
         low_id = self._recent.low_id(cursor)
-        query = _QUERIES["read_window_of_stragglers" if low_id is None else "read_window"]
-        parameters = {**vars(cursor), "low_id": low_id, "limit": limit}
-        with self._server.translated():
-            found = self._open_query().execute(query, parameters, prepare=True).fetchall()
+        query = "read_window_of_stragglers" if low_id is None else "read_window"
+        found = self._fetch(query, {**vars(cursor), "low_id": low_id, "limit": limit})
         until, xids_above, self.newest_id = found[0][:3]
         rows = [LogRow._make(row[3:]) for row in found] if found[0][3] is not None else []
         if cursor.until is None:
@@ -124,14 +122,7 @@ class LogReader:
         """After a read that found nothing, wait for a reason to read again; the server looks at every step."""
         looks = max(1, round(longest_seconds / step_seconds))
         seconds = max(0.0, step_seconds - _ROUNDING_SECONDS)
-        parameters = {
-            "looks": looks,
-            "seconds": seconds,
-            "newest_id": self.newest_id,
-            "snapshot": self._cursor.snapshot,
-        }
-        with self._server.translated():
-            self._open_query().execute(_QUERIES["wait"], parameters, prepare=True)
+        self._fetch("wait", {**vars(self._cursor), "newest_id": self.newest_id, "looks": looks, "seconds": seconds})
 
     def advance(self, chunk: Chunk) -> None:
         """Read on behind a chunk. Nothing is written down: after a restart it is read again."""
@@ -170,11 +161,13 @@ class LogReader:
             row = connection.execute(_QUERIES["newest_id"]).fetchone()
         self.newest_id = row[0] if row else 0
 
-    def _open_query(self) -> psycopg.Cursor:
-        """One for all reads: what a new one looks up costs a fifth of a read."""
-        if self._query is None:
-            self._query = self._open_connection().cursor(binary=True, row_factory=tuple_row)
-        return self._query
+    def _fetch(self, query: str, values: Mapping[str, str | float | None]) -> list[tuple[Any, ...]]:
+        with self._server.translated():
+            statement = self._statements.get(query)
+            if statement is None:
+                statement = PreparedStatement(self._open_connection(), f"rtp_{query}", _QUERIES[query])
+                self._statements[query] = statement
+            return statement.fetch(values)
 
     def _open_connection(self) -> psycopg.Connection:
         if self._connection is None:
