@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import NotInstalled, RtpError
 from core.inspection.entities import read_entities
-from core.inspection.unseen import find_unseen
+from core.inspection.unseen import find_unseen, names_entities
 from core.routes.checking import find_useless
 from core.sinks.registry import build_sinks, find_weaknesses
 from triggers.installer import find_drift
@@ -79,8 +79,8 @@ def _drift(settings: Settings, connect: Connect) -> Sequence[Action]:
 
 
 def _unseen(settings: Settings, connect: Connect) -> list[str]:
-    """The routes and overrides for which there is no row so far. Nobody can tell before anything is installed."""
-    if not settings.routes and not any(watch.has_value and watch.overrides for watch in settings.watches.values()):
+    """What names an entity of which there is no row so far. Nobody can tell before anything is installed."""
+    if not names_entities(settings):
         return []
     try:
         with connect() as connection:

@@ -1,4 +1,4 @@
-"""Routes and overrides that fit no entity seen so far. Only the rows show that a name is misspelt."""
+"""Routes, webhooks and overrides that fit no entity seen so far. Only the rows show that a name is misspelt."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from core.routes.checking import contradictions, where_is
 from core.routes.matching import name_mismatch
 from core.settings.rules import is_glob, matches_glob
+from core.sinks.registry import destinations
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.settings.routes import RouteMatch
     from core.settings.watches import Override
+
+_ON, _CALLED = "is on chain", "is called"
 
 
 class Entity(NamedTuple):
@@ -28,30 +31,49 @@ class Entity(NamedTuple):
 
 
 def find_unseen(settings: Settings, seen: Collection[Entity]) -> Iterator[str]:
-    """A line for each route and override whose chains and names fit nothing that was seen.
+    """A line for each route, webhook and override whose chains and names fit nothing that was seen.
 
-    A route or override is skipped while no entity of its kind or watch was seen.
+    One is skipped while no entity of its kind or watch was seen. Where only some of its names fit nothing, those are
+    told that would in other letter case.
     """
-    yield from _unseen_by_routes(settings, seen)
+    yield from _unseen_by_matches(settings, seen)
     yield from _unseen_by_overrides(settings, seen)
 
 
-def _unseen_by_routes(settings: Settings, seen: Iterable[Entity]) -> Iterator[str]:
+def names_entities(settings: Settings) -> bool:
+    """Whether the settings name any entity or chain that the rows could be asked for."""
+    has_overrides = any(watch.has_value and watch.overrides for watch in settings.watches.values())
+    return has_overrides or any(match.chain or match.words for _, match in _matches(settings))
+
+
+def _matches(settings: Settings) -> Iterator[tuple[str, RouteMatch]]:
+    """Where there is a match, and what it is."""
+    for place, route in enumerate(settings.routes):
+        yield where_is(route, place), route.match
+    for one in destinations(settings):
+        if one.match is not None:
+            yield one.sink.replace(":", " "), one.match
+
+
+def _unseen_by_matches(settings: Settings, seen: Iterable[Entity]) -> Iterator[str]:
     by_kind: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for entity in seen:
         by_kind[entity.kind].add((entity.chain, entity.name))
-    for place, route in enumerate(settings.routes):
-        entities = [(kind, *entity) for kind in route.match.kinds for entity in by_kind[kind]]
-        if not entities or any(name_mismatch(route.match, *entity) is None for entity in entities):
+    for where, match in _matches(settings):
+        entities = [(kind, *entity) for kind in match.kinds for entity in by_kind[kind]]
+        if not entities or contradictions(match, settings):  # there is a line about those already
             continue
-        if not contradictions(route.match, settings):  # else there is a line about it already
-            yield f"{where_is(route, place)} fits nothing that is there so far: {_why_not(route.match, entities)}"
-
-
-def _why_not(match: RouteMatch, entities: Collection[tuple[str, str, str]]) -> str:
-    wanted = [name for kind in match.kinds for name in match.names_of(kind) or ()]
-    chains, names = ({entity[part] for entity in entities} for part in (1, 2))
-    return _reason(match.chain or (), chains, list(dict.fromkeys(wanted)), names)
+        chains, known_chains = match.chain or (), {chain for _, chain, _ in entities}
+        names = list(dict.fromkeys(name for kind in match.kinds for name in match.names_of(kind) or ()))
+        known_names = {name for _, _, name in entities}
+        if not any(name_mismatch(match, *entity) is None for entity in entities):
+            why = _reason(chains, known_chains, names, known_names)
+            yield f"{where} fits nothing that is there so far: {why}"
+            continue
+        for what, wanted, known in ((_ON, chains, known_chains), (_CALLED, names, known_names)):
+            for name in wanted:
+                if not _fitting(name, known) and _respelt([name], known):
+                    yield f"{where}: {_unknown(what, [name], known)}"
 
 
 def _unseen_by_overrides(settings: Settings, seen: Iterable[Entity]) -> Iterator[str]:
@@ -85,8 +107,8 @@ def _reason(
     chains: Collection[str], known: Collection[str], names: Collection[str], known_names: Collection[str]
 ) -> str:
     return (
-        _unknown("is on chain", chains, known)
-        or _unknown("is called", names, known_names)
+        _unknown(_ON, chains, known)
+        or _unknown(_CALLED, names, known_names)
         or "no row has such a name on such a chain"
     )
 
@@ -94,7 +116,16 @@ def _reason(
 def _unknown(what: str, wanted: Collection[str], known: Collection[str]) -> str | None:
     if not wanted or any(_fitting(glob, known) for glob in wanted):
         return None
-    # Compared without case, so that `usdc` is told of the rows' `USDC`.
+    text = f"no row {what} {' or '.join(wanted)}"
+    if respelt := _respelt(wanted, known):
+        return f"{text}. Upper and lower case count: there is {respelt}"
     spelled = {name.casefold(): name for name in known}
     near = [spelled[close] for name in wanted for close in get_close_matches(name.casefold(), spelled, n=1)]
-    return f"no row {what} {' or '.join(wanted)}" + (f". Did you mean {near[0]}?" if near else "")
+    return f"{text}. Did you mean {near[0]}?" if near else text
+
+
+def _respelt(wanted: Iterable[str], known: Iterable[str]) -> str | None:
+    """A known name that would fit one of those wanted in other letter case."""
+    spelled = {name.casefold(): name for name in known}
+    fitting = (name for glob in wanted for name in _fitting(glob.casefold(), spelled))
+    return next((spelled[name] for name in fitting), None)

@@ -1,4 +1,4 @@
-"""Routes that can never match, or that add nothing: what the settings alone can tell."""
+"""Routes that can never match, or that add nothing, and kinds without a watch: what the settings alone can tell."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ _FARTHEST: dict[Reason, Step] = {
 
 
 def find_useless(settings: Settings) -> Iterator[str]:
-    """A line for each route that no event can ever match, and for each that sends nothing that another does not."""
+    """A line for each kind without a watch, and each route that no event can match or that another makes needless."""
+    used = {watch.kind for watch in settings.watches.values()}
+    for name in settings.kinds:
+        if name not in used:
+            yield f"kinds.{name}: no watch is of this kind. Add one, or remove the kind"
     for place, route in enumerate(settings.routes):
         where = where_is(route, place)
         if reasons := contradictions(route.match, settings):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from core.routes.matching import Routable
     from core.services.dead_letter_queue import DeadLetterQueue
     from core.settings.models import Settings
+    from core.settings.routes import RouteMatch
     from core.sinks import Sink
 
 
@@ -31,6 +32,8 @@ class Destination:
     make: Callable[[], Sink]
     wants: Callable[[Routable], bool] | None = None
     """Which events belong there; None: all of them."""
+    match: RouteMatch | None = None
+    """What they must be like, where one match of the settings says so."""
     starts_at_latest: bool = False
     """Whether a new one passes over what the log holds already."""
     find_dead_letter_queue: Callable[[], DeadLetterQueue | None] | None = None

@@ -258,7 +258,8 @@ def test_rtp_validate_warns_of_an_override_that_fits_no_row(
     document["watches"]["tvl"]["overrides"] = [{"protocol": "lido", "percent": 5}]
     config.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     assert (
-        "watches.tvl.overrides[0] fits nothing that is there so far: no row is called lido. Did you mean Lido?"
+        "watches.tvl.overrides[0] fits nothing that is there so far: no row is called lido."
+        " Upper and lower case count: there is Lido"
         in validate(command, settings, config, "--json").document["warnings"]
     )
 

@@ -10,6 +10,7 @@ import pytest
 
 from core.errors import SettingsError
 from core.kinds import SHIPPED, Kind
+from core.routes.checking import find_useless
 from core.settings.models import Settings
 from core.settings.rules import override_value, rule_for
 from core.settings.watches import watch_model
@@ -81,6 +82,11 @@ dynamodb: {tables: {pools: {table: pools, attributes: {pool: p}}}}
     assert (settings.redis.cache_ttl_ms("apy"), settings.redis.cache.max_staleness_seconds("apy")) == (300_000, 120)
     assert settings.routes[0].match.kinds == ("apy",)
     assert settings.dynamodb.tables["pools"].attributes.entity_of("apy") == "p"
+
+
+def test_one_that_no_watch_is_of_is_told(tmp_path: Path) -> None:
+    settings = load(tmp_path, YAML.replace("kinds:\n", "kinds:\n  apr: {entity: pool}\n"))
+    assert list(find_useless(settings)) == ["kinds.apr: no watch is of this kind. Add one, or remove the kind"]
 
 
 def test_a_webhooks_match_knows_them_too(tmp_path: Path) -> None:

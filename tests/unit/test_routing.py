@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -330,7 +331,8 @@ SEEN = [
         ({"chain": ["solana", "z*"]}, "no row is on chain solana or z*"),
         ({"kind": "price", "chain": "base"}, "no row is on chain base"),
         ({"protocol": "lidoo"}, "no row is called lidoo. Did you mean lido?"),
-        ({"token": "USDC"}, "no row is called USDC. Did you mean usdc?"),
+        ({"token": "USDC"}, "no row is called USDC. Upper and lower case count: there is usdc"),
+        ({"token": "USD*"}, "no row is called USD*. Upper and lower case count: there is usdc"),
         ({"kind": "tvl", "protocol": "lido", "chain": "base"}, "no row has such a name on such a chain"),
     ],
 )
@@ -354,6 +356,25 @@ def test_a_route_that_fits_a_row_or_may_yet_is_not_blamed(match: dict[str, Any])
     assert list(find_unseen(settings_with({"match": match, "queue": "q.fifo"}), SEEN)) == []
 
 
+def test_a_name_in_other_letter_case_is_told_though_others_beside_it_fit() -> None:
+    match = {"token": ["usdc", "USD?", "dai"], "chain": ["ethereum", "Base"]}
+    seen = [*SEEN, Entity("prices", "price", "base", "weth")]
+    assert list(find_unseen(settings_with({"match": match, "queue": "q.fifo"}), seen)) == [
+        "routes[0]: no row is on chain Base. Upper and lower case count: there is base",
+        "routes[0]: no row is called USD?. Upper and lower case count: there is usdc",
+    ]
+
+
+def test_a_webhook_that_fits_no_row_is_told_as_a_route_is(tmp_path: Path) -> None:
+    webhook = {"desk": {"url": "https://host.example", "match": {"token": "usd"}}}
+    path = tmp_path / "rtp.yaml"
+    path.write_text(yaml.safe_dump({"watches": WATCHES, "webhook": webhook}), encoding="utf-8")
+    settings = load_settings(path, environ={}, options={})
+    assert list(find_unseen(settings, SEEN)) == [
+        "webhook desk fits nothing that is there so far: no row is called usd. Did you mean usdc?"
+    ]
+
+
 def test_a_route_that_can_never_match_is_told_once() -> None:
     constant = WATCHES["tvl"] | {"columns": WATCHES["tvl"]["columns"] | {"chain": {"const": "ethereum"}}}
     settings = settings_with({"match": {"kind": "tvl", "chain": "base"}, "queue": "q.fifo"}, tvl=constant)
@@ -366,9 +387,10 @@ def test_a_route_that_can_never_match_is_told_once() -> None:
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ({"token": "USDC", "peg": 1}, "no row is called USDC. Did you mean usdc?"),
+        ({"token": "USDC", "peg": 1}, "no row is called USDC. Upper and lower case count: there is usdc"),
+        ({"token": "US*"}, "no row is called US*. Upper and lower case count: there is usdc"),
         ({"token": "b?c"}, "no row is called b?c"),
-        ({"chain": "Ethereum"}, "no row is on chain Ethereum. Did you mean ethereum?"),
+        ({"chain": "Ethereum"}, "no row is on chain Ethereum. Upper and lower case count: there is ethereum"),
         ({"token": "usdc", "chain": "base"}, "no row is on chain base"),
     ],
 )

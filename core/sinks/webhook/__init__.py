@@ -28,6 +28,7 @@ def _destinations(settings: Settings) -> Iterator[Destination]:
             sink,
             partial(_make, webhook, sink),
             wants=None if webhook.match is None else partial(_fits, webhook.match),
+            match=webhook.match,
             starts_at_latest=True,
         )
 
