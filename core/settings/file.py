@@ -73,7 +73,7 @@ def read_settings(
         overlaid = _overlaid(document.data, given, _sections(model))
         kinds = kinds_in(overlaid)  # all other models are made for the kinds
         model = settings_model(kinds, model)
-        settings = model.model_validate(overlaid, context={"kinds": kinds})
+        settings = model.model_validate(overlaid, context={"kinds": kinds, "file": path})
     except ValidationError as failure:
         for error in failure.errors(include_url=False):
             if not already_noted(error):

@@ -46,6 +46,14 @@ class Date:
     """Stands for an unquoted date. No setting is one, so only its not being text matters."""
 
 
+class Block(dict[str, Any]):
+    """A mapping that knows its line, for what is looked into only after the file has been read."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__()
+        self.line = line
+
+
 @dataclass(frozen=True)
 class Written:
     """What a person wrote at one place: its text if it is a single value, and what it was read as."""
@@ -109,7 +117,7 @@ class Document:
             return self._plain[id(node)]
         if isinstance(node, yaml.MappingNode) and node.tag == f"{_TAG}map":
             # Stored before it is filled: a mapping may hold an alias of itself.
-            mapping = self._plain[id(node)] = {}
+            mapping = self._plain[id(node)] = Block(_line(node))
             for name, (_key, value) in self._entries_of(node, place).items():
                 mapping[name] = self._read(value, (*place, name))
         elif isinstance(node, yaml.SequenceNode) and node.tag == f"{_TAG}seq":

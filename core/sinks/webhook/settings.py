@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -26,6 +26,7 @@ from pydantic_core import InitErrorDetails
 from core.errors import SettingsError
 from core.settings.addresses import is_loopback, split_address
 from core.settings.fields import Real, SettingsModel, Whole, matching
+from core.settings.located_yaml import Block
 from core.settings.routes import RouteMatch
 
 UNNAMED = ""
@@ -33,17 +34,23 @@ UNNAMED = ""
 
 
 class Variable(str):
-    """The name of an environment variable, in the place of what it holds. Not every command needs to have that."""
+    """The name of an environment variable, in the place of what it holds. Not every command needs to have that.
 
-    __slots__ = ()
+    `written_at` is the file and the line, where it comes from a file.
+    """
+
+    written_at: str = ""
 
 
-def _text_or_variable(value: Any, validate: ValidatorFunctionWrapHandler) -> str:
+def _text_or_variable(value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> str:
     if not isinstance(value, dict):
         return str(validate(value))
     if value.keys() != {"env"} or not isinstance(value["env"], str) or not value["env"]:
         raise ValueError("must be text, or {env: NAME} for what an environment variable holds")
-    return Variable(value["env"])
+    variable = Variable(value["env"])
+    if isinstance(value, Block):
+        variable.written_at = f"{(info.context or {}).get('file')}:{value.line}"
+    return variable
 
 
 def _checked(check: Callable[[str], str]) -> AfterValidator:
@@ -141,25 +148,35 @@ class Webhook(SettingsModel):
 
     def resolved(self, place: str, environ: Mapping[str, str]) -> Webhook:
         """The same with what the environment holds; `place` is where it stands. Raises SettingsError."""
-
-        def held(key: str, text: str) -> str:
-            if not isinstance(text, Variable):
-                return text
-            if not environ.get(text):
-                raise SettingsError(f"{place}.{key} names the environment variable {text}, which is not set", "Set it")
-            return environ[text].strip()
-
+        texts: dict[tuple[str | int, ...], str] = {
+            ("url",): self.url,
+            **{("secrets", number): secret for number, secret in enumerate(self.secrets)},
+            **{("headers", name): value for name, value in self.headers.items()},
+        }
+        variables = {loc: text for loc, text in texts.items() if isinstance(text, Variable)}
+        for loc, variable in variables.items():
+            if not environ.get(variable):
+                text = f"names the environment variable {variable}, which is not set"
+                raise SettingsError(f"{_whence(variable, place, loc)}: {text}", "Set it")
+        held = {loc: environ[text].strip() if loc in variables else text for loc, text in texts.items()}
         given = vars(self) | {
-            "url": held("url", self.url),
-            "secrets": [held("secrets", secret) for secret in self.secrets],
-            "headers": {name: held(f"headers.{name}", value) for name, value in self.headers.items()},
+            "url": held["url",],
+            "secrets": [held["secrets", number] for number in range(len(self.secrets))],
+            "headers": {name: held["headers", name] for name in self.headers},
         }
         try:
             return Webhook.model_validate(given)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            what = first.get("ctx", {}).get("error", first["msg"])
-            raise SettingsError(f"{place}.{first['loc'][0]}: what the environment holds {what}") from None
+            variable, what = variables[first["loc"]], first.get("ctx", {}).get("error", first["msg"])
+            whence = _whence(variable, place, first["loc"])
+            raise SettingsError(f"{whence}: what the environment variable {variable} holds {what}") from None
+
+
+def _whence(variable: Variable, place: str, loc: Iterable[str | int]) -> str:
+    """Where a variable is named: the file and the line, then the key."""
+    key = place + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
+    return f"{variable.written_at}: {key}" if variable.written_at else key
 
 
 _KEYS = frozenset(Webhook.model_fields)
