@@ -87,7 +87,7 @@ lock: ## Write the lock files anew from pyproject.toml (needs uv)
 	    $$extras --group build pyproject.toml --output-file requirements-$$set.lock || exit 1; \
 	done
 	@uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --no-header --no-emit-index-url \
-	  --no-annotate --extra aws pyproject.toml --output-file requirements-lambda.lock
+	  --no-annotate --no-emit-package awscrt --extra aws pyproject.toml --output-file requirements-lambda.lock
 
 clean: ## Remove the virtual environment and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info build

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from core.errors import SinkUnavailable
 from rtp_client.errors import one_line
@@ -48,7 +48,9 @@ def code_of(error: Exception) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What a client library said, on one line."""
+    """What a client library said, on one line. A header that it quotes may hold the signature, and is left out."""
+    if type(error) is HTTPClientError and isinstance(error.kwargs.get("error"), (ValueError, RuntimeError)):
+        return "the request cannot be sent as HTTP: is there a line break in the AWS credentials?"
     if not isinstance(error, (ClientError, BotoCoreError)):
         return f"its answer makes no sense ({type(error).__name__}: {error})"
     return one_line(error)

@@ -17,7 +17,7 @@ from core.log.dead_event import DeadEvent
 from core.log.reader import LogReader
 from core.processor.build import postgres_server
 from core.redis_names import FENCE
-from core.services.sqs_client import sqs_client
+from core.services.queue_client import queue_client
 from core.settings.models import RedisSettings, Settings, SqsSettings
 from core.sinks.redis import RedisSink
 from core.sinks.sqs.sink import SqsSink
@@ -191,7 +191,7 @@ def test_a_cursor_of_another_log_is_still_refused(
 def test_nothing_is_sent_once_an_epoch_is_not_good(sqs_queue: SqsQueue) -> None:
     with faulty_sqs(sqs_queue.endpoint_url) as passing:
         settings = SqsSettings(queue=sqs_queue.name, endpoint_url=passing.url, region=sqs_queue.region)
-        with closing(SqsSink(settings, sqs_client(settings))) as sink:
+        with closing(SqsSink(settings, queue_client(settings))) as sink:
             sink.epoch = Epoch(3)
             sink.open()
             sink.epoch.end()
@@ -204,7 +204,7 @@ def test_each_request_of_a_delivery_is_asked_about(sqs_queue: SqsQueue) -> None:
     epoch = Epoch(3)
     with faulty_sqs(sqs_queue.endpoint_url) as passing:
         settings = SqsSettings(queue=sqs_queue.name, endpoint_url=passing.url, region=sqs_queue.region)
-        with closing(SqsSink(settings, sqs_client(settings))) as sink:
+        with closing(SqsSink(settings, queue_client(settings))) as sink:
             sink.epoch = epoch
             sink.open()
             passing.on_batch = epoch.end

@@ -23,8 +23,9 @@ from core.processor.deferred_judge import DeferredJudge
 from core.processor.housekeeping import Housekeeping
 from core.processor.wakeup import WakeUp
 from core.services.postgres import DatabaseServer, connect
-from core.services.sqs_client import sqs_client
+from core.services.queue_client import queue_client
 from core.settings.models import Settings, postgres_dsn
+from core.sinks.sqs.messages import batch_entry
 from core.sinks.sqs.sink import SqsSink
 from loadtests.faults.proxy import TcpProxy
 from rtp_client.answer_timeout import AnswerTimeout
@@ -205,23 +206,24 @@ def test_an_alert_whose_answer_never_comes_is_sent_again_on_a_new_connection(
     port = urlsplit(sqs_queue.endpoint_url).port or 0
     with closing(TcpProxy(port)) as way:
         sqs = settings.sqs.model_copy(update={"endpoint_url": f"http://127.0.0.1:{way.port}", "timeout_seconds": 30})
-        quick = sqs_client(sqs, wait_seconds=0.3)
-        patient = sqs_client(sqs)
+        quick = queue_client(sqs, wait_seconds=0.3)
+        patient = queue_client(sqs)
         with closing(SqsSink(sqs, patient, quick_client=quick)) as sink:
             sink.open()
-            patient.get_queue_url(QueueName=sink.queue)  # so that it has a connection, too
+            sink.deliver([make_event(1)])
+            patient.send_message_batch(QueueUrl=sqs_queue.url, Entries=[batch_entry("0", make_event(1))])  # on another
             way.half_open()
             started = time.monotonic()
             with pytest.raises(SinkUnavailable, match="Read timeout"):
-                sink.deliver([make_event(1)])
-            assert not sink.deliver([make_event(1)]).undelivered
+                sink.deliver([make_event(2)])
+            assert not sink.deliver([make_event(2)]).undelivered
             assert time.monotonic() - started < 20
 
 
 def test_after_a_silence_sqs_may_take_its_time(settings: Settings, sqs_queue: SqsQueue) -> None:
     with closing(TcpProxy(urlsplit(sqs_queue.endpoint_url).port or 0)) as way:
         by_proxy = settings.sqs.model_copy(update={"endpoint_url": f"http://127.0.0.1:{way.port}"})
-        quick, patient = sqs_client(by_proxy, wait_seconds=0.3), sqs_client(settings.sqs)
+        quick, patient = queue_client(by_proxy, wait_seconds=0.3), queue_client(settings.sqs)
         with closing(SqsSink(settings.sqs, patient, quick_client=quick)) as sink:
             sink.open()
             way.stall()  # for the quick client alone, and from now on

@@ -13,7 +13,7 @@ import pytest
 import redis
 
 from core.errors import SettingsError, SinkUnavailable
-from core.services.sqs_client import sqs_client
+from core.services.queue_client import queue_client
 from core.settings.models import RedisSettings, SqsSettings
 from core.sinks import Sink
 from core.sinks.redis import RedisSink
@@ -102,7 +102,7 @@ class SqsBench:
         self._client = client
         self._queue = queue
         place = SqsSettings(queue=queue.name, endpoint_url=queue.endpoint_url, region=queue.region, timeout_seconds=0.2)
-        self.sink = SqsSink(place, sqs_client(place))
+        self.sink = SqsSink(place, queue_client(place))
 
     def received(self) -> list[dict[str, Any]]:
         return [json.loads(message["Body"]) for message in drain(self._client, self._queue.url)]
@@ -392,7 +392,7 @@ def gateway(sqs_queue: SqsQueue) -> Iterator[FaultySqs]:
 @pytest.fixture
 def sink_behind_gateway(gateway: FaultySqs, sqs_queue: SqsQueue) -> Iterator[SqsSink]:
     settings = SqsSettings(queue=sqs_queue.name, endpoint_url=gateway.url, region=sqs_queue.region)
-    with closing(SqsSink(settings, sqs_client(settings))) as sink:
+    with closing(SqsSink(settings, queue_client(settings))) as sink:
         sink.open()
         yield sink
 
@@ -547,7 +547,7 @@ def test_an_outage_in_the_middle_leaves_only_what_is_not_in(sink_behind_gateway:
 
 def test_a_queue_that_does_not_exist_is_named(sqs_queue: SqsQueue) -> None:
     settings = SqsSettings(queue="nowhere.fifo", endpoint_url=sqs_queue.endpoint_url, region=sqs_queue.region)
-    with closing(SqsSink(settings, sqs_client(settings))) as sink, pytest.raises(SinkUnavailable, match="nowhere"):
+    with closing(SqsSink(settings, queue_client(settings))) as sink, pytest.raises(SinkUnavailable, match="nowhere"):
         sink.open()
 
 
@@ -555,4 +555,4 @@ def test_sqs_without_a_region_is_a_problem_of_the_settings(monkeypatch: pytest.M
     monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
     monkeypatch.delenv("AWS_REGION", raising=False)
     with pytest.raises(SettingsError, match="Set AWS_REGION"):
-        sqs_client(SqsSettings(queue="alerts.fifo"))
+        queue_client(SqsSettings(queue="alerts.fifo"))

@@ -6,7 +6,17 @@ import json
 import subprocess
 import sys
 
-SLOW_AND_NOT_NEEDED = {"boto3", "psycopg", "rich", "typer", "prometheus_client", "opentelemetry", "jinja2", "pandas"}
+SLOW_AND_NOT_NEEDED = {
+    "awscrt",
+    "boto3",
+    "jinja2",
+    "opentelemetry",
+    "pandas",
+    "prometheus_client",
+    "psycopg",
+    "rich",
+    "typer",
+}
 
 
 def test_the_lambda_imports_neither_the_database_nor_the_terminal_nor_the_aws_client() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from core.errors import RtpError
@@ -13,7 +14,7 @@ from core.sinks.sqs.queues import sqs_destinations
 from rtp_client.answer_timeout import FIRST_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from core.services.dead_letter_queue import DeadLetterQueue
     from core.settings.models import Settings
@@ -36,12 +37,12 @@ def _destinations(settings: Settings) -> Iterator[Destination]:
 
 def _make(settings: SqsSettings, destination: SqsDestination) -> Sink:
     with needing("aws", f"the settings name the queue {destination.queue}"):
-        from core.services.sqs_client import sqs_client  # noqa: PLC0415
+        from core.services.queue_client import queue_client  # noqa: PLC0415
         from core.sinks.sqs.sink import SqsSink  # noqa: PLC0415
     return SqsSink(
         settings,
-        sqs_client(settings),
-        quick_client=sqs_client(settings, wait_seconds=FIRST_SECONDS),
+        queue_client(settings),
+        quick_client=queue_client(settings, wait_seconds=FIRST_SECONDS),
         queue=destination.queue,
         name=destination.sink,
     )
@@ -54,8 +55,15 @@ def _find_dead_letter_queue(settings: SqsSettings, destination: SqsDestination) 
     return find_dead_letter_queue(sqs_client(settings), destination.queue, named=destination.dead_letter_queue)
 
 
-def _queues_without_letters(settings: Settings) -> Iterator[str]:
-    for one in sqs_destinations(settings):
+def _weaknesses(settings: Settings) -> Iterator[str]:
+    found = sqs_destinations(settings)
+    if found and find_spec("awscrt") is None:
+        yield 'alerts go out by boto3 alone, which takes three times the CPU: pip install "defi-rtp[aws]" brings awscrt'
+    yield from _queues_without_letters(settings, found)
+
+
+def _queues_without_letters(settings: Settings, found: Iterable[SqsDestination]) -> Iterator[str]:
+    for one in found:
         try:
             if _find_dead_letter_queue(settings.sqs, one) is None:
                 yield f"queue {one.queue} has no dead letter queue: dead letters stay in the database only"
@@ -74,5 +82,5 @@ SQS = SinkType(
         "RTP_SQS_ENDPOINT_URL": "endpoint_url",
         "RTP_SQS_QUEUE": "queue",
     },
-    find_weaknesses=_queues_without_letters,
+    find_weaknesses=_weaknesses,
 )

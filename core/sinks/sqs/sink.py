@@ -16,10 +16,10 @@ from rtp_client.answer_timeout import AnswerTimeout
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
 
     from core.errors import SinkUnavailable
+    from core.services.queue_client import QueueClient
     from core.settings.models import SqsSettings
     from core.sinks import Outcome
     from rtp_client.event import Event
@@ -42,9 +42,9 @@ class SqsSink:
     def __init__(
         self,
         settings: SqsSettings,
-        client: SQSClient,
+        client: QueueClient,
         *,
-        quick_client: SQSClient | None = None,
+        quick_client: QueueClient | None = None,
         queue: str | None = None,
         name: str = "sqs",
     ) -> None:
@@ -61,7 +61,7 @@ class SqsSink:
         self._queue_url = ""
 
     @property
-    def _client(self) -> SQSClient:
+    def _client(self) -> QueueClient:
         return self._slow_client if self._answer_timeout.is_long else self._quick_client
 
     def open(self) -> None:
