@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.stack import pids
 from tests.eventually import eventually
+from tests.scratch import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ class Place:
 @contextmanager
 def own_place() -> Iterator[Place]:
     """Make such a folder. Not tmp_path: as root, PostgreSQL's user must be able to enter it."""
-    folder = Path(tempfile.mkdtemp(prefix="rtp-test-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="rtp-test-", dir=scratch_folder()))
     folder.chmod(0o755)
     try:
         yield Place(folder)
