@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
+from msgspec import to_builtins
 from rich.console import Group
 from rich.live import Live
 from rich.panel import Panel
@@ -21,7 +23,7 @@ from core.demo.queue import create_queue
 from core.errors import ServiceUnavailable
 from core.services.sqs_client import sqs_client
 from rtp_client import EventStream
-from rtp_client.event import Event
+from rtp_client.event import decode_event
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from core.processor.status import Status
     from core.settings.models import Settings
     from core.stack import StackAddresses
+    from rtp_client.event import Event
 
 _LINES = 16
 
@@ -91,12 +94,12 @@ class DemoView:
             warn(str(error))
 
     def _show_alert(self, document: dict[str, Any]) -> None:
-        self._show("alert", Event.model_validate(document))
+        self._show("alert", decode_event(json.dumps(document)))
 
     def _show(self, what: str, event: Event) -> None:
         with self._lock:
             if self._as_json:
-                print_json({what: event.model_dump(mode="json")})
+                print_json({what: to_builtins(event)})
                 return
             label = Text("SQS   " if what == "alert" else "Redis ", style="magenta" if what == "alert" else "cyan")
             line = label + event_line(event)

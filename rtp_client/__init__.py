@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rtp_client.cache.reader import CacheReader
     from rtp_client.cache.table import Fixed, Table
     from rtp_client.errors import RtpError, ServiceUnavailable, SettingsError
-    from rtp_client.event import Event, EventData, FieldChange, Reason, Severity, event_schema
+    from rtp_client.event import Event, EventData, FieldChange, Reason, Severity, decode_event, event_schema
     from rtp_client.event_filter import EventFilter
     from rtp_client.keys import STREAM, cache_key, channel, channel_pattern, route_channel
     from rtp_client.stream.event_stream import EventStream, TailedEvent
@@ -39,7 +39,7 @@ _HOMES = {
     "cache.reader": ("CacheReader",),
     "cache.table": ("Fixed", "Table"),
     "errors": ("RtpError", "ServiceUnavailable", "SettingsError"),
-    "event": ("Event", "EventData", "FieldChange", "Reason", "Severity", "event_schema"),
+    "event": ("Event", "EventData", "FieldChange", "Reason", "Severity", "decode_event", "event_schema"),
     "event_filter": ("EventFilter",),
     "keys": ("STREAM", "cache_key", "channel", "channel_pattern", "route_channel"),
     "stream.event_stream": ("EventStream", "TailedEvent"),
@@ -70,6 +70,7 @@ __all__ = [
     "cache_key",
     "channel",
     "channel_pattern",
+    "decode_event",
     "event_schema",
     "route_channel",
 ]

@@ -1,8 +1,11 @@
 """The event: one significant change, as a CloudEvents 1.0 JSON document.
 
-`Event` is the single source of truth: what rtp publishes is this model's JSON, `rtp schema` prints its JSON
+`Event` is the single source of truth: what rtp publishes is this class as JSON, `rtp schema` prints its JSON
 Schema, and the schema ships with the package. Attribute names follow CloudEvents 1.0 and its documented
 `partitioning` (`partitionkey`), `sequence` and distributed tracing (`traceparent`) extensions.
+
+`decode_event` checks every constraint of a document; making an `Event` checks none. Who makes one from what others
+wrote sends it through its JSON and back, as `core/log/rows.py` does.
 
 Amounts are decimal strings, digit for digit what PostgreSQL holds: a JSON number would be rounded to a double by
 most readers, and could not carry NaN or Infinity at all.
@@ -12,12 +15,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.json_schema import SkipJsonSchema
+from msgspec import Meta, Struct, ValidationError, field, to_builtins
+from msgspec.json import Decoder, Encoder, schema_components
+
+from rtp_client.errors import one_line
 
 
 class Severity(StrEnum):
@@ -59,113 +64,137 @@ TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"
 TRACEPARENT_PATTERN = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
 TRACESTATE_PATTERN = r"^[ -~]{1,512}$"
 SEQUENCE_DIGITS = 20
+_END = r"\Z"  # Python's `$` would let a line's end pass
 
-Amount = Annotated[
-    str,
-    StringConstraints(pattern=AMOUNT_PATTERN),
-    Field(description="A decimal string, digit for digit as in the database."),
-]
-Time = Annotated[
-    str,
-    StringConstraints(pattern=TIME_PATTERN),
-    Field(description="RFC 3339, UTC, microseconds.", json_schema_extra={"format": "date-time"}),
-]
-Name = Annotated[str, StringConstraints(min_length=1)]
+
+def _matching(pattern: str, description: str, **schema: Any) -> Meta:
+    return Meta(pattern=pattern.removesuffix("$") + _END, description=description, extra_json_schema=schema)
+
+
+def _explained(text: str) -> Meta:
+    return Meta(description=text)
+
+
+Amount = Annotated[str, _matching(AMOUNT_PATTERN, "A decimal string, digit for digit as in the database.")]
+Time = Annotated[str, _matching(TIME_PATTERN, "RFC 3339, UTC, microseconds.", format="date-time")]
+Name = Annotated[str, Meta(min_length=1)]
 KindName = Annotated[
-    str,
-    StringConstraints(pattern=KIND_PATTERN),
-    Field(description="What has changed: tvl, price, protocol, or a kind of the settings' own."),
+    str, _matching(KIND_PATTERN, "What has changed: tvl, price, protocol, or a kind of the settings' own.")
 ]
-EventType = Annotated[
+EventType = Annotated[str, _matching(TYPE_PATTERN, "`rtp.<kind>.changed`; of metadata also `added` and `removed`.")]
+Sequence = Annotated[
     str,
-    StringConstraints(pattern=TYPE_PATTERN),
-    Field(description="`rtp.<kind>.changed`; of metadata also `added` and `removed`."),
+    _matching(
+        rf"^\d{{{SEQUENCE_DIGITS}}}$",
+        "Position in rtp's log, zero-padded so that text order is log order per partition key.",
+    ),
 ]
+Traceparent = Annotated[
+    str, _matching(TRACEPARENT_PATTERN, "W3C Trace Context of the writer's transaction, where it set one.")
+]
+Tracestate = Annotated[str, _matching(TRACESTATE_PATTERN, "What goes with the traceparent, where the writer set it.")]
 
 
-def _is_absent(value: str | None) -> bool:
-    return value is None
-
-
-def _has_no_default(schema: dict[str, Any]) -> None:
-    del schema["default"]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FieldChange(_Frozen):
+# gc=False: an event holds nothing that could lead back to it.
+class FieldChange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """One changed metadata field."""
 
-    previous: Any = Field(description="The field's JSON value before; null when it had none.")
-    current: Any = Field(description="The field's JSON value now; null when it has none.")
+    previous: Annotated[Any, _explained("The field's JSON value before; null when it had none.")]
+    current: Annotated[Any, _explained("The field's JSON value now; null when it has none.")]
 
 
-class EventData(_Frozen):
+class EventData(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """What changed, by how much, why it is reported, and how far to trust it."""
 
     kind: KindName
-    chain: Name = Field(description="The chain as the row names it; `all` where the watch maps none.")
-    entity: Name = Field(description="The protocol, token or other entity as the row names it.")
-    previous: Amount | None = Field(description="The value compared with: by default the last reported one.")
-    current: Amount | None = Field(description="The value now; null for null and for a deleted row.")
-    change: Amount | None = Field(description="current - previous, where both are finite.")
-    change_pct: Amount | None = Field(description="change in percent of |previous|, where that is not 0.")
-    fields: dict[str, FieldChange] | None = Field(description="Metadata events: every changed field, by name.")
+    chain: Annotated[Name, _explained("The chain as the row names it; `all` where the watch maps none.")]
+    entity: Annotated[Name, _explained("The protocol, token or other entity as the row names it.")]
+    previous: Annotated[Amount | None, _explained("The value compared with: by default the last reported one.")]
+    current: Annotated[Amount | None, _explained("The value now; null for null and for a deleted row.")]
+    change: Annotated[Amount | None, _explained("current - previous, where both are finite.")]
+    change_pct: Annotated[Amount | None, _explained("change in percent of |previous|, where that is not 0.")]
+    fields: Annotated[dict[str, FieldChange] | None, _explained("Metadata events: every changed field, by name.")]
     reason: Reason
     severity: Severity
-    duration_seconds: float | None = Field(default=None, ge=0, description="repeg: how long the price was off its peg.")
-    confidence: float = Field(ge=0, le=1, description="The row's own, or the watch's default.")
-    provenance: str | None = Field(description="The upstream source's name.")
-    changed_at: Time = Field(description="The row's own time where mapped, else when its statement arrived.")
-    detected_at: Time = Field(description="The database's clock when the trigger reported it.")
+    duration_seconds: Annotated[
+        Annotated[float, Meta(ge=0)] | None, _explained("repeg: how long the price was off its peg.")
+    ] = None
+    confidence: Annotated[float, Meta(ge=0, le=1, description="The row's own, or the watch's default.")]
+    provenance: Annotated[str | None, _explained("The upstream source's name.")]
+    changed_at: Annotated[Time, _explained("The row's own time where mapped, else when its statement arrived.")]
+    detected_at: Annotated[Time, _explained("The database's clock when the trigger reported it.")]
 
 
-class Event(_Frozen):
+def _constant(text: str) -> Any:
+    """A default that is written: `omit_defaults` leaves out what equals a plain one."""
+    return field(default_factory=lambda: text)
+
+
+class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True, gc=False):
     """A CloudEvents 1.0 envelope around `EventData`."""
 
-    specversion: Literal["1.0"] = "1.0"
-    id: Name = Field(description="Unique per source, the same on every redelivery: deduplicate by it.")
-    source: Name = Field(description="URI reference of the watch that raised it.")
+    specversion: Annotated[Literal["1.0"], Meta(extra_json_schema={"default": "1.0"})] = _constant("1.0")
+    id: Annotated[Name, _explained("Unique per source, the same on every redelivery: deduplicate by it.")]
+    source: Annotated[Name, _explained("URI reference of the watch that raised it.")]
     type: EventType
-    subject: Name = Field(description="`<chain>/<entity>`, each part percent-encoded.")
-    time: Time = Field(description="When the change happened: data.changed_at.")
-    datacontenttype: Literal["application/json"] = "application/json"
-    partitionkey: Name = Field(description="Events of one partition key arrive in order.")
-    sequence: str = Field(
-        pattern=rf"^\d{{{SEQUENCE_DIGITS}}}$",
-        description="Position in rtp's log, zero-padded so that text order is log order per partition key.",
+    subject: Annotated[Name, _explained("`<chain>/<entity>`, each part percent-encoded.")]
+    time: Annotated[Time, _explained("When the change happened: data.changed_at.")]
+    datacontenttype: Annotated[Literal["application/json"], Meta(extra_json_schema={"default": "application/json"})] = (
+        _constant("application/json")
     )
-    # An attribute of CloudEvents is there or not, and never null.
-    traceparent: Annotated[str, StringConstraints(pattern=TRACEPARENT_PATTERN)] | SkipJsonSchema[None] = Field(
-        default=None,
-        exclude_if=_is_absent,
-        json_schema_extra=_has_no_default,
-        description="W3C Trace Context of the writer's transaction, where it set one.",
-    )
-    tracestate: Annotated[str, StringConstraints(pattern=TRACESTATE_PATTERN)] | SkipJsonSchema[None] = Field(
-        default=None,
-        exclude_if=_is_absent,
-        json_schema_extra=_has_no_default,
-        description="What goes with the traceparent, where the writer set it.",
-    )
+    partitionkey: Annotated[Name, _explained("Events of one partition key arrive in order.")]
+    sequence: Sequence
+    traceparent: Traceparent | None = None
+    tracestate: Tracestate | None = None
     data: EventData
 
-    @cached_property
+    @property
     def json_bytes(self) -> bytes:
-        """The document as it goes over every wire; made once per event."""
-        return self.__pydantic_serializer__.to_json(self)
+        """The document as it goes over every wire. Encoding it costs less than to keep it."""
+        return _ENCODER.encode(self)
+
+
+_ENCODER = Encoder()
+_DECODER = Decoder(Event)
+
+
+def decode_event(document: bytes | str) -> Event:
+    """The event in a JSON document. Raises ValueError, with the first thing that is wrong, where it is none."""
+    try:
+        return _DECODER.decode(document)
+    except ValidationError as error:
+        raise ValueError(fault_of(error)) from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"event: {one_line(error)}") from error
+
+
+def fault_of(error: ValidationError, within: str = "") -> str:
+    """Which part of an event is not valid, and what it must be."""
+    what, _, place = str(error).partition(" - at `$")
+    return f"{(within + place.rstrip('`')).strip('.') or 'event'}: {what}"
 
 
 def event_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the event document."""
-    schema = Event.model_json_schema(mode="serialization")
+    _, components = schema_components((Event,), ref_template="#/$defs/{name}")
+    schema = components.pop("Event")
+    for name in ("traceparent", "tracestate"):  # an attribute of CloudEvents is there or not, and never null
+        schema["properties"][name] = schema["properties"][name]["anyOf"][0]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:rtp:event:1",
-        **schema,
+        **_portable(schema),
+        "$defs": _portable(components),
     }
+
+
+def _portable(schema: Any) -> Any:
+    """A schema with its patterns as every reader of JSON Schema knows them."""
+    if isinstance(schema, dict):
+        return {key: _portable(value) for key, value in schema.items()}
+    if isinstance(schema, list):
+        return [_portable(member) for member in schema]
+    return f"{schema.removesuffix(_END)}$" if isinstance(schema, str) and schema.endswith(_END) else schema
 
 
 @lru_cache(maxsize=65_536)
@@ -183,10 +212,11 @@ def decode_part(part: str) -> str:
 
 
 def format_time(moment: datetime) -> str:
-    """RFC 3339 in UTC, always with six digits of a second."""
-    if moment.utcoffset():  # rtp's connections are in UTC, where there is nothing to convert
-        moment = moment.astimezone(UTC)
-    return moment.isoformat("T", "microseconds").removesuffix("+00:00") + "Z"
+    """RFC 3339 in UTC, always with six digits of a second; the moment must know its time zone."""
+    text: str = to_builtins(moment)  # nine times as fast as isoformat(), and without digits for no microseconds
+    if not text.endswith("Z"):
+        return format_time(moment.astimezone(UTC))
+    return text if moment.microsecond else f"{text[:-1]}.000000Z"
 
 
 def format_sequence(sequence: int) -> str:

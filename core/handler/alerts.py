@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
 from core.letters.stream_letters import StreamLetter
-from rtp_client.event import Event
+from rtp_client.event import decode_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from core.handler.baselines import Baselines
     from core.sinks import Rejection, Sink
-    from rtp_client.event import EventData
+    from rtp_client.event import Event, EventData
 
 
 @dataclass(frozen=True)
@@ -116,4 +116,4 @@ class Alerts:
 
 def read_events(documents: Sequence[str]) -> list[Event]:
     """Pending documents as events again."""
-    return [Event.model_validate_json(document) for document in documents]
+    return [decode_event(document) for document in documents]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -10,15 +11,17 @@ from psycopg.rows import dict_row
 from core.errors import EventRejected, RunningError
 from core.letters.letter import Letter, LetterOrigin
 from core.log.installation import read_installation
-from core.log.rows import LogRow, build_event, reason_of
+from core.log.rows import LogRow, event_called, event_id
 from core.services.postgres import queries
-from rtp_client.event import Event
+from rtp_client.event import decode_event
 from rtp_client.keys import partition_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from psycopg import Connection
+
+    from rtp_client.event import Event
 
 _QUERIES = queries("core.sql", "dead_letters.sql")
 
@@ -65,11 +68,12 @@ def read_event(connection: Connection, letter: Letter) -> dict[str, Any]:
 def revive(document: dict[str, Any], *, source: str, log_id: str) -> Event:
     """The event to deliver. Raises EventRejected where it is still none."""
     if "specversion" not in document:
-        return build_event(_row(document), source=source, log_id=log_id)
+        row = _row(document)
+        return event_called(event_id(row, log_id), row, source=source)
     try:
-        return Event.model_validate(document)
+        return decode_event(json.dumps(document))
     except ValueError as error:
-        raise EventRejected(f"event {document.get('id')} is not valid: {reason_of(error)}") from error
+        raise EventRejected(f"event {document.get('id')} is not valid: {error}") from error
 
 
 def _row(document: dict[str, Any]) -> LogRow:

@@ -5,17 +5,34 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import ValidationError
+from msgspec import Struct, ValidationError, convert, structs
 
 from core.errors import EventRejected
 from rtp_client.errors import one_line
-from rtp_client.event import Event, Reason, encode_part, format_sequence, format_time
+from rtp_client.event import (
+    Event,
+    EventData,
+    EventType,
+    KindName,
+    Reason,
+    Severity,
+    decode_event,
+    encode_part,
+    fault_of,
+    format_sequence,
+    format_time,
+)
 from rtp_client.keys import partition_key
 
-# Looked up for every event, and a member of an Enum is found by a call.
-_CAME_OR_WENT = frozenset({Reason.ADDED.value, Reason.REMOVED.value})
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CAME_OR_WENT = frozenset({Reason.ADDED, Reason.REMOVED})
+_DEEPEST = 190
+"""How deep changed fields may nest: readers of JSON have their limits, rtp_client's of before one of 200 levels."""
 
 
 class LogRow(NamedTuple):
@@ -49,63 +66,128 @@ def event_id(row: LogRow, log_id: str) -> str:
 
 
 def build_event(row: LogRow, *, source: str, log_id: str) -> Event:
-    """A log row as the event it stands for. Raises EventRejected where the row breaks the event's own rules."""
+    """A row of rtp.event as the event it stands for. Raises EventRejected where the row breaks the event's own rules.
+
+    The types of the table's columns, and a look at a few of these, tell that most rows are valid. That is four times as
+    fast as what `event_called` does.
+    """
+    labels = _labels(row.kind, row.reason, row.severity)
+    if _is_plain(row) and labels.are_valid:
+        return _event(event_id(row, log_id), row, source, labels)
     return event_called(event_id(row, log_id), row, source=source)
 
 
 def event_called(event_id: str, row: LogRow, *, source: str) -> Event:
-    """The row's event under an id that its source has made. Raises EventRejected as `build_event` does."""
+    """The event of a row from anywhere, under an id that its source has made; decoded here as every reader decodes it.
+
+    Raises EventRejected as `build_event` does.
+    """
+    event: Event | None = None
     try:
-        event = Event.model_validate(_document(row, source, event_id))
-        _ = event.json_bytes  # made here: a field nested too deep for JSON shows only now
+        labels = _labels(row.kind, row.reason, row.severity)
+        event = _event(event_id, row, source, labels, _changes(row.fields))
+        return decode_event(event.json_bytes)
     except (ValueError, RecursionError) as error:
-        raise EventRejected(f"event {row.id} is not valid: {reason_of(error)}") from error
-    return event
+        faults = "" if event is None else "; ".join(_faults(event))
+        raise EventRejected(f"event {row.id} is not valid: {faults or one_line(error)}") from error
 
 
-def reason_of(error: ValueError | RecursionError) -> str:
-    """What is wrong with an event, on one line: each part, and what it must be."""
-    if not isinstance(error, ValidationError):
-        return one_line(error)
-    parts = error.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(f"{'.'.join(map(str, part['loc'])) or 'event'}: {part['msg']}" for part in parts)
+def _is_plain(row: LogRow) -> bool:
+    """Whether nothing in a row of rtp.event needs a closer look but its labels."""
+    return (
+        row.fields is None
+        and row.duration_seconds is None
+        and row.traceparent is None
+        and row.tracestate is None
+        and 0 <= row.confidence <= 1
+        and row.chain != ""
+        and row.entity != ""
+    )
 
 
-def _document(row: LogRow, source: str, event_id: str) -> dict[str, Any]:
-    changed_at, subject = format_time(row.changed_at), f"{encode_part(row.chain)}/{encode_part(row.entity)}"
-    happened = row.reason if row.reason in _CAME_OR_WENT else "changed"
-    return {
-        "id": event_id,
-        "source": f"{source}/{row.watch}",
-        "type": f"rtp.{row.kind}.{happened}",
-        "subject": subject,
-        "time": changed_at,
-        "partitionkey": partition_key(row.chain, row.entity),
-        "sequence": format_sequence(row.id),
-        "traceparent": row.traceparent,
-        "tracestate": row.tracestate,
-        "data": {
-            "kind": row.kind,
-            "chain": row.chain,
-            "entity": row.entity,
-            "previous": row.previous,
-            "current": row.current,
-            "change": row.change,
-            "change_pct": row.change_pct,
-            "fields": _fields(row.fields) if row.fields else None,
-            "reason": row.reason,
-            "severity": row.severity,
-            "confidence": row.confidence,
-            "provenance": row.provenance,
-            "changed_at": changed_at,
-            "detected_at": format_time(row.detected_at),
-            "duration_seconds": row.duration_seconds,
-        },
-    }
+def _event(event_id: str, row: LogRow, source: str, labels: _Labels, fields: Any = None) -> Event:
+    changed_at = format_time(row.changed_at)
+    subject, partition = _names(row.chain, row.entity)
+    return Event(
+        id=event_id,
+        source=f"{source}/{row.watch}",
+        type=labels.type,
+        subject=subject,
+        time=changed_at,
+        partitionkey=partition,
+        sequence=format_sequence(row.id),
+        traceparent=row.traceparent,
+        tracestate=row.tracestate,
+        data=EventData(
+            kind=row.kind,
+            chain=row.chain,
+            entity=row.entity,
+            previous=row.previous,
+            current=row.current,
+            change=row.change,
+            change_pct=row.change_pct,
+            fields=fields,
+            reason=labels.reason,
+            severity=labels.severity,
+            duration_seconds=row.duration_seconds,
+            confidence=row.confidence,
+            provenance=row.provenance,
+            changed_at=changed_at,
+            detected_at=format_time(row.detected_at),
+        ),
+    )
 
 
-def _fields(text: str) -> Any:
-    return json.loads(text, parse_float=exact_number, parse_int=exact_number)
+class _Labels(NamedTuple):
+    """What events of one kind, reason and severity have in common."""
+
+    type: str
+    reason: Reason
+    severity: Severity
+    are_valid: bool
+
+
+@lru_cache(maxsize=1024)
+def _labels(kind: str, reason: Any, severity: Any) -> _Labels:
+    event_type = f"rtp.{kind}.{reason if reason in _CAME_OR_WENT else 'changed'}"
+    try:
+        convert((kind, event_type), tuple[KindName, EventType])
+        return _Labels(event_type, Reason(reason), Severity(severity), are_valid=True)
+    except ValueError:
+        return _Labels(event_type, reason, severity, are_valid=False)
+
+
+@lru_cache(maxsize=65_536)
+def _names(chain: str, entity: str) -> tuple[str, str]:
+    """The subject and the partition key."""
+    return f"{encode_part(chain)}/{encode_part(entity)}", partition_key(chain, entity)
+
+
+def _faults(part: Struct, within: str = "") -> Iterator[str]:
+    """What is wrong with each attribute."""
+    for attribute in structs.fields(type(part)):
+        value = getattr(part, attribute.name)
+        if isinstance(value, Struct):
+            yield from _faults(value, f"{attribute.name}.")
+        else:
+            try:
+                convert(value, attribute.type)
+            except ValidationError as error:
+                yield fault_of(error, f"{within}{attribute.name}")
+
+
+def _changes(text: str | None) -> Any:
+    if not text:
+        return None
+    changes = json.loads(text, parse_float=exact_number, parse_int=exact_number)
+    if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(changes, _DEEPEST):
+        raise ValueError(f"data.fields: Nested deeper than {_DEEPEST} levels")
+    return changes
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    members = list(value.values()) if isinstance(value, dict) else value
+    return isinstance(members, list) and (levels == 0 or any(_is_deeper(member, levels - 1) for member in members))
 
 
 def exact_number(digits: str) -> float | int | str:

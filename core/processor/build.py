@@ -16,7 +16,6 @@ from core.processor.deferred_judge import DeferredJudge
 from core.processor.delivery import Delivery
 from core.processor.housekeeping import Housekeeping
 from core.processor.pipeline import Pipeline
-from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
 from core.services.circuit import CircuitBreaker
 from core.services.postgres import DatabaseServer
@@ -62,14 +61,13 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
         if one.find_dead_letter_queue is not None
     }
     dlq_copier = DlqCopier(server, queues, epochs, log=recovery(_POSTGRES), on_problem=on_problem)
-    shared = SharedEvents(source=settings.source, sinks=len(sinks))
     deliveries = [
         Delivery(
             sinks[one.sink],
             LogReader(server, one.sink, starts_at_latest=one.starts_at_latest),
             wakeup,
             epochs,
-            shared=shared,
+            source=settings.source,
             max_attempts=settings.run.max_attempts,
             log=recovery(_POSTGRES),
             service=recovery(sinks[one.sink].service),

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from core.log.reader import LogReader
     from core.log.rows import LogRow
     from core.problem import Problem
-    from core.processor.shared_events import SharedEvents
     from core.processor.wakeup import WakeUp
     from core.services.recovery import Recovery
     from core.sinks import Sink
@@ -51,7 +50,7 @@ class Delivery(Loop):
         *,
         log: Recovery,
         service: Recovery,
-        shared: SharedEvents,
+        source: str,
         max_attempts: int,
         on_problem: Callable[[Problem], None],
         wants: Callable[[LogRow], bool] = lambda _: True,
@@ -66,7 +65,7 @@ class Delivery(Loop):
         self._connector = Connector(
             sink, reader, log=log, service=service, metrics=self.metrics, news=news, halt=self._halt
         )
-        self._prefetcher = Prefetcher(reader, name=sink.name, shared=shared, limit=sink.batch_size, wants=wants)
+        self._prefetcher = Prefetcher(reader, name=sink.name, source=source, limit=sink.batch_size, wants=wants)
         self._in_flight = InFlight()
         self._retries = RetryQueue(service.backoff)
         self._settlement = BatchSettlement(

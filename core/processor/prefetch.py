@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
 from core.log.dead_event import DeadEvent, dead_row
-from core.log.rows import event_id
+from core.log.rows import build_event, event_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from core.log.reader import Chunk, LogReader
     from core.log.rows import LogRow
-    from core.processor.shared_events import SharedEvents
     from rtp_client.event import Event
 
 
@@ -50,10 +49,10 @@ class Prefetcher:
     """
 
     def __init__(
-        self, reader: LogReader, *, name: str, shared: SharedEvents, limit: int, wants: Callable[[LogRow], bool]
+        self, reader: LogReader, *, name: str, source: str, limit: int, wants: Callable[[LogRow], bool]
     ) -> None:
         self._reader = reader
-        self._shared = shared
+        self._source = source
         self._limit = limit
         self._wants = wants
         self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"rtp-{name}-ahead")
@@ -97,7 +96,7 @@ class Prefetcher:
                 continue
             waited.append(arrived - detected_at[row.id])
             try:
-                events.append(self._shared.take(row, self._reader.log_id))
+                events.append(build_event(row, source=self._source, log_id=self._reader.log_id))
             except EventRejected as error:
                 invalid[event_id(row, self._reader.log_id)] = dead_row(row, str(error))
         is_full = len(chunk.rows) == self._limit

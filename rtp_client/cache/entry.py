@@ -10,10 +10,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rtp_client.cluster import in_slot
-from rtp_client.event import SEQUENCE_DIGITS, Event
+from rtp_client.event import SEQUENCE_DIGITS, decode_event
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rtp_client.event import Event
 
 FIELDS = ("sequence", "event", "current", "as_of")
 NO_EVENT = "0" * SEQUENCE_DIGITS
@@ -138,7 +140,7 @@ class Entry:
     @property
     def event(self) -> Event | None:
         """The newest event; None where the cache was filled from the table."""
-        return None if self.event_json is None else Event.model_validate_json(self.event_json)
+        return None if self.event_json is None else decode_event(self.event_json)
 
     @property
     def event_json(self) -> bytes | None:

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import redis
-from pydantic import ValidationError
 
 from rtp_client.backoff import Backoff
-from rtp_client.event import Event
+from rtp_client.event import decode_event
 from rtp_client.keys import STREAM
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors, redis_unavailable
@@ -34,6 +33,8 @@ from rtp_client.stream.recent_ids import RecentIds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from rtp_client.event import Event
 
 MAX_BLOCK_MS = 250
 RETRY = Backoff(initial_seconds=0.1, max_seconds=5)
@@ -181,8 +182,8 @@ class EventStream:
 
     def _event(self, entry: StreamEntry) -> Event | None:
         try:
-            return Event.model_validate_json(entry.document)
-        except ValidationError:
+            return decode_event(entry.document)
+        except ValueError:
             self._notice(f"entry {entry.id} of the stream is not an event that this version of rtp can read; skipped")
             return None
 

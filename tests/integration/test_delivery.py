@@ -21,7 +21,6 @@ from core.log.reader import LogReader
 from core.processor.build import build_pipeline, postgres_server
 from core.processor.delivery import Delivery
 from core.processor.pipeline import Pipeline
-from core.processor.shared_events import SharedEvents
 from core.processor.status import StatusReporter
 from core.processor.wakeup import WakeUp
 from core.services.postgres import DatabaseServer, connect
@@ -832,7 +831,7 @@ def stub_delivery(
         reader or LogReader(server, sink.name),
         WakeUp(server, settings.run, Epochs(UNFENCED), recovery=quiet_recovery()),
         Epochs(UNFENCED),
-        shared=SharedEvents(source="/rtp"),
+        source="/rtp",
         max_attempts=3,
         on_problem=lambda _: None,
         log=quiet_recovery(),

@@ -17,7 +17,6 @@ from core.leading.epoch import UNFENCED, Epoch, Epochs
 from core.log.reader import LogReader
 from core.processor.build import postgres_server
 from core.processor.delivery import Delivery
-from core.processor.shared_events import SharedEvents
 from core.processor.wakeup import WakeUp
 from core.services.postgres import DatabaseServer, queries
 from core.settings.models import RunSettings, Settings, postgres_dsn
@@ -379,7 +378,7 @@ def delivering(settings: Settings, wakeup: WakeUp) -> Iterator[tuple[Recorder, D
         reader,
         wakeup,
         Epochs(UNFENCED),
-        shared=SharedEvents(source="/rtp"),
+        source="/rtp",
         max_attempts=3,
         on_problem=lambda _: None,
         log=quiet_recovery(),

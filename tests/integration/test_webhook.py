@@ -129,7 +129,7 @@ def test_a_batch_holds_at_most_a_megabyte(server: WebhookServer, open_sink: Open
 
 def test_the_trace_context_is_in_headers_too(server: WebhookServer, open_sink: Open) -> None:
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-    open_sink().deliver([make_event(1).model_copy(update={"traceparent": traceparent})])
+    open_sink().deliver([make_event(1, traceparent=traceparent)])
     assert server.posted[0].headers["traceparent"] == traceparent
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from msgspec import json, to_builtins
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -43,9 +45,10 @@ def structured(events: Sequence[Event]) -> Request:
 def binary(events: Sequence[Event]) -> Request:
     """One event: its data in the body, its attributes in headers."""
     (event,) = events
-    attributes = event.model_dump(mode="json", exclude={"data", "datacontenttype"})
-    headers = {f"ce-{name}": quote(str(value), safe=_PLAIN) for name, value in attributes.items()}
-    body = event.data.model_dump_json().encode()
+    attributes = to_builtins(event)
+    del attributes["data"], attributes["datacontenttype"]
+    headers = {f"ce-{name}": quote(value, safe=_PLAIN) for name, value in attributes.items()}
+    body = json.encode(event.data)
     return Request(event.id, body, {"Content-Type": event.datacontenttype, **headers, **_trace(event)})
 
 
@@ -76,10 +79,11 @@ def in_batches(events: Sequence[Event], most: int) -> list[list[Event]]:
     batches: list[list[Event]] = []
     size = BATCH_BYTES
     for event in events:
-        size += len(event.json_bytes) + 1
+        length = len(event.json_bytes) + 1
+        size += length
         if size > BATCH_BYTES or len(batches[-1]) == most:
             batches.append([])
-            size = len(event.json_bytes) + 2
+            size = length + 1
         batches[-1].append(event)
     return batches
 
