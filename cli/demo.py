@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cli.demo_view import DemoView
 from cli.foreground import Ending, run_pipeline
 from cli.logs import report, say
-from cli.running_demo import use_aws_account_of
+from cli.running_demo import served_by, use_aws_account_of
 from core.demo.feed import Feed
 from core.demo.market import Market
 from core.demo.pace import at_rate, by_history, parse_speed
@@ -19,7 +19,6 @@ from core.demo.tables import create_tables, seed_tables
 from core.errors import Cancelled, SettingsError
 from core.processor.build import build_pipeline
 from core.services.postgres import connect
-from core.sinks.registry import SINK_TYPES
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from triggers.installer import apply, plan_installation
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
     from cli.demo_options import DemoOptions
     from core.settings.models import Settings
-    from core.stack import StackAddresses
 
 
 def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Event, *, as_json: bool) -> None:
@@ -41,7 +39,7 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
     # What can be wrong with the options is found out before a server starts.
     history = FeedFile.open(options.feed) if options.feed else None
     pace = by_history(parse_speed(options.speed)) if history else at_rate(options.rate)
-    load_settings(options.config, environ={}, options={"http.listen": options.http})
+    settings = load_settings(options.config, environ={}, options={"http.listen": options.http})
     market = Market(options.seed)
     steps = history.steps() if history else market.steps()
     with ExitStack() as exits:
@@ -51,7 +49,8 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
             stack.start(say, stop_requested)
         except Cancelled:
             return
-        settings = _demo_settings(options, stack.addresses)
+        use_aws_account_of(stack.addresses)
+        settings = served_by(stack.addresses, settings)
         _prepare_database(settings, market if history is None else None)
         if stop_requested.is_set():
             return
@@ -71,23 +70,6 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
         run_pipeline(pipeline, settings, view, any_ending, stop_requested, is_fed=is_over, check=stack.check)
         if feed.error is not None:
             raise feed.error
-
-
-def _demo_settings(options: DemoOptions, addresses: StackAddresses) -> Settings:
-    use_aws_account_of(addresses)
-    given = {
-        "postgres.dsn": addresses.postgres_dsn,
-        "redis.url": addresses.redis_url,
-        "sqs.endpoint_url": addresses.sqs_endpoint_url,
-        "sqs.queue": "rtp-alerts.fifo",
-        "sqs.region": addresses.aws_region,
-        "http.listen": options.http,
-    }
-    settings = load_settings(options.config, environ={}, options=given)
-    # What the stack does not serve is real, and what the demo reports is not.
-    served = {key.partition(".")[0] for key in given}
-    others = {sink_type.section: sink_type.model() for sink_type in SINK_TYPES if sink_type.section not in served}
-    return settings.model_copy(update=others)
 
 
 def _prepare_database(settings: Settings, market: Market | None) -> None:

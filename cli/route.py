@@ -12,6 +12,7 @@ from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.option_values import choice, percent
 from cli.options import AsJson, Config, SqsQueue, settings_from
 from cli.output import out, print_json
+from cli.running_demo import use_demo_if_running
 from cli.tables import facts, new_table
 from core.routes.matching import Routes
 from core.routes.sample_event import sample_event
@@ -73,9 +74,13 @@ def route(
 ) -> None:
     """Show where an event would go: its sinks, queues and channels, which routes match, and why the others do not.
 
+    Without an address it looks at a running [bold]rtp run --demo[/], where there is one.
+
     Example: [bold]rtp route --kind tvl --protocol lido --chain ethereum --pct 7 --config rtp.yaml[/]
     """
     settings = settings_from(config, sqs__queue=sqs_queue)
+    if sqs_queue is None:
+        settings = use_demo_if_running(settings)
     require_kind(kind, settings)
     event = sample_event(settings, kind, entity=entity, chain=chain, percent=pct, reason=reason, severity=severity)
     routes = Routes(settings)

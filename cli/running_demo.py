@@ -5,38 +5,64 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
+from cli.output import print_problem
 from core.errors import SettingsError, StackError
+from core.sinks.registry import SINK_TYPES
+from rtp_client.postgres import address
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.settings.models import Settings
     from core.stack import StackAddresses
 
 _OPTIONS = {"PostgreSQL": ("postgres.dsn", "RTP_POSTGRES_DSN"), "Redis": ("redis.url", "RTP_REDIS_URL")}
+_QUEUE = "rtp-alerts.fifo"
 
 
 def use_demo_if_unnamed(settings: Settings, service: Literal["PostgreSQL", "Redis"]) -> Settings:
-    """The settings; where they do not name the service, the running demo's, whose AWS account boto3 then uses, too.
+    """The settings; where they do not name the service, with the running demo's servers, and it is said that they are.
 
     Raises SettingsError where no demo runs.
     """
     if settings.postgres.dsn if service == "PostgreSQL" else settings.redis.url:
         return settings
-    stack = _running_stack()
-    if stack is None:
+    stacks = _running_stacks()
+    if not stacks:
         setting, variable = _OPTIONS[service]
         raise SettingsError(
             f"there is no {service} address, and no `rtp run --demo` is running",
             f"Set {variable}, {setting} or --{setting.replace('.', '-')}",
         )
-    use_aws_account_of(stack)
-    queues = {"endpoint_url": stack.sqs_endpoint_url, "region": stack.aws_region}
-    return settings.model_copy(
-        update={
-            "postgres": settings.postgres.model_copy(update={"dsn": stack.postgres_dsn}),
-            "redis": settings.redis.model_copy(update={"url": stack.redis_url}),
-            "sqs": settings.sqs.model_copy(update=queues),
-        }
+    return _use_newest(settings, stacks)
+
+
+def use_demo_if_running(settings: Settings) -> Settings:
+    """The same for a command that can do without: where they name no server, and a demo runs, with its servers."""
+    stacks = [] if settings.postgres.dsn or settings.redis.url else _running_stacks()
+    return _use_newest(settings, stacks) if stacks else settings
+
+
+def _use_newest(settings: Settings, stacks: Sequence[StackAddresses]) -> Settings:
+    stack = stacks[0]
+    among = f", the newest of {len(stacks)}" if len(stacks) > 1 else ""
+    print_problem(
+        f"Looking at the running `rtp run --demo`{among}: PostgreSQL at {address(stack.postgres_dsn)}", style="dim"
     )
+    use_aws_account_of(stack)
+    return served_by(stack, settings)
+
+
+def served_by(stack: StackAddresses, settings: Settings) -> Settings:
+    """The settings with a demo's servers, and without sinks that it does not serve: those would be real ones."""
+    queues = {"queue": _QUEUE, "endpoint_url": stack.sqs_endpoint_url, "region": stack.aws_region}
+    served = {
+        "postgres": settings.postgres.model_copy(update={"dsn": stack.postgres_dsn}),
+        "redis": settings.redis.model_copy(update={"url": stack.redis_url}),
+        "sqs": settings.sqs.model_copy(update=queues),
+    }
+    others = {sink_type.section: sink_type.model() for sink_type in SINK_TYPES if sink_type.section not in served}
+    return settings.model_copy(update=served | others)
 
 
 def use_aws_account_of(stack: StackAddresses) -> None:
@@ -51,9 +77,9 @@ def use_aws_account_of(stack: StackAddresses) -> None:
     }
 
 
-def _running_stack() -> StackAddresses | None:
+def _running_stacks() -> Sequence[StackAddresses]:
     try:
-        from core.stack import running_stack  # noqa: PLC0415  (not on every system)
+        from core.stack import running_stacks  # noqa: PLC0415  (not on every system)
     except (StackError, ImportError):
-        return None
-    return running_stack()
+        return ()
+    return running_stacks()

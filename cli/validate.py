@@ -11,6 +11,7 @@ from cli.database import connection_to
 from cli.destinations import destinations_table, sample_destinations
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
 from cli.output import out, print_json, print_problem
+from cli.running_demo import use_demo_if_running
 from core.problem import counted
 from triggers.checkup import check_up
 
@@ -34,6 +35,7 @@ def validate(
 ) -> None:
     """Check the settings against the live database and the sinks, without changing anything.
 
+    Without an address it looks at a running [bold]rtp run --demo[/], where there is one.
     Exit code 0: all is well; 2: something is not, with a line for each; 1, with --installed: all is well, but
     what is installed is not what the settings say.
 
@@ -46,6 +48,8 @@ def validate(
         sqs__endpoint_url=sqs_endpoint_url,
         sqs__queue=sqs_queue,
     )
+    if sqs_endpoint_url is None and sqs_queue is None:
+        settings = use_demo_if_running(settings)
     found = check_up(settings, partial(connection_to, settings), compares_installed=installed)
     if as_json:
         compared = {"drift": None if found.drift is None else list(map(vars, found.drift))} if installed else {}

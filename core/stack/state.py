@@ -100,10 +100,10 @@ class StateFile:
         self._file.close()
 
 
-def running_stack() -> StackAddresses | None:
-    """The addresses of this user's newest stack that is ready, or None."""
-    ready = [state for _, state, is_alive in _states() if is_alive and state.addresses is not None]
-    return max(ready, key=lambda state: state.started_at).addresses if ready else None
+def running_stacks() -> list[StackAddresses]:
+    """The addresses of this user's stacks that are ready, the newest first."""
+    alive = sorted((state for _, state, is_alive in _states() if is_alive), key=lambda state: -state.started_at)
+    return [state.addresses for state in alive if state.addresses is not None]
 
 
 def remove_leftovers() -> None:

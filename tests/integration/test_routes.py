@@ -13,6 +13,7 @@ from core.kinds import SHIPPED
 from core.processor.build import build_pipeline
 from core.settings.models import Settings, postgres_dsn
 from core.settings.routes import route_model
+from rtp_client.postgres import address
 from tests.command import Command
 from tests.eventually import eventually
 from tests.queue_drain import drain_events
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from core.processor.pipeline import Pipeline
+    from core.stack import EmbeddedStack
 
+NO_STACK = {"RTP_STATE_DIR": "/nowhere"}
 Start = Callable[..., "Pipeline"]
 
 
@@ -194,13 +197,13 @@ routes:
 
 def test_rtp_route_tells_where_an_event_goes(command: Command, config: Path, desk: str) -> None:
     words = ("--kind", "tvl", "--protocol", "lido", "--pct", "-7")
-    told = command("route", *words, "--config", str(config), "--json").document
+    told = command("route", *words, "--config", str(config), "--json", environ=NO_STACK).document
     assert (told["queues"], told["channels"]) == ([desk], ["rtp:events:tvl:ethereum:lido", "rtp:route:desk"])
 
 
 def test_rtp_route_tells_why_a_route_does_not_match(command: Command, config: Path) -> None:
     words = ("--kind", "tvl", "--protocol", "lido", "--pct", "4.9")
-    told = command("route", *words, "--config", str(config), "--json").document
+    told = command("route", *words, "--config", str(config), "--json", environ=NO_STACK).document
     mismatches = [route["mismatch"] for route in told["routes"]]
     assert mismatches == ["it moved by 4.9 %, less than 5 %", "kind is tvl, not price"]
 
@@ -217,8 +220,20 @@ def test_rtp_route_refuses_what_no_event_has(command: Command, config: Path, wor
         *words,
         *(() if words[0] == "--kind" else ("--kind", "tvl")),
     )
-    done = command("route", *given)
+    done = command("route", *given, environ=NO_STACK)
     assert (done.code, done.err.count("\n")) == (2, 1)
+
+
+def test_rtp_route_without_an_address_looks_at_a_running_stack(command: Command, stack: EmbeddedStack) -> None:
+    done = command("route", "--kind", "tvl", "--protocol", "lido", "--json")
+    assert done.document["sinks"] == ["redis", "sqs"]
+    assert (
+        done.err == f"Looking at the running `rtp run --demo`: PostgreSQL at {address(stack.addresses.postgres_dsn)}\n"
+    )
+
+
+def test_rtp_validate_without_an_address_looks_at_a_running_stack(command: Command, stack: EmbeddedStack) -> None:
+    assert command("validate").err.startswith("Looking at the running `rtp run --demo`: PostgreSQL at ")
 
 
 def validate(command: Command, settings: Settings, config: Path, *words: str) -> Any:

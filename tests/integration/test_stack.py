@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from core.errors import Cancelled, StackError
-from core.stack import EmbeddedStack, binaries, pids, ports, running_stack
+from core.stack import EmbeddedStack, binaries, pids, ports, running_stacks
 from core.stack.state import remove_leftovers
 from tests.conftest import SqsQueue
 from tests.eventually import eventually
@@ -232,16 +232,16 @@ def test_the_addresses_show_no_password(stack: EmbeddedStack) -> None:
 
 def test_another_terminal_finds_it(place: Path) -> None:
     with EmbeddedStack(durable=False) as stack:
-        assert running_stack() == stack.addresses
+        assert running_stacks() == [stack.addresses]
 
 
-def test_the_newest_is_found(place: Path) -> None:
-    with EmbeddedStack(durable=False), EmbeddedStack(durable=False) as second:
-        assert running_stack() == second.addresses
+def test_the_newest_is_found_first(place: Path) -> None:
+    with EmbeddedStack(durable=False) as first, EmbeddedStack(durable=False) as second:
+        assert running_stacks() == [second.addresses, first.addresses]
 
 
 def test_without_a_stack_none_is_found(place: Path) -> None:
-    assert running_stack() is None
+    assert running_stacks() == []
 
 
 def test_two_stacks_run_side_by_side(place: Path) -> None:
@@ -319,7 +319,7 @@ def test_what_nobody_removed_is_removed_by_the_next_start(place: Path, state_fil
 
 
 def test_to_look_for_a_running_stack_removes_nothing(state_file: Path) -> None:
-    assert (running_stack(), state_file.exists()) == (None, True)
+    assert (running_stacks(), state_file.exists()) == ([], True)
 
 
 def test_another_machines_state_file_is_left_alone(state_file: Path) -> None:
