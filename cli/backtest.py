@@ -19,11 +19,17 @@ from core.detection.history import FileHistory, TableHistory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from core.kinds import Kind
     from core.settings.models import Settings
     from core.settings.watches import ValueWatch
 
 _History = Annotated[
-    str, typer.Option("--history", help="A .csv or .csv.gz as for `rtp run --feed`, or a table in the database.")
+    str,
+    typer.Option(
+        "--history",
+        help="A .csv or .csv.gz: as for `rtp run --feed`, or the columns time, a kind's word for its entity, the kind's"
+        " name and, if you like, chain. Or a table in the database.",
+    ),
 ]
 _Against = Annotated[Path | None, typer.Option(help="A second settings file, to compare with.")]
 _Watch = Annotated[str | None, typer.Option(help="Whose rules (and columns, for a table). Default: the one that fits.")]
@@ -47,7 +53,7 @@ def backtest(
     """
     settings = settings_from(config, postgres__dsn=postgres_dsn)
     path = Path(history)
-    file = FileHistory.open(path) if _is_file(path) else None
+    file = FileHistory.open(path, _kinds_for(settings, watch)) if _is_file(path) else None
     table = tuple(history.split(".")) if "." in history else ("public", history)
     name, rules = choose_watch(settings, watch, kind=file.kind if file else None, table=table)
     tallies = [new_tally(_label(config), name, rules)]
@@ -66,6 +72,13 @@ def backtest(
 
 def _is_file(path: Path) -> bool:
     return path.exists() or path.name.endswith((".csv", ".gz")) or len(path.parts) > 1
+
+
+def _kinds_for(settings: Settings, watch: str | None) -> list[Kind]:
+    """The kinds that a file may be of, the likeliest first: the named watch's, those that are watched, the others."""
+    watched = {one.kind for one in settings.watches.values()}
+    named = settings.watches[watch].kind if watch in settings.watches else None
+    return sorted(settings.all_kinds.values(), key=lambda kind: (kind.name != named, kind.name not in watched))
 
 
 def _label(config: Path | None) -> str:

@@ -1,12 +1,13 @@
-"""The three kinds of rows a feed file can hold, recognised by the header, and how a row becomes a change."""
+"""The kinds of rows a CSV file can hold, recognised by the header; the three that a feed can, and their changes."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from typing import Generic, TypeVar
 
 from core.demo.change import Change, PriceChange, ProtocolChange, TvlChange
 
@@ -19,9 +20,12 @@ class CellError(ValueError):
     """A cell does not hold what its column should; the text says which and what."""
 
 
+Parsed_co = TypeVar("Parsed_co", covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """One kind of feed file: the columns it must have, and the change that a row of it means.
+class Layout(Generic[Parsed_co]):
+    """One kind of file: the columns it must have, and what a row of it means.
 
     `parse` takes the row and the source to name where the row names none.
     """
@@ -29,13 +33,13 @@ class Layout:
     needs: frozenset[str]
     needs_time: bool
     accepted: str
-    parse: Callable[[Row, str], Change]
+    parse: Callable[[Row, str], Parsed_co]
 
 
-def recognise(columns: frozenset[str]) -> Layout | None:
-    """The layout that a header fits, or None."""
+def recognise(columns: frozenset[str], layouts: Iterable[Layout[Parsed_co]]) -> Layout[Parsed_co] | None:
+    """The first layout that a header fits, or None."""
     has_time = not columns.isdisjoint(TIME_COLUMNS)
-    for layout in LAYOUTS:
+    for layout in layouts:
         if layout.needs <= columns and (has_time or not layout.needs_time):
             return layout
     return None
@@ -63,25 +67,25 @@ def slug(name: str) -> str:
 
 def _tvl(row: Row, source: str) -> TvlChange:
     return TvlChange(
-        chain=_text(row, "chain"),
-        protocol=_text(row, "protocol"),
-        tvl_usd=_number(row, "tvl_usd"),
+        chain=text_in(row, "chain"),
+        protocol=text_in(row, "protocol"),
+        tvl_usd=number_in(row, "tvl_usd"),
         source=_optional(row, "source") or source,
     )
 
 
 def _price(row: Row, source: str) -> PriceChange:
     return PriceChange(
-        chain=_text(row, "chain"),
-        token=_text(row, "token"),
-        price_usd=_number(row, "price_usd"),
+        chain=text_in(row, "chain"),
+        token=text_in(row, "token"),
+        price_usd=number_in(row, "price_usd"),
         confidence=_confidence(row),
         source=_optional(row, "source") or source,
     )
 
 
 def _protocol(row: Row, source: str) -> ProtocolChange:
-    name = _text(row, "name")
+    name = text_in(row, "name")
     protocol = _optional(row, "protocol") or slug(name)
     if not protocol:
         raise CellError(f"name {name!r} has no letter or digit to make a protocol of")
@@ -97,7 +101,7 @@ def _protocol(row: Row, source: str) -> ProtocolChange:
     )
 
 
-LAYOUTS = (
+LAYOUTS: tuple[Layout[Change], ...] = (
     Layout(
         needs=frozenset({"protocol", "chain", "tvl_usd"}),
         needs_time=True,
@@ -119,7 +123,8 @@ LAYOUTS = (
 )
 
 
-def _text(row: Row, column: str) -> str:
+def text_in(row: Row, column: str) -> str:
+    """A cell that must not be empty."""
     text = row[column].strip()
     if not text:
         raise CellError(f"{column} is empty")
@@ -130,7 +135,7 @@ def _optional(row: Row, column: str) -> str | None:
     return row.get(column, "").strip() or None
 
 
-def _number(row: Row, column: str) -> Decimal:
+def number_in(row: Row, column: str) -> Decimal:
     """A finite number, digit for digit; the bound keeps one `1e999999` from becoming a megabyte of zeros."""
     text = row[column].strip()
     try:
@@ -146,7 +151,7 @@ def _confidence(row: Row) -> float | None:
     text = _optional(row, "confidence")
     if text is None:
         return None
-    confidence = _number(row, "confidence")
+    confidence = number_in(row, "confidence")
     if not 0 <= confidence <= 1:
         raise CellError(f"confidence {text!r} is not from 0 to 1")
     return float(confidence)

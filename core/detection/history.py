@@ -10,27 +10,29 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
-from core.demo.change import PriceChange, ProtocolChange, TvlChange
-from core.demo.replay import FeedFile
+from core.demo.csv_file import CsvFile, open_csv
+from core.demo.layout import Layout, number_in, text_in
 from core.detection.judge import Sample
 from core.errors import SettingsError
+from core.kinds import SHIPPED
 from core.services.postgres import queries
-from core.settings.watches import Constant
+from core.settings.watches import EVERYWHERE, Constant
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
     from core.detection.detector import Key
+    from core.kinds import Kind
     from core.settings.watches import Column, ValueWatch
 
     Row = tuple[Key, Sample] | None
     """A sample and its entity's key; None for a row without a usable sample."""
 
 _QUERIES = queries("core.sql", "history.sql")
-_KINDS = {"tvl_usd": "tvl", "price_usd": "price"}
+_VALUES = {"tvl": "tvl_usd", "price": "price_usd"}
 _ROWS_AT_A_TIME = 10_000
 _LONGEST_NAMES = 1000
 _WIDEST_NUMBER = 131_072
@@ -39,38 +41,43 @@ _WIDEST_NUMBER = 131_072
 
 @dataclass(frozen=True)
 class FileHistory:
-    """A CSV file in one of the demo feed's layouts."""
+    """A CSV file of a kind's values."""
 
-    feed: FeedFile
+    file: CsvFile[tuple[Key, Decimal]]
     kind: str
 
     @classmethod
-    def open(cls, path: Path) -> FileHistory:
-        """Read the header. Raises FeedError for a file that is no feed, SettingsError for a feed without values."""
-        feed = FeedFile.open(path)
-        kind = next((kind for column, kind in _KINDS.items() if column in feed.layout.needs), None)
-        if kind is None:
-            raise SettingsError(f"{path} holds protocols' metadata, which has no thresholds", "Give TVL or prices")
-        return cls(feed, kind)
+    def open(cls, path: Path, kinds: Iterable[Kind] = tuple(SHIPPED.values())) -> FileHistory:
+        """Read the header; the first kind that fits is the file's. Raises FeedError."""
+        layouts = {kind.name: _layout(kind) for kind in kinds if kind.has_value}
+        file = open_csv(path, list(layouts.values()))
+        return cls(file, next(name for name, layout in layouts.items() if layout is file.layout))
 
     def count(self) -> int:
         """About how many rows there are, for the progress bar. Counts the file's lines."""
-        path = self.feed.path
+        path = self.file.path
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             return sum(block.count(b"\n") for block in iter(lambda: lines.read(1 << 20), b""))
 
     def rows(self) -> Iterator[Row]:
         """Every sample, in the file's order."""
-        for step in self.feed.steps():
-            for change in step.changes:
-                assert step.at is not None
-                match change:
-                    case TvlChange():
-                        yield (change.chain, change.protocol), Sample(change.tvl_usd, step.at)
-                    case PriceChange():
-                        yield (change.chain, change.token), Sample(change.price_usd, step.at)
-                    case ProtocolChange():
-                        raise AssertionError("a file of values holds no metadata")
+        for at, (key, value) in self.file.rows():
+            assert at is not None
+            yield key, Sample(value, at)
+
+
+def _layout(kind: Kind) -> Layout[tuple[Key, Decimal]]:
+    """What a file of a kind must have: its word for the entity and its name, or what a feed has in their place."""
+    is_shipped = kind.name in _VALUES
+    value = _VALUES.get(kind.name, kind.name)
+
+    def parse(row: Mapping[str, str], _source: str) -> tuple[Key, Decimal]:
+        chain = text_in(row, "chain") if "chain" in row else EVERYWHERE.const
+        return (chain, text_in(row, kind.entity)), number_in(row, value)
+
+    needs = {kind.entity, value} | ({"chain"} if is_shipped else set())
+    columns = f"chain, {value}" if is_shipped else f"{value} [, chain]"
+    return Layout(frozenset(needs), True, f"{kind.name}: time, {kind.entity}, {columns}", parse)
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,22 @@ def test_wrong_input_is_one_line_and_exit_code_2(backtest: Backtest, arguments: 
 def test_metadata_has_no_thresholds(backtest: Backtest, tmp_path: Path) -> None:
     path = tmp_path / "protocols.csv"
     path.write_text("id,name,category\n1,Lido,Liquid Staking\n")
-    assert "holds protocols' metadata, which has no thresholds" in backtest("--history", path, code=2)
+    said = backtest("--history", path, code=2)
+    assert (
+        "fit no feed: 'id, name, category'. Accepted headers are tvl: time, protocol, chain, tvl_usd; price: " in said
+    )
+
+
+def test_a_file_of_a_kind_of_the_settings_own(backtest: Backtest, tmp_path: Path) -> None:
+    settings, path = tmp_path / "rtp.yaml", tmp_path / "pools.csv"
+    settings.write_text(
+        "kinds: {apr: {entity: pool}, apy: {entity: pool, percent: 5}}\n"
+        "watches: {pools: {kind: apy, table: pools, columns: {pool: pool, value: apy}}}\n"
+    )
+    path.write_text("time,pool,apr,apy\n2024-03-19,x,1,10\n2024-03-20,x,9,10.4\n2024-03-21,x,1,11\n")
+    document = json.loads(backtest("--config", settings, "--history", path, "--json"))
+    assert (document["kind"], document["results"][0]["events"]) == ("apy", 1)
+    assert document["top"] == [{"chain": "all", "entity": "x", "events": [1]}]
 
 
 def test_a_bad_line_is_named(backtest: Backtest, tmp_path: Path) -> None:
