@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from cli.tables import age, facts, moment, new_table, span
+from cli.tables import age, facts, moment, new_table, span, whole
 from core.problem import counted
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _sinks(seen: Inspection) -> RenderableType:
                 age(s.moved_at, seen.at),
                 s.dead_letters,
                 age(s.newest_dead_letter_at, seen.at),
-                s.newest_dead_letter,
+                whole(s.newest_dead_letter),
             )
             for s in seen.sinks
         ],
@@ -113,7 +113,7 @@ def _processes(seen: Inspection) -> Iterator[Table]:
             f"Services, as {place} found them {said}",
             *("service", "circuit", "failures in a row", "opened", "error"),
             rows=[
-                (c["service"], c["state"], c["failures_in_a_row"], c["opened"], c["last_error"] or None)
+                (c["service"], c["state"], c["failures_in_a_row"], c["opened"], whole(c["last_error"]))
                 for c in process.figures["circuits"]
             ],
         )
@@ -128,7 +128,7 @@ def _processes(seen: Inspection) -> Iterator[Table]:
                 for s in process.figures["sinks"]
             ],
         )
-        errors = [(s["sink"], s["last_error"]) for s in process.figures["sinks"] if s["last_error"]]
+        errors = [(s["sink"], whole(s["last_error"])) for s in process.figures["sinks"] if s["last_error"]]
         if errors:
             yield facts(errors)
 
@@ -160,7 +160,7 @@ def _errors(seen: Inspection) -> Iterator[Table]:
             "What the triggers could not judge",
             *("watch", "errors", "newest", "operation", "sqlstate", "message"),
             rows=[
-                (e.watch, e.errors, age(e.occurred_at, seen.at), e.operation, e.sqlstate, e.message)
+                (e.watch, e.errors, age(e.occurred_at, seen.at), e.operation, e.sqlstate, whole(e.message))
                 for e in seen.trigger_errors
             ],
         )

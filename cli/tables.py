@@ -52,6 +52,8 @@ def facts(rows: Iterable[tuple[str, Any]]) -> Table:
 
 def cell(value: Any) -> Text:
     """One value as text: `–` for none, thousands apart, amounts digit for digit unless they are very long."""
+    if isinstance(value, Text):
+        return value
     if value is None:
         return Text("–")
     if isinstance(value, int) and not isinstance(value, bool):
@@ -61,6 +63,11 @@ def cell(value: Any) -> Text:
         text = moment(value)
     shown = printable(str(text))
     return Text(shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…")
+
+
+def whole(sentence: str | None) -> Text | None:
+    """A cell that is never cut, however long it is: what went wrong, which is told nowhere else. None for nothing."""
+    return Text(printable(sentence)) if sentence else None
 
 
 def moment(value: datetime) -> str:

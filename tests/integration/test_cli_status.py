@@ -343,8 +343,17 @@ def test_tables_for_people(
 ) -> None:
     write(writer, "100", "200")
     shown = command("status", "--postgres-dsn", postgres_dsn(installed)).out
-    for piece in ("not running", "1 events", "public.prices", "redis"):
+    for piece in ("not running", "1 event,", "public.prices", "redis"):
         assert piece in shown
+
+
+def test_a_long_error_is_shown_whole(command: Command, installed: Settings, writer: psycopg.Connection) -> None:
+    words = [f"word{number}" for number in range(60)]
+    writer.execute(
+        "INSERT INTO rtp.trigger_error (watch, operation, sqlstate, message) VALUES ('tvl', 'INSERT', '22023', %s)",
+        [" ".join(words)],
+    )
+    assert set(words) <= set(command("status", "--postgres-dsn", postgres_dsn(installed)).out.split())
 
 
 def test_text_from_data_does_not_act_on_the_terminal(
