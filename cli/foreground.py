@@ -46,10 +46,9 @@ def run_pipeline(
     *,
     is_fed: Callable[[], bool] = lambda: True,
     check: Callable[[], None] = lambda: None,
-) -> bool:
+) -> None:
     """Run until the ending, a request to stop, or an error that retrying cannot mend (raised).
 
-    False where a sink did not finish in time: its thread still waits for a server's answer.
     `is_fed` says when nothing more will come to be delivered; `check` raises where it makes no sense to go on.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
@@ -77,7 +76,6 @@ def run_pipeline(
     delivered = {d.sink.name: d.metrics.delivered for d in pipeline.deliveries}
     counts = ", ".join(f"{sink} {count:,}" for sink, count in delivered.items())
     LOG.info("Stopped. Delivered: %s.", counts, extra={"facts": {"delivered": delivered}})
-    return ended
 
 
 def _watch(

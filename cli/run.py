@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -134,16 +132,7 @@ def run(
             return
         view = LineView(as_json=as_json)
         pipeline = build_pipeline(settings, on_problem=report)
-        has_ended = run_pipeline(pipeline, settings, view, ending, stop_requested)
-    if not has_ended:
-        _leave_at_once()
-
-
-def _leave_at_once() -> None:
-    """End the process: Python itself would wait for every thread, and a server may take a minute to answer one."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+        run_pipeline(pipeline, settings, view, ending, stop_requested)
 
 
 def _run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Event, *, as_json: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import SinkUnavailable
 from core.leading.epoch import UNFENCED, Epoch
 from core.settings.fields import SettingsModel, Text
-from core.sinks import Outcome, Rejection
+from core.sinks import Outcome, Rejection, Sink
 from core.sinks.sink_type import Destination, SinkType
 from tests.samples import make_event
 
@@ -28,7 +28,7 @@ class FileSettings(SettingsModel):
     path: Text | None = None
 
 
-class FileSink:
+class FileSink(Sink):
     name = "file"
     service = "File"
     batch_size = 100

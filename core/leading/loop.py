@@ -34,6 +34,10 @@ class Loop(ABC):
         self._halt.set()
         self._epochs.wake()
 
+    def abandon(self) -> bool:
+        """Have the loop end without what it waits for; false where it has to wait."""
+        return False
+
     def join(self, timeout_seconds: float | None = None) -> bool:
         """Wait for the loop to end; false where it has not by then."""
         if self._thread.ident is None:  # stopped before it was started

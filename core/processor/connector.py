@@ -93,6 +93,8 @@ class Connector:
         self._log.pause(self._halt)
 
     def _note_failure(self, recovery: Recovery, error: ServiceUnavailable) -> None:
+        if self._halt.is_set():  # nobody tries again, and the sink may have been abandoned
+            return
         self._metrics.note_retry(str(error))
         recovery.failed(error)
         if isinstance(error, SinkUnavailable) and not error.is_service_down:

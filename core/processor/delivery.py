@@ -73,6 +73,9 @@ class Delivery(Loop):
         )
         self._cursor = CursorSaver(reader, self._in_flight, self._prefetcher, on_dead_letters=on_dead_letters)
 
+    def abandon(self) -> bool:
+        return self.sink.abandon()
+
     def lag(self) -> tuple[int, float]:
         """How far the sink is behind: in events (an upper bound, rolled back ones count too) and in seconds."""
         if self.metrics.idle_since is not None or self.metrics.state == STANDBY:

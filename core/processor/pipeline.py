@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from core.processor.wakeup import WakeUp
     from core.services.circuit import CircuitBreaker
 
-# The batch in hand may be waiting for a service's answer until its own timeout.
+# Nearly every batch in hand is delivered within that.
+GRACE_SECONDS = 2.0
+# What cannot be abandoned may be waiting for a service's answer until its own timeout.
 STOP_TIMEOUT_SECONDS = 15.0
 
 
@@ -53,12 +55,14 @@ class Pipeline:
 
     def stop(self) -> bool:
         """Let every sink finish the batch in hand, then leave the lead to others; false where one did not in time."""
-        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        started = time.monotonic()
         for loop in self._loops:
             loop.request_stop()
-        ended = [loop.join(max(0.0, deadline - time.monotonic())) for loop in self._loops]
+        late = _not_ended(self._loops, started + GRACE_SECONDS)
+        abandoned = [loop for loop in late if loop.abandon()]
+        late = _not_ended(late, started + STOP_TIMEOUT_SECONDS)
         self.election.stop()
-        return all(ended)
+        return not late and not abandoned
 
     @property
     def failure(self) -> RtpError | None:
@@ -100,3 +104,7 @@ class Pipeline:
     def threads(self) -> dict[str, bool]:
         """Every thread that a running pipeline has, and whether it is alive."""
         return {loop.name: loop.is_running for loop in self._loops} | {"election": self.election.is_running}
+
+
+def _not_ended(loops: Sequence[Loop], deadline: float) -> list[Loop]:
+    return [loop for loop in loops if not loop.join(max(0.0, deadline - time.monotonic()))]

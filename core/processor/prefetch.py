@@ -7,13 +7,14 @@ works. Without a backlog there is nothing to read ahead: a chunk is prepared onl
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
 from core.log.dead_event import DeadEvent, dead_row
 from core.log.rows import build_event, event_id
+from core.services.daemon_pool import DaemonPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +56,7 @@ class Prefetcher:
         self._source = source
         self._limit = limit
         self._wants = wants
-        self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"rtp-{name}-ahead")
+        self._worker = DaemonPool(1, name=f"rtp-{name}-ahead")
         self._prepared: Future[Prefetched] | None = None
 
     def take(self) -> Prefetched:

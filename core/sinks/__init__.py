@@ -39,7 +39,7 @@ class Sink(Protocol):
     `deliver` gets events in log order and keeps that order per partition key: what it returns as undelivered holds
     every later event of the same partition key too. Delivering an event again is harmless. It raises SinkUnavailable
     when the service as a whole does not answer, and LeadershipLost when it finds that `epoch` is over, whose deliveries
-    these are. Called from one thread.
+    these are. Called from one thread, but for `abandon`.
     """
 
     name: str
@@ -54,6 +54,10 @@ class Sink(Protocol):
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Hand events over, in order."""
+
+    def abandon(self) -> bool:
+        """End a call that waits for an answer, and every one that follows; false where it ends by itself only."""
+        return False
 
     def close(self) -> None:
         """Give up connections; harmless when there are none."""

@@ -11,7 +11,7 @@ from core.leading.epoch import UNFENCED, Epoch
 from core.redis_names import FENCE
 from core.routes.matching import Routes
 from core.settings.models import RedisSettings
-from core.sinks import Outcome
+from core.sinks import Outcome, Sink
 from core.sinks.redis_advice import find_weaknesses
 from core.sinks.scripts import DELIVER
 from core.sinks.sink_type import Destination, SinkType
@@ -29,7 +29,7 @@ _RAISE_FENCE = files("core.sinks").joinpath("raise_fence.lua").read_text(encodin
 _UNFENCED, _REFUSED = -1, -2
 
 
-class RedisSink:
+class RedisSink(Sink):
     """Writes the cache (guarded by sequence), publishes, and appends to the stream. See `deliver.lua`."""
 
     name = "redis"

@@ -25,7 +25,7 @@ from core.processor.status import StatusReporter
 from core.processor.wakeup import WakeUp
 from core.services.postgres import DatabaseServer, connect
 from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
-from core.sinks import Outcome, Rejection
+from core.sinks import Outcome, Rejection, Sink
 from core.sinks.registry import build_sinks
 from rtp_client.keys import STREAM, cache_key, channel
 from tests.eventually import eventually
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from core.log.dead_event import DeadEvent
     from core.log.reader import Chunk
     from core.log.rows import LogRow
-    from core.sinks import Sink
     from core.stack import EmbeddedStack
     from rtp_client.event import Event
     from tests.conftest import SqsQueue
@@ -793,7 +792,7 @@ def test_a_loop_that_ended_is_not_running(start: Start, settings: Settings, data
     assert not any(delivery.is_running for delivery in pipeline.deliveries)
 
 
-class StubSink:
+class StubSink(Sink):
     """Stands for a sink with a defect, which no real service can be made to have."""
 
     name = "stub"

@@ -20,7 +20,7 @@ from core.processor.delivery import Delivery
 from core.processor.wakeup import WakeUp
 from core.services.postgres import DatabaseServer, queries
 from core.settings.models import RunSettings, Settings, postgres_dsn
-from core.sinks import Outcome
+from core.sinks import Outcome, Sink
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
 
@@ -345,7 +345,7 @@ def stepping(settings: Settings, run: RunSettings, steps: Steps) -> Iterator[Wak
         wakeup.join()
 
 
-class Recorder:
+class Recorder(Sink):
     """A sink that notes when each event arrived, and how late that was after the trigger."""
 
     name = "recorder"

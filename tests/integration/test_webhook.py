@@ -7,6 +7,7 @@ import html
 import json
 import logging
 import socket
+import threading
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from core.sinks.webhook.settings import WebhookSettings
 from core.sinks.webhook.sink import WebhookSink
 from core.sinks.webhook.spellings import any_spelling
 from loadtests.faults.proxy import TcpProxy
+from tests.eventually import eventually
 from tests.samples import make_event
 from tests.tls_proxy import needs_openssl, tls_proxy
 from tests.webhook_server import Posted, Reply, WebhookServer, webhook_server
@@ -602,3 +604,34 @@ def test_an_event_is_not_lost_where_its_answer_is(server: WebhookServer, open_si
     server.reply = lambda _: Reply()
     assert not sink.deliver(events).undelivered
     assert sequences(server, "lido") == [1, 2]
+
+
+# The end
+
+
+def test_an_answer_that_never_comes_is_given_up(server: WebhookServer, open_sink: Open) -> None:
+    sink = open_sink(timeout_seconds=60)
+    server.freeze()
+    giving_up = threading.Thread(target=lambda: [eventually(lambda: server.posted), sink.abandon()])
+    giving_up.start()
+    started = time.monotonic()
+    with pytest.raises(SinkUnavailable, match="rtp stops before the answer"):
+        sink.deliver([make_event(1)])
+    sink.close()
+    assert time.monotonic() - started < 10
+    giving_up.join()
+
+
+def test_what_was_taken_before_the_rest_is_given_up_is_delivered(server: WebhookServer, open_sink: Open) -> None:
+    sink, events = open_sink(concurrency=1, timeout_seconds=60), [make_event(1), make_event(2)]
+
+    def freeze_after_the_first(_: Posted) -> Reply:
+        server.freeze()
+        return Reply()
+
+    server.reply = freeze_after_the_first
+    giving_up = threading.Thread(target=lambda: [eventually(lambda: len(server.posted) == 2), sink.abandon()])
+    giving_up.start()
+    outcome = sink.deliver(events)
+    assert (outcome.undelivered, outcome.cause) == (events[1:], "rtp stops before the answer")
+    giving_up.join()

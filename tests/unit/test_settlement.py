@@ -16,7 +16,7 @@ from core.processor.news import SinkNews
 from core.processor.prefetch import Prefetched
 from core.processor.retry_queue import RetryQueue
 from core.processor.settlement import BatchSettlement
-from core.sinks import Outcome, Rejection
+from core.sinks import Outcome, Rejection, Sink
 from rtp_client.backoff import Backoff
 from tests.samples import ROW, make_event
 
@@ -31,7 +31,7 @@ LIDO, AAVE, LIDO_AGAIN = make_event(1, "lido"), make_event(2, "aave"), make_even
 ALL = [LIDO, AAVE, LIDO_AGAIN]
 
 
-class NamedSink:
+class NamedSink(Sink):
     """What the news names."""
 
     name = "stub"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from core.leading.epoch import UNFENCED, Epoch
+from core.services.daemon_pool import DaemonPool
 from core.services.sqs_answers import FINAL, NO_ANSWER, OF_AN_ENTRY, PASSING, code_of, reason, unavailable
+from core.sinks import Sink
 from core.sinks.lanes import SendResults, in_lanes
 from core.sinks.sqs.messages import BATCH_BYTES, BATCH_MESSAGES, batch_entry, in_batches, message_size
 from rtp_client.answer_timeout import AnswerTimeout
@@ -31,7 +33,7 @@ LANES = 4
 POLL_INTERVAL_SECONDS = 0.025
 
 
-class SqsSink:
+class SqsSink(Sink):
     """Sends each event as one message: group = partition key, deduplication id = event id.
 
     `quick_client` waits less for an answer than `client`; `rtp_client.answer_timeout` says which is used when.
@@ -57,7 +59,7 @@ class SqsSink:
         self._slow_client = client
         self._quick_client = quick_client or client
         self._answer_timeout = AnswerTimeout(settings.timeout_seconds)
-        self._senders = ThreadPoolExecutor(LANES, thread_name_prefix=f"rtp-{name}-send")
+        self._senders = DaemonPool(LANES, name=f"rtp-{name}-send")
         self._queue_url = ""
 
     @property

@@ -35,6 +35,7 @@ _SENTENCES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...
     (OSError, "{error.strerror}"),
     (Exception, "its answer cannot be read"),
 )
+ABANDONED = "rtp stops before the answer"
 # Of an answer's body: enough to tell why.
 _MOST_BYTES = 65_536
 
@@ -53,13 +54,14 @@ class Answer:
 
 
 class WebhookConnection:
-    """For one thread at a time; `cut_if_overdue` for any."""
+    """For one thread at a time; `cut_if_overdue` and `abandon` for any."""
 
     def __init__(self, url: str, timeout_seconds: float, tls: ssl.SSLContext | None) -> None:
         address = urlsplit(url)
         self._target = (address.path or "/") + (f"?{address.query}" if address.query else "")
         self._timeout_seconds = timeout_seconds
         self._overdue_at: float | None = None
+        self._is_abandoned = False
         self._socket: socket.socket | None = None  # the answer may have taken it over from the connection
         host = address.hostname or ""
         if tls is None:
@@ -74,6 +76,8 @@ class WebhookConnection:
                 # A server may close a connection that it has kept in the very moment that the request goes out.
                 with contextlib.suppress(ConnectionError):
                     return self._exchange(method, body, headers)
+            if self._is_abandoned:
+                raise TimeoutError
             self._connection.close()  # what may be left of one that the server has closed
             self._connection.connect()
             return self._exchange(method, body, headers)
@@ -89,13 +93,13 @@ class WebhookConnection:
         try:
             self._connection.request(method, self._target, body, headers, preload_content=False)
             response = self._connection.getresponse()
-            if self._is_overdue:  # headers that are cut off look as if they were all
+            if self._has_to_end:  # headers that are cut off look as if they were all
                 raise TimeoutError
             with contextlib.suppress(*_FAILURES):  # the status has said it all
                 text = response.read(_MOST_BYTES, decode_content=False)
                 is_read = len(text) < _MOST_BYTES
         except ConnectionError:
-            if self._is_overdue:
+            if self._has_to_end:
                 raise TimeoutError from None
             raise
         finally:
@@ -105,9 +109,22 @@ class WebhookConnection:
 
     def cut_if_overdue(self) -> None:
         """End a request whose answer has taken too long: each bit of it may have come in time."""
-        if self._is_overdue and (sock := self._socket) is not None:
+        if self._is_overdue:
+            self._cut()
+
+    def abandon(self) -> None:
+        """End a request under way; there will be no other."""
+        self._is_abandoned = True
+        self._cut()
+
+    def _cut(self) -> None:
+        if (sock := self._socket) is not None:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)  # of TLS, too: its own would wait for a last word
+
+    @property
+    def _has_to_end(self) -> bool:
+        return self._is_abandoned or self._is_overdue
 
     @property
     def _is_overdue(self) -> bool:
@@ -118,6 +135,8 @@ class WebhookConnection:
         self._connection.close()
 
     def _reason(self, error: Exception) -> str:
+        if self._is_abandoned:
+            return ABANDONED
         if type(error) is NewConnectionError and isinstance(error.__cause__, OSError):
             error = error.__cause__
         elif self._is_overdue:

@@ -6,15 +6,17 @@ import re
 import ssl
 import time
 from base64 import b64encode
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from core.errors import SinkUnavailable
 from core.leading.epoch import UNFENCED, Epoch
+from core.services.daemon_pool import DaemonPool
+from core.sinks import Sink
 from core.sinks.lanes import SendResults, in_lanes
 from core.sinks.webhook.answers import Meaning, meaning_of, reason_of, retry_after_seconds, wish_of
-from core.sinks.webhook.connection import NoAnswer, WebhookConnection
+from core.sinks.webhook.connection import ABANDONED, NoAnswer, WebhookConnection
 from core.sinks.webhook.requests import MODES, in_batches, signature
 from core.sinks.webhook.spellings import any_spelling
 
@@ -34,7 +36,7 @@ _CUT_INTERVAL_SECONDS = 0.2
 _SHORTEST_PART = 4
 
 
-class WebhookSink:
+class WebhookSink(Sink):
     """Posts events, several groups at a time, and each group's in order.
 
     `service` is its own, with a circuit breaker of its own: another webhook is another server.
@@ -56,15 +58,18 @@ class WebhookSink:
         self._connections = [
             WebhookConnection(settings.url, settings.timeout_seconds, tls) for _ in range(settings.concurrency)
         ]
-        self._senders = ThreadPoolExecutor(settings.concurrency, thread_name_prefix=f"rtp-{name}-send")
+        self._senders = DaemonPool(settings.concurrency, name=f"rtp-{name}-send")
+        self._is_abandoned = False
         self._asked: SinkUnavailable | None = None  # the answer that asked for the longest silence
 
     def open(self) -> None:
         """Ask for OPTIONS, which posts nothing; any answer will do. Raises SinkUnavailable."""
         try:
-            self._results([self._senders.submit(self._connections[0].ask, "OPTIONS", b"", self._headers)])
+            answers = self._results([self._senders.submit(self._connections[0].ask, "OPTIONS", b"", self._headers)])
         except NoAnswer as error:
             raise self._unavailable(str(error)) from None
+        if not answers:
+            raise self._unavailable(ABANDONED)
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Post the events. A group whose event failed gets nothing more this time; others go on."""
@@ -77,8 +82,14 @@ class WebhookSink:
             raise tally.broken
         return tally.outcome(events)
 
+    def abandon(self) -> bool:
+        self._is_abandoned = True
+        for connection in self._connections:
+            connection.abandon()
+        return True
+
     def close(self) -> None:
-        self._senders.shutdown()
+        self._senders.shutdown(wait=not self._is_abandoned)
         for connection in self._connections:
             connection.close()
 
@@ -92,10 +103,12 @@ class WebhookSink:
 
     def _results(self, sending: Sequence[Future[_Result]]) -> list[_Result]:
         # All of them, whatever one has come to: nothing may be under way when the next call begins.
-        while wait(sending, _CUT_INTERVAL_SECONDS).not_done:
+        while wait(sending, _CUT_INTERVAL_SECONDS).not_done and not self._is_abandoned:
             for connection in self._connections:
                 connection.cut_if_overdue()
-        return [one.result() for one in sending]
+        # An abandoned sink has no next call, and what cannot be cut may be under way still: a look-up of a name.
+        wait(sending, _CUT_INTERVAL_SECONDS)
+        return [one.result() for one in sending if one.done()]
 
     def _send_lane(self, events: Sequence[Event], connection: WebhookConnection) -> SendResults:
         tally = SendResults()

@@ -8,6 +8,7 @@ from core.handler.alerts import AlertDestination, Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.services.sqs_client import sqs_client
+from core.sinks import Sink
 from core.sinks.sqs.sink import SqsSink
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class FaultyBaselines(Baselines):
         self.faults.call(super().acknowledge, versions)
 
 
-class FaultySink:
+class FaultySink(Sink):
     """SQS, perhaps."""
 
     name = service = "sqs"
