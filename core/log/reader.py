@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from core.errors import RtpError
 from core.log.cursor import Cursor, save_cursor, take_cursor
 from core.log.dead_event import add_dead_events
@@ -19,8 +21,6 @@ from core.services.prepared import PreparedStatement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    import psycopg
 
     from core.log.dead_event import DeadEvent
     from core.services.postgres import DatabaseServer
@@ -162,12 +162,14 @@ class LogReader:
         self.newest_id = row[0] if row else 0
 
     def _fetch(self, query: str, values: Mapping[str, str | float | None]) -> list[tuple[Any, ...]]:
-        with self._server.translated():
+        try:
             statement = self._statements.get(query)
             if statement is None:
                 statement = PreparedStatement(self._open_connection(), f"rtp_{query}", _QUERIES[query])
                 self._statements[query] = statement
             return statement.fetch(values)
+        except psycopg.Error as error:
+            raise self._server.failure(error) from error
 
     def _open_connection(self) -> psycopg.Connection:
         if self._connection is None:
