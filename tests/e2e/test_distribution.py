@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -106,6 +107,17 @@ def test_the_command_does_not_take_a_projects_modules_for_its_own(
 ) -> None:
     environ = {"PYTHONPATH": str(project), "XDG_STATE_HOME": str(project / "state")}
     run(bin_folder / "rtp", *arguments, cwd=project, environ=environ)
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_package_that_was_installed_over_rtps_own_is_named(bin_folder: Path, tmp_path: Path, gone: bool) -> None:
+    place = shutil.copytree(bin_folder.parent, tmp_path / "installed", symlinks=True)
+    (file,) = place.glob("lib/python*/site-packages/core/errors.py")
+    file.unlink() if gone else file.write_text("OURS = 'a module of theirs'\n", encoding="utf-8")
+    command = (place / "bin" / "python", "-c", "import defi_rtp; defi_rtp.main()", "--help")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(f"{file} is not rtp's: another distribution has put it there. Install rtp into an")
 
 
 def test_a_service_with_a_core_of_its_own_reads_what_a_running_rtp_publishes(
