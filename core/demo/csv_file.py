@@ -17,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Generic
 
 from core.demo.layout import CellError, Layout, Parsed_co, recognise, row_time
 from core.errors import FeedError
+from core.problem import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -90,7 +91,7 @@ def _header(path: Path, text: IO[str], layouts: Iterable[Layout[object]]) -> tup
 
 def _row(columns: list[str], cells: list[str]) -> dict[str, str]:
     if len(cells) != len(columns):
-        raise CellError(f"{len(cells)} cells under {len(columns)} columns")
+        raise CellError(f"{counted(len(cells), 'cell')} under {counted(len(columns), 'column')}")
     if any(_NOT_TEXT.search(cell) for cell in cells):
         raise CellError("not UTF-8 text that PostgreSQL could store")
     return dict(zip(columns, cells, strict=True))
