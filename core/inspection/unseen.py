@@ -71,8 +71,9 @@ def _unseen_by_matches(settings: Settings, seen: Iterable[Entity]) -> Iterator[s
             yield f"{where} fits nothing that is there so far: {why}"
             continue
         for what, wanted, known in ((_ON, chains, known_chains), (_CALLED, names, known_names)):
+            spelled = _folded(known)
             for name in wanted:
-                if not _fitting(name, known) and _respelt([name], known):
+                if not _fitting(name, known) and _respelt([name], spelled):
                     yield f"{where}: {_unknown(what, [name], known)}"
 
 
@@ -116,16 +117,19 @@ def _reason(
 def _unknown(what: str, wanted: Collection[str], known: Collection[str]) -> str | None:
     if not wanted or any(_fitting(glob, known) for glob in wanted):
         return None
-    text = f"no row {what} {' or '.join(wanted)}"
-    if respelt := _respelt(wanted, known):
+    text, spelled = f"no row {what} {' or '.join(wanted)}", _folded(known)
+    if respelt := _respelt(wanted, spelled):
         return f"{text}. Upper and lower case count: there is {respelt}"
-    spelled = {name.casefold(): name for name in known}
     near = [spelled[close] for name in wanted for close in get_close_matches(name.casefold(), spelled, n=1)]
     return f"{text}. Did you mean {near[0]}?" if near else text
 
 
-def _respelt(wanted: Iterable[str], known: Iterable[str]) -> str | None:
+def _folded(known: Iterable[str]) -> dict[str, str]:
+    """Names by what they are without their letter case."""
+    return {name.casefold(): name for name in known}
+
+
+def _respelt(wanted: Iterable[str], spelled: Mapping[str, str]) -> str | None:
     """A known name that would fit one of those wanted in other letter case."""
-    spelled = {name.casefold(): name for name in known}
     fitting = (name for glob in wanted for name in _fitting(glob.casefold(), spelled))
     return next((spelled[name] for name in fitting), None)
