@@ -6,39 +6,38 @@ import sys
 
 import typer
 
-from cli.backtest import backtest
-from cli.cache import cache
-from cli.dlq import dlq
-from cli.explain import explain
-from cli.install_triggers import install_triggers
-from cli.loadtest import loadtest
+from cli.lazy import Place, lazy_group
 from cli.output import print_error
-from cli.reset_cursor import reset_cursor_command
-from cli.route import route
-from cli.run import run
-from cli.schema import schema
-from cli.signals import ENDED_EARLY, interruptible
-from cli.status import status
-from cli.tail import tail
-from cli.uninstall_triggers import uninstall_triggers
-from cli.validate import validate
+from cli.signals import ENDED_EARLY
 from core.errors import RtpError
+
+COMMANDS = {
+    "run": Place("cli.run", "run", notes_signals=True),
+    "tail": Place("cli.tail", "tail", notes_signals=True),
+    "loadtest": Place("cli.loadtest", "loadtest", notes_signals=True),
+    "install-triggers": Place("cli.install_triggers", "install_triggers"),
+    "uninstall-triggers": Place("cli.uninstall_triggers", "uninstall_triggers"),
+    "validate": Place("cli.validate", "validate"),
+    "status": Place("cli.status", "status"),
+    "explain": Place("cli.explain", "explain"),
+    "route": Place("cli.route", "route"),
+    "backtest": Place("cli.backtest", "backtest"),
+    "schema": Place("cli.schema", "schema"),
+    "reset-cursor": Place("cli.reset_cursor", "reset_cursor_command"),
+    "dlq": Place("cli.dlq", "dlq"),
+    "cache": Place("cli.cache", "cache"),
+}
 
 app = typer.Typer(
     name="rtp",
+    cls=lazy_group(COMMANDS),
     help="Real-time event processor for DeFi data: know within milliseconds when something significant changes.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
+    callback=lambda: None,  # Typer wants a group to have a command or this, and reads none of COMMANDS
 )
-for noting in (run, tail, loadtest):
-    app.command(no_args_is_help=False)(noting)
-for command in (install_triggers, uninstall_triggers, validate, status, explain, route, backtest, schema):
-    app.command(no_args_is_help=False)(interruptible(command))
-app.add_typer(dlq)
-app.add_typer(cache)
-app.command("reset-cursor", no_args_is_help=False)(interruptible(reset_cursor_command))
 
 
 def main() -> None:
