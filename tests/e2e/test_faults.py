@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from loadtests.faults.catalogue import FAULTS
-from tests.rtp_process import ROOT
+from tests.rtp_process import ROOT, UNMEASURED
 
 # One of each sort, the ones that are soon over; the rest is `make faults`.
 FEW = (
@@ -52,7 +52,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Any:
     run = subprocess.run(
         [*command, *only, "--json", str(file)],
         cwd=ROOT,
-        env=os.environ | {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""},
+        env=os.environ | UNMEASURED,
         capture_output=True,
         text=True,
         timeout=SECONDS,

@@ -28,7 +28,7 @@ from rtp_client.keys import STREAM, cache_key
 from rtp_client.redact import redact
 from tests.eventually import eventually
 from tests.queue_drain import drain
-from tests.rtp_process import ROOT, RtpProcess, command, environ_of, rtp
+from tests.rtp_process import ROOT, command, environ_of, rtp
 from tests.terminal import Session, run_at_a_terminal
 from tests.webhook_server import webhook_server
 
@@ -97,9 +97,23 @@ def seed(settings: Settings) -> None:
         for number in range(ENTITIES):
             connection.execute("INSERT INTO tvl VALUES ('ethereum', %s, 1000, 'llama')", [f"p{number}"])
             connection.execute("INSERT INTO prices VALUES ('ethereum', %s, 100, 0.9, 'llama')", [f"t{number}"])
+    add_protocols(settings, "m")
+
+
+def add_protocols(settings: Settings, prefix: str) -> None:
+    """Each is an event."""
+    with closing(connect(postgres_dsn(settings), role="test")) as connection:
+        for number in range(ENTITIES):
             connection.execute(
-                "INSERT INTO protocols (protocol, name, source) VALUES (%s, 'P', 'llama')", [f"m{number}"]
+                "INSERT INTO protocols (protocol, name, source) VALUES (%s, 'P', 'llama')", [f"{prefix}{number}"]
             )
+
+
+def emptied(settings: Settings) -> Settings:
+    """The same, once nothing of another test's run is left in Redis."""
+    with redis.Redis.from_url(str(settings.redis.url)) as client:
+        client.flushall()
+    return settings
 
 
 def write(settings: Settings, writer: int, updates: int = UPDATES_PER_WRITER) -> None:
@@ -293,20 +307,19 @@ def test_at_the_end_nothing_is_left_to_deliver(journey: Journey) -> None:
 STARTING = ["typer", "psycopg", "cli.app", "botocore.client", "watch protocols", "uptime_seconds"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-@pytest.mark.parametrize("moment", STARTING)
+# Each signal is answered in two ways: until a command notes signals, and after.
+ENDS = [(moment, signal.SIGTERM) for moment in STARTING] + [
+    (moment, number) for moment in ("psycopg", "uptime_seconds") for number in (signal.SIGINT, signal.SIGHUP)
+]
+
+
+@pytest.mark.parametrize(("moment", "number"), ENDS)
 def test_a_signal_ends_it_well(settings: Settings, prompt_config: str, moment: str, number: signal.Signals) -> None:
     environ = environ_of(settings) | {"PYTHONPROFILEIMPORTTIME": "1"}
     with rtp("run", "-c", prompt_config, environ=environ) as process:
         process.wait_for(moment)
         code = process.end(number)
         assert (code in {0, 128 + number}, "Traceback" in process.err) == (True, False)
-
-
-def test_a_signal_lets_it_finish_what_it_has_begun(settings: Settings) -> None:
-    with rtp("run", environ=environ_of(settings)) as process:
-        process.wait_for("watch protocols")
-        assert (process.end(signal.SIGTERM), "Stopped. Delivered: redis 0, sqs 0." in process.err) == (0, True)
 
 
 def test_a_second_signal_changes_nothing(settings: Settings) -> None:
@@ -384,26 +397,41 @@ def test_kill_9_and_a_restart_lose_nothing(settings: Settings, sqs_client: SQSCl
 # What it shows.
 
 
-def test_without_a_terminal_the_status_is_one_json_line_per_interval(settings: Settings, prompt_config: str) -> None:
-    with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
+@dataclass(frozen=True)
+class Quiet:
+    """What a run showed in which nothing happened, until SIGTERM."""
+
+    settings: Settings
+    documents: list[Any]
+    err: str
+    code: int
+
+
+@pytest.fixture(scope="module")
+def quiet(shared_settings: Settings, shared_config: str) -> Quiet:
+    environ = environ_of(emptied(shared_settings)) | {"COLUMNS": "200"}
+    with rtp("run", "-c", shared_config, environ=environ) as process:
         eventually(lambda: len(process.documents) >= 3)
-        first, second, third = (document["uptime_seconds"] for document in process.documents[:3])
+        code = process.end(signal.SIGTERM)
+        return Quiet(shared_settings, process.documents, process.err, code)
+
+
+def test_a_signal_lets_it_finish_what_it_has_begun(quiet: Quiet) -> None:
+    assert (quiet.code, "Stopped. Delivered: redis 0, sqs 0." in quiet.err) == (0, True)
+
+
+def test_without_a_terminal_the_status_is_one_json_line_per_interval(quiet: Quiet) -> None:
+    first, second, third = (document["uptime_seconds"] for document in quiet.documents[:3])
     assert min(second - first, third - second) > 0.1  # the interval is 0.2 s; a busy machine may stretch it
 
 
-def test_a_line_of_status_tells_of_every_sink(settings: Settings, prompt_config: str) -> None:
-    with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
-        eventually(lambda: process.documents)
-        assert [(sink["sink"], sink["lag_events"]) for sink in process.documents[0]["sinks"]] == [
-            ("redis", 0),
-            ("sqs", 0),
-        ]
+def test_a_line_of_status_tells_of_every_sink(quiet: Quiet) -> None:
+    sinks = quiet.documents[0]["sinks"]
+    assert [(sink["sink"], sink["lag_events"]) for sink in sinks] == [("redis", 0), ("sqs", 0)]
 
 
-def test_the_summary_names_every_service_and_every_watch(settings: Settings) -> None:
-    with rtp("run", "--for", "100ms", environ=environ_of(settings) | {"COLUMNS": "200"}) as process:
-        process.end()
-        shown = re.sub(" +", " ", process.err)
+def test_the_summary_names_every_service_and_every_watch(quiet: Quiet) -> None:
+    shown, settings = re.sub(" +", " ", quiet.err), quiet.settings
     place = postgres_dsn(settings).rpartition("@")[2]
     assert [line.rstrip() for line in shown.splitlines()[:6]] == [
         f"PostgreSQL {place}",
@@ -419,18 +447,20 @@ def at_a_terminal(settings: Settings, config: str, *, columns: int = 120, until:
     return run_at_a_terminal("run", "-c", config, environ=environ_of(settings), columns=columns, until=until)
 
 
-def test_at_a_terminal_there_is_a_live_table(settings: Settings, prompt_config: str) -> None:
-    session = at_a_terminal(settings, prompt_config, until="running")
+@pytest.fixture(scope="module")
+def session(shared_settings: Settings, shared_config: str) -> Session:
+    return at_a_terminal(emptied(shared_settings), shared_config, until="running")
+
+
+def test_at_a_terminal_there_is_a_live_table(session: Session) -> None:
     assert re.search(r"Sink +State +events/s +p50 +p99", session.plain)
 
 
-def test_ctrl_c_at_a_terminal_ends_it_well(settings: Settings, prompt_config: str) -> None:
-    session = at_a_terminal(settings, prompt_config, until="running")
+def test_ctrl_c_at_a_terminal_ends_it_well(session: Session) -> None:
     assert (session.code, "Stopped. Delivered" in session.text) == (0, True)
 
 
-def test_the_terminal_is_left_as_it_was(settings: Settings, prompt_config: str) -> None:
-    session = at_a_terminal(settings, prompt_config, until="running")
+def test_the_terminal_is_left_as_it_was(session: Session) -> None:
     assert (session.settings_after, session.is_cursor_shown) == (session.settings_before, True)
 
 
@@ -441,20 +471,24 @@ def test_a_narrow_terminal_will_do(settings: Settings, prompt_config: str) -> No
 # Services that are not there.
 
 
-def told_of(process: RtpProcess, service: str) -> list[str]:
-    return [line for line in process.err.splitlines() if f"{service} at " in line]
+def told_of(err: str, service: str) -> list[str]:
+    return [line for line in err.splitlines() if f"{service} at " in line]
 
 
 @pytest.fixture
 def down(request: pytest.FixtureRequest, stack: EmbeddedStack) -> Iterator[str]:
     """A service that does not answer until `bring_back`; SQS is frozen, as a stop would lose its queues."""
     service: str = request.param
+    take_away(stack, service)
+    yield service
+    bring_back(stack, service)
+
+
+def take_away(stack: EmbeddedStack, service: str) -> None:
     if service == "SQS":
         stack.sqs.pause()
     else:
         server(stack, service).stop()
-    yield service
-    bring_back(stack, service)
 
 
 def server(stack: EmbeddedStack, service: str) -> Any:
@@ -470,46 +504,58 @@ PASSWORD = re.compile(r"://[^/@]*:([^/@]+)@")
 SERVICES = ["PostgreSQL", "Redis", "SQS"]
 
 
-@pytest.mark.parametrize("down", SERVICES, indirect=True)
-def test_it_starts_without_a_service_and_delivers_when_that_is_there(
-    settings: Settings, prompt_config: str, stack: EmbeddedStack, down: str
-) -> None:
-    with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
-        process.wait_for(f"{down} at ")
-        bring_back(stack, down)
-        seed(settings)
-        eventually(
-            lambda: [s["delivered"] for d in process.documents[-1:] for s in d["sinks"]] == [ENTITIES, ENTITIES],
-        )
-        assert process.end(signal.SIGTERM) == 0
+@dataclass(frozen=True)
+class Outage:
+    """What a run showed that began without a service, before that came and after."""
+
+    service: str
+    out_without: str
+    err_without: str
+    delivered: list[int]
+    code: int
 
 
-@pytest.mark.parametrize("down", SERVICES, indirect=True)
-def test_a_service_that_is_not_there_is_named_once(settings: Settings, prompt_config: str, down: str) -> None:
-    with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
-        eventually(
-            lambda: any(c["failures_in_a_row"] >= 4 for status in process.documents for c in status["circuits"]),
-        )
-        assert len(told_of(process, down)) == 1, process.err
+@pytest.fixture(scope="module", params=SERVICES)
+def outage(
+    request: pytest.FixtureRequest, shared_settings: Settings, shared_config: str, stack: EmbeddedStack
+) -> Outage:
+    settings, service = emptied(shared_settings), request.param
+
+    def delivered() -> list[int]:
+        return [sink["delivered"] for status in process.documents[-1:] for sink in status["sinks"]]
+
+    take_away(stack, service)
+    try:
+        with rtp("run", "-c", shared_config, environ=environ_of(settings)) as process:
+            eventually(
+                lambda: any(c["failures_in_a_row"] >= 4 for status in process.documents for c in status["circuits"]),
+            )
+            out, err = process.out, process.err
+            bring_back(stack, service)
+            add_protocols(settings, service)
+            eventually(lambda: delivered() == [ENTITIES, ENTITIES])
+            code = process.end(signal.SIGTERM)
+            return Outage(service, out, err, delivered(), code)
+    finally:
+        bring_back(stack, service)
 
 
-@pytest.mark.parametrize("down", SERVICES, indirect=True)
-def test_the_service_that_is_not_there_is_named_with_its_cause(
-    settings: Settings, prompt_config: str, down: str
-) -> None:
+def test_it_starts_without_a_service_and_delivers_when_that_is_there(outage: Outage) -> None:
+    assert (outage.delivered, outage.code) == ([ENTITIES, ENTITIES], 0)
+
+
+def test_a_service_that_is_not_there_is_named_once(outage: Outage) -> None:
+    assert len(told_of(outage.err_without, outage.service)) == 1, outage.err_without
+
+
+def test_the_service_that_is_not_there_is_named_with_its_cause(outage: Outage) -> None:
     causes = {"PostgreSQL": "Connection refused", "Redis": "Connection refused", "SQS": "Read timeout"}
-    with rtp("run", "-c", prompt_config, environ=environ_of(settings)) as process:
-        process.wait_for(f"{down} at ")
-        assert causes[down] in told_of(process, down)[0]
+    assert causes[outage.service] in told_of(outage.err_without, outage.service)[0]
 
 
-@pytest.mark.parametrize("down", SERVICES, indirect=True)
-def test_no_password_is_printed(settings: Settings, prompt_config: str, down: str) -> None:
-    environ = environ_of(settings)
-    passwords = [found[1] for address in environ.values() if (found := PASSWORD.search(address))]
-    with rtp("run", "-c", prompt_config, environ=environ) as process:
-        process.wait_for(f"{down} at ")
-        shown = process.out + process.err
+def test_no_password_is_printed(outage: Outage, shared_settings: Settings) -> None:
+    passwords = [found[1] for place in environ_of(shared_settings).values() if (found := PASSWORD.search(place))]
+    shown = outage.out_without + outage.err_without
     assert (len(passwords), [password for password in passwords if password in shown]) == (2, [])
 
 
@@ -522,7 +568,7 @@ def test_with_all_services_away_each_is_named(settings: Settings, prompt_config:
     }
     with rtp("run", "-c", prompt_config, "--for", "3s", environ=environ) as process:
         process.end()
-        assert [len(told_of(process, service)) for service in SERVICES] == [1, 1, 1], process.err
+        assert [len(told_of(process.err, service)) for service in SERVICES] == [1, 1, 1], process.err
 
 
 def test_it_does_not_claim_a_recovery_that_never_came(settings: Settings, prompt_config: str) -> None:
