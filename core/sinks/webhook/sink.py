@@ -78,6 +78,8 @@ class WebhookSink(Sink):
         tally = SendResults()
         for lane in self._send_lanes(in_lanes(events, len(self._connections), groups_in_turn=self._at_once)):
             tally.add(lane)
+        if self._is_abandoned and tally.broken is None:
+            tally.note_broken(self._unavailable(ABANDONED), ABANDONED)
         if tally.broken is not None and not tally.has_results:
             raise tally.broken
         return tally.outcome(events)
