@@ -30,8 +30,8 @@ def _summary(seen: Inspection) -> Table:
     own = seen.installation
     return facts(
         [
-            ("rtp", _processor(seen.processor)),
-            ("leader", _leader(seen.leader)),
+            ("rtp", whole(_processor(seen.processor))),
+            ("leader", whole(_leader(seen.leader))),
             ("schema", f"version {own.schema_version}, log {own.log_id}, installed {moment(own.installed_at)}"),
             ("log", _log(seen.log)),
         ]

@@ -66,7 +66,7 @@ def cell(value: Any) -> Text:
 
 
 def whole(sentence: str | None) -> Text | None:
-    """A cell that is never cut, however long it is: what went wrong, which is told nowhere else. None for nothing."""
+    """A cell that wraps and is never cut, however long it is: what went wrong, who is there. None for nothing."""
     return Text(printable(sentence)) if sentence else None
 
 
