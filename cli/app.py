@@ -6,26 +6,26 @@ import sys
 
 import typer
 
-from cli.lazy import Place, lazy_group
+from cli.lazy import CommandPlace, lazy_group
 from cli.output import print_error
 from cli.signals import ENDED_EARLY
 from core.errors import RtpError
 
 COMMANDS = {
-    "run": Place("cli.run", "run", notes_signals=True),
-    "tail": Place("cli.tail", "tail", notes_signals=True),
-    "loadtest": Place("cli.loadtest", "loadtest", notes_signals=True),
-    "install-triggers": Place("cli.install_triggers", "install_triggers"),
-    "uninstall-triggers": Place("cli.uninstall_triggers", "uninstall_triggers"),
-    "validate": Place("cli.validate", "validate"),
-    "status": Place("cli.status", "status"),
-    "explain": Place("cli.explain", "explain"),
-    "route": Place("cli.route", "route"),
-    "backtest": Place("cli.backtest", "backtest"),
-    "schema": Place("cli.schema", "schema"),
-    "reset-cursor": Place("cli.reset_cursor", "reset_cursor_command"),
-    "dlq": Place("cli.dlq", "dlq"),
-    "cache": Place("cli.cache", "cache"),
+    "run": CommandPlace("cli.run", "run", notes_signals=True),
+    "tail": CommandPlace("cli.tail", "tail", notes_signals=True),
+    "loadtest": CommandPlace("cli.loadtest", "loadtest", notes_signals=True),
+    "install-triggers": CommandPlace("cli.install_triggers", "install_triggers"),
+    "uninstall-triggers": CommandPlace("cli.uninstall_triggers", "uninstall_triggers"),
+    "validate": CommandPlace("cli.validate", "validate"),
+    "status": CommandPlace("cli.status", "status"),
+    "explain": CommandPlace("cli.explain", "explain"),
+    "route": CommandPlace("cli.route", "route"),
+    "backtest": CommandPlace("cli.backtest", "backtest"),
+    "schema": CommandPlace("cli.schema", "schema"),
+    "reset-cursor": CommandPlace("cli.reset_cursor", "reset_cursor_command"),
+    "dlq": CommandPlace("cli.dlq", "dlq"),
+    "cache": CommandPlace("cli.cache", "cache"),
 }
 
 app = typer.Typer(

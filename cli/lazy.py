@@ -15,7 +15,7 @@ from cli.signals import interruptible
 
 
 @dataclass(frozen=True)
-class Place:
+class CommandPlace:
     """Where a command is: a function, or the Typer of a group."""
 
     module: str
@@ -24,7 +24,7 @@ class Place:
     """Whether it answers Ctrl-C itself; otherwise that raises KeyboardInterrupt in it."""
 
 
-def lazy_group(places: Mapping[str, Place]) -> type[TyperGroup]:
+def lazy_group(places: Mapping[str, CommandPlace]) -> type[TyperGroup]:
     """The class of a group with these commands, for `typer.Typer(cls=...)`."""
 
     class LazyGroup(TyperGroup):
@@ -36,7 +36,7 @@ def lazy_group(places: Mapping[str, Place]) -> type[TyperGroup]:
 
 
 class _Commands(Mapping[str, Any]):
-    def __init__(self, places: Mapping[str, Place]) -> None:
+    def __init__(self, places: Mapping[str, CommandPlace]) -> None:
         self._places = places
         self._loaded: dict[str, Any] = {}
 
@@ -53,7 +53,7 @@ class _Commands(Mapping[str, Any]):
         return len(self._places)
 
 
-def _load(name: str, place: Place) -> Any:
+def _load(name: str, place: CommandPlace) -> Any:
     found = getattr(import_module(place.module), place.name)
     if isinstance(found, typer.Typer):
         return get_group(found)
