@@ -10,10 +10,11 @@ from rich.text import Text
 
 from cli.output import err, out
 from cli.tables import new_table
-from loadtests.scenarios.results.stages import STAGES
+from loadtests.scenarios.results.criteria import POSTGRES_OWN
+from loadtests.scenarios.results.stages import CLOCKS, STAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
 
     from loadtests.scenarios.limit import Limit
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from loadtests.scenarios.run import RunProgress
 
 _LINE_EVERY_SECONDS = 5
-_VERDICTS = {True: ("pass", "green"), False: ("FAIL", "bold red"), None: ("–", "dim")}
+_STYLES = {True: "green", False: "bold red", None: "dim"}
 _CHANGES = {"better": "green", "worse": "red", "same": "dim"}
 
 
@@ -63,14 +64,19 @@ class ProgressView:
 
 
 def print_result(result: RunResult) -> None:
-    """The criteria, then the stages' latencies."""
-    out.print(_criteria_table(result.criteria))
+    """The criteria, then the stages' latencies, then what took the CPU."""
+    _print_criteria(result.criteria)
     rows = [
         (STAGES[stage], *(f"{value:,.2f}" for value in (found.p50, found.p90, found.p99, found.max)))
         for stage in STAGES
         if (found := result.latency_ms.get(stage))
     ]
     out.print(new_table("Latency in milliseconds", "stage", "p50", "p90", "p99", "max", rows=rows))
+    if "pubsub from commit" in result.latency_ms:
+        for clock, what in CLOCKS.items():
+            out.print(f"{clock}: {what}", style="dim", markup=False, soft_wrap=True)
+    if result.cpu:
+        out.print(_cpu_line(result), soft_wrap=True)
     for incident in result.incidents[:5]:
         out.print(f"at {incident.second:.1f} s: {incident.what}", markup=False, soft_wrap=True)
     if len(result.incidents) > 5:
@@ -86,7 +92,7 @@ def print_limit(limit: Limit) -> None:
         assert limit.passed is not None
         out.print(f"No limit found: {limit.passed.rate:,.0f} rows/s, the highest rate tried, passes.")
         return
-    out.print(_criteria_table(limit.failed.criteria, f"At {limit.failed.rate:,.0f} rows/s, where it fails"))
+    _print_criteria(limit.failed.criteria, f"At {limit.failed.rate:,.0f} rows/s, where it fails")
     held = f"{limit.passed.rate:,.0f} rows/s" if limit.passed else "below the first rate tried"
     out.print(Text.assemble("\nLimit: ", (held, "bold"), f"; {limit.failed.rate:,.0f} rows/s fails."))
     out.print(Text.assemble("Saturates first: ", (limit.saturation.part, "bold")))
@@ -107,11 +113,24 @@ def print_comparison(differences: Sequence[Difference], remarks: Sequence[str]) 
     out.print(table)
 
 
-def _criteria_table(criteria: Sequence[Criterion], title: str = "Criteria") -> object:
+def _print_criteria(criteria: Sequence[Criterion], title: str = "Criteria") -> None:
     table = new_table(title, "criterion", "required", "measured", "", rows=())
     for one in criteria:
-        table.add_row(one.name, one.required, one.measured, Text(*_VERDICTS[one.passed]))
-    return table
+        table.add_row(one.name, one.required, one.measured, Text(one.verdict, _STYLES[one.passed]))
+    out.print(table)
+    if any(one.is_postgres for one in criteria):
+        out.print(POSTGRES_OWN, soft_wrap=True)
+
+
+def _cpu_line(result: RunResult) -> str:
+    own = result.own_cpu
+    others = [f"{name} {share:.2f}" for name, share in _dearest_first(result.cpu) if name not in own]
+    parts = ", ".join(f"{name} {share:.2f}" for name, share in _dearest_first(own))
+    return f"CPU, shares of one: {', '.join(others)}, the load test itself {sum(own.values()):.2f} ({parts})"
+
+
+def _dearest_first(cpu: Mapping[str, float]) -> list[tuple[str, float]]:
+    return sorted(cpu.items(), key=lambda item: -item[1])
 
 
 def _progress_line(progress: RunProgress) -> str:

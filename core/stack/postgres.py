@@ -20,7 +20,7 @@ USER = "rtp"
 DATABASE = "defi"
 
 # Nothing replicates this server: minimal WAL. Shared memory as files in the data folder: nothing stays in
-# /dev/shm after a kill -9, and a container's 64 MB there do not matter.
+# /dev/shm after a kill -9, and a container's 64 MB there do not matter. Commit times: load tests measure from them.
 CONFIGURATION = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -33,6 +33,7 @@ max_logical_replication_workers = 0
 max_wal_size = 2GB
 checkpoint_timeout = 15min
 jit = off
+track_commit_timestamp = on
 timezone = 'UTC'
 log_timezone = 'UTC'
 log_min_messages = warning

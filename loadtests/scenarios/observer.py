@@ -31,6 +31,7 @@ class Observer:
         self._connection = connection
         self._recorder = recorder
         self._sampler = UsageSampler(processes)
+        self._own_cpu = (time.time(), time.process_time())
         self._start_time = float("inf")
         self._retries: dict[str, int] = {}
         self._breakers: dict[str, str] = {}
@@ -56,6 +57,9 @@ class Observer:
             self.cpu.setdefault(second, {})[name] = round(share, 3)
             if name == "rtp":
                 self.memory[second] = resident
+        own_share = self._own_share()
+        if seen:
+            self.cpu[second]["load test"] = round(own_share, 3)
         if (machine := self._sampler.machine_share()) is not None and seen:
             self.machine[second] = machine
         try:
@@ -95,6 +99,12 @@ class Observer:
                 for name, share in found.items():
                     shares[name].append(share)
         return {name: round(sum(all_of_it) / len(all_of_it), 3) for name, all_of_it in shares.items()}
+
+    def _own_share(self) -> float:
+        """This process's, without those it has started."""
+        before, self._own_cpu = self._own_cpu, (time.time(), time.process_time())
+        elapsed, used = (now - then for now, then in zip(self._own_cpu, before, strict=True))
+        return used / elapsed if elapsed > 0 else 0.0
 
     def _note_sessions(self) -> None:
         self.looks += 1

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from loadtests.scenarios.names import CHAIN
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _ROUNDING_SECONDS = 2e-6  # a mark is in whole microseconds
 
@@ -29,11 +25,11 @@ class WriteMark:
         return math.floor(self.due_us / 1e6 - start_time + _ROUNDING_SECONDS)
 
 
-def find_mark(data: Mapping[str, Any]) -> WriteMark | None:
-    """The mark in an event's data; None where it is not of a load test's write."""
-    if data["chain"] != CHAIN:
+def find_mark(chain: str, provenance: str | None) -> WriteMark | None:
+    """The mark that an event carries; None where it is not of a load test's write."""
+    if chain != CHAIN:
         return None
-    number, _, due = (data["provenance"] or "").partition(":")
+    number, _, due = (provenance or "").partition(":")
     try:
         return WriteMark(int(number), int(due))
     except ValueError:

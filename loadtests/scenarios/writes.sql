@@ -51,6 +51,16 @@ DROP SCHEMA IF EXISTS rtp_loadtest CASCADE
 -- How far the database's clock is ahead of the one asked.
 SELECT extract(epoch FROM clock_timestamp())::float8
 
+-- name: tracks_commits
+-- Whether the server notes when transactions commit.
+SELECT current_setting('track_commit_timestamp')::boolean
+
+-- name: commit_times
+-- When the transactions of some events committed (Unix time); nothing of an event that the log has no more.
+SELECT id, extract(epoch FROM pg_xact_commit_timestamp(xid::xid))::float8
+FROM rtp.event
+WHERE id = ANY(%(ids)s::bigint[])
+
 -- name: activity
 -- What the sessions of this database do now: the load's own, and rtp's.
 SELECT application_name, coalesce(wait_event_type || ':' || wait_event, 'CPU') AS waits_for, count(*)

@@ -23,7 +23,7 @@ def document(**changes: Any) -> str:
     """An event of a write that was due in second 3, began 1 ms later, and was detected 2 ms after that."""
     data = {"entity": "p1", "chain": CHAIN, "provenance": str(MARK)}
     data |= {"changed_at": "2026-01-01T00:00:03.001000Z", "detected_at": "2026-01-01T00:00:03.003000Z"}
-    return json.dumps({"data": data | changes})
+    return json.dumps({"sequence": "00000000000000000007", "data": data | changes})
 
 
 def receive(*documents: str, at: float) -> tuple[list[bool], Tick, int]:
@@ -51,6 +51,10 @@ def test_an_event_of_a_run_before_is_taken_and_not_counted() -> None:
     assert (own, received) == ([True], 0)
 
 
+def test_what_is_no_event_is_not_taken() -> None:
+    assert receive('{"data": 1}', at=START)[0] == [False]
+
+
 @pytest.mark.parametrize("changes", [{"chain": "ethereum"}, {"provenance": "defillama"}, {"provenance": None}])
 def test_somebody_elses_event_is_not_taken(changes: dict[str, Any]) -> None:
     assert receive(document(**changes), at=START)[0] == [False]
@@ -59,4 +63,4 @@ def test_somebody_elses_event_is_not_taken(changes: dict[str, Any]) -> None:
 @given(st.integers(1, 10**9), st.integers(0, 10**16))
 def test_a_mark_is_read_as_it_was_written(number: int, due_us: int) -> None:
     mark = WriteMark(number, due_us)
-    assert find_mark({"chain": CHAIN, "provenance": str(mark)}) == mark
+    assert find_mark(CHAIN, str(mark)) == mark

@@ -36,6 +36,30 @@ def test_a_latency_must_stay_below_its_limit(name: str, stage: str, limit_ms: fl
     assert verdict(name, evidence({stage: limit_ms})) is False
 
 
+LATE = {"detect": 14.0, "process": 60.0}
+
+
+@pytest.mark.parametrize(
+    ("p99_ms", "verdicts"),
+    [
+        (LATE | {"pubsub from commit": 9.0}, ["PostgreSQL's own", "PostgreSQL's own"]),
+        (LATE | {"pubsub from commit": 11.0}, ["FAIL", "PostgreSQL's own"]),
+        ({"detect": 9.0, "pubsub from commit": 11.0}, ["pass", "pass"]),
+        (LATE, ["FAIL", "FAIL"]),
+    ],
+)
+def test_what_is_late_by_the_triggers_clock_alone_is_postgres_own(
+    p99_ms: dict[str, float], verdicts: list[str]
+) -> None:
+    assert [criterion.verdict for criterion in judge(evidence(p99_ms))[:2]] == verdicts
+
+
+def test_commits_of_which_some_are_unknown_excuse_nothing() -> None:
+    stages = dict(evidence(LATE | {"pubsub from commit": 9.0}).latency_ms)
+    stages["pubsub from commit"] = stages["pubsub from commit"].model_copy(update={"count": 999})
+    assert verdict("detection", evidence(latency_ms=stages)) is False
+
+
 def test_a_scenario_may_allow_more_time_from_end_to_end() -> None:
     assert verdict("end to end p99, pub/sub", evidence({"pubsub": 500}, end_to_end_ms=1000)) is True
 

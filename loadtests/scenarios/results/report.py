@@ -8,7 +8,8 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from loadtests.scenarios.results.chart import Series, VerticalLine, bars, histogram_chart, legend, line_chart
-from loadtests.scenarios.results.stages import STAGES
+from loadtests.scenarios.results.criteria import POSTGRES_OWN
+from loadtests.scenarios.results.stages import CLOCKS, STAGES
 
 if TYPE_CHECKING:
     from loadtests.scenarios.results.result import Criterion, RunResult
@@ -27,6 +28,7 @@ def report(result: RunResult) -> str:
         verdict_class="" if result.passed else "failed",
         subtitle=escape(_subtitle(result)),
         criteria="".join(map(_criterion_row, result.criteria)),
+        postgres_own=_note(POSTGRES_OWN) if any(one.is_postgres for one in result.criteria) else "",
         latency_chart=_latency_chart(result),
         histogram=_histogram(result),
         throughput_chart=_throughput_chart(result),
@@ -34,6 +36,7 @@ def report(result: RunResult) -> str:
         incidents=_incidents(result),
         cpu=_cpu(result),
         stages="".join(_stage_rows(result)),
+        clocks="".join(_note(f"{clock}: {what}.") for clock, what in CLOCKS.items()),
         received="".join(_received_rows(result)),
         machine="".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in result.machine.items()),
     )
@@ -47,9 +50,17 @@ def _subtitle(result: RunResult) -> str:
 
 
 def _criterion_row(criterion: Criterion) -> str:
-    style, word = {True: ("ok", "pass"), False: ("fail", "FAIL"), None: ("open", "–")}[criterion.passed]
+    style = {True: "ok", False: "fail", None: "open"}[criterion.passed]
     cells = (criterion.name, criterion.required, criterion.measured)
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + f'<td class="{style}">{word}</td></tr>'
+    return (
+        "<tr>"
+        + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+        + f'<td class="{style}">{escape(criterion.verdict)}</td></tr>'
+    )
+
+
+def _note(text: str) -> str:
+    return f'<p class="note">{escape(text)}</p>'
 
 
 def _latency_chart(result: RunResult) -> str:
@@ -115,8 +126,9 @@ def _incidents(result: RunResult) -> str:
 
 
 def _cpu(result: RunResult) -> str:
-    note = f'<p class="note">The whole machine was {result.machine_cpu:.0%} busy.</p>' if result.machine_cpu else ""
-    return bars(result.cpu, "{:.0%}".format, max([1.0, *result.cpu.values()])) + note
+    busy = f"The whole machine was {result.machine_cpu:.0%} busy. " if result.machine_cpu else ""
+    own = f"The load test itself took {sum(result.own_cpu.values()):.0%} of one CPU."
+    return bars(result.cpu, "{:.0%}".format, max([1.0, *result.cpu.values()])) + _note(busy + own)
 
 
 def _stage_rows(result: RunResult) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,13 +14,27 @@ class _ResultModel(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+# What rtp runs on, and rtp; the other processes of a run are the load test itself.
+_NOT_ITS_OWN = ("rtp", "PostgreSQL", "Redis", "SQS endpoint")
+
+
 class Criterion(_ResultModel):
-    """One thing that is required. `passed` is None where it could not be measured, or does not apply."""
+    """One thing that is required. `passed` is None where it could not be measured, or does not apply.
+
+    `is_postgres` where it has passed only as measured from the commit: PostgreSQL itself took the rest of the time.
+    """
 
     name: str
     required: str
     measured: str
     passed: bool | None
+    is_postgres: bool = False
+
+    @property
+    def verdict(self) -> Literal["pass", "FAIL", "–", "PostgreSQL's own"]:
+        if self.is_postgres:
+            return "PostgreSQL's own"
+        return "–" if self.passed is None else "pass" if self.passed else "FAIL"
 
 
 class Latency(_ResultModel):
@@ -96,6 +111,11 @@ class RunResult(_ResultModel):
     def passed(self) -> bool:
         """Whether nothing that could be measured has failed."""
         return all(criterion.passed is not False for criterion in self.criteria)
+
+    @property
+    def own_cpu(self) -> dict[str, float]:
+        """The CPU that the load test itself took, per process, in shares of one."""
+        return {name: share for name, share in self.cpu.items() if name not in _NOT_ITS_OWN}
 
 
 def read_result(path: Path) -> RunResult:
