@@ -111,6 +111,8 @@ def _read(reader: LogReader, wakeup: WakeUp, stopping: threading.Event, latencie
         latencies.extend(arrived - row.detected_at.timestamp() for row in chunk.rows)
         if chunk.rows:
             wakeup.active()
+        elif wakeup.is_awake:
+            reader.wait(step_seconds=0.001, longest_seconds=0.05)
         else:
             wakeup.wait(started, 0.001)
 

@@ -50,7 +50,10 @@ class RtpReader(PythonPeer):
             if is_time_to_save:
                 reader.save()
             if not chunk.rows:
-                wakeup.wait(started, poll_seconds)
+                if wakeup.is_awake:
+                    reader.wait(step_seconds=poll_seconds / 2, longest_seconds=SAVE_INTERVAL_SECONDS)
+                else:
+                    wakeup.wait(started, poll_seconds)
                 continue
             wakeup.active()
             if len(chunk.rows) < BATCH:
