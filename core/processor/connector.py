@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from core.processor.metrics import SinkMetrics
     from core.processor.news import SinkNews
     from core.services.recovery import Recovery
-    from core.sinks import Outcome, Sink
+    from core.sinks import Sink
+    from core.sinks.handover import Handover, SinkAnswer
     from rtp_client.event import Event
+
+# While nothing is done but waiting for the first answer after an outage.
+_HALT_POLL_SECONDS = 0.05
 
 
 class Connector:
@@ -25,6 +29,7 @@ class Connector:
     def __init__(
         self,
         sink: Sink,
+        handover: Handover,
         reader: LogReader,
         *,
         log: Recovery,
@@ -34,6 +39,7 @@ class Connector:
         halt: threading.Event,
     ) -> None:
         self._sink = sink
+        self._handover = handover
         self._reader = reader
         self._log = log
         self._service = service
@@ -66,20 +72,30 @@ class Connector:
         recovery.connected()
         return True
 
-    def deliver(self, events: Sequence[Event]) -> Outcome | None:
-        """Hand events to the sink, again and again while it is away; None where it must halt before they are taken."""
-        while self._service.wait_for_turn(self._halt):
+    def deliver(self, events: Sequence[Event]) -> Sequence[SinkAnswer]:
+        """Hand events to the sink, and return what it has answered, to earlier ones, too.
+
+        While the sink is away, that takes until it has answered again; there is no answer where it must halt before.
+        """
+        self._handover.add(events)
+        is_away = False
+        while not self._handover.has_to_start or self._service.wait_for_turn(self._halt):
             try:
-                outcome = self._sink.deliver(events)
+                self._handover.start()
+                answers = self._handover.take_answers()
             except ServiceUnavailable as error:
+                is_away = True
                 self._note_failure(self._service, error)
                 self._pause(self._service)
-            else:
+                continue
+            if answers:
                 self._service.succeeded()
                 self._news.taken()
                 self._metrics.note_running()
-                return outcome
-        return None
+            if answers or not is_away or self._halt.is_set():
+                return answers
+            self._handover.wait_for_answer(_HALT_POLL_SECONDS)
+        return []
 
     def log_answered(self) -> None:
         """What the loop is there for works: to read the log, and to save how far it is delivered."""

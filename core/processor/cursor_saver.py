@@ -31,9 +31,12 @@ class CursorSaver:
         self._settled: Cursor | None = None
         self._saved_at = 0.0
 
-    def save_when_due(self) -> None:
-        """Save unless that was done a moment ago. Raises ServiceUnavailable and LeadershipLost."""
-        self._save(SAVE_INTERVAL_SECONDS)
+    def save_when_due(self) -> bool:
+        """Save unless that was done a moment ago; whether there was something to save, and it was done.
+
+        Raises ServiceUnavailable and LeadershipLost.
+        """
+        return self._save(SAVE_INTERVAL_SECONDS)
 
     def save_now(self) -> None:
         """Save however lately that was done. Raises ServiceUnavailable and LeadershipLost."""
@@ -43,15 +46,16 @@ class CursorSaver:
         """What is not saved yet will be read again."""
         self._settled = None
 
-    def _save(self, interval_seconds: float) -> None:
+    def _save(self, interval_seconds: float) -> bool:
         cursor, dead_events = self._in_flight.take_settled()
         self._settled = cursor or self._settled
         now = time.monotonic()
         if self._settled is None or (not dead_events and now - self._saved_at < interval_seconds):
-            return
+            return False
         if dead_events:
             self._prefetcher.wait()
         self._reader.save(self._settled, dead_events)
         self._saved_at = now
         if dead_events:
             self._on_dead_letters()
+        return True

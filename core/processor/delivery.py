@@ -20,6 +20,7 @@ from core.processor.news import SinkNews
 from core.processor.prefetch import Prefetcher
 from core.processor.retry_queue import RetryQueue
 from core.processor.settlement import BatchSettlement
+from core.sinks.handover import handover_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +33,11 @@ if TYPE_CHECKING:
     from core.processor.wakeup import WakeUp
     from core.services.recovery import Recovery
     from core.sinks import Sink
+    from core.sinks.handover import SinkAnswer
     from rtp_client.event import Event
+
+# When stopping. What is not sent by then is read again by whoever comes next.
+_FINISH_SECONDS = 2.0
 
 
 class Delivery(Loop):
@@ -62,8 +67,9 @@ class Delivery(Loop):
         self._reader = reader
         self._wakeup = wakeup
         news = SinkNews(sink, on_problem)
+        self._handover = handover_to(sink)
         self._connector = Connector(
-            sink, reader, log=log, service=service, metrics=self.metrics, news=news, halt=self._halt
+            sink, self._handover, reader, log=log, service=service, metrics=self.metrics, news=news, halt=self._halt
         )
         self._prefetcher = Prefetcher(reader, name=sink.name, source=source, limit=sink.batch_size, wants=wants)
         self._in_flight = InFlight()
@@ -112,9 +118,9 @@ class Delivery(Loop):
         while not self._halt.is_set():
             started = time.monotonic()
             self._deliver(self._retries.take_due(started, self.sink.batch_size))
-            if self._retries.is_full:
+            if self._retries.is_full or not self._handover.wants_more:
                 self._save_when_due()
-                self._halt.wait(self._retries.seconds_to_next(started))
+                self._wait_for_room(started)
                 continue
             read = self._prefetcher.take()
             self._in_flight.add(read.chunk.cursor, read.detected_at)
@@ -122,7 +128,7 @@ class Delivery(Loop):
                 self._save_when_due()
                 if not self._in_flight:
                     self.metrics.note_idle()
-                self._wait_for_more(read.began_at, longest_seconds=self._retries.seconds_to_next(started))
+                self._wait_for_more(read.began_at, longest_seconds=self._longest_wait(started))
                 continue
             self._wakeup.active()
             self.metrics.note_work()
@@ -134,17 +140,34 @@ class Delivery(Loop):
                 self._pace(read.began_at)
         # Not at the end of an epoch: the connection may be as dead as the leader's. Repeating is better than waiting.
         if self._stopping.is_set():
+            self._settle(self._handover.finish(_FINISH_SECONDS))
             self._cursor.save_now()
 
     def _deliver(self, events: Sequence[Event]) -> None:
-        """Deliver, and settle what the sink answers; where it must halt before an answer, they stay in flight."""
-        if events and (outcome := self._connector.deliver(events)) is not None:
-            self._settlement.settle_sent(events, outcome)
+        """Deliver, and settle what the sink has answered so far; what it has not answered stays in flight."""
+        self._settle(self._connector.deliver(events))
+
+    def _settle(self, answers: Sequence[SinkAnswer]) -> None:
+        for answer in answers:
+            self._settlement.settle_sent(answer)
+
+    def _longest_wait(self, now: float) -> float:
+        """How long nothing need be done: until the next retry, or until there may be an answer."""
+        answer_seconds = self.sink.poll_interval_seconds if self._handover.is_under_way else float("inf")
+        return min(self._retries.seconds_to_next(now), answer_seconds)
+
+    def _wait_for_room(self, now: float) -> None:
+        if not self._retries.is_full:
+            self._handover.wait_for_room(self._longest_wait(now))
+        elif self._handover.is_under_way:
+            self._handover.wait_for_answer(self._longest_wait(now))
+        else:
+            self._halt.wait(self._longest_wait(now))
 
     def _save_when_due(self) -> None:
         """Save the cursor now and then. Only then has the log answered: what is read again and again is no progress."""
-        self._cursor.save_when_due()
-        self._connector.log_answered()
+        if self._cursor.save_when_due() or not self._handover.is_under_way:
+            self._connector.log_answered()
 
     def _wait_for_more(self, began_at: float, *, longest_seconds: float) -> None:
         """After a read that found nothing: awake, the server looks for more; asleep, a trigger tells."""
@@ -164,6 +187,7 @@ class Delivery(Loop):
 
     def _forget_what_is_read(self) -> None:
         self._prefetcher.drop()
+        self._handover.drop()
         self._reader.close()
         self._in_flight.clear()
         self._retries.clear()

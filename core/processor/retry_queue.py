@@ -27,6 +27,7 @@ class _Group:
     refusals: int = 0  # of the first event, for its own sake
     first_refused_at: datetime | None = None
     due_at: float = 0.0
+    out: int = 0  # events that are being tried again
 
 
 class RetryQueue:
@@ -73,7 +74,8 @@ class RetryQueue:
             group.events.extendleft(reversed(undelivered))
             group.attempts += 1
             group.due_at = now + self._backoff.wait_seconds(group.attempts)
-            self._count += len(undelivered)
+            self._count += len(undelivered) - group.out
+            group.out = 0
 
     def take_due(self, now: float, limit: int) -> list[Event]:
         """The first events of the groups whose time has come, at most `limit`; the groups stay parked until `leave`."""
@@ -81,7 +83,7 @@ class RetryQueue:
         for group in self._groups.values():
             while group.due_at <= now and group.events and len(due) < limit:
                 due.append(group.events.popleft())
-        self._count -= len(due)
+                group.out += 1
         return due
 
     def leave(self, keys: Iterable[str]) -> None:
@@ -89,7 +91,8 @@ class RetryQueue:
         for key in keys:
             group = self._groups.get(key)
             if group is not None:
-                group.attempts = group.refusals = 0
+                self._count -= group.out
+                group.attempts = group.refusals = group.out = 0
                 group.first_refused_at = None
                 if not group.events:
                     del self._groups[key]
@@ -108,7 +111,8 @@ class RetryQueue:
 
     def seconds_to_next(self, now: float) -> float:
         """How long until a group is to be tried again; infinity without any."""
-        return max(0.0, min((group.due_at for group in self._groups.values()), default=float("inf")) - now)
+        due_at = (group.due_at for group in self._groups.values() if group.events)
+        return max(0.0, min(due_at, default=float("inf")) - now)
 
     def clear(self) -> None:
         """Forget all: it will be read again."""

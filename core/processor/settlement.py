@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from core.processor.news import SinkNews
     from core.processor.prefetch import Prefetched
     from core.processor.retry_queue import RetryQueue
-    from core.sinks import Outcome, Rejection
+    from core.sinks import Rejection
+    from core.sinks.handover import SinkAnswer
     from rtp_client.event import Event
 
 
@@ -39,16 +40,16 @@ class BatchSettlement:
             self._in_flight.settle(event_id)
         self._bury(read.invalid)
 
-    def settle_sent(self, events: Sequence[Event], outcome: Outcome) -> None:
+    def settle_sent(self, answer: SinkAnswer) -> None:
         """Settle a batch as the sink has answered."""
-        delivered_at = time.time()
+        events, outcome = answer.events, answer.outcome
         self._metrics.count_batch(len(events))
         dead = self._take_dead(outcome.rejected)
         waiting = [event for event in outcome.undelivered if event.id not in dead]
         unsettled = dead.keys() | {event.id for event in waiting}
         delivered = [event for event in events if event.id not in unsettled] if unsettled else events
         times = [self._in_flight.settle(int(event.sequence)) for event in delivered]
-        self._metrics.count_delivered(delivered, times, delivered_at)
+        self._metrics.count_delivered(delivered, times, answer.answered_at)
         self._news.delivered(delivered)
         self._bury(dead)
         self._park(events, waiting, outcome.cause)

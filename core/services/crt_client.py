@@ -13,6 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import msgspec
 from awscrt.auth import AwsCredentialsProvider, AwsSigningConfig, aws_sign_request
 from awscrt.exceptions import AwsCrtError
 from awscrt.http import HttpClientConnection, HttpHeaders, HttpRequest
@@ -74,7 +75,7 @@ class CrtClient:
 
     def send_message_batch(self, **request: Any) -> SendMessageBatchResultTypeDef:
         """As boto3's. Raises ClientError where SQS refuses, BotoCoreError where there is no answer."""
-        body = json.dumps(request).encode()
+        body = msgspec.json.encode(request)
         if (kept := self._pop_open()) is not None:
             try:
                 return self._send(kept, body)

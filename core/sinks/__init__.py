@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.leading.epoch import Epoch
+    from core.sinks.lanes import Lanes
     from rtp_client.event import Event
 
 
@@ -40,6 +41,9 @@ class Sink(Protocol):
     every later event of the same partition key too. Delivering an event again is harmless. It raises SinkUnavailable
     when the service as a whole does not answer, and LeadershipLost when it finds that `epoch` is over, whose deliveries
     these are. Called from one thread, but for `abandon`.
+
+    A sink that sends on several lanes has them as `lanes` (`core.sinks.lanes`). The delivery loop hands events to those
+    then, and no group waits for another.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Sink(Protocol):
     batch_size: int
     poll_interval_seconds: float
     epoch: Epoch
+    lanes: Lanes | None = None
 
     def open(self) -> None:
         """Connect, and fail early and clearly where that cannot work. Raises SinkUnavailable."""

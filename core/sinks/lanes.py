@@ -1,76 +1,204 @@
-"""Sending on several lanes at a time, each group on one of them, and what came of it."""
+"""Lanes: they send the batches of one sink side by side, each group's in order, and no group waits for another.
+
+A lane takes the next batch of whatever groups are free, sends it, and takes the next one. So one busy entity, with a
+long queue of its own, holds up nobody else.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.sinks import Outcome, Rejection
+from core.errors import ServiceUnavailable
+from core.services.daemon_pool import DaemonPool
+from core.sinks import Outcome
+from core.sinks.groups import GroupQueues
+from core.sinks.handover import SinkAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from core.sinks.groups import BatchForm
     from rtp_client.event import Event
 
+# What waits is in memory, and is read again after a crash. Behind a busy entity the others are found within it.
+MOST_WAITING_EVENTS = 5_000
+# After all is abandoned; what has got its answer by then is delivered.
+_LAST_ANSWER_SECONDS = 0.2
 
-def in_lanes(events: Sequence[Event], most: int, *, groups_in_turn: int = 1) -> list[list[Event]]:
-    """Events that may be sent at the same time, on at most so many lanes: a group is on one lane, in order.
 
-    So many groups go on a lane before the next one has its turn.
+class Lanes:
+    """Sends with `send`, which gets a batch of this form and answers or raises as `Sink.deliver` does.
+
+    The methods are for one thread, the lanes have their own.
     """
-    lanes: list[list[Event]] = [[] for _ in range(min(most, -(-len(events) // groups_in_turn)))]
-    lane_of: dict[str, list[Event]] = {}
-    for event in events:
-        lane_of.setdefault(event.partitionkey, lanes[len(lane_of) // groups_in_turn % len(lanes)]).append(event)
-    return [lane for lane in lanes if lane]
 
+    def __init__(self, send: Callable[[Sequence[Event]], Outcome], form: BatchForm, *, most: int, name: str) -> None:
+        self._send = send
+        self._most = most
+        self._enough_groups = most * form.most_events
+        self._threads = DaemonPool(most, name=f"rtp-{name}-send")
+        self._groups = GroupQueues(form)
+        self._changed = threading.Condition()
+        self._running = 0
+        self._answers: list[SinkAnswer] = []
+        self._has_answered = False  # since the lanes have begun to run
+        self._broken: list[tuple[Sequence[Event], Exception]] = []
+        self._is_abandoned = False
 
-@dataclass
-class SendResults:
-    """What is known so far of one call of `deliver`, by event id and partition key."""
-
-    rejected: list[Rejection] = field(default_factory=list)
-    sent: set[str] = field(default_factory=set)
-    failed: set[str] = field(default_factory=set)
-    cause: str = ""
-    broken: Exception | None = None
-    """Why the service as a whole gets nothing more."""
-
-    def add(self, other: SendResults) -> None:
-        """Take over another lane's results; the lanes' groups do not overlap."""
-        self.rejected += other.rejected
-        self.sent |= other.sent
-        self.failed |= other.failed
-        self.cause = other.cause or self.cause
-        self.broken = other.broken or self.broken
+    def __len__(self) -> int:
+        """How many events wait, not counting those under way."""
+        return len(self._groups)
 
     @property
-    def has_results(self) -> bool:
-        """Whether the service said of any event what became of it."""
-        return bool(self.sent or self.rejected or self.failed)
+    def wants_more(self) -> bool:
+        """Whether a lane could soon find too little for its next batch."""
+        with self._changed:
+            return self._has_room()
 
-    def note_sent(self, events: Sequence[Event]) -> None:
-        """The service has these."""
-        self.sent.update(event.id for event in events)
+    @property
+    def is_under_way(self) -> bool:
+        return bool(self._running or self._answers or self._broken)
 
-    def note_failed(self, events: Sequence[Event], cause: str) -> None:
-        """The service has not got these now; nothing of their groups may pass them."""
-        if events:
-            self.failed.update(event.partitionkey for event in events)
-            self.cause = cause
+    @property
+    def has_to_start(self) -> bool:
+        with self._changed:
+            return not self._running and bool(self._groups or self._broken)
 
-    def note_refused(self, event: Event, cause: str, *, is_final: bool) -> None:
-        """The service refused this one for its own sake."""
-        self.rejected.append(Rejection(event, cause, is_final))
-        if not is_final:
-            self.note_failed([event], cause)
+    def add(self, events: Sequence[Event]) -> None:
+        with self._changed:
+            self._groups.add(events)
 
-    def note_broken(self, error: Exception, cause: str) -> None:
-        """The service as a whole does not answer."""
-        self.broken, self.cause = error, cause
+    def start(self) -> None:
+        with self._changed:
+            if not self._running:
+                self._has_answered = self._has_answered and bool(self._broken)
+            self._begin()
 
-    def outcome(self, events: Sequence[Event]) -> Outcome:
-        """What became of the events that were to be sent, and of those that were refused before that."""
-        dead = {refusal.event.id for refusal in self.rejected if refusal.is_final}
-        undelivered = [event for event in events if event.id not in self.sent and event.id not in dead]
-        return Outcome(undelivered, self.rejected, self.cause)
+    def take_answers(self) -> list[SinkAnswer]:
+        """The answers so far.
+
+        Where the service does not answer any more, all lanes come to a stop before that is raised. It is not raised
+        where it has answered other lanes meanwhile: the batch itself may be to blame, and is undelivered.
+        """
+        with self._changed:
+            broken = [] if self._running else self._take_broken()
+            answers, self._answers = self._answers, []
+            return [self._with_those_behind(answer) for answer in (*answers, *broken)]
+
+    def wait_for_answer(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._answers or not self._running, seconds)
+
+    def wait_for_room(self, seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_room() or not self._running, seconds)
+
+    def finish(self, seconds: float) -> list[SinkAnswer]:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running, seconds)
+            self._groups.take_all()
+            self._wait_for_rest()
+            answers = [self._with_those_behind(answer) for answer in self._answers]
+        self.drop()
+        return answers
+
+    def drop(self) -> None:
+        with self._changed:
+            self._groups.take_all()
+            self._wait_for_rest()
+            self._answers, self._broken = [], []
+
+    def deliver(self, events: Sequence[Event]) -> Outcome:
+        """As a sink's `deliver`: send all of these and wait for the answers. Not for who uses the other methods."""
+        self.add(events)
+        self.start()
+        with self._changed:
+            self._wait_for_rest()
+        try:
+            answers = self.take_answers()
+        finally:
+            self.drop()
+        left = {event.id for event in events}
+        for answer in answers:
+            left.difference_update(event.id for event in answer.events)
+        left.update(event.id for answer in answers for event in answer.outcome.undelivered)
+        rejected = [rejection for answer in answers for rejection in answer.outcome.rejected]
+        cause = next((answer.outcome.cause for answer in answers if answer.outcome.cause), "")
+        return Outcome([event for event in events if event.id in left], rejected, cause)
+
+    def abandon(self) -> None:
+        """Have nobody wait for what is under way. For any thread."""
+        with self._changed:
+            self._is_abandoned = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        self._threads.shutdown(wait=not self._is_abandoned)
+
+    def _wait_for_rest(self) -> None:
+        self._changed.wait_for(lambda: not self._running or self._is_abandoned)
+        self._changed.wait_for(lambda: not self._running, _LAST_ANSWER_SECONDS)
+
+    def _has_room(self) -> bool:
+        return len(self._groups) < MOST_WAITING_EVENTS and self._groups.are_fewer_than(self._enough_groups)
+
+    def _begin(self) -> None:
+        """Have as many lanes run as there are batches for."""
+        while self._running < self._most and not self._broken and (batch := self._groups.take_batch()):
+            self._running += 1
+            self._threads.submit(self._run, batch)
+
+    def _run(self, batch: Sequence[Event]) -> None:
+        while batch:
+            try:
+                outcome = self._send(batch)
+            except Exception as error:  # noqa: BLE001 - raised where the answers are taken
+                batch = self._note_broken(batch, error)
+            else:
+                batch = self._note_answer(batch, outcome)
+
+    def _note_answer(self, batch: Sequence[Event], outcome: Outcome) -> Sequence[Event]:
+        """Returns what the lane is to send next."""
+        failed = {event.partitionkey for event in outcome.undelivered}
+        with self._changed:
+            self._answers.append(SinkAnswer(batch, outcome))
+            self._has_answered = True
+            self._groups.release({event.partitionkey for event in batch} - failed)
+            return self._go_on()
+
+    def _note_broken(self, batch: Sequence[Event], error: Exception) -> Sequence[Event]:
+        with self._changed:
+            self._broken.append((batch, error))
+            return self._go_on()
+
+    def _go_on(self) -> Sequence[Event]:
+        batch = [] if self._broken else self._groups.take_batch()
+        if batch:
+            self._begin()
+        else:
+            self._running -= 1
+        self._changed.notify_all()
+        return batch
+
+    def _take_broken(self) -> list[SinkAnswer]:
+        broken, self._broken = self._broken, []
+        for _, error in broken:
+            if not self._has_answered or not isinstance(error, ServiceUnavailable):
+                for one, _ in broken:
+                    self._groups.put_back(one)
+                raise error
+        return [SinkAnswer(batch, Outcome(batch, cause=_cause(error))) for batch, error in broken]
+
+    def _with_those_behind(self, answer: SinkAnswer) -> SinkAnswer:
+        """Nothing of a group may pass what is undelivered of it."""
+        undelivered = answer.outcome.undelivered
+        behind = self._groups.take_behind({event.partitionkey for event in undelivered})
+        if not behind:
+            return answer
+        return replace(answer, outcome=replace(answer.outcome, undelivered=[*undelivered, *behind]))
+
+
+def _cause(error: Exception) -> str:
+    return error.cause if isinstance(error, ServiceUnavailable) else str(error)

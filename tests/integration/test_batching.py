@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
@@ -14,12 +14,15 @@ from core.processor.build import build_pipeline
 from core.settings.models import Settings
 from core.sinks import Outcome
 from tests.eventually import eventually
+from tests.faulty_sqs import FaultySqs, faulty_sqs
+from tests.waiting import count_waiting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.processor.delivery import Delivery
     from rtp_client.event import Event
+    from tests.conftest import SqsQueue
 
 EVENTS = (
     "INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, changed_at)"
@@ -64,7 +67,7 @@ def test_a_lone_event_does_not_wait_for_company(settings: Settings, writer: psyc
         for sent in range(1, 31):
             writer.execute(EVENTS, [1])
             eventually(lambda sent=sent: delivery.metrics.delivered == sent)  # type: ignore[misc]
-        assert gate.sizes == [1] * 30
+        assert delivery.metrics.batch_sizes == {1: 30}
         median = delivery.metrics.delivery.latencies().percentile(0.5)
         # The poll interval is 2 ms (Redis) or 25 ms (SQS); the rest is for a busy machine.
         assert median is not None
@@ -72,22 +75,81 @@ def test_a_lone_event_does_not_wait_for_company(settings: Settings, writer: psyc
 
 
 @pytest.mark.parametrize(
-    ("sink", "backlog", "sizes"),
-    [
-        ("redis", 20, [20]),
-        ("redis", 300, [300]),
-        ("redis", 1200, [500, 500, 200]),
-        ("sqs", 20, [20]),
-        ("sqs", 500, [200, 200, 100]),
-    ],
+    ("backlog", "sizes"),
+    [(20, [20]), (300, [300]), (1200, [500, 500, 200])],
 )
 def test_a_batch_grows_with_the_backlog_up_to_its_bound(
-    settings: Settings, writer: psycopg.Connection, sink: str, backlog: int, sizes: list[int]
+    settings: Settings, writer: psycopg.Connection, backlog: int, sizes: list[int]
 ) -> None:
-    with gated(settings, sink) as (gate, delivery):
+    with gated(settings, "redis") as (gate, delivery):
         writer.execute(EVENTS, [1])
         gate.is_waiting.wait(10)
         writer.execute(EVENTS, [backlog])
         gate.is_open.set()
         eventually(lambda: delivery.metrics.delivered == backlog + 1)
     assert gate.sizes == [1, *sizes]
+
+
+BUSY = (
+    "INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, changed_at)"
+    " SELECT 1, 'ethereum', 'busy', n, 'deviation', 1, now() FROM generate_series(1, %s) AS n"
+)
+
+
+@contextmanager
+def alerting(settings: Settings, gateway: FaultySqs) -> Iterator[Delivery]:
+    sqs = settings.sqs.model_copy(update={"endpoint_url": gateway.url})
+    without_redis = settings.redis.model_copy(update={"url": None})
+    pipeline = build_pipeline(
+        settings.model_copy(update={"sqs": sqs, "redis": without_redis}), on_problem=lambda _: None
+    )
+    pipeline.start()
+    try:
+        yield pipeline.deliveries[0]
+    finally:
+        pipeline.stop()
+
+
+@pytest.fixture
+def gateway(sqs_queue: SqsQueue) -> Iterator[FaultySqs]:
+    with faulty_sqs(sqs_queue.endpoint_url) as faults:
+        yield faults
+
+
+def groups(batch: list[dict[str, Any]]) -> list[str]:
+    return [entry["MessageGroupId"].partition(":")[2] for entry in batch]
+
+
+def test_a_backlog_goes_to_sqs_in_full_batches(
+    settings: Settings, writer: psycopg.Connection, gateway: FaultySqs
+) -> None:
+    writer.execute(EVENTS, [300])
+    with alerting(settings, gateway) as delivery:
+        eventually(lambda: delivery.metrics.delivered == 300)
+    assert delivery.metrics.batch_sizes == {10: 30}
+
+
+def test_a_busy_entity_does_not_hold_up_the_others(
+    settings: Settings, writer: psycopg.Connection, gateway: FaultySqs
+) -> None:
+    writer.execute(BUSY, [400])
+    writer.execute(EVENTS, [48])
+    with alerting(settings, gateway) as delivery:
+        eventually(lambda: delivery.metrics.delivered == 448)
+    of_others = [number for number, batch in enumerate(gateway.batches) if groups(batch) != ["busy"]]
+    assert len(gateway.batches) >= 400  # as each holds one of the busy entity's at most
+    assert of_others[-1] < 100
+
+
+def test_the_saved_cursor_stays_before_what_waits_for_its_turn(
+    settings: Settings, writer: psycopg.Connection, gateway: FaultySqs
+) -> None:
+    is_open = threading.Event()
+    gateway.on_batch = lambda: "busy" not in groups(gateway.batches[-1]) or is_open.wait(60)
+    writer.execute(BUSY, [2])
+    writer.execute(EVENTS, [48])
+    with alerting(settings, gateway) as delivery:
+        eventually(lambda: delivery.metrics.delivered >= 39)  # all but the busy entity's, and what goes with its first
+        assert count_waiting(writer, "sqs") == 50
+        is_open.set()
+        eventually(lambda: count_waiting(writer, "sqs") == 0)

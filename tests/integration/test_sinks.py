@@ -462,7 +462,7 @@ def test_nothing_of_a_group_passes_an_event_that_the_answer_does_not_mention(
 
 def test_a_batch_holds_at_most_a_mebibyte(sink_behind_gateway: SqsSink, gateway: FaultySqs) -> None:
     sink_behind_gateway.deliver([make_event(n, str(n), provenance="x" * 400_000) for n in range(1, 6)])
-    assert [len(batch) for batch in gateway.batches] == [2, 2, 1]
+    assert sorted(len(batch) for batch in gateway.batches) == [1, 2, 2]
 
 
 def test_a_batch_never_holds_two_messages_of_a_group(sink_behind_gateway: SqsSink, gateway: FaultySqs) -> None:

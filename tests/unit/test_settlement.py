@@ -17,6 +17,7 @@ from core.processor.prefetch import Prefetched
 from core.processor.retry_queue import RetryQueue
 from core.processor.settlement import BatchSettlement
 from core.sinks import Outcome, Rejection, Sink
+from core.sinks.handover import SinkAnswer
 from rtp_client.backoff import Backoff
 from tests.samples import ROW, make_event
 
@@ -62,7 +63,7 @@ class Account:
         self.settlement = BatchSettlement(self.in_flight, self.retries, self.metrics, news, max_attempts=MAX_ATTEMPTS)
 
     def settle(self, events: Sequence[Event], outcome: Outcome) -> None:
-        self.settlement.settle_sent(events, outcome)
+        self.settlement.settle_sent(SinkAnswer(events, outcome))
 
     def dead(self) -> list[tuple[int, int, str]]:
         """The dead events once all is settled: which, after how many refusals, and why."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.sinks.groups import BatchForm
 from rtp_client.keys import sqs_group_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
     from rtp_client.event import Event
@@ -16,30 +15,6 @@ if TYPE_CHECKING:
 # Amazon SQS message quotas: a batch is at most 10 messages and 1 MiB in all, a message at most 1 MiB.
 BATCH_MESSAGES = 10
 BATCH_BYTES = 1_048_576
-
-
-def in_batches(events: Sequence[Event]) -> Iterator[list[Event]]:
-    """Batches within SQS's bounds, each with at most one event of a partition key.
-
-    SQS accepts or refuses each entry of a batch by itself: two events of one group in one batch could leave the second
-    in the queue without the first, and nothing sent can be taken back.
-    """
-    waiting = list(events)
-    while waiting:
-        batch: list[Event] = []
-        later: list[Event] = []
-        groups: set[str] = set()
-        size = 0
-        for event in waiting:
-            is_next = len(batch) < BATCH_MESSAGES and event.partitionkey not in groups
-            if is_next and size + (its_size := message_size(event)) <= BATCH_BYTES:
-                batch.append(event)
-                size += its_size
-            else:
-                later.append(event)
-            groups.add(event.partitionkey)
-        yield batch
-        waiting = later
 
 
 def batch_entry(entry_id: str, event: Event) -> SendMessageBatchRequestEntryTypeDef:
@@ -66,9 +41,18 @@ def _trace(event: Event) -> dict[str, str]:
 
 def message_size(event: Event) -> int:
     """What SQS counts: the body, and each attribute's name, type and value."""
-    return len(_body(event)) + sum(len(f"{name}String{value}") for name, value in _trace(event).items())
+    attributes = _trace(event)
+    size = sum(len(f"{name}String{value}") for name, value in attributes.items()) if attributes else 0
+    return size + len(_body(event))
 
 
 def _body(event: Event) -> bytes:
+    document = event.json_bytes
     # SQS takes all of Unicode but U+FFFE and U+FFFF, which JSON can write in ASCII.
-    return event.json_bytes.replace(b"\xef\xbf\xbe", rb"\ufffe").replace(b"\xef\xbf\xbf", rb"\uffff")
+    if b"\xef" in document:
+        document = document.replace(b"\xef\xbf\xbe", rb"\ufffe").replace(b"\xef\xbf\xbf", rb"\uffff")
+    return document
+
+
+# SQS accepts or refuses each entry of a batch by itself, so a batch has one event of a group.
+BATCH_FORM = BatchForm(most_events=BATCH_MESSAGES, most_of_a_group=1, most_bytes=BATCH_BYTES, size_of=message_size)

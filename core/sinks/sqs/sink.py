@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
 
 from core.leading.epoch import UNFENCED, Epoch
-from core.services.daemon_pool import DaemonPool
 from core.services.sqs_answers import FINAL, NO_ANSWER, OF_AN_ENTRY, PASSING, code_of, reason, unavailable
 from core.sinks import Sink
-from core.sinks.lanes import SendResults, in_lanes
-from core.sinks.sqs.messages import BATCH_BYTES, BATCH_MESSAGES, batch_entry, in_batches, message_size
+from core.sinks.lanes import Lanes
+from core.sinks.send_results import SendResults
+from core.sinks.sqs.messages import BATCH_BYTES, BATCH_FORM, batch_entry, message_size
 from rtp_client.answer_timeout import AnswerTimeout
 
 if TYPE_CHECKING:
@@ -59,8 +58,8 @@ class SqsSink(Sink):
         self._slow_client = client
         self._quick_client = quick_client or client
         self._answer_timeout = AnswerTimeout(settings.timeout_seconds)
-        self._senders = DaemonPool(LANES, name=f"rtp-{name}-send")
         self._queue_url = ""
+        self.lanes: Lanes = Lanes(self._send_batch, BATCH_FORM, most=LANES, name=name)
 
     @property
     def _client(self) -> QueueClient:
@@ -75,40 +74,29 @@ class SqsSink(Sink):
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Send in batches, some at a time. A group whose message failed gets nothing more this time; others go on."""
+        return self.lanes.deliver(events)
+
+    def _send_batch(self, events: Sequence[Event]) -> Outcome:
+        """Send a batch that a lane has taken."""
         if not self._queue_url:
             self.open()
+        results = SendResults()
         sendable: list[Event] = []
-        tally = SendResults()
         for event in events:
             if (size := message_size(event)) <= BATCH_BYTES:
                 sendable.append(event)
             else:
                 error = f"the message has {size} bytes, SQS takes {BATCH_BYTES}"
-                tally.note_refused(event, error, is_final=True)
-        for lane in self._send_lanes(in_lanes(sendable, LANES, groups_in_turn=BATCH_MESSAGES)):
-            tally.add(lane)
-        if tally.broken is not None:
-            if not tally.has_results:
-                raise self._unavailable(tally.broken) from tally.broken
-            self._note(tally.broken)
-        return tally.outcome(sendable)
+                results.note_refused(event, error, is_final=True)
+        if sendable:
+            self._send(sendable, results)
+        if results.broken is not None:
+            if not results.has_results:
+                raise self._unavailable(results.broken) from results.broken
+            self._note(results.broken)
+        return results.outcome(sendable)
 
-    def _send_lanes(self, lanes: Sequence[Sequence[Event]]) -> list[SendResults]:
-        if len(lanes) <= 1:
-            return [self._send_lane(lane) for lane in lanes]
-        sending = [self._senders.submit(self._send_lane, lane) for lane in lanes]
-        wait(sending)  # all of them, whatever one has come to: nothing may be under way when the next call begins
-        return [lane.result() for lane in sending]
-
-    def _send_lane(self, events: Sequence[Event]) -> SendResults:
-        tally = SendResults()
-        for batch in in_batches(events):
-            entries = [event for event in batch if event.partitionkey not in tally.failed]
-            if entries and not self._send(entries, tally):
-                break
-        return tally
-
-    def _send(self, batch: Sequence[Event], tally: SendResults) -> bool:
+    def _send(self, batch: Sequence[Event], results: SendResults) -> bool:
         """Send one batch; false where SQS as a whole does not answer."""
         entries = [batch_entry(str(index), event) for index, event in enumerate(batch)]
         # SQS cannot refuse an epoch of before, so this must be the last thing before the call (docs/standby.md).
@@ -119,27 +107,27 @@ class SqsSink(Sink):
             failed = [(batch[int(failure["Id"])], failure, failure["Code"]) for failure in answer.get("Failed", ())]
         except NO_ANSWER as error:
             if code_of(error) in OF_AN_ENTRY:
-                return self._send_singly(batch, error, tally)
+                return self._send_singly(batch, error, results)
             # Where some events are in already, say which are not, rather than raise and have all of them sent again.
-            tally.note_broken(error, reason(error))
+            results.note_broken(error, reason(error))
             return False
-        tally.note_sent(sent)
+        results.note_sent(sent)
         for event, failure, _ in failed:
-            _note_failure(tally, event, failure)
+            _note_failure(results, event, failure)
         told = {event.id for event in sent} | {event.id for event, _, _ in failed}
         untold = [event for event in batch if event.id not in told]  # neither way: as good as failed
-        tally.note_failed(untold, "the answer does not say what became of every message")
+        results.note_failed(untold, "the answer does not say what became of every message")
         return True
 
-    def _send_singly(self, batch: Sequence[Event], error: Exception, tally: SendResults) -> bool:
+    def _send_singly(self, batch: Sequence[Event], error: Exception, results: SendResults) -> bool:
         """One of a refused batch may be to blame: its neighbours must not suffer. No two are of one group."""
         if len(batch) > 1:
-            return all(self._send([event], tally) for event in batch)
-        tally.note_refused(batch[0], reason(error), is_final=False)
+            return all(self._send([event], results) for event in batch)
+        results.note_refused(batch[0], reason(error), is_final=False)
         return True
 
     def close(self) -> None:
-        self._senders.shutdown()
+        self.lanes.close()
         self._drop_connections()
 
     def _drop_connections(self) -> None:
@@ -156,9 +144,9 @@ class SqsSink(Sink):
         return unavailable(self.address, error)
 
 
-def _note_failure(tally: SendResults, event: Event, failure: BatchResultErrorEntryTypeDef) -> None:
+def _note_failure(results: SendResults, event: Event, failure: BatchResultErrorEntryTypeDef) -> None:
     cause, code = f"{failure['Code']}: {failure.get('Message', '')}", failure["Code"].rpartition(".")[2]
     if code in FINAL or (failure.get("SenderFault") and code not in PASSING):
-        tally.note_refused(event, cause, is_final=code in FINAL)
+        results.note_refused(event, cause, is_final=code in FINAL)
     else:
-        tally.note_failed([event], cause)
+        results.note_failed([event], cause)

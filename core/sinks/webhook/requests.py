@@ -74,18 +74,9 @@ def signature(request: Request, timestamp: int, secrets: Sequence[str]) -> dict[
     return headers | ({"webhook-signature": " ".join(f"v1,{one}" for one in signatures)} if signatures else {})
 
 
-def in_batches(events: Sequence[Event], most: int) -> list[list[Event]]:
-    """Events in order, at most so many and so many bytes together."""
-    batches: list[list[Event]] = []
-    size = BATCH_BYTES
-    for event in events:
-        length = len(event.json_bytes) + 1
-        size += length
-        if size > BATCH_BYTES or len(batches[-1]) == most:
-            batches.append([])
-            size = length + 1
-        batches[-1].append(event)
-    return batches
+def size_in_batch(event: Event) -> int:
+    """What an event adds to a batch's body, with the comma or bracket before it."""
+    return len(event.json_bytes) + 1
 
 
 def _key(secret: str) -> bytes:

@@ -6,18 +6,20 @@ import re
 import ssl
 import time
 from base64 import b64encode
-from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, TypeVar
+from operator import attrgetter
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from core.errors import SinkUnavailable
 from core.leading.epoch import UNFENCED, Epoch
-from core.services.daemon_pool import DaemonPool
 from core.sinks import Sink
-from core.sinks.lanes import SendResults, in_lanes
+from core.sinks.groups import BatchForm
+from core.sinks.lanes import Lanes
+from core.sinks.send_results import SendResults
 from core.sinks.webhook.answers import Meaning, meaning_of, reason_of, retry_after_seconds, wish_of
-from core.sinks.webhook.connection import ABANDONED, NoAnswer, WebhookConnection
-from core.sinks.webhook.requests import MODES, in_batches, signature
+from core.sinks.webhook.connection import NoAnswer, WebhookConnection
+from core.sinks.webhook.connections import WebhookConnections
+from core.sinks.webhook.requests import BATCH_BYTES, MODES, signature, size_in_batch
 from core.sinks.webhook.spellings import any_spelling
 
 if TYPE_CHECKING:
@@ -28,11 +30,9 @@ if TYPE_CHECKING:
     from core.sinks.webhook.settings import Webhook
     from rtp_client.event import Event
 
-_Result = TypeVar("_Result")
 POLL_INTERVAL_SECONDS = 0.01
-# Handed over at a time, for each request under way: so many answers are waited for at most before rtp looks up again.
+# Read at a time, for each request under way.
 _REQUESTS_IN_A_ROW = 10
-_CUT_INTERVAL_SECONDS = 0.2
 _SHORTEST_PART = 4
 
 
@@ -48,115 +48,90 @@ class WebhookSink(Sink):
         self.address = origin(settings.url)
         self.poll_interval_seconds = POLL_INTERVAL_SECONDS
         self.epoch: Epoch = UNFENCED
-        self._at_once = settings.batch_size if settings.mode == "batched" else 1
-        self.batch_size = settings.concurrency * max(_REQUESTS_IN_A_ROW, self._at_once)
+        at_once = settings.batch_size if settings.mode == "batched" else 1
+        self.batch_size = settings.concurrency * max(_REQUESTS_IN_A_ROW, at_once)
         self._request_of = MODES[settings.mode]
         self._signing_secrets = settings.secrets
         self._headers = {"User-Agent": "rtp", **settings.headers, **_basic_authorization(settings.url)}
         self._hidden = any_spelling(_secrets_of(settings))
         tls = ssl.create_default_context() if settings.url.startswith("https:") else None
-        self._connections = [
-            WebhookConnection(settings.url, settings.timeout_seconds, tls) for _ in range(settings.concurrency)
-        ]
-        self._senders = DaemonPool(settings.concurrency, name=f"rtp-{name}-send")
-        self._is_abandoned = False
+        self._connections = WebhookConnections(
+            [WebhookConnection(settings.url, settings.timeout_seconds, tls) for _ in range(settings.concurrency)],
+            name=name,
+        )
+        # A webhook takes all of a batch or nothing of it.
+        form = BatchForm(most_events=at_once, most_of_a_group=at_once, most_bytes=BATCH_BYTES, size_of=size_in_batch)
+        self.lanes: Lanes = Lanes(self._send_batch, form, most=settings.concurrency, name=name)
         self._asked: SinkUnavailable | None = None  # the answer that asked for the longest silence
 
     def open(self) -> None:
         """Ask for OPTIONS, which posts nothing; any answer will do. Raises SinkUnavailable."""
         try:
-            answers = self._results([self._senders.submit(self._connections[0].ask, "OPTIONS", b"", self._headers)])
+            self._connections.ask_apart("OPTIONS", b"", self._headers)
         except NoAnswer as error:
             raise self._unavailable(str(error)) from None
-        if not answers:
-            raise self._unavailable(ABANDONED)
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Post the events. A group whose event failed gets nothing more this time; others go on."""
-        if (asked := self._silence) is not None:
-            raise asked.with_traceback(None)
-        tally = SendResults()
-        for lane in self._send_lanes(in_lanes(events, len(self._connections), groups_in_turn=self._at_once)):
-            tally.add(lane)
-        if self._is_abandoned and tally.broken is None:
-            tally.note_broken(self._unavailable(ABANDONED), ABANDONED)
-        if tally.broken is not None and not tally.has_results:
-            raise tally.broken
-        return tally.outcome(events)
+        return self.lanes.deliver(events)
 
     def abandon(self) -> bool:
-        self._is_abandoned = True
-        for connection in self._connections:
-            connection.abandon()
+        self._connections.abandon()
+        self.lanes.abandon()
         return True
 
     def close(self) -> None:
-        self._senders.shutdown(wait=not self._is_abandoned)
-        for connection in self._connections:
-            connection.close()
+        self.lanes.close()
+        self._connections.close()
 
-    def _send_lanes(self, lanes: Sequence[Sequence[Event]]) -> list[SendResults]:
-        return self._results(
-            [
-                self._senders.submit(self._send_lane, lane, connection)
-                for lane, connection in zip(lanes, self._connections, strict=False)
-            ]
-        )
+    def _send_batch(self, events: Sequence[Event]) -> Outcome:
+        """Post a batch that a lane has taken."""
+        if (asked := self._silence) is not None:
+            raise asked.with_traceback(None)
+        results = SendResults()
+        self._send(sorted(events, key=attrgetter("sequence")), results)
+        if results.broken is not None and not results.has_results:
+            raise results.broken
+        return results.outcome(events)
 
-    def _results(self, sending: Sequence[Future[_Result]]) -> list[_Result]:
-        # All of them, whatever one has come to: nothing may be under way when the next call begins.
-        while wait(sending, _CUT_INTERVAL_SECONDS).not_done and not self._is_abandoned:
-            for connection in self._connections:
-                connection.cut_if_overdue()
-        # An abandoned sink has no next call, and what cannot be cut may be under way still: a look-up of a name.
-        wait(sending, _CUT_INTERVAL_SECONDS)
-        return [one.result() for one in sending if one.done()]
-
-    def _send_lane(self, events: Sequence[Event], connection: WebhookConnection) -> SendResults:
-        tally = SendResults()
-        self._send_in_turn(in_batches(events, self._at_once), connection, tally)
-        return tally
-
-    def _send_in_turn(
-        self, batches: Sequence[Sequence[Event]], connection: WebhookConnection, tally: SendResults
-    ) -> None:
-        for batch in batches:
-            if tally.broken is not None or self._silence is not None:
+    def _send_singly(self, events: Sequence[Event], results: SendResults) -> None:
+        for event in events:
+            if results.broken is not None or self._silence is not None:
                 return
-            if events := [event for event in batch if event.partitionkey not in tally.failed]:
-                self._send(events, connection, tally)
+            if event.partitionkey not in results.failed:
+                self._send([event], results)
 
-    def _send(self, events: Sequence[Event], connection: WebhookConnection, tally: SendResults) -> None:
+    def _send(self, events: Sequence[Event], results: SendResults) -> None:
         """Send what goes in one request: the webhook takes all of it or nothing."""
         request = self._request_of(events)
         headers = {**self._headers, **request.headers, **signature(request, int(time.time()), self._signing_secrets)}
         # A webhook cannot refuse an epoch of before, so this must be the last thing before the call (docs/standby.md).
         self.epoch.check()
         try:
-            answer = connection.ask("POST", request.body, headers)
+            answer = self._connections.ask("POST", request.body, headers)
         except NoAnswer as error:
-            tally.note_broken(self._unavailable(str(error)), str(error))
+            results.note_broken(self._unavailable(str(error)), str(error))
             return
-        self._note(answer, events, connection, tally)
+        self._note(answer, events, results)
 
-    def _note(self, answer: Answer, events: Sequence[Event], connection: WebhookConnection, tally: SendResults) -> None:
+    def _note(self, answer: Answer, events: Sequence[Event], results: SendResults) -> None:
         meaning = meaning_of(answer.status)
         if meaning is Meaning.TAKEN:
-            tally.note_sent(events)
+            results.note_sent(events)
             return
         reason = reason_of(answer, self._hidden)
         if meaning is Meaning.FAILED:
-            tally.note_failed(events, reason)
+            results.note_failed(events, reason)
         elif meaning in (Meaning.BUSY, Meaning.MISDIRECTED):
             refusal = self._asking_for_time(answer, reason, is_service_down=meaning is Meaning.BUSY)
             if self._asked is None or refusal.silent_until > self._asked.silent_until:
                 self._asked = refusal
-            tally.note_broken(refusal, reason)
+            results.note_broken(refusal, reason)
         elif len(events) == 1:
-            tally.note_refused(events[0], reason, is_final=meaning is Meaning.DEAD)
+            results.note_refused(events[0], reason, is_final=meaning is Meaning.DEAD)
         else:
             # One of them is to blame, and its neighbours must not suffer.
-            self._send_in_turn([[event] for event in events], connection, tally)
+            self._send_singly(events, results)
 
     @property
     def _silence(self) -> SinkUnavailable | None:
