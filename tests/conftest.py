@@ -126,12 +126,19 @@ def _template(stack: EmbeddedStack) -> Iterator[str]:
         yield dsn.rpartition("/")[2]
 
 
+@pytest.fixture(scope="session")
+def _default_settings() -> Settings:
+    """As configs/default.yaml says; read once: followed by coverage, that takes longer than making a database."""
+    return load_settings(None, environ={}, options={})
+
+
 @pytest.fixture
-def installed(stack: EmbeddedStack, _template: str) -> Iterator[Settings]:
+def installed(stack: EmbeddedStack, _template: str, _default_settings: Settings) -> Iterator[Settings]:
     """Settings whose database holds the demo's tables and rtp's triggers; without any sink."""
+    settings = _default_settings
     with _copy_of(stack, _template) as dsn:
-        settings = load_settings(None, environ={}, options={"postgres.dsn": dsn})
-        yield settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"queue": None})})
+        place = {"postgres": settings.postgres.model_copy(update={"dsn": dsn})}
+        yield settings.model_copy(update=place | {"sqs": settings.sqs.model_copy(update={"queue": None})})
 
 
 @pytest.fixture(scope="module")
