@@ -56,6 +56,16 @@ tempfile.tempdir = None
 hypothesis.settings.load_profile("long" if IS_LONG else "short")
 
 
+@pytest.fixture(autouse=True)
+def _own_signals() -> Iterator[None]:
+    """What a command within the test's process does to signals ends with it: after Ctrl-C all others are ignored."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [(number, signal.getsignal(number)) for number in numbers]
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
+
+
 @dataclass(frozen=True)
 class SqsQueue:
     """A FIFO queue of one test and its dead-letter queue (after 3 receives)."""

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 ROOT = Path(__file__).parents[1]
-# Coverage follows each process of Python, and costs it a third. What does nothing that a test in its own process does
-# not do, too, can go without.
+# Coverage follows every process of Python, and costs it a third. Tests within their own process reach nearly all.
 UNMEASURED = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
 # Far beyond what is usual: a loaded machine must not fail a test.
 END_SECONDS = 60
@@ -68,9 +67,10 @@ class RtpProcess:
 
 
 @contextmanager
-def rtp(*arguments: str, environ: Mapping[str, str] | None = None) -> Iterator[RtpProcess]:
-    """Run `rtp` with these arguments; killed at the end of the block where it still runs."""
+def rtp(*arguments: str, environ: Mapping[str, str] | None = None, is_measured: bool = False) -> Iterator[RtpProcess]:
+    """Run `rtp` with these arguments, followed by coverage or not; killed at the end of the block if it still runs."""
     inherited = {name: value for name, value in os.environ.items() if name == "RTP_STATE_DIR" or name[:4] != "RTP_"}
+    inherited |= {} if is_measured else UNMEASURED
     with tempfile.TemporaryDirectory(prefix="rtp-output-") as name:
         folder = Path(name)
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:

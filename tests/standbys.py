@@ -26,7 +26,8 @@ PATIENT_SECONDS = 40
 @contextmanager
 def run(settings: Settings, config: str, *arguments: str) -> Iterator[RtpProcess]:
     """One `rtp run`."""
-    with rtp("run", "-c", config, "--json", *arguments, environ=environ_of(settings)) as process:
+    arguments = ("run", "-c", config, "--json", *arguments)
+    with rtp(*arguments, environ=environ_of(settings), is_measured=True) as process:
         yield process
 
 

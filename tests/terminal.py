@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fcntl import ioctl
 from typing import TYPE_CHECKING, Any
 
-from tests.rtp_process import ROOT, command
+from tests.rtp_process import ROOT, UNMEASURED, command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,7 +48,7 @@ def run_at_a_terminal(*arguments: str, environ: Mapping[str, str], until: str, c
     inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
     process = subprocess.Popen(
         command(*arguments),
-        env=inherited | dict(environ) | {"TERM": "xterm-256color"},
+        env=inherited | UNMEASURED | dict(environ) | {"TERM": "xterm-256color"},
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,

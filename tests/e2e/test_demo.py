@@ -42,9 +42,10 @@ def place() -> Iterator[Place]:
 
 
 @contextmanager
-def demo(place: Place, *arguments: str) -> Iterator[RtpProcess]:
+def demo(place: Place, *arguments: str, is_measured: bool = False) -> Iterator[RtpProcess]:
     """Run a demo of this place's own."""
-    with rtp("run", "--demo", *arguments, environ=place.environ | {"COLUMNS": "200"}) as process:
+    environ = place.environ | {"COLUMNS": "200"}
+    with rtp("run", "--demo", *arguments, environ=environ, is_measured=is_measured) as process:
         yield process
 
 
@@ -88,7 +89,7 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def visit() -> Iterator[Visit]:
-    with own_place() as place, demo(place, *LIVELY) as process:
+    with own_place() as place, demo(place, *LIVELY, is_measured=True) as process:
         process.wait_for("SQS  ")
         servers = len(processes_in(place.folder))
         with pytest.MonkeyPatch.context() as patch:
@@ -251,7 +252,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Replay:
     file.write_text(HISTORY, encoding="utf-8")
     with (
         own_place() as place,
-        demo(place, "--feed", str(file), "--speed", "max", "--until-idle", "--json") as process,
+        demo(place, "--feed", str(file), "--speed", "max", "--until-idle", "--json", is_measured=True) as process,
     ):
         code = process.end()
         return Replay(process.documents, process.err, code, place.leftovers())

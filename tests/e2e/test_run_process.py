@@ -193,7 +193,8 @@ def _travel(settings: Settings, client: SQSClient, queue: SqsQueue, config: str)
     seed(settings)
     written = ENTITIES + WRITERS * UPDATES_PER_WRITER
     url = str(settings.redis.url)
-    with subscriber(url) as published, rtp("run", "-c", config, environ=environ_of(settings)) as process:
+    running = rtp("run", "-c", config, environ=environ_of(settings), is_measured=True)
+    with subscriber(url) as published, running as process:
         writers = [threading.Thread(target=write, args=(settings, number)) for number in range(WRITERS)]
         for writer in writers:
             writer.start()
@@ -556,7 +557,7 @@ def outage(
 
     take_away(stack, service)
     try:
-        with rtp("run", "-c", shared_config, environ=environ_of(settings)) as process:
+        with rtp("run", "-c", shared_config, environ=environ_of(settings), is_measured=True) as process:
             eventually(
                 lambda: any(c["failures_in_a_row"] >= 4 for status in process.documents for c in status["circuits"]),
             )

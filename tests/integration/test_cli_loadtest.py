@@ -20,7 +20,7 @@ from loadtests.scenarios.results.result import read_result
 from tests.catalog_snapshot import catalog_of
 from tests.leftovers import own_place
 from tests.results import result
-from tests.rtp_process import UNMEASURED, environ_of, rtp
+from tests.rtp_process import environ_of, rtp
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def test_a_short_run_from_end_to_end(tmp_path: Path) -> None:
         rtp(
             *("loadtest", "--rate", "1000", "--duration", "1s", "--json", str(files["run.json"])),
             *("--html", str(files["report.html"]), "--csv", str(files["locust"])),
-            environ=place.environ | UNMEASURED,
+            environ=place.environ,
         ) as process,
     ):
         code, out, errors = process.process.wait(END_SECONDS), process.out, process.err
@@ -72,7 +72,7 @@ def test_a_configured_stack_is_left_as_it_was(scenario: str, settings: Settings,
     report = tmp_path / "run.json"
     with rtp(
         *("loadtest", "--scenario", scenario, "--rate", "1000", "--duration", "1s", "--json", str(report)),
-        environ=environ_of(settings) | UNMEASURED,
+        environ=environ_of(settings),
     ) as process:
         process.process.wait(END_SECONDS)
         errors = process.err
@@ -86,11 +86,11 @@ def test_a_configured_stack_is_left_as_it_was(scenario: str, settings: Settings,
 @pytest.mark.timeout(180)
 def test_an_rtp_that_runs_already_is_used_and_left_running(settings: Settings, tmp_path: Path) -> None:
     report = tmp_path / "run.json"
-    with rtp("run", environ=environ_of(settings) | UNMEASURED) as running:
+    with rtp("run", environ=environ_of(settings)) as running:
         running.wait_for('"state": "running"')
         with rtp(
             *("loadtest", "--rate", "1000", "--duration", "1s", "--json", str(report)),
-            environ=environ_of(settings) | UNMEASURED,
+            environ=environ_of(settings),
         ) as process:
             process.process.wait(END_SECONDS)
         assert running.process.poll() is None
@@ -102,7 +102,7 @@ def test_an_rtp_that_runs_already_is_used_and_left_running(settings: Settings, t
 @pytest.mark.timeout(180)
 def test_ctrl_c_leaves_nothing_behind(settings: Settings) -> None:
     before = installed_in(settings)
-    with rtp("loadtest", "--rate", "200", environ=environ_of(settings) | UNMEASURED) as process:
+    with rtp("loadtest", "--rate", "200", environ=environ_of(settings)) as process:
         process.wait_for("published", within_seconds=60)
         process.send(signal.SIGINT)
         assert process.process.wait(END_SECONDS) == 130
@@ -216,7 +216,7 @@ def test_a_failing_criterion_is_exit_code_1(settings: Settings, stack: EmbeddedS
     with (
         rtp(
             *("loadtest", "--rate", "1000", "--duration", "1s", "--json", str(report)),
-            environ=environ_of(settings) | UNMEASURED,
+            environ=environ_of(settings),
         ) as process,
         redis.Redis.from_url(stack.addresses.redis_url) as client,
     ):
