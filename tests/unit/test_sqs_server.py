@@ -1,27 +1,10 @@
-"""The steps of the embedded SQS endpoint that rtp replaces do what the endpoint's own do."""
+"""Receives of the embedded SQS endpoint wait for what may have made a message available."""
 
 from __future__ import annotations
 
 import asyncio
-import time
-from copy import deepcopy
-from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from core.stack.sqs_server import Receives, forget_expired, forget_expired_slowly
-
-
-@given(st.lists(st.integers(-300, 300).filter(bool), max_size=20))
-def test_it_forgets_what_the_endpoints_own_step_forgets(seconds_left: list[int]) -> None:
-    now = time.time()
-    noted = {f"id-{number}": {"expire": now + left} for number, left in enumerate(sorted(seconds_left))}
-    ours: dict[str, Any] = {"dedup_cache": deepcopy(noted)}
-    its_own: dict[str, Any] = {"dedup_cache": deepcopy(noted)}
-    forget_expired(ours)
-    forget_expired_slowly(its_own)
-    assert ours == its_own
+from core.stack.sqs_server import Receives
 
 
 async def _ask(receives: Receives, queue: str, asked: list[str], name: str, seconds: float = 30) -> None:
