@@ -17,10 +17,11 @@ from urllib.parse import parse_qs
 
 import redis
 from redis.asyncio import connection as for_asyncio
-from redis.connection import Connection, HiredisRespSerializer, SSLConnection
+from redis.connection import Connection, SSLConnection
 from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainError
 
 from rtp_client.keys import STREAM
+from rtp_client.packer import Packer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,12 +70,9 @@ def told_nodes(slots: Sequence[Any], asked: Node) -> set[Node]:
     return {(host or asked[0], port) for host, port in named}
 
 
-class _Packer:
-    def __init__(self) -> None:
-        self._packer = HiredisRespSerializer()
-
-    def pack(self, *args: Any) -> Any:
-        return self._packer.pack(*map(in_slot, args))
+class _Packer(Packer):
+    def pack(self, name: str | bytes, *arguments: Any) -> list[bytes]:
+        return super().pack(name, *map(in_slot, arguments))
 
 
 class _WayToSlot:

@@ -17,6 +17,7 @@ from redis.retry import Retry
 
 from rtp_client.cluster import async_cluster_options, cluster_options
 from rtp_client.errors import ServiceUnavailable, SettingsError, one_line
+from rtp_client.packer import Packer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,7 @@ def redis_client(
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), retries),
+            command_packer=Packer(),
             **options,
             **cluster_options(url),
         )

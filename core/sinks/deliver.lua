@@ -28,13 +28,21 @@ if epoch > 0 then
         call('SET', KEYS[2], ARGV[3])
     end
 end
-for i = 1, #KEYS - 2 do
+local events = #KEYS - 2
+local name_at = 7 + (string.find(KEYS[3] or '', ':cache:', 1, true) or 0)
+for i = 1, events do
     local key, sequence, event, channels = KEYS[i + 2], ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]
     written = written + remember(key, sequence, event, ttls)
-    call('PUBLISH', 'rtp:events:' .. string.match(key, ':cache:(.+)'), event)
-    for channel in string.gmatch(channels, '%S+') do
-        call('PUBLISH', channel, event)
+    call('PUBLISH', 'rtp:events:' .. string.sub(key, name_at), event)
+    if channels ~= '' then
+        for channel in string.gmatch(channels, '%S+') do
+            call('PUBLISH', channel, event)
+        end
     end
-    call('XADD', stream, 'MAXLEN', '~', stream_length, '*', 'sequence', sequence, 'event', event)
+    if i < events then
+        call('XADD', stream, '*', 'sequence', sequence, 'event', event)
+    else
+        call('XADD', stream, 'MAXLEN', '~', stream_length, '*', 'sequence', sequence, 'event', event)
+    end
 end
 return {written, epoch}

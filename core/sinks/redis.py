@@ -10,6 +10,7 @@ from core.errors import LeadershipLost, SinkUnavailable
 from core.leading.epoch import UNFENCED, Epoch
 from core.redis_names import FENCE
 from core.routes.matching import Routes
+from core.services.redis_script import HeldScript
 from core.settings.models import RedisSettings
 from core.sinks import Outcome, Sink
 from core.sinks.redis_advice import find_weaknesses
@@ -48,7 +49,7 @@ class RedisSink(Sink):
         self.poll_interval_seconds = poll_interval_seconds
         self.epoch: Epoch = UNFENCED
         self._client = redis_client(url, timeout_seconds=settings.timeout_seconds)
-        self._deliver = self._client.register_script(DELIVER)
+        self._deliver = HeldScript(self._client, DELIVER)
         self._raise_fence = self._client.register_script(_RAISE_FENCE)
         self._channels_of = channels_of
         self._ttls = settings.cache_ttls
@@ -57,6 +58,7 @@ class RedisSink(Sink):
     def open(self) -> None:
         """Ask the server for a sign of life, and keep earlier epochs out. Raises SinkUnavailable."""
         with redis_errors(self.address, SinkUnavailable):
+            self._deliver.release()
             self._client.ping()
             if self.epoch.number:
                 self.epoch.check()
@@ -67,9 +69,10 @@ class RedisSink(Sink):
         keys = [STREAM, FENCE]
         arguments: list[str | bytes | int] = [self._ttls, self._stream_length, self.epoch.number]
         for event in events:
-            keys.append(cache_key(event.data.kind, event.data.chain, event.data.entity))
-            channels = " ".join(map(route_channel, self._channels_of(event.data)))
-            arguments += (event.sequence, event.json_bytes, channels)
+            data = event.data
+            keys.append(cache_key(data.kind, data.chain, data.entity))
+            channels = self._channels_of(data)
+            arguments += (event.sequence, event.json_bytes, " ".join(map(route_channel, channels)) if channels else "")
         with redis_errors(self.address, SinkUnavailable):
             while (answer := self._deliver(keys, arguments))[0] == _UNFENCED:
                 # Redis has lost its memory: only the database can say now whether this is an epoch of before.

@@ -3,18 +3,19 @@
 --   ttls   cache time to live, milliseconds: a number, or an object of them by kind, with `*` for kinds not in it: the log may
 --          hold events of one that the settings no longer have
 local function remember(key, sequence, event, ttls)
-    local cached = redis.pcall('HGET', key, 'sequence')
+    local held = redis.pcall('HMGET', key, 'sequence', 'as_of')
+    local cached = held[1]
     if type(cached) ~= 'string' then
         -- Nothing, or what a reader left there to fill it, or somebody's value of another type under a name of rtp's.
         redis.call('DEL', key)
-        cached = false
-    end
-    if cached and cached >= sequence then
+    elseif cached >= sequence then
         return 0
+    elseif held[2] then
+        -- What the reader's side had put there is older now.
+        redis.call('HDEL', key, 'current', 'as_of')
     end
     redis.call('HSET', key, 'sequence', sequence, 'event', event)
-    -- What the reader's side had put there is older now. Up to a tenth less of the time, so that not all ends at once.
-    redis.call('HDEL', key, 'current', 'as_of')
+    -- Up to a tenth less of the time, so that not all ends at once.
     local lifetime = type(ttls) == 'number' and ttls or ttls[string.match(key, ':cache:([%w_]+):')] or ttls['*']
     redis.call('PEXPIRE', key, math.floor(lifetime * (1 - tonumber(string.sub(sequence, -3)) / 10000)))
     return 1

@@ -368,6 +368,28 @@ def test_a_server_that_forgot_the_script_is_taught_it_again(redis_bench: RedisBe
     assert redis_bench.latest()["sequence"] == make_event(2).sequence
 
 
+def test_a_connection_that_the_server_has_closed_meanwhile_is_replaced_unnoticed(redis_bench: RedisBench) -> None:
+    redis_bench.sink.deliver([make_event(1)])
+    redis_bench.client.client_kill_filter(skipme=True)
+    redis_bench.sink.deliver([make_event(2)])
+    assert redis_bench.latest()["sequence"] == make_event(2).sequence
+
+
+def test_a_sink_has_one_connection_also_after_an_outage(redis_bench: RedisBench) -> None:
+    with redis_bench.crashed(), pytest.raises(SinkUnavailable):
+        redis_bench.sink.deliver([make_event(1)])
+    for _ in range(2):
+        redis_bench.sink.open()
+        redis_bench.sink.deliver([make_event(2)])
+    assert [one["name"] for one in redis_bench.client.client_list()].count("rtp") == 1
+
+
+def test_a_sink_that_is_closed_has_no_connection(redis_bench: RedisBench) -> None:
+    redis_bench.sink.deliver([make_event(1)])
+    redis_bench.sink.close()
+    assert eventually(lambda: "rtp" not in [one["name"] for one in redis_bench.client.client_list()])
+
+
 def test_a_batch_that_cannot_reach_the_stream_reaches_nothing(redis_bench: RedisBench) -> None:
     redis_bench.client.set(STREAM, "not a stream")
     with pytest.raises(SinkUnavailable):
