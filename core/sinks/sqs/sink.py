@@ -81,20 +81,16 @@ class SqsSink(Sink):
         if not self._queue_url:
             self.open()
         results = SendResults()
-        sendable: list[Event] = []
-        for event in events:
-            if (size := message_size(event)) <= BATCH_BYTES:
-                sendable.append(event)
-            else:
-                error = f"the message has {size} bytes, SQS takes {BATCH_BYTES}"
-                results.note_refused(event, error, is_final=True)
-        if sendable:
-            self._send(sendable, results)
+        if len(events) == 1 and (size := message_size(events[0])) > BATCH_BYTES:  # beside no other it fits in a batch
+            error = f"the message has {size} bytes, SQS takes {BATCH_BYTES}"
+            results.note_refused(events[0], error, is_final=True)
+        else:
+            self._send(events, results)
         if results.broken is not None:
             if not results.has_results:
                 raise self._unavailable(results.broken) from results.broken
             self._note(results.broken)
-        return results.outcome(sendable)
+        return results.outcome(events)
 
     def _send(self, batch: Sequence[Event], results: SendResults) -> bool:
         """Send one batch; false where SQS as a whole does not answer."""
