@@ -1,4 +1,4 @@
-"""SendMessageBatch with awscrt, AWS's own C library: signing and HTTP take a quarter of the CPU that boto3's take.
+"""SQS with awscrt, AWS's own C library: signing and HTTP take a quarter of the CPU that boto3's take.
 
 Credentials are botocore's, with its whole chain and its refreshing. So are the endpoint, the certificates that are
 trusted, what an error of SQS means, and the exceptions.
@@ -39,7 +39,7 @@ from botocore.exceptions import (
 from botocore.parsers import create_parser
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchResultTypeDef
 
-_OPERATION = "SendMessageBatch"
 # awscrt raises the first from what it does later, the second from what it does at once.
 _FAILURES = (AwsCrtError, RuntimeError)
 
@@ -74,28 +73,32 @@ class CrtClient:
         self._idle: deque[HttpClientConnection] = deque()
 
     def send_message_batch(self, **request: Any) -> SendMessageBatchResultTypeDef:
-        """As boto3's. Raises ClientError where SQS refuses, BotoCoreError where there is no answer."""
+        """As boto3's."""
+        answer: SendMessageBatchResultTypeDef = self.call("SendMessageBatch", request)
+        return answer
+
+    def call(self, operation: str, request: Mapping[str, Any]) -> Any:
+        """What SQS answers. Raises ClientError where it refuses, BotoCoreError where there is no answer."""
         body = msgspec.json.encode(request)
         if (kept := self._pop_open()) is not None:
             try:
-                return self._send(kept, body)
+                return self._send(kept, operation, body)
             except ConnectionClosedError:
                 # The server may have closed it a moment ago. What it has got nevertheless it knows by its ids.
                 pass
-        return self._send(self._connect(), body)
+        return self._send(self._connect(), operation, body)
 
-    def _send(self, connection: HttpClientConnection, body: bytes) -> SendMessageBatchResultTypeDef:
+    def _send(self, connection: HttpClientConnection, operation: str, body: bytes) -> Any:
         try:
-            status, headers, said = self._exchange(connection, self._signed(body))
+            status, headers, said = self._exchange(connection, self._signed(operation, body))
         except BaseException:
             connection.close()
             raise
         if connection.is_open():  # the server keeps it, too
             self._idle.append(connection)
         if status >= 300:
-            raise self._refusal(status, headers, said)
-        answer: SendMessageBatchResultTypeDef = json.loads(said)
-        return answer
+            raise self._refusal(operation, status, headers, said)
+        return json.loads(said)
 
     def close(self) -> None:
         """Close the connections that are not in use. The client can be used again and makes new ones then."""
@@ -103,14 +106,14 @@ class CrtClient:
         while (connection := _pop(self._idle)) is not None:
             connection.close()
 
-    def _signed(self, body: bytes) -> HttpRequest:
+    def _signed(self, operation: str, body: bytes) -> HttpRequest:
         if (found := self._find_credentials()) is None:
             raise NoCredentialsError
         headers = [
             ("Host", self._address.netloc.rpartition("@")[2].lower()),
             ("Content-Type", "application/x-amz-json-1.0"),
             ("Content-Length", str(len(body))),
-            ("X-Amz-Target", f"AmazonSQS.{_OPERATION}"),
+            ("X-Amz-Target", f"AmazonSQS.{operation}"),
             ("x-amzn-query-mode", "true"),  # an error has its old code, too, as boto3 tells it
             ("User-Agent", "rtp"),
         ]
@@ -142,13 +145,13 @@ class CrtClient:
             raise HTTPClientError(error=error) from error
         return status, heads[-1], b"".join(chunks)
 
-    def _refusal(self, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> ClientError:
+    def _refusal(self, operation: str, status: int, headers: Sequence[tuple[str, str]], body: bytes) -> ClientError:
         service = self.meta.service_model
         named = {name.lower(): value for name, value in headers}
         answer = {"status_code": status, "headers": named, "body": body, "context": {}}
         parser = create_parser(service.resolved_protocol)
-        parsed = parser.parse(answer, service.operation_model(_OPERATION).output_shape)  # type: ignore[arg-type]
-        return ClientError(parsed, _OPERATION)
+        parsed = parser.parse(answer, service.operation_model(operation).output_shape)  # type: ignore[arg-type]
+        return ClientError(parsed, operation)
 
     def _pop_open(self) -> HttpClientConnection | None:
         """The one used last that the server has not closed meanwhile."""

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from botocore.client import ClientMeta
+    from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import GetQueueUrlResultTypeDef, SendMessageBatchResultTypeDef
 
+    from core.services.crt_client import CrtClient
     from core.settings.models import SqsSettings
 
 
@@ -38,9 +40,14 @@ class QueueClient(Protocol):
 def queue_client(settings: SqsSettings, *, wait_seconds: float | None = None) -> QueueClient:
     """As `sqs_client`, with batches sent by awscrt where it is installed and no proxy is in between."""
     client = sqs_client(settings, wait_seconds=wait_seconds)
+    return crt_client(client, settings, wait_seconds=wait_seconds) or client
+
+
+def crt_client(client: SQSClient, settings: SqsSettings, *, wait_seconds: float | None = None) -> CrtClient | None:
+    """One that asks by awscrt what boto3's would; None where awscrt is not installed or a proxy is in between."""
     address = client.meta.endpoint_url
     if find_spec("awscrt") is None or urlsplit(address).scheme in get_environ_proxies(address):
-        return client
+        return None
     from core.services.crt_client import CrtClient  # noqa: PLC0415 - only where it is installed
 
     seconds = shorter(settings, wait_seconds)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
     from core.stack import StackAddresses
+    from loadtests.shared.receiving_client import ReceivingClient
 
 BATCH_MESSAGES = 10
 _WAIT_SECONDS = 1
@@ -37,7 +38,7 @@ class SqsConsumer:
 
     def __init__(
         self,
-        clients: Sequence[SQSClient],
+        clients: Sequence[ReceivingClient],
         queue_url: str,
         take: Callable[[str, float], bool | None],
         *,
@@ -64,7 +65,7 @@ class SqsConsumer:
         for thread in self._threads:
             thread.join()
 
-    def _run(self, client: SQSClient) -> None:
+    def _run(self, client: ReceivingClient) -> None:
         received, is_failing = 0, False
         while not self._stopping.is_set() or (self._ends_when_empty and received):
             try:
@@ -79,7 +80,7 @@ class SqsConsumer:
             if self._gather_seconds and received < BATCH_MESSAGES:
                 self._stopping.wait(self._gather_seconds)
 
-    def _receive(self, client: SQSClient) -> int:
+    def _receive(self, client: ReceivingClient) -> int:
         answer = client.receive_message(
             QueueUrl=self._queue_url,
             MaxNumberOfMessages=BATCH_MESSAGES,

@@ -11,10 +11,12 @@ import pytest
 import redis
 
 from core.redis_names import CACHE_MARKER
+from core.settings.models import SqsSettings
 from loadtests.faults.alert_audit import AlertAudit
 from loadtests.faults.cache_check import is_filled, wrong_entries
 from loadtests.faults.stream_audit import StreamAudit, impatient_client
 from loadtests.shared.arrivals import Completeness
+from loadtests.shared.receiving_client import ReceivingClient, receiving_client
 from loadtests.shared.sqs_consumer import SqsConsumer, stack_sqs_client
 from rtp_client.keys import STREAM, cache_key
 from tests.eventually import eventually
@@ -108,6 +110,10 @@ def send(client: SQSClient, queue: SqsQueue, *numbers: int) -> None:
         )
 
 
+def receiver(queue: SqsQueue) -> ReceivingClient:
+    return receiving_client(SqsSettings(endpoint_url=queue.endpoint_url, region=queue.region, queue=queue.name))
+
+
 def test_a_message_that_was_accepted_and_never_comes_is_waited_for(stack: EmbeddedStack, sqs_queue: SqsQueue) -> None:
     alerts = AlertAudit(stack.addresses, sqs_queue.url)
     alerts.note_accepted([event(1)])
@@ -138,7 +144,7 @@ def test_a_message_that_is_somebody_elses_goes_back(stack: EmbeddedStack, sqs_qu
 
     with closing(stack_sqs_client(stack.addresses)) as client:
         send(client, sqs_queue, 1)
-        consumer = SqsConsumer([client], sqs_queue.url, refuse)
+        consumer = SqsConsumer([receiver(sqs_queue)], sqs_queue.url, refuse)
         consumer.start()
         eventually(lambda: seen)
         consumer.stop()
@@ -149,7 +155,7 @@ def test_a_consumer_that_stops_when_empty_leaves_nothing(stack: EmbeddedStack, s
     seen: list[str] = []
     with closing(stack_sqs_client(stack.addresses)) as client:
         send(client, sqs_queue, *range(1, 26))
-        consumer = SqsConsumer([client], sqs_queue.url, lambda body, _: seen.append(body))
+        consumer = SqsConsumer([receiver(sqs_queue)], sqs_queue.url, lambda body, _: seen.append(body))
         consumer.start()
         eventually(lambda: seen)
         consumer.stop(when_empty=True)

@@ -66,9 +66,9 @@ class CommitTimes:
         try:
             if self._connection.closed:
                 self._connection = connect(self._dsn, role="loadtest commit times")
-            ids = [arrival.sequence for arrival in arrivals]
+            ids = ",".join(str(arrival.sequence) for arrival in arrivals)  # psycopg turns a list into text in Python
             committed_at: dict[int, float | None] = dict(
-                self._connection.execute(_QUERIES["commit_times"], {"ids": ids}, prepare=True)
+                self._connection.execute(_QUERIES["commit_times"], {"ids": f"{{{ids}}}"}, prepare=True)
             )
         except (psycopg.Error, ServiceUnavailable):
             self._arrived.extend(arrivals)  # until the next look
@@ -78,6 +78,8 @@ class CommitTimes:
                 self._record(arrival, moment)
 
     def _record(self, arrival: Arrival, committed_at: float) -> None:
-        latency = self._recorder.latency
-        latency(f"{self._stage} from commit", arrival.second, (arrival.received_at - committed_at) * 1000)
-        latency(f"{self._stage} trigger to commit", arrival.second, (committed_at - arrival.detected_at) * 1000)
+        latencies_ms = {
+            f"{self._stage} from commit": (arrival.received_at - committed_at) * 1000,
+            f"{self._stage} trigger to commit": (committed_at - arrival.detected_at) * 1000,
+        }
+        self._recorder.latencies(arrival.second, latencies_ms)

@@ -8,6 +8,7 @@ from loadtests.scenarios.processes.child import Orders
 from loadtests.scenarios.processes.commit_times import CommitTimes
 from loadtests.scenarios.processes.event_receiver import EventReceiver
 from loadtests.scenarios.processes.tick import Recorder
+from loadtests.shared.receiving_client import receiving_client
 from loadtests.shared.sqs_consumer import SqsConsumer
 
 _CONSUMERS = 8  # an answer has the messages of few groups: fewer consumers do not keep up with 1,000 a second
@@ -18,8 +19,8 @@ def main() -> None:
     orders, recorder = Orders(), Recorder()
     plan = orders.plan
     settings = plan.settings.sqs
-    clients = [sqs_client(settings) for _ in range(_CONSUMERS)]
-    url = clients[0].get_queue_url(QueueName=settings.queue or "")["QueueUrl"]
+    url = sqs_client(settings).get_queue_url(QueueName=settings.queue or "")["QueueUrl"]
+    client = receiving_client(settings)
 
     def tell(error: Exception) -> None:
         orders.say({"incident": f"the load test's consumer was not answered: {error}"})
@@ -32,7 +33,7 @@ def main() -> None:
             clock_ahead_seconds=plan.clock_ahead_seconds,
             on_arrival=commits.note,
         )
-        consumer = SqsConsumer(clients, url, receiver.receive, on_failure=tell)
+        consumer = SqsConsumer([client] * _CONSUMERS, url, receiver.receive, on_failure=tell)
         consumer.start()
         orders.report(recorder)
         consumer.stop()

@@ -46,11 +46,12 @@ class EventReceiver:
         if second >= 0 and self.arrivals.note(event.data.entity, mark.number):
             changed_at, detected_at = event.data.changed_at.timestamp(), event.data.detected_at.timestamp()
             on_databases_clock = received_at + self._ahead
-            latency = self._recorder.latency
-            latency(self._stage, second, (on_databases_clock - changed_at) * 1000)
-            latency(f"{self._stage} from schedule", second, (received_at - mark.due_us / 1e6) * 1000)
-            latency(f"{self._stage} trigger", second, (detected_at - changed_at) * 1000)
-            self._recorder.count(f"{self._stage} due", second)
+            latencies_ms = {
+                self._stage: (on_databases_clock - changed_at) * 1000,
+                f"{self._stage} from schedule": (received_at - mark.due_us / 1e6) * 1000,
+                f"{self._stage} trigger": (detected_at - changed_at) * 1000,
+            }
+            self._recorder.latencies(second, latencies_ms)
             self._recorder.count(self._stage, int(received_at - self._start_time))
             self._on_arrival(Arrival(int(event.sequence), second, on_databases_clock, detected_at))
         return True

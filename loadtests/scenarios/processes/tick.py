@@ -57,6 +57,12 @@ class Recorder:
         with self._lock:
             self._latencies[stage][second][bucket(ms)] += times
 
+    def latencies(self, second: int, ms_by_stage: Mapping[str, float]) -> None:
+        """Note several of one event in one step."""
+        with self._lock:
+            for stage, ms in ms_by_stage.items():
+                self._latencies[stage][second][bucket(ms)] += 1
+
     def count(self, name: str, second: int, number: int = 1) -> None:
         with self._lock:
             self._counts[name][second] += number
