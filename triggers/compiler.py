@@ -13,7 +13,7 @@ from psycopg import sql
 
 from core.settings.watches import ValueWatch, Watch
 from triggers.expressions import EXACT_FLOATS, Expressions, function, quote
-from triggers.latest import latest_function
+from triggers.latest import latest_functions
 from triggers.metadata import metadata_function, metadata_seed
 from triggers.rules import whole_rule
 from triggers.samples import samples_function
@@ -88,8 +88,11 @@ def compile_watch(
             name_literal=sql.Literal(name), usable=expressions.usable("r")
         ),
     }
-    compile_function = latest_function if is_plain(watch) else samples_function
-    trigger_function = compile_function(watch, expressions, common)
+    own: tuple[sql.Composed, ...] = (
+        latest_functions(watch, expressions, common, name)
+        if is_plain(watch)
+        else (samples_function(watch, expressions, common),)
+    )
     of_table = {
         **common,
         "rule": whole_rule(watch, "sample"),
@@ -98,7 +101,7 @@ def compile_watch(
     functions = {"function": function("rule", name), "now": function("now", name)}
     rule = template("rule.sql").format(**of_table | functions)
     seed = template("seed.sql").format(**of_table)
-    return CompiledWatch(name, (trigger_function, rule), triggers, seed)
+    return CompiledWatch(name, (*own, rule), triggers, seed)
 
 
 def is_plain(watch: ValueWatch) -> bool:
@@ -149,5 +152,6 @@ def _measuring(watch_id: int, statistics: Statistics) -> Mapping[str, sql.Compos
     weight = sql.Literal(_WEIGHTS[statistics])
     clock: sql.Composable = sql.SQL("clock_timestamp()")
     if statistics == "sampled":
-        clock = sql.SQL("CASE WHEN random() * {} < 1 THEN {} END").format(weight, clock)
+        share = sql.Literal(str(1 / _WEIGHTS[statistics]))
+        clock = sql.SQL("CASE WHEN random() < {}::double precision THEN {} END").format(share, clock)
     return {"started": clock, "measure": template("measure.sql").format(watch=sql.Literal(watch_id), weight=weight)}

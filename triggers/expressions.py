@@ -44,23 +44,11 @@ def _texts(document: Any) -> list[str]:
 
 def about(row: str, watch: Watch, column_types: Mapping[str, str] | None = None) -> dict[str, sql.Composable]:
     """The expressions that every kind has: the row's chain and entity, confidence, provenance, and time."""
-    columns = watch.columns
-    confidence: sql.Composable = sql.SQL("{}::double precision").format(sql.Literal(watch.confidence))
-    if columns.confidence:
-        confidence = sql.SQL("rtp.sane_confidence({}::double precision, {})").format(
-            sql.Identifier(row, columns.confidence), sql.Literal(watch.confidence)
-        )
-    provenance: sql.Composable = sql.SQL("{}::text").format(sql.Literal(watch.provenance))
-    if columns.provenance:
-        provenance = sql.SQL("coalesce({}::text, {})").format(
-            sql.Identifier(row, columns.provenance), sql.Literal(watch.provenance)
-        )
+    raw = _raw(row, watch, column_types or {})
     return {
-        "chain": _column(row, columns.chain),
-        "entity": _column(row, columns.entity),
-        "confidence": confidence,
-        "provenance": provenance,
-        "changed_at": _time(row, columns.changed_at, column_types or {}),
+        "chain": _column(row, watch.columns.chain),
+        "entity": _column(row, watch.columns.entity),
+        **_sane(watch, raw),
     }
 
 
@@ -70,15 +58,35 @@ def _column(row: str, column: Column) -> sql.Composable:
     return sql.SQL('{}::text COLLATE "C"').format(sql.Identifier(row, column))
 
 
-def _time(row: str, column: str | None, column_types: Mapping[str, str]) -> sql.Composable:
-    if column is None:
-        return sql.SQL("statement_timestamp()")
-    if column_types.get(column) in {"timestamp without time zone", "date"}:
-        # Without a zone it is taken for UTC, whatever the writer's session thinks.
-        moment = sql.SQL("{}::timestamp AT TIME ZONE 'UTC'").format(sql.Identifier(row, column))
-    else:
-        moment = sql.SQL("{}::timestamptz").format(sql.Identifier(row, column))
-    return sql.SQL("rtp.sane_time({})").format(moment)
+def _raw(row: str, watch: Watch, column_types: Mapping[str, str]) -> dict[str, sql.Composable]:
+    """What the row's own columns say of confidence, provenance and time, as it stands there."""
+    columns = watch.columns
+    raw: dict[str, sql.Composable] = {}
+    if columns.confidence:
+        raw["confidence"] = sql.SQL("{}::double precision").format(sql.Identifier(row, columns.confidence))
+    if columns.provenance:
+        raw["provenance"] = sql.SQL("{}::text").format(sql.Identifier(row, columns.provenance))
+    if columns.changed_at:
+        moment = sql.SQL("{}::timestamptz")
+        if column_types.get(columns.changed_at) in {"timestamp without time zone", "date"}:
+            # Without a zone it is taken for UTC, whatever the writer's session thinks.
+            moment = sql.SQL("{}::timestamp AT TIME ZONE 'UTC'")
+        raw["changed_at"] = moment.format(sql.Identifier(row, columns.changed_at))
+    return raw
+
+
+def _sane(watch: Watch, raw: Mapping[str, sql.Composable]) -> dict[str, sql.Composable]:
+    """The same as events take it: within bounds, and what the settings say where the row says nothing."""
+    confidence = sql.SQL("{}::double precision").format(sql.Literal(watch.confidence))
+    if "confidence" in raw:
+        confidence = sql.SQL("rtp.sane_confidence({}, {})").format(raw["confidence"], sql.Literal(watch.confidence))
+    provenance = sql.SQL("{}::text").format(sql.Literal(watch.provenance))
+    if "provenance" in raw:
+        provenance = sql.SQL("coalesce({}, {})").format(raw["provenance"], sql.Literal(watch.provenance))
+    changed_at: sql.Composable = sql.SQL("statement_timestamp()")
+    if "changed_at" in raw:
+        changed_at = sql.SQL("rtp.sane_time({})").format(raw["changed_at"])
+    return {"confidence": confidence, "provenance": provenance, "changed_at": changed_at}
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,16 @@ class Expressions:
     def parts(self, row: str) -> dict[str, sql.Composable]:
         """What a sample is made of, but for its time."""
         return about(row, self.watch, self.column_types) | {"value": self.value(row)}
+
+    def read(self, row: str) -> sql.Composed:
+        """What an event tells of the row, as columns; as it stands there, so that rows which make none cost less."""
+        who = {part: _column(row, getattr(self.watch.columns, part)) for part in ("chain", "entity")}
+        return _named({**who, "value": self.value(row), **_raw(row, self.watch, self.column_types)})
+
+    def as_read(self, record: str) -> dict[str, sql.Composable]:
+        """Confidence, provenance and time of a record of such columns."""
+        names = _raw(record, self.watch, self.column_types)
+        return _sane(self.watch, {name: sql.Identifier(record, name) for name in names})
 
     def sample(self, relation: sql.Composable, *, is_timed: bool = True) -> sql.Composed:
         """The usable rows of a relation, with the parts of their rule that sets of rows are judged by.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import is_gone
+from triggers.expressions import function, is_gone
 from triggers.lookups import all_at_once, one_by_one
 from triggers.rules import rule_part
 from triggers.templates import as_text, template
@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 _SAMPLE = (sql.Identifier("n", "chain"), sql.Identifier("n", "entity"))
 
 
-def latest_function(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
-    """Compile the trigger function; `common` is what every value watch's template is filled with."""
+def latest_functions(
+    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], name: str
+) -> tuple[sql.Composed, sql.Composed]:
+    """Compile the trigger function and the texts that it seldom runs; `common` fills every value watch's template."""
     watch_id = common["watch"]
     parts = expressions.parts("r")
     rule = {key: rule_part(watch, "one", key) for key in ("percent", "min_change", "warning", "critical")}
@@ -34,20 +36,27 @@ def latest_function(watch: ValueWatch, expressions: Expressions, common: Mapping
     def judge(lookup: sql.Composed, into: str = "") -> sql.Composed:
         return template("judge_latest.sql").format(**rows, lookup=lookup, into=sql.SQL(into))
 
-    def first_sightings(into: str = "") -> sql.Composed:
-        return template("first_sightings.sql").format(**rows, into=sql.SQL(into))
-
-    return template("watch_latest.sql").format(
+    trigger_function = template("watch_latest.sql").format(
         **rows,
-        forget_gone_text=as_text(template("forget_gone.sql").format(**common, is_gone=is_gone(watch, "b"))),
+        **{part: parts[part] for part in ("chain", "entity")},
+        rare=function("rare", name),
         first_touched=template("first_touched.sql").format(
-            **common, **parts, lookup=one_by_one(watch_id, parts["chain"], parts["entity"])
+            read=expressions.read("r"),
+            value=parts["value"],
+            rules=common["rules"],
+            lookup=one_by_one(watch_id, parts["chain"], parts["entity"]),
         ),
-        judge_one=template("judge_one.sql").format(**common, **parts, **rule),
+        report_one=template("report_one.sql").format(watch=watch_id, **expressions.as_read("one"), **rule),
         judge=judge(one_by_one(watch_id, *_SAMPLE), "INTO made, unseen_rows"),
-        judge_text=as_text(judge(all_at_once(watch_id, *_SAMPLE))),
-        baselines_before_text=as_text(template("baselines_before.sql").format(**rows)),
-        forget_renamed_text=as_text(template("forget_renamed.sql").format(**rows)),
-        first_sightings=first_sightings("INTO made"),
-        first_sightings_text=as_text(first_sightings()),
     )
+    texts = template("rare.sql").format(
+        name=common["name"],
+        quote=common["quote"],
+        function=function("rare", name),
+        judge=as_text(judge(all_at_once(watch_id, *_SAMPLE))),
+        baselines_before=as_text(template("baselines_before.sql").format(**rows)),
+        forget_renamed=as_text(template("forget_renamed.sql").format(**rows)),
+        forget_gone=as_text(template("forget_gone.sql").format(**common, is_gone=is_gone(watch, "b"))),
+        first_sightings=as_text(template("first_sightings.sql").format(**rows)),
+    )
+    return trigger_function, texts

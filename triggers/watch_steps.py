@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.settings.watches import Watch
     from triggers.catalog import InstalledTrigger, TableFacts, WatchRow
 
-_COMPILED_FUNCTIONS = ("watch", "rule", "now")
+_COMPILED_FUNCTIONS = {"watch": "()", "rare": "(text)", "rule": "(text, text)", "now": "(text, text)"}
 _RETIRED_FUNCTION = "terms"  # what an earlier rtp called rule_
 _TRAVELS_ALONG = frozenset({"changed_at", "confidence", "provenance"})
 
@@ -105,9 +105,8 @@ def drop_trigger(trigger: InstalledTrigger) -> sql.Composed:
 
 
 def _drop_functions(name: str) -> Iterator[sql.Composed]:
-    for what in _COMPILED_FUNCTIONS:
-        arguments = sql.SQL("()" if what == "watch" else "(text, text)")
-        yield sql.SQL("DROP FUNCTION IF EXISTS {}{}").format(function(what, name), arguments)
+    for what, arguments in _COMPILED_FUNCTIONS.items():
+        yield sql.SQL("DROP FUNCTION IF EXISTS {}{}").format(function(what, name), sql.SQL(arguments))
 
 
 def _drop_retired(name: str, functions: Collection[str]) -> Iterator[sql.Composed]:

@@ -405,6 +405,28 @@ def test_what_was_missed_is_judged_at_the_next_change(writer: psycopg.Connection
     assert events(writer) == [("100", "102.1", "deviation")]
 
 
+def test_many_plain_changes_of_one_transaction_are_no_subtransactions(writer: psycopg.Connection) -> None:
+    """PostgreSQL keeps 64 of them at hand; one more in any session slows every snapshot on the server."""
+    write(writer, "100")
+    with writer.transaction():
+        for value in range(200, 270, 10):
+            write(writer, str(value), str(value + 1))
+        ids = writer.execute("SELECT xmin::text FROM rtp.event UNION SELECT xmin::text FROM rtp.baseline").fetchall()
+        assert ids == writer.execute("SELECT (pg_current_xact_id()::text::bigint % (1::bigint << 32))::text").fetchall()
+
+
+def test_what_a_snapshot_is_too_old_to_judge_fails_its_writer_rather_than_be_lost(
+    writer: psycopg.Connection, connect_again: Callable[[], psycopg.Connection]
+) -> None:
+    write(writer, "100")
+    old = connect_again()
+    old.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    old.execute("SELECT FROM tvl")
+    writer.execute("DELETE FROM tvl")
+    with pytest.raises(psycopg.errors.SerializationFailure):
+        old.execute("INSERT INTO tvl VALUES ('ethereum', 'lido', 200, 'llama')")
+
+
 def test_a_watched_table_without_rtps_schema_can_be_written(writer: psycopg.Connection) -> None:
     writer.execute("DROP SCHEMA rtp CASCADE")
     write(writer, "100", "200")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -12,10 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from core.settings.models import Settings, postgres_dsn
+from core.settings.models import Settings, TriggerSettings, postgres_dsn
 from tests.command import Command
 from tests.eventually import eventually
 from tests.watching import TVL, install
+from triggers.installer import apply, plan_installation
 
 INSERT = (
     "INSERT INTO tvl (chain, protocol, tvl_usd, source) VALUES (%s, %s, %s, 'llama')"
@@ -118,6 +120,49 @@ def test_a_new_installation_mends_a_renamed_column(lido: psycopg.Connection) -> 
     install(lido, tvl={**TVL, "columns": {**TVL["columns"], "value": "usd"}})  # type: ignore[dict-item]
     lido.execute("UPDATE tvl SET usd = 300")
     assert lido.execute("SELECT current::text FROM rtp.event").fetchall() == [("300",)]
+
+
+# What becomes of rtp's own tables, in a session that has reported plain changes before
+
+BREAKAGES = {
+    "a constraint that no event meets": "ALTER TABLE rtp.event ADD CHECK (id < 0) NOT VALID",
+    "a constraint that no baseline meets": "ALTER TABLE rtp.baseline ADD CHECK (value < 0) NOT VALID",
+    "a part is gone": "DROP TABLE rtp.event_0",
+    "a part is detached": "ALTER TABLE rtp.event DETACH PARTITION rtp.event_0",
+    "the log is gone": "DROP TABLE rtp.event",
+    "the log is renamed": "ALTER TABLE rtp.event RENAME TO away",
+    "the baselines are gone": "DROP TABLE rtp.baseline CASCADE",
+    "a trigger that fails": "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;"
+    "CREATE TRIGGER fail BEFORE INSERT ON rtp.event FOR EACH ROW EXECUTE FUNCTION fail()",
+}
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=BREAKAGES)
+def test_no_change_of_rtps_tables_fails_a_writer(lido: psycopg.Connection, breakage: str) -> None:
+    lido.execute("UPDATE tvl SET tvl_usd = 150")
+    lido.execute(breakage.encode())
+    lido.execute("UPDATE tvl SET tvl_usd = 200")
+    lido.execute("UPDATE tvl SET tvl_usd = 300")
+    assert errors(lido) == ["tvl", "tvl"]
+
+
+def test_a_writer_that_will_not_wait_for_locks_does_not_fail_for_one_of_rtps(
+    lido: psycopg.Connection, connect_again: Callable[[], psycopg.Connection]
+) -> None:
+    lido.execute("SET lock_timeout TO '50ms'")
+    with connect_again() as upgrade, upgrade.transaction():
+        upgrade.execute("LOCK TABLE rtp.event")
+        lido.execute("UPDATE tvl SET tvl_usd = 200")
+    assert errors(lido) == ["tvl"]
+
+
+def test_timings_that_cannot_be_noted_fail_no_writer(lido: psycopg.Connection, installed: Settings) -> None:
+    measuring = installed.model_copy(update={"triggers": TriggerSettings(statistics="all")})
+    apply(lido, plan_installation(lido, measuring))
+    lido.execute("DROP TABLE rtp.trigger_timing")
+    for value in (100.1, 200):
+        assert lido.execute("UPDATE tvl SET tvl_usd = %s", [value]).rowcount == 1
+    assert errors(lido) == []
 
 
 # What a writer is told stays the writer's

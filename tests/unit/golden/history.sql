@@ -8,7 +8,7 @@ SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
 AS $rtp$
 DECLARE
-    started       timestamptz := CASE WHEN random() * 100 < 1 THEN clock_timestamp() END;
+    started       timestamptz := CASE WHEN random() < '0.01'::double precision THEN clock_timestamp() END;
     reported_rows bigint := 0;
     measured_rows bigint;
     is_left       boolean := false;
@@ -79,8 +79,7 @@ BEGIN
         ELSIF TG_OP = 'DELETE' THEN
             SELECT count(*) INTO measured_rows FROM old_rows;
         END IF;
-        INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds)
-        VALUES (1, 100, measured_rows, reported_rows, extract(microseconds FROM clock_timestamp() - started));
+        PERFORM rtp.note_timing(1::smallint, 100, measured_rows, coalesce(reported_rows, 0), started);
     END IF;
     RETURN NULL;
 EXCEPTION

@@ -4,94 +4,214 @@
 -- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 -- The writer's own row locks serialise an entity here: whoever comes second sees the baseline that the first one left, and
 -- nobody waits for a lock that the writer had not waited for.
+--
+-- Every block that catches errors is a subtransaction. One that writes takes a transaction id; a transaction with more than 64
+-- of them slows every snapshot on the server. So the usual statement reads in a block, for a user's row and table may hold
+-- anything, and writes outside of it. What it writes then cannot fail for its data (two numbers of a sane size, names that were
+-- a baseline's before) nor for how rtp's tables are made (rtp.takes_events). What remains fails the writer: a server out of
+-- disk, memory or locks, a lost race against whoever changes rtp's tables by hand, and, as it must be, a serialization failure
+-- above READ COMMITTED (docs/detection.md). All other statements are judged in the block at the end.
 CREATE OR REPLACE FUNCTION "rtp"."watch_latest"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan
 AS $rtp$
 DECLARE
-    started       timestamptz := CASE WHEN random() * 100 < 1 THEN clock_timestamp() END;
-    reported_rows bigint := 0;
-    measured_rows bigint;
-    unseen_rows   bigint := 0;
-    made          bigint;
-    is_done       boolean := false;
-    is_large      boolean;
+    started       timestamptz := CASE WHEN random() < '0.01'::double precision THEN clock_timestamp() END;
     one           record;
-    reach         numeric;
+    reported_rows bigint;
+    measured_rows bigint;
+    unseen_rows   bigint;
+    made          bigint;
+    is_large      boolean;
 BEGIN
-    IF TG_OP = 'DELETE' THEN
-        is_done := true;
-        SELECT rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1::double precision, NULL::text)
-        INTO reported_rows FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o;
-    ELSIF TG_OP = 'TRUNCATE' THEN
-        is_done := true;
-        EXECUTE 'SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 1::double precision, NULL::text)
-FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE ''ethereum''::text COLLATE "C" = "b"."chain" AND "r"."protocol"::text COLLATE "C" = "b"."entity")' INTO reported_rows;
-    ELSE
-        -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its
-        -- band. A large statement is not looked through here: this plan, an index look-up per row, is for small ones.
-        SELECT 'ethereum'::text COLLATE "C" AS chain, "r"."protocol"::text COLLATE "C" AS entity, "r"."usd"::numeric AS value, b.value AS previous, b.rules = 1 AS is_current
-        INTO one
-        FROM new_rows AS r
-        LEFT JOIN LATERAL (
+    IF TG_OP <> 'DELETE' AND TG_OP <> 'TRUNCATE' THEN
+        -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its band.
+        BEGIN
+            SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", "r"."usd"::numeric AS "value", b.value AS previous, b.place, b.rules = 1 AS is_current
+            INTO one
+            FROM new_rows AS r
+            LEFT JOIN LATERAL (
         -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
-        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
         SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
         FROM rtp.baseline AS b
         WHERE b.watch = 1::smallint AND b.chain = 'ethereum'::text COLLATE "C" AND b.entity = "r"."protocol"::text COLLATE "C"
-        LIMIT 1
+        OFFSET 0
     ) AS b ON true
-        WHERE EXISTS (SELECT FROM new_rows OFFSET 100)
-           OR ("r"."usd"::numeric > b.lower AND "r"."usd"::numeric < b.upper AND b.rules = 1) IS NOT TRUE
-        LIMIT 1;
-        IF NOT FOUND THEN
+            WHERE ("r"."usd"::numeric > b.lower AND "r"."usd"::numeric < b.upper AND b.rules = 1) IS NOT TRUE;
+        EXCEPTION
+        WHEN disk_full OR io_error OR serialization_failure THEN
+            RAISE;
+        WHEN OTHERS THEN
+            PERFORM rtp.note_error('latest', TG_OP, SQLSTATE, SQLERRM);
+            RETURN NULL;
+        END;
+        IF NOT FOUND AND started IS NULL THEN
+            RETURN NULL;
+        ELSIF NOT FOUND THEN
             IF started IS NOT NULL THEN
         IF TG_OP IN ('INSERT', 'UPDATE') THEN
             SELECT count(*) INTO measured_rows FROM new_rows;
         ELSIF TG_OP = 'DELETE' THEN
             SELECT count(*) INTO measured_rows FROM old_rows;
         END IF;
-        INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds)
-        VALUES (1, 100, measured_rows, reported_rows, extract(microseconds FROM clock_timestamp() - started));
+        PERFORM rtp.note_timing(1::smallint, 100, measured_rows, coalesce(reported_rows, 0), started);
     END IF;
             RETURN NULL;
         END IF;
-
-        -- One row is the usual case, and plain statements take half the time of one with everything in it.
-        IF NOT EXISTS (SELECT FROM new_rows OFFSET 1) THEN
-            -- One positive number has become another, outside the band of today's rule: a deviation, and no long expressions
-            -- need be set up to find that out. All else goes the long way, also where the event has a trace context to carry.
-            IF one.is_current AND one.value > 0 AND one.value < 'Infinity' AND one.value <> one.previous
-               AND one.previous > 0 AND one.previous < 'Infinity'
-               AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE THEN
-                INSERT INTO rtp.event
-                    (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at,
-                     traceparent, tracestate)
-                SELECT 1::smallint, one.chain, one.entity, one.previous, one.value, 'deviation', CASE
-                           WHEN abs(one.value - one.previous) * 100 >= 20::numeric * one.previous THEN 'critical'
-                           WHEN abs(one.value - one.previous) * 100 >= 5::numeric * one.previous THEN 'warning'
-                           ELSE 'info'
-                       END, 1::double precision, NULL::text, statement_timestamp(), NULL, NULL
-                FROM new_rows AS r;
-                reach := greatest(one.value * CASE WHEN "one"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END * 0.01, 0::numeric);
+        -- One positive number has become another, outside the band of today's rule, and neither is so large that reckoning with it
+        -- could fail: a deviation. All else goes the long way: what has a trace context to carry, and whoever is not to wait long
+        -- for a lock, as an upgrade may have locked rtp's tables.
+        IF one.is_current AND one.value > 0 AND one.value < 1e1000 AND one.value <> one.previous
+           AND one.previous > 0 AND one.previous < 1e1000
+           AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE
+           AND current_setting('lock_timeout') = '0' AND to_regclass('rtp.event') IS NOT NULL THEN
+            WITH moved AS (
+                -- By place, not by key, which would be looked up a second time; where it still is what was read.
                 UPDATE rtp.baseline AS b
                 SET value = one.value, reported_at = clock_timestamp(),
-                    lower = greatest(one.value - reach, 0), upper = one.value + reach
-                WHERE b.watch = 1::smallint AND b.chain = one.chain AND b.entity = one.entity;
+                    lower = greatest(one.value - band.reach, 0), upper = one.value + band.reach
+                FROM (SELECT greatest(one.value * CASE WHEN "one"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END * 0.01, 0::numeric) AS reach) AS band
+                WHERE b.ctid = one.place AND b.value = one.previous
+                  AND NOT EXISTS (SELECT FROM new_rows OFFSET 1) AND rtp.takes_events()
+                RETURNING 1
+            )
+            INSERT INTO rtp.event
+                (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at,
+                 traceparent, tracestate)
+            SELECT 1::smallint, one.chain, one.entity, one.previous, one.value, 'deviation', CASE
+                       WHEN abs(one.value - one.previous) * 100 >= 20::numeric * one.previous THEN 'critical'
+                       WHEN abs(one.value - one.previous) * 100 >= 5::numeric * one.previous THEN 'warning'
+                       ELSE 'info'
+                   END, 1::double precision, NULL::text, statement_timestamp(), NULL, NULL
+            FROM moved;
+            IF FOUND THEN
                 reported_rows := 1;
-                is_done := true;
             END IF;
         END IF;
     END IF;
 
-    -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for as many rows as
-    -- it has: they read the baselines once, and hash.
-    IF NOT is_done THEN
-        is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
-        FOR pass IN 1..2 LOOP
-            IF is_large THEN
-                EXECUTE 'WITH touched AS MATERIALIZED (
+    IF reported_rows IS NULL THEN
+        BEGIN
+            reported_rows := 0;
+            IF TG_OP = 'DELETE' THEN
+                SELECT rtp.forget(1::smallint, array_agg('ethereum'::text COLLATE "C"), array_agg("r"."protocol"::text COLLATE "C"), 1::double precision, NULL::text)
+                INTO reported_rows FROM old_rows AS r;
+            ELSIF TG_OP = 'TRUNCATE' THEN
+                EXECUTE "rtp"."rare_latest"('forget gone') INTO reported_rows;
+            ELSE
+                -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for
+                -- as many rows as it has: they read the baselines once, and hash.
+                is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
+                FOR pass IN 1..2 LOOP
+                    IF is_large THEN
+                        EXECUTE "rtp"."rare_latest"('judge') INTO made, unseen_rows;
+                    ELSE
+                        WITH touched AS MATERIALIZED (
+    SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen,
+           -- One positive number has become another, outside the band of today's rule: a deviation. That is nearly every event, and
+           -- to know it early spares each two thirds of the arithmetic.
+           (b.rules = 1 AND n.value > 0 AND n.value < 'Infinity' AND n.value <> b.value
+            AND b.value > 0 AND b.value < 'Infinity') IS TRUE AS is_plain
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    LEFT JOIN LATERAL (
+        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
+        -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
+        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
+        FROM rtp.baseline AS b
+        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
+        OFFSET 0
+    ) AS b ON true
+    WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE
+), judged AS MATERIALIZED (
+    SELECT t.*, v.reason, CASE WHEN v.reason IS NULL THEN t.previous ELSE t.value END AS reported,
+           abs(t.value - t.previous) * 100 AS size, greatest(t.value * t.percent * 0.01, t.min_change) AS reach
+    FROM touched AS t
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN t.is_plain THEN 'deviation' ELSE rtp.verdict(t.previous, t.value, t.percent, t.min_change) END AS reason
+    ) AS v
+    WHERE NOT t.is_unseen
+), moved AS (
+    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it.
+    UPDATE rtp.baseline AS b
+    SET value = j.reported, rules = 1,
+        reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
+        lower = CASE WHEN j.is_plain THEN greatest(j.value - j.reach, 0)
+                     ELSE rtp.lower_bound(j.reported, j.percent, j.min_change) END,
+        upper = CASE WHEN j.is_plain THEN j.value + j.reach ELSE rtp.upper_bound(j.reported, j.percent, j.min_change) END
+    FROM judged AS j
+    WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR b.rules <> 1)
+), appended AS (
+    INSERT INTO rtp.event
+        (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at, traceparent, tracestate)
+    SELECT 1::smallint, chain, entity, previous, value, reason,
+           CASE WHEN NOT is_plain THEN rtp.severity(previous, value, reason, warning, critical)
+                WHEN size >= critical * previous THEN 'critical'
+                WHEN size >= warning * previous THEN 'warning'
+                ELSE 'info' END,
+           confidence, provenance, changed_at, (SELECT rtp.traceparent()), (SELECT rtp.tracestate())
+    FROM judged WHERE reason IS NOT NULL
+    RETURNING 1
+)
+SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen)
+INTO made, unseen_rows
+FROM touched AS t;
+                    END IF;
+                    reported_rows := reported_rows + made;
+                    EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
+
+                    -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
+                    EXECUTE "rtp"."rare_latest"('baselines before');
+                    -- Rows whose key has changed: the entity of the old key is gone.
+                    EXECUTE "rtp"."rare_latest"('forget renamed') INTO made;
+                    reported_rows := reported_rows + made;
+                END LOOP;
+                IF unseen_rows > 0 THEN
+                    EXECUTE "rtp"."rare_latest"('first sightings') INTO made;
+                    reported_rows := reported_rows + made;
+                END IF;
+                PERFORM rtp.note_error('latest', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
+        FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) IS NOT TRUE
+        HAVING count(*) > 0;
+            END IF;
+        EXCEPTION
+        WHEN disk_full OR io_error OR serialization_failure THEN
+            RAISE;  -- the event cannot be kept: the writer's transaction fails, rather than commit without it
+        WHEN OTHERS THEN
+            PERFORM rtp.note_error('latest', TG_OP, SQLSTATE, SQLERRM);
+            RETURN NULL;
+        END;
+    END IF;
+
+    IF reported_rows > 0 THEN
+        -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
+        IF pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
+            PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
+        END IF;
+    END IF;
+    IF started IS NOT NULL THEN
+        IF TG_OP IN ('INSERT', 'UPDATE') THEN
+            SELECT count(*) INTO measured_rows FROM new_rows;
+        ELSIF TG_OP = 'DELETE' THEN
+            SELECT count(*) INTO measured_rows FROM old_rows;
+        END IF;
+        PERFORM rtp.note_timing(1::smallint, 100, measured_rows, coalesce(reported_rows, 0), started);
+    END IF;
+    RETURN NULL;
+END
+$rtp$;
+
+-- What the trigger of watch latest seldom runs, by name: texts of their own, as every session must read the whole of a function
+-- before it can call it. They are planned anew each time, for as many rows as there are.
+CREATE OR REPLACE FUNCTION "rtp"."rare_latest"(what text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE
+AS $rtp$
+BEGIN
+    RETURN CASE what
+WHEN 'judge' THEN
+'WITH touched AS MATERIALIZED (
     SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen,
            -- One positive number has become another, outside the band of today''s rule: a deviation. That is nearly every event, and
            -- to know it early spares each two thirds of the arithmetic.
@@ -138,77 +258,22 @@ FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "
 )
 SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen)
 
-FROM touched AS t' INTO made, unseen_rows;
-            ELSE
-                WITH touched AS MATERIALIZED (
-    SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen,
-           -- One positive number has become another, outside the band of today's rule: a deviation. That is nearly every event, and
-           -- to know it early spares each two thirds of the arithmetic.
-           (b.rules = 1 AND n.value > 0 AND n.value < 'Infinity' AND n.value <> b.value
-            AND b.value > 0 AND b.value < 'Infinity') IS TRUE AS is_plain
-    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
-    LEFT JOIN LATERAL (
-        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
-        -- filled a moment ago, and then reads all baselines of the watch for each row.
-        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
-        FROM rtp.baseline AS b
-        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
-        LIMIT 1
-    ) AS b ON true
-    WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE
-), judged AS MATERIALIZED (
-    SELECT t.*, v.reason, CASE WHEN v.reason IS NULL THEN t.previous ELSE t.value END AS reported,
-           abs(t.value - t.previous) * 100 AS size, greatest(t.value * t.percent * 0.01, t.min_change) AS reach
-    FROM touched AS t
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN t.is_plain THEN 'deviation' ELSE rtp.verdict(t.previous, t.value, t.percent, t.min_change) END AS reason
-    ) AS v
-    WHERE NOT t.is_unseen
-), moved AS (
-    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it.
-    UPDATE rtp.baseline AS b
-    SET value = j.reported, rules = 1,
-        reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
-        lower = CASE WHEN j.is_plain THEN greatest(j.value - j.reach, 0)
-                     ELSE rtp.lower_bound(j.reported, j.percent, j.min_change) END,
-        upper = CASE WHEN j.is_plain THEN j.value + j.reach ELSE rtp.upper_bound(j.reported, j.percent, j.min_change) END
-    FROM judged AS j
-    WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR b.rules <> 1)
-), appended AS (
-    INSERT INTO rtp.event
-        (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at, traceparent, tracestate)
-    SELECT 1::smallint, chain, entity, previous, value, reason,
-           CASE WHEN NOT is_plain THEN rtp.severity(previous, value, reason, warning, critical)
-                WHEN size >= critical * previous THEN 'critical'
-                WHEN size >= warning * previous THEN 'warning'
-                ELSE 'info' END,
-           confidence, provenance, changed_at, (SELECT rtp.traceparent()), (SELECT rtp.tracestate())
-    FROM judged WHERE reason IS NOT NULL
-    RETURNING 1
-)
-SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen)
-INTO made, unseen_rows
-FROM touched AS t;
-            END IF;
-            reported_rows := reported_rows + made;
-            EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
-
-            -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
-            EXECUTE 'INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
+FROM touched AS t'
+WHEN 'baselines before' THEN
+'INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
 SELECT 1::smallint, o.chain, o.entity, o.value, clock_timestamp(), 1,
        rtp.lower_bound(o.value, o.percent, o.min_change), rtp.upper_bound(o.value, o.percent, o.min_change)
 FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
-ON CONFLICT DO NOTHING';
-            -- Rows whose key has changed: the entity of the old key is gone.
-            EXECUTE 'SELECT rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1::double precision, NULL::text)
+ON CONFLICT DO NOTHING'
+WHEN 'forget renamed' THEN
+'SELECT rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1::double precision, NULL::text)
 FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
-WHERE n.entity IS NULL' INTO made;
-            reported_rows := reported_rows + made;
-        END LOOP;
-
-        IF unseen_rows > 0 THEN
-            IF is_large THEN
-                EXECUTE 'WITH first AS (
+WHERE n.entity IS NULL'
+WHEN 'forget gone' THEN
+'SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 1::double precision, NULL::text)
+FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE ''ethereum''::text COLLATE "C" = "b"."chain" AND "r"."protocol"::text COLLATE "C" = "b"."entity")'
+WHEN 'first sightings' THEN
+'WITH first AS (
     INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
     SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
            rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
@@ -222,53 +287,8 @@ WHERE n.entity IS NULL' INTO made;
     WHERE n.emit_first
     RETURNING 1
 )
-SELECT count(*)  FROM appended' INTO made;
-            ELSE
-                WITH first AS (
-    INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
-    SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
-           rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
-    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
-    ON CONFLICT DO NOTHING
-    RETURNING chain, entity
-), appended AS (
-    INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, provenance, changed_at)
-    SELECT 1::smallint, n.chain, n.entity, n.value, 'first_seen', n.confidence, n.provenance, n.changed_at
-    FROM first JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
-    WHERE n.emit_first
-    RETURNING 1
-)
-SELECT count(*) INTO made FROM appended;
-            END IF;
-            reported_rows := reported_rows + made;
-        END IF;
-        PERFORM rtp.note_error('latest', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
-        FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) IS NOT TRUE
-        HAVING count(*) > 0;
-    END IF;
-
-    IF reported_rows > 0 THEN
-        -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
-        IF pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
-            PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
-        END IF;
-    END IF;
-    IF started IS NOT NULL THEN
-        IF TG_OP IN ('INSERT', 'UPDATE') THEN
-            SELECT count(*) INTO measured_rows FROM new_rows;
-        ELSIF TG_OP = 'DELETE' THEN
-            SELECT count(*) INTO measured_rows FROM old_rows;
-        END IF;
-        INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds)
-        VALUES (1, 100, measured_rows, reported_rows, extract(microseconds FROM clock_timestamp() - started));
-    END IF;
-    RETURN NULL;
-EXCEPTION
-WHEN disk_full OR io_error THEN
-    RAISE;  -- nothing can be kept, the event neither: the writer's transaction fails, rather than commit without it
-WHEN OTHERS THEN
-    PERFORM rtp.note_error('latest', TG_OP, SQLSTATE, SQLERRM);
-    RETURN NULL;
+SELECT count(*) FROM appended'
+    END;
 END
 $rtp$;
 

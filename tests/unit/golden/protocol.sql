@@ -11,7 +11,7 @@ SET enable_seqscan = off
 SET extra_float_digits = 1
 AS $rtp$
 DECLARE
-    started       timestamptz := CASE WHEN random() * 100 < 1 THEN clock_timestamp() END;
+    started       timestamptz := CASE WHEN random() < '0.01'::double precision THEN clock_timestamp() END;
     reported_rows bigint := 0;
     measured_rows bigint;
 BEGIN
@@ -38,11 +38,11 @@ BEGIN
             DELETE FROM rtp.baseline AS k
             USING named AS n LEFT JOIN LATERAL (
         -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
-        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
         SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
         FROM rtp.baseline AS b
         WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
-        LIMIT 1
+        OFFSET 0
     ) AS b ON true
             WHERE n.reason = 'removed' AND k.ctid = b.place
         ), appended AS (
@@ -73,11 +73,11 @@ BEGIN
             DELETE FROM rtp.baseline AS k
             USING named AS n LEFT JOIN LATERAL (
         -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
-        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
         SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
         FROM rtp.baseline AS b
         WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
-        LIMIT 1
+        OFFSET 0
     ) AS b ON true
             WHERE n.reason = ''removed'' AND k.ctid = b.place
         ), appended AS (
@@ -101,11 +101,11 @@ BEGIN
             DELETE FROM rtp.baseline AS k
             USING named AS n LEFT JOIN LATERAL (
         -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
-        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
         SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
         FROM rtp.baseline AS b
         WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
-        LIMIT 1
+        OFFSET 0
     ) AS b ON true
             WHERE n.reason = 'removed' AND k.ctid = b.place
         ), appended AS (
@@ -128,11 +128,11 @@ BEGIN
             DELETE FROM rtp.baseline AS k
             USING named AS n LEFT JOIN LATERAL (
         -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
-        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
         SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
         FROM rtp.baseline AS b
         WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
-        LIMIT 1
+        OFFSET 0
     ) AS b ON true
             WHERE n.reason = 'removed' AND k.ctid = b.place
         ), appended AS (
@@ -157,11 +157,11 @@ BEGIN
             DELETE FROM rtp.baseline AS k
             USING named AS n LEFT JOIN LATERAL (
         -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
-        -- filled a moment ago, and then reads all baselines of the watch for each row.
+        -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
         SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
         FROM rtp.baseline AS b
         WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
-        LIMIT 1
+        OFFSET 0
     ) AS b ON true
             WHERE n.reason = ''removed'' AND k.ctid = b.place
         ), appended AS (
@@ -187,8 +187,7 @@ BEGIN
         ELSIF TG_OP = 'DELETE' THEN
             SELECT count(*) INTO measured_rows FROM old_rows;
         END IF;
-        INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds)
-        VALUES (1, 100, measured_rows, reported_rows, extract(microseconds FROM clock_timestamp() - started));
+        PERFORM rtp.note_timing(1::smallint, 100, measured_rows, coalesce(reported_rows, 0), started);
     END IF;
     RETURN NULL;
 EXCEPTION

@@ -31,3 +31,20 @@ EXCEPTION WHEN OTHERS THEN
         note_error.watch, note_error.operation, note_error.sqlstate, note_error.message, SQLERRM;
 END
 $$;
+
+-- note_timing: what a statement's triggers took, since `started`; where that cannot be noted, nothing.
+-- Writes rtp.trigger_timing.
+CREATE OR REPLACE FUNCTION rtp.note_timing(watch smallint, weight integer, rows bigint, events bigint, started timestamptz)
+RETURNS void LANGUAGE plpgsql
+AS $$
+BEGIN
+    INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds)
+    VALUES (note_timing.watch, note_timing.weight, note_timing.rows, note_timing.events,
+            extract(microseconds FROM clock_timestamp() - started));
+EXCEPTION
+WHEN disk_full OR io_error THEN
+    RAISE;
+WHEN OTHERS THEN
+    RAISE LOG 'rtp: could not note what the triggers of watch % took: %', note_timing.watch, SQLERRM;
+END
+$$;

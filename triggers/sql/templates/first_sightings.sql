@@ -12,4 +12,4 @@ WITH first AS (
     WHERE n.emit_first
     RETURNING 1
 )
-SELECT count(*) {into} FROM appended
+SELECT count(*) FROM appended

@@ -4,6 +4,5 @@ IF started IS NOT NULL THEN
         ELSIF TG_OP = 'DELETE' THEN
             SELECT count(*) INTO measured_rows FROM old_rows;
         END IF;
-        INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds)
-        VALUES ({watch}, {weight}, measured_rows, reported_rows, extract(microseconds FROM clock_timestamp() - started));
+        PERFORM rtp.note_timing({watch}::smallint, {weight}, measured_rows, coalesce(reported_rows, 0), started);
     END IF;

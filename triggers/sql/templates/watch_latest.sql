@@ -4,73 +4,88 @@
 -- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 -- The writer's own row locks serialise an entity here: whoever comes second sees the baseline that the first one left, and
 -- nobody waits for a lock that the writer had not waited for.
+--
+-- Every block that catches errors is a subtransaction. One that writes takes a transaction id; a transaction with more than 64
+-- of them slows every snapshot on the server. So the usual statement reads in a block, for a user's row and table may hold
+-- anything, and writes outside of it. What it writes then cannot fail for its data (two numbers of a sane size, names that were
+-- a baseline's before) nor for how rtp's tables are made (rtp.takes_events). What remains fails the writer: a server out of
+-- disk, memory or locks, a lost race against whoever changes rtp's tables by hand, and, as it must be, a serialization failure
+-- above READ COMMITTED (docs/detection.md). All other statements are judged in the block at the end.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off{exact_floats}
+SET enable_seqscan = off
+SET plan_cache_mode = force_generic_plan{exact_floats}
 AS {quote}
 DECLARE
     started       timestamptz := {started};
-    reported_rows bigint := 0;
-    measured_rows bigint;
-    unseen_rows   bigint := 0;
-    made          bigint;
-    is_done       boolean := false;
-    is_large      boolean;
     one           record;
-    reach         numeric;
+    reported_rows bigint;
+    measured_rows bigint;
+    unseen_rows   bigint;
+    made          bigint;
+    is_large      boolean;
 BEGIN
-    IF TG_OP = 'DELETE' THEN
-        is_done := true;
-        SELECT rtp.forget({watch}, array_agg(o.chain), array_agg(o.entity), {default_confidence}, {default_provenance})
-        INTO reported_rows FROM ({old_sample}) AS o;
-    ELSIF TG_OP = 'TRUNCATE' THEN
-        is_done := true;
-        EXECUTE {forget_gone_text} INTO reported_rows;
-    ELSE
-        -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its
-        -- band. A large statement is not looked through here: this plan, an index look-up per row, is for small ones.
-        {first_touched}
-        IF NOT FOUND THEN
+    IF TG_OP <> 'DELETE' AND TG_OP <> 'TRUNCATE' THEN
+        -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its band.
+        BEGIN
+            {first_touched};
+        EXCEPTION
+        WHEN disk_full OR io_error OR serialization_failure THEN
+            RAISE;
+        WHEN OTHERS THEN
+            PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
+            RETURN NULL;
+        END;
+        IF NOT FOUND AND started IS NULL THEN
+            RETURN NULL;
+        ELSIF NOT FOUND THEN
             {measure}
             RETURN NULL;
         END IF;
-
-        -- One row is the usual case, and plain statements take half the time of one with everything in it.
-        IF NOT EXISTS (SELECT FROM new_rows OFFSET 1) THEN
-            {judge_one}
-        END IF;
+        {report_one};
     END IF;
 
-    -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for as many rows as
-    -- it has: they read the baselines once, and hash.
-    IF NOT is_done THEN
-        is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
-        FOR pass IN 1..2 LOOP
-            IF is_large THEN
-                EXECUTE {judge_text} INTO made, unseen_rows;
+    IF reported_rows IS NULL THEN
+        BEGIN
+            reported_rows := 0;
+            IF TG_OP = 'DELETE' THEN
+                SELECT rtp.forget({watch}, array_agg({chain}), array_agg({entity}), {default_confidence}, {default_provenance})
+                INTO reported_rows FROM old_rows AS r;
+            ELSIF TG_OP = 'TRUNCATE' THEN
+                EXECUTE {rare}('forget gone') INTO reported_rows;
             ELSE
-                {judge};
-            END IF;
-            reported_rows := reported_rows + made;
-            EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
+                -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for
+                -- as many rows as it has: they read the baselines once, and hash.
+                is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
+                FOR pass IN 1..2 LOOP
+                    IF is_large THEN
+                        EXECUTE {rare}('judge') INTO made, unseen_rows;
+                    ELSE
+                        {judge};
+                    END IF;
+                    reported_rows := reported_rows + made;
+                    EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
 
-            -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
-            EXECUTE {baselines_before_text};
-            -- Rows whose key has changed: the entity of the old key is gone.
-            EXECUTE {forget_renamed_text} INTO made;
-            reported_rows := reported_rows + made;
-        END LOOP;
-
-        IF unseen_rows > 0 THEN
-            IF is_large THEN
-                EXECUTE {first_sightings_text} INTO made;
-            ELSE
-                {first_sightings};
+                    -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
+                    EXECUTE {rare}('baselines before');
+                    -- Rows whose key has changed: the entity of the old key is gone.
+                    EXECUTE {rare}('forget renamed') INTO made;
+                    reported_rows := reported_rows + made;
+                END LOOP;
+                IF unseen_rows > 0 THEN
+                    EXECUTE {rare}('first sightings') INTO made;
+                    reported_rows := reported_rows + made;
+                END IF;
+                {note_unusable}
             END IF;
-            reported_rows := reported_rows + made;
-        END IF;
-        {note_unusable}
+        EXCEPTION
+        WHEN disk_full OR io_error OR serialization_failure THEN
+            RAISE;  -- the event cannot be kept: the writer's transaction fails, rather than commit without it
+        WHEN OTHERS THEN
+            PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
+            RETURN NULL;
+        END;
     END IF;
 
     IF reported_rows > 0 THEN
@@ -80,12 +95,6 @@ BEGIN
         END IF;
     END IF;
     {measure}
-    RETURN NULL;
-EXCEPTION
-WHEN disk_full OR io_error THEN
-    RAISE;  -- nothing can be kept, the event neither: the writer's transaction fails, rather than commit without it
-WHEN OTHERS THEN
-    PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
     RETURN NULL;
 END
 {quote};

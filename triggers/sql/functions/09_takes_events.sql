@@ -1,0 +1,16 @@
+-- Whether the plainest events may be written where a failure would be the writer's (templates/watch_latest.sql).
+
+-- takes_events: rtp's tables are as the migrations made them: nobody else's constraint, trigger, rule or policy can refuse a row,
+-- no part of the log is missing, and the right to write is there.
+-- IMMUTABLE is a means: PostgreSQL asks once, when it plans a statement, and again when a table of that statement has changed. So
+-- only statements that write to these tables may ask.
+CREATE OR REPLACE FUNCTION rtp.takes_events()
+RETURNS boolean LANGUAGE sql IMMUTABLE
+AS $$
+    SELECT count(*) = 5 AND count(*) FILTER (WHERE c.relispartition) = 3
+    FROM pg_catalog.pg_class AS c
+    WHERE c.oid IN (to_regclass('rtp.baseline'), to_regclass('rtp.event'),
+                    to_regclass('rtp.event_0'), to_regclass('rtp.event_1'), to_regclass('rtp.event_2'))
+      AND c.relchecks = 0 AND NOT (c.relhastriggers OR c.relhasrules OR c.relrowsecurity)
+      AND pg_catalog.has_table_privilege(c.oid, 'INSERT')
+$$;

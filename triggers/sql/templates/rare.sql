@@ -1,0 +1,20 @@
+-- What the trigger of watch {name} seldom runs, by name: texts of their own, as every session must read the whole of a function
+-- before it can call it. They are planned anew each time, for as many rows as there are.
+CREATE OR REPLACE FUNCTION {function}(what text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE
+AS {quote}
+BEGIN
+    RETURN CASE what
+WHEN 'judge' THEN
+{judge}
+WHEN 'baselines before' THEN
+{baselines_before}
+WHEN 'forget renamed' THEN
+{forget_renamed}
+WHEN 'forget gone' THEN
+{forget_gone}
+WHEN 'first sightings' THEN
+{first_sightings}
+    END;
+END
+{quote}
