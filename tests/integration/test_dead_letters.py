@@ -326,26 +326,24 @@ def test_an_empty_list_says_so(settings: Settings, dlq: Dlq) -> None:
     assert dlq("list").out == "No dead letters.\n"
 
 
-@pytest.mark.parametrize(
-    ("filters", "count"),
-    [
-        (("--sink", "sqs"), 2),
-        (("--sink", "redis"), 0),
-        (("--kind", "tvl"), 2),
-        (("--kind", "price"), 0),
-        (("--chain", "ether*"), 2),
-        (("--protocol", "LIDO"), 2),
-        (("--protocol", "aave"), 0),
-        (("--since", "1h"), 2),
-        (("--error", "POISON"), 2),
-        (("--error", "throttled"), 0),
-        (("--origin", "queue"), 0),
-        (("--limit", "1"), 1),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-)
-def test_the_list_can_be_narrowed(two_dead: Settings, dlq: Dlq, filters: tuple[str, ...], count: int) -> None:
-    assert len(dlq("list", "--json", *filters).out.splitlines()) == count
+NARROWED = {
+    ("--sink", "sqs"): 2,
+    ("--sink", "redis"): 0,
+    ("--kind", "tvl"): 2,
+    ("--kind", "price"): 0,
+    ("--chain", "ether*"): 2,
+    ("--protocol", "LIDO"): 2,
+    ("--protocol", "aave"): 0,
+    ("--since", "1h"): 2,
+    ("--error", "POISON"): 2,
+    ("--error", "throttled"): 0,
+    ("--origin", "queue"): 0,
+    ("--limit", "1"): 1,
+}
+
+
+def test_the_list_can_be_narrowed(two_dead: Settings, dlq: Dlq) -> None:
+    assert {words: len(dlq("list", "--json", *words).out.splitlines()) for words in NARROWED} == NARROWED
 
 
 def test_a_letter_is_shown_with_its_whole_event(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
