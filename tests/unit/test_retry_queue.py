@@ -86,6 +86,22 @@ def test_it_knows_how_many_wait(retries: RetryQueue) -> None:
     assert len(retries) == 2
 
 
+def test_what_is_being_tried_again_counts_as_parked_until_it_is_known_what_became_of_it(retries: RetryQueue) -> None:
+    retries.park([an_event(1), an_event(2)], now=0)
+    taken = retries.take_due(1, limit=10)
+    assert len(retries) == 2
+    retries.park(taken, now=1)
+    assert len(retries) == 2
+    retries.leave(event.partitionkey for event in retries.take_due(5, limit=10))
+    assert len(retries) == 0
+
+
+def test_nothing_is_due_while_all_that_is_parked_is_being_tried_again(retries: RetryQueue) -> None:
+    retries.park([an_event(1)], now=0)
+    retries.take_due(1, limit=10)
+    assert retries.seconds_to_next(1) == float("inf")
+
+
 def test_a_group_that_has_left_starts_with_a_short_wait_again(retries: RetryQueue) -> None:
     for now in (0, 10):
         retries.park([an_event(1)], now=now)
