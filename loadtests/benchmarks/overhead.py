@@ -22,6 +22,7 @@ from rich.table import Table
 
 from core.stack import EmbeddedStack
 from loadtests.benchmarks.contestants import BARE, ENTITIES, contestants, fresh_table, has_pgq
+from loadtests.benchmarks.one_session import FIGURES, measure_session
 from loadtests.benchmarks.pgbench import Pgbench
 
 if TYPE_CHECKING:
@@ -55,21 +56,31 @@ def main() -> None:
         console.print(f"PgQ left out: no server in {_PGQ_SERVERS} has it (Debian: postgresql-15-pgq3)")
     for folder in servers[:1]:
         figures[f" (PostgreSQL {folder.parent.name})"] = _measure(folder, arguments.rounds, arguments.seconds, console)
-    medians = {
-        name + server: {key: round(statistics.median(values), 2) for key, values in of.items()}
-        for server, ratios in figures.items()
-        for name, of in ratios.items()
-    }
-    print(json.dumps(medians)) if arguments.json else _print(medians)
+    ratios, sessions = (
+        {
+            name + server: {key: round(statistics.median(values), 2) for key, values in of.items()}
+            for server, both in figures.items()
+            for name, of in both[which].items()
+        }
+        for which in (0, 1)
+    )
+    if arguments.json:
+        print(json.dumps({"ratios": ratios, "one session": sessions}))
+        return
+    _print(ratios, "rate (1, 4, 16 clients: higher is better), time (bulk: lower); the bare table is 1")
+    _print(sessions, "in one session; lower is better")
+    for figure, definition in FIGURES.items():
+        print(f"{figure}: {definition}")
 
 
 def _pgq_servers() -> list[Path]:
     return sorted(Path("/").glob(_PGQ_SERVERS[1:]))
 
 
-def _measure(postgres_bin: Path | None, rounds: int, seconds: int, console: Console) -> Ratios:
-    """Ratios of every contestant on one server, the embedded one or one that has PgQ."""
+def _measure(postgres_bin: Path | None, rounds: int, seconds: int, console: Console) -> tuple[Ratios, Ratios]:
+    """Ratios of every contestant on one server, the embedded one or one with PgQ; and its figures in one session."""
     ratios: Ratios = defaultdict(lambda: defaultdict(list))
+    sessions: Ratios = defaultdict(lambda: defaultdict(list))
     with (
         EmbeddedStack(postgres_bin=postgres_bin) as stack,
         psycopg.connect(stack.addresses.postgres_dsn, autocommit=True) as connection,
@@ -86,8 +97,11 @@ def _measure(postgres_bin: Path | None, rounds: int, seconds: int, console: Cons
                     _take_turns(tables, f"{kind} {clients}", partial(rate, factor, clients), ratios)
                 for _ in range(BULK_REPEATS):
                     _take_turns(tables, f"{kind} bulk", partial(_bulk, connection, factor), ratios)
+                for name, table in tables.items():
+                    for figure, value in measure_session(stack.addresses.postgres_dsn, table, factor).items():
+                        sessions[name][f"{kind} {figure}"].append(value)
             console.print(f"round {number + 1} of {rounds}")
-    return ratios
+    return ratios, sessions
 
 
 def _install(connection: Connection, *, with_pgq: bool) -> Mapping[str, str]:
@@ -136,9 +150,9 @@ def _bulk(connection: Connection, factor: str, table: str) -> float:
     return taken
 
 
-def _print(medians: Mapping[str, Mapping[str, float]]) -> None:
+def _print(medians: Mapping[str, Mapping[str, float]], title: str) -> None:
     keys = list(next(iter(medians.values())))
-    table = Table("", *keys, title="rate (1, 4, 16 clients: higher is better), time (bulk: lower); the bare table is 1")
+    table = Table("", *keys, title=title)
     for name, figures in medians.items():
         table.add_row(name, *[f"{figures[key]:.2f}" for key in keys])
     Console(width=150).print(table)
