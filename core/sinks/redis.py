@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _RAISE_FENCE = files("core.sinks").joinpath("raise_fence.lua").read_text(encoding="utf-8")
 _UNFENCED, _REFUSED = -1, -2
+_ALL_DELIVERED = Outcome()
 
 
 class RedisSink(Sink):
@@ -80,7 +81,7 @@ class RedisSink(Sink):
                 self._fence()
         if answer[0] == _REFUSED:
             raise _surpassed(answer[1])
-        return Outcome()
+        return _ALL_DELIVERED
 
     def _fence(self) -> None:
         highest: Any = self._raise_fence([FENCE], [self.epoch.number])
