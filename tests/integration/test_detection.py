@@ -447,7 +447,7 @@ def test_an_entity_without_a_usable_name_does_not_hide_the_others(writer: psycop
 
 
 def test_a_value_beyond_all_measure_does_not_abort_the_writer(writer: psycopg.Connection) -> None:
-    write(writer, "9e131071", "-9e131071")
+    write(writer, "9e131071", "1e131070", "-9e131071")
     assert value_of(writer) < 0
 
 

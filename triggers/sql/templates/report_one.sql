@@ -1,9 +1,7 @@
 -- One positive number has become another, outside the band of today's rule, and neither is so large that reckoning with it
         -- could fail: a deviation. All else goes the long way: what has a trace context to carry, and whoever is not to wait long
         -- for a lock, as an upgrade may have locked rtp's tables.
-        IF one.is_current AND one.value > 0 AND one.value < 1e1000 AND one.value <> one.previous
-           AND one.previous > 0 AND one.previous < 1e1000
-           AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE
+        IF one.is_current AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE
            AND current_setting('lock_timeout') = '0' AND to_regclass('rtp.event') IS NOT NULL THEN
             WITH moved AS (
                 -- By place, not by key, which would be looked up a second time; where it still is what was read.
@@ -12,6 +10,8 @@
                     lower = greatest(one.value - band.reach, 0), upper = one.value + band.reach
                 FROM (SELECT greatest(one.value * {percent} * 0.01, {min_change}) AS reach) AS band
                 WHERE b.ctid = one.place AND b.value = one.previous
+                  AND one.value > 0 AND one.value < 1e1000 AND one.value <> one.previous
+                  AND one.previous > 0 AND one.previous < 1e1000
                   AND NOT EXISTS (SELECT FROM new_rows OFFSET 1) AND rtp.takes_events()
                 RETURNING 1
             )
