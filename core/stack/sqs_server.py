@@ -4,7 +4,8 @@
   and each deletion at all messages of the queue: behind a backlog it falls from thousands a second to about a hundred.
   `fifo_steps` does the same with few looks.
 - A receive that waits for messages looks every 0.1 s. Here what may have made one available wakes it.
-- Its web server parses HTTP in Python and sends an answer in three packets. Here uvicorn serves it.
+- Its web server parses HTTP in Python, does much that is not about SQS, and sends an answer in three packets. Here
+  uvicorn serves it, and `sqs_app` spares it the rest.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from ministack.app import app
 from ministack.services import sqs
 
 from core.stack import fifo_steps
+from core.stack.sqs_app import sqs_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,7 +107,7 @@ def _name(url: str) -> str:
 def serve() -> None:
     """Answer until told to end."""
     uvicorn.run(
-        app,
+        sqs_app,
         host=os.environ["BIND_HOST"],
         port=int(os.environ["GATEWAY_PORT"]),
         http="httptools",
@@ -115,7 +116,7 @@ def serve() -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
-        date_header=False,  # the app's own
+        date_header=False,  # ministack's own
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_LAST_ANSWERS_SECONDS,
     )
