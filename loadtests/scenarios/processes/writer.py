@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.services.postgres import queries
+from core.services.prepared import PreparedStatement
 from loadtests.scenarios.names import CHAIN
 from loadtests.scenarios.schedule import entities_of
 from loadtests.scenarios.write_mark import WriteMark
@@ -31,6 +32,7 @@ class UserWriter:
         self.written = dict.fromkeys(entities, 0)
         self._next = cycle(entities)
         self._failed: Sequence[str] = ()
+        self._prepared: tuple[psycopg.Connection, PreparedStatement] | None = None
 
     def write(self, connection: psycopg.Connection, due: float) -> int:
         """Write once; the number of rows. Raises psycopg.Error, and nothing counts as written then.
@@ -41,17 +43,20 @@ class UserWriter:
         self._failed = chosen
         marks = [str(WriteMark(self.written[entity] + 1, round(due * 1e6))) for entity in chosen]
         values = [_VALUES[(self.written[entity] + 1) % 2] for entity in chosen]
-        connection.execute(*self._statement(chosen, values, marks), prepare=True)
+        if self._scenario.rows_per_write > 1:
+            many = {"chain": CHAIN, "protocols": list(chosen), "values": values, "marks": marks}
+            connection.execute(_QUERIES["upsert_many"], many, prepare=True)
+        else:
+            one = {"chain": CHAIN, "protocol": chosen[0], "value": values[0], "mark": marks[0]}
+            self._single(connection).fetch(one)
         self._failed = ()
         for entity in chosen:
             self.written[entity] += 1
         return len(chosen)
 
-    def _statement(
-        self, chosen: Sequence[str], values: Sequence[str], marks: Sequence[str]
-    ) -> tuple[bytes, dict[str, Any]]:
-        if self._scenario.rows_per_write > 1:
-            many = {"chain": CHAIN, "protocols": list(chosen), "values": list(values), "marks": list(marks)}
-            return _QUERIES["upsert_many"], many
-        one = {"chain": CHAIN, "protocol": chosen[0], "value": values[0], "mark": marks[0]}
-        return _QUERIES["append_one" if self._scenario.shape == "history" else "update_one"], one
+    def _single(self, connection: psycopg.Connection) -> PreparedStatement:
+        """The statement of one row, prepared once per connection."""
+        if self._prepared is None or self._prepared[0] is not connection:
+            query = _QUERIES["append_one" if self._scenario.shape == "history" else "update_one"]
+            self._prepared = connection, PreparedStatement(connection, "write_one", query)
+        return self._prepared[1]
