@@ -8,6 +8,10 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _HAS_PROC = Path("/proc/self/stat").exists()  # Linux; elsewhere `ps` is asked
 
@@ -21,15 +25,24 @@ def is_alive(pid: int) -> bool:
     return bool(state) and not state.startswith("Z")
 
 
-def descendants(pid: int) -> list[int]:
-    """The ids of all processes below this one, in no particular order."""
-    children: dict[int, list[int]] = {}
+def children() -> dict[int, list[int]]:
+    """The ids of each process's children; of all processes that there are."""
+    found: dict[int, list[int]] = {}
     for child, parent in _parents():
-        children.setdefault(parent, []).append(child)
+        found.setdefault(parent, []).append(child)
+    return found
+
+
+def descendants(pid: int, known_children: Mapping[int, Sequence[int]] | None = None) -> list[int]:
+    """The ids of all processes below this one, in no particular order.
+
+    Who asks about several passes what `children` has found: to look at all processes takes milliseconds.
+    """
+    of_each = children() if known_children is None else known_children
     found: list[int] = []
     pending = [pid]
     while pending:
-        below = children.get(pending.pop(), [])
+        below = of_each.get(pending.pop(), [])
         found += below
         pending += below
     return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from core.stack import pids
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _PROC = Path("/proc")
 
@@ -23,9 +23,9 @@ class Usage:
     resident_bytes: int
 
 
-def usage(pid: int) -> Usage | None:
+def usage(pid: int, known_children: Mapping[int, Sequence[int]] | None = None) -> Usage | None:
     """What a process and its children use; None where that cannot be told."""
-    found = [seen for member in (pid, *pids.descendants(pid)) if (seen := _usage(member)) is not None]
+    found = [seen for member in (pid, *pids.descendants(pid, known_children)) if (seen := _usage(member)) is not None]
     if not found:
         return None
     return Usage(sum(one.cpu_seconds for one in found), sum(one.resident_bytes for one in found))
@@ -66,9 +66,9 @@ class UsageSampler:
 
     def sample(self, now: float) -> dict[str, tuple[float, int]]:
         """Per process: how much of one CPU it used since the last look (1.0 is all of it), and its memory in bytes."""
-        elapsed, found = now - self._at, {}
+        elapsed, found, children = now - self._at, {}, pids.children()
         for name, pid in self._processes.items():
-            seen = usage(pid)
+            seen = usage(pid, children)
             if seen is None:
                 continue
             if name in self._before and elapsed > 0:
