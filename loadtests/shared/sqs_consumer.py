@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 BATCH_MESSAGES = 10
 _WAIT_SECONDS = 1
 _PAUSE_AFTER_FAILURE_SECONDS = 0.02
+_LONGEST_KEPT_SECONDS = 0.02
 
 
 class SqsConsumer:
@@ -31,9 +34,12 @@ class SqsConsumer:
     else's and goes back. It is heard in order all the same: while a message of a group is with one thread, the queue
     gives nothing more of that group to anybody.
 
-    `on_failure` hears the first of several failures in a row. `hidden_seconds` is for how long a message is withheld
-    whose answer died with its connection (None: as the queue has it). `gather_seconds` is how long to wait for more
-    after an answer that is not full: taking each message as it comes costs two requests each.
+    `on_failure` hears the first of several receives in a row that fail, and each deletion that does. `hidden_seconds`
+    is for how long a message is withheld whose answer died with its connection (None: as the queue has it).
+    `gather_seconds` is how long to wait for more after an answer that is not full: taking each message as it comes
+    costs a request each.
+
+    Messages are deleted ten at a time, whoever has received them, or 20 ms later; until then their groups wait.
     """
 
     def __init__(
@@ -52,10 +58,13 @@ class SqsConsumer:
         self._gather_seconds = gather_seconds
         self._stopping = threading.Event()
         self._ends_when_empty = False
+        self._handles: deque[str] = deque()
         self._threads = [threading.Thread(target=self._run, args=(client,), daemon=True) for client in clients]
+        self._have_ended = threading.Event()
+        self._deleting = threading.Thread(target=self._delete_now_and_then, args=(clients[0],), daemon=True)
 
     def start(self) -> None:
-        for thread in self._threads:
+        for thread in (*self._threads, self._deleting):
             thread.start()
 
     def stop(self, *, when_empty: bool = False) -> None:
@@ -64,6 +73,8 @@ class SqsConsumer:
         self._stopping.set()
         for thread in self._threads:
             thread.join()
+        self._have_ended.set()
+        self._deleting.join()
 
     def _run(self, client: ReceivingClient) -> None:
         received, is_failing = 0, False
@@ -93,11 +104,9 @@ class SqsConsumer:
         others: list[MessageTypeDef] = []
         for message in messages:
             (others if self._take(message["Body"], received_at) is False else ours).append(message)
-        if ours:
-            client.delete_message_batch(
-                QueueUrl=self._queue_url,
-                Entries=[{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(ours)],
-            )
+        self._handles.extend(message["ReceiptHandle"] for message in ours)
+        while len(self._handles) >= BATCH_MESSAGES:
+            self._delete(client)
         if others:
             client.change_message_visibility_batch(
                 QueueUrl=self._queue_url,
@@ -107,6 +116,23 @@ class SqsConsumer:
                 ],
             )
         return len(messages)
+
+    def _delete_now_and_then(self, client: ReceivingClient) -> None:
+        while not self._have_ended.wait(_LONGEST_KEPT_SECONDS) or self._handles:
+            try:
+                self._delete(client)
+            except (BotoCoreError, ClientError) as error:
+                self._on_failure(error)
+
+    def _delete(self, client: ReceivingClient) -> None:
+        """Delete up to ten. Those of a request that fails come again."""
+        handles: list[str] = []
+        with suppress(IndexError):  # some other thread may be as quick
+            while len(handles) < BATCH_MESSAGES:
+                handles.append(self._handles.popleft())
+        if handles:
+            entries = [{"Id": str(number), "ReceiptHandle": handle} for number, handle in enumerate(handles)]
+            client.delete_message_batch(QueueUrl=self._queue_url, Entries=entries)
 
 
 def stack_sqs_client(addresses: StackAddresses) -> SQSClient:
