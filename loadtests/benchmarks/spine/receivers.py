@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import multiprocessing as mp
+import os
 import time
-from contextlib import closing
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from loadtests.shared.sqs_consumer import SqsConsumer, stack_sqs_client
+from core.settings.models import SqsSettings
+from loadtests.shared.receiving_client import receiving_client
+from loadtests.shared.sqs_consumer import SqsConsumer
 from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
@@ -97,12 +99,13 @@ def consume(
         with count.get_lock():
             count.value += 1
 
-    with closing(stack_sqs_client(addresses)) as client:
-        consumer = SqsConsumer([client], queue_url, take)
-        consumer.start()
-        results.put("ready")
-        stop.wait()
-        consumer.stop()
+    os.environ.update(addresses.environ(queue=""))  # the credentials; this process does nothing else
+    settings = SqsSettings(endpoint_url=addresses.sqs_endpoint_url, region=addresses.aws_region)
+    consumer = SqsConsumer([receiving_client(settings)], queue_url, take)
+    consumer.start()
+    results.put("ready")
+    stop.wait()
+    consumer.stop()
     results.put((name, receipts))
 
 
