@@ -15,7 +15,7 @@ from core.log.cursor import Cursor, save_cursor, take_cursor
 from core.log.dead_event import add_dead_events
 from core.log.installation import read_installation
 from core.log.rows import LogRow
-from core.log.window import RecentCursors, Window, open_window, resume_window
+from core.log.window import IdlessTransactions, RecentCursors, Window, open_window, resume_window
 from core.services.postgres import queries
 from core.services.prepared import PreparedStatement
 
@@ -54,6 +54,7 @@ class LogReader:
         self._statements: dict[str, PreparedStatement] = {}
         self._cursor = Cursor()
         self._recent = RecentCursors()
+        self._idless = IdlessTransactions()
         self._saved = Cursor()
         self._window = Window()
         self._last_id = 0
@@ -81,6 +82,7 @@ class LogReader:
             raise
         self._last_id = 0
         self._recent.clear()
+        self._idless = IdlessTransactions()
         self._window = resume_window(self._cursor)
         self.read_id = self._cursor.highest_id
 
@@ -116,13 +118,16 @@ class LogReader:
         if cursor.until is None:
             self._window = open_window(until, xids_above, after=cursor, last_id_before=self._last_id)
             self._last_id = self.newest_id
+            self._idless.note(self._window, self.newest_id)
         return Chunk(rows, self._window.cursor_behind(cursor, rows, is_full=len(rows) == limit))
 
     def wait(self, *, step_seconds: float, longest_seconds: float) -> None:
         """After a read that found nothing, wait for a reason to read again; the server looks at every step."""
         looks = max(1, round(longest_seconds / step_seconds))
         seconds = max(0.0, step_seconds - _ROUNDING_SECONDS)
-        self._fetch("wait", {**vars(self._cursor), "newest_id": self.newest_id, "looks": looks, "seconds": seconds})
+        # The end of a transaction without an id is no reason: where writers are many, one ends at every look.
+        snapshot = self._idless.left_out_of(self._cursor.snapshot)
+        self._fetch("wait", {"snapshot": snapshot, "newest_id": self.newest_id, "looks": looks, "seconds": seconds})
 
     def advance(self, chunk: Chunk) -> None:
         """Read on behind a chunk. Nothing is written down: after a restart it is read again."""

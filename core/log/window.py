@@ -93,6 +93,32 @@ class RecentCursors:
         self._floors.clear()
 
 
+class IdlessTransactions:
+    """The transactions that have drawn no id: those that began after a look at the sequence, while it stays there.
+
+    One may have an id all the same that it drew before its own xid, as no trigger does. That only makes a wait longer.
+    """
+
+    def __init__(self) -> None:
+        self._newest_id = 0
+        self._first_xid: int | None = None
+
+    def note(self, window: Window, newest_id: int) -> None:
+        """A window was opened, and then the newest id was looked up."""
+        if newest_id != self._newest_id:
+            self._newest_id, self._first_xid = newest_id, None
+        elif self._first_xid is None and window.is_sharp:
+            self._first_xid = _bounds(window.snapshot)[1]
+
+    def left_out_of(self, snapshot: str) -> str:
+        """The snapshot, with only those of its transactions in progress that may have drawn an id."""
+        if self._first_xid is None:
+            return snapshot
+        xmin, xmax, in_progress = snapshot.split(":")
+        others = (xid for xid in in_progress.split(",") if xid and int(xid) < self._first_xid)
+        return f"{xmin}:{xmax}:{','.join(others)}"
+
+
 def _bounds(snapshot: str) -> tuple[int, int]:
     """The snapshot's xmin, below which no transaction was in progress, and its xmax."""
     xmin, xmax, _ = snapshot.split(":")

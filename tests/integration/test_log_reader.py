@@ -601,6 +601,16 @@ def test_a_wait_does_not_end_before_something_happens(reader: LogReader, begin: 
     assert wait(reader, longest_seconds=0.05) >= 0.05
 
 
+def test_a_wait_does_not_end_with_a_transaction_that_has_drawn_no_id(reader: LogReader, begin: Connect) -> None:
+    read_all(reader)
+    held = begin()
+    read_all(reader)
+    held.commit()
+    began_at = time.monotonic()
+    reader.wait(step_seconds=0.001, longest_seconds=0.05)
+    assert time.monotonic() - began_at >= 0.05
+
+
 def cut(connection: psycopg.Connection) -> None:
     """Cut every other connection to the database, and wait until the server is rid of them."""
     connection.execute(

@@ -6,7 +6,7 @@ import pytest
 
 from core.log.cursor import Cursor
 from core.log.rows import LogRow
-from core.log.window import RecentCursors, open_window, resume_window
+from core.log.window import IdlessTransactions, RecentCursors, open_window, resume_window
 from tests.samples import ROW
 
 FROM = Cursor("90:95:90", floor_id=7)
@@ -79,3 +79,32 @@ def test_what_was_read_of_a_window_is_below_the_rest_of_it() -> None:
 
 def test_a_floor_far_below_the_cursor_is_not_used() -> None:
     assert recent(Cursor("80:80:", floor_id=3)).low_id(Cursor("90:95:90", floor_id=5000)) is None
+
+
+# Transactions that have drawn no id
+
+NAMED = "90:99:90,95,97"
+
+
+def idless_after(*looks: tuple[int, int]) -> IdlessTransactions:
+    """After looks at the next transaction, and then at the newest id."""
+    idless = IdlessTransactions()
+    for xmax, newest_id in looks:
+        idless.note(open_window(f"90:{xmax}:90", 0, after=FROM, last_id_before=0), newest_id)
+    return idless
+
+
+@pytest.mark.parametrize(
+    ("looks", "left"),
+    [
+        ([(95, 7)], NAMED),
+        ([(95, 7), (96, 8)], NAMED),
+        ([(95, 7), (97, 7)], "90:99:90,95"),
+        ([(95, 7), (97, 7), (99, 7)], "90:99:90,95"),
+        ([(95, 7), (97, 7), (98, 8)], NAMED),
+        ([(95, 0)], "90:99:90"),
+    ],
+    ids=["it may have been drawn since", "drawn", "none since the look before", "for ever", "drawn again", "none ever"],
+)
+def test_who_began_since_a_look_has_no_id_while_none_is_drawn(looks: list[tuple[int, int]], left: str) -> None:
+    assert idless_after(*looks).left_out_of(NAMED) == left
