@@ -24,6 +24,7 @@ class FaultySqs:
     nonsense: bytes | None = None  # the answer to every batch, which then goes no further
     batches: list[list[dict[str, Any]]] = field(default_factory=list)
     on_batch: Callable[[], object] = lambda: None  # called at each batch
+    on_hanging_up: Callable[[], object] = lambda: None
 
 
 @contextmanager
@@ -40,6 +41,7 @@ def faulty_sqs(endpoint_url: str) -> Iterator[FaultySqs]:
                 self._answer(*self._forward(request))
                 return
             if len(faults.batches) == faults.batches_before_hanging_up:
+                faults.on_hanging_up()
                 self.close_connection = True
                 return
             faults.batches.append(request["Entries"])

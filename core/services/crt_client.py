@@ -78,19 +78,15 @@ class CrtClient:
         return answer
 
     def call(self, operation: str, request: Mapping[str, Any]) -> Any:
-        """What SQS answers. Raises ClientError where it refuses, BotoCoreError where there is no answer."""
-        body = msgspec.json.encode(request)
-        if (kept := self._pop_open()) is not None:
-            try:
-                return self._send(kept, operation, body)
-            except ConnectionClosedError:
-                # The server may have closed it a moment ago. What it has got nevertheless it knows by its ids.
-                pass
-        return self._send(self._connect(), operation, body)
+        """What SQS answers. Raises ClientError where it refuses, BotoCoreError where there is no answer.
 
-    def _send(self, connection: HttpClientConnection, operation: str, body: bytes) -> Any:
+        ConnectionClosedError may be of a connection that was kept, and that the server closed a moment ago.
+        """
+        # Signed before there is a connection: what a stopped process sends much later is too old by its signature.
+        signed = self._signed(operation, msgspec.json.encode(request))
+        connection = self._pop_open() or self._connect()
         try:
-            status, headers, said = self._exchange(connection, self._signed(operation, body))
+            status, headers, said = self._exchange(connection, signed)
         except BaseException:
             connection.close()
             raise
@@ -103,6 +99,9 @@ class CrtClient:
     def close(self) -> None:
         """Close the connections that are not in use. The client can be used again and makes new ones then."""
         self._client.close()
+        self._close_idle()
+
+    def _close_idle(self) -> None:
         while (connection := _pop(self._idle)) is not None:
             connection.close()
 
@@ -141,6 +140,7 @@ class CrtClient:
             raise ReadTimeoutError(endpoint_url=self._url) from error
         except _FAILURES as error:
             if _name(error).startswith(("AWS_ERROR_HTTP_CONNECTION", "AWS_ERROR_HTTP_SERVER_CLOSED", "AWS_IO_SOCKET")):
+                self._close_idle()  # the server may be about to close these, too
                 raise ConnectionClosedError(endpoint_url=self._url) from error
             raise HTTPClientError(error=error) from error
         return status, heads[-1], b"".join(chunks)
@@ -210,7 +210,8 @@ def _provider(credentials: ReadOnlyCredentials) -> AwsCredentialsProvider:
 
 
 def _name(error: Exception) -> str:
-    return error.name if isinstance(error, AwsCrtError) else ""
+    """Which error it is; a RuntimeError has that in its text: `2058 (AWS_ERROR_HTTP_CONNECTION_CLOSED): ...`."""
+    return error.name if isinstance(error, AwsCrtError) else str(error).partition("(")[2].partition(")")[0]
 
 
 def _close_late(connecting: Future[HttpClientConnection]) -> None:

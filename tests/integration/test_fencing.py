@@ -200,6 +200,27 @@ def test_nothing_is_sent_once_an_epoch_is_not_good(sqs_queue: SqsQueue) -> None:
         assert passing.batches == []
 
 
+def test_a_request_that_is_sent_again_is_asked_about_again(sqs_queue: SqsQueue) -> None:
+    epoch = Epoch(3)
+    asked: list[int] = []
+
+    def end() -> None:
+        asked.append(epoch.number)
+        epoch.end()
+
+    with faulty_sqs(sqs_queue.endpoint_url) as passing:
+        settings = SqsSettings(queue=sqs_queue.name, endpoint_url=passing.url, region=sqs_queue.region)
+        with closing(SqsSink(settings, queue_client(settings))) as sink:
+            sink.epoch = epoch
+            sink.open()
+            sink.deliver([make_event(1)])
+            passing.batches_before_hanging_up = 1
+            passing.on_hanging_up = end
+            with pytest.raises(LeadershipLost):
+                sink.deliver([make_event(2)])  # over the connection that was kept
+        assert asked == [3]
+
+
 def test_each_request_of_a_delivery_is_asked_about(sqs_queue: SqsQueue) -> None:
     epoch = Epoch(3)
     with faulty_sqs(sqs_queue.endpoint_url) as passing:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
+from awscrt.http import HttpClientConnection
 from botocore.exceptions import (
     ClientError,
     ConnectionClosedError,
@@ -31,10 +32,12 @@ from core.services.queue_client import QueueClient, queue_client
 from core.services.sqs_answers import reason
 from core.settings.models import Settings, SqsSettings
 from core.sinks.registry import find_weaknesses
+from core.sinks.sqs.sink import SqsSink
 from core.stack.ports import free_port
 from loadtests.faults.proxy import TcpProxy
 from tests.eventually import eventually
 from tests.queue_drain import drain
+from tests.samples import make_event
 from tests.tls_proxy import needs_openssl, tls_proxy
 
 if TYPE_CHECKING:
@@ -258,10 +261,25 @@ def test_a_connection_serves_request_after_request(sqs_queue: SqsQueue, proxy: T
 
 
 def test_a_connection_that_the_server_closed_meanwhile_is_replaced(sqs_queue: SqsQueue, proxy: TcpProxy) -> None:
+    client = at_proxy(proxy, sqs_queue)
+    with closing(SqsSink(SqsSettings(queue=sqs_queue.name), client)) as sink:
+        sink.open()
+        for number in range(1, 4):
+            assert not sink.deliver([make_event(number)]).undelivered
+            proxy.reset()
+
+
+def test_that_it_was_closed_is_told_however_soon_that_shows(
+    sqs_queue: SqsQueue, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with closing(at_proxy(proxy, sqs_queue)) as client:
         send(client, sqs_queue, "first")
+        monkeypatch.setattr(
+            HttpClientConnection, "is_open", lambda _: True
+        )  # as it is until a moment before the request
         proxy.reset()
-        assert send(client, sqs_queue, "second")
+        with pytest.raises(ConnectionClosedError):
+            send(client, sqs_queue, "second")
 
 
 def test_threads_get_their_own_answers(sqs_queue: SqsQueue, sqs_client: SQSClient) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
+from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
 from core.leading.epoch import UNFENCED, Epoch
 from core.services.sqs_answers import FINAL, NO_ANSWER, OF_AN_ENTRY, PASSING, code_of, reason, unavailable
@@ -17,7 +18,11 @@ from rtp_client.answer_timeout import AnswerTimeout
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        BatchResultErrorEntryTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+        SendMessageBatchResultTypeDef,
+    )
 
     from core.errors import SinkUnavailable
     from core.services.queue_client import QueueClient
@@ -95,10 +100,8 @@ class SqsSink(Sink):
     def _send(self, batch: Sequence[Event], results: SendResults) -> bool:
         """Send one batch; false where SQS as a whole does not answer."""
         entries = [batch_entry(str(index), event) for index, event in enumerate(batch)]
-        # SQS cannot refuse an epoch of before, so this must be the last thing before the call (docs/standby.md).
-        self.epoch.check()
         try:
-            answer = self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
+            answer = self._ask(entries)
             sent = [batch[int(success["Id"])] for success in answer.get("Successful", ())]
             failed = [(batch[int(failure["Id"])], failure, failure["Code"]) for failure in answer.get("Failed", ())]
         except NO_ANSWER as error:
@@ -114,6 +117,17 @@ class SqsSink(Sink):
         untold = [event for event in batch if event.id not in told]  # neither way: as good as failed
         results.note_failed(untold, "the answer does not say what became of every message")
         return True
+
+    def _ask(self, entries: Sequence[SendMessageBatchRequestEntryTypeDef]) -> SendMessageBatchResultTypeDef:
+        with suppress(ConnectionClosedError):
+            return self._ask_once(entries)
+        # SQS may have closed a kept connection a moment ago. What it has got nevertheless it knows by its ids.
+        return self._ask_once(entries)
+
+    def _ask_once(self, entries: Sequence[SendMessageBatchRequestEntryTypeDef]) -> SendMessageBatchResultTypeDef:
+        # SQS cannot refuse an epoch of before, so this must be the last thing before each request (docs/standby.md).
+        self.epoch.check()
+        return self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
 
     def _send_singly(self, batch: Sequence[Event], error: Exception, results: SendResults) -> bool:
         """One of a refused batch may be to blame: its neighbours must not suffer. No two are of one group."""
