@@ -36,8 +36,9 @@ if TYPE_CHECKING:
     from core.sinks.handover import SinkAnswer
     from rtp_client.event import Event
 
-# When stopping. What is not sent by then is read again by whoever comes next.
-_FINISH_SECONDS = 2.0
+# When stopping. What is not sent by then is read again by whoever comes next. What is under way has the rest of the
+# pipeline's GRACE_SECONDS to be answered.
+_FINISH_SECONDS = 1.0
 
 
 class Delivery(Loop):

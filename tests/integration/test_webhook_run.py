@@ -154,6 +154,16 @@ def test_a_new_webhook_begins_with_the_next_event(
     eventually(lambda: values(server) == ["4"])
 
 
+def test_a_stop_before_the_backlog_is_through_gives_up_no_request_that_is_answered_soon(
+    start: Start, server: WebhookServer, writer: psycopg.Connection
+) -> None:
+    server.reply = lambda _: Reply(pause_seconds=0.2)
+    pipeline = start({"url": server.url, "concurrency": 1})
+    write(writer, *(2**power for power in range(30)))
+    eventually(lambda: server.taken)
+    assert pipeline.stop()
+
+
 # The commands
 
 
