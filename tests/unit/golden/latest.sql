@@ -1,6 +1,6 @@
 -- Watch latest: a table with one row per entity, updated in place, and rules that need no memory but the baseline.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
--- Writes rtp.event and rtp.baseline, in the writer's transaction; never aborts it: what fails is left in rtp.trigger_error.
+-- Writes rtp.event and rtp.baseline, in the writer's transaction. What fails is left in rtp.trigger_error, but for what is said below.
 -- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 -- The writer's own row locks serialise an entity here: whoever comes second sees the baseline that the first one left, and
 -- nobody waits for a lock that the writer had not waited for.
