@@ -147,3 +147,24 @@ def test_the_readmes_grants_are_enough(roles: Any, writer: psycopg.Connection) -
         rtp.execute("SELECT rtp.judge_waiting(100, 100)")
         assert told(rtp) == [("100", "200", "deviation")]
         writer.execute("DROP SCHEMA rtp CASCADE")
+
+
+@pytest.mark.parametrize(
+    "lost", ["SELECT ON rtp.baseline", "INSERT ON rtp.baseline", "UPDATE ON rtp.baseline", "INSERT ON rtp.event"]
+)
+def test_a_right_that_rtp_has_lost_fails_no_writer(roles: Any, writer: psycopg.Connection, lost: str) -> None:
+    writer.execute("DROP SCHEMA rtp CASCADE")
+    rtp = roles(
+        "rtp",
+        "GRANT CREATE ON DATABASE {database} TO {role}",
+        "GRANT SELECT, TRIGGER ON public.tvl, public.prices, public.protocols TO {role}",
+    )
+    with closing(rtp):
+        apply(rtp, plan_installation(rtp, settings_of(tvl={**TVL, "table": "public.tvl"})))
+        for value in (100, 200):
+            write(writer, value)
+        rtp.execute(f"REVOKE {lost} FROM CURRENT_USER, PUBLIC".encode())
+        for value in (300, 400):
+            write(writer, value)
+        assert writer.execute("SELECT tvl_usd FROM tvl").fetchone() == (400,)
+        writer.execute("DROP SCHEMA rtp CASCADE")

@@ -2,7 +2,10 @@
         -- could fail: a deviation. All else goes the long way: what has a trace context to carry, and whoever is not to wait long
         -- for a lock, as an upgrade may have locked rtp's tables.
         IF one.is_current AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE
-           AND current_setting('lock_timeout') = '0' AND to_regclass('rtp.event') IS NOT NULL THEN
+           AND current_setting('lock_timeout') = '0'
+           -- PostgreSQL looks at rights before a statement begins, whatever its conditions come to.
+           AND has_table_privilege(to_regclass('rtp.event'), 'INSERT')
+           AND has_table_privilege(to_regclass('rtp.baseline'), 'UPDATE') THEN
             WITH moved AS (
                 -- By place, not by key, which would be looked up a second time; where it still is what was read.
                 UPDATE rtp.baseline AS b
