@@ -19,5 +19,5 @@ def eventually(condition: Callable[[], Answer], *, within_seconds: float = 60) -
         if time.monotonic() > started + within_seconds:
             raise AssertionError(f"{condition} was still {answer!r} after {within_seconds} s")
         time.sleep(pause)
-        pause = min(pause * 1.2, 0.03)  # asking costs what is waited for its time
+        pause = min(pause * 1.2, 0.01)  # asking costs what is waited for its time
     return answer
