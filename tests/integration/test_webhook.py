@@ -481,6 +481,21 @@ def test_opening_posts_nothing(server: WebhookServer, open_sink: Open) -> None:
     assert server.posted == []
 
 
+def test_a_request_is_not_repeated_in_an_epoch_that_is_over(server: WebhookServer, open_sink: Open) -> None:
+    sink = open_sink(concurrency=1)
+    sink.epoch = Epoch(1)
+    sink.deliver([make_event(1)])
+
+    def hang_up(_: Posted) -> Reply:
+        sink.epoch.end()
+        return Reply(raw=b"")
+
+    server.reply = hang_up
+    with pytest.raises(LeadershipLost):
+        sink.deliver([make_event(2)])  # over the connection that was kept
+    assert len(server.posted) == 2
+
+
 def test_nothing_is_sent_in_an_epoch_that_is_over(server: WebhookServer, open_sink: Open) -> None:
     sink = open_sink()
     sink.epoch = Epoch(1)

@@ -20,7 +20,7 @@ from urllib3.exceptions import ConnectTimeoutError, HTTPError, NameResolutionErr
 from urllib3.exceptions import TimeoutError as NoAnswerInTime
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 logging.getLogger("urllib3.connection").setLevel(logging.CRITICAL)
 
@@ -69,10 +69,14 @@ class WebhookConnection:
         else:
             self._connection = HTTPSConnection(host, address.port, timeout=timeout_seconds, ssl_context=tls)
 
-    def ask(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Send a request and read the answer. Raises NoAnswer."""
+    def ask(self, method: str, body: bytes, headers: Mapping[str, str], check: Callable[[], None]) -> Answer:
+        """Send a request and read the answer. Raises NoAnswer.
+
+        `check` is called last before the request goes out, and again before it is repeated.
+        """
         try:
             if self._connection.is_connected:
+                check()
                 # A server may close a connection that it has kept in the very moment that the request goes out.
                 with contextlib.suppress(ConnectionError):
                     return self._exchange(method, body, headers)
@@ -80,6 +84,7 @@ class WebhookConnection:
                 raise TimeoutError
             self._connection.close()  # what may be left of one that the server has closed
             self._connection.connect()
+            check()
             return self._exchange(method, body, headers)
         except _FAILURES as error:
             self._connection.close()

@@ -11,7 +11,7 @@ from core.services.daemon_pool import DaemonPool
 from core.sinks.webhook.connection import ABANDONED, NoAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from core.sinks.webhook.connection import Answer, WebhookConnection
 
@@ -31,15 +31,17 @@ class WebhookConnections:
         self._watcher = DaemonPool(1, name=f"rtp-{name}-watch")
         self._asker = DaemonPool(1, name=f"rtp-{name}-ask")
 
-    def ask(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
-        """Send a request over a free connection and read the answer. Raises NoAnswer."""
+    def ask(
+        self, method: str, body: bytes, headers: Mapping[str, str], check: Callable[[], None] = lambda: None
+    ) -> Answer:
+        """Send a request over a free connection and read the answer, as `WebhookConnection.ask` does."""
         with self._lock:
             connection = self._free.pop()
             if not self._is_watched:
                 self._is_watched = True
                 self._watcher.submit(self._watch)
         try:
-            return connection.ask(method, body, headers)
+            return connection.ask(method, body, headers, check)
         finally:
             with self._lock:
                 self._free.append(connection)

@@ -105,10 +105,9 @@ class WebhookSink(Sink):
         """Send what goes in one request: the webhook takes all of it or nothing."""
         request = self._request_of(events)
         headers = {**self._headers, **request.headers, **signature(request, int(time.time()), self._signing_secrets)}
-        # A webhook cannot refuse an epoch of before, so this must be the last thing before the call (docs/standby.md).
-        self.epoch.check()
         try:
-            answer = self._connections.ask("POST", request.body, headers)
+            # A webhook cannot refuse an epoch of before, so it is asked for last before each request (docs/standby.md).
+            answer = self._connections.ask("POST", request.body, headers, check=self.epoch.check)
         except NoAnswer as error:
             results.note_broken(self._unavailable(str(error)), str(error))
             return
