@@ -10,6 +10,7 @@ from cli.lazy import CommandPlace, lazy_group
 from cli.output import print_error
 from cli.signals import ENDED_EARLY
 from core.errors import RtpError
+from rtp_client.errors import one_line
 
 COMMANDS = {
     "run": CommandPlace("cli.run", "run", notes_signals=True),
@@ -46,6 +47,13 @@ def main() -> None:
         app()
     except RtpError as error:
         print_error(error)
+        sys.exit(2)
+    except RecursionError as error:
+        # Of all that rtp reads only JSON from the user's tables has no bounds.
+        deep = RtpError(
+            f"JSON in the data is nested too deep to be read: {one_line(error)}", "Look at the row's own JSON"
+        )
+        print_error(deep)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(ENDED_EARLY)

@@ -30,8 +30,9 @@ class _Output(Console):
         end_as_nobody_reads()
 
 
-out = _Output(highlight=False)
-err = Console(stderr=True, highlight=False)
+# What the data or the settings call `:bat:` or `webhook:bat:` stays that, and becomes no picture.
+out = _Output(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 def print_json(document: Any) -> None:

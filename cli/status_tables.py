@@ -107,7 +107,7 @@ def _processes(seen: Inspection) -> Iterator[Table]:
         place = f"rtp on {process.host} (pid {process.pid})"
         said = age(process.seen_at, seen.at)
         if not process.is_alive:
-            yield facts([("\nsilent", f"{place}, last heard of {said}")])
+            yield facts([("silent", f"{place}, last heard of {said}")])
             continue
         yield new_table(
             f"Services, as {place} found them {said}",

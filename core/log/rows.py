@@ -179,9 +179,13 @@ def _faults(part: Struct, within: str = "") -> Iterator[str]:
 def _changes(text: str | None) -> Any:
     if not text:
         return None
-    changes = json.loads(text, parse_float=exact_number, parse_int=exact_number)
+    too_deep = ValueError(f"data.fields: Nested deeper than {_DEEPEST} levels")
+    try:
+        changes = json.loads(text, parse_float=exact_number, parse_int=exact_number)
+    except RecursionError:
+        raise too_deep from None
     if text.count("[") + text.count("{") > _DEEPEST and _is_deeper(changes, _DEEPEST):
-        raise ValueError(f"data.fields: Nested deeper than {_DEEPEST} levels")
+        raise too_deep
     return changes
 
 

@@ -121,7 +121,8 @@ class Entry:
     def fields(self) -> dict[str, Any] | None:
         """The watched columns of metadata, by name; None for a kind with values, and for a row that was removed.
 
-        Without a database to ask, a row that has just changed has only those that changed.
+        Without a database to ask, a row that has just changed has only those that changed. Raises RecursionError where
+        the columns' JSON nests deeper than Python reads it, some thousand levels.
         """
         if (held := self._fields[2]) is not None:
             return dict(json.loads(held)) if _is_object(held) else None

@@ -385,3 +385,18 @@ def test_explaining_changes_nothing(writer: psycopg.Connection, explain: Explain
     database = sql.Identifier(writer.info.dbname)
     writer.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(database))
     assert explain("lido").code == 0
+
+
+def test_a_name_that_looks_like_an_emoji_stays_as_it_is(explain: Explain) -> None:
+    assert ":bat:" in explain(":bat:").err
+
+
+def test_metadata_that_is_nested_too_deep_is_told_on_one_line(writer: psycopg.Connection, explain: Explain) -> None:
+    writer.execute("INSERT INTO protocols (protocol, name, source) VALUES ('lido', 'Lido', '')")
+    writer.execute(
+        "INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, changed_at)"
+        " SELECT watch, chain, entity, (repeat('[', 3000) || repeat(']', 3000))::jsonb, 'changed', 1, now()"
+        " FROM rtp.event"
+    )
+    done = explain("lido", kind="protocol")
+    assert (done.code, done.err.count("\n"), "nested too deep" in done.err) == (2, 1, True)

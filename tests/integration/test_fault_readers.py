@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,6 +24,7 @@ from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
 
     from core.stack import EmbeddedStack
     from tests.conftest import SqsQueue
@@ -103,6 +105,9 @@ def test_the_cache_is_filled_once_rtp_says_so_of_this_run_of_the_server(client: 
 # The queue
 
 
+FIFO: Mapping[QueueAttributeNameType, str] = {"FifoQueue": "true"}
+
+
 def send(client: SQSClient, queue: SqsQueue, *numbers: int) -> None:
     for number in numbers:
         client.send_message(
@@ -143,12 +148,15 @@ def test_a_message_that_is_somebody_elses_goes_back(stack: EmbeddedStack, sqs_qu
         return False
 
     with closing(stack_sqs_client(stack.addresses)) as client:
-        send(client, sqs_queue, 1)
-        consumer = SqsConsumer([receiver(sqs_queue)], sqs_queue.url, refuse)
+        # Of its own, without a dead letter queue: until the consumer has stopped, the message comes back to it.
+        name = f"plain-{sqs_queue.name}"
+        queue = replace(sqs_queue, name=name, url=client.create_queue(QueueName=name, Attributes=FIFO)["QueueUrl"])
+        send(client, queue, 1)
+        consumer = SqsConsumer([receiver(queue)], queue.url, refuse)
         consumer.start()
         eventually(lambda: seen)
         consumer.stop()
-        assert [message["Body"] for message in client.receive_message(QueueUrl=sqs_queue.url)["Messages"]] == [event(1)]
+        assert [message["Body"] for message in client.receive_message(QueueUrl=queue.url)["Messages"]] == [event(1)]
 
 
 def test_a_consumer_that_stops_when_empty_leaves_nothing(stack: EmbeddedStack, sqs_queue: SqsQueue) -> None:

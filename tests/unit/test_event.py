@@ -253,6 +253,13 @@ def test_what_is_wrong_with_a_row_is_told_part_by_part_on_one_line() -> None:
     )
 
 
+@pytest.mark.parametrize("levels", [200, 3000], ids=["too deep to write", "too deep to read"])
+def test_fields_that_nest_too_deep_are_told_as_such(levels: int) -> None:
+    fields = f'{{"a": {{"previous": 1, "current": {"[" * levels}{"]" * levels}}}}}'
+    with pytest.raises(EventRejected, match=r"data\.fields: Nested deeper than 190 levels$"):
+        build_event(ROW._replace(fields=fields), source="/rtp", log_id="test")
+
+
 def test_an_event_cannot_be_changed() -> None:
     event = make_event(1)
     with pytest.raises(AttributeError):
