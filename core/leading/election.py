@@ -144,7 +144,8 @@ class Election:
         finally:
             epoch.end()
             self._above, self._left_epoch = max(self._above, epoch.surpassed_by), epoch.number
-            self._status = LeaderStatus("starting", epoch.number, "")
+            if not self._stopping.is_set():  # else the last status says who led until the end
+                self._status = LeaderStatus("starting", epoch.number, "")
 
     def _take_the_lead(self, connection: Connection) -> Epoch:
         values = {"host": socket.gethostname(), "pid": os.getpid(), "lease": self._lease_seconds, "above": self._above}
