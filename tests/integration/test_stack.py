@@ -54,10 +54,16 @@ with EmbeddedStack(durable=False) as stack:
 INTERRUPTED_START = """
 import signal, sys
 from core.stack import EmbeddedStack
-signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
+def interrupt(_, frame):
+    if "importlib" in frame.f_code.co_filename:  # Python loses what is raised in a callback of its import locks
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+    else:
+        signal.raise_signal(signal.SIGINT)
+signal.signal(signal.SIGALRM, interrupt)
 signal.setitimer(signal.ITIMER_REAL, float(sys.argv[1]))
 with EmbeddedStack(durable=False):
-    signal.pause()
+    while True:
+        signal.pause()
 """
 
 START_AND_ASK = """
