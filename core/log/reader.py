@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from core.services.postgres import DatabaseServer
 
 _QUERIES = queries("core.sql", "log.sql")
+RECENT, OF_STRAGGLERS = "recent_rows", "rows_of_stragglers"
+WINDOWS = {rows: _QUERIES["read_window"].replace(b"{rows}", _QUERIES[rows]) for rows in (RECENT, OF_STRAGGLERS)}
+"""The two ways to read a window, by what finds its rows."""
 # The server waits in whole milliseconds, and once more where it woke up a little too soon.
 _ROUNDING_SECONDS = 0.0005
 
@@ -81,7 +84,7 @@ class LogReader:
             self.close()
             raise
         self._last_id = 0
-        self._recent.clear()
+        self._recent = RecentCursors()
         self._idless = IdlessTransactions()
         self._window = resume_window(self._cursor)
         self.read_id = self._cursor.highest_id
@@ -111,7 +114,7 @@ class LogReader:
     def _read(self, limit: int) -> Chunk:
         cursor = self._cursor
         low_id = self._recent.low_id(cursor)
-        query = "read_window_of_stragglers" if low_id is None else "read_window"
+        query = OF_STRAGGLERS if low_id is None else RECENT
         found = self._fetch(query, {**vars(cursor), "low_id": low_id, "limit": limit})
         until, xids_above, self.newest_id = found[0][:3]
         rows = [LogRow._make(row[3:]) for row in found] if found[0][3] is not None else []
@@ -170,7 +173,9 @@ class LogReader:
         try:
             statement = self._statements.get(query)
             if statement is None:
-                statement = PreparedStatement(self._open_connection(), f"rtp_{query}", _QUERIES[query])
+                statement = PreparedStatement(
+                    self._open_connection(), f"rtp_{query}", WINDOWS.get(query) or _QUERIES[query]
+                )
                 self._statements[query] = statement
             return statement.fetch(values)
         except psycopg.Error as error:

@@ -88,10 +88,6 @@ class RecentCursors:
                 return max(cursor.after_id, floor_id) if near else None
         return None
 
-    def clear(self) -> None:
-        """The next cursor may be of another time, or another server."""
-        self._floors.clear()
-
 
 class IdlessTransactions:
     """The transactions that have drawn no id: those that began after a look at the sequence, while it stays there.

@@ -20,8 +20,7 @@
 -- name: read_window
 -- The next rows of a window, and how far it reaches. The window stays as it is (`until`) until it is read to its end;
 -- without one, a new window is opened, up to now. There is always at least one row; without events its id is null.
--- Here both sets lie above one id, low_id: nothing in them is older than the last few windows (core/log/window.py), as
--- nearly always. So they are one range of the primary key, at two thirds of what the other query costs.
+-- Its rows are found by one of the two queries that follow: the same rows, at different costs.
 WITH reach AS MATERIALIZED (
     SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,
            age(pg_snapshot_xmax(pg_current_snapshot())::xid) AS xids_above,
@@ -34,51 +33,41 @@ SELECT reach.until::text, reach.xids_above, reach.last_id,
        extract(epoch FROM e.duration)::double precision, e.traceparent, e.tracestate
 FROM reach
 LEFT JOIN LATERAL (
-    SELECT * FROM rtp.event
-    WHERE id > %(low_id)s::bigint
-      AND NOT pg_visible_in_snapshot(xid, %(snapshot)s::pg_snapshot)
-      AND pg_visible_in_snapshot(xid, reach.until)
-    ORDER BY id LIMIT %(limit)s::bigint
+{rows}
 ) AS e ON true
 LEFT JOIN rtp.watch AS w ON w.id = e.watch
 ORDER BY e.id
 
--- name: read_window_of_stragglers
--- The same, where a transaction of the first set may have written anywhere in the log.
-WITH reach AS MATERIALIZED (
-    SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,
-           age(pg_snapshot_xmax(pg_current_snapshot())::xid) AS xids_above,
-           coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0) AS last_id
-)
-SELECT reach.until::text, reach.xids_above, reach.last_id,
-       e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
-       rtp.change(e.previous, e.current), rtp.change_pct(e.previous, e.current),
-       e.fields::text, e.reason, e.severity, e.confidence, e.provenance, e.changed_at, e.detected_at,
-       extract(epoch FROM e.duration)::double precision, e.traceparent, e.tracestate
-FROM reach
-LEFT JOIN LATERAL (
-    (
-        SELECT * FROM rtp.event
-        WHERE id > greatest(%(after_id)s::bigint, %(floor_id)s::bigint)
-          AND xid >= pg_snapshot_xmax(%(snapshot)s::pg_snapshot)
-          AND pg_visible_in_snapshot(xid, reach.until)
-        ORDER BY id LIMIT %(limit)s::bigint
-    )
-    UNION ALL
-    (
-        SELECT late.*
-        FROM pg_snapshot_xip(%(snapshot)s::pg_snapshot) AS straggler (xid)
-        CROSS JOIN LATERAL (
-            SELECT * FROM rtp.event
-            WHERE event.xid = straggler.xid AND id > %(after_id)s::bigint
-            ORDER BY id LIMIT %(limit)s::bigint
-        ) AS late
-        WHERE pg_visible_in_snapshot(straggler.xid, reach.until)
-    )
+-- name: recent_rows
+-- Both sets lie above one id, low_id: nothing in them is older than the last few windows (core/log/window.py), as nearly
+-- always. So they are one range of the primary key, at two thirds of what the other query costs.
+SELECT * FROM rtp.event
+WHERE id > %(low_id)s::bigint
+  AND NOT pg_visible_in_snapshot(xid, %(snapshot)s::pg_snapshot)
+  AND pg_visible_in_snapshot(xid, reach.until)
+ORDER BY id LIMIT %(limit)s::bigint
+
+-- name: rows_of_stragglers
+-- A transaction of the first set may have written anywhere in the log.
+(
+    SELECT * FROM rtp.event
+    WHERE id > greatest(%(after_id)s::bigint, %(floor_id)s::bigint)
+      AND xid >= pg_snapshot_xmax(%(snapshot)s::pg_snapshot)
+      AND pg_visible_in_snapshot(xid, reach.until)
     ORDER BY id LIMIT %(limit)s::bigint
-) AS e ON true
-LEFT JOIN rtp.watch AS w ON w.id = e.watch
-ORDER BY e.id
+)
+UNION ALL
+(
+    SELECT late.*
+    FROM pg_snapshot_xip(%(snapshot)s::pg_snapshot) AS straggler (xid)
+    CROSS JOIN LATERAL (
+        SELECT * FROM rtp.event
+        WHERE event.xid = straggler.xid AND id > %(after_id)s::bigint
+        ORDER BY id LIMIT %(limit)s::bigint
+    ) AS late
+    WHERE pg_visible_in_snapshot(straggler.xid, reach.until)
+)
+ORDER BY id LIMIT %(limit)s::bigint
 
 -- name: wait
 -- Wait for a reason to read again, looking every few milliseconds for as many times as told: an id that was drawn, or the end

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from core.errors import NotInstalled, ServiceUnavailable
 from core.log.dead_event import DeadEvent
-from core.log.reader import LogReader
+from core.log.reader import OF_STRAGGLERS, RECENT, WINDOWS, LogReader
 from core.log.rows import LogRow
 from core.processor.build import postgres_server
 from core.services.postgres import DatabaseServer, queries
@@ -247,9 +247,6 @@ def test_a_transaction_open_all_the_time_is_read_in_the_end(
 # What a poll costs, in pages touched
 
 
-RECENT, OF_STRAGGLERS = "read_window", "read_window_of_stragglers"
-
-
 class Polls:
     """The reader's queries, from where it has saved its cursor, with the plans settled on while the log was empty."""
 
@@ -257,10 +254,9 @@ class Polls:
         self._reader = reader
         self._connection = connection
         names = ("until", "snapshot", "after_id", "floor_id", "low_id", "limit")
-        own = queries("core.sql", "log.sql")
-        connection.execute(own["read_through_indexes"])
+        connection.execute(queries("core.sql", "log.sql")["read_through_indexes"])
         for name in (RECENT, OF_STRAGGLERS):
-            query = own[name].decode()
+            query = WINDOWS[name].decode()
             for number, parameter in enumerate(names, 1):
                 query = query.replace(f"%({parameter})s", f"${number}")
             connection.execute(f"PREPARE {name} (text, text, bigint, bigint, bigint, bigint) AS {query}".encode())
