@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 class HeldScript:
     """A script, and the connection over which it is called. Not thread-safe.
 
+    Several calls may be sent before the first answer is read; answers come in the order of the calls. `send` and
+    `receive` raise redis.RedisError, and give the connection back then: no other answer is to be expected.
+
     Whoever closes the client closes the connection, too, from any thread.
     """
 
@@ -25,32 +28,57 @@ class HeldScript:
         self._source = source
         self._sha = client.register_script(source).sha
         self._connection: Any = None
+        self._unanswered = 0
+        self._is_forgotten = False
 
-    def __call__(self, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> Any:
-        """What the script returns. Raises redis.RedisError, and gives the connection back then."""
+    def send(self, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> None:
+        """Call the script, and leave the answer for later."""
         connection = self._take()
         try:
-            command = connection.pack_command("EVALSHA", self._sha, len(keys), *keys, *arguments)
-            try:
-                connection.send_packed_command(command)
-                return connection.read_response()
-            except NoScriptError:
+            if self._is_forgotten and not self._unanswered:
                 connection.send_command("SCRIPT LOAD", self._source)
                 connection.read_response()
-                connection.send_packed_command(command)
-                return connection.read_response()
+                self._is_forgotten = False
+            connection.send_packed_command(connection.pack_command("EVALSHA", self._sha, len(keys), *keys, *arguments))
         except redis.RedisError:
             self.release()
             raise
+        self._unanswered += 1
+
+    def receive(self) -> Any:
+        """What the script returns to the first call without an answer; None where the server did not know the script.
+
+        The next call teaches it that, once nothing is without an answer.
+        """
+        try:
+            answer = self._connection.read_response()
+        except NoScriptError:
+            self._is_forgotten = True
+            answer = None
+        except redis.RedisError:
+            self.release()
+            raise
+        self._unanswered -= 1
+        return answer
+
+    def has_answer(self, seconds: float) -> bool:
+        """Whether `receive` would not have to wait, now or in time: that the connection is lost is an answer, too."""
+        try:
+            return bool(self._connection.can_read(seconds))
+        except redis.RedisError:
+            return True
 
     def release(self) -> None:
         """Give the connection back to the client, for other commands; the next call takes one again."""
         if self._connection is not None:
+            if self._unanswered:  # the answers would be taken for those to others' commands
+                self._connection.disconnect()
             self._pool.release(self._connection)
             self._connection = None
+            self._unanswered = 0
 
     def _take(self) -> Any:
-        if self._connection is not None and not self._is_usable():
+        if self._connection is not None and not self._unanswered and not self._is_usable():
             self.release()
         if self._connection is None:
             self._connection = self._pool.get_connection()

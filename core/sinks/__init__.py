@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.leading.epoch import Epoch
-    from core.sinks.lanes import Lanes
+    from core.sinks.handover import Handover
     from rtp_client.event import Event
 
 
@@ -42,8 +42,8 @@ class Sink(Protocol):
     when the service as a whole does not answer, and LeadershipLost when it finds that `epoch` is over, whose deliveries
     these are. Called from one thread, but for `abandon`.
 
-    A sink that sends on several lanes has them as `lanes` (`core.sinks.lanes`). The delivery loop hands events to those
-    then, and no group waits for another.
+    A sink that does not take one batch after the other has its own way as `handover`, which the delivery loop uses
+    instead of `deliver`: `core.sinks.lanes`, `core.sinks.pipelined`.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Sink(Protocol):
     batch_size: int
     poll_interval_seconds: float
     epoch: Epoch
-    lanes: Lanes | None = None
+    handover: Handover | None = None
 
     def open(self) -> None:
         """Connect, and fail early and clearly where that cannot work. Raises SinkUnavailable."""

@@ -8,8 +8,9 @@
 --   ARGV[3i + 1]   sequence of event i, fixed width, so that comparing text compares positions
 --   ARGV[3i + 2]   the event, JSON
 --   ARGV[3i + 3]   the channels that its routes add, with spaces between; empty for none
--- Returns how many cache entries it wrote; or {-1, 0} without a fence, and {-2, its epoch} where that is a later one: then it has
--- done nothing. A reader who gets an event from the channel finds that event in the cache, or
+--   the last ARGV  of a batch that was sent before the last one's answer was read: the sequence that the stream must end with
+-- Returns how many cache entries it wrote; or {-1, 0} without a fence, {-2, its epoch} where that is a later one, and {-3, 0} where
+-- the stream does not end as it must: then it has done nothing. A reader who gets an event from the channel finds that event in the cache, or
 -- a newer one: nothing runs between the two.
 local stream, ttl, stream_length, epoch = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3])
 local call = redis.call
@@ -29,6 +30,14 @@ if epoch > 0 then
     end
 end
 local events = #KEYS - 2
+local before = ARGV[3 * events + 4]
+if before then
+    -- The batch before may have been refused, and this one must not pass it.
+    local last = call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
+    if not last or last[2][2] ~= before then
+        return {-3, 0}
+    end
+end
 local name_at = 7 + (string.find(KEYS[3] or '', ':cache:', 1, true) or 0)
 for i = 1, events do
     local key, sequence, event, channels = KEYS[i + 2], ARGV[3 * i + 1], ARGV[3 * i + 2], ARGV[3 * i + 3]

@@ -1,4 +1,4 @@
-"""How the delivery loop hands events to a sink: whole batches one after the other, or groups that flow on their own."""
+"""How the delivery loop hands events to a sink: whole batches one after the other, or the sink's own way."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ class Handover(Protocol):
 
 
 def handover_to(sink: Sink) -> Handover:
-    """The way that suits the sink."""
-    return WholeBatches(sink) if sink.lanes is None else sink.lanes
+    """The sink's own way, or whole batches."""
+    return WholeBatches(sink) if sink.handover is None else sink.handover
 
 
 class WholeBatches:

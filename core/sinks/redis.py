@@ -13,6 +13,7 @@ from core.routes.matching import Routes
 from core.services.redis_script import HeldScript
 from core.settings.models import RedisSettings
 from core.sinks import Outcome, Sink
+from core.sinks.pipelined import PipelinedBatches
 from core.sinks.redis_advice import find_weaknesses
 from core.sinks.scripts import DELIVER
 from core.sinks.sink_type import Destination, SinkType
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from rtp_client.event import Event, EventData
 
 _RAISE_FENCE = files("core.sinks").joinpath("raise_fence.lua").read_text(encoding="utf-8")
-_UNFENCED, _REFUSED = -1, -2
+_UNFENCED, _REFUSED, _OUT_OF_TURN = -1, -2, -3
 _ALL_DELIVERED = Outcome()
 
 
@@ -55,6 +56,8 @@ class RedisSink(Sink):
         self._channels_of = channels_of
         self._ttls = settings.cache_ttls
         self._stream_length = settings.stream_max_length
+        self._has_lost_fence = False
+        self.handover: PipelinedBatches = PipelinedBatches(self)
 
     def open(self) -> None:
         """Ask the server for a sign of life, and keep earlier epochs out. Raises SinkUnavailable."""
@@ -67,6 +70,14 @@ class RedisSink(Sink):
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Hand the whole batch over in one atomic call; Redis takes all of it or nothing."""
+        outcome = None
+        while outcome is None:
+            self.send(events)
+            outcome = self.receive()
+        return outcome
+
+    def send(self, events: Sequence[Event], *, behind: Sequence[Event] = ()) -> None:
+        """See PipelinedService."""
         keys = [STREAM, FENCE]
         arguments: list[str | bytes | int] = [self._ttls, self._stream_length, self.epoch.number]
         for event in events:
@@ -74,19 +85,41 @@ class RedisSink(Sink):
             keys.append(cache_key(data.kind, data.chain, data.entity))
             channels = self._channels_of(data)
             arguments += (event.sequence, event.json_bytes, " ".join(map(route_channel, channels)) if channels else "")
+        if behind:
+            arguments.append(behind[-1].sequence)
         with redis_errors(self.address, SinkUnavailable):
-            while (answer := self._deliver(keys, arguments))[0] == _UNFENCED:
+            if self._has_lost_fence:
                 # Redis has lost its memory: only the database can say now whether this is an epoch of before.
                 self.epoch.wait_until_confirmed()
                 self._fence()
+            self._deliver.send(keys, arguments)
+
+    def receive(self) -> Outcome | None:
+        """See PipelinedService."""
+        with redis_errors(self.address, SinkUnavailable):
+            answer = self._deliver.receive()
+        if answer is None or answer[0] == _OUT_OF_TURN:
+            return None
+        if answer[0] == _UNFENCED:
+            self._has_lost_fence = True
+            return None
         if answer[0] == _REFUSED:
             raise _surpassed(answer[1])
         return _ALL_DELIVERED
+
+    def has_answer(self, seconds: float) -> bool:
+        """See PipelinedService."""
+        return self._deliver.has_answer(seconds)
+
+    def forget_sent(self) -> None:
+        """See PipelinedService."""
+        self._deliver.release()
 
     def _fence(self) -> None:
         highest: Any = self._raise_fence([FENCE], [self.epoch.number])
         if highest > self.epoch.number:
             raise _surpassed(highest)
+        self._has_lost_fence = False
 
     def close(self) -> None:
         self._client.close()

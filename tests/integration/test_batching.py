@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+import redis
 
 from core.processor.build import build_pipeline
 from core.settings.models import Settings
-from core.sinks import Outcome
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
+from tests.held_redis import held
 from tests.waiting import count_waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from core.processor.delivery import Delivery
-    from rtp_client.event import Event
     from tests.conftest import SqsQueue
 
 EVENTS = (
@@ -30,40 +29,19 @@ EVENTS = (
 )
 
 
-class Gate:
-    """Lets a sink deliver, or keeps it waiting, and notes the size of each batch."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        self.sizes: list[int] = []
-        self.is_open = threading.Event()
-        self.is_waiting = threading.Event()
-        self._deliver = delivery.sink.deliver
-        delivery.sink.deliver = self._pass  # type: ignore[method-assign]
-
-    def _pass(self, events: Sequence[Event]) -> Outcome:
-        self.is_waiting.set()
-        self.is_open.wait(30)
-        self.sizes.append(len(events))
-        return self._deliver(events)
-
-
 @contextmanager
-def gated(settings: Settings, sink: str) -> Iterator[tuple[Gate, Delivery]]:
+def running(settings: Settings, sink: str) -> Iterator[Delivery]:
     pipeline = build_pipeline(settings, on_problem=lambda _: None)
-    delivery = next(one for one in pipeline.deliveries if one.sink.name == sink)
-    gate = Gate(delivery)
     pipeline.start()
     try:
-        yield gate, delivery
+        yield next(one for one in pipeline.deliveries if one.sink.name == sink)
     finally:
-        gate.is_open.set()
         pipeline.stop()
 
 
 @pytest.mark.parametrize("sink", ["redis", "sqs"])
 def test_a_lone_event_does_not_wait_for_company(settings: Settings, writer: psycopg.Connection, sink: str) -> None:
-    with gated(settings, sink) as (gate, delivery):
-        gate.is_open.set()
+    with running(settings, sink) as delivery:
         for sent in range(1, 31):
             writer.execute(EVENTS, [1])
             eventually(lambda sent=sent: delivery.metrics.delivered == sent)  # type: ignore[misc]
@@ -76,18 +54,24 @@ def test_a_lone_event_does_not_wait_for_company(settings: Settings, writer: psyc
 
 @pytest.mark.parametrize(
     ("backlog", "sizes"),
-    [(20, [20]), (300, [300]), (1200, [500, 500, 200])],
+    [(20, {20: 1}), (300, {300: 1}), (1200, {500: 2, 200: 1})],
 )
 def test_a_batch_grows_with_the_backlog_up_to_its_bound(
-    settings: Settings, writer: psycopg.Connection, backlog: int, sizes: list[int]
+    settings: Settings, writer: psycopg.Connection, redis_url: str, backlog: int, sizes: dict[int, int]
 ) -> None:
-    with gated(settings, "redis") as (gate, delivery):
-        writer.execute(EVENTS, [1])
-        gate.is_waiting.wait(10)
-        writer.execute(EVENTS, [backlog])
-        gate.is_open.set()
+    with running(settings, "redis") as delivery, redis.Redis.from_url(redis_url) as client:
+        eventually(lambda: delivery.metrics.state == "running")
+        with held(client):
+            writer.execute(EVENTS, [1])
+            eventually(lambda: is_waiting_for_redis(client))
+            writer.execute(EVENTS, [backlog])
         eventually(lambda: delivery.metrics.delivered == backlog + 1)
-    assert gate.sizes == [1, *sizes]
+    assert delivery.metrics.batch_sizes == Counter(sizes) + Counter({1: 1})
+
+
+def is_waiting_for_redis(client: redis.Redis) -> bool:
+    info: Any = client.info("clients")
+    return bool(info["blocked_clients"])
 
 
 BUSY = (

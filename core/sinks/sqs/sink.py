@@ -64,7 +64,7 @@ class SqsSink(Sink):
         self._quick_client = quick_client or client
         self._answer_timeout = AnswerTimeout(settings.timeout_seconds)
         self._queue_url = ""
-        self.lanes: Lanes = Lanes(self._send_batch, BATCH_FORM, most=LANES, name=name)
+        self.handover: Lanes = Lanes(self._send_batch, BATCH_FORM, most=LANES, name=name)
 
     @property
     def _client(self) -> QueueClient:
@@ -79,7 +79,7 @@ class SqsSink(Sink):
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Send in batches, some at a time. A group whose message failed gets nothing more this time; others go on."""
-        return self.lanes.deliver(events)
+        return self.handover.deliver(events)
 
     def _send_batch(self, events: Sequence[Event]) -> Outcome:
         """Send a batch that a lane has taken."""
@@ -137,7 +137,7 @@ class SqsSink(Sink):
         return True
 
     def close(self) -> None:
-        self.lanes.close()
+        self.handover.close()
         self._drop_connections()
 
     def _drop_connections(self) -> None:

@@ -61,7 +61,7 @@ class WebhookSink(Sink):
         )
         # A webhook takes all of a batch or nothing of it.
         form = BatchForm(most_events=at_once, most_of_a_group=at_once, most_bytes=BATCH_BYTES, size_of=size_in_batch)
-        self.lanes: Lanes = Lanes(self._send_batch, form, most=settings.concurrency, name=name)
+        self.handover: Lanes = Lanes(self._send_batch, form, most=settings.concurrency, name=name)
         self._asked: SinkUnavailable | None = None  # the answer that asked for the longest silence
 
     def open(self) -> None:
@@ -73,15 +73,15 @@ class WebhookSink(Sink):
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Post the events. A group whose event failed gets nothing more this time; others go on."""
-        return self.lanes.deliver(events)
+        return self.handover.deliver(events)
 
     def abandon(self) -> bool:
         self._connections.abandon()
-        self.lanes.abandon()
+        self.handover.abandon()
         return True
 
     def close(self) -> None:
-        self.lanes.close()
+        self.handover.close()
         self._connections.close()
 
     def _send_batch(self, events: Sequence[Event]) -> Outcome:
