@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from core.sinks.handover import SinkAnswer
     from rtp_client.event import Event
 
+# A pause so short is slept through: a wait that a stop can end takes half as much CPU again.
+_SHORT_SECONDS = 0.01
 # When stopping. What is not sent by then is read again by whoever comes next. What is under way has the rest of the
 # pipeline's GRACE_SECONDS to be answered.
 _FINISH_SECONDS = 1.0
@@ -183,8 +185,10 @@ class Delivery(Loop):
     def _pace(self, began_at: float) -> None:
         """Let a poll interval pass between reads: a lone event goes at once, a stream goes in batches."""
         remaining = began_at + self.sink.poll_interval_seconds - time.monotonic()
-        if remaining > 0:
+        if remaining > _SHORT_SECONDS:
             self._halt.wait(remaining)
+        elif remaining > 0:
+            time.sleep(remaining)
 
     def _forget_what_is_read(self) -> None:
         self._prefetcher.drop()

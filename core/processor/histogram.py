@@ -83,11 +83,13 @@ class Histogram:
         """Count each of them once."""
         if not seconds:
             return
+        positive = seconds if min(seconds) >= 0 else [max(0.0, one) for one in seconds]
+        counts = self._counts
         with self._lock:
             for one in seconds:
-                self._counts[bisect_left(_BOUNDS, one)] += 1
+                counts[bisect_left(_BOUNDS, one)] += 1
             self._max = max(self._max, *seconds)
-            self._sum += sum(max(0.0, one) for one in seconds)
+            self._sum += sum(positive)
 
     def latencies(self) -> Latencies:
         """What has been counted so far."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
     from core.log.cursor import Cursor
     from core.log.dead_event import DeadEvent
@@ -34,21 +34,33 @@ class InFlight:
     def __len__(self) -> int:
         return len(self._read_of)
 
-    def add(self, cursor: Cursor, detected_at: Mapping[int, float]) -> None:
-        """Note what was read up to `cursor`: event ids, and when each was detected."""
+    def add(self, cursor: Cursor, detected_at: dict[int, float]) -> None:
+        """Note what was read up to `cursor`: event ids, and when each was detected. They are taken over, not copied."""
         if not detected_at and self._reads:
             self._reads[-1].cursor = cursor
             return
-        read = _ReadBatch(cursor, dict(detected_at))
+        read = _ReadBatch(cursor, detected_at)
         self._reads.append(read)
         self._read_of.update(dict.fromkeys(detected_at, read))
 
-    def settle(self, event_id: int, dead: DeadEvent | None = None) -> tuple[float, float]:
-        """An event is delivered, or dead; when it was detected, and when read."""
+    def settle(self, event_id: int, dead: DeadEvent | None = None) -> None:
+        """An event is dead, or not for this sink."""
         read = self._read_of.pop(event_id)
         if dead is not None:
             read.dead.append(dead)
-        return read.unsettled.pop(event_id), read.read_at
+        del read.unsettled[event_id]
+
+    def settle_delivered(self, event_ids: Iterable[int]) -> list[tuple[float, list[float]]]:
+        """Events are delivered; when they were read, those read together in one, and when each was detected."""
+        read: _ReadBatch | None = None
+        detected_at: list[float] = []
+        times: list[tuple[float, list[float]]] = []
+        for event_id in event_ids:
+            if (of := self._read_of.pop(event_id)) is not read:
+                read, detected_at = of, []
+                times.append((of.read_at, detected_at))
+            detected_at.append(of.unsettled.pop(event_id))
+        return times
 
     def take_settled(self) -> tuple[Cursor | None, list[DeadEvent]]:
         """How far all is settled, with the dead events up to there; None where nothing new is."""

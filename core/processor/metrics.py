@@ -49,13 +49,16 @@ class SinkMetrics:
         self.batches += 1
         self.batch_sizes[size] += 1
 
-    def count_delivered(self, events: Sequence[Event], times: Sequence[tuple[float, float]], now: float) -> None:
-        """The sink has taken these; `times` are when each was detected, and when it was read."""
+    def count_delivered(
+        self, events: Sequence[Event], times: Sequence[tuple[float, Sequence[float]]], now: float
+    ) -> None:
+        """The sink has taken these; `times` as from `InFlight.settle_delivered`."""
         self.delivered += len(events)
-        self.events.update(map(_LABELS, events))
-        self.delivery.observe_all([now - detected_at for detected_at, _ in times])
-        for read_at, read_together in Counter(read_at for _, read_at in times).items():
-            self.processing.observe(now - read_at, read_together)
+        for labels in map(_LABELS, events):
+            self.events[labels] += 1
+        for read_at, detected_at in times:
+            self.delivery.observe_all([now - at for at in detected_at])
+            self.processing.observe(now - read_at, len(detected_at))
 
     def note_running(self) -> None:
         """A service has answered."""

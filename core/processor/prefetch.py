@@ -35,7 +35,7 @@ class Prefetched:
     chunk: Chunk
     is_full: bool
     began_at: float
-    detected_at: Mapping[int, float]
+    detected_at: dict[int, float]
     detection_seconds: Sequence[float]
     events: Sequence[Event]
     unwanted: Sequence[int]

@@ -44,15 +44,21 @@ class BatchSettlement:
         """Settle a batch as the sink has answered."""
         events, outcome = answer.events, answer.outcome
         self._metrics.count_batch(len(events))
+        if not outcome.undelivered and not outcome.rejected:
+            self._settle_delivered(events, answer.answered_at)
+            self._park(events, (), "")
+            return
         dead = self._take_dead(outcome.rejected)
         waiting = [event for event in outcome.undelivered if event.id not in dead]
         unsettled = dead.keys() | {event.id for event in waiting}
-        delivered = [event for event in events if event.id not in unsettled] if unsettled else events
-        times = [self._in_flight.settle(int(event.sequence)) for event in delivered]
-        self._metrics.count_delivered(delivered, times, answer.answered_at)
-        self._news.delivered(delivered)
+        self._settle_delivered([event for event in events if event.id not in unsettled], answer.answered_at)
         self._bury(dead)
         self._park(events, waiting, outcome.cause)
+
+    def _settle_delivered(self, events: Sequence[Event], answered_at: float) -> None:
+        times = self._in_flight.settle_delivered([int(event.sequence) for event in events])
+        self._metrics.count_delivered(events, times, answered_at)
+        self._news.delivered(events)
 
     def _take_dead(self, rejections: Sequence[Rejection]) -> dict[str, DeadEvent]:
         """Count the refusals; what there is no point in trying again is forgotten by the retry queue, and returned."""

@@ -50,13 +50,15 @@ def send(sink: RedisSink, *batches: list[Event]) -> None:
 
 def answered(sink: RedisSink) -> list[int]:
     """The sequences of all events with an answer, once nothing is under way any more."""
-    events = [event for answer in sink.handover.take_answers() for event in answer.events]
-    eventually(lambda: events.extend(e for a in sink.handover.take_answers() for e in a.events) or is_done(sink))
+    events: list[Event] = []
+
+    def take() -> bool:
+        for answer in sink.handover.take_answers():
+            events.extend(answer.events)
+        return not sink.handover.is_under_way
+
+    eventually(take)
     return [int(event.sequence) for event in events]
-
-
-def is_done(sink: RedisSink) -> bool:
-    return not sink.handover.is_under_way
 
 
 def in_stream(client: redis.Redis) -> list[int]:
@@ -86,7 +88,7 @@ def test_two_batches_on_a_lost_connection_are_sent_again_in_order(sink: RedisSin
         send(sink, batch(1, 2), batch(3, 4))
         client.client_kill_filter(skipme=True, _type="normal")
         with pytest.raises(SinkUnavailable):
-            eventually(lambda: answered(sink))
+            answered(sink)
     sink.open()
     assert sink.handover.has_to_start
     sink.handover.start()
@@ -166,4 +168,4 @@ def test_finishing_ends_in_time_without_an_answer(sink: RedisSink, client: redis
     with held(client):
         send(sink, batch(1, 2))
         assert sink.handover.finish(0.05) == []
-    assert is_done(sink)
+    assert not sink.handover.is_under_way

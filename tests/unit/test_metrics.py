@@ -25,13 +25,13 @@ def test_work_ends_the_idleness() -> None:
 
 def test_what_was_delivered_is_counted_by_kind_reason_and_severity() -> None:
     metrics = SinkMetrics()
-    metrics.count_delivered([make_event(1), make_event(2), make_event(3, reason="added")], [(0.0, 0.0)] * 3, 1.0)
+    metrics.count_delivered([make_event(1), make_event(2), make_event(3, reason="added")], [(0.0, [0.0] * 3)], 1.0)
     assert metrics.events == {("tvl", "deviation", "info"): 2, ("tvl", "added", "info"): 1}
 
 
 def test_a_delivery_takes_from_the_detection_and_its_processing_from_the_read() -> None:
     metrics = SinkMetrics()
-    metrics.count_delivered([make_event(1), make_event(2)], [(10.0, 12.0), (11.0, 12.0)], 13.0)
+    metrics.count_delivered([make_event(1), make_event(2)], [(12.0, [10.0, 11.0])], 13.0)
     delivery, processing = metrics.delivery.latencies(), metrics.processing.latencies()
     assert (delivery.total, delivery.sum, processing.total, processing.sum) == (2, 5.0, 2, 2.0)
 
