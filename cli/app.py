@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
 from cli.lazy import CommandPlace, lazy_group
-from cli.output import print_error
+from cli.output import out, print_error
 from cli.signals import ENDED_EARLY
 from core.errors import RtpError
 from rtp_client.errors import one_line
@@ -29,6 +30,23 @@ COMMANDS = {
     "cache": CommandPlace("cli.cache", "cache"),
 }
 
+
+def _tell_version(is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version  # noqa: PLC0415 - 30 ms that no other command wants
+
+        out.print(f"rtp {version('defi-rtp')}")
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show rtp's version and end.")
+    ] = False,
+) -> None:
+    """Typer wants a group to have a command or a callback, and reads none of COMMANDS."""
+
+
 app = typer.Typer(
     name="rtp",
     cls=lazy_group(COMMANDS),
@@ -37,7 +55,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-    callback=lambda: None,  # Typer wants a group to have a command or this, and reads none of COMMANDS
+    callback=_root,
 )
 
 

@@ -46,9 +46,13 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
     else:
         yield "baseline", f"{_amount(state.value)}, reported {moment(state.reported_at)}"
         yield from _memory(state, found.rules)
-    yield "now", f"{_amount(judged.current)} ({_whence(judged)})"
+    if judged.current_from == "baseline":
+        yield "now", f"not known: {judged.current_note}"
+        yield "remembered", _amount(judged.current)
+    else:
+        yield "now", f"{_amount(judged.current)} ({_whence(judged)})"
     if state is not None and judged.distance is not None:
-        yield from _distance(state, judged.distance)
+        yield from _distance(state, judged.distance, is_known=judged.current_from != "baseline")
     if found.waiting:
         yield "waiting", f"{counted(found.waiting, 'sample waits', 'samples wait')} to be judged by rtp run"
 
@@ -71,10 +75,11 @@ def _memory(state: BaselineRow, rules: int) -> Iterator[tuple[str, Any]]:
         yield "rtp looks again", state.due_at
 
 
-def _distance(state: BaselineRow, far: Distance) -> Iterator[tuple[str, Any]]:
-    change = percent(far.change_pct) if far.change_pct is not None else "no percentage"
-    verdict = f"which is reported: {far.reason}" if far.reason else "which is not reported"
-    yield "change", f"{change} ({far.change or '–'}), {verdict}"
+def _distance(state: BaselineRow, far: Distance, *, is_known: bool) -> Iterator[tuple[str, Any]]:
+    if is_known:
+        change = percent(far.change_pct) if far.change_pct is not None else "no percentage"
+        verdict = f"which is reported: {far.reason}" if far.reason else "which is not reported"
+        yield "change", f"{change} ({far.change or '–'}), {verdict}"
     yield "fires", _lines(state, far)
     if far.depegs_below is not None and far.depegs_above is not None:
         what = "repegs between" if state.off_peg_since else "depegs outside"
@@ -132,8 +137,7 @@ def _fields(event: PastEvent) -> str:
 
 
 def _whence(judged: JudgedValue) -> str:
-    where = {"table": "in the table", "newest sample": "the newest sample judged", "baseline": "as rtp remembers it"}
-    return f"{where[judged.current_from]}; {judged.current_note}" if judged.current_note else where[judged.current_from]
+    return "in the table" if judged.current_from == "table" else "the newest sample judged"
 
 
 def _amount(value: Any) -> str:

@@ -7,29 +7,45 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
 from cli.event_line import printable
+from cli.output import out
 from core.detection.report import amount_text
 from rtp_client.event import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 _LONGEST = 80
+_ANY_WIDTH = 10_000
+_NOTHING = ("–", "")
 _LONGEST_WHOLE_WORD = 10
 
 
 def new_table(title: str, *headers: str, rows: Iterable[Iterable[Any]]) -> Table:
-    """A table with a bold title; numbers stand to the right."""
+    """A table with a bold title; numbers stand to the right.
+
+    Where it is wider than the terminal, columns that say nothing are left out.
+    """
+    shown = [[cell(value) for value in row] for row in rows]
+    table = _table(title, headers, shown)
+    if not shown or Measurement.get(out, out.options.update(max_width=_ANY_WIDTH), table).maximum <= out.width:
+        return table
+    said = [any(row[index].plain not in _NOTHING for row in shown) for index in range(len(headers))]
+    return _table(title, list(compress(headers, said)), [list(compress(row, said)) for row in shown])
+
+
+def _table(title: str, headers: Sequence[str], shown: Sequence[Sequence[Text]]) -> Table:
     table = Table(
         title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, collapse_padding=True
     )
-    shown = [[cell(value) for value in row] for row in rows]
     for index, header in enumerate(headers):
         words = " ".join([header, *(row[index].plain for row in shown)]).split()
         # In a narrow terminal, words stay whole as long as there is room for that.

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+# PostgreSQL shows which statement it found a fault in, and the place: `LINE 1: ...`, a caret, `QUERY:  ...`.
+_STATEMENT = re.compile(r"\n[^\n:]+ \d+ ?: [^\n]*\n *\^(\nQUERY: .*?(?=\nCONTEXT: |\Z))?", re.DOTALL)
+
 
 class RtpError(Exception):
     """Base of every error that rtp raises on purpose; `message` and `remedy` are one sentence each."""
@@ -30,5 +35,5 @@ class ServiceUnavailable(RtpError):
 
 
 def one_line(error: BaseException) -> str:
-    """An error's text on a single line; the name of its class where it has none."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """An error's text on a single line, without the statement that PostgreSQL quotes; else the name of its class."""
+    return " ".join(_STATEMENT.sub("", str(error)).split()) or type(error).__name__

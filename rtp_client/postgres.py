@@ -65,7 +65,9 @@ def _within(gen: Waiting, answer_timeout: AnswerTimeout, connection: PGconn) -> 
 
 def unavailable(dsn: str, error: psycopg.Error) -> ServiceUnavailable:
     """A PostgreSQL error as rtp's own, on one line and without secrets."""
-    return ServiceUnavailable("PostgreSQL", address(dsn), one_line(error))
+    # An operational error may be of the server's; any other finds fault with the statement, so the server has answered.
+    what = "is not reachable" if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) else "refuses"
+    return ServiceUnavailable("PostgreSQL", address(dsn), one_line(error), what=what)
 
 
 def address(dsn: str) -> str:

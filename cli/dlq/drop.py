@@ -64,7 +64,7 @@ def drop_command(
         take_lock(store.connection)
         if not yes and not selection.ids:
             _confirm(store, selection)
-        show_results(drop(store, selection), as_json=as_json)
+        show_results(drop(store, selection), selection.ids, is_whole=not store.problems, as_json=as_json)
         if store.problems:
             raise typer.Exit(1)
 

@@ -70,6 +70,11 @@ def retry_command(
         with_sinks=True,
     ) as store:
         take_lock(store.connection)
-        show_results(redrive(store, selection, out_of_order=out_of_order), as_json=as_json)
+        show_results(
+            redrive(store, selection, out_of_order=out_of_order),
+            selection.ids,
+            is_whole=not store.problems,
+            as_json=as_json,
+        )
         if store.problems:
             raise typer.Exit(1)

@@ -69,7 +69,7 @@ class Delivery(Loop):
         self.metrics = SinkMetrics()
         self._reader = reader
         self._wakeup = wakeup
-        news = SinkNews(sink, on_problem)
+        self._news = news = SinkNews(sink, on_problem)
         self._handover = handover_to(sink)
         self._connector = Connector(
             sink, self._handover, reader, log=log, service=service, metrics=self.metrics, news=news, halt=self._halt
@@ -120,6 +120,7 @@ class Delivery(Loop):
         """Read, deliver, settle and save, until it halts."""
         while not self._halt.is_set():
             started = time.monotonic()
+            self._news.tell_untold()
             self._deliver(self._retries.take_due(started, self.sink.batch_size))
             if self._retries.is_full or not self._handover.wants_more:
                 self._save_when_due()
@@ -199,6 +200,7 @@ class Delivery(Loop):
         self._cursor.forget()
 
     def _finish(self) -> None:
+        self._news.tell_untold(at_once=True)
         self._prefetcher.close()
         self._reader.close()
         self.sink.close()

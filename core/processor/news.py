@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from core.problem import Problem, counted, event_facts
+from core.processor.storm import Storm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -24,6 +25,8 @@ class SinkNews:
         self._sink = sink
         self._on_problem = on_problem
         self._is_refused = False
+        self._deaths = Storm()
+        self._last_death = ""
 
     def refused(self, error: SinkUnavailable) -> None:
         """The service answers, and refuses this sink."""
@@ -49,10 +52,21 @@ class SinkNews:
         self._tell(text, error=cause, **event_facts([event.id for event in events]))
 
     def died(self, event_ids: Collection[str], error: str) -> None:
-        """These will not be tried again."""
+        """These will not be tried again. Of very many, the first are told, and then only counted."""
+        self._last_death = error
+        if not self._deaths.is_worth_a_line(len(event_ids)):
+            return
         died = counted(len(event_ids), "event became a dead letter", "events became dead letters")
         text = f"{self._sink.name}: {died}: {error}"
         self._tell(text, error=error, **event_facts(event_ids))
+
+    def tell_untold(self, *, at_once: bool = False) -> None:
+        """How many more events died than were told of; now and then, or `at_once`."""
+        if untold := self._deaths.take_untold(at_once=at_once):
+            more = counted(untold, "more event became a dead letter", "more events became dead letters")
+            self._tell(
+                f"{self._sink.name}: {more}, the last one: {self._last_death}", error=self._last_death, events=untold
+            )
 
     def _tell(self, text: str, *, level: int = logging.WARNING, **facts: Any) -> None:
         self._on_problem(Problem(text, "delivery", level, self._facts(facts)))

@@ -105,6 +105,7 @@ def connect(
             autocommit=True,
             connect_timeout=max(1, round(timeout_seconds)),
             application_name=f"rtp {role}",
+            client_encoding="utf8",  # a database of SQL_ASCII names none, and psycopg would take its text for bytes
             keepalives_idle=10,
             keepalives_interval=5,
             keepalives_count=3,

@@ -13,7 +13,8 @@ from rtp_client.answer_timeout import AnswerTimeout
 from rtp_client.cache.loading import Owner, TableRow
 from rtp_client.cache.lookup import COLUMN_TYPES, current_query, table_literal
 from rtp_client.cache.options import ANSWER_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS
-from rtp_client.postgres import AsyncTimedConnection, TimedConnection, unavailable
+from rtp_client.errors import ServiceUnavailable, one_line
+from rtp_client.postgres import AsyncTimedConnection, TimedConnection, address, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from rtp_client.cache.options import CacheOptions
     from rtp_client.cache.table import Table
-    from rtp_client.errors import ServiceUnavailable
 
 _CONNECTIONS = 4
 
@@ -51,6 +51,7 @@ class SourceBase:
             "autocommit": True,
             "connect_timeout": max(1, round(timeout_seconds)),
             "application_name": "rtp cache",
+            "client_encoding": "utf8",  # see core/services/postgres.py
         }
         self._pooling: dict[str, Any] = {
             "conninfo": dsn,
@@ -73,11 +74,25 @@ class SourceBase:
             named = [owner for owner in asked if "\0" not in owner.chain + owner.entity]
             parameters = {"chains": [owner.chain for owner in named], "entities": [owner.entity for owner in named]}
             for table in self._tables[kind]:
-                if table not in self._queries:
-                    column_types = yield Question(COLUMN_TYPES, {"table": table_literal(table)})
-                    self._queries[table] = current_query(table, dict(column_types))
-                for chain, entity, value, as_of in (yield Question(self._queries[table], parameters)):
+                try:
+                    if table not in self._queries:
+                        self._queries[table] = yield from self._query(table)
+                    found = yield Question(self._queries[table], parameters)
+                except psycopg.ProgrammingError as error:
+                    self._queries.pop(table, None)  # what was there when it was made may be gone
+                    raise self._refused(table, one_line(error)) from error
+                for chain, entity, value, as_of in found:
                     rows.setdefault(Owner(kind, chain, entity), TableRow(value, as_of))
+
+    def _query(self, table: Table) -> Generator[Question, Sequence[Any], sql.Composed]:
+        column_types = dict((yield Question(COLUMN_TYPES, {"table": table_literal(table)})))
+        if missing := [column for column in table.columns if column_types and column not in column_types]:
+            raise self._refused(table, f"it has no column {', '.join(missing)}")
+        return current_query(table, column_types)
+
+    def _refused(self, table: Table, cause: str) -> ServiceUnavailable:
+        cause = f"table {table.name}, which {table.kind} is read from: {cause}"
+        return ServiceUnavailable("PostgreSQL", address(self._dsn), cause, what="refuses")
 
     def _unavailable(self, error: psycopg.Error) -> ServiceUnavailable:
         return unavailable(self._dsn, error)
@@ -100,7 +115,10 @@ class DatabaseSource(SourceBase):
         with self.connection() as connection, suppress(StopIteration):
             question = next(questions)
             while True:
-                cursor = connection.execute(question.query, question.parameters, prepare=True)
+                try:
+                    cursor = connection.execute(question.query, question.parameters, prepare=True)
+                except psycopg.ProgrammingError as error:
+                    questions.throw(error)
                 question = questions.send(cursor.fetchall())
         return rows
 
@@ -140,7 +158,10 @@ class AsyncDatabaseSource(SourceBase):
                 with suppress(StopIteration):
                     question = next(questions)
                     while True:
-                        cursor = await connection.execute(question.query, question.parameters, prepare=True)
+                        try:
+                            cursor = await connection.execute(question.query, question.parameters, prepare=True)
+                        except psycopg.ProgrammingError as error:
+                            questions.throw(error)
                         question = questions.send(await cursor.fetchall())
         except (psycopg.Error, PoolTimeout) as error:
             raise self._unavailable(error) from error

@@ -31,6 +31,12 @@ class Table:
     is_history: bool = False
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all columns that are read."""
+        named = (self.entity, self.chain, self.value, *self.watched, self.changed_at)
+        return tuple(dict.fromkeys(column for column in named if isinstance(column, str)))
+
+    @property
     def parts(self) -> tuple[str, ...]:
         """The table's name as identifiers."""
         return tuple(self.name.split(".")) if "." in self.name else ("public", self.name)

@@ -74,6 +74,17 @@ def test_an_unknown_entity_is_one_clear_line(cache: Callable[..., Done]) -> None
     assert (done.code, done.err.count("\n"), "neither the cache nor the table knows" in done.err) == (2, 1, True)
 
 
+@pytest.mark.parametrize("words", [("get", "--kind", "tvl", "--protocol", "lido"), ("warm", "--kind", "tvl")])
+def test_a_column_that_is_gone_is_named_with_its_table(
+    cache: Callable[..., Done], writer: psycopg.Connection, words: tuple[str, ...]
+) -> None:
+    writer.execute("INSERT INTO tvl (chain, protocol, tvl_usd, source) VALUES ('all', 'lido', 1, 'x')")
+    writer.execute("ALTER TABLE tvl DROP COLUMN tvl_usd")
+    done = cache(*words)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert done.err.endswith(" refuses: table public.tvl, which tvl is read from: it has no column tvl_usd\n")
+
+
 def test_a_wrong_kind_is_one_clear_line(cache: Callable[..., Done]) -> None:
     done = cache("get", "--kind", "volume", "--protocol", "lido")
     assert (done.code, done.err.count("\n")) == (2, 1)

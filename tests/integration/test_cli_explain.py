@@ -196,6 +196,15 @@ def test_a_column_that_is_gone(writer: psycopg.Connection, entities: Entities) -
     assert "tvl_usd does not exist" in judged["current_note"]
 
 
+def test_a_value_that_cannot_be_read_is_not_told_as_the_value_now(writer: psycopg.Connection, explain: Explain) -> None:
+    write(writer, "100")
+    writer.execute("ALTER TABLE tvl DROP COLUMN tvl_usd")
+    shown = " ".join(explain("lido").out.split())
+    assert " now not known: column r.tvl_usd does not exist" in shown
+    assert " remembered 100 " in shown
+    assert "not reported" not in shown
+
+
 def test_a_locked_table_is_not_waited_for_long(
     writer: psycopg.Connection,
     connect_again: Callable[[], psycopg.Connection],

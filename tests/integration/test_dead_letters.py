@@ -363,7 +363,7 @@ def test_a_letter_that_is_not_there_is_one_line_and_exit_code_2(settings: Settin
     [
         (("list",), False),
         (("show", "00000000-0000-0000-0000-000000000000"), True),
-        (("drop", "00000000-0000-0000-0000-000000000000"), False),
+        (("drop", "00000000-0000-0000-0000-000000000000"), True),
         (("drop", "--all", "--yes"), False),
     ],
     ids=["list", "show", "drop", "drop-all"],
@@ -506,6 +506,15 @@ def test_a_row_that_was_no_event_stays_dead(
 def test_a_change_is_told_which_letters_are_meant(settings: Settings, dlq: Dlq, words: tuple[str, ...]) -> None:
     done = dlq(*words)
     assert (done.code, done.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("verb", ["retry", "drop"])
+def test_a_letter_that_is_not_there_is_named(
+    two_dead: Settings, dlq: Dlq, writer: psycopg.Connection, verb: str
+) -> None:
+    known = str(letters(writer, "id")[0][0])
+    done = dlq(verb, known, "999998", "999999")
+    assert (done.code, "letters 999998, 999999. " in done.err, known in done.err) == (2, True, False)
 
 
 def test_two_retries_at_once_are_refused(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from cli.app import app
 
@@ -97,3 +99,8 @@ def test_without_a_command_all_of_them_are_listed(capsys: pytest.CaptureFixture[
         app(["--help"])
     listed = capsys.readouterr().out
     assert [name for name in COMMANDS if name.split()[0] not in listed] == []
+
+
+def test_the_version_is_that_of_the_installed_distribution() -> None:
+    told = CliRunner().invoke(app, ["--version"])
+    assert (told.exit_code, told.output) == (0, f"rtp {version('defi-rtp')}\n")

@@ -1,0 +1,28 @@
+"""Tables for people: in a narrow terminal, words stay whole as long as that can be."""
+
+from __future__ import annotations
+
+import pytest
+from rich.console import Console
+
+from cli.output import out
+from cli.tables import new_table
+
+HEADERS = ("watch", "table", "held", "oldest sample")
+ROWS = [("prices", "public.price_of_token", 0, None), ("tvl", "public.tvl", 2, None)]
+
+
+def lines_at(width: int, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    monkeypatch.setattr(out, "width", width)
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(new_table("Watches", *HEADERS, rows=ROWS))
+    return [" ".join(line.split()) for line in captured.get().splitlines()]
+
+
+def test_a_column_that_says_nothing_makes_room_where_the_table_is_too_wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lines_at(40, monkeypatch)[2:] == ["watch table held", "prices public.price_of_token 0", "tvl public.tvl 2"]
+
+
+def test_it_stays_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lines_at(80, monkeypatch)[2] == "watch table held oldest sample"
