@@ -10,16 +10,16 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.errors import ServiceUnavailable
 from core.services.daemon_pool import DaemonPool
-from core.sinks import Outcome
 from core.sinks.groups import GroupQueues
-from core.sinks.handover import SinkAnswer
+from core.sinks.lane_answers import LaneAnswers, joint_outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from core.sinks import Outcome
     from core.sinks.groups import BatchForm
+    from core.sinks.handover import SinkAnswer
     from rtp_client.event import Event
 
 # What waits is in memory, and is read again after a crash. Behind a busy entity the others are found within it.
@@ -42,9 +42,7 @@ class Lanes:
         self._groups = GroupQueues(form)
         self._changed = threading.Condition()
         self._running = 0
-        self._answers: list[SinkAnswer] = []
-        self._has_answered = False  # since the lanes have begun to run
-        self._broken: list[tuple[Sequence[Event], Exception]] = []
+        self._answers = LaneAnswers()
         self._is_abandoned = False
 
     def __len__(self) -> int:
@@ -59,12 +57,12 @@ class Lanes:
 
     @property
     def is_under_way(self) -> bool:
-        return bool(self._running or self._answers or self._broken)
+        return bool(self._running or self._answers or self._answers.has_broken)
 
     @property
     def has_to_start(self) -> bool:
         with self._changed:
-            return not self._running and bool(self._groups or self._broken)
+            return not self._running and bool(self._groups or self._answers.has_broken)
 
     def add(self, events: Sequence[Event]) -> None:
         with self._changed:
@@ -73,7 +71,7 @@ class Lanes:
     def start(self) -> None:
         with self._changed:
             if not self._running:
-                self._has_answered = self._has_answered and bool(self._broken)
+                self._answers.note_start()
             self._begin()
 
     def take_answers(self) -> list[SinkAnswer]:
@@ -83,9 +81,8 @@ class Lanes:
         where it has answered other lanes meanwhile: the batch itself may be to blame, and is undelivered.
         """
         with self._changed:
-            broken = [] if self._running else self._take_broken()
-            answers, self._answers = self._answers, []
-            return [self._with_those_behind(answer) for answer in (*answers, *broken)]
+            broken = [] if self._running else self._answers.take_broken(self._groups.put_back)
+            return [self._with_those_behind(answer) for answer in (*self._answers.take(), *broken)]
 
     def wait_for_answer(self, seconds: float) -> None:
         with self._changed:
@@ -100,7 +97,7 @@ class Lanes:
             self._changed.wait_for(lambda: not self._running, seconds)
             self._groups.take_all()
             self._wait_for_rest()
-            answers = [self._with_those_behind(answer) for answer in self._answers]
+            answers = [self._with_those_behind(answer) for answer in self._answers.take()]
         self.drop()
         return answers
 
@@ -108,7 +105,7 @@ class Lanes:
         with self._changed:
             self._groups.take_all()
             self._wait_for_rest()
-            self._answers, self._broken = [], []
+            self._answers.clear()
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """As a sink's `deliver`: send all of these and wait for the answers. Not for who uses the other methods."""
@@ -120,13 +117,7 @@ class Lanes:
             answers = self.take_answers()
         finally:
             self.drop()
-        left = {event.id for event in events}
-        for answer in answers:
-            left.difference_update(event.id for event in answer.events)
-        left.update(event.id for answer in answers for event in answer.outcome.undelivered)
-        rejected = [rejection for answer in answers for rejection in answer.outcome.rejected]
-        cause = next((answer.outcome.cause for answer in answers if answer.outcome.cause), "")
-        return Outcome([event for event in events if event.id in left], rejected, cause)
+        return joint_outcome(events, answers)
 
     def abandon(self) -> None:
         """Have nobody wait for what is under way. For any thread."""
@@ -146,7 +137,7 @@ class Lanes:
 
     def _begin(self) -> None:
         """Have as many lanes run as there are batches for."""
-        while self._running < self._most and not self._broken and (batch := self._groups.take_batch()):
+        while self._running < self._most and not self._answers.has_broken and (batch := self._groups.take_batch()):
             self._running += 1
             self._threads.submit(self._run, batch)
 
@@ -163,33 +154,23 @@ class Lanes:
         """Returns what the lane is to send next."""
         failed = {event.partitionkey for event in outcome.undelivered}
         with self._changed:
-            self._answers.append(SinkAnswer(batch, outcome))
-            self._has_answered = True
+            self._answers.note_answer(batch, outcome)
             self._groups.release({event.partitionkey for event in batch} - failed)
             return self._go_on()
 
     def _note_broken(self, batch: Sequence[Event], error: Exception) -> Sequence[Event]:
         with self._changed:
-            self._broken.append((batch, error))
+            self._answers.note_broken(batch, error)
             return self._go_on()
 
     def _go_on(self) -> Sequence[Event]:
-        batch = [] if self._broken else self._groups.take_batch()
+        batch = [] if self._answers.has_broken else self._groups.take_batch()
         if batch:
             self._begin()
         else:
             self._running -= 1
         self._changed.notify_all()
         return batch
-
-    def _take_broken(self) -> list[SinkAnswer]:
-        broken, self._broken = self._broken, []
-        for _, error in broken:
-            if not self._has_answered or not isinstance(error, ServiceUnavailable):
-                for one, _ in broken:
-                    self._groups.put_back(one)
-                raise error
-        return [SinkAnswer(batch, Outcome(batch, cause=_cause(error))) for batch, error in broken]
 
     def _with_those_behind(self, answer: SinkAnswer) -> SinkAnswer:
         """Nothing of a group may pass what is undelivered of it."""
@@ -198,7 +179,3 @@ class Lanes:
         if not behind:
             return answer
         return replace(answer, outcome=replace(answer.outcome, undelivered=[*undelivered, *behind]))
-
-
-def _cause(error: Exception) -> str:
-    return error.cause if isinstance(error, ServiceUnavailable) else str(error)
