@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import redis
 
 from rtp_client.cache.base import CHUNK, ReaderBase, keys_of, nothing_after
-from rtp_client.cache.counts import FLUSH_SECONDS, commands
+from rtp_client.cache.counts import FLUSH_SECONDS
 from rtp_client.cache.flights import Flights
 from rtp_client.cache.loading import (
     CLAIM_MS,
@@ -23,11 +22,9 @@ from rtp_client.cache.loading import (
     Read,
     Settled,
     Write,
-    row_fields,
 )
-from rtp_client.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
+from rtp_client.cache.scripts import CLAIM, WRITE, claim_arguments, write_arguments
 from rtp_client.cache.source import AsyncDatabaseSource
-from rtp_client.keys import CACHE_REFRESHED
 from rtp_client.redis import async_redis_client
 
 if TYPE_CHECKING:
@@ -36,7 +33,6 @@ if TYPE_CHECKING:
     from rtp_client.cache.entry import Entry
     from rtp_client.cache.loading import Fields, Step
     from rtp_client.cache.options import CacheOptions
-    from rtp_client.errors import ServiceUnavailable
 
 
 _CONNECTIONS = 50
@@ -55,7 +51,7 @@ class AsyncCacheReader(ReaderBase):
             max_connections=_CONNECTIONS,
         )
         self._pool = self._client.connection_pool
-        self._claim, self._write, self._touch = map(self._client.register_script, (CLAIM, WRITE, TOUCH))
+        self._claim, self._write = map(self._client.register_script, (CLAIM, WRITE))
         self._source = AsyncDatabaseSource(postgres_dsn, options) if postgres_dsn else None
         self._flights = Flights[asyncio.Event]()
         self._closing = asyncio.Event()
@@ -101,21 +97,9 @@ class AsyncCacheReader(ReaderBase):
             missing = {key: Owner(kind, *pair) for key, pair in keys.items()}
         if missing:
             self.counts.misses.append(tuple(found))
-            await self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found, failure)
+            await self._carry_out(self._falling_back(missing, found, failure, has_source=self._source is not None))
             self._take(missing, found, entries)
         return entries
-
-    async def _fall_back(
-        self, owners: dict[str, Owner], found: dict[str, Loaded], failure: ServiceUnavailable | None
-    ) -> None:
-        if owners and self._source:
-            self.counts.fallbacks.append(tuple(owners))
-            rows = await self._source.rows(list(owners.values()))
-            found |= {key: Loaded(row_fields(rows.get(owner)), True) for key, owner in owners.items()}
-        elif owners and failure:
-            raise failure
-        else:
-            self.counts.misses.append(tuple(owners))
 
     async def _read_many(self, keys: Sequence[str]) -> list[Fields]:
         answers: list[Fields] = []
@@ -203,11 +187,8 @@ class AsyncCacheReader(ReaderBase):
             return
         try:
             async with self._client.pipeline(transaction=False) as pipe:
-                pipe.hgetall(CACHE_REFRESHED)
-                for command in commands(batch, time.time()) if batch else ():
+                for command in self._flush_commands(batch):
                     pipe.execute_command(*command)
-                for key, ttl_ms in self.counts.to_touch(batch, self._ttl_ms):
-                    await self._touch([key], [ttl_ms], client=pipe)
                 self._note_comparisons((await pipe.execute(raise_on_error=False))[0])
         except redis.RedisError as error:
             self._note_failure(error)

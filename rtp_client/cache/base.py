@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from rtp_client.cache import loading
-from rtp_client.cache.counts import Counts
+from rtp_client.cache.counts import Counts, commands
 from rtp_client.cache.entry import (
     FIELDS,
     Entry,
@@ -22,18 +22,20 @@ from rtp_client.cache.entry import (
     finding,
     read_command,
 )
-from rtp_client.cache.loading import Loaded, Owner
+from rtp_client.cache.loading import Loaded, Owner, Query, row_fields
 from rtp_client.cache.options import MAX_STALENESS_SECONDS, TIMEOUT_SECONDS, TTL_SECONDS, UNKNOWN_TTL_SECONDS, per_kind
+from rtp_client.cache.scripts import TOUCH
 from rtp_client.cluster import names_cluster
 from rtp_client.errors import ServiceUnavailable, SettingsError
 from rtp_client.event import KIND_PATTERN
-from rtp_client.keys import cache_key
+from rtp_client.keys import CACHE_REFRESHED, cache_key
 from rtp_client.redact import redact, shown
 from rtp_client.redis import redis_unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, Mapping, MutableMapping
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, MutableMapping
 
+    from rtp_client.cache.counts import Batch, Command
     from rtp_client.cache.loading import Fields, Step
     from rtp_client.cache.options import CacheOptions
 
@@ -104,6 +106,33 @@ class ReaderBase:
     ) -> Generator[Step, Any, None]:
         token = secrets.token_hex(8)
         return loading.load(missing, seen, found, token=token, ttl_ms=self._ttl_ms, unknown_ttl_ms=self._unknown_ttl_ms)
+
+    def _falling_back(
+        self,
+        missing: Mapping[str, Owner],
+        found: MutableMapping[str, Loaded],
+        failure: ServiceUnavailable | None,
+        *,
+        has_source: bool,
+    ) -> Generator[Step, Any, None]:
+        """Read what is in neither `found` nor the cache from its table. Raises `failure` where nobody can."""
+        owners = {key: owner for key, owner in missing.items() if key not in found}
+        if owners and has_source:
+            self.counts.fallbacks.append(tuple(owners))
+            rows = yield Query(list(owners.values()))
+            found.update({key: Loaded(row_fields(rows.get(owner)), True) for key, owner in owners.items()})
+        elif owners and failure:
+            raise failure
+        else:
+            self.counts.misses.append(tuple(owners))
+
+    def _flush_commands(self, batch: Batch) -> Iterator[Command]:
+        """What to send now and then. The first one's answer is for `_note_comparisons`."""
+        yield "HGETALL", CACHE_REFRESHED
+        if batch:
+            yield from commands(batch, time.time())
+        for key, ttl_ms in self.counts.to_touch(batch, self._ttl_ms):
+            yield "EVAL", TOUCH, 1, key, ttl_ms
 
     def _sort(
         self,

@@ -11,7 +11,7 @@ import redis
 from redis.cache import CacheConfig, CacheEntryStatus, CacheKey
 
 from rtp_client.cache.base import CHUNK, ReaderBase, keys_of, nothing_after
-from rtp_client.cache.counts import FLUSH_SECONDS, commands
+from rtp_client.cache.counts import FLUSH_SECONDS
 from rtp_client.cache.entry import FIELDS, Entry, Found, Source, finding
 from rtp_client.cache.flights import Flights
 from rtp_client.cache.loading import (
@@ -25,13 +25,12 @@ from rtp_client.cache.loading import (
     Read,
     Settled,
     Write,
-    row_fields,
 )
-from rtp_client.cache.scripts import CLAIM, TOUCH, WRITE, claim_arguments, write_arguments
+from rtp_client.cache.scripts import CLAIM, WRITE, claim_arguments, write_arguments
 from rtp_client.cache.source import DatabaseSource
 from rtp_client.cluster import names_cluster
-from rtp_client.errors import ServiceUnavailable, SettingsError
-from rtp_client.keys import CACHE_REFRESHED, cache_key
+from rtp_client.errors import SettingsError
+from rtp_client.keys import cache_key
 from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
@@ -79,7 +78,7 @@ class CacheReader(ReaderBase):
         )
         self._local = self.client.get_cache()
         self._pool = self.client.connection_pool
-        self._claim, self._write, self._touch = map(self.client.register_script, (CLAIM, WRITE, TOUCH))
+        self._claim, self._write = map(self.client.register_script, (CLAIM, WRITE))
         self.source = DatabaseSource(postgres_dsn, options) if postgres_dsn else None
         self._flights = Flights[threading.Event]()
         self._closing = threading.Event()
@@ -138,21 +137,9 @@ class CacheReader(ReaderBase):
             missing = {key: Owner(kind, *pair) for key, pair in keys.items()}
         if missing:
             self.counts.misses.append(tuple(found))
-            self._fall_back({key: owner for key, owner in missing.items() if key not in found}, found, failure)
+            self._carry_out(self._falling_back(missing, found, failure, has_source=self.source is not None))
             self._take(missing, found, entries)
         return entries
-
-    def _fall_back(
-        self, owners: dict[str, Owner], found: dict[str, Loaded], failure: ServiceUnavailable | None
-    ) -> None:
-        if owners and self.source:
-            self.counts.fallbacks.append(tuple(owners))
-            rows = self.source.rows(list(owners.values()))
-            found |= {key: Loaded(row_fields(rows.get(owner)), True) for key, owner in owners.items()}
-        elif owners and failure:
-            raise failure
-        else:
-            self.counts.misses.append(tuple(owners))
 
     def _look(
         self, kind: str, keys: dict[str, tuple[str, str]], entries: dict[tuple[str, str], Entry | None]
@@ -259,11 +246,8 @@ class CacheReader(ReaderBase):
             return
         try:
             with self.client.pipeline(transaction=False) as pipe:
-                pipe.hgetall(CACHE_REFRESHED)
-                for command in commands(batch, time.time()) if batch else ():
+                for command in self._flush_commands(batch):
                     pipe.execute_command(*command)  # type: ignore[no-untyped-call]
-                for key, ttl_ms in self.counts.to_touch(batch, self._ttl_ms):
-                    self._touch([key], [ttl_ms], client=pipe)
                 self._note_comparisons(pipe.execute(raise_on_error=False)[0])
         except redis.RedisError as error:
             with suppress(SettingsError):  # a read will say so

@@ -113,6 +113,18 @@ def test_what_can_never_succeed_is_a_dead_letter_that_can_be_sent_again(
     assert values(server) == ["2"]
 
 
+def test_of_a_storm_of_refusals_the_first_are_told_and_the_rest_is_counted(
+    start: Start, server: WebhookServer, writer: psycopg.Connection, problems: list[Problem]
+) -> None:
+    server.reply = lambda _: Reply(400)
+    pipeline = start({"url": server.url})
+    write(writer, *(2**power for power in range(30)))
+    eventually(lambda: pipeline.deliveries[0].metrics.dead_letters == 29)
+    pipeline.stop()
+    told = [(problem.facts["events"], "more" in problem.text) for problem in problems if "dead letter" in problem.text]
+    assert (sum(events for events, _ in told), [is_sum for _, is_sum in told]) == (29, [False] * 5 + [True])
+
+
 def test_an_event_gets_only_where_it_belongs(start: Start, server: WebhookServer, writer: psycopg.Connection) -> None:
     start({"lido": {"url": server.url, "match": {"protocol": "lido"}}})
     write(writer, 1, 2, entity="aave")
