@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from psycopg import errors, generators
+from psycopg import errors
 from psycopg.adapt import Transformer
 from psycopg.pq import ExecStatus, Format
+
+from rtp_client.postgres import answer_to_sent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +49,7 @@ class PreparedStatement:
         return self._rows.load_rows(0, answer.ntuples, tuple)
 
     def _answer(self) -> PGresult:
-        answer: PGresult = self._connection.wait(generators.execute(self._connection.pgconn))[-1]
+        answer = answer_to_sent(self._connection)
         if answer.status not in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
             raise errors.error_from_result(answer, encoding="utf-8")
         return answer
