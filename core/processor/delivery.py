@@ -121,7 +121,9 @@ class Delivery(Loop):
         while not self._halt.is_set():
             started = time.monotonic()
             self._news.tell_untold()
-            self._deliver(self._retries.take_due(started, self.sink.batch_size))
+            due = self._retries.take_due(started, self.sink.batch_size)
+            if due or self._handover.is_under_way or self._handover.has_to_start:
+                self._deliver(due)
             if self._retries.is_full or not self._handover.wants_more:
                 self._save_when_due()
                 self._wait_for_room(started)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import ServiceUnavailable
 from core.sinks.handover import SinkAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from core.sinks import Outcome
     from rtp_client.event import Event
@@ -70,14 +70,20 @@ class PipelinedBatches:
             self._is_last = len(events) < self._service.batch_size
 
     def start(self) -> None:
-        with self._or_again():
+        try:
             self._send_all()
+        except Exception:
+            self._send_again()
+            raise
 
     def take_answers(self) -> list[SinkAnswer]:
-        with self._or_again():
+        try:
             while self._sent and (self._is_last or self._is_full or self._service.has_answer(0)):
                 self._receive()
                 self._send_all()
+        except Exception:
+            self._send_again()
+            raise
         answers, self._answers = self._answers, []
         return answers
 
@@ -122,15 +128,10 @@ class PipelinedBatches:
             self._service.receive()  # what is behind it was not taken either
         self._take_back()
 
-    @contextmanager
-    def _or_again(self) -> Iterator[None]:
-        """Where the service does not answer, all that has no answer is sent again with the next start."""
-        try:
-            yield
-        except Exception:
-            self._service.forget_sent()
-            self._take_back()
-            raise
+    def _send_again(self) -> None:
+        """The service does not answer: all that has no answer is sent again with the next start."""
+        self._service.forget_sent()
+        self._take_back()
 
     def _take_back(self) -> None:
         self._unsent.extendleft(reversed(self._sent))

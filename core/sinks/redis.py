@@ -6,6 +6,8 @@ from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+import redis
+
 from core.errors import LeadershipLost, SinkUnavailable
 from core.leading.epoch import UNFENCED, Epoch
 from core.redis_names import FENCE
@@ -17,6 +19,7 @@ from core.sinks.pipelined import PipelinedBatches
 from core.sinks.redis_advice import find_weaknesses
 from core.sinks.scripts import DELIVER
 from core.sinks.sink_type import Destination, SinkType
+from rtp_client.errors import one_line
 from rtp_client.keys import STREAM, cache_key, route_channel
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors
@@ -87,17 +90,22 @@ class RedisSink(Sink):
             arguments += (event.sequence, event.json_bytes, " ".join(map(route_channel, channels)) if channels else "")
         if behind:
             arguments.append(behind[-1].sequence)
-        with redis_errors(self.address, SinkUnavailable):
-            if self._has_lost_fence:
-                # Redis has lost its memory: only the database can say now whether this is an epoch of before.
-                self.epoch.wait_until_confirmed()
+        if self._has_lost_fence:
+            # Redis has lost its memory: only the database can say now whether this is an epoch of before.
+            self.epoch.wait_until_confirmed()
+            with redis_errors(self.address, SinkUnavailable):
                 self._fence()
+        try:
             self._deliver.send(keys, arguments)
+        except redis.RedisError as error:
+            raise self._unavailable(error) from error
 
     def receive(self) -> Outcome | None:
         """See PipelinedService."""
-        with redis_errors(self.address, SinkUnavailable):
+        try:
             answer = self._deliver.receive()
+        except redis.RedisError as error:
+            raise self._unavailable(error) from error
         if answer is None or answer[0] == _OUT_OF_TURN:
             return None
         if answer[0] == _UNFENCED:
@@ -123,6 +131,9 @@ class RedisSink(Sink):
 
     def close(self) -> None:
         self._client.close()
+
+    def _unavailable(self, error: redis.RedisError) -> SinkUnavailable:
+        return SinkUnavailable(self.service, self.address, one_line(error))
 
 
 def _surpassed(epoch: int) -> LeadershipLost:
