@@ -27,6 +27,7 @@ from core.inspection.picture import (
 )
 from core.log.installation import find_mismatch, read_installation
 from core.log.lag import is_too_far_behind
+from core.log.logs import EVENTS
 from core.services.postgres import queries
 from rtp_client.errors import one_line
 
@@ -65,7 +66,7 @@ def inspect(connection: Connection, log: LogSettings, configured_sinks: Collecti
                     sink,
                     is_configured=_is_configured(sink.sink, processor, configured_sinks),
                     is_alarming=is_too_far_behind(sink.lag_seconds, sink.lag_bytes, log),
-                    mismatch=find_mismatch(connection, sink.sink),
+                    mismatch=find_mismatch(connection, EVENTS, sink.sink),
                 )
                 for sink in _read(connection, "sinks", SinkPosition)
             ],

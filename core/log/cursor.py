@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import LeadershipLost, LogMismatch, NotInstalled
 from core.log.installation import find_mismatch
+from core.log.logs import EVENTS
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def take_cursor(connection: Connection, sink: str, epoch: int, *, starts_at_late
     if row is None:
         _check_epoch(connection, sink, epoch)
         raise NotInstalled(f"the cursor of sink {sink} vanished", "Run `rtp install-triggers`")
-    if mismatch := find_mismatch(connection, sink):
+    if mismatch := find_mismatch(connection, EVENTS, sink):
         raise LogMismatch(
             f"the cursor of sink {sink} does not fit this log: {mismatch}",
             f"Run `rtp reset-cursor --sink {sink} --to earliest` (or latest, or a sequence)",

@@ -13,6 +13,8 @@ from rtp_client.errors import one_line
 if TYPE_CHECKING:
     from psycopg import Connection
 
+    from core.log.logs import Log
+
 _QUERIES = queries("core.sql", "log.sql")
 SCHEMA_VERSION = 6
 
@@ -36,7 +38,7 @@ def read_installation(connection: Connection) -> str:
     return str(row[0])
 
 
-def find_mismatch(connection: Connection, sink: str) -> str | None:
-    """Why a sink's cursor, or the log itself, cannot be this server's; None where it can."""
-    row = connection.execute(_QUERIES["find_mismatch"], {"sink": sink}).fetchone()
+def find_mismatch(connection: Connection, log: Log, reader: str) -> str | None:
+    """Why a reader's cursor, or the log itself, cannot be this server's; None where it can."""
+    row = connection.execute(log.on(_QUERIES["find_mismatch"]), {"reader": reader}).fetchone()
     return row[0] if row else None

@@ -14,10 +14,11 @@ from core.errors import RtpError
 from core.log.cursor import Cursor, save_cursor, take_cursor
 from core.log.dead_event import add_dead_events
 from core.log.installation import read_installation
+from core.log.logs import EVENTS
+from core.log.position import Position, wait_query, window_queries
 from core.log.rows import LogRow
-from core.log.window import IdlessTransactions, RecentCursors, Window, open_window, resume_window
 from core.services.postgres import queries
-from core.services.prepared import PreparedStatement
+from core.services.prepared import PreparedStatements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,11 +27,9 @@ if TYPE_CHECKING:
     from core.services.postgres import DatabaseServer
 
 _QUERIES = queries("core.sql", "log.sql")
-RECENT, OF_STRAGGLERS = "recent_rows", "rows_of_stragglers"
-WINDOWS = {rows: _QUERIES["read_window"].replace(b"{rows}", _QUERIES[rows]) for rows in (RECENT, OF_STRAGGLERS)}
+WINDOWS = window_queries(EVENTS, _QUERIES["read_window"])
 """The two ways to read a window, by what finds its rows."""
-# The server waits in whole milliseconds, and once more where it woke up a little too soon.
-_ROUNDING_SECONDS = 0.0005
+_STATEMENTS = {**WINDOWS, "wait": wait_query(EVENTS)}
 
 
 @dataclass(frozen=True)
@@ -54,13 +53,9 @@ class LogReader:
         self._sink = sink
         self._starts_at_latest = starts_at_latest
         self._connection: psycopg.Connection | None = None
-        self._statements: dict[str, PreparedStatement] = {}
-        self._cursor = Cursor()
-        self._recent = RecentCursors()
-        self._idless = IdlessTransactions()
+        self._statements: PreparedStatements | None = None
+        self._position = Position(Cursor())
         self._saved = Cursor()
-        self._window = Window()
-        self._last_id = 0
         self.epoch = 0
         self.log_id = ""
         self.newest_id = 0
@@ -77,24 +72,21 @@ class LogReader:
             with self._server.translated():
                 self._connection.execute(_QUERIES["read_through_indexes"])
                 self.log_id = read_installation(self._connection)
-                self._cursor = self._saved = take_cursor(
+                self._saved = take_cursor(
                     self._connection, self._sink, self.epoch, starts_at_latest=self._starts_at_latest
                 )
         except RtpError:
             self.close()
             raise
-        self._last_id = 0
-        self._recent = RecentCursors()
-        self._idless = IdlessTransactions()
-        self._window = resume_window(self._cursor)
-        self.read_id = self._cursor.highest_id
+        self._statements = PreparedStatements(self._connection, _STATEMENTS)
+        self._position = Position(self._saved)
+        self.read_id = self._saved.highest_id
 
     def close(self) -> None:
         """Give the connection back; harmless when there is none. What was read behind the saved cursor is forgotten."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
-            self._statements.clear()
+            self._connection = self._statements = None
         self.read_id = self._saved.highest_id
 
     @property
@@ -105,41 +97,30 @@ class LogReader:
     def read(self, limit: int) -> Chunk:
         """The next rows after the cursor, at most `limit`; none where there is nothing new."""
         chunk = self._read(limit)
-        if not chunk.rows and self._cursor.until is not None:
+        if not chunk.rows and self._position.cursor.until is not None:
             # The window ended where a chunk did. That says nothing about what came since it was opened.
-            self._move_to(chunk.cursor)
+            self._position.move_to(chunk.cursor)
             chunk = self._read(limit)
         return chunk
 
     def _read(self, limit: int) -> Chunk:
-        cursor = self._cursor
-        low_id = self._recent.low_id(cursor)
-        query = OF_STRAGGLERS if low_id is None else RECENT
-        found = self._fetch(query, {**vars(cursor), "low_id": low_id, "limit": limit})
-        until, xids_above, self.newest_id = found[0][:3]
+        self._open_connection()
+        position = self._position
+        query, values = position.next_window()
+        found = self._fetch(query, {**values, "limit": limit})
+        position.reached(*found[0][:3])
+        self.newest_id = position.newest_id
         rows = [LogRow._make(row[3:]) for row in found] if found[0][3] is not None else []
-        if cursor.until is None:
-            self._window = open_window(until, xids_above, after=cursor, last_id_before=self._last_id)
-            self._last_id = self.newest_id
-            self._idless.note(self._window, self.newest_id)
-        return Chunk(rows, self._window.cursor_behind(cursor, rows, is_full=len(rows) == limit))
+        return Chunk(rows, position.behind(rows[-1].id if rows else 0, is_full=len(rows) == limit))
 
     def wait(self, *, step_seconds: float, longest_seconds: float) -> None:
         """After a read that found nothing, wait for a reason to read again; the server looks at every step."""
-        looks = max(1, round(longest_seconds / step_seconds))
-        seconds = max(0.0, step_seconds - _ROUNDING_SECONDS)
-        # The end of a transaction without an id is no reason: where writers are many, one ends at every look.
-        snapshot = self._idless.left_out_of(self._cursor.snapshot)
-        self._fetch("wait", {"snapshot": snapshot, "newest_id": self.newest_id, "looks": looks, "seconds": seconds})
+        self._fetch("wait", self._position.wait_values(step_seconds=step_seconds, longest_seconds=longest_seconds))
 
     def advance(self, chunk: Chunk) -> None:
         """Read on behind a chunk. Nothing is written down: after a restart it is read again."""
-        self._move_to(chunk.cursor)
+        self._position.move_to(chunk.cursor)
         self.read_id = max(self.read_id, chunk.cursor.highest_id)
-
-    def _move_to(self, cursor: Cursor) -> None:
-        self._cursor = cursor
-        self._recent.note(cursor)
 
     def save(self, cursor: Cursor | None = None, dead_events: Sequence[DeadEvent] = ()) -> None:
         """Write down that all up to `cursor`, or else up to where the reader is, is delivered or dead.
@@ -147,7 +128,7 @@ class LogReader:
         Dead events and the move past them are one durable transaction. Raises LeadershipLost where the cursor was taken
         in a later epoch.
         """
-        cursor = cursor or self._cursor
+        cursor = cursor or self._position.cursor
         if not dead_events and cursor == self._saved:
             return
         connection = self._open_connection()
@@ -170,14 +151,10 @@ class LogReader:
         self.newest_id = row[0] if row else 0
 
     def _fetch(self, query: str, values: Mapping[str, str | float | None]) -> list[tuple[Any, ...]]:
+        self._open_connection()
+        assert self._statements is not None
         try:
-            statement = self._statements.get(query)
-            if statement is None:
-                statement = PreparedStatement(
-                    self._open_connection(), f"rtp_{query}", WINDOWS.get(query) or _QUERIES[query]
-                )
-                self._statements[query] = statement
-            return statement.fetch(values)
+            return self._statements.fetch(query, values)
         except psycopg.Error as error:
             raise self._server.failure(error) from error
 

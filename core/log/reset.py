@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import LogMismatch, UnknownSink
 from core.log.installation import find_mismatch, read_installation
+from core.log.logs import EVENTS
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def reset_cursor(connection: Connection, sink: str, to: int | str, *, also_known
     last = _number(connection, "last_sequence")
     if isinstance(to, int) and to > last:
         raise LogMismatch(f"sequence {to} is ahead of the log, which has reached {last}", "Name one up to that")
-    mismatch = find_mismatch(connection, sink)
+    mismatch = find_mismatch(connection, EVENTS, sink)
     if mismatch:
         # First, and in transactions of their own: the cursor is placed by a snapshot that must see them.
         _number(connection, "mend_log")

@@ -9,14 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from core.log.cursor import BEFORE_ALL, Cursor
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from core.log.rows import LogRow
 
 _MOST_XIDS_NAMED = 1000
 _MOST_CURSORS = 32
@@ -34,11 +28,11 @@ class Window:
     last_id_before: int = 0
     is_sharp: bool = False
 
-    def cursor_behind(self, cursor: Cursor, rows: Sequence[LogRow], *, is_full: bool) -> Cursor:
-        """Where a cursor stands after these rows; unless they fill a chunk, the window ends with them."""
+    def cursor_behind(self, cursor: Cursor, last_id: int, *, is_full: bool) -> Cursor:
+        """Where a cursor stands behind rows up to an id, 0 for none; unless that is full, the window ends with them."""
         if is_full:
-            return replace(cursor, until=self.snapshot, after_id=rows[-1].id)
-        highest_id = max(cursor.highest_id, self.last_id_before, rows[-1].id if rows else 0)
+            return replace(cursor, until=self.snapshot, after_id=last_id)
+        highest_id = max(cursor.highest_id, self.last_id_before, last_id)
         return Cursor(self.snapshot, floor_id=highest_id if self.is_sharp else cursor.floor_id)
 
 

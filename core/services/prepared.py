@@ -53,3 +53,19 @@ class PreparedStatement:
         if answer.status not in {ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK}:
             raise errors.error_from_result(answer, encoding="utf-8")
         return answer
+
+
+class PreparedStatements:
+    """The statements of one connection by name, each prepared when it is first asked for."""
+
+    def __init__(self, connection: psycopg.Connection[Any], queries: Mapping[str, bytes]) -> None:
+        self._connection = connection
+        self._queries = queries
+        self._prepared: dict[str, PreparedStatement] = {}
+
+    def fetch(self, name: str, values: Mapping[str, str | float | None]) -> list[tuple[Any, ...]]:
+        """Execute one, and return all rows."""
+        statement = self._prepared.get(name)
+        if statement is None:
+            statement = self._prepared[name] = PreparedStatement(self._connection, f"rtp_{name}", self._queries[name])
+        return statement.fetch(values)

@@ -22,9 +22,7 @@
 -- without one, a new window is opened, up to now. There is always at least one row; without events its id is null.
 -- Its rows are found by one of the two queries that follow: the same rows, at different costs.
 WITH reach AS MATERIALIZED (
-    SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,
-           age(pg_snapshot_xmax(pg_current_snapshot())::xid) AS xids_above,
-           coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0) AS last_id
+{reach}
 )
 SELECT reach.until::text, reach.xids_above, reach.last_id,
        e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
@@ -38,22 +36,30 @@ LEFT JOIN LATERAL (
 LEFT JOIN rtp.watch AS w ON w.id = e.watch
 ORDER BY e.id
 
+-- name: reach
+-- How far a window reaches, and how far the log has come.
+SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,
+       age(pg_snapshot_xmax(pg_current_snapshot())::xid) AS xids_above,
+       coalesce(pg_sequence_last_value({sequence}::regclass), 0) AS last_id
+
 -- name: recent_rows
 -- Both sets lie above one id, low_id: nothing in them is older than the last few windows (core/log/window.py), as nearly
 -- always. So they are one range of the primary key, at two thirds of what the other query costs.
-SELECT * FROM rtp.event
+SELECT * FROM {log}
 WHERE id > %(low_id)s::bigint
   AND NOT pg_visible_in_snapshot(xid, %(snapshot)s::pg_snapshot)
   AND pg_visible_in_snapshot(xid, reach.until)
+  AND {which}
 ORDER BY id LIMIT %(limit)s::bigint
 
 -- name: rows_of_stragglers
 -- A transaction of the first set may have written anywhere in the log.
 (
-    SELECT * FROM rtp.event
+    SELECT * FROM {log}
     WHERE id > greatest(%(after_id)s::bigint, %(floor_id)s::bigint)
       AND xid >= pg_snapshot_xmax(%(snapshot)s::pg_snapshot)
       AND pg_visible_in_snapshot(xid, reach.until)
+      AND {which}
     ORDER BY id LIMIT %(limit)s::bigint
 )
 UNION ALL
@@ -61,8 +67,9 @@ UNION ALL
     SELECT late.*
     FROM pg_snapshot_xip(%(snapshot)s::pg_snapshot) AS straggler (xid)
     CROSS JOIN LATERAL (
-        SELECT * FROM rtp.event
-        WHERE event.xid = straggler.xid AND id > %(after_id)s::bigint
+        SELECT * FROM {log} AS logged
+        WHERE logged.xid = straggler.xid AND id > %(after_id)s::bigint
+          AND {which}
         ORDER BY id LIMIT %(limit)s::bigint
     ) AS late
     WHERE pg_visible_in_snapshot(straggler.xid, reach.until)
@@ -76,7 +83,7 @@ ORDER BY id LIMIT %(limit)s::bigint
 -- will, and an event may be missed for as long as the wait lasts; so it tells when to look, not what is there.
 SELECT FROM generate_series(1, %(looks)s::bigint) AS look
 CROSS JOIN LATERAL (SELECT pg_sleep(%(seconds)s::double precision)::text AS done WHERE look > 0) AS pause
-WHERE pg_sequence_last_value('rtp.event_id'::regclass) > %(newest_id)s::bigint
+WHERE pg_sequence_last_value({sequence}::regclass) > %(newest_id)s::bigint
    OR EXISTS (
        SELECT FROM pg_snapshot_xip(%(snapshot)s::pg_snapshot) AS straggler (xid)
        WHERE pause.done = '' AND pg_xact_status(straggler.xid) IS DISTINCT FROM 'in progress'
@@ -99,20 +106,20 @@ SELECT coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0)
 -- so what is ahead of the server's own comes from another one, or from another time. Tables keep their oid in a copy of the
 -- server's files, and get a new one from a dump: the only sign of it once the new server's ids have grown past the old ones'.
 SELECT CASE
-    WHEN c.table_oid <> 'rtp.cursor'::regclass THEN 'the database was restored from a dump'
+    WHEN c.table_oid <> {cursors_name}::regclass THEN 'the database was restored from a dump'
     WHEN pg_snapshot_xmax(c.snapshot) > server.next_xid OR pg_snapshot_xmax(c.until) > server.next_xid
         THEN 'its transactions are ahead of the server''s'
     WHEN greatest(c.after_id, c.floor_id) > server.last_id THEN 'its sequence is ahead of the log''s'
-    WHEN (SELECT xid FROM rtp.event ORDER BY xid DESC LIMIT 1) >= server.next_xid
+    WHEN (SELECT xid FROM {log} ORDER BY xid DESC LIMIT 1) >= server.next_xid
         THEN 'the log''s transactions are ahead of the server''s'
 END
-FROM rtp.cursor AS c
+FROM {cursors} AS c
 CROSS JOIN LATERAL (
     SELECT ((pg_snapshot_xmax(now.snapshot)::text::bigint + age(pg_snapshot_xmax(now.snapshot)::xid))::text)::xid8 AS next_xid,
-           coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0) AS last_id
+           coalesce(pg_sequence_last_value({sequence}::regclass), 0) AS last_id
     FROM (SELECT pg_current_snapshot() AS snapshot) AS now
 ) AS server
-WHERE c.sink = %(sink)s
+WHERE c.{reader}::text = %(reader)s
 
 -- name: take_cursor
 -- Where a sink stands. The epoch goes into the row, so a leader of an earlier epoch can no longer move the cursor.

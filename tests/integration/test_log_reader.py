@@ -16,7 +16,8 @@ from psycopg import sql
 
 from core.errors import NotInstalled, ServiceUnavailable
 from core.log.dead_event import DeadEvent
-from core.log.reader import OF_STRAGGLERS, RECENT, WINDOWS, LogReader
+from core.log.position import OF_STRAGGLERS, RECENT
+from core.log.reader import WINDOWS, LogReader
 from core.log.rows import LogRow
 from core.processor.build import postgres_server
 from core.services.postgres import DatabaseServer, queries

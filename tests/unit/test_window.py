@@ -5,15 +5,9 @@ from __future__ import annotations
 import pytest
 
 from core.log.cursor import Cursor
-from core.log.rows import LogRow
 from core.log.window import IdlessTransactions, RecentCursors, open_window, resume_window
-from tests.samples import ROW
 
 FROM = Cursor("90:95:90", floor_id=7)
-
-
-def rows(*ids: int) -> list[LogRow]:
-    return [ROW._replace(id=number) for number in ids]
 
 
 def test_transactions_above_the_snapshot_that_may_be_in_progress_are_named() -> None:
@@ -30,20 +24,20 @@ def test_what_was_named_before_stays_named_where_there_are_too_many_to_name() ->
 
 def test_a_full_chunk_leaves_the_window_open_behind_its_last_row() -> None:
     window = open_window("100:105:", 0, after=FROM, last_id_before=0)
-    assert window.cursor_behind(FROM, rows(8, 9), is_full=True) == Cursor("90:95:90", "100:105:", 9, 7)
+    assert window.cursor_behind(FROM, 9, is_full=True) == Cursor("90:95:90", "100:105:", 9, 7)
 
 
-@pytest.mark.parametrize(("found", "last_id_before", "floor_id"), [((8, 9), 5, 9), ((8, 9), 20, 20), ((), 0, 7)])
-def test_the_end_of_a_sharp_window_raises_the_floor(found: tuple[int, ...], last_id_before: int, floor_id: int) -> None:
+@pytest.mark.parametrize(("last_id", "last_id_before", "floor_id"), [(9, 5, 9), (9, 20, 20), (0, 0, 7)])
+def test_the_end_of_a_sharp_window_raises_the_floor(last_id: int, last_id_before: int, floor_id: int) -> None:
     window = open_window("100:105:", 0, after=FROM, last_id_before=last_id_before)
-    assert window.cursor_behind(FROM, rows(*found), is_full=False) == Cursor("100:105:", floor_id=floor_id)
+    assert window.cursor_behind(FROM, last_id, is_full=False) == Cursor("100:105:", floor_id=floor_id)
 
 
 @pytest.mark.parametrize("is_resumed", [True, False])
 def test_the_end_of_a_window_that_is_not_known_to_be_sharp_leaves_the_floor(is_resumed: bool) -> None:
     saved = Cursor("90:95:90", "100:105:", 8, 7)
     window = resume_window(saved) if is_resumed else open_window("100:105:", 1001, after=saved, last_id_before=50)
-    assert window.cursor_behind(saved, rows(9), is_full=False) == Cursor("100:105:", floor_id=7)
+    assert window.cursor_behind(saved, 9, is_full=False) == Cursor("100:105:", floor_id=7)
 
 
 # An id below all that the next window holds
