@@ -58,7 +58,14 @@ TABLES: Mapping[str, str] = {
     "history": _PRICES,
     "protocol": "CREATE TABLE public.protocols (slug text, chain text, name text, config json)",
 }
-COLUMN_TYPES = {"usd": "numeric", "price": "numeric", "trust": "double precision", "config": "json"}
+COLUMN_TYPES = {
+    **dict.fromkeys(("chain", "symbol", "feed", "protocol", "slug", "name"), "text"),
+    "usd": "numeric",
+    "price": "numeric",
+    "at": "timestamp with time zone",
+    "trust": "double precision",
+    "config": "json",
+}
 
 
 def compiled(name: str, watch: dict[str, Any], **column_types: str) -> str:
@@ -69,5 +76,5 @@ def compiled(name: str, watch: dict[str, Any], **column_types: str) -> str:
 
 def text_of(compiled_watch: CompiledWatch) -> str:
     """The statements, one after another, as they are run."""
-    statements = [*compiled_watch.functions, *compiled_watch.triggers, compiled_watch.seed]
+    statements = [*compiled_watch.functions, *compiled_watch.triggers, compiled_watch.seed, *compiled_watch.catch_up]
     return "\n".join(statement.as_string(None).rstrip(";") + ";\n" for statement in statements)

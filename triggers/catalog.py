@@ -74,6 +74,7 @@ class WatchRow:
     function_md5: str
     rules: int
     table_name: str
+    is_sampled: bool
     is_removed: bool
 
 
@@ -123,11 +124,6 @@ def read_installation(connection: Connection) -> InstallationRow | None:
 def read_triggers(connection: Connection) -> list[InstalledTrigger]:
     """All of rtp's triggers in the database."""
     return [InstalledTrigger(*row) for row in connection.execute(_QUERIES["installed_triggers"])]
-
-
-def read_functions(connection: Connection) -> frozenset[str]:
-    """The names of all functions in rtp's schema."""
-    return frozenset(row[0] for row in connection.execute(_QUERIES["installed_functions"]))
 
 
 def read_strangers(connection: Connection, own_tables: Sequence[str]) -> list[str]:

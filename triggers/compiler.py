@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from core.settings.watches import ValueWatch, Watch
 from triggers.expressions import EXACT_FLOATS, Expressions, function, quote
 from triggers.latest import latest_functions
 from triggers.metadata import metadata_function, metadata_seed
-from triggers.rules import whole_rule
 from triggers.samples import samples_function
+from triggers.seed import catch_up, seed
 from triggers.templates import template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from core.settings.models import Statistics
+    from core.settings.watches import Watch
 
 _WEIGHTS: Mapping[str, int] = {"sampled": 100, "all": 1}
 _TRANSITION_TABLES = {
@@ -35,12 +35,16 @@ _TRANSITION_TABLES = {
 
 @dataclass(frozen=True)
 class CompiledWatch:
-    """A watch's SQL: its functions, the triggers that call them, and the first filling of its baselines."""
+    """A watch's SQL: its functions, the triggers that call them, and the first filling of its baselines.
+
+    `catch_up` is run where its trigger judged by itself, and rtp run does from now on.
+    """
 
     name: str
     functions: tuple[sql.Composed, ...]
     triggers: tuple[sql.Composed, ...]
     seed: sql.Composed
+    catch_up: tuple[sql.Composed, ...] = ()
 
     @property
     def md5(self) -> str:
@@ -80,8 +84,6 @@ def compile_watch(
         "rules": sql.Literal(rules),
         "default_confidence": sql.SQL("{}::double precision").format(sql.Literal(watch.confidence)),
         "default_provenance": sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
-        "is_history": sql.Literal(watch.is_history),
-        "by_previous_row": sql.Literal(watch.compare_with == "previous_row"),
         **_measuring(watch_id, statistics),
         "exact_floats": EXACT_FLOATS if expressions.is_float else sql.SQL(""),
         "note_unusable": template("note_unusable.sql").format(
@@ -89,26 +91,21 @@ def compile_watch(
         ),
     }
     own: tuple[sql.Composed, ...] = (
-        latest_functions(watch, expressions, common, name)
-        if is_plain(watch)
-        else (samples_function(watch, expressions, common),)
+        (samples_function(watch, expressions, common),)
+        if watch.is_sampled
+        else latest_functions(watch, expressions, common, name)
     )
-    of_table = {
-        **common,
-        "rule": whole_rule(watch, "sample"),
-        "sample": expressions.sample(sql.Identifier(*watch.table_parts)),
-    }
-    functions = {"function": function("rule", name), "now": function("now", name)}
-    rule = template("rule.sql").format(**of_table | functions)
-    seed = template("seed.sql").format(**of_table)
-    return CompiledWatch(name, (*own, rule), triggers, seed)
-
-
-def is_plain(watch: ValueWatch) -> bool:
-    """Whether a baseline's value is all that the watch's rules must remember, so that it works on sets of rows."""
-    keys = ("heartbeat", "cooldown", "glitch_guard", "peg")
-    has_memory = any(getattr(source, key, None) for source in watch.rule_sources for key in keys)
-    return not watch.is_history and watch.compare_with == "last_event" and not has_memory
+    table = sql.Identifier(*watch.table_parts)
+    now = template("now.sql").format(
+        **common | {"function": function("now", name), "sample": expressions.sample(table)}
+    )
+    return CompiledWatch(
+        name,
+        (*own, now),
+        triggers,
+        seed(watch, expressions, common),
+        catch_up(watch, expressions, common) if watch.is_sampled else (),
+    )
 
 
 def trigger_name(watch_name: str, operation: str) -> str:

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 
 _FLOAT_TYPES = frozenset({"real", "double precision"})
 _TEXT_TYPES = frozenset({"text", "character varying", "character"})
+# What these hold, the expressions below take whatever it is; anything else may have a cast that fails.
+_TOTAL_TYPES = (
+    _FLOAT_TYPES
+    | _TEXT_TYPES
+    | {"numeric", "smallint", "integer", "bigint", "boolean", "uuid"}
+    | {"timestamp with time zone", "timestamp without time zone", "date"}
+)
+_MOMENTS = {
+    "timestamp without time zone": sql.SQL("{0}::timestamp AT TIME ZONE 'UTC'"),
+    # There are dates beyond every timestamp.
+    "date": sql.SQL("CASE WHEN {0} BETWEEN '0001-01-01' AND '9999-12-31' THEN {0}::timestamp AT TIME ZONE 'UTC' END"),
+}
 # A writer's session may round floats when they become text; what is compared must not depend on who writes.
 EXACT_FLOATS = sql.SQL("\nSET extra_float_digits = 1")
 
@@ -63,14 +75,16 @@ def _raw(row: str, watch: Watch, column_types: Mapping[str, str]) -> dict[str, s
     columns = watch.columns
     raw: dict[str, sql.Composable] = {}
     if columns.confidence:
-        raw["confidence"] = sql.SQL("{}::double precision").format(sql.Identifier(row, columns.confidence))
+        confidence = sql.SQL("{0}::double precision")
+        if column_types.get(columns.confidence) == "numeric":
+            # A float holds no number as large, nor as small, as a numeric may be.
+            confidence = sql.SQL("CASE WHEN {0} BETWEEN 0 AND 1 THEN round({0}, 20)::double precision END")
+        raw["confidence"] = confidence.format(sql.Identifier(row, columns.confidence))
     if columns.provenance:
         raw["provenance"] = sql.SQL("{}::text").format(sql.Identifier(row, columns.provenance))
     if columns.changed_at:
-        moment = sql.SQL("{}::timestamptz")
-        if column_types.get(columns.changed_at) in {"timestamp without time zone", "date"}:
-            # Without a zone it is taken for UTC, whatever the writer's session thinks.
-            moment = sql.SQL("{}::timestamp AT TIME ZONE 'UTC'")
+        # Without a zone it is taken for UTC, whatever the writer's session thinks.
+        moment = _MOMENTS.get(column_types.get(columns.changed_at, ""), sql.SQL("{0}::timestamptz"))
         raw["changed_at"] = moment.format(sql.Identifier(row, columns.changed_at))
     return raw
 
@@ -127,7 +141,7 @@ class Expressions:
     def read(self, row: str) -> sql.Composed:
         """What an event tells of the row, as columns; as it stands there, so that rows which make none cost less."""
         who = {part: _column(row, getattr(self.watch.columns, part)) for part in ("chain", "entity")}
-        return _named({**who, "value": self.value(row), **_raw(row, self.watch, self.column_types)})
+        return named({**who, "value": self.value(row), **_raw(row, self.watch, self.column_types)})
 
     def as_read(self, record: str) -> dict[str, sql.Composable]:
         """Confidence, provenance and time of a record of such columns."""
@@ -141,32 +155,31 @@ class Expressions:
         """
         parts = self.parts("r")
         if is_timed:
-            is_history = self.watch.is_history
-            parts["sampled_at"] = parts["changed_at"] if is_history else sql.SQL("clock_timestamp()")
+            parts["sampled_at"] = self.sampled_at("r")
         plain = {
             key: rule_part(self.watch, "s", key)
             for key in ("percent", "min_change", "warning", "critical", "emit_first")
         }
         return sql.SQL("SELECT s.*, {} FROM (SELECT {} FROM {} AS r WHERE {}) AS s").format(
-            _named(plain), _named(parts), relation, self.usable("r")
+            named(plain), named(parts), relation, self.usable("r")
         )
 
-    def as_row(self, watch_id: sql.Composable, samples: sql.Composable, what: str) -> sql.Composed:
-        """Samples as rows of rtp.sample, those of one entity in the order of their times, then as they were written."""
-        deleted = what == "deleted"
-        now = sql.SQL("clock_timestamp()")
-        return sql.SQL(
-            "SELECT ROW(NULL, {watch}, n.chain, n.entity, {what}, {value}, {sampled_at}, {changed_at}, "
-            "n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample "
-            "FROM (SELECT i.*, row_number() OVER () AS written FROM ({samples}) AS i) AS n "
-            "ORDER BY n.chain, n.entity, n.sampled_at, n.written"
-        ).format(
-            watch=watch_id,
-            what=sql.Literal(what),
-            value=sql.SQL("NULL::numeric" if deleted else "n.value"),
-            sampled_at=now if deleted else sql.SQL("n.sampled_at"),
-            changed_at=now if deleted else sql.SQL("n.changed_at"),
-            samples=samples,
+    def sampled_at(self, row: str) -> sql.Composable:
+        """The moment that rules reckon with."""
+        if not self.watch.is_history:
+            return sql.SQL("clock_timestamp()")
+        return about(row, self.watch, self.column_types)["changed_at"]
+
+    def is_total(self, row: str) -> sql.Composable:
+        """Whether the row's columns have the types that were compiled for, and no cast from those can fail."""
+        columns = [column for _, column in self.watch.columns if isinstance(column, str)]
+        if not all(self.column_types.get(column) in _TOTAL_TYPES for column in columns):
+            return sql.SQL("false")
+        return sql.SQL(" AND ").join(
+            sql.SQL("pg_typeof({}) = {}::regtype").format(
+                sql.Identifier(row, column), sql.Literal(self.column_types[column])
+            )
+            for column in dict.fromkeys(columns)
         )
 
 
@@ -179,7 +192,14 @@ def is_gone(watch: Watch, row: str) -> sql.Composed:
     )
 
 
-def _named(expressions: Mapping[str, sql.Composable]) -> sql.Composed:
+def same_entity(watch: Watch, row: str, other: str) -> sql.Composed:
+    """Whether two rows of the watched table have the same key."""
+    one, two = about(row, watch), about(other, watch)
+    return sql.SQL("{} = {} AND {} = {}").format(one["chain"], two["chain"], one["entity"], two["entity"])
+
+
+def named(expressions: Mapping[str, sql.Composable]) -> sql.Composed:
+    """Expressions as columns of a SELECT."""
     return sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(expression, sql.Identifier(name)) for name, expression in expressions.items()
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -9,7 +10,7 @@ from psycopg import sql
 
 from core.errors import InstallError
 from rtp_client.errors import one_line
-from triggers.catalog import read_functions, read_installation, read_strangers, read_table, read_triggers, read_watches
+from triggers.catalog import read_installation, read_strangers, read_table, read_triggers, read_watches
 from triggers.migrations import own_tables, schema_steps
 from triggers.steps import Action, Step
 from triggers.validator import validate
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.
 LOCK_TIMEOUT = "3s"
 _INSTALL_LOCK = (7500912, 3)
+_COUNT = sql.SQL("UPDATE rtp.installation SET revision = revision + 1")
 
 
 def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
@@ -36,7 +38,7 @@ def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
     installed = read_installation(connection)
     steps = schema_steps(installed)
     watches = read_watches(connection) if installed else []
-    triggers, functions = read_triggers(connection), read_functions(connection)
+    triggers = read_triggers(connection)
     for name, watch in settings.watches.items():
         table = read_table(connection, watch.table_parts)
         assert table is not None
@@ -48,13 +50,21 @@ def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
                 watch_id=_watch_id(name, watches, settings),
                 before=next((w for w in watches if w.name == name and not w.is_removed), None),
                 triggers=triggers,
-                functions=functions,
                 statistics=settings.triggers.statistics,
             )
         )
     gone = (watch for watch in watches if watch.name not in settings.watches and not watch.is_removed)
-    steps.extend(remove_watch(watch, triggers, functions) for watch in gone)
-    return steps
+    steps.extend(remove_watch(watch, triggers) for watch in gone)
+    return _counted(steps)
+
+
+def _counted(steps: list[Step]) -> list[Step]:
+    """The same, the last step that changes anything being the one that counts the installation."""
+    last = max((place for place, step in enumerate(steps) if step.statements), default=None)
+    return [
+        replace(step, statements=(*step.statements, _COUNT)) if place == last else step
+        for place, step in enumerate(steps)
+    ]
 
 
 def find_drift(connection: Connection, settings: Settings) -> list[Action]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import EXACT_FLOATS, about, function, is_gone, quote
+from triggers.expressions import EXACT_FLOATS, about, function, is_gone, quote, same_entity
 from triggers.lookups import one_by_one
 from triggers.templates import as_text, template
 
@@ -27,7 +27,7 @@ def metadata_function(
 ) -> sql.Composed:
     """Compile the trigger function; `measuring` is how it times itself."""
     id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
-    old, new = about("o", watch), about("r", watch)
+    new = about("r", watch)
     is_named = sql.SQL("rtp.is_name({}) AND rtp.is_name({})").format(new["chain"], new["entity"])
     inserted = _step("added", "new_rows", watch, column_types, previous=None, current="r")
     deleted = _step("removed", "old_rows", watch, column_types, previous="r", current=None)
@@ -35,7 +35,7 @@ def metadata_function(
         changed=_step("changed", "new_rows", watch, column_types, previous="o", current="r"),
         added=inserted,
         removed=deleted,
-        same_entity=sql.SQL("{} = {} AND {} = {}").format(old["chain"], new["chain"], old["entity"], new["entity"]),
+        same_entity=same_entity(watch, "o", "r"),
         differs=_differs(watch, column_types),
     )
     truncated = template("truncate_steps.sql").format(

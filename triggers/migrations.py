@@ -56,11 +56,21 @@ def schema_steps(installed: InstallationRow | None) -> list[Step]:
         raise InstallError(
             f"the database has rtp schema version {version}, this rtp knows {newest}", "Install with the newer rtp"
         )
-    steps = [_migrate(version, newest)] if version < newest else []
+    steps = []
+    if version < newest:
+        steps += [_lock_watched()] if installed else []
+        steps += [_migrate(version, newest)]
     functions_md5 = hashlib.md5("\n".join(_functions()).encode(), usedforsecurity=False).hexdigest()
     if installed is None or installed.functions_md5 != functions_md5:
         steps.append(_replace_functions(functions_md5))
     return steps
+
+
+def _lock_watched() -> Step:
+    return Step(
+        Action("migrated", "the watched tables", "their writers wait until the end"),
+        (sql.SQL(_SQL.joinpath("lock_watched.sql").read_text(encoding="utf-8").rstrip("\n")),),
+    )
 
 
 def _migrate(version: int, newest: int) -> Step:

@@ -11,16 +11,11 @@ from core.settings.rules import by_specificity, is_glob, override_value
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from core.settings.watches import GlitchGuard, Override, Peg, SeverityTiers, ValueWatch
-
-
-def whole_rule(watch: ValueWatch, row: str) -> sql.Composed:
-    """The rule of a row with columns chain and entity, as rtp.rule."""
-    return sql.SQL("ROW({})::rtp.rule").format(sql.SQL(", ").join(rule_part(watch, row, part) for part in _RULE_PARTS))
+    from core.settings.watches import Override, SeverityTiers, ValueWatch
 
 
 def rule_part(watch: ValueWatch, row: str, name: str) -> sql.Composable:
-    """One part of it."""
+    """One part of the rule of a row with columns chain and entity, as a value of its SQL type."""
     setting, part, sql_type = _RULE_PARTS[name]
 
     def literal(source: ValueWatch | Override) -> sql.Composed:
@@ -61,34 +56,15 @@ def _same(value: Any) -> Any:
     return value
 
 
-def _duration_or_none(value: Any) -> Any:
-    return value or None  # a duration of 0 switches the rule off
-
-
 def _tier(name: str) -> Callable[[SeverityTiers], Any]:
     return lambda tiers: getattr(tiers, name)
 
 
-def _guard(name: str) -> Callable[[GlitchGuard], Any]:
-    return lambda guard: getattr(guard, name)
-
-
-def _peg(name: str) -> Callable[[Peg], Any]:
-    return lambda peg: getattr(peg, name)
-
-
-# The parts of rtp.rule, in their order: the setting each comes from, how, and its SQL type.
+# What a trigger decides by: the setting each part comes from, how, and its SQL type.
 _RULE_PARTS: Mapping[str, tuple[str, Callable[[Any], Any], str]] = {
     "percent": ("percent", _same, "numeric"),
     "min_change": ("min_change", _same, "numeric"),
-    "heartbeat": ("heartbeat", _duration_or_none, "interval"),
-    "cooldown": ("cooldown", _duration_or_none, "interval"),
     "emit_first": ("emit_first", _same, "boolean"),
     "warning": ("severity", _tier("warning"), "numeric"),
     "critical": ("severity", _tier("critical"), "numeric"),
-    "glitch_factor": ("glitch_guard", _guard("factor"), "numeric"),
-    "glitch_confirmations": ("glitch_guard", _guard("confirmations"), "integer"),
-    "glitch_release": ("glitch_guard", _guard("release_after"), "interval"),
-    "peg": ("peg", _peg("value"), "numeric"),
-    "peg_bps": ("peg", _peg("deviation_bps"), "numeric"),
 }

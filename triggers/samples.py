@@ -1,93 +1,102 @@
-"""The trigger of a table of history, or of rules with a longer memory: it judges samples one by one."""
+"""The trigger of a table of history, or of rules with a memory: it appends samples, which rtp run judges."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import is_gone
-from triggers.lookups import all_at_once, one_by_one
-from triggers.rules import whole_rule
+from triggers.expressions import is_gone, named, same_entity
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from core.settings.watches import ValueWatch
     from triggers.expressions import Expressions
 
-# A trigger's work has a bound. What is more than this is left to rtp run, in the same transaction.
-MOST_AT_ONCE = 100
-_NOTHING = sql.SQL("SELECT NULL::rtp.sample WHERE false")
+_ALWAYS, _NEVER = sql.SQL("true"), sql.SQL("false")
+_NOW = sql.SQL("clock_timestamp()")
+_TRACE = {name: sql.Identifier("one", name) for name in ("traceparent", "tracestate")}
 
 
 def samples_function(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
     """Compile the trigger function; `common` is what every value watch's template is filled with."""
-    few = _samples(watch, expressions, common, one_by_one)
-    many = _samples(watch, expressions, common, all_at_once)
-    # One more than can be judged at once says that all must be left.
-    at_once = sql.SQL("SELECT ARRAY({} LIMIT {} + 1)")
-    return template("watch_samples.sql").format(
-        **common,
-        **few,
-        **{f"{what}_text": as_text(at_once.format(those, MOST_AT_ONCE)) for what, those in many.items()},
-        **{f"leave_{what}_text": as_text(template("leave.sql").format(samples=those)) for what, those in many.items()},
-        most_at_once=sql.Literal(MOST_AT_ONCE),
-        rule=whole_rule(watch, "sample"),
-    )
+    parts = expressions.parts("r") | {"sampled_at": expressions.sampled_at("r")}
+    gone = {"value": sql.SQL("NULL::numeric"), "sampled_at": _NOW, "changed_at": _NOW}
+    new = _Rows("new_rows", "sample", parts, expressions, common["watch"])
+    old = _Rows("old_rows", "deleted", parts | gone, expressions, common["watch"])
+    of_shape = _of_history(new) if watch.is_history else _of_latest(watch, common, new, old)
+    return template("watch_samples.sql").format(**common, **of_shape)
 
 
-def _samples(
-    watch: ValueWatch,
-    expressions: Expressions,
-    common: Mapping[str, sql.Composable],
-    lookup: Callable[[sql.Composable, sql.Composable, sql.Composable], sql.Composed],
+def _of_history(new: _Rows) -> dict[str, sql.Composable]:
+    return {"look": new.look(), "append_many": new.append(_TRACE), "append_text": as_text(new.append())}
+
+
+def _of_latest(
+    watch: ValueWatch, common: Mapping[str, sql.Composable], new: _Rows, old: _Rows
 ) -> dict[str, sql.Composable]:
-    """What each kind of statement means, as rows of rtp.sample."""
-    new, old = expressions.sample(sql.SQL("new_rows")), expressions.sample(sql.SQL("old_rows"))
-    watch_id = common["watch"]
-    inserted = updated = expressions.as_row(watch_id, _touched(watch, new, common, lookup), "sample")
-    if watch.is_history:
-        return {"inserted": inserted, "updated": updated, "deleted": _NOTHING, "truncated": _NOTHING}
-    vanished = sql.SQL(
-        "SELECT o.* FROM ({old}) AS o WHERE NOT EXISTS "
-        "(SELECT FROM ({new}) AS n WHERE n.chain = o.chain AND n.entity = o.entity)"
-    ).format(old=old, new=new)
-    gone = expressions.as_row(watch_id, vanished, "deleted")
+    """Each row is an entity: where it is deleted, or gets another key, the entity of its key is gone."""
+    lost = sql.SQL("NOT EXISTS (SELECT FROM new_rows AS n WHERE {})").format(same_entity(watch, "n", "r"))
+    updated = sql.SQL("{} UNION ALL {}").format(new.append(), old.select(where=lost))
+    has_lost = sql.SQL("EXISTS ({} EXCEPT {})").format(old.entities(), new.entities())
+    truncated = template("append_gone.sql").format(**common, is_gone=is_gone(watch, "e"))
     return {
-        "inserted": inserted,
-        "updated": sql.SQL("SELECT u.row FROM (({}) UNION ALL ({})) AS u (row)").format(gone, updated),
-        "deleted": expressions.as_row(watch_id, old, "deleted"),
-        "truncated": _all_gone(watch, common),
+        "look": template("look_by_operation.sql").format(
+            inserted=new.look(), updated=new.look(unless=has_lost), deleted=old.look()
+        ),
+        "append_many": template("append_by_operation.sql").format(
+            inserted=new.append(_TRACE), deleted=old.append(_TRACE)
+        ),
+        "append_text": template("text_by_operation.sql").format(
+            inserted=as_text(new.append()),
+            updated=as_text(updated),
+            deleted=as_text(old.append()),
+            truncated=as_text(truncated),
+        ),
     }
 
 
-def _all_gone(watch: ValueWatch, common: Mapping[str, sql.Composable]) -> sql.Composed:
-    return sql.SQL(
-        "SELECT ROW(NULL, {watch}, e.chain, e.entity, 'deleted', NULL, clock_timestamp(), statement_timestamp(), "
-        "{default_confidence}, {default_provenance}, NULL, NULL, NULL)::rtp.sample "
-        "FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = {watch} "
-        "UNION SELECT s.chain, s.entity FROM rtp.sample AS s WHERE s.watch = {watch}) AS e WHERE {is_gone}"
-    ).format(**common, is_gone=is_gone(watch, "e"))
+@dataclass(frozen=True)
+class _Rows:
+    """One of a statement's transition tables, as samples."""
 
+    name: str
+    what: str
+    parts: Mapping[str, sql.Composable]
+    expressions: Expressions
+    watch_id: sql.Composable
 
-def _touched(
-    watch: ValueWatch,
-    new: sql.Composed,
-    common: Mapping[str, sql.Composable],
-    lookup: Callable[[sql.Composable, sql.Composable, sql.Composable], sql.Composed],
-) -> sql.Composed:
-    """The rows that need a closer look: of a history all, for the newest is remembered; else those outside the band."""
-    if watch.is_history or watch.compare_with == "previous_row":
-        return new
-    return sql.SQL(
-        "SELECT n.* FROM ({new}) AS n {lookup} "
-        "WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = {rules}) IS NOT TRUE "
-        "OR EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = {watch})"
-    ).format(
-        new=new,
-        lookup=lookup(common["watch"], sql.Identifier("n", "chain"), sql.Identifier("n", "entity")),
-        watch=common["watch"],
-        rules=common["rules"],
-    )
+    def look(self, unless: sql.Composable = _NEVER) -> sql.Composed:
+        """Read the first row, and whether this and all others can be written without fear."""
+        return template("look_at_samples.sql").format(
+            sample=named({"what": self._what, **self.parts}),
+            rows=sql.SQL(self.name),
+            usable=self.expressions.usable("r"),
+            is_total=self.expressions.is_total("r"),
+            unless=unless,
+        )
+
+    def append(self, more: Mapping[str, sql.Composable] = {}) -> sql.Composed:
+        """Append all usable rows to the log."""
+        columns = map(sql.Identifier, ("watch", "what", *self.parts, *more))
+        return template("append_samples.sql").format(columns=sql.SQL(", ").join(columns), samples=self.select(more))
+
+    def select(self, more: Mapping[str, sql.Composable] = {}, where: sql.Composable = _ALWAYS) -> sql.Composed:
+        """The usable rows."""
+        values = sql.SQL(", ").join((self.watch_id, self._what, *self.parts.values(), *more.values()))
+        return sql.SQL("SELECT {} FROM {} AS r WHERE {} AND {}").format(
+            values, sql.SQL(self.name), self.expressions.usable("r"), where
+        )
+
+    def entities(self) -> sql.Composed:
+        """The rows' keys."""
+        return sql.SQL("SELECT {}, {} FROM {} AS r").format(
+            self.parts["chain"], self.parts["entity"], sql.SQL(self.name)
+        )
+
+    @property
+    def _what(self) -> sql.Composable:
+        return sql.SQL("{}::text").format(sql.Literal(self.what))

@@ -12,14 +12,13 @@ from triggers.expressions import function
 from triggers.steps import Action, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from core.settings.models import Statistics
     from core.settings.watches import Watch
     from triggers.catalog import InstalledTrigger, TableFacts, WatchRow
 
-_COMPILED_FUNCTIONS = {"watch": "()", "rare": "(text)", "rule": "(text, text)", "now": "(text, text)"}
-_RETIRED_FUNCTION = "terms"  # what an earlier rtp called rule_
+_COMPILED_FUNCTIONS = {"watch": "()", "rare": "(text)", "now": "(text, text)"}
 _TRAVELS_ALONG = frozenset({"changed_at", "confidence", "provenance"})
 
 
@@ -31,13 +30,9 @@ def install_watch(
     watch_id: int,
     before: WatchRow | None,
     triggers: Iterable[InstalledTrigger],
-    functions: Collection[str],
     statistics: Statistics,
 ) -> Step:
-    """Bring one watch to what the settings say.
-
-    `before` is what is installed of it, `triggers` and `functions` are all of rtp's.
-    """
+    """Bring one watch to what the settings say; `before` is what is installed of it, `triggers` are all of rtp's."""
     tables = [watch.table_parts, *table.partitions]
 
     def compiled(rules: int) -> CompiledWatch:
@@ -65,6 +60,8 @@ def install_watch(
         rules += 1
         result = compiled(rules)
     is_remapped = before is not None and _mapping(before.settings) != _mapping(_settings(watch))
+    # Before it, writers must be kept out: what is within the band of the trigger before is in no baseline.
+    catches_up = before is not None and watch.is_sampled and not before.is_sampled
     return Step(
         Action(
             "replaced" if before else "created", f"watch {name}", _detail(watch, before, is_new=not there >= wanted)
@@ -72,27 +69,26 @@ def install_watch(
         (
             _register(name, watch, watch_id, rules, result.md5),
             *result.functions,
-            *_drop_retired(name, functions),
             *map(drop_trigger, stale),
             # Creating triggers keeps writers out until the end: nobody changes what the seed reads.
-            *(_triggers_and_seed(result, watch_id, is_remapped) if is_remapped or not there >= wanted else ()),
+            *(result.triggers if is_remapped or catches_up or not there >= wanted else ()),
+            *(_forget(watch_id) if is_remapped else ()),
+            *(result.catch_up if catches_up else ()),
+            *((result.seed,) if is_remapped or catches_up or not there >= wanted else ()),
         ),
     )
 
 
-def remove_watch(watch: WatchRow, triggers: Iterable[InstalledTrigger], functions: Collection[str]) -> Step:
+def remove_watch(watch: WatchRow, triggers: Iterable[InstalledTrigger]) -> Step:
     """Take a watch out that the settings no longer name; its events stay in the log until they are delivered."""
     ours = [trigger for trigger in triggers if trigger.function == f"watch_{watch.name}"]
-    watch_id = sql.Literal(watch.id)
     return Step(
         Action("removed", f"watch {watch.name}", f"{watch.table_name}, no longer in the settings"),
         (
             *map(drop_trigger, ours),
             *_drop_functions(watch.name),
-            *_drop_retired(watch.name, functions),
-            sql.SQL("DELETE FROM rtp.sample WHERE watch = {}").format(watch_id),
-            sql.SQL("DELETE FROM rtp.baseline WHERE watch = {}").format(watch_id),
-            sql.SQL("UPDATE rtp.watch SET removed_at = now() WHERE id = {}").format(watch_id),
+            *_forget(watch.id),
+            sql.SQL("UPDATE rtp.watch SET removed_at = now() WHERE id = {}").format(sql.Literal(watch.id)),
         ),
     )
 
@@ -109,24 +105,21 @@ def _drop_functions(name: str) -> Iterator[sql.Composed]:
         yield sql.SQL("DROP FUNCTION IF EXISTS {}{}").format(function(what, name), sql.SQL(arguments))
 
 
-def _drop_retired(name: str, functions: Collection[str]) -> Iterator[sql.Composed]:
-    if f"{_RETIRED_FUNCTION}_{name}" in functions:
-        yield sql.SQL("DROP FUNCTION {}(text, text)").format(function(_RETIRED_FUNCTION, name))
-
-
 def _register(name: str, watch: Watch, watch_id: int, rules: int, md5: str) -> sql.Composed:
-    values = (watch_id, name, watch.kind, watch.table, json.dumps(_settings(watch), sort_keys=True), md5, rules)
+    settings = json.dumps(_settings(watch), sort_keys=True)
+    values = (watch_id, name, watch.kind, watch.table, settings, md5, rules, watch.is_sampled)
     return sql.SQL(
-        "INSERT INTO rtp.watch (id, name, kind, table_name, settings, function_md5, rules) "
-        "VALUES ({}, {}, {}, {}, {}::jsonb, {}, {}) "
+        "INSERT INTO rtp.watch (id, name, kind, table_name, settings, function_md5, rules, is_sampled) "
+        "VALUES ({}, {}, {}, {}, {}::jsonb, {}, {}, {}) "
         "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, table_name = excluded.table_name, "
-        "settings = excluded.settings, function_md5 = excluded.function_md5, rules = excluded.rules, removed_at = NULL"
+        "settings = excluded.settings, function_md5 = excluded.function_md5, rules = excluded.rules, "
+        "is_sampled = excluded.is_sampled, removed_at = NULL"
     ).format(*map(sql.Literal, values))
 
 
-def _triggers_and_seed(compiled: CompiledWatch, watch_id: int, is_remapped: bool) -> Sequence[sql.Composed]:
-    forget = sql.SQL("DELETE FROM rtp.baseline WHERE watch = {}").format(sql.Literal(watch_id))
-    return (*compiled.triggers, *((forget,) if is_remapped else ()), compiled.seed)
+def _forget(watch_id: int) -> Iterator[sql.Composed]:
+    for table in ("sample", "baseline"):
+        yield sql.SQL("DELETE FROM {} WHERE watch = {}").format(sql.Identifier("rtp", table), sql.Literal(watch_id))
 
 
 def _settings(watch: Watch) -> dict[str, Any]:

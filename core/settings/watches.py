@@ -151,6 +151,16 @@ class ValueWatch(_Watch):
         """Whether each row is a sample, not an entity."""
         return self.shape == "history"
 
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the rules need a memory beyond the baseline's value.
+
+        Then the trigger only appends samples, and rtp run judges them.
+        """
+        keys = ("heartbeat", "cooldown", "glitch_guard", "peg")
+        has_memory = any(getattr(source, key, None) for source in self.rule_sources for key in keys)
+        return self.is_history or self.compare_with == "previous_row" or has_memory
+
     @model_validator(mode="after")
     def _history_has_time(self) -> Self:
         if self.is_history and self.columns.changed_at is None:
@@ -163,6 +173,7 @@ class MetadataWatch(_Watch):
 
     has_value: ClassVar[Literal[False]] = False
     is_history: ClassVar[Literal[False]] = False
+    is_sampled: ClassVar[Literal[False]] = False
 
     columns: Columns
     watched: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=1600)]

@@ -1,4 +1,4 @@
-"""The golden files run: each makes its watch report, on a real server, and leaves no error."""
+"""The golden files run: each makes its watch report or append samples, on a real server, and leaves no error."""
 
 from __future__ import annotations
 
@@ -56,26 +56,34 @@ def test_latest(owner: psycopg.Connection) -> None:
     ]
 
 
+def samples(owner: psycopg.Connection) -> list[Any]:
+    assert events(owner) == []
+    return owner.execute("SELECT entity, what, value, confidence, provenance FROM rtp.sample ORDER BY id").fetchall()
+
+
 @pytest.mark.parametrize("name", ["latest_with_memory", "history"])
 def test_samples(owner: psycopg.Connection, name: str) -> None:
     run(owner, name, before=ETH)
     owner.execute("UPDATE market.prices SET price = 101, at = now()")
-    assert events(owner)[:1] == [("eth", "deviation", 100, 101)]
-
-
-@pytest.mark.parametrize(("name", "reported"), [("latest_with_memory", ["deleted"]), ("history", [])])
-def test_what_a_deletion_means(owner: psycopg.Connection, name: str, reported: list[str]) -> None:
-    run(owner, name, before=ETH)
-    owner.execute("DELETE FROM market.prices")
-    assert [row[1] for row in events(owner)] == reported
+    assert samples(owner) == [("eth", "sample", 101, 1, "desk")]
 
 
 @pytest.mark.parametrize("name", ["latest_with_memory", "history"])
-def test_more_samples_than_are_judged_at_once_are_left_to_rtp_run(owner: psycopg.Connection, name: str) -> None:
+def test_samples_of_many_rows(owner: psycopg.Connection, name: str) -> None:
     run(owner, name)
     owner.execute("INSERT INTO market.prices SELECT 'base', 'token ' || n, n FROM generate_series(1, 101) AS n")
-    assert events(owner) == []
-    assert owner.execute("SELECT count(*) FROM rtp.sample").fetchone() == (101,)
+    assert [row[:3] for row in samples(owner)] == [(f"token {n}", "sample", n) for n in range(1, 102)]
+
+
+@pytest.mark.parametrize(
+    "statement", ["DELETE FROM market.prices", "UPDATE market.prices SET symbol = NULL", "TRUNCATE market.prices"]
+)
+@pytest.mark.parametrize("name", ["latest_with_memory", "history"])
+def test_what_a_deletion_means(owner: psycopg.Connection, name: str, statement: str) -> None:
+    run(owner, name, before=ETH)
+    owner.execute(statement.encode())
+    gone = [row[:3] for row in owner.execute("SELECT entity, what, value FROM rtp.sample").fetchall()]
+    assert gone == ([] if name == "history" else [("eth", "deleted", None)])
 
 
 def test_protocol(owner: psycopg.Connection) -> None:

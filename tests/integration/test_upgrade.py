@@ -72,16 +72,15 @@ def test_a_cursor_goes_on_where_it_was(owner: psycopg.Connection, database: str)
 
 def test_a_change_is_still_compared_with_what_was_last_reported(owner: psycopg.Connection) -> None:
     upgrade(owner)
-    owner.execute("DELETE FROM rtp.sample")  # while one waits, further ones would wait behind it
     owner.execute("UPDATE tvl SET tvl_usd = 401")  # by less than a percent
     owner.execute("UPDATE tvl SET tvl_usd = 800")
     assert [row[3:5] for row in events(owner)[3:]] == [(400, 800)]
 
 
-def test_a_sample_that_waited_is_judged(owner: psycopg.Connection) -> None:
+def test_a_sample_that_waited_waits_in_the_log(owner: psycopg.Connection) -> None:
     upgrade(owner)
-    judged = owner.execute("SELECT judged, events FROM rtp.judge_waiting(10, 10)").fetchall()
-    assert (judged, [row[3:5] for row in events(owner)[3:]]) == ([(1, 1)], [(400, 500)])
+    waiting = owner.execute("SELECT what, entity, value FROM rtp.sample").fetchall()
+    assert waiting == [("sample", "lido", 500)]
 
 
 def test_each_event_keeps_its_newest_letter(owner: psycopg.Connection) -> None:
@@ -99,18 +98,17 @@ def test_a_writer_goes_on_across_the_upgrade(owner: psycopg.Connection, database
     with closing(connect(database, role="writer")) as writer:
         writer.execute("UPDATE tvl SET tvl_usd = 1000")
         upgrade(owner)
-        owner.execute("DELETE FROM rtp.sample")
         writer.execute("UPDATE tvl SET tvl_usd = 2000")
     assert [row[3:5] for row in events(owner)[3:]] == [(400, 1000), (1000, 2000)]
 
 
-def test_the_function_that_gives_a_rule_has_its_new_name_only(owner: psycopg.Connection) -> None:
+def test_nothing_of_the_judge_in_sql_is_left(owner: psycopg.Connection) -> None:
     upgrade(owner)
-    query = "SELECT proname FROM pg_proc WHERE proname ~ '^(terms|rule)_' ORDER BY 1"
-    assert owner.execute(query).fetchall() == [("rule_prices",), ("rule_tvl",)]
+    query = "SELECT proname FROM pg_proc WHERE pronamespace = 'rtp'::regnamespace AND proname ~ %s"
+    assert owner.execute(query, ["^(terms|rule|judge|take_|put_)"]).fetchall() == []
 
 
-def test_a_watch_that_the_settings_no_longer_name_leaves_no_function_of_either_name(owner: psycopg.Connection) -> None:
+def test_a_watch_that_the_settings_no_longer_name_leaves_no_function(owner: psycopg.Connection) -> None:
     others = {name: watch for name, watch in DEFAULT.watches.items() if name != "tvl"}
     apply(owner, plan_installation(owner, DEFAULT.model_copy(update={"watches": others})))
     assert owner.execute("SELECT proname FROM pg_proc WHERE proname ~ '_tvl$'").fetchall() == []

@@ -51,10 +51,6 @@ JOIN pg_proc AS p ON p.oid = t.tgfoid
 WHERE p.pronamespace = to_regnamespace('rtp') AND NOT t.tgisinternal
 ORDER BY 1, 2, 3
 
--- name: installed_functions
--- Every function in rtp's schema.
-SELECT proname FROM pg_proc WHERE pronamespace = to_regnamespace('rtp')
-
 -- name: strangers
 -- What somebody else keeps in the schema rtp. Partitions go with their table.
 SELECT relname
@@ -64,5 +60,7 @@ WHERE relnamespace = to_regnamespace('rtp') AND relkind IN ('r', 'p', 'v', 'm', 
 ORDER BY relname
 
 -- name: installed_watches
--- The watches that are installed, with what they were compiled to.
-SELECT id, name, settings, function_md5, rules, table_name, removed_at IS NOT NULL FROM rtp.watch ORDER BY id
+-- The watches that are installed, with what they were compiled to. Before migration 7 none was sampled, nor was there such a column.
+SELECT id, name, settings, function_md5, rules, table_name,
+       coalesce((to_jsonb(w) ->> 'is_sampled')::boolean, false), removed_at IS NOT NULL
+FROM rtp.watch AS w ORDER BY id

@@ -1,77 +1,80 @@
--- Watch history: samples judged one by one, for a table of history or for rules with a longer memory.
+-- Watch history: every row is a sample, appended to rtp.sample, where rtp run judges it.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
--- Writes what rtp.take_or_leave writes, in the writer's transaction; never aborts it: what fails is left in rtp.trigger_error.
--- Never waits: what cannot be judged at once, or is more than 100 samples in one statement, rtp run judges.
+-- Writes rtp.sample, in the writer's transaction, and waits for nobody. What fails is left in rtp.trigger_error.
+--
+-- As in a watch that judges by itself (watch_latest.sql), the usual statement reads in a block that catches errors, for a user's
+-- row and table may hold anything, and writes outside of it, with no transaction id but the writer's own. What it writes cannot
+-- fail for its data: one row has been read whole before; of many, every cast is total while the columns have the types that
+-- this was compiled for (is_total). Nor for rtp's table, which is as rtp made it (is_safe).
 CREATE OR REPLACE FUNCTION "rtp"."watch_history"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off
 AS $rtp$
 DECLARE
     started       timestamptz := CASE WHEN random() < '0.01'::double precision THEN clock_timestamp() END;
-    reported_rows bigint := 0;
+    one           record;
+    sampled_rows  bigint;
+    reported_rows bigint;
     measured_rows bigint;
-    is_left       boolean := false;
-    made          integer;
-    sample        rtp.sample;
-    samples       rtp.sample[];
 BEGIN
-    -- A small statement's plan is kept. A large one gets a plan of its own, made for as many rows as it has.
-    IF TG_OP = 'INSERT' THEN
-        IF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
-            samples := ARRAY(SELECT ROW(NULL, 1::smallint, n.chain, n.entity, 'sample', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written);
-        ELSE
-            EXECUTE 'SELECT ARRAY(SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''sample'', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written LIMIT 100 + 1)' INTO samples;
+    IF TG_OP <> 'TRUNCATE' THEN
+        BEGIN
+            SELECT 'sample'::text AS "what", "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at", CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.traceparent() END AS traceparent,
+                   CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.tracestate() END AS tracestate,
+                   (SELECT count(*) FROM new_rows) AS row_count, (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS TRUE AS is_usable, pg_typeof("r"."symbol") = 'text'::regtype AND pg_typeof("r"."chain") = 'text'::regtype AND pg_typeof("r"."at") = 'timestamp with time zone'::regtype AND pg_typeof("r"."trust") = 'double precision'::regtype AND pg_typeof("r"."feed") = 'text'::regtype AND pg_typeof("r"."price") = 'numeric'::regtype AS is_total,
+                   -- Who is not to wait long for a lock may meet an upgrade that has locked rtp's tables.
+                   (false) IS NOT TRUE AND current_setting('lock_timeout') = '0'
+                   AND has_table_privilege('rtp.sample'::regclass, 'INSERT') AND rtp.takes_samples() AS is_safe
+            INTO one
+            FROM new_rows AS r;
+        EXCEPTION
+        WHEN disk_full OR io_error OR serialization_failure THEN
+            RAISE;
+        WHEN OTHERS THEN
+            PERFORM rtp.note_error('history', TG_OP, SQLSTATE, SQLERRM);
+            RETURN NULL;
+        END;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        ELSIF one.row_count = 1 AND one.is_usable AND one.is_safe THEN
+            INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance,
+                                    traceparent, tracestate)
+            VALUES (1::smallint, one.chain, one.entity, one.what, one.value, one.sampled_at, one.changed_at, one.confidence,
+                    one.provenance, one.traceparent, one.tracestate);
+            sampled_rows := 1;
+        ELSIF one.is_total AND one.is_safe THEN
+            INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
+            SELECT 1::smallint, 'sample'::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 1), coalesce("r"."feed"::text, NULL), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, rtp.sane_time("r"."at"::timestamptz), "one"."traceparent", "one"."tracestate" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true;
+            GET DIAGNOSTICS sampled_rows = ROW_COUNT;
+            IF sampled_rows < one.row_count AND TG_OP <> 'DELETE' THEN
+                PERFORM rtp.note_error('history', TG_OP, '22023',
+                    one.row_count - sampled_rows || ' rows have no usable chain, entity or value');
+            END IF;
         END IF;
-    ELSIF TG_OP = 'UPDATE' THEN
-        IF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
-            samples := ARRAY(SELECT ROW(NULL, 1::smallint, n.chain, n.entity, 'sample', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written);
-        ELSE
-            EXECUTE 'SELECT ARRAY(SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''sample'', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written LIMIT 100 + 1)' INTO samples;
-        END IF;
-    ELSIF TG_OP = 'DELETE' THEN
-        EXECUTE 'SELECT ARRAY(SELECT NULL::rtp.sample WHERE false LIMIT 100 + 1)' INTO samples;
-    ELSE
-        EXECUTE 'SELECT ARRAY(SELECT NULL::rtp.sample WHERE false LIMIT 100 + 1)' INTO samples;
     END IF;
 
-    IF cardinality(samples) <= 100 THEN
-        FOREACH sample IN ARRAY samples LOOP
-            made := rtp.take_or_leave(
-                sample, ROW(0.25::numeric, 0::numeric, NULL::interval, '0:01:00'::interval::interval, false::boolean, 5::numeric, 20::numeric, 10::numeric, 1::integer, '1:00:00'::interval::interval, CASE WHEN "sample"."entity" = 'usdc' THEN 1.0::numeric ELSE NULL::numeric END, CASE WHEN "sample"."entity" = 'usdc' THEN 50::numeric ELSE NULL::numeric END)::rtp.rule, 1, true, false
-            );
-            reported_rows := reported_rows + coalesce(made, 0);
-            is_left := is_left OR made IS NULL;
-        END LOOP;
-    ELSIF TG_OP = 'INSERT' THEN
-        EXECUTE 'INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance)
-        SELECT (s.row).watch, (s.row).chain, (s.row).entity, (s.row).what, (s.row).value, (s.row).sampled_at,
-               (s.row).changed_at, (s.row).confidence, (s.row).provenance
-        FROM (SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''sample'', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written) AS s (row)';
-    ELSIF TG_OP = 'UPDATE' THEN
-        EXECUTE 'INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance)
-        SELECT (s.row).watch, (s.row).chain, (s.row).entity, (s.row).what, (s.row).value, (s.row).sampled_at,
-               (s.row).changed_at, (s.row).confidence, (s.row).provenance
-        FROM (SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''sample'', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written) AS s (row)';
-    ELSIF TG_OP = 'DELETE' THEN
-        EXECUTE 'INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance)
-        SELECT (s.row).watch, (s.row).chain, (s.row).entity, (s.row).what, (s.row).value, (s.row).sampled_at,
-               (s.row).changed_at, (s.row).confidence, (s.row).provenance
-        FROM (SELECT NULL::rtp.sample WHERE false) AS s (row)';
-    ELSE
-        EXECUTE 'INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance)
-        SELECT (s.row).watch, (s.row).chain, (s.row).entity, (s.row).what, (s.row).value, (s.row).sampled_at,
-               (s.row).changed_at, (s.row).confidence, (s.row).provenance
-        FROM (SELECT NULL::rtp.sample WHERE false) AS s (row)';
-    END IF;
-    IF TG_OP IN ('INSERT', 'UPDATE') THEN
-        PERFORM rtp.note_error('history', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
+    IF sampled_rows IS NULL THEN
+        BEGIN
+            EXECUTE 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''sample''::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 1), coalesce("r"."feed"::text, NULL), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, rtp.sane_time("r"."at"::timestamptz) FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true';
+            GET DIAGNOSTICS sampled_rows = ROW_COUNT;
+            IF TG_OP IN ('INSERT', 'UPDATE') THEN
+                PERFORM rtp.note_error('history', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
         FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS NOT TRUE
         HAVING count(*) > 0;
+            END IF;
+        EXCEPTION
+        WHEN disk_full OR io_error OR serialization_failure THEN
+            RAISE;  -- the sample cannot be kept: the writer's transaction fails, rather than commit without it
+        WHEN OTHERS THEN
+            PERFORM rtp.note_error('history', TG_OP, SQLSTATE, SQLERRM);
+            RETURN NULL;
+        END;
     END IF;
 
-    IF reported_rows > 0 OR is_left OR cardinality(samples) > 100 THEN
-        PERFORM rtp.wake();
+    -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
+    IF sampled_rows > 0 AND pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
+        PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
     END IF;
     IF started IS NOT NULL THEN
         IF TG_OP IN ('INSERT', 'UPDATE') THEN
@@ -82,22 +85,7 @@ BEGIN
         PERFORM rtp.note_timing(1::smallint, 100, measured_rows, coalesce(reported_rows, 0), started);
     END IF;
     RETURN NULL;
-EXCEPTION
-WHEN disk_full OR io_error THEN
-    RAISE;  -- nothing can be kept, the event neither: the writer's transaction fails, rather than commit without it
-WHEN OTHERS THEN
-    PERFORM rtp.note_error('history', TG_OP, SQLSTATE, SQLERRM);
-    RETURN NULL;
 END
-$rtp$;
-
--- What rtp run must know of watch history to judge a sample of one entity: its rule, and how the watch works.
-CREATE OR REPLACE FUNCTION "rtp"."rule_history"(chain text, entity text)
-RETURNS TABLE (rule rtp.rule, rules integer, is_history boolean, by_previous_row boolean)
-LANGUAGE sql STABLE
-AS $rtp$
-    SELECT ROW(0.25::numeric, 0::numeric, NULL::interval, '0:01:00'::interval::interval, false::boolean, 5::numeric, 20::numeric, 10::numeric, 1::integer, '1:00:00'::interval::interval, CASE WHEN "sample"."entity" = 'usdc' THEN 1.0::numeric ELSE NULL::numeric END, CASE WHEN "sample"."entity" = 'usdc' THEN 50::numeric ELSE NULL::numeric END)::rtp.rule, 1, true, false
-    FROM (SELECT $1 AS chain, $2 AS entity) AS sample
 $rtp$;
 
 -- What the table of watch history holds for one entity now.
@@ -114,20 +102,13 @@ CREATE OR REPLACE TRIGGER "rtp_history_insert" AFTER INSERT ON "market"."prices"
 
 CREATE OR REPLACE TRIGGER "rtp_history_update" AFTER UPDATE ON "market"."prices" REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_history"();
 
--- What the table holds at installation is the first baseline: the first change after it is judged like any other.
-INSERT INTO rtp.baseline
-    (watch, chain, entity, value, reported_at, rules, lower, upper, last_value, sampled_at, is_held, suspect_value,
-     suspect_since, suspect_count, off_peg_since, due_at)
-SELECT b.watch, b.chain, b.entity, b.value, b.reported_at, b.rules, b.lower, b.upper, b.last_value, b.sampled_at, b.is_held,
-       b.suspect_value, b.suspect_since, b.suspect_count, b.off_peg_since, b.due_at
-FROM (
-    SELECT DISTINCT ON (n.chain, n.entity) n.*
-    FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
-    ORDER BY n.chain, n.entity, n.sampled_at DESC
-) AS sample
-CROSS JOIN LATERAL rtp.first_baseline(
-    ROW(NULL, 1::smallint, sample.chain, sample.entity, 'sample', sample.value, sample.sampled_at, sample.changed_at,
-        sample.confidence, sample.provenance, NULL, NULL, NULL)::rtp.sample,
-    ROW(0.25::numeric, 0::numeric, NULL::interval, '0:01:00'::interval::interval, false::boolean, 5::numeric, 20::numeric, 10::numeric, 1::integer, '1:00:00'::interval::interval, CASE WHEN "sample"."entity" = 'usdc' THEN 1.0::numeric ELSE NULL::numeric END, CASE WHEN "sample"."entity" = 'usdc' THEN 50::numeric ELSE NULL::numeric END)::rtp.rule, 1, false
-) AS b
+-- What the table holds at installation is the first baseline: the first sample after it is judged like any other. An entity with
+-- samples in the log is left to those. No rule is 0: the judge makes the appointments by its own.
+INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, last_value, sampled_at)
+SELECT DISTINCT ON (n.chain, n.entity) 1::smallint, n.chain, n.entity, n.value, n.sampled_at, 0, n.value, n.sampled_at
+FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
+WHERE NOT EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint AND s.chain = n.chain AND s.entity = n.entity)
+ORDER BY n.chain, n.entity, n.sampled_at DESC
 ON CONFLICT DO NOTHING;
+
+UPDATE rtp.baseline SET lower = NULL, upper = NULL WHERE watch = 1::smallint;

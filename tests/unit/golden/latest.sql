@@ -295,15 +295,6 @@ SELECT count(*) FROM appended'
 END
 $rtp$;
 
--- What rtp run must know of watch latest to judge a sample of one entity: its rule, and how the watch works.
-CREATE OR REPLACE FUNCTION "rtp"."rule_latest"(chain text, entity text)
-RETURNS TABLE (rule rtp.rule, rules integer, is_history boolean, by_previous_row boolean)
-LANGUAGE sql STABLE
-AS $rtp$
-    SELECT ROW(CASE WHEN "sample"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END, 0::numeric, NULL::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false, false
-    FROM (SELECT $1 AS chain, $2 AS entity) AS sample
-$rtp$;
-
 -- What the table of watch latest holds for one entity now.
 CREATE OR REPLACE FUNCTION "rtp"."now_latest"(chain text, entity text)
 RETURNS SETOF numeric
@@ -323,19 +314,8 @@ CREATE OR REPLACE TRIGGER "rtp_latest_delete" AFTER DELETE ON "public"."tvl" REF
 CREATE OR REPLACE TRIGGER "rtp_latest_truncate" AFTER TRUNCATE ON "public"."tvl"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest"();
 
 -- What the table holds at installation is the first baseline: the first change after it is judged like any other.
-INSERT INTO rtp.baseline
-    (watch, chain, entity, value, reported_at, rules, lower, upper, last_value, sampled_at, is_held, suspect_value,
-     suspect_since, suspect_count, off_peg_since, due_at)
-SELECT b.watch, b.chain, b.entity, b.value, b.reported_at, b.rules, b.lower, b.upper, b.last_value, b.sampled_at, b.is_held,
-       b.suspect_value, b.suspect_since, b.suspect_count, b.off_peg_since, b.due_at
-FROM (
-    SELECT DISTINCT ON (n.chain, n.entity) n.*
-    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
-    ORDER BY n.chain, n.entity, n.sampled_at DESC
-) AS sample
-CROSS JOIN LATERAL rtp.first_baseline(
-    ROW(NULL, 1::smallint, sample.chain, sample.entity, 'sample', sample.value, sample.sampled_at, sample.changed_at,
-        sample.confidence, sample.provenance, NULL, NULL, NULL)::rtp.sample,
-    ROW(CASE WHEN "sample"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END, 0::numeric, NULL::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false
-) AS b
+INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
+SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
+       rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
+FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
 ON CONFLICT DO NOTHING;

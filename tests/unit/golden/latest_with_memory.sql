@@ -1,115 +1,121 @@
--- Watch latest_with_memory: samples judged one by one, for a table of history or for rules with a longer memory.
+-- Watch latest_with_memory: every row is a sample, appended to rtp.sample, where rtp run judges it.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
--- Writes what rtp.take_or_leave writes, in the writer's transaction; never aborts it: what fails is left in rtp.trigger_error.
--- Never waits: what cannot be judged at once, or is more than 100 samples in one statement, rtp run judges.
+-- Writes rtp.sample, in the writer's transaction, and waits for nobody. What fails is left in rtp.trigger_error.
+--
+-- As in a watch that judges by itself (watch_latest.sql), the usual statement reads in a block that catches errors, for a user's
+-- row and table may hold anything, and writes outside of it, with no transaction id but the writer's own. What it writes cannot
+-- fail for its data: one row has been read whole before; of many, every cast is total while the columns have the types that
+-- this was compiled for (is_total). Nor for rtp's table, which is as rtp made it (is_safe).
 CREATE OR REPLACE FUNCTION "rtp"."watch_latest_with_memory"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off
 AS $rtp$
 DECLARE
     started       timestamptz := CASE WHEN random() < '0.01'::double precision THEN clock_timestamp() END;
-    reported_rows bigint := 0;
+    one           record;
+    sampled_rows  bigint;
+    reported_rows bigint;
     measured_rows bigint;
-    is_left       boolean := false;
-    made          integer;
-    sample        rtp.sample;
-    samples       rtp.sample[];
 BEGIN
-    -- A small statement's plan is kept. A large one gets a plan of its own, made for as many rows as it has.
-    IF TG_OP = 'INSERT' THEN
-        IF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
-            samples := ARRAY(SELECT ROW(NULL, 1::smallint, n.chain, n.entity, 'sample', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT n.* FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n LEFT JOIN LATERAL (
-        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
-        -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
-        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
-        FROM rtp.baseline AS b
-        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
-        OFFSET 0
-    ) AS b ON true WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE OR EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint)) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written);
+    IF TG_OP <> 'TRUNCATE' THEN
+        BEGIN
+            IF TG_OP = 'INSERT' THEN
+            SELECT 'sample'::text AS "what", "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at", CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.traceparent() END AS traceparent,
+                   CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.tracestate() END AS tracestate,
+                   (SELECT count(*) FROM new_rows) AS row_count, (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS TRUE AS is_usable, pg_typeof("r"."symbol") = 'text'::regtype AND pg_typeof("r"."chain") = 'text'::regtype AND pg_typeof("r"."at") = 'timestamp with time zone'::regtype AND pg_typeof("r"."trust") = 'double precision'::regtype AND pg_typeof("r"."feed") = 'text'::regtype AND pg_typeof("r"."price") = 'numeric'::regtype AS is_total,
+                   -- Who is not to wait long for a lock may meet an upgrade that has locked rtp's tables.
+                   (false) IS NOT TRUE AND current_setting('lock_timeout') = '0'
+                   AND has_table_privilege('rtp.sample'::regclass, 'INSERT') AND rtp.takes_samples() AS is_safe
+            INTO one
+            FROM new_rows AS r;
+        ELSIF TG_OP = 'UPDATE' THEN
+            SELECT 'sample'::text AS "what", "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at", CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.traceparent() END AS traceparent,
+                   CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.tracestate() END AS tracestate,
+                   (SELECT count(*) FROM new_rows) AS row_count, (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS TRUE AS is_usable, pg_typeof("r"."symbol") = 'text'::regtype AND pg_typeof("r"."chain") = 'text'::regtype AND pg_typeof("r"."at") = 'timestamp with time zone'::regtype AND pg_typeof("r"."trust") = 'double precision'::regtype AND pg_typeof("r"."feed") = 'text'::regtype AND pg_typeof("r"."price") = 'numeric'::regtype AS is_total,
+                   -- Who is not to wait long for a lock may meet an upgrade that has locked rtp's tables.
+                   (EXISTS (SELECT "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C" FROM old_rows AS r EXCEPT SELECT "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C" FROM new_rows AS r)) IS NOT TRUE AND current_setting('lock_timeout') = '0'
+                   AND has_table_privilege('rtp.sample'::regclass, 'INSERT') AND rtp.takes_samples() AS is_safe
+            INTO one
+            FROM new_rows AS r;
         ELSE
-            EXECUTE 'SELECT ARRAY(SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''sample'', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT n.* FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n LEFT JOIN (
-        -- All of the watch, read once, to be hashed: OFFSET keeps the planner from a look-up per row.
-        SELECT b.ctid AS place, b.chain, b.entity, b.value, b.lower, b.upper, b.rules
-        FROM rtp.baseline AS b
-        WHERE b.watch = 1::smallint
-        OFFSET 0
-    ) AS b ON b.chain = "n"."chain" AND b.entity = "n"."entity" WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE OR EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint)) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written LIMIT 100 + 1)' INTO samples;
+            SELECT 'deleted'::text AS "what", "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", clock_timestamp() AS "changed_at", NULL::numeric AS "value", clock_timestamp() AS "sampled_at", CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.traceparent() END AS traceparent,
+                   CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.tracestate() END AS tracestate,
+                   (SELECT count(*) FROM old_rows) AS row_count, (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS TRUE AS is_usable, pg_typeof("r"."symbol") = 'text'::regtype AND pg_typeof("r"."chain") = 'text'::regtype AND pg_typeof("r"."at") = 'timestamp with time zone'::regtype AND pg_typeof("r"."trust") = 'double precision'::regtype AND pg_typeof("r"."feed") = 'text'::regtype AND pg_typeof("r"."price") = 'numeric'::regtype AS is_total,
+                   -- Who is not to wait long for a lock may meet an upgrade that has locked rtp's tables.
+                   (false) IS NOT TRUE AND current_setting('lock_timeout') = '0'
+                   AND has_table_privilege('rtp.sample'::regclass, 'INSERT') AND rtp.takes_samples() AS is_safe
+            INTO one
+            FROM old_rows AS r;
         END IF;
-    ELSIF TG_OP = 'UPDATE' THEN
-        IF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
-            samples := ARRAY(SELECT u.row FROM ((SELECT ROW(NULL, 1::smallint, n.chain, n.entity, 'deleted', NULL::numeric, clock_timestamp(), clock_timestamp(), n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT o.* FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS o WHERE NOT EXISTS (SELECT FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n WHERE n.chain = o.chain AND n.entity = o.entity)) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written) UNION ALL (SELECT ROW(NULL, 1::smallint, n.chain, n.entity, 'sample', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT n.* FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n LEFT JOIN LATERAL (
-        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
-        -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
-        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
-        FROM rtp.baseline AS b
-        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
-        OFFSET 0
-    ) AS b ON true WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE OR EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint)) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written)) AS u (row));
-        ELSE
-            EXECUTE 'SELECT ARRAY(SELECT u.row FROM ((SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''deleted'', NULL::numeric, clock_timestamp(), clock_timestamp(), n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT o.* FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS o WHERE NOT EXISTS (SELECT FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n WHERE n.chain = o.chain AND n.entity = o.entity)) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written) UNION ALL (SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''sample'', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT n.* FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n LEFT JOIN (
-        -- All of the watch, read once, to be hashed: OFFSET keeps the planner from a look-up per row.
-        SELECT b.ctid AS place, b.chain, b.entity, b.value, b.lower, b.upper, b.rules
-        FROM rtp.baseline AS b
-        WHERE b.watch = 1::smallint
-        OFFSET 0
-    ) AS b ON b.chain = "n"."chain" AND b.entity = "n"."entity" WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE OR EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint)) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written)) AS u (row) LIMIT 100 + 1)' INTO samples;
+        EXCEPTION
+        WHEN disk_full OR io_error OR serialization_failure THEN
+            RAISE;
+        WHEN OTHERS THEN
+            PERFORM rtp.note_error('latest_with_memory', TG_OP, SQLSTATE, SQLERRM);
+            RETURN NULL;
+        END;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        ELSIF one.row_count = 1 AND one.is_usable AND one.is_safe THEN
+            INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance,
+                                    traceparent, tracestate)
+            VALUES (1::smallint, one.chain, one.entity, one.what, one.value, one.sampled_at, one.changed_at, one.confidence,
+                    one.provenance, one.traceparent, one.tracestate);
+            sampled_rows := 1;
+        ELSIF one.is_total AND one.is_safe THEN
+            IF TG_OP = 'DELETE' THEN
+                INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
+            SELECT 1::smallint, 'deleted'::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, 'desk'), clock_timestamp(), NULL::numeric, clock_timestamp(), "one"."traceparent", "one"."tracestate" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true;
+            ELSE
+                INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
+            SELECT 1::smallint, 'sample'::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, 'desk'), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp(), "one"."traceparent", "one"."tracestate" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true;
+            END IF;
+            GET DIAGNOSTICS sampled_rows = ROW_COUNT;
+            IF sampled_rows < one.row_count AND TG_OP <> 'DELETE' THEN
+                PERFORM rtp.note_error('latest_with_memory', TG_OP, '22023',
+                    one.row_count - sampled_rows || ' rows have no usable chain, entity or value');
+            END IF;
         END IF;
-    ELSIF TG_OP = 'DELETE' THEN
-        EXECUTE 'SELECT ARRAY(SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''deleted'', NULL::numeric, clock_timestamp(), clock_timestamp(), n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written LIMIT 100 + 1)' INTO samples;
-    ELSE
-        EXECUTE 'SELECT ARRAY(SELECT ROW(NULL, 1::smallint, e.chain, e.entity, ''deleted'', NULL, clock_timestamp(), statement_timestamp(), 0.8::double precision, ''desk''::text, NULL, NULL, NULL)::rtp.sample FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint UNION SELECT s.chain, s.entity FROM rtp.sample AS s WHERE s.watch = 1::smallint) AS e WHERE NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE "r"."chain"::text COLLATE "C" = "e"."chain" AND "r"."symbol"::text COLLATE "C" = "e"."entity") LIMIT 100 + 1)' INTO samples;
     END IF;
 
-    IF cardinality(samples) <= 100 THEN
-        FOREACH sample IN ARRAY samples LOOP
-            made := rtp.take_or_leave(
-                sample, ROW(0.25::numeric, 0::numeric, '1:00:00'::interval::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false, false
-            );
-            reported_rows := reported_rows + coalesce(made, 0);
-            is_left := is_left OR made IS NULL;
-        END LOOP;
-    ELSIF TG_OP = 'INSERT' THEN
-        EXECUTE 'INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance)
-        SELECT (s.row).watch, (s.row).chain, (s.row).entity, (s.row).what, (s.row).value, (s.row).sampled_at,
-               (s.row).changed_at, (s.row).confidence, (s.row).provenance
-        FROM (SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''sample'', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT n.* FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n LEFT JOIN (
-        -- All of the watch, read once, to be hashed: OFFSET keeps the planner from a look-up per row.
-        SELECT b.ctid AS place, b.chain, b.entity, b.value, b.lower, b.upper, b.rules
-        FROM rtp.baseline AS b
-        WHERE b.watch = 1::smallint
-        OFFSET 0
-    ) AS b ON b.chain = "n"."chain" AND b.entity = "n"."entity" WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE OR EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint)) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written) AS s (row)';
-    ELSIF TG_OP = 'UPDATE' THEN
-        EXECUTE 'INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance)
-        SELECT (s.row).watch, (s.row).chain, (s.row).entity, (s.row).what, (s.row).value, (s.row).sampled_at,
-               (s.row).changed_at, (s.row).confidence, (s.row).provenance
-        FROM (SELECT u.row FROM ((SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''deleted'', NULL::numeric, clock_timestamp(), clock_timestamp(), n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT o.* FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS o WHERE NOT EXISTS (SELECT FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n WHERE n.chain = o.chain AND n.entity = o.entity)) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written) UNION ALL (SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''sample'', n.value, n.sampled_at, n.changed_at, n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT n.* FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n LEFT JOIN (
-        -- All of the watch, read once, to be hashed: OFFSET keeps the planner from a look-up per row.
-        SELECT b.ctid AS place, b.chain, b.entity, b.value, b.lower, b.upper, b.rules
-        FROM rtp.baseline AS b
-        WHERE b.watch = 1::smallint
-        OFFSET 0
-    ) AS b ON b.chain = "n"."chain" AND b.entity = "n"."entity" WHERE (n.value > b.lower AND n.value < b.upper AND b.rules = 1) IS NOT TRUE OR EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint)) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written)) AS u (row)) AS s (row)';
-    ELSIF TG_OP = 'DELETE' THEN
-        EXECUTE 'INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance)
-        SELECT (s.row).watch, (s.row).chain, (s.row).entity, (s.row).what, (s.row).value, (s.row).sampled_at,
-               (s.row).changed_at, (s.row).confidence, (s.row).provenance
-        FROM (SELECT ROW(NULL, 1::smallint, n.chain, n.entity, ''deleted'', NULL::numeric, clock_timestamp(), clock_timestamp(), n.confidence, n.provenance, NULL, NULL, NULL)::rtp.sample FROM (SELECT i.*, row_number() OVER () AS written FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS i) AS n ORDER BY n.chain, n.entity, n.sampled_at, n.written) AS s (row)';
-    ELSE
-        EXECUTE 'INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance)
-        SELECT (s.row).watch, (s.row).chain, (s.row).entity, (s.row).what, (s.row).value, (s.row).sampled_at,
-               (s.row).changed_at, (s.row).confidence, (s.row).provenance
-        FROM (SELECT ROW(NULL, 1::smallint, e.chain, e.entity, ''deleted'', NULL, clock_timestamp(), statement_timestamp(), 0.8::double precision, ''desk''::text, NULL, NULL, NULL)::rtp.sample FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint UNION SELECT s.chain, s.entity FROM rtp.sample AS s WHERE s.watch = 1::smallint) AS e WHERE NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE "r"."chain"::text COLLATE "C" = "e"."chain" AND "r"."symbol"::text COLLATE "C" = "e"."entity")) AS s (row)';
-    END IF;
-    IF TG_OP IN ('INSERT', 'UPDATE') THEN
-        PERFORM rtp.note_error('latest_with_memory', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
+    IF sampled_rows IS NULL THEN
+        BEGIN
+            EXECUTE CASE TG_OP
+            WHEN 'INSERT' THEN 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''sample''::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp() FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true'
+            WHEN 'UPDATE' THEN 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''sample''::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp() FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true UNION ALL SELECT 1::smallint, ''deleted''::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), clock_timestamp(), NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE "n"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "n"."symbol"::text COLLATE "C" = "r"."symbol"::text COLLATE "C")'
+            WHEN 'DELETE' THEN 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''deleted''::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), clock_timestamp(), NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true'
+            ELSE 'INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at, changed_at, confidence, provenance)
+            SELECT 1::smallint, ''deleted'', e.chain, e.entity, clock_timestamp(), clock_timestamp(), 0.8::double precision, ''desk''::text
+            FROM (
+                SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint
+                UNION
+                -- Those that were seen and not judged so far; a look at some more does no harm.
+                SELECT s.chain, s.entity FROM rtp.sample AS s
+                WHERE s.watch = 1::smallint AND s.xid >= (SELECT min(pg_snapshot_xmin(c.snapshot)) FROM rtp.judge_cursor AS c)
+            ) AS e
+            WHERE NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE "r"."chain"::text COLLATE "C" = "e"."chain" AND "r"."symbol"::text COLLATE "C" = "e"."entity")'
+        END;
+            GET DIAGNOSTICS sampled_rows = ROW_COUNT;
+            IF TG_OP IN ('INSERT', 'UPDATE') THEN
+                PERFORM rtp.note_error('latest_with_memory', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
         FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS NOT TRUE
         HAVING count(*) > 0;
+            END IF;
+        EXCEPTION
+        WHEN disk_full OR io_error OR serialization_failure THEN
+            RAISE;  -- the sample cannot be kept: the writer's transaction fails, rather than commit without it
+        WHEN OTHERS THEN
+            PERFORM rtp.note_error('latest_with_memory', TG_OP, SQLSTATE, SQLERRM);
+            RETURN NULL;
+        END;
     END IF;
 
-    IF reported_rows > 0 OR is_left OR cardinality(samples) > 100 THEN
-        PERFORM rtp.wake();
+    -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
+    IF sampled_rows > 0 AND pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
+        PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
     END IF;
     IF started IS NOT NULL THEN
         IF TG_OP IN ('INSERT', 'UPDATE') THEN
@@ -120,22 +126,7 @@ BEGIN
         PERFORM rtp.note_timing(1::smallint, 100, measured_rows, coalesce(reported_rows, 0), started);
     END IF;
     RETURN NULL;
-EXCEPTION
-WHEN disk_full OR io_error THEN
-    RAISE;  -- nothing can be kept, the event neither: the writer's transaction fails, rather than commit without it
-WHEN OTHERS THEN
-    PERFORM rtp.note_error('latest_with_memory', TG_OP, SQLSTATE, SQLERRM);
-    RETURN NULL;
 END
-$rtp$;
-
--- What rtp run must know of watch latest_with_memory to judge a sample of one entity: its rule, and how the watch works.
-CREATE OR REPLACE FUNCTION "rtp"."rule_latest_with_memory"(chain text, entity text)
-RETURNS TABLE (rule rtp.rule, rules integer, is_history boolean, by_previous_row boolean)
-LANGUAGE sql STABLE
-AS $rtp$
-    SELECT ROW(0.25::numeric, 0::numeric, '1:00:00'::interval::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false, false
-    FROM (SELECT $1 AS chain, $2 AS entity) AS sample
 $rtp$;
 
 -- What the table of watch latest_with_memory holds for one entity now.
@@ -156,20 +147,19 @@ CREATE OR REPLACE TRIGGER "rtp_latest_with_memory_delete" AFTER DELETE ON "marke
 
 CREATE OR REPLACE TRIGGER "rtp_latest_with_memory_truncate" AFTER TRUNCATE ON "market"."prices"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest_with_memory"();
 
--- What the table holds at installation is the first baseline: the first change after it is judged like any other.
-INSERT INTO rtp.baseline
-    (watch, chain, entity, value, reported_at, rules, lower, upper, last_value, sampled_at, is_held, suspect_value,
-     suspect_since, suspect_count, off_peg_since, due_at)
-SELECT b.watch, b.chain, b.entity, b.value, b.reported_at, b.rules, b.lower, b.upper, b.last_value, b.sampled_at, b.is_held,
-       b.suspect_value, b.suspect_since, b.suspect_count, b.off_peg_since, b.due_at
-FROM (
-    SELECT DISTINCT ON (n.chain, n.entity) n.*
-    FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
-    ORDER BY n.chain, n.entity, n.sampled_at DESC
-) AS sample
-CROSS JOIN LATERAL rtp.first_baseline(
-    ROW(NULL, 1::smallint, sample.chain, sample.entity, 'sample', sample.value, sample.sampled_at, sample.changed_at,
-        sample.confidence, sample.provenance, NULL, NULL, NULL)::rtp.sample,
-    ROW(0.25::numeric, 0::numeric, '1:00:00'::interval::interval, NULL::interval, false::boolean, 5::numeric, 20::numeric, NULL::numeric, NULL::integer, NULL::interval, NULL::numeric, NULL::numeric)::rtp.rule, 1, false
-) AS b
+-- What the table holds at installation is the first baseline: the first sample after it is judged like any other. An entity with
+-- samples in the log is left to those. No rule is 0: the judge makes the appointments by its own.
+INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, last_value, sampled_at)
+SELECT DISTINCT ON (n.chain, n.entity) 1::smallint, n.chain, n.entity, n.value, n.sampled_at, 0, n.value, n.sampled_at
+FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
+WHERE NOT EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint AND s.chain = n.chain AND s.entity = n.entity)
+ORDER BY n.chain, n.entity, n.sampled_at DESC
 ON CONFLICT DO NOTHING;
+
+UPDATE rtp.baseline SET lower = NULL, upper = NULL WHERE watch = 1::smallint;
+
+-- A trigger that judged by itself passed over what was within the band: what the table holds is the newest value seen, unless that
+-- is in quarantine.
+UPDATE rtp.baseline AS b SET last_value = n.value
+FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
+WHERE b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity AND b.suspect_since IS NULL;

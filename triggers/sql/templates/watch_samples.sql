@@ -1,71 +1,71 @@
--- Watch {name}: samples judged one by one, for a table of history or for rules with a longer memory.
+-- Watch {name}: every row is a sample, appended to rtp.sample, where rtp run judges it.
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
--- Writes what rtp.take_or_leave writes, in the writer's transaction; never aborts it: what fails is left in rtp.trigger_error.
--- Never waits: what cannot be judged at once, or is more than {most_at_once} samples in one statement, rtp run judges.
+-- Writes rtp.sample, in the writer's transaction, and waits for nobody. What fails is left in rtp.trigger_error.
+--
+-- As in a watch that judges by itself (watch_latest.sql), the usual statement reads in a block that catches errors, for a user's
+-- row and table may hold anything, and writes outside of it, with no transaction id but the writer's own. What it writes cannot
+-- fail for its data: one row has been read whole before; of many, every cast is total while the columns have the types that
+-- this was compiled for (is_total). Nor for rtp's table, which is as rtp made it (is_safe).
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off{exact_floats}
+SET search_path = pg_catalog, pg_temp{exact_floats}
 AS {quote}
 DECLARE
     started       timestamptz := {started};
-    reported_rows bigint := 0;
+    one           record;
+    sampled_rows  bigint;
+    reported_rows bigint;
     measured_rows bigint;
-    is_left       boolean := false;
-    made          integer;
-    sample        rtp.sample;
-    samples       rtp.sample[];
 BEGIN
-    -- A small statement's plan is kept. A large one gets a plan of its own, made for as many rows as it has.
-    IF TG_OP = 'INSERT' THEN
-        IF NOT EXISTS (SELECT FROM new_rows OFFSET {most_at_once}) THEN
-            samples := ARRAY({inserted});
-        ELSE
-            EXECUTE {inserted_text} INTO samples;
+    IF TG_OP <> 'TRUNCATE' THEN
+        BEGIN
+            {look}
+        EXCEPTION
+        WHEN disk_full OR io_error OR serialization_failure THEN
+            RAISE;
+        WHEN OTHERS THEN
+            PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
+            RETURN NULL;
+        END;
+        IF NOT FOUND THEN
+            RETURN NULL;
+        ELSIF one.row_count = 1 AND one.is_usable AND one.is_safe THEN
+            INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance,
+                                    traceparent, tracestate)
+            VALUES ({watch}, one.chain, one.entity, one.what, one.value, one.sampled_at, one.changed_at, one.confidence,
+                    one.provenance, one.traceparent, one.tracestate);
+            sampled_rows := 1;
+        ELSIF one.is_total AND one.is_safe THEN
+            {append_many};
+            GET DIAGNOSTICS sampled_rows = ROW_COUNT;
+            IF sampled_rows < one.row_count AND TG_OP <> 'DELETE' THEN
+                PERFORM rtp.note_error({name_literal}, TG_OP, '22023',
+                    one.row_count - sampled_rows || ' rows have no usable chain, entity or value');
+            END IF;
         END IF;
-    ELSIF TG_OP = 'UPDATE' THEN
-        IF NOT EXISTS (SELECT FROM new_rows OFFSET {most_at_once}) THEN
-            samples := ARRAY({updated});
-        ELSE
-            EXECUTE {updated_text} INTO samples;
-        END IF;
-    ELSIF TG_OP = 'DELETE' THEN
-        EXECUTE {deleted_text} INTO samples;
-    ELSE
-        EXECUTE {truncated_text} INTO samples;
     END IF;
 
-    IF cardinality(samples) <= {most_at_once} THEN
-        FOREACH sample IN ARRAY samples LOOP
-            made := rtp.take_or_leave(
-                sample, {rule}, {rules}, {is_history}, {by_previous_row}
-            );
-            reported_rows := reported_rows + coalesce(made, 0);
-            is_left := is_left OR made IS NULL;
-        END LOOP;
-    ELSIF TG_OP = 'INSERT' THEN
-        EXECUTE {leave_inserted_text};
-    ELSIF TG_OP = 'UPDATE' THEN
-        EXECUTE {leave_updated_text};
-    ELSIF TG_OP = 'DELETE' THEN
-        EXECUTE {leave_deleted_text};
-    ELSE
-        EXECUTE {leave_truncated_text};
-    END IF;
-    IF TG_OP IN ('INSERT', 'UPDATE') THEN
-        {note_unusable}
+    IF sampled_rows IS NULL THEN
+        BEGIN
+            EXECUTE {append_text};
+            GET DIAGNOSTICS sampled_rows = ROW_COUNT;
+            IF TG_OP IN ('INSERT', 'UPDATE') THEN
+                {note_unusable}
+            END IF;
+        EXCEPTION
+        WHEN disk_full OR io_error OR serialization_failure THEN
+            RAISE;  -- the sample cannot be kept: the writer's transaction fails, rather than commit without it
+        WHEN OTHERS THEN
+            PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
+            RETURN NULL;
+        END;
     END IF;
 
-    IF reported_rows > 0 OR is_left OR cardinality(samples) > {most_at_once} THEN
-        PERFORM rtp.wake();
+    -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
+    IF sampled_rows > 0 AND pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
+        PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
     END IF;
     {measure}
-    RETURN NULL;
-EXCEPTION
-WHEN disk_full OR io_error THEN
-    RAISE;  -- nothing can be kept, the event neither: the writer's transaction fails, rather than commit without it
-WHEN OTHERS THEN
-    PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
     RETURN NULL;
 END
 {quote};

@@ -1,0 +1,32 @@
+"""What an installation makes of the rows that are there: baselines, for the trigger or for the judge."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from triggers.templates import template
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.settings.watches import ValueWatch
+    from triggers.expressions import Expressions
+
+
+def seed(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
+    """The first baseline of each entity that has none; `common` is what every value watch's template is filled with."""
+    name = "seed_samples.sql" if watch.is_sampled else "seed_latest.sql"
+    return template(name).format(**common, sample=expressions.sample(sql.Identifier(*watch.table_parts)))
+
+
+def catch_up(
+    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]
+) -> tuple[sql.Composed, ...]:
+    """Make baselines of a trigger that judged by itself those of the judge; nobody may write to the table meanwhile."""
+    without_band = sql.SQL("UPDATE rtp.baseline SET lower = NULL, upper = NULL WHERE watch = {watch}").format(**common)
+    if watch.is_history:
+        return (without_band,)
+    table = sql.Identifier(*watch.table_parts)
+    return (without_band, template("catch_up.sql").format(**common, sample=expressions.sample(table)))

@@ -1,0 +1,10 @@
+INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at, changed_at, confidence, provenance)
+            SELECT {watch}, 'deleted', e.chain, e.entity, clock_timestamp(), clock_timestamp(), {default_confidence}, {default_provenance}
+            FROM (
+                SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = {watch}
+                UNION
+                -- Those that were seen and not judged so far; a look at some more does no harm.
+                SELECT s.chain, s.entity FROM rtp.sample AS s
+                WHERE s.watch = {watch} AND s.xid >= (SELECT min(pg_snapshot_xmin(c.snapshot)) FROM rtp.judge_cursor AS c)
+            ) AS e
+            WHERE {is_gone}

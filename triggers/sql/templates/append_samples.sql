@@ -1,0 +1,2 @@
+INSERT INTO rtp.sample ({columns})
+            {samples}

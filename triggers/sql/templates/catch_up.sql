@@ -1,0 +1,5 @@
+-- A trigger that judged by itself passed over what was within the band: what the table holds is the newest value seen, unless that
+-- is in quarantine.
+UPDATE rtp.baseline AS b SET last_value = n.value
+FROM ({sample}) AS n
+WHERE b.watch = {watch} AND b.chain = n.chain AND b.entity = n.entity AND b.suspect_since IS NULL
