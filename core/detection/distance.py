@@ -45,7 +45,7 @@ def distance(baseline: Decimal | None, reported_at: datetime, current: Decimal |
     reason = verdict(baseline, current, rule)
     step = Report(baseline, current, reason or Reason.DEVIATION, Severity.INFO)
     fires_below, fires_above = firing_values(baseline, rule)
-    depegs_below, depegs_above = _peg_lines(rule)
+    depegs_below, depegs_above = peg_lines(rule)
     return Distance(
         change=step.change,
         change_pct=step.change_pct,
@@ -54,7 +54,7 @@ def distance(baseline: Decimal | None, reported_at: datetime, current: Decimal |
         fires_above=fires_above,
         depegs_below=depegs_below,
         depegs_above=depegs_above,
-        jumps_beyond=_jump_line(baseline, rule),
+        jumps_beyond=jump_line(baseline, rule),
         cooled_until=reported_at + rule.cooldown if rule.cooldown else None,
         heartbeat_at=reported_at + rule.heartbeat if rule.heartbeat else None,
     )
@@ -75,14 +75,16 @@ def firing_values(baseline: Decimal | None, rule: Rule) -> tuple[Decimal | None,
     return below, above
 
 
-def _peg_lines(rule: Rule) -> tuple[Decimal | None, Decimal | None]:
+def peg_lines(rule: Rule) -> tuple[Decimal | None, Decimal | None]:
+    """The inverse of rule 4: the nearest values below and above the peg that are off it."""
     if rule.peg is None:
         return None, None
     step = EXACT.multiply(EXACT.multiply(rule.peg.value, rule.peg.deviation_bps), _BASIS_POINT)
     return EXACT.subtract(rule.peg.value, step), EXACT.add(rule.peg.value, step)
 
 
-def _jump_line(baseline: Decimal | None, rule: Rule) -> Decimal | None:
+def jump_line(baseline: Decimal | None, rule: Rule) -> Decimal | None:
+    """The inverse of rule 3: the magnitude above which a value is a jump."""
     if rule.glitch_guard is None or not baseline or not baseline.is_finite():
         return None
     return EXACT.multiply(rule.glitch_guard.factor, baseline.copy_abs())

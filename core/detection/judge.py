@@ -7,7 +7,7 @@ triggers apply the same rules, in SQL.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +17,8 @@ from core.severity import severity
 from rtp_client.event import Reason
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from core.settings.rules import Rule
 
 CompareWith = Literal["last_event", "previous_row"]
@@ -24,6 +26,7 @@ Shape = Literal["latest", "history"]
 Note = Literal["late", "duplicate", "quarantined", "dismissed", "confirmed", "released", "held"]
 
 _COOLED = frozenset({Reason.DEVIATION, Reason.HEARTBEAT})
+NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def judge(
 def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareWith = "last_event") -> Judgement:
     """Judge what time alone brings about: the end of a quarantine or a cooldown, a heartbeat."""
     guard = rule.glitch_guard
-    if guard and state.suspect_since is not None and at >= state.suspect_since + guard.release_after:
+    if guard and state.suspect_since is not None and at - state.suspect_since >= guard.release_after:
         released = _judge_peg(_cleared(state), state.suspect_value, at, rule, compare_with)
         return replace(released, note="released")
     return _judge_step(state, state.last_value, at, rule, compare_with)
@@ -96,11 +99,19 @@ def due_at(state: EntityState, rule: Rule) -> datetime | None:
     """When `tick` is next due; None where only a sample can change the state."""
     moments = []
     if rule.glitch_guard and state.suspect_since is not None:
-        moments.append(state.suspect_since + rule.glitch_guard.release_after)
+        moments.append(later(state.suspect_since, rule.glitch_guard.release_after))
     if state.held or rule.heartbeat:
         pauses = [pause for pause in (rule.cooldown, None if state.held else rule.heartbeat) if pause]
-        moments.append(max((state.reported_at + pause for pause in pauses), default=state.reported_at))
+        moments.append(max((later(state.reported_at, pause) for pause in pauses), default=state.reported_at))
     return min(moments, default=None)
+
+
+def later(moment: datetime, pause: timedelta) -> datetime:
+    """A moment and a pause after it; `NEVER` where that is beyond all years."""
+    try:
+        return moment + pause
+    except OverflowError:
+        return NEVER
 
 
 def delete(state: EntityState, rule: Rule) -> Report:
@@ -122,7 +133,7 @@ def _guard(state: EntityState, sample: Sample, rule: Rule) -> Judgement:
     if guard is None or not is_jump(state.value, sample.value, guard):
         return Judgement(state) if since is None else Judgement(_cleared(state), note="dismissed")
     count = 0 if since is None else state.suspect_count + 1
-    if count >= guard.confirmations or (since is not None and sample.at >= since + guard.release_after):
+    if count >= guard.confirmations or (since is not None and sample.at - since >= guard.release_after):
         return Judgement(_cleared(state), note="confirmed")
     suspected = replace(state, suspect_value=sample.value, suspect_since=since or sample.at, suspect_count=count)
     return Judgement(suspected, note="quarantined")

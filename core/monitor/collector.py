@@ -119,7 +119,7 @@ class PipelineCollector:
 
     def _judging(self) -> Iterator[Metric]:
         facts = self._monitor.facts
-        judged = self._pipeline.deferred_judge.judged
+        judged = self._pipeline.judge.judged
         yield counter("rtp_samples_judged", "Waiting samples that this process has judged.", [((), judged)])
         yield gauge_of("rtp_samples_waiting", "Samples that wait for rtp run to judge them.", facts.waiting, "watch")
         yield gauge_of("rtp_quarantined", "Values that the glitch guard holds back.", facts.quarantined, "watch")

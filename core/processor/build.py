@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 from core.cache.fill import CacheFill
 from core.cache.rebuild import CacheRebuilder
 from core.cache.refresh import CacheRefresher
+from core.judging.loop import JudgeLoop
 from core.leading.election import Election
 from core.leading.epoch import Epochs
 from core.letters.dlq_copier import DlqCopier, QueueBehind
 from core.log.lag import LagAlarm
 from core.log.reader import LogReader
-from core.processor.deferred_judge import DeferredJudge
 from core.processor.delivery import Delivery
 from core.processor.housekeeping import Housekeeping
 from core.processor.pipeline import Pipeline
@@ -92,9 +92,15 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
     return Pipeline(
         deliveries=deliveries,
         wakeup=wakeup,
-        deferred_judge=DeferredJudge(
-            server, wakeup, housekeeping, epochs, recovery=recovery(_POSTGRES), on_problem=on_problem
+        judge=JudgeLoop(
+            server,
+            wakeup,
+            epochs,
+            chores=housekeeping.do_what_is_due,
+            recovery=recovery(_POSTGRES),
+            on_problem=on_problem,
         ),
+        housekeeping=housekeeping,
         dlq_copier=dlq_copier,
         cache_rebuilder=cache_rebuilder,
         cache_refresher=cache_refresher,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from core.log.lag import LagAlarm
 
-_QUERIES = queries("core.sql", "deferred_judge.sql")
+_QUERIES = queries("core.sql", "housekeeping.sql")
 _LETTERS = queries("core.sql", "dead_letters.sql")
 _TIDY_SECONDS = 60.0
 # A slot of the log is filled in 7 s at 37,000 events/s; a try that finds nothing due costs two look-ups.

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from core.cache.rebuild import CacheRebuilder
     from core.cache.refresh import CacheRefresher
     from core.errors import RtpError
+    from core.judging.loop import JudgeLoop
     from core.leading.election import Election
     from core.leading.loop import Loop
     from core.letters.dlq_copier import DlqCopier
-    from core.processor.deferred_judge import DeferredJudge
     from core.processor.delivery import Delivery
     from core.processor.housekeeping import Housekeeping
     from core.processor.wakeup import WakeUp
@@ -36,7 +36,8 @@ class Pipeline:
 
     deliveries: Sequence[Delivery]
     wakeup: WakeUp
-    deferred_judge: DeferredJudge
+    judge: JudgeLoop
+    housekeeping: Housekeeping
     dlq_copier: DlqCopier
     cache_rebuilder: CacheRebuilder | None = None
     cache_refresher: CacheRefresher | None = None
@@ -46,7 +47,7 @@ class Pipeline:
     @property
     def _loops(self) -> Sequence[Loop]:
         cache = (loop for loop in (self.cache_rebuilder, self.cache_refresher) if loop is not None)
-        return (self.wakeup, self.deferred_judge, self.dlq_copier, *self.deliveries, *cache)
+        return (self.wakeup, self.judge, self.dlq_copier, *self.deliveries, *cache)
 
     def start(self) -> None:
         for loop in self._loops:
@@ -74,7 +75,7 @@ class Pipeline:
         """For how long there has been nothing to judge and nothing to deliver; 0 while there is."""
         since = [
             *(delivery.metrics.idle_since for delivery in self.deliveries),
-            self.deferred_judge.idle_since,
+            self.judge.idle_since,
             self.dlq_copier.idle_since,
         ]
         known = [moment for moment in since if moment is not None]
@@ -90,11 +91,6 @@ class Pipeline:
             return 0, 0.0, 0
         saved_seconds, size_bytes = self.housekeeping.alarm.lag_of(delivery.sink.name)
         return events, max(seconds, saved_seconds), size_bytes
-
-    @property
-    def housekeeping(self) -> Housekeeping:
-        """What the deferred judge sees to between its judgements."""
-        return self.deferred_judge.housekeeping
 
     @property
     def is_asleep(self) -> bool:

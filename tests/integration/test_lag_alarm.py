@@ -133,7 +133,7 @@ def test_rtp_run_names_what_is_behind_and_that_it_has_caught_up(
     append(writer, age_seconds=1000)
     pipeline = build_pipeline(settings.model_copy(update={"log": SOON}), on_problem=lambda one: told.append(str(one)))
     pipeline.election.start()
-    pipeline.deferred_judge.start()  # the sinks come later, as after a long start
+    pipeline.judge.start()  # the sinks come later, as after a long start
     try:
         eventually(lambda: any("redis is behind" in line for line in told))
         for delivery in pipeline.deliveries:

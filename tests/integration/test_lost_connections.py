@@ -13,14 +13,12 @@ import pytest
 
 from core.cache.readers import cache_options
 from core.errors import ServiceUnavailable, SinkUnavailable
+from core.judging.loop import JudgeLoop
 from core.leading.election import Election
 from core.leading.epoch import UNFENCED, Epochs
-from core.log.lag import LagAlarm
 from core.log.reader import LogReader
 from core.problem import Problem
 from core.processor.build import build_pipeline
-from core.processor.deferred_judge import DeferredJudge
-from core.processor.housekeeping import Housekeeping
 from core.processor.wakeup import WakeUp
 from core.services.postgres import DatabaseServer, connect
 from core.services.queue_client import queue_client
@@ -177,24 +175,22 @@ def test_rtp_works_on_and_ends_in_time_after_all_its_connections_have_died_witho
     assert is_whole
 
 
-def test_what_the_deferred_judge_is_refused_after_an_outage_is_told(
-    installed: Settings, writer: psycopg.Connection
-) -> None:
-    writer.execute("ALTER FUNCTION rtp.judge_waiting RENAME TO judge_nothing")
+def test_what_the_judge_is_refused_after_an_outage_is_told(installed: Settings, writer: psycopg.Connection) -> None:
+    writer.execute("ALTER TABLE rtp.sample RENAME TO sample_elsewhere")
     server, epochs, recovery = DatabaseServer(postgres_dsn(installed)), Epochs(UNFENCED), quiet_recovery()
     recovery.failed(ServiceUnavailable("PostgreSQL", "host", "connection refused"))
     problems: list[Problem] = []
-    judge = DeferredJudge(
+    judge = JudgeLoop(
         server,
         WakeUp(server, installed.run, epochs, recovery=quiet_recovery()),
-        Housekeeping(LagAlarm(installed.log, [], on_problem=problems.append)),
         epochs,
+        chores=lambda _: None,
         recovery=recovery,
         on_problem=problems.append,
     )
     judge.start()
     try:
-        eventually(lambda: any("rtp.judge_waiting" in str(problem) for problem in problems))
+        eventually(lambda: any("rtp.sample" in str(problem) for problem in problems))
     finally:
         judge.request_stop()
         judge.join()

@@ -12,7 +12,8 @@ from typing import Literal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.detection.judge import EntityState, Sample, due_at, judge, tick
+from core.detection.band import band
+from core.detection.judge import EntityState, Judgement, Sample, Shape, due_at, judge, tick
 from core.detection.report import Report
 from core.settings.rules import Rule
 from core.settings.watches import GlitchGuard, Peg, SeverityTiers
@@ -178,3 +179,17 @@ def test_the_percentage_is_the_exact_one_rounded_once(previous: Decimal, current
     assert -Fraction(1, 2_000_000) < error <= Fraction(1, 2_000_000)
     assert "E" not in change_pct
     assert not change_pct.startswith("-0") or Fraction(change_pct) < 0
+
+
+@given(MINUTES, RULES, COMPARISONS, st.sampled_from(["latest", "history"]))
+def test_a_sample_within_the_band_only_becomes_the_newest_one(
+    steps: list[tuple[int, Decimal | None]], rule: Rule, compare_with: CompareWith, shape: Shape
+) -> None:
+    state = None
+    for sample in samples(steps):
+        judgement = judge(state, sample, rule, compare_with=compare_with, shape=shape)
+        if state is not None and (shape == "latest" or sample.at > state.sample_at):
+            found = band(state, rule, compare_with)
+            if found is not None and found.holds(sample.value, sample.at):
+                assert judgement == Judgement(replace(state, sample_at=sample.at, last_value=sample.value))
+        state = judgement.state

@@ -1,0 +1,49 @@
+"""The values of which no rule has anything to say: most samples are one of those, and two comparisons tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.detection.distance import firing_values, jump_line, peg_lines
+from core.detection.judge import NEVER, later
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+    from core.detection.judge import CompareWith, EntityState
+    from core.settings.rules import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A sample between `lower` and `upper`, and before `until`, is the newest one of its entity, and nothing else.
+
+    All three are exclusive. That it is not late is asked elsewhere.
+    """
+
+    lower: Decimal
+    upper: Decimal
+    until: datetime
+
+    def holds(self, value: Decimal | None, at: datetime) -> bool:
+        """Whether a sample changes nothing but what was seen last."""
+        return value is not None and value.is_finite() and self.lower < value < self.upper and at < self.until
+
+
+def band(state: EntityState, rule: Rule, compare_with: CompareWith) -> Band | None:
+    """The band of an entity; None where each sample needs a closer look."""
+    is_remembered = state.held or state.suspect_since is not None or state.off_peg_since is not None
+    if is_remembered or compare_with == "previous_row":
+        return None
+    lower, upper = firing_values(state.value, rule)
+    if lower is None or upper is None:
+        return None
+    lowest_peg, highest_peg = peg_lines(rule)
+    if lowest_peg is not None and highest_peg is not None:
+        lower, upper = max(lower, lowest_peg), min(upper, highest_peg)
+    jump = jump_line(state.value, rule)
+    if jump is not None:
+        lower, upper = max(lower, jump.copy_negate()), min(upper, jump)
+    return Band(lower, upper, later(state.reported_at, rule.heartbeat) if rule.heartbeat else NEVER)

@@ -1,0 +1,206 @@
+"""What comes of samples, and of the passing of time: events, notes and moved entities. Pure: no I/O and no clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from core.detection.judge import Sample, delete, judge, tick
+from rtp_client.errors import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from core.detection.judge import EntityState, Judgement
+    from core.detection.report import Report
+    from core.judging.entity import EntityKey, EntityMemory
+    from core.judging.sample import SampleRow
+
+_GUARD_NOTES = frozenset({"quarantined", "confirmed", "dismissed", "released"})
+_TRY_AGAIN_AFTER = timedelta(minutes=1)
+
+
+class EventRow(NamedTuple):
+    """A row for rtp.event; the order is the columns'."""
+
+    watch: int
+    chain: str
+    entity: str
+    previous: Decimal | None
+    current: Decimal | None
+    reason: str
+    severity: str
+    duration_seconds: float | None
+    confidence: float
+    provenance: str | None
+    changed_at: datetime
+    traceparent: str | None
+    tracestate: str | None
+
+
+class QuarantineNote(NamedTuple):
+    """A row for rtp.quarantine."""
+
+    watch: int
+    chain: str
+    entity: str
+    what: str
+    baseline: Decimal | None
+    value: Decimal | None
+
+
+class JudgingError(NamedTuple):
+    """A sample that could not be judged, for rtp.trigger_error."""
+
+    watch: str
+    sqlstate: str
+    message: str
+
+
+@dataclass
+class Findings:
+    """What came of the samples since it was last written down. The order of the events is the log's."""
+
+    events: list[EventRow] = field(default_factory=list)
+    notes: list[QuarantineNote] = field(default_factory=list)
+    errors: list[JudgingError] = field(default_factory=list)
+    dirty: list[EntityMemory] = field(default_factory=list)
+    has_gone: bool = False
+
+    @property
+    def must_last(self) -> bool:
+        """Whether the server's disk must have it before anybody acts on it."""
+        return bool(self.events or self.notes)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody may be waiting for it."""
+        return bool(self.events or self.notes or self.errors or self.has_gone)
+
+    def has_changed(self, entity: EntityMemory) -> None:
+        """The database is to get this entity."""
+        if not entity.is_dirty:
+            entity.is_dirty = True
+            self.dirty.append(entity)
+
+
+def judge_samples(rows: Iterable[SampleRow], entities: Mapping[EntityKey, EntityMemory], findings: Findings) -> None:
+    """Judge samples, each entity's in order. Those of entities that are not in the mapping are none of ours."""
+    for row in rows:
+        entity = entities.get((row.watch, row.chain, row.entity))
+        if entity is None:
+            continue
+        if row.what == "sample" and entity.remember(row.value, row.sampled_at):
+            findings.has_changed(entity)
+            continue
+        try:
+            _judge_sample(row, entity, findings)
+        except Exception as error:  # noqa: BLE001 - one sample that breaks the rules must not stop all others
+            findings.errors.append(_judging_error(entity, error))
+
+
+def judge_appointments(entities: Iterable[EntityMemory], at: datetime, findings: Findings) -> None:
+    """Judge what time alone has brought about; what has no appointment yet only gets its time."""
+    for entity in entities:
+        try:
+            _judge_appointment(entity, at, findings)
+        except Exception as error:  # noqa: BLE001 - as above
+            findings.errors.append(_judging_error(entity, error))
+            entity.postpone(at + _TRY_AGAIN_AFTER)
+        findings.has_changed(entity)
+
+
+def make_new_appointments(entities: Iterable[EntityMemory], findings: Findings) -> None:
+    """Have the rules of now say when time alone may change an entity."""
+    for entity in entities:
+        entity.move_to(entity.state)
+        findings.has_changed(entity)
+
+
+def _judge_sample(row: SampleRow, entity: EntityMemory, findings: Findings) -> None:
+    before = entity.state
+    if row.what == "deleted":
+        if before is not None:
+            report = delete(before, entity.rule)
+            _move(entity, None, findings)
+            findings.has_gone = True
+            findings.events.append(_event_of(row, report))
+        return
+    sample = Sample(row.value, row.sampled_at)
+    watch = entity.watch.watch
+    judgement = judge(before, sample, entity.rule, compare_with=watch.compare_with, shape=watch.shape)
+    if judgement.state is not before:
+        _move(entity, judgement.state, findings)
+    _note_guard(entity, before, judgement, row.value, findings)
+    if judgement.report is not None:
+        findings.events.append(_event_of(row, judgement.report))
+
+
+def _judge_appointment(entity: EntityMemory, at: datetime, findings: Findings) -> None:
+    before, due = entity.state, entity.due_at
+    if before is None:
+        return
+    if due is None or due > at:
+        entity.move_to(before)
+        return
+    judgement = tick(before, at, entity.rule, compare_with=entity.watch.watch.compare_with)
+    entity.move_to(judgement.state)
+    _note_guard(entity, before, judgement, before.suspect_value, findings)
+    if judgement.report is not None:
+        findings.events.append(_event_at(at, entity, judgement.report))
+
+
+def _move(entity: EntityMemory, state: EntityState | None, findings: Findings) -> None:
+    entity.move_to(state)
+    findings.has_changed(entity)
+
+
+def _note_guard(
+    entity: EntityMemory, before: EntityState | None, judgement: Judgement, value: Decimal | None, findings: Findings
+) -> None:
+    if before is not None and judgement.note is not None and judgement.note in _GUARD_NOTES:
+        held_back = before.suspect_value if judgement.note == "dismissed" else value
+        findings.notes.append(QuarantineNote(*entity.key, judgement.note, before.value, held_back))
+
+
+def _event_of(row: SampleRow, report: Report) -> EventRow:
+    return EventRow(
+        row.watch,
+        row.chain,
+        row.entity,
+        report.previous,
+        report.current,
+        report.reason,
+        report.severity,
+        report.duration_seconds,
+        row.confidence,
+        row.provenance,
+        row.changed_at,
+        row.traceparent,
+        row.tracestate,
+    )
+
+
+def _event_at(at: datetime, entity: EntityMemory, report: Report) -> EventRow:
+    watch = entity.watch.watch
+    return EventRow(
+        *entity.key,
+        report.previous,
+        report.current,
+        report.reason,
+        report.severity,
+        report.duration_seconds,
+        watch.confidence,
+        watch.provenance,
+        at,
+        None,
+        None,
+    )
+
+
+def _judging_error(entity: EntityMemory, error: Exception) -> JudgingError:
+    # As PostgreSQL calls what overflows a number; what else there may be is a defect of rtp's own.
+    sqlstate = "22003" if isinstance(error, ArithmeticError) else "XX000"
+    return JudgingError(entity.watch.name, sqlstate, f"{type(error).__name__}: {one_line(error)}")

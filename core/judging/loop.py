@@ -1,0 +1,136 @@
+"""The loop that judges the sample log while this rtp leads, and keeps what else somebody must see to meanwhile."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from core.errors import LeadershipLost, ServiceUnavailable, StatementRefused
+from core.judging.ledger import Overtaken
+from core.judging.sample_log import SampleLog
+from core.judging.session import FLUSH_SECONDS, JudgeSession
+from core.leading.loop import Loop
+from core.problem import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psycopg import Connection
+
+    from core.leading.epoch import Epoch, Epochs
+    from core.services.postgres import DatabaseServer
+    from core.services.recovery import Recovery
+
+# Samples are read this often at most: a lone one goes at once, a stream goes in batches.
+_GATHER_SECONDS = 0.004
+_FULL = 500
+# Heartbeats, cooldowns and quarantines are as punctual as this; a sleeping rtp looks this often.
+_APPOINTMENTS_SECONDS = 0.5
+# An installation is over in a moment; so is the statement of a writer.
+_OVERTAKEN_SECONDS = 0.05
+
+
+class Wakefulness(Protocol):
+    """What the loop asks of whoever puts rtp to sleep and wakes it (core/processor/wakeup.py)."""
+
+    @property
+    def is_awake(self) -> bool: ...
+
+    def active(self) -> None: ...
+
+    def wait(self, read_started: float, poll_seconds: float, *, longest_seconds: float) -> None: ...
+
+
+class JudgeLoop(Loop):
+    """Judges in a thread of its own; between its judgements it does the `chores`, with its connection."""
+
+    def __init__(
+        self,
+        server: DatabaseServer,
+        wakeup: Wakefulness,
+        epochs: Epochs,
+        *,
+        chores: Callable[[Connection], None],
+        recovery: Recovery,
+        on_problem: Callable[[Problem], None],
+    ) -> None:
+        super().__init__("judge", epochs)
+        self.judged = 0
+        self.idle_since: float | None = None
+        self._server = server
+        self._wakeup = wakeup
+        self._chores = chores
+        self._recovery = recovery
+        self._on_problem = on_problem
+        self._log = SampleLog(server)
+        self._is_refused = False
+
+    def _serve(self, epoch: Epoch) -> None:
+        """Judge as long as the epoch lasts: one session after another, where one was overtaken or cut off."""
+        try:
+            while self._recovery.wait_for_turn(self._halt):
+                self._try_a_session(epoch)
+        except LeadershipLost as lost:
+            epoch.end(lost.surpassed_by)
+        finally:
+            self.idle_since = None
+            self._log.close()
+
+    def _try_a_session(self, epoch: Epoch) -> None:
+        try:
+            with self._server.translated():
+                self._log.open(epoch.number)
+                self._judge(JudgeSession(self._log))
+        except Overtaken:
+            self._halt.wait(_OVERTAKEN_SECONDS)
+        except ServiceUnavailable as error:
+            self.idle_since = None
+            self._note(error)
+            self._recovery.pause(self._halt)
+
+    def _judge(self, session: JudgeSession) -> None:
+        next_appointments = 0.0
+        while not self._halt.is_set():
+            started = time.monotonic()
+            judged = session.judge_next()
+            session.flush_when_due()
+            if started >= next_appointments and self._log.is_level:
+                if session.keep_appointments():
+                    self._wakeup.active()
+                else:
+                    next_appointments = started + _APPOINTMENTS_SECONDS
+            self._chores(self._log.connection)
+            self._recovery.succeeded()
+            self._is_refused = False
+            if judged:
+                self._note_work(judged)
+                if judged < _FULL and not self._log.behind:
+                    self._halt.wait(started + _GATHER_SECONDS - time.monotonic())
+            else:
+                self._wait_for_more(session, started)
+        if self._stopping.is_set():  # at the end of an epoch, the connection may be as dead as the leader's
+            session.flush()
+
+    def _note_work(self, judged: int) -> None:
+        self.judged += judged
+        self.idle_since = None
+        self._wakeup.active()
+
+    def _wait_for_more(self, session: JudgeSession, started: float) -> None:
+        if self._wakeup.is_awake or not self._log.is_level:
+            self._log.wait(step_seconds=_GATHER_SECONDS, longest_seconds=FLUSH_SECONDS / 5)
+        else:
+            session.flush()
+            self._wakeup.wait(started, _GATHER_SECONDS, longest_seconds=_APPOINTMENTS_SECONDS)
+        if self.idle_since is None and not session.has_unwritten:
+            self.idle_since = time.monotonic()
+
+    def _note(self, error: ServiceUnavailable) -> None:
+        if not isinstance(error, StatementRefused):
+            self._recovery.failed(error)
+            return
+        self._recovery.refused()
+        if not self._is_refused:
+            self._is_refused = True
+            text = f"judging: trying again: {error.cause}"
+            self._on_problem(Problem(text, "judging", facts={"error": error.cause}))

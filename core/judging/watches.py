@@ -1,0 +1,76 @@
+"""The watches as they are installed, which may not be what the settings file at hand says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from core.errors import NotInstalled
+from core.kinds import Kind
+from core.services.postgres import queries
+from core.settings.watches import ValueWatch, watch_model
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "judging.sql")
+_COMMON_COLUMNS = frozenset({"chain", "value", "changed_at", "confidence", "provenance"})
+
+
+@dataclass(frozen=True)
+class InstalledWatch:
+    """A watch of values; `rules` is the revision of its rules. Where it is not sampled, its trigger judges alone."""
+
+    id: int
+    name: str
+    watch: ValueWatch
+    rules: int
+    is_sampled: bool
+
+
+@dataclass(frozen=True)
+class InstalledWatches:
+    """What is installed: the watches of values by their ids, and the revision that tells whether it still holds."""
+
+    revision: int
+    watches: Mapping[int, InstalledWatch]
+
+    @property
+    def sampled(self) -> list[InstalledWatch]:
+        """The watches that are judged from the sample log."""
+        return [watch for watch in self.watches.values() if watch.is_sampled]
+
+
+def read_watches(connection: Connection) -> InstalledWatches:
+    """What is installed now. Raises NotInstalled where another version of rtp has installed it."""
+    rows = connection.execute(_QUERIES["watches"]).fetchall()
+    revision = rows[0][0] if rows else 0
+    watches = (_installed_watch(*row[1:]) for row in rows if row[1] is not None)
+    return InstalledWatches(revision, {watch.id: watch for watch in watches if watch is not None})
+
+
+def _installed_watch(id_: int, name: str, settings: Mapping[str, Any], rules: int) -> InstalledWatch | None:
+    kind = _kind_of(settings)
+    if not kind.has_value:
+        return None
+    try:
+        watch = watch_model(kind).model_validate(settings)
+    except ValidationError as error:
+        raise NotInstalled(
+            f"watch {name} was installed by another version of rtp", "Run `rtp install-triggers` of this one"
+        ) from error
+    assert watch.has_value
+    return InstalledWatch(id_, name, watch, rules, watch.is_sampled)
+
+
+def _kind_of(settings: Mapping[str, Any]) -> Kind:
+    """The kind, as far as the settings of one of its watches tell: all that its rules need of it.
+
+    The settings at hand may know nothing of it: it may be a kind of the installed settings' own.
+    """
+    columns = settings["columns"]
+    entity = next(iter(columns.keys() - _COMMON_COLUMNS))
+    return Kind(settings["kind"], entity, has_value="value" in columns, has_peg=True)

@@ -1,0 +1,130 @@
+-- Judging the sample log (core/judging): what is installed, what is remembered of the entities, and writing down what came of
+-- a stretch of the log.
+
+-- name: watches
+-- The installed watches, and the revision of the installation that they are of. One row without a watch where there is none.
+SELECT i.revision, w.id, w.name, w.settings, w.rules
+FROM rtp.installation AS i LEFT JOIN rtp.watch AS w ON w.removed_at IS NULL
+
+-- name: states
+-- What is remembered of these entities. Each is looked up by its whole key, whatever the planner knows of the table.
+SELECT b.watch, b.chain, b.entity, b.value, b.reported_at, coalesce(b.sampled_at, b.reported_at), b.last_value,
+       b.suspect_value, b.suspect_since, b.suspect_count, b.off_peg_since, b.is_held
+FROM unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
+CROSS JOIN LATERAL (
+    SELECT * FROM rtp.baseline AS k
+    WHERE k.watch = e.watch AND k.chain = e.chain AND k.entity = e.entity LIMIT 1
+) AS b
+
+-- name: set_patience
+-- How long to wait for somebody's lock, until the transaction ends.
+SELECT set_config('lock_timeout', '50ms', true)
+
+-- name: lock_states
+-- Keep the triggers of watches that are not sampled away from these baselines, but for those that they have judged themselves.
+SELECT FROM rtp.baseline AS b
+JOIN unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(rules)s::integer[])
+    AS e (watch, chain, entity, rules)
+  ON b.watch = e.watch AND b.chain = e.chain AND b.entity = e.entity AND b.rules < e.rules
+ORDER BY b.watch, b.chain, b.entity
+FOR NO KEY UPDATE OF b
+
+-- name: judged_by_triggers
+-- The entities that such a trigger has judged.
+SELECT b.watch, b.chain, b.entity FROM rtp.baseline AS b
+JOIN unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(rules)s::integer[])
+    AS e (watch, chain, entity, rules)
+  ON b.watch = e.watch AND b.chain = e.chain AND b.entity = e.entity AND b.rules >= e.rules
+
+-- name: keep_installation
+-- Keep installations away until the transaction ends; false where one is under way.
+SELECT pg_try_advisory_xact_lock_shared(7500912, 3)
+
+-- name: check_installation
+-- Of which revision the installation is, once there is no other: a statement of its own, as its snapshot must be taken when
+-- the lock is had. And whether the transaction waits for the disk.
+SELECT revision, set_config('synchronous_commit', %(durability)s, true) FROM rtp.installation
+
+-- name: append_events
+-- Append events to the log, in this order.
+INSERT INTO rtp.event
+    (watch, chain, entity, previous, current, reason, severity, duration, confidence, provenance, changed_at, traceparent, tracestate)
+SELECT e.watch, e.chain, e.entity, e.previous, e.current, e.reason, e.severity, make_interval(secs => e.duration_seconds),
+       e.confidence, e.provenance, e.changed_at, e.traceparent, e.tracestate
+FROM unnest(
+    %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(previous)s::numeric[], %(current)s::numeric[],
+    %(reason)s::text[], %(severity)s::text[], %(duration_seconds)s::double precision[], %(confidence)s::double precision[],
+    %(provenance)s::text[], %(changed_at)s::timestamptz[], %(traceparent)s::text[], %(tracestate)s::text[]
+) WITH ORDINALITY AS e (watch, chain, entity, previous, current, reason, severity, duration_seconds, confidence, provenance,
+                        changed_at, traceparent, tracestate, place)
+ORDER BY e.place
+
+-- name: note_quarantine
+-- What the glitch guard held back, and what became of it.
+INSERT INTO rtp.quarantine (watch, chain, entity, what, baseline, value)
+SELECT n.watch, n.chain, n.entity, n.what, n.baseline, n.value
+FROM unnest(
+    %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(what)s::text[], %(baseline)s::numeric[], %(value)s::numeric[]
+) WITH ORDINALITY AS n (watch, chain, entity, what, baseline, value, place)
+ORDER BY n.place
+
+-- name: note_error
+-- A sample that could not be judged.
+SELECT rtp.note_error(%(watch)s, 'JUDGE', %(sqlstate)s, %(message)s)
+
+-- name: keep_states
+-- Remember these entities. The band is for triggers that judge by themselves, and none of them has this revision of the rules.
+INSERT INTO rtp.baseline AS b
+    (watch, chain, entity, value, reported_at, sampled_at, last_value, suspect_value, suspect_since, suspect_count,
+     off_peg_since, is_held, rules, due_at)
+SELECT * FROM unnest(
+    %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(reported_at)s::timestamptz[],
+    %(sampled_at)s::timestamptz[], %(last_value)s::numeric[], %(suspect_value)s::numeric[], %(suspect_since)s::timestamptz[],
+    %(suspect_count)s::integer[], %(off_peg_since)s::timestamptz[], %(is_held)s::boolean[], %(rules)s::integer[],
+    %(due_at)s::timestamptz[]
+)
+ON CONFLICT (watch, chain, entity) DO UPDATE
+SET value = excluded.value, reported_at = excluded.reported_at, sampled_at = excluded.sampled_at,
+    last_value = excluded.last_value, suspect_value = excluded.suspect_value, suspect_since = excluded.suspect_since,
+    suspect_count = excluded.suspect_count, off_peg_since = excluded.off_peg_since, is_held = excluded.is_held,
+    rules = excluded.rules, due_at = excluded.due_at, lower = NULL, upper = NULL
+WHERE b.rules <= excluded.rules
+
+-- name: keep_newest
+-- Remember the newest samples of entities of which no rule had anything to say.
+UPDATE rtp.baseline AS b SET last_value = e.value, sampled_at = e.at
+FROM unnest(
+    %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(at)s::timestamptz[]
+) AS e (watch, chain, entity, value, at)
+CROSS JOIN LATERAL (
+    SELECT k.ctid FROM rtp.baseline AS k
+    WHERE k.watch = e.watch AND k.chain = e.chain AND k.entity = e.entity LIMIT 1
+) AS known (place)
+WHERE b.ctid = known.place
+
+-- name: forget
+-- Entities that are gone.
+DELETE FROM rtp.baseline AS b
+USING unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
+CROSS JOIN LATERAL (
+    SELECT k.ctid FROM rtp.baseline AS k
+    WHERE k.watch = e.watch AND k.chain = e.chain AND k.entity = e.entity LIMIT 1
+) AS known (place)
+WHERE b.ctid = known.place
+
+-- name: due
+-- Entities whose appointment has come, the longest overdue first, and the clock that says so.
+SELECT clock.now, b.watch, b.chain, b.entity
+FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
+CROSS JOIN LATERAL (
+    SELECT watch, chain, entity FROM rtp.baseline
+    WHERE due_at <= clock.now AND watch = ANY (%(watches)s::smallint[])
+    ORDER BY due_at LIMIT %(limit)s::bigint
+) AS b
+
+-- name: older_rules
+-- Of the next baselines of a watch, by their keys: whether each was last judged by rules that are no more.
+SELECT chain, entity, rules <> %(rules)s::integer
+FROM rtp.baseline
+WHERE watch = %(watch)s::smallint AND (chain, entity) > (%(chain)s::text, %(entity)s::text)
+ORDER BY chain, entity LIMIT %(limit)s::bigint
