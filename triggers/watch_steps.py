@@ -48,7 +48,8 @@ def install_watch(
 
     rules = before.rules if before else 1
     result = compiled(rules)
-    is_changed = before is None or before.function_md5 != result.md5
+    # The rules of a watch that is sampled are in its settings alone.
+    is_changed = before is None or before.function_md5 != result.md5 or before.settings != _settings(watch)
     wanted = {(*parts, trigger) for parts in tables for trigger in trigger_names(name, watch)}
     ours = [t for t in triggers if t.function == f"watch_{name}"]
     there = {(t.schema, t.table, t.name) for t in ours if t.is_enabled}

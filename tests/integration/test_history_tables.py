@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.judging import judge_waiting
 from tests.watching import install
 
 SAMPLES: dict[str, Any] = {
@@ -39,11 +40,6 @@ def append(connection: psycopg.Connection, *samples: tuple[int, str | None]) -> 
         [list(prices), [NOON + timedelta(minutes=minute) for minute in minutes]],
     )
     judge_waiting(connection)
-
-
-def judge_waiting(connection: psycopg.Connection) -> None:
-    while connection.execute("SELECT judged FROM rtp.judge_waiting(10000, 1000)").fetchone() != (0,):
-        pass
 
 
 def steps(connection: psycopg.Connection) -> list[Step]:
@@ -87,16 +83,19 @@ def test_another_value_at_the_same_time_is_a_correction(history: psycopg.Connect
 def test_an_updated_sample_is_a_correction(history: psycopg.Connection) -> None:
     append(history, (1, "102"))
     history.execute("UPDATE samples SET price = 110 WHERE price = 102")
+    judge_waiting(history)
     assert steps(history) == [("100", "102"), ("102", "110")]
 
 
 def test_deleting_old_samples_reports_nothing(history: psycopg.Connection) -> None:
     history.execute("DELETE FROM samples")
+    judge_waiting(history)
     assert steps(history) == []
 
 
 def test_truncating_a_history_reports_nothing(history: psycopg.Connection) -> None:
     history.execute("TRUNCATE samples")
+    judge_waiting(history)
     assert steps(history) == []
 
 

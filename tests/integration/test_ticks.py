@@ -11,6 +11,7 @@ import pytest
 from core.processor.build import build_pipeline
 from core.settings.models import Settings
 from tests.eventually import eventually
+from tests.judging import judge_ticks, judge_waiting
 from tests.watching import TVL, install
 
 Told = list[tuple[str | None, str | None, str]]
@@ -24,7 +25,6 @@ def watch(writer: psycopg.Connection) -> Watch:
     def watch_by(**rules: Any) -> psycopg.Connection:
         install(writer, tvl={**TVL, "percent": 1, **rules})
         write(writer, 100)
-        judge_waiting(writer)
         return writer
 
     return watch_by
@@ -37,16 +37,6 @@ def write(connection: psycopg.Connection, *values: int | None) -> None:
             " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
             [value],
         )
-
-
-def judge_waiting(connection: psycopg.Connection) -> None:
-    while connection.execute("SELECT judged FROM rtp.judge_waiting(10000, 1000)").fetchone() != (0,):
-        pass
-
-
-def tick(connection: psycopg.Connection) -> None:
-    """What rtp run does now and then."""
-    connection.execute("SELECT rtp.put_ticks(1000)")
     judge_waiting(connection)
 
 
@@ -70,22 +60,22 @@ def told(connection: psycopg.Connection) -> Told:
 def test_a_heartbeat_reports_what_nobody_wrote(watch: Watch) -> None:
     connection = watch(heartbeat="10m")
     let_time_pass(connection, 601)
-    tick(connection)
+    judge_ticks(connection)
     assert told(connection) == [("100", "100", "heartbeat")]
 
 
 def test_before_its_time_there_is_no_heartbeat(watch: Watch) -> None:
     connection = watch(heartbeat="10m")
     let_time_pass(connection, 590)
-    tick(connection)
+    judge_ticks(connection)
     assert told(connection) == []
 
 
 def test_one_silence_is_one_heartbeat(watch: Watch) -> None:
     connection = watch(heartbeat="10m")
     let_time_pass(connection, 601)
-    tick(connection)
-    tick(connection)
+    judge_ticks(connection)
+    judge_ticks(connection)
     assert told(connection) == [("100", "100", "heartbeat")]
 
 
@@ -93,7 +83,7 @@ def test_a_heartbeat_tells_the_value_of_now(watch: Watch) -> None:
     connection = watch(heartbeat="10m", percent=50)
     write(connection, 120)
     let_time_pass(connection, 601)
-    tick(connection)
+    judge_ticks(connection)
     assert told(connection) == [("100", "120", "heartbeat")]
 
 
@@ -102,15 +92,16 @@ def test_an_event_starts_the_silence_anew(watch: Watch) -> None:
     let_time_pass(connection, 590)
     write(connection, 110)
     let_time_pass(connection, 20)
-    tick(connection)
+    judge_ticks(connection)
     assert told(connection) == [("100", "110", "deviation")]
 
 
 def test_an_entity_that_is_gone_has_no_heartbeat(watch: Watch) -> None:
     connection = watch(heartbeat="10m")
     connection.execute("DELETE FROM tvl")
+    judge_waiting(connection)
     let_time_pass(connection, 601)
-    tick(connection)
+    judge_ticks(connection)
     assert told(connection) == [("100", None, "deleted")]
 
 
@@ -143,7 +134,7 @@ def test_the_end_of_a_cooldown_reports_what_it_held_back(watch: Watch) -> None:
     let_time_pass(connection, 301)
     write(connection, 110, 120)
     let_time_pass(connection, 301)
-    tick(connection)
+    judge_ticks(connection)
     assert told(connection)[1:] == [("110", "120", "deviation")]
 
 
@@ -152,7 +143,7 @@ def test_what_went_back_during_a_cooldown_is_not_reported(watch: Watch) -> None:
     let_time_pass(connection, 301)
     write(connection, 110, 120, 110)
     let_time_pass(connection, 301)
-    tick(connection)
+    judge_ticks(connection)
     assert told(connection) == [("100", "110", "deviation")]
 
 
@@ -187,7 +178,7 @@ def test_a_jump_that_nobody_contradicts_is_released_after_its_time(watch: Watch)
     connection = watch(glitch_guard=GUARD)
     write(connection, 5000)
     let_time_pass(connection, 3601)
-    tick(connection)
+    judge_ticks(connection)
     assert (told(connection), quarantine(connection)[-1]) == (
         [("100", "5000", "deviation")],
         ("released", "5000"),
@@ -198,7 +189,7 @@ def test_before_its_time_a_jump_is_not_released(watch: Watch) -> None:
     connection = watch(glitch_guard=GUARD)
     write(connection, 5000)
     let_time_pass(connection, 3500)
-    tick(connection)
+    judge_ticks(connection)
     assert told(connection) == []
 
 
@@ -206,6 +197,7 @@ def test_a_row_deleted_in_quarantine_is_reported_with_its_last_reported_value(wa
     connection = watch(glitch_guard=GUARD)
     write(connection, 5000)
     connection.execute("DELETE FROM tvl")
+    judge_waiting(connection)
     let_time_pass(connection, 3601)
-    tick(connection)
+    judge_ticks(connection)
     assert told(connection) == [("100", None, "deleted")]

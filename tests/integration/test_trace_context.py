@@ -16,6 +16,7 @@ from core.processor.build import build_pipeline
 from core.settings.models import Settings
 from rtp_client.keys import STREAM
 from tests.eventually import eventually
+from tests.judging import judge_waiting
 from tests.watching import install
 
 if TYPE_CHECKING:
@@ -135,8 +136,7 @@ def left(writer: psycopg.Connection) -> psycopg.Connection:
 
 
 def test_a_sample_keeps_its_writers_context_while_it_waits(left: psycopg.Connection) -> None:
-    while left.execute("SELECT judged FROM rtp.judge_waiting(1000, 1000)").fetchone() != (0,):
-        pass
+    judge_waiting(left)
     assert contexts(left) == [(PARENT, STATE), (None, None)]
 
 
