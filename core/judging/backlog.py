@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from core.judging.judge_cursor import JudgeCursor, JudgedSample
 from core.judging.portion import Portion, judging_order
-from core.judging.sample_windows import MOST_ROWS
 from core.log.cursor import Cursor
 from core.log.position import OF_STRAGGLERS
 
@@ -20,9 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from core.judging.sample import SampleRow
-    from core.judging.sample_windows import SampleWindows, Values
-
-_PORTION_ROWS = 500
+    from core.judging.sample_windows import Limits, SampleWindows, Values
 
 
 @dataclass
@@ -64,7 +61,7 @@ class Backlog:
         if piece.judged == len(piece.rows):  # all of it was judged when the cursor was saved
             self._move_to(JudgeCursor(piece.behind))
             return None
-        return self._portion(piece)
+        return self._portion(piece, windows.limits)
 
     def passed(self, portion: Portion) -> None:
         """A portion is judged."""
@@ -100,9 +97,10 @@ class Backlog:
     def _gather(self, windows: SampleWindows, piece: _Piece) -> None:
         after_id = piece.rows[-1].id if piece.rows else piece.within.after_id
         values = _values(replace(piece.within, after_id=after_id))
-        rows = windows.read(OF_STRAGGLERS, values, only=self._watch, through_id=piece.end_id)[1]
+        limit = windows.limits.rows
+        rows = windows.read(OF_STRAGGLERS, values, only=self._watch, through_id=piece.end_id, limit=limit)[1]
         piece.rows += rows
-        piece.is_gathered = len(rows) < MOST_ROWS
+        piece.is_gathered = len(rows) < limit
         if piece.is_gathered:
             self._put_in_order(piece)
 
@@ -116,8 +114,8 @@ class Backlog:
             last = (self._watch, judged.chain, judged.entity, *((judged.at,) if is_history else ()), judged.id)
             piece.rows = [row for row in piece.rows if order(row) > last]
 
-    def _portion(self, piece: _Piece) -> Portion:
-        size = MOST_ROWS if len(piece.rows) < MOST_ROWS else _PORTION_ROWS
+    def _portion(self, piece: _Piece, limits: Limits) -> Portion:
+        size = limits.rows if len(piece.rows) < limits.rows else limits.portion
         rows = piece.rows[piece.judged : piece.judged + size]
         if piece.judged + size >= len(piece.rows):
             return Portion(rows, self._watch, JudgeCursor(piece.behind))

@@ -14,7 +14,7 @@ from core.errors import RtpError
 from core.judging.backlog import Backlog
 from core.judging.judge_cursor import FRONT, Cursors, JudgeCursor, save_cursors, take_cursors
 from core.judging.portion import Portion, judging_order
-from core.judging.sample_windows import MOST_ROWS, Counts, SampleWindows
+from core.judging.sample_windows import Counts, Limits, SampleWindows
 from core.log.cursor import Cursor
 from core.log.installation import read_installation
 from core.log.position import Position
@@ -37,8 +37,9 @@ class SampleLog:
     cursors, as it does after a transaction that saved them and failed.
     """
 
-    def __init__(self, server: DatabaseServer) -> None:
+    def __init__(self, server: DatabaseServer, limits: Limits | None = None) -> None:
         self._server = server
+        self._limits = limits or Limits()
         self._connection: psycopg.Connection | None = None
         self._windows: SampleWindows | None = None
         self._front = Position(Cursor())
@@ -64,7 +65,7 @@ class SampleLog:
             self.close()
             raise
         self._epoch = epoch
-        self._windows = SampleWindows(self._server, connection)
+        self._windows = SampleWindows(self._server, connection, self._limits)
         self._front = Position(self._saved[FRONT].cursor)
         self._backlogs = {
             watch: Backlog(watch, cursor, self._histories) for watch, cursor in self._saved.items() if watch != FRONT
@@ -139,9 +140,9 @@ class SampleLog:
         windows, front = self._open_windows(), self._front
         if not self._backlogs:
             way, values = front.next_window()
-            reach, rows = windows.read(way, values, limit=MOST_ROWS + 1)
+            reach, rows = windows.read(way, values, limit=self._limits.rows + 1)
             front.reached(*reach)
-            if len(rows) <= MOST_ROWS:
+            if len(rows) <= self._limits.rows:
                 return self._front_portion(rows, front.behind(rows[-1].id if rows else 0, is_full=False))
         way, values = front.next_window()
         reach, counts = windows.count(way, values)
@@ -150,7 +151,9 @@ class SampleLog:
         rows = []
         if counts.of_watch.keys() - self._backlogs.keys():
             values["until"] = front.window_end
-            rows = windows.read(way, values, without=self._backlogs.keys(), through_id=counts.last_id)[1]
+            rows = windows.read(
+                way, values, without=self._backlogs.keys(), through_id=counts.last_id, limit=self._limits.rows
+            )[1]
         return self._front_portion(rows, front.behind(counts.last_id, is_full=counts.is_full))
 
     def _front_portion(self, rows: list[SampleRow], behind: Cursor) -> Portion:
@@ -160,8 +163,8 @@ class SampleLog:
     def _let_fall_behind(self, counts: Counts) -> None:
         """Where the watches that keep up have more samples than one read may bring, those beyond their share stay."""
         keeping_up = {watch: count for watch, count in counts.of_watch.items() if watch not in self._backlogs}
-        if sum(keeping_up.values()) > MOST_ROWS:
-            share = MOST_ROWS // len(keeping_up)
+        if sum(keeping_up.values()) > self._limits.rows:
+            share = self._limits.rows // len(keeping_up)
             for watch in (watch for watch, count in keeping_up.items() if count > share):
                 self._backlogs[watch] = Backlog(watch, JudgeCursor(self._front.cursor), self._histories)
 

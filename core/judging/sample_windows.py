@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
@@ -24,15 +25,20 @@ _STATEMENTS = {f"read_{way}": query for way, query in _ROWS.items()} | {
     **{f"count_{way}": query for way, query in _COUNTS.items()},
     "wait": wait_query(SAMPLES),
 }
-MOST_ROWS = 1000
-"""How many samples one read may bring."""
-MOST_COUNTED = 50_000
-"""How many samples are looked over at once, however long the log: a query may take as long, a piece be as large."""
 BEYOND_ALL_IDS = 2**63 - 1
 
 Reach = tuple[str, int, int]
 """How far the window reaches, how many transactions above its snapshot had begun, and the newest id drawn."""
 Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many samples one read may bring, a portion of a backlog holds, and one query looks over or a piece holds."""
+
+    rows: int = 1000
+    portion: int = 500
+    piece: int = 50_000
 
 
 class Counts(NamedTuple):
@@ -46,7 +52,8 @@ class Counts(NamedTuple):
 class SampleWindows:
     """The queries on one connection. Errors are rtp's own. `way` and `values` are a position's next window."""
 
-    def __init__(self, server: DatabaseServer, connection: psycopg.Connection) -> None:
+    def __init__(self, server: DatabaseServer, connection: psycopg.Connection, limits: Limits) -> None:
+        self.limits = limits
         self._server = server
         self._statements = PreparedStatements(connection, _STATEMENTS)
 
@@ -55,7 +62,7 @@ class SampleWindows:
         way: str,
         values: Values,
         *,
-        limit: int = MOST_ROWS,
+        limit: int,
         only: int | None = None,
         without: Collection[int] = (),
         through_id: int = BEYOND_ALL_IDS,
@@ -69,10 +76,10 @@ class SampleWindows:
 
     def count(self, way: str, values: Values) -> tuple[Reach, Counts]:
         """How many of the next rows of a window are of each watch."""
-        found = self._fetch(f"count_{way}", values | {"limit": MOST_COUNTED})
+        found = self._fetch(f"count_{way}", values | {"limit": self.limits.piece})
         of_watch = {watch: count for *_, watch, count, _ in found if count}
         last_id = max(row[5] or 0 for row in found)
-        return found[0][:3], Counts(of_watch, last_id, sum(of_watch.values()) == MOST_COUNTED)
+        return found[0][:3], Counts(of_watch, last_id, sum(of_watch.values()) == self.limits.piece)
 
     def wait(self, values: Values) -> None:
         """Wait in the server for a reason to read again."""
