@@ -17,7 +17,7 @@ LAMBDA_PLATFORM = --platform manylinux2014_aarch64 --platform manylinux_2_28_aar
   --python-version $(LAMBDA_PYTHON) --only-binary=:all:
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection cache handler package lock clean
+.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection judging cache handler package lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
@@ -61,6 +61,9 @@ peers: $(VENV)/.dev ## Measure rtp beside its peers: LISTEN/NOTIFY, outbox, logi
 
 detection: $(VENV)/.dev ## Measure how soon a reader has an event, beside a bare NOTIFY
 	@$(BIN)/python -m loadtests.benchmarks.detection $(ARGS)
+
+judging: $(VENV)/.dev ## Measure how rtp judges the samples of a history: rate, CPU, latency
+	@$(BIN)/python -m loadtests.benchmarks.judging $(ARGS)
 
 cache: $(VENV)/.dev ## Measure the cache: hit ratio, speed beside bare Redis, age of what readers see
 	@$(BIN)/python -m loadtests.benchmarks.cache $(ARGS)

@@ -1,0 +1,42 @@
+-- A history beside the demo's tables, and its samples: of p0, p1 ... in turn. A quiet sample is within the band, a significant one 2 %
+-- away from the entity's one before.
+
+-- name: create
+CREATE TABLE public.history (chain text NOT NULL, protocol text NOT NULL, tvl_usd numeric NOT NULL, at timestamptz NOT NULL);
+CREATE SEQUENCE public.sample_number;
+INSERT INTO public.history SELECT 'history', 'p' || number, 1000, clock_timestamp() FROM generate_series(0, 999) AS number
+
+-- name: append_quiet
+INSERT INTO public.history
+SELECT 'history', 'p' || mod(number, 1000), 1000 + mod(number / 1000, 9) * 0.5, clock_timestamp()
+FROM generate_series(1, %(samples)s::bigint) AS number
+
+-- name: append_significant
+INSERT INTO public.history
+SELECT 'history', 'p' || mod(number, 1000), CASE WHEN mod(number / 1000, 2) = 0 THEN 1020 ELSE 1000 END, clock_timestamp()
+FROM generate_series(0, %(samples)s::bigint - 1) AS number
+
+-- name: append_one_quiet
+-- For pgbench, as the next.
+INSERT INTO public.history
+SELECT 'history', 'p' || mod(number, 1000), 1000 + mod(number / 1000, 9) * 0.5, clock_timestamp() FROM nextval('public.sample_number') AS number
+
+-- name: append_one_significant
+INSERT INTO public.history
+SELECT 'history', 'p' || mod(number, 1000), CASE WHEN mod(number / 1000, 2) = 0 THEN 1020 ELSE 1000 END, clock_timestamp()
+FROM nextval('public.sample_number') AS number
+
+-- name: restart
+-- The next sample of each entity is significant whatever was its last: `append_one_significant` begins with 1020 again.
+INSERT INTO public.history SELECT 'history', 'p' || number, 1000, clock_timestamp() FROM generate_series(0, 999) AS number;
+SELECT setval('public.sample_number', 1000, false)
+
+-- name: newest_id
+-- The log's newest event, before a measurement.
+SELECT coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0)
+
+-- name: commits
+-- When the judge committed each event, and its sample's writer the sample (Unix time). `at` is the sample's own: of an entity no two are alike.
+SELECT e.id, extract(epoch FROM pg_xact_commit_timestamp(s.xid::xid))::float8, extract(epoch FROM pg_xact_commit_timestamp(e.xid::xid))::float8
+FROM rtp.event AS e JOIN rtp.sample AS s USING (watch, chain, entity, changed_at)
+WHERE e.id > %(after_id)s AND e.chain = 'history'
