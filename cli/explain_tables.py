@@ -41,11 +41,12 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
         yield "watched", ", ".join(found.watched)
         return
     yield "shape", judged.shape
+    yield "judged", "by rtp run, from the log of samples" if judged.is_sampled else "by the trigger"
     if state is None:
         yield "baseline", "none: it is gone, or waits to be judged for the first time"
     else:
         yield "baseline", f"{_amount(state.value)}, reported {moment(state.reported_at)}"
-        yield from _memory(state, found.rules)
+        yield from _memory(state, None if judged.is_sampled else found.rules)
     if judged.current_from == "baseline":
         yield "now", f"not known: {judged.current_note}"
         yield "remembered", _amount(judged.current)
@@ -57,8 +58,9 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
         yield "waiting", f"{counted(found.waiting, 'sample waits', 'samples wait')} to be judged by rtp run"
 
 
-def _memory(state: BaselineRow, rules: int) -> Iterator[tuple[str, Any]]:
-    if state.rules != rules:
+def _memory(state: BaselineRow, rules: int | None) -> Iterator[tuple[str, Any]]:
+    """`rules` is the revision that a band must be of; None where it is always that of now."""
+    if rules is not None and state.rules != rules:
         yield "band", "none: the rules have changed since, so the next write takes a closer look"
     elif state.lower is None or state.upper is None:
         yield "band", "none: every write takes a closer look"

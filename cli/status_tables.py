@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from core.inspection.picture import Inspection, Leader, LogSize, Processor, SinkPosition
+    from core.inspection.picture import Inspection, Leader, LogSize, Processor, SinkPosition, WatchedTable
 
 
 def status_tables(seen: Inspection) -> Group:
@@ -61,12 +61,22 @@ def _log(log: LogSize) -> str:
 def _watches(seen: Inspection) -> Table:
     return new_table(
         "Watches",
-        *("watch", "kind", "table", "shape", "rules", "entities", "held", "off peg", "waiting", "oldest sample"),
+        *("watch", "kind", "table", "shape", "rules", "entities", "held", "off peg"),
+        *("waiting", "oldest waits", "MB", ""),
         rows=[
-            (w.watch, w.kind, w.table, w.shape, w.rules, w.entities, w.held, w.off_peg, w.waiting, w.oldest_sampled_at)
+            (
+                *(w.watch, w.kind, w.table, w.shape, w.rules, w.entities, w.held, w.off_peg, _waiting(w)),
+                span(timedelta(seconds=w.waiting_seconds)) if w.waiting else None,
+                f"{w.waiting_bytes / 1e6:,.1f}" if w.waiting else None,
+                "BEHIND" if w.is_alarming else "catching up" if w.is_behind else "",
+            )
             for w in seen.watches
         ],
     )
+
+
+def _waiting(watch: WatchedTable) -> int | str:
+    return f"{watch.waiting:,}+" if watch.has_more_waiting else watch.waiting
 
 
 def _sinks(seen: Inspection) -> RenderableType:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,13 @@ from psycopg import sql
 from psycopg.rows import class_row
 from pydantic import ValidationError
 
+from core.detection.band import band
 from core.detection.distance import distance
+from core.detection.judge import EntityState
 from core.errors import NotInstalled, UnknownEntity
 from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, Whence, rule_keys
 from core.inspection.inspector import looking
+from core.judging.waiting import count_waiting
 from core.services.postgres import queries
 from core.settings.rules import rule_for
 from core.settings.watches import ValueWatch, Watch, watch_model
@@ -89,10 +92,9 @@ def _chains(connection: Connection, watch: _Installed, entity: str) -> list[str]
 
 def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch) -> Explanation:
     with connection.cursor(row_factory=class_row(BaselineRow)) as states:
-        state = states.execute(_QUERIES["state"], place.values).fetchone()
+        state = _with_band(states.execute(_QUERIES["state"], place.values).fetchone(), place)
     with connection.cursor(row_factory=class_row(PastEvent)) as past:
         events = past.execute(_QUERIES["events"], place.values).fetchall()
-    waiting = connection.execute(_QUERIES["waiting"], place.values).fetchone()
     watch = place.watch.watch
     return Explanation(
         watch=place.watch.name,
@@ -104,9 +106,26 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
         state=state,
         judged=_judged(connection, watch, wanted, place, state) if watch.has_value else None,
         watched=watch.watched,
-        waiting=waiting[0] if waiting else 0,
+        waiting=count_waiting(connection, place.values),
         events=events,
     )
+
+
+def _with_band(state: BaselineRow | None, place: _EntityOfWatch) -> BaselineRow | None:
+    watch = place.watch.watch
+    if state is None or not watch.has_value or not watch.is_sampled:
+        return state
+    remembered = EntityState(
+        value=state.value,
+        reported_at=state.reported_at,
+        sample_at=state.sampled_at or state.reported_at,
+        last_value=state.last_value,
+        suspect_since=state.suspect_since,
+        off_peg_since=state.off_peg_since,
+        held=state.is_held,
+    )
+    found = band(remembered, rule_for(watch, place.chain, place.entity), watch.compare_with)
+    return replace(state, lower=found.lower, upper=found.upper) if found else replace(state, lower=None, upper=None)
 
 
 def _judged(
@@ -117,6 +136,7 @@ def _judged(
     rule = rule_for(watch, place.chain, place.entity)
     return JudgedValue(
         shape=watch.shape,
+        is_sampled=watch.is_sampled,
         rule=rule_keys(watch, wanted_values, place.chain, place.entity),
         current=current,
         current_from=current_from,

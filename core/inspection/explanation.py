@@ -36,7 +36,10 @@ class RuleKey:
 
 @dataclass(frozen=True)
 class BaselineRow:
-    """The entity's row of rtp.baseline. Values between `lower` and `upper` are no event; null: each value is judged."""
+    """The entity's row of rtp.baseline. Values between `lower` and `upper` are no event; null: each value is judged.
+
+    Of a watch that is sampled, the two are not written down; rtp run has them in memory, and they are made anew here.
+    """
 
     value: Decimal | None
     reported_at: datetime
@@ -77,10 +80,12 @@ class PastEvent:
 class JudgedValue:
     """An entity's value: the rule that judges it, the value now, and how far that is from an event.
 
-    `current_from` is the value's source; `current_note` says why the source is not the table.
+    `is_sampled`: by rtp run, from the log of samples, not by the trigger. `current_from` is the value's source;
+    `current_note` says why the source is not the table.
     """
 
     shape: str
+    is_sampled: bool
     rule: Sequence[RuleKey]
     current: Decimal | None
     current_from: Whence

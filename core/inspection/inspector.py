@@ -15,7 +15,6 @@ from core.inspection.picture import (
     GuardOutcome,
     Inspection,
     Installation,
-    InstalledWatch,
     Leader,
     LogSize,
     Processor,
@@ -24,7 +23,9 @@ from core.inspection.picture import (
     SinkPosition,
     TriggerCost,
     TriggerErrors,
+    WatchedTable,
 )
+from core.judging.waiting import read_waiting
 from core.log.installation import find_mismatch, read_installation
 from core.log.lag import is_too_far_behind
 from core.log.logs import EVENTS
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from core.judging.waiting import WaitingSamples
     from core.settings.models import LogSettings
 
 _QUERIES = queries("core.sql", "inspection.sql")
@@ -59,7 +61,7 @@ def inspect(connection: Connection, log: LogSettings, configured_sinks: Collecti
             processor=processor,
             processes=_read(connection, "processes", RunningProcess),
             leader=_read(connection, "leader", Leader)[0],
-            watches=_read(connection, "watches", InstalledWatch),
+            watches=_watches(connection, log),
             log=_read(connection, "log", LogSize)[0],
             sinks=[
                 replace(
@@ -76,6 +78,23 @@ def inspect(connection: Connection, log: LogSettings, configured_sinks: Collecti
             trigger_costs=_read(connection, "trigger_costs", TriggerCost),
             function_costs=_read(connection, "function_costs", FunctionCost),
         )
+
+
+def _watches(connection: Connection, log: LogSettings) -> list[WatchedTable]:
+    waiting = read_waiting(connection)
+    return [_with_waiting(watch, waiting[watch.watch], log) for watch in _read(connection, "watches", WatchedTable)]
+
+
+def _with_waiting(watch: WatchedTable, waiting: WaitingSamples, log: LogSettings) -> WatchedTable:
+    return replace(
+        watch,
+        waiting=waiting.samples,
+        has_more_waiting=waiting.has_more,
+        waiting_seconds=waiting.seconds,
+        waiting_bytes=waiting.bytes,
+        is_behind=waiting.is_behind,
+        is_alarming=is_too_far_behind(waiting.seconds, waiting.bytes, log),
+    )
 
 
 def _is_configured(sink: str, processor: Processor, configured: Collection[str] | None) -> bool | None:

@@ -59,19 +59,28 @@ class Leader:
 
 
 @dataclass(frozen=True)
-class InstalledWatch:
-    """A watch, its entities' baselines, and its samples that wait for `rtp run` to judge them."""
+class WatchedTable:
+    """A watch, its entities' baselines, and, where it is sampled, what waits for `rtp run` to judge it.
+
+    `waiting` is how many samples, with `has_more_waiting` at least; then come the time that the oldest one has waited,
+    and their bytes in the log. `is_behind` is a watch that is judged apart from the others, until it has caught up.
+    """
 
     watch: str
     kind: str
     table: str
     shape: str
+    is_sampled: bool
     rules: int
     entities: int
     held: int
     off_peg: int
-    waiting: int
-    oldest_sampled_at: datetime | None
+    waiting: int = 0
+    has_more_waiting: bool = False
+    waiting_seconds: float = 0.0
+    waiting_bytes: int = 0
+    is_behind: bool = False
+    is_alarming: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,7 +187,7 @@ class Inspection:
     processor: Processor
     processes: Sequence[RunningProcess]
     leader: Leader
-    watches: Sequence[InstalledWatch]
+    watches: Sequence[WatchedTable]
     log: LogSize
     sinks: Sequence[SinkPosition]
     quarantined: Sequence[Quarantined]

@@ -121,7 +121,13 @@ class PipelineCollector:
         facts = self._monitor.facts
         judged = self._pipeline.judge.judged
         yield counter("rtp_samples_judged", "Waiting samples that this process has judged.", [((), judged)])
-        yield gauge_of("rtp_samples_waiting", "Samples that wait for rtp run to judge them.", facts.waiting, "watch")
+        for name, figure, meaning in (
+            ("rtp_samples_waiting", "samples", "Samples that wait for rtp run to judge them."),
+            ("rtp_samples_waiting_seconds", "seconds", "How long the oldest of these samples waits."),
+            ("rtp_samples_waiting_bytes", "bytes", "How much of the log of samples waits."),
+        ):
+            values = {watch: getattr(waiting, figure) for watch, waiting in facts.waiting.items()}
+            yield gauge_of(name, meaning, values, "watch")
         yield gauge_of("rtp_quarantined", "Values that the glitch guard holds back.", facts.quarantined, "watch")
 
     def _triggers(self) -> Iterator[Metric]:
@@ -146,8 +152,15 @@ class PipelineCollector:
         copied = [((), self._pipeline.dlq_copier.copied)]
         meaning = "Copies of dead letters that went to a dead letter queue of SQS."
         yield counter("rtp_dead_letters_forwarded", meaning, copied)
-        size = [] if facts.log_bytes is None else [((), facts.log_bytes)]
-        yield gauge("rtp_log_bytes", "What the log takes on disk, with its indexes.", size)
+        for name, size, meaning in (
+            ("rtp_log_bytes", facts.log_bytes, "What the log takes on disk, with its indexes."),
+            (
+                "rtp_sample_log_bytes",
+                facts.sample_log_bytes,
+                "What the log of samples takes on disk, with its indexes.",
+            ),
+        ):
+            yield gauge(name, meaning, [] if size is None else [((), size)])
         yield counter(
             "rtp_log_slots_emptied", "Times that a third of the log was emptied.", [((), housekeeping.rotation.emptied)]
         )

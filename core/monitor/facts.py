@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from core.judging.waiting import WaitingSamples, read_waiting
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ class DatabaseFacts:
     """Figures by watch or by sink; `taken_at` is by the process's clock, and 0 where nothing has been read yet."""
 
     taken_at: float = 0.0
-    waiting: Mapping[str, int] = field(default_factory=dict)
+    waiting: Mapping[str, WaitingSamples] = field(default_factory=dict)
     quarantined: Mapping[str, int] = field(default_factory=dict)
     trigger_errors: Mapping[str, int] = field(default_factory=dict)
     trigger_costs: Mapping[str, HourlyTriggerCost] = field(default_factory=dict)
     dead_letters: Mapping[str, int] = field(default_factory=dict)
     log_bytes: int | None = None
+    sample_log_bytes: int | None = None
 
 
 def read_facts(connection: Connection) -> DatabaseFacts:
@@ -44,13 +46,14 @@ def read_facts(connection: Connection) -> DatabaseFacts:
     def counts(query: str) -> dict[str, int]:
         return dict(connection.execute(_QUERIES[query]).fetchall())
 
-    size = connection.execute(_QUERIES["log_bytes"]).fetchone()
+    sizes = connection.execute(_QUERIES["log_bytes"]).fetchone() or (None, None)
     return DatabaseFacts(
         taken_at=time.time(),
-        waiting=counts("waiting"),
+        waiting=read_waiting(connection),
         quarantined=counts("quarantined"),
         trigger_errors=counts("trigger_errors"),
         trigger_costs={row[0]: HourlyTriggerCost(*row[1:]) for row in connection.execute(_QUERIES["trigger_costs"])},
         dead_letters=counts("dead_letters"),
-        log_bytes=size[0] if size else None,
+        log_bytes=sizes[0],
+        sample_log_bytes=sizes[1],
     )

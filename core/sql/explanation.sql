@@ -5,10 +5,11 @@
 SELECT id, name, settings, rules FROM rtp.watch WHERE kind = %(kind)s AND removed_at IS NULL ORDER BY id
 
 -- name: chains
--- Where an entity is known: by a baseline, a waiting sample, or one of the log's newest million events.
+-- Where an entity is known: by a baseline, or one of the newest million samples or events.
 SELECT chain FROM rtp.baseline WHERE watch = %(watch)s AND entity = %(entity)s
 UNION
-SELECT chain FROM rtp.sample WHERE watch = %(watch)s AND entity = %(entity)s
+SELECT chain FROM rtp.sample
+WHERE watch = %(watch)s AND entity = %(entity)s AND id > (SELECT max(id) FROM rtp.sample) - 1000000
 UNION
 SELECT chain FROM rtp.event
 WHERE watch = %(watch)s AND entity = %(entity)s AND id > (SELECT max(id) FROM rtp.event) - 1000000
@@ -19,10 +20,6 @@ ORDER BY chain
 SELECT value, reported_at, rules, lower, upper, last_value, sampled_at, is_held, suspect_value, suspect_since,
        suspect_count, off_peg_since, due_at
 FROM rtp.baseline WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
-
--- name: waiting
--- How many samples of an entity wait for rtp run to judge them.
-SELECT count(*) FROM rtp.sample WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
 
 -- name: events
 -- An entity's last events, newest first, among the log's newest million.

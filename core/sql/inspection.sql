@@ -10,17 +10,13 @@ SELECT log_id, schema_version, installed_at FROM rtp.installation
 
 -- name: watches
 -- The watches that are installed, and what is remembered of their entities.
-SELECT w.name AS watch, w.kind, w.table_name AS "table", coalesce(w.settings ->> 'shape', 'latest') AS shape, w.rules,
-       coalesce(b.entities, 0) AS entities, coalesce(b.held, 0) AS held, coalesce(b.off_peg, 0) AS off_peg,
-       coalesce(s.waiting, 0) AS waiting, s.oldest_sampled_at
+SELECT w.name AS watch, w.kind, w.table_name AS "table", coalesce(w.settings ->> 'shape', 'latest') AS shape, w.is_sampled,
+       w.rules, coalesce(b.entities, 0) AS entities, coalesce(b.held, 0) AS held, coalesce(b.off_peg, 0) AS off_peg
 FROM rtp.watch AS w
 LEFT JOIN (
     SELECT watch, count(*) AS entities, count(*) FILTER (WHERE is_held) AS held, count(off_peg_since) AS off_peg
     FROM rtp.baseline GROUP BY watch
 ) AS b ON b.watch = w.id
-LEFT JOIN (
-    SELECT watch, count(*) AS waiting, min(sampled_at) AS oldest_sampled_at FROM rtp.sample GROUP BY watch
-) AS s ON s.watch = w.id
 WHERE w.removed_at IS NULL
 ORDER BY w.id
 

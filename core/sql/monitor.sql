@@ -1,10 +1,5 @@
 -- What a running rtp asks its database for the metrics; in the background, never for a scrape.
 
--- name: waiting
--- Samples that wait for rtp run to judge them, of each watch.
-SELECT w.name, count(s.id) FROM rtp.watch AS w LEFT JOIN rtp.sample AS s ON s.watch = w.id
-WHERE w.removed_at IS NULL GROUP BY w.name
-
 -- name: quarantined
 -- Entities of each watch whose value the glitch guard holds back. They have an appointment, and those have an index.
 SELECT w.name, count(b.entity)
@@ -33,8 +28,10 @@ SELECT c.sink, count(d.id) FROM rtp.cursor AS c LEFT JOIN rtp.dead_letter AS d O
 GROUP BY c.sink
 
 -- name: log_bytes
--- How much the log takes on disk, with its indexes.
-SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits WHERE inhparent = 'rtp.event'::regclass
+-- How much the logs take on disk, with their indexes: that of events, and that of samples.
+SELECT sum(pg_total_relation_size(inhrelid)) FILTER (WHERE inhparent = 'rtp.event'::regclass)::bigint,
+       sum(pg_total_relation_size(inhrelid)) FILTER (WHERE inhparent = 'rtp.sample'::regclass)::bigint
+FROM pg_inherits WHERE inhparent IN ('rtp.event'::regclass, 'rtp.sample'::regclass)
 
 -- name: show_process
 -- Tell what this process does, for `rtp status`; the first time, forget processes that ended without a word.

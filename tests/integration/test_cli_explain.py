@@ -14,6 +14,7 @@ from psycopg import sql
 from cli.output import out
 from core.settings.models import Settings, postgres_dsn
 from tests.command import Command, Done
+from tests.judging import judge_waiting
 from tests.watching import TVL, install
 
 HISTORY = {
@@ -91,7 +92,7 @@ def sample(connection: psycopg.Connection, value: str, minute: int, *, table: st
         .encode(),
         [value, minute],
     )  # fmt: skip
-    connection.execute("SELECT * FROM rtp.judge_waiting(100, 100)")
+    judge_waiting(connection)
 
 
 def rule(entity: Any) -> dict[str, tuple[Any, str]]:
@@ -266,6 +267,17 @@ def test_a_price_off_its_peg(history: psycopg.Connection, explain: Explain) -> N
     shown = explain("lido", kind="price", prices=PEGGED).out
     assert "depegs outside" in shown
     assert "repeg after 60 min" in shown
+
+
+def test_the_band_of_a_watch_that_rtp_run_judges(history: psycopg.Connection, explain: Explain) -> None:
+    watch = HISTORY | {"glitch_guard": {"factor": "1.005"}}
+    install(history, tvl=watch)
+    sample(history, "100", 0)
+    (entity,) = explain("lido", "--json", tvl=watch).document["entities"]
+    assert (entity["state"]["lower"], entity["state"]["upper"]) == ("99.00", "100.500")
+    shown = explain("lido", tvl=watch).out
+    assert "by rtp run, from the log of samples" in shown
+    assert "nothing to report between 99.00 and 100.500" in shown
 
 
 def test_samples_that_wait(writer: psycopg.Connection, explain: Explain) -> None:

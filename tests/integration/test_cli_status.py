@@ -20,6 +20,7 @@ from core.processor.wakeup import WakeUp
 from core.settings.models import Settings, postgres_dsn
 from tests.command import Command
 from tests.eventually import eventually
+from tests.judging import judge_waiting, judging, server_of
 from tests.recoveries import quiet_recovery
 from tests.rtp_process import environ_of, rtp
 from tests.waiting import count_waiting
@@ -233,20 +234,84 @@ def test_dead_letters(writer: psycopg.Connection, reader: LogReader, status: Sta
 # What waits, what is held back, what failed
 
 
-def test_samples_that_wait(writer: psycopg.Connection, status: Status) -> None:
-    writer.execute(
-        "INSERT INTO rtp.sample (watch, chain, entity, sampled_at, changed_at, confidence) VALUES"
-        " (1, 'ethereum', 'lido', '2024-03-19 12:00Z', now(), 1),"
-        " (1, 'ethereum', 'lido', '2024-03-19 11:00Z', now(), 1)"
+@pytest.fixture
+def sampled(writer: psycopg.Connection) -> psycopg.Connection:
+    """A writer to a table of history and one updated in place, both watched by way of the log of samples."""
+    writer.execute("CREATE TABLE public.past (chain text, protocol text, tvl_usd numeric, updated_at timestamptz)")
+    install(writer, tvl=TVL | {"cooldown": "1h"}, past=HISTORY | {"table": "past", "columns": COLUMNS})
+    return writer
+
+
+def append(connection: psycopg.Connection, samples: int, entities: int = 10) -> None:
+    """Samples of p0, p1 ... in turn, each a minute later than the one before."""
+    connection.execute(
+        "INSERT INTO past SELECT 'ethereum', 'p' || mod(n, %s), n, '2024-03-19Z'::timestamptz + n * interval '1 min'"
+        " FROM generate_series(1, %s) AS n",
+        [entities, samples],
     )
-    watch = status()["watches"][0]
-    assert (watch["waiting"], watch["oldest_sampled_at"]) == (2, "2024-03-19T11:00:00.000000Z")
+
+
+def waiting(status: Status) -> dict[str, int]:
+    return {watch["watch"]: watch["waiting"] for watch in status()["watches"]}
+
+
+def test_samples_wait_until_they_are_judged(sampled: psycopg.Connection, status: Status) -> None:
+    write(sampled, "100", "200")
+    append(sampled, 3)
+    assert waiting(status) == {"tvl": 2, "past": 3}
+    judge_waiting(sampled)
+    assert waiting(status) == {"tvl": 0, "past": 0}
+
+
+def test_how_long_samples_wait_does_not_depend_on_their_own_time(sampled: psycopg.Connection, status: Status) -> None:
+    append(sampled, 1)
+    time.sleep(0.2)
+    assert 0.2 <= status()["watches"][1]["waiting_seconds"] < 30
+
+
+def test_the_bytes_that_wait_are_about_those_of_the_log(sampled: psycopg.Connection, status: Status) -> None:
+    append(sampled, 20_000)
+    size = "SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits WHERE inhparent = 'rtp.sample'::regclass"
+    (log_bytes,) = sampled.execute(size).fetchone() or (0,)
+    assert status()["watches"][1]["waiting_bytes"] == pytest.approx(float(log_bytes), rel=0.1)
+
+
+def test_a_sample_that_committed_after_younger_ones_were_judged_waits(
+    sampled: psycopg.Connection, connect_again: Callable[[], psycopg.Connection], status: Status
+) -> None:
+    slow = connect_again()
+    with slow.transaction():
+        append(slow, 1)
+        append(sampled, 5)
+        judge_waiting(sampled)
+        assert waiting(status)["past"] == 0
+    assert waiting(status)["past"] == 1
+
+
+def test_of_a_watch_that_is_behind_what_was_judged_does_not_wait(sampled: psycopg.Connection, status: Status) -> None:
+    append(sampled, 3000)
+    with judging(server_of(sampled)) as (log, session):
+        while not log.behind:
+            session.judge_next()
+        judged = 0
+        while judged < 1000:
+            judged += session.judge_next()
+            session.flush()
+    watch = status()["watches"][1]
+    assert (watch["waiting"], watch["is_behind"]) == (3000 - judged, True)
+
+
+def test_a_watch_whose_samples_wait_for_too_long_alarms(sampled: psycopg.Connection, status: Status) -> None:
+    append(sampled, 1)
+    before = status()["watches"][1]["is_alarming"]
+    sampled.execute("UPDATE rtp.sample SET appended_at = now() - interval '301 s'")
+    assert (before, status()["watches"][1]["is_alarming"]) == (False, True)
 
 
 def test_the_quarantine(writer: psycopg.Connection, status: Status) -> None:
     install(writer, tvl=TVL | {"glitch_guard": {"factor": 10}})
     write(writer, "100", "5000")
-    eventually(lambda: status()["quarantined"] or _judge(writer))
+    judge_waiting(writer)
     seen = status()
     (held,) = seen["quarantined"]
     assert (held["watch"], held["chain"], held["entity"], held["baseline"], held["value"], held["among"]) == (
@@ -254,14 +319,10 @@ def test_the_quarantine(writer: psycopg.Connection, status: Status) -> None:
         1,
     )
     write(writer, "101")
+    judge_waiting(writer)
     seen = status()
     assert seen["quarantined"] == []
     assert [outcome["what"] for outcome in seen["outcomes"]] == ["dismissed", "quarantined"]
-
-
-def _judge(connection: psycopg.Connection) -> bool:
-    connection.execute("SELECT * FROM rtp.judge_waiting(100, 100)")
-    return False
 
 
 def test_what_the_triggers_could_not_judge(writer: psycopg.Connection, status: Status) -> None:
@@ -361,8 +422,7 @@ def test_text_from_data_does_not_act_on_the_terminal(
 ) -> None:
     install(writer, tvl=TVL | {"glitch_guard": {"factor": 10}})
     write(writer, "100", "5000", entity="\x1b]0;x\x07[red]\u202e")
-    _judge(writer)
-    write(writer, "100", "5000", entity="\x1b]0;x\x07[red]\u202e")
+    judge_waiting(writer)
     writer.execute(
         "INSERT INTO rtp.trigger_error (watch, operation, sqlstate, message) VALUES ('tvl', 'INSERT', '22023', %s)",
         ["\x1b[2J[bold]\n"],

@@ -1,7 +1,8 @@
 -- The sample log: what a trigger does not judge itself, rtp run judges in order (core/judging). It is read by windows and
 -- emptied by slots as rtp.event is (0001_schema.sql, 0002_rotation.sql, core/sql/log.sql). Migration 7.
---   what        `sample`; `deleted`, the row is gone
---   sampled_at  history: the sample's own time; latest: the database's clock
+--   what         `sample`; `deleted`, the row is gone
+--   sampled_at   history: the sample's own time; latest: the database's clock
+--   appended_at  since when the sample waits to be judged
 
 ALTER TABLE rtp.sample RENAME TO sample_before;
 
@@ -20,7 +21,8 @@ CREATE TABLE rtp.sample (
     confidence  double precision NOT NULL,
     provenance  text,
     traceparent text             DEFAULT rtp.traceparent(),
-    tracestate  text             DEFAULT rtp.tracestate()
+    tracestate  text             DEFAULT rtp.tracestate(),
+    appended_at timestamptz      NOT NULL DEFAULT clock_timestamp()
 ) PARTITION BY LIST (((id >> 18) % 3));
 CREATE TABLE rtp.sample_0 PARTITION OF rtp.sample FOR VALUES IN (0) WITH (autovacuum_vacuum_insert_threshold = -1);
 CREATE TABLE rtp.sample_1 PARTITION OF rtp.sample FOR VALUES IN (1) WITH (autovacuum_vacuum_insert_threshold = -1);
