@@ -1,0 +1,365 @@
+"""The judge of the sample log: nothing is lost and nothing judged twice, whoever dies, takes over or installs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+
+from core.detection.judge import EntityState, Judgement, Sample
+from core.detection.judge import judge as rule_book
+from core.errors import LeadershipLost
+from core.judging import states
+from core.judging.ledger import Overtaken
+from core.settings.rules import Rule
+from rtp_client.postgres import TimedConnection
+from tests.judging import judge_ticks, judge_until_level, judge_waiting, judging, server_of
+from tests.watching import TVL, install
+
+Connect = Callable[[], psycopg.Connection]
+Told = list[tuple[str, str | None, str | None, str]]
+GUARDED: dict[str, Any] = {**TVL, "percent": 1, "glitch_guard": {"factor": 10, "confirmations": 2}}
+COLUMNS: dict[str, Any] = {"chain": "chain", "protocol": "protocol", "value": "tvl_usd"}
+PLAIN: dict[str, Any] = {**TVL, "percent": 1}
+
+
+@pytest.fixture
+def watched(writer: psycopg.Connection) -> psycopg.Connection:
+    """A table of which every row is a sample; lido and aave are at 100 and have been seen."""
+    install(writer, tvl=GUARDED)
+    write(writer, "lido", 100)
+    write(writer, "aave", 100)
+    judge_waiting(writer)
+    return writer
+
+
+def write(connection: psycopg.Connection, entity: str, *values: float | str | None) -> None:
+    for value in values:
+        connection.execute(
+            "INSERT INTO tvl VALUES ('ethereum', %s, %s, 'llama')"
+            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
+            [entity, value],
+        )
+
+
+def delete(connection: psycopg.Connection, entity: str) -> None:
+    connection.execute("DELETE FROM tvl WHERE protocol = %s", [entity])
+
+
+def told(connection: psycopg.Connection) -> Told:
+    return connection.execute(
+        "SELECT entity, previous::text, current::text, reason FROM rtp.event ORDER BY id"
+    ).fetchall()
+
+
+def remembered(connection: psycopg.Connection, entity: str = "lido") -> tuple[str | None, str | None] | None:
+    """An entity's baseline and newest value."""
+    return connection.execute(
+        "SELECT value::text, last_value::text FROM rtp.baseline WHERE entity = %s", [entity]
+    ).fetchone()
+
+
+# Whoever dies
+
+
+class Killed(BaseException):
+    """What happens to a process that gets SIGKILL: nothing more."""
+
+
+def die_at(step: int, monkeypatch: pytest.MonkeyPatch, connection: psycopg.Connection) -> bool:
+    """Judge with a judge that is gone before its nth exchange with the server; false where there are fewer."""
+    steps = count(1)
+    wait = TimedConnection.wait
+
+    def wait_unless_killed(self: TimedConnection, *args: Any, **keys: Any) -> Any:
+        if next(steps) == step:
+            self.pgconn.finish()
+            raise Killed
+        return wait(self, *args, **keys)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TimedConnection, "wait", wait_unless_killed)
+        try:
+            judge_ticks(connection)
+        except Killed:
+            return True
+    return False
+
+
+def test_wherever_the_judge_dies_each_event_comes_once(
+    watched: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected: Told = []
+    is_killed, value = True, 100
+    for step in count(1):
+        write(watched, "lido", 2 * value)
+        write(watched, "aave", "100.2")
+        delete(watched, "aave")
+        write(watched, "aave", 100)
+        expected += [("aave", "100", None, "deleted"), ("lido", f"{value}", f"{2 * value}", "deviation")]
+        value *= 2
+        is_killed = die_at(step, monkeypatch, watched)
+        judge_waiting(watched)
+        assert told(watched) == expected, f"killed at step {step}"
+        assert remembered(watched, "aave") == ("100", "100")
+        if not is_killed:
+            break
+    assert step > 10
+
+
+def test_wherever_the_judge_dies_a_heartbeat_comes_once(
+    watched: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(watched, tvl={**GUARDED, "heartbeat": "1h"})
+    judge_ticks(watched)
+    for step in count(1):
+        watched.execute("DELETE FROM rtp.event")
+        watched.execute("UPDATE rtp.baseline SET reported_at = reported_at - '2h'::interval, due_at = now()")
+        is_killed = die_at(step, monkeypatch, watched)
+        judge_ticks(watched)
+        assert sorted(told(watched)) == [(e, "100", "100", "heartbeat") for e in ("aave", "lido")], f"step {step}"
+        if not is_killed:
+            break
+    assert step > 10
+
+
+def test_what_was_in_memory_alone_is_judged_again(watched: psycopg.Connection) -> None:
+    write(watched, "lido", "100.5")
+    with judging(server_of(watched)) as (log, session):
+        judge_until_level(log, session)
+        assert session.has_unwritten
+    assert judge_waiting(watched) == 1
+    assert remembered(watched) == ("100", "100.5")
+
+
+def test_what_no_rule_has_anything_to_say_of_is_written_down_later(watched: psycopg.Connection) -> None:
+    with judging(server_of(watched)) as (log, session):
+        write(watched, "lido", "100.4", "100.5")
+        judge_until_level(log, session)
+        before = remembered(watched)
+        session.flush()
+        assert (before, remembered(watched)) == (("100", "100"), ("100", "100.5"))
+
+
+def test_an_event_is_written_down_at_once(watched: psycopg.Connection) -> None:
+    with judging(server_of(watched)) as (log, session):
+        write(watched, "lido", 110)
+        judge_until_level(log, session)
+        assert told(watched) == [("lido", "100", "110", "deviation")]
+
+
+# Whoever takes over
+
+
+def test_a_standby_goes_on_from_the_same_place(watched: psycopg.Connection) -> None:
+    with judging(server_of(watched), epoch=1) as (log, session):
+        write(watched, "lido", 110, "110.5")
+        judge_until_level(log, session)
+        write(watched, "lido", "111.5")
+    with judging(server_of(watched), epoch=2) as (log, session):
+        judge_until_level(log, session)
+    assert told(watched) == [("lido", "100", "110", "deviation"), ("lido", "110", "111.5", "deviation")]
+
+
+def test_who_has_lost_the_lead_judges_nothing_more(watched: psycopg.Connection) -> None:
+    with judging(server_of(watched), epoch=1) as (log, session):
+        write(watched, "lido", "100.5")
+        judge_until_level(log, session)
+        write(watched, "lido", 110)
+        with judging(server_of(watched), epoch=2) as (new_log, new_session):
+            judge_until_level(new_log, new_session)
+        with pytest.raises(LeadershipLost):
+            judge_until_level(log, session)
+    assert told(watched) == [("lido", "100", "110", "deviation")]
+
+
+def test_who_has_lost_the_lead_keeps_no_appointment(watched: psycopg.Connection) -> None:
+    install(watched, tvl={**GUARDED, "heartbeat": "1h"})
+    with judging(server_of(watched), epoch=1) as (_, session), judging(server_of(watched), epoch=2):
+        watched.execute("UPDATE rtp.baseline SET reported_at = reported_at - '2h'::interval, due_at = now()")
+        with pytest.raises(LeadershipLost):
+            session.keep_appointments()
+    assert told(watched) == []
+
+
+# Whoever installs
+
+
+def test_samples_are_judged_by_the_rules_of_now(watched: psycopg.Connection) -> None:
+    with judging(server_of(watched)) as (log, session):
+        judge_until_level(log, session)
+        install(watched, tvl={**GUARDED, "percent": 50})
+        write(watched, "lido", 110)
+        with pytest.raises(Overtaken):
+            judge_until_level(log, session)
+    judge_waiting(watched)
+    assert told(watched) == []
+
+
+def test_what_an_installation_has_made_of_a_baseline_stays(watched: psycopg.Connection) -> None:
+    with judging(server_of(watched)) as (log, session):
+        write(watched, "lido", "100.5")
+        judge_until_level(log, session)
+        watched.execute("ALTER TABLE tvl ADD COLUMN other numeric DEFAULT 7")
+        install(watched, tvl={**GUARDED, "columns": {**COLUMNS, "value": "other"}})
+        with pytest.raises(Overtaken):
+            session.flush()
+    assert remembered(watched) == ("7", "7")
+
+
+def test_while_triggers_are_being_installed_nothing_is_written_down(
+    watched: psycopg.Connection, connect_again: Connect
+) -> None:
+    with judging(server_of(watched)) as (log, session), connect_again().transaction() as installing:
+        installing.connection.execute("SELECT pg_advisory_xact_lock(7500912, 3)")
+        write(watched, "lido", 110)
+        with pytest.raises(Overtaken):
+            judge_until_level(log, session)
+    assert told(watched) == []
+
+
+def test_samples_of_a_watch_that_is_gone_are_passed(watched: psycopg.Connection) -> None:
+    write(watched, "lido", 110)
+    columns = {"chain": "chain", "token": "protocol", "value": "tvl_usd"}
+    install(watched, other={"kind": "price", "table": "tvl", "columns": columns})
+    judge_waiting(watched)
+    assert told(watched) == []
+
+
+# A watch that gains or loses a rule with a memory
+
+
+def test_what_waited_when_the_trigger_began_to_judge_is_judged(watched: psycopg.Connection) -> None:
+    write(watched, "lido", 110)
+    install(watched, tvl=PLAIN)
+    judge_waiting(watched)
+    write(watched, "lido", "110.5", 120)
+    assert told(watched) == [("lido", "100", "110", "deviation"), ("lido", "110", "120", "deviation")]
+
+
+def test_what_waited_is_dropped_where_the_trigger_has_judged_a_newer_value(watched: psycopg.Connection) -> None:
+    write(watched, "lido", 110)
+    install(watched, tvl=PLAIN)
+    write(watched, "lido", 200)
+    judge_waiting(watched)
+    assert told(watched) == [("lido", "100", "200", "deviation")]
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_trigger_that_is_at_it_is_not_waited_for(
+    watched: psycopg.Connection, connect_again: Connect, is_kept: bool
+) -> None:
+    write(watched, "lido", 110)
+    install(watched, tvl=PLAIN)
+    with connect_again().transaction(force_rollback=not is_kept) as writing:
+        write(writing.connection, "lido", 200)
+        with pytest.raises(Overtaken):
+            judge_waiting(watched)
+    judge_waiting(watched)
+    assert told(watched) == [("lido", "100", "200" if is_kept else "110", "deviation")]
+
+
+def test_a_first_sighting_that_waited_is_one(watched: psycopg.Connection) -> None:
+    write(watched, "maker", 5, 6)
+    install(watched, tvl=PLAIN)
+    judge_waiting(watched)
+    write(watched, "maker", 7)
+    assert told(watched) == [("maker", "5", "6", "deviation"), ("maker", "6", "7", "deviation")]
+
+
+def test_what_the_trigger_passed_over_is_the_newest_value_when_the_judge_begins(writer: psycopg.Connection) -> None:
+    install(writer, tvl=PLAIN)
+    write(writer, "lido", 100, "100.7")
+    install(writer, tvl={**GUARDED, "heartbeat": "1h"})
+    writer.execute("UPDATE rtp.baseline SET reported_at = reported_at - '2h'::interval")
+    judge_ticks(writer)
+    assert told(writer) == [("lido", "100", "100.7", "heartbeat")]
+
+
+def test_a_heartbeat_that_is_added_holds_for_what_nobody_writes(watched: psycopg.Connection) -> None:
+    watched.execute("UPDATE rtp.baseline SET reported_at = reported_at - '2h'::interval")
+    install(watched, tvl={**GUARDED, "heartbeat": "1h"})
+    judge_ticks(watched)
+    assert sorted(told(watched)) == [(entity, "100", "100", "heartbeat") for entity in ("aave", "lido")]
+
+
+def test_a_heartbeat_that_is_removed_holds_no_more(watched: psycopg.Connection) -> None:
+    install(watched, tvl={**GUARDED, "heartbeat": "1h"})
+    judge_ticks(watched)
+    install(watched, tvl=GUARDED)
+    watched.execute("UPDATE rtp.baseline SET reported_at = reported_at - '2h'::interval, due_at = now()")
+    judge_ticks(watched)
+    assert told(watched) == []
+
+
+# Whatever a sample is
+
+
+def test_an_entity_that_goes_and_comes_back_in_one_portion_is_seen_for_the_first_time(
+    watched: psycopg.Connection,
+) -> None:
+    write(watched, "lido", 110)
+    delete(watched, "lido")
+    write(watched, "lido", 50)
+    judge_waiting(watched)
+    write(watched, "lido", 60)
+    judge_waiting(watched)
+    assert told(watched) == [
+        ("lido", "100", "110", "deviation"),
+        ("lido", "110", None, "deleted"),
+        ("lido", "50", "60", "deviation"),
+    ]
+
+
+def test_an_entity_that_comes_and_goes_in_one_portion_is_not_remembered(watched: psycopg.Connection) -> None:
+    write(watched, "maker", 5)
+    delete(watched, "maker")
+    judge_waiting(watched)
+    assert (told(watched), remembered(watched, "maker")) == ([("maker", "5", None, "deleted")], None)
+
+
+ODD_VALUES = ("NaN", "Infinity", "-Infinity", None, "0.0000", "1" + "0" * 500, "0." + "0" * 300 + "12300", "12.30")
+
+
+def test_every_value_keeps_its_digits(watched: psycopg.Connection) -> None:
+    install(watched, tvl={**TVL, "cooldown": "0s", "compare_with": "previous_row"})
+    write(watched, "lido", *ODD_VALUES)
+    judge_waiting(watched)
+    assert [current for _, _, current, _ in told(watched)] == list(ODD_VALUES)
+    assert [previous for _, previous, _, _ in told(watched)] == ["100", *ODD_VALUES[:-1]]
+
+
+def test_a_sample_that_breaks_the_rules_is_noted_and_passed(
+    watched: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judge(state: EntityState | None, sample: Sample, rule: Rule, **how: Any) -> Judgement:
+        if sample.value == 13:
+            raise OverflowError("13 is too much")
+        return rule_book(state, sample, rule, **how)
+
+    monkeypatch.setattr("core.judging.judgement.judge", judge)
+    write(watched, "lido", 110, 13, 120)
+    judge_waiting(watched)
+    judge_waiting(watched)
+    errors = watched.execute("SELECT watch, operation, sqlstate, message FROM rtp.trigger_error").fetchall()
+    assert errors == [("tvl", "JUDGE", "22003", "OverflowError: 13 is too much")]
+    assert told(watched) == [("lido", "100", "110", "deviation"), ("lido", "110", "120", "deviation")]
+
+
+def test_more_entities_than_fit_in_memory_are_judged_all_the_same(
+    watched: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(states, "MOST_IN_MEMORY", 10)
+    with judging(server_of(watched)) as (log, session):
+        for value in (100, 110):
+            watched.execute(
+                "INSERT INTO tvl SELECT 'base', 'pool ' || n, %s, 'llama' FROM generate_series(1, 100) AS n"
+                " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
+                [value],
+            )
+            judge_until_level(log, session)
+            session.flush()
+    assert len(told(watched)) == 100
