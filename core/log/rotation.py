@@ -1,4 +1,4 @@
-"""Giving back the log's space behind the slowest sink.
+"""Giving back a log's space behind its slowest reader.
 
 `core/sql/rotation.sql` says which slot is emptied, when, and why that is safe.
 """
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from psycopg import sql
 
 from core.services.postgres import queries
 
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from psycopg import Connection
+
+    from core.log.logs import Log
 
 _QUERIES = queries("core.sql", "rotation.sql")
 _BEYOND_ALL_IDS = 2**63 - 1
@@ -32,10 +33,11 @@ class _Keeping:
 
 
 class Rotation:
-    """Empties the slots whose events every sink has passed. One per process; call it every second or so."""
+    """Empties the slots of a log that every reader has passed. One per process; call it every second or so."""
 
-    def __init__(self) -> None:
-        # What was kept stays kept while a lock is waited for, or a sink: the slot is read once, not at each try.
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        # What was kept stays kept while a lock is waited for, or a reader: the slot is read once, not at each try.
         self._keeping: dict[int, _Keeping] = {}
         self.emptied = 0
 
@@ -44,15 +46,15 @@ class Rotation:
 
         What somebody uses at this moment is left for the next call.
         """
-        due = [row[0] for row in connection.execute(_QUERIES["due_slots"]).fetchall()]
+        due = [row[0] for row in connection.execute(self._log.on(_QUERIES["due_slots"])).fetchall()]
         self._keeping = {slot: kept for slot, kept in self._keeping.items() if slot in due}
-        cursors = _cursors(connection)
+        cursors = self._cursors(connection)
         if not cursors:  # nobody has ever read this log
             return False
         for slot in due:
-            if _is_seen(connection, slot, cursors):
-                keeping = self._keep_more(connection, slot)
-                if keeping.before_id is not None:
+            if self._is_seen(connection, slot, cursors):
+                keeping = self._keep_more(connection, slot) if self._log.latest else None
+                if keeping is not None and keeping.before_id is not None:
                     return True
                 self._empty(connection, slot, keeping)
         return False
@@ -60,34 +62,31 @@ class Rotation:
     def _keep_more(self, connection: Connection, slot: int) -> _Keeping:
         """Keep some more of a slot's newest events; how far all is kept then."""
         keeping = self._keeping.get(slot)
-        if keeping is None or (keeping.before_id is None and not _is_seen(connection, slot, [keeping.snapshot])):
+        if keeping is None or (keeping.before_id is None and not self._is_seen(connection, slot, [keeping.snapshot])):
             keeping = self._keeping[slot] = _Keeping(_value(connection, _QUERIES["now"]))
         if keeping.before_id is not None:
-            keeping.before_id = _value(connection, _on(slot, "keep_newest"), {"before_id": keeping.before_id})
+            query = self._log.on(_QUERIES["keep_newest"], slot=slot)
+            keeping.before_id = _value(connection, query, {"before_id": keeping.before_id})
         return keeping
 
-    def _empty(self, connection: Connection, slot: int, keeping: _Keeping) -> None:
+    def _empty(self, connection: Connection, slot: int, keeping: _Keeping | None) -> None:
         with suppress(psycopg.errors.LockNotAvailable), connection.transaction():
-            connection.execute(_on(slot, "lock"))
+            connection.execute(self._log.on(_QUERIES["lock"], slot=slot))
             # Asked again: this process may have stood still since, and somebody may have put a cursor back.
-            if _is_seen(connection, slot, [*_cursors(connection), keeping.snapshot]):
-                connection.execute(_on(slot, "empty"))
+            kept = [keeping.snapshot] if keeping is not None else []
+            if self._is_seen(connection, slot, [*self._cursors(connection), *kept]):
+                connection.execute(self._log.on(_QUERIES["empty"], slot=slot))
                 self.emptied += 1
 
+    def _cursors(self, connection: Connection) -> list[str]:
+        return [row[0] for row in connection.execute(self._log.on(_QUERIES["cursors"])).fetchall()]
 
-def _cursors(connection: Connection) -> list[str]:
-    return [row[0] for row in connection.execute(_QUERIES["cursors"]).fetchall()]
+    def _is_seen(self, connection: Connection, slot: int, snapshots: Sequence[str]) -> bool:
+        query = self._log.on(_QUERIES["is_seen"], slot=slot)
+        return bool(_value(connection, query, {"snapshots": list(snapshots)}))
 
 
-def _is_seen(connection: Connection, slot: int, snapshots: Sequence[str]) -> bool:
-    return bool(_value(connection, _on(slot, "is_seen"), {"snapshots": list(snapshots)}))
-
-
-def _value(connection: Connection, query: bytes | sql.Composed, values: Mapping[str, object] | None = None) -> Any:
+def _value(connection: Connection, query: bytes, values: Mapping[str, object] | None = None) -> Any:
     row = connection.execute(query, values).fetchone()
     assert row is not None
     return row[0]
-
-
-def _on(slot: int, query: str) -> sql.Composed:
-    return sql.SQL(_QUERIES[query].decode()).format(slot=sql.Identifier("rtp", f"event_{slot}"))

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.log.logs import EVENTS, SAMPLES
 from core.log.rotation import Rotation
 from core.services.postgres import queries
 
@@ -38,11 +39,13 @@ class Housekeeping:
 
     def __init__(self, alarm: LagAlarm) -> None:
         self.alarm = alarm
-        self.rotation = Rotation()
+        self.rotation = Rotation(EVENTS)
+        sample_rotation = Rotation(SAMPLES)
         self._chores = [
             _Chore(_TIDY_SECONDS, _tidy),
             _Chore(_LAG_SECONDS, alarm.check),
             _Chore(_ROTATION_SECONDS, self.rotation.rotate),
+            _Chore(_ROTATION_SECONDS, sample_rotation.rotate),
         ]
 
     def do_what_is_due(self, connection: Connection) -> None:

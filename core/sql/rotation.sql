@@ -1,8 +1,8 @@
--- Emptying the log's slots behind the slowest cursor, as PgQ does it: TRUNCATE, which leaves no dead rows, and no DDL at run
--- time. Ids come in blocks of 262,144 (id >> 18), blocks go to the slots event_0, event_1 and event_2 in turn
--- (triggers/sql/migrations/0002_rotation.sql). While ids are drawn from block b, a slot other than b's own that still holds
--- something older than block b - 1 is due. So one to two blocks of delivered events remain, and the slot that the ids
--- enter next is emptied before they do. If a sink is behind, several blocks share a slot until it has passed all of them.
+-- Emptying a log's slots behind the slowest cursor, as PgQ does it: TRUNCATE, which leaves no dead rows, and no DDL at run
+-- time. Ids come in blocks of 262,144 (id >> 18), blocks go to the slots event_0, event_1 and event_2 in turn, and samples
+-- likewise (triggers/sql/migrations/0002_rotation.sql). While ids are drawn from block b, a slot other than b's own that still
+-- holds something older than block b - 1 is due. So one to two blocks of what is passed remain, and the slot that the ids
+-- enter next is emptied before they do. If a reader is behind, several blocks share a slot until it has passed all of them.
 --
 -- A slot may be emptied when every cursor's snapshot sees all of its rows, and its newest events are kept. Both are asked
 -- under the lock that TRUNCATE takes: whoever has written there has ended, or the lock would not be free. A transaction
@@ -11,17 +11,17 @@
 -- for the TRUNCATE and its commit a reader waits, 5 to 15 ms, and of the writers only one that is late by two blocks.
 
 -- name: due_slots
--- The slots to empty, if their events are passed. The blocks of the rows' ids decide, as the slots do not know theirs.
+-- The slots to empty, if their rows are passed. The blocks of the rows' ids decide, as the slots do not know theirs.
 SELECT slot FROM (
-    SELECT 0 AS slot, (SELECT id FROM rtp.event_0 ORDER BY id LIMIT 1) AS first_id
-    UNION ALL SELECT 1, (SELECT id FROM rtp.event_1 ORDER BY id LIMIT 1)
-    UNION ALL SELECT 2, (SELECT id FROM rtp.event_2 ORDER BY id LIMIT 1)
-) AS slots, coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0) AS ids (last_value)
+    SELECT 0 AS slot, (SELECT id FROM {slot_0} ORDER BY id LIMIT 1) AS first_id
+    UNION ALL SELECT 1, (SELECT id FROM {slot_1} ORDER BY id LIMIT 1)
+    UNION ALL SELECT 2, (SELECT id FROM {slot_2} ORDER BY id LIMIT 1)
+) AS slots, coalesce(pg_sequence_last_value({sequence}::regclass), 0) AS ids (last_value)
 WHERE slot <> (ids.last_value >> 18) % 3 AND first_id >> 18 < (ids.last_value >> 18) - 1
 
 -- name: cursors
--- What each sink has got. It only ever grows while rtp runs.
-SELECT snapshot::text FROM rtp.cursor
+-- What each reader has got. It only ever grows while rtp runs.
+SELECT snapshot::text FROM {cursors}
 
 -- name: now
 -- What there is by now.
@@ -35,9 +35,9 @@ WITH piece AS MATERIALIZED (
 ), newest AS (
     SELECT max(id) AS id FROM piece GROUP BY watch, chain, entity
 ), kept AS (
-    INSERT INTO rtp.latest_event AS before
+    INSERT INTO {latest} AS before
     SELECT piece.* FROM newest JOIN piece USING (id)
-    LEFT JOIN rtp.latest_event AS known USING (watch, chain, entity)
+    LEFT JOIN {latest} AS known USING (watch, chain, entity)
     WHERE known.id IS NULL OR known.id < piece.id
     ON CONFLICT (watch, chain, entity) DO UPDATE
     SET id = excluded.id, xid = excluded.xid, previous = excluded.previous, current = excluded.current,

@@ -15,6 +15,7 @@ from contextlib import closing
 import psycopg
 from rich.console import Console
 
+from core.log.logs import EVENTS
 from core.log.reader import LogReader
 from core.log.rotation import Rotation
 from core.services.postgres import DatabaseServer, connect, queries
@@ -48,7 +49,7 @@ def main() -> None:
 
 
 def _measure(connection: psycopg.Connection, reader: LogReader, dsn: str, events: int) -> dict[str, float]:
-    rotation, biggest, per_event = Rotation(), 0, []
+    rotation, biggest, per_event = Rotation(EVENTS), 0, []
     is_over = threading.Event()
     waits: list[float] = []
     neighbour = threading.Thread(target=_write_and_time, args=(dsn, is_over, waits))

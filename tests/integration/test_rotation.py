@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from core.cache.rebuild import latest_events
+from core.log.logs import EVENTS
 from core.log.reader import LogReader
 from core.log.rotation import Rotation
 from core.processor.build import build_pipeline, postgres_server
@@ -45,7 +46,7 @@ def reader(open_reader: Callable[[str], LogReader]) -> LogReader:
 
 @pytest.fixture
 def rotation() -> Rotation:
-    return Rotation()
+    return Rotation(EVENTS)
 
 
 def append(connection: psycopg.Connection, count: int = 1, *, entity: str = "lido") -> None:
