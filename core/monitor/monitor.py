@@ -18,7 +18,7 @@ import psycopg
 
 from core.errors import ServiceUnavailable
 from core.monitor.facts import DatabaseFacts, read_facts
-from core.monitor.progress import Hindrance, ProgressWatch
+from core.monitor.progress import Hindrance, JudgingWatch, ProgressWatch
 from core.processor.status import StatusReporter
 from core.services.circuit import CircuitState
 from core.services.postgres import queries
@@ -64,6 +64,7 @@ class Monitor:
         self._server = server
         self._pipeline = pipeline
         self._progress = ProgressWatch(pipeline, stalled_after_seconds=stalled_after_seconds)
+        self._judging = JudgingWatch(pipeline, stalled_after_seconds=stalled_after_seconds)
         self._reporter = StatusReporter(pipeline)
         self._who = {"host": socket.gethostname(), "pid": os.getpid()}
         self._started_at = datetime.now(UTC)
@@ -84,7 +85,7 @@ class Monitor:
 
     def hindrances(self) -> list[Hindrance]:
         """Why rtp is not ready; empty where it is."""
-        found = self._progress.hindrances()
+        found = [*self._progress.hindrances(), *self._judging.hindrances(self.facts)]
         if self._database_error and not any(hindrance.subject == "PostgreSQL" for hindrance in found):
             found.append(Hindrance("unreachable", "PostgreSQL", self._database_error))
         return found
@@ -110,6 +111,7 @@ class Monitor:
 
     def _look(self) -> None:
         self._progress.look()
+        self._judging.look(self.facts)
         now = time.monotonic()
         if self.cache_reads and now >= self._next_cache_reads and self._seems_up("Redis"):
             self._next_cache_reads = now + _FACTS_SECONDS

@@ -13,6 +13,7 @@ from core.services.circuit import CircuitState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from core.monitor.facts import DatabaseFacts
     from core.processor.delivery import Delivery
     from core.processor.pipeline import Pipeline
 
@@ -54,7 +55,7 @@ class ProgressWatch:
                 progress.settled, progress.since = settled, now
 
     def hindrances(self) -> list[Hindrance]:
-        """Why rtp is not ready; empty where it is."""
+        """Why rtp does not deliver; empty where it does."""
         return [*self._failure(), *self._circuits(), *self._stalled()]
 
     def _failure(self) -> Iterator[Hindrance]:
@@ -84,3 +85,44 @@ class ProgressWatch:
             return False
         events, seconds, _ = self._pipeline.lag(delivery)
         return events > 0 or seconds > 0
+
+
+class JudgingWatch:
+    """Notes how long samples have waited while none was judged. Call `look` once a second or so."""
+
+    def __init__(
+        self, pipeline: Pipeline, *, stalled_after_seconds: float, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._pipeline = pipeline
+        self._stalled_after_seconds = stalled_after_seconds
+        self._clock = clock
+        self._progress = _Progress(since=clock())
+
+    def look(self, facts: DatabaseFacts) -> None:
+        """Note whether samples were judged since the last look, or there is no need to."""
+        judged = self._pipeline.judge.judged
+        if judged != self._progress.settled or not self._has_work(facts):
+            self._progress = _Progress(judged, self._clock())
+
+    def hindrances(self, facts: DatabaseFacts) -> list[Hindrance]:
+        """Why samples are not judged; empty where they are."""
+        still_seconds = self._clock() - self._progress.since
+        # What was so before the last sample was judged tells nothing.
+        is_known = facts.taken_at > self._progress.since
+        if still_seconds < self._stalled_after_seconds or not is_known or not self._has_work(facts):
+            return []
+        samples = sum(waiting.samples for waiting in facts.waiting.values())
+        detail = (
+            f"about {counted(samples, 'sample waits', 'samples wait')}, the oldest for {_longest(facts):,.1f} s,"
+            f" and none was judged in the last {still_seconds:,.1f} s"
+        )
+        return [Hindrance("stalled", self._pipeline.judge.name, detail)]
+
+    def _has_work(self, facts: DatabaseFacts) -> bool:
+        leads = self._pipeline.election.status().role == "leader"
+        return leads and _longest(facts) >= self._stalled_after_seconds
+
+
+def _longest(facts: DatabaseFacts) -> float:
+    """For how long the oldest sample waits."""
+    return max((waiting.seconds for waiting in facts.waiting.values()), default=0.0)

@@ -19,6 +19,7 @@ from core.processor.build import build_pipeline
 from core.settings.models import HttpSettings, Settings, postgres_dsn
 from tests.command import Command
 from tests.monitored import HASTY, Running, eventually, monitored
+from tests.watching import TVL, install
 
 if TYPE_CHECKING:
     from core.stack import EmbeddedStack
@@ -127,10 +128,12 @@ def test_what_the_triggers_did_is_told_from_the_database(
     assert running.metric("rtp_trigger_events_last_hour", watch="tvl") == 100
     assert running.metric("rtp_trigger_seconds_last_hour", watch="tvl") == pytest.approx(0.05)
     assert running.metric("rtp_trigger_longest_seconds_last_hour", watch="tvl") == pytest.approx(0.0005)
-    assert running.metric("rtp_samples_waiting", watch="tvl") == 0
+    for unit in ("", "_seconds", "_bytes"):
+        assert running.metric(f"rtp_samples_waiting{unit}", watch="tvl") == 0
     assert running.metric("rtp_quarantined", watch="tvl") == 0
     assert running.metric("rtp_trigger_errors_total", watch="prices") == 0
     assert (running.metric("rtp_log_bytes") or 0) > 0
+    assert (running.metric("rtp_sample_log_bytes") or 0) > 0
 
 
 def test_a_scrape_asks_the_database_for_nothing(start: Start, settings: Settings, stack: EmbeddedStack) -> None:
@@ -196,6 +199,20 @@ def test_it_is_not_ready_while_a_sink_stands_still_with_work_and_ready_again_aft
         stack.redis.resume()
     eventually(lambda: running.ready()[0] == 200)
     assert running.metric("rtp_ready") == 1
+
+
+def test_it_is_not_ready_while_samples_wait_and_none_is_judged(
+    start: Start, settings: Settings, writer: psycopg.Connection, connect_again: Callable[[], psycopg.Connection]
+) -> None:
+    install(writer, tvl=TVL | {"cooldown": "1h"})
+    running = start(settings, stalled_after_seconds=0.5)
+    eventually(lambda: running.pipeline.idle_seconds() > 0)
+    hinderer = connect_again()
+    with hinderer.transaction():
+        hinderer.execute("LOCK rtp.baseline IN SHARE MODE")  # what is judged cannot be written down
+        write(writer, 100)
+        assert [(r["reason"], r["subject"]) for r in running.reasons()] == [("stalled", "judge")]
+    eventually(lambda: running.ready()[0] == 200)
 
 
 def test_an_open_circuit_is_a_reason_and_a_metric(
