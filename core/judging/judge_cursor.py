@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import LeadershipLost, LogMismatch, NotInstalled
-from core.log.cursor import Cursor
+from core.log.cursor import Cursor, check_cursor, known_sinks
 from core.log.installation import find_mismatch
-from core.log.logs import SAMPLES
+from core.log.logs import FRONT, SAMPLES
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ _COLUMNS = (
     *("watches", "snapshots", "untils", "after_ids", "floor_ids"),
     *("piece_ends", "chains", "entities", "times", "samples"),
 )
-FRONT = 0
-"""Stands for a watch in the front's row: that of all watches which keep up."""
 
 
 class JudgedSample(NamedTuple):
@@ -58,6 +56,8 @@ def take_cursors(connection: Connection, epoch: int) -> Cursors:
         _check_epoch(connection, epoch)
         raise NotInstalled("the judge's cursor vanished", "Run `rtp install-triggers`")
     if mismatch := find_mismatch(connection, SAMPLES, str(FRONT)):
+        for sink in known_sinks(connection):  # most likely it is theirs as well, and they are to be told where to go on
+            check_cursor(connection, sink)
         raise LogMismatch(
             f"the judge's cursor does not fit the log of samples: {mismatch}",
             "Run `rtp reset-cursor` for any sink: it mends this, too",

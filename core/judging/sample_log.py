@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from core.errors import RtpError
 from core.judging.backlog import Backlog
-from core.judging.judge_cursor import FRONT, Cursors, JudgeCursor, save_cursors, take_cursors
+from core.judging.judge_cursor import Cursors, JudgeCursor, save_cursors, take_cursors
 from core.judging.portion import Portion, judging_order
 from core.judging.sample_windows import Counts, Limits, SampleWindows
 from core.log.cursor import Cursor
 from core.log.installation import read_installation
+from core.log.logs import FRONT
 from core.log.position import Position
 from core.services.postgres import queries
 

@@ -47,12 +47,22 @@ def take_cursor(connection: Connection, sink: str, epoch: int, *, starts_at_late
     if row is None:
         _check_epoch(connection, sink, epoch)
         raise NotInstalled(f"the cursor of sink {sink} vanished", "Run `rtp install-triggers`")
+    check_cursor(connection, sink)
+    return Cursor(*row)
+
+
+def check_cursor(connection: Connection, sink: str) -> None:
+    """Raise LogMismatch where a sink's cursor cannot be this log's."""
     if mismatch := find_mismatch(connection, EVENTS, sink):
         raise LogMismatch(
             f"the cursor of sink {sink} does not fit this log: {mismatch}",
             f"Run `rtp reset-cursor --sink {sink} --to earliest` (or latest, or a sequence)",
         )
-    return Cursor(*row)
+
+
+def known_sinks(connection: Connection) -> list[str]:
+    """The sinks that have a cursor."""
+    return [row[0] for row in connection.execute(_QUERIES["known_sinks"]).fetchall()]
 
 
 def save_cursor(connection: Connection, sink: str, epoch: int, cursor: Cursor) -> None:

@@ -46,3 +46,5 @@ class Log:
 
 EVENTS = Log("event", "cursor", "sink", "latest_event")
 SAMPLES = Log("sample", "judge_cursor", "watch")
+FRONT = 0
+"""The reader of samples that stands for a watch in rtp.judge_cursor: all watches which keep up."""

@@ -1,4 +1,4 @@
-"""Putting a sink's cursor elsewhere by hand, and making a log of another server usable on the way."""
+"""Putting a sink's cursor elsewhere by hand, and making the logs of another server usable on the way."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import LogMismatch, UnknownSink
+from core.log.cursor import known_sinks
 from core.log.installation import find_mismatch, read_installation
-from core.log.logs import EVENTS
+from core.log.logs import EVENTS, FRONT, SAMPLES
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Reset:
 def reset_cursor(connection: Connection, sink: str, to: int | str, *, also_known: Collection[str] = ()) -> Reset:
     """Put the cursor at `earliest`, `latest`, or behind a sequence. rtp must not be running.
 
+    Where the judge's cursors are another server's, they are mended, too, whichever sink it is.
     `also_known` are sinks that may have no cursor yet. Raises NotInstalled, UnknownSink, and LogMismatch for a sequence
     that the log has not reached.
     """
@@ -42,6 +44,8 @@ def reset_cursor(connection: Connection, sink: str, to: int | str, *, also_known
     last = _number(connection, "last_sequence")
     if isinstance(to, int) and to > last:
         raise LogMismatch(f"sequence {to} is ahead of the log, which has reached {last}", "Name one up to that")
+    if find_mismatch(connection, SAMPLES, str(FRONT)):
+        _mend_samples(connection)
     mismatch = find_mismatch(connection, EVENTS, sink)
     if mismatch:
         # First, and in transactions of their own: the cursor is placed by a snapshot that must see them.
@@ -60,9 +64,11 @@ def forget_cursor(connection: Connection, sink: str) -> None:
         raise _unknown(sink, known_sinks(connection))
 
 
-def known_sinks(connection: Connection) -> list[str]:
-    """The sinks that have a cursor."""
-    return [row[0] for row in connection.execute(_QUERIES["known_sinks"]).fetchall()]
+def _mend_samples(connection: Connection) -> None:
+    """Leave what was not judged to be judged here. There is nothing to choose: each sample is judged once."""
+    with connection.transaction():
+        for query in ("forget_judged_samples", "take_over_samples", "raise_sample_id", "renew_judge_cursors"):
+            connection.execute(_QUERIES[query])
 
 
 def _unknown(sink: str, known: Collection[str]) -> UnknownSink:

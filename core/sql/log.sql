@@ -128,6 +128,10 @@ UPDATE rtp.cursor SET epoch = greatest(epoch, %(epoch)s::bigint)
 WHERE sink = %(sink)s AND (epoch <= %(epoch)s::bigint OR %(epoch)s::bigint = 0)
 RETURNING snapshot::text, until::text, after_id, floor_id
 
+-- name: known_sinks
+-- The sinks that have a cursor.
+SELECT sink FROM rtp.cursor ORDER BY sink
+
 -- name: cursor_epoch
 -- In which epoch a cursor was taken up.
 SELECT epoch FROM rtp.cursor WHERE sink = %(sink)s

@@ -1,9 +1,5 @@
 -- Putting a sink's cursor elsewhere, by hand. core/log/reset.py says in which order.
 
--- name: known_sinks
--- The sinks that have a cursor.
-SELECT sink FROM rtp.cursor ORDER BY sink
-
 -- name: forget
 -- A sink that is no longer used.
 DELETE FROM rtp.cursor WHERE sink = %(sink)s
@@ -20,8 +16,6 @@ WITH server AS MATERIALIZED (
     FROM (SELECT pg_current_snapshot() AS snapshot) AS now
 ), events AS (
     UPDATE rtp.event SET xid = pg_current_xact_id() FROM server WHERE xid >= server.next_xid RETURNING 1
-), ticks AS (
-    UPDATE rtp.sample SET recheck_after = pg_current_xact_id() FROM server WHERE recheck_after >= server.next_xid
 )
 SELECT count(*) FROM events
 
@@ -33,6 +27,37 @@ SELECT setval('rtp.event_id', greatest(
     (SELECT max(greatest(after_id, floor_id)) FROM rtp.cursor),
     (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
 ))
+
+-- name: forget_judged_samples
+-- Which samples of another server's log were judged, only its own cursors can tell. This server's transactions may have the same
+-- numbers; their samples have ids above all that the cursors have passed.
+DELETE FROM rtp.sample AS s USING rtp.judge_cursor AS c
+WHERE c.watch = coalesce((SELECT own.watch FROM rtp.judge_cursor AS own WHERE own.watch = s.watch), 0)
+  AND s.id <= greatest(c.floor_id, c.after_id, c.piece_end)
+  AND (pg_visible_in_snapshot(s.xid, c.snapshot) OR pg_visible_in_snapshot(s.xid, c.until) AND (
+      s.id <= c.after_id OR s.id <= c.piece_end AND CASE
+          WHEN c.after_at IS NULL THEN (s.chain, s.entity, s.id) <= (c.after_chain, c.after_entity, c.after_sample)
+          ELSE (s.chain, s.entity, s.sampled_at, s.id) <= (c.after_chain, c.after_entity, c.after_at, c.after_sample)
+      END
+  ))
+
+-- name: take_over_samples
+-- All that is left is this transaction's, in the order in which it was.
+UPDATE rtp.sample SET xid = pg_current_xact_id()
+
+-- name: renew_judge_cursors
+-- Nothing of what is left is judged, and no watch is ahead of another.
+WITH behind AS (
+    DELETE FROM rtp.judge_cursor WHERE watch <> 0
+)
+UPDATE rtp.judge_cursor
+SET snapshot = '1:1:', until = NULL, after_id = 0, floor_id = 0, table_oid = 'rtp.judge_cursor'::regclass
+WHERE watch = 0
+
+-- name: raise_sample_id
+-- A restored log may hold ids above its own counter.
+SELECT setval('rtp.sample_id', greatest(pg_sequence_last_value('rtp.sample_id'::regclass), (SELECT max(id) FROM rtp.sample)))
+WHERE EXISTS (SELECT FROM rtp.sample)
 
 -- name: place
 -- Of all that is committed, events up to a sequence are delivered, later ones are not. What commits from now on is not,

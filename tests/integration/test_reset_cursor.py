@@ -12,6 +12,8 @@ import pytest
 import redis
 
 from core.errors import LogMismatch
+from core.judging.sample_log import SampleLog
+from core.judging.sample_windows import Limits
 from core.leading.epoch import UNFENCED, Epochs
 from core.log.reader import LogReader
 from core.log.rows import build_event
@@ -25,6 +27,7 @@ from core.stack.binaries import postgres_folder
 from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
+from tests.sample_log import LATEST, OTHER, append, ids, judge_some, save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -371,6 +374,55 @@ def test_a_second_sink_of_a_restored_database_is_refused_until_it_is_reset_too(
     command("reset-cursor", "--sink", "redis", "--to", "latest", "--postgres-dsn", target)
     with pytest.raises(LogMismatch, match="sink sqs"):
         deliver_all(target, "sqs")
+
+
+# The samples of a restored database
+
+
+def judge(dsn: str, most: int | None = None) -> list[int]:
+    """Judge and save what waits, or about so many samples of it; their ids."""
+    with closing(SampleLog(DatabaseServer(dsn), Limits(rows=10, portion=4, piece=30))) as log:
+        log.open(0)
+        judged: list[int] = []
+        while not log.is_level and (most is None or len(judged) < most):
+            judged += ids(judge_some(log))
+        save(log)
+    return judged
+
+
+def test_the_judge_refuses_a_restored_database_until_a_cursor_is_reset(
+    delivered: list[LogRow], restore: Callable[[EmbeddedStack], str], other_server: EmbeddedStack, command: Command
+) -> None:
+    target = restore(other_server)
+    with pytest.raises(LogMismatch, match="the cursor of sink redis does not fit this log"):
+        judge(target)
+    command("reset-cursor", "--sink", "redis", "--to", "latest", "--postgres-dsn", target)
+    assert judge(target) == []
+
+
+def test_the_judge_refuses_a_cursor_that_is_not_its_logs_though_all_sinks_are_right(
+    writer: psycopg.Connection, delivered: list[LogRow], installed: Settings
+) -> None:
+    writer.execute("UPDATE rtp.judge_cursor SET floor_id = 900")
+    with pytest.raises(LogMismatch, match="the judge's cursor does not fit the log of samples: its sequence is ahead"):
+        judge(postgres_dsn(installed))
+
+
+def test_what_was_not_judged_before_the_dump_is_judged_after_the_reset_and_nothing_else(
+    installed: Settings,
+    writer: psycopg.Connection,
+    restore: Callable[[EmbeddedStack], str],
+    other_server: EmbeddedStack,
+    command: Command,
+) -> None:
+    deliver_all(postgres_dsn(installed))
+    written = append(writer, OTHER, 3) + append(writer, LATEST, 50)
+    judged = judge(postgres_dsn(installed), most=20)  # in the middle of a piece
+    target = restore(other_server)
+    with closing(connect(target, role="test")) as elsewhere:
+        written += append(elsewhere, OTHER)
+    command("reset-cursor", "--sink", "redis", "--to", "latest", "--postgres-dsn", target)
+    assert sorted(judged + judge(target)) == written
 
 
 # Moved by hand: what no dump of today can show
