@@ -19,6 +19,7 @@ _FULL = 0.85
 _MACHINE_FULL = 0.95
 _LATE_MS = 50
 _SLOW_STATEMENT_MS = 50
+_JUDGING = "pubsub commit to judge"
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ def _full_process(result: RunResult) -> Saturation | None:
     if result.cpu.get("rtp", 0) >= _FULL:
         is_reading = _p99(result, "detect") > _p99(result, "process") / 2
         share = f"rtp used {result.cpu['rtp']:.0%} of a CPU"
+        if (judging := _p99(result, _JUDGING)) > _p99(result, "process"):
+            return Saturation("judge", f"{share}, and samples wait {judging:,.0f} ms at p99 to be judged")
         if _is_behind_on_alerts_only(result):
             return Saturation("SQS client", f"{share}, and only alerts are late")
         if is_reading:
@@ -121,7 +124,9 @@ def _slowest_stage(result: RunResult) -> Saturation | None:
             f"only alerts are late ({_p99(result, 'sqs'):,.0f} ms at p99); "
             f"CPU: endpoint {endpoint:.0%}, rtp {client:.0%}",
         )
-    detect, process = _p99(result, "detect"), _p99(result, "process")
+    judging, detect, process = _p99(result, _JUDGING), _p99(result, "detect"), _p99(result, "process")
+    if judging > process:
+        return Saturation("judge", f"samples wait {judging:,.1f} ms at p99 to be judged, events {process:,.1f} ms")
     if detect > process / 2 and detect > 0:
         return Saturation("reader", f"events wait {detect:,.1f} ms at p99 until rtp has them, {process:,.1f} ms in all")
     if process > 0:

@@ -55,11 +55,25 @@ SELECT extract(epoch FROM clock_timestamp())::float8
 -- Whether the server notes when transactions commit.
 SELECT current_setting('track_commit_timestamp')::boolean
 
--- name: commit_times
--- When the transactions of some events committed (Unix time); nothing of an event that the log has no more.
-SELECT id, extract(epoch FROM pg_xact_commit_timestamp(xid::xid))::float8
+-- name: commits_latest
+-- When some events were committed, and when their writers committed (Unix time): at once, as triggers have judged them. Nothing of
+-- an event that the log has no more.
+SELECT id, committed_at, committed_at
 FROM rtp.event
+CROSS JOIN LATERAL (SELECT extract(epoch FROM pg_xact_commit_timestamp(xid::xid))::float8) AS c (committed_at)
 WHERE id = ANY(%(ids)s::bigint[])
+
+-- name: commits_history
+-- The same of events that rtp run has judged: their writers committed their samples, before. The mark in `provenance` tells which
+-- is whose. Those of the last seconds are looked for, without an index: all at once.
+WITH recent AS MATERIALIZED (
+    SELECT entity, provenance, xid FROM rtp.sample
+    WHERE id > pg_sequence_last_value('rtp.sample_id'::regclass) - 20000
+)
+SELECT e.id, extract(epoch FROM pg_xact_commit_timestamp(e.xid::xid))::float8,
+       extract(epoch FROM pg_xact_commit_timestamp(s.xid::xid))::float8
+FROM rtp.event AS e JOIN recent AS s ON s.entity = e.entity AND s.provenance = e.provenance
+WHERE e.id = ANY(%(ids)s::bigint[])
 
 -- name: activity
 -- What the sessions of this database do now: the load's own, and rtp's.

@@ -81,6 +81,8 @@ def test_a_configured_stack_is_left_as_it_was(scenario: str, settings: Settings,
     found = read_result(report)
     assert {criterion.passed for criterion in found.criteria if not about_latency(criterion.name)} == {True}
     assert f"a schema rtp_loadtest with one table of {1000:,} protocols" in errors
+    judged = found.latency_ms.get("pubsub commit to judge")
+    assert (judged.count if judged else 0) == (1000 if scenario == "append" else 0)
     assert installed_in(settings) == before
     assert cached(settings) == []
 

@@ -54,6 +54,18 @@ def test_what_is_late_by_the_triggers_clock_alone_is_postgres_own(
     assert [criterion.verdict for criterion in judge(evidence(p99_ms))[:2]] == verdicts
 
 
+@pytest.mark.parametrize(
+    ("p99_ms", "passed"),
+    [
+        ({"pubsub commit to judge": 6.0, "detect": 3.0}, True),
+        ({"pubsub commit to judge": 8.0, "detect": 3.0}, False),
+        ({"pubsub commit to judge": 8.0, "detect": 3.0, "pubsub from commit": 9.0}, True),
+    ],
+)
+def test_what_rtp_run_judges_is_late_from_the_commit_on(p99_ms: dict[str, float], passed: bool) -> None:
+    assert verdict("detection", evidence(p99_ms)) is passed
+
+
 def test_commits_of_which_some_are_unknown_excuse_nothing() -> None:
     stages = dict(evidence(LATE | {"pubsub from commit": 9.0}).latency_ms)
     stages["pubsub from commit"] = stages["pubsub from commit"].model_copy(update={"count": 999})

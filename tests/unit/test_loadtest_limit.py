@@ -51,6 +51,8 @@ LATE = {"pubsub": 900.0, "detect": 5.0, "process": 800.0}
         ("the load generator itself", {"lateness": 300.0, "pubsub": 900.0}, {"generator": 0.97}),
         ("reader", {"detect": 700.0, "process": 750.0, "pubsub": 800.0}, {"rtp": 0.98}),
         ("reader", {"detect": 700.0, "process": 750.0, "pubsub": 800.0}, {}),
+        ("judge", {"pubsub commit to judge": 900.0, "process": 50.0, "pubsub": 960.0}, {"rtp": 0.98}),
+        ("judge", {"pubsub commit to judge": 900.0, "process": 50.0, "pubsub": 960.0}, {}),
         ("Redis", LATE, {"Redis": 0.95}),
         ("Redis", LATE, {}),
         ("SQS endpoint", {"sqs": 5000.0}, {"SQS endpoint": 0.99}),

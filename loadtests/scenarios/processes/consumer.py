@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from core.services.sqs_client import sqs_client
-from core.settings.models import postgres_dsn
 from loadtests.scenarios.processes.child import Orders
 from loadtests.scenarios.processes.commit_times import CommitTimes
 from loadtests.scenarios.processes.event_receiver import EventReceiver
@@ -25,7 +24,7 @@ def main() -> None:
     def tell(error: Exception) -> None:
         orders.say({"incident": f"the load test's consumer was not answered: {error}"})
 
-    with CommitTimes(postgres_dsn(plan.settings), "sqs", recorder) as commits:
+    with CommitTimes(plan, "sqs", recorder) as commits:
         start_time = orders.wait_for_start()
         receiver = EventReceiver(
             *("sqs", recorder),

@@ -12,7 +12,6 @@ from typing import Any
 
 import redis
 
-from core.settings.models import postgres_dsn
 from loadtests.scenarios.names import CHAIN, KIND
 from loadtests.scenarios.processes.child import Orders
 from loadtests.scenarios.processes.commit_times import CommitTimes
@@ -34,7 +33,7 @@ def main() -> None:
     url = plan.settings.redis.url
     assert url is not None
     # The client's own retries would subscribe anew without a word, and what was published meanwhile would be missing.
-    with redis_client(url) as client, CommitTimes(postgres_dsn(plan.settings), "pubsub", recorder) as commits:
+    with redis_client(url) as client, CommitTimes(plan, "pubsub", recorder) as commits:
         connection = client.connection_pool.get_connection()
         _subscribe(connection)
         start_time = orders.wait_for_start()
