@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from core.judging.judge_cursor import JudgeCursor, JudgedSample
-from core.judging.portion import Portion, judging_order
+from core.judging.portion import Portion, in_judging_order
 from core.log.cursor import Cursor
 from core.log.position import OF_STRAGGLERS
 
@@ -108,11 +108,8 @@ class Backlog:
         """As the part that is judged was in order, where some is: whatever became of the watch since."""
         judged = self.cursor.judged
         is_history = self._watch in self._histories if judged is None else judged.at is not None
-        order = judging_order([self._watch] if is_history else [])
-        piece.rows.sort(key=order)
-        if judged is not None:
-            last = (self._watch, judged.chain, judged.entity, *((judged.at,) if is_history else ()), judged.id)
-            piece.rows = [row for row in piece.rows if order(row) > last]
+        rows = in_judging_order(piece.rows, [self._watch] if is_history else [])
+        piece.rows = [row for row in rows if judged is None or not judged.is_at_or_behind(row)]
 
     def _portion(self, piece: _Piece, limits: Limits) -> Portion:
         size = limits.rows if len(piece.rows) < limits.rows else limits.portion

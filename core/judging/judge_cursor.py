@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from core.judging.sample import SampleRow
+
 _QUERIES = queries("core.sql", "samples.sql")
 _COLUMNS = (
     *("watches", "snapshots", "untils", "after_ids", "floor_ids"),
@@ -31,6 +33,11 @@ class JudgedSample(NamedTuple):
     entity: str
     at: datetime | None
     id: int
+
+    def is_at_or_behind(self, row: SampleRow) -> bool:
+        """Whether a sample of the piece is judged, too."""
+        at = () if self.at is None else (row.sampled_at,)
+        return (row.chain, row.entity, *at, row.id) <= tuple(part for part in self if part is not None)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from core.judging.judge_cursor import JudgeCursor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Collection, Sequence
 
     from core.judging.sample import SampleRow
 
@@ -25,11 +26,15 @@ class Portion:
     cursor: JudgeCursor = field(default_factory=JudgeCursor)
 
 
-def judging_order(histories: Collection[int]) -> Callable[[SampleRow], tuple[Any, ...]]:
-    """The key by which samples are judged: per entity, those of a history by their own time, all others as logged."""
+def in_judging_order(rows: Sequence[SampleRow], histories: Collection[int]) -> list[SampleRow]:
+    """Rows that come as logged, entity by entity, and those of a history by their own time.
 
-    def key(row: SampleRow) -> tuple[Any, ...]:
-        at = (row.sampled_at,) if row.watch in histories else ()
-        return (row.watch, row.chain, row.entity, *at, row.id)
-
-    return key
+    In many small steps: while a whole piece is sorted at once, no other thread of this process runs.
+    """
+    by_entity: dict[tuple[int, str, str], list[SampleRow]] = {}
+    for row in rows:
+        by_entity.setdefault((row.watch, row.chain, row.entity), []).append(row)
+    for (watch, _, _), samples in by_entity.items():
+        if watch in histories:
+            samples.sort(key=attrgetter("sampled_at"))
+    return [row for entity in sorted(by_entity) for row in by_entity[entity]]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from core.errors import RtpError
 from core.judging.backlog import Backlog
 from core.judging.judge_cursor import Cursors, JudgeCursor, save_cursors, take_cursors
-from core.judging.portion import Portion, judging_order
+from core.judging.portion import Portion, in_judging_order
 from core.judging.sample_windows import Counts, Limits, SampleWindows
 from core.log.cursor import Cursor
 from core.log.installation import read_installation
@@ -158,8 +158,7 @@ class SampleLog:
         return self._front_portion(rows, front.behind(counts.last_id, is_full=counts.is_full))
 
     def _front_portion(self, rows: list[SampleRow], behind: Cursor) -> Portion:
-        rows.sort(key=judging_order(self._histories))
-        return Portion(rows, None, JudgeCursor(behind))
+        return Portion(in_judging_order(rows, self._histories), None, JudgeCursor(behind))
 
     def _let_fall_behind(self, counts: Counts) -> None:
         """Where the watches that keep up have more samples than one read may bring, those beyond their share stay."""

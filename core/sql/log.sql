@@ -47,9 +47,9 @@ SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,
 -- always. So they are one range of the primary key, at two thirds of what the other query costs.
 SELECT * FROM {log}
 WHERE id > %(low_id)s::bigint
+  AND {which}
   AND NOT pg_visible_in_snapshot(xid, %(snapshot)s::pg_snapshot)
   AND pg_visible_in_snapshot(xid, reach.until)
-  AND {which}
 ORDER BY id LIMIT %(limit)s::bigint
 
 -- name: rows_of_stragglers
@@ -57,9 +57,9 @@ ORDER BY id LIMIT %(limit)s::bigint
 (
     SELECT * FROM {log}
     WHERE id > greatest(%(after_id)s::bigint, %(floor_id)s::bigint)
+      AND {which}
       AND xid >= pg_snapshot_xmax(%(snapshot)s::pg_snapshot)
       AND pg_visible_in_snapshot(xid, reach.until)
-      AND {which}
     ORDER BY id LIMIT %(limit)s::bigint
 )
 UNION ALL
@@ -68,8 +68,7 @@ UNION ALL
     FROM pg_snapshot_xip(%(snapshot)s::pg_snapshot) AS straggler (xid)
     CROSS JOIN LATERAL (
         SELECT * FROM {log} AS logged
-        WHERE logged.xid = straggler.xid AND id > %(after_id)s::bigint
-          AND {which}
+        WHERE logged.xid = straggler.xid AND id > %(after_id)s::bigint AND {which}
         ORDER BY id LIMIT %(limit)s::bigint
     ) AS late
     WHERE pg_visible_in_snapshot(straggler.xid, reach.until)

@@ -25,12 +25,15 @@ ORDER BY s.id
 WITH reach AS MATERIALIZED (
 {reach}
 )
-SELECT reach.until::text, reach.xids_above, reach.last_id, s.watch, count(s.id), max(s.id)
+SELECT reach.until::text, reach.xids_above, reach.last_id, s.watch, s.samples, s.last_id
 FROM reach
 LEFT JOIN LATERAL (
+    SELECT watch, count(*) AS samples, max(id) AS last_id
+    FROM (
 {rows}
+    ) AS next
+    GROUP BY watch
 ) AS s ON true
-GROUP BY reach.until::text, reach.xids_above, reach.last_id, s.watch
 
 -- name: histories
 -- The watches whose samples have a time of their own.
