@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from core.inspection.picture import Inspection, Leader, LogSize, Processor, SinkPosition, WatchedTable
+    from core.inspection.picture import Inspection, Leader, LogSize, Processor, SinkPosition, WatchFigures
 
 
 def status_tables(seen: Inspection) -> Group:
@@ -75,7 +75,7 @@ def _watches(seen: Inspection) -> Table:
     )
 
 
-def _waiting(watch: WatchedTable) -> int | str:
+def _waiting(watch: WatchFigures) -> int | str:
     return f"{watch.waiting:,}+" if watch.has_more_waiting else watch.waiting
 
 

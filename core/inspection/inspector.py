@@ -23,7 +23,7 @@ from core.inspection.picture import (
     SinkPosition,
     TriggerCost,
     TriggerErrors,
-    WatchedTable,
+    WatchFigures,
 )
 from core.judging.waiting import read_waiting
 from core.log.installation import find_mismatch, read_installation
@@ -80,12 +80,12 @@ def inspect(connection: Connection, log: LogSettings, configured_sinks: Collecti
         )
 
 
-def _watches(connection: Connection, log: LogSettings) -> list[WatchedTable]:
+def _watches(connection: Connection, log: LogSettings) -> list[WatchFigures]:
     waiting = read_waiting(connection)
-    return [_with_waiting(watch, waiting[watch.watch], log) for watch in _read(connection, "watches", WatchedTable)]
+    return [_with_waiting(watch, waiting[watch.watch], log) for watch in _read(connection, "watches", WatchFigures)]
 
 
-def _with_waiting(watch: WatchedTable, waiting: WaitingSamples, log: LogSettings) -> WatchedTable:
+def _with_waiting(watch: WatchFigures, waiting: WaitingSamples, log: LogSettings) -> WatchFigures:
     return replace(
         watch,
         waiting=waiting.samples,

@@ -59,7 +59,7 @@ class Leader:
 
 
 @dataclass(frozen=True)
-class WatchedTable:
+class WatchFigures:
     """A watch, its entities' baselines, and, where it is sampled, what waits for `rtp run` to judge it.
 
     `waiting` is how many samples, with `has_more_waiting` at least; then come the time that the oldest one has waited,
@@ -187,7 +187,7 @@ class Inspection:
     processor: Processor
     processes: Sequence[RunningProcess]
     leader: Leader
-    watches: Sequence[WatchedTable]
+    watches: Sequence[WatchFigures]
     log: LogSize
     sinks: Sequence[SinkPosition]
     quarantined: Sequence[Quarantined]
