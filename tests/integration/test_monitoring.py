@@ -211,7 +211,9 @@ def test_it_is_not_ready_while_samples_wait_and_none_is_judged(
     with hinderer.transaction():
         hinderer.execute("LOCK rtp.baseline IN SHARE MODE")  # what is judged cannot be written down
         write(writer, 100)
-        assert [(r["reason"], r["subject"]) for r in running.reasons()] == [("stalled", "judge")]
+        (reason,) = running.reasons()
+        assert (reason["reason"], reason["subject"]) == ("stalled", "judge")
+        assert reason["detail"].startswith("about 1 sample waits, the oldest for ")
     eventually(lambda: running.ready()[0] == 200)
 
 
