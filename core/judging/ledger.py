@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from psycopg import errors
 
 from core.errors import RtpError
+from core.judging.columns import KEY, by_column
 from core.judging.judgement import EventRow, QuarantineNote
-from core.judging.states import KEY, by_column
 from core.services.postgres import queries
+from core.services.prepared import PreparedStatements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,6 +41,7 @@ class Ledger:
 
     def __init__(self, log: SampleLog, revision: int) -> None:
         self._log = log
+        self._statements = PreparedStatements(log.connection, _QUERIES)
         self._revision = revision
 
     @contextmanager
@@ -50,18 +52,19 @@ class Ledger:
         """
         try:
             with self._log.connection.transaction():
-                self._keep_installation(must_last=must_last)
+                self._keep_installation()
+                if must_last:
+                    self._log.connection.execute(_QUERIES["must_last"])
                 yield
         except errors.LockNotAvailable as error:
             raise Overtaken("a trigger is judging what was left to this judge") from error
 
-    def _keep_installation(self, *, must_last: bool) -> None:
-        connection = self._log.connection
-        if connection.execute(_QUERIES["keep_installation"], prepare=True).fetchone() != (True,):
+    def _keep_installation(self) -> None:
+        answers = self._log.connection.execute(_QUERIES["keep_installation"])
+        if answers.fetchone() != (True,):
             raise Overtaken("triggers are being installed")
-        values = {"durability": "on" if must_last else "off"}
-        found = connection.execute(_QUERIES["check_installation"], values, prepare=True).fetchone()
-        if found is None or found[0] != self._revision:
+        answers.nextset()
+        if answers.fetchone() != (self._revision,):
             raise Overtaken("triggers have been installed")
 
     def write(self, findings: Findings) -> None:
@@ -69,29 +72,25 @@ class Ledger:
 
         Raises LeadershipLost where another judge has taken over, Overtaken where a trigger has judged a newer value.
         """
-        connection = self._log.connection
         if findings.events:
-            connection.execute(_QUERIES["append_events"], by_column(EventRow._fields, findings.events), prepare=True)
+            self._statements.fetch("append_events", by_column(EventRow._fields, findings.events))
         if findings.notes:
-            connection.execute(_QUERIES["note_quarantine"], by_column(QuarantineNote._fields, findings.notes))
+            self._statements.fetch("note_quarantine", by_column(QuarantineNote._fields, findings.notes))
         for error in findings.errors:
-            connection.execute(_QUERIES["note_error"], error._asdict())
+            self._statements.fetch("note_error", error._asdict())
         self._keep([entity for entity in findings.dirty if entity.is_moved])
         newest = [(*one.key, one.last_value, one.sample_at) for one in findings.dirty if not one.is_moved]
         if newest:
-            connection.execute(_QUERIES["keep_newest"], by_column(_NEWEST, newest), prepare=True)
+            self._statements.fetch("keep_newest", by_column(_NEWEST, newest))
         self._log.save()
 
     def _keep(self, moved: Sequence[EntityMemory]) -> None:
-        connection = self._log.connection
         gone = [entity.key for entity in moved if entity.state is None]
         if gone:
-            connection.execute(_QUERIES["forget"], by_column(KEY, gone), prepare=True)
+            self._statements.fetch("forget", by_column(KEY, gone))
         rows = list(_state_rows(moved))
-        if rows:
-            kept = connection.execute(_QUERIES["keep_states"], by_column(_STATE, rows), prepare=True).rowcount
-            if kept != len(rows):
-                raise Overtaken("a trigger has judged a newer value")
+        if rows and self._statements.fetch("keep_states", by_column(_STATE, rows)) != [(len(rows),)]:
+            raise Overtaken("a trigger has judged a newer value")
 
 
 def _state_rows(moved: Sequence[EntityMemory]) -> Iterator[tuple[object, ...]]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.services.recovery import Recovery
 
 # Samples are read this often at most: a lone one goes at once, a stream goes in batches.
-_GATHER_SECONDS = 0.004
+_GATHER_SECONDS = 0.005
 _FULL = 500
 # Heartbeats, cooldowns and quarantines are as punctual as this; a sleeping rtp looks this often.
 _APPOINTMENTS_SECONDS = 0.5

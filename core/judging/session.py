@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from core.judging.appointments import Appointments
 from core.judging.judgement import Findings, judge_appointments, judge_samples, make_new_appointments
 from core.judging.ledger import Ledger
-from core.judging.states import States, lock_states, read_states
+from core.judging.states import States
 from core.judging.watches import read_watches
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class JudgeSession:
         if portion is None:
             return 0
         keys = {(row.watch, row.chain, row.entity) for row in portion.rows if row.watch in self._watches}
-        left = {key for key in keys if not self._watches[key[0]].is_sampled}
+        left = [key for key in keys if not self._watches[key[0]].is_sampled]
         if left:
             self._judge_with_triggers(portion, keys, left)
         else:
@@ -57,17 +57,15 @@ class JudgeSession:
                 self.flush()
         return len(portion.rows)
 
-    def _judge_with_triggers(
-        self, portion: Portion, keys: AbstractSet[EntityKey], left: AbstractSet[EntityKey]
-    ) -> None:
+    def _judge_with_triggers(self, portion: Portion, keys: AbstractSet[EntityKey], left: Sequence[EntityKey]) -> None:
         """Judge samples that waited when their watch's trigger began to judge by itself.
 
         What the trigger has judged since is newer. The others' baselines are kept from it until all is written down.
         """
         self.flush()
         with self._ledger.transaction(must_last=True):
-            ours = lock_states(self._log.connection, left, self._watches)
-            judged = {**self._states.load(keys - left), **read_states(self._log.connection, ours, self._watches)}
+            unjudged = self._states.lock(left)
+            judged = {**self._states.load(keys - set(left)), **self._states.read(unjudged)}
             judge_samples(portion.rows, judged, self._findings)
             self._log.passed(portion)
             self._ledger.write(self._findings)

@@ -6,11 +6,13 @@ Only the judge writes the baselines of sampled watches while nobody installs, so
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.detection.judge import EntityState
+from core.judging.columns import KEY, by_column
 from core.judging.entity import EntityMemory
 from core.services.postgres import queries
+from core.services.prepared import PreparedStatements
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from core.judging.watches import InstalledWatch
 
 _QUERIES = queries("core.sql", "judging.sql")
-KEY = ("watch", "chain", "entity")
 MOST_IN_MEMORY = 50_000
 
 
@@ -29,7 +30,7 @@ class States:
     """The entities in memory, those used last at the end."""
 
     def __init__(self, connection: Connection, watches: Mapping[int, InstalledWatch]) -> None:
-        self._connection = connection
+        self._statements = PreparedStatements(connection, _QUERIES)
         self._watches = watches
         self._entities: OrderedDict[EntityKey, EntityMemory] = OrderedDict()
 
@@ -37,41 +38,29 @@ class States:
         """Have these entities in memory, whether they have been seen or not; returns all that are."""
         missing = [key for key in keys if key not in self._entities]
         if missing:
-            self._entities.update(read_states(self._connection, missing, self._watches))
+            self._entities.update(self.read(missing))
         for key in keys:
             self._entities.move_to_end(key)
         return self._entities
+
+    def read(self, keys: Sequence[EntityKey]) -> Mapping[EntityKey, EntityMemory]:
+        """These entities as the database remembers them; those that it does not know have no state."""
+        rows = self._statements.fetch("states", by_column(KEY, keys))
+        found = {row[:3]: EntityState(*row[3:]) for row in rows}
+        return {key: EntityMemory(key, self._watches[key[0]], found.get(key)) for key in keys}
 
     def trim(self) -> None:
         """Forget the entities that were not used for longest, where there are too many. None of them may be dirty."""
         while len(self._entities) > MOST_IN_MEMORY:
             self._entities.popitem(last=False)
 
+    def lock(self, keys: Sequence[EntityKey]) -> list[EntityKey]:
+        """Keep triggers away from these entities until the transaction ends; returns those that none has judged.
 
-def read_states(
-    connection: Connection, keys: Sequence[EntityKey], watches: Mapping[int, InstalledWatch]
-) -> Mapping[EntityKey, EntityMemory]:
-    """These entities, as the database remembers them; those that it does not know have no state."""
-    rows = connection.execute(_QUERIES["states"], by_column(KEY, keys), prepare=True)
-    found = {row[:3]: EntityState(*row[3:]) for row in rows}
-    return {key: EntityMemory(key, watches[key[0]], found.get(key)) for key in keys}
-
-
-def lock_states(
-    connection: Connection, keys: Collection[EntityKey], watches: Mapping[int, InstalledWatch]
-) -> list[EntityKey]:
-    """Keep triggers away from these entities until the transaction ends; returns those that none of them has judged.
-
-    A trigger that has judged an entity by the rules of now has left their revision.
-    """
-    values = by_column((*KEY, "rules"), [(*key, watches[key[0]].rules) for key in keys])
-    connection.execute(_QUERIES["set_patience"])
-    connection.execute(_QUERIES["lock_states"], values)
-    judged = set(connection.execute(_QUERIES["judged_by_triggers"], values))
-    return [key for key in keys if key not in judged]
-
-
-def by_column(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> dict[str, list[Any]]:
-    """Rows as one array per column, as statements over many rows take them."""
-    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return {name: list(column) for name, column in zip(names, columns, strict=True)}
+        A trigger that has judged an entity by the rules of now has left their revision.
+        """
+        values = by_column((*KEY, "rules"), [(*key, self._watches[key[0]].rules) for key in keys])
+        self._statements.fetch("set_patience", {})
+        self._statements.fetch("lock_states", values)
+        judged = set(self._statements.fetch("judged_by_triggers", values))
+        return [key for key in keys if key not in judged]

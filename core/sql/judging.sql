@@ -37,13 +37,14 @@ JOIN unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(rule
   ON b.watch = e.watch AND b.chain = e.chain AND b.entity = e.entity AND b.rules >= e.rules
 
 -- name: keep_installation
--- Keep installations away until the transaction ends; false where one is under way.
-SELECT pg_try_advisory_xact_lock_shared(7500912, 3)
+-- Keep installations away until the transaction ends; false where one is under way. Then, of which revision the installation
+-- is: a statement of its own, whose snapshot is taken when the lock is had.
+SELECT pg_try_advisory_xact_lock_shared(7500912, 3);
+SELECT revision FROM rtp.installation
 
--- name: check_installation
--- Of which revision the installation is, once there is no other: a statement of its own, as its snapshot must be taken when
--- the lock is had. And whether the transaction waits for the disk.
-SELECT revision, set_config('synchronous_commit', %(durability)s, true) FROM rtp.installation
+-- name: must_last
+-- Have the transaction wait for the disk at its end.
+SET LOCAL synchronous_commit TO on
 
 -- name: append_events
 -- Append events to the log, in this order.
@@ -70,25 +71,30 @@ ORDER BY n.place
 
 -- name: note_error
 -- A sample that could not be judged.
-SELECT rtp.note_error(%(watch)s, 'JUDGE', %(sqlstate)s, %(message)s)
+SELECT rtp.note_error(%(watch)s::text, 'JUDGE', %(sqlstate)s::text, %(message)s::text)::text
 
 -- name: keep_states
--- Remember these entities. The band is for triggers that judge by themselves, and none of them has this revision of the rules.
-INSERT INTO rtp.baseline AS b
-    (watch, chain, entity, value, reported_at, sampled_at, last_value, suspect_value, suspect_since, suspect_count,
-     off_peg_since, is_held, rules, due_at)
-SELECT * FROM unnest(
-    %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(reported_at)s::timestamptz[],
-    %(sampled_at)s::timestamptz[], %(last_value)s::numeric[], %(suspect_value)s::numeric[], %(suspect_since)s::timestamptz[],
-    %(suspect_count)s::integer[], %(off_peg_since)s::timestamptz[], %(is_held)s::boolean[], %(rules)s::integer[],
-    %(due_at)s::timestamptz[]
+-- Remember these entities; how many, which is not all where a trigger that judges by itself has judged one meanwhile.
+-- The band is for such triggers, and none of them takes one of this revision of the rules.
+WITH kept AS (
+    INSERT INTO rtp.baseline AS b
+        (watch, chain, entity, value, reported_at, sampled_at, last_value, suspect_value, suspect_since, suspect_count,
+         off_peg_since, is_held, rules, due_at)
+    SELECT * FROM unnest(
+        %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(reported_at)s::timestamptz[],
+        %(sampled_at)s::timestamptz[], %(last_value)s::numeric[], %(suspect_value)s::numeric[], %(suspect_since)s::timestamptz[],
+        %(suspect_count)s::integer[], %(off_peg_since)s::timestamptz[], %(is_held)s::boolean[], %(rules)s::integer[],
+        %(due_at)s::timestamptz[]
+    )
+    ON CONFLICT (watch, chain, entity) DO UPDATE
+    SET value = excluded.value, reported_at = excluded.reported_at, sampled_at = excluded.sampled_at,
+        last_value = excluded.last_value, suspect_value = excluded.suspect_value, suspect_since = excluded.suspect_since,
+        suspect_count = excluded.suspect_count, off_peg_since = excluded.off_peg_since, is_held = excluded.is_held,
+        rules = excluded.rules, due_at = excluded.due_at, lower = NULL, upper = NULL
+    WHERE b.rules <= excluded.rules
+    RETURNING 1
 )
-ON CONFLICT (watch, chain, entity) DO UPDATE
-SET value = excluded.value, reported_at = excluded.reported_at, sampled_at = excluded.sampled_at,
-    last_value = excluded.last_value, suspect_value = excluded.suspect_value, suspect_since = excluded.suspect_since,
-    suspect_count = excluded.suspect_count, off_peg_since = excluded.off_peg_since, is_held = excluded.is_held,
-    rules = excluded.rules, due_at = excluded.due_at, lower = NULL, upper = NULL
-WHERE b.rules <= excluded.rules
+SELECT count(*) FROM kept
 
 -- name: keep_newest
 -- Remember the newest samples of entities of which no rule had anything to say.

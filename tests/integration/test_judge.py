@@ -332,6 +332,22 @@ def test_every_value_keeps_its_digits(watched: psycopg.Connection) -> None:
     assert [previous for _, previous, _, _ in told(watched)] == ["100", *ODD_VALUES[:-1]]
 
 
+ODD_NAMES = ('"', "\\", "{a,b}", "NULL", "null", " ", "it's", "\n", "é", "%s")
+
+
+def test_every_name_keeps_its_letters(watched: psycopg.Connection) -> None:
+    for name in ODD_NAMES:
+        write(watched, name, 1, 2)
+    judge_waiting(watched)
+    for name in ODD_NAMES:
+        delete(watched, name)
+    judge_waiting(watched)
+    expected = [(name, "1", "2", "deviation") for name in ODD_NAMES] + [
+        (name, "2", None, "deleted") for name in ODD_NAMES
+    ]
+    assert sorted(told(watched)) == sorted(expected)
+
+
 def test_a_sample_that_breaks_the_rules_is_noted_and_passed(
     watched: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
