@@ -13,6 +13,7 @@ from psycopg import sql
 
 from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
+from tests.judging import judge_waiting
 from tests.steps import STEPS, STEPS_WITH_A_FLOOR_OF_5, Step
 from tests.watching import TVL, install
 
@@ -110,10 +111,11 @@ def test_a_float_does_not_depend_on_how_its_writer_likes_floats_printed(writer: 
     columns = TVL["columns"] | {"changed_at": "updated_at"}  # type: ignore[operator]
     install(writer, tvl=TVL | {"shape": shape, "columns": columns})
     write(writer, "1000.5")
-    writer.execute("SELECT judged FROM rtp.judge_waiting(100, 100)")
+    judge_waiting(writer)
     writer.execute("SET extra_float_digits TO -15")
     writer.execute("UPDATE tvl SET tvl_usd = 1015.25, updated_at = clock_timestamp()")
     writer.execute("RESET extra_float_digits")
+    judge_waiting(writer)
     assert [event[:2] for event in events(writer)] == [("1000.5", "1015.25")]
 
 

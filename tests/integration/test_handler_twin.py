@@ -21,6 +21,7 @@ from core.processor.build import postgres_server
 from core.settings.models import Settings
 from tests.dynamodb import Table
 from tests.effort import seeds
+from tests.judging import judge_until_level, judge_waiting, judging, server_of
 from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
 from tests.watching import install
 
@@ -84,11 +85,6 @@ def handle(random: Random, watch: dict[str, Any], redis_url: str, records: Seque
         done += len(batch)
 
 
-def judge_waiting(connection: psycopg.Connection) -> None:
-    while connection.execute("SELECT judged FROM rtp.judge_waiting(10000, 1000)").fetchone() != (0,):
-        pass
-
-
 def spelled(price: Decimal | None) -> dict[str, Any]:
     """As text, which keeps digits, NaN and Infinity; a DynamoDB number has 38 digits and is always finite."""
     return {"NULL": True} if price is None else {"S": str(price)}
@@ -130,7 +126,7 @@ def test_items_updated_in_place_mean_the_same_to_both(
                 [chain, token, price],
             )
             table.put(chain=chain, token=token, price=spelled(price))
-        judge_waiting(writer)
+    judge_waiting(writer)
     with expecting_the_same(writer, installed, redis_url):
         handle(random, watch, redis_url, table.records)
 
@@ -146,18 +142,20 @@ def test_a_history_means_the_same_to_both(
     table = Table("samples", ("chain", "token", "time"))
     recent: dict[tuple[str, str], Decimal | None] = {}
     clock = NOON
-    for _ in range(STEPS):
-        chain, token = key = random.choice(CHAINS), random.choice(TOKENS[:2])
-        clock += timedelta(seconds=random.choice((0, 1, 10, 31, 45)))
-        at = clock - timedelta(seconds=random.choice((0, 0, 0, 0, 5, 100)))
-        price = recent[key] = random_price(random, recent.get(key))
-        is_correction = writer.execute(
-            "UPDATE samples SET price = %s WHERE (chain, token, at) = (%s, %s, %s)", [price, chain, token, at]
-        ).rowcount
-        if not is_correction:
-            writer.execute("INSERT INTO samples VALUES (%s, %s, %s, %s)", [chain, token, price, at])
-        table.put(chain=chain, token=token, price=spelled(price), time=at.isoformat())
-        judge_waiting(writer)
+    with judging(server_of(writer)) as (log, session):
+        for _ in range(STEPS):
+            chain, token = key = random.choice(CHAINS), random.choice(TOKENS[:2])
+            clock += timedelta(seconds=random.choice((0, 1, 10, 31, 45)))
+            at = clock - timedelta(seconds=random.choice((0, 0, 0, 0, 5, 100)))
+            price = recent[key] = random_price(random, recent.get(key))
+            is_correction = writer.execute(
+                "UPDATE samples SET price = %s WHERE (chain, token, at) = (%s, %s, %s)", [price, chain, token, at]
+            ).rowcount
+            if not is_correction:
+                writer.execute("INSERT INTO samples VALUES (%s, %s, %s, %s)", [chain, token, price, at])
+            table.put(chain=chain, token=token, price=spelled(price), time=at.isoformat())
+            judge_until_level(log, session)
+        session.flush()
     with expecting_the_same(writer, installed, redis_url):
         handle(random, watch, redis_url, table.records)
 

@@ -1,0 +1,149 @@
+"""The Python side of a comparison: the detector's pure function, and what it tells of each entity."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from core.detection.detector import Detector, Key
+from core.detection.judge import Sample, due_at, tick
+from core.detection.report import Report, amount_text
+from core.log.reader import LogReader
+from core.processor.build import postgres_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+    from decimal import Decimal
+
+    import psycopg
+
+    from core.detection.judge import EntityState, Judgement
+    from core.settings.models import Settings
+    from core.settings.watches import ValueWatch
+
+Told = tuple[str | None, ...]
+"""An event without what only a clock knows."""
+DURATION = -1
+_GUARD_NOTES = frozenset({"quarantined", "confirmed", "dismissed", "released"})
+
+
+class Twin:
+    """Judges an entity's samples one by one, and writes down what becomes of them."""
+
+    def __init__(self, watch: ValueWatch) -> None:
+        self.watch = watch
+        self.detector = Detector(watch)
+        self.told: dict[Key, list[Told]] = defaultdict(list)
+        self.quarantine: dict[Key, list[Told]] = defaultdict(list)
+
+    def judge(self, key: Key, sample: Sample) -> None:
+        before = self.detector.states.get(key)
+        judgement = self.detector.judge(key, sample)
+        suspect = None if before is None else before.suspect_value
+        self._note(key, before, judgement, suspect if judgement.note == "dismissed" else sample.value)
+
+    def delete(self, key: Key) -> None:
+        report = self.detector.delete(*key)
+        if report is not None:
+            self.told[key].append(_as_told(report))
+
+    def tick(self, at: datetime) -> None:
+        """Let time alone judge, at one moment."""
+        for key, state in self.detector.states.items():
+            rule = self.detector.rule(key)
+            due = due_at(state, rule)
+            if due is not None and due <= at:
+                judgement = tick(state, at, rule, compare_with=self.watch.compare_with)
+                self.detector.states[key] = judgement.state
+                self._note(key, state, judgement, state.suspect_value)
+
+    def _note(self, key: Key, before: EntityState | None, judgement: Judgement, value: Decimal | None) -> None:
+        if judgement.report is not None:
+            self.told[key].append(_as_told(judgement.report))
+        if before is not None and judgement.note in _GUARD_NOTES:
+            self.quarantine[key].append((judgement.note, amount_text(before.value), amount_text(value)))
+
+
+class LogTwin(Twin):
+    """Judges windows of the sample log as one who may be killed: what nobody has seen of it is then done again."""
+
+    def __init__(self, watch: ValueWatch) -> None:
+        super().__init__(watch)
+        self.waiting: list[tuple[Key, Sample | None]] = []
+        """What is committed and not judged, in the log's order; None says that the entity is gone."""
+        self._unwritten: list[tuple[Key, Sample | None]] = []
+        self._written = dict(self.detector.states)
+
+    def judge_waiting(self) -> None:
+        """Judge what waits as one window: an entity's samples by their times where they have some."""
+        for key, sample in _in_order(self.waiting) if self.watch.is_history else self.waiting:
+            if sample is None:
+                self.delete(key)
+            else:
+                self.judge(key, sample)
+        self._unwritten += self.waiting
+        self.waiting.clear()
+
+    def write(self) -> None:
+        """From here on, a killed judge goes on."""
+        self._unwritten.clear()
+        self._written = dict(self.detector.states)
+
+    def be_killed(self) -> None:
+        self.detector.states = dict(self._written)
+        self.waiting[:0] = self._unwritten
+        self._unwritten.clear()
+
+
+def _in_order(samples: Iterable[tuple[Key, Sample | None]]) -> list[tuple[Key, Sample]]:
+    timed = [(key, sample) for key, sample in samples if sample is not None]
+    return sorted(timed, key=lambda one: one[1].at)
+
+
+def _as_told(report: Report) -> Told:
+    duration = None if report.duration_seconds is None else str(report.duration_seconds)
+    return (
+        *(amount_text(report.previous), amount_text(report.current), report.change, report.change_pct),
+        *(str(report.reason), str(report.severity), duration),
+    )
+
+
+def told_by_log(settings: Settings) -> dict[Key, list[Told]]:
+    """The log of events as its readers get it, by entity."""
+    reader = LogReader(postgres_server(settings), "twin")
+    reader.open()
+    told: dict[Key, list[Told]] = defaultdict(list)
+    while rows := (chunk := reader.read(1000)).rows:
+        reader.advance(chunk)
+        for row in rows:
+            duration = None if row.duration_seconds is None else str(row.duration_seconds)
+            told[row.chain, row.entity].append(
+                (row.previous, row.current, row.change, row.change_pct, row.reason, row.severity, duration)
+            )
+    reader.close()
+    return told
+
+
+def expect_the_same(connection: psycopg.Connection, settings: Settings, twin: Twin, *, has_durations: bool) -> None:
+    """Compare every event, and every note of the quarantine; durations only where no clock was asked."""
+    assert connection.execute("SELECT watch, operation, message FROM rtp.trigger_error").fetchall() == []
+    assert _quarantine(connection) == _without_empty(twin.quarantine)
+    told = told_by_log(settings)
+    end = None if has_durations else DURATION
+    for key in sorted(told.keys() | twin.told.keys()):
+        in_log, by_twin = ([told[:end] for told in side[key]] for side in (told, twin.told))
+        assert in_log == by_twin, f"{key}: {twin.detector.rule(key)}"
+
+
+def _quarantine(connection: psycopg.Connection) -> Mapping[Key, list[Told]]:
+    found: dict[Key, list[Told]] = defaultdict(list)
+    for chain, entity, *what in connection.execute(
+        "SELECT chain, entity, what, baseline::text, value::text FROM rtp.quarantine ORDER BY id"
+    ):
+        found[chain, entity].append(tuple(what))
+    return found
+
+
+def _without_empty(found: Mapping[Key, list[Told]]) -> Mapping[Key, list[Told]]:
+    return {key: notes for key, notes in found.items() if notes}

@@ -1,0 +1,108 @@
+"""The judge's memory takes most samples with two comparisons; after any history, the detector has come to the same."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.detection.detector import Detector
+from core.detection.judge import EntityState, Sample, due_at, tick
+from core.detection.report import Report
+from core.judging.entity import EntityMemory
+from core.judging.judgement import Findings, judge_appointments, judge_samples
+from core.judging.sample import SampleRow
+from core.judging.watches import InstalledWatch
+from core.settings.watches import ValueWatch
+from tests.watches import value_watch
+
+KEY = (7, "ethereum", "usdc")
+NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
+PAUSES = st.sampled_from([None, None, "0s", "3m", "10m"])
+RULES: dict[str, st.SearchStrategy[Any]] = {
+    "shape": st.sampled_from(["latest", "history"]),
+    "compare_with": st.sampled_from(["last_event", "last_event", "last_event", "previous_row"]),
+    "percent": st.sampled_from(["1", "1", "0", "100", "150"]),
+    "min_change": st.sampled_from(["0", "0", "0.005", "2"]),
+    "heartbeat": PAUSES,
+    "cooldown": PAUSES,
+    "emit_first": st.booleans(),
+    "peg": st.none() | st.fixed_dictionaries({"deviation_bps": st.sampled_from([50, 5000])}),
+    "glitch_guard": st.none()
+    | st.fixed_dictionaries(
+        {"factor": st.sampled_from(["1.001", "2"]), "confirmations": st.integers(1, 2), "release_after": st.just("4m")}
+    ),
+}
+WATCHES = st.fixed_dictionaries(RULES).map(lambda rules: value_watch("price", **rules))
+ODD = ("0.5", "1.5", "2", "-2", "0", "-0", "2.5", "1e1000", "1e-1000", "NaN", "Infinity", "-Infinity")
+VALUES = st.one_of(
+    st.integers(989, 1011).map(lambda number: Decimal(number).scaleb(-3)),
+    st.integers(989, 1011).map(lambda number: Decimal(number).scaleb(-3)),
+    st.sampled_from(ODD).map(Decimal) | st.none(),
+)
+Step = tuple[Literal["sample", "deleted", "time", "restart"], int, Decimal | None]
+STEPS = st.tuples(
+    st.sampled_from(["sample"] * 12 + ["deleted", "time", "restart"]),
+    st.sampled_from([0, 0, 1, 1, 2, 3, 7, -1, -4]),
+    VALUES,
+)
+Found = list[tuple[str | None, str | None, str, str, float | None]]
+
+
+def by_memory(watch: ValueWatch, steps: list[Step]) -> tuple[list[EntityState | None], Found]:
+    """The state after each step and the events, as the judge of the log finds them."""
+    installed = InstalledWatch(KEY[0], "prices", watch, rules=1, is_sampled=True)
+    entity, findings, moment = EntityMemory(KEY, installed, None), Findings(), NOON
+    states = []
+    for number, (what, minutes, value) in enumerate(steps):
+        moment += timedelta(minutes=minutes)
+        if what == "time":
+            judge_appointments([entity], moment, findings)
+        elif what == "restart":
+            entity = EntityMemory(KEY, installed, entity.state)
+        else:
+            row = SampleRow(number, *KEY, what, value, moment, moment, 1.0, None, None, None)
+            judge_samples([row], {KEY: entity}, findings)
+        states.append(entity.state)
+    assert findings.errors == []
+    return states, [
+        (text(event.previous), text(event.current), event.reason, event.severity, event.duration_seconds)
+        for event in findings.events
+    ]
+
+
+def by_detector(watch: ValueWatch, steps: list[Step]) -> tuple[list[EntityState | None], Found]:
+    """The same, sample by sample."""
+    detector, key, reports, moment = Detector(watch), KEY[1:], list[Report | None](), NOON
+    states = []
+    for what, minutes, value in steps:
+        moment += timedelta(minutes=minutes)
+        if what == "sample":
+            reports.append(detector.feed(*key, Sample(value, moment)))
+        elif what == "deleted":
+            reports.append(detector.delete(*key))
+        elif what == "time" and (state := detector.states.get(key)) is not None:
+            due = due_at(state, detector.rule(key))
+            if due is not None and due <= moment:
+                judgement = tick(state, moment, detector.rule(key), compare_with=watch.compare_with)
+                detector.states[key] = judgement.state
+                reports.append(judgement.report)
+        states.append(detector.states.get(key))
+    return states, [
+        (text(report.previous), text(report.current), report.reason, report.severity, report.duration_seconds)
+        for report in reports
+        if report is not None
+    ]
+
+
+def text(value: Decimal | None) -> str | None:
+    return None if value is None else str(value)
+
+
+@given(WATCHES, st.lists(STEPS, min_size=20, max_size=60))
+def test_the_memory_of_the_judge_comes_to_what_the_detector_does(watch: ValueWatch, steps: list[Step]) -> None:
+    steps = [("sample", 0, Decimal(1)), *steps]
+    assert repr(by_memory(watch, steps)) == repr(by_detector(watch, steps))
