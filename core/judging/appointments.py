@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.services.postgres import queries
+from core.services.prepared import PreparedStatements
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from psycopg import Connection
@@ -21,19 +22,28 @@ _MOST_AT_ONCE = 1000
 _MOST_LOOKED_AT = 5000
 
 
+class Due(NamedTuple):
+    """The entities whose appointment has come by the database's clock, and the revision of the installation then."""
+
+    at: datetime
+    revision: int
+    keys: Sequence[EntityKey]
+
+
 class Appointments:
     """Finds the entities of sampled watches that nobody need write for rtp to look at."""
 
     def __init__(self, connection: Connection, sampled: Sequence[InstalledWatch]) -> None:
-        self._connection = connection
+        self._statements = PreparedStatements(connection, _QUERIES)
         self._watches = [watch.id for watch in sampled]
         self._unread = deque((watch, "", "") for watch in sampled)
 
-    def due(self) -> tuple[datetime, list[EntityKey]] | None:
-        """The database's clock, and the entities whose appointment has come by then; None where there are none."""
-        values = {"watches": self._watches, "limit": _MOST_AT_ONCE}
-        rows = self._connection.execute(_QUERIES["due"], values, prepare=True).fetchall()
-        return (rows[0][0], [row[1:] for row in rows]) if rows else None
+    def due(self, *, without: Collection[int]) -> Due:
+        """Whose appointment has come, the longest overdue first; none of the watches left out."""
+        watches = ",".join(str(watch) for watch in self._watches if watch not in without)
+        rows = self._statements.fetch("due", {"watches": f"{{{watches}}}", "limit": _MOST_AT_ONCE})
+        at, revision = rows[0][:2]
+        return Due(at, revision, [row[2:] for row in rows if row[2] is not None])
 
     @property
     def are_unread(self) -> bool:
@@ -48,8 +58,10 @@ class Appointments:
         if not self._unread:
             return []
         watch, chain, entity = self._unread.popleft()
-        values = {"watch": watch.id, "rules": watch.rules, "chain": chain, "entity": entity, "limit": _MOST_LOOKED_AT}
-        rows = self._connection.execute(_QUERIES["older_rules"], values, prepare=True).fetchall()
+        after = {"chain": chain, "entity": entity}
+        rows = self._statements.fetch(
+            "older_rules", {**after, "watch": watch.id, "rules": watch.rules, "limit": _MOST_LOOKED_AT}
+        )
         if len(rows) == _MOST_LOOKED_AT:
             self._unread.appendleft((watch, *rows[-1][:2]))
         return [(watch.id, chain, entity) for chain, entity, is_older in rows if is_older]

@@ -64,7 +64,11 @@ class Ledger:
         if answers.fetchone() != (True,):
             raise Overtaken("triggers are being installed")
         answers.nextset()
-        if answers.fetchone() != (self._revision,):
+        self.check_revision(*answers.fetchone() or (0,))
+
+    def check_revision(self, revision: int) -> None:
+        """Raise Overtaken where the installation is of another revision."""
+        if revision != self._revision:
             raise Overtaken("triggers have been installed")
 
     def write(self, findings: Findings) -> None:

@@ -94,7 +94,7 @@ class JudgeLoop(Loop):
             started = time.monotonic()
             judged = session.judge_next()
             session.flush_when_due()
-            if started >= next_appointments and self._log.is_level:
+            if started >= next_appointments and self._log.keeps_up:
                 if session.keep_appointments():
                     self._wakeup.active()
                 else:

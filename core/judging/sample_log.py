@@ -91,6 +91,11 @@ class SampleLog:
         """The watches that have fallen behind."""
         return frozenset(self._backlogs)
 
+    @property
+    def keeps_up(self) -> bool:
+        """Whether nothing is left of the last window, but for the watches behind. To be asked after a first read."""
+        return self._front.cursor.until is None
+
     def read(self) -> Portion | None:
         """The next samples to judge, to be `passed` before the next read.
 

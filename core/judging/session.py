@@ -98,21 +98,21 @@ class JudgeSession:
     def keep_appointments(self) -> bool:
         """Judge what time alone has brought about; whether there was any, and so may be more.
 
-        To be called when the log is level: a value of before must not be reported when a newer one waits.
+        To be called where the log keeps up: a value of before must not be reported when a newer one waits.
+        Raises Overtaken where there was an installation.
         """
         self.flush()
-        due = self._appointments.due()
-        if due is not None:
-            at, keys = due
+        due = self._appointments.due(without=self._log.behind)
+        self._ledger.check_revision(due.revision)
+        if due.keys:
             self._begin_to_flush()
-            judge_appointments(self._loaded(keys), at, self._findings)
-            self.flush()
+            judge_appointments(self._loaded(due.keys), due.at, self._findings)
         of_older_rules = self._appointments.of_older_rules()
         if of_older_rules:
             self._begin_to_flush()
             make_new_appointments(self._loaded(of_older_rules), self._findings)
-            self.flush()
-        return due is not None or bool(of_older_rules) or self._appointments.are_unread
+        self.flush()
+        return bool(due.keys or of_older_rules) or self._appointments.are_unread
 
     def _loaded(self, keys: Sequence[EntityKey]) -> list[EntityMemory]:
         entities = self._states.load(keys)

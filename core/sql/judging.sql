@@ -119,14 +119,16 @@ CROSS JOIN LATERAL (
 WHERE b.ctid = known.place
 
 -- name: due
--- Entities whose appointment has come, the longest overdue first, and the clock that says so.
-SELECT clock.now, b.watch, b.chain, b.entity
+-- Entities of these watches whose appointment has come, the longest overdue first; the clock that says so, and of which revision
+-- the installation is. One row without an entity where there is none.
+SELECT clock.now, i.revision, b.watch, b.chain, b.entity
 FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
-CROSS JOIN LATERAL (
+CROSS JOIN rtp.installation AS i
+LEFT JOIN LATERAL (
     SELECT watch, chain, entity FROM rtp.baseline
     WHERE due_at <= clock.now AND watch = ANY (%(watches)s::smallint[])
     ORDER BY due_at LIMIT %(limit)s::bigint
-) AS b
+) AS b ON true
 
 -- name: older_rules
 -- Of the next baselines of a watch, by their keys: whether each was last judged by rules that are no more.

@@ -178,7 +178,8 @@ def test_who_has_lost_the_lead_judges_nothing_more(watched: psycopg.Connection) 
 
 def test_who_has_lost_the_lead_keeps_no_appointment(watched: psycopg.Connection) -> None:
     install(watched, tvl={**GUARDED, "heartbeat": "1h"})
-    with judging(server_of(watched), epoch=1) as (_, session), judging(server_of(watched), epoch=2):
+    with judging(server_of(watched), epoch=1) as (log, session), judging(server_of(watched), epoch=2):
+        judge_until_level(log, session)
         watched.execute("UPDATE rtp.baseline SET reported_at = reported_at - '2h'::interval, due_at = now()")
         with pytest.raises(LeadershipLost):
             session.keep_appointments()
@@ -219,6 +220,14 @@ def test_while_triggers_are_being_installed_nothing_is_written_down(
         with pytest.raises(Overtaken):
             judge_until_level(log, session)
     assert told(watched) == []
+
+
+def test_an_installation_is_noticed_where_nobody_writes(watched: psycopg.Connection) -> None:
+    with judging(server_of(watched)) as (log, session):
+        judge_until_level(log, session)
+        install(watched, tvl={**GUARDED, "heartbeat": "1h"})
+        with pytest.raises(Overtaken):
+            session.keep_appointments()
 
 
 def test_samples_of_a_watch_that_is_gone_are_passed(watched: psycopg.Connection) -> None:
