@@ -1,7 +1,8 @@
 """Measure how `rtp run` judges the samples of a history, on the embedded stack. `make judging` runs it.
 
-Samples per second where they wait, quiet ones and significant ones; rtp's CPU where quiet ones come at an even pace;
-and the time from a significant sample's commit to its event. Redis is the only sink, and gets the events meanwhile.
+Samples per second where they wait, quiet ones and significant ones; how long a neighbour's samples wait meanwhile;
+rtp's CPU where quiet ones come at an even pace; and the time from a significant sample's commit to its event. Redis is
+the only sink, and gets the events meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import sys
 from typing import Any
 
 from loadtests.benchmarks.judging.drain import judged_beside_events, judged_per_second
+from loadtests.benchmarks.judging.fairness import neighbours_latency
 from loadtests.benchmarks.judging.pace import cpu_of_quiet_samples, detection_latency
 from loadtests.benchmarks.judging.watched_history import watched_history
 
@@ -34,6 +36,8 @@ def main() -> None:
                 _say(f"{kind} samples that wait, beside {arguments.beside:,} events/s")
                 beside = judged_beside_events(history, kind, arguments.samples, arguments.beside)
                 figures |= {f"{kind}_beside_{name}": value for name, value in beside.items()}
+        _say("a neighbour's samples meanwhile")
+        figures |= neighbours_latency(history, arguments.samples)
         _say(f"{arguments.rate:,} quiet samples/s")
         figures |= cpu_of_quiet_samples(history, arguments.rate, arguments.seconds)
         _say(f"{arguments.rate:,} significant samples/s")

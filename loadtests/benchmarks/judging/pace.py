@@ -53,7 +53,7 @@ def detection_latency(history: WatchedHistory, rate: int, seconds: int) -> dict[
             time.sleep(0.01)
         is_over.set()
         reading.join()
-    commits = connection.execute(QUERIES["commits"], {"after_id": after_id}).fetchall()
+    commits = connection.execute(QUERIES["commits"], {"after_id": after_id, "chain": "history"}).fetchall()
     return {
         "appended": appended,
         "events": len(arrived),

@@ -1,4 +1,4 @@
-"""A history table beside the demo's, watched with the defaults, and what is appended to it."""
+"""Two history tables beside the demo's, watched with the defaults, and what is appended to them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ QUERIES = queries("loadtests.benchmarks.judging", "samples.sql")
 ENTITIES = 1000
 _WATCH = {
     "kind": "tvl",
-    "table": "history",
     "shape": "history",
     "columns": {"chain": "chain", "protocol": "protocol", "value": "tvl_usd", "changed_at": "at"},
 }
@@ -35,7 +34,7 @@ _WRITERS = 4
 
 @dataclass(frozen=True)
 class WatchedHistory:
-    """The demo with one more watch; `settings` name Redis as the only sink."""
+    """The demo with two more watches, `history` and its `neighbour`; `settings` name Redis as the only sink."""
 
     demo: WatchedDemo
     settings: Settings
@@ -45,7 +44,10 @@ class WatchedHistory:
         self.demo.connection.execute(QUERIES[f"append_{kind}"], {"samples": samples})
 
     def start_appending(self, kind: str, rate: int, seconds: int) -> subprocess.Popen[str]:
-        """Append one by one, each in a transaction of its own, so many a second; for `pgbench.finish` to wait for."""
+        """Append one by one, each in a transaction of its own, so many a second; for `pgbench.finish` to wait for.
+
+        `kind` is quiet or significant, or `to_neighbour`, which is significant, too.
+        """
         writer = Pgbench(self.demo.addresses.postgres_dsn, ENTITIES, clients=_WRITERS)
         return writer.start(QUERIES[f"append_one_{kind}"].decode(), seconds, rate)
 
@@ -67,7 +69,8 @@ def watched_history() -> Iterator[WatchedHistory]:
     """Start it; every entity was seen, with the value 1000."""
     with watched_demo(ENTITIES) as demo:
         demo.connection.execute(QUERIES["create"])
-        watch = watch_model(demo.settings.all_kinds["tvl"]).model_validate(_WATCH)
-        settings = demo.settings.model_copy(update={"watches": {**demo.settings.watches, "history": watch}})
+        model = watch_model(demo.settings.all_kinds["tvl"])
+        ours = {table: model.model_validate(_WATCH | {"table": table}) for table in ("history", "neighbour")}
+        settings = demo.settings.model_copy(update={"watches": {**demo.settings.watches, **ours}})
         apply(demo.connection, plan_installation(demo.connection, settings))
         yield WatchedHistory(demo, without_queue(settings))
