@@ -17,13 +17,7 @@ if TYPE_CHECKING:
 
 _FLOAT_TYPES = frozenset({"real", "double precision"})
 _TEXT_TYPES = frozenset({"text", "character varying", "character"})
-# What these hold, the expressions below take whatever it is; anything else may have a cast that fails.
-_TOTAL_TYPES = (
-    _FLOAT_TYPES
-    | _TEXT_TYPES
-    | {"numeric", "smallint", "integer", "bigint", "boolean", "uuid"}
-    | {"timestamp with time zone", "timestamp without time zone", "date"}
-)
+_TYPED = frozenset({"value", "confidence", "changed_at"})  # the others are read as text
 _MOMENTS = {
     "timestamp without time zone": sql.SQL("{0}::timestamp AT TIME ZONE 'UTC'"),
     # There are dates beyond every timestamp.
@@ -170,17 +164,18 @@ class Expressions:
             return sql.SQL("clock_timestamp()")
         return about(row, self.watch, self.column_types)["changed_at"]
 
-    def is_total(self, row: str) -> sql.Composable:
-        """Whether the row's columns have the types that were compiled for, and no cast from those can fail."""
-        columns = [column for _, column in self.watch.columns if isinstance(column, str)]
-        if not all(self.column_types.get(column) in _TOTAL_TYPES for column in columns):
-            return sql.SQL("false")
-        return sql.SQL(" AND ").join(
-            sql.SQL("pg_typeof({}) = {}::regtype").format(
-                sql.Identifier(row, column), sql.Literal(self.column_types[column])
+    def can_be_read(self) -> sql.Composable:
+        """Whether the table's columns are such that none of these expressions can fail, whatever a row holds."""
+        checks = [
+            sql.SQL("rtp.can_be_read((NULL::{}).{}, {})").format(
+                sql.Identifier(*self.watch.table_parts),
+                sql.Identifier(column),
+                sql.Literal(self.column_types.get(column, "text") if role in _TYPED else "text"),
             )
-            for column in dict.fromkeys(columns)
-        )
+            for role, column in self.watch.columns
+            if isinstance(column, str)
+        ]
+        return sql.SQL(" AND ").join(checks)
 
 
 def is_gone(watch: Watch, row: str) -> sql.Composed:

@@ -2,67 +2,39 @@
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
 -- Writes rtp.sample, in the writer's transaction, and waits for nobody. What fails is left in rtp.trigger_error.
 --
--- As in a watch that judges by itself (watch_latest.sql), the usual statement reads in a block that catches errors, for a user's
--- row and table may hold anything, and writes outside of it, with no transaction id but the writer's own. What it writes cannot
--- fail for its data: one row has been read whole before; of many, every cast is total while the columns have the types that
--- this was compiled for (is_total). Nor for rtp's table, which is as rtp made it (is_safe).
+-- Every block that catches errors is a subtransaction, and one that writes takes a transaction id (watch_latest.sql says what that
+-- costs). So the usual statement asks in a block whether appending can fail, and appends outside of it. It cannot while the
+-- table's columns have the types that this was compiled for, from which every cast below succeeds whatever they hold; and while
+-- rtp's table is as rtp made it (rtp.takes_samples). Both are asked when the answer is planned, and anew when a table has changed.
 CREATE OR REPLACE FUNCTION "rtp"."watch_history"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $rtp$
 DECLARE
     started       timestamptz := CASE WHEN random() < '0.01'::double precision THEN clock_timestamp() END;
-    one           record;
+    is_safe       boolean;
     sampled_rows  bigint;
     reported_rows bigint;
     measured_rows bigint;
 BEGIN
-    IF TG_OP <> 'TRUNCATE' THEN
+    BEGIN
+        -- All else goes the long way: what has a trace context to carry, and whoever is not to wait long for a lock, as an upgrade may
+        -- have locked rtp's tables.
+        is_safe := rtp.can_be_read((NULL::"market"."prices")."symbol", 'text') AND rtp.can_be_read((NULL::"market"."prices")."chain", 'text') AND rtp.can_be_read((NULL::"market"."prices")."at", 'timestamp with time zone') AND rtp.can_be_read((NULL::"market"."prices")."trust", 'double precision') AND rtp.can_be_read((NULL::"market"."prices")."feed", 'text') AND rtp.can_be_read((NULL::"market"."prices")."price", 'numeric') AND '"market"."prices"'::regclass IS NOT NULL
+            AND 'rtp.sample'::regclass IS NOT NULL AND rtp.takes_samples()
+            AND current_setting('lock_timeout') = '0' AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE;
+    EXCEPTION WHEN OTHERS THEN
+        is_safe := false;
+    END;
+    IF is_safe THEN
+        INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "value", "sampled_at", "traceparent", "tracestate")
+            SELECT 1::smallint, 'sample', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 1), coalesce("r"."feed"::text, NULL), "r"."price"::numeric, rtp.sane_time("r"."at"::timestamptz), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip('history'));
+        GET DIAGNOSTICS sampled_rows = ROW_COUNT;
+    ELSE
         BEGIN
-            SELECT 'sample'::text AS "what", "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at", CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.traceparent() END AS traceparent,
-                   CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.tracestate() END AS tracestate,
-                   (SELECT count(*) FROM new_rows) AS row_count, (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS TRUE AS is_usable, pg_typeof("r"."symbol") = 'text'::regtype AND pg_typeof("r"."chain") = 'text'::regtype AND pg_typeof("r"."at") = 'timestamp with time zone'::regtype AND pg_typeof("r"."trust") = 'double precision'::regtype AND pg_typeof("r"."feed") = 'text'::regtype AND pg_typeof("r"."price") = 'numeric'::regtype AS is_total,
-                   -- Who is not to wait long for a lock may meet an upgrade that has locked rtp's tables.
-                   (false) IS NOT TRUE AND current_setting('lock_timeout') = '0'
-                   AND has_table_privilege('rtp.sample'::regclass, 'INSERT') AND rtp.takes_samples() AS is_safe
-            INTO one
-            FROM new_rows AS r;
-        EXCEPTION
-        WHEN disk_full OR io_error OR serialization_failure THEN
-            RAISE;
-        WHEN OTHERS THEN
-            PERFORM rtp.note_error('history', TG_OP, SQLSTATE, SQLERRM);
-            RETURN NULL;
-        END;
-        IF NOT FOUND THEN
-            RETURN NULL;
-        ELSIF one.row_count = 1 AND one.is_usable AND one.is_safe THEN
-            INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance,
-                                    traceparent, tracestate)
-            VALUES (1::smallint, one.chain, one.entity, one.what, one.value, one.sampled_at, one.changed_at, one.confidence,
-                    one.provenance, one.traceparent, one.tracestate);
-            sampled_rows := 1;
-        ELSIF one.is_total AND one.is_safe THEN
-            INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
-            SELECT 1::smallint, 'sample'::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 1), coalesce("r"."feed"::text, NULL), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, rtp.sane_time("r"."at"::timestamptz), "one"."traceparent", "one"."tracestate" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true;
+            EXECUTE 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "value", "sampled_at")
+            SELECT 1::smallint, ''sample'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 1), coalesce("r"."feed"::text, NULL), "r"."price"::numeric, rtp.sane_time("r"."at"::timestamptz) FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip(''history''))';
             GET DIAGNOSTICS sampled_rows = ROW_COUNT;
-            IF sampled_rows < one.row_count AND TG_OP <> 'DELETE' THEN
-                PERFORM rtp.note_error('history', TG_OP, '22023',
-                    one.row_count - sampled_rows || ' rows have no usable chain, entity or value');
-            END IF;
-        END IF;
-    END IF;
-
-    IF sampled_rows IS NULL THEN
-        BEGIN
-            EXECUTE 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
-            SELECT 1::smallint, ''sample''::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 1), coalesce("r"."feed"::text, NULL), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, rtp.sane_time("r"."at"::timestamptz) FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true';
-            GET DIAGNOSTICS sampled_rows = ROW_COUNT;
-            IF TG_OP IN ('INSERT', 'UPDATE') THEN
-                PERFORM rtp.note_error('history', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
-        FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS NOT TRUE
-        HAVING count(*) > 0;
-            END IF;
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
             RAISE;  -- the sample cannot be kept: the writer's transaction fails, rather than commit without it

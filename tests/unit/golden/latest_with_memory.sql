@@ -2,93 +2,59 @@
 -- Fires after each statement, on its transition tables new_rows and old_rows. Returns null (ignored after a statement).
 -- Writes rtp.sample, in the writer's transaction, and waits for nobody. What fails is left in rtp.trigger_error.
 --
--- As in a watch that judges by itself (watch_latest.sql), the usual statement reads in a block that catches errors, for a user's
--- row and table may hold anything, and writes outside of it, with no transaction id but the writer's own. What it writes cannot
--- fail for its data: one row has been read whole before; of many, every cast is total while the columns have the types that
--- this was compiled for (is_total). Nor for rtp's table, which is as rtp made it (is_safe).
+-- Every block that catches errors is a subtransaction, and one that writes takes a transaction id (watch_latest.sql says what that
+-- costs). So the usual statement asks in a block whether appending can fail, and appends outside of it. It cannot while the
+-- table's columns have the types that this was compiled for, from which every cast below succeeds whatever they hold; and while
+-- rtp's table is as rtp made it (rtp.takes_samples). Both are asked when the answer is planned, and anew when a table has changed.
 CREATE OR REPLACE FUNCTION "rtp"."watch_latest_with_memory"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $rtp$
 DECLARE
     started       timestamptz := CASE WHEN random() < '0.01'::double precision THEN clock_timestamp() END;
-    one           record;
+    is_safe       boolean;
     sampled_rows  bigint;
     reported_rows bigint;
     measured_rows bigint;
 BEGIN
-    IF TG_OP <> 'TRUNCATE' THEN
-        BEGIN
-            IF TG_OP = 'INSERT' THEN
-            SELECT 'sample'::text AS "what", "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at", CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.traceparent() END AS traceparent,
-                   CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.tracestate() END AS tracestate,
-                   (SELECT count(*) FROM new_rows) AS row_count, (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS TRUE AS is_usable, pg_typeof("r"."symbol") = 'text'::regtype AND pg_typeof("r"."chain") = 'text'::regtype AND pg_typeof("r"."at") = 'timestamp with time zone'::regtype AND pg_typeof("r"."trust") = 'double precision'::regtype AND pg_typeof("r"."feed") = 'text'::regtype AND pg_typeof("r"."price") = 'numeric'::regtype AS is_total,
-                   -- Who is not to wait long for a lock may meet an upgrade that has locked rtp's tables.
-                   (false) IS NOT TRUE AND current_setting('lock_timeout') = '0'
-                   AND has_table_privilege('rtp.sample'::regclass, 'INSERT') AND rtp.takes_samples() AS is_safe
-            INTO one
-            FROM new_rows AS r;
-        ELSIF TG_OP = 'UPDATE' THEN
-            SELECT 'sample'::text AS "what", "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at", CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.traceparent() END AS traceparent,
-                   CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.tracestate() END AS tracestate,
-                   (SELECT count(*) FROM new_rows) AS row_count, (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS TRUE AS is_usable, pg_typeof("r"."symbol") = 'text'::regtype AND pg_typeof("r"."chain") = 'text'::regtype AND pg_typeof("r"."at") = 'timestamp with time zone'::regtype AND pg_typeof("r"."trust") = 'double precision'::regtype AND pg_typeof("r"."feed") = 'text'::regtype AND pg_typeof("r"."price") = 'numeric'::regtype AS is_total,
-                   -- Who is not to wait long for a lock may meet an upgrade that has locked rtp's tables.
-                   (EXISTS (SELECT "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C" FROM old_rows AS r EXCEPT SELECT "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C" FROM new_rows AS r)) IS NOT TRUE AND current_setting('lock_timeout') = '0'
-                   AND has_table_privilege('rtp.sample'::regclass, 'INSERT') AND rtp.takes_samples() AS is_safe
-            INTO one
-            FROM new_rows AS r;
+    BEGIN
+        -- All else goes the long way: what has a trace context to carry, and whoever is not to wait long for a lock, as an upgrade may
+        -- have locked rtp's tables.
+        is_safe := rtp.can_be_read((NULL::"market"."prices")."symbol", 'text') AND rtp.can_be_read((NULL::"market"."prices")."chain", 'text') AND rtp.can_be_read((NULL::"market"."prices")."at", 'timestamp with time zone') AND rtp.can_be_read((NULL::"market"."prices")."trust", 'double precision') AND rtp.can_be_read((NULL::"market"."prices")."feed", 'text') AND rtp.can_be_read((NULL::"market"."prices")."price", 'numeric') AND '"market"."prices"'::regclass IS NOT NULL
+            AND 'rtp.sample'::regclass IS NOT NULL AND rtp.takes_samples()
+            AND current_setting('lock_timeout') = '0' AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE;
+    EXCEPTION WHEN OTHERS THEN
+        is_safe := false;
+    END;
+    IF TG_OP = 'TRUNCATE' THEN
+        is_safe := false;
+    ELSIF TG_OP = 'UPDATE' AND is_safe THEN
+        -- The entity of a row that has got another key is gone.
+        is_safe := NOT EXISTS (SELECT "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C" FROM old_rows AS r EXCEPT SELECT "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C" FROM new_rows AS r);
+    END IF;    IF is_safe THEN
+        IF TG_OP = 'DELETE' THEN
+            INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
+            SELECT 1::smallint, 'deleted', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, 'desk'), NULL::timestamptz, NULL::numeric, clock_timestamp(), NULL, NULL FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C");
         ELSE
-            SELECT 'deleted'::text AS "what", "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", clock_timestamp() AS "changed_at", NULL::numeric AS "value", clock_timestamp() AS "sampled_at", CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.traceparent() END AS traceparent,
-                   CASE WHEN current_setting('rtp.traceparent', true) <> '' THEN rtp.tracestate() END AS tracestate,
-                   (SELECT count(*) FROM old_rows) AS row_count, (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS TRUE AS is_usable, pg_typeof("r"."symbol") = 'text'::regtype AND pg_typeof("r"."chain") = 'text'::regtype AND pg_typeof("r"."at") = 'timestamp with time zone'::regtype AND pg_typeof("r"."trust") = 'double precision'::regtype AND pg_typeof("r"."feed") = 'text'::regtype AND pg_typeof("r"."price") = 'numeric'::regtype AS is_total,
-                   -- Who is not to wait long for a lock may meet an upgrade that has locked rtp's tables.
-                   (false) IS NOT TRUE AND current_setting('lock_timeout') = '0'
-                   AND has_table_privilege('rtp.sample'::regclass, 'INSERT') AND rtp.takes_samples() AS is_safe
-            INTO one
-            FROM old_rows AS r;
+            INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
+            SELECT 1::smallint, 'sample', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, 'desk'), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp(), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip('latest_with_memory'));
         END IF;
-        EXCEPTION
-        WHEN disk_full OR io_error OR serialization_failure THEN
-            RAISE;
-        WHEN OTHERS THEN
-            PERFORM rtp.note_error('latest_with_memory', TG_OP, SQLSTATE, SQLERRM);
-            RETURN NULL;
-        END;
-        IF NOT FOUND THEN
-            RETURN NULL;
-        ELSIF one.row_count = 1 AND one.is_usable AND one.is_safe THEN
-            INSERT INTO rtp.sample (watch, chain, entity, what, value, sampled_at, changed_at, confidence, provenance,
-                                    traceparent, tracestate)
-            VALUES (1::smallint, one.chain, one.entity, one.what, one.value, one.sampled_at, one.changed_at, one.confidence,
-                    one.provenance, one.traceparent, one.tracestate);
-            sampled_rows := 1;
-        ELSIF one.is_total AND one.is_safe THEN
-            IF TG_OP = 'DELETE' THEN
-                INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
-            SELECT 1::smallint, 'deleted'::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, 'desk'), clock_timestamp(), NULL::numeric, clock_timestamp(), "one"."traceparent", "one"."tracestate" FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true;
-            ELSE
-                INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
-            SELECT 1::smallint, 'sample'::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, 'desk'), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp(), "one"."traceparent", "one"."tracestate" FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true;
-            END IF;
-            GET DIAGNOSTICS sampled_rows = ROW_COUNT;
-            IF sampled_rows < one.row_count AND TG_OP <> 'DELETE' THEN
-                PERFORM rtp.note_error('latest_with_memory', TG_OP, '22023',
-                    one.row_count - sampled_rows || ' rows have no usable chain, entity or value');
-            END IF;
-        END IF;
-    END IF;
-
-    IF sampled_rows IS NULL THEN
+        GET DIAGNOSTICS sampled_rows = ROW_COUNT;
+    ELSE
         BEGIN
             EXECUTE CASE TG_OP
-            WHEN 'INSERT' THEN 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
-            SELECT 1::smallint, ''sample''::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp() FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true'
-            WHEN 'UPDATE' THEN 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
-            SELECT 1::smallint, ''sample''::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp() FROM new_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true UNION ALL SELECT 1::smallint, ''deleted''::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), clock_timestamp(), NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE "n"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "n"."symbol"::text COLLATE "C" = "r"."symbol"::text COLLATE "C")'
-            WHEN 'DELETE' THEN 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
-            SELECT 1::smallint, ''deleted''::text, "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), clock_timestamp(), NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND true'
-            ELSE 'INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at, changed_at, confidence, provenance)
-            SELECT 1::smallint, ''deleted'', e.chain, e.entity, clock_timestamp(), clock_timestamp(), 0.8::double precision, ''desk''::text
+WHEN 'INSERT' THEN
+'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''sample'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip(''latest_with_memory''))'
+WHEN 'UPDATE' THEN
+'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''sample'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip(''latest_with_memory'')) UNION ALL SELECT 1::smallint, ''deleted'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE "n"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "n"."symbol"::text COLLATE "C" = "r"."symbol"::text COLLATE "C")'
+WHEN 'DELETE' THEN
+'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''deleted'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")'
+ELSE
+'INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at, confidence, provenance)
+            SELECT 1::smallint, ''deleted'', e.chain, e.entity, clock_timestamp(), 0.8::double precision, ''desk''::text
             FROM (
                 SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint
                 UNION
@@ -97,13 +63,8 @@ BEGIN
                 WHERE s.watch = 1::smallint AND s.xid >= (SELECT min(pg_snapshot_xmin(c.snapshot)) FROM rtp.judge_cursor AS c)
             ) AS e
             WHERE NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE "r"."chain"::text COLLATE "C" = "e"."chain" AND "r"."symbol"::text COLLATE "C" = "e"."entity")'
-        END;
+            END;
             GET DIAGNOSTICS sampled_rows = ROW_COUNT;
-            IF TG_OP IN ('INSERT', 'UPDATE') THEN
-                PERFORM rtp.note_error('latest_with_memory', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
-        FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) IS NOT TRUE
-        HAVING count(*) > 0;
-            END IF;
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
             RAISE;  -- the sample cannot be kept: the writer's transaction fails, rather than commit without it

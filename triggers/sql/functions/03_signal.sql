@@ -48,3 +48,19 @@ WHEN OTHERS THEN
     RAISE LOG 'rtp: could not note what the triggers of watch % took: %', note_timing.watch, SQLERRM;
 END
 $$;
+
+-- skip: leave a line that a row has no usable chain, entity or value: one for each statement and watch; false. The statement that
+-- appends the other rows asks it of these, and so need not look at its rows twice. Writes rtp.trigger_error.
+CREATE OR REPLACE FUNCTION rtp.skip(watch text)
+RETURNS boolean LANGUAGE plpgsql
+AS $$
+DECLARE
+    statement text := skip.watch || ' ' || extract(epoch FROM statement_timestamp())::text;
+BEGIN
+    IF current_setting('rtp.skipped', true) IS DISTINCT FROM statement THEN
+        PERFORM set_config('rtp.skipped', statement, true);
+        PERFORM rtp.note_error(skip.watch, 'SAMPLE', '22023', 'rows have no usable chain, entity or value');
+    END IF;
+    RETURN false;
+END
+$$;

@@ -22,4 +22,5 @@ AS $$
     WHERE c.oid IN (to_regclass('rtp.sample'),
                     to_regclass('rtp.sample_0'), to_regclass('rtp.sample_1'), to_regclass('rtp.sample_2'))
       AND c.relchecks = 0 AND NOT (c.relhastriggers OR c.relhasrules OR c.relrowsecurity)
+      AND (c.relispartition OR has_table_privilege(c.oid, 'INSERT'))
 $$;

@@ -17,7 +17,7 @@ CREATE TABLE rtp.sample (
     what        text             NOT NULL DEFAULT 'sample',
     value       numeric,
     sampled_at  timestamptz      NOT NULL,
-    changed_at  timestamptz      NOT NULL,
+    changed_at  timestamptz,
     confidence  double precision NOT NULL,
     provenance  text,
     traceparent text             DEFAULT rtp.traceparent(),

@@ -1,5 +1,0 @@
-IF TG_OP = 'DELETE' THEN
-                {deleted};
-            ELSE
-                {inserted};
-            END IF

@@ -1,0 +1,5 @@
+IF TG_OP = 'DELETE' THEN
+            {deleted};
+        ELSE
+            {written};
+        END IF
