@@ -100,13 +100,14 @@ class JudgeLoop(Loop):
                 else:
                     next_appointments = started + _APPOINTMENTS_SECONDS
             self._chores(self._log.connection)
-            self._recovery.succeeded()
-            self._is_refused = False
+            if not session.has_unwritten:  # what is read and cannot be written down is no success
+                self._recovery.succeeded()
+                self._is_refused = False
             if judged:
                 self._note_work(judged)
                 if judged < _FULL and not self._log.behind:
                     self._halt.wait(started + _GATHER_SECONDS - time.monotonic())
-            else:
+            elif self._log.is_level:
                 self._wait_for_more(session, started)
         if self._stopping.is_set():  # at the end of an epoch, the connection may be as dead as the leader's
             session.flush()
@@ -117,13 +118,13 @@ class JudgeLoop(Loop):
         self._wakeup.active()
 
     def _wait_for_more(self, session: JudgeSession, started: float) -> None:
-        if self._wakeup.is_awake or not self._log.is_level:
+        if self.idle_since is None and not session.has_unwritten:
+            self.idle_since = time.monotonic()
+        if self._wakeup.is_awake:
             self._log.wait(step_seconds=_GATHER_SECONDS, longest_seconds=FLUSH_SECONDS / 5)
         else:
             session.flush()
             self._wakeup.wait(started, _GATHER_SECONDS, longest_seconds=_APPOINTMENTS_SECONDS)
-        if self.idle_since is None and not session.has_unwritten:
-            self.idle_since = time.monotonic()
 
     def _note(self, error: ServiceUnavailable) -> None:
         if not isinstance(error, StatementRefused):
