@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _QUERIES = queries("core.sql", "samples.sql")
 _ROWS = window_queries(SAMPLES, _QUERIES["read_samples"], which=_QUERIES["of_watches"])
-_COUNTS = window_queries(SAMPLES, _QUERIES["count_samples"])
+_COUNTS = window_queries(SAMPLES, _QUERIES["count_samples"], columns=b"id, watch")
 _STATEMENTS = {f"read_{way}": query for way, query in _ROWS.items()} | {
     **{f"count_{way}": query for way, query in _COUNTS.items()},
     "wait": wait_query(SAMPLES),

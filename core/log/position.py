@@ -22,10 +22,11 @@ RECENT, OF_STRAGGLERS = "recent_rows", "rows_of_stragglers"
 _ROUNDING_SECONDS = 0.0005
 
 
-def window_queries(log: Log, query: bytes, *, which: bytes = b"true") -> Mapping[str, bytes]:
+def window_queries(log: Log, query: bytes, *, columns: bytes = b"*", which: bytes = b"true") -> Mapping[str, bytes]:
     """A query over a window's rows in the two ways to find them; `which` is a condition that they meet besides."""
     parts = {"reach": log.on(_QUERIES["reach"])}
-    ways = {way: log.on(_QUERIES[way], {"which": which}) for way in (RECENT, OF_STRAGGLERS)}
+    rows = {"columns": columns, "which": which}
+    ways = {way: log.on(_QUERIES[way], rows) for way in (RECENT, OF_STRAGGLERS)}
     return {way: log.on(query, parts | {"rows": rows}) for way, rows in ways.items()}
 
 

@@ -45,7 +45,7 @@ SELECT coalesce(%(until)s::pg_snapshot, pg_current_snapshot()) AS until,
 -- name: recent_rows
 -- Both sets lie above one id, low_id: nothing in them is older than the last few windows (core/log/window.py), as nearly
 -- always. So they are one range of the primary key, at two thirds of what the other query costs.
-SELECT * FROM {log}
+SELECT {columns} FROM {log}
 WHERE id > %(low_id)s::bigint
   AND {which}
   AND NOT pg_visible_in_snapshot(xid, %(snapshot)s::pg_snapshot)
@@ -55,7 +55,7 @@ ORDER BY id LIMIT %(limit)s::bigint
 -- name: rows_of_stragglers
 -- A transaction of the first set may have written anywhere in the log.
 (
-    SELECT * FROM {log}
+    SELECT {columns} FROM {log}
     WHERE id > greatest(%(after_id)s::bigint, %(floor_id)s::bigint)
       AND {which}
       AND xid >= pg_snapshot_xmax(%(snapshot)s::pg_snapshot)
@@ -67,7 +67,7 @@ UNION ALL
     SELECT late.*
     FROM pg_snapshot_xip(%(snapshot)s::pg_snapshot) AS straggler (xid)
     CROSS JOIN LATERAL (
-        SELECT * FROM {log} AS logged
+        SELECT {columns} FROM {log} AS logged
         WHERE logged.xid = straggler.xid AND id > %(after_id)s::bigint AND {which}
         ORDER BY id LIMIT %(limit)s::bigint
     ) AS late
