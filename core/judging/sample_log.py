@@ -96,6 +96,11 @@ class SampleLog:
         """Whether nothing is left of the last window, but for the watches behind. To be asked after a first read."""
         return self._front.cursor.until is None
 
+    @property
+    def is_news_who_is_behind(self) -> bool:
+        """Whether watches have fallen behind or caught up since the cursors were saved."""
+        return self._saved.keys() - {FRONT} != self._backlogs.keys()
+
     def read(self) -> Portion | None:
         """The next samples to judge, to be `passed` before the next read.
 

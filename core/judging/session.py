@@ -44,6 +44,8 @@ class JudgeSession:
         """Judge the next samples of the log, and write down at once what somebody may be waiting for; how many."""
         portion = self._log.read()
         if portion is None:
+            if self._log.is_news_who_is_behind:
+                self._begin_to_flush()
             return 0
         keys = {(row.watch, row.chain, row.entity) for row in portion.rows if row.watch in self._watches}
         left = [key for key in keys if not self._watches[key[0]].is_sampled]

@@ -235,6 +235,20 @@ def test_a_watch_that_has_caught_up_is_read_with_the_others(open_log: Open, writ
     assert (portions_of(log), list(log.behind)) == ([(None, 1)], [])
 
 
+def test_it_is_news_to_be_saved_that_a_watch_has_fallen_behind_or_caught_up(
+    open_log: Open, writer: psycopg.Connection
+) -> None:
+    log = open_log(limits=FEW)
+    append(writer, LATEST, 20)
+    news = [log.is_news_who_is_behind]
+    judge_some(log)
+    news.append(log.is_news_who_is_behind)
+    save(log)
+    news.append(log.is_news_who_is_behind)
+    judge_all(log)
+    assert [*news, log.is_news_who_is_behind] == [False, True, False, True]
+
+
 def test_a_watch_catches_up_while_others_go_on(open_log: Open, writer: psycopg.Connection) -> None:
     log = open_log(limits=FEW)
     written, read = append(writer, LATEST, 200), []
@@ -272,6 +286,34 @@ def test_a_sample_is_not_held_up_by_100000_of_another_watch(log: SampleLog, writ
 def test_100000_samples_of_one_watch_are_read_once_each(log: SampleLog, writer: psycopg.Connection) -> None:
     written = append(writer, LATEST, 100_000)
     assert ids(*judge_all(log)) == written
+
+
+# What a read costs
+
+FEW_ENTRIES = 20
+
+
+def entries_read(log: SampleLog, writer: psycopg.Connection) -> int:
+    """How many entries of the sample log's indexes were read so far."""
+    if writer.info.server_version >= 150000:
+        log.connection.execute("SELECT pg_stat_force_next_flush()")
+    row = writer.execute(
+        "SELECT sum(idx_tup_read)::int FROM pg_stat_user_indexes WHERE relname LIKE 'sample%%'", prepare=False
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_a_read_that_finds_nothing_costs_the_same_however_long_the_log(
+    log: SampleLog, begin: Connect, writer: psycopg.Connection
+) -> None:
+    append(begin(), OTHER, 5000)  # and stays open
+    for _ in range(3):
+        append(writer, LATEST, 5000)
+        judge_all(log)
+    before = entries_read(log, writer)
+    log.read()
+    assert entries_read(log, writer) - before < FEW_ENTRIES
 
 
 # Where the judge goes on
