@@ -114,10 +114,8 @@ class SampleLog:
             if portion.rows:
                 return portion
             self._front.move_to(portion.cursor.cursor)
-            # A window that ends, after a part of it was read, says nothing about what came since it was opened.
-            is_at_end = not is_inside and self._front.cursor.until is None
-            self.is_level = is_at_end and not self._backlogs
-            if not is_at_end or self.is_level:
+            self.is_level = not self._backlogs
+            if self.is_level or self._front.cursor.until is not None:
                 return None
         self._is_turn_of_front = True
         return self._read_backlog()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -13,11 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import LeadershipLost, NotInstalled, ServiceUnavailable
+from core.judging.portion import Portion
 from core.judging.sample_log import SampleLog
 from core.judging.sample_windows import Limits
 from core.processor.build import postgres_server
 from core.services.postgres import DatabaseServer
 from core.settings.models import Settings
+from tests.effort import seeds
 from tests.sample_log import (
     HISTORY,
     LATEST,
@@ -32,7 +36,6 @@ from tests.sample_log import (
 from tests.samples import NOON
 
 if TYPE_CHECKING:
-    from core.judging.portion import Portion
     from core.judging.sample import SampleRow
 
 Connect = Callable[[], psycopg.Connection]
@@ -249,6 +252,18 @@ def test_it_is_news_to_be_saved_that_a_watch_has_fallen_behind_or_caught_up(
     assert [*news, log.is_news_who_is_behind] == [False, True, False, True]
 
 
+def test_a_watch_that_has_caught_up_has_no_cursor_of_its_own(open_log: Open, writer: psycopg.Connection) -> None:
+    log = open_log(limits=FEW)
+    append(writer, LATEST, 20)
+    watches = []
+    for _ in range(2):
+        judge_some(log)
+        save(log)
+        watches.append(writer.execute("SELECT watch FROM rtp.judge_cursor ORDER BY watch").fetchall())
+        judge_all(log)
+    assert watches == [[(0,), (LATEST,)], [(0,)]]
+
+
 def test_a_watch_catches_up_while_others_go_on(open_log: Open, writer: psycopg.Connection) -> None:
     log = open_log(limits=FEW)
     written, read = append(writer, LATEST, 200), []
@@ -370,6 +385,18 @@ def per_watch(portions: list[Portion]) -> dict[int, list[int]]:
     return {watch: [row.id for row in rows if row.watch == watch] for watch in {row.watch for row in rows}}
 
 
+def test_a_watch_that_is_restarted_within_its_window_goes_on_with_what_the_front_has_left_to_it_since(
+    open_log: Open, writer: psycopg.Connection
+) -> None:
+    log, written, read = open_log(limits=FEW), append(writer, LATEST, 50), list[Portion | None]()
+    while not ids(*read):
+        read.append(judge_some(log))
+    written += append(writer, LATEST, 5)
+    read += [judge_some(log), judge_some(log)]  # the front and the watch have their turn
+    save(log)
+    assert sorted(ids(*read, *judge_all(open_log(limits=FEW)))) == written
+
+
 def test_a_watch_that_became_a_history_goes_on_in_the_order_in_which_its_piece_was_begun(
     open_log: Open, writer: psycopg.Connection
 ) -> None:
@@ -445,6 +472,46 @@ def test_a_cut_connection_is_an_outage_that_may_pass(log: SampleLog, writer: psy
 
 
 # All of it at once
+
+WRITERS, TRANSACTIONS = 4, 60
+
+
+class RandomWriter(threading.Thread):
+    """Appends in transactions of every size, some of which roll back."""
+
+    def __init__(self, connection: psycopg.Connection, seed: int) -> None:
+        super().__init__(name=f"writer-{seed}")
+        self._connection = connection
+        self._random = random.Random(seed)
+
+    def run(self) -> None:
+        for _ in range(TRANSACTIONS):
+            with self._connection.transaction(force_rollback=self._random.random() < 0.2):
+                for _ in range(self._random.randint(1, 3)):
+                    watch, count = self._random.choice([LATEST, HISTORY, OTHER]), self._random.choice([1, 1, 1, 2, 20])
+                    append(self._connection, watch, count, entity=self._random.choice("abc"))
+
+
+@pytest.mark.parametrize("seed", seeds(3, 100))
+def test_random_writers_and_a_restarting_judge_lose_nothing_and_repeat_nothing(
+    open_log: Open, connect_again: Connect, writer: psycopg.Connection, seed: int
+) -> None:
+    dice = random.Random(seed)
+    writers = [RandomWriter(connect_again(), seed + number) for number in range(WRITERS)]
+    for thread in writers:
+        thread.start()
+    log, read = open_log(limits=FEW), list[Portion | None]()
+    while any(thread.is_alive() for thread in writers):
+        read.append(judge_some(log))
+        save(log)
+        if dice.random() < 0.05:
+            log.close()
+            log = open_log(limits=FEW)
+    read += judge_all(log)
+    for thread in writers:
+        thread.join()
+    committed = [row[0] for row in writer.execute("SELECT id FROM rtp.sample ORDER BY id")]
+    assert sorted(ids(*read)) == committed
 
 
 @dataclass
