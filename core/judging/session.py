@@ -109,11 +109,12 @@ class JudgeSession:
         if due.keys:
             self._begin_to_flush()
             judge_appointments(self._loaded(due.keys), due.at, self._findings)
+            self.flush()
         of_older_rules = self._appointments.of_older_rules()
         if of_older_rules:
             self._begin_to_flush()
             make_new_appointments(self._loaded(of_older_rules), self._findings)
-        self.flush()
+            self.flush()
         return bool(due.keys or of_older_rules) or self._appointments.are_unread
 
     def _loaded(self, keys: Sequence[EntityKey]) -> list[EntityMemory]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -14,9 +14,15 @@ from core.detection.judge import judge as rule_book
 from core.errors import LeadershipLost
 from core.judging import states
 from core.judging.ledger import Overtaken
+from core.judging.loop import JudgeLoop
+from core.leading.epoch import UNFENCED, Epochs
+from core.problem import Problem
+from core.services.recovery import Recovery
 from core.settings.rules import Rule
 from rtp_client.postgres import TimedConnection
+from tests.eventually import eventually
 from tests.judging import judge_ticks, judge_until_level, judge_waiting, judging, server_of
+from tests.recoveries import quiet_recovery
 from tests.watching import TVL, install
 
 Connect = Callable[[], psycopg.Connection]
@@ -388,3 +394,123 @@ def test_more_entities_than_fit_in_memory_are_judged_all_the_same(
             judge_until_level(log, session)
             session.flush()
     assert len(told(watched)) == 100
+
+
+# The passing of time
+
+
+def let_two_hours_pass(connection: psycopg.Connection) -> None:
+    connection.execute("UPDATE rtp.baseline SET reported_at = reported_at - '2h'::interval, due_at = now()")
+
+
+def test_an_appointment_that_breaks_the_rules_is_noted_and_comes_again_in_a_minute(
+    watched: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tick(*_: Any, **__: Any) -> Judgement:
+        raise OverflowError("too late")
+
+    install(watched, tvl={**GUARDED, "heartbeat": "1h"})
+    let_two_hours_pass(watched)
+    with monkeypatch.context() as patch:
+        patch.setattr("core.judging.judgement.tick", tick)
+        judge_ticks(watched)
+        judge_ticks(watched)
+    errors = watched.execute("SELECT message FROM rtp.trigger_error").fetchall()
+    assert errors == [("OverflowError: too late",)] * 2  # one for each entity
+    watched.execute("UPDATE rtp.baseline SET due_at = due_at - '1m'::interval")
+    judge_ticks(watched)
+    assert len(told(watched)) == 2
+
+
+def test_a_watch_that_is_behind_holds_up_no_appointment_of_another(watched: psycopg.Connection) -> None:
+    columns = {"chain": "chain", "token": "token", "value": "price"}
+    prices = {"kind": "price", "table": "many", "columns": columns, "cooldown": "1h"}
+    watched.execute("CREATE TABLE public.many (chain text, token text, price numeric, UNIQUE (chain, token))")
+    install(watched, tvl={**GUARDED, "heartbeat": "1h"}, prices=prices)
+    let_two_hours_pass(watched)
+    watched.execute("INSERT INTO public.many SELECT 'ethereum', 'token ' || n, 1 FROM generate_series(1, 3000) AS n")
+    with judging(server_of(watched)) as (log, session):
+        while not log.behind:
+            session.judge_next()
+        session.keep_appointments()
+        assert log.behind
+    assert sorted(told(watched)) == [(entity, "100", "100", "heartbeat") for entity in ("aave", "lido")]
+
+
+# The loop
+
+
+class Awake:
+    """Nobody ever falls asleep."""
+
+    is_awake = True
+
+    def active(self) -> None:
+        pass
+
+    def wait(self, read_started: float, poll_seconds: float, *, longest_seconds: float) -> None:
+        raise AssertionError("is awake")
+
+
+@pytest.fixture
+def problems() -> list[Problem]:
+    return []
+
+
+@pytest.fixture
+def recovery() -> Recovery:
+    return quiet_recovery()
+
+
+@pytest.fixture
+def loop(watched: psycopg.Connection, recovery: Recovery, problems: list[Problem]) -> Iterator[JudgeLoop]:
+    """A judge at work."""
+    judge = JudgeLoop(
+        server_of(watched),
+        Awake(),
+        Epochs(UNFENCED),
+        chores=lambda _: None,
+        recovery=recovery,
+        on_problem=problems.append,
+    )
+    judge.start()
+    yield judge
+    judge.request_stop()
+    judge.join()
+    assert judge.failure is None
+
+
+def test_samples_are_judged_as_they_come(watched: psycopg.Connection, loop: JudgeLoop) -> None:
+    write(watched, "lido", 110)
+    eventually(lambda: told(watched) == [("lido", "100", "110", "deviation")])
+    eventually(lambda: loop.idle_since)
+    assert loop.judged == 1
+
+
+@pytest.mark.usefixtures("loop")
+def test_what_no_rule_has_anything_to_say_of_is_written_down_soon(watched: psycopg.Connection) -> None:
+    write(watched, "lido", "100.5")
+    assert eventually(lambda: remembered(watched) == ("100", "100.5"))
+
+
+@pytest.mark.usefixtures("loop")
+def test_after_an_installation_the_loop_goes_on_by_the_rules_of_now(watched: psycopg.Connection) -> None:
+    write(watched, "lido", 110)
+    eventually(lambda: len(told(watched)) == 1)
+    install(watched, tvl={**GUARDED, "percent": 50})
+    write(watched, "lido", 120, 200)
+    eventually(lambda: len(told(watched)) == 2)
+    assert told(watched)[1] == ("lido", "110", "200", "deviation")
+
+
+@pytest.mark.usefixtures("loop")
+def test_what_cannot_be_written_down_is_told_once_and_written_down_later(
+    watched: psycopg.Connection, recovery: Recovery, problems: list[Problem]
+) -> None:
+    watched.execute("ALTER TABLE rtp.event ADD CONSTRAINT nothing CHECK (false) NOT VALID")
+    write(watched, "lido", 110)
+    eventually(lambda: problems)
+    eventually(lambda: recovery.failures > 2)
+    watched.execute("ALTER TABLE rtp.event DROP CONSTRAINT nothing")
+    eventually(lambda: told(watched) == [("lido", "100", "110", "deviation")])
+    assert [str(problem).startswith("judging: trying again: new row") for problem in problems] == [True]
