@@ -14,11 +14,11 @@ from core.errors import RtpError
 from core.judging.backlog import Backlog
 from core.judging.judge_cursor import Cursors, JudgeCursor, save_cursors, take_cursors
 from core.judging.portion import Portion, in_judging_order
-from core.judging.sample_windows import Counts, Limits, SampleWindows
+from core.judging.sample_windows import Limits, SampleCounts, SampleWindows
 from core.log.cursor import Cursor
 from core.log.installation import read_installation
 from core.log.logs import FRONT
-from core.log.position import Position
+from core.log.position import ReadingPosition
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class SampleLog:
         self._limits = limits or Limits()
         self._connection: psycopg.Connection | None = None
         self._windows: SampleWindows | None = None
-        self._front = Position(Cursor())
+        self._front = ReadingPosition(Cursor())
         self._backlogs: dict[int, Backlog] = {}  # in the order of their turns
         self._saved: Cursors = {}
         self._histories: frozenset[int] = frozenset()
@@ -67,7 +67,7 @@ class SampleLog:
             raise
         self._epoch = epoch
         self._windows = SampleWindows(self._server, connection, self._limits)
-        self._front = Position(self._saved[FRONT].cursor)
+        self._front = ReadingPosition(self._saved[FRONT].cursor)
         self._backlogs = {
             watch: Backlog(watch, cursor, self._histories) for watch, cursor in self._saved.items() if watch != FRONT
         }
@@ -168,7 +168,7 @@ class SampleLog:
     def _front_portion(self, rows: list[SampleRow], behind: Cursor) -> Portion:
         return Portion(in_judging_order(rows, self._histories), None, JudgeCursor(behind))
 
-    def _let_fall_behind(self, counts: Counts) -> None:
+    def _let_fall_behind(self, counts: SampleCounts) -> None:
         """Where the watches that keep up have more samples than one read may bring, those beyond their share stay."""
         keeping_up = {watch: count for watch, count in counts.of_watch.items() if watch not in self._backlogs}
         if sum(keeping_up.values()) > self._limits.rows:

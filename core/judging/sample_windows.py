@@ -41,7 +41,7 @@ class Limits:
     piece: int = 50_000
 
 
-class Counts(NamedTuple):
+class SampleCounts(NamedTuple):
     """How many of the next samples of a window are of each watch, up to an id; where `is_full`, there are more."""
 
     of_watch: Mapping[int, int]
@@ -74,12 +74,12 @@ class SampleWindows:
         rows = [SampleRow._make(row[3:]) for row in found] if found[0][3] is not None else []
         return found[0][:3], rows
 
-    def count(self, way: str, values: Values) -> tuple[Reach, Counts]:
+    def count(self, way: str, values: Values) -> tuple[Reach, SampleCounts]:
         """How many of the next rows of a window are of each watch."""
         found = self._fetch(f"count_{way}", values | {"limit": self.limits.piece})
         of_watch = {watch: count for *_, watch, count, _ in found if count}
         last_id = max(row[5] or 0 for row in found)
-        return found[0][:3], Counts(of_watch, last_id, sum(of_watch.values()) == self.limits.piece)
+        return found[0][:3], SampleCounts(of_watch, last_id, sum(of_watch.values()) == self.limits.piece)
 
     def wait(self, values: Values) -> None:
         """Wait in the server for a reason to read again."""

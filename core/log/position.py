@@ -35,7 +35,7 @@ def wait_query(log: Log) -> bytes:
     return log.on(_QUERIES["wait"])
 
 
-class Position:
+class ReadingPosition:
     """A place in a log, and what is remembered of the way there. Not thread-safe.
 
     `newest_id` is the highest id that the log has drawn, when last looked at.

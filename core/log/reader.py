@@ -15,7 +15,7 @@ from core.log.cursor import Cursor, save_cursor, take_cursor
 from core.log.dead_event import add_dead_events
 from core.log.installation import read_installation
 from core.log.logs import EVENTS
-from core.log.position import Position, wait_query, window_queries
+from core.log.position import ReadingPosition, wait_query, window_queries
 from core.log.rows import LogRow
 from core.services.postgres import queries
 from core.services.prepared import PreparedStatements
@@ -54,7 +54,7 @@ class LogReader:
         self._starts_at_latest = starts_at_latest
         self._connection: psycopg.Connection | None = None
         self._statements: PreparedStatements | None = None
-        self._position = Position(Cursor())
+        self._position = ReadingPosition(Cursor())
         self._saved = Cursor()
         self.epoch = 0
         self.log_id = ""
@@ -79,7 +79,7 @@ class LogReader:
             self.close()
             raise
         self._statements = PreparedStatements(self._connection, _STATEMENTS)
-        self._position = Position(self._saved)
+        self._position = ReadingPosition(self._saved)
         self.read_id = self._saved.highest_id
 
     def close(self) -> None:
