@@ -12,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.judging import judge_waiting
 from tests.watching import TVL, install
 
 Plan = dict[str, Any]
@@ -69,11 +70,6 @@ def fill(connection: psycopg.Connection) -> None:
     connection.execute("INSERT INTO amounts SELECT 'all', 'p' || number, 100 FROM generate_series(1, 2000) AS number")
 
 
-def judge_waiting(connection: psycopg.Connection) -> None:
-    while connection.execute("SELECT judged FROM rtp.judge_waiting(10000, 1000)").fetchone() != (0,):
-        pass
-
-
 def update(connection: psycopg.Connection, what: str, where: str = "true") -> None:
     connection.execute(f"UPDATE amounts SET {what} WHERE {where}".encode())
 
@@ -111,10 +107,16 @@ def is_row_by_row(join: Plan) -> bool:
     )
 
 
-@pytest.mark.parametrize("old_session", WATCHES, indirect=True)
+@pytest.mark.parametrize("old_session", ["latest", "metadata"], indirect=True)
 def test_no_small_statement_reads_all_baselines(old_session: psycopg.Connection) -> None:
     plans = [plan for statement in SMALL_STATEMENTS for plan in plans_of(old_session, statement)]
     assert set(scans_of_baselines(plans)) & {"Seq Scan", "Index Scan"} == {"Index Scan"}
+
+
+@pytest.mark.parametrize("old_session", ["latest with a memory", "history"], indirect=True)
+def test_what_rtp_run_judges_reads_no_baseline(old_session: psycopg.Connection) -> None:
+    plans = [plan for statement in SMALL_STATEMENTS for plan in plans_of(old_session, statement)]
+    assert scans_of_baselines(plans) == []
 
 
 @pytest.mark.parametrize("old_session", UPDATED_IN_PLACE, indirect=True)

@@ -13,9 +13,10 @@ import pytest
 
 from core.detection.detector import Detector
 from core.detection.judge import Sample
-from core.settings.models import Settings
-from tests.eventually import eventually
+from core.settings.models import Settings, TriggerSettings
+from tests.judging import judge_waiting
 from tests.watching import install, settings_of
+from triggers.installer import apply, plan_installation
 
 Connect = Callable[[], psycopg.Connection]
 
@@ -60,11 +61,6 @@ def append(connection: psycopg.Connection, token: str, price: float, minute: int
     )
 
 
-def judge_waiting(connection: psycopg.Connection) -> None:
-    while connection.execute("SELECT judged FROM rtp.judge_waiting(10000, 1000)").fetchone() != (0,):
-        pass
-
-
 def steps(connection: psycopg.Connection, token: str) -> list[tuple[int, int]]:
     """What was reported of a token, from which price to which."""
     rows = connection.execute("SELECT previous, current FROM rtp.event WHERE entity = %s ORDER BY id", [token])
@@ -101,23 +97,46 @@ def test_the_test_can_fail_plain_locks_do_wait(
     one, other = two
     append(one, "usdc", 110, 1)
     append(other, "dai", 110, 1)
-    append(one, "dai", 120, 2)  # gives up after lock_timeout, which rtp's trigger catches
-    history.execute("SELECT 1")
-    assert history.execute("SELECT 1 FROM rtp.trigger_error").fetchall() == []  # not committed yet
-    one.execute("COMMIT")
-    noted = history.execute("SELECT sqlstate FROM rtp.trigger_error").fetchall()
-    assert noted == [("55P03",)]  # lock_not_available
+    with pytest.raises(psycopg.errors.LockNotAvailable):
+        append(one, "dai", 120, 2)
 
 
 def with_plain_locks(connection: psycopg.Connection) -> None:
-    """What a simpler trigger would do: lock the baseline, however long that takes."""
-    row = connection.execute(
-        "SELECT pg_get_functiondef(oid) FROM pg_proc"
-        " WHERE proname = 'take_or_leave' AND pronamespace = 'rtp'::regnamespace"
-    ).fetchone()
-    assert row is not None
-    assert "SKIP LOCKED" in row[0]
-    connection.execute(row[0].replace("SKIP LOCKED", "").encode())
+    """What another trigger would do: lock the entity's baseline, however long that takes."""
+    connection.execute(
+        "CREATE FUNCTION with_lock() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " PERFORM FROM rtp.baseline AS b WHERE b.entity = NEW.token FOR UPDATE; RETURN NULL; END $$;"
+        "CREATE TRIGGER with_lock AFTER INSERT ON samples FOR EACH ROW EXECUTE FUNCTION with_lock()"
+    )
+
+
+@pytest.mark.parametrize("isolation", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+def test_writers_of_one_entity_both_commit_at_every_isolation_level(
+    connect_again: Connect, history: psycopg.Connection, isolation: str
+) -> None:
+    writers = connect_again(), connect_again()
+    for minute, writer in enumerate(writers, 1):
+        writer.execute(f"BEGIN ISOLATION LEVEL {isolation}".encode())
+        append(writer, "usdc", 100 + 10 * minute, minute)
+    for writer in writers:
+        writer.execute("COMMIT")
+    judge_waiting(history)
+    assert steps(history, "usdc") == [(100, 110), (110, 120)]
+
+
+def test_a_transaction_of_many_samples_takes_no_transaction_id_but_its_own(
+    connect_again: Connect, history: psycopg.Connection
+) -> None:
+    unmeasured = settings_of(samples=SAMPLES).model_copy(update={"triggers": TriggerSettings(statistics="off")})
+    apply(history, plan_installation(history, unmeasured))
+    with connect_again() as one, one.transaction():
+        for minute in range(1, 4):
+            append(one, "usdc", 100 * minute, minute)
+        one.execute("INSERT INTO samples SELECT 'ethereum', 'dai', n, now() FROM generate_series(1, 1000) AS n")
+        begun = one.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+        ended = history.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+    assert begun is not None
+    assert ended == (begun[0] + 1,)
 
 
 def test_a_long_transaction_does_not_hold_up_another_writer_of_its_entity(
@@ -152,7 +171,7 @@ def test_judging_waits_for_no_writer(
     other.execute("COMMIT")
     history.execute(SOON)
     judge_waiting(history)
-    assert (steps(history, "usdc"), steps(history, "dai")) == ([], [(100, 120)])
+    assert (steps(history, "usdc"), steps(history, "dai")) == ([(100, 120)], [(100, 120)])
 
 
 def test_a_first_sighting_by_two_at_once_keeps_nobody_waiting(
@@ -242,8 +261,12 @@ def test_no_writer_of_a_crowd_fails(crowd: list[Appender]) -> None:
     assert [writer.error for writer in crowd] == [None] * 6
 
 
-def test_nothing_of_a_crowd_is_left_unjudged(crowd: list[Appender], history: psycopg.Connection) -> None:
-    assert eventually(lambda: history.execute("SELECT count(*) FROM rtp.sample").fetchone() == (0,))
+def test_every_sample_of_a_crowd_is_in_the_log_once(crowd: list[Appender], history: psycopg.Connection) -> None:
+    written = history.execute("SELECT token, price, at FROM samples ORDER BY at, token").fetchall()
+    appended = history.execute(
+        "SELECT entity, value, sampled_at FROM rtp.sample ORDER BY sampled_at, entity"
+    ).fetchall()
+    assert appended == written
 
 
 def test_each_entity_of_a_crowd_goes_on_from_where_it_was(crowd: list[Appender], history: psycopg.Connection) -> None:
@@ -256,17 +279,12 @@ def test_a_crowd_that_is_judged_at_the_end_is_judged_like_one_writer(
     history: psycopg.Connection, connect_again: Connect, installed: Settings
 ) -> None:
     watch: Any = settings_of(samples=SAMPLES).watches["samples"]
-    # Nothing may be judged before all is there: samples that come late by their own time do not count otherwise.
-    blocker = connect_again()
-    blocker.execute("BEGIN")
-    blocker.execute("SELECT FROM rtp.baseline FOR UPDATE")
     minutes = Minutes()
     writers = [Appender(connect_again(), seed, minutes) for seed in range(6)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    blocker.execute("COMMIT")
     judge_waiting(history)
     detector = Detector(watch)
     expected: dict[str, list[tuple[int, int]]] = {"usdc": [], "dai": [], "weth": []}

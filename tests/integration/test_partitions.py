@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.judging import judge_waiting
 from tests.watching import install, settings_of
 from triggers.installer import find_drift
 
@@ -44,6 +45,13 @@ def test_a_write_on_any_level_is_seen(parts: psycopg.Connection, table: str) -> 
     assert told(parts) == [("ethereum", "lido", "deviation")]
 
 
+def test_a_write_on_any_level_is_a_sample(parts: psycopg.Connection) -> None:
+    install(parts, parts={**WATCH, "cooldown": "1m"})
+    for value, table in enumerate(("parts", "parts_eth", "parts_eth_low"), 200):
+        parts.execute(f"UPDATE {table} SET usd = {value} WHERE protocol = 'lido'".encode())
+    assert parts.execute("SELECT value FROM rtp.sample ORDER BY id").fetchall() == [(200,), (201,), (202,)]
+
+
 def test_a_statement_over_many_partitions_is_seen_once_per_row(parts: psycopg.Connection) -> None:
     parts.execute("UPDATE parts SET usd = 200")
     assert sorted(told(parts)) == [("base", "aave", "deviation"), ("ethereum", "lido", "deviation")]
@@ -54,12 +62,13 @@ def test_a_row_that_moves_to_another_partition_is_another_entity(parts: psycopg.
     assert told(parts) == [("ethereum", "lido", "deleted")]
 
 
-@pytest.mark.parametrize("rules", [{}, {"cooldown": "0s"}], ids=["plain", "with a memory"])
+@pytest.mark.parametrize("rules", [{}, {"cooldown": "1m"}], ids=["plain", "with a memory"])
 def test_truncating_a_partition_reports_its_entities_and_no_others(
     parts: psycopg.Connection, rules: dict[str, Any]
 ) -> None:
     install(parts, parts={**WATCH, **rules})
     parts.execute("TRUNCATE parts_other")
+    judge_waiting(parts)
     assert told(parts) == [("base", "aave", "deleted")]
 
 

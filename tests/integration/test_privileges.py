@@ -11,6 +11,7 @@ import pytest
 from psycopg import sql
 
 from core.settings.models import Settings, postgres_dsn
+from tests.judging import judge_waiting
 from tests.watching import TVL, install, settings_of
 from triggers.installer import apply, plan_installation
 
@@ -68,7 +69,7 @@ def test_a_writer_fires_the_triggers_without_any_right_of_rtps(
     install(writer, tvl={**TVL, **rules})
     for value in (100, 200):
         write(feeder, value)
-    writer.execute("SELECT rtp.judge_waiting(100, 100)")
+    judge_waiting(writer)
     assert told(writer) == [("100", "200", "deviation")]
 
 
@@ -81,8 +82,11 @@ def test_a_writer_fires_the_triggers_without_any_right_of_rtps(
         "DELETE FROM rtp.cursor",
         "UPDATE rtp.baseline SET value = 0",
         "SELECT nextval('rtp.event_id')",
-        "SELECT rtp.judge_waiting(1, 1)",
-        "SELECT rtp.put_ticks(1)",
+        "SELECT * FROM rtp.sample",
+        "INSERT INTO rtp.sample (chain) VALUES ('forged')",
+        "DELETE FROM rtp.judge_cursor",
+        "SELECT nextval('rtp.sample_id')",
+        "SELECT rtp.skip('forged')",
         "SELECT rtp.wake()",
         "SELECT rtp.note_error('tvl', 'UPDATE', '00000', 'forged')",
         "SELECT rtp.watch_tvl()",
@@ -143,16 +147,24 @@ def test_the_readmes_grants_are_enough(roles: Any, writer: psycopg.Connection) -
         apply(rtp, plan_installation(rtp, settings_of(tvl={**TVL, "table": "public.tvl", "heartbeat": "1h"})))
         for value in (100, 200):
             write(writer, value)
-        rtp.execute("SELECT rtp.put_ticks(10)")
-        rtp.execute("SELECT rtp.judge_waiting(100, 100)")
+        judge_waiting(rtp)
         assert told(rtp) == [("100", "200", "deviation")]
         writer.execute("DROP SCHEMA rtp CASCADE")
 
 
 @pytest.mark.parametrize(
-    "lost", ["SELECT ON rtp.baseline", "INSERT ON rtp.baseline", "UPDATE ON rtp.baseline", "INSERT ON rtp.event"]
+    ("rules", "lost"),
+    [
+        ({}, "SELECT ON rtp.baseline"),
+        ({}, "INSERT ON rtp.baseline"),
+        ({}, "UPDATE ON rtp.baseline"),
+        ({}, "INSERT ON rtp.event"),
+        ({"heartbeat": "1h"}, "INSERT ON rtp.sample"),
+    ],
 )
-def test_a_right_that_rtp_has_lost_fails_no_writer(roles: Any, writer: psycopg.Connection, lost: str) -> None:
+def test_a_right_that_rtp_has_lost_fails_no_writer(
+    roles: Any, writer: psycopg.Connection, rules: dict[str, Any], lost: str
+) -> None:
     writer.execute("DROP SCHEMA rtp CASCADE")
     rtp = roles(
         "rtp",
@@ -160,7 +172,7 @@ def test_a_right_that_rtp_has_lost_fails_no_writer(roles: Any, writer: psycopg.C
         "GRANT SELECT, TRIGGER ON public.tvl, public.prices, public.protocols TO {role}",
     )
     with closing(rtp):
-        apply(rtp, plan_installation(rtp, settings_of(tvl={**TVL, "table": "public.tvl"})))
+        apply(rtp, plan_installation(rtp, settings_of(tvl={**TVL, **rules, "table": "public.tvl"})))
         for value in (100, 200):
             write(writer, value)
         rtp.execute(f"REVOKE {lost} FROM CURRENT_USER, PUBLIC".encode())

@@ -146,6 +146,125 @@ def test_no_change_of_rtps_tables_fails_a_writer(lido: psycopg.Connection, break
     assert errors(lido) == ["tvl", "tvl"]
 
 
+# The same of a watch that only appends samples, one row and many
+
+SAMPLED: dict[str, Any] = {**TVL, "columns": {**TVL["columns"], "changed_at": "updated_at"}, "heartbeat": "1h"}  # type: ignore[dict-item]
+
+
+@pytest.fixture
+def sampled(writer: psycopg.Connection) -> psycopg.Connection:
+    """Two entities whose samples rtp run judges; the session has appended some before."""
+    install(writer, tvl=SAMPLED)
+    writer.execute("INSERT INTO tvl VALUES ('ethereum', 'lido', 100, 'llama'), ('ethereum', 'aave', 100, 'llama')")
+    writer.execute("UPDATE tvl SET tvl_usd = 150")
+    writer.execute("UPDATE tvl SET tvl_usd = 151 WHERE protocol = 'lido'")
+    return writer
+
+
+def samples(connection: psycopg.Connection, after_id: int = 5) -> list[Any]:
+    query = "SELECT entity, what, value FROM rtp.sample WHERE id > %s ORDER BY id"
+    return connection.execute(query, [after_id]).fetchall()
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize(("ddl", "statement"), SURPRISES.values(), ids=SURPRISES)
+def test_no_change_of_a_table_fails_a_writer_of_samples(
+    sampled: psycopg.Connection, ddl: str, statement: str, rows: int
+) -> None:
+    sampled.execute("ALTER TABLE tvl DROP CONSTRAINT tvl_pkey")  # a surprise makes all keys alike
+    sampled.execute("DELETE FROM tvl WHERE protocol = 'aave' AND %s = 1", [rows])
+    before = len(samples(sampled))
+    sampled.execute(ddl.encode())
+    assert sampled.execute(statement.encode()).rowcount == rows
+    assert errors(sampled) or len(samples(sampled)) >= before + rows
+
+
+@pytest.mark.parametrize(
+    "breakage",
+    [
+        "ALTER TABLE rtp.sample ADD CHECK (id < 0) NOT VALID",
+        "DROP TABLE rtp.sample_0",
+        "ALTER TABLE rtp.sample DETACH PARTITION rtp.sample_0",
+        "DROP TABLE rtp.sample",
+        "ALTER TABLE rtp.sample RENAME TO away",
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no'; END $$;"
+        "CREATE TRIGGER fail BEFORE INSERT ON rtp.sample FOR EACH ROW EXECUTE FUNCTION fail()",
+    ],
+)
+def test_no_change_of_the_sample_log_fails_a_writer(sampled: psycopg.Connection, breakage: str) -> None:
+    sampled.execute(breakage.encode())
+    sampled.execute("UPDATE tvl SET tvl_usd = 200")
+    sampled.execute("UPDATE tvl SET tvl_usd = 300 WHERE protocol = 'lido'")
+    assert errors(sampled) == ["tvl", "tvl"]
+
+
+def test_a_writer_of_samples_that_will_not_wait_for_locks_does_not_fail_for_one_of_rtps(
+    sampled: psycopg.Connection, connect_again: Callable[[], psycopg.Connection]
+) -> None:
+    sampled.execute("SET lock_timeout TO '50ms'")
+    with connect_again() as upgrade, upgrade.transaction():
+        upgrade.execute("LOCK TABLE rtp.sample")
+        sampled.execute("UPDATE tvl SET tvl_usd = 200")
+    assert errors(sampled) == ["tvl"]
+
+
+@pytest.mark.parametrize("rows", ["protocol = 'lido'", "true"], ids=["one row", "all rows"])
+@pytest.mark.parametrize("code", ["disk_full", "io_error"])
+def test_a_sample_that_cannot_be_stored_fails_its_writer_rather_than_be_lost(
+    sampled: psycopg.Connection, code: str, rows: str
+) -> None:
+    sampled.execute(
+        "CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" RAISE 'no room' USING ERRCODE = '{code}'; END $$;"
+        "CREATE TRIGGER no_room BEFORE INSERT ON rtp.sample FOR EACH ROW EXECUTE FUNCTION no_room()"
+    )
+    with pytest.raises(psycopg.OperationalError, match="no room"):
+        sampled.execute(f"UPDATE tvl SET tvl_usd = 200 WHERE {rows}".encode())
+
+
+def test_rows_without_a_usable_name_are_noted_once_and_keep_no_other_from_the_log(sampled: psycopg.Connection) -> None:
+    sampled.execute("INSERT INTO tvl SELECT 'ethereum', left('curve', n), 1, 'llama' FROM generate_series(0, 2) AS n")
+    sampled.execute(
+        "INSERT INTO tvl SELECT 'ethereum', repeat('x', 600 + n), 1, 'llama' FROM generate_series(1, 3) AS n"
+    )
+    assert ([row[0] for row in samples(sampled)], errors(sampled)) == (["c", "cu"], ["tvl", "tvl"])
+
+
+WIDE = (
+    "CREATE DOMAIN public.money_of AS numeric; CREATE TYPE public.network AS ENUM ('ethereum', 'base');"
+    "CREATE TABLE public.wide"
+    " (network public.network, token varchar(40), price public.money_of, at date, trust numeric, note jsonb)"
+)
+WIDE_WATCH: dict[str, Any] = {
+    "kind": "price",
+    "table": "wide",
+    "shape": "history",
+    "columns": {
+        "chain": "network",
+        "token": "token",
+        "value": "price",
+        "changed_at": "at",
+        "confidence": "trust",
+        "provenance": "note",
+    },
+}
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_widest_values_of_every_type_become_samples(writer: psycopg.Connection, rows: int) -> None:
+    writer.execute(WIDE.encode())
+    install(writer, wide=WIDE_WATCH)
+    for price, at, trust in (
+        ("NaN", "5874897-12-31", "1e-4000"),
+        ("1e131071", "4713-01-01 BC", "1e4000"),
+        ("Infinity", "infinity", "NaN"),
+        (None, None, None),
+    ):
+        row = "SELECT 'base', 'eth', %s::numeric, %s::date, %s::numeric, '{}' FROM generate_series(1, %s)"
+        writer.execute(f"INSERT INTO wide {row}".encode(), [price, at, trust, rows])
+    assert (len(samples(writer, 0)), errors(writer)) == (4 * rows, [])
+
+
 def test_a_writer_that_will_not_wait_for_locks_does_not_fail_for_one_of_rtps(
     lido: psycopg.Connection, connect_again: Callable[[], psycopg.Connection]
 ) -> None:
