@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from core.errors import LeadershipLost, NotInstalled, ServiceUnavailable
 from core.judging.portion import Portion
 from core.judging.sample_log import SampleLog
-from core.judging.sample_windows import Limits
+from core.judging.sample_windows import Counts, Limits, Reach, SampleWindows
 from core.processor.build import postgres_server
 from core.services.postgres import DatabaseServer
 from core.settings.models import Settings
@@ -190,6 +190,21 @@ def test_a_sample_of_a_watch_that_is_behind_is_read_though_it_commits_late(
     read = [judge_some(log)]
     early.commit()
     assert sorted(ids(*read, *judge_all(log))) == late + many
+
+
+def test_a_transaction_that_commits_between_counting_a_window_and_reading_it_is_read_once(
+    open_log: Open, begin: Connect, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, early, count = open_log(limits=FEW), begin(), SampleWindows.count
+
+    def count_and_commit(windows: SampleWindows, way: str, values: dict[str, Any]) -> tuple[Reach, Counts]:
+        counted = count(windows, way, values)
+        early.commit()
+        return counted
+
+    written = append(early, OTHER) + append(writer, OTHER) + append(writer, LATEST, 20)
+    monkeypatch.setattr(SampleWindows, "count", count_and_commit)
+    assert sorted(ids(*judge_all(log))) == written
 
 
 # Falling behind
