@@ -29,6 +29,7 @@ class _Piece:
     within: Cursor
     end_id: int
     behind: Cursor
+    is_history: bool
     rows: list[SampleRow] = field(default_factory=list)
     is_gathered: bool = False
     judged: int = 0
@@ -78,9 +79,12 @@ class Backlog:
 
     def _next_piece(self, windows: SampleWindows, front: Cursor) -> _Piece | None:
         """The next piece; None where the next part of the log has nothing of the watch, and the cursor has moved on."""
-        within = self.cursor.cursor
+        within, is_history = self.cursor.cursor, self._watch in self._histories
         if self.cursor.piece_end is not None:
-            return _Piece(within, self.cursor.piece_end, replace(within, after_id=self.cursor.piece_end))
+            if self.cursor.judged is not None:  # the rest comes in the same order, whatever became of the watch since
+                is_history = self.cursor.judged.at is not None
+            behind = replace(within, after_id=self.cursor.piece_end)
+            return _Piece(within, self.cursor.piece_end, behind, is_history)
         if within.until is None:
             within = replace(within, until=front.snapshot)
         if self._window_end is None:
@@ -92,7 +96,7 @@ class Backlog:
         if self._watch not in counts.of_watch:
             self._move_to(JudgeCursor(behind))
             return None
-        return _Piece(within, counts.last_id, behind)
+        return _Piece(within, counts.last_id, behind, is_history)
 
     def _gather(self, windows: SampleWindows, piece: _Piece) -> None:
         after_id = piece.rows[-1].id if piece.rows else piece.within.after_id
@@ -102,14 +106,9 @@ class Backlog:
         piece.rows += rows
         piece.is_gathered = len(rows) < limit
         if piece.is_gathered:
-            self._put_in_order(piece)
-
-    def _put_in_order(self, piece: _Piece) -> None:
-        """As the part that is judged was in order, where some is: whatever became of the watch since."""
-        judged = self.cursor.judged
-        is_history = self._watch in self._histories if judged is None else judged.at is not None
-        rows = in_judging_order(piece.rows, [self._watch] if is_history else [])
-        piece.rows = [row for row in rows if judged is None or not judged.is_at_or_behind(row)]
+            judged = self.cursor.judged
+            ordered = in_judging_order(piece.rows, [self._watch] if piece.is_history else [])
+            piece.rows = [row for row in ordered if judged is None or not judged.is_at_or_behind(row)]
 
     def _portion(self, piece: _Piece, limits: Limits) -> Portion:
         size = limits.rows if len(piece.rows) < limits.rows else limits.portion
@@ -117,7 +116,7 @@ class Backlog:
         if piece.judged + size >= len(piece.rows):
             return Portion(rows, self._watch, JudgeCursor(piece.behind))
         last = rows[-1]
-        at = last.sampled_at if self._watch in self._histories else None
+        at = last.sampled_at if piece.is_history else None
         judged = JudgedSample(last.chain, last.entity, at, last.id)
         return Portion(rows, self._watch, JudgeCursor(piece.within, piece.end_id, judged))
 
