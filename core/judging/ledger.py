@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from core.judging.sample_log import SampleLog
 
 _QUERIES = queries("core.sql", "judging.sql")
+_ENTER = _QUERIES["keep_installation"]
+_ENTER_TO_LAST = b";\n".join((_ENTER, _QUERIES["must_last"]))
 _NEWEST = (*KEY, "value", "at")
 
 _STATE = (
@@ -52,15 +54,13 @@ class Ledger:
         """
         try:
             with self._log.connection.transaction():
-                self._keep_installation()
-                if must_last:
-                    self._log.connection.execute(_QUERIES["must_last"])
+                self._keep_installation(must_last=must_last)
                 yield
         except errors.LockNotAvailable as error:
             raise Overtaken("a trigger is judging what was left to this judge") from error
 
-    def _keep_installation(self) -> None:
-        answers = self._log.connection.execute(_QUERIES["keep_installation"])
+    def _keep_installation(self, *, must_last: bool) -> None:
+        answers = self._log.connection.execute(_ENTER_TO_LAST if must_last else _ENTER)
         if answers.fetchone() != (True,):
             raise Overtaken("triggers are being installed")
         answers.nextset()
