@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from psycopg import errors
+from psycopg import IsolationLevel, errors
 
 from core.errors import RtpError
 from core.judging.columns import KEY, by_column
@@ -43,6 +43,8 @@ class Ledger:
 
     def __init__(self, log: SampleLog, revision: int) -> None:
         self._log = log
+        # What a transaction asks under a lock must be seen as it is then, whatever the role's own default.
+        log.connection.isolation_level = IsolationLevel.READ_COMMITTED
         self._statements = PreparedStatements(log.connection, _QUERIES)
         self._revision = revision
 

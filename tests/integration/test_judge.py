@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from core.detection.judge import EntityState, Judgement, Sample
 from core.detection.judge import judge as rule_book
@@ -244,6 +245,14 @@ def test_samples_of_a_watch_that_is_gone_are_passed(watched: psycopg.Connection)
     assert told(watched) == []
 
 
+def test_a_database_with_an_isolation_level_of_its_own_is_judged_in(watched: psycopg.Connection) -> None:
+    database = sql.Identifier(watched.info.dbname)
+    watched.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_isolation TO serializable").format(database))
+    write(watched, "lido", 110)
+    judge_waiting(watched)
+    assert told(watched) == [("lido", "100", "110", "deviation")]
+
+
 # A watch that gains or loses a rule with a memory
 
 
@@ -336,7 +345,8 @@ def test_an_entity_that_comes_and_goes_in_one_portion_is_not_remembered(watched:
     assert (told(watched), remembered(watched, "maker")) == ([("maker", "5", None, "deleted")], None)
 
 
-ODD_VALUES = ("NaN", "Infinity", "-Infinity", None, "0.0000", "1" + "0" * 500, "0." + "0" * 300 + "12300", "12.30")
+LARGEST, SMALLEST = "9" * 131_072, "0." + "0" * 16_382 + "1"
+ODD_VALUES = ("NaN", "Infinity", "-Infinity", None, "0.0000", LARGEST, SMALLEST, "-" + LARGEST, "12.30")
 
 
 def test_every_value_keeps_its_digits(watched: psycopg.Connection) -> None:

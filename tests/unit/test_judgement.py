@@ -1,0 +1,107 @@
+"""What the judge of the sample log makes of samples is what the detector makes of them, one by one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.detection.detector import Detector
+from core.detection.judge import Sample, due_at
+from core.detection.report import Report
+from core.judging.entity import EntityMemory
+from core.judging.judgement import EventRow, Findings, judge_appointments, judge_samples
+from core.judging.sample import SampleRow
+from core.judging.watches import InstalledWatch
+from core.settings.watches import ValueWatch
+from tests.watches import value_watch
+
+NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
+KEY = (7, "ethereum", "usdc")
+VALUES = st.sampled_from(
+    [None, "NaN", "Infinity", "0", "1", "1.004", "0.9951", "1.0051", "0.99", "1.02", "3", "30", "-1", "1e40"]
+)
+STEPS = st.lists(st.tuples(st.integers(-2, 6), VALUES, st.booleans()), min_size=1, max_size=20)
+WATCHES = st.fixed_dictionaries(
+    {},
+    optional={
+        "compare_with": st.sampled_from(["last_event", "previous_row"]),
+        "heartbeat": st.sampled_from(["3m", "10m"]),
+        "cooldown": st.sampled_from(["0s", "3m"]),
+        "emit_first": st.booleans(),
+        "min_change": st.just("0.005"),
+        "peg": st.just({}),
+        "glitch_guard": st.just({"factor": 2, "confirmations": 2, "release_after": "4m"}),
+    },
+)
+
+
+def sample_row(number: int, at: datetime, value: str | None, what: str = "sample") -> SampleRow:
+    number_of_it = None if value is None else Decimal(value)
+    return SampleRow(number, *KEY, what, number_of_it, at, at, 0.5, f"source {number}", f"trace {number}", None)
+
+
+def remembered(watch: ValueWatch) -> EntityMemory:
+    return EntityMemory(KEY, InstalledWatch(7, "prices", watch, 1, is_sampled=True), None)
+
+
+def steps_of(events: list[EventRow]) -> list[tuple[Any, ...]]:
+    return [(repr(e.previous), repr(e.current), e.reason, e.severity, e.duration_seconds) for e in events]
+
+
+@given(STEPS, WATCHES, st.sampled_from(["latest", "history"]))
+def test_samples_deletions_and_appointments_come_to_the_same(
+    steps: list[tuple[int, str | None, bool]], rules: dict[str, Any], shape: Literal["latest", "history"]
+) -> None:
+    watch = value_watch("price", percent="0.5", shape=shape, **rules)
+    entity, findings, detector = remembered(watch), Findings(), Detector(watch)
+    expected: list[Report | None] = []
+    at = NOON
+    for number, (minutes, value, is_last) in enumerate(steps):
+        at += timedelta(minutes=minutes)
+        if (state := entity.state) is not None and (due := due_at(state, entity.rule)) is not None and due <= at:
+            judge_appointments([entity], due, findings)
+            expected += [j.report for j, _ in detector.wait(KEY[1:], due + timedelta.resolution) if j.report]
+        row = sample_row(number, at, value)
+        rows = [row]
+        expected += [detector.feed(*KEY[1:], Sample(row.value, at))]
+        if is_last and shape == "latest":
+            rows.append(sample_row(number, at, None, "deleted"))
+            expected += [detector.delete(*KEY[1:])]
+        judge_samples(rows, {KEY: entity}, findings)
+        assert repr(entity.state) == repr(detector.states.get(KEY[1:]))
+    reports = [(repr(r.previous), repr(r.current), r.reason, r.severity, r.duration_seconds) for r in expected if r]
+    assert steps_of(findings.events) == reports
+    assert findings.errors == []
+
+
+def test_an_event_carries_what_its_sample_carries() -> None:
+    findings = Findings()
+    entity = remembered(value_watch("price"))
+    judge_samples([sample_row(1, NOON, "1"), sample_row(2, NOON, "2")], {KEY: entity}, findings)
+    (event,) = findings.events
+    assert (event.confidence, event.provenance, event.changed_at, event.traceparent) == (
+        0.5,
+        "source 2",
+        NOON,
+        "trace 2",
+    )
+
+
+def test_an_event_that_time_brings_carries_what_the_watch_says() -> None:
+    findings = Findings()
+    entity = remembered(value_watch("price", heartbeat="1h", confidence=0.9, provenance="llama"))
+    judge_samples([sample_row(1, NOON, "1")], {KEY: entity}, findings)
+    later = NOON + timedelta(hours=1)
+    judge_appointments([entity], later, findings)
+    (event,) = findings.events
+    assert (event.confidence, event.provenance, event.changed_at, event.traceparent) == (0.9, "llama", later, None)
+
+
+def test_samples_of_nobody_it_knows_are_passed() -> None:
+    findings = Findings()
+    judge_samples([sample_row(1, NOON, "1")], {}, findings)
+    assert findings == Findings()
