@@ -27,7 +27,7 @@ from core.stack.binaries import postgres_folder
 from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
-from tests.sample_log import LATEST, OTHER, append, ids, judge_some, save
+from tests.sample_log import HISTORY, LATEST, OTHER, append, ids, judge_some, make_history, save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -408,15 +408,20 @@ def test_the_judge_refuses_a_cursor_that_is_not_its_logs_though_all_sinks_are_ri
         judge(postgres_dsn(installed))
 
 
+@pytest.mark.parametrize("watch", [LATEST, HISTORY])
 def test_what_was_not_judged_before_the_dump_is_judged_after_the_reset_and_nothing_else(
     installed: Settings,
     writer: psycopg.Connection,
     restore: Callable[[EmbeddedStack], str],
     other_server: EmbeddedStack,
     command: Command,
+    watch: int,
 ) -> None:
+    make_history(writer)
     deliver_all(postgres_dsn(installed))
-    written = append(writer, OTHER, 3) + append(writer, LATEST, 50)
+    written = append(writer, OTHER, 3)
+    for minute in range(50):
+        written += append(writer, watch, entity="ab"[minute % 2], minute=minute * 7 % 11)
     judged = judge(postgres_dsn(installed), most=20)  # in the middle of a piece
     target = restore(other_server)
     with closing(connect(target, role="test")) as elsewhere:
