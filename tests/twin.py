@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.detection.detector import Detector, Key
@@ -36,6 +37,14 @@ class Twin:
         self.detector = Detector(watch)
         self.told: dict[Key, list[Told]] = defaultdict(list)
         self.quarantine: dict[Key, list[Told]] = defaultdict(list)
+
+    def change_rules(self, watch: ValueWatch) -> None:
+        """Go on by the rules of another watch of the same table; a trigger that judges by itself has no quarantine."""
+        self.watch = watch
+        self.detector = Detector(watch, states=self.detector.states)
+        if not watch.is_sampled:
+            for key, state in self.detector.states.items():
+                self.detector.states[key] = replace(state, suspect_value=None, suspect_since=None, suspect_count=0)
 
     def judge(self, key: Key, sample: Sample) -> None:
         before = self.detector.states.get(key)

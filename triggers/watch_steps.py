@@ -63,6 +63,7 @@ def install_watch(
     is_remapped = before is not None and _mapping(before.settings) != _mapping(_settings(watch))
     # Before it, writers must be kept out: what is within the band of the trigger before is in no baseline.
     catches_up = before is not None and watch.is_sampled and not before.is_sampled
+    becomes_plain = before is not None and before.is_sampled and not watch.is_sampled
     return Step(
         Action(
             "replaced" if before else "created", f"watch {name}", _detail(watch, before, is_new=not there >= wanted)
@@ -74,6 +75,7 @@ def install_watch(
             # Creating triggers keeps writers out until the end: nobody changes what the seed reads.
             *(result.triggers if is_remapped or catches_up or not there >= wanted else ()),
             *(_forget(watch_id) if is_remapped else ()),
+            *((_end_quarantine(watch_id),) if becomes_plain else ()),
             *(result.catch_up if catches_up else ()),
             *((result.seed,) if is_remapped or catches_up or not there >= wanted else ()),
         ),
@@ -121,6 +123,14 @@ def _register(name: str, watch: Watch, watch_id: int, rules: int, md5: str) -> s
 def _forget(watch_id: int) -> Iterator[sql.Composed]:
     for table in ("sample", "baseline"):
         yield sql.SQL("DELETE FROM {} WHERE watch = {}").format(sql.Identifier("rtp", table), sql.Literal(watch_id))
+
+
+def _end_quarantine(watch_id: int) -> sql.Composed:
+    """A trigger that judges by itself has none: what is in it now must not be released when the judge is back."""
+    return sql.SQL(
+        "UPDATE rtp.baseline SET suspect_value = NULL, suspect_since = NULL, suspect_count = 0 "
+        "WHERE watch = {} AND suspect_since IS NOT NULL"
+    ).format(sql.Literal(watch_id))
 
 
 def _settings(watch: Watch) -> dict[str, Any]:

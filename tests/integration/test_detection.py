@@ -295,32 +295,49 @@ def about(connection: psycopg.Connection, column: str) -> Any:
     return row[0]
 
 
-@pytest.fixture
-def usdc(writer: psycopg.Connection) -> psycopg.Connection:
+PRICES: dict[str, Any] = {
+    "kind": "price",
+    "table": "prices",
+    "columns": {
+        **{"chain": "chain", "token": "token", "value": "price_usd", "changed_at": "updated_at"},
+        **{"confidence": "confidence", "provenance": "source"},
+    },
+}
+
+
+@pytest.fixture(params=[{}, {"heartbeat": "1d"}], ids=["judged by the trigger", "sampled"])
+def usdc(writer: psycopg.Connection, request: pytest.FixtureRequest) -> psycopg.Connection:
+    install(writer, prices=PRICES | request.param)
     writer.execute("INSERT INTO prices VALUES ('ethereum', 'usdc', 1, 0.9, 'llama')")
     return writer
 
 
+def update(connection: psycopg.Connection, assignments: str, *values: str) -> None:
+    """Change the row; whoever judges it has."""
+    connection.execute(f"UPDATE prices SET {assignments}".encode(), values)
+    judge_waiting(connection)
+
+
 def test_confidence_and_provenance_are_the_rows_own(usdc: psycopg.Connection) -> None:
-    usdc.execute("UPDATE prices SET price_usd = 2, confidence = 0.25, source = 'desk'")
+    update(usdc, "price_usd = 2, confidence = 0.25, source = 'desk'")
     assert (about(usdc, "confidence"), about(usdc, "provenance")) == (0.25, "desk")
 
 
 @pytest.mark.parametrize("confidence", ["NULL", "'NaN'", "-0.1", "1.5", "'Infinity'"])
 def test_an_impossible_confidence_is_replaced_by_the_watchs_own(usdc: psycopg.Connection, confidence: str) -> None:
     usdc.execute("ALTER TABLE prices DROP CONSTRAINT prices_confidence_check")
-    usdc.execute(f"UPDATE prices SET price_usd = 2, confidence = {confidence}".encode())
+    update(usdc, f"price_usd = 2, confidence = {confidence}")
     assert about(usdc, "confidence") == 1
 
 
 def test_a_change_carries_the_rows_own_time(usdc: psycopg.Connection) -> None:
-    usdc.execute("UPDATE prices SET price_usd = 2, updated_at = '2024-03-19 12:00:00.123456Z'")
+    update(usdc, "price_usd = 2, updated_at = '2024-03-19 12:00:00.123456Z'")
     assert about(usdc, "changed_at = '2024-03-19 12:00:00.123456Z'")
 
 
 @pytest.mark.parametrize("moment", ["infinity", "-infinity", "0044-03-15 12:00:00+00 BC", "12000-01-01 00:00:00+00"])
 def test_a_time_that_readers_cannot_hold_is_replaced_by_the_clocks(usdc: psycopg.Connection, moment: str) -> None:
-    usdc.execute("UPDATE prices SET price_usd = 2, updated_at = %s", [moment])
+    update(usdc, "price_usd = 2, updated_at = %s", moment)
     assert about(usdc, "changed_at BETWEEN now() - interval '1 minute' AND now()")
 
 

@@ -303,6 +303,20 @@ def test_what_the_trigger_passed_over_is_the_newest_value_when_the_judge_begins(
     assert told(writer) == [("lido", "100", "100.7", "heartbeat")]
 
 
+def test_a_value_in_quarantine_is_not_taken_up_after_the_trigger_has_judged_newer_ones(
+    watched: psycopg.Connection,
+) -> None:
+    write(watched, "lido", 5000)
+    judge_waiting(watched)
+    install(watched, tvl=PLAIN)
+    write(watched, "lido", 200)
+    install(watched, tvl=GUARDED)
+    watched.execute("UPDATE rtp.baseline SET suspect_since = suspect_since - '2h'::interval")
+    judge_ticks(watched)
+    judge_ticks(watched)
+    assert told(watched) == [("lido", "100", "200", "deviation")]
+
+
 def test_a_heartbeat_that_is_added_holds_for_what_nobody_writes(watched: psycopg.Connection) -> None:
     watched.execute("UPDATE rtp.baseline SET reported_at = reported_at - '2h'::interval")
     install(watched, tvl={**GUARDED, "heartbeat": "1h"})

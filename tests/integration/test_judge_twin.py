@@ -175,11 +175,51 @@ def test_a_table_updated_in_place_means_the_same_to_both(
     expect_the_same(writer, installed, twin, has_durations=False)
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whoever_judges_goes_on_where_another_has_left_off(
+    writer: psycopg.Connection, installed: Settings, seed: int
+) -> None:
+    """The rules change while samples wait; some are the trigger's to judge, others need the judge."""
+    random = Random(seed)
+    create_price_table(writer)
+    twin = twin_of(writer, random_watch(random, shape="latest", with_clock=False))
+
+    def see(key: Key, price: Decimal | None) -> None:
+        twin.waiting.append((key, Sample(price, NOON)))
+        is_judged_at_once()
+
+    def forget(key: Key) -> None:
+        twin.waiting.append((key, None))
+        is_judged_at_once()
+
+    def is_judged_at_once() -> None:
+        if not twin.watch.is_sampled:
+            twin.judge_waiting()
+            twin.write()
+
+    table = PriceTable(writer, random, see=see, forget=forget)
+    with MortalJudge(writer, twin) as judge:
+        for _ in range(120):
+            if random.random() < 0.1:
+                rules = random_watch(random, shape="latest", with_clock=False, plain=random.random() < 0.5)
+                watch = watch_of(writer, rules)
+                judge.be_killed()
+                twin.change_rules(watch)
+                judge.judge()
+            table.step()
+            now_and_then(random, judge)
+        judge.stop()
+    expect_the_same(writer, installed, twin, has_durations=False)
+
+
 def twin_of(connection: psycopg.Connection, settings: dict[str, Any]) -> LogTwin:
-    """Have the table watched; the twin of the watch."""
+    return LogTwin(watch_of(connection, settings))
+
+
+def watch_of(connection: psycopg.Connection, settings: dict[str, Any]) -> Any:
+    """Have the table watched so."""
     install(connection, samples=settings)
-    watch: Any = settings_of(samples=settings).watches["samples"]
-    return LogTwin(watch)
+    return settings_of(samples=settings).watches["samples"]
 
 
 @contextmanager
