@@ -1,4 +1,4 @@
-"""The ways to watch a table whose cost overhead.py compares, each on a table of its own, in one database."""
+"""The ways to watch a table whose cost overhead.py compares, each on tables of its own, in one database."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.settings.models import Settings
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from psycopg import Connection
@@ -20,13 +20,12 @@ _PEERS = queries("loadtests.benchmarks", "contestants.sql")
 _COLUMNS = {"chain": "chain", "protocol": "protocol", "value": "tvl_usd", "changed_at": "updated_at"}
 
 
-def settings_of(table: str) -> Settings:
-    """One watch of tvl, with rtp's defaults."""
-    watch: Mapping[str, Any] = {"kind": "tvl", "table": table, "columns": _COLUMNS}
-    return Settings.model_validate({"watches": {"tvl": watch}})
-
-
-SETTINGS = settings_of("tvl")
+WATCH: Mapping[str, Any] = {"kind": "tvl", "columns": _COLUMNS}
+SETTINGS = Settings.model_validate({"watches": {"tvl": {**WATCH, "table": "tvl"}}})
+_BOTH_TABLES = {
+    "updated": {**WATCH, "table": "updated_rtp"},
+    "appended": {**WATCH, "table": "appended_rtp", "shape": "history"},
+}
 
 
 def fresh_table(connection: Connection, table: str = "tvl") -> None:
@@ -44,25 +43,29 @@ def fresh_table(connection: Connection, table: str = "tvl") -> None:
     connection.execute(b"VACUUM ANALYZE " + name)
 
 
-def contestants(*, with_pgq: bool) -> Mapping[str, tuple[str, Callable[[Connection], object]]]:
-    """Each contestant's table, and how it comes to watch it. The bare table is the first."""
-
-    def peer(name: str) -> tuple[str, Callable[[Connection], object]]:
-        return f"watched_by_{name}", lambda connection: connection.execute(_PEERS[name])
-
-    rtp = (
-        "watched_by_rtp",
-        lambda connection: apply(connection, plan_installation(connection, settings_of("watched_by_rtp"))),
+def fresh_history(connection: Connection, table: str) -> None:
+    """A table that only grows, with the key that such tables usually have."""
+    connection.execute(
+        f"CREATE TABLE {table} (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, chain text, protocol text,"
+        " tvl_usd numeric, source text, updated_at timestamptz)".encode()
     )
-    if with_pgq:
-        return {BARE: ("bare", _do_nothing), "rtp": rtp, "PgQ": peer("pgq")}
-    return {BARE: ("bare", _do_nothing), "rtp": rtp, "notify": peer("notify"), "outbox": peer("outbox")}
+
+
+def contestants(*, with_pgq: bool) -> Mapping[str, str]:
+    """How each of them is called in its tables' names. The bare table is the first."""
+    return {BARE: "bare", "rtp": "rtp"} | ({"PgQ": "pgq"} if with_pgq else {"notify": "notify", "outbox": "outbox"})
+
+
+def install(connection: Connection, contestant: str) -> None:
+    """Make the contestant's tables, `updated_` and `appended_`, and have it watch them."""
+    fresh_table(connection, f"updated_{contestant}")
+    fresh_history(connection, f"appended_{contestant}")
+    if contestant == "rtp":
+        apply(connection, plan_installation(connection, Settings.model_validate({"watches": _BOTH_TABLES})))
+    elif contestant in _PEERS:
+        connection.execute(_PEERS[contestant])
 
 
 def has_pgq(postgres_bin: Path) -> bool:
     """Whether PgQ is installed beside a server's programs, as distributions lay them out: its own library tells."""
     return (postgres_bin.parent / "lib" / "pgq_triggers.so").is_file()
-
-
-def _do_nothing(connection: Connection) -> None:
-    pass

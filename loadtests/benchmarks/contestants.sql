@@ -8,7 +8,8 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER peer AFTER UPDATE ON watched_by_notify FOR EACH ROW EXECUTE FUNCTION peer_notify();
+CREATE TRIGGER peer AFTER UPDATE ON updated_notify FOR EACH ROW EXECUTE FUNCTION peer_notify();
+CREATE TRIGGER peer AFTER INSERT ON appended_notify FOR EACH ROW EXECUTE FUNCTION peer_notify();
 
 -- name: outbox
 -- A row-level JSON outbox, old and new row, as Hasura's event triggers write it.
@@ -26,10 +27,12 @@ BEGIN
     RETURN NULL;
 END
 $$;
-CREATE TRIGGER peer AFTER UPDATE ON watched_by_outbox FOR EACH ROW EXECUTE FUNCTION peer_outbox();
+CREATE TRIGGER peer AFTER UPDATE ON updated_outbox FOR EACH ROW EXECUTE FUNCTION peer_outbox();
+CREATE TRIGGER peer AFTER INSERT ON appended_outbox FOR EACH ROW EXECUTE FUNCTION peer_outbox();
 
 -- name: pgq
 -- PgQ's own trigger, which writes the whole row into its queue's tables.
 CREATE EXTENSION pgq;
 SELECT pgq.create_queue('peer');
-CREATE TRIGGER peer AFTER UPDATE ON watched_by_pgq FOR EACH ROW EXECUTE FUNCTION pgq.logutriga('peer');
+CREATE TRIGGER peer AFTER UPDATE ON updated_pgq FOR EACH ROW EXECUTE FUNCTION pgq.logutriga('peer');
+CREATE TRIGGER peer AFTER INSERT ON appended_pgq FOR EACH ROW EXECUTE FUNCTION pgq.logutriga('peer');

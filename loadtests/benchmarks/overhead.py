@@ -21,22 +21,20 @@ from rich.console import Console
 from rich.table import Table
 
 from core.stack import EmbeddedStack
-from loadtests.benchmarks.contestants import BARE, ENTITIES, contestants, fresh_table, has_pgq
+from loadtests.benchmarks.contestants import BARE, ENTITIES, contestants, has_pgq, install
 from loadtests.benchmarks.one_session import FIGURES, measure_session
 from loadtests.benchmarks.pgbench import Pgbench
+from loadtests.benchmarks.workloads import WORKLOADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from psycopg import Connection
 
+    from loadtests.benchmarks.workloads import Workload
+
 CLIENTS = (1, 4, 16)
-BULK_ROWS = 5000
 BULK_REPEATS = 3
-FACTORS = {
-    "quiet": "1000 + random() * 5",
-    "significant": "tvl_usd * CASE WHEN tvl_usd > 1000 THEN 0.7 ELSE 1.5 END",
-}
 _PGQ_SERVERS = "/usr/lib/postgresql/*/bin"
 
 Ratios = dict[str, dict[str, list[float]]]
@@ -86,38 +84,32 @@ def _measure(postgres_bin: Path | None, rounds: int, seconds: int, console: Cons
         psycopg.connect(stack.addresses.postgres_dsn, autocommit=True) as connection,
         psycopg.connect(stack.addresses.postgres_dsn, autocommit=True) as awake,
     ):
-        tables = _install(connection, with_pgq=postgres_bin is not None)
+        tables = contestants(with_pgq=postgres_bin is not None)
+        for table in tables.values():
+            install(connection, table)
         # As a running rtp holds it, that is awake.
         awake.execute("SELECT pg_advisory_lock(7500912, 1)")
         rate = partial(_rate, partial(Pgbench, stack.addresses.postgres_dsn, ENTITIES, postgres_bin), seconds)
         for number in range(rounds):
-            for kind, factor in FACTORS.items():
+            for kind, workload in WORKLOADS.items():
                 _start_over(connection, tables)
                 for clients in CLIENTS:
-                    _take_turns(tables, f"{kind} {clients}", partial(rate, factor, clients), ratios)
+                    _take_turns(tables, f"{kind} {clients}", partial(rate, workload, clients), ratios)
                 for _ in range(BULK_REPEATS):
-                    _take_turns(tables, f"{kind} bulk", partial(_bulk, connection, factor), ratios)
+                    _take_turns(tables, f"{kind} bulk", partial(_bulk, connection, workload), ratios)
                 for name, table in tables.items():
-                    for figure, value in measure_session(stack.addresses.postgres_dsn, table, factor).items():
+                    for figure, value in measure_session(stack.addresses.postgres_dsn, workload, table).items():
                         sessions[name][f"{kind} {figure}"].append(value)
             console.print(f"round {number + 1} of {rounds}")
     return ratios, sessions
 
 
-def _install(connection: Connection, *, with_pgq: bool) -> Mapping[str, str]:
-    tables = {}
-    for name, (table, install) in contestants(with_pgq=with_pgq).items():
-        fresh_table(connection, table)
-        install(connection)
-        tables[name] = table
-    return tables
-
-
 def _start_over(connection: Connection, tables: Mapping[str, str]) -> None:
-    """Every value at 1000, and reported so: else the first quiet writes would be significant."""
+    """Every value at 1000, and reported so: else the first quiet writes would be significant. No sample so far."""
     for table in tables.values():
-        connection.execute(f"UPDATE {table} SET tvl_usd = 1000".encode())  # noqa: S608
-        _vacuum(connection, table)
+        connection.execute(f"UPDATE updated_{table} SET tvl_usd = 1000".encode())  # noqa: S608
+        connection.execute(f"TRUNCATE appended_{table}".encode())
+        _vacuum(connection, f"updated_{table}")
 
 
 def _vacuum(connection: Connection, table: str) -> None:
@@ -134,19 +126,18 @@ def _take_turns(tables: Mapping[str, str], key: str, measure: Callable[[str], fl
             bare = after
 
 
-def _rate(writer_of: Callable[[int], Pgbench], seconds: int, factor: str, clients: int, table: str) -> float:
-    """Single-row updates per second."""
-    update = f"UPDATE {table} SET tvl_usd = {factor}, updated_at = now() WHERE chain = 'b' AND protocol = 'p' || :k"  # noqa: S608
-    return writer_of(clients).run(update, seconds).per_second
+def _rate(writer_of: Callable[[int], Pgbench], seconds: int, workload: Workload, clients: int, table: str) -> float:
+    """Rows per second, each in a statement of its own."""
+    return writer_of(clients).run(workload.one_row(table, ":k"), seconds).per_second
 
 
-def _bulk(connection: Connection, factor: str, table: str) -> float:
-    """How long an UPDATE of 5,000 rows takes, in seconds."""
-    update = f"UPDATE {table} SET tvl_usd = {factor} WHERE substr(protocol, 2)::int < {BULK_ROWS}"  # noqa: S608
+def _bulk(connection: Connection, workload: Workload, table: str) -> float:
+    """How long a statement of many rows takes, in seconds."""
+    statement = workload.many_rows(table).encode()
     started = time.perf_counter()
-    connection.execute(update.encode())
+    connection.execute(statement)
     taken = time.perf_counter() - started
-    _vacuum(connection, table)
+    _vacuum(connection, f"{workload.table}_{table}")
     return taken
 
 

@@ -11,9 +11,8 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $rtp$
 DECLARE
-    started       timestamptz := CASE WHEN random() < '0.01'::double precision THEN clock_timestamp() END;
+    started       timestamptz := CASE WHEN random() < '0.001'::double precision THEN clock_timestamp() END;
     is_safe       boolean;
-    sampled_rows  bigint;
     reported_rows bigint;
     measured_rows bigint;
 BEGIN
@@ -29,12 +28,10 @@ BEGIN
     IF is_safe THEN
         INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "value", "sampled_at", "traceparent", "tracestate")
             SELECT 1::smallint, 'sample', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 1), coalesce("r"."feed"::text, NULL), "r"."price"::numeric, rtp.sane_time("r"."at"::timestamptz), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip('history'));
-        GET DIAGNOSTICS sampled_rows = ROW_COUNT;
     ELSE
         BEGIN
             EXECUTE 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "value", "sampled_at")
             SELECT 1::smallint, ''sample'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 1), coalesce("r"."feed"::text, NULL), "r"."price"::numeric, rtp.sane_time("r"."at"::timestamptz) FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip(''history''))';
-            GET DIAGNOSTICS sampled_rows = ROW_COUNT;
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
             RAISE;  -- the sample cannot be kept: the writer's transaction fails, rather than commit without it
@@ -45,7 +42,7 @@ BEGIN
     END IF;
 
     -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
-    IF sampled_rows > 0 AND pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
+    IF (FOUND OR NOT is_safe) AND pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
         PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
     END IF;
     IF started IS NOT NULL THEN
@@ -54,7 +51,7 @@ BEGIN
         ELSIF TG_OP = 'DELETE' THEN
             SELECT count(*) INTO measured_rows FROM old_rows;
         END IF;
-        PERFORM rtp.note_timing(1::smallint, 100, measured_rows, coalesce(reported_rows, 0), started);
+        PERFORM rtp.note_timing(1::smallint, 1000, measured_rows, coalesce(reported_rows, 0), started);
     END IF;
     RETURN NULL;
 END

@@ -11,9 +11,8 @@ LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $rtp$
 DECLARE
-    started       timestamptz := CASE WHEN random() < '0.01'::double precision THEN clock_timestamp() END;
+    started       timestamptz := CASE WHEN random() < '0.001'::double precision THEN clock_timestamp() END;
     is_safe       boolean;
-    sampled_rows  bigint;
     reported_rows bigint;
     measured_rows bigint;
 BEGIN
@@ -39,7 +38,6 @@ BEGIN
             INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
             SELECT 1::smallint, 'sample', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, 'desk'), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp(), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip('latest_with_memory'));
         END IF;
-        GET DIAGNOSTICS sampled_rows = ROW_COUNT;
     ELSE
         BEGIN
             EXECUTE CASE TG_OP
@@ -64,7 +62,6 @@ ELSE
             ) AS e
             WHERE NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE "r"."chain"::text COLLATE "C" = "e"."chain" AND "r"."symbol"::text COLLATE "C" = "e"."entity")'
             END;
-            GET DIAGNOSTICS sampled_rows = ROW_COUNT;
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
             RAISE;  -- the sample cannot be kept: the writer's transaction fails, rather than commit without it
@@ -75,7 +72,7 @@ ELSE
     END IF;
 
     -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
-    IF sampled_rows > 0 AND pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
+    IF (FOUND OR NOT is_safe) AND pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
         PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
     END IF;
     IF started IS NOT NULL THEN
@@ -84,7 +81,7 @@ ELSE
         ELSIF TG_OP = 'DELETE' THEN
             SELECT count(*) INTO measured_rows FROM old_rows;
         END IF;
-        PERFORM rtp.note_timing(1::smallint, 100, measured_rows, coalesce(reported_rows, 0), started);
+        PERFORM rtp.note_timing(1::smallint, 1000, measured_rows, coalesce(reported_rows, 0), started);
     END IF;
     RETURN NULL;
 END

@@ -39,15 +39,24 @@ AS $$
     SELECT name <> '' AND octet_length(name) <= 500
 $$;
 
--- can_be_read: can a column be read as a type, whatever a row holds? Asked with a null of the column's own type.
--- A domain is read as the type below it. What is read as text may be of any type that PostgreSQL brings along, or an enum.
+-- can_be_read: can a column be read as a type, whatever a row holds? Asked with a null of the column's own type. What is read as
+-- text may be of any type that PostgreSQL brings along, or an enum; a domain is read as the type below it.
 -- IMMUTABLE is a means, as in rtp.takes_events: it is asked when a statement is planned, and again when its tables have changed.
 CREATE OR REPLACE FUNCTION rtp.can_be_read(example anyelement, as_type text)
-RETURNS boolean LANGUAGE sql IMMUTABLE
+RETURNS boolean LANGUAGE plpgsql IMMUTABLE
 AS $$
-    SELECT CASE WHEN as_type IN ('text', 'character varying', 'character') THEN base.oid < 16384 OR base.typtype = 'e'
-                ELSE format_type(base.oid, NULL) = as_type END
-    FROM pg_catalog.pg_type AS own
-    JOIN pg_catalog.pg_type AS base ON base.oid = CASE own.typtype WHEN 'd' THEN own.typbasetype ELSE own.oid END
-    WHERE own.oid = pg_typeof(example)
+DECLARE
+    is_text boolean := as_type IN ('text', 'character varying', 'character');
+BEGIN
+    -- A new session waits for this: the catalog is asked for somebody's own types alone.
+    IF pg_typeof(example)::oid < 16384 THEN
+        RETURN is_text OR pg_typeof(example)::text = as_type;
+    END IF;
+    RETURN (
+        SELECT CASE WHEN is_text THEN below.oid < 16384 OR below.typtype = 'e' ELSE below.oid::regtype::text = as_type END
+        FROM pg_catalog.pg_type AS own
+        JOIN pg_catalog.pg_type AS below ON below.oid = CASE own.typtype WHEN 'd' THEN own.typbasetype ELSE own.oid END
+        WHERE own.oid = pg_typeof(example)
+    );
+END
 $$;

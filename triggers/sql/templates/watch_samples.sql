@@ -13,7 +13,6 @@ AS {quote}
 DECLARE
     started       timestamptz := {started};
     is_safe       boolean;
-    sampled_rows  bigint;
     reported_rows bigint;
     measured_rows bigint;
 BEGIN
@@ -28,11 +27,9 @@ BEGIN
     END;
 {not_safe}    IF is_safe THEN
         {append};
-        GET DIAGNOSTICS sampled_rows = ROW_COUNT;
     ELSE
         BEGIN
             EXECUTE {append_text};
-            GET DIAGNOSTICS sampled_rows = ROW_COUNT;
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
             RAISE;  -- the sample cannot be kept: the writer's transaction fails, rather than commit without it
@@ -43,7 +40,7 @@ BEGIN
     END IF;
 
     -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
-    IF sampled_rows > 0 AND pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
+    IF (FOUND OR NOT is_safe) AND pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
         PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
     END IF;
     {measure}
