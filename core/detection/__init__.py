@@ -1,1 +1,1 @@
-"""Detection in Python, for backtests and for sources without triggers. The triggers follow the same rule book."""
+"""Detection in Python, for the sample log, for sources without triggers and for backtests."""

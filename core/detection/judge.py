@@ -1,7 +1,7 @@
-"""The rule book of `docs/detection.md`, one sample at a time, for backtests and for sources without triggers.
+"""The rule book of `docs/detection.md`, one sample at a time.
 
 Pure: no I/O and no clock. rtp remembers an entity as an `EntityState`; judging a sample returns the next one. The
-triggers apply the same rules, in SQL.
+triggers apply the plain rules, in SQL.
 """
 
 from __future__ import annotations
