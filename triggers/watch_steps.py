@@ -121,7 +121,7 @@ def _register(name: str, watch: Watch, watch_id: int, rules: int, md5: str) -> s
 
 
 def _forget(watch_id: int) -> Iterator[sql.Composed]:
-    for table in ("sample", "baseline"):
+    for table in ("sample", "judge_cursor", "baseline"):
         yield sql.SQL("DELETE FROM {} WHERE watch = {}").format(sql.Identifier("rtp", table), sql.Literal(watch_id))
 
 

@@ -17,6 +17,7 @@ from core.services.postgres import connect
 from core.sinks.settings import load_settings
 from tests.catalog_snapshot import catalog_of, table_of
 from tests.eventually import eventually
+from tests.judging import judge_waiting
 from tests.watching import TVL, install, settings_of
 from triggers import installer
 from triggers.catalog import read_triggers
@@ -326,6 +327,17 @@ def test_a_removed_watch_leaves_no_baseline(writer: psycopg.Connection) -> None:
     assert table_of(writer, "rtp.baseline") == []
 
 
+def test_a_removed_watch_leaves_nothing_to_judge(writer: psycopg.Connection) -> None:
+    install(writer, tvl=TVL | {"heartbeat": "1h"})
+    write(writer, 100)
+    writer.execute(
+        "INSERT INTO rtp.judge_cursor (watch, snapshot, table_oid) SELECT 1, snapshot, table_oid FROM rtp.judge_cursor"
+    )
+    install(writer, prices=PRICES)
+    assert [table_of(writer, table) for table in ("rtp.sample", "rtp.baseline")] == [[], []]
+    assert writer.execute("SELECT watch FROM rtp.judge_cursor").fetchall() == [(0,)]
+
+
 def test_a_removed_watch_is_still_named_by_its_events(writer: psycopg.Connection) -> None:
     write(writer, 100)
     write(writer, 200)
@@ -344,6 +356,58 @@ def test_a_watch_that_returns_has_its_old_number(writer: psycopg.Connection) -> 
     install(writer, prices=PRICES)
     apply(writer, plan_installation(writer, DEFAULT))
     assert table_of(writer, "(SELECT id, name, removed_at FROM rtp.watch)") == before
+
+
+# A watch whose samples rtp run judges
+
+
+def revision(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT revision FROM rtp.installation").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_an_installation_that_changes_anything_is_counted(writer: psycopg.Connection) -> None:
+    before = revision(writer)
+    install(writer, tvl=TVL, prices=PRICES)
+    assert revision(writer) == before + 1
+
+
+def test_an_installation_that_changes_nothing_is_not_counted(writer: psycopg.Connection) -> None:
+    before = revision(writer)
+    apply(writer, plan_installation(writer, DEFAULT))
+    assert revision(writer) == before
+
+
+def test_an_entity_with_samples_in_the_log_is_left_to_those(writer: psycopg.Connection) -> None:
+    watch = TVL | {"heartbeat": "1h", "emit_first": True}
+    install(writer, tvl=watch)
+    write(writer, 100)
+    writer.execute("DROP TRIGGER rtp_tvl_update ON tvl")
+    install(writer, tvl=watch)
+    judge_waiting(writer)
+    assert reported(writer) == [(None, "100")]
+
+
+def test_what_was_written_without_a_trigger_is_the_first_baseline(writer: psycopg.Connection) -> None:
+    install(writer, tvl=TVL | {"heartbeat": "1h"})
+    writer.execute("DROP TRIGGER rtp_tvl_insert ON tvl")
+    write(writer, 100)
+    install(writer, tvl=TVL | {"heartbeat": "1h"})
+    write(writer, 200)
+    judge_waiting(writer)
+    assert reported(writer) == [("100", "200")]
+
+
+def test_no_sample_of_another_column_is_judged_after_a_new_mapping(writer: psycopg.Connection) -> None:
+    install(writer, tvl=TVL | {"heartbeat": "1h"})
+    write(writer, 100)
+    writer.execute("ALTER TABLE tvl ADD tvl_eth numeric DEFAULT 5")
+    columns = {"chain": "chain", "protocol": "protocol", "value": "tvl_eth"}
+    install(writer, tvl=TVL | {"heartbeat": "1h", "columns": columns})
+    writer.execute("UPDATE tvl SET tvl_eth = 6")
+    judge_waiting(writer)
+    assert reported(writer) == [("5", "6")]
 
 
 # Removing
