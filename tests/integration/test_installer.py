@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -13,6 +13,7 @@ from psycopg import sql
 
 from core.demo.tables import create_tables
 from core.errors import InstallError
+from core.judging.ledger import Overtaken
 from core.services.postgres import connect
 from core.sinks.settings import load_settings
 from tests.catalog_snapshot import catalog_of, table_of
@@ -386,7 +387,7 @@ def test_an_entity_with_samples_in_the_log_is_left_to_those(writer: psycopg.Conn
     writer.execute("DROP TRIGGER rtp_tvl_update ON tvl")
     install(writer, tvl=watch)
     judge_waiting(writer)
-    assert reported(writer) == [(None, "100")]
+    assert writer.execute("SELECT reason, current::text FROM rtp.event").fetchall() == [("first_seen", "100")]
 
 
 def test_what_was_written_without_a_trigger_is_the_first_baseline(writer: psycopg.Connection) -> None:
@@ -397,6 +398,34 @@ def test_what_was_written_without_a_trigger_is_the_first_baseline(writer: psycop
     write(writer, 200)
     judge_waiting(writer)
     assert reported(writer) == [("100", "200")]
+
+
+def test_who_judges_changes_while_somebody_writes(
+    writer: psycopg.Connection, connect_again: Callable[[], psycopg.Connection]
+) -> None:
+    install(writer, tvl=TVL | {"percent": 0})
+    is_over = threading.Event()
+    written: list[int] = []
+
+    def keep_writing(connection: psycopg.Connection) -> None:
+        while not is_over.is_set():
+            written.append(len(written) + 1)
+            write(connection, written[-1])
+
+    thread = threading.Thread(target=keep_writing, args=(connect_again(),))
+    thread.start()
+    for number in range(10):
+        goal = len(written) + 5
+        eventually(lambda goal=goal: len(written) > goal)
+        install(writer, tvl=TVL | {"percent": 0} | ({} if number % 2 else {"heartbeat": "1h"}))
+        with suppress(Overtaken):
+            judge_waiting(writer)
+    is_over.set()
+    thread.join()
+    judge_waiting(writer)
+    steps = reported(writer)
+    assert [previous for previous, _ in steps[1:]] == [current for _, current in steps[:-1]]
+    assert steps[-1][1] == str(written[-1])
 
 
 def test_no_sample_of_another_column_is_judged_after_a_new_mapping(writer: psycopg.Connection) -> None:
