@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -400,6 +401,10 @@ def test_what_was_written_without_a_trigger_is_the_first_baseline(writer: psycop
     assert reported(writer) == [("100", "200")]
 
 
+def has_written(written: list[int], count: int) -> bool:
+    return len(written) > count
+
+
 def test_who_judges_changes_while_somebody_writes(
     writer: psycopg.Connection, connect_again: Callable[[], psycopg.Connection]
 ) -> None:
@@ -415,8 +420,7 @@ def test_who_judges_changes_while_somebody_writes(
     thread = threading.Thread(target=keep_writing, args=(connect_again(),))
     thread.start()
     for number in range(10):
-        goal = len(written) + 5
-        eventually(lambda goal=goal: len(written) > goal)
+        eventually(partial(has_written, written, 5 * number))
         install(writer, tvl=TVL | {"percent": 0} | ({} if number % 2 else {"heartbeat": "1h"}))
         with suppress(Overtaken):
             judge_waiting(writer)
