@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.services.recovery import Recovery
 
 # Samples are read this often at most: a lone one goes at once, a stream goes in batches.
-_GATHER_SECONDS = 0.005
+_GATHER_SECONDS = 0.006
 _FULL = 500
 # Heartbeats, cooldowns and quarantines are as punctual as this; a sleeping rtp looks this often.
 _APPOINTMENTS_SECONDS = 0.5
@@ -123,7 +123,7 @@ class JudgeLoop(Loop):
         if self.idle_since is None and not session.has_unwritten:
             self.idle_since = time.monotonic()
         if self._wakeup.is_awake:
-            self._log.wait(step_seconds=_GATHER_SECONDS, longest_seconds=FLUSH_SECONDS / 5)
+            self._log.wait(step_seconds=_GATHER_SECONDS / 2, longest_seconds=FLUSH_SECONDS / 5)
         else:
             session.flush()
             self._wakeup.wait(started, _GATHER_SECONDS, longest_seconds=_APPOINTMENTS_SECONDS)
