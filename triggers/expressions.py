@@ -28,7 +28,7 @@ EXACT_FLOATS = sql.SQL("\nSET extra_float_digits = 1")
 
 
 def function(what: str, watch_name: str) -> sql.Identifier:
-    """The name of one of a watch's functions: watch_, rare_, rule_ or now_."""
+    """The name of one of a watch's functions: watch_, rare_ or now_."""
     return sql.Identifier("rtp", f"{what}_{watch_name}")
 
 
