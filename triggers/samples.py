@@ -29,7 +29,7 @@ def samples_function(watch: ValueWatch, expressions: Expressions, common: Mappin
         "sampled_at": expressions.sampled_at("r"),
     }
     if watch.is_history:
-        del parts["changed_at"]
+        del parts["changed_at"]  # the same as sampled_at
     gone = {
         "what": sql.SQL("'deleted'"),
         "value": sql.SQL("NULL::numeric"),

@@ -18,13 +18,11 @@ ENTITIES = 8000
 BARE = "bare table"
 _PEERS = queries("loadtests.benchmarks", "contestants.sql")
 _COLUMNS = {"chain": "chain", "protocol": "protocol", "value": "tvl_usd", "changed_at": "updated_at"}
-
-
-WATCH: Mapping[str, Any] = {"kind": "tvl", "columns": _COLUMNS}
-SETTINGS = Settings.model_validate({"watches": {"tvl": {**WATCH, "table": "tvl"}}})
+_WATCH: Mapping[str, Any] = {"kind": "tvl", "columns": _COLUMNS}
+SETTINGS = Settings.model_validate({"watches": {"tvl": {**_WATCH, "table": "tvl"}}})
 _BOTH_TABLES = {
-    "updated": {**WATCH, "table": "updated_rtp"},
-    "appended": {**WATCH, "table": "appended_rtp", "shape": "history"},
+    "updated": {**_WATCH, "table": "updated_rtp"},
+    "appended": {**_WATCH, "table": "appended_rtp", "shape": "history"},
 }
 
 
