@@ -148,7 +148,8 @@ def test_a_history_means_the_same_to_both(history: psycopg.Connection, installed
 
 
 def see(twin: LogTwin, rows: list[Row]) -> None:
-    twin.waiting += [((chain, token), Sample(price, at)) for chain, token, price, at in rows]
+    # Python's hours between two times of one zone are those on its clocks.
+    twin.waiting += [((chain, token), Sample(price, at.astimezone(UTC))) for chain, token, price, at in rows]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
