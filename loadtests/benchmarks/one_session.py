@@ -13,7 +13,7 @@ from loadtests.benchmarks.contestants import ENTITIES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from loadtests.benchmarks.workloads import Workload
+    from loadtests.benchmarks.write_patterns import WritePattern
 
 STATEMENTS = 2000
 SESSIONS = 20
@@ -26,8 +26,8 @@ FIGURES: Mapping[str, str] = {
 }
 
 
-def measure_session(dsn: str, workload: Workload, table: str) -> dict[str, float]:
-    """The figures of a workload on a contestant's table."""
+def measure_session(dsn: str, pattern: WritePattern, table: str) -> dict[str, float]:
+    """The figures of a pattern on a contestant's table."""
 
     def connected(measure: Callable[[psycopg.Connection], float]) -> float:
         with psycopg.connect(dsn, autocommit=True) as connection:
@@ -37,17 +37,17 @@ def measure_session(dsn: str, workload: Workload, table: str) -> dict[str, float
     def row(connection: psycopg.Connection) -> float:
         block = (
             f"DO $$ BEGIN FOR n IN 1..{STATEMENTS} LOOP"
-            f" {workload.one_row(table, f'(n * 7919 % {ENTITIES})')}; COMMIT; END LOOP; END $$"
+            f" {pattern.one_row(table, f'(n * 7919 % {ENTITIES})')}; COMMIT; END LOOP; END $$"
         )
         return _microseconds(connection, block) / STATEMENTS
 
     def first(connection: psycopg.Connection) -> float:
-        return _microseconds(connection, workload.one_row(table, "1"))
+        return _microseconds(connection, pattern.one_row(table, "1"))
 
     def subtransactions(connection: psycopg.Connection) -> float:
         with connection.transaction():
             for key in range(ROWS_IN_A_TRANSACTION):
-                connection.execute(workload.one_row(table, str(key)).encode())
+                connection.execute(pattern.one_row(table, str(key)).encode())
             (begun,) = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone() or (0,)
             with psycopg.connect(dsn, autocommit=True) as other:
                 (ended,) = other.execute("SELECT pg_current_xact_id()::text::bigint").fetchone() or (0,)

@@ -24,14 +24,14 @@ from core.stack import EmbeddedStack
 from loadtests.benchmarks.contestants import BARE, ENTITIES, contestants, has_pgq, install
 from loadtests.benchmarks.one_session import FIGURES, measure_session
 from loadtests.benchmarks.pgbench import Pgbench
-from loadtests.benchmarks.workloads import WORKLOADS
+from loadtests.benchmarks.write_patterns import WRITE_PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from psycopg import Connection
 
-    from loadtests.benchmarks.workloads import Workload
+    from loadtests.benchmarks.write_patterns import WritePattern
 
 CLIENTS = (1, 4, 16)
 BULK_REPEATS = 3
@@ -91,14 +91,14 @@ def _measure(postgres_bin: Path | None, rounds: int, seconds: int, console: Cons
         awake.execute("SELECT pg_advisory_lock(7500912, 1)")
         rate = partial(_rate, partial(Pgbench, stack.addresses.postgres_dsn, ENTITIES, postgres_bin), seconds)
         for number in range(rounds):
-            for kind, workload in WORKLOADS.items():
+            for kind, pattern in WRITE_PATTERNS.items():
                 _start_over(connection, tables)
                 for clients in CLIENTS:
-                    _take_turns(tables, f"{kind} {clients}", partial(rate, workload, clients), ratios)
+                    _take_turns(tables, f"{kind} {clients}", partial(rate, pattern, clients), ratios)
                 for _ in range(BULK_REPEATS):
-                    _take_turns(tables, f"{kind} bulk", partial(_bulk, connection, workload), ratios)
+                    _take_turns(tables, f"{kind} bulk", partial(_bulk, connection, pattern), ratios)
                 for name, table in tables.items():
-                    for figure, value in measure_session(stack.addresses.postgres_dsn, workload, table).items():
+                    for figure, value in measure_session(stack.addresses.postgres_dsn, pattern, table).items():
                         sessions[name][f"{kind} {figure}"].append(value)
             console.print(f"round {number + 1} of {rounds}")
     return ratios, sessions
@@ -126,18 +126,18 @@ def _take_turns(tables: Mapping[str, str], key: str, measure: Callable[[str], fl
             bare = after
 
 
-def _rate(writer_of: Callable[[int], Pgbench], seconds: int, workload: Workload, clients: int, table: str) -> float:
+def _rate(writer_of: Callable[[int], Pgbench], seconds: int, pattern: WritePattern, clients: int, table: str) -> float:
     """Rows per second, each in a statement of its own."""
-    return writer_of(clients).run(workload.one_row(table, ":k"), seconds).per_second
+    return writer_of(clients).run(pattern.one_row(table, ":k"), seconds).per_second
 
 
-def _bulk(connection: Connection, workload: Workload, table: str) -> float:
+def _bulk(connection: Connection, pattern: WritePattern, table: str) -> float:
     """How long a statement of many rows takes, in seconds."""
-    statement = workload.many_rows(table).encode()
+    statement = pattern.many_rows(table).encode()
     started = time.perf_counter()
     connection.execute(statement)
     taken = time.perf_counter() - started
-    _vacuum(connection, f"{workload.table}_{table}")
+    _vacuum(connection, f"{pattern.table}_{table}")
     return taken
 
 

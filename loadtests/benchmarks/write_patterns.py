@@ -9,7 +9,7 @@ BULK_ROWS = 5000
 
 
 @dataclass(frozen=True)
-class Workload:
+class WritePattern:
     """How a contestant's table is written to, `{table}` being its name.
 
     `table` is which of its tables, by the name before its own; `one` writes a row of the entity `'p' || {key}`.
@@ -28,9 +28,9 @@ class Workload:
         return self.many.format(table=f"{self.table}_{table}")
 
 
-def _updates(value: str) -> Workload:
+def _updates(value: str) -> WritePattern:
     change = f"UPDATE {{table}} SET tvl_usd = {value}"  # noqa: S608
-    return Workload(
+    return WritePattern(
         "updated",
         one=f"{change}, updated_at = now() WHERE chain = 'b' AND protocol = 'p' || {{key}}",
         many=f"{change} WHERE substr(protocol, 2)::int < {BULK_ROWS}",
@@ -38,10 +38,10 @@ def _updates(value: str) -> Workload:
 
 
 _APPEND = "INSERT INTO {table} (chain, protocol, tvl_usd, source, updated_at) SELECT 'b', 'p' || "
-WORKLOADS: Mapping[str, Workload] = {
+WRITE_PATTERNS: Mapping[str, WritePattern] = {
     "quiet": _updates("1000 + random() * 5"),
     "significant": _updates("tvl_usd * CASE WHEN tvl_usd > 1000 THEN 0.7 ELSE 1.5 END"),
-    "history": Workload(
+    "history": WritePattern(
         "appended",
         one=f"{_APPEND} {{key}}, 1000 + random() * 5, 'x', clock_timestamp()",
         many=f"{_APPEND} n, 1000 + random() * 5, 'x', clock_timestamp() FROM generate_series(1, {BULK_ROWS}) AS n",
