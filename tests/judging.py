@@ -34,8 +34,8 @@ def judge_ticks(connection: psycopg.Connection) -> None:
     """Judge what waits, then what time alone has brought about."""
     with judging(server_of(connection)) as (log, session):
         judge_until_level(log, session)
-        while session.keep_appointments():
-            pass
+        while session.has_more_appointments:
+            session.keep_appointments()
 
 
 @contextmanager

@@ -37,18 +37,20 @@ class Appointments:
         self._statements = PreparedStatements(connection, _QUERIES)
         self._watches = [watch.id for watch in sampled]
         self._unread = deque((watch, "", "") for watch in sampled)
+        self._is_full = False
 
     def due(self, *, without: Collection[int]) -> Due:
         """Whose appointment has come, the longest overdue first; none of the watches left out."""
         watches = ",".join(str(watch) for watch in self._watches if watch not in without)
         rows = self._statements.fetch("due", {"watches": f"{{{watches}}}", "limit": _MOST_AT_ONCE})
         at, revision = rows[0][:2]
+        self._is_full = len(rows) == _MOST_AT_ONCE
         return Due(at, revision, [row[2:] for row in rows if row[2] is not None])
 
     @property
-    def are_unread(self) -> bool:
-        """Whether there are baselines left to look at."""
-        return bool(self._unread)
+    def are_left(self) -> bool:
+        """Whether more may have come than one look brings, or there are baselines left to look at."""
+        return self._is_full or bool(self._unread)
 
     def of_older_rules(self) -> list[EntityKey]:
         """The next entities that were judged by rules that are no more: their appointments are to be made anew.

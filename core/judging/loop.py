@@ -97,7 +97,7 @@ class JudgeLoop(Loop):
             if started >= next_appointments and self._log.keeps_up:
                 if session.keep_appointments():
                     self._wakeup.active()
-                else:
+                if not session.has_more_appointments:
                     next_appointments = started + _APPOINTMENTS_SECONDS
             self._chores(self._log.connection)
             if not session.has_unwritten:  # what is read and cannot be written down is no success

@@ -39,6 +39,8 @@ class JudgeSession:
         self._appointments = Appointments(log.connection, installed.sampled)
         self._findings = Findings()
         self._flush_at: float | None = None
+        self.has_more_appointments = True
+        """Whether the last look at the appointments left some that have come, or may have."""
 
     def judge_next(self) -> int:
         """Judge the next samples of the log, and write down at once what somebody may be waiting for; how many."""
@@ -97,8 +99,8 @@ class JudgeSession:
         """Whether something is in memory alone."""
         return self._flush_at is not None
 
-    def keep_appointments(self) -> bool:
-        """Judge what time alone has brought about; whether there was any, and so may be more.
+    def keep_appointments(self) -> int:
+        """Judge what time alone has brought about; how many entities that concerned.
 
         To be called where the log keeps up: a value of before must not be reported when a newer one waits.
         Raises Overtaken where there was an installation.
@@ -115,7 +117,8 @@ class JudgeSession:
             self._begin_to_flush()
             make_new_appointments(self._loaded(of_older_rules), self._findings)
             self.flush()
-        return bool(due.keys or of_older_rules) or self._appointments.are_unread
+        self.has_more_appointments = bool(of_older_rules) or self._appointments.are_left
+        return len(due.keys) + len(of_older_rules)
 
     def _loaded(self, keys: Sequence[EntityKey]) -> list[EntityMemory]:
         entities = self._states.load(keys)

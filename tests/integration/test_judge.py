@@ -461,6 +461,15 @@ def test_a_watch_that_is_behind_holds_up_no_appointment_of_another(watched: psyc
     assert sorted(told(watched)) == [(entity, "100", "100", "heartbeat") for entity in ("aave", "lido")]
 
 
+def test_a_heartbeat_that_is_due_again_at_once_waits_for_the_next_look(watched: psycopg.Connection) -> None:
+    install(watched, tvl={**GUARDED, "heartbeat": "0.0001s"})
+    with judging(server_of(watched)) as (log, session):
+        judge_until_level(log, session)
+        while session.has_more_appointments:
+            session.keep_appointments()
+        assert (session.keep_appointments(), session.has_more_appointments) == (2, False)
+
+
 # The loop
 
 
