@@ -42,5 +42,6 @@ SELECT setval('public.sample_number', 2000, false)
 -- name: commits
 -- When the judge committed each event, and its sample's writer the sample (Unix time). `at` is the sample's own: of an entity no two are alike.
 SELECT e.id, extract(epoch FROM pg_xact_commit_timestamp(s.xid::xid))::float8, extract(epoch FROM pg_xact_commit_timestamp(e.xid::xid))::float8
-FROM rtp.event AS e JOIN rtp.sample AS s USING (watch, chain, entity, changed_at)
+FROM rtp.event AS e
+JOIN rtp.sample AS s ON (s.watch, s.chain, s.entity, coalesce(s.changed_at, s.sampled_at)) = (e.watch, e.chain, e.entity, e.changed_at)
 WHERE e.id > %(after_id)s AND e.chain = %(chain)s
