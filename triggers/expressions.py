@@ -121,12 +121,15 @@ class Expressions:
 
     def usable(self, row: str) -> sql.Composable:
         """Whether the row can be judged at all."""
-        who = about(row, self.watch)
-        conditions = [sql.SQL("rtp.is_name({})").format(who[part]) for part in ("chain", "entity")]
         column = self.watch.columns.value
-        if self.column_types.get(column) in _TEXT_TYPES:
-            conditions.append(sql.SQL("rtp.is_number({}::text)").format(sql.Identifier(row, column)))
-        return sql.SQL(" AND ").join(conditions)
+        if self.column_types.get(column) not in _TEXT_TYPES:
+            return self.is_named(row)
+        return sql.SQL("{} AND rtp.is_number({}::text)").format(self.is_named(row), sql.Identifier(row, column))
+
+    def is_named(self, row: str) -> sql.Composable:
+        """Whether the row says of which entity it is, whatever its value."""
+        who = about(row, self.watch)
+        return sql.SQL(" AND ").join(sql.SQL("rtp.is_name({})").format(who[part]) for part in ("chain", "entity"))
 
     def parts(self, row: str) -> dict[str, sql.Composable]:
         """What a sample is made of, but for its time."""

@@ -21,7 +21,6 @@ _NO_TRACE = dict.fromkeys(("traceparent", "tracestate"), sql.SQL("NULL"))
 
 def samples_function(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
     """Compile the trigger function; `common` is what every value watch's template is filled with."""
-    usable = expressions.usable("r")
     parts = {
         "watch": common["watch"],
         "what": sql.SQL("'sample'"),
@@ -36,8 +35,9 @@ def samples_function(watch: ValueWatch, expressions: Expressions, common: Mappin
         "sampled_at": sql.SQL("clock_timestamp()"),
         "changed_at": sql.SQL("NULL::timestamptz"),
     }
-    new = _Rows("new_rows", parts, where=sql.SQL("({} OR rtp.skip({}))").format(usable, common["name_literal"]))
-    old = _Rows("old_rows", parts | gone, where=usable)
+    usable_or_noted = sql.SQL("({} OR rtp.skip({}))").format(expressions.usable("r"), common["name_literal"])
+    new = _Rows("new_rows", parts, where=usable_or_noted)
+    old = _Rows("old_rows", parts | gone, where=expressions.is_named("r"))
     of_shape = _of_history(new) if watch.is_history else _of_latest(watch, common, new, old)
     return template("watch_samples.sql").format(
         **common,

@@ -17,7 +17,7 @@ from core.log.rows import exact_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_NUMBER = re.compile(r"\s*[-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?|nan|inf(inity)?)\s*", re.IGNORECASE | re.ASCII)
+_NUMBER = re.compile(r"\s*([-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?|inf(inity)?)|nan)\s*", re.IGNORECASE | re.ASCII)
 _LONGEST_NUMBER = 2000
 _LONGEST_NAME_BYTES = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

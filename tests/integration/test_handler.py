@@ -196,6 +196,7 @@ def test_without_redis_the_whole_batch_comes_again(aws: Settings, tvl: Table) ->
     ("item", "reason"),
     [
         ({"tvl_usd": {"S": "many"}}, "watch tvl: attribute tvl_usd is not a number"),
+        ({"tvl_usd": {"S": "-nan"}}, "watch tvl: attribute tvl_usd is not a number"),
         ({"tvl_usd": {"M": {}}}, "watch tvl: attribute tvl_usd is of type M, not a string or a number"),
         ({"chain": ""}, "watch tvl: attribute chain is missing or empty"),
         ({"protocol": "x" * 501}, "watch tvl: attribute protocol has more than 500 bytes"),

@@ -198,6 +198,29 @@ def test_no_change_of_the_sample_log_fails_a_writer(sampled: psycopg.Connection,
     assert errors(sampled) == ["tvl", "tvl"]
 
 
+@pytest.mark.parametrize("text", ["-nan", "1\u2003", "٣", "much"])
+def test_what_is_no_number_leaves_the_writer_of_samples_and_its_other_rows_alone(
+    writer: psycopg.Connection, text: str
+) -> None:
+    writer.execute("ALTER TABLE tvl ALTER tvl_usd TYPE text")
+    install(writer, tvl=SAMPLED)
+    writer.execute(
+        "INSERT INTO tvl VALUES ('ethereum', 'lido', %s, 'llama'), ('ethereum', 'aave', '1', 'llama')", [text]
+    )
+    assert ([row[0] for row in samples(writer, 0)], errors(writer)) == (["aave"], ["tvl"])
+
+
+@pytest.mark.parametrize("ending", ["DELETE FROM tvl", "UPDATE tvl SET protocol = 'aave'"])
+def test_an_entity_whose_last_value_is_no_number_is_deleted_all_the_same(
+    writer: psycopg.Connection, ending: str
+) -> None:
+    writer.execute("ALTER TABLE tvl ALTER tvl_usd TYPE text")
+    install(writer, tvl=SAMPLED)
+    writer.execute("INSERT INTO tvl VALUES ('ethereum', 'lido', 'much', 'llama')")
+    writer.execute(ending.encode())
+    assert [row[:2] for row in samples(writer, 0)] == [("lido", "deleted")]
+
+
 def test_a_writer_of_samples_that_will_not_wait_for_locks_does_not_fail_for_one_of_rtps(
     sampled: psycopg.Connection, connect_again: Callable[[], psycopg.Connection]
 ) -> None:
@@ -334,7 +357,12 @@ NUMBERS = st.one_of(
     st.sampled_from([math.nan, math.inf, -math.inf, 0]),
 )
 ROWS = st.lists(st.tuples(NAMES, NAMES, NUMBERS), min_size=1, max_size=8)
-TEXTS = st.one_of(NAMES, st.sampled_from(["1e3", " 5 ", "NaN", "1_000", "0x10", "1e999999", "-", "∞", "9" * 900]))
+TEXTS = st.one_of(
+    NAMES,
+    st.sampled_from(
+        ["1e3", " 5 ", "NaN", "1_000", "0x10", "1e999999", "-", "-nan", "+NaN", "1\u2003", "٣", "∞", "9" * 900]
+    ),
+)
 ANYTHING = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 MEMORY: dict[str, Any] = {"glitch_guard": {"factor": 10}, "cooldown": "1m", "heartbeat": "1h"}
 
@@ -365,9 +393,10 @@ def test_no_row_fails_its_writer(writer: psycopg.Connection, column_type: str, r
     assert row_count(writer)
 
 
-def test_no_text_in_place_of_a_number_fails_its_writer(writer: psycopg.Connection) -> None:
+@pytest.mark.parametrize("rules", [{}, MEMORY], ids=["plain", "with a memory"])
+def test_no_text_in_place_of_a_number_fails_its_writer(writer: psycopg.Connection, rules: dict[str, Any]) -> None:
     writer.execute("ALTER TABLE tvl ALTER tvl_usd TYPE text")
-    install(writer, tvl=TVL)
+    install(writer, tvl={**TVL, **rules})
 
     @given(st.lists(TEXTS, min_size=1, max_size=5))
     @ANYTHING

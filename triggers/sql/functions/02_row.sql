@@ -1,12 +1,13 @@
 -- Reading a user's row: what it holds may be anything.
 
 -- to_number: the number that a text holds, null where it holds none (is_number tells that from an empty one).
+-- In the order of bytes: other collations know more digits and blanks than a number may have, and some know no patterns at all.
 CREATE OR REPLACE FUNCTION rtp.is_number(value text)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT value IS NULL
         OR length(value) <= 2000
-           AND value ~* '^\s*[-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?|nan|inf(inity)?)\s*$'
+           AND value COLLATE "C" ~* '^\s*([-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?|inf(inity)?)|nan)\s*$'
 $$;
 
 CREATE OR REPLACE FUNCTION rtp.to_number(value text)
