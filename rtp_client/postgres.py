@@ -51,7 +51,7 @@ class AsyncTimedConnection(psycopg.AsyncConnection[Any]):
 
 
 def answer_to_sent(connection: psycopg.Connection[Any]) -> PGresult:
-    """The answer to a small statement that was just sent by the connection's `pgconn`, within the answer timeout.
+    """The answer to a statement that was just sent by the connection's `pgconn`, within the answer timeout.
 
     psycopg's own wait, which knows of answers in many parts, takes half as much CPU again.
     """
@@ -59,12 +59,14 @@ def answer_to_sent(connection: psycopg.Connection[Any]) -> PGresult:
     answer_timeout = connection.answer_timeout if isinstance(connection, TimedConnection) else None
     seconds, asked_at = math.inf if answer_timeout is None else answer_timeout.seconds, time.monotonic()
     line = select.poll()
-    line.register(pgconn.socket, select.POLLIN)
-    pgconn.flush()
+    has_more = pgconn.flush()  # the line takes at once only as much of a large statement as it has room for
+    line.register(pgconn.socket, select.POLLIN | select.POLLOUT if has_more else select.POLLIN)
     while pgconn.is_busy():
         left = asked_at + seconds - time.monotonic()
         if line.poll(None if answer_timeout is None else max(0.0, left) * 1000):
             pgconn.consume_input()
+            if has_more and not (has_more := pgconn.flush()):
+                line.modify(pgconn.socket, select.POLLIN)
         elif answer_timeout is not None and left <= 0:
             raise _no_answer(pgconn, answer_timeout, seconds)
     if answer_timeout is not None:

@@ -9,6 +9,7 @@ import pytest
 
 from core.services.postgres import connect
 from core.services.prepared import PreparedStatement
+from rtp_client.answer_timeout import AnswerTimeout
 
 VALUES: dict[str, str | float | None] = {
     "text": "%s' 100 %",
@@ -59,3 +60,9 @@ def test_it_can_be_executed_again_after_an_error(connection: psycopg.Connection)
 def test_a_query_that_does_not_parse_is_refused_at_once(connection: psycopg.Connection) -> None:
     with connection, pytest.raises(psycopg.errors.UndefinedTable):
         PreparedStatement(connection, "one", b"SELECT FROM no_such_table")
+
+
+def test_a_statement_larger_than_the_line_holds_is_sent_whole(database: str) -> None:
+    with connect(database, role="prepared", answer_timeout=AnswerTimeout(20.0, first_seconds=20.0)) as connection:
+        statement = PreparedStatement(connection, "one", b"SELECT length(%(text)s::text)")
+        assert statement.fetch({"text": "x" * 20_000_000}) == [(20_000_000,)]
