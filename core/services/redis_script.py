@@ -5,6 +5,7 @@ Those take a connection out of the pool for every call, and put retries and obse
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -29,6 +30,7 @@ class HeldScript:
         self._sha = client.register_script(source).sha
         self._connection: Any = None
         self._unanswered = 0
+        self._silent_since = 0.0
         self._is_forgotten = False
 
     def send(self, keys: Sequence[str], arguments: Sequence[str | bytes | int]) -> None:
@@ -43,6 +45,8 @@ class HeldScript:
         except redis.RedisError:
             self.release()
             raise
+        if not self._unanswered:
+            self._silent_since = time.monotonic()
         self._unanswered += 1
 
     def receive(self) -> Any:
@@ -59,14 +63,22 @@ class HeldScript:
             self.release()
             raise
         self._unanswered -= 1
+        self._silent_since = time.monotonic()
         return answer
 
     def has_answer(self, seconds: float) -> bool:
-        """Whether `receive` would not have to wait, now or in time: that the connection is lost is an answer, too."""
+        """Whether `receive` would not have to wait, now or in time: that the connection is lost is an answer, too.
+
+        So is a silence as long as the client's timeout: `receive` then waits once more as long, and raises.
+        """
         try:
-            return bool(self._connection.can_read(seconds))
+            return bool(self._connection.can_read(seconds)) or self._is_silent
         except redis.RedisError:
             return True
+
+    @property
+    def _is_silent(self) -> bool:
+        return bool(time.monotonic() - self._silent_since > self._connection.socket_timeout)
 
     def release(self) -> None:
         """Give the connection back to the client, for other commands; the next call takes one again."""

@@ -78,6 +78,13 @@ def test_a_third_batch_waits_for_the_first_ones_answer(sink: RedisSink, client: 
         send(sink, batch(1, 2), batch(3, 4), batch(5, 6))
 
 
+def test_a_server_that_never_answers_a_full_batch_is_unavailable(sink: RedisSink, client: redis.Redis) -> None:
+    with held(client):
+        send(sink, batch(1, 2))
+        with pytest.raises(SinkUnavailable, match="Timeout reading"):
+            answered(sink)
+
+
 def test_a_batch_that_is_not_full_is_waited_for(sink: RedisSink) -> None:
     send(sink, batch(1, 2), batch(3))
     assert [len(answer.events) for answer in sink.handover.take_answers()] == [2, 1]
