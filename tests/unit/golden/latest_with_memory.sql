@@ -58,7 +58,8 @@ ELSE
                 UNION
                 -- Those that were seen and not judged so far; a look at some more does no harm.
                 SELECT s.chain, s.entity FROM rtp.sample AS s
-                WHERE s.watch = 1::smallint AND s.xid >= (SELECT min(pg_snapshot_xmin(c.snapshot)) FROM rtp.judge_cursor AS c)
+                WHERE s.watch = 1::smallint
+                  AND s.xid >= (SELECT pg_snapshot_xmin(c.snapshot) FROM rtp.judge_cursor AS c ORDER BY 1 LIMIT 1)
             ) AS e
             WHERE NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE "r"."chain"::text COLLATE "C" = "e"."chain" AND "r"."symbol"::text COLLATE "C" = "e"."entity")'
             END;

@@ -5,6 +5,7 @@ INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at, confidence, prov
                 UNION
                 -- Those that were seen and not judged so far; a look at some more does no harm.
                 SELECT s.chain, s.entity FROM rtp.sample AS s
-                WHERE s.watch = {watch} AND s.xid >= (SELECT min(pg_snapshot_xmin(c.snapshot)) FROM rtp.judge_cursor AS c)
+                WHERE s.watch = {watch}
+                  AND s.xid >= (SELECT pg_snapshot_xmin(c.snapshot) FROM rtp.judge_cursor AS c ORDER BY 1 LIMIT 1)
             ) AS e
             WHERE {is_gone}
