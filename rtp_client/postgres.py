@@ -34,7 +34,7 @@ class TimedConnection(psycopg.Connection[Any]):
     answer_timeout: AnswerTimeout | None = None
 
     def wait(self, gen: Waiting, *args: Any, **kwargs: Any) -> Any:
-        """Wait as psycopg does, within the answer timeout; every wait of the connection passes here."""
+        """Wait as psycopg does, within the answer timeout; any other is that of `answer_to_sent`."""
         within = gen if self.answer_timeout is None else _within(gen, self.answer_timeout, self.pgconn)
         return super().wait(within, *args, **kwargs)
 

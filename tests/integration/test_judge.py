@@ -18,9 +18,10 @@ from core.judging.ledger import Overtaken
 from core.judging.loop import JudgeLoop
 from core.leading.epoch import UNFENCED, Epochs
 from core.problem import Problem
+from core.services import prepared
 from core.services.recovery import Recovery
 from core.settings.rules import Rule
-from rtp_client.postgres import TimedConnection
+from rtp_client.postgres import TimedConnection, answer_to_sent
 from tests.eventually import eventually
 from tests.judging import judge_ticks, judge_until_level, judge_waiting, judging, server_of
 from tests.recoveries import quiet_recovery
@@ -79,16 +80,19 @@ class Killed(BaseException):
 def die_at(step: int, monkeypatch: pytest.MonkeyPatch, connection: psycopg.Connection) -> bool:
     """Judge with a judge that is gone before its nth exchange with the server; false where there are fewer."""
     steps = count(1)
-    wait = TimedConnection.wait
 
-    def wait_unless_killed(self: TimedConnection, *args: Any, **keys: Any) -> Any:
-        if next(steps) == step:
-            self.pgconn.finish()
-            raise Killed
-        return wait(self, *args, **keys)
+    def unless_killed(exchange: Callable[..., Any]) -> Callable[..., Any]:
+        def exchange_unless_killed(connection: TimedConnection, *args: Any, **keys: Any) -> Any:
+            if next(steps) == step:
+                connection.pgconn.finish()
+                raise Killed
+            return exchange(connection, *args, **keys)
+
+        return exchange_unless_killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(TimedConnection, "wait", wait_unless_killed)
+        patch.setattr(TimedConnection, "wait", unless_killed(TimedConnection.wait))
+        patch.setattr(prepared, "answer_to_sent", unless_killed(answer_to_sent))
         try:
             judge_ticks(connection)
         except Killed:
