@@ -15,6 +15,7 @@ from core.judging.backlog import Backlog
 from core.judging.judge_cursor import Cursors, JudgeCursor, save_cursors, take_cursors
 from core.judging.portion import Portion, in_judging_order
 from core.judging.sample_windows import Limits, SampleCounts, SampleWindows
+from core.judging.watches import read_watches
 from core.log.cursor import Cursor
 from core.log.installation import read_installation
 from core.log.logs import FRONT
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     import psycopg
 
     from core.judging.sample import SampleRow
+    from core.judging.watches import InstalledWatches
     from core.services.postgres import DatabaseServer
 
 _LOG = queries("core.sql", "log.sql")
-_QUERIES = queries("core.sql", "samples.sql")
 
 
 class SampleLog:
@@ -46,6 +47,7 @@ class SampleLog:
         self._front = ReadingPosition(Cursor())
         self._backlogs: dict[int, Backlog] = {}  # in the order of their turns
         self._saved: Cursors = {}
+        self._installed: InstalledWatches | None = None
         self._histories: frozenset[int] = frozenset()
         self._is_turn_of_front = True
         self._epoch = 0
@@ -53,7 +55,10 @@ class SampleLog:
         """Whether the last read found nothing, and no watch is behind."""
 
     def open(self, epoch: int) -> None:
-        """Connect, and take up the cursors in an epoch. Raises what `take_cursors` and `read_installation` raise."""
+        """Connect, and take up the cursors in an epoch.
+
+        Raises what `take_cursors`, `read_installation` and `read_watches` raise.
+        """
         self.close()
         self._connection = connection = self._server.connect("judge")
         try:
@@ -61,11 +66,12 @@ class SampleLog:
                 connection.execute(_LOG["read_through_indexes"])
                 read_installation(connection)
                 self._saved = take_cursors(connection, epoch)
-                self._histories = frozenset(row[0] for row in connection.execute(_QUERIES["histories"]))
+                self._installed = installed = read_watches(connection)
         except RtpError:
             self.close()
             raise
         self._epoch = epoch
+        self._histories = installed.histories
         self._windows = SampleWindows(self._server, connection, self._limits)
         self._front = ReadingPosition(self._saved[FRONT].cursor)
         self._backlogs = {
@@ -85,6 +91,12 @@ class SampleLog:
         """The connection, for what is to be written together with the cursors; only while the log is open."""
         assert self._connection is not None
         return self._connection
+
+    @property
+    def installed(self) -> InstalledWatches:
+        """The watches that the order of the samples is made by; only once the log was opened."""
+        assert self._installed is not None
+        return self._installed
 
     @property
     def behind(self) -> frozenset[int]:

@@ -13,7 +13,6 @@ from core.judging.appointments import Appointments
 from core.judging.judgement import Findings, judge_appointments, judge_samples, make_new_appointments
 from core.judging.ledger import Ledger
 from core.judging.states import States
-from core.judging.watches import read_watches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +30,7 @@ class JudgeSession:
     """Judges an open sample log, in one thread. After an error, the log is opened again, for a new session."""
 
     def __init__(self, log: SampleLog) -> None:
-        installed = read_watches(log.connection)
+        installed = log.installed
         self._log = log
         self._watches = installed.watches
         self._ledger = Ledger(log, installed.revision)

@@ -43,6 +43,11 @@ class InstalledWatches:
         """The watches that are judged from the sample log."""
         return [watch for watch in self.watches.values() if watch.is_sampled]
 
+    @property
+    def histories(self) -> frozenset[int]:
+        """The ids of those whose samples have a time of their own."""
+        return frozenset(watch.id for watch in self.watches.values() if watch.watch.is_history)
+
 
 def read_watches(connection: Connection) -> InstalledWatches:
     """What is installed now. Raises NotInstalled where another version of rtp has installed it."""

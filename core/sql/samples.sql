@@ -35,10 +35,6 @@ LEFT JOIN LATERAL (
     GROUP BY watch
 ) AS s ON true
 
--- name: histories
--- The watches whose samples have a time of their own.
-SELECT id FROM rtp.watch WHERE settings ->> 'shape' = 'history'
-
 -- name: create_front
 -- Where nothing was ever judged, all of the log is still to be judged.
 INSERT INTO rtp.judge_cursor (watch, snapshot, table_oid) VALUES (0, '1:1:', 'rtp.judge_cursor'::regclass) ON CONFLICT DO NOTHING

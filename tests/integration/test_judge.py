@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import count
 from typing import Any
 
@@ -16,6 +17,8 @@ from core.errors import LeadershipLost
 from core.judging import states
 from core.judging.ledger import Overtaken
 from core.judging.loop import JudgeLoop
+from core.judging.sample_log import SampleLog
+from core.judging.session import JudgeSession
 from core.leading.epoch import UNFENCED, Epochs
 from core.problem import Problem
 from core.services import prepared
@@ -239,6 +242,16 @@ def test_an_installation_is_noticed_where_nobody_writes(watched: psycopg.Connect
         install(watched, tvl={**GUARDED, "heartbeat": "1h"})
         with pytest.raises(Overtaken):
             session.keep_appointments()
+
+
+def test_an_installation_between_taking_up_the_log_and_judging_it_is_noticed(watched: psycopg.Connection) -> None:
+    log = SampleLog(server_of(watched))
+    with closing(log):
+        log.open(0)
+        install(watched, tvl={**GUARDED, "percent": 50})
+        write(watched, "lido", 110)
+        with pytest.raises(Overtaken):
+            judge_until_level(log, JudgeSession(log))
 
 
 def test_samples_of_a_watch_that_is_gone_are_passed(watched: psycopg.Connection) -> None:
