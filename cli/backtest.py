@@ -100,5 +100,5 @@ def _progress(samples: FileHistory | TableHistory) -> Iterator[Callable[[int], N
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("DeferredJudge samples", total=samples.count() or None)
+        task = bar.add_task("Judging samples", total=samples.count() or None)
         yield lambda done: bar.update(task, completed=done)
