@@ -75,7 +75,7 @@ def install_watch(
             # Creating triggers keeps writers out until the end: nobody changes what the seed reads.
             *(result.triggers if is_remapped or catches_up or not there >= wanted else ()),
             *(_forget(watch_id) if is_remapped else ()),
-            *((_end_quarantine(watch_id),) if becomes_plain else ()),
+            *((_end_memory(watch_id),) if becomes_plain else ()),
             *(result.catch_up if catches_up else ()),
             *((result.seed,) if is_remapped or catches_up or not there >= wanted else ()),
         ),
@@ -125,11 +125,14 @@ def _forget(watch_id: int) -> Iterator[sql.Composed]:
         yield sql.SQL("DELETE FROM {} WHERE watch = {}").format(sql.Identifier("rtp", table), sql.Literal(watch_id))
 
 
-def _end_quarantine(watch_id: int) -> sql.Composed:
-    """A trigger that judges by itself has none: what is in it now must not be released when the judge is back."""
+def _end_memory(watch_id: int) -> sql.Composed:
+    """A trigger that judges by itself has no quarantine, and what is in it must not be released when the judge is back.
+
+    Nor has it appointments: those left would be looked over, in vain, at each look for what has come.
+    """
     return sql.SQL(
-        "UPDATE rtp.baseline SET suspect_value = NULL, suspect_since = NULL, suspect_count = 0 "
-        "WHERE watch = {} AND suspect_since IS NOT NULL"
+        "UPDATE rtp.baseline SET suspect_value = NULL, suspect_since = NULL, suspect_count = 0, due_at = NULL "
+        "WHERE watch = {} AND (suspect_since IS NOT NULL OR due_at IS NOT NULL)"
     ).format(sql.Literal(watch_id))
 
 

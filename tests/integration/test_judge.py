@@ -334,6 +334,13 @@ def test_a_value_in_quarantine_is_not_taken_up_after_the_trigger_has_judged_newe
     assert told(watched) == [("lido", "100", "200", "deviation")]
 
 
+def test_a_watch_that_its_trigger_judges_keeps_no_appointments(watched: psycopg.Connection) -> None:
+    install(watched, tvl={**GUARDED, "heartbeat": "1h"})
+    judge_ticks(watched)
+    install(watched, tvl=PLAIN)
+    assert watched.execute("SELECT count(*) FROM rtp.baseline WHERE due_at IS NOT NULL").fetchone() == (0,)
+
+
 def test_a_heartbeat_that_is_added_holds_for_what_nobody_writes(watched: psycopg.Connection) -> None:
     watched.execute("UPDATE rtp.baseline SET reported_at = reported_at - '2h'::interval")
     install(watched, tvl={**GUARDED, "heartbeat": "1h"})
