@@ -49,7 +49,8 @@ SET LOCAL synchronous_commit TO on
 -- name: append_events
 -- Append events to the log, in this order.
 INSERT INTO rtp.event
-    (watch, chain, entity, previous, current, reason, severity, duration, confidence, provenance, changed_at, traceparent, tracestate)
+    (watch, chain, entity, previous, current, reason, severity, duration, confidence, provenance, changed_at,
+     traceparent, tracestate)
 SELECT e.watch, e.chain, e.entity, e.previous, e.current, e.reason, e.severity, make_interval(secs => e.duration_seconds),
        e.confidence, e.provenance, e.changed_at, e.traceparent, e.tracestate
 FROM unnest(

@@ -90,8 +90,8 @@ WHERE pg_sequence_last_value({sequence}::regclass) > %(newest_id)s::bigint
 LIMIT 1
 
 -- name: read_through_indexes
--- For a reader's session. The log is read through its indexes whatever the statistics say: an empty log would otherwise get a plan that
--- reads all of it, and keep that plan. A lost cursor update only repeats deliveries: no need to wait for the disk.
+-- For a reader's session. The log is read through its indexes whatever the statistics say: an empty log would otherwise get a
+-- plan that reads all of it, and keep that plan. A lost cursor update only repeats deliveries: no need to wait for the disk.
 SELECT set_config(name, value, false)
 FROM (VALUES ('enable_seqscan', 'off'), ('jit', 'off'), ('plan_cache_mode', 'force_generic_plan'), ('synchronous_commit', 'off'))
     AS s (name, value)
@@ -142,11 +142,13 @@ INSERT INTO rtp.cursor (sink, snapshot, table_oid) VALUES (%(sink)s, '1:1:', 'rt
 -- name: create_cursor_at_latest
 -- A new sink that is not to get what was there before it: of what is visible now, all is passed.
 INSERT INTO rtp.cursor (sink, snapshot, until, after_id, table_oid)
-SELECT %(sink)s, '1:1:', pg_current_snapshot(), coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0), 'rtp.cursor'::regclass
+SELECT %(sink)s, '1:1:', pg_current_snapshot(), coalesce(pg_sequence_last_value('rtp.event_id'::regclass), 0),
+       'rtp.cursor'::regclass
 ON CONFLICT DO NOTHING
 
 -- name: save_cursor
--- Note how far a sink has got; no row where the cursor was taken in another epoch. May commit asynchronously: a crash then only repeats deliveries.
+-- Note how far a sink has got; no row where the cursor was taken in another epoch. May commit asynchronously: a crash then
+-- only repeats deliveries.
 UPDATE rtp.cursor
 SET snapshot = %(snapshot)s::pg_snapshot, until = %(until)s::pg_snapshot,
     after_id = %(after_id)s, floor_id = %(floor_id)s, updated_at = clock_timestamp()

@@ -1,8 +1,8 @@
 -- Samples that wait for rtp run to judge them: what the judge's cursors have not passed (core/sql/samples.sql).
 
 -- name: waiting_samples
--- The samples behind one cursor `c`. As of a sink and its cursor (core/sql/inspection.sql), but a watch that is behind is judged entity by
--- entity within a piece of its window. Those of the first million are looked for: whoever asks has no need to know more.
+-- The samples behind one cursor `c`. As of a sink and its cursor (core/sql/inspection.sql), but a watch that is behind is
+-- judged entity by entity within a piece of its window. Those of the first million are looked for: whoever asks has no need to know more.
 SELECT s.* FROM (
     SELECT sample.*, pg_column_size(sample.*) + 60 AS size FROM rtp.sample
     WHERE id > c.floor_id AND xid >= pg_snapshot_xmax(c.snapshot)
