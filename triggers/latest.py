@@ -47,7 +47,7 @@ def latest_functions(
             lookup=one_by_one(watch_id, parts["chain"], parts["entity"]),
         ),
         report_one=template("report_one.sql").format(watch=watch_id, **expressions.as_read("one"), **rule),
-        judge=judge(one_by_one(watch_id, *_SAMPLE), "INTO made, unseen_rows"),
+        judge=judge(one_by_one(watch_id, *_SAMPLE), "INTO made, unseen_rows, is_overtaken"),
     )
     texts = template("rare.sql").format(
         name=common["name"],

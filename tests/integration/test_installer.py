@@ -432,6 +432,27 @@ def test_who_judges_changes_while_somebody_writes(
     assert steps[-1][1] == str(written[-1])
 
 
+@pytest.mark.parametrize("rows", ["single", "several"])
+def test_a_trigger_that_waited_for_the_judge_goes_on_from_what_that_has_left(
+    writer: psycopg.Connection, connect_again: Callable[[], psycopg.Connection], rows: str
+) -> None:
+    install(writer, tvl=TVL | {"heartbeat": "1h"})
+    write(writer, 100)
+    if rows == "several":
+        writer.execute("INSERT INTO tvl VALUES ('ethereum', 'aave', 100, 'llama')")
+    judge_waiting(writer)
+    install(writer, tvl=TVL)
+    with connect_again() as judge, connect_again() as other:
+        with judge.transaction():
+            judge.execute("UPDATE rtp.baseline SET value = 150")
+            thread = threading.Thread(target=other.execute, args=("UPDATE tvl SET tvl_usd = 200",))
+            thread.start()
+            query = "SELECT FROM pg_stat_activity WHERE pid = %s AND wait_event_type = 'Lock'"
+            eventually(lambda: writer.execute(query, [other.info.backend_pid]).fetchall() != [])
+        thread.join()
+    assert set(reported(writer)) == {("150", "200")}
+
+
 def test_no_sample_of_another_column_is_judged_after_a_new_mapping(writer: psycopg.Connection) -> None:
     install(writer, tvl=TVL | {"heartbeat": "1h"})
     write(writer, 100)

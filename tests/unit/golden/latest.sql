@@ -25,6 +25,7 @@ DECLARE
     unseen_rows   bigint;
     made          bigint;
     is_large      boolean;
+    is_overtaken  boolean;
 BEGIN
     IF TG_OP <> 'DELETE' AND TG_OP <> 'TRUNCATE' THEN
         -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its band.
@@ -96,7 +97,8 @@ BEGIN
         END IF;
     END IF;
 
-    IF reported_rows IS NULL THEN
+    FOR attempt IN 1..3 LOOP
+        EXIT WHEN reported_rows IS NOT NULL;
         BEGIN
             reported_rows := 0;
             IF TG_OP = 'DELETE' THEN
@@ -110,10 +112,10 @@ BEGIN
                 is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
                 FOR pass IN 1..2 LOOP
                     IF is_large THEN
-                        EXECUTE "rtp"."rare_latest"('judge') INTO made, unseen_rows;
+                        EXECUTE "rtp"."rare_latest"('judge') INTO made, unseen_rows, is_overtaken;
                     ELSE
                         WITH touched AS MATERIALIZED (
-    SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen,
+    SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen, b.rules <> 1 AS is_older,
            -- One positive number has become another, outside the band of today's rule: a deviation. That is nearly every event, and
            -- to know it early spares each two thirds of the arithmetic.
            (b.rules = 1 AND n.value > 0 AND n.value < 'Infinity' AND n.value <> b.value
@@ -137,7 +139,9 @@ BEGIN
     ) AS v
     WHERE NOT t.is_unseen
 ), moved AS (
-    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it.
+    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it. But where
+    -- the watch has just become plain, the judge of the samples that waited may have moved a baseline meanwhile: then all of the
+    -- statement is to be judged again, by what that has left.
     UPDATE rtp.baseline AS b
     SET value = j.reported, rules = 1,
         reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
@@ -145,7 +149,9 @@ BEGIN
                      ELSE rtp.lower_bound(j.reported, j.percent, j.min_change) END,
         upper = CASE WHEN j.is_plain THEN j.value + j.reach ELSE rtp.upper_bound(j.reported, j.percent, j.min_change) END
     FROM judged AS j
-    WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR b.rules <> 1)
+    WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR j.is_older)
+          AND (NOT j.is_older OR b.value IS NOT DISTINCT FROM j.previous)
+    RETURNING j.is_older
 ), appended AS (
     INSERT INTO rtp.event
         (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at, traceparent, tracestate)
@@ -158,9 +164,13 @@ BEGIN
     FROM judged WHERE reason IS NOT NULL
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen)
-INTO made, unseen_rows
+SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen),
+       (SELECT count(DISTINCT place) FROM judged WHERE is_older) > (SELECT count(*) FROM moved WHERE is_older)
+INTO made, unseen_rows, is_overtaken
 FROM touched AS t;
+                    END IF;
+                    IF is_overtaken THEN
+                        RAISE 'somebody else moves baselines' USING ERRCODE = 'RTP01';
                     END IF;
                     reported_rows := reported_rows + made;
                     EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
@@ -183,10 +193,14 @@ FROM touched AS t;
         WHEN disk_full OR io_error OR serialization_failure THEN
             RAISE;  -- the event cannot be kept: the writer's transaction fails, rather than commit without it
         WHEN OTHERS THEN
-            PERFORM rtp.note_error('latest', TG_OP, SQLSTATE, SQLERRM);
-            RETURN NULL;
+            IF SQLSTATE = 'RTP01' AND attempt < 3 THEN
+                reported_rows := NULL;  -- judged again, by what the judge of samples that waited has left
+            ELSE
+                PERFORM rtp.note_error('latest', TG_OP, SQLSTATE, SQLERRM);
+                RETURN NULL;
+            END IF;
         END;
-    END IF;
+    END LOOP;
 
     IF reported_rows > 0 THEN
         -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
@@ -215,7 +229,7 @@ BEGIN
     RETURN CASE what
 WHEN 'judge' THEN
 'WITH touched AS MATERIALIZED (
-    SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen,
+    SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen, b.rules <> 1 AS is_older,
            -- One positive number has become another, outside the band of today''s rule: a deviation. That is nearly every event, and
            -- to know it early spares each two thirds of the arithmetic.
            (b.rules = 1 AND n.value > 0 AND n.value < ''Infinity'' AND n.value <> b.value
@@ -238,7 +252,9 @@ WHEN 'judge' THEN
     ) AS v
     WHERE NOT t.is_unseen
 ), moved AS (
-    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it.
+    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it. But where
+    -- the watch has just become plain, the judge of the samples that waited may have moved a baseline meanwhile: then all of the
+    -- statement is to be judged again, by what that has left.
     UPDATE rtp.baseline AS b
     SET value = j.reported, rules = 1,
         reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
@@ -246,7 +262,9 @@ WHEN 'judge' THEN
                      ELSE rtp.lower_bound(j.reported, j.percent, j.min_change) END,
         upper = CASE WHEN j.is_plain THEN j.value + j.reach ELSE rtp.upper_bound(j.reported, j.percent, j.min_change) END
     FROM judged AS j
-    WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR b.rules <> 1)
+    WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR j.is_older)
+          AND (NOT j.is_older OR b.value IS NOT DISTINCT FROM j.previous)
+    RETURNING j.is_older
 ), appended AS (
     INSERT INTO rtp.event
         (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at, traceparent, tracestate)
@@ -259,7 +277,8 @@ WHEN 'judge' THEN
     FROM judged WHERE reason IS NOT NULL
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen)
+SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen),
+       (SELECT count(DISTINCT place) FROM judged WHERE is_older) > (SELECT count(*) FROM moved WHERE is_older)
 
 FROM touched AS t'
 WHEN 'baselines before' THEN

@@ -1,5 +1,5 @@
 WITH touched AS MATERIALIZED (
-    SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen,
+    SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen, b.rules <> {rules} AS is_older,
            -- One positive number has become another, outside the band of today's rule: a deviation. That is nearly every event, and
            -- to know it early spares each two thirds of the arithmetic.
            (b.rules = {rules} AND n.value > 0 AND n.value < 'Infinity' AND n.value <> b.value
@@ -16,7 +16,9 @@ WITH touched AS MATERIALIZED (
     ) AS v
     WHERE NOT t.is_unseen
 ), moved AS (
-    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it.
+    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it. But where
+    -- the watch has just become plain, the judge of the samples that waited may have moved a baseline meanwhile: then all of the
+    -- statement is to be judged again, by what that has left.
     UPDATE rtp.baseline AS b
     SET value = j.reported, rules = {rules},
         reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
@@ -24,7 +26,9 @@ WITH touched AS MATERIALIZED (
                      ELSE rtp.lower_bound(j.reported, j.percent, j.min_change) END,
         upper = CASE WHEN j.is_plain THEN j.value + j.reach ELSE rtp.upper_bound(j.reported, j.percent, j.min_change) END
     FROM judged AS j
-    WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR b.rules <> {rules})
+    WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR j.is_older)
+          AND (NOT j.is_older OR b.value IS NOT DISTINCT FROM j.previous)
+    RETURNING j.is_older
 ), appended AS (
     INSERT INTO rtp.event
         (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at, traceparent, tracestate)
@@ -37,6 +41,7 @@ WITH touched AS MATERIALIZED (
     FROM judged WHERE reason IS NOT NULL
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen)
+SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen),
+       (SELECT count(DISTINCT place) FROM judged WHERE is_older) > (SELECT count(*) FROM moved WHERE is_older)
 {into}
 FROM touched AS t
