@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # Samples are read this often at most: a lone one goes at once, a stream goes in batches.
 _GATHER_SECONDS = 0.006
+# Where the last ones made events, the next may, too, and somebody waits for those.
+_REPORTING_SECONDS = 0.002
 _FULL = 500
 # Heartbeats, cooldowns and quarantines are as punctual as this; a sleeping rtp looks this often.
 _APPOINTMENTS_SECONDS = 0.5
@@ -106,7 +108,7 @@ class JudgeLoop(Loop):
             if judged:
                 self._note_work(judged)
                 if judged < _FULL and not self._log.behind:
-                    _sleep_until(started + _GATHER_SECONDS)
+                    _sleep_until(started + (_REPORTING_SECONDS if session.has_reported else _GATHER_SECONDS))
             elif self._log.is_level:
                 self._wait_for_more(session, started)
         if self._stopping.is_set():  # at the end of an epoch, the connection may be as dead as the leader's

@@ -38,6 +38,8 @@ class JudgeSession:
         self._appointments = Appointments(log.connection, installed.sampled)
         self._findings = Findings()
         self._flush_at: float | None = None
+        self.has_reported = False
+        """Whether the last samples made events, or something else that somebody may wait for."""
         self.has_more_appointments = True
         """Whether the last look at the appointments left some that have come, or may have."""
 
@@ -56,7 +58,8 @@ class JudgeSession:
             judge_samples(portion.rows, self._states.load(keys), self._findings)
             self._log.passed(portion)
             self._begin_to_flush()
-            if self._findings.is_urgent or len(self._findings.dirty) > _MOST_DIRTY:
+            self.has_reported = self._findings.is_urgent
+            if self.has_reported or len(self._findings.dirty) > _MOST_DIRTY:
                 self.flush()
         return len(portion.rows)
 
