@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import LeadershipLost, LogMismatch, NotInstalled
+from core.judging.columns import by_column
 from core.log.cursor import Cursor, check_cursor, known_sinks
 from core.log.installation import find_mismatch
 from core.log.logs import FRONT, SAMPLES
@@ -86,12 +87,12 @@ def save_cursors(connection: Connection, epoch: int, cursors: Cursors, saved: Ma
         _check_epoch(connection, epoch)
 
 
-def _columns(cursors: Cursors) -> dict[str, list[object]]:
+def _columns(cursors: Cursors) -> dict[str, str]:
     rows = [
         (watch, *vars(at.cursor).values(), at.piece_end, *(at.judged or (None, None, None, None)))
         for watch, at in cursors.items()
     ]
-    return {name: [row[number] for row in rows] for number, name in enumerate(_COLUMNS)}
+    return by_column(_COLUMNS, rows)
 
 
 def _judged(chain: str | None, entity: str | None, at: datetime | None, sample: int | None) -> JudgedSample | None:

@@ -115,8 +115,7 @@ def judge_appointments(entities: Iterable[EntityMemory], at: datetime, findings:
 def make_new_appointments(entities: Iterable[EntityMemory], findings: Findings) -> None:
     """Have the rules of now say when time alone may change an entity."""
     for entity in entities:
-        entity.move_to(entity.state)
-        findings.has_changed(entity)
+        _move(entity, entity.state, findings)
 
 
 def _judge_sample(row: SampleRow, entity: EntityMemory, findings: Findings) -> None:

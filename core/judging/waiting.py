@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _QUERIES = queries("core.sql", "waiting.sql")
+_WAITING_SAMPLES = _QUERIES["waiting_samples"].replace(
+    b"{is_judged_within}", queries("core.sql", "samples.sql")["is_judged_within"]
+)
 
 
 class WaitingSamples(NamedTuple):
@@ -42,4 +45,4 @@ def count_waiting(connection: Connection, entity: Mapping[str, object]) -> int:
 
 
 def _whole(query: str) -> bytes:
-    return _QUERIES[query].replace(b"{waiting_samples}", _QUERIES["waiting_samples"])
+    return _QUERIES[query].replace(b"{waiting_samples}", _WAITING_SAMPLES)

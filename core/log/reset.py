@@ -66,8 +66,10 @@ def forget_cursor(connection: Connection, sink: str) -> None:
 
 def _mend_samples(connection: Connection) -> None:
     """Leave what was not judged to be judged here. There is nothing to choose: each sample is judged once."""
+    is_judged_within = queries("core.sql", "samples.sql")["is_judged_within"]
     with connection.transaction():
-        for query in ("forget_judged_samples", "take_over_samples", "raise_sample_id", "renew_judge_cursors"):
+        connection.execute(_QUERIES["forget_judged_samples"].replace(b"{is_judged_within}", is_judged_within))
+        for query in ("take_over_samples", "raise_sample_id", "renew_judge_cursors"):
             connection.execute(_QUERIES[query])
 
 

@@ -35,10 +35,7 @@ DELETE FROM rtp.sample AS s USING rtp.judge_cursor AS c
 WHERE c.watch = coalesce((SELECT own.watch FROM rtp.judge_cursor AS own WHERE own.watch = s.watch), 0)
   AND s.id <= greatest(c.floor_id, c.after_id, c.piece_end)
   AND (pg_visible_in_snapshot(s.xid, c.snapshot) OR pg_visible_in_snapshot(s.xid, c.until) AND (
-      s.id <= c.after_id OR s.id <= c.piece_end AND CASE
-          WHEN c.after_at IS NULL THEN (s.chain, s.entity, s.id) <= (c.after_chain, c.after_entity, c.after_sample)
-          ELSE (s.chain, s.entity, s.sampled_at, s.id) <= (c.after_chain, c.after_entity, c.after_at, c.after_sample)
-      END
+{is_judged_within}
   ))
 
 -- name: take_over_samples

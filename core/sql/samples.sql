@@ -35,6 +35,15 @@ LEFT JOIN LATERAL (
     GROUP BY watch
 ) AS s ON true
 
+-- name: is_judged_within
+-- Whether a sample `s` of the window that a cursor `c` is inside is judged: all are up to after_id, and of the piece behind
+-- that, which is judged entity by entity, those up to the last one judged.
+s.id <= c.after_id
+OR s.id <= c.piece_end AND CASE
+    WHEN c.after_at IS NULL THEN (s.chain, s.entity, s.id) <= (c.after_chain, c.after_entity, c.after_sample)
+    ELSE (s.chain, s.entity, s.sampled_at, s.id) <= (c.after_chain, c.after_entity, c.after_at, c.after_sample)
+END
+
 -- name: create_front
 -- Where nothing was ever judged, all of the log is still to be judged.
 INSERT INTO rtp.judge_cursor (watch, snapshot, table_oid) VALUES (0, '1:1:', 'rtp.judge_cursor'::regclass) ON CONFLICT DO NOTHING

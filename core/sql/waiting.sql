@@ -17,11 +17,7 @@ WHERE CASE
         ELSE s.watch = c.watch
     END
   AND (c.until IS NOT NULL AND pg_visible_in_snapshot(s.xid, c.until) AND (
-        s.id <= c.after_id
-        OR s.id <= c.piece_end AND CASE
-            WHEN c.after_at IS NULL THEN (s.chain, s.entity, s.id) <= (c.after_chain, c.after_entity, c.after_sample)
-            ELSE (s.chain, s.entity, s.sampled_at, s.id) <= (c.after_chain, c.after_entity, c.after_at, c.after_sample)
-        END
+{is_judged_within}
     )) IS NOT TRUE
 LIMIT 1000000
 

@@ -57,6 +57,19 @@ def validate(command: Command, settings: Settings, tmp_path: Path) -> Callable[.
 
 
 @pytest.fixture
+def begin(connect_again: Callable[[], psycopg.Connection]) -> Callable[[], psycopg.Connection]:
+    """Opens connections that are inside a transaction, which has its id."""
+
+    def begin_one() -> psycopg.Connection:
+        connection = connect_again()
+        connection.autocommit = False
+        connection.execute("SELECT pg_current_xact_id()")
+        return connection
+
+    return begin_one
+
+
+@pytest.fixture
 def bare(database: str) -> Iterator[psycopg.Connection]:
     """The owner's connection to a database with the demo's tables and without rtp."""
     with closing(connect(database, role="test")) as connection:

@@ -30,6 +30,7 @@ from core.errors import FeedError
 from core.services.postgres import connect
 from core.settings.models import Settings
 from rtp_client.backoff import Backoff
+from tests.cut import cut
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -68,13 +69,6 @@ def run_feed(database: str, connection: psycopg.Connection) -> Callable[..., Fee
 
 def rows(connection: psycopg.Connection, table: str) -> list[tuple[Any, ...]]:
     return connection.execute(f"TABLE {table}".encode()).fetchall()
-
-
-def cut_the_feeds_connection(connection: psycopg.Connection) -> None:
-    connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND application_name = 'rtp demo feed'"
-    )
 
 
 # The tables
@@ -192,7 +186,7 @@ def test_a_lost_connection_is_counted_and_loses_no_step(
 ) -> None:
     def steps() -> Iterator[FeedStep]:
         yield FeedStep((LIDO,), NOON)
-        cut_the_feeds_connection(connection)
+        cut(connection, named="rtp demo feed")
         yield FeedStep((USDC,), NOON)
 
     feed = run_feed(steps())

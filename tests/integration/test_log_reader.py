@@ -22,6 +22,7 @@ from core.log.rows import LogRow
 from core.processor.build import postgres_server
 from core.services.postgres import DatabaseServer, queries
 from core.settings.models import Settings, postgres_dsn
+from tests.cut import cut
 from tests.eventually import eventually
 from tests.samples import NOON
 
@@ -56,19 +57,6 @@ def open_reader(installed: Settings) -> Iterator[Callable[..., LogReader]]:
 @pytest.fixture
 def reader(open_reader: Callable[..., LogReader]) -> LogReader:
     return open_reader()
-
-
-@pytest.fixture
-def begin(connect_again: Connect) -> Callable[[], psycopg.Connection]:
-    """Opens connections that are inside a transaction, which has its id."""
-
-    def begin_one() -> psycopg.Connection:
-        connection = connect_again()
-        connection.autocommit = False
-        connection.execute("SELECT pg_current_xact_id()")
-        return connection
-
-    return begin_one
 
 
 def append(connection: psycopg.Connection, entity: str = "lido") -> int:
@@ -606,14 +594,6 @@ def test_a_wait_does_not_end_with_a_transaction_that_has_drawn_no_id(reader: Log
     began_at = time.monotonic()
     reader.wait(step_seconds=0.001, longest_seconds=0.05)
     assert time.monotonic() - began_at >= 0.05
-
-
-def cut(connection: psycopg.Connection) -> None:
-    """Cut every other connection to the database, and wait until the server is rid of them."""
-    connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
 
 
 # All of it at once

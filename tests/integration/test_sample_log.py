@@ -21,6 +21,7 @@ from core.judging.sample_windows import Limits, Reach, SampleCounts, SampleWindo
 from core.processor.build import postgres_server
 from core.services.postgres import DatabaseServer
 from core.settings.models import Settings
+from tests.cut import cut
 from tests.effort import seeds
 from tests.sample_log import (
     HISTORY,
@@ -64,19 +65,6 @@ def open_log(installed: Settings, writer: psycopg.Connection) -> Iterator[Open]:
 @pytest.fixture
 def log(open_log: Open) -> SampleLog:
     return open_log()
-
-
-@pytest.fixture
-def begin(connect_again: Connect) -> Callable[[], psycopg.Connection]:
-    """Opens connections that are inside a transaction, which has its id."""
-
-    def begin_one() -> psycopg.Connection:
-        connection = connect_again()
-        connection.autocommit = False
-        connection.execute("SELECT pg_current_xact_id()")
-        return connection
-
-    return begin_one
 
 
 # What the judge gets
@@ -482,10 +470,7 @@ def test_a_database_without_rtp_is_not_installed(database: str) -> None:
 
 
 def test_a_cut_connection_is_an_outage_that_may_pass(log: SampleLog, writer: psycopg.Connection) -> None:
-    writer.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
+    cut(writer)
     with pytest.raises(ServiceUnavailable):
         log.read()
 

@@ -21,6 +21,7 @@ from core.processor.wakeup import WakeUp
 from core.services.postgres import DatabaseServer, queries
 from core.settings.models import RunSettings, Settings, postgres_dsn
 from core.sinks import Outcome, Sink
+from tests.cut import cut
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
 
@@ -244,13 +245,6 @@ def test_work_while_falling_asleep_keeps_rtp_awake(installed: Settings, connect_
 # Outages of its own connection
 
 
-def cut(connection: psycopg.Connection) -> None:
-    connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-        " WHERE datname = current_database() AND application_name = 'rtp wakeup'"
-    )
-
-
 def holder(connection: psycopg.Connection) -> set[int]:
     """The session that keeps triggers from notifying, if any does."""
     query = (
@@ -264,14 +258,14 @@ def test_a_cut_connection_ends_the_sleep(installed: Settings, writer: psycopg.Co
     with running(installed, SLEEPY) as wakeup:
         eventually(lambda: wakeup.is_asleep)
         thread = waiting(wakeup, time.monotonic())
-        cut(writer)
+        cut(writer, named="rtp wakeup")
         assert ends(thread)
 
 
 def test_a_cut_connection_is_made_again(installed: Settings, writer: psycopg.Connection) -> None:
     with running(installed, WIDE_AWAKE):
         first = eventually(lambda: holder(writer))
-        cut(writer)
+        cut(writer, named="rtp wakeup")
         assert eventually(lambda: holder(writer) - first)
 
 
