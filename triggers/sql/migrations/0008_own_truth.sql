@@ -1,0 +1,33 @@
+-- What rtp needs to see that it has gone blind, and to tell of each value what its own row says. Migration 8.
+
+-- The table that a watch was installed on: another one may have its name by now.
+ALTER TABLE rtp.watch ADD COLUMN table_oid oid;
+UPDATE rtp.watch SET table_oid = to_regclass(table_name) WHERE removed_at IS NULL;
+
+-- What the rows of the newest value and of the newest jump in quarantine say of themselves: null where they say nothing.
+-- lag is how far the newest sample's own time lay behind its arrival: by so much the entity's clock lags behind the server's.
+ALTER TABLE rtp.baseline
+    ADD COLUMN last_changed_at    timestamptz,
+    ADD COLUMN last_confidence    double precision,
+    ADD COLUMN last_provenance    text,
+    ADD COLUMN suspect_changed_at timestamptz,
+    ADD COLUMN suspect_confidence double precision,
+    ADD COLUMN suspect_provenance text,
+    ADD COLUMN lag                interval;
+
+-- Rows that moved nothing, by no mistake of the rules: of a time too far ahead (`future`), or older than what is known (`late`).
+-- A line may stand for many: `weight` of them, the last one as an example.
+CREATE TABLE rtp.set_aside (
+    id       bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    watch    smallint    NOT NULL,
+    why      text        NOT NULL,
+    chain    text COLLATE "C" NOT NULL,
+    entity   text COLLATE "C" NOT NULL,
+    value    numeric,
+    at       timestamptz,
+    weight   bigint      NOT NULL DEFAULT 1,
+    noted_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+
+-- An entity whose row is gone, and is reported as deleted unless it comes back: since when.
+ALTER TABLE rtp.baseline ADD COLUMN gone_at timestamptz;
