@@ -634,7 +634,9 @@ def test_the_end_does_not_wait_for_an_answer_that_takes_its_time(
         webhook = {"webhook": {"url": receiver.url, "timeout_seconds": 60}}
         config.write_text(Path(prompt_config).read_text("utf-8") + yaml.safe_dump(webhook), "utf-8")
         with rtp("run", "-c", str(config), environ=environ_of(settings)) as process:
-            process.wait_for("delivered")
+            eventually(lambda: writer.execute("SELECT FROM rtp.cursor WHERE sink LIKE 'webhook%'").fetchall())
+            writer.execute("INSERT INTO protocols (protocol, name, source) VALUES ('prompt', 'P', 'llama')")
+            eventually(lambda: any(posted.names("prompt") for posted in receiver.taken))
             receiver.freeze()
             writer.execute("INSERT INTO protocols (protocol, name, source) VALUES ('slow', 'S', 'llama')")
             eventually(lambda: any(posted.names("slow") for posted in receiver.posted))
