@@ -2,7 +2,10 @@
 
 -- The table that a watch was installed on: another one may have its name by now.
 ALTER TABLE rtp.watch ADD COLUMN table_oid oid;
-UPDATE rtp.watch SET table_oid = to_regclass(table_name) WHERE removed_at IS NULL;
+UPDATE rtp.watch AS w SET table_oid = c.oid
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE w.removed_at IS NULL AND c.relkind IN ('r', 'p')
+  AND w.table_name IN (n.nspname || '.' || c.relname, CASE n.nspname WHEN 'public' THEN c.relname END);
 
 -- What the rows of the newest value and of the newest jump in quarantine say of themselves: null where they say nothing.
 -- lag is how far the newest sample's own time lay behind its arrival: by so much the entity's clock lags behind the server's.
