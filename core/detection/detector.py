@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.detection.judge import EntityState, delete, due_at, judge, tick
+from core.detection.testimony import UNSAID
 from core.settings.rules import rule_for
 from rtp_client.event import Reason
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from core.detection.judge import Judgement, Sample, Shape
     from core.detection.report import Report
+    from core.detection.testimony import Testimony
     from core.settings.rules import Rule
     from core.settings.watches import ValueWatch
 
@@ -53,10 +55,10 @@ class Detector:
         self.states[key] = judgement.state
         return judgement
 
-    def delete(self, chain: str, entity: str) -> Report | None:
+    def delete(self, chain: str, entity: str, testimony: Testimony = UNSAID) -> Report | None:
         """Forget an entity. Returns the event, or None for an unknown entity. Not for a history's deleted rows."""
         state = self.states.pop((chain, entity), None)
-        return None if state is None else delete(state, self.rule((chain, entity)))
+        return None if state is None else delete(state, self.rule((chain, entity)), testimony)
 
     def wait(self, key: Key, until: datetime) -> Iterator[tuple[Judgement, int]]:
         """Judge an entity's silence before `until`. Yields each judgement with the number of its repetitions.
@@ -91,5 +93,5 @@ def _repeated(judgement: Judgement, until: datetime, rule: Rule) -> tuple[Judgem
     """The last of the equal heartbeats before `until`, and their number."""
     pause = max(filter(None, (rule.heartbeat, rule.cooldown)))
     at = judgement.state.reported_at
-    more = -((at - until) // pause) - 1
+    more = -((at + judgement.state.lag - until) // pause) - 1
     return replace(judgement, state=replace(judgement.state, reported_at=at + more * pause)), 1 + more

@@ -7,18 +7,17 @@ triggers apply the plain rules, in SQL.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from core.detection.report import Report
+from core.detection.testimony import UNSAID, Testimony
 from core.detection.verdict import is_jump, is_off_peg, same, verdict
 from core.severity import severity
 from rtp_client.event import Reason
 
 if TYPE_CHECKING:
-    from datetime import timedelta
-
     from core.settings.rules import Rule
 
 CompareWith = Literal["last_event", "previous_row"]
@@ -27,16 +26,25 @@ Note = Literal["late", "duplicate", "quarantined", "dismissed", "confirmed", "re
 
 _COOLED = frozenset({Reason.DEVIATION, Reason.HEARTBEAT})
 NEVER = datetime.max.replace(tzinfo=UTC)
+NO_LAG = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A value of an entity at a time; `confidence` and `provenance` only travel along."""
+    """A value of an entity at a time, and what its row says of itself, which only travels along.
+
+    `seen_at` is when the sample arrived, by the clock that `tick` is told of; None: at its own time.
+    """
 
     value: Decimal | None
     at: datetime
-    confidence: float | None = None
-    provenance: str | None = None
+    testimony: Testimony = UNSAID
+    seen_at: datetime | None = None
+
+    @property
+    def lag(self) -> timedelta:
+        """How far the sample's time lies behind its arrival."""
+        return NO_LAG if self.seen_at is None else max(self.seen_at - self.at, NO_LAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,8 @@ class EntityState:
     """What is remembered of an entity.
 
     `value` is the baseline: what the next value is compared with. `last_value` is the newest one that was judged,
-    `suspect_value` the newest one in quarantine. `held` says that a cooldown holds an event back.
+    `suspect_value` the newest one in quarantine; each has its row's testimony. `held` says that a cooldown holds an
+    event back. `lag` is the newest sample's: by so much the entity's own clock is behind.
     """
 
     value: Decimal | None
@@ -56,6 +65,9 @@ class EntityState:
     suspect_count: int = 0
     off_peg_since: datetime | None = None
     held: bool = False
+    testimony: Testimony = UNSAID
+    suspect_testimony: Testimony = UNSAID
+    lag: timedelta = NO_LAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +83,33 @@ def judge(
     state: EntityState | None, sample: Sample, rule: Rule, *, compare_with: CompareWith = "last_event", shape: Shape
 ) -> Judgement:
     """Judge a sample; `state` is None at the first sighting of its entity."""
+    lag = sample.lag if shape == "history" else NO_LAG
     if state is None:
-        return _first_sighting(sample, rule)
+        return _first_sighting(sample, lag, rule)
     if shape == "history" and sample.at <= state.sample_at:
         if sample.at < state.sample_at:
             return Judgement(state, note="late")
         if same(sample.value, state.last_value if state.suspect_since is None else state.suspect_value):
             return Judgement(state, note="duplicate")
-    state = replace(state, sample_at=sample.at)
+    state = replace(state, sample_at=sample.at, lag=lag)
     guarded = _guard(state, sample, rule)
     if guarded.note == "quarantined":
         return guarded
-    judgement = _judge_peg(guarded.state, sample.value, sample.at, rule, compare_with)
+    judgement = _judge_peg(guarded.state, sample, rule, compare_with)
     return replace(judgement, note=guarded.note) if guarded.note else judgement
 
 
 def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareWith = "last_event") -> Judgement:
-    """Judge what time alone brings about: the end of a quarantine or a cooldown, a heartbeat."""
+    """Judge what time alone brings about: the end of a quarantine or a cooldown, a heartbeat.
+
+    Rules reckon in the samples' own time, which is as far behind the clock as the newest sample was when it arrived.
+    """
+    now = at - state.lag
     guard = rule.glitch_guard
-    if guard and state.suspect_since is not None and at - state.suspect_since >= guard.release_after:
-        released = _judge_peg(_cleared(state), state.suspect_value, at, rule, compare_with)
-        return replace(released, note="released")
-    return _judge_step(state, state.last_value, at, rule, compare_with)
+    if guard and state.suspect_since is not None and now - state.suspect_since >= guard.release_after:
+        suspect = Sample(state.suspect_value, now, state.suspect_testimony)
+        return replace(_judge_peg(_cleared(state), suspect, rule, compare_with), note="released")
+    return _judge_step(state, Sample(state.last_value, now, state.testimony), rule, compare_with)
 
 
 def due_at(state: EntityState, rule: Rule) -> datetime | None:
@@ -103,7 +120,7 @@ def due_at(state: EntityState, rule: Rule) -> datetime | None:
     if state.held or rule.heartbeat:
         pauses = [pause for pause in (rule.cooldown, None if state.held else rule.heartbeat) if pause]
         moments.append(max((later(state.reported_at, pause) for pause in pauses), default=state.reported_at))
-    return min(moments, default=None)
+    return later(min(moments), state.lag) if moments else None
 
 
 def later(moment: datetime, pause: timedelta) -> datetime:
@@ -114,17 +131,29 @@ def later(moment: datetime, pause: timedelta) -> datetime:
         return NEVER
 
 
-def delete(state: EntityState, rule: Rule) -> Report:
-    """The event of an entity that is gone; the caller forgets its state."""
-    return Report(state.value, None, Reason.DELETED, severity(Reason.DELETED, state.value, None, rule.severity))
+def delete(state: EntityState, rule: Rule, testimony: Testimony = UNSAID) -> Report:
+    """The event of an entity that is gone; the caller forgets its state.
+
+    The removed row testifies, else the newest one that was seen; `changed_at` is the deletion's.
+    """
+    how_bad = severity(Reason.DELETED, state.value, None, rule.severity)
+    newest = state.testimony if state.suspect_since is None else state.suspect_testimony
+    return Report(state.value, None, Reason.DELETED, how_bad, testimony=testimony.or_else(newest))
 
 
-def _first_sighting(sample: Sample, rule: Rule) -> Judgement:
-    state = EntityState(sample.value, reported_at=sample.at, sample_at=sample.at, last_value=sample.value)
+def _first_sighting(sample: Sample, lag: timedelta, rule: Rule) -> Judgement:
+    state = EntityState(
+        sample.value,
+        reported_at=sample.at,
+        sample_at=sample.at,
+        last_value=sample.value,
+        testimony=sample.testimony,
+        lag=lag,
+    )
     if not rule.emit_first:
         return Judgement(state)
     how_bad = severity(Reason.FIRST_SEEN, None, sample.value, rule.severity)
-    return Judgement(state, Report(None, sample.value, Reason.FIRST_SEEN, how_bad))
+    return Judgement(state, Report(None, sample.value, Reason.FIRST_SEEN, how_bad, testimony=sample.testimony))
 
 
 def _guard(state: EntityState, sample: Sample, rule: Rule) -> Judgement:
@@ -135,46 +164,52 @@ def _guard(state: EntityState, sample: Sample, rule: Rule) -> Judgement:
     count = 0 if since is None else state.suspect_count + 1
     if count >= guard.confirmations or (since is not None and sample.at - since >= guard.release_after):
         return Judgement(_cleared(state), note="confirmed")
-    suspected = replace(state, suspect_value=sample.value, suspect_since=since or sample.at, suspect_count=count)
+    suspected = replace(
+        state,
+        suspect_value=sample.value,
+        suspect_since=since or sample.at,
+        suspect_count=count,
+        suspect_testimony=sample.testimony,
+    )
     return Judgement(suspected, note="quarantined")
 
 
 def _cleared(state: EntityState) -> EntityState:
-    return replace(state, suspect_value=None, suspect_since=None, suspect_count=0)
+    return replace(state, suspect_value=None, suspect_since=None, suspect_count=0, suspect_testimony=UNSAID)
 
 
-def _judge_peg(
-    state: EntityState, value: Decimal | None, at: datetime, rule: Rule, compare_with: CompareWith
-) -> Judgement:
+def _judge_peg(state: EntityState, sample: Sample, rule: Rule, compare_with: CompareWith) -> Judgement:
     """Apply rule 4, the peg, and those after it."""
-    is_off = None if rule.peg is None else is_off_peg(value, rule.peg)
+    is_off = None if rule.peg is None else is_off_peg(sample.value, rule.peg)
     since = state.off_peg_since
     if is_off is None or is_off == (since is not None):
-        return _judge_step(state, value, at, rule, compare_with)
+        return _judge_step(state, sample, rule, compare_with)
     if since is None:
-        return _reported(replace(state, off_peg_since=at), value, at, Reason.DEPEG, rule)
-    seconds = max(0.0, (at - since).total_seconds())
-    return _reported(replace(state, off_peg_since=None), value, at, Reason.REPEG, rule, seconds)
+        return _reported(replace(state, off_peg_since=sample.at), sample, Reason.DEPEG, rule)
+    seconds = max(0.0, (sample.at - since).total_seconds())
+    return _reported(replace(state, off_peg_since=None), sample, Reason.REPEG, rule, seconds)
 
 
-def _judge_step(
-    state: EntityState, value: Decimal | None, at: datetime, rule: Rule, compare_with: CompareWith
-) -> Judgement:
+def _judge_step(state: EntityState, sample: Sample, rule: Rule, compare_with: CompareWith) -> Judgement:
     """Apply rules 5 to 7."""
+    value = sample.value
     reason = verdict(state.value, value, rule)
-    silence = at - state.reported_at
+    silence = sample.at - state.reported_at
     if reason is None and rule.heartbeat and silence >= rule.heartbeat:
         reason = Reason.HEARTBEAT
     if reason is None:
         baseline = value if compare_with == "previous_row" else state.value
-        return Judgement(replace(state, value=baseline, last_value=value, held=False))
+        return Judgement(replace(state, value=baseline, last_value=value, testimony=sample.testimony, held=False))
     if reason in _COOLED and rule.cooldown and silence < rule.cooldown:
-        return Judgement(replace(state, last_value=value, held=True), note="held")
-    return _reported(state, value, at, reason, rule)
+        return Judgement(replace(state, last_value=value, testimony=sample.testimony, held=True), note="held")
+    return _reported(state, sample, reason, rule)
 
 
 def _reported(
-    state: EntityState, value: Decimal | None, at: datetime, reason: Reason, rule: Rule, seconds: float | None = None
+    state: EntityState, sample: Sample, reason: Reason, rule: Rule, seconds: float | None = None
 ) -> Judgement:
-    report = Report(state.value, value, reason, severity(reason, state.value, value, rule.severity), seconds)
-    return Judgement(replace(state, value=value, reported_at=at, last_value=value, held=False), report)
+    value, testimony = sample.value, sample.testimony
+    how_bad = severity(reason, state.value, value, rule.severity)
+    report = Report(state.value, value, reason, how_bad, seconds, testimony)
+    moved = replace(state, value=value, reported_at=sample.at, last_value=value, testimony=testimony, held=False)
+    return Judgement(moved, report)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from core.detection.testimony import UNSAID, Testimony
 from core.severity import EXACT
 
 if TYPE_CHECKING:
@@ -18,13 +19,14 @@ _LEAST, _MOST = Decimal("1e-1000"), Decimal("1e1000")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A significant change. `previous` is what the value was compared with."""
+    """A significant change. `previous` is what the value was compared with, `testimony` that of the row it tells of."""
 
     previous: Decimal | None
     current: Decimal | None
     reason: Reason
     severity: Severity
     duration_seconds: float | None = None
+    testimony: Testimony = UNSAID
 
     @property
     def change(self) -> str | None:

@@ -77,10 +77,10 @@ def _moment(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def confidence_of(attribute: Mapping[str, Any] | None, otherwise: float) -> float:
-    """A confidence within 0..1, else the watch's default."""
+def confidence_of(attribute: Mapping[str, Any] | None) -> float | None:
+    """A confidence within 0..1, else none."""
     number = number_of(attribute)
-    return float(number) if number is not None and not number.is_nan() and 0 <= number <= 1 else otherwise
+    return float(number) if number is not None and not number.is_nan() and 0 <= number <= 1 else None
 
 
 def json_of(attribute: Mapping[str, Any] | None) -> Any:

@@ -89,9 +89,7 @@ class BatchProcessor:
 
     def _tick(self, name: str, watch: str, chain: str, entity: str, now: datetime) -> Change:
         event_id = f"tick-{microseconds(now)}-{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"
-        found = self._watches[watch]
-        sample = Sample(None, now, found.confidence, found.provenance)
-        return Change(watch, (chain, entity), "tick", event_id, sample, now)
+        return Change(watch, (chain, entity), "tick", event_id, Sample(None, now))
 
     def _read(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[Change], list[tuple[int, StreamLetter]]]:
         """The records' changes, and for each record that cannot be read its place and a dead letter."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from core.detection.detector import Key
     from core.detection.judge import Sample
@@ -29,9 +28,8 @@ class Position:
 class Change:
     """One thing to judge.
 
-    `record` is the record's place in the batch. `sample` holds the value with its confidence and provenance. `before`
-    is the item's earlier value, for an entity without a baseline. Only metadata has `reason` and `fields`. A `tick` has
-    no position, as no record caused it.
+    `record` is the record's place in the batch. `before` is the item's earlier value, for an entity without a baseline.
+    Only metadata has `reason` and `fields`. A `tick` has no position, as no record caused it.
     """
 
     watch: str
@@ -39,7 +37,6 @@ class Change:
     what: Literal["sample", "deleted", "tick", "metadata"]
     event_id: str
     sample: Sample
-    changed_at: datetime
     record: int = -1
     position: Position | None = None
     before: Sample | None = None

@@ -90,12 +90,14 @@ class Decider:
     def row(self, raised: Raised, *, sequence: int, detected_at: datetime) -> LogRow:
         """The event's row."""
         change, report = raised.change, raised.report
-        sample = change.sample
+        watch = self._watches[change.watch]
+        testimony = change.sample.testimony if report is None else report.testimony
+        changed_at, confidence, provenance = testimony.told(change.sample.at, watch)
         return LogRow(
             id=sequence,
             xid="",
             watch=change.watch,
-            kind=self._watches[change.watch].kind,
+            kind=watch.kind,
             chain=change.key[0],
             entity=change.key[1],
             previous=None if report is None else amount_text(report.previous),
@@ -105,9 +107,9 @@ class Decider:
             fields=None if change.fields is None else json.dumps(change.fields),
             reason=str(change.reason if report is None else report.reason),
             severity=str(Severity.INFO if report is None else report.severity),
-            confidence=sample.confidence if sample.confidence is not None else self._watches[change.watch].confidence,
-            provenance=sample.provenance,
-            changed_at=change.changed_at,
+            confidence=confidence,
+            provenance=provenance,
+            changed_at=changed_at,
             detected_at=detected_at,
             duration_seconds=None if report is None else report.duration_seconds,
         )
@@ -123,10 +125,12 @@ def _judged(
         return judgement.state, judgement.report, judgement.note
     if state is None and change.before is not None:
         # An item that was there before is no first sighting, as with triggers on a table that has rows already.
-        before, at = change.before.value, change.sample.at
-        state = EntityState(before, reported_at=at, sample_at=at, last_value=before)
+        before, at = change.before, change.sample.at
+        state = EntityState(
+            before.value, reported_at=at, sample_at=at, last_value=before.value, testimony=before.testimony
+        )
     if change.what == "deleted":
-        return None, None if state is None else delete(state, rule), None
+        return None, None if state is None else delete(state, rule, change.sample.testimony), None
     judgement = judge(state, change.sample, rule, compare_with=watch.compare_with, shape=watch.shape)
     return judgement.state, judgement.report, judgement.note
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.detection.judge import Sample
+from core.detection.testimony import Testimony
 from core.errors import EventRejected, SettingsError
 from core.handler.attributes import confidence_of, json_of, name_of, number_of, text_of, time_of
 from core.handler.change import Change, Position
@@ -34,7 +35,6 @@ class _Image(NamedTuple):
 
     key: Key
     sample: Sample
-    changed_at: datetime
     fields: Mapping[str, Any]
 
 
@@ -81,27 +81,27 @@ class WatchedTable:
             yield from self._metadata(before, row, arrived, make)
         elif row is None:
             if before is not None and not self.is_history:
-                yield make(before.key, "deleted", _at(before.sample, arrived), arrived, before=before.sample)
+                yield make(before.key, "deleted", _at(before.sample, arrived), before=before.sample)
         elif before is None or self.is_history:
-            yield make(row.key, "sample", row.sample, row.changed_at)
+            yield make(row.key, "sample", row.sample)
         elif before.key == row.key:
-            yield make(row.key, "sample", row.sample, row.changed_at, before=before.sample)
+            yield make(row.key, "sample", row.sample, before=before.sample)
         else:
-            yield make(before.key, "deleted", _at(before.sample, arrived), arrived, before=before.sample)
-            yield make(row.key, "sample", row.sample, row.changed_at)
+            yield make(before.key, "deleted", _at(before.sample, arrived), before=before.sample)
+            yield make(row.key, "sample", row.sample)
 
     def _metadata(self, before: _Image | None, row: _Image | None, arrived: datetime, make: _Maker) -> Iterator[Change]:
         if before is not None and (row is None or before.key != row.key):
             fields = _differences(before.fields, {})
-            yield make(before.key, "metadata", before.sample, before.changed_at, reason=Reason.REMOVED, fields=fields)
+            yield make(before.key, "metadata", before.sample, reason=Reason.REMOVED, fields=fields)
             before = None
         if row is None:
             return
         fields = _differences({} if before is None else before.fields, row.fields)
         if before is None:
-            yield make(row.key, "metadata", row.sample, row.changed_at, reason=Reason.ADDED, fields=fields)
+            yield make(row.key, "metadata", row.sample, reason=Reason.ADDED, fields=fields)
         elif fields:
-            yield make(row.key, "metadata", row.sample, row.changed_at, reason=Reason.CHANGED, fields=fields)
+            yield make(row.key, "metadata", row.sample, reason=Reason.CHANGED, fields=fields)
 
     def _usable(self, image: Mapping[str, Any] | None, arrived: datetime) -> _Image | None:
         """The old image; None where it cannot be used, which was reported when it was the new image."""
@@ -116,16 +116,13 @@ class WatchedTable:
         if self.is_history and changed_at is None:
             raise EventRejected(f"attribute {self.changed_at} is missing or out of range: a sample needs its time")
         value: Decimal | None = self._read(image, self.value, number_of) if self.value else None
-        confidence = self._confidence(image)
+        confidence = self._read(image, self.confidence, confidence_of) if self.confidence else None
         provenance = self._read(image, self.provenance, text_of) if self.provenance else None
         at = changed_at if self.is_history and changed_at is not None else arrived
-        sample = Sample(value, at, confidence, self.watch.provenance if provenance is None else provenance)
+        testimony = Testimony(changed_at or arrived, confidence, provenance)
+        sample = Sample(value, at, testimony, arrived)
         fields = {name: json_of(image.get(name)) for name in self.watch.watched}
-        return _Image(key, sample, changed_at or arrived, fields)
-
-    def _confidence(self, image: Mapping[str, Any]) -> float:
-        default = self.watch.confidence
-        return self._read(image, self.confidence, lambda a: confidence_of(a, default)) if self.confidence else default
+        return _Image(key, sample, fields)
 
     def _read(self, image: Mapping[str, Any], source: str | Constant | None, read: Callable[[Any], Any]) -> Any:
         if isinstance(source, Constant):
@@ -150,7 +147,6 @@ class _Maker:
         key: Key,
         what: Any,
         sample: Sample,
-        changed_at: datetime,
         *,
         before: Sample | None = None,
         reason: Reason | None = None,
@@ -164,7 +160,6 @@ class _Maker:
             what=what,
             event_id=f"{self.prefix}.gone" if is_second else self.prefix,
             sample=sample,
-            changed_at=changed_at,
             record=self.record,
             position=self.position,
             before=before,
@@ -230,7 +225,7 @@ def _arrival(record: Mapping[str, Any]) -> datetime:
 
 
 def _at(sample: Sample, moment: datetime) -> Sample:
-    return Sample(sample.value, moment, sample.confidence, sample.provenance)
+    return replace(sample, at=moment, testimony=sample.testimony._replace(changed_at=moment))
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.detection.judge import EntityState
 from core.detection.report import amount_text
+from core.detection.testimony import UNSAID, Testimony
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,6 +47,9 @@ def write_state(state: EntityState | None) -> str:
         state.suspect_count,
         None if state.off_peg_since is None else microseconds(state.off_peg_since),
         state.held,
+        _written(state.testimony),
+        _written(state.suspect_testimony),
+        state.lag // _MICROSECOND,
     )
     return json.dumps(values, separators=(",", ":"))
 
@@ -54,9 +58,11 @@ def read_state(text: str) -> EntityState | None:
     """The state that `write_state` wrote."""
     if not text:
         return None
-    value, reported_at, sample_at, last_value, suspect, suspect_since, suspect_count, off_peg_since, held = json.loads(
-        text
-    )
+    values = json.loads(text)
+    value, reported_at, sample_at, last_value, suspect, suspect_since, suspect_count, off_peg_since, held = values[:9]
+    testimony, suspect_testimony, lag = values[9:] or (None, None, 0)
+    # Earlier versions of rtp kept no testimony: what is known of the row is its time.
+    seen = Testimony(_moment(sample_at))
     return EntityState(
         value=_amount(value),
         reported_at=_moment(reported_at),
@@ -67,6 +73,9 @@ def read_state(text: str) -> EntityState | None:
         suspect_count=suspect_count,
         off_peg_since=None if off_peg_since is None else _moment(off_peg_since),
         held=held,
+        testimony=_testimony(testimony).or_else(seen),
+        suspect_testimony=UNSAID if suspect_since is None else _testimony(suspect_testimony).or_else(seen),
+        lag=lag * _MICROSECOND,
     )
 
 
@@ -83,6 +92,20 @@ def read_lanes(text: str) -> Mapping[str, int]:
 def microseconds(moment: datetime) -> int:
     """Microseconds since 1970, exactly."""
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def _written(testimony: Testimony) -> tuple[int | None, float | None, str | None] | None:
+    if testimony == UNSAID:
+        return None
+    changed_at, confidence, provenance = testimony
+    return None if changed_at is None else microseconds(changed_at), confidence, provenance
+
+
+def _testimony(written: Sequence[Any] | None) -> Testimony:
+    if written is None:
+        return UNSAID
+    changed_at, confidence, provenance = written
+    return Testimony(None if changed_at is None else _moment(changed_at), confidence, provenance)
 
 
 def _moment(number: int) -> datetime:

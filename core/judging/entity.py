@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.detection.band import band
-from core.detection.judge import due_at
+from core.detection.judge import NO_LAG, due_at
 from core.settings.rules import rule_for
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from decimal import Decimal
 
     from core.detection.judge import EntityState
+    from core.judging.sample import SampleRow
     from core.judging.watches import InstalledWatch
+
+_PUNCTUAL = timedelta(seconds=1)
 
 EntityKey = tuple[int, str, str]
 """An entity of any watch: the watch's id, the chain, and the protocol or token."""
@@ -23,44 +26,54 @@ EntityKey = tuple[int, str, str]
 class EntityMemory:
     """An entity's rule and its state, None where the entity is not there.
 
-    Of most samples no rule has anything to say: they only become the newest one, `last_value` at `sample_at`, and the
-    state is made anew when somebody asks for it. `is_dirty` says that the database has not got all this yet,
-    `is_moved` that more than the newest sample has changed.
+    Of most samples no rule has anything to say: the row only becomes `newest`, and the state is made anew when somebody
+    asks for it. `is_dirty` says that the database has not got all this yet, `is_moved` that more than the newest sample
+    has changed.
     """
 
     __slots__ = (
-        "_band", "_postponed_to", "_state", "is_dirty", "is_moved", "key", "last_value", "rule", "sample_at", "watch",
+        "_band", "_known", "_postponed_to", "_reckoned_lag", "_sample_at", "_state",
+        "is_dirty", "is_moved", "key", "newest", "rule", "watch",
     )  # fmt: skip
 
     def __init__(self, key: EntityKey, watch: InstalledWatch, state: EntityState | None) -> None:
         self.key = key
         self.watch = watch
         self.rule = rule_for(watch.watch, key[1], key[2])
-        self.last_value: Decimal | None = None
-        self.sample_at: datetime | None = None
+        self.newest: SampleRow | None = None
         self.is_dirty = self.is_moved = False
         self._postponed_to: datetime | None = None
+        self._known: SampleRow | None = None
+        self._sample_at: datetime | None = None
+        self._reckoned_lag = NO_LAG
         self._state: EntityState | None = None
         self._set(state)
 
-    def remember(self, value: Decimal | None, at: datetime) -> bool:
+    def remember(self, row: SampleRow) -> bool:
         """Take a sample that only becomes the newest one; false where a rule may have something to say of it."""
-        if self._band is None or not self._band.holds(value, at):
+        at = row.sampled_at
+        if self._band is None or not self._band.holds(row.value, at):
             return False
-        if self.sample_at is not None and at <= self.sample_at and self.watch.watch.is_history:
+        if self._sample_at is not None and at <= self._sample_at and self.watch.watch.is_history:
             return False
-        self.last_value, self.sample_at = value, at
+        self.newest, self._sample_at = row, at
         return True
 
     @property
     def state(self) -> EntityState | None:
         """What is remembered, with the newest sample."""
-        state = self._state
-        if state is None or self.sample_at is None:
-            return None
-        if state.sample_at is not self.sample_at or state.last_value is not self.last_value:
-            state = self._state = replace(state, last_value=self.last_value, sample_at=self.sample_at)
-        return state
+        state, row = self._state, self.newest
+        if state is None or row is self._known or row is None:
+            return state
+        self._known = row
+        self._state = replace(
+            state,
+            last_value=row.value,
+            sample_at=row.sampled_at,
+            testimony=row.testimony,
+            lag=row.sample.lag if self.watch.watch.is_history else NO_LAG,
+        )
+        return self._state
 
     def move_to(self, state: EntityState | None) -> None:
         """Take the state that a judgement came to; None: the entity is gone."""
@@ -84,10 +97,18 @@ class EntityMemory:
         """The revision to write down. Where the watch is not sampled, an earlier one has its trigger look closer."""
         return self.watch.rules if self.watch.is_sampled else self.watch.rules - 1
 
+    @property
+    def is_due_sooner(self) -> bool:
+        """Whether the appointment that the database knows comes too late, as samples arrive sooner than before."""
+        if self.rule.heartbeat is None or self.newest is None:
+            return False
+        return self._reckoned_lag - self.newest.sample.lag > _PUNCTUAL
+
     def _set(self, state: EntityState | None) -> None:
         self._state = state
         self._band = None
-        self.last_value, self.sample_at = None, None
+        self.newest = self._known = None
+        self._sample_at, self._reckoned_lag = None, NO_LAG
         if state is not None:
             self._band = band(state, self.rule, self.watch.watch.compare_with)
-            self.last_value, self.sample_at = state.last_value, state.sample_at
+            self._sample_at, self._reckoned_lag = state.sample_at, state.lag

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.detection.judge import Sample, delete, judge, tick
+from core.detection.judge import delete, judge, tick
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _TRY_AGAIN_AFTER = timedelta(minutes=1)
 
 
 class EventRow(NamedTuple):
-    """A row for rtp.event; the order is the columns'."""
+    """A row for rtp.event."""
 
     watch: int
     chain: str
@@ -33,9 +33,9 @@ class EventRow(NamedTuple):
     reason: str
     severity: str
     duration_seconds: float | None
+    changed_at: datetime
     confidence: float
     provenance: str | None
-    changed_at: datetime
     traceparent: str | None
     tracestate: str | None
 
@@ -92,7 +92,7 @@ def judge_samples(rows: Iterable[SampleRow], entities: Mapping[EntityKey, Entity
         entity = entities.get((row.watch, row.chain, row.entity))
         if entity is None:
             continue
-        if row.what == "sample" and entity.remember(row.value, row.sampled_at):
+        if row.what == "sample" and entity.remember(row):
             findings.has_changed(entity)
             continue
         try:
@@ -122,19 +122,18 @@ def _judge_sample(row: SampleRow, entity: EntityMemory, findings: Findings) -> N
     before = entity.state
     if row.what == "deleted":
         if before is not None:
-            report = delete(before, entity.rule)
+            report = delete(before, entity.rule, row.testimony)
             _move(entity, None, findings)
             findings.has_gone = True
-            findings.events.append(_event_of(row, report))
+            findings.events.append(_event(entity, report, row.sampled_at, row.traceparent, row.tracestate))
         return
-    sample = Sample(row.value, row.sampled_at)
     watch = entity.watch.watch
-    judgement = judge(before, sample, entity.rule, compare_with=watch.compare_with, shape=watch.shape)
+    judgement = judge(before, row.sample, entity.rule, compare_with=watch.compare_with, shape=watch.shape)
     if judgement.state is not before:
         _move(entity, judgement.state, findings)
     _note_guard(entity, before, judgement, row.value, findings)
     if judgement.report is not None:
-        findings.events.append(_event_of(row, judgement.report))
+        findings.events.append(_event(entity, judgement.report, row.sampled_at, row.traceparent, row.tracestate))
 
 
 def _judge_appointment(entity: EntityMemory, at: datetime, findings: Findings) -> None:
@@ -148,7 +147,7 @@ def _judge_appointment(entity: EntityMemory, at: datetime, findings: Findings) -
     entity.move_to(judgement.state)
     _note_guard(entity, before, judgement, before.suspect_value, findings)
     if judgement.report is not None:
-        findings.events.append(_event_at(at, entity, judgement.report))
+        findings.events.append(_event(entity, judgement.report, at))
 
 
 def _move(entity: EntityMemory, state: EntityState | None, findings: Findings) -> None:
@@ -164,26 +163,9 @@ def _note_guard(
         findings.notes.append(QuarantineNote(*entity.key, judgement.note, before.value, held_back))
 
 
-def _event_of(row: SampleRow, report: Report) -> EventRow:
-    return EventRow(
-        row.watch,
-        row.chain,
-        row.entity,
-        report.previous,
-        report.current,
-        report.reason,
-        report.severity,
-        report.duration_seconds,
-        row.confidence,
-        row.provenance,
-        row.changed_at,
-        row.traceparent,
-        row.tracestate,
-    )
-
-
-def _event_at(at: datetime, entity: EntityMemory, report: Report) -> EventRow:
-    watch = entity.watch.watch
+def _event(
+    entity: EntityMemory, report: Report, at: datetime, traceparent: str | None = None, tracestate: str | None = None
+) -> EventRow:
     return EventRow(
         *entity.key,
         report.previous,
@@ -191,11 +173,9 @@ def _event_at(at: datetime, entity: EntityMemory, report: Report) -> EventRow:
         report.reason,
         report.severity,
         report.duration_seconds,
-        watch.confidence,
-        watch.provenance,
-        at,
-        None,
-        None,
+        *report.testimony.told(at, entity.watch.watch),
+        traceparent,
+        tracestate,
     )
 
 

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 
     from core.judging.entity import EntityMemory
     from core.judging.judgement import Findings
+    from core.judging.sample import SampleRow
     from core.judging.sample_log import SampleLog
 
 _QUERIES = queries("core.sql", "judging.sql")
 _ENTER = _QUERIES["keep_installation"]
 _ENTER_TO_LAST = b";\n".join((_ENTER, _QUERIES["must_last"]))
-_NEWEST = (*KEY, "value", "at")
+_NEWEST = (*KEY, "value", "at", "changed_at", "confidence", "provenance", "seen_at")
 
 _STATE = (
     *KEY, "value", "reported_at", "sampled_at", "last_value", "suspect_value", "suspect_since", "suspect_count",
-    "off_peg_since", "is_held", "rules", "due_at",
+    "off_peg_since", "is_held", "last_changed_at", "last_confidence", "last_provenance", "suspect_changed_at",
+    "suspect_confidence", "suspect_provenance", "lag", "rules", "due_at",
 )  # fmt: skip
 
 
@@ -84,8 +86,17 @@ class Ledger:
             self._statements.fetch("note_quarantine", by_column(QuarantineNote._fields, findings.notes))
         for error in findings.errors:
             self._statements.fetch("note_error", error._asdict())
-        self._keep([entity for entity in findings.dirty if entity.is_moved])
-        newest = [(*one.key, one.last_value, one.sample_at) for one in findings.dirty if not one.is_moved]
+        moved: list[EntityMemory] = []
+        newest: list[tuple[object, ...]] = []
+        for entity in findings.dirty:
+            if entity.is_due_sooner:
+                entity.move_to(entity.state)
+            row = entity.newest
+            if entity.is_moved or row is None:
+                moved.append(entity)
+            else:
+                newest.append((*entity.key, *_newest(entity, row)))
+        self._keep(moved)
         if newest:
             self._statements.fetch("keep_newest", by_column(_NEWEST, newest))
         self._log.save()
@@ -97,6 +108,11 @@ class Ledger:
         rows = list(_state_rows(moved))
         if rows and self._statements.fetch("keep_states", by_column(_STATE, rows)) != [(len(rows),)]:
             raise Overtaken("a trigger has judged a newer value")
+
+
+def _newest(entity: EntityMemory, row: SampleRow) -> tuple[object, ...]:
+    seen_at = row.appended_at if entity.watch.watch.is_history else None
+    return row.value, row.sampled_at, row.changed_at, row.confidence, row.provenance, seen_at
 
 
 def _state_rows(moved: Sequence[EntityMemory]) -> Iterator[tuple[object, ...]]:
@@ -114,6 +130,9 @@ def _state_rows(moved: Sequence[EntityMemory]) -> Iterator[tuple[object, ...]]:
                 state.suspect_count,
                 state.off_peg_since,
                 state.held,
+                *state.testimony,
+                *state.suspect_testimony,
+                f"{state.lag.days} days {state.lag.seconds}.{state.lag.microseconds:06} s",
                 entity.rules,
                 entity.due_at,
             )

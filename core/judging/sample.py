@@ -6,9 +6,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from core.detection.judge import Sample
+from core.detection.testimony import Testimony
+
 
 class SampleRow(NamedTuple):
-    """What a trigger has appended: a `sample`, or that the row is gone, `deleted`."""
+    """What a trigger has appended: a `sample`, or that the row is gone, `deleted`.
+
+    `changed_at` is None where it is `sampled_at`; `confidence` is None where nothing is known of the row.
+    """
 
     id: int
     watch: int
@@ -17,8 +23,19 @@ class SampleRow(NamedTuple):
     what: str
     value: Decimal | None
     sampled_at: datetime
-    changed_at: datetime
-    confidence: float
+    changed_at: datetime | None
+    confidence: float | None
     provenance: str | None
     traceparent: str | None
     tracestate: str | None
+    appended_at: datetime
+
+    @property
+    def testimony(self) -> Testimony:
+        """What the user's row says of itself."""
+        return Testimony(self.changed_at or self.sampled_at, self.confidence, self.provenance)
+
+    @property
+    def sample(self) -> Sample:
+        """What is judged of it."""
+        return Sample(self.value, self.sampled_at, self.testimony, self.appended_at)

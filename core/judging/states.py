@@ -6,9 +6,11 @@ Only the judge writes the baselines of sampled watches while nobody installs, so
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from core.detection.judge import EntityState
+from core.detection.testimony import Testimony
 from core.judging.columns import KEY, by_column
 from core.judging.entity import EntityMemory
 from core.services.postgres import queries
@@ -46,7 +48,7 @@ class States:
     def read(self, keys: Sequence[EntityKey]) -> Mapping[EntityKey, EntityMemory]:
         """These entities as the database remembers them; those that it does not know have no state."""
         rows = self._statements.fetch("states", by_column(KEY, keys))
-        found = {row[:3]: EntityState(*row[3:]) for row in rows}
+        found = {row[:3]: _state(*row[3:]) for row in rows}
         return {key: EntityMemory(key, self._watches[key[0]], found.get(key)) for key in keys}
 
     def trim(self) -> None:
@@ -64,3 +66,12 @@ class States:
         self._statements.fetch("lock_states", values)
         judged = set(self._statements.fetch("judged_by_triggers", values))
         return [key for key in keys if key not in judged]
+
+
+def _state(*columns: Any) -> EntityState:
+    state, testimony, suspect_testimony = (
+        EntityState(*columns[:9]),
+        Testimony(*columns[9:12]),
+        Testimony(*columns[12:15]),
+    )
+    return replace(state, testimony=testimony, suspect_testimony=suspect_testimony, lag=columns[15])

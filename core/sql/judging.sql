@@ -9,7 +9,10 @@ FROM rtp.installation AS i LEFT JOIN rtp.watch AS w ON w.removed_at IS NULL
 -- name: states
 -- What is remembered of these entities. Each is looked up by its whole key, whatever the planner knows of the table.
 SELECT b.watch, b.chain, b.entity, b.value, b.reported_at, coalesce(b.sampled_at, b.reported_at), b.last_value,
-       b.suspect_value, b.suspect_since, b.suspect_count, b.off_peg_since, b.is_held
+       b.suspect_value, b.suspect_since, b.suspect_count, b.off_peg_since, b.is_held,
+       coalesce(b.last_changed_at, b.sampled_at, b.reported_at), b.last_confidence, b.last_provenance,
+       CASE WHEN b.suspect_since IS NOT NULL THEN coalesce(b.suspect_changed_at, b.sampled_at) END,
+       b.suspect_confidence, b.suspect_provenance, coalesce(b.lag, '0')
 FROM unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
 CROSS JOIN LATERAL (
     SELECT * FROM rtp.baseline AS k
@@ -80,17 +83,24 @@ SELECT rtp.note_error(%(watch)s::text, 'JUDGE', %(sqlstate)s::text, %(message)s:
 WITH kept AS (
     INSERT INTO rtp.baseline AS b
         (watch, chain, entity, value, reported_at, sampled_at, last_value, suspect_value, suspect_since, suspect_count,
-         off_peg_since, is_held, rules, due_at)
+         off_peg_since, is_held, last_changed_at, last_confidence, last_provenance, suspect_changed_at, suspect_confidence,
+         suspect_provenance, lag, rules, due_at)
     SELECT * FROM unnest(
         %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(reported_at)s::timestamptz[],
         %(sampled_at)s::timestamptz[], %(last_value)s::numeric[], %(suspect_value)s::numeric[], %(suspect_since)s::timestamptz[],
-        %(suspect_count)s::integer[], %(off_peg_since)s::timestamptz[], %(is_held)s::boolean[], %(rules)s::integer[],
-        %(due_at)s::timestamptz[]
+        %(suspect_count)s::integer[], %(off_peg_since)s::timestamptz[], %(is_held)s::boolean[],
+        %(last_changed_at)s::timestamptz[], %(last_confidence)s::double precision[], %(last_provenance)s::text[],
+        %(suspect_changed_at)s::timestamptz[], %(suspect_confidence)s::double precision[], %(suspect_provenance)s::text[],
+        %(lag)s::interval[], %(rules)s::integer[], %(due_at)s::timestamptz[]
     )
     ON CONFLICT (watch, chain, entity) DO UPDATE
     SET value = excluded.value, reported_at = excluded.reported_at, sampled_at = excluded.sampled_at,
         last_value = excluded.last_value, suspect_value = excluded.suspect_value, suspect_since = excluded.suspect_since,
         suspect_count = excluded.suspect_count, off_peg_since = excluded.off_peg_since, is_held = excluded.is_held,
+        last_changed_at = excluded.last_changed_at, last_confidence = excluded.last_confidence,
+        last_provenance = excluded.last_provenance, suspect_changed_at = excluded.suspect_changed_at,
+        suspect_confidence = excluded.suspect_confidence, suspect_provenance = excluded.suspect_provenance,
+        lag = excluded.lag,
         rules = excluded.rules, due_at = excluded.due_at, lower = NULL, upper = NULL
     WHERE b.rules <= excluded.rules
     RETURNING 1
@@ -99,10 +109,13 @@ SELECT count(*) FROM kept
 
 -- name: keep_newest
 -- Remember the newest samples of entities of which no rule had anything to say.
-UPDATE rtp.baseline AS b SET last_value = e.value, sampled_at = e.at
+UPDATE rtp.baseline AS b
+SET last_value = e.value, sampled_at = e.at, last_changed_at = coalesce(e.changed_at, e.at), last_confidence = e.confidence,
+    last_provenance = e.provenance, lag = greatest(e.seen_at - e.at, '0')
 FROM unnest(
-    %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(at)s::timestamptz[]
-) AS e (watch, chain, entity, value, at)
+    %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(at)s::timestamptz[],
+    %(changed_at)s::timestamptz[], %(confidence)s::double precision[], %(provenance)s::text[], %(seen_at)s::timestamptz[]
+) AS e (watch, chain, entity, value, at, changed_at, confidence, provenance, seen_at)
 CROSS JOIN LATERAL (
     SELECT k.ctid FROM rtp.baseline AS k
     WHERE k.watch = e.watch AND k.chain = e.chain AND k.entity = e.entity LIMIT 1

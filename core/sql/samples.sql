@@ -8,8 +8,8 @@ WITH reach AS MATERIALIZED (
 {reach}
 )
 SELECT reach.until::text, reach.xids_above, reach.last_id,
-       s.id, s.watch, s.chain, s.entity, s.what, s.value, s.sampled_at, coalesce(s.changed_at, s.sampled_at),
-       s.confidence, s.provenance, s.traceparent, s.tracestate
+       s.id, s.watch, s.chain, s.entity, s.what, s.value, s.sampled_at, s.changed_at,
+       s.confidence, s.provenance, s.traceparent, s.tracestate, s.appended_at
 FROM reach
 LEFT JOIN LATERAL (
 {rows}

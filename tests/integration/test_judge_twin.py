@@ -7,6 +7,7 @@ now and then, and is killed now and then. Each seed is another watch with other 
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Self
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from core.detection.detector import Key
-from core.detection.judge import EntityState, Sample, due_at
+from core.detection.judge import NO_LAG, EntityState, Sample, due_at
 from core.detection.report import amount_text
+from core.detection.testimony import Testimony
 from tests.effort import seeds
 from tests.judging import judge_ticks, judge_until_level, judging, server_of
 from tests.price_table import PriceTable, create_price_table
@@ -136,20 +138,26 @@ def test_a_history_means_the_same_to_both(history: psycopg.Connection, installed
                 random.choice((append, copy))(history, rows)
                 corrected = correct(history, random, rows) if random.random() < 0.3 else []
             if not savepoint.force_rollback:
-                see(twin, rows + corrected)
+                see(history, twin, rows + corrected)
             now_and_then(random, judge)
         rows = random_samples(random, MORE_THAN_A_READ, recent, clock)
         append(history, rows)
-        see(twin, rows)
+        see(history, twin, rows)
         judge.stop()
     expect_the_same(history, installed, twin, has_durations=True)
     expect_the_same_memory(history, twin)
     expect_the_same_of_time(history, installed, twin)
 
 
-def see(twin: LogTwin, rows: list[Row]) -> None:
-    # Python's hours between two times of one zone are those on its clocks.
-    twin.waiting += [((chain, token), Sample(price, at.astimezone(UTC))) for chain, token, price, at in rows]
+def see(connection: psycopg.Connection, twin: LogTwin, rows: list[Row]) -> None:
+    """Have the twin see the rows that were written last, when the log says that they came."""
+    arrivals = connection.execute(
+        "SELECT appended_at FROM (SELECT * FROM rtp.sample ORDER BY id DESC LIMIT %s) AS last ORDER BY id", [len(rows)]
+    ).fetchall()
+    for (chain, token, price, at), (seen_at,) in zip(rows, arrivals, strict=True):
+        # Python's hours between two times of one zone are those on its clocks.
+        time = at.astimezone(UTC)
+        twin.waiting.append(((chain, token), Sample(price, time, Testimony(time, 1.0), seen_at.astimezone(UTC))))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -242,7 +250,8 @@ def expect_the_same_memory(connection: psycopg.Connection, twin: LogTwin) -> Non
         (chain, token): tuple(row)
         for chain, token, *row in connection.execute(
             "SELECT chain, entity, value::text, reported_at, sampled_at, last_value::text, suspect_value::text,"
-            " suspect_since, suspect_count, off_peg_since, is_held, due_at FROM rtp.baseline"
+            " suspect_since, suspect_count, off_peg_since, is_held, due_at, last_changed_at, last_confidence,"
+            " suspect_changed_at, suspect_confidence, lag FROM rtp.baseline"
             " WHERE watch = (SELECT id FROM rtp.watch WHERE name = 'samples')"
         )
     }
@@ -256,11 +265,15 @@ def memory_of(state: EntityState, due: datetime | None) -> tuple[Any, ...]:
         *(amount_text(state.value), state.reported_at, state.sample_at, amount_text(state.last_value)),
         *(amount_text(state.suspect_value), state.suspect_since, state.suspect_count),
         *(state.off_peg_since, state.held, due),
+        *(*state.testimony[:2], *state.suspect_testimony[:2], state.lag),
     )
 
 
 def expect_the_same_of_time(connection: psycopg.Connection, settings: Settings, twin: LogTwin) -> None:
-    """What was due in the samples' year is due now, all at once."""
+    """What was due in the samples' year is due now, all at once, had they come in time."""
+    connection.execute("UPDATE rtp.baseline SET lag = NULL, due_at = due_at - lag")
+    for key, state in twin.detector.states.items():
+        twin.detector.states[key] = replace(state, lag=NO_LAG)
     judge_ticks(connection)
     twin.tick(datetime.now(UTC))
     expect_the_same(connection, settings, twin, has_durations=False)

@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +82,9 @@ def test_a_sample_is_read_with_every_column(log: SampleLog, writer: psycopg.Conn
     assert portion is not None
     (row,) = portion.rows
     assert (*row[1:5], str(row.value), row.sampled_at) == (1, "ethereum", "lido", "sample", "102.50", NOON)
-    assert (row.changed_at.isoformat(), *row[8:]) == ("2024-01-02T03:04:05+00:00", 0.5, "llama", "parent", "state")
+    assert row.testimony == (datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC), 0.5, "llama")
+    assert (row.traceparent, row.tracestate) == ("parent", "state")
+    assert row.appended_at > NOON
 
 
 def test_an_end_is_read_without_a_value(log: SampleLog, writer: psycopg.Connection) -> None:

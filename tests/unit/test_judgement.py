@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.detection.detector import Detector
-from core.detection.judge import Sample, due_at
+from core.detection.judge import due_at
 from core.detection.report import Report
 from core.judging.entity import EntityMemory
 from core.judging.judgement import EventRow, Findings, judge_appointments, judge_samples
@@ -41,7 +41,8 @@ WATCHES = st.fixed_dictionaries(
 
 def sample_row(number: int, at: datetime, value: str | None, what: str = "sample") -> SampleRow:
     number_of_it = None if value is None else Decimal(value)
-    return SampleRow(number, *KEY, what, number_of_it, at, at, 0.5, f"source {number}", f"trace {number}", None)
+    said = (at - timedelta(hours=1), 0.5, f"source {number}")
+    return SampleRow(number, *KEY, what, number_of_it, at, *said, f"trace {number}", None, at)
 
 
 def remembered(watch: ValueWatch) -> EntityMemory:
@@ -49,7 +50,19 @@ def remembered(watch: ValueWatch) -> EntityMemory:
 
 
 def steps_of(events: list[EventRow]) -> list[tuple[Any, ...]]:
-    return [(repr(e.previous), repr(e.current), e.reason, e.severity, e.duration_seconds) for e in events]
+    return [
+        (
+            repr(e.previous),
+            repr(e.current),
+            e.reason,
+            e.severity,
+            e.duration_seconds,
+            e.changed_at,
+            e.confidence,
+            e.provenance,
+        )
+        for e in events
+    ]
 
 
 @given(STEPS, WATCHES, st.sampled_from(["latest", "history"]))
@@ -67,13 +80,17 @@ def test_samples_deletions_and_appointments_come_to_the_same(
             expected += [j.report for j, _ in detector.wait(KEY[1:], due + timedelta.resolution) if j.report]
         row = sample_row(number, at, value)
         rows = [row]
-        expected += [detector.feed(*KEY[1:], Sample(row.value, at))]
+        expected += [detector.feed(*KEY[1:], row.sample)]
         if is_last and shape == "latest":
             rows.append(sample_row(number, at, None, "deleted"))
-            expected += [detector.delete(*KEY[1:])]
+            expected += [detector.delete(*KEY[1:], rows[-1].testimony)]
         judge_samples(rows, {KEY: entity}, findings)
         assert repr(entity.state) == repr(detector.states.get(KEY[1:]))
-    reports = [(repr(r.previous), repr(r.current), r.reason, r.severity, r.duration_seconds) for r in expected if r]
+    reports = [
+        (repr(r.previous), repr(r.current), r.reason, r.severity, r.duration_seconds, *r.testimony)
+        for r in expected
+        if r
+    ]
     assert steps_of(findings.events) == reports
     assert findings.errors == []
 
@@ -86,19 +103,28 @@ def test_an_event_carries_what_its_sample_carries() -> None:
     assert (event.confidence, event.provenance, event.changed_at, event.traceparent) == (
         0.5,
         "source 2",
-        NOON,
+        NOON - timedelta(hours=1),
         "trace 2",
     )
 
 
-def test_an_event_that_time_brings_carries_what_the_watch_says() -> None:
+def test_an_event_that_time_brings_carries_what_the_newest_row_says() -> None:
     findings = Findings()
     entity = remembered(value_watch("price", heartbeat="1h", confidence=0.9, provenance="llama"))
-    judge_samples([sample_row(1, NOON, "1")], {KEY: entity}, findings)
-    later = NOON + timedelta(hours=1)
-    judge_appointments([entity], later, findings)
+    judge_samples([sample_row(1, NOON, "1"), sample_row(2, NOON, "1.0001")], {KEY: entity}, findings)
+    judge_appointments([entity], NOON + timedelta(hours=1), findings)
     (event,) = findings.events
-    assert (event.confidence, event.provenance, event.changed_at, event.traceparent) == (0.9, "llama", later, None)
+    said = (event.confidence, event.provenance, event.changed_at, event.traceparent)
+    assert said == (0.5, "source 2", NOON - timedelta(hours=1), None)
+
+
+def test_where_the_row_says_nothing_an_event_carries_what_the_watch_says() -> None:
+    findings = Findings()
+    entity = remembered(value_watch("price", emit_first=True, confidence=0.9, provenance="llama"))
+    row = sample_row(1, NOON, "1")._replace(changed_at=None, confidence=None, provenance=None)
+    judge_samples([row], {KEY: entity}, findings)
+    (event,) = findings.events
+    assert (event.confidence, event.provenance, event.changed_at) == (0.9, "llama", NOON)
 
 
 def test_samples_of_nobody_it_knows_are_passed() -> None:

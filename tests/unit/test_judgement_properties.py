@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.detection.detector import Detector
-from core.detection.judge import EntityState, Sample, due_at, tick
+from core.detection.judge import EntityState, due_at, tick
 from core.detection.report import Report
 from core.judging.entity import EntityMemory
 from core.judging.judgement import Findings, judge_appointments, judge_samples
@@ -49,7 +49,14 @@ STEPS = st.tuples(
     st.sampled_from([0, 0, 1, 1, 2, 3, 7, -1, -4]),
     VALUES,
 )
-Found = list[tuple[str | None, str | None, str, str, float | None]]
+Found = list[tuple[Any, ...]]
+
+
+def sample_row(number: int, what: str, moment: datetime, value: Decimal | None) -> SampleRow:
+    """A row that says its own of each sample, and arrives late, more or less."""
+    said = (moment - timedelta(hours=number), number / 100, f"source {number}")
+    arrival = moment + timedelta(minutes=number * 7 % 5 - 1)
+    return SampleRow(number, *KEY, what, value, moment, *said, None, None, arrival)
 
 
 def by_memory(watch: ValueWatch, steps: list[Step]) -> tuple[list[EntityState | None], Found]:
@@ -64,12 +71,20 @@ def by_memory(watch: ValueWatch, steps: list[Step]) -> tuple[list[EntityState | 
         elif what == "restart":
             entity = EntityMemory(KEY, installed, entity.state)
         else:
-            row = SampleRow(number, *KEY, what, value, moment, moment, 1.0, None, None, None)
-            judge_samples([row], {KEY: entity}, findings)
+            judge_samples([sample_row(number, what, moment, value)], {KEY: entity}, findings)
         states.append(entity.state)
     assert findings.errors == []
     return states, [
-        (text(event.previous), text(event.current), event.reason, event.severity, event.duration_seconds)
+        (
+            text(event.previous),
+            text(event.current),
+            event.reason,
+            event.severity,
+            event.duration_seconds,
+            event.changed_at,
+            event.confidence,
+            event.provenance,
+        )
         for event in findings.events
     ]
 
@@ -78,12 +93,12 @@ def by_detector(watch: ValueWatch, steps: list[Step]) -> tuple[list[EntityState 
     """The same, sample by sample."""
     detector, key, reports, moment = Detector(watch), KEY[1:], list[Report | None](), NOON
     states = []
-    for what, minutes, value in steps:
+    for number, (what, minutes, value) in enumerate(steps):
         moment += timedelta(minutes=minutes)
         if what == "sample":
-            reports.append(detector.feed(*key, Sample(value, moment)))
+            reports.append(detector.feed(*key, sample_row(number, what, moment, value).sample))
         elif what == "deleted":
-            reports.append(detector.delete(*key))
+            reports.append(detector.delete(*key, sample_row(number, what, moment, value).testimony))
         elif what == "time" and (state := detector.states.get(key)) is not None:
             due = due_at(state, detector.rule(key))
             if due is not None and due <= moment:
@@ -92,7 +107,14 @@ def by_detector(watch: ValueWatch, steps: list[Step]) -> tuple[list[EntityState 
                 reports.append(judgement.report)
         states.append(detector.states.get(key))
     return states, [
-        (text(report.previous), text(report.current), report.reason, report.severity, report.duration_seconds)
+        (
+            text(report.previous),
+            text(report.current),
+            report.reason,
+            report.severity,
+            report.duration_seconds,
+            *report.testimony,
+        )
         for report in reports
         if report is not None
     ]

@@ -73,8 +73,10 @@ CREATE OR REPLACE TRIGGER "rtp_history_update" AFTER UPDATE ON "market"."prices"
 
 -- What the table holds at installation is the first baseline: the first sample after it is judged like any other. An entity with
 -- samples in the log is left to those. No rule is 0: the judge makes the appointments by its own.
-INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, last_value, sampled_at)
-SELECT DISTINCT ON (n.chain, n.entity) 1::smallint, n.chain, n.entity, n.value, n.sampled_at, 0, n.value, n.sampled_at
+INSERT INTO rtp.baseline
+    (watch, chain, entity, value, reported_at, rules, last_value, sampled_at, last_changed_at, last_confidence, last_provenance)
+SELECT DISTINCT ON (n.chain, n.entity) 1::smallint, n.chain, n.entity, n.value, n.sampled_at, 0, n.value, n.sampled_at, n.changed_at,
+       n.confidence, n.provenance
 FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
 WHERE NOT EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint AND s.chain = n.chain AND s.entity = n.entity)
 ORDER BY n.chain, n.entity, n.sampled_at DESC

@@ -51,8 +51,8 @@ WHEN 'DELETE' THEN
 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
             SELECT 1::smallint, ''deleted'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")'
 ELSE
-'INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at, confidence, provenance)
-            SELECT 1::smallint, ''deleted'', e.chain, e.entity, clock_timestamp(), 0.8::double precision, ''desk''::text
+'INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at)
+            SELECT 1::smallint, ''deleted'', e.chain, e.entity, clock_timestamp()
             FROM (
                 SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint
                 UNION
@@ -108,8 +108,10 @@ CREATE OR REPLACE TRIGGER "rtp_latest_with_memory_truncate" AFTER TRUNCATE ON "m
 
 -- What the table holds at installation is the first baseline: the first sample after it is judged like any other. An entity with
 -- samples in the log is left to those. No rule is 0: the judge makes the appointments by its own.
-INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, last_value, sampled_at)
-SELECT DISTINCT ON (n.chain, n.entity) 1::smallint, n.chain, n.entity, n.value, n.sampled_at, 0, n.value, n.sampled_at
+INSERT INTO rtp.baseline
+    (watch, chain, entity, value, reported_at, rules, last_value, sampled_at, last_changed_at, last_confidence, last_provenance)
+SELECT DISTINCT ON (n.chain, n.entity) 1::smallint, n.chain, n.entity, n.value, n.sampled_at, 0, n.value, n.sampled_at, n.changed_at,
+       n.confidence, n.provenance
 FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
 WHERE NOT EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint AND s.chain = n.chain AND s.entity = n.entity)
 ORDER BY n.chain, n.entity, n.sampled_at DESC
@@ -119,6 +121,7 @@ UPDATE rtp.baseline SET lower = NULL, upper = NULL WHERE watch = 1::smallint;
 
 -- A trigger that judged by itself passed over what was within the band: what the table holds is the newest value seen, unless that
 -- is in quarantine.
-UPDATE rtp.baseline AS b SET last_value = n.value
+UPDATE rtp.baseline AS b
+SET last_value = n.value, last_changed_at = n.changed_at, last_confidence = n.confidence, last_provenance = n.provenance
 FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
 WHERE b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity AND b.suspect_since IS NULL;

@@ -18,6 +18,9 @@ ALTER TABLE rtp.baseline
     ADD COLUMN suspect_provenance text,
     ADD COLUMN lag                interval;
 
+-- Null where nothing is known of the row: it is gone.
+ALTER TABLE rtp.sample ALTER COLUMN confidence DROP NOT NULL;
+
 -- Rows that moved nothing, by no mistake of the rules: of a time too far ahead (`future`), or older than what is known (`late`).
 -- A line may stand for many: `weight` of them, the last one as an example.
 CREATE TABLE rtp.set_aside (

@@ -1,5 +1,5 @@
-INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at, confidence, provenance)
-            SELECT {watch}, 'deleted', e.chain, e.entity, clock_timestamp(), {default_confidence}, {default_provenance}
+INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at)
+            SELECT {watch}, 'deleted', e.chain, e.entity, clock_timestamp()
             FROM (
                 SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = {watch}
                 UNION
