@@ -46,6 +46,8 @@ def _processor(processor: Processor) -> str:
 
 def _leader(leader: Leader) -> str:
     standbys = f"; standing by: {', '.join(leader.standbys)}" if leader.standbys else "; no standby"
+    if leader.is_kept_away:
+        return f"none: a command on {leader.host} (pid {leader.pid}) keeps the lead{standbys}"
     if not leader.is_leading or leader.since is None:
         return f"none{standbys}"
     return f"{leader.host} (pid {leader.pid}), epoch {leader.epoch}, since {moment(leader.since)}{standbys}"

@@ -24,6 +24,7 @@ __all__ = [
     "SinkUnavailable",
     "StackError",
     "StatementRefused",
+    "UnfitServer",
     "UnknownEntity",
     "UnknownLetter",
     "UnknownSink",
@@ -41,8 +42,16 @@ class ConnectionLost(ServiceUnavailable):
 class StatementRefused(ServiceUnavailable):
     """A server answered, and does not do what it is asked for: no right, a read-only database, a full disk."""
 
+    what = "refuses"
+
     def __init__(self, service: str, address: str, cause: str) -> None:
-        super().__init__(service, address, cause, what="refuses")
+        super().__init__(service, address, cause, what=self.what)
+
+
+class UnfitServer(StatementRefused):
+    """A server answers, and rtp cannot work with it: it takes no writes, or its sessions are not rtp's own."""
+
+    what = "cannot be used"
 
 
 class SinkUnavailable(ServiceUnavailable):

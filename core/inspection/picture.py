@@ -47,7 +47,10 @@ class RunningProcess:
 
 @dataclass(frozen=True)
 class Leader:
-    """The leader, or the last one where `is_leading` is false; `standbys` as <pid>@<host>. Epoch 0: none yet."""
+    """The leader, or the last one where `is_leading` is false; `standbys` as <pid>@<host>. Epoch 0: none yet.
+
+    `is_kept_away`: nobody leads, and a command of rtp, of that host and pid, keeps the lead meanwhile.
+    """
 
     epoch: int
     host: str | None
@@ -55,6 +58,7 @@ class Leader:
     since: datetime | None
     renewed_at: datetime | None
     is_leading: bool
+    is_kept_away: bool
     standbys: Sequence[str]
 
 

@@ -1,9 +1,13 @@
-"""The row of rtp.leader and its advisory lock: the leader, and since when it has given no sign of life."""
+"""The row of rtp.leader: who has the lead, how it is taken, and since when its holder has given no sign of life."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+import os
+import socket
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
+
+import psycopg
 
 from core.errors import NotInstalled, RunningError
 from core.leading.epoch import clock
@@ -19,49 +23,79 @@ _QUERIES = queries("core.sql", "leader.sql")
 
 
 class LeaderRow(NamedTuple):
-    """The row of rtp.leader, and whether its lock was free: then the session that asked has it."""
+    """The row as it was looked at. `has_session`: the session that it names is still there.
 
-    is_free: bool
+    Without `lease_seconds` it is a command that keeps leaders away, as long as its session lasts.
+    """
+
     epoch: int
     host: str
     pid: int
     since: datetime | None
-    renewed_at: str
-    lease_seconds: float
+    renewed_at: datetime | None
+    lease_seconds: float | None
+    backend_pid: int | None
+    backend_start: datetime | None
+    has_session: bool
+
+    @property
+    def place(self) -> str:
+        return f"{self.host} (pid {self.pid})"
 
 
-def try_to_lead(connection: Connection) -> LeaderRow:
-    """Take the lock if it is free, and see who has it otherwise."""
-    row = connection.execute(_QUERIES["try_to_lead"], prepare=True).fetchone()
+def look(connection: Connection) -> LeaderRow:
+    """Who leads, or did last. Raises NotInstalled where the table is not as this rtp needs it."""
+    try:
+        row = connection.execute(_QUERIES["look"], prepare=True).fetchone()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
+        raise NotInstalled("rtp's schema is not of this version", "Run `rtp install-triggers`") from error
     if row is None:
         raise NotInstalled("rtp's schema is not complete: rtp.leader has no row", "Run `rtp install-triggers`")
     return LeaderRow._make(row)
 
 
+def take_the_lead(
+    connection: Connection, seen: LeaderRow, *, lease_seconds: float | None, above: int = 0
+) -> int | None:
+    """The number of a new epoch, above the one of `above`; None where the row is no longer what was seen."""
+    who = {"host": socket.gethostname(), "pid": os.getpid(), "lease": lease_seconds, "above": above}
+    row = connection.execute(_QUERIES["take_the_lead"], seen._asdict() | who).fetchone()
+    return None if row is None else int(row[0])
+
+
 @contextmanager
 def keeping_leaders_away(connection: Connection) -> Iterator[None]:
-    """Within, no rtp run leads on this database, and none begins to. Raises RunningError where one does."""
-    row = connection.execute(_QUERIES["keep_away"]).fetchone()
-    if row is None or not row[0]:
-        raise RunningError("rtp run is active on this database; nothing was changed", "Stop it first")
+    """Within, no rtp run leads on this database, and none begins to. Raises RunningError where one does.
+
+    The lead is given back at the end, or with the end of the session. Raises NotInstalled, as `look` does.
+    """
+    seen = look(connection)
+    if seen.has_session:
+        who = "rtp run is active" if seen.lease_seconds else "another command of rtp is at work"
+        raise RunningError(f"{who} on this database ({seen.place}); nothing was changed", "Stop it first")
+    epoch = take_the_lead(connection, seen, lease_seconds=None)
+    if epoch is None:
+        raise RunningError("rtp run is about to lead on this database; nothing was changed", "Stop it first")
     try:
         yield
     finally:
-        connection.execute(_QUERIES["let_come"])
+        with suppress(psycopg.Error):  # where rtp's schema is gone, or the connection, so is the lead
+            connection.execute(_QUERIES["let_come"], {"epoch": epoch})
 
 
 class Silence:
-    """How long a standby has seen no sign of life from the leader."""
+    """How long a standby has seen no sign of life from the leader, by its own clock and between its own looks."""
 
     def __init__(self) -> None:
-        self._seen: tuple[int, str] | None = None
+        self._seen: tuple[int, datetime | None] | None = None
         self._seen_at = self._looked_at = clock()
 
     def note(self, leader: LeaderRow) -> None:
         """The leader was just looked at."""
         now = clock()
         sign = (leader.epoch, leader.renewed_at)
-        looked_late = now - self._looked_at > leader.lease_seconds / 2  # it stood still itself
+        # Then it stood still itself.
+        looked_late = leader.lease_seconds is not None and now - self._looked_at > leader.lease_seconds / 2
         if sign != self._seen or looked_late:
             self._seen, self._seen_at = sign, now
         self._looked_at = now

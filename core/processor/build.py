@@ -23,6 +23,7 @@ from core.services.recovery import Recovery
 from core.settings.models import postgres_dsn
 from core.sinks.redis import RedisSink
 from core.sinks.registry import build_sinks, destinations
+from core.trouble import Troubles
 from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -48,19 +49,21 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
         service: CircuitBreaker(service, settings.run.circuit_breaker, on_problem=on_problem)
         for service in (_POSTGRES, *(sink.service for sink in sinks.values()))
     }
-    backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
+    backoff, troubles = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds), Troubles()
 
-    def recovery(service: str) -> Recovery:
-        return Recovery(circuits[service], backoff)
+    def recovery(part: str, service: str = _POSTGRES) -> Recovery:
+        return Recovery(circuits[service], backoff, part=part, troubles=troubles)
 
     server, epochs = postgres_server(settings), Epochs()
-    wakeup = WakeUp(server, settings.run, epochs, recovery=recovery(_POSTGRES))
+    wakeup = WakeUp(server, settings.run, epochs, recovery=recovery("wakeup"), on_problem=on_problem)
     queues = {
-        one.sink: QueueBehind(one.find_dead_letter_queue, recovery(sinks[one.sink].service))
+        one.sink: QueueBehind(
+            one.find_dead_letter_queue, recovery(f"dlq_copier of {one.sink}", sinks[one.sink].service)
+        )
         for one in asked_for
         if one.find_dead_letter_queue is not None
     }
-    dlq_copier = DlqCopier(server, queues, epochs, log=recovery(_POSTGRES), on_problem=on_problem)
+    dlq_copier = DlqCopier(server, queues, epochs, log=recovery("dlq_copier"), on_problem=on_problem)
     deliveries = [
         Delivery(
             sinks[one.sink],
@@ -69,8 +72,8 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
             epochs,
             source=settings.source,
             max_attempts=settings.run.max_attempts,
-            log=recovery(_POSTGRES),
-            service=recovery(sinks[one.sink].service),
+            log=recovery(one.sink),
+            service=recovery(one.sink, sinks[one.sink].service),
             on_problem=on_problem,
             wants=one.takes,
             on_dead_letters=dlq_copier.wake,
@@ -97,7 +100,7 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
             wakeup,
             epochs,
             chores=housekeeping.do_what_is_due,
-            recovery=recovery(_POSTGRES),
+            recovery=recovery("judge"),
             on_problem=on_problem,
         ),
         housekeeping=housekeeping,
@@ -108,8 +111,9 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
             server,
             epochs,
             lease_seconds=settings.run.leader_lease_seconds,
-            recovery=recovery(_POSTGRES),
+            recovery=recovery("election"),
             on_problem=on_problem,
         ),
         circuits=list(circuits.values()),
+        troubles=troubles,
     )

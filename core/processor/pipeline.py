@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.processor.housekeeping import Housekeeping
     from core.processor.wakeup import WakeUp
     from core.services.circuit import CircuitBreaker
+    from core.trouble import Troubles
 
 # Nearly every batch in hand is delivered within that.
 GRACE_SECONDS = 2.0
@@ -43,6 +44,7 @@ class Pipeline:
     cache_refresher: CacheRefresher | None = None
     election: Election
     circuits: Sequence[CircuitBreaker]
+    troubles: Troubles
 
     @property
     def _loops(self) -> Sequence[Loop]:

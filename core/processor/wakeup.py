@@ -11,12 +11,15 @@ Take any transaction that appends an event. Its trigger tried the lock either be
 - Before (1) it may not notify. But it had its transaction id by then, and that is below (2): either it is finished, and
   the reads of (3) and (4) see it, or in progress, and (3) waits for it.
 Where rtp cannot take AWAKE it does not sleep. Another rtp may hold it, or one that is gone: a server that has not
-noticed yet that a connection is dead keeps its locks, and triggers notify nobody.
+noticed yet that a connection is dead keeps its locks, and triggers notify nobody. A stranger may hold it, too: any role
+can take an advisory lock. So rtp looks now and then while it sleeps whether triggers can notify. Whoever keeps it from
+sleeping is named. Nor does it sleep where LISTEN turns out to hear nothing.
 """
 
 from __future__ import annotations
 
 import enum
+import logging
 import math
 import threading
 import time
@@ -24,9 +27,14 @@ from typing import TYPE_CHECKING
 
 from core.errors import ServiceUnavailable
 from core.leading.loop import Loop
+from core.problem import Problem
+from core.services.locks import holders_of_key
 from core.services.postgres import queries
+from core.services.sessions import hears
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import psycopg
 
     from core.leading.epoch import Epoch, Epochs
@@ -38,6 +46,9 @@ _QUERIES = queries("core.sql", "wakeup.sql")
 _FALLING_POLL_SECONDS = 0.003
 _CHECK_SECONDS = 1.0
 _LOCK_RETRY_SECONDS = 0.2
+# The leader before has been ended, or has noticed that it is over, by then.
+_LOCK_PATIENCE_SECONDS = 1.0
+_AWAKE_KEY = 1
 
 
 class _Wakefulness(enum.Enum):
@@ -49,8 +60,17 @@ class _Wakefulness(enum.Enum):
 class WakeUp(Loop):
     """One per process. A thread of its own watches over sleep; sinks call `active` and `wait`."""
 
-    def __init__(self, server: DatabaseServer, settings: RunSettings, epochs: Epochs, *, recovery: Recovery) -> None:
+    def __init__(
+        self,
+        server: DatabaseServer,
+        settings: RunSettings,
+        epochs: Epochs,
+        *,
+        recovery: Recovery,
+        on_problem: Callable[[Problem], None] = lambda _: None,
+    ) -> None:
         super().__init__("wakeup", epochs)
+        self._on_problem = on_problem
         self._server = server
         self._settings = settings
         self._recovery = recovery
@@ -58,6 +78,8 @@ class WakeUp(Loop):
         self._state = _Wakefulness.AWAKE
         self._quiet_since = 0.0
         self._last_active = time.monotonic()
+        self._sleepless_since: float | None = None
+        self._told = ""
         self.holds_lock = False
 
     def request_stop(self) -> None:
@@ -102,7 +124,9 @@ class WakeUp(Loop):
             try:
                 with self._server.translated(), self._server.connect(self.name) as connection:
                     connection.execute("LISTEN rtp_wake")
-                    self._watch(connection)
+                    with self._server.connect("check") as other:
+                        can_hear = hears(other, connection)
+                    self._watch(connection, can_hear=can_hear)
             except ServiceUnavailable as error:
                 # Until this connection is back nobody may sleep on it.
                 self._become(_Wakefulness.AWAKE)
@@ -112,11 +136,12 @@ class WakeUp(Loop):
         self._become(_Wakefulness.AWAKE)
         self.holds_lock = False
 
-    def _watch(self, connection: psycopg.Connection) -> None:
+    def _watch(self, connection: psycopg.Connection, *, can_hear: bool) -> None:
+        self._sleepless_since = None
         while not self._halt.is_set():
             if not self.holds_lock:
                 self.holds_lock = _answer(connection, "take_awake")
-                self._recovery.succeeded()
+                self._note_whether_it_can_sleep(connection, can_hear=can_hear)
             idle_for = time.monotonic() - self._last_active
             remaining = self._settings.idle_before_sleep_ms / 1000 - idle_for
             if remaining > 0:
@@ -125,8 +150,39 @@ class WakeUp(Loop):
                 connection.execute(_QUERIES["still_there"])
             elif not self.holds_lock:
                 self._halt.wait(_LOCK_RETRY_SECONDS)
+            elif not can_hear:
+                self._halt.wait(_CHECK_SECONDS)
+                connection.execute(_QUERIES["still_there"])
             elif self._fall_asleep(connection):
                 self._sleep(connection)
+
+    def _note_whether_it_can_sleep(self, connection: psycopg.Connection, *, can_hear: bool) -> None:
+        if self.holds_lock and can_hear:
+            self._sleepless_since = None
+            self._recovery.succeeded()
+            if self._told:
+                self._told = ""
+                self._on_problem(Problem("rtp can sleep again", "wakeup", logging.INFO))
+            return
+        self._recovery.refused()
+        self._sleepless_since = self._sleepless_since or time.monotonic()
+        if not can_hear:
+            self._tell_once(
+                f"LISTEN hears nothing of what another session notifies at {self._server.address}",
+                "Something between rtp and PostgreSQL keeps notifications back: connect to the server directly",
+            )
+        elif time.monotonic() - self._sleepless_since >= _LOCK_PATIENCE_SECONDS:
+            holders = holders_of_key(connection, _AWAKE_KEY) or "a session that has just ended"
+            self._tell_once(
+                f"the advisory lock (7500912, {_AWAKE_KEY}), by which rtp says that it is awake, is held by {holders}",
+                "End that session (pg_terminate_backend), unless it is another rtp's",
+            )
+
+    def _tell_once(self, problem: str, remedy: str) -> None:
+        self._recovery.trouble(problem)
+        if problem != self._told:
+            self._told = problem
+            self._on_problem(Problem(f"{problem}: rtp polls instead of sleeping. {remedy}", "wakeup"))
 
     def _fall_asleep(self, connection: psycopg.Connection) -> bool:
         """Steps 1 to 3; false where there was work again before all was quiet."""
@@ -150,10 +206,14 @@ class WakeUp(Loop):
         with self._changed:
             self._quiet_since = time.monotonic()
             self._state = _Wakefulness.ASLEEP
-        slept_at = time.monotonic()
+        slept_at = looked_at = time.monotonic()
         while not self._halt.is_set() and self._last_active <= slept_at:
             if next(connection.notifies(timeout=0.2, stop_after=1), None) is not None:
                 break
+            if time.monotonic() - looked_at >= _CHECK_SECONDS:
+                looked_at = time.monotonic()
+                if not _answer(connection, "triggers_notify"):
+                    break
         # Awake for at least a while: the event that woke us is rarely alone.
         self._last_active = max(self._last_active, time.monotonic())
         self._become(_Wakefulness.AWAKE)

@@ -13,7 +13,7 @@ import psycopg
 
 from core.errors import ConnectionLost, StatementRefused
 from rtp_client.answer_timeout import AnswerTimeout
-from rtp_client.postgres import TimedConnection, unavailable
+from rtp_client.postgres import TimedConnection, address, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -65,15 +65,20 @@ class DatabaseServer:
             )
         return connect(self.dsn, role=role, timeout_seconds=self.connect_seconds, answer_timeout=answer_timeout)
 
+    @property
+    def address(self) -> str:
+        """Where it is, fit for a person's eyes."""
+        return address(self.dsn)
+
     def unavailable(self, error: psycopg.Error) -> ServiceUnavailable:
         """As the function `unavailable`."""
         return unavailable(self.dsn, error)
 
-    def failure(self, error: psycopg.Error) -> ConnectionLost | StatementRefused:
-        """What a statement raised, as rtp's own error."""
+    def failure(self, error: psycopg.Error, holders: str = "") -> ConnectionLost | StatementRefused:
+        """What a statement raised, as rtp's own error; `holders` are those who have the lock that it waited for."""
         found = self.unavailable(error)
         kind = ConnectionLost if is_lost_connection(error) else StatementRefused
-        return kind(found.service, found.address, found.cause)
+        return kind(found.service, found.address, f"{found.cause}, held by {holders}" if holders else found.cause)
 
     @contextmanager
     def translated(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import ConnectionLost, SinkUnavailable, StatementRefused
+from core.trouble import Troubles
 
 if TYPE_CHECKING:
     import threading
@@ -23,12 +24,18 @@ class Recovery:
     """One loop's failures in a row with one service. Not thread-safe: each loop has its own.
 
     A loop asks `wait_for_turn`, calls the service, says what came of the call, and after a failure calls `pause`.
+    What it cannot do meanwhile is among the `troubles`, as a trouble of `part`.
     """
 
-    def __init__(self, circuit: CircuitBreaker, backoff: Backoff) -> None:
+    def __init__(
+        self, circuit: CircuitBreaker, backoff: Backoff, *, part: str = "", troubles: Troubles | None = None
+    ) -> None:
         self.circuit = circuit
         self.backoff = backoff
         self.failures = 0
+        self._part = part
+        self._troubles = troubles or Troubles()
+        self._is_in_trouble = False
         self._has_lost = False
         self._is_refused = False
 
@@ -45,12 +52,16 @@ class Recovery:
         """The service answered what the loop is there for."""
         self.failures, self._has_lost = 0, False
         self.circuit.succeeded()
+        if self._is_in_trouble:
+            self._is_in_trouble = False
+            self._troubles.over(self._part, self.circuit.service)
         if self._is_refused:
             self._is_refused = False
             self.circuit.granted()
 
     def failed(self, error: ServiceUnavailable) -> None:
         """The service did not answer; what that means follows from the type of the error."""
+        self.trouble(str(error))
         if isinstance(error, SinkUnavailable) and not error.is_service_down:
             self.refused()
         elif isinstance(error, StatementRefused):
@@ -67,6 +78,11 @@ class Recovery:
         """The service answered, and refused this loop alone: for all others it is there."""
         self.failures += 1
         self.circuit.succeeded()
+
+    def trouble(self, cause: str) -> None:
+        """The loop cannot do what it is there for; until it `succeeded`, that is a trouble."""
+        self._is_in_trouble = True
+        self._troubles.met(self._part, self.circuit.service, cause)
 
     def pause(self, halt: threading.Event) -> None:
         """Wait before the next try, or until `halt` is set. An open breaker paces the tries by itself."""

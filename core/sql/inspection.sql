@@ -114,19 +114,22 @@ SELECT host, pid, started_at, seen_at, seen_at > now() - interval '10 s' AS is_a
 FROM rtp.process ORDER BY started_at, host, pid
 
 -- name: leader
--- Who leads, or did last, and who stands by: each standby's session is called `rtp standby <pid>@<host>`.
-SELECT l.epoch, l.host, l.pid, l.since, l.renewed_at,
-       EXISTS (
-           SELECT FROM pg_locks
-           WHERE locktype = 'advisory' AND (classid, objid, objsubid) = (7500912, 2, 2) AND granted
-             AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND pid = l.backend_pid
-       ) AS is_leading,
+-- Who leads, or did last, and who stands by: each standby's session is called `rtp standby <pid>@<host>`. The row is that of a
+-- command that keeps leaders away where it has no lease.
+SELECT l.epoch, l.host, l.pid, l.since, l.renewed_at, held.has_session AND l.lease IS NOT NULL AS is_leading,
+       held.has_session AND l.lease IS NULL AS is_kept_away,
        ARRAY(
            SELECT substr(application_name, length('rtp standby ') + 1) FROM pg_stat_activity
            WHERE datname = current_database() AND application_name LIKE 'rtp standby %%'
            ORDER BY backend_start
        ) AS standbys
 FROM rtp.leader AS l
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT FROM pg_stat_activity AS s
+        WHERE s.pid = l.backend_pid AND s.datname = current_database() AND (s.backend_start = l.backend_start) IS NOT FALSE
+    ) AS has_session
+) AS held
 
 -- name: processor
 -- Is somebody running? An awake rtp holds the advisory lock; a sleeping one listens in a session called `rtp wakeup`.

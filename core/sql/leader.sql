@@ -1,47 +1,51 @@
--- Who leads. The session-level advisory lock (7500912, 2) tells at once when a leader is gone: it vanishes with its session. The
--- table rtp.leader counts the epochs (epoch) and holds the heartbeat. core/leading/election.py says how they work together.
+-- Who leads: the one row of rtp.leader is the lease. It names the session that has it, by its process id and start, counts the
+-- epochs, and holds the heartbeat. Only who may write to rtp's schema can have it. core/leading/election.py says how it is used.
 
--- name: try_to_lead
--- Try to get the lock, and see who has it: the holder of rtp.leader, or a command that keeps leaders away.
-SELECT pg_try_advisory_lock(7500912, 2), epoch, coalesce(host, ''), coalesce(pid, 0), since,
-       coalesce(renewed_at::text, ''), coalesce(extract(epoch FROM lease), 5)::double precision
-FROM rtp.leader
+-- name: look
+-- Who has the lead, and whether that session is still there. Of another role's session only the process id can be seen.
+SELECT l.epoch, coalesce(l.host, ''), coalesce(l.pid, 0), l.since, l.renewed_at, extract(epoch FROM l.lease)::double precision,
+       l.backend_pid, l.backend_start,
+       EXISTS (
+           SELECT FROM pg_stat_get_activity(coalesce(l.backend_pid, 0)) AS s
+           WHERE s.pid = l.backend_pid AND (s.backend_start = l.backend_start) IS NOT FALSE
+             AND s.datid = (SELECT oid FROM pg_database WHERE datname = current_database())
+       )
+FROM rtp.leader AS l
 
 -- name: take_the_lead
--- A new epoch, above every epoch that was ever seen, also where the database is older than what it once wrote elsewhere.
-UPDATE rtp.leader
-SET epoch = greatest(epoch, (SELECT max(c.epoch) FROM rtp.cursor AS c), %(above)s::bigint) + 1,
-    host = %(host)s, pid = %(pid)s, backend_pid = pg_backend_pid(), lease = make_interval(secs => %(lease)s::double precision),
+-- A new epoch, above every epoch that was ever seen, also where the database is older than what it once wrote elsewhere. No
+-- row where anything has changed since the look: a sign of life, or somebody else's epoch.
+UPDATE rtp.leader AS l
+SET epoch = greatest(l.epoch, (SELECT max(c.epoch) FROM rtp.cursor AS c), %(above)s::bigint) + 1,
+    host = %(host)s, pid = %(pid)s, lease = make_interval(secs => %(lease)s::double precision),
+    backend_pid = pg_backend_pid(),
+    backend_start = (SELECT s.backend_start FROM pg_stat_get_activity(pg_backend_pid()) AS s),
     since = clock_timestamp(), renewed_at = clock_timestamp()
-RETURNING epoch
+WHERE l.epoch = %(epoch)s AND l.renewed_at IS NOT DISTINCT FROM %(renewed_at)s::timestamptz
+  AND l.backend_pid IS NOT DISTINCT FROM %(backend_pid)s::integer
+RETURNING l.epoch
 
 -- name: renew
 -- The heartbeat; no row where somebody else leads.
 UPDATE rtp.leader SET renewed_at = clock_timestamp() WHERE epoch = %(epoch)s AND backend_pid = pg_backend_pid() RETURNING true
 
 -- name: end_predecessors
--- End the sessions of the loops that worked for leaders before: they hold cursors, the lock AWAKE, and open windows. Whoever
--- leads now has not started its own yet.
-SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
-  AND application_name = ANY (%(names)s)
-
--- name: depose
--- End the session of a leader that holds the lock and does not answer. Only its own: whoever else holds it leads nobody.
-SELECT pg_terminate_backend(held.pid)
-FROM pg_locks AS held JOIN rtp.leader ON leader.backend_pid = held.pid
-WHERE held.locktype = 'advisory' AND (held.classid, held.objid, held.objsubid) = (7500912, 2, 2) AND held.granted
-  AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-  AND leader.epoch = %(epoch)s
+-- End the sessions that worked for leaders before: the one that had the lead, which may be stopped and come back, and those
+-- of the loops, which hold cursors, the lock AWAKE, and open windows. Whoever leads now has not started its own yet.
+SELECT count(pg_terminate_backend(s.pid)) FROM pg_stat_activity AS s
+WHERE s.datname = current_database() AND s.usename = current_user AND s.pid <> pg_backend_pid()
+  AND (s.application_name = ANY (%(names)s)
+       OR (s.pid, s.backend_start) = (%(backend_pid)s::integer, %(backend_start)s::timestamptz))
+  AND EXISTS (SELECT FROM rtp.leader AS l WHERE l.epoch = %(epoch)s)
 
 -- name: rename_session
 -- How a session calls itself, for `rtp status`.
 SELECT set_config('application_name', %(name)s, false)
 
--- name: keep_away
--- For a command that must be alone: nobody leads, or begins to, while the session holds this.
-SELECT pg_try_advisory_lock(7500912, 2)
+-- name: wait_no_longer
+-- For how long to wait for somebody's lock.
+SELECT set_config('lock_timeout', %(milliseconds)s, false)
 
 -- name: let_come
--- The command is done.
-SELECT pg_advisory_unlock(7500912, 2)
+-- The command that kept leaders away is done.
+UPDATE rtp.leader SET backend_pid = NULL, backend_start = NULL WHERE epoch = %(epoch)s AND backend_pid = pg_backend_pid()

@@ -8,6 +8,10 @@ SELECT pg_try_advisory_lock(7500912, 1)
 -- Say that rtp is about to sleep: triggers notify from now on.
 SELECT pg_advisory_unlock(7500912, 1)
 
+-- name: triggers_notify
+-- While rtp sleeps: can a trigger have the lock? It notifies only then.
+SELECT CASE WHEN pg_try_advisory_lock_shared(7500912, 1) THEN pg_advisory_unlock_shared(7500912, 1) ELSE false END
+
 -- name: still_there
 -- Is the connection, and with it the lock, still there? The answer is in getting one.
 SELECT true

@@ -311,9 +311,9 @@ class SteppedConnection:
     def __exit__(self, *error: Any) -> None:
         self._connection.__exit__(*error)
 
-    def execute(self, query: Any, values: Any = None) -> Any:
+    def execute(self, query: Any, values: Any = None, **options: Any) -> Any:
         if query not in self._names:
-            return self._connection.execute(query, values)
+            return self._connection.execute(query, values, **options)
         self._steps.take(f"before {self._names[query]}")
         answer = self._connection.execute(query, values)
         self._steps.take(f"after {self._names[query]}")
@@ -326,12 +326,13 @@ class SteppedConnection:
 
 @dataclass(frozen=True)
 class SteppedServer(DatabaseServer):
-    """A server of which every connection takes its steps as told."""
+    """A server whose connections of the wake-up take their steps as told."""
 
     steps: Steps = field(default_factory=Steps)
 
     def connect(self, role: str, *, is_hasty: bool = True) -> psycopg.Connection:
-        return cast("psycopg.Connection", SteppedConnection(super().connect(role, is_hasty=is_hasty), self.steps))
+        connection = super().connect(role, is_hasty=is_hasty)
+        return connection if role == "check" else cast("psycopg.Connection", SteppedConnection(connection, self.steps))
 
 
 @contextmanager

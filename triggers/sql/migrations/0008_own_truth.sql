@@ -7,6 +7,12 @@ FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE w.removed_at IS NULL AND c.relkind IN ('r', 'p')
   AND w.table_name IN (n.nspname || '.' || c.relname, CASE n.nspname WHEN 'public' THEN c.relname END);
 
+-- The leader's session: its process id alone may be somebody else's by now. Who leads while this runs goes on leading.
+ALTER TABLE rtp.leader ADD COLUMN backend_start timestamptz;
+UPDATE rtp.leader AS l SET backend_start = s.backend_start
+FROM pg_stat_activity AS s
+WHERE s.pid = l.backend_pid AND s.datname = current_database() AND s.application_name = 'rtp leader';
+
 -- What the rows of the newest value and of the newest jump in quarantine say of themselves: null where they say nothing.
 -- lag is how far the newest sample's own time lay behind its arrival: by so much the entity's clock lags behind the server's.
 ALTER TABLE rtp.baseline

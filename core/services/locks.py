@@ -1,0 +1,29 @@
+"""Who has a lock that rtp waits for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.services.postgres import queries
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "locks.sql")
+_MOST_NAMED = 3
+
+
+def holders_of_table(connection: Connection, table: str) -> str:
+    """The other sessions that have locked more of a table than reading takes; empty where there is none."""
+    return _named(connection, "holders_of_table", {"table": table})
+
+
+def holders_of_key(connection: Connection, key: int) -> str:
+    """The other sessions that have the advisory lock (7500912, key); empty where there is none."""
+    return _named(connection, "holders_of_key", {"key": key})
+
+
+def _named(connection: Connection, query: str, values: dict[str, str | int]) -> str:
+    found = connection.execute(_QUERIES[query], values).fetchall()
+    more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
+    return ", ".join([*(f"pid {pid} ({name}, role {role})" for pid, name, role in found[:_MOST_NAMED]), *more])
