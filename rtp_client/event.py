@@ -13,6 +13,7 @@ most readers, and could not carry NaN or Infinity at all.
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -149,11 +150,20 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
     data: EventData
 
     @property
+    def log(self) -> str:
+        """The log that it is of: sequences of two logs do not compare. Empty for an event of a stream source."""
+        return _log_of_id(self.id)
+
+    @property
     def json_bytes(self) -> bytes:
         """The document as it goes over every wire. Encoding it costs less than to keep it."""
         return _ENCODER.encode(self)
 
 
+# `<log>-<transaction>-<sequence>`, near the beginning of a document. core/sinks/remember.lua reads it likewise.
+_ID_OF_A_LOG = re.compile(r"([^-]+)-[0-9]+-[0-9]+")
+_ID_IN_DOCUMENT = re.compile(rb'"id":"([^"]*)"')
+_ID_WITHIN_BYTES = 120
 _ENCODER = Encoder()
 _DECODER = Decoder(Event)
 
@@ -166,6 +176,17 @@ def decode_event(document: bytes | str) -> Event:
         raise ValueError(fault_of(error)) from error
     except (ValueError, RecursionError) as error:
         raise ValueError(f"event: {one_line(error)}") from error
+
+
+def log_of(document: bytes) -> str:
+    """The log of the event in a document, without reading all of it; empty where it is of none."""
+    found = _ID_IN_DOCUMENT.search(document, 0, _ID_WITHIN_BYTES)
+    return _log_of_id(found[1].decode()) if found else ""
+
+
+def _log_of_id(event_id: str) -> str:
+    found = _ID_OF_A_LOG.fullmatch(event_id)
+    return found[1] if found else ""
 
 
 def fault_of(error: ValidationError, within: str = "") -> str:

@@ -22,7 +22,9 @@ QUERIES = (
         FROM pg_constraint k JOIN pg_namespace n ON n.oid = k.connamespace WHERE {USERS}""",
     f"SELECT 'index', n.nspname, indexname, indexdef FROM pg_indexes JOIN pg_namespace n ON n.nspname = schemaname "
     f"WHERE {USERS}",
-    f"SELECT 'sequence', s::text FROM pg_sequences s JOIN pg_namespace n ON n.nspname = schemaname WHERE {USERS}",
+    # But for where it begins: a log's sequence begins at the clock.
+    f"""SELECT 'sequence', (to_jsonb(s) - 'last_value')::text
+        FROM pg_sequences s JOIN pg_namespace n ON n.nspname = schemaname WHERE {USERS}""",
     f"""SELECT 'function', pg_get_functiondef(p.oid), p.proacl::text
         FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE {USERS}""",
     """SELECT 'trigger', t.tgrelid::regclass::text, pg_get_triggerdef(t.oid), t.tgenabled

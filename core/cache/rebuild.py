@@ -65,6 +65,7 @@ class CacheRebuilder(Loop):
         self._log_id = ""
 
     def _serve(self, epoch: Epoch) -> None:
+        self._log_id = ""  # it may be another log than in the epoch before
         while not self._halt.is_set():
             # A service that is away is probed and named by the loops that deliver to it.
             if not any(circuit.status().failures_in_a_row for circuit in self._circuits):

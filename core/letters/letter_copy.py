@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rtp_client.event import format_time
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from datetime import datetime
 
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef, MessageTypeDef
@@ -32,12 +33,12 @@ def send_copy(queue: DeadLetterQueue, letter: Letter, event: dict[str, Any], *, 
     queue.send(body, attributes, partition_key=letter.group, deduplication_id=deduplication_id)
 
 
-def copied_letter(message: MessageTypeDef, *, log_id: str) -> str | None:
-    """The id of the letter of this log that a message is a copy of; None where it is none."""
+def copied_letter(message: MessageTypeDef, *, logs: Collection[str]) -> str | None:
+    """The id of the letter of this log, by all its names, that a message is a copy of; None where it is none."""
     attributes = message.get("MessageAttributes", {})
     mark = attributes[_MARK].get("StringValue", "") if _MARK in attributes else ""
     of_log, _, letter_id = mark.partition("/")
-    return letter_id if of_log == log_id else None
+    return letter_id if of_log in logs else None
 
 
 def _message(letter: Letter, event: dict[str, Any], log_id: str, largest_bytes: int) -> tuple[str, Attributes]:

@@ -10,10 +10,11 @@ from core.errors import RtpError, SinkUnavailable
 from core.letters.letter import Letter, letter_of_message
 from core.letters.letter_copy import copied_letter
 from core.log.installation import read_installation
+from core.log.jumps import former_names
 from core.sinks.registry import destinations, some_destinations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from mypy_boto3_sqs.type_defs import MessageTypeDef
     from psycopg import Connection
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 class DeadLetterStore:
     """What is open. `problems` says, a line each, which queues could not be read.
 
+    `former_logs` are what the log was called before.
     `destinations` are the sinks that letters can be delivered to, by name.
     `behind` has each sink's dead letter queue, `queues` each of these once: two queues may share one, and it is looked
     at for the first of them.
@@ -36,6 +38,7 @@ class DeadLetterStore:
     connection: Connection
     settings: Settings
     log_id: str
+    former_logs: Sequence[str] = ()
     destinations: Mapping[str, Destination] = field(default_factory=dict)
     behind: dict[str, DeadLetterQueue] = field(default_factory=dict)
     queues: dict[str, DeadLetterQueue] = field(default_factory=dict)
@@ -63,14 +66,14 @@ class DeadLetterStore:
 
     def copied_letter(self, message: MessageTypeDef) -> str | None:
         """The id of the letter of this database that a message is a copy of; None where it is none."""
-        return copied_letter(message, log_id=self.log_id)
+        return copied_letter(message, logs=(self.log_id, *self.former_logs))
 
 
 def open_store(
     connection: Connection, settings: Settings, *, with_sinks: bool, with_queues: bool = True
 ) -> DeadLetterStore:
     """Find the settings' sinks and dead letter queues. Raises NotInstalled; SettingsError `with_sinks` without any."""
-    store = DeadLetterStore(connection, settings, read_installation(connection))
+    store = DeadLetterStore(connection, settings, read_installation(connection), former_names(connection))
     if with_sinks:
         store.destinations = {destination.sink: destination for destination in some_destinations(settings)}
     known: dict[str, DeadLetterQueue] = {}

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
 from psycopg.rows import dict_row
 
 from core.errors import EventRejected, RunningError
@@ -71,9 +72,11 @@ def revive(document: dict[str, Any], *, source: str, log_id: str) -> Event:
         row = _row(document)
         return event_called(event_id(row, log_id), row, source=source)
     try:
-        return decode_event(json.dumps(document))
+        event = decode_event(json.dumps(document))
     except ValueError as error:
         raise EventRejected(f"event {document.get('id')} is not valid: {error}") from error
+    # Where the log has another name by now, so has all that it holds: of a former log it would overwrite what is newer.
+    return structs.replace(event, id=f"{log_id}{event.id.removeprefix(event.log)}") if event.log else event
 
 
 def _row(document: dict[str, Any]) -> LogRow:

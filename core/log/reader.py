@@ -14,6 +14,7 @@ from core.errors import RtpError
 from core.log.cursor import Cursor, save_cursor, take_cursor
 from core.log.dead_event import add_dead_events
 from core.log.installation import read_installation
+from core.log.jumps import Jump, ids_between, jump_ahead, read_jumps, read_reached
 from core.log.logs import EVENTS
 from core.log.position import ReadingPosition, wait_query, window_queries
 from core.log.rows import LogRow
@@ -45,7 +46,8 @@ class LogReader:
 
     A sink that has no cursor yet starts at the beginning of the log, or, with `starts_at_latest`, at its end.
     Every method raises ServiceUnavailable when PostgreSQL does not answer; `open` then starts again from the saved
-    cursor. `log_id` says which log this is, `newest_id` and `read_id` how far the log and the reader have got.
+    cursor. `log_id` says which log this is, `newest_id` and `read_id` how far the log and the reader have got, and
+    `highest_read` which event of this log was the highest, also on connections before this one.
     """
 
     def __init__(self, server: DatabaseServer, sink: str, *, starts_at_latest: bool = False) -> None:
@@ -60,6 +62,8 @@ class LogReader:
         self.log_id = ""
         self.newest_id = 0
         self.read_id = 0
+        self.highest_read = 0
+        self._jumps: Sequence[Jump] = ()
 
     def open(self) -> None:
         """Connect, and take up the sink's cursor in `epoch`.
@@ -71,7 +75,10 @@ class LogReader:
         try:
             with self._server.translated():
                 self._connection.execute(_QUERIES["read_through_indexes"])
-                self.log_id = read_installation(self._connection)
+                log_id = read_installation(self._connection)
+                self.highest_read = self.highest_read if log_id == self.log_id else 0
+                self.log_id = log_id
+                self._jumps = read_jumps(self._connection)
                 self._saved = take_cursor(
                     self._connection, self._sink, self.epoch, starts_at_latest=self._starts_at_latest
                 )
@@ -94,6 +101,11 @@ class LogReader:
         """Whether there is a connection."""
         return self._connection is not None
 
+    @property
+    def unread_ids(self) -> int:
+        """How many ids may have been drawn above those that were read."""
+        return ids_between(self.read_id, self.newest_id, self._jumps)
+
     def read(self, limit: int) -> Chunk:
         """The next rows after the cursor, at most `limit`; none where there is nothing new."""
         chunk = self._read(limit)
@@ -111,6 +123,8 @@ class LogReader:
         position.reached(*found[0][:3])
         self.newest_id = position.newest_id
         rows = [LogRow._make(row[3:]) for row in found] if found[0][3] is not None else []
+        if rows:
+            self.highest_read = max(self.highest_read, rows[-1].id)
         return Chunk(rows, position.behind(rows[-1].id if rows else 0, is_full=len(rows) == limit))
 
     def wait(self, *, step_seconds: float, longest_seconds: float) -> None:
@@ -149,6 +163,21 @@ class LogReader:
         with self._server.translated():
             row = connection.execute(_QUERIES["newest_id"]).fetchone()
         self.newest_id = row[0] if row else 0
+
+    def reached(self) -> tuple[str, int]:
+        """The log's name by now, and the last id that it has given."""
+        connection = self._open_connection()
+        with self._server.translated():
+            return read_reached(connection)
+
+    def jump_ahead(self, *, above: int) -> int:
+        """Go on as another log, above an id that this one has not come to; which one it goes on above.
+
+        Readers know of it when they are opened again.
+        """
+        connection = self._open_connection()
+        with self._server.translated():
+            return jump_ahead(connection, above=above)
 
     def _fetch(self, query: str, values: Mapping[str, str | float | None]) -> list[tuple[Any, ...]]:
         self._open_connection()

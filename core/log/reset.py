@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from core.errors import LogMismatch, UnknownSink
 from core.log.cursor import known_sinks
 from core.log.installation import find_mismatch, read_installation
+from core.log.jumps import jump_ahead
 from core.log.logs import EVENTS, FRONT, SAMPLES
 from core.services.postgres import queries
 
@@ -50,7 +51,7 @@ def reset_cursor(connection: Connection, sink: str, to: int | str, *, also_known
     if mismatch:
         # First, and in transactions of their own: the cursor is placed by a snapshot that must see them.
         _number(connection, "mend_log")
-        last = _number(connection, "jump_ahead")
+        last = jump_ahead(connection)
     after = to if isinstance(to, int) else {EARLIEST: 0, LATEST: last}[to]
     connection.execute(_QUERIES["place"], {"sink": sink, "after_id": after})
     waiting = connection.execute(_QUERIES["count_waiting"], {"after_id": after}).fetchone()

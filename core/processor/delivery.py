@@ -89,9 +89,8 @@ class Delivery(Loop):
         """How far the sink is behind: in events (an upper bound, rolled back ones count too) and in seconds."""
         if self.metrics.idle_since is not None or self.metrics.state == STANDBY:
             return 0, 0.0
-        unread = max(0, self._reader.newest_id - self._reader.read_id)
         oldest = self._in_flight.oldest_detected_at()
-        return unread + len(self._in_flight), 0.0 if oldest is None else max(0.0, time.time() - oldest)
+        return self._reader.unread_ids + len(self._in_flight), 0.0 if oldest is None else max(0.0, time.time() - oldest)
 
     def _prepare(self) -> None:
         """Reach the sink already before the first epoch: a standby that could not deliver says so now."""
@@ -103,8 +102,12 @@ class Delivery(Loop):
         try:
             while not self._halt.is_set():
                 try:
-                    if self._connector.reach_both():
-                        self._work()
+                    if not self._connector.reach_both():
+                        continue
+                    if self._is_another_log():
+                        epoch.end()
+                        return
+                    self._work()
                 except ServiceUnavailable as error:  # PostgreSQL: that the sink is away never gets here
                     self._forget_what_is_read()
                     self._connector.log_lost(error)
@@ -115,6 +118,19 @@ class Delivery(Loop):
                 self.metrics.reconnects += self._reader.is_open
                 self.metrics.note_standby()
             self._forget_what_is_read()
+
+    def _is_another_log(self) -> bool:
+        """Whether the log has another name than it had a moment ago.
+
+        It gets one where more of it is known than it has given: its database was restored from a copy, or its server
+        has lost the last commits.
+        """
+        log, known = self._reader.log_id, max(self._reader.highest_read, self.sink.newest_sequence(self._reader.log_id))
+        now_called, reached = self._reader.reached()
+        if now_called == log and reached < known:
+            self._news.log_was_set_back(log, known, reached, self._reader.jump_ahead(above=known))
+            return True
+        return now_called != log
 
     def _work(self) -> None:
         """Read, deliver, settle and save, until it halts."""

@@ -40,6 +40,14 @@ class SinkNews:
             self._is_refused = False
             self._tell(f"{self._sink.service} at {self._sink.address}: recovered", level=logging.INFO)
 
+    def log_was_set_back(self, log_id: str, known: int, reached: int, now_above: int) -> None:
+        """The database is older than what was read of it."""
+        text = (
+            f"the database was set back: log {log_id} has come to sequence {reached}, and sink {self._sink.name} has"
+            f" had events of it up to {known}. It goes on under another name, above sequence {now_above}"
+        )
+        self._tell(text, log=log_id, log_sequence=reached, known_sequence=known, goes_on_above=now_above)
+
     def delivered(self, events: Sequence[Event]) -> None:
         """Tell of a delivered batch, at the level `debug`."""
         if _LOGGER.isEnabledFor(logging.DEBUG):

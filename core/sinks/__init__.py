@@ -60,6 +60,10 @@ class Sink(Protocol):
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Hand events over, in order."""
 
+    def newest_sequence(self, log_id: str) -> int:
+        """Up to where it surely had events of a log when it was opened; 0 where it keeps none, or none of that log."""
+        return 0
+
     def abandon(self) -> bool:
         """End a call that waits for an answer, and every one that follows; false where it ends by itself only."""
         return False

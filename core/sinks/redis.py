@@ -23,9 +23,10 @@ from rtp_client.errors import one_line
 from rtp_client.keys import STREAM, cache_key, route_channel
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors
+from rtp_client.stream.entries import newest_sequences
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from core.settings.models import Settings
     from rtp_client.event import Event, EventData
@@ -60,6 +61,7 @@ class RedisSink(Sink):
         self._ttls = settings.cache_ttls
         self._stream_length = settings.stream_max_length
         self._has_lost_fence = False
+        self._newest_sequences: Mapping[str, int] = {}
         self.handover: PipelinedBatches = PipelinedBatches(self)
 
     def open(self) -> None:
@@ -70,6 +72,11 @@ class RedisSink(Sink):
             if self.epoch.number:
                 self.epoch.check()
                 self._fence()
+                self._newest_sequences = newest_sequences(self._client)
+
+    def newest_sequence(self, log_id: str) -> int:
+        """See Sink."""
+        return self._newest_sequences.get(log_id, 0)
 
     def deliver(self, events: Sequence[Event]) -> Outcome:
         """Hand the whole batch over in one atomic call; Redis takes all of it or nothing."""

@@ -1,5 +1,18 @@
 -- remember: the one rule by which an event gets into the cache; it stands before deliver.lua and fill.lua. A replayed or older
--- event never overwrites a newer one. Returns how many entries were written: 1 or 0.
+-- event never overwrites a newer one of its log. Between logs sequences do not tell which is newer: one that was restored, or
+-- whose clock is behind, gives lower ones. There the event wins, as only the log that leads delivers.
+
+-- The log of an event, by its id: `<log>-<transaction>-<sequence>`. Events of a stream source are of no log.
+local function log_of(event)
+    return type(event) == 'string' and string.match(string.sub(event, 1, 120), '"id":"([^"-]+)%-%d+%-%d+"')
+end
+
+local function is_of_a_former_log(cached, event)
+    local log, former = log_of(event), log_of(cached)
+    return log and former and log ~= former
+end
+
+-- Returns how many entries were written: 1 or 0.
 --   ttls   cache time to live, milliseconds: a number, or an object of them by kind, with `*` for kinds not in it: the log may
 --          hold events of one that the settings no longer have
 local function remember(key, sequence, event, ttls)
@@ -8,7 +21,7 @@ local function remember(key, sequence, event, ttls)
     if type(cached) ~= 'string' then
         -- Nothing, or what a reader left there to fill it, or somebody's value of another type under a name of rtp's.
         redis.call('DEL', key)
-    elseif cached >= sequence then
+    elseif cached >= sequence and not is_of_a_former_log(redis.pcall('HGET', key, 'event'), event) then
         return 0
     elseif held[2] then
         -- What the reader's side had put there is older now.

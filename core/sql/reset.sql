@@ -19,15 +19,6 @@ WITH server AS MATERIALIZED (
 )
 SELECT count(*) FROM events
 
--- name: jump_ahead
--- Sequences go on above all that were ever given: caches hold some that this log does not know of, and refuse what is
--- older. The clock, in microseconds, is above them all, however often this is done, up to 1,000,000 events/s.
-SELECT setval('rtp.event_id', greatest(
-    pg_sequence_last_value('rtp.event_id'::regclass), (SELECT id FROM rtp.event ORDER BY id DESC LIMIT 1),
-    (SELECT max(greatest(after_id, floor_id)) FROM rtp.cursor),
-    (extract(epoch FROM clock_timestamp()) * 1000000)::bigint
-))
-
 -- name: forget_judged_samples
 -- Which samples of another server's log were judged, only its own cursors can tell. This server's transactions may have the same
 -- numbers; their samples have ids above all that the cursors have passed.

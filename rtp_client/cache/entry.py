@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rtp_client.cluster import in_slot
-from rtp_client.event import SEQUENCE_DIGITS, decode_event
+from rtp_client.event import SEQUENCE_DIGITS, decode_event, log_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,9 +102,15 @@ class Entry:
     def sequence(self) -> int:
         """Every event of this entity up to this sequence is in the value; 0 where no event of it was cached.
 
-        To go on live without a gap: subscribe, then read, then skip what has this sequence or a lower one.
+        To go on live without a gap: subscribe, then read, then skip what has this sequence or a lower one and is of
+        this `log`.
         """
         return int(self._fields[0] or 0)
+
+    @property
+    def log(self) -> str:
+        """The log that the sequence is of: those of two logs do not compare. Empty where no event of one was cached."""
+        return log_of(self.event_json or b"")
 
     @property
     def value(self) -> str | None:
@@ -170,6 +176,7 @@ class Entry:
             "value": self.value,
             "fields": self.fields,
             "sequence": self.sequence,
+            "log": self.log,
             "as_of": self.as_of.isoformat(timespec="microseconds").replace("+00:00", "Z"),
             "source": str(self.source),
             "is_stale": self.is_stale,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rtp_client.event import SEQUENCE_DIGITS
+from rtp_client.event import SEQUENCE_DIGITS, log_of
 from rtp_client.keys import STREAM
 
 if TYPE_CHECKING:
@@ -74,9 +75,18 @@ def entries(client: redis.Redis, *, after: str = BEGINNING, newest_first: bool =
         edge = f"({page[-1].id}"
 
 
-def last_position(client: redis.Redis) -> str:
-    """Where the stream ends now."""
-    return next((entry.id for entry in entries(client, newest_first=True)), BEGINNING)
+def last_entry(client: redis.Redis) -> StreamEntry | None:
+    """The newest entry."""
+    return next(entries(client, newest_first=True), None)
+
+
+def newest_sequences(client: redis.Redis) -> dict[str, int]:
+    """The highest sequence of each log among the newest entries: a late transaction's low ones may be the very last."""
+    highest: dict[str, int] = {}
+    for entry in islice(entries(client, newest_first=True), PAGE):
+        log = log_of(entry.document)
+        highest[log] = max(highest.get(log, 0), entry.sequence)
+    return highest
 
 
 def find(client: redis.Redis, sequence: int) -> StreamEntry | None:

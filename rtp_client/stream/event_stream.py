@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 import redis
 
 from rtp_client.backoff import Backoff
-from rtp_client.event import decode_event
+from rtp_client.event import decode_event, log_of
 from rtp_client.keys import STREAM
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors, redis_unavailable
@@ -25,7 +25,7 @@ from rtp_client.stream.entries import (
     entries,
     find,
     id_order,
-    last_position,
+    last_entry,
     parse,
     text,
 )
@@ -69,6 +69,7 @@ class EventStream:
         self._backoff = backoff
         self._closed = threading.Event()
         self._seen = RecentIds(REDELIVERY_REACH)
+        self._logs: list[str] = []
         self._client = redis_client(url, client_name="rtp-tail", timeout_seconds=timeout_seconds)
         self._block_ms = min(MAX_BLOCK_MS, int(timeout_seconds * 500))  # well before the socket gives up
 
@@ -90,11 +91,19 @@ class EventStream:
         now, or refuses; a connection that is lost later is made again, and the stream goes on where it was.
         """
         with redis_errors(self.address):
-            position = last_position(self._client) if since is None else self._position_after(since)
+            position = self._end() if since is None else self._position_after(since)
         return self._events_after(position)
+
+    def _end(self) -> str:
+        newest = last_entry(self._client)
+        if newest is None:
+            return BEGINNING
+        self._note_log(newest)
+        return newest.id
 
     def _position_after(self, sequence: int) -> str:
         if sequence and (entry := find(self._client, sequence)):
+            self._note_log(entry)
             if event := self._event(entry):
                 self._seen.add(event.id)  # a caller that asks since an event has seen that event
             return entry.id
@@ -129,6 +138,7 @@ class EventStream:
                     self._notice("Redis answers again")
                 for entry in page:
                     position = entry.id
+                    self._note_log(entry)
                     if (event := self._event(entry)) and self._seen.add(event.id):
                         yield TailedEvent(event, entry.document, entry.order[0])
         finally:
@@ -179,6 +189,15 @@ class EventStream:
                 f"the stream now begins at sequence {start}; events before it left Redis before they were shown"
             )
         return position
+
+    def _note_log(self, entry: StreamEntry) -> None:
+        """Say where the events of another log begin; a log that was seen before only repeats some of its events."""
+        log = log_of(entry.document)
+        if log and log not in self._logs:
+            if self._logs:
+                change = f"from sequence {entry.sequence} on it is {log}, before it was {self._logs[-1]}"
+                self._notice(f"the log has changed: {change}; sequences of the two do not compare")
+            self._logs.append(log)
 
     def _event(self, entry: StreamEntry) -> Event | None:
         try:

@@ -157,12 +157,14 @@ def test_a_configured_sink_may_start_at_latest_before_its_first_start(
 
 
 def test_what_it_did_as_json(reset: Reset, delivered: list[LogRow]) -> None:
-    document = reset("--to", "2", "--json").document
-    assert document == {"sink": "redis", "after_sequence": 2, "waiting_events": 2, "mismatch": None}
+    second = delivered[1].id
+    document = reset("--to", str(second), "--json").document
+    assert document == {"sink": "redis", "after_sequence": second, "waiting_events": 2, "mismatch": None}
 
 
 def test_what_it_did_for_people(reset: Reset, delivered: list[LogRow]) -> None:
-    assert reset("--to", "2").out.strip() == "redis: goes on after sequence 2, 2 events wait"
+    second = delivered[1].id
+    assert reset("--to", str(second)).out.strip() == f"redis: goes on after sequence {second}, 2 events wait"
 
 
 def test_a_forgotten_sink_has_no_cursor(reset: Reset, writer: psycopg.Connection, delivered: list[LogRow]) -> None:
@@ -180,13 +182,22 @@ def test_a_forgotten_sink_has_no_cursor(reset: Reset, writer: psycopg.Connection
         (("--to", "latest", "--forget"), "rtp reset-cursor needs either --to or --forget."),
         (("--to", "yesterday"), "option --to: 'yesterday' is not a place. Say earliest, latest or an event's sequence"),
         (("--to", "-1"), "option --to: '-1' is not a place."),
-        (("--to", "5"), "sequence 5 is ahead of the log, which has reached 4. Name one up to that"),
     ],
 )
 def test_a_wrong_place(reset: Reset, delivered: list[LogRow], options: tuple[str, ...], line: str) -> None:
     done = reset(*options)
     assert (done.code, done.out) == (2, "")
     assert done.err.startswith(line)
+
+
+def test_a_sequence_that_the_log_has_not_reached(reset: Reset, delivered: list[LogRow]) -> None:
+    last = delivered[-1].id
+    done = reset("--to", str(last + 1))
+    assert (done.code, done.out, done.err.strip()) == (
+        2,
+        "",
+        f"sequence {last + 1} is ahead of the log, which has reached {last}. Name one up to that",
+    )
 
 
 @pytest.mark.parametrize("option", [("--to", "latest"), ("--forget",)])
@@ -438,7 +449,7 @@ def test_what_was_not_judged_before_the_dump_is_judged_after_the_reset_and_nothi
     [
         ("snapshot = '900000000:900000000:'", "its transactions are ahead of the server's"),
         ("until = '900000000:900000000:'", "its transactions are ahead of the server's"),
-        ("floor_id = 900", "its sequence is ahead of the log's"),
+        ("floor_id = floor_id + 900", "its sequence is ahead of the log's"),
     ],
 )
 def test_a_cursor_from_the_future_is_refused(

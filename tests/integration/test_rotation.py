@@ -49,6 +49,13 @@ def rotation() -> Rotation:
     return Rotation(EVENTS)
 
 
+@pytest.fixture(autouse=True)
+def _first_block(writer: psycopg.Connection) -> None:
+    """The log's ids begin in block 0, as they did in logs of the first versions."""
+    writer.execute("ALTER SEQUENCE rtp.event_id RESTART")
+    writer.execute("DELETE FROM rtp.log_jump")
+
+
 def append(connection: psycopg.Connection, count: int = 1, *, entity: str = "lido") -> None:
     connection.execute(
         "INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, changed_at)"

@@ -12,7 +12,7 @@ from loadtests.scenarios.processes.received_event import decode
 from loadtests.scenarios.write_mark import find_mark
 from loadtests.shared.arrivals import Arrivals
 from rtp_client.redis import redis_client
-from rtp_client.stream.entries import entries, last_position
+from rtp_client.stream.entries import BEGINNING, entries, last_entry
 
 _PAUSE_SECONDS = 0.5  # nobody waits for it: long enough to cost little
 
@@ -23,7 +23,8 @@ def main() -> None:
     url = orders.plan.settings.redis.url
     assert url is not None
     with redis_client(url) as client:
-        position = last_position(client)
+        newest = last_entry(client)
+        position = newest.id if newest else BEGINNING
         start_time, is_last = orders.wait_for_start(), False
         while not is_last:
             is_last = orders.stopping.wait(_PAUSE_SECONDS)

@@ -43,3 +43,15 @@ CREATE TABLE rtp.set_aside (
 
 -- An entity whose row is gone, and is reported as deleted unless it comes back: since when.
 ALTER TABLE rtp.baseline ADD COLUMN gone_at timestamptz;
+
+-- A log begins, and goes on after a restore, above every id that any log before it gave. Ids from from_id to to_id were left out
+-- then; until then the log was called former_log_id, null for one that begins.
+CREATE TABLE rtp.log_jump (
+    from_id       bigint      NOT NULL,
+    to_id         bigint      NOT NULL,
+    former_log_id text,
+    jumped_at     timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+INSERT INTO rtp.log_jump (from_id, to_id)
+SELECT 0, setval('rtp.event_id', (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+WHERE pg_sequence_last_value('rtp.event_id'::regclass) IS NULL;
