@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.watching import settings_of
+from triggers.columns import ColumnTypes
 from triggers.compiler import CompiledWatch, compile_watch
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ COLUMN_TYPES = {
 def compiled(name: str, watch: dict[str, Any], **column_types: str) -> str:
     """What a watch compiles to, as one script."""
     (model,) = settings_of(**{name: watch}).watches.values()
-    return text_of(compile_watch(name, model, watch_id=1, rules=1, column_types=COLUMN_TYPES | column_types))
+    types = ColumnTypes(COLUMN_TYPES | column_types)
+    return text_of(compile_watch(name, model, watch_id=1, rules=1, column_types=types))
 
 
 def text_of(compiled_watch: CompiledWatch) -> str:

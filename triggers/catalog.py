@@ -9,6 +9,7 @@ import psycopg
 
 from core.errors import InstallError
 from core.services.postgres import queries
+from triggers.columns import ColumnTypes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -39,7 +40,7 @@ class TableFacts:
     may_add_triggers: bool
     may_select: bool
     may_use_schema: bool
-    column_types: Mapping[str, str] = field(default_factory=dict)
+    column_types: ColumnTypes = field(default_factory=ColumnTypes)
     virtual_columns: frozenset[str] = frozenset()
     unique_keys: frozenset[frozenset[str]] = frozenset()
     partitions: tuple[tuple[str, ...], ...] = ()
@@ -91,7 +92,9 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> TableFacts | N
     row = connection.execute(_QUERIES["table"], {"schema": schema, "table": name}).fetchone()
     if row is None:
         return None
-    columns = connection.execute(_QUERIES["columns"], {"oid": row[0]}).fetchall()
+    with connection.transaction():
+        connection.execute(_QUERIES["plain_names"])
+        columns = connection.execute(_QUERIES["columns"], {"oid": row[0]}).fetchall()
     keys = connection.execute(_QUERIES["unique_keys"], {"oid": row[0]}).fetchall()
     partitions = connection.execute(_QUERIES["partitions"], {"oid": row[0]}).fetchall() if row[1] == "p" else []
     return TableFacts(
@@ -99,8 +102,11 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> TableFacts | N
         may_add_triggers=row[2],
         may_select=row[3],
         may_use_schema=row[4],
-        column_types={name: type_name for name, type_name, _ in columns},
-        virtual_columns=frozenset(name for name, _, is_virtual in columns if is_virtual),
+        column_types=ColumnTypes(
+            {name: below for name, _, below, _, _ in columns},
+            {name: declared for name, declared, _, is_own, _ in columns if is_own},
+        ),
+        virtual_columns=frozenset(name for name, *_, is_virtual in columns if is_virtual),
         unique_keys=frozenset(frozenset(key[0]) for key in keys),
         partitions=tuple(partitions),
     )

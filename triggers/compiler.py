@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import EXACT_FLOATS, Expressions, function, quote
+from triggers.expressions import Expressions, function, quote
 from triggers.latest import latest_functions
 from triggers.metadata import metadata_function, metadata_seed
 from triggers.samples import samples_function
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from core.settings.models import Statistics
     from core.settings.watches import Watch
+    from triggers.columns import ColumnTypes
 
 # How many statements stand behind one that is measured. Measuring takes 100 µs, which would show beside a sample's 15.
 _ONE_IN, _ONE_SAMPLE_IN = 100, 1000
@@ -60,33 +61,32 @@ def compile_watch(
     *,
     watch_id: int,
     rules: int,
-    column_types: Mapping[str, str],
+    column_types: ColumnTypes,
     tables: Sequence[tuple[str, ...]] = (),
     statistics: Statistics = "sampled",
 ) -> CompiledWatch:
     """Compile one watch.
 
-    `watch_id` is its key in rtp.watch, `rules` the revision of its rules; `column_types` gives the SQL type of each
-    mapped column, as format_type() prints it: floats, say, must reach NUMERIC through text, or PostgreSQL rounds them
-    to 15 digits. `tables` are the watch's table and its partitions: a write to a partition does not fire its table's
-    triggers.
+    `watch_id` is its key in rtp.watch, `rules` the revision of its rules; `column_types` are those of the mapped
+    columns: floats, say, must reach NUMERIC through text, or PostgreSQL rounds them to 15 digits. `tables` are the
+    watch's table and its partitions: a write to a partition does not fire its table's triggers.
     """
     triggers = _triggers(name, watch, tables or [watch.table_parts])
     if not watch.has_value:
         body = metadata_function(name, watch, watch_id, column_types, _measuring(watch, watch_id, statistics))
-        return CompiledWatch(name, (body,), triggers, metadata_seed(watch, watch_id))
+        return CompiledWatch(name, (body,), triggers, metadata_seed(watch, watch_id, column_types))
     expressions = Expressions(watch, column_types)
     common = {
         "name": sql.SQL(name),
         "name_literal": sql.Literal(name),
         "function": function("watch", name),
-        "quote": quote(watch),
+        "quote": quote(watch, column_types),
         "watch": sql.SQL("{}::smallint").format(sql.Literal(watch_id)),
         "rules": sql.Literal(rules),
         "default_confidence": sql.SQL("{}::double precision").format(sql.Literal(watch.confidence)),
         "default_provenance": sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
         **_measuring(watch, watch_id, statistics),
-        "exact_floats": EXACT_FLOATS if expressions.is_float else sql.SQL(""),
+        "settings": expressions.settings,
         "note_unusable": template("note_unusable.sql").format(
             name_literal=sql.Literal(name), usable=expressions.usable("r")
         ),

@@ -56,7 +56,9 @@ def latest_functions(
         judge=as_text(judge(all_at_once(watch_id, *_SAMPLE))),
         baselines_before=as_text(template("baselines_before.sql").format(**rows)),
         forget_renamed=as_text(template("forget_renamed.sql").format(**rows)),
-        forget_gone=as_text(template("forget_gone.sql").format(**common, is_gone=is_gone(watch, "b"))),
+        forget_gone=as_text(
+            template("forget_gone.sql").format(**common, is_gone=is_gone(watch, expressions.types, "b"))
+        ),
         first_sightings=as_text(template("first_sightings.sql").format(**rows)),
     )
     return trigger_function, texts

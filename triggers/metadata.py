@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import EXACT_FLOATS, about, function, is_gone, quote, same_entity
+from triggers.expressions import about, function, is_gone, quote, same_entity, who
 from triggers.lookups import one_by_one
 from triggers.templates import as_text, template
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from core.settings.watches import MetadataWatch
+    from triggers.columns import ColumnTypes
 
 _WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "polygon"})
 
@@ -22,25 +23,25 @@ def metadata_function(
     name: str,
     watch: MetadataWatch,
     watch_id: int,
-    column_types: Mapping[str, str],
+    types: ColumnTypes,
     measuring: Mapping[str, sql.Composable],
 ) -> sql.Composed:
     """Compile the trigger function; `measuring` is how it times itself."""
     id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
-    new = about("r", watch)
-    is_named = sql.SQL("rtp.is_name({}) AND rtp.is_name({})").format(new["chain"], new["entity"])
-    inserted = _step("added", "new_rows", watch, column_types, previous=None, current="r")
-    deleted = _step("removed", "old_rows", watch, column_types, previous="r", current=None)
+    names = who("r", watch, types)
+    is_named = sql.SQL("rtp.is_name({}) AND rtp.is_name({})").format(names["chain"], names["entity"])
+    inserted = _step("added", "new_rows", watch, types, previous=None, current="r")
+    deleted = _step("removed", "old_rows", watch, types, previous="r", current=None)
     updated = template("update_steps.sql").format(
-        changed=_step("changed", "new_rows", watch, column_types, previous="o", current="r"),
+        changed=_step("changed", "new_rows", watch, types, previous="o", current="r"),
         added=inserted,
         removed=deleted,
-        same_entity=same_entity(watch, "o", "r"),
-        differs=_differs(watch, column_types),
+        same_entity=same_entity(watch, types, "o", "r"),
+        differs=_differs(watch, types),
     )
     truncated = template("truncate_steps.sql").format(
         watch=id_literal,
-        is_gone=is_gone(watch, "b"),
+        is_gone=is_gone(watch, types, "b"),
         default_confidence=sql.SQL("{}::double precision").format(sql.Literal(watch.confidence)),
         default_provenance=sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
     )
@@ -53,9 +54,9 @@ def metadata_function(
         name=sql.SQL(name),
         name_literal=sql.Literal(name),
         function=function("watch", name),
-        quote=quote(watch),
+        quote=quote(watch, types),
         **measuring,
-        exact_floats=EXACT_FLOATS,
+        settings=_settings(watch, types),
         inserted=report(inserted),
         updated=report(updated),
         updated_text=as_text(report(updated, into="")),
@@ -65,21 +66,21 @@ def metadata_function(
     )
 
 
-def metadata_seed(watch: MetadataWatch, watch_id: int) -> sql.Composed:
+def metadata_seed(watch: MetadataWatch, watch_id: int, types: ColumnTypes) -> sql.Composed:
     """The entities that are there at installation, so that a TRUNCATE later knows whom it removes."""
-    who = about("r", watch)
     return template("seed_metadata.sql").format(
-        watch=sql.Literal(watch_id),
-        chain=who["chain"],
-        entity=who["entity"],
-        table=sql.Identifier(*watch.table_parts),
+        **who("r", watch, types), watch=sql.Literal(watch_id), table=sql.Identifier(*watch.table_parts)
     )
 
 
-def _differs(watch: MetadataWatch, column_types: Mapping[str, str]) -> sql.Composed:
+def _settings(watch: MetadataWatch, types: ColumnTypes) -> sql.Composable:
+    columns = [column for _, column in watch.columns if isinstance(column, str)]
+    return types.settings([*columns, *watch.watched], columns, always=["extra_float_digits"])
+
+
+def _differs(watch: MetadataWatch, types: ColumnTypes) -> sql.Composed:
     def compared(row: str, column: str) -> sql.Composable:
-        suffix = "::text" if column_types.get(column) in _WITHOUT_EQUALITY else ""
-        return sql.SQL("{}{}").format(sql.Identifier(row, column), sql.SQL(suffix))
+        return types.text(row, column) if _has_no_equality(types, column) else types.read(row, column)
 
     return sql.SQL(" OR ").join(
         sql.SQL("{} IS DISTINCT FROM {}").format(compared("o", column), compared("r", column))
@@ -87,11 +88,15 @@ def _differs(watch: MetadataWatch, column_types: Mapping[str, str]) -> sql.Compo
     )
 
 
-def _fields(watch: MetadataWatch, *, previous: str | None, current: str | None) -> sql.Composed:
+def _has_no_equality(types: ColumnTypes, column: str) -> bool:
+    return column in types.own or types[column] in _WITHOUT_EQUALITY
+
+
+def _fields(watch: MetadataWatch, types: ColumnTypes, *, previous: str | None, current: str | None) -> sql.Composed:
     """The changed fields as one jsonb object; a side that does not exist counts as null."""
 
     def value(row: str | None, column: str) -> sql.Composable:
-        return sql.SQL("to_jsonb({})").format(sql.Identifier(row, column)) if row else sql.SQL("NULL::jsonb")
+        return types.json(row, column) if row else sql.SQL("NULL::jsonb")
 
     rows = sql.SQL(", ").join(
         sql.SQL("({}, {}, {})").format(sql.Literal(column), value(previous, column), value(current, column))
@@ -107,14 +112,14 @@ def _step(
     reason: str,
     relation: str,
     watch: MetadataWatch,
-    column_types: Mapping[str, str],
+    types: ColumnTypes,
     *,
     previous: str | None,
     current: str | None,
 ) -> sql.Composed:
-    expressions = about("r", watch, column_types) | {
+    expressions = about("r", watch, types) | {
         "reason": sql.SQL("{}::text").format(sql.Literal(reason)),
-        "fields": _fields(watch, previous=previous, current=current),
+        "fields": _fields(watch, types, previous=previous, current=current),
     }
     selected = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(expression, sql.Identifier(name)) for name, expression in expressions.items()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from psycopg import sql
@@ -21,52 +21,81 @@ _NO_TRACE = dict.fromkeys(("traceparent", "tracestate"), sql.SQL("NULL"))
 
 def samples_function(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
     """Compile the trigger function; `common` is what every value watch's template is filled with."""
-    parts = {
-        "watch": common["watch"],
-        "what": sql.SQL("'sample'"),
-        **expressions.parts("r"),
-        "sampled_at": expressions.sampled_at("r"),
-    }
-    if watch.is_history:
-        del parts["changed_at"]  # the same as sampled_at
-    gone = {
-        "what": sql.SQL("'deleted'"),
-        "value": sql.SQL("NULL::numeric"),
-        "sampled_at": sql.SQL("clock_timestamp()"),
-        "changed_at": sql.SQL("NULL::timestamptz"),
-    }
-    usable_or_noted = sql.SQL("({} OR rtp.skip({}))").format(expressions.usable("r"), common["name_literal"])
-    new = _Rows("new_rows", parts, where=usable_or_noted)
-    old = _Rows("old_rows", parts | gone, where=expressions.is_named("r"))
-    of_shape = _of_history(new) if watch.is_history else _of_latest(watch, common, new, old)
+    plain = _Statement(watch, expressions, common)
+    other = _Statement(watch, replace(expressions, types=expressions.types.unchecked()), common)
+    of_shape = _of_history(plain, other) if watch.is_history else _of_latest(plain, other)
     return template("watch_samples.sql").format(
         **common,
         **of_shape,
         can_be_read=expressions.can_be_read(),
+        installed=sql.Literal(expressions.checked_columns()),
         table=sql.Literal(sql.Identifier(*watch.table_parts).as_string(None)),
     )
 
 
-def _of_history(new: _Rows) -> dict[str, sql.Composable]:
-    return {"not_safe": sql.SQL(""), "append": new.append(_NO_TRACE), "append_text": as_text(new.append())}
+@dataclass(frozen=True)
+class _Statement:
+    """What a statement on a watched table appends, by its transition tables."""
+
+    watch: ValueWatch
+    expressions: Expressions
+    common: Mapping[str, sql.Composable]
+
+    @property
+    def new(self) -> _Rows:
+        expressions = self.expressions
+        usable_or_noted = sql.SQL("({} OR rtp.skip({}))").format(expressions.usable("r"), self.common["name_literal"])
+        return _Rows("new_rows", self._parts(), where=usable_or_noted)
+
+    @property
+    def old(self) -> _Rows:
+        gone = {
+            "what": sql.SQL("'deleted'"),
+            "value": sql.SQL("NULL::numeric"),
+            "sampled_at": sql.SQL("clock_timestamp()"),
+            "changed_at": sql.SQL("NULL::timestamptz"),
+        }
+        return _Rows("old_rows", self._parts() | gone, where=self.expressions.is_named("r"))
+
+    @property
+    def lost(self) -> sql.Composed:
+        """The rows whose key no row has any more."""
+        return sql.SQL("{} AND NOT EXISTS (SELECT FROM new_rows AS n WHERE {})").format(
+            self.old.select(), same_entity(self.watch, self.expressions.types, "n", "r")
+        )
+
+    def _parts(self) -> dict[str, sql.Composable]:
+        parts = {
+            "watch": self.common["watch"],
+            "what": sql.SQL("'sample'"),
+            **self.expressions.parts("r"),
+            "sampled_at": self.expressions.sampled_at("r"),
+        }
+        if self.watch.is_history:
+            del parts["changed_at"]  # the same as sampled_at
+        return parts
 
 
-def _of_latest(
-    watch: ValueWatch, common: Mapping[str, sql.Composable], new: _Rows, old: _Rows
-) -> dict[str, sql.Composable]:
+def _of_history(plain: _Statement, other: _Statement) -> dict[str, sql.Composable]:
+    return {
+        "not_safe": sql.SQL(""),
+        "append": plain.new.append(_NO_TRACE),
+        "append_text": as_text(other.new.append()),
+    }
+
+
+def _of_latest(plain: _Statement, other: _Statement) -> dict[str, sql.Composable]:
     """Each row is an entity: where it is deleted, or gets another key, the entity of its key is gone."""
-    lost = sql.SQL("{} AND NOT EXISTS (SELECT FROM new_rows AS n WHERE {})").format(
-        old.select(), same_entity(watch, "n", "r")
-    )
-    truncated = template("append_gone.sql").format(**common, is_gone=is_gone(watch, "e"))
+    new, old = plain.new, plain.old
+    gone = is_gone(other.watch, other.expressions.types, "e")
     return {
         "not_safe": template("not_safe_latest.sql").format(old_entities=old.entities(), new_entities=new.entities()),
         "append": template("append_latest.sql").format(deleted=old.append(_NO_TRACE), written=new.append(_NO_TRACE)),
         "append_text": template("append_latest_text.sql").format(
-            inserted=as_text(new.append()),
-            updated=as_text(sql.SQL("{} UNION ALL {}").format(new.append(), lost)),
-            deleted=as_text(old.append()),
-            truncated=as_text(truncated),
+            inserted=as_text(other.new.append()),
+            updated=as_text(sql.SQL("{} UNION ALL {}").format(other.new.append(), other.lost)),
+            deleted=as_text(other.old.append()),
+            truncated=as_text(template("append_gone.sql").format(**other.common, is_gone=gone)),
         ),
     }
 

@@ -87,7 +87,7 @@ def _check_table(name: str, watch: Watch, table: TableFacts, server: ServerRight
     key = _key_columns(watch)
     if (
         not watch.is_history
-        and key <= table.column_types.keys()
+        and key <= table.column_types.names.keys()
         and not any(unique <= key for unique in table.unique_keys)
     ):
         columns = ", ".join(sorted(key)) or "none"
@@ -110,7 +110,7 @@ def _check_columns(name: str, watch: Watch, table: TableFacts) -> Iterator[Findi
         if column is None or isinstance(column, Constant):
             continue
         where = f"watches.{name}.columns.{watch.about.entity if role == 'entity' else role}"
-        if column not in table.column_types:
+        if column not in table.column_types.names:
             yield _missing_column(where, column, watch, table)
         elif column in table.virtual_columns:
             yield _virtual_column(where, column, watch)
@@ -119,15 +119,15 @@ def _check_columns(name: str, watch: Watch, table: TableFacts) -> Iterator[Findi
             yield Finding(where, f"column {column} of {watch.table} is {found}", f"It must be one of: {types}")
     for index, column in enumerate(watch.watched):
         where = f"watches.{name}.watched[{index}]"
-        if column not in table.column_types:
+        if column not in table.column_types.names:
             yield _missing_column(where, column, watch, table)
         elif column in table.virtual_columns:
             yield _virtual_column(where, column, watch)
 
 
 def _missing_column(where: str, column: str, watch: Watch, table: TableFacts) -> Finding:
-    close = get_close_matches(column, table.column_types, n=1)
-    known = ", ".join(sorted(table.column_types))
+    close = get_close_matches(column, table.column_types.names, n=1)
+    known = ", ".join(sorted(table.column_types.names))
     remedy = f"Did you mean {close[0]}?" if close else f"Its columns are: {known}"
     return Finding(where, f"{watch.table} has no column {column}", remedy)
 

@@ -180,3 +180,146 @@ def test_a_right_that_rtp_has_lost_fails_no_writer(
             write(writer, value)
         assert writer.execute("SELECT tvl_usd FROM tvl").fetchone() == (400,)
         writer.execute("DROP SCHEMA rtp CASCADE")
+
+
+# A type of the table's owner, with a cast of his own
+
+EVIL = (
+    "CREATE TYPE public.amount AS ENUM ('100', '200', '400');"
+    "CREATE TABLE public.seen (who text); GRANT INSERT ON public.seen TO PUBLIC;"
+    "CREATE FUNCTION public.spy(public.amount) RETURNS {target} LANGUAGE plpgsql AS $$ BEGIN"
+    " INSERT INTO public.seen VALUES (current_user); RETURN $1::text::{target}; END $$;"
+    "CREATE CAST (public.amount AS {target}) WITH FUNCTION public.spy AS IMPLICIT"
+)
+
+
+@pytest.fixture
+def table_owner(roles: Any, writer: psycopg.Connection) -> psycopg.Connection:
+    """A role that owns the table tvl, may make types of its own, and has no right of rtp's."""
+    connection: psycopg.Connection = roles(
+        "owner", "ALTER TABLE tvl OWNER TO {role}", "GRANT CREATE ON SCHEMA public TO {role}"
+    )
+    return connection
+
+
+RULES: list[dict[str, Any]] = [{}, {"heartbeat": "1h"}]
+
+
+@pytest.mark.parametrize("rules", RULES, ids=["plain", "memory"])
+def test_a_cast_of_the_owners_own_never_runs_for_the_value(
+    table_owner: psycopg.Connection, writer: psycopg.Connection, rules: dict[str, Any]
+) -> None:
+    install(writer, tvl={**TVL, **rules})
+    write(table_owner, 100)
+    table_owner.execute(EVIL.format(target="numeric").encode())
+    table_owner.execute("ALTER TABLE tvl ALTER tvl_usd TYPE amount USING tvl_usd::text::amount")
+    table_owner.execute("UPDATE tvl SET tvl_usd = '200'")
+    noted = writer.execute("SELECT watch FROM rtp.trigger_error").fetchall()
+    assert (writer.execute("SELECT who FROM seen").fetchall(), noted) == ([], [("tvl",)])
+
+
+@pytest.mark.parametrize("rules", RULES, ids=["plain", "memory"])
+def test_a_table_that_takes_the_name_of_the_watched_one_is_not_asked_for_its_types(
+    table_owner: psycopg.Connection, writer: psycopg.Connection, rules: dict[str, Any]
+) -> None:
+    install(writer, tvl={**TVL, **rules})
+    write(table_owner, 100)
+    table_owner.execute(EVIL.format(target="numeric").encode())
+    table_owner.execute("ALTER TABLE tvl RENAME TO old_tvl; CREATE TABLE tvl (LIKE old_tvl)")
+    table_owner.execute("ALTER TABLE old_tvl ALTER tvl_usd TYPE amount USING tvl_usd::text::amount")
+    table_owner.execute("UPDATE old_tvl SET tvl_usd = '200'")
+    noted = writer.execute("SELECT watch FROM rtp.trigger_error").fetchall()
+    assert (writer.execute("SELECT who FROM seen").fetchall(), noted) == ([], [("tvl",)])
+
+
+@pytest.mark.parametrize("rules", RULES, ids=["plain", "memory"])
+def test_a_name_of_the_owners_own_type_is_read_without_its_cast(
+    table_owner: psycopg.Connection, writer: psycopg.Connection, rules: dict[str, Any]
+) -> None:
+    table_owner.execute(EVIL.format(target="text").encode())
+    table_owner.execute("ALTER TABLE tvl ALTER protocol TYPE amount USING '100', ALTER source TYPE amount USING '100'")
+    install(writer, tvl={**TVL, **rules})
+    for value in (1, 2):
+        table_owner.execute(
+            "INSERT INTO tvl VALUES ('ethereum', '200', %s, '400')"
+            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
+            [value],
+        )
+    judge_waiting(writer)
+    found = writer.execute("SELECT entity, current, provenance FROM rtp.event").fetchall()
+    assert (writer.execute("SELECT who FROM seen").fetchall(), found) == ([], [("200", 2, "400")])
+
+
+def test_a_watched_column_of_the_owners_own_type_is_told_without_its_cast_to_json(
+    table_owner: psycopg.Connection, writer: psycopg.Connection
+) -> None:
+    table_owner.execute(EVIL.format(target="json").encode())
+    table_owner.execute("ALTER TABLE tvl ALTER source TYPE amount USING '100'")
+    columns = {"chain": "chain", "protocol": "protocol"}
+    install(writer, meta={"kind": "protocol", "table": "tvl", "watched": ["source"], "columns": columns})
+    table_owner.execute("INSERT INTO tvl VALUES ('ethereum', 'lido', 1, '100')")
+    table_owner.execute("UPDATE tvl SET source = '200'")
+    told = writer.execute("SELECT fields -> 'source' ->> 'current' FROM rtp.event ORDER BY id").fetchall()
+    assert (writer.execute("SELECT who FROM seen").fetchall(), told) == ([], [("100",), ("200",)])
+
+
+def test_a_watched_column_that_becomes_of_such_a_type_is_not_read(
+    table_owner: psycopg.Connection, writer: psycopg.Connection
+) -> None:
+    columns = {"chain": "chain", "protocol": "protocol"}
+    install(writer, meta={"kind": "protocol", "table": "tvl", "watched": ["source"], "columns": columns})
+    table_owner.execute(EVIL.format(target="json").encode())
+    table_owner.execute("ALTER TABLE tvl ALTER source TYPE amount USING '100'")
+    table_owner.execute("INSERT INTO tvl VALUES ('ethereum', 'lido', 1, '100')")
+    noted = writer.execute("SELECT message FROM rtp.trigger_error").fetchone()
+    assert writer.execute("SELECT who FROM seen").fetchall() == []
+    assert noted is not None
+    assert "run rtp install-triggers" in noted[0]
+
+
+def test_the_check_of_a_domain_of_the_owners_own_never_runs_with_rtps_rights(
+    table_owner: psycopg.Connection, writer: psycopg.Connection
+) -> None:
+    table_owner.execute("CREATE TABLE public.seen (who text); GRANT INSERT ON public.seen TO PUBLIC")
+    table_owner.execute(
+        "CREATE FUNCTION public.spy(numeric) RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN"
+        " INSERT INTO public.seen VALUES (current_user); RETURN true; END $$;"
+        "CREATE DOMAIN public.amount AS numeric CHECK (public.spy(VALUE))"
+    )
+    table_owner.execute("ALTER TABLE tvl ALTER tvl_usd TYPE amount")
+    install(writer, tvl=TVL)
+    for value in (100, 200):
+        write(table_owner, value)
+    users = {row[0] for row in writer.execute("SELECT who FROM seen")}
+    assert (users, told(writer)) == ({table_owner.info.user}, [("100", "200", "deviation")])
+
+
+# Settings of a writer's session
+
+
+@pytest.mark.parametrize("rules", RULES, ids=["plain", "memory"])
+def test_what_a_writers_session_sets_makes_no_other_entity_of_a_row(
+    writer: psycopg.Connection, rules: dict[str, Any]
+) -> None:
+    writer.execute("ALTER TABLE tvl ALTER protocol TYPE bytea USING '\\xab', ALTER chain TYPE timestamptz USING now()")
+    install(writer, tvl={**TVL, **rules})
+    insert = (
+        "INSERT INTO tvl VALUES ('2026-03-02 01:00+00', '\\xcafe', %s, '') ON CONFLICT (chain, protocol)"
+        " DO UPDATE SET tvl_usd = excluded.tvl_usd"
+    )
+    writer.execute(insert, [100])
+    writer.execute("SET bytea_output = escape; SET DateStyle = 'SQL, DMY'; SET TimeZone = 'Asia/Tokyo'")
+    writer.execute(insert, [200])
+    writer.execute("RESET bytea_output; RESET DateStyle; RESET TimeZone")
+    judge_waiting(writer)
+    found = writer.execute("SELECT chain, entity, previous, current FROM rtp.event").fetchall()
+    assert found == [("2026-03-02 01:00:00+00", "\\xcafe", 100, 200)]
+
+
+def test_a_text_is_a_number_whatever_a_backslash_means_to_its_writer(writer: psycopg.Connection) -> None:
+    writer.execute("ALTER TABLE tvl ALTER tvl_usd TYPE text")
+    install(writer, tvl=TVL)
+    writer.execute("SET standard_conforming_strings = off; SET escape_string_warning = off")
+    for value in (100, 200):
+        write(writer, value)
+    assert told(writer) == [("100", "200", "deviation")]

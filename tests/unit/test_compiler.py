@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from core.settings.watches import Columns, Constant, MetadataWatch, ValueColumns, ValueWatch, Watch
 from tests.golden import FOLDER, WATCHES, compiled, text_of
 from tests.watching import settings_of
+from triggers.columns import ColumnTypes
 from triggers.compiler import compile_watch, trigger_name, trigger_names
 
 TEMPLATES = sorted(Path(str(files("triggers"))).glob("sql/templates/*.sql"))
@@ -55,30 +56,31 @@ def test_compiling_twice_gives_the_same_sql() -> None:
 @pytest.mark.parametrize("floats", ["real", "double precision"])
 def test_floats_reach_numeric_through_text_with_all_their_digits(name: str, floats: str) -> None:
     sql = compiled(name, WATCHES[name], usd=floats, price=floats)
-    assert re.search(r'"(usd|price)"::text::numeric', sql)
-    assert not re.search(r'"(usd|price)"::numeric', sql)
+    assert re.search(r'"(usd|price)", NULL::[a-z ]+\)::text::numeric', sql)
+    assert not re.search(r'"(usd|price)", NULL::[a-z ]+\)::numeric', sql)
     assert sql.count("SET extra_float_digits = 1") == 2  # in the trigger's function, and in that of the value of now
 
 
 def test_numerics_are_taken_as_they_are() -> None:
     sql = compiled("latest", WATCHES["latest"])
-    assert '"usd"::numeric' in sql
+    assert 'rtp.of_type("r"."usd", NULL::numeric)::numeric' in sql
     assert "extra_float_digits" not in sql
 
 
 def test_text_is_a_number_where_it_looks_like_one() -> None:
-    assert 'rtp.to_number("r"."usd"' in compiled("latest", WATCHES["latest"], usd="text")
+    assert 'rtp.to_number(rtp.of_type("r"."usd"' in compiled("latest", WATCHES["latest"], usd="text")
 
 
 def test_a_column_whose_type_has_no_equality_is_compared_as_text() -> None:
-    assert '"o"."config"::text IS DISTINCT FROM "r"."config"::text' in compiled("protocol", WATCHES["protocol"])
-    assert '"o"."config" IS DISTINCT FROM "r"."config"' in compiled("protocol", WATCHES["protocol"], config="jsonb")
+    differs = '{0}("o"."config", NULL::{1}){2} IS DISTINCT FROM {0}("r"."config", NULL::{1}){2}'
+    assert differs.format("rtp.of_type", "json", "::text") in compiled("protocol", WATCHES["protocol"])
+    assert differs.format("rtp.of_type", "jsonb", "") in compiled("protocol", WATCHES["protocol"], config="jsonb")
 
 
 def test_a_column_of_confidence_or_provenance_comes_before_the_settings() -> None:
     sql = compiled("history", WATCHES["history"] | {"confidence": 0.8, "provenance": "desk"})
-    assert 'rtp.sane_confidence("r"."trust"' in sql
-    assert """coalesce("r"."feed"::text, 'desk')""" in sql
+    assert 'rtp.sane_confidence(rtp.of_type("r"."trust"' in sql
+    assert """coalesce(rtp.of_type("r"."feed", NULL::text)::text, 'desk')""" in sql
 
 
 def test_without_a_column_of_times_a_row_is_as_old_as_its_statement() -> None:
@@ -160,7 +162,7 @@ def skeleton(statement: str) -> str:
 
 
 def skeletons(watch: Watch) -> str:
-    return skeleton(text_of(compile_watch("it", watch, watch_id=1, rules=1, column_types={})))
+    return skeleton(text_of(compile_watch("it", watch, watch_id=1, rules=1, column_types=ColumnTypes())))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -180,6 +182,10 @@ def test_no_name_changes_anything_around_it(name: str) -> None:
 
 @given(NAMES)
 def test_no_name_ends_the_functions_body(name: str) -> None:
-    function = compile_watch("it", value_watch(name), watch_id=1, rules=1, column_types={}).functions[0].as_string(None)
+    function = (
+        compile_watch("it", value_watch(name), watch_id=1, rules=1, column_types=ColumnTypes())
+        .functions[0]
+        .as_string(None)
+    )
     tags = re.findall(r"^AS (\$rtp_*\$)$", function, re.MULTILINE)
     assert [function.count(tag) for tag in tags] == [2]

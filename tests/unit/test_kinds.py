@@ -16,6 +16,7 @@ from core.settings.rules import override_value, rule_for
 from core.settings.watches import watch_model
 from core.sinks.settings import load_settings
 from core.sinks.webhook.settings import WebhookSettings
+from triggers.columns import ColumnTypes
 from triggers.compiler import compile_watch
 
 YAML = """\
@@ -127,7 +128,9 @@ def test_a_watch_of_such_a_kind_is_compiled_as_one_of_rtps_own() -> None:
     scripts = [
         [
             function.as_string(None)
-            for function in compile_watch("w", one.watches["w"], watch_id=1, rules=1, column_types={}).functions
+            for function in compile_watch(
+                "w", one.watches["w"], watch_id=1, rules=1, column_types=ColumnTypes()
+            ).functions
         ]
         for one in (own, shipped)
     ]

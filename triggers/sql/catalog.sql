@@ -14,10 +14,30 @@ SELECT c.oid, c.relkind::text, has_table_privilege(c.oid, 'TRIGGER'), has_table_
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 
+-- name: plain_names
+-- Until the transaction ends, only the catalog's own names go without a schema.
+SELECT set_config('search_path', 'pg_catalog, pg_temp', true)
+
 -- name: columns
--- Its columns, their types (a domain counts as the type below it), and whether they are computed only when read.
-SELECT a.attname, format_type(CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, NULL), a.attgenerated = 'v'
+-- Its columns: each one's type and the type below all its domains, whether reading it may run a function of somebody who is no
+-- superuser (a cast that the owner of a type has given it, or a domain's check), and whether it is computed only when it is read.
+SELECT a.attname, a.atttypid::regtype::text, below.named::regtype::text, t.typtype = 'd' OR NOT below.is_trusted,
+       a.attgenerated = 'v'
 FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
+CROSS JOIN LATERAL (
+    WITH RECURSIVE part (oid, named, depth) AS (
+        SELECT a.atttypid, a.atttypid, 0
+        UNION ALL
+        SELECT next.oid, CASE WHEN part.oid = part.named AND p.typtype = 'd' THEN next.oid ELSE part.named END, depth + 1
+        FROM part JOIN pg_type AS p ON p.oid = part.oid
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN p.typtype = 'd' THEN p.typbasetype WHEN p.typcategory = 'A' THEN p.typelem ELSE 0 END AS oid
+        ) AS next
+        WHERE p.oid >= 16384 AND next.oid <> 0
+    )
+    SELECT (array_agg(part.named ORDER BY depth DESC))[1] AS named, bool_and(p.oid < 16384 OR r.rolsuper) AS is_trusted
+    FROM part JOIN pg_type AS p ON p.oid = part.oid JOIN pg_roles AS r ON r.oid = p.typowner
+) AS below
 WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
 
 -- name: unique_keys

@@ -6,6 +6,7 @@
 -- costs). So the usual statement asks in a block whether appending can fail, and appends outside of it. It cannot while the
 -- table's columns have the types that this was compiled for, from which every cast below succeeds whatever they hold; and while
 -- rtp's table is as rtp made it (rtp.takes_samples). Both are asked when the answer is planned, and anew when a table has changed.
+-- Columns of other types are cast in a block, where those types are the catalog's own (rtp.of_type says why).
 CREATE OR REPLACE FUNCTION "rtp"."watch_history"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -19,7 +20,9 @@ BEGIN
     BEGIN
         -- All else goes the long way: what has a trace context to carry, and whoever is not to wait long for a lock, as an upgrade may
         -- have locked rtp's tables.
-        is_safe := rtp.can_be_read((NULL::"market"."prices")."symbol", 'text') AND rtp.can_be_read((NULL::"market"."prices")."chain", 'text') AND rtp.can_be_read((NULL::"market"."prices")."at", 'timestamp with time zone') AND rtp.can_be_read((NULL::"market"."prices")."trust", 'double precision') AND rtp.can_be_read((NULL::"market"."prices")."feed", 'text') AND rtp.can_be_read((NULL::"market"."prices")."price", 'numeric') AND '"market"."prices"'::regclass IS NOT NULL
+        is_safe := rtp.is_of_type((NULL::"market"."prices")."symbol", 'text') AND rtp.is_of_type((NULL::"market"."prices")."chain", 'text') AND rtp.is_of_type((NULL::"market"."prices")."at", 'timestamp with time zone') AND rtp.is_of_type((NULL::"market"."prices")."trust", 'double precision') AND rtp.is_of_type((NULL::"market"."prices")."feed", 'text') AND rtp.is_of_type((NULL::"market"."prices")."price", 'numeric')
+            -- Another table may have the name by now.
+            AND (TG_RELID = '"market"."prices"'::regclass OR pg_partition_root(TG_RELID) = '"market"."prices"'::regclass)
             AND 'rtp.sample'::regclass IS NOT NULL AND rtp.takes_samples()
             AND current_setting('lock_timeout') = '0' AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE;
     EXCEPTION WHEN OTHERS THEN
@@ -27,9 +30,10 @@ BEGIN
     END;
     IF is_safe THEN
         INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "value", "sampled_at", "traceparent", "tracestate")
-            SELECT 1::smallint, 'sample', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 1), coalesce("r"."feed"::text, NULL), "r"."price"::numeric, rtp.sane_time("r"."at"::timestamptz), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip('history'));
+            SELECT 1::smallint, 'sample', rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C", rtp.sane_confidence(rtp.of_type("r"."trust", NULL::double precision)::double precision, 1), coalesce(rtp.of_type("r"."feed", NULL::text)::text, NULL), rtp.of_type("r"."price", NULL::numeric)::numeric, rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C") OR rtp.skip('history'));
     ELSE
         BEGIN
+            PERFORM rtp.refuse_own_types(TG_RELID, '{symbol,chain,at,trust,feed,price}');
             EXECUTE 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "value", "sampled_at")
             SELECT 1::smallint, ''sample'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 1), coalesce("r"."feed"::text, NULL), "r"."price"::numeric, rtp.sane_time("r"."at"::timestamptz) FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip(''history''))';
         EXCEPTION
@@ -62,7 +66,7 @@ CREATE OR REPLACE FUNCTION "rtp"."now_history"(chain text, entity text)
 RETURNS SETOF numeric
 LANGUAGE sql STABLE
 AS $rtp$
-    SELECT n.value FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
+    SELECT n.value FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" AS "entity", rtp.sane_confidence(rtp.of_type("r"."trust", NULL::double precision)::double precision, 1) AS "confidence", coalesce(rtp.of_type("r"."feed", NULL::text)::text, NULL) AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."price", NULL::numeric)::numeric AS "value", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C")) AS s) AS n
     WHERE n.chain = $1 AND n.entity = $2
     ORDER BY n.changed_at DESC LIMIT 1
 $rtp$;
@@ -77,7 +81,7 @@ INSERT INTO rtp.baseline
     (watch, chain, entity, value, reported_at, rules, last_value, sampled_at, last_changed_at, last_confidence, last_provenance)
 SELECT DISTINCT ON (n.chain, n.entity) 1::smallint, n.chain, n.entity, n.value, n.sampled_at, 0, n.value, n.sampled_at, n.changed_at,
        n.confidence, n.provenance
-FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 1) AS "confidence", coalesce("r"."feed"::text, NULL) AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", rtp.sane_time("r"."at"::timestamptz) AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
+FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" AS "entity", rtp.sane_confidence(rtp.of_type("r"."trust", NULL::double precision)::double precision, 1) AS "confidence", coalesce(rtp.of_type("r"."feed", NULL::text)::text, NULL) AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."price", NULL::numeric)::numeric AS "value", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C")) AS s) AS n
 WHERE NOT EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint AND s.chain = n.chain AND s.entity = n.entity)
 ORDER BY n.chain, n.entity, n.sampled_at DESC
 ON CONFLICT DO NOTHING;

@@ -30,7 +30,7 @@ BEGIN
     IF TG_OP <> 'DELETE' AND TG_OP <> 'TRUNCATE' THEN
         -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its band.
         BEGIN
-            SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", "r"."usd"::numeric AS "value", b.value AS previous, b.place, b.rules = 1 AS is_current
+            SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value", b.value AS previous, b.place, b.rules = 1 AS is_current
             INTO one
             FROM new_rows AS r
             LEFT JOIN LATERAL (
@@ -38,10 +38,10 @@ BEGIN
         -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
         SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
         FROM rtp.baseline AS b
-        WHERE b.watch = 1::smallint AND b.chain = 'ethereum'::text COLLATE "C" AND b.entity = "r"."protocol"::text COLLATE "C"
+        WHERE b.watch = 1::smallint AND b.chain = 'ethereum'::text COLLATE "C" AND b.entity = rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C"
         OFFSET 0
     ) AS b ON true
-            WHERE ("r"."usd"::numeric > b.lower AND "r"."usd"::numeric < b.upper AND b.rules = 1) IS NOT TRUE;
+            WHERE (rtp.of_type("r"."usd", NULL::numeric)::numeric > b.lower AND rtp.of_type("r"."usd", NULL::numeric)::numeric < b.upper AND b.rules = 1) IS NOT TRUE;
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
             RAISE;
@@ -102,7 +102,7 @@ BEGIN
         BEGIN
             reported_rows := 0;
             IF TG_OP = 'DELETE' THEN
-                SELECT rtp.forget(1::smallint, array_agg('ethereum'::text COLLATE "C"), array_agg("r"."protocol"::text COLLATE "C"), 1::double precision, NULL::text)
+                SELECT rtp.forget(1::smallint, array_agg('ethereum'::text COLLATE "C"), array_agg(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C"), 1::double precision, NULL::text)
                 INTO reported_rows FROM old_rows AS r;
             ELSIF TG_OP = 'TRUNCATE' THEN
                 EXECUTE "rtp"."rare_latest"('forget gone') INTO reported_rows;
@@ -120,7 +120,7 @@ BEGIN
            -- to know it early spares each two thirds of the arithmetic.
            (b.rules = 1 AND n.value > 0 AND n.value < 'Infinity' AND n.value <> b.value
             AND b.value > 0 AND b.value < 'Infinity') IS TRUE AS is_plain
-    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n
     LEFT JOIN LATERAL (
         -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
         -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
@@ -186,7 +186,7 @@ FROM touched AS t;
                     reported_rows := reported_rows + made;
                 END IF;
                 PERFORM rtp.note_error('latest', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
-        FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) IS NOT TRUE
+        FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) IS NOT TRUE
         HAVING count(*) > 0;
             END IF;
         EXCEPTION
@@ -234,7 +234,7 @@ WHEN 'judge' THEN
            -- to know it early spares each two thirds of the arithmetic.
            (b.rules = 1 AND n.value > 0 AND n.value < ''Infinity'' AND n.value <> b.value
             AND b.value > 0 AND b.value < ''Infinity'') IS TRUE AS is_plain
-    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n
     LEFT JOIN (
         -- All of the watch, read once, to be hashed: OFFSET keeps the planner from a look-up per row.
         SELECT b.ctid AS place, b.chain, b.entity, b.value, b.lower, b.upper, b.rules
@@ -285,27 +285,27 @@ WHEN 'baselines before' THEN
 'INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
 SELECT 1::smallint, o.chain, o.entity, o.value, clock_timestamp(), 1,
        rtp.lower_bound(o.value, o.percent, o.min_change), rtp.upper_bound(o.value, o.percent, o.min_change)
-FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS o JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n USING (chain, entity)
 ON CONFLICT DO NOTHING'
 WHEN 'forget renamed' THEN
 'SELECT rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1::double precision, NULL::text)
-FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n USING (chain, entity)
 WHERE n.entity IS NULL'
 WHEN 'forget gone' THEN
 'SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 1::double precision, NULL::text)
-FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE ''ethereum''::text COLLATE "C" = "b"."chain" AND "r"."protocol"::text COLLATE "C" = "b"."entity")'
+FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE ''ethereum''::text COLLATE "C" = "b"."chain" AND rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" = "b"."entity")'
 WHEN 'first sightings' THEN
 'WITH first AS (
     INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
     SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
            rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
-    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n
     ON CONFLICT DO NOTHING
     RETURNING chain, entity
 ), appended AS (
     INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, provenance, changed_at)
     SELECT 1::smallint, n.chain, n.entity, n.value, ''first_seen'', n.confidence, n.provenance, n.changed_at
-    FROM first JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n USING (chain, entity)
+    FROM first JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n USING (chain, entity)
     WHERE n.emit_first
     RETURNING 1
 )
@@ -319,7 +319,7 @@ CREATE OR REPLACE FUNCTION "rtp"."now_latest"(chain text, entity text)
 RETURNS SETOF numeric
 LANGUAGE sql STABLE
 AS $rtp$
-    SELECT n.value FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+    SELECT n.value FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n
     WHERE n.chain = $1 AND n.entity = $2
     ORDER BY n.changed_at DESC LIMIT 1
 $rtp$;
@@ -336,5 +336,5 @@ CREATE OR REPLACE TRIGGER "rtp_latest_truncate" AFTER TRUNCATE ON "public"."tvl"
 INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
 SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
        rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
-FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", "r"."protocol"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", "r"."usd"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS s) AS n
+FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n
 ON CONFLICT DO NOTHING;

@@ -6,6 +6,7 @@
 -- costs). So the usual statement asks in a block whether appending can fail, and appends outside of it. It cannot while the
 -- table's columns have the types that this was compiled for, from which every cast below succeeds whatever they hold; and while
 -- rtp's table is as rtp made it (rtp.takes_samples). Both are asked when the answer is planned, and anew when a table has changed.
+-- Columns of other types are cast in a block, where those types are the catalog's own (rtp.of_type says why).
 CREATE OR REPLACE FUNCTION "rtp"."watch_latest_with_memory"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -19,7 +20,9 @@ BEGIN
     BEGIN
         -- All else goes the long way: what has a trace context to carry, and whoever is not to wait long for a lock, as an upgrade may
         -- have locked rtp's tables.
-        is_safe := rtp.can_be_read((NULL::"market"."prices")."symbol", 'text') AND rtp.can_be_read((NULL::"market"."prices")."chain", 'text') AND rtp.can_be_read((NULL::"market"."prices")."at", 'timestamp with time zone') AND rtp.can_be_read((NULL::"market"."prices")."trust", 'double precision') AND rtp.can_be_read((NULL::"market"."prices")."feed", 'text') AND rtp.can_be_read((NULL::"market"."prices")."price", 'numeric') AND '"market"."prices"'::regclass IS NOT NULL
+        is_safe := rtp.is_of_type((NULL::"market"."prices")."symbol", 'text') AND rtp.is_of_type((NULL::"market"."prices")."chain", 'text') AND rtp.is_of_type((NULL::"market"."prices")."at", 'timestamp with time zone') AND rtp.is_of_type((NULL::"market"."prices")."trust", 'double precision') AND rtp.is_of_type((NULL::"market"."prices")."feed", 'text') AND rtp.is_of_type((NULL::"market"."prices")."price", 'numeric')
+            -- Another table may have the name by now.
+            AND (TG_RELID = '"market"."prices"'::regclass OR pg_partition_root(TG_RELID) = '"market"."prices"'::regclass)
             AND 'rtp.sample'::regclass IS NOT NULL AND rtp.takes_samples()
             AND current_setting('lock_timeout') = '0' AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE;
     EXCEPTION WHEN OTHERS THEN
@@ -29,17 +32,18 @@ BEGIN
         is_safe := false;
     ELSIF TG_OP = 'UPDATE' AND is_safe THEN
         -- The entity of a row that has got another key is gone.
-        is_safe := NOT EXISTS (SELECT "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C" FROM old_rows AS r EXCEPT SELECT "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C" FROM new_rows AS r);
+        is_safe := NOT EXISTS (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" FROM old_rows AS r EXCEPT SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" FROM new_rows AS r);
     END IF;    IF is_safe THEN
         IF TG_OP = 'DELETE' THEN
             INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
-            SELECT 1::smallint, 'deleted', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, 'desk'), NULL::timestamptz, NULL::numeric, clock_timestamp(), NULL, NULL FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C");
+            SELECT 1::smallint, 'deleted', rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C", rtp.sane_confidence(rtp.of_type("r"."trust", NULL::double precision)::double precision, 0.8), coalesce(rtp.of_type("r"."feed", NULL::text)::text, 'desk'), NULL::timestamptz, NULL::numeric, clock_timestamp(), NULL, NULL FROM old_rows AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C");
         ELSE
             INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
-            SELECT 1::smallint, 'sample', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, 'desk'), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp(), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip('latest_with_memory'));
+            SELECT 1::smallint, 'sample', rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C", rtp.sane_confidence(rtp.of_type("r"."trust", NULL::double precision)::double precision, 0.8), coalesce(rtp.of_type("r"."feed", NULL::text)::text, 'desk'), rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz), rtp.of_type("r"."price", NULL::numeric)::numeric, clock_timestamp(), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C") OR rtp.skip('latest_with_memory'));
         END IF;
     ELSE
         BEGIN
+            PERFORM rtp.refuse_own_types(TG_RELID, '{symbol,chain,at,trust,feed,price}');
             EXECUTE CASE TG_OP
 WHEN 'INSERT' THEN
 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
@@ -93,7 +97,7 @@ CREATE OR REPLACE FUNCTION "rtp"."now_latest_with_memory"(chain text, entity tex
 RETURNS SETOF numeric
 LANGUAGE sql STABLE
 AS $rtp$
-    SELECT n.value FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
+    SELECT n.value FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" AS "entity", rtp.sane_confidence(rtp.of_type("r"."trust", NULL::double precision)::double precision, 0.8) AS "confidence", coalesce(rtp.of_type("r"."feed", NULL::text)::text, 'desk') AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."price", NULL::numeric)::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C")) AS s) AS n
     WHERE n.chain = $1 AND n.entity = $2
     ORDER BY n.changed_at DESC LIMIT 1
 $rtp$;
@@ -112,7 +116,7 @@ INSERT INTO rtp.baseline
     (watch, chain, entity, value, reported_at, rules, last_value, sampled_at, last_changed_at, last_confidence, last_provenance)
 SELECT DISTINCT ON (n.chain, n.entity) 1::smallint, n.chain, n.entity, n.value, n.sampled_at, 0, n.value, n.sampled_at, n.changed_at,
        n.confidence, n.provenance
-FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
+FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" AS "entity", rtp.sane_confidence(rtp.of_type("r"."trust", NULL::double precision)::double precision, 0.8) AS "confidence", coalesce(rtp.of_type("r"."feed", NULL::text)::text, 'desk') AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."price", NULL::numeric)::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C")) AS s) AS n
 WHERE NOT EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint AND s.chain = n.chain AND s.entity = n.entity)
 ORDER BY n.chain, n.entity, n.sampled_at DESC
 ON CONFLICT DO NOTHING;
@@ -123,5 +127,5 @@ UPDATE rtp.baseline SET lower = NULL, upper = NULL WHERE watch = 1::smallint;
 -- is in quarantine.
 UPDATE rtp.baseline AS b
 SET last_value = n.value, last_changed_at = n.changed_at, last_confidence = n.confidence, last_provenance = n.provenance
-FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("r"."trust"::double precision, 0.8) AS "confidence", coalesce("r"."feed"::text, 'desk') AS "provenance", rtp.sane_time("r"."at"::timestamptz) AS "changed_at", "r"."price"::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")) AS s) AS n
+FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" AS "entity", rtp.sane_confidence(rtp.of_type("r"."trust", NULL::double precision)::double precision, 0.8) AS "confidence", coalesce(rtp.of_type("r"."feed", NULL::text)::text, 'desk') AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."price", NULL::numeric)::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C")) AS s) AS n
 WHERE b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity AND b.suspect_since IS NULL;

@@ -19,15 +19,15 @@ BEGIN
         -- A small statement's plan is kept. A large one gets a plan of its own, made for as many rows as it has.
         IF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
             WITH step AS (
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'changed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("o"."name"), to_jsonb("r"."name")), ('config', to_jsonb("o"."config"), to_jsonb("r"."config"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            JOIN old_rows AS o ON "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C"
-            WHERE "o"."name" IS DISTINCT FROM "r"."name" OR "o"."config"::text IS DISTINCT FROM "r"."config"::text
+            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'changed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb(rtp.of_type("o"."name", NULL::text)), to_jsonb(rtp.of_type("r"."name", NULL::text))), ('config', to_jsonb(rtp.of_type("o"."config", NULL::json)), to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            JOIN old_rows AS o ON rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C"
+            WHERE rtp.of_type("o"."name", NULL::text) IS DISTINCT FROM rtp.of_type("r"."name", NULL::text) OR rtp.of_type("o"."config", NULL::json)::text IS DISTINCT FROM rtp.of_type("r"."config", NULL::json)::text
             UNION ALL
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb("r"."name")), ('config', NULL::jsonb, to_jsonb("r"."config"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C")
+            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb(rtp.of_type("r"."name", NULL::text))), ('config', NULL::jsonb, to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")
             UNION ALL
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("r"."name"), NULL::jsonb), ('config', to_jsonb("r"."config"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
-            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C")
+            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb(rtp.of_type("r"."name", NULL::text)), NULL::jsonb), ('config', to_jsonb(rtp.of_type("r"."config", NULL::json)), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
+            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (
@@ -54,15 +54,15 @@ BEGIN
         SELECT count(*) INTO reported_rows FROM appended;
         ELSE
             EXECUTE 'WITH step AS (
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", ''changed''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb("o"."name"), to_jsonb("r"."name")), (''config'', to_jsonb("o"."config"), to_jsonb("r"."config"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            JOIN old_rows AS o ON "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C"
-            WHERE "o"."name" IS DISTINCT FROM "r"."name" OR "o"."config"::text IS DISTINCT FROM "r"."config"::text
+            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", ''changed''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb(rtp.of_type("o"."name", NULL::text)), to_jsonb(rtp.of_type("r"."name", NULL::text))), (''config'', to_jsonb(rtp.of_type("o"."config", NULL::json)), to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            JOIN old_rows AS o ON rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C"
+            WHERE rtp.of_type("o"."name", NULL::text) IS DISTINCT FROM rtp.of_type("r"."name", NULL::text) OR rtp.of_type("o"."config", NULL::json)::text IS DISTINCT FROM rtp.of_type("r"."config", NULL::json)::text
             UNION ALL
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", ''added''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', NULL::jsonb, to_jsonb("r"."name")), (''config'', NULL::jsonb, to_jsonb("r"."config"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C")
+            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", ''added''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', NULL::jsonb, to_jsonb(rtp.of_type("r"."name", NULL::text))), (''config'', NULL::jsonb, to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            WHERE NOT EXISTS (SELECT FROM old_rows AS o WHERE rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")
             UNION ALL
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", ''removed''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb("r"."name"), NULL::jsonb), (''config'', to_jsonb("r"."config"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
-            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE "o"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "o"."slug"::text COLLATE "C" = "r"."slug"::text COLLATE "C")
+            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", ''removed''::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb(rtp.of_type("r"."name", NULL::text)), NULL::jsonb), (''config'', to_jsonb(rtp.of_type("r"."config", NULL::json)), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
+            WHERE NOT EXISTS (SELECT FROM new_rows AS o WHERE rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (
@@ -90,7 +90,7 @@ BEGIN
         END IF;
     ELSIF TG_OP = 'INSERT' THEN
         WITH step AS (
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb("r"."name")), ('config', NULL::jsonb, to_jsonb("r"."config"))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
+            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb(rtp.of_type("r"."name", NULL::text))), ('config', NULL::jsonb, to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (
@@ -117,7 +117,7 @@ BEGIN
         SELECT count(*) INTO reported_rows FROM appended;
     ELSIF TG_OP = 'DELETE' THEN
         WITH step AS (
-            SELECT "r"."chain"::text COLLATE "C" AS "chain", "r"."slug"::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb("r"."name"), NULL::jsonb), ('config', to_jsonb("r"."config"), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
+            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'removed'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb(rtp.of_type("r"."name", NULL::text)), NULL::jsonb), ('config', to_jsonb(rtp.of_type("r"."config", NULL::json)), NULL::jsonb)) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM old_rows AS r
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (
@@ -146,7 +146,7 @@ BEGIN
         EXECUTE 'WITH step AS (
             SELECT b.chain, b.entity, ''removed'' AS reason, NULL::jsonb AS fields, 1::double precision AS confidence,
                    NULL::text AS provenance, statement_timestamp() AS changed_at
-            FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."protocols" AS r WHERE "r"."chain"::text COLLATE "C" = "b"."chain" AND "r"."slug"::text COLLATE "C" = "b"."entity")
+            FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."protocols" AS r WHERE rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" = "b"."chain" AND rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" = "b"."entity")
         ), named AS MATERIALIZED (
             SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), known AS (
@@ -174,7 +174,7 @@ BEGIN
     END IF;
     IF TG_OP IN ('INSERT', 'UPDATE') THEN
         PERFORM rtp.note_error('protocol', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
-        FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."slug"::text COLLATE "C")) IS NOT TRUE
+        FROM new_rows AS r WHERE (rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")) IS NOT TRUE
         HAVING count(*) > 0;
     END IF;
 
@@ -209,7 +209,7 @@ CREATE OR REPLACE TRIGGER "rtp_protocol_truncate" AFTER TRUNCATE ON "public"."pr
 
 -- The entities that are there at installation are known.
 INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
-SELECT DISTINCT 1, "r"."chain"::text COLLATE "C", "r"."slug"::text COLLATE "C", clock_timestamp(), 0
+SELECT DISTINCT 1, rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C", clock_timestamp(), 0
 FROM "public"."protocols" AS r
-WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."slug"::text COLLATE "C")
+WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")
 ON CONFLICT DO NOTHING;

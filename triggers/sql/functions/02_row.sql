@@ -2,12 +2,13 @@
 
 -- to_number: the number that a text holds, null where it holds none (is_number tells that from an empty one).
 -- In the order of bytes: other collations know more digits and blanks than a number may have, and some know no patterns at all.
+-- Without a backslash, which means something else in sessions without standard_conforming_strings.
 CREATE OR REPLACE FUNCTION rtp.is_number(value text)
 RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
 AS $$
     SELECT value IS NULL
         OR length(value) <= 2000
-           AND value COLLATE "C" ~* '^\s*([-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?|inf(inity)?)|nan)\s*$'
+           AND value COLLATE "C" ~* '^[[:space:]]*([-+]?(([0-9]+([.][0-9]*)?|[.][0-9]+)(e[-+]?[0-9]{1,3})?|inf(inity)?)|nan)[[:space:]]*$'
 $$;
 
 CREATE OR REPLACE FUNCTION rtp.to_number(value text)
@@ -40,24 +41,34 @@ AS $$
     SELECT name <> '' AND octet_length(name) <= 500
 $$;
 
--- can_be_read: can a column be read as a type, whatever a row holds? Asked with a null of the column's own type. What is read as
--- text may be of any type that PostgreSQL brings along, or an enum; a domain is read as the type below it.
--- IMMUTABLE is a means, as in rtp.takes_events: it is asked when a statement is planned, and again when its tables have changed.
-CREATE OR REPLACE FUNCTION rtp.can_be_read(example anyelement, as_type text)
-RETURNS boolean LANGUAGE plpgsql IMMUTABLE
+-- of_type: the value, where it is of the example's type. For any other type there is no such function, and so whatever cast there is
+-- for it is not run: these functions run with the rights of rtp's role, and anybody can give a type of his own a cast.
+CREATE OR REPLACE FUNCTION rtp.of_type(value anyelement, example anyelement)
+RETURNS anyelement LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT value
+$$;
+
+-- is_of_type: the same as a question, which is answered when a statement is planned.
+CREATE OR REPLACE FUNCTION rtp.is_of_type(example anyelement, name text)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT pg_typeof(example)::text = name
+$$;
+
+-- refuse_own_types: an error where one of these columns of a table is of a type that is not the catalog's own.
+CREATE OR REPLACE FUNCTION rtp.refuse_own_types(relation oid, columns text[])
+RETURNS void LANGUAGE plpgsql
 AS $$
 DECLARE
-    is_text boolean := as_type IN ('text', 'character varying', 'character');
+    other record;
 BEGIN
-    -- A new session waits for this: the catalog is asked for somebody's own types alone.
-    IF pg_typeof(example)::oid < 16384 THEN
-        RETURN is_text OR pg_typeof(example)::text = as_type;
+    SELECT attname AS name, atttypid::regtype AS type INTO other
+    FROM pg_catalog.pg_attribute
+    WHERE attrelid = relation AND attname = ANY (columns) AND atttypid >= 16384;
+    IF FOUND THEN
+        RAISE 'column % is of type %, which it was not when the watch was installed', other.name, other.type
+            USING ERRCODE = 'datatype_mismatch';
     END IF;
-    RETURN (
-        SELECT CASE WHEN is_text THEN below.oid < 16384 OR below.typtype = 'e' ELSE below.oid::regtype::text = as_type END
-        FROM pg_catalog.pg_type AS own
-        JOIN pg_catalog.pg_type AS below ON below.oid = CASE own.typtype WHEN 'd' THEN own.typbasetype ELSE own.oid END
-        WHERE own.oid = pg_typeof(example)
-    );
 END
 $$;

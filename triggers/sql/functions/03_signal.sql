@@ -15,14 +15,19 @@ BEGIN
 END
 $$;
 
--- note_error: leave a line about what a trigger could not judge; where even that fails, in the server's log.
+-- note_error: leave a line about what a trigger could not judge; where even that fails, in the server's log. Of a column that is
+-- read by rtp.of_type, PostgreSQL says but that there is no such function.
 -- Writes rtp.trigger_error.
 CREATE OR REPLACE FUNCTION rtp.note_error(watch text, operation text, sqlstate text, message text)
 RETURNS void LANGUAGE plpgsql
 AS $$
 BEGIN
     INSERT INTO rtp.trigger_error (watch, operation, sqlstate, message, weight)
-    SELECT note_error.watch, note_error.operation, note_error.sqlstate, left(note_error.message, 1000),
+    SELECT note_error.watch, note_error.operation, note_error.sqlstate, left(
+               CASE WHEN note_error.message LIKE 'function rtp.of_type(%'
+                    THEN 'a column is of another type than it was when the watch was installed; run rtp install-triggers: ' ELSE ''
+               END || note_error.message, 1000
+           ),
            CASE WHEN kept.count < 10000 THEN 1 ELSE 1000 END
     FROM (SELECT coalesce((SELECT max(id) FROM rtp.trigger_error) - (SELECT min(id) FROM rtp.trigger_error), 0) AS count) AS kept
     WHERE kept.count < 10000 OR random() < 0.001;

@@ -1,7 +1,7 @@
 -- What the table of watch {name} holds for one entity now.
 CREATE OR REPLACE FUNCTION {function}(chain text, entity text)
 RETURNS SETOF numeric
-LANGUAGE sql STABLE{exact_floats}
+LANGUAGE sql STABLE{settings}
 AS {quote}
     SELECT n.value FROM ({sample}) AS n
     WHERE n.chain = $1 AND n.entity = $2

@@ -15,7 +15,7 @@ CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET enable_seqscan = off
-SET plan_cache_mode = force_generic_plan{exact_floats}
+SET plan_cache_mode = force_generic_plan{settings}
 AS {quote}
 DECLARE
     started       timestamptz := {started};

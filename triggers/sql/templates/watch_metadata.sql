@@ -7,7 +7,7 @@
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
-SET enable_seqscan = off{exact_floats}
+SET enable_seqscan = off{settings}
 AS {quote}
 DECLARE
     started       timestamptz := {started};

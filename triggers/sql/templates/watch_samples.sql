@@ -6,9 +6,10 @@
 -- costs). So the usual statement asks in a block whether appending can fail, and appends outside of it. It cannot while the
 -- table's columns have the types that this was compiled for, from which every cast below succeeds whatever they hold; and while
 -- rtp's table is as rtp made it (rtp.takes_samples). Both are asked when the answer is planned, and anew when a table has changed.
+-- Columns of other types are cast in a block, where those types are the catalog's own (rtp.of_type says why).
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp{exact_floats}
+SET search_path = pg_catalog, pg_temp{settings}
 AS {quote}
 DECLARE
     started       timestamptz := {started};
@@ -19,7 +20,9 @@ BEGIN
     BEGIN
         -- All else goes the long way: what has a trace context to carry, and whoever is not to wait long for a lock, as an upgrade may
         -- have locked rtp's tables.
-        is_safe := {can_be_read} AND {table}::regclass IS NOT NULL
+        is_safe := {can_be_read}
+            -- Another table may have the name by now.
+            AND (TG_RELID = {table}::regclass OR pg_partition_root(TG_RELID) = {table}::regclass)
             AND 'rtp.sample'::regclass IS NOT NULL AND rtp.takes_samples()
             AND current_setting('lock_timeout') = '0' AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE;
     EXCEPTION WHEN OTHERS THEN
@@ -29,6 +32,7 @@ BEGIN
         {append};
     ELSE
         BEGIN
+            PERFORM rtp.refuse_own_types(TG_RELID, {installed});
             EXECUTE {append_text};
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
