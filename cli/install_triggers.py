@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,6 +16,9 @@ from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import err, out, print_json
 from triggers.installer import apply, plan_installation, render
 from triggers.steps import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def install_triggers(
@@ -47,10 +51,10 @@ def show_sql(text: str, *, as_json: bool) -> None:
         sys.stdout.write(text + "\n")
 
 
-def show_actions(actions: list[Action], *, as_json: bool) -> None:
-    """What was done: a table, or a JSON document."""
+def show_actions(actions: list[Action], *, as_json: bool, more: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """What was done: a table, or a JSON document, which holds `more` besides."""
     if as_json:
-        print_json({"actions": [vars(action) for action in actions]})
+        print_json({"actions": [vars(action) for action in actions], **more})
         return
     if not actions:
         err.print("There was nothing to do.")

@@ -70,7 +70,7 @@ def inspect(connection: Connection, log: LogSettings, configured_sinks: Collecti
                     is_alarming=is_too_far_behind(sink.lag_seconds, sink.lag_bytes, log),
                     mismatch=find_mismatch(connection, EVENTS, sink.sink),
                 )
-                for sink in _read(connection, "sinks", SinkPosition)
+                for sink in sink_positions(connection)
             ],
             quarantined=_read(connection, "quarantined", Quarantined, {"limit": _MOST_LISTED}),
             outcomes=_read(connection, "outcomes", GuardOutcome, {"limit": _MOST_LISTED}),
@@ -95,6 +95,11 @@ def _with_waiting(watch: WatchFigures, waiting: WaitingSamples, log: LogSettings
         is_behind=waiting.is_behind,
         is_alarming=is_too_far_behind(waiting.seconds, waiting.bytes, log),
     )
+
+
+def sink_positions(connection: Connection) -> Sequence[SinkPosition]:
+    """How far behind each sink is that has a cursor."""
+    return _read(connection, "sinks", SinkPosition)
 
 
 def _is_configured(sink: str, processor: Processor, configured: Collection[str] | None) -> bool | None:
