@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -62,7 +63,10 @@ def backtest(
         same_name = name if name in old.watches else None
         tallies.append(new_tally(_label(against), *choose_watch(old, same_name, kind=rules.kind)))
     result = Backtest(tallies)
-    with nullcontext(file) if file else _table(settings, table, rules) as samples, _progress(samples) as on_progress:
+    with (
+        nullcontext(replace(file, zone=rules.zone)) if file else _table(settings, table, rules) as samples,
+        _progress(samples) as on_progress,
+    ):
         result.run(samples.rows(), on_progress)
     if as_json:
         print_json({"history": history, "kind": rules.kind, **result.document(top)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
@@ -30,6 +31,8 @@ def print_explanation(found: Explanation) -> None:
     out.print(facts(_facts(found)))
     if found.judged:
         out.print(_rule(found.judged.rule))
+    if found.set_aside:
+        out.print(_set_aside(found))
     out.print(_events(found) if found.events else Text("\nNo events yet."))
     out.print()
 
@@ -54,6 +57,10 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
         yield "now", f"{_amount(judged.current)} ({_whence(judged)})"
     if state is not None and judged.distance is not None:
         yield from _distance(state, judged.distance, is_known=judged.current_from != "baseline")
+    if state is not None and state.sampled_at is not None:
+        is_ahead = judged.shape == "history" and state.sampled_at > datetime.now(UTC)
+        remark = ", ahead of the clock: older ones count as late. `rtp forget` drops it" if is_ahead else ""
+        yield "newest sample", f"of {moment(state.sampled_at)}{remark}"
     if found.waiting:
         yield "waiting", f"{counted(found.waiting, 'sample waits', 'samples wait')} to be judged by rtp run"
 
@@ -128,6 +135,14 @@ def _events(found: Explanation) -> Table:
 
     values = ("fields",) if found.judged is None else ("previous", "current", "change")
     return new_table("Last events", "detected", *values, "reason", "severity", rows=map(row, found.events))
+
+
+def _set_aside(found: Explanation) -> Table:
+    return new_table(
+        "Set aside, lately",
+        *("noted", "why", "value", "its time"),
+        rows=[(row.noted_at, row.why, row.value, row.at) for row in found.set_aside],
+    )
 
 
 def _fields(event: PastEvent) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def status_tables(seen: Inspection) -> Group:
     """All of it."""
-    parts = [*_processes(seen), *_quarantine(seen), *_errors(seen), *_costs(seen)]
+    parts = [*_processes(seen), *_quarantine(seen), *_set_aside(seen), *_errors(seen), *_costs(seen)]
     return Group(_summary(seen), _watches(seen), _sinks(seen), *parts)
 
 
@@ -162,6 +162,18 @@ def _quarantine(seen: Inspection) -> Iterator[Table]:
             rows=[
                 (o.watch, o.chain, o.entity, o.what, o.baseline, o.value, age(o.noted_at, seen.at))
                 for o in seen.outcomes
+            ],
+        )
+
+
+def _set_aside(seen: Inspection) -> Iterator[Table]:
+    if seen.set_aside:
+        yield new_table(
+            "Set aside",
+            *("watch", "why", "rows", "the last one", "chain", "entity", "value", "its time"),
+            rows=[
+                (s.watch, s.why, s.rows, age(s.noted_at, seen.at), s.chain, s.entity, s.value, s.at)
+                for s in seen.set_aside
             ],
         )
 

@@ -31,7 +31,7 @@ WATCHES: Mapping[str, dict[str, Any]] = {
     "latest": {
         "kind": "tvl",
         "table": "tvl",
-        "columns": {"chain": {"const": "ethereum"}, "protocol": "protocol", "value": "usd"},
+        "columns": {"chain": {"const": "ethereum"}, "protocol": "protocol", "value": "usd", "changed_at": "at"},
         "overrides": [{"protocol": "li*", "percent": 5}],
     },
     "latest_with_memory": _PRICE | {"heartbeat": "1h", "provenance": "desk", "confidence": 0.8},
@@ -54,7 +54,7 @@ CREATE TABLE market.prices (
     chain text, symbol text, price numeric, at timestamptz DEFAULT now(), trust double precision, feed text
 )"""
 TABLES: Mapping[str, str] = {
-    "latest": "CREATE TABLE public.tvl (protocol text, usd numeric)",
+    "latest": "CREATE TABLE public.tvl (protocol text, usd numeric, at timestamptz DEFAULT now())",
     "latest_with_memory": _PRICES,
     "history": _PRICES,
     "protocol": "CREATE TABLE public.protocols (slug text, chain text, name text, config json)",
@@ -78,5 +78,5 @@ def compiled(name: str, watch: dict[str, Any], **column_types: str) -> str:
 
 def text_of(compiled_watch: CompiledWatch) -> str:
     """The statements, one after another, as they are run."""
-    statements = [*compiled_watch.functions, *compiled_watch.triggers, compiled_watch.seed, *compiled_watch.catch_up]
+    statements = [*compiled_watch.functions, *compiled_watch.triggers, *compiled_watch.seed, *compiled_watch.catch_up]
     return "\n".join(statement.as_string(None).rstrip(";") + ";\n" for statement in statements)

@@ -45,7 +45,7 @@ class CompiledWatch:
     name: str
     functions: tuple[sql.Composed, ...]
     triggers: tuple[sql.Composed, ...]
-    seed: sql.Composed
+    seed: tuple[sql.Composed, ...]
     catch_up: tuple[sql.Composed, ...] = ()
 
     @property
@@ -74,7 +74,7 @@ def compile_watch(
     triggers = _triggers(name, watch, tables or [watch.table_parts])
     if not watch.has_value:
         body = metadata_function(name, watch, watch_id, column_types, _measuring(watch, watch_id, statistics))
-        return CompiledWatch(name, (body,), triggers, metadata_seed(watch, watch_id, column_types))
+        return CompiledWatch(name, (body,), triggers, (metadata_seed(watch, watch_id, column_types),))
     expressions = Expressions(watch, column_types)
     common = {
         "name": sql.SQL(name),

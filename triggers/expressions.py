@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from psycopg import sql
 
 from core.settings.watches import Constant, ValueWatch, Watch
+from rtp_client.moment import moment
 from triggers.rules import rule_part
 
 if TYPE_CHECKING:
@@ -18,11 +19,6 @@ if TYPE_CHECKING:
 
 _FLOAT_TYPES = frozenset({"real", "double precision"})
 _TEXT_TYPES = frozenset({"text", "character varying", "character"})
-_MOMENTS = {
-    "timestamp without time zone": sql.SQL("{0}::timestamp AT TIME ZONE 'UTC'"),
-    # There are dates beyond every timestamp.
-    "date": sql.SQL("CASE WHEN {0} BETWEEN '0001-01-01' AND '9999-12-31' THEN {0}::timestamp AT TIME ZONE 'UTC' END"),
-}
 
 
 def function(what: str, watch_name: str) -> sql.Identifier:
@@ -75,9 +71,8 @@ def _raw(row: str, watch: Watch, types: ColumnTypes) -> dict[str, sql.Composable
     if columns.provenance:
         raw["provenance"] = types.text(row, columns.provenance)
     if columns.changed_at:
-        # Without a zone it is taken for UTC, whatever the writer's session thinks.
-        moment = _MOMENTS.get(types[columns.changed_at], sql.SQL("{0}::timestamptz"))
-        raw["changed_at"] = moment.format(types.read(row, columns.changed_at))
+        own_time = types.read(row, columns.changed_at)
+        raw["changed_at"] = moment(own_time, types[columns.changed_at], watch.timezone)
     return raw
 
 
@@ -149,9 +144,12 @@ class Expressions:
         names = _raw(record, self.watch, self.types)
         return _sane(self.watch, {name: sql.Identifier(record, name) for name in names})
 
-    def sample(self, relation: sql.Composable, *, is_timed: bool = True) -> sql.Composed:
+    def sample(
+        self, relation: sql.Composable, *, which: Literal["usable", "timely", "ahead"] = "usable", is_timed: bool = True
+    ) -> sql.Composed:
         """The usable rows of a relation, with the parts of their rule that sets of rows are judged by.
 
+        Some are `ahead`: further than `max_future`; the others are `timely`.
         The database's clock keeps PostgreSQL from flattening the query: leave the time out where nobody asks for it.
         """
         parts = self.parts("r")
@@ -162,7 +160,28 @@ class Expressions:
             for key in ("percent", "min_change", "warning", "critical", "emit_first")
         }
         return sql.SQL("SELECT s.*, {} FROM (SELECT {} FROM {} AS r WHERE {}) AS s").format(
-            named(plain), named(parts), relation, self.usable("r")
+            named(plain), named(parts), relation, self._is("r", which)
+        )
+
+    def _is(self, row: str, which: Literal["usable", "timely", "ahead"]) -> sql.Composable:
+        if which == "usable" or (which == "timely" and not self.may_be_ahead):
+            return self.usable(row)
+        ahead = self.is_ahead(about(row, self.watch, self.types)["changed_at"])
+        condition = sql.SQL("{} AND {}" if which == "ahead" else "{} AND NOT {}")
+        return condition.format(self.usable(row), ahead)
+
+    @property
+    def may_be_ahead(self) -> bool:
+        """Whether a row can say a time that is too far ahead."""
+        return self.watch.columns.changed_at is not None and self.watch.future_limit is not None
+
+    def is_ahead(self, changed_at: sql.Composable) -> sql.Composable:
+        """Whether that time is. By the clock of now: to a procedure, its whole run is one statement."""
+        limit = self.watch.future_limit
+        if not self.may_be_ahead or limit is None:
+            return sql.SQL("false")
+        return sql.SQL("({} > clock_timestamp() + make_interval(secs => {}))").format(
+            changed_at, sql.Literal(limit.total_seconds())
         )
 
     def sampled_at(self, row: str) -> sql.Composable:

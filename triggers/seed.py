@@ -15,10 +15,20 @@ if TYPE_CHECKING:
     from triggers.expressions import Expressions
 
 
-def seed(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
+def seed(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> tuple[sql.Composed, ...]:
     """The first baseline of each entity that has none; `common` is what every value watch's template is filled with."""
     name = "seed_samples.sql" if watch.is_sampled else "seed_latest.sql"
-    return template(name).format(**common, sample=expressions.sample(sql.Identifier(*watch.table_parts)))
+    table = sql.Identifier(*watch.table_parts)
+    baselines = template(name).format(**common, sample=expressions.sample(table, which="timely"))
+    return (baselines, note_ahead(expressions, table, common)) if expressions.may_be_ahead else (baselines,)
+
+
+def note_ahead(
+    expressions: Expressions, relation: sql.Composable, common: Mapping[str, sql.Composable]
+) -> sql.Composed:
+    """Note a relation's rows whose own time is too far ahead; in a statement where there can be any."""
+    ahead = expressions.sample(relation, which="ahead", is_timed=False)
+    return template("note_ahead.sql").format(watch=common["watch"], ahead_sample=ahead)
 
 
 def catch_up(
@@ -29,4 +39,4 @@ def catch_up(
     if watch.is_history:
         return (without_band,)
     table = sql.Identifier(*watch.table_parts)
-    return (without_band, template("catch_up.sql").format(**common, sample=expressions.sample(table)))
+    return (without_band, template("catch_up.sql").format(**common, sample=expressions.sample(table, which="timely")))

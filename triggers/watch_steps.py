@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from rtp_client.moment import UTC
 from triggers.compiler import CompiledWatch, compile_watch, trigger_names
 from triggers.expressions import function
 from triggers.steps import Action, Step
@@ -77,7 +78,7 @@ def install_watch(
             *(_forget(watch_id) if is_remapped else ()),
             *((_end_memory(watch_id),) if becomes_plain else ()),
             *(result.catch_up if catches_up else ()),
-            *((result.seed,) if is_remapped or catches_up or not there >= wanted else ()),
+            *(result.seed if is_remapped or catches_up or not there >= wanted else ()),
         ),
     )
 
@@ -121,7 +122,7 @@ def _register(name: str, watch: Watch, watch_id: int, rules: int, md5: str) -> s
 
 
 def _forget(watch_id: int) -> Iterator[sql.Composed]:
-    for table in ("sample", "judge_cursor", "baseline"):
+    for table in ("sample", "judge_cursor", "baseline", "set_aside"):
         yield sql.SQL("DELETE FROM {} WHERE watch = {}").format(sql.Identifier("rtp", table), sql.Literal(watch_id))
 
 
@@ -143,8 +144,10 @@ def _settings(watch: Watch) -> dict[str, Any]:
 
 def _mapping(settings: Mapping[str, Any]) -> tuple[object, ...]:
     """What a watch's baselines stand for: with another table or column they mean nothing any more."""
+    is_history = settings.get("shape") == "history"
     columns = {role: column for role, column in settings["columns"].items() if role not in _TRAVELS_ALONG}
-    return (settings["kind"], settings["table"], settings.get("shape"), columns)
+    time = (settings["columns"].get("changed_at"), settings.get("timezone", UTC)) if is_history else None
+    return (settings["kind"], settings["table"], is_history, columns, time)
 
 
 def _detail(watch: Watch, before: WatchRow | None, *, is_new: bool) -> str:

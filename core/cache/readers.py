@@ -55,6 +55,8 @@ def _table(watch: Watch) -> Table:
         value=watch.columns.value,
         changed_at=columns.changed_at,
         is_history=watch.is_history,
+        timezone=watch.timezone,
+        max_future_seconds=watch.max_future.total_seconds() or None,
     )
 
 

@@ -13,6 +13,7 @@ import re
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from typing import IO, TYPE_CHECKING, Generic
 
 from core.demo.layout import CellError, Layout, Parsed_co, recognise, row_time
@@ -21,7 +22,7 @@ from core.problem import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from pathlib import Path
 
 _NOT_TEXT = re.compile("[\0\ud800-\udfff]")
@@ -35,8 +36,11 @@ class CsvFile(Generic[Parsed_co]):
     path: Path
     layout: Layout[Parsed_co]
 
-    def rows(self) -> Iterator[tuple[datetime | None, Parsed_co]]:
-        """Each row's time and meaning, in the file's order, read while they are consumed."""
+    def rows(self, zone: tzinfo = UTC) -> Iterator[tuple[datetime | None, Parsed_co]]:
+        """Each row's time and meaning, in the file's order, read while they are consumed.
+
+        A time that names no zone is one of `zone`.
+        """
         source = self.path.name.removesuffix(".gz").removesuffix(".csv")
         with _reading(self.path) as text:
             header, lines_before = _header(self.path, text, ())
@@ -46,7 +50,7 @@ class CsvFile(Generic[Parsed_co]):
                 for cells in reader:
                     if cells:
                         row = _row(columns, cells)
-                        yield row_time(row), self.layout.parse(row, source)
+                        yield row_time(row, zone), self.layout.parse(row, source)
             except (CellError, csv.Error) as error:
                 line = lines_before + reader.line_num
                 raise FeedError(f"{self.path}, line {line}: {error}", "Correct or remove the line") from error

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Generic, TypeVar
 
 from core.demo.change import Change, PriceChange, ProtocolChange, TvlChange
+from core.zones import in_utc
 
 TIME_COLUMNS = ("time", "time_utc", "updated_at", "timestamp")
 
@@ -45,8 +46,8 @@ def recognise(columns: frozenset[str], layouts: Iterable[Layout[Parsed_co]]) -> 
     return None
 
 
-def row_time(row: Row) -> datetime | None:
-    """The row's time: ISO 8601 (UTC where it names no zone) or seconds since 1970; None without one."""
+def row_time(row: Row, zone: tzinfo = UTC) -> datetime | None:
+    """The row's time: ISO 8601 (of `zone` where it names none) or seconds since 1970; None without one."""
     column = next((name for name in TIME_COLUMNS if name in row), None)
     if column is None:
         return None
@@ -54,8 +55,7 @@ def row_time(row: Row) -> datetime | None:
     try:
         if re.fullmatch(r"\d{9,11}", text):
             return datetime.fromtimestamp(int(text), UTC)
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        return in_utc(datetime.fromisoformat(text), zone)
     except (ValueError, OverflowError) as error:
         raise CellError(f"{column} {text!r} is not a time such as 2024-03-19T20:00:00Z") from error
 

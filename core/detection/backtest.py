@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.detection.detector import Detector
+from core.detection.future import is_ahead
 from core.errors import SettingsError
 from rtp_client.event import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from datetime import datetime
 
     from core.detection.detector import Key
     from core.detection.history import Row
@@ -31,12 +31,20 @@ class Tally:
     config: str
     watch: str
     detector: Detector
+    max_future: timedelta | None = None
     events: int = 0
     events_of_samples: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     severities: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     entities: Counter[Key] = field(default_factory=Counter)
+
+    def takes(self, sample: Sample, now: datetime) -> bool:
+        """Whether a sample is to be judged; else its time is too far ahead, and that is counted."""
+        if not is_ahead(sample.at, now, self.max_future):
+            return True
+        self.notes["future"] += 1
+        return False
 
     def judge(self, key: Key, sample: Sample) -> None:
         """Judge the silence before a sample, then the sample."""
@@ -65,9 +73,13 @@ class Tally:
 
 @dataclass
 class Backtest:
-    """One reading of a history through one or two sets of rules: the new ones first."""
+    """One reading of a history through one or two sets of rules: the new ones first.
+
+    Nobody knows when a sample arrived, but that it was before `now`.
+    """
 
     tallies: Sequence[Tally]
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
     samples: int = 0
     unreadable: int = 0
     first_at: datetime | None = None
@@ -88,11 +100,14 @@ class Backtest:
 
     def _take(self, key: Key, sample: Sample) -> None:
         self.samples += 1
+        takers = [tally for tally in self.tallies if tally.takes(sample, self.now)]
+        if not takers:
+            return
         if self.first_at is None or sample.at < self.first_at:
             self.first_at = sample.at
         if self.last_at is None or sample.at > self.last_at:
             self.last_at = sample.at
-        for tally in self.tallies:
+        for tally in takers:
             tally.judge(key, sample)
 
     def share(self, tally: Tally) -> float | None:
@@ -135,7 +150,7 @@ def _weight(events: Sequence[int]) -> int:
 
 def new_tally(config: str, name: str, watch: ValueWatch) -> Tally:
     """A tally that has counted nothing. A history is judged as one, whatever the shape of the watch's own table."""
-    return Tally(config, name, Detector(watch, shape="history"))
+    return Tally(config, name, Detector(watch, shape="history"), watch.future_limit)
 
 
 def choose_watch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass
+from datetime import UTC
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,11 @@ from core.kinds import SHIPPED
 from core.services.postgres import queries
 from core.settings.watches import EVERYWHERE, Constant
 from rtp_client.errors import one_line
+from rtp_client.moment import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from datetime import datetime
+    from datetime import datetime, tzinfo
     from pathlib import Path
 
     from core.detection.detector import Key
@@ -41,10 +43,11 @@ _WIDEST_NUMBER = 131_072
 
 @dataclass(frozen=True)
 class FileHistory:
-    """A CSV file of a kind's values."""
+    """A CSV file of a kind's values. A time that names no zone is one of `zone`."""
 
     file: CsvFile[tuple[Key, Decimal]]
     kind: str
+    zone: tzinfo = UTC
 
     @classmethod
     def open(cls, path: Path, kinds: Iterable[Kind] = tuple(SHIPPED.values())) -> FileHistory:
@@ -61,7 +64,7 @@ class FileHistory:
 
     def rows(self) -> Iterator[Row]:
         """Every sample, in the file's order."""
-        for at, (key, value) in self.file.rows():
+        for at, (key, value) in self.file.rows(self.zone):
             assert at is not None
             yield key, Sample(value, at)
 
@@ -90,8 +93,7 @@ class TableHistory:
 
     def count(self) -> int:
         """About how many rows there are, for the progress bar. The planner's estimate."""
-        name = sql.Identifier(*self.table).as_string(self.connection)
-        row = self.connection.execute(_QUERIES["estimate"], {"table": name}).fetchone()
+        row = self.connection.execute(_QUERIES["estimate"], {"table": self._name}).fetchone()
         return int(row[0]) if row else 0
 
     def rows(self) -> Iterator[Row]:
@@ -113,13 +115,20 @@ class TableHistory:
         columns = self.watch.columns
         if columns.changed_at is None:
             raise SettingsError("the watch maps no `changed_at`, which is the time of a history's samples", "Map it")
+        asked = {"table": self._name, "column": columns.changed_at}
+        column_type = self.connection.execute(_QUERIES["column_type"], asked).fetchone() or ("",)
         return sql.SQL(_QUERIES["read_history"].decode()).format(
             chain=_expression(columns.chain),
             entity=_expression(columns.entity),
             value=sql.Identifier(columns.value),
-            at=sql.Identifier(columns.changed_at),
+            at=moment(sql.Identifier(columns.changed_at), column_type[0], self.watch.timezone),
             table=sql.Identifier(*self.table),
         )
+
+    @property
+    def _name(self) -> str:
+        """The table as to_regclass() takes it."""
+        return sql.Identifier(*self.table).as_string(self.connection)
 
 
 def _expression(column: Column) -> sql.Composable:

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import EventRejected
 from core.log.rows import exact_number
+from core.zones import FARTHEST, in_utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import tzinfo
 
 _NUMBER = re.compile(r"\s*([-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?|inf(inity)?)|nan)\s*", re.IGNORECASE | re.ASCII)
 _LONGEST_NUMBER = 2000
 _LONGEST_NAME_BYTES = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS_ABOVE = Decimal(100_000_000_000)  # as seconds: the year 5138
-_FIRST, _LAST = datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
+_FIRST = datetime(1, 1, 2, tzinfo=UTC)
 
 
 def text_of(attribute: Mapping[str, Any] | None) -> str | None:
@@ -55,26 +57,25 @@ def number_of(attribute: Mapping[str, Any] | None) -> Decimal | None:
     return Decimal(digits.strip())
 
 
-def time_of(attribute: Mapping[str, Any] | None) -> datetime | None:
-    """A moment: RFC 3339 (without a zone it is UTC), or seconds or milliseconds since 1970; None for none."""
+def time_of(attribute: Mapping[str, Any] | None, zone: tzinfo = UTC) -> datetime | None:
+    """A moment: RFC 3339 (of `zone` where it names none), or seconds or milliseconds since 1970; None for none."""
     text = text_of(attribute)
     if text is None:
         return None
     try:
-        moment = _moment(text.strip())
+        moment = _moment(text.strip(), zone)
     except (ValueError, OverflowError, ArithmeticError):
         raise EventRejected("is not a time: write RFC 3339, or seconds since 1970") from None
-    return moment if _FIRST <= moment < _LAST else None
+    return min(moment, FARTHEST) if moment >= _FIRST else None
 
 
-def _moment(text: str) -> datetime:
+def _moment(text: str, zone: tzinfo) -> datetime:
     if _NUMBER.fullmatch(text):
         seconds = Decimal(text)
         if abs(seconds) > _MILLISECONDS_ABOVE:
             seconds /= 1000
         return _EPOCH + timedelta(microseconds=int(seconds * 1_000_000))
-    moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return in_utc(datetime.fromisoformat(text), zone)
 
 
 def confidence_of(attribute: Mapping[str, Any] | None) -> float | None:

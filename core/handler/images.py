@@ -112,7 +112,7 @@ class WatchedTable:
 
     def _row(self, image: Mapping[str, Any], arrived: datetime) -> _Image:
         key = self._read(image, self.chain, name_of), self._read(image, self.entity, name_of)
-        changed_at = self._read(image, self.changed_at, time_of) if self.changed_at else None
+        changed_at = self._read(image, self.changed_at, self._time_of) if self.changed_at else None
         if self.is_history and changed_at is None:
             raise EventRejected(f"attribute {self.changed_at} is missing or out of range: a sample needs its time")
         value: Decimal | None = self._read(image, self.value, number_of) if self.value else None
@@ -123,6 +123,9 @@ class WatchedTable:
         sample = Sample(value, at, testimony, arrived)
         fields = {name: json_of(image.get(name)) for name in self.watch.watched}
         return _Image(key, sample, fields)
+
+    def _time_of(self, attribute: Mapping[str, Any] | None) -> datetime | None:
+        return time_of(attribute, self.watch.zone)
 
     def _read(self, image: Mapping[str, Any], source: str | Constant | None, read: Callable[[Any], Any]) -> Any:
         if isinstance(source, Constant):

@@ -15,7 +15,7 @@ from core.detection.band import band
 from core.detection.distance import distance
 from core.detection.judge import EntityState
 from core.errors import NotInstalled, UnknownEntity
-from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, Whence, rule_keys
+from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, SetAsideRow, Whence, rule_keys
 from core.inspection.inspector import looking
 from core.judging.waiting import count_waiting
 from core.services.postgres import queries
@@ -95,6 +95,8 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
         state = _with_band(states.execute(_QUERIES["state"], place.values).fetchone(), place)
     with connection.cursor(row_factory=class_row(PastEvent)) as past:
         events = past.execute(_QUERIES["events"], place.values).fetchall()
+    with connection.cursor(row_factory=class_row(SetAsideRow)) as aside:
+        set_aside = aside.execute(_QUERIES["set_aside"], place.values).fetchall()
     watch = place.watch.watch
     return Explanation(
         watch=place.watch.name,
@@ -107,6 +109,7 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
         judged=_judged(connection, watch, wanted, place, state) if watch.has_value else None,
         watched=watch.watched,
         waiting=count_waiting(connection, place.values),
+        set_aside=set_aside,
         events=events,
     )
 

@@ -77,6 +77,16 @@ class PastEvent:
 
 
 @dataclass(frozen=True)
+class SetAsideRow:
+    """One of the entity's rows that moved nothing, and why: its time is too far ahead (`future`), or it is `late`."""
+
+    why: str
+    value: Decimal | None
+    at: datetime | None
+    noted_at: datetime
+
+
+@dataclass(frozen=True)
 class JudgedValue:
     """An entity's value: the rule that judges it, the value now, and how far that is from an event.
 
@@ -110,6 +120,7 @@ class Explanation:
     judged: JudgedValue | None
     watched: Sequence[str]
     waiting: int
+    set_aside: Sequence[SetAsideRow]
     events: Sequence[PastEvent]
 
 

@@ -147,6 +147,23 @@ class GuardOutcome:
 
 
 @dataclass(frozen=True)
+class SetAside:
+    """A watch's rows that moved nothing, for one cause: of a time too far ahead (`future`), or `late`.
+
+    Beside their number stands the last of them.
+    """
+
+    watch: str
+    why: str
+    rows: int
+    chain: str
+    entity: str
+    value: Decimal | None
+    at: datetime | None
+    noted_at: datetime
+
+
+@dataclass(frozen=True)
 class TriggerErrors:
     """What a watch's triggers could not judge; the message is the newest one."""
 
@@ -196,6 +213,7 @@ class Inspection:
     sinks: Sequence[SinkPosition]
     quarantined: Sequence[Quarantined]
     outcomes: Sequence[GuardOutcome]
+    set_aside: Sequence[SetAside]
     trigger_errors: Sequence[TriggerErrors]
     trigger_costs: Sequence[TriggerCost]
     function_costs: Sequence[FunctionCost]

@@ -28,11 +28,15 @@ class HourlyTriggerCost(NamedTuple):
 
 @dataclass(frozen=True)
 class DatabaseFacts:
-    """Figures by watch or by sink; `taken_at` is by the process's clock, and 0 where nothing has been read yet."""
+    """Figures by watch (`set_aside` also by cause) or by sink.
+
+    `taken_at` is by the process's clock, and 0 where nothing has been read yet.
+    """
 
     taken_at: float = 0.0
     waiting: Mapping[str, WaitingSamples] = field(default_factory=dict)
     quarantined: Mapping[str, int] = field(default_factory=dict)
+    set_aside: Mapping[tuple[str, str], int] = field(default_factory=dict)
     trigger_errors: Mapping[str, int] = field(default_factory=dict)
     trigger_costs: Mapping[str, HourlyTriggerCost] = field(default_factory=dict)
     dead_letters: Mapping[str, int] = field(default_factory=dict)
@@ -51,6 +55,7 @@ def read_facts(connection: Connection) -> DatabaseFacts:
         taken_at=time.time(),
         waiting=read_waiting(connection),
         quarantined=counts("quarantined"),
+        set_aside={(watch, why): rows for watch, why, rows in connection.execute(_QUERIES["set_aside"])},
         trigger_errors=counts("trigger_errors"),
         trigger_costs={row[0]: HourlyTriggerCost(*row[1:]) for row in connection.execute(_QUERIES["trigger_costs"])},
         dead_letters=counts("dead_letters"),

@@ -60,4 +60,5 @@ class Housekeeping:
 
 def _tidy(connection: Connection) -> None:
     connection.execute(_QUERIES["tidy"])
+    connection.execute(_QUERIES["condense_set_aside"])
     connection.execute(_LETTERS["tidy"])

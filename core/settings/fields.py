@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
     AfterValidator,
@@ -99,6 +101,21 @@ def off_is_a_word(value: Any) -> Any:
     return "off" if value is False else value
 
 
+def _off_is_no_time(value: Any) -> Any:
+    return "0s" if off_is_a_word(value) == "off" else value
+
+
+def _time_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ValueError, OSError, LookupError):
+        known = sorted(available_timezones())
+        close = get_close_matches(value, known, n=1) or [name for name in known if name.lower() == value.lower()]
+        meant = f" (did you mean {close[0]}?)" if close else ""
+        raise ValueError(f"must be the name of a time zone, like UTC or Europe/Berlin{meant}") from None
+    return value
+
+
 def _printable(value: str) -> str:
     if re.search("[\x00-\x1f\x7f\ud800-\udfff]", value):
         raise ValueError("must not hold control characters")
@@ -176,4 +193,6 @@ Duration = Annotated[
     Field(le=timedelta(days=3650)),
     PlainSerializer(_in_seconds, return_type=str, when_used="json"),
 ]
+DurationOrOff = Annotated[Duration, BeforeValidator(_off_is_no_time)]
+TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_time_zone)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]

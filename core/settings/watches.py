@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from decimal import Decimal
 from functools import cache, reduce
 from operator import or_
@@ -17,6 +17,7 @@ from pydantic import Field, WrapValidator, model_validator
 from core.kinds import Kind, Kinds
 from core.settings.fields import (
     Duration,
+    DurationOrOff,
     Glob,
     Identifier,
     Magnitude,
@@ -25,10 +26,12 @@ from core.settings.fields import (
     SettingsModel,
     Table,
     Text,
+    TimeZone,
     Whole,
     derived,
     one_column_complaint,
 )
+from core.zones import zone_called
 
 
 class Constant(SettingsModel):
@@ -116,6 +119,12 @@ class _Watch(SettingsModel):
     table: Table
     confidence: Real = Field(default=1, ge=0, le=1)
     provenance: Text | None = None
+    timezone: TimeZone = "UTC"
+
+    @property
+    def zone(self) -> tzinfo:
+        """That of times without one."""
+        return zone_called(self.timezone)
 
     @property
     def table_parts(self) -> tuple[str, ...]:
@@ -139,6 +148,7 @@ class ValueWatch(_Watch):
     emit_first: bool = False
     severity: SeverityTiers = SeverityTiers()
     glitch_guard: GlitchGuard | None = None
+    max_future: DurationOrOff = timedelta(minutes=5)
     overrides: Annotated[tuple[Override, ...], Field(max_length=1000)] = ()
 
     @property
@@ -160,6 +170,11 @@ class ValueWatch(_Watch):
         keys = ("heartbeat", "cooldown", "glitch_guard", "peg")
         has_memory = any(getattr(source, key, None) for source in self.rule_sources for key in keys)
         return self.is_history or self.compare_with == "previous_row" or has_memory
+
+    @property
+    def future_limit(self) -> timedelta | None:
+        """How far ahead of its arrival a row's own time may be; None: as far as it likes."""
+        return self.max_future or None
 
     @model_validator(mode="after")
     def _history_has_time(self) -> Self:

@@ -5,7 +5,7 @@
 SELECT id, name, settings, rules FROM rtp.watch WHERE kind = %(kind)s AND removed_at IS NULL ORDER BY id
 
 -- name: chains
--- Where an entity is known: by a baseline, or one of the newest million samples or events.
+-- Where an entity is known: by a baseline, one of the newest million samples or events, or a row that was set aside.
 SELECT chain FROM rtp.baseline WHERE watch = %(watch)s AND entity = %(entity)s
 UNION
 SELECT chain FROM rtp.sample
@@ -13,6 +13,8 @@ WHERE watch = %(watch)s AND entity = %(entity)s AND id > (SELECT max(id) FROM rt
 UNION
 SELECT chain FROM rtp.event
 WHERE watch = %(watch)s AND entity = %(entity)s AND id > (SELECT max(id) FROM rtp.event) - 1000000
+UNION
+SELECT chain FROM rtp.set_aside WHERE watch = %(watch)s AND entity = %(entity)s
 ORDER BY chain
 
 -- name: state
@@ -20,6 +22,12 @@ ORDER BY chain
 SELECT value, reported_at, rules, lower, upper, last_value, sampled_at, is_held, suspect_value, suspect_since,
        suspect_count, off_peg_since, due_at
 FROM rtp.baseline WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
+
+-- name: set_aside
+-- The last of an entity's rows that were set aside, newest first.
+SELECT why, value, at, noted_at
+FROM rtp.set_aside WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
+ORDER BY id DESC LIMIT 10
 
 -- name: events
 -- An entity's last events, newest first, among the log's newest million.

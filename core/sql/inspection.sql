@@ -90,6 +90,14 @@ SELECT DISTINCT ON (e.watch) e.watch, sum(e.weight) OVER (PARTITION BY e.watch) 
 FROM rtp.trigger_error AS e
 ORDER BY e.watch, e.id DESC
 
+-- name: set_aside
+-- The rows that were set aside: how many of each watch, why, and the last of them.
+SELECT w.name AS watch, of_watch.why, of_watch.rows, last.chain, last.entity, last.value, last.at, last.noted_at
+FROM (SELECT watch, why, sum(weight)::bigint AS rows, max(id) AS last_id FROM rtp.set_aside GROUP BY watch, why) AS of_watch
+JOIN rtp.set_aside AS last ON last.id = of_watch.last_id
+JOIN rtp.watch AS w ON w.id = of_watch.watch
+ORDER BY w.id, of_watch.why
+
 -- name: trigger_costs
 -- What the triggers cost in the last hour, estimated from the measured statements.
 SELECT w.name AS watch, sum(t.weight)::bigint AS statements, sum(t.rows * t.weight)::bigint AS rows,

@@ -13,6 +13,14 @@ SELECT w.name, coalesce(sum(e.weight), 0)::bigint
 FROM rtp.watch AS w LEFT JOIN rtp.trigger_error AS e ON e.watch = w.name
 WHERE w.removed_at IS NULL GROUP BY w.name
 
+-- name: set_aside
+-- The rows that were set aside, by watch and cause.
+SELECT w.name, known.why, coalesce(sum(s.weight), 0)::bigint
+FROM rtp.watch AS w
+CROSS JOIN (VALUES ('future'), ('late')) AS known (why)
+LEFT JOIN rtp.set_aside AS s ON s.watch = w.id AND s.why = known.why
+WHERE w.removed_at IS NULL GROUP BY w.name, known.why
+
 -- name: trigger_costs
 -- What the triggers cost in the last hour, estimated from the measured statements: statements, rows, events, and seconds.
 SELECT w.name, coalesce(sum(t.weight), 0)::bigint, coalesce(sum(t.rows * t.weight), 0)::bigint,

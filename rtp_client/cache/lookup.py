@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from rtp_client.cache.table import Fixed
+from rtp_client.moment import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ def current_query(table: Table, column_types: Mapping[str, str]) -> sql.Composed
         table=sql.Identifier(*table.parts),
         chain=_is_asked(table.chain, "chain", column_types),
         entity=_is_asked(table.entity, "entity", column_types),
-        newest=_newest(table),
+        newest=_newest(table, column_types),
     )
 
 
@@ -46,11 +47,17 @@ def _is_asked(column: str | Fixed, part: str, column_types: Mapping[str, str]) -
     return sql.SQL("{}{} = {}").format(own, cast, asked)
 
 
-def _newest(table: Table) -> sql.Composable:
+def _newest(table: Table, column_types: Mapping[str, str]) -> sql.Composable:
     if table.value is None or table.changed_at is None:
         return sql.SQL("")
-    text = "AND {0} IS NOT NULL ORDER BY {0} DESC" if table.is_history else "ORDER BY {0} DESC NULLS LAST"
-    return sql.SQL(text).format(sql.Identifier("r", table.changed_at))
+    own = sql.Identifier("r", table.changed_at)
+    if not table.is_history:
+        return sql.SQL("ORDER BY {} DESC NULLS LAST").format(own)
+    if table.max_future_seconds is None:
+        return sql.SQL("AND {0} IS NOT NULL ORDER BY {0} DESC").format(own)
+    return sql.SQL("AND {} <= statement_timestamp() + make_interval(secs => {}) ORDER BY {} DESC").format(
+        moment(own, column_types.get(table.changed_at, ""), table.timezone), sql.Literal(table.max_future_seconds), own
+    )
 
 
 def _value(table: Table) -> sql.Composed:

@@ -18,7 +18,8 @@ class Table:
 
     `name` is `schema.table`, or a table of the schema `public`. A kind with values has its `value` in one column; of
     metadata the `watched` columns are read. Where `changed_at` names the rows' own time, the newest row of an entity
-    counts; `is_history` leaves out rows that have none.
+    counts; `is_history` leaves out rows that have none, and those further ahead of the clock than
+    `max_future_seconds`. A time without a zone is one of `timezone`.
     """
 
     kind: str
@@ -29,6 +30,8 @@ class Table:
     watched: tuple[str, ...] = ()
     changed_at: str | None = None
     is_history: bool = False
+    timezone: str = "UTC"
+    max_future_seconds: float | None = 300.0
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -335,8 +335,10 @@ def test_a_change_carries_the_rows_own_time(usdc: psycopg.Connection) -> None:
     assert about(usdc, "changed_at = '2024-03-19 12:00:00.123456Z'")
 
 
-@pytest.mark.parametrize("moment", ["infinity", "-infinity", "0044-03-15 12:00:00+00 BC", "12000-01-01 00:00:00+00"])
-def test_a_time_that_readers_cannot_hold_is_replaced_by_the_clocks(usdc: psycopg.Connection, moment: str) -> None:
+@pytest.mark.parametrize("moment", ["-infinity", "0044-03-15 12:00:00+00 BC"])
+def test_a_time_before_those_that_readers_can_hold_is_replaced_by_the_clocks(
+    usdc: psycopg.Connection, moment: str
+) -> None:
     update(usdc, "price_usd = 2, updated_at = %s", moment)
     assert about(usdc, "changed_at BETWEEN now() - interval '1 minute' AND now()")
 

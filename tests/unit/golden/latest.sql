@@ -30,7 +30,7 @@ BEGIN
     IF TG_OP <> 'DELETE' AND TG_OP <> 'TRUNCATE' THEN
         -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its band.
         BEGIN
-            SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value", b.value AS previous, b.place, b.rules = 1 AS is_current
+            SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value", rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz AS "changed_at", b.value AS previous, b.place, b.rules = 1 AS is_current
             INTO one
             FROM new_rows AS r
             LEFT JOIN LATERAL (
@@ -65,7 +65,7 @@ BEGIN
         -- One positive number has become another, outside the band of today's rule, and neither is so large that reckoning with it
         -- could fail: a deviation. All else goes the long way: what has a trace context to carry, and whoever is not to wait long
         -- for a lock, as an upgrade may have locked rtp's tables.
-        IF one.is_current AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE
+        IF one.is_current AND NOT (rtp.sane_time("one"."changed_at") > clock_timestamp() + make_interval(secs => 300.0)) AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE
            AND current_setting('lock_timeout') = '0'
            -- PostgreSQL looks at rights before a statement begins, whatever its conditions come to.
            AND has_table_privilege(to_regclass('rtp.event'), 'INSERT')
@@ -89,7 +89,7 @@ BEGIN
                        WHEN abs(one.value - one.previous) * 100 >= 20::numeric * one.previous THEN 'critical'
                        WHEN abs(one.value - one.previous) * 100 >= 5::numeric * one.previous THEN 'warning'
                        ELSE 'info'
-                   END, 1::double precision, NULL::text, statement_timestamp(), NULL, NULL
+                   END, 1::double precision, NULL::text, rtp.sane_time("one"."changed_at"), NULL, NULL
             FROM moved;
             IF FOUND THEN
                 reported_rows := 1;
@@ -120,7 +120,7 @@ BEGIN
            -- to know it early spares each two thirds of the arithmetic.
            (b.rules = 1 AND n.value > 0 AND n.value < 'Infinity' AND n.value <> b.value
             AND b.value > 0 AND b.value < 'Infinity') IS TRUE AS is_plain
-    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS n
     LEFT JOIN LATERAL (
         -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
         -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
@@ -188,6 +188,9 @@ FROM touched AS t;
                 PERFORM rtp.note_error('latest', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
         FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) IS NOT TRUE
         HAVING count(*) > 0;
+                IF EXISTS (SELECT FROM new_rows AS r WHERE (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) THEN
+                    EXECUTE "rtp"."rare_latest"('note ahead');
+                END IF;
             END IF;
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
@@ -234,7 +237,7 @@ WHEN 'judge' THEN
            -- to know it early spares each two thirds of the arithmetic.
            (b.rules = 1 AND n.value > 0 AND n.value < ''Infinity'' AND n.value <> b.value
             AND b.value > 0 AND b.value < ''Infinity'') IS TRUE AS is_plain
-    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS n
     LEFT JOIN (
         -- All of the watch, read once, to be hashed: OFFSET keeps the planner from a look-up per row.
         SELECT b.ctid AS place, b.chain, b.entity, b.value, b.lower, b.upper, b.rules
@@ -285,11 +288,11 @@ WHEN 'baselines before' THEN
 'INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
 SELECT 1::smallint, o.chain, o.entity, o.value, clock_timestamp(), 1,
        rtp.lower_bound(o.value, o.percent, o.min_change), rtp.upper_bound(o.value, o.percent, o.min_change)
-FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS o JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n USING (chain, entity)
+FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS o JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS n USING (chain, entity)
 ON CONFLICT DO NOTHING'
 WHEN 'forget renamed' THEN
 'SELECT rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1::double precision, NULL::text)
-FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n USING (chain, entity)
+FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n USING (chain, entity)
 WHERE n.entity IS NULL'
 WHEN 'forget gone' THEN
 'SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 1::double precision, NULL::text)
@@ -299,17 +302,26 @@ WHEN 'first sightings' THEN
     INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
     SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
            rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
-    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS n
     ON CONFLICT DO NOTHING
     RETURNING chain, entity
 ), appended AS (
     INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, provenance, changed_at)
     SELECT 1::smallint, n.chain, n.entity, n.value, ''first_seen'', n.confidence, n.provenance, n.changed_at
-    FROM first JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n USING (chain, entity)
+    FROM first JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS n USING (chain, entity)
     WHERE n.emit_first
     RETURNING 1
 )
 SELECT count(*) FROM appended'
+WHEN 'note ahead' THEN
+'INSERT INTO rtp.set_aside (watch, why, chain, entity, value, at, weight)
+SELECT 1::smallint, ''future'', n.chain, n.entity, n.value, n.changed_at, n.rows * line.weight
+FROM (
+    SELECT DISTINCT ON (n.chain, n.entity) n.*, count(*) OVER (PARTITION BY n.chain, n.entity) AS rows
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS n
+    ORDER BY n.chain, n.entity, n.changed_at DESC
+) AS n
+CROSS JOIN rtp.set_aside_line() AS line (weight)'
     END;
 END
 $rtp$;
@@ -319,7 +331,7 @@ CREATE OR REPLACE FUNCTION "rtp"."now_latest"(chain text, entity text)
 RETURNS SETOF numeric
 LANGUAGE sql STABLE
 AS $rtp$
-    SELECT n.value FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n
+    SELECT n.value FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n
     WHERE n.chain = $1 AND n.entity = $2
     ORDER BY n.changed_at DESC LIMIT 1
 $rtp$;
@@ -336,5 +348,14 @@ CREATE OR REPLACE TRIGGER "rtp_latest_truncate" AFTER TRUNCATE ON "public"."tvl"
 INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
 SELECT 1::smallint, n.chain, n.entity, n.value, clock_timestamp(), 1,
        rtp.lower_bound(n.value, n.percent, n.min_change), rtp.upper_bound(n.value, n.percent, n.min_change)
-FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n
+FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS n
 ON CONFLICT DO NOTHING;
+
+INSERT INTO rtp.set_aside (watch, why, chain, entity, value, at, weight)
+SELECT 1::smallint, 'future', n.chain, n.entity, n.value, n.changed_at, n.rows * line.weight
+FROM (
+    SELECT DISTINCT ON (n.chain, n.entity) n.*, count(*) OVER (PARTITION BY n.chain, n.entity) AS rows
+    FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE 'li%' ESCAPE '!' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM "public"."tvl" AS r WHERE rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS n
+    ORDER BY n.chain, n.entity, n.changed_at DESC
+) AS n
+CROSS JOIN rtp.set_aside_line() AS line (weight);

@@ -17,12 +17,14 @@ AS $$
     SELECT CASE WHEN rtp.is_number(value) THEN value::numeric END
 $$;
 
--- sane_time: a time that every reader can hold (years 1 to 9999), else the time the statement arrived.
+-- sane_time: a time that every reader can hold, of the years 1 to 9999. What is later is the last of them, what is earlier or null is
+-- the time the statement arrived.
 CREATE OR REPLACE FUNCTION rtp.sane_time(moment timestamptz)
 RETURNS timestamptz LANGUAGE sql STABLE PARALLEL SAFE
 AS $$
     SELECT CASE
-        WHEN moment >= '0001-01-02 00:00:00+00' AND moment < '9999-12-31 00:00:00+00' THEN moment
+        WHEN moment >= '9999-12-31 00:00:00+00' THEN '9999-12-30 00:00:00+00'
+        WHEN moment >= '0001-01-02 00:00:00+00' THEN moment
         ELSE statement_timestamp()
     END
 $$;

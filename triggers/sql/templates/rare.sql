@@ -15,6 +15,6 @@ WHEN 'forget gone' THEN
 {forget_gone}
 WHEN 'first sightings' THEN
 {first_sightings}
-    END;
+{note_ahead}    END;
 END
 {quote}

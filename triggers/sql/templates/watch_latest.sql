@@ -82,7 +82,7 @@ BEGIN
                     EXECUTE {rare}('first sightings') INTO made;
                     reported_rows := reported_rows + made;
                 END IF;
-                {note_unusable}
+                {note_unusable}{look_ahead}
             END IF;
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
