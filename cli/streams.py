@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -80,4 +81,8 @@ def _set_after(seconds: float | None, event: threading.Event) -> Iterator[None]:
 
 
 def _counts(poller: StreamPoller) -> dict[str, int]:
-    return {"records": poller.records, "events": poller.events, "dead_letters": poller.dead_letters}
+    aside = Counter[str]()
+    for (_, why), items in poller.set_aside.items():
+        aside[why] += items
+    counts = {"records": poller.records, "events": poller.events, "dead_letters": poller.dead_letters}
+    return counts | {"future": aside["future"], "late": aside["late"]}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.detection.detector import Detector
+from core.detection.future import is_ahead
 from core.detection.judge import EntityState, delete, due_at, judge, tick
 from core.detection.report import amount_text
 from core.log.rows import LogRow
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.detection.detector import Key
+    from core.detection.judge import Sample
     from core.detection.report import Report
     from core.handler.change import Change, Position
     from core.handler.memory import Memory
@@ -38,13 +40,17 @@ class Raised:
 
 @dataclass(frozen=True)
 class Decision:
-    """What came of an entity's changes. `notes` counts the changes that were no event, by reason."""
+    """What came of an entity's changes.
+
+    `notes` counts the changes that were no event, by reason; those that moved nothing are `set_aside`, each with why.
+    """
 
     state: EntityState | None
     lanes: Mapping[str, int]
     raised: Sequence[Raised]
     due_at: datetime | None
     notes: Counter[str]
+    set_aside: Sequence[tuple[Change, str]]
     has_changed: bool
 
 
@@ -57,13 +63,9 @@ class Decider:
 
     def decide(self, memory: Memory, changes: Iterable[Change]) -> Decision:
         """Judge one entity's changes, in order. Changes that were judged before are passed over."""
-        state, lanes, raised, notes, has_changed = (
-            memory.state,
-            dict(memory.lanes),
-            list[Raised](),
-            Counter[str](),
-            False,
-        )
+        state, lanes, has_changed = memory.state, dict(memory.lanes), False
+        raised, notes = list[Raised](), Counter[str]()
+        set_aside: list[tuple[Change, str]] = []
         rule: Rule | None = None
         for change in changes:
             if change.position is not None and change.position.sequence_number <= lanes.get(change.position.lane, -1):
@@ -80,12 +82,14 @@ class Decider:
                     raised.append(Raised(change, report))
                 if note is not None:
                     notes[note] += 1
-                if note in ("late", "duplicate"):
+                if note in ("late", "future"):
+                    set_aside.append((change, note))
+                if note in ("late", "future", "duplicate"):
                     continue
             has_changed = True
             _note_position(lanes, change.position)
         next_due = due_at(state, rule) if state is not None and rule is not None else None
-        return Decision(state, lanes, raised, next_due, notes, has_changed)
+        return Decision(state, lanes, raised, next_due, notes, set_aside, has_changed)
 
     def row(self, raised: Raised, *, sequence: int, detected_at: datetime) -> LogRow:
         """The event's row."""
@@ -123,7 +127,9 @@ def _judged(
             return None, None, None
         judgement = tick(state, change.sample.at, rule, compare_with=watch.compare_with)
         return judgement.state, judgement.report, judgement.note
-    if state is None and change.before is not None:
+    if change.what == "sample" and _is_ahead(change.sample, watch):
+        return state, None, "future"
+    if state is None and change.before is not None and not _is_ahead(change.before, watch):
         # An item that was there before is no first sighting, as with triggers on a table that has rows already.
         before, at = change.before, change.sample.at
         state = EntityState(
@@ -133,6 +139,11 @@ def _judged(
         return None, None if state is None else delete(state, rule, change.sample.testimony), None
     judgement = judge(state, change.sample, rule, compare_with=watch.compare_with, shape=watch.shape)
     return judgement.state, judgement.report, judgement.note
+
+
+def _is_ahead(sample: Sample, watch: ValueWatch) -> bool:
+    own_time, arrived_at = sample.testimony.changed_at or sample.at, sample.seen_at or sample.at
+    return is_ahead(own_time, arrived_at, watch.future_limit)
 
 
 def _note_position(lanes: dict[str, int], position: Position | None) -> None:

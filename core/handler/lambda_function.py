@@ -66,8 +66,11 @@ def _tell(outcome: BatchOutcome) -> None:
     metrics.add_metric("Events", MetricUnit.Count, len(outcome.events))
     metrics.add_metric("DeadLetters", MetricUnit.Count, len(outcome.dead_letters))
     metrics.add_metric("FailedBatches", MetricUnit.Count, int(outcome.failed is not None))
+    metrics.add_metric("SetAside", MetricUnit.Count, outcome.set_aside.total())
+    for cause in outcome.set_aside:
+        logger.warning("set aside", extra={"reason": outcome.about_set_aside(cause)})
     for letter in outcome.dead_letters[:_MOST_CAUSES_LOGGED]:
         logger.error("dead letter", extra={"reason": letter.reason})
-    for cause in outcome.causes[:_MOST_CAUSES_LOGGED]:
-        logger.error("records come again", extra={"cause": cause, "from": outcome.failed})
+    for error in outcome.causes[:_MOST_CAUSES_LOGGED]:
+        logger.error("records come again", extra={"cause": error, "from": outcome.failed})
     logger.info("batch", extra={"events": len(outcome.events), "notes": dict(outcome.notes)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import ShardTypeDef
 
     from core.handler.batch import BatchProcessor
-    from core.handler.settlement import BatchOutcome
+    from core.handler.settlement import BatchOutcome, Cause
     from core.settings.models import Settings
 
 BATCH_RECORDS = 500
@@ -61,6 +62,7 @@ class StreamPoller:
     records: int = 0
     events: int = 0
     dead_letters: int = 0
+    set_aside: Counter[Cause] = field(default_factory=Counter)
     _shards: dict[tuple[str, str], _Shard] = field(default_factory=dict)
     _rounds: int = 0
 
@@ -168,6 +170,11 @@ class StreamPoller:
         self.dead_letters += len(outcome.dead_letters)
         for letter in outcome.dead_letters:
             self.on_problem(Problem(f"dead letter: {letter.reason}", "poller"))
+        for cause in outcome.set_aside:
+            # Of rows that go on coming like that, the counts tell.
+            if cause not in self.set_aside and cause[1] == "future":
+                self.on_problem(Problem(outcome.about_set_aside(cause), "poller"))
+        self.set_aside += outcome.set_aside
 
     def _iterator(self, shard: _Shard) -> str:
         place: Any = {"ShardIteratorType": "TRIM_HORIZON"}

@@ -34,13 +34,17 @@ if TYPE_CHECKING:
 
 _MOST_CONFLICTS = 20
 
+Cause = tuple[str, str]
+"""A watch, and why changes of its entities were set aside: `future` or `late`."""
+
 
 @dataclass
 class BatchOutcome:
     """What became of a batch.
 
     `failed` is the sequence number of the first record that must come again, with all that follow it; None where all
-    are done. `notes` counts the changes that were no event, by reason.
+    are done. `notes` counts the changes that were no event, by reason; `set_aside` those that moved nothing, by watch
+    and cause, and `last_set_aside` is the last of them.
     """
 
     failed: str | None = None
@@ -48,6 +52,22 @@ class BatchOutcome:
     events: list[Event] = field(default_factory=list)
     dead_letters: list[StreamLetter] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
+    set_aside: Counter[Cause] = field(default_factory=Counter)
+    last_set_aside: dict[Cause, Change] = field(default_factory=dict)
+
+    def put_aside(self, change: Change, why: str) -> None:
+        """Count a change that moved nothing."""
+        self.set_aside[change.watch, why] += 1
+        self.last_set_aside[change.watch, why] = change
+
+    def about_set_aside(self, cause: Cause) -> str:
+        """One line about those of a watch that were set aside for one cause."""
+        last, (watch, why) = self.last_set_aside[cause], cause
+        own_time = last.sample.testimony.changed_at or last.sample.at
+        rows = counted(self.set_aside[cause], "item was set aside", "items were set aside")
+        meaning = "is further ahead than `max_future`" if why == "future" else "is older than what is known"
+        example = f"{'/'.join(last.key)} of {own_time.isoformat()}"
+        return f"watch {watch}: {rows}, as the time {meaning}; the last is {example}"
 
 
 class Settlement:
@@ -118,6 +138,8 @@ class Settlement:
                 continue
             move = moves[index]
             outcome.notes.update(decisions[index].notes)
+            for change, why in decisions[index].set_aside:
+                outcome.put_aside(change, why)
             outcome.events.extend(move.events)
             if move.now.pending:
                 version = move.now.version if index in taken else move.was.version

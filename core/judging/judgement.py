@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from core.detection.future import is_ahead
 from core.detection.judge import delete, judge, tick
 from rtp_client.errors import one_line
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from core.judging.sample import SampleRow
 
 _GUARD_NOTES = frozenset({"quarantined", "confirmed", "dismissed", "released"})
+_MOST_LINES = 100
 _TRY_AGAIN_AFTER = timedelta(minutes=1)
 
 
@@ -51,6 +53,18 @@ class QuarantineNote(NamedTuple):
     value: Decimal | None
 
 
+class SetAsideLine(NamedTuple):
+    """A row for rtp.set_aside: so many rows, and the last one of them."""
+
+    watch: int
+    why: str
+    chain: str
+    entity: str
+    value: Decimal | None
+    at: datetime
+    weight: int
+
+
 class JudgingError(NamedTuple):
     """A sample that could not be judged, for rtp.trigger_error."""
 
@@ -66,6 +80,7 @@ class Findings:
     events: list[EventRow] = field(default_factory=list)
     notes: list[QuarantineNote] = field(default_factory=list)
     errors: list[JudgingError] = field(default_factory=list)
+    set_aside: dict[tuple[object, ...], SetAsideLine] = field(default_factory=dict)
     dirty: list[EntityMemory] = field(default_factory=list)
     has_gone: bool = False
 
@@ -85,6 +100,16 @@ class Findings:
             entity.is_dirty = True
             self.dirty.append(entity)
 
+    def put_aside(self, row: SampleRow, why: Literal["future", "late"]) -> None:
+        """Note a sample that moves nothing: a line of its entity, or where there are many, one of its watch."""
+        key: tuple[object, ...] = (row.watch, why, row.chain, row.entity)
+        if key not in self.set_aside and len(self.set_aside) >= _MOST_LINES:
+            key = (row.watch, why)
+        before = self.set_aside.get(key)
+        weight = 1 if before is None else before.weight + 1
+        own_time = row.changed_at or row.sampled_at
+        self.set_aside[key] = SetAsideLine(row.watch, why, row.chain, row.entity, row.value, own_time, weight)
+
 
 def judge_samples(rows: Iterable[SampleRow], entities: Mapping[EntityKey, EntityMemory], findings: Findings) -> None:
     """Judge samples, each entity's in order. Those of entities that are not in the mapping are none of ours."""
@@ -92,9 +117,13 @@ def judge_samples(rows: Iterable[SampleRow], entities: Mapping[EntityKey, Entity
         entity = entities.get((row.watch, row.chain, row.entity))
         if entity is None:
             continue
-        if row.what == "sample" and entity.remember(row):
-            findings.has_changed(entity)
-            continue
+        if row.what == "sample":
+            if is_ahead(row.changed_at or row.sampled_at, row.appended_at, entity.watch.max_future):
+                findings.put_aside(row, "future")
+                continue
+            if entity.remember(row):
+                findings.has_changed(entity)
+                continue
         try:
             _judge_sample(row, entity, findings)
         except Exception as error:  # noqa: BLE001 - one sample that breaks the rules must not stop all others
@@ -131,6 +160,8 @@ def _judge_sample(row: SampleRow, entity: EntityMemory, findings: Findings) -> N
     judgement = judge(before, row.sample, entity.rule, compare_with=watch.compare_with, shape=watch.shape)
     if judgement.state is not before:
         _move(entity, judgement.state, findings)
+    if judgement.note == "late":
+        findings.put_aside(row, "late")
     _note_guard(entity, before, judgement, row.value, findings)
     if judgement.report is not None:
         findings.events.append(_event(entity, judgement.report, row.sampled_at, row.traceparent, row.tracestate))

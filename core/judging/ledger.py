@@ -12,7 +12,7 @@ from psycopg import IsolationLevel, errors
 
 from core.errors import RtpError
 from core.judging.columns import KEY, by_column
-from core.judging.judgement import EventRow, QuarantineNote
+from core.judging.judgement import EventRow, QuarantineNote, SetAsideLine
 from core.services.postgres import queries
 from core.services.prepared import PreparedStatements
 
@@ -84,6 +84,9 @@ class Ledger:
             self._statements.fetch("append_events", by_column(EventRow._fields, findings.events))
         if findings.notes:
             self._statements.fetch("note_quarantine", by_column(QuarantineNote._fields, findings.notes))
+        if findings.set_aside:
+            lines = list(findings.set_aside.values())
+            self._statements.fetch("note_set_aside", by_column(SetAsideLine._fields, lines))
         for error in findings.errors:
             self._statements.fetch("note_error", error._asdict())
         moved: list[EntityMemory] = []

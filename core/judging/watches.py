@@ -14,6 +14,8 @@ from core.services.postgres import queries
 from core.settings.watches import ValueWatch, watch_model
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from psycopg import Connection
 
 _QUERIES = queries("core.sql", "judging.sql")
@@ -29,6 +31,7 @@ class InstalledWatch:
     watch: ValueWatch
     rules: int
     is_sampled: bool
+    max_future: timedelta | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ def _installed_watch(id_: int, name: str, settings: Mapping[str, Any], rules: in
             f"watch {name} was installed by another version of rtp", "Run `rtp install-triggers` of this one"
         ) from error
     assert watch.has_value
-    return InstalledWatch(id_, name, watch, rules, watch.is_sampled)
+    return InstalledWatch(id_, name, watch, rules, watch.is_sampled, watch.future_limit)
 
 
 def _kind_of(settings: Mapping[str, Any]) -> Kind:

@@ -73,6 +73,16 @@ FROM unnest(
 ) WITH ORDINALITY AS n (watch, chain, entity, what, baseline, value, place)
 ORDER BY n.place
 
+-- name: note_set_aside
+-- Samples that moved nothing.
+INSERT INTO rtp.set_aside (watch, why, chain, entity, value, at, weight)
+SELECT n.watch, n.why, n.chain, n.entity, n.value, n.at, n.weight
+FROM unnest(
+    %(watch)s::smallint[], %(why)s::text[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(at)s::timestamptz[],
+    %(weight)s::bigint[]
+) WITH ORDINALITY AS n (watch, why, chain, entity, value, at, weight, place)
+ORDER BY n.place
+
 -- name: note_error
 -- A sample that could not be judged.
 SELECT rtp.note_error(%(watch)s::text, 'JUDGE', %(sqlstate)s::text, %(message)s::text)::text

@@ -161,7 +161,10 @@ def test_the_command_delivers_what_the_stream_holds_and_goes_on_where_it_was(
     put(dynamodb, table, "lido", "100", "100.5", "102")
     arguments = ("run", "--source", "dynamodb", "--config", str(config), "--until-idle")
     done = command(*arguments)
-    assert (done.code, json.loads(done.out.splitlines()[-1])) == (0, {"records": 3, "events": 1, "dead_letters": 0})
+    assert (done.code, json.loads(done.out.splitlines()[-1])) == (
+        0,
+        {"records": 3, "events": 1, "dead_letters": 0, "future": 0, "late": 0},
+    )
     assert [step(alert) for alert in received(alerts_client, queue)] == [("lido", "100", "102", "deviation")]
     put(dynamodb, table, "lido", "105")
     again = command(*arguments)
