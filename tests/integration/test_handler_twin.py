@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 ATTRIBUTES = {"changed_at": "time"}
 SEEDS = seeds(few=6, many=250)
 STEPS = 120
+A_CENTURY = timedelta(days=36_525)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 Told = dict[tuple[str, str], list[tuple[Any, ...]]]
 
@@ -147,13 +148,15 @@ def test_a_history_means_the_same_to_both(
             chain, token = key = random.choice(CHAINS), random.choice(TOKENS[:2])
             clock += timedelta(seconds=random.choice((0, 1, 10, 31, 45)))
             at = clock - timedelta(seconds=random.choice((0, 0, 0, 0, 5, 100)))
+            if random.random() < 0.05:
+                at += A_CENTURY
             price = recent[key] = random_price(random, recent.get(key))
             is_correction = writer.execute(
                 "UPDATE samples SET price = %s WHERE (chain, token, at) = (%s, %s, %s)", [price, chain, token, at]
             ).rowcount
             if not is_correction:
                 writer.execute("INSERT INTO samples VALUES (%s, %s, %s, %s)", [chain, token, price, at])
-            table.put(chain=chain, token=token, price=spelled(price), time=at.isoformat())
+            table.put(at=clock, chain=chain, token=token, price=spelled(price), time=at.isoformat())
             judge_until_level(log, session)
         session.flush()
     with expecting_the_same(writer, installed, redis_url):

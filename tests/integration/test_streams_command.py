@@ -180,7 +180,7 @@ def test_a_signal_ends_the_command_well(
     with rtp("run", "--source", "dynamodb", "--config", str(config), environ=keys) as process:
         process.wait_for("watch tvl")
         assert (process.end(signal.SIGTERM), process.err.splitlines()[1:]) == (0, [])
-        assert set(process.documents[-1]) == {"records", "events", "dead_letters"}
+        assert set(process.documents[-1]) == {"records", "events", "dead_letters", "future", "late"}
 
 
 def test_services_that_are_away_are_named_once_and_left_alone_for_a_while(command: Command, tmp_path: Path) -> None:
