@@ -71,9 +71,10 @@ def write(connection: psycopg.Connection, value: int, source: str = "llama") -> 
     )
 
 
-def event_id(connection: psycopg.Connection, sequence: int = 1) -> str:
+def event_id(connection: psycopg.Connection) -> str:
+    """The first event's."""
     found = connection.execute(
-        "SELECT log_id || '-' || xid || '-' || id FROM rtp.event, rtp.installation WHERE id = %s", [sequence]
+        "SELECT log_id || '-' || xid || '-' || id FROM rtp.event, rtp.installation ORDER BY id LIMIT 1"
     ).fetchone()
     assert found is not None
     return str(found[0])

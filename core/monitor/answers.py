@@ -1,0 +1,90 @@
+"""What `rtp run --http` answers: /metrics, /healthz and /readyz, and nothing else.
+
+No request asks a server for anything.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+
+from core.monitor.collector import PipelineCollector
+
+if TYPE_CHECKING:
+    from core.monitor.monitor import Monitor
+    from core.processor.pipeline import Pipeline
+
+_JSON = "application/json; charset=utf-8"
+_METHODS = ("GET", "HEAD")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer of HTTP's. `is_head`: its body is not sent."""
+
+    status: HTTPStatus
+    content_type: str
+    body: bytes
+    is_head: bool = False
+
+    def as_bytes(self) -> bytes:
+        """The whole of it, as it goes over the wire."""
+        lines = [
+            f"HTTP/1.0 {self.status.value} {self.status.phrase}",
+            "Server: rtp",
+            f"Content-Type: {self.content_type}",
+            f"Content-Length: {len(self.body)}",
+            "Cache-Control: no-store",
+            "Connection: close",
+        ]
+        if self.status is HTTPStatus.METHOD_NOT_ALLOWED:
+            lines.append(f"Allow: {', '.join(_METHODS)}")
+        head = "".join(f"{line}\r\n" for line in [*lines, ""]).encode("latin-1")
+        return head if self.is_head else head + self.body
+
+
+class Answers:
+    """Answers from what the pipeline and the monitor know."""
+
+    def __init__(self, pipeline: Pipeline, monitor: Monitor) -> None:
+        self._monitor = monitor
+        self._registry = CollectorRegistry()
+        self._registry.register(PipelineCollector(pipeline, monitor))
+        ProcessCollector(registry=self._registry)
+
+    def answer(self, method: str, target: str, accept: str) -> Answer:
+        """The answer to a request."""
+        is_head, path = method == "HEAD", target.partition("?")[0]
+        if method not in _METHODS:
+            return _json(HTTPStatus.METHOD_NOT_ALLOWED, {"error": f"only {', '.join(_METHODS)}"})
+        if path == "/metrics":
+            encode, content_type = choose_encoder(accept)
+            return Answer(HTTPStatus.OK, content_type, encode(self._registry), is_head)
+        if path == "/healthz":
+            return self._health(is_head=is_head)
+        if path == "/readyz":
+            return self._readiness(is_head=is_head)
+        return _json(HTTPStatus.NOT_FOUND, {"error": "there are /metrics, /healthz and /readyz"}, is_head=is_head)
+
+    def _health(self, *, is_head: bool) -> Answer:
+        dead = sorted(name for name, is_alive in self._monitor.threads().items() if not is_alive)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if dead else HTTPStatus.OK
+        return _json(status, {"status": "failing" if dead else "ok", "dead_threads": dead}, is_head=is_head)
+
+    def _readiness(self, *, is_head: bool) -> Answer:
+        reasons = [asdict(hindrance) for hindrance in self._monitor.hindrances()]
+        status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+        document = {"status": "not ready" if reasons else "ready", "role": self._monitor.role, "reasons": reasons}
+        return _json(status, document, is_head=is_head)
+
+
+NO_REQUEST = Answer(HTTPStatus.BAD_REQUEST, _JSON, b'{"error": "this is no request of HTTP"}\n')
+
+
+def _json(status: HTTPStatus, document: dict[str, Any], *, is_head: bool = False) -> Answer:
+    return Answer(status, _JSON, json.dumps(document).encode() + b"\n", is_head)
