@@ -22,6 +22,7 @@ COMMANDS = {
     "validate": CommandPlace("cli.validate", "validate"),
     "status": CommandPlace("cli.status", "status"),
     "explain": CommandPlace("cli.explain", "explain"),
+    "forget": CommandPlace("cli.forget", "forget"),
     "route": CommandPlace("cli.route", "route"),
     "backtest": CommandPlace("cli.backtest", "backtest"),
     "schema": CommandPlace("cli.schema", "schema"),

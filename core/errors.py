@@ -105,7 +105,7 @@ class UnknownLetter(RtpError):
 
 
 class RunningError(RtpError):
-    """An rtp run is active where a command must have the database to itself."""
+    """An rtp run, or somebody else, is active where a command must not be disturbed."""
 
 
 class UnknownEntity(RtpError):

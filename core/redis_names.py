@@ -25,6 +25,11 @@ def baseline_key(watch: str, chain: str, entity: str) -> str:
     return f"rtp:baseline:{watch}:{encode_part(chain)}:{encode_part(entity)}"
 
 
+def baseline_pattern(watch: str, entity: str) -> str:
+    """What the keys of an entity's baselines match, on every chain."""
+    return f"rtp:baseline:{watch}:*:{encode_part(entity)}"
+
+
 def baseline_owner(key: str) -> tuple[str, str, str]:
     """Whose baseline a key is: watch, chain and entity."""
     _, _, watch, chain, entity = key.split(":")

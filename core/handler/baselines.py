@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import SinkUnavailable
 from core.handler.memory import Memory, microseconds, read_lanes, read_state, write_lanes, write_state
 from core.leading.epoch import UNFENCED
-from core.redis_names import BASELINES_DUE, BASELINES_UNSENT, FENCE, SEQUENCE
+from core.redis_names import BASELINES_DUE, BASELINES_UNSENT, FENCE, SEQUENCE, baseline_pattern
 from core.sinks.scripts import DELIVER
 from rtp_client.keys import STREAM, cache_key, route_channel
 from rtp_client.redact import redact
@@ -75,6 +75,12 @@ class Baselines:
         for key in keys:
             pipeline.hmget(key, _FIELDS)
         return [_memory(found) for found in self._run(pipeline)]
+
+    def keys_of(self, watch: str, entity: str) -> list[str]:
+        """The keys of an entity's baselines, on every chain."""
+        with redis_errors(self.address, SinkUnavailable):
+            found = self._client.scan_iter(baseline_pattern(watch, entity), count=1000)
+            return sorted({key.decode() if isinstance(key, bytes) else str(key) for key in found})
 
     def reserve(self, count: int) -> int:
         """The first of `count` new sequences. Drawn after the baselines are read, they exceed every earlier event's."""
