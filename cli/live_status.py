@@ -58,7 +58,11 @@ def status_table(status: Status) -> RenderableType:
         counts = (f"{sink.delivered:,}", str(sink.retries), str(sink.dead_letters))
         table.add_row(sink.sink, sink.state, f"{sink.events_per_second:,.0f}", *numbers, *counts)
     return Group(
-        table, *(Text(printable(line), style="yellow") for line in [*role_lines(status), *circuit_lines(status)])
+        table,
+        *(
+            Text(printable(line), style="yellow")
+            for line in [*role_lines(status), *circuit_lines(status), *status.unarmed]
+        ),
     )
 
 
@@ -81,7 +85,7 @@ def status_line(status: Status) -> str:
         f"lag {s.lag_events:,}, delivered {s.delivered:,}"
         for s in status.sinks
     ]
-    return "; ".join(["status: " + sinks[0], *sinks[1:], *role_lines(status), *circuit_lines(status)])
+    return "; ".join(["status: " + sinks[0], *sinks[1:], *role_lines(status), *circuit_lines(status), *status.unarmed])
 
 
 def _ms(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -27,6 +28,7 @@ from cli.streams import run_streams
 from core.errors import SettingsError
 from core.handler.build import build_poller
 from core.processor.build import build_pipeline
+from triggers.rearming import rearm
 
 if TYPE_CHECKING:
     import threading
@@ -131,7 +133,7 @@ def run(
             run_streams(build_poller(settings, on_problem=report), settings, ending, stop_requested)
             return
         view = LineView(as_json=as_json)
-        pipeline = build_pipeline(settings, on_problem=report)
+        pipeline = build_pipeline(settings, on_problem=report, rearm=partial(rearm, settings))
         run_pipeline(pipeline, settings, view, ending, stop_requested)
 
 

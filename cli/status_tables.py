@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def status_tables(seen: Inspection) -> Group:
     """All of it."""
     parts = [*_processes(seen), *_quarantine(seen), *_set_aside(seen), *_errors(seen), *_costs(seen)]
-    return Group(_summary(seen), _watches(seen), _sinks(seen), *parts)
+    return Group(_summary(seen), _watches(seen), *_unarmed(seen), _sinks(seen), *parts)
 
 
 def _summary(seen: Inspection) -> Table:
@@ -70,11 +70,24 @@ def _watches(seen: Inspection) -> Table:
                 *(w.watch, w.kind, w.table, w.shape, w.rules, w.entities, w.held, w.off_peg, _waiting(w)),
                 span(timedelta(seconds=w.waiting_seconds)) if w.waiting else None,
                 f"{w.waiting_bytes / 1e6:,.1f}" if w.waiting else None,
-                "BEHIND" if w.is_alarming else "catching up" if w.is_behind else "",
+                _watch_remark(w),
             )
             for w in seen.watches
         ],
     )
+
+
+def _watch_remark(watch: WatchFigures) -> str:
+    remarks = [] if watch.is_armed else ["NOT ARMED"]
+    if watch.is_alarming or watch.is_behind:
+        remarks.append("BEHIND" if watch.is_alarming else "catching up")
+    return ", ".join(remarks)
+
+
+def _unarmed(seen: Inspection) -> Iterator[Table]:
+    unarmed = [(w.watch, whole(f"{w.unarmed_cause}. {w.unarmed_remedy}")) for w in seen.watches if not w.is_armed]
+    if unarmed:
+        yield new_table("Not armed: writes are missed", "watch", "why", rows=unarmed)
 
 
 def _waiting(watch: WatchFigures) -> int | str:

@@ -132,6 +132,13 @@ def database(stack: EmbeddedStack) -> Iterator[str]:
         yield dsn
 
 
+@pytest.fixture(scope="module")
+def module_database(stack: EmbeddedStack) -> Iterator[str]:
+    """The DSN of an empty database for all tests of a file."""
+    with _copy_of(stack, "template0") as dsn:
+        yield dsn
+
+
 @pytest.fixture(scope="session")
 def _template(stack: EmbeddedStack) -> Iterator[str]:
     """The name of a database with the demo's tables, watched as configs/default.yaml says; made once, then copied."""

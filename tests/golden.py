@@ -78,5 +78,12 @@ def compiled(name: str, watch: dict[str, Any], **column_types: str) -> str:
 
 def text_of(compiled_watch: CompiledWatch) -> str:
     """The statements, one after another, as they are run."""
-    statements = [*compiled_watch.functions, *compiled_watch.triggers, *compiled_watch.seed, *compiled_watch.catch_up]
+    statements = [
+        *compiled_watch.functions,
+        *compiled_watch.triggers,
+        *compiled_watch.seed,
+        *compiled_watch.content,
+        compiled_watch.note,
+        *compiled_watch.catch_up,
+    ]
     return "\n".join(statement.as_string(None).rstrip(";") + ";\n" for statement in statements)

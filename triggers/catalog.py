@@ -36,6 +36,7 @@ class ServerRights:
 class TableFacts:
     """A table that a watch names."""
 
+    oid: int
     relkind: str
     may_add_triggers: bool
     may_select: bool
@@ -67,7 +68,10 @@ class InstallationRow:
 
 @dataclass(frozen=True)
 class WatchRow:
-    """A row of rtp.watch."""
+    """A row of rtp.watch. `table_oid` and `column_types` are None where it is not known what it was installed on.
+
+    `is_altered`: its function is not the one that was installed.
+    """
 
     id: int
     name: str
@@ -77,6 +81,9 @@ class WatchRow:
     table_name: str
     is_sampled: bool
     is_removed: bool
+    table_oid: int | None
+    column_types: Mapping[str, str] | None
+    is_altered: bool
 
 
 def read_server(connection: Connection) -> ServerRights:
@@ -98,6 +105,7 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> TableFacts | N
     keys = connection.execute(_QUERIES["unique_keys"], {"oid": row[0]}).fetchall()
     partitions = connection.execute(_QUERIES["partitions"], {"oid": row[0]}).fetchall() if row[1] == "p" else []
     return TableFacts(
+        oid=row[0],
         relkind=row[1],
         may_add_triggers=row[2],
         may_select=row[3],

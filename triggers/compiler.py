@@ -6,14 +6,16 @@ Thresholds are compiled into functions: changing one replaces a function and tak
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from triggers.content import content
 from triggers.expressions import Expressions, function, quote
 from triggers.latest import latest_functions
-from triggers.metadata import metadata_function, metadata_seed
+from triggers.metadata import metadata_content, metadata_function, metadata_seed
 from triggers.samples import samples_function
 from triggers.seed import catch_up, seed
 from triggers.templates import template
@@ -39,6 +41,8 @@ _TRANSITION_TABLES = {
 class CompiledWatch:
     """A watch's SQL: its functions, the triggers that call them, and the first filling of its baselines.
 
+    `content` judges what the table holds against the baselines that are there, where some of it was written unseen;
+    nobody is to write meanwhile. `note` keeps what the watch is installed on, as the transaction that runs it finds it.
     `catch_up` is run where its trigger judged by itself, and rtp run does from now on.
     """
 
@@ -46,6 +50,8 @@ class CompiledWatch:
     functions: tuple[sql.Composed, ...]
     triggers: tuple[sql.Composed, ...]
     seed: tuple[sql.Composed, ...]
+    content: tuple[sql.Composed, ...]
+    note: sql.Composed
     catch_up: tuple[sql.Composed, ...] = ()
 
     @property
@@ -72,9 +78,12 @@ def compile_watch(
     watch's table and its partitions: a write to a partition does not fire its table's triggers.
     """
     triggers = _triggers(name, watch, tables or [watch.table_parts])
+    note = _note(name, watch, watch_id, column_types)
     if not watch.has_value:
         body = metadata_function(name, watch, watch_id, column_types, _measuring(watch, watch_id, statistics))
-        return CompiledWatch(name, (body,), triggers, (metadata_seed(watch, watch_id, column_types),))
+        seeds = (metadata_seed(watch, watch_id, column_types),)
+        steps = metadata_content(watch, watch_id, column_types)
+        return CompiledWatch(name, (body,), triggers, seeds, steps, note)
     expressions = Expressions(watch, column_types)
     common = {
         "name": sql.SQL(name),
@@ -105,6 +114,8 @@ def compile_watch(
         (*own, now),
         triggers,
         seed(watch, expressions, common),
+        content(watch, expressions, common),
+        note,
         catch_up(watch, expressions, common) if watch.is_sampled else (),
     )
 
@@ -140,6 +151,22 @@ def _triggers(name: str, watch: Watch, tables: Sequence[tuple[str, ...]]) -> tup
         )
         for parts in tables
         for operation in operations(watch)
+    )
+
+
+def noted_types(watch: Watch, column_types: ColumnTypes) -> dict[str, str]:
+    """The columns that a watch reads, with their types."""
+    mapped = (column for _, column in watch.columns if isinstance(column, str))
+    return {column: column_types.declared(column) for column in (*mapped, *watch.watched)}
+
+
+def _note(name: str, watch: Watch, watch_id: int, column_types: ColumnTypes) -> sql.Composed:
+    return template("note_installed.sql").format(
+        table=sql.Literal(sql.Identifier(*watch.table_parts).as_string(None)),
+        triggers=sql.Literal(trigger_names(name, watch)),
+        column_types=sql.Literal(json.dumps(noted_types(watch, column_types), sort_keys=True)),
+        function=sql.Literal(function("watch", name).as_string(None) + "()"),
+        watch=sql.Literal(watch_id),
     )
 
 

@@ -9,20 +9,23 @@ import psycopg
 from psycopg import sql
 
 from core.errors import InstallError
+from core.judging.waiting import read_waiting
+from core.problem import counted
 from rtp_client.errors import one_line
 from triggers.catalog import read_installation, read_strangers, read_table, read_triggers, read_watches
 from triggers.migrations import own_tables, schema_steps
 from triggers.steps import Action, Step
 from triggers.validator import validate
-from triggers.watch_steps import drop_trigger, install_watch, remove_watch
+from triggers.watch_steps import drop_trigger, install_watch, remove_watch, starts_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from psycopg import Connection
 
-    from core.settings.models import Settings
-    from triggers.catalog import WatchRow
+    from core.settings.models import Settings, TriggerSettings
+    from core.settings.watches import Watch
+    from triggers.catalog import InstalledTrigger, WatchRow
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.
 LOCK_TIMEOUT = "3s"
@@ -40,25 +43,46 @@ def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
     watches = read_watches(connection) if installed else []
     triggers = read_triggers(connection)
     for name, watch in settings.watches.items():
-        table = read_table(connection, watch.table_parts)
-        assert table is not None
-        steps.append(
-            install_watch(
-                name,
-                watch,
-                table,
-                watch_id=_watch_id(name, watches, settings),
-                before=next((w for w in watches if w.name == name and not w.is_removed), None),
-                triggers=triggers,
-                statistics=settings.triggers.statistics,
-            )
-        )
+        before = next((w for w in watches if w.name == name and not w.is_removed), None)
+        watch_id = _watch_id(name, watches, settings)
+        steps.append(plan_watch(connection, name, watch, settings.triggers, watch_id, before, triggers))
     gone = (watch for watch in watches if watch.name not in settings.watches and not watch.is_removed)
     steps.extend(remove_watch(watch, triggers) for watch in gone)
-    return _counted(steps)
+    return count_installation(steps)
 
 
-def _counted(steps: list[Step]) -> list[Step]:
+def plan_watch(
+    connection: Connection,
+    name: str,
+    watch: Watch,
+    options: TriggerSettings,
+    watch_id: int,
+    before: WatchRow | None,
+    triggers: Sequence[InstalledTrigger],
+    *,
+    was_blind: bool = False,
+) -> Step:
+    """What installing one watch means, whose table is there; otherwise as `install_watch`. Raises InstallError."""
+    table = read_table(connection, watch.table_parts)
+    assert table is not None
+    if before and starts_over(before, table, options) and (waiting := read_waiting(connection)[name].samples):
+        raise InstallError(
+            f"watch {name}: {counted(waiting, 'sample')} of the table before {watch.table} still wait to be judged",
+            "Start rtp run and try again, or set triggers.on_replace to judge",
+        )
+    return install_watch(
+        name,
+        watch,
+        table,
+        watch_id=watch_id,
+        before=before,
+        triggers=triggers,
+        options=options,
+        was_blind=was_blind,
+    )
+
+
+def count_installation(steps: list[Step]) -> list[Step]:
     """The same, the last step that changes anything being the one that counts the installation."""
     last = max((place for place, step in enumerate(steps) if step.statements), default=None)
     return [

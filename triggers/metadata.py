@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from core.settings.watches import MetadataWatch
     from triggers.columns import ColumnTypes
 
+_NEW = sql.SQL("new_rows")
 _WITHOUT_EQUALITY = frozenset({"json", "xml", "point", "polygon"})
 
 
@@ -30,25 +31,19 @@ def metadata_function(
     id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
     names = who("r", watch, types)
     is_named = sql.SQL("rtp.is_name({}) AND rtp.is_name({})").format(names["chain"], names["entity"])
-    inserted = _step("added", "new_rows", watch, types, previous=None, current="r")
-    deleted = _step("removed", "old_rows", watch, types, previous="r", current=None)
+    inserted = _step("added", _NEW, watch, types, previous=None, current="r")
+    deleted = _step("removed", sql.SQL("old_rows"), watch, types, previous="r", current=None)
     updated = template("update_steps.sql").format(
-        changed=_step("changed", "new_rows", watch, types, previous="o", current="r"),
+        changed=_step("changed", _NEW, watch, types, previous="o", current="r"),
         added=inserted,
         removed=deleted,
         same_entity=same_entity(watch, types, "o", "r"),
         differs=_differs(watch, types),
     )
-    truncated = template("truncate_steps.sql").format(
-        watch=id_literal,
-        is_gone=is_gone(watch, types, "b"),
-        default_confidence=sql.SQL("{}::double precision").format(sql.Literal(watch.confidence)),
-        default_provenance=sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
-    )
+    truncated = _gone_steps(watch, id_literal, types)
 
     def report(steps: sql.Composable, into: str = "INTO reported_rows") -> sql.Composed:
-        lookup = one_by_one(id_literal, sql.Identifier("n", "chain"), sql.Identifier("n", "entity"))
-        return template("report_steps.sql").format(step=steps, watch=id_literal, lookup=lookup, into=sql.SQL(into))
+        return _report(steps, id_literal, into)
 
     return template("watch_metadata.sql").format(
         name=sql.SQL(name),
@@ -64,6 +59,32 @@ def metadata_function(
         truncated_text=as_text(report(truncated, into="")),
         note_unusable=template("note_unusable.sql").format(name_literal=sql.Literal(name), usable=is_named),
     )
+
+
+def metadata_content(watch: MetadataWatch, watch_id: int, types: ColumnTypes) -> tuple[sql.Composed, ...]:
+    """Report which entities came and went unseen (nobody knows the fields that others had); nobody writes meanwhile."""
+    id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
+    added = template("added_steps.sql").format(
+        **who("r", watch, types),
+        added=_step("added", sql.Identifier(*watch.table_parts), watch, types, previous=None, current="r"),
+        watch=id_literal,
+    )
+    gone = _gone_steps(watch, id_literal, types)
+    return (_report(added, id_literal, into=""), _report(gone, id_literal, into=""))
+
+
+def _gone_steps(watch: MetadataWatch, watch_id: sql.Composable, types: ColumnTypes) -> sql.Composed:
+    return template("truncate_steps.sql").format(
+        watch=watch_id,
+        is_gone=is_gone(watch, types, "b"),
+        default_confidence=sql.SQL("{}::double precision").format(sql.Literal(watch.confidence)),
+        default_provenance=sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
+    )
+
+
+def _report(steps: sql.Composable, watch_id: sql.Composable, into: str) -> sql.Composed:
+    lookup = one_by_one(watch_id, sql.Identifier("n", "chain"), sql.Identifier("n", "entity"))
+    return template("report_steps.sql").format(step=steps, watch=watch_id, lookup=lookup, into=sql.SQL(into))
 
 
 def metadata_seed(watch: MetadataWatch, watch_id: int, types: ColumnTypes) -> sql.Composed:
@@ -110,7 +131,7 @@ def _fields(watch: MetadataWatch, types: ColumnTypes, *, previous: str | None, c
 
 def _step(
     reason: str,
-    relation: str,
+    relation: sql.Composable,
     watch: MetadataWatch,
     types: ColumnTypes,
     *,
@@ -124,4 +145,4 @@ def _step(
     selected = sql.SQL(", ").join(
         sql.SQL("{} AS {}").format(expression, sql.Identifier(name)) for name, expression in expressions.items()
     )
-    return sql.SQL("SELECT {} FROM {} AS r").format(selected, sql.SQL(relation))
+    return sql.SQL("SELECT {} FROM {} AS r").format(selected, relation)

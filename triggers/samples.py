@@ -45,7 +45,7 @@ class _Statement:
     def new(self) -> _Rows:
         expressions = self.expressions
         usable_or_noted = sql.SQL("({} OR rtp.skip({}))").format(expressions.usable("r"), self.common["name_literal"])
-        return _Rows("new_rows", self._parts(), where=usable_or_noted)
+        return _Rows("new_rows", sample_columns(self.watch, self.expressions, self.common), where=usable_or_noted)
 
     @property
     def old(self) -> _Rows:
@@ -55,7 +55,11 @@ class _Statement:
             "sampled_at": sql.SQL("clock_timestamp()"),
             "changed_at": sql.SQL("NULL::timestamptz"),
         }
-        return _Rows("old_rows", self._parts() | gone, where=self.expressions.is_named("r"))
+        return _Rows(
+            "old_rows",
+            sample_columns(self.watch, self.expressions, self.common) | gone,
+            where=self.expressions.is_named("r"),
+        )
 
     @property
     def lost(self) -> sql.Composed:
@@ -63,17 +67,6 @@ class _Statement:
         return sql.SQL("{} AND NOT EXISTS (SELECT FROM new_rows AS n WHERE {})").format(
             self.old.select(), same_entity(self.watch, self.expressions.types, "n", "r")
         )
-
-    def _parts(self) -> dict[str, sql.Composable]:
-        parts = {
-            "watch": self.common["watch"],
-            "what": sql.SQL("'sample'"),
-            **self.expressions.parts("r"),
-            "sampled_at": self.expressions.sampled_at("r"),
-        }
-        if self.watch.is_history:
-            del parts["changed_at"]  # the same as sampled_at
-        return parts
 
 
 def _of_history(plain: _Statement, other: _Statement) -> dict[str, sql.Composable]:
@@ -123,3 +116,18 @@ class _Rows:
         """Whom they are of."""
         who = (self.parts["chain"], self.parts["entity"])
         return sql.SQL("SELECT {}, {} FROM {} AS r").format(*who, sql.SQL(self.name))
+
+
+def sample_columns(
+    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]
+) -> dict[str, sql.Composable]:
+    """A row `r` as the columns of a sample."""
+    columns = {
+        "watch": common["watch"],
+        "what": sql.SQL("'sample'"),
+        **expressions.parts("r"),
+        "sampled_at": expressions.sampled_at("r"),
+    }
+    if watch.is_history:
+        del columns["changed_at"]  # the same as sampled_at
+    return columns

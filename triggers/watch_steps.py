@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from rtp_client.moment import UTC
-from triggers.compiler import CompiledWatch, compile_watch, trigger_names
+from triggers.compiler import CompiledWatch, compile_watch, noted_types, trigger_names
 from triggers.expressions import function
 from triggers.steps import Action, Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from core.settings.models import Statistics
+    from core.settings.models import TriggerSettings
     from core.settings.watches import Watch
     from triggers.catalog import InstalledTrigger, TableFacts, WatchRow
 
 _COMPILED_FUNCTIONS = {"watch": "()", "rare": "(text)", "now": "(text, text)"}
+_WAKE = sql.SQL("SELECT rtp.wake()")
 _TRAVELS_ALONG = frozenset({"changed_at", "confidence", "provenance"})
 
 
@@ -31,9 +32,13 @@ def install_watch(
     watch_id: int,
     before: WatchRow | None,
     triggers: Iterable[InstalledTrigger],
-    statistics: Statistics,
+    options: TriggerSettings,
+    was_blind: bool = False,
 ) -> Step:
-    """Bring one watch to what the settings say; `before` is what is installed of it, `triggers` are all of rtp's."""
+    """Bring one watch to what the settings say; `before` is what is installed of it, `triggers` are all of rtp's.
+
+    `was_blind`: the watch may have missed writes, though all is there as it should be.
+    """
     tables = [watch.table_parts, *table.partitions]
 
     def compiled(rules: int) -> CompiledWatch:
@@ -44,7 +49,7 @@ def install_watch(
             rules=rules,
             column_types=table.column_types,
             tables=tables,
-            statistics=statistics,
+            statistics=options.statistics,
         )
 
     rules = before.rules if before else 1
@@ -55,32 +60,45 @@ def install_watch(
     ours = [t for t in triggers if t.function == f"watch_{name}"]
     there = {(t.schema, t.table, t.name) for t in ours if t.is_enabled}
     stale = [t for t in ours if (t.schema, t.table, t.name) not in wanted]
-    if not is_changed and there == wanted:
-        return Step(Action("unchanged", f"watch {name}", watch.table))
+    is_blind = was_blind or _is_replaced(before, table) or not there >= wanted
+    if before and not (is_changed or before.is_altered or is_blind or stale):
+        is_noted = before.column_types == noted_types(watch, table.column_types)
+        return Step(Action("unchanged", f"watch {name}", watch.table), () if is_noted else (result.note,))
     if before and is_changed:
         # Baselines carry the revision of the rules that their band was made with: none of them holds any more.
         rules += 1
         result = compiled(rules)
     is_remapped = before is not None and _mapping(before.settings) != _mapping(_settings(watch))
+    begins = before is None or is_remapped or starts_over(before, table, options)
     # Before it, writers must be kept out: what is within the band of the trigger before is in no baseline.
     catches_up = before is not None and watch.is_sampled and not before.is_sampled
     becomes_plain = before is not None and before.is_sampled and not watch.is_sampled
     return Step(
-        Action(
-            "replaced" if before else "created", f"watch {name}", _detail(watch, before, is_new=not there >= wanted)
-        ),
+        Action("replaced" if before else "created", f"watch {name}", _detail(watch, before, is_blind=is_blind)),
         (
             _register(name, watch, watch_id, rules, result.md5),
             *result.functions,
             *map(drop_trigger, stale),
             # Creating triggers keeps writers out until the end: nobody changes what the seed reads.
-            *(result.triggers if is_remapped or catches_up or not there >= wanted else ()),
-            *(_forget(watch_id) if is_remapped else ()),
+            *(result.triggers if begins or catches_up or is_blind else ()),
+            *(_forget(watch_id) if before and begins else ()),
             *((_end_memory(watch_id),) if becomes_plain else ()),
+            *(result.content if is_blind and not begins else ()),
             *(result.catch_up if catches_up else ()),
-            *(result.seed if is_remapped or catches_up or not there >= wanted else ()),
+            *(result.seed if begins or catches_up else ()),
+            result.note,
+            *((_WAKE,) if is_blind and not begins else ()),
         ),
     )
+
+
+def starts_over(before: WatchRow, table: TableFacts, options: TriggerSettings) -> bool:
+    """Whether the table was replaced, and what the new one holds is to be the baseline."""
+    return _is_replaced(before, table) and options.on_replace == "baseline"
+
+
+def _is_replaced(before: WatchRow | None, table: TableFacts) -> bool:
+    return before is not None and before.table_oid not in (None, table.oid)
 
 
 def remove_watch(watch: WatchRow, triggers: Iterable[InstalledTrigger]) -> Step:
@@ -150,9 +168,9 @@ def _mapping(settings: Mapping[str, Any]) -> tuple[object, ...]:
     return (settings["kind"], settings["table"], is_history, columns, time)
 
 
-def _detail(watch: Watch, before: WatchRow | None, *, is_new: bool) -> str:
+def _detail(watch: Watch, before: WatchRow | None, *, is_blind: bool) -> str:
     changes = list(_differences(before.settings, _settings(watch))) if before else []
-    parts = [watch.table, "triggers" if is_new else "function only", *changes]
+    parts = [watch.table, "triggers" if is_blind else "function only", *changes]
     return ", ".join(parts)
 
 

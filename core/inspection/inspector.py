@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import psycopg
 from psycopg.rows import class_row
 
+from core.arming.look import read_arming
 from core.errors import NotInstalled
 from core.inspection.picture import (
     FunctionCost,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from core.arming.look import WatchArming
     from core.judging.waiting import WaitingSamples
     from core.settings.models import LogSettings
 
@@ -84,7 +86,15 @@ def inspect(connection: Connection, log: LogSettings, configured_sinks: Collecti
 
 def _watches(connection: Connection, log: LogSettings) -> list[WatchFigures]:
     waiting = read_waiting(connection)
-    return [_with_waiting(watch, waiting[watch.watch], log) for watch in _read(connection, "watches", WatchFigures)]
+    arming = {watch.watch: watch for watch in read_arming(connection)}
+    return [
+        _with_arming(_with_waiting(watch, waiting[watch.watch], log), arming[watch.watch])
+        for watch in _read(connection, "watches", WatchFigures)
+    ]
+
+
+def _with_arming(watch: WatchFigures, arming: WatchArming) -> WatchFigures:
+    return replace(watch, is_armed=arming.is_armed, unarmed_cause=arming.cause, unarmed_remedy=arming.remedy)
 
 
 def _with_waiting(watch: WatchFigures, waiting: WaitingSamples, log: LogSettings) -> WatchFigures:

@@ -68,6 +68,7 @@ class WatchFigures:
 
     `waiting` is how many samples, with `has_more_waiting` at least; then come the time that the oldest one has waited,
     and their bytes in the log. `is_behind` is a watch that is judged apart from the others, until it has caught up.
+    `is_armed`: each write to its table reaches its triggers; where it is false, why, and what to do.
     """
 
     watch: str
@@ -85,6 +86,9 @@ class WatchFigures:
     waiting_bytes: int = 0
     is_behind: bool = False
     is_alarming: bool = False
+    is_armed: bool = True
+    unarmed_cause: str = ""
+    unarmed_remedy: str = ""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from core.errors import NotInstalled
 from core.kinds import Kind
 from core.services.postgres import queries
-from core.settings.watches import ValueWatch, watch_model
+from core.settings.watches import ValueWatch, Watch, watch_model
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -60,16 +60,20 @@ def read_watches(connection: Connection) -> InstalledWatches:
     return InstalledWatches(revision, {watch.id: watch for watch in watches if watch is not None})
 
 
-def _installed_watch(id_: int, name: str, settings: Mapping[str, Any], rules: int) -> InstalledWatch | None:
-    kind = _kind_of(settings)
-    if not kind.has_value:
-        return None
+def watch_as_installed(name: str, settings: Mapping[str, Any]) -> Watch:
+    """The watch that rtp.watch keeps the settings of. Raises NotInstalled where another version of rtp installed it."""
     try:
-        watch = watch_model(kind).model_validate(settings)
+        return watch_model(_kind_of(settings)).model_validate(settings)
     except ValidationError as error:
         raise NotInstalled(
             f"watch {name} was installed by another version of rtp", "Run `rtp install-triggers` of this one"
         ) from error
+
+
+def _installed_watch(id_: int, name: str, settings: Mapping[str, Any], rules: int) -> InstalledWatch | None:
+    if not _kind_of(settings).has_value:
+        return None
+    watch = watch_as_installed(name, settings)
     assert watch.has_value
     return InstalledWatch(id_, name, watch, rules, watch.is_sampled, watch.future_limit)
 

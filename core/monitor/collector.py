@@ -134,6 +134,10 @@ class PipelineCollector:
 
     def _triggers(self) -> Iterator[Metric]:
         facts = self._monitor.facts
+        armed = [((watch.watch,), watch.is_armed) for watch in self._pipeline.arming.watches]
+        yield gauge(
+            "rtp_watch_armed", "1 where each write to the watch's table reaches its triggers.", armed, ["watch"]
+        )
         errors = [((watch,), count) for watch, count in facts.trigger_errors.items()]
         yield counter("rtp_trigger_errors", "What triggers could not judge, ever.", errors, ["watch"])
         for name, meaning in (

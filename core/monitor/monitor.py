@@ -58,12 +58,14 @@ class Monitor:
         cache_reads: CacheReads | None,
         *,
         stalled_after_seconds: float,
+        is_ready_unarmed: bool = False,
     ) -> None:
         self.facts = DatabaseFacts()
         self.cache_reads = cache_reads
         self._server = server
         self._pipeline = pipeline
         self._progress = ProgressWatch(pipeline, stalled_after_seconds=stalled_after_seconds)
+        self._is_ready_unarmed = is_ready_unarmed
         self._judging = JudgingWatch(pipeline, stalled_after_seconds=stalled_after_seconds)
         self._reporter = StatusReporter(pipeline)
         self._who = {"host": socket.gethostname(), "pid": os.getpid()}
@@ -86,9 +88,18 @@ class Monitor:
     def hindrances(self) -> list[Hindrance]:
         """Why rtp is not ready; empty where it is."""
         found = [*self._progress.hindrances(), *self._judging.hindrances(self.facts)]
+        found += [] if self._is_ready_unarmed else self._unarmed()
         if self._database_error and not any(hindrance.subject == "PostgreSQL" for hindrance in found):
             found.append(Hindrance("unreachable", "PostgreSQL", self._database_error))
         return found
+
+    def warnings(self) -> list[Hindrance]:
+        """What is wrong, and none the less, by the settings, no reason not to be ready."""
+        return self._unarmed() if self._is_ready_unarmed else []
+
+    def _unarmed(self) -> list[Hindrance]:
+        watches = self._pipeline.arming.watches
+        return [Hindrance("unarmed", w.watch, f"{w.cause}. {w.remedy}") for w in watches if not w.is_armed]
 
     @property
     def role(self) -> str:

@@ -27,6 +27,7 @@ class Monitoring:
             pipeline,
             CacheReads(settings.redis.url) if settings.redis.url else None,
             stalled_after_seconds=settings.http.stalled_after_seconds,
+            is_ready_unarmed=settings.triggers.unarmed == "warn",
         )
         self._server = MonitorServer(settings.http.listen, pipeline, self.monitor) if settings.http.listen else None
 

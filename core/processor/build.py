@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.arming.loop import ArmingLoop
+from core.arming.rearming import Rearming
 from core.cache.fill import CacheFill
 from core.cache.rebuild import CacheRebuilder
 from core.cache.refresh import CacheRefresher
@@ -29,6 +31,7 @@ from rtp_client.backoff import Backoff
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.arming.rearming import Rearm
     from core.problem import Problem
     from core.settings.models import Settings
 
@@ -42,8 +45,10 @@ def postgres_server(settings: Settings) -> DatabaseServer:
     return DatabaseServer(postgres_dsn(settings), own.connect_timeout_seconds, own.answer_timeout_seconds)
 
 
-def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None]) -> Pipeline:
-    """Everything `rtp run` runs, not yet started."""
+def build_pipeline(
+    settings: Settings, *, on_problem: Callable[[Problem], None], rearm: Rearm | None = None
+) -> Pipeline:
+    """Everything `rtp run` runs, not yet started. `rearm` is used where the settings ask for it (triggers.rearm)."""
     sinks, asked_for = build_sinks(settings), destinations(settings)
     circuits = {
         service: CircuitBreaker(service, settings.run.circuit_breaker, on_problem=on_problem)
@@ -105,6 +110,13 @@ def build_pipeline(settings: Settings, *, on_problem: Callable[[Problem], None])
         ),
         housekeeping=housekeeping,
         dlq_copier=dlq_copier,
+        arming=ArmingLoop(
+            server,
+            epochs,
+            recovery=recovery(_POSTGRES),
+            on_problem=on_problem,
+            rearming=Rearming(server, rearm, on_problem) if rearm and settings.triggers.rearm else None,
+        ),
         cache_rebuilder=cache_rebuilder,
         cache_refresher=cache_refresher,
         election=Election(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.arming.loop import ArmingLoop
     from core.cache.rebuild import CacheRebuilder
     from core.cache.refresh import CacheRefresher
     from core.errors import RtpError
@@ -40,6 +41,7 @@ class Pipeline:
     judge: JudgeLoop
     housekeeping: Housekeeping
     dlq_copier: DlqCopier
+    arming: ArmingLoop
     cache_rebuilder: CacheRebuilder | None = None
     cache_refresher: CacheRefresher | None = None
     election: Election
@@ -49,7 +51,7 @@ class Pipeline:
     @property
     def _loops(self) -> Sequence[Loop]:
         cache = (loop for loop in (self.cache_rebuilder, self.cache_refresher) if loop is not None)
-        return (self.wakeup, self.judge, self.dlq_copier, *self.deliveries, *cache)
+        return (self.wakeup, self.judge, self.dlq_copier, self.arming, *self.deliveries, *cache)
 
     def start(self) -> None:
         for loop in self._loops:

@@ -45,7 +45,10 @@ class SinkStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """All of rtp in one interval. `role` is leader, standby or starting; `leader` is who leads, in which `epoch`."""
+    """All of rtp in one interval. `role` is leader, standby or starting; `leader` is who leads, in which `epoch`.
+
+    `unarmed` has a line for each watch that does not see all writes.
+    """
 
     uptime_seconds: float
     is_asleep: bool
@@ -53,6 +56,7 @@ class Status:
     epoch: int
     leader: str
     sinks: Sequence[SinkStatus]
+    unarmed: Sequence[str]
     circuits: Sequence[CircuitStatus]
 
     def as_json(self) -> dict[str, Any]:
@@ -89,6 +93,7 @@ class StatusReporter:
             epoch=lead.epoch,
             leader=lead.leader,
             sinks=[self._sink_status(delivery, elapsed) for delivery in self._pipeline.deliveries],
+            unarmed=[str(watch) for watch in self._pipeline.arming.watches if not watch.is_armed],
             circuits=[circuit.status() for circuit in self._pipeline.circuits],
         )
 

@@ -130,9 +130,12 @@ Statistics = Literal["off", "sampled", "all"]
 
 
 class TriggerSettings(SettingsModel):
-    """How the triggers behave, besides the watches' own rules."""
+    """How the triggers behave, besides the watches' own rules, and what becomes of a watch that is not armed."""
 
     statistics: Annotated[Statistics, BeforeValidator(off_is_a_word)] = "sampled"
+    unarmed: Literal["not_ready", "warn"] = "not_ready"
+    rearm: bool = False
+    on_replace: Literal["judge", "baseline"] = "judge"
 
 
 _Section = TypeVar("_Section", bound=BaseModel)

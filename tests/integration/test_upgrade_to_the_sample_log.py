@@ -57,7 +57,8 @@ def test_the_database_is_as_a_new_installation_leaves_it(owner: psycopg.Connecti
 def test_what_waited_is_judged_by_its_time(owner: psycopg.Connection) -> None:
     upgrade(owner)
     judge_waiting(owner)
-    assert told(owner) == [("btc", 1000, 2000), ("eth", 100, 110), ("eth", 110, 120)]
+    # dai's row is a sample, too: version_6.sql brings no trigger that could have seen it.
+    assert told(owner) == [("btc", 1000, 2000), ("dai", 100, 100), ("eth", 100, 110), ("eth", 110, 120)]
 
 
 def test_a_tick_that_waited_is_kept_with_the_value_that_the_table_holds(owner: psycopg.Connection) -> None:

@@ -63,7 +63,7 @@ SELECT schema_version, functions_md5 FROM rtp.installation
 
 -- name: installed_triggers
 -- Every trigger that calls one of rtp's functions, in whatever table it is.
-SELECT n.nspname, c.relname, t.tgname, p.proname, t.tgenabled <> 'D'
+SELECT n.nspname, c.relname, t.tgname, p.proname, t.tgenabled IN ('O', 'A')
 FROM pg_trigger AS t
 JOIN pg_class AS c ON c.oid = t.tgrelid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -80,7 +80,13 @@ WHERE relnamespace = to_regnamespace('rtp') AND relkind IN ('r', 'p', 'v', 'm', 
 ORDER BY relname
 
 -- name: installed_watches
--- The watches that are installed, with what they were compiled to. Before migration 7 none was sampled, nor was there such a column.
-SELECT id, name, settings, function_md5, rules, table_name,
-       coalesce((to_jsonb(w) ->> 'is_sampled')::boolean, false), removed_at IS NOT NULL
-FROM rtp.watch AS w ORDER BY id
+-- The watches that are installed, with what they were compiled to and installed on. Before migration 7 none was sampled, and before
+-- migration 8 nothing was noted of the table and the function: nor were there such columns.
+SELECT w.id, w.name, w.settings, w.function_md5, w.rules, w.table_name, coalesce((w.row ->> 'is_sampled')::boolean, false),
+       w.removed_at IS NOT NULL,
+       CASE WHEN (w.row ->> 'noted_in')::oid = w.tableoid THEN (w.row ->> 'table_oid')::oid END,
+       w.row -> 'column_types',
+       coalesce(w.row ->> 'source_md5' <> coalesce(md5(f.prosrc), ''), false)
+FROM (SELECT *, tableoid, to_jsonb(watch) AS row FROM rtp.watch) AS w
+LEFT JOIN pg_proc AS f ON f.pronamespace = 'rtp'::regnamespace AND f.proname = 'watch_' || w.name AND f.pronargs = 0
+ORDER BY w.id

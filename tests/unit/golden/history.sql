@@ -95,4 +95,20 @@ FROM (
 ) AS n
 CROSS JOIN rtp.set_aside_line() AS line (weight);
 
+-- Rows that were written unseen: all that are newer than the newest sample of their entity, judged or not.
+INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "value", "sampled_at")
+SELECT 1::smallint, 'sample', rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C", rtp.sane_confidence(rtp.of_type("r"."trust", NULL::double precision)::double precision, 1), coalesce(rtp.of_type("r"."feed", NULL::text)::text, NULL), rtp.of_type("r"."price", NULL::numeric)::numeric, rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz)
+FROM "market"."prices" AS r
+LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND b.entity = rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C"
+LEFT JOIN (
+    SELECT chain, entity, max(sampled_at) AS sampled_at FROM rtp.sample WHERE watch = 1::smallint GROUP BY chain, entity
+) AS s ON s.chain = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND s.entity = rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C"
+WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C") AND rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > coalesce(greatest(s.sampled_at, b.sampled_at, b.reported_at), '-infinity')
+ORDER BY rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz);
+
+UPDATE rtp.watch
+SET table_oid = '"market"."prices"'::regclass, noted_in = tableoid, triggers = '{rtp_history_insert,rtp_history_update}'::text[], column_types = '{"at": "timestamp with time zone", "chain": "text", "feed": "text", "price": "numeric", "symbol": "text", "trust": "double precision"}'::jsonb,
+    source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_history"()'::regprocedure)
+WHERE id = 1;
+
 UPDATE rtp.baseline SET lower = NULL, upper = NULL WHERE watch = 1::smallint;

@@ -130,6 +130,34 @@ FROM (
 ) AS n
 CROSS JOIN rtp.set_aside_line() AS line (weight);
 
+INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at)
+            SELECT 1::smallint, 'deleted', e.chain, e.entity, clock_timestamp()
+            FROM (
+                SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint
+                UNION
+                -- Those that were seen and not judged so far; a look at some more does no harm.
+                SELECT s.chain, s.entity FROM rtp.sample AS s
+                WHERE s.watch = 1::smallint
+                  AND s.xid >= (SELECT pg_snapshot_xmin(c.snapshot) FROM rtp.judge_cursor AS c ORDER BY 1 LIMIT 1)
+            ) AS e
+            WHERE NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" = "e"."chain" AND rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" = "e"."entity");
+
+-- Rows that were written unseen: all that differ from what was last known of their entity. Where one of its samples is still in the
+-- log, that may be newer than what is known.
+INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+SELECT 1::smallint, 'sample', rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C", rtp.sane_confidence(rtp.of_type("r"."trust", NULL::double precision)::double precision, 0.8), coalesce(rtp.of_type("r"."feed", NULL::text)::text, 'desk'), rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz), rtp.of_type("r"."price", NULL::numeric)::numeric, clock_timestamp()
+FROM "market"."prices" AS r
+LEFT JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND b.entity = rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C"
+WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C") AND (
+    b.last_value IS NULL OR b.last_value IS DISTINCT FROM rtp.of_type("r"."price", NULL::numeric)::numeric
+    OR EXISTS (SELECT FROM rtp.sample AS s WHERE s.watch = 1::smallint AND s.chain = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND s.entity = rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C")
+);
+
+UPDATE rtp.watch
+SET table_oid = '"market"."prices"'::regclass, noted_in = tableoid, triggers = '{rtp_latest_with_memory_insert,rtp_latest_with_memory_update,rtp_latest_with_memory_delete,rtp_latest_with_memory_truncate}'::text[], column_types = '{"at": "timestamp with time zone", "chain": "text", "feed": "text", "price": "numeric", "symbol": "text", "trust": "double precision"}'::jsonb,
+    source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_latest_with_memory"()'::regprocedure)
+WHERE id = 1;
+
 UPDATE rtp.baseline SET lower = NULL, upper = NULL WHERE watch = 1::smallint;
 
 -- A trigger that judged by itself passed over what was within the band: what the table holds is the newest value seen, unless that

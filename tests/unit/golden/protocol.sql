@@ -213,3 +213,67 @@ SELECT DISTINCT 1, rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.o
 FROM "public"."protocols" AS r
 WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")
 ON CONFLICT DO NOTHING;
+
+WITH step AS (
+            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", 'added'::text AS "reason", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', NULL::jsonb, to_jsonb(rtp.of_type("r"."name", NULL::text))), ('config', NULL::jsonb, to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM "public"."protocols" AS r
+            WHERE NOT EXISTS (
+                SELECT FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND b.chain = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND b.entity = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C"
+            )
+        ), named AS MATERIALIZED (
+            SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
+        ), known AS (
+            INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
+            SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = 'added'
+            ON CONFLICT DO NOTHING
+        ), forgotten AS (
+            DELETE FROM rtp.baseline AS k
+            USING named AS n LEFT JOIN LATERAL (
+        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
+        -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
+        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
+        FROM rtp.baseline AS b
+        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
+        OFFSET 0
+    ) AS b ON true
+            WHERE n.reason = 'removed' AND k.ctid = b.place
+        ), appended AS (
+            INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
+            SELECT 1::smallint, chain, entity, fields, reason, confidence, provenance, changed_at
+            FROM named ORDER BY chain, entity
+            RETURNING 1
+        )
+        SELECT count(*)  FROM appended;
+
+WITH step AS (
+            SELECT b.chain, b.entity, 'removed' AS reason, NULL::jsonb AS fields, 1::double precision AS confidence,
+                   NULL::text AS provenance, statement_timestamp() AS changed_at
+            FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."protocols" AS r WHERE rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" = "b"."chain" AND rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" = "b"."entity")
+        ), named AS MATERIALIZED (
+            SELECT * FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity)
+        ), known AS (
+            INSERT INTO rtp.baseline (watch, chain, entity, reported_at, rules)
+            SELECT 1::smallint, chain, entity, clock_timestamp(), 0 FROM named WHERE reason = 'added'
+            ON CONFLICT DO NOTHING
+        ), forgotten AS (
+            DELETE FROM rtp.baseline AS k
+            USING named AS n LEFT JOIN LATERAL (
+        -- By its whole key, for each row. A plain join would leave that to the planner, which knows nothing of a table that was
+        -- filled a moment ago, and then reads all baselines of the watch for each row. OFFSET keeps it from making it one.
+        SELECT b.ctid AS place, b.entity, b.value, b.lower, b.upper, b.rules
+        FROM rtp.baseline AS b
+        WHERE b.watch = 1::smallint AND b.chain = "n"."chain" AND b.entity = "n"."entity"
+        OFFSET 0
+    ) AS b ON true
+            WHERE n.reason = 'removed' AND k.ctid = b.place
+        ), appended AS (
+            INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
+            SELECT 1::smallint, chain, entity, fields, reason, confidence, provenance, changed_at
+            FROM named ORDER BY chain, entity
+            RETURNING 1
+        )
+        SELECT count(*)  FROM appended;
+
+UPDATE rtp.watch
+SET table_oid = '"public"."protocols"'::regclass, noted_in = tableoid, triggers = '{rtp_protocol_insert,rtp_protocol_update,rtp_protocol_delete,rtp_protocol_truncate}'::text[], column_types = '{"chain": "text", "config": "json", "name": "text", "slug": "text"}'::jsonb,
+    source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_protocol"()'::regprocedure)
+WHERE id = 1;

@@ -1,0 +1,89 @@
+"""One look at whether the installed watches are armed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter, itemgetter
+from typing import TYPE_CHECKING
+
+from core.arming.obstacle import Obstacle, problem
+from core.services.postgres import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "arming.sql")
+
+
+@dataclass(frozen=True)
+class WatchArming:
+    """A watch, its table, and what keeps writes to that table from the watch: of one that is armed, nothing."""
+
+    watch: str
+    table: str
+    obstacles: tuple[Obstacle, ...]
+
+    @property
+    def is_armed(self) -> bool:
+        return not self.obstacles
+
+    @property
+    def is_rearmable(self) -> bool:
+        """Whether rtp may install it again by itself, and that would help."""
+        return any(obstacle.is_rearmable for obstacle in self.obstacles)
+
+    @property
+    def cause(self) -> str:
+        """What is wrong, as part of a sentence; empty where nothing is."""
+        kinds = groupby(self.obstacles, attrgetter("what"))
+        return "; ".join(problem(what, list(alike), self.table) for what, alike in kinds)
+
+    @property
+    def remedy(self) -> str:
+        """What to do about the first of it; empty where nothing is wrong."""
+        return self.obstacles[0].remedy(self.table) if self.obstacles else ""
+
+    def __str__(self) -> str:
+        if self.is_armed:
+            return f"watch {self.watch} is armed"
+        return f"watch {self.watch} is not armed: {self.cause}. {self.remedy}"
+
+
+def read_arming(connection: Connection) -> list[WatchArming]:
+    """Every installed watch. Raises psycopg.Error."""
+    rows = connection.execute(_whole("arming"), {}).fetchall()
+    hypertables = _read_hypertables(connection)
+    return [
+        WatchArming(watch, table, _obstacles((row[2:] for row in found if row[2] is not None), table, hypertables))
+        for (watch, table), found in groupby(rows, itemgetter(0, 1))
+    ]
+
+
+def read_obstacles(connection: Connection, oid: int, table: str, watched: Collection[int]) -> tuple[Obstacle, ...]:
+    """What keeps the writes to a table from triggers on it, be there any or not; `watched` are the tables with some."""
+    rows = connection.execute(_whole("of_table"), {"oid": oid, "watched": list(watched)}).fetchall()
+    return _obstacles(rows, table, _read_hypertables(connection))
+
+
+def _obstacles(
+    rows: Iterable[tuple[str, str, list[str]]], table: str, hypertables: Collection[str]
+) -> tuple[Obstacle, ...]:
+    found = (Obstacle(*row) for row in rows)
+    if (table if "." in table else f"public.{table}") not in hypertables:
+        return tuple(found)
+    # What inherits from it are the tables of its rows.
+    return (Obstacle("hypertable", table), *(obstacle for obstacle in found if obstacle.what != "inherited"))
+
+
+def _read_hypertables(connection: Connection) -> frozenset[str]:
+    has_any = connection.execute(_QUERIES["has_hypertables"]).fetchone()
+    if has_any is None or not has_any[0]:
+        return frozenset()
+    return frozenset(row[0] for row in connection.execute(_QUERIES["hypertables"]))
+
+
+def _whole(query: str) -> bytes:
+    return _QUERIES[query].replace(b"{obstacles}", _QUERIES["obstacles"])

@@ -1,0 +1,96 @@
+"""The loop that looks every few seconds whether each watch is armed, and has it installed again where that is wanted.
+
+PostgreSQL tells nobody that a table was replaced or a trigger disabled: rtp would go on for ever, and hear of nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from core.arming.alarm import ArmingAlarm
+from core.arming.look import read_arming
+from core.errors import ServiceUnavailable
+from core.leading.loop import Loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import psycopg
+
+    from core.arming.look import WatchArming
+    from core.arming.rearming import Rearming
+    from core.leading.epoch import Epoch, Epochs
+    from core.problem import Problem
+    from core.services.postgres import DatabaseServer
+    from core.services.recovery import Recovery
+
+_LOOK_SECONDS = 2.0
+# A look takes about a millisecond. Where there are thousands of partitions looks are rarer, but no rarer than this.
+_SELDOM_SECONDS = 5.0
+_SHARE = 0.002
+_NOT_JUDGED = "Where nobody ran `rtp install-triggers`, what was written meanwhile has not been judged"
+# The plan is made once: making it takes three times as long as running it.
+_SESSION = (
+    "SELECT set_config(name, value, false)"
+    " FROM (VALUES ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS s (name, value)"
+)
+
+
+class ArmingLoop(Loop):
+    """While this rtp leads, `watches` are the installed watches as they were last seen."""
+
+    def __init__(
+        self,
+        server: DatabaseServer,
+        epochs: Epochs,
+        *,
+        recovery: Recovery,
+        on_problem: Callable[[Problem], None],
+        rearming: Rearming | None = None,
+    ) -> None:
+        super().__init__("arming", epochs)
+        self.watches: Sequence[WatchArming] = ()
+        self._server = server
+        self._recovery = recovery
+        self._on_problem = on_problem
+        self._rearming = rearming
+
+    def abandon(self) -> bool:
+        """An installation that is under way ends, with nothing changed."""
+        return self._rearming is not None and self._rearming.cancel()
+
+    def _serve(self, epoch: Epoch) -> None:
+        alarm = ArmingAlarm(self._on_problem)
+        while self._recovery.wait_for_turn(self._halt) and not epoch.is_over:
+            try:
+                with self._server.translated(), self._server.connect(self.name, is_hasty=False) as connection:
+                    connection.execute(_SESSION)
+                    self._watch(connection, alarm)
+            except ServiceUnavailable as error:
+                self._recovery.failed(error)
+                self._recovery.pause(self._halt)
+        self.watches = ()
+
+    def _watch(self, connection: psycopg.Connection, alarm: ArmingAlarm) -> None:
+        while not self._halt.is_set():
+            started = time.monotonic()
+            self.watches = read_arming(connection)
+            took_seconds = time.monotonic() - started
+            self._recovery.succeeded()
+            for name in alarm.note(self.watches):
+                self._note_armed(name, alarm)
+            if not self._has_rearmed():
+                self._halt.wait(min(max(_LOOK_SECONDS, took_seconds / _SHARE), _SELDOM_SECONDS))
+
+    def _note_armed(self, name: str, alarm: ArmingAlarm) -> None:
+        """A watch is armed again. Whoever did that, what was written meanwhile is judged now, where rtp may install."""
+        outcome = self._rearming.take_outcome(name) if self._rearming is not None else None
+        alarm.ended(name, outcome or _NOT_JUDGED)
+
+    def _has_rearmed(self) -> bool:
+        """Install those again where that helps; whether there is one that should be armed now."""
+        if self._rearming is None:
+            return False
+        wanted = [watch.watch for watch in self.watches if watch.is_rearmable]
+        return sum(map(self._rearming.try_to_rearm, wanted)) > 0
