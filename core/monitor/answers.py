@@ -78,9 +78,10 @@ class Answers:
 
     def _readiness(self, *, is_head: bool) -> Answer:
         reasons = [asdict(hindrance) for hindrance in self._monitor.hindrances()]
+        warnings = [asdict(warning) for warning in self._monitor.warnings()]
         status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
         document = {"status": "not ready" if reasons else "ready", "role": self._monitor.role, "reasons": reasons}
-        return _json(status, document, is_head=is_head)
+        return _json(status, document | ({"warnings": warnings} if warnings else {}), is_head=is_head)
 
 
 NO_REQUEST = Answer(HTTPStatus.BAD_REQUEST, _JSON, b'{"error": "this is no request of HTTP"}\n')
