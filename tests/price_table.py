@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.random_prices import CHAINS, TOKENS, random_price
+from tests.said import AT, TRUST_AND_FEED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,8 +23,8 @@ _INSERT = "INSERT INTO samples (chain, token, price) SELECT * FROM new"
 def create_price_table(connection: psycopg.Connection) -> None:
     """Create it; two rows may exchange their keys in one statement."""
     connection.execute(
-        "CREATE TABLE public.samples (chain text, token text, price numeric, at timestamptz DEFAULT now(),"
-        " UNIQUE (chain, token) DEFERRABLE)"
+        f"CREATE TABLE public.samples (chain text, token text, price numeric, {AT}, {TRUST_AND_FEED},"
+        " UNIQUE (chain, token) DEFERRABLE)".encode()
     )
 
 

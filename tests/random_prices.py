@@ -75,7 +75,10 @@ def random_watch(random: Random, *, shape: str, with_clock: bool, plain: bool = 
     return {
         "kind": "price",
         "table": "samples",
-        "columns": {"chain": "chain", "token": "token", "value": "price", "changed_at": "at"},
+        "columns": {
+            **{"chain": "chain", "token": "token", "value": "price"},
+            **{"changed_at": "at", "confidence": "trust", "provenance": "feed"},
+        },
         "shape": shape,
         "compare_with": "last_event" if plain else random.choice(("last_event", "last_event", "previous_row")),
         "overrides": overrides,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.detection.detector import Detector, Key
 from core.detection.judge import Sample, due_at, tick
 from core.detection.report import Report, amount_text
+from core.detection.testimony import UNSAID
 from core.log.reader import LogReader
 from core.processor.build import postgres_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from datetime import datetime
     from decimal import Decimal
 
     import psycopg
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 Told = tuple[str | None, ...]
 """An event without what only a clock knows."""
 DURATION = -1
+_UNKNOWN = datetime.min.replace(tzinfo=UTC)
 _GUARD_NOTES = frozenset({"quarantined", "confirmed", "dismissed", "released"})
 
 
@@ -44,7 +46,9 @@ class Twin:
         self.detector = Detector(watch, states=self.detector.states)
         if not watch.is_sampled:
             for key, state in self.detector.states.items():
-                self.detector.states[key] = replace(state, suspect_value=None, suspect_since=None, suspect_count=0)
+                self.detector.states[key] = replace(
+                    state, suspect_value=None, suspect_since=None, suspect_count=0, suspect_testimony=UNSAID
+                )
 
     def judge(self, key: Key, sample: Sample) -> None:
         before = self.detector.states.get(key)
@@ -55,7 +59,7 @@ class Twin:
     def delete(self, key: Key) -> None:
         report = self.detector.delete(*key)
         if report is not None:
-            self.told[key].append(_as_told(report))
+            self.told[key].append(_as_told(report, self.watch))
 
     def tick(self, at: datetime) -> None:
         """Let time alone judge, at one moment."""
@@ -69,7 +73,7 @@ class Twin:
 
     def _note(self, key: Key, before: EntityState | None, judgement: Judgement, value: Decimal | None) -> None:
         if judgement.report is not None:
-            self.told[key].append(_as_told(judgement.report))
+            self.told[key].append(_as_told(judgement.report, self.watch))
         if before is not None and judgement.note in _GUARD_NOTES:
             self.quarantine[key].append((judgement.note, amount_text(before.value), amount_text(value)))
 
@@ -110,12 +114,20 @@ def _in_order(samples: Iterable[tuple[Key, Sample | None]]) -> list[tuple[Key, S
     return sorted(timed, key=lambda one: one[1].at)
 
 
-def _as_told(report: Report) -> Told:
+def _as_told(report: Report, watch: ValueWatch) -> Told:
     duration = None if report.duration_seconds is None else str(report.duration_seconds)
     return (
         *(amount_text(report.previous), amount_text(report.current), report.change, report.change_pct),
-        *(str(report.reason), str(report.severity), duration),
+        *(str(report.reason), str(report.severity)),
+        *_said(report.reason, *report.testimony.told(_UNKNOWN, watch)),
+        duration,
     )
+
+
+def _said(reason: str, changed_at: datetime, confidence: float, provenance: str | None) -> Told:
+    """A deletion's time is the clock's, and whose word it takes depends on how the row went: other tests tell."""
+    is_deletion = reason == "deleted"
+    return () if is_deletion else (changed_at.astimezone(UTC).isoformat(), str(float(confidence)), provenance)
 
 
 def told_by_log(settings: Settings) -> dict[Key, list[Told]]:
@@ -127,9 +139,9 @@ def told_by_log(settings: Settings) -> dict[Key, list[Told]]:
         reader.advance(chunk)
         for row in rows:
             duration = None if row.duration_seconds is None else str(row.duration_seconds)
-            told[row.chain, row.entity].append(
-                (row.previous, row.current, row.change, row.change_pct, row.reason, row.severity, duration)
-            )
+            step = (row.previous, row.current, row.change, row.change_pct, row.reason, row.severity)
+            said = _said(row.reason, row.changed_at, row.confidence, row.provenance)
+            told[row.chain, row.entity].append((*step, *said, duration))
     reader.close()
     return told
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from core.detection.report import Report
 from core.detection.testimony import UNSAID, Testimony
@@ -44,7 +44,7 @@ class Sample:
     @property
     def lag(self) -> timedelta:
         """How far the sample's time lies behind its arrival."""
-        return NO_LAG if self.seen_at is None else max(self.seen_at - self.at, NO_LAG)
+        return NO_LAG if self.seen_at is None else lag_of(self.at, self.seen_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +79,16 @@ class Judgement:
     note: Note | None = None
 
 
+class _Seen(NamedTuple):
+    """A value to judge at a moment of the entity's own clock, and what is known of its newest sample then."""
+
+    value: Decimal | None
+    at: datetime
+    testimony: Testimony
+    sample_at: datetime
+    lag: timedelta
+
+
 def judge(
     state: EntityState | None, sample: Sample, rule: Rule, *, compare_with: CompareWith = "last_event", shape: Shape
 ) -> Judgement:
@@ -91,11 +101,11 @@ def judge(
             return Judgement(state, note="late")
         if same(sample.value, state.last_value if state.suspect_since is None else state.suspect_value):
             return Judgement(state, note="duplicate")
-    state = replace(state, sample_at=sample.at, lag=lag)
-    guarded = _guard(state, sample, rule)
+    seen = _Seen(sample.value, sample.at, sample.testimony, sample.at, lag)
+    guarded = _guard(state, seen, rule)
     if guarded.note == "quarantined":
         return guarded
-    judgement = _judge_peg(guarded.state, sample, rule, compare_with)
+    judgement = _judge_peg(guarded.state, seen, rule, compare_with)
     return replace(judgement, note=guarded.note) if guarded.note else judgement
 
 
@@ -107,9 +117,10 @@ def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareW
     now = at - state.lag
     guard = rule.glitch_guard
     if guard and state.suspect_since is not None and now - state.suspect_since >= guard.release_after:
-        suspect = Sample(state.suspect_value, now, state.suspect_testimony)
+        suspect = _Seen(state.suspect_value, now, state.suspect_testimony, state.sample_at, state.lag)
         return replace(_judge_peg(_cleared(state), suspect, rule, compare_with), note="released")
-    return _judge_step(state, Sample(state.last_value, now, state.testimony), rule, compare_with)
+    newest = _Seen(state.last_value, now, state.testimony, state.sample_at, state.lag)
+    return _judge_step(state, newest, rule, compare_with)
 
 
 def due_at(state: EntityState, rule: Rule) -> datetime | None:
@@ -121,6 +132,12 @@ def due_at(state: EntityState, rule: Rule) -> datetime | None:
         pauses = [pause for pause in (rule.cooldown, None if state.held else rule.heartbeat) if pause]
         moments.append(max((later(state.reported_at, pause) for pause in pauses), default=state.reported_at))
     return later(min(moments), state.lag) if moments else None
+
+
+def lag_of(at: datetime, seen_at: datetime) -> timedelta:
+    """How far a time lies behind an arrival, in whole seconds: nobody looks at the clock more often."""
+    behind = seen_at - at
+    return timedelta(behind.days, behind.seconds) if behind.days >= 0 else NO_LAG
 
 
 def later(moment: datetime, pause: timedelta) -> datetime:
@@ -156,20 +173,22 @@ def _first_sighting(sample: Sample, lag: timedelta, rule: Rule) -> Judgement:
     return Judgement(state, Report(None, sample.value, Reason.FIRST_SEEN, how_bad, testimony=sample.testimony))
 
 
-def _guard(state: EntityState, sample: Sample, rule: Rule) -> Judgement:
+def _guard(state: EntityState, seen: _Seen, rule: Rule) -> Judgement:
     """Apply rule 3, the glitch guard."""
     guard, since = rule.glitch_guard, state.suspect_since
-    if guard is None or not is_jump(state.value, sample.value, guard):
+    if guard is None or not is_jump(state.value, seen.value, guard):
         return Judgement(state) if since is None else Judgement(_cleared(state), note="dismissed")
     count = 0 if since is None else state.suspect_count + 1
-    if count >= guard.confirmations or (since is not None and sample.at - since >= guard.release_after):
+    if count >= guard.confirmations or (since is not None and seen.at - since >= guard.release_after):
         return Judgement(_cleared(state), note="confirmed")
     suspected = replace(
         state,
-        suspect_value=sample.value,
-        suspect_since=since or sample.at,
+        suspect_value=seen.value,
+        suspect_since=since or seen.at,
         suspect_count=count,
-        suspect_testimony=sample.testimony,
+        suspect_testimony=seen.testimony,
+        sample_at=seen.sample_at,
+        lag=seen.lag,
     )
     return Judgement(suspected, note="quarantined")
 
@@ -178,38 +197,47 @@ def _cleared(state: EntityState) -> EntityState:
     return replace(state, suspect_value=None, suspect_since=None, suspect_count=0, suspect_testimony=UNSAID)
 
 
-def _judge_peg(state: EntityState, sample: Sample, rule: Rule, compare_with: CompareWith) -> Judgement:
+def _judge_peg(state: EntityState, seen: _Seen, rule: Rule, compare_with: CompareWith) -> Judgement:
     """Apply rule 4, the peg, and those after it."""
-    is_off = None if rule.peg is None else is_off_peg(sample.value, rule.peg)
+    is_off = None if rule.peg is None else is_off_peg(seen.value, rule.peg)
     since = state.off_peg_since
     if is_off is None or is_off == (since is not None):
-        return _judge_step(state, sample, rule, compare_with)
+        return _judge_step(state, seen, rule, compare_with)
     if since is None:
-        return _reported(replace(state, off_peg_since=sample.at), sample, Reason.DEPEG, rule)
-    seconds = max(0.0, (sample.at - since).total_seconds())
-    return _reported(replace(state, off_peg_since=None), sample, Reason.REPEG, rule, seconds)
+        return _reported(replace(state, off_peg_since=seen.at), seen, Reason.DEPEG, rule)
+    seconds = max(0.0, (seen.at - since).total_seconds())
+    return _reported(replace(state, off_peg_since=None), seen, Reason.REPEG, rule, seconds)
 
 
-def _judge_step(state: EntityState, sample: Sample, rule: Rule, compare_with: CompareWith) -> Judgement:
+def _judge_step(state: EntityState, seen: _Seen, rule: Rule, compare_with: CompareWith) -> Judgement:
     """Apply rules 5 to 7."""
-    value = sample.value
-    reason = verdict(state.value, value, rule)
-    silence = sample.at - state.reported_at
+    reason = verdict(state.value, seen.value, rule)
+    silence = seen.at - state.reported_at
     if reason is None and rule.heartbeat and silence >= rule.heartbeat:
         reason = Reason.HEARTBEAT
     if reason is None:
-        baseline = value if compare_with == "previous_row" else state.value
-        return Judgement(replace(state, value=baseline, last_value=value, testimony=sample.testimony, held=False))
+        baseline = seen.value if compare_with == "previous_row" else state.value
+        return Judgement(_moved(state, seen, value=baseline, reported_at=state.reported_at, held=False))
     if reason in _COOLED and rule.cooldown and silence < rule.cooldown:
-        return Judgement(replace(state, last_value=value, testimony=sample.testimony, held=True), note="held")
-    return _reported(state, sample, reason, rule)
+        held = _moved(state, seen, value=state.value, reported_at=state.reported_at, held=True)
+        return Judgement(held, note="held")
+    return _reported(state, seen, reason, rule)
 
 
-def _reported(
-    state: EntityState, sample: Sample, reason: Reason, rule: Rule, seconds: float | None = None
-) -> Judgement:
-    value, testimony = sample.value, sample.testimony
-    how_bad = severity(reason, state.value, value, rule.severity)
-    report = Report(state.value, value, reason, how_bad, seconds, testimony)
-    moved = replace(state, value=value, reported_at=sample.at, last_value=value, testimony=testimony, held=False)
-    return Judgement(moved, report)
+def _reported(state: EntityState, seen: _Seen, reason: Reason, rule: Rule, seconds: float | None = None) -> Judgement:
+    how_bad = severity(reason, state.value, seen.value, rule.severity)
+    report = Report(state.value, seen.value, reason, how_bad, seconds, seen.testimony)
+    return Judgement(_moved(state, seen, value=seen.value, reported_at=seen.at, held=False), report)
+
+
+def _moved(state: EntityState, seen: _Seen, *, value: Decimal | None, reported_at: datetime, held: bool) -> EntityState:
+    return replace(
+        state,
+        value=value,
+        reported_at=reported_at,
+        sample_at=seen.sample_at,
+        last_value=seen.value,
+        held=held,
+        testimony=seen.testimony,
+        lag=seen.lag,
+    )

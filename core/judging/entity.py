@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.detection.band import band
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
     from core.detection.judge import EntityState
     from core.judging.sample import SampleRow
     from core.judging.watches import InstalledWatch
-
-_PUNCTUAL = timedelta(seconds=1)
 
 EntityKey = tuple[int, str, str]
 """An entity of any watch: the watch's id, the chain, and the protocol or token."""
@@ -71,7 +68,7 @@ class EntityMemory:
             last_value=row.value,
             sample_at=row.sampled_at,
             testimony=row.testimony,
-            lag=row.sample.lag if self.watch.watch.is_history else NO_LAG,
+            lag=row.lag if self.watch.watch.is_history else NO_LAG,
         )
         return self._state
 
@@ -100,9 +97,7 @@ class EntityMemory:
     @property
     def is_due_sooner(self) -> bool:
         """Whether the appointment that the database knows comes too late, as samples arrive sooner than before."""
-        if self.rule.heartbeat is None or self.newest is None:
-            return False
-        return self._reckoned_lag - self.newest.sample.lag > _PUNCTUAL
+        return self.rule.heartbeat is not None and self.newest is not None and self.newest.lag < self._reckoned_lag
 
     def _set(self, state: EntityState | None) -> None:
         self._state = state

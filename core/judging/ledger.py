@@ -18,6 +18,7 @@ from core.services.prepared import PreparedStatements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import timedelta
 
     from core.judging.entity import EntityMemory
     from core.judging.judgement import Findings
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _QUERIES = queries("core.sql", "judging.sql")
 _ENTER = _QUERIES["keep_installation"]
 _ENTER_TO_LAST = b";\n".join((_ENTER, _QUERIES["must_last"]))
-_NEWEST = (*KEY, "value", "at", "changed_at", "confidence", "provenance", "seen_at")
+_NEWEST = (*KEY, "value", "at", "changed_at", "confidence", "provenance", "lag")
 
 _STATE = (
     *KEY, "value", "reported_at", "sampled_at", "last_value", "suspect_value", "suspect_since", "suspect_count",
@@ -114,8 +115,13 @@ class Ledger:
 
 
 def _newest(entity: EntityMemory, row: SampleRow) -> tuple[object, ...]:
-    seen_at = row.appended_at if entity.watch.watch.is_history else None
-    return row.value, row.sampled_at, row.changed_at, row.confidence, row.provenance, seen_at
+    lag = _written(row.lag) if entity.watch.watch.is_history else None
+    return row.value, row.sampled_at, row.changed_at, row.confidence, row.provenance, lag
+
+
+def _written(lag: timedelta) -> str | None:
+    # Python's comma behind the days is none of an interval's.
+    return str(lag).replace(",", "") if lag else None
 
 
 def _state_rows(moved: Sequence[EntityMemory]) -> Iterator[tuple[object, ...]]:
@@ -135,7 +141,7 @@ def _state_rows(moved: Sequence[EntityMemory]) -> Iterator[tuple[object, ...]]:
                 state.held,
                 *state.testimony,
                 *state.suspect_testimony,
-                f"{state.lag.days} days {state.lag.seconds}.{state.lag.microseconds:06} s",
+                _written(state.lag),
                 entity.rules,
                 entity.due_at,
             )

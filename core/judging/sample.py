@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from core.detection.judge import Sample
+from core.detection.judge import Sample, lag_of
 from core.detection.testimony import Testimony
 
 
@@ -29,6 +29,11 @@ class SampleRow(NamedTuple):
     traceparent: str | None
     tracestate: str | None
     appended_at: datetime
+
+    @property
+    def lag(self) -> timedelta:
+        """How far its time lay behind its arrival."""
+        return lag_of(self.sampled_at, self.appended_at)
 
     @property
     def testimony(self) -> Testimony:

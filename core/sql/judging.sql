@@ -121,11 +121,11 @@ SELECT count(*) FROM kept
 -- Remember the newest samples of entities of which no rule had anything to say.
 UPDATE rtp.baseline AS b
 SET last_value = e.value, sampled_at = e.at, last_changed_at = coalesce(e.changed_at, e.at), last_confidence = e.confidence,
-    last_provenance = e.provenance, lag = greatest(e.seen_at - e.at, '0')
+    last_provenance = e.provenance, lag = e.lag
 FROM unnest(
     %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(at)s::timestamptz[],
-    %(changed_at)s::timestamptz[], %(confidence)s::double precision[], %(provenance)s::text[], %(seen_at)s::timestamptz[]
-) AS e (watch, chain, entity, value, at, changed_at, confidence, provenance, seen_at)
+    %(changed_at)s::timestamptz[], %(confidence)s::double precision[], %(provenance)s::text[], %(lag)s::interval[]
+) AS e (watch, chain, entity, value, at, changed_at, confidence, provenance, lag)
 CROSS JOIN LATERAL (
     SELECT k.ctid FROM rtp.baseline AS k
     WHERE k.watch = e.watch AND k.chain = e.chain AND k.entity = e.entity LIMIT 1

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,9 @@ from core.kinds import SHIPPED
 from core.letters.stream_letters import QueueLetters, RedisLetters, StreamLetter
 from core.services.sqs_client import sqs_client as make_client
 from core.settings.dynamodb import dynamodb_model
+from core.settings.models import Settings
 from core.settings.routes import route_model
+from core.settings.watches import GlitchGuard
 from core.sinks import Outcome
 from core.sinks.settings import load_settings
 from core.sinks.sqs.sink import SqsSink
@@ -35,7 +38,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from core.settings.models import Settings
+    from core.handler.settlement import BatchOutcome
     from rtp_client.event import Event
     from tests.conftest import SqsQueue
 
@@ -427,12 +430,17 @@ def test_an_event_that_sqs_keeps_refusing_is_a_dead_letter(
     assert [alert["data"]["entity"] for alert in received()] == ["lido"]
 
 
+def processor_by(clock: list[datetime], settings: Settings, redis_url: str) -> BatchProcessor:
+    """One without a queue, whose time the clock tells."""
+    baselines = Baselines(settings.redis, url=redis_url)
+    return BatchProcessor(settings, baselines, None, bury=print, clock=lambda: clock[0])
+
+
 def test_silence_is_an_event_where_a_heartbeat_is_due(aws: Settings, tvl: Table, redis_url: str) -> None:
     watch = aws.watches["tvl"].model_copy(update={"heartbeat": timedelta(hours=1)})
     settings = aws.model_copy(update={"watches": {**aws.watches, "tvl": watch}})
     clock = [NOON]
-    baselines = Baselines(settings.redis, url=redis_url)
-    processor = BatchProcessor(settings, baselines, None, bury=print, clock=lambda: clock[0])
+    processor = processor_by(clock, settings, redis_url)
     processor.process([put(tvl, "100")])
     assert processor.tick().events == []
     clock[0] = NOON + timedelta(hours=1)
@@ -441,15 +449,65 @@ def test_silence_is_an_event_where_a_heartbeat_is_due(aws: Settings, tvl: Table,
     assert processor.tick().events == []
 
 
+def test_what_time_brings_about_tells_of_the_item_whose_value_it_has(redis_url: str) -> None:
+    watch = {
+        **{"kind": "tvl", "table": "rates", "percent": 5, "heartbeat": "1h", "confidence": 0.9},
+        "columns": {
+            **{"chain": "chain", "protocol": "protocol", "value": "usd"},
+            **{"changed_at": "time", "confidence": "trust", "provenance": "feed"},
+        },
+        "glitch_guard": {"factor": 2, "release_after": "5m"},
+    }
+    settings = Settings.model_validate(
+        {"watches": {"rates": watch}, "dynamodb": {"tables": {"rates": {"table": "rates"}}}}
+    )
+    rates, clock, minute = Table("rates", ("chain", "protocol")), [NOON], timedelta(minutes=1)
+    processor = processor_by(clock, settings, redis_url)
+
+    def item(usd: str, time: str, trust: str, feed: str) -> dict[str, Any]:
+        said: dict[str, Any] = {"time": time, "trust": {"N": trust}, "feed": feed}
+        return rates.put(chain="base", protocol="lido", usd={"N": usd}, **said)
+
+    def said(outcome: BatchOutcome) -> tuple[Any, ...]:
+        (event,) = outcome.events
+        data = event.data
+        return (data.reason, data.current, data.confidence, data.provenance, datetime.fromisoformat(data.changed_at))
+
+    processor.process(
+        [item("100", "2024-03-19T11:00Z", "0.7", "llama"), item("300", "2024-03-19T11:01Z", "0.3", "dune")]
+    )
+    clock[0] = NOON + 5 * minute
+    assert said(processor.tick()) == ("deviation", "300", 0.3, "dune", NOON - 59 * minute)
+    processor.process([item("299", "2024-03-19T11:02Z", "0.5", "desk")])
+    clock[0] = NOON + 65 * minute
+    assert said(processor.tick()) == ("heartbeat", "299", 0.5, "desk", NOON - 58 * minute)
+    removed = rates.delete(chain="base", protocol="lido")
+    assert said(processor.process([removed])) == ("deleted", None, 0.5, "desk", NOON)
+
+
+def test_a_jump_that_arrives_late_is_released_by_its_own_time(aws: Settings, redis_url: str) -> None:
+    guard = GlitchGuard(factor=Decimal(2), release_after=timedelta(minutes=5))
+    watch = aws.watches["prices"].model_copy(update={"shape": "history", "glitch_guard": guard})
+    settings = aws.model_copy(update={"watches": {**aws.watches, "prices": watch}})
+    table, minute = Table("prices", ("token", "updated_at")), timedelta(minutes=1)
+    clock = [NOON]
+    processor = processor_by(clock, settings, redis_url)
+    for second, price in enumerate(("101", "300")):
+        time = (NOON - 10 * minute + timedelta(seconds=second)).isoformat()
+        processor.process([table.put(token="usdc", chain="base", price_usd={"N": price}, updated_at=time)])
+    clock[0] = NOON + 4 * minute
+    assert processor.tick().events == []
+    clock[0] = NOON + 6 * minute
+    assert [event.data.current for event in processor.tick().events] == ["300"]
+
+
 def test_what_is_due_for_a_watch_that_is_no_more_holds_up_nobody(
     aws: Settings, tvl: Table, redis_url: str, store: redis.Redis
 ) -> None:
     watch = aws.watches["tvl"].model_copy(update={"heartbeat": timedelta(hours=1)})
     settings = aws.model_copy(update={"watches": {**aws.watches, "tvl": watch}})
     clock = [NOON]
-    processor = BatchProcessor(
-        settings, Baselines(settings.redis, url=redis_url), None, bury=print, clock=lambda: clock[0]
-    )
+    processor = processor_by(clock, settings, redis_url)
     processor.process([put(tvl, "100")])
     store.zadd("rtp:baselines:due", {f"rtp:baseline:gone:base:{number}": 1 for number in range(2000)})
     clock[0] = NOON + timedelta(hours=1)

@@ -19,10 +19,12 @@ from core.handler.build import build_processor
 from core.log.reader import LogReader
 from core.processor.build import postgres_server
 from core.settings.models import Settings
+from rtp_client.event import Reason, format_time
 from tests.dynamodb import Table
 from tests.effort import seeds
 from tests.judging import judge_until_level, judge_waiting, judging, server_of
 from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
+from tests.said import AT, TRUST_AND_FEED, said_with
 from tests.watching import install
 
 if TYPE_CHECKING:
@@ -31,11 +33,14 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from core.detection.testimony import Testimony
+
 ATTRIBUTES = {"changed_at": "time"}
 SEEDS = seeds(few=6, many=250)
 STEPS = 120
 A_CENTURY = timedelta(days=36_525)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
+SAMPLED = frozenset(Reason) - {Reason.DELETED, Reason.ADDED, Reason.REMOVED, Reason.CHANGED}
 Told = dict[tuple[str, str], list[tuple[Any, ...]]]
 
 
@@ -47,7 +52,9 @@ def told_by_triggers(settings: Settings) -> Told:
         reader.advance(chunk)
         for row in rows:
             values = (row.previous, row.current, row.change, row.change_pct, row.reason, row.severity)
-            told[row.chain, row.entity].append((*values, fields_of(json.loads(row.fields) if row.fields else None)))
+            said = said_by(row.reason, format_time(row.changed_at), row.confidence, row.provenance)
+            fields = fields_of(json.loads(row.fields) if row.fields else None)
+            told[row.chain, row.entity].append((*values, *said, fields))
     reader.close()
     return told
 
@@ -58,9 +65,15 @@ def told_by_handler(redis_url: str) -> Told:
         entries: Any = client.xrange("rtp:stream")
     for _, entry in entries:
         data = json.loads(entry[b"event"])["data"]
-        names = ("previous", "current", "change", "change_pct", "reason", "severity")
-        told[data["chain"], data["entity"]].append((*(data[name] for name in names), fields_of(data["fields"])))
+        values = (data[name] for name in ("previous", "current", "change", "change_pct", "reason", "severity"))
+        said = said_by(data["reason"], data["changed_at"], data["confidence"], data["provenance"])
+        told[data["chain"], data["entity"]].append((*values, *said, fields_of(data["fields"])))
     return told
+
+
+def said_by(reason: str, *said: Any) -> tuple[Any, ...]:
+    """What the row said of itself; a deletion's time is the clock's, as is that of rows that have no time."""
+    return said if reason in SAMPLED else ()
 
 
 def fields_of(fields: Any) -> Any:
@@ -86,6 +99,14 @@ def handle(random: Random, watch: dict[str, Any], redis_url: str, records: Seque
         done += len(batch)
 
 
+def item_saying(said: Testimony) -> dict[str, Any]:
+    """The attributes of an item that says so of itself."""
+    assert said.changed_at is not None
+    feed = {"NULL": True} if said.provenance is None else {"S": said.provenance}
+    trust = {"NULL": True} if said.confidence is None else {"N": repr(said.confidence)}
+    return {"time": said.changed_at.isoformat(), "trust": trust, "feed": feed}
+
+
 def spelled(price: Decimal | None) -> dict[str, Any]:
     """As text, which keeps digits, NaN and Infinity; a DynamoDB number has 38 digits and is always finite."""
     return {"NULL": True} if price is None else {"S": str(price)}
@@ -107,8 +128,8 @@ def test_items_updated_in_place_mean_the_same_to_both(
     random = Random(seed)
     watch = random_watch(random, shape="latest", with_clock=False) | {"emit_first": True}
     writer.execute(
-        "CREATE TABLE public.samples (chain text, token text, price numeric, at timestamptz DEFAULT now(),"
-        " PRIMARY KEY (chain, token))"
+        f"CREATE TABLE public.samples (chain text, token text, price numeric, {AT}, {TRUST_AND_FEED},"
+        " PRIMARY KEY (chain, token))".encode()
     )
     install(writer, samples=watch)
     table = Table("samples", ("chain", "token"))
@@ -126,7 +147,7 @@ def test_items_updated_in_place_mean_the_same_to_both(
                 " ON CONFLICT (chain, token) DO UPDATE SET price = excluded.price",
                 [chain, token, price],
             )
-            table.put(chain=chain, token=token, price=spelled(price))
+            table.put(chain=chain, token=token, price=spelled(price), **item_saying(said_with(price)))
     judge_waiting(writer)
     with expecting_the_same(writer, installed, redis_url):
         handle(random, watch, redis_url, table.records)
@@ -138,7 +159,8 @@ def test_a_history_means_the_same_to_both(
 ) -> None:
     random = Random(seed)
     watch = random_watch(random, shape="history", with_clock=True) | {"emit_first": True}
-    writer.execute("CREATE TABLE public.samples (chain text, token text, price numeric, at timestamptz)")
+    columns = f"chain text, token text, price numeric, at timestamptz, {TRUST_AND_FEED}"
+    writer.execute(f"CREATE TABLE public.samples ({columns})".encode())
     install(writer, samples=watch)
     table = Table("samples", ("chain", "token", "time"))
     recent: dict[tuple[str, str], Decimal | None] = {}
@@ -156,7 +178,8 @@ def test_a_history_means_the_same_to_both(
             ).rowcount
             if not is_correction:
                 writer.execute("INSERT INTO samples VALUES (%s, %s, %s, %s)", [chain, token, price, at])
-            table.put(at=clock, chain=chain, token=token, price=spelled(price), time=at.isoformat())
+            item = item_saying(said_with(price, at))
+            table.put(at=clock, chain=chain, token=token, price=spelled(price), **item)
             judge_until_level(log, session)
         session.flush()
     with expecting_the_same(writer, installed, redis_url):

@@ -17,11 +17,11 @@ import pytest
 from core.detection.detector import Key
 from core.detection.judge import NO_LAG, EntityState, Sample, due_at
 from core.detection.report import amount_text
-from core.detection.testimony import Testimony
 from tests.effort import seeds
 from tests.judging import judge_ticks, judge_until_level, judging, server_of
 from tests.price_table import PriceTable, create_price_table
 from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
+from tests.said import TRUST_AND_FEED, said_with
 from tests.twin import LogTwin, expect_the_same
 from tests.watching import install, settings_of
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from core.detection.testimony import Testimony
     from core.settings.models import Settings
 
 SEEDS = seeds(few=8, many=400)
@@ -119,7 +120,8 @@ def correct(connection: psycopg.Connection, random: Random, rows: list[Row]) -> 
 
 @pytest.fixture
 def history(writer: psycopg.Connection) -> psycopg.Connection:
-    writer.execute("CREATE TABLE public.samples (id serial, chain text, token text, price numeric, at timestamptz)")
+    columns = f"id serial, chain text, token text, price numeric, at timestamptz, {TRUST_AND_FEED}"
+    writer.execute(f"CREATE TABLE public.samples ({columns})".encode())
     # A day is 24 hours, whatever happens to the writer's clock on the night of 2024-03-31.
     writer.execute("SET TimeZone TO 'Europe/Berlin'")
     return writer
@@ -157,7 +159,8 @@ def see(connection: psycopg.Connection, twin: LogTwin, rows: list[Row]) -> None:
     for (chain, token, price, at), (seen_at,) in zip(rows, arrivals, strict=True):
         # Python's hours between two times of one zone are those on its clocks.
         time = at.astimezone(UTC)
-        twin.waiting.append(((chain, token), Sample(price, time, Testimony(time, 1.0), seen_at.astimezone(UTC))))
+        sample = Sample(price, time, said_with(price, time), seen_at.astimezone(UTC))
+        twin.waiting.append(((chain, token), sample))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -171,7 +174,7 @@ def test_a_table_updated_in_place_means_the_same_to_both(
     table = PriceTable(
         writer,
         random,
-        see=lambda key, price: twin.waiting.append((key, Sample(price, NOON))),
+        see=lambda key, price: twin.waiting.append((key, Sample(price, NOON, said_with(price)))),
         forget=lambda key: twin.waiting.append((key, None)),
     )
     with MortalJudge(writer, twin) as judge:
@@ -194,7 +197,7 @@ def test_whoever_judges_goes_on_where_another_has_left_off(
     twin = twin_of(writer, random_watch(random, shape="latest", with_clock=False))
 
     def see(key: Key, price: Decimal | None) -> None:
-        twin.waiting.append((key, Sample(price, NOON)))
+        twin.waiting.append((key, Sample(price, NOON, said_with(price))))
         is_judged_at_once()
 
     def forget(key: Key) -> None:
@@ -250,8 +253,9 @@ def expect_the_same_memory(connection: psycopg.Connection, twin: LogTwin) -> Non
         (chain, token): tuple(row)
         for chain, token, *row in connection.execute(
             "SELECT chain, entity, value::text, reported_at, sampled_at, last_value::text, suspect_value::text,"
-            " suspect_since, suspect_count, off_peg_since, is_held, due_at, last_changed_at, last_confidence,"
-            " suspect_changed_at, suspect_confidence, lag FROM rtp.baseline"
+            " suspect_since, suspect_count, off_peg_since, is_held, due_at,"
+            " last_changed_at, last_confidence, last_provenance,"
+            " suspect_changed_at, suspect_confidence, suspect_provenance, lag FROM rtp.baseline"
             " WHERE watch = (SELECT id FROM rtp.watch WHERE name = 'samples')"
         )
     }
@@ -265,8 +269,13 @@ def memory_of(state: EntityState, due: datetime | None) -> tuple[Any, ...]:
         *(amount_text(state.value), state.reported_at, state.sample_at, amount_text(state.last_value)),
         *(amount_text(state.suspect_value), state.suspect_since, state.suspect_count),
         *(state.off_peg_since, state.held, due),
-        *(*state.testimony[:2], *state.suspect_testimony[:2], state.lag),
+        *(*_as_appended(state.testimony), *_as_appended(state.suspect_testimony), state.lag),
     )
+
+
+def _as_appended(testimony: Testimony) -> Testimony:
+    """Where a row is not sure of itself, the trigger has appended what the watch says."""
+    return testimony if testimony.changed_at is None or testimony.confidence else testimony._replace(confidence=1.0)
 
 
 def expect_the_same_of_time(connection: psycopg.Connection, settings: Settings, twin: LogTwin) -> None:

@@ -15,6 +15,7 @@ from core.detection.judge import Sample
 from tests.effort import seeds
 from tests.price_table import PriceTable, create_price_table
 from tests.random_prices import random_watch
+from tests.said import said_with
 from tests.twin import Twin, expect_the_same
 from tests.watching import install, settings_of
 
@@ -40,7 +41,7 @@ def test_a_table_updated_in_place_means_the_same_to_both(
     table = PriceTable(
         writer,
         random,
-        see=lambda key, price: twin.judge(key, Sample(price, NOON)),
+        see=lambda key, price: twin.judge(key, Sample(price, NOON, said_with(price))),
         forget=twin.delete,
     )
     for _ in range(120):

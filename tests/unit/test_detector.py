@@ -12,6 +12,7 @@ import pytest
 from core.detection.detector import Detector
 from core.detection.judge import EntityState, Judgement, Sample, delete, due_at, judge, tick
 from core.detection.report import Report, amount_text
+from core.detection.testimony import UNSAID, Testimony
 from core.detection.verdict import verdict
 from core.settings.rules import Rule
 from core.settings.watches import GlitchGuard, Peg, SeverityTiers
@@ -54,10 +55,13 @@ class Entity:
         assert self.memory is not None
         return self.memory
 
-    def sees(self, value: str | None, *, at_minute: float | None = None) -> Judgement:
+    def sees(
+        self, value: str | None, *, at_minute: float | None = None, said: Testimony = UNSAID, late_by: int = 0
+    ) -> Judgement:
         self.minute += 1
         at = NOON + MINUTE * (self.minute if at_minute is None else at_minute)
-        judgement = judge(self.memory, Sample(number(value), at), self.rule, **self.how)
+        sample = Sample(number(value), at, said, at + MINUTE * late_by)
+        judgement = judge(self.memory, sample, self.rule, **self.how)
         self.memory = judgement.state
         return judgement
 
@@ -67,6 +71,9 @@ class Entity:
 
     def notes(self, *values: str | None) -> list[str | None]:
         return [self.sees(value).note for value in values]
+
+    def notes_of_late(self, *values: str | None, by_minutes: int) -> list[str | None]:
+        return [self.sees(value, late_by=by_minutes).note for value in values]
 
     def waits(self, *, until_minute: float) -> Judgement:
         judgement = tick(self.state, NOON + MINUTE * until_minute, self.rule, compare_with=self.how["compare_with"])
@@ -394,6 +401,72 @@ def test_a_duration_of_zero_switches_off() -> None:
     entity = Entity(replace(PLAIN, heartbeat=timedelta(0), cooldown=timedelta(0)))
     assert entity.reasons("100", "100", "102", "110") == [None, None, "deviation", "deviation"]
     assert entity.due_minute() is None
+
+
+# The entity's own clock
+
+
+def test_a_late_arrival_is_no_passing_of_time() -> None:
+    rule = replace(GUARDED, glitch_guard=GlitchGuard(factor=Decimal(2), release_after=5 * MINUTE))
+    entity = Entity(rule)
+    assert entity.notes_of_late("101", "300", by_minutes=10) == [None, "quarantined"]
+    assert entity.due_minute() == 1 + 5 + 10
+    assert entity.waits(until_minute=15.9).note is None
+    assert entity.waits(until_minute=16).note == "released"
+    assert entity.state.reported_at == NOON + 6 * MINUTE
+
+
+def test_of_a_cooldown_and_a_heartbeat_likewise() -> None:
+    entity = Entity(replace(COOLED, heartbeat=20 * MINUTE))
+    assert entity.notes_of_late("100", "110", by_minutes=3) == [None, "held"]
+    assert entity.due_minute() == 10 + 3
+    assert reported(entity.waits(until_minute=13)).reason is Reason.DEVIATION
+    assert entity.due_minute() == 10 + 20 + 3
+
+
+def test_the_newest_sample_says_how_far_behind_the_clock_is() -> None:
+    entity = Entity(replace(PLAIN, heartbeat=20 * MINUTE))
+    entity.notes_of_late("100", by_minutes=30)
+    entity.notes_of_late("100", by_minutes=2)
+    assert entity.due_minute() == 20 + 2
+    assert reported(entity.waits(until_minute=22)).reason is Reason.HEARTBEAT
+
+
+def test_a_sample_ahead_of_its_arrival_has_no_lag() -> None:
+    assert Sample(None, NOON, seen_at=NOON - MINUTE).lag == timedelta(0)
+
+
+def test_in_a_latest_table_the_clock_is_the_servers() -> None:
+    entity = Entity(replace(PLAIN, heartbeat=20 * MINUTE), shape="latest")
+    entity.notes_of_late("100", by_minutes=30)
+    assert entity.due_minute() == 20
+
+
+def test_late_heartbeats_in_a_row_are_as_many_as_they_are_one_by_one() -> None:
+    detector = Detector(value_watch(shape="history", heartbeat="10m"))
+    detector.feed("all", "lido", Sample(Decimal(100), NOON, seen_at=NOON + 25 * MINUTE))
+    silences = [times for _, times in detector.wait(("all", "lido"), NOON + 60 * MINUTE)]
+    assert sum(silences) == 3  # at 35, 45 and 55 minutes
+
+
+# Testimony
+
+
+def test_each_report_tells_of_the_row_whose_value_it_has() -> None:
+    entity = Entity(replace(GUARDED, heartbeat=timedelta(hours=5)))
+    entity.sees("100", said=Testimony(NOON, 0.9, "llama"))
+    entity.sees("5000", said=Testimony(NOON, 0.3, "dune"))
+    assert reported(entity.waits(until_minute=61)).testimony == Testimony(NOON, 0.3, "dune")
+    entity.sees("5001", said=Testimony(NOON, 0.5, "desk"), at_minute=62)
+    assert reported(entity.waits(until_minute=361)).testimony == Testimony(NOON, 0.5, "desk")
+
+
+def test_a_deletion_takes_the_word_of_the_row_removed_then_of_the_newest_one() -> None:
+    entity = Entity(GUARDED)
+    entity.sees("100", said=Testimony(NOON, 0.9, "llama"))
+    entity.sees("5000", said=Testimony(NOON, 0.3, "dune"))
+    gone_at = NOON + MINUTE
+    assert delete(entity.state, GUARDED, Testimony(gone_at, 0.5)).testimony == Testimony(gone_at, 0.5, "dune")
 
 
 # What a value is compared with
