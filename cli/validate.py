@@ -54,6 +54,7 @@ def validate(
     if as_json:
         compared = {"drift": None if found.drift is None else list(map(vars, found.drift))} if installed else {}
         verdict = {"valid": not found.problems, "problems": found.problems, "warnings": found.warnings}
+        verdict |= {"notes": found.notes}
         print_json(verdict | {"destinations": [] if found.problems else sample_destinations(settings)} | compared)
     else:
         _show(settings, found)
@@ -73,5 +74,7 @@ def _show(settings: Settings, found: Checkup) -> None:
             out.print(destinations_table(settings))
         watches = counted(len(settings.watches), "watch", "watches")
         out.print(f"All is well: {watches}, and every service answers.")
+    for note in found.notes:
+        print_problem(f"note: {note}", style="dim")
     for warning in found.warnings:
         print_problem(f"warning: {warning}")

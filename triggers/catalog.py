@@ -120,6 +120,11 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> TableFacts | N
     )
 
 
+def has_time_zone(connection: Connection, name: str) -> bool:
+    """Whether the server knows a time zone by this name."""
+    return connection.execute(_QUERIES["has_time_zone"], {"name": name}).fetchone() == (True,)
+
+
 def read_installation(connection: Connection) -> InstallationRow | None:
     """What is installed; None where nothing is. Raises InstallError where this role may not look."""
     server = read_server(connection)

@@ -11,6 +11,7 @@ from core.inspection.unseen import find_unseen, names_entities
 from core.routes.checking import find_useless
 from core.sinks.registry import build_sinks, find_weaknesses
 from triggers.installer import find_drift
+from triggers.notes import find_notes
 from triggers.validator import validate
 
 if TYPE_CHECKING:
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checkup:
-    """What was found. `drift` is None where nobody compared with what is installed."""
+    """What was found. `drift` is None where nobody compared with what is installed; `notes` are no faults."""
 
     problems: Sequence[str]
     warnings: Sequence[str] = ()
     drift: Sequence[Action] | None = None
+    notes: Sequence[str] = ()
 
 
 def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) -> Checkup:
@@ -45,7 +47,8 @@ def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) 
             drift = _drift(settings, connect)
         except RtpError as error:
             return Checkup(str(error).splitlines())
-    return Checkup((), [*find_useless(settings), *_unseen(settings, connect), *find_weaknesses(settings)], drift)
+    warnings = [*find_useless(settings), *_unseen(settings, connect), *find_weaknesses(settings)]
+    return Checkup((), warnings, drift, _notes(settings, connect))
 
 
 def _database_problems(settings: Settings, connect: Connect) -> list[str]:
@@ -76,6 +79,14 @@ def _drift(settings: Settings, connect: Connect) -> Sequence[Action]:
     with connect() as connection:
         connection.execute("SET default_transaction_read_only TO on")
         return find_drift(connection, settings)
+
+
+def _notes(settings: Settings, connect: Connect) -> list[str]:
+    try:
+        with connect() as connection:
+            return list(find_notes(connection, settings))
+    except RtpError as error:
+        return [str(error)]
 
 
 def _unseen(settings: Settings, connect: Connect) -> list[str]:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from core.settings.models import Settings
 from core.settings.watches import Constant, Watch
-from triggers.catalog import ServerRights, TableFacts, read_server, read_table
+from rtp_client.moment import UTC
+from triggers.catalog import ServerRights, TableFacts, has_time_zone, read_server, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,6 +47,9 @@ def validate(connection: Connection, settings: Settings) -> list[Finding]:
             continue
         findings.extend(_check_table(name, watch, table, server))
         findings.extend(_check_columns(name, watch, table))
+        if watch.timezone != UTC and not has_time_zone(connection, watch.timezone):
+            problem = f"PostgreSQL knows no time zone {watch.timezone}"
+            findings.append(Finding(f"watches.{name}.timezone", problem, "Name one of pg_timezone_names"))
     return findings
 
 

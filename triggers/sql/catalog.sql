@@ -7,6 +7,10 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
        to_regnamespace('rtp') IS NOT NULL,
        coalesce(has_schema_privilege(to_regnamespace('rtp'), 'USAGE, CREATE'), false)
 
+-- name: has_time_zone
+-- Whether the server knows a time zone by this name.
+SELECT EXISTS (SELECT FROM pg_timezone_names WHERE lower(name) = lower(%(name)s))
+
 -- name: table
 -- One table: its oid, what it is, and whether the role may put triggers on it and read it.
 SELECT c.oid, c.relkind::text, has_table_privilege(c.oid, 'TRIGGER'), has_table_privilege(c.oid, 'SELECT'),
