@@ -16,6 +16,7 @@ from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import err, print_json
 from core.detection.backtest import Backtest, choose_watch, new_tally
 from core.detection.history import FileHistory, TableHistory
+from core.services.postgres import own_transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,8 +92,7 @@ def _label(config: Path | None) -> str:
 
 @contextmanager
 def _table(settings: Settings, table: tuple[str, ...], watch: ValueWatch) -> Iterator[TableHistory]:
-    with connection_to(settings) as connection:
-        connection.execute("SET default_transaction_read_only TO on")
+    with connection_to(settings) as connection, own_transaction(connection, "READ ONLY"):
         yield TableHistory(connection, table, watch)
 
 

@@ -28,9 +28,12 @@ def hang_up(connection: psycopg.Connection) -> None:
 
 @contextmanager
 def connection_to(settings: Settings) -> Iterator[psycopg.Connection]:
-    """The settings' database. Raises ServiceUnavailable where it does not answer, or stops answering."""
-    dsn = postgres_dsn(settings)
-    with connect(dsn, role="cli", timeout_seconds=settings.postgres.connect_timeout_seconds) as connection:
+    """The settings' database, for work in an `own_transaction`: nothing is left in a session that a pooler may share.
+
+    Raises ServiceUnavailable where it does not answer, or stops answering.
+    """
+    dsn, timeout_seconds = postgres_dsn(settings), settings.postgres.connect_timeout_seconds
+    with connect(dsn, role="cli", timeout_seconds=timeout_seconds, session=None) as connection:
         try:
             yield connection
         except psycopg.OperationalError as error:

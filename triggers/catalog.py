@@ -94,14 +94,12 @@ def read_server(connection: Connection) -> ServerRights:
 
 
 def read_table(connection: Connection, parts: tuple[str, ...]) -> TableFacts | None:
-    """A table by schema and name; None where there is none."""
+    """A table by schema and name; None where there is none. In an `own_transaction`: types have their schema's name."""
     schema, name = parts
     row = connection.execute(_QUERIES["table"], {"schema": schema, "table": name}).fetchone()
     if row is None:
         return None
-    with connection.transaction():
-        connection.execute(_QUERIES["plain_names"])
-        columns = connection.execute(_QUERIES["columns"], {"oid": row[0]}).fetchall()
+    columns = connection.execute(_QUERIES["columns"], {"oid": row[0]}).fetchall()
     keys = connection.execute(_QUERIES["unique_keys"], {"oid": row[0]}).fetchall()
     partitions = connection.execute(_QUERIES["partitions"], {"oid": row[0]}).fetchall() if row[1] == "p" else []
     return TableFacts(

@@ -9,6 +9,7 @@ from core.errors import NotInstalled, RtpError
 from core.inspection.entities import read_entities
 from core.inspection.unseen import find_unseen, names_entities
 from core.routes.checking import find_useless
+from core.services.postgres import own_transaction
 from core.sinks.registry import build_sinks, find_weaknesses
 from triggers.installer import find_drift
 from triggers.notes import find_notes
@@ -53,8 +54,7 @@ def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) 
 
 def _database_problems(settings: Settings, connect: Connect) -> list[str]:
     try:
-        with connect() as connection:
-            connection.execute("SET default_transaction_read_only TO on")
+        with connect() as connection, own_transaction(connection, "READ ONLY"):
             return list(map(str, validate(connection, settings)))
     except RtpError as error:
         return [str(error)]
@@ -76,8 +76,7 @@ def _sink_problems(settings: Settings) -> Iterator[str]:
 
 
 def _drift(settings: Settings, connect: Connect) -> Sequence[Action]:
-    with connect() as connection:
-        connection.execute("SET default_transaction_read_only TO on")
+    with connect() as connection, own_transaction(connection, "READ ONLY"):
         return find_drift(connection, settings)
 
 

@@ -11,6 +11,7 @@ from psycopg import sql
 from core.errors import InstallError
 from core.judging.waiting import read_waiting
 from core.problem import counted
+from core.services.postgres import OWN_SETTINGS, own_transaction
 from rtp_client.errors import one_line
 from triggers.catalog import read_installation, read_strangers, read_table, read_triggers, read_watches
 from triggers.migrations import own_tables, schema_steps
@@ -35,6 +36,11 @@ _COUNT = sql.SQL("UPDATE rtp.installation SET revision = revision + 1")
 
 def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
     """What installing these settings means for this database. Raises InstallError where it cannot work."""
+    with own_transaction(connection):
+        return _plan_installation(connection, settings)
+
+
+def _plan_installation(connection: Connection, settings: Settings) -> list[Step]:
     findings = validate(connection, settings)
     if findings:
         raise InstallError("\n".join(map(str, findings)))
@@ -101,6 +107,11 @@ def plan_removal(connection: Connection) -> list[Step]:
 
     A role called rtp finds the schema rtp first in its search_path, and may have made tables of its own in there.
     """
+    with own_transaction(connection):
+        return _plan_removal(connection)
+
+
+def _plan_removal(connection: Connection) -> list[Step]:
     if strangers := read_strangers(connection, own_tables()):
         raise InstallError(
             f"the schema rtp holds tables that are not rtp's: {', '.join(strangers)}",
@@ -123,10 +134,10 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
     """Carry the steps out in one transaction. Raises InstallError, with nothing changed, where one fails."""
     step: Step | None = None
     try:
-        with connection.transaction():
+        with own_transaction(connection):
+            # Without row_security a table whose rows are hidden from this role is an error, and not an empty table.
             connection.execute(
-                "SELECT set_config('lock_timeout', %s, true), set_config('extra_float_digits', '1', true)",
-                (LOCK_TIMEOUT,),
+                "SELECT set_config('lock_timeout', %s, true), set_config('row_security', 'off', true)", (LOCK_TIMEOUT,)
             )
             connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _INSTALL_LOCK)
             for step in steps:
@@ -150,12 +161,18 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
 
 def render(connection: Connection, steps: Iterable[Step]) -> str:
     """The steps as the SQL that `apply` would run, one transaction."""
-    lines = ["BEGIN;", f"SET LOCAL lock_timeout TO '{LOCK_TIMEOUT}';", "SET LOCAL extra_float_digits TO 1;"]
+    settings = {**OWN_SETTINGS, "lock_timeout": LOCK_TIMEOUT, "row_security": "off"}
+    lines = ["BEGIN;", *(_set_local(name, value) for name, value in settings.items())]
     for step in steps:
         subject = " ".join(step.action.subject.split())  # a table's name can hold the end of a line
         lines.append(f"\n-- {step.action.what}: {subject}")
         lines.extend(statement.as_string(connection).rstrip().rstrip(";") + ";" for statement in step.statements)
     return "\n".join([*lines, "\nCOMMIT;"])
+
+
+def _set_local(name: str, value: str) -> str:
+    values = ", ".join(f"'{part}'" for part in value.split(", "))
+    return f"SET LOCAL {name} TO {values};"
 
 
 def _remedy(error: psycopg.Error) -> str:

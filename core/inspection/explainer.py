@@ -174,8 +174,7 @@ def _value_now(
 def _look_up(connection: Connection, place: _EntityOfWatch) -> tuple[Decimal | None] | None:
     with connection.transaction():
         connection.execute(
-            "SELECT set_config('statement_timeout', %(limit)s, true), set_config('lock_timeout', %(limit)s, true),"
-            " set_config('search_path', 'pg_catalog, pg_temp', true)",
+            "SELECT set_config('statement_timeout', %(limit)s, true), set_config('lock_timeout', %(limit)s, true)",
             {"limit": _TABLE_TIMEOUT},
         )
         query = sql.SQL("SELECT * FROM {}(%(chain)s, %(entity)s)")

@@ -31,7 +31,7 @@ from core.judging.waiting import read_waiting
 from core.log.installation import find_mismatch, read_installation
 from core.log.lag import is_too_far_behind
 from core.log.logs import EVENTS
-from core.services.postgres import queries
+from core.services.postgres import own_transaction, queries
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
@@ -130,8 +130,7 @@ def looking(connection: Connection) -> Iterator[None]:
     """A read-only transaction that sees one moment. Raises NotInstalled, as `inspect` does."""
     read_installation(connection)
     try:
-        with connection.transaction():
-            connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        with own_transaction(connection, "ISOLATION LEVEL REPEATABLE READ, READ ONLY"):
             yield
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise NotInstalled(f"rtp's schema is not complete: {one_line(error)}", "Run `rtp install-triggers`") from error

@@ -13,7 +13,7 @@ from core.errors import EventRejected, RunningError
 from core.letters.letter import Letter, LetterOrigin
 from core.log.installation import read_installation
 from core.log.rows import LogRow, event_called, event_id
-from core.services.postgres import queries
+from core.services.postgres import own_transaction, queries
 from rtp_client.event import decode_event
 from rtp_client.keys import partition_key
 
@@ -30,7 +30,7 @@ _QUERIES = queries("core.sql", "dead_letters.sql")
 def read_letters(connection: Connection, *, settled: bool = False) -> list[Letter]:
     """The letters that are still dead, oldest event first; with `settled` the others, too. Raises NotInstalled."""
     read_installation(connection)
-    with connection.cursor(row_factory=dict_row) as cursor:
+    with own_transaction(connection), connection.cursor(row_factory=dict_row) as cursor:
         return [_letter(row) for row in cursor.execute(_QUERIES["letters"], {"settled": settled}).fetchall()]
 
 

@@ -17,15 +17,47 @@ from rtp_client.postgres import TimedConnection, address, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import LiteralString
 
     from core.errors import ServiceUnavailable
 
+# What rtp reads and writes must not depend on what a role's, a database's or a server's settings say.
+_TEXTS = {
+    "DateStyle": "ISO, MDY",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "standard_conforming_strings": "on",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "array_nulls": "on",
+    "quote_all_identifiers": "off",
+}
+OWN_SETTINGS = _TEXTS | {"search_path": "pg_catalog, pg_temp"}
 # The server, too, should notice within half a minute that the client is gone: until then it keeps the session's locks.
-_SESSION = (
-    "SELECT set_config(name, value, false) FROM (VALUES ('TimeZone', 'UTC'), ('tcp_keepalives_idle', '10'),"
-    " ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '25000'))"
-    " AS s (name, value)"
-)
+_KEEPALIVE = {
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "25000",
+}
+# A process of rtp's waits for work in its statements, and gives up by its own clock.
+_PATIENCE = {
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": "0",
+    "lock_timeout": "0",
+    "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+
+
+def _assign(settings: Mapping[str, str], *, until_commit: bool) -> bytes:
+    calls = (f"set_config('{name}', '{value}', {until_commit})" for name, value in settings.items())
+    return f"SELECT {', '.join(calls)}".encode()
+
+
+_SESSION = _assign(_TEXTS | _KEEPALIVE, until_commit=False)
+_PROCESS = _assign(OWN_SETTINGS | _KEEPALIVE | _PATIENCE, until_commit=False)
+_TRANSACTION = _assign(OWN_SETTINGS, until_commit=True)
 _QUERY_NAME = re.compile(rb"^-- name: (\w+)\s*$", re.MULTILINE)
 
 
@@ -63,7 +95,13 @@ class DatabaseServer:
             answer_timeout = self._answer_timeouts.setdefault(
                 role, AnswerTimeout(self.answer_seconds, first_seconds=first_seconds)
             )
-        return connect(self.dsn, role=role, timeout_seconds=self.connect_seconds, answer_timeout=answer_timeout)
+        return connect(
+            self.dsn,
+            role=role,
+            timeout_seconds=self.connect_seconds,
+            answer_timeout=answer_timeout,
+            session=_PROCESS,
+        )
 
     @property
     def address(self) -> str:
@@ -97,11 +135,17 @@ def is_lost_connection(error: psycopg.Error) -> bool:
 
 
 def connect(
-    dsn: str, *, role: str, timeout_seconds: float = 5, answer_timeout: AnswerTimeout | None = None
+    dsn: str,
+    *,
+    role: str,
+    timeout_seconds: float = 5,
+    answer_timeout: AnswerTimeout | None = None,
+    session: bytes | None = _SESSION,
 ) -> psycopg.Connection:
     """A connection in autocommit mode, in UTC, that calls itself `rtp <role>`.
 
-    With `answer_timeout`, a statement that is not answered for so long fails, and the connection is closed.
+    With `answer_timeout`, a statement that is not answered for so long fails, and the connection is closed. `session`
+    sets what the session depends on; None leaves it alone, for those who only work in an `own_transaction`.
     Raises ServiceUnavailable, with the password taken out of the address, where the server does not answer.
     """
     try:
@@ -116,7 +160,21 @@ def connect(
             keepalives_count=3,
         )
         connection.answer_timeout = answer_timeout
-        connection.execute(_SESSION)
+        if session is not None:
+            connection.execute(session)
     except psycopg.Error as error:
         raise unavailable(dsn, error) from error
     return connection
+
+
+@contextmanager
+def own_transaction(connection: psycopg.Connection, mode: LiteralString = "") -> Iterator[None]:
+    """A transaction, or a part of one, with the settings that rtp depends on. None of them outlives the transaction.
+
+    A pooler may give the session to somebody else afterwards. `mode` is as SET TRANSACTION takes it: `READ ONLY`.
+    """
+    with connection.transaction():
+        if mode:
+            connection.execute(f"SET TRANSACTION {mode}")
+        connection.execute(_TRANSACTION)
+        yield

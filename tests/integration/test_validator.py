@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from core.services.postgres import own_transaction
 from core.sinks.settings import load_settings
 from tests.watching import TVL, settings_of
 from triggers import validator
@@ -34,8 +35,7 @@ def bare(database: str) -> Iterator[psycopg.Connection]:
 
 def findings(connection: psycopg.Connection, settings: Settings) -> list[str]:
     """What the validator finds in a transaction that may only read."""
-    with connection.transaction():
-        connection.execute("SET TRANSACTION READ ONLY")
+    with own_transaction(connection, "READ ONLY"):
         return [str(finding) for finding in validate(connection, settings)]
 
 

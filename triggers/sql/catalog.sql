@@ -18,10 +18,6 @@ SELECT c.oid, c.relkind::text, has_table_privilege(c.oid, 'TRIGGER'), has_table_
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 
--- name: plain_names
--- Until the transaction ends, only the catalog's own names go without a schema.
-SELECT set_config('search_path', 'pg_catalog, pg_temp', true)
-
 -- name: columns
 -- Its columns: each one's type and the type below all its domains, whether reading it may run a function of somebody who is no
 -- superuser (a cast that the owner of a type has given it, or a domain's check), and whether it is computed only when it is read.
