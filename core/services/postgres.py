@@ -160,7 +160,9 @@ def connect(
             keepalives_count=3,
         )
         connection.answer_timeout = answer_timeout
-        if session is not None:
+        if session is None:
+            connection.prepare_threshold = None  # a prepared statement is the session's, too
+        else:
             connection.execute(session)
     except psycopg.Error as error:
         raise unavailable(dsn, error) from error

@@ -1,0 +1,102 @@
+"""What rtp says and does depends on no setting of its role, its database or its server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import yaml
+from psycopg import sql
+
+from core.settings.models import Settings, postgres_dsn
+from tests.command import Command, Done
+from tests.judging import judge_waiting
+
+UNUSUAL = {
+    "DateStyle": "SQL, DMY",
+    "IntervalStyle": "sql_standard",
+    "TimeZone": "Asia/Kathmandu",
+    "bytea_output": "escape",
+    "extra_float_digits": "-15",
+    "array_nulls": "off",
+    "quote_all_identifiers": "on",
+    "search_path": "misleading, pg_catalog",
+    "default_transaction_isolation": "serializable",
+    "idle_in_transaction_session_timeout": "1min",
+}
+# What PostgreSQL's own would do, had it been found first.
+MISLEADING = """CREATE SCHEMA misleading;
+CREATE FUNCTION misleading.to_regclass(text) RETURNS regclass LANGUAGE sql AS 'SELECT NULL::regclass';
+CREATE FUNCTION misleading.current_database() RETURNS name LANGUAGE sql AS $$ SELECT 'another'::name $$;
+CREATE FUNCTION misleading.now() RETURNS timestamptz LANGUAGE sql AS $$ SELECT '1999-01-01'::timestamptz $$;
+CREATE DOMAIN misleading.numeric AS pg_catalog.int4; CREATE DOMAIN misleading.text AS pg_catalog.int4"""
+COLUMNS = {"chain": "chain", "token": "token", "value": "price_usd", "changed_at": "updated_at"}
+PRICES: dict[str, Any] = {
+    "kind": "price",
+    "table": "public.prices",
+    "shape": "history",
+    "percent": 1,
+    "heartbeat": "1h",
+    "glitch_guard": {"factor": 10, "release_after": "1h"},
+    "columns": COLUMNS,
+}
+
+
+@pytest.fixture
+def rtp(command: Command, installed: Settings, redis_url: str, tmp_path: Path) -> Callable[..., Done]:
+    """Runs a command with a watch of a history, on the test's database."""
+    path = tmp_path / "rtp.yaml"
+    path.write_text(yaml.safe_dump({"watches": {"prices": PRICES}, "redis": {"url": redis_url}}), encoding="utf-8")
+
+    def run(*arguments: str) -> Done:
+        return command(*arguments, "--config", str(path), "--postgres-dsn", postgres_dsn(installed))
+
+    return run
+
+
+@pytest.fixture
+def unusual(writer: psycopg.Connection) -> Iterator[None]:
+    """From here on, every session in the database begins with unusual settings."""
+    writer.execute(MISLEADING.encode())
+    database = sql.Identifier(writer.info.dbname)
+    for name, value in UNUSUAL.items():
+        values = sql.SQL(", ").join(map(sql.Literal, value.split(", ")))
+        writer.execute(sql.SQL("ALTER DATABASE {} SET {} TO {}").format(database, sql.Identifier(name), values))
+    yield
+
+
+def history(writer: psycopg.Connection) -> None:
+    """A baseline, a jump that is held back, and a dead letter."""
+    writer.execute(
+        "INSERT INTO prices (chain, token, price_usd, updated_at, source) VALUES"
+        " ('base', 'eth', 100, '2026-01-03 12:00+00', ''), ('base', 'eth', 105, '2026-01-03 12:10+00', ''),"
+        " ('base', 'eth', 5000, '2026-01-03 12:20+00', '')"
+    )
+    writer.execute(
+        "INSERT INTO rtp.dead_letter (sink, event_id, event, error, attempts) SELECT 'redis', 1,"
+        """ '{"data": {"kind": "price", "chain": "base", "entity": "eth"}}', 'refused', 3"""
+    )
+
+
+def test_no_setting_of_the_database_changes_what_is_installed_judged_or_said(
+    rtp: Callable[..., Done], writer: psycopg.Connection, unusual: None
+) -> None:
+    writer.execute("ALTER TABLE prices DROP CONSTRAINT prices_pkey")
+    assert rtp("install-triggers").code == 0
+    history(writer)
+    judge_waiting(writer)
+    events = writer.execute("SELECT current, changed_at FROM rtp.event ORDER BY id").fetchall()
+    assert [(int(current), at.isoformat()) for current, at in events] == [(105, "2026-01-03T12:10:00+00:00")]
+    (explained,) = rtp("explain", "--kind", "price", "--token", "eth", "--json").document["entities"]
+    assert explained["events"][0]["changed_at"].startswith("2026-01-03T12:10:00")
+    letter = rtp("dlq", "list", "--json").document
+    assert letter["error"] == "refused"
+    (held,) = rtp("status", "--json").document["quarantined"]
+    assert (held["value"], held["since"]) == ("5000", "2026-01-03T12:20:00.000000Z")
+    assert rtp("validate", "--installed", "--json").document["drift"] == []
+    told = rtp("backtest", "--history", "public.prices", "--watch", "prices", "--json").document
+    assert told["samples"] == 3
+    assert rtp("uninstall-triggers", "--dry-run").code == 0
