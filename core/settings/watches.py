@@ -117,7 +117,7 @@ class _Watch(SettingsModel):
 
     kind: str
     table: Table
-    confidence: Real = Field(default=1, ge=0, le=1)
+    confidence: Real = Field(default=1.0, ge=0, le=1)
     provenance: Text | None = None
     timezone: TimeZone = "UTC"
 

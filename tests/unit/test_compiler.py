@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from importlib.resources import files
@@ -14,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.judging.watches import watch_as_installed
 from core.settings.watches import Columns, Constant, MetadataWatch, ValueColumns, ValueWatch, Watch
-from tests.golden import FOLDER, WATCHES, compiled, text_of
+from tests.golden import COLUMN_TYPES, FOLDER, WATCHES, compiled, text_of
 from tests.watching import settings_of
 from triggers.columns import ColumnTypes
 from triggers.compiler import compile_watch, trigger_name, trigger_names
@@ -47,6 +49,15 @@ def test_every_template_stands_in_a_golden_file(template: Path) -> None:
 def test_compiling_twice_gives_the_same_sql() -> None:
     first, second = (compiled("latest", WATCHES["latest"]) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.parametrize("name", WATCHES)
+def test_a_watch_as_the_database_keeps_it_compiles_to_the_same_sql(name: str) -> None:
+    (wanted,) = settings_of(**{name: WATCHES[name]}).watches.values()
+    types = ColumnTypes(COLUMN_TYPES)
+    kept = watch_as_installed(name, json.loads(wanted.model_dump_json(exclude_none=True)))
+    both = [text_of(compile_watch(name, one, watch_id=1, rules=1, column_types=types)) for one in (wanted, kept)]
+    assert both[0] == both[1]
 
 
 # What a type, or a column that is there or not, changes
