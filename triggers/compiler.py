@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.content import content
+from triggers.content import content, metadata_content
 from triggers.expressions import Expressions, function, quote
 from triggers.latest import latest_functions
-from triggers.metadata import metadata_content, metadata_function, metadata_seed
+from triggers.metadata import metadata_fields, metadata_function, metadata_seed
 from triggers.samples import samples_function
 from triggers.seed import catch_up, seed
 from triggers.templates import template
@@ -83,7 +83,8 @@ def compile_watch(
         body = metadata_function(name, watch, watch_id, column_types, _measuring(watch, watch_id, statistics))
         seeds = (metadata_seed(watch, watch_id, column_types),)
         steps = metadata_content(watch, watch_id, column_types)
-        return CompiledWatch(name, (body,), triggers, seeds, steps, note)
+        functions = (body, metadata_fields(name, watch, column_types))
+        return CompiledWatch(name, functions, triggers, seeds, steps, note)
     expressions = Expressions(watch, column_types)
     common = {
         "name": sql.SQL(name),
@@ -122,11 +123,13 @@ def compile_watch(
 
 def trigger_name(watch_name: str, operation: str) -> str:
     """The name of one of a watch's triggers; `rtp_` marks it as ours on the user's table."""
-    return f"rtp_{watch_name}_{operation.lower()}"
+    # The trigger with the plain name, of an older rtp, fired when the table was empty; it is to go.
+    when = "before_" if operation == "TRUNCATE" else ""
+    return f"rtp_{watch_name}_{when}{operation.lower()}"
 
 
 def operations(watch: Watch) -> tuple[str, ...]:
-    """The statements that a watch's triggers fire after. Deleting history changes nothing that was reported."""
+    """The statements that a watch's triggers fire at. Deleting history changes nothing that was reported."""
     if watch.is_history:
         return ("INSERT", "UPDATE")
     return ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
@@ -140,10 +143,12 @@ def trigger_names(name: str, watch: Watch) -> list[str]:
 def _triggers(name: str, watch: Watch, tables: Sequence[tuple[str, ...]]) -> tuple[sql.Composed, ...]:
     return tuple(
         sql.SQL(
-            "CREATE OR REPLACE TRIGGER {trigger} AFTER {operation} ON {table} {transition} "
+            "CREATE OR REPLACE TRIGGER {trigger} {moment} {operation} ON {table} {transition} "
             "FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
         ).format(
             trigger=sql.Identifier(trigger_name(name, operation)),
+            # What a table holds must be read before it is emptied.
+            moment=sql.SQL("BEFORE" if operation == "TRUNCATE" else "AFTER"),
             operation=sql.SQL(operation),
             table=sql.Identifier(*parts),
             transition=_TRANSITION_TABLES[operation],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import is_gone
+from triggers.expressions import is_gone, named_row, who
 from triggers.lookups import all_at_once
 from triggers.samples import sample_columns
 from triggers.seed import note_ahead
@@ -18,7 +18,8 @@ from triggers.templates import template
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from core.settings.watches import ValueWatch
+    from core.settings.watches import MetadataWatch, ValueWatch, Watch
+    from triggers.columns import ColumnTypes
     from triggers.expressions import Expressions
 
 
@@ -36,11 +37,35 @@ def _judged(
     rows = {**common, "new_sample": expressions.sample(table, which="timely", is_timed=False)}
     lookup = all_at_once(common["watch"], sql.Identifier("n", "chain"), sql.Identifier("n", "entity"))
     return (
-        template("forget_gone.sql").format(**common, is_gone=is_gone(watch, expressions.types, "b")),
+        look_at_gone(watch, expressions.types, common["watch"]),
         template("judge_latest.sql").format(**rows, lookup=lookup, into=sql.SQL("")),
         template("first_sightings.sql").format(**rows),
         *((note_ahead(expressions, table, common),) if expressions.may_be_ahead else ()),
     )
+
+
+def look_at_gone(watch: Watch, types: ColumnTypes, watch_id: sql.Composable) -> sql.Composed:
+    """Have rtp run look at the entities that the table has no more."""
+    gone = sql.SQL("SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = {} AND {}").format(
+        watch_id, is_gone(watch, types, "b")
+    )
+    return template("look_at.sql").format(watch=watch_id, entities=gone)
+
+
+def metadata_content(watch: MetadataWatch, watch_id: int, types: ColumnTypes) -> tuple[sql.Composed, ...]:
+    """Have rtp run look at the entities that came and went unseen; nobody knows the fields that others had."""
+    id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
+    names = who("r", watch, types)
+    new = sql.SQL(
+        "SELECT {chain}, {entity} FROM {table} AS r WHERE {is_named} AND NOT EXISTS ("
+        "SELECT FROM rtp.baseline AS b WHERE b.watch = {watch} AND b.chain = {chain} AND b.entity = {entity})"
+    ).format(
+        **names,
+        table=sql.Identifier(*watch.table_parts),
+        is_named=named_row("r", watch, types),
+        watch=id_literal,
+    )
+    return (look_at_gone(watch, types, id_literal), template("look_at.sql").format(watch=id_literal, entities=new))
 
 
 def _appended(

@@ -19,10 +19,19 @@ if TYPE_CHECKING:
 
 _FLOAT_TYPES = frozenset({"real", "double precision"})
 _TEXT_TYPES = frozenset({"text", "character varying", "character"})
+_WHOLE_NUMBER = sql.SQL(
+    "CASE WHEN {0} ~ '^-?[0-9]{{1,19}}$' THEN"
+    " CASE WHEN {0}::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 THEN {0}::bigint END END"
+)
+# What a name is as a value of its own column's type.
+_AS_COLUMN = {
+    **dict.fromkeys(("text", "character varying"), sql.SQL("{0}")),
+    **dict.fromkeys(("smallint", "integer", "bigint"), _WHOLE_NUMBER),
+}
 
 
 def function(what: str, watch_name: str) -> sql.Identifier:
-    """The name of one of a watch's functions: watch_, rare_ or now_."""
+    """The name of one of a watch's functions: watch_, rare_, now_ or fields_."""
     return sql.Identifier("rtp", f"{what}_{watch_name}")
 
 
@@ -127,8 +136,7 @@ class Expressions:
 
     def is_named(self, row: str) -> sql.Composable:
         """Whether the row says of which entity it is, whatever its value."""
-        names = who(row, self.watch, self.types).values()
-        return sql.SQL(" AND ").join(sql.SQL("rtp.is_name({})").format(name) for name in names)
+        return named_row(row, self.watch, self.types)
 
     def parts(self, row: str) -> dict[str, sql.Composable]:
         """What a sample is made of, but for its time."""
@@ -215,6 +223,27 @@ def is_gone(watch: Watch, types: ColumnTypes, row: str) -> sql.Composed:
         sql.Identifier(*watch.table_parts),
         *(names["chain"], sql.Identifier(row, "chain"), names["entity"], sql.Identifier(row, "entity")),
     )
+
+
+def named_row(row: str, watch: Watch, types: ColumnTypes) -> sql.Composed:
+    """Whether a row of the watched table has a usable chain and entity."""
+    names = who(row, watch, types).values()
+    return sql.SQL(" AND ").join(sql.SQL("rtp.is_name({})").format(name) for name in names)
+
+
+def is_of(watch: Watch, types: ColumnTypes) -> sql.Composed:
+    """Whether a row `r` of the watched table is the entity `e`.
+
+    Their names are compared, and before that the columns' own values, where those are so simple that an index is used.
+    """
+    conditions: list[sql.Composable] = []
+    for part, name in who("r", watch, types).items():
+        key, column = sql.Identifier("e", part), getattr(watch.columns, part)
+        if isinstance(column, str) and column not in types.own and types[column] in _AS_COLUMN:
+            as_column = _AS_COLUMN[types[column]].format(key)
+            conditions.append(sql.SQL("{} = {}").format(types.read("r", column), as_column))
+        conditions.append(sql.SQL("{} = {}").format(name, key))
+    return sql.SQL(" AND ").join(conditions)
 
 
 def same_entity(watch: Watch, types: ColumnTypes, row: str, other: str) -> sql.Composed:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import function, is_gone
+from triggers.expressions import function, is_of
 from triggers.lookups import all_at_once, one_by_one
 from triggers.rules import rule_part
+from triggers.samples import Samples
 from triggers.seed import note_ahead
 from triggers.templates import as_text, template
 
@@ -23,19 +24,20 @@ _SAMPLE = (sql.Identifier("n", "chain"), sql.Identifier("n", "entity"))
 
 def latest_functions(
     watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], name: str
-) -> tuple[sql.Composed, sql.Composed]:
-    """Compile the trigger function and the texts that it seldom runs; `common` fills every value watch's template."""
+) -> tuple[sql.Composed, ...]:
+    """Compile the trigger function, the texts that it seldom runs, and what the table holds of some entities now.
+
+    `common` fills every value watch's template.
+    """
     watch_id = common["watch"]
     parts = expressions.parts("r")
+    rare = function("rare", name)
+    samples = Samples(watch, expressions, common)
     rule = {key: rule_part(watch, "one", key) for key in ("percent", "min_change", "warning", "critical")}
     rows = {
         **common,
         "new_sample": expressions.sample(sql.SQL("new_rows"), which="timely", is_timed=False),
         "old_sample": expressions.sample(sql.SQL("old_rows"), which="timely", is_timed=False),
-    }
-    renamed = {
-        "new_sample": expressions.sample(sql.SQL("new_rows"), is_timed=False),
-        "old_sample": expressions.sample(sql.SQL("old_rows"), is_timed=False),
     }
     ahead = _ahead(expressions, common, name)
 
@@ -44,8 +46,8 @@ def latest_functions(
 
     trigger_function = template("watch_latest.sql").format(
         **rows,
-        **{part: parts[part] for part in ("chain", "entity")},
-        rare=function("rare", name),
+        rare=rare,
+        append_samples=samples.appended(samples.of_unjudged(rare)),
         first_touched=template("first_touched.sql").format(
             read=expressions.read("r"),
             value=parts["value"],
@@ -59,22 +61,29 @@ def latest_functions(
             is_timely=ahead["is_timely"],
         ),
         look_ahead=ahead["look_ahead"],
-        judge=judge(one_by_one(watch_id, *_SAMPLE), "INTO made, unseen_rows, is_overtaken"),
+        judge=judge(one_by_one(watch_id, *_SAMPLE), "INTO made, unseen_rows, older_rows, is_overtaken"),
     )
     texts = template("rare.sql").format(
         name=common["name"],
         quote=common["quote"],
-        function=function("rare", name),
+        function=rare,
         judge=as_text(judge(all_at_once(watch_id, *_SAMPLE))),
         baselines_before=as_text(template("baselines_before.sql").format(**rows)),
-        forget_renamed=as_text(template("forget_renamed.sql").format(**rows | renamed)),
-        forget_gone=as_text(
-            template("forget_gone.sql").format(**common, is_gone=is_gone(watch, expressions.types, "b"))
-        ),
+        **samples.texts_of_unjudged(),
         first_sightings=as_text(template("first_sightings.sql").format(**rows)),
         note_ahead=ahead["note_ahead"],
     )
-    return trigger_function, texts
+    is_timely = sql.SQL("{} AND NOT {}").format(expressions.usable("r"), expressions.is_ahead(parts["changed_at"]))
+    now = template("now_many.sql").format(
+        **{**common, "function": function("now", name)},
+        what=sql.SQL("value numeric, is_usable boolean"),
+        parts=sql.SQL("e.chain, e.entity, {value}, {usable}, {confidence}, {provenance}, {changed_at}").format(
+            usable=is_timely, **parts
+        ),
+        table=sql.Identifier(*watch.table_parts),
+        is_of=is_of(watch, expressions.types),
+    )
+    return trigger_function, texts, now
 
 
 def _ahead(expressions: Expressions, common: Mapping[str, sql.Composable], name: str) -> dict[str, sql.Composable]:

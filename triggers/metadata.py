@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import about, function, is_gone, quote, same_entity, who
-from triggers.lookups import one_by_one
+from triggers.expressions import about, function, is_of, named, named_row, quote, same_entity, who
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
@@ -29,21 +28,30 @@ def metadata_function(
 ) -> sql.Composed:
     """Compile the trigger function; `measuring` is how it times itself."""
     id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
-    names = who("r", watch, types)
-    is_named = sql.SQL("rtp.is_name({}) AND rtp.is_name({})").format(names["chain"], names["entity"])
-    inserted = _step("added", _NEW, watch, types, previous=None, current="r")
-    deleted = _step("removed", sql.SQL("old_rows"), watch, types, previous="r", current=None)
-    updated = template("update_steps.sql").format(
-        changed=_step("changed", _NEW, watch, types, previous="o", current="r"),
-        added=inserted,
-        removed=deleted,
+    parts = {**about("r", watch, types), "watch": id_literal, "fields": _fields_now(watch, types)}
+    is_named = named_row("r", watch, types)
+    lost = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS n WHERE {})")
+    without_new = lost.format(is_named, sql.SQL("new_rows"), same_entity(watch, types, "n", "r"))
+    without_old = lost.format(is_named, sql.SQL("old_rows"), same_entity(watch, types, "n", "r"))
+    changed = template("update_steps.sql").format(
+        changed=_changed(watch, types),
         same_entity=same_entity(watch, types, "o", "r"),
         differs=_differs(watch, types),
     )
-    truncated = _gone_steps(watch, id_literal, types)
 
-    def report(steps: sql.Composable, into: str = "INTO reported_rows") -> sql.Composed:
-        return _report(steps, id_literal, into)
+    def text(filename: str, which: sql.Composable) -> sql.Composed:
+        return as_text(template(filename).format(**parts, is_named=which))
+
+    def removed(which: sql.Composable) -> sql.Composed:
+        mark, append = (text(filename, which) for filename in ("mark_removed.sql", "append_removed.sql"))
+        return template("removed.sql").format(mark=mark, append=append)
+
+    def added(which: sql.Composable) -> sql.Composed:
+        texts = {what: text(f"{what}_added.sql", which) for what in ("lock", "report", "append")}
+        return template("added.sql").format(**texts)
+
+    def report(into: str) -> sql.Composed:
+        return template("report_steps.sql").format(step=changed, watch=id_literal, into=sql.SQL(into))
 
     return template("watch_metadata.sql").format(
         name=sql.SQL(name),
@@ -52,39 +60,32 @@ def metadata_function(
         quote=quote(watch, types),
         **measuring,
         settings=_settings(watch, types),
-        inserted=report(inserted),
-        updated=report(updated),
-        updated_text=as_text(report(updated, into="")),
-        deleted=report(deleted),
-        truncated_text=as_text(report(truncated, into="")),
+        table=sql.Literal(sql.Identifier(*watch.table_parts).as_string(None)),
+        updated=report("INTO reported_rows"),
+        updated_text=as_text(report("")),
+        new_entities=_entities("new_rows", watch, types),
+        old_entities=_entities("old_rows", watch, types),
+        renamed=sql.SQL("{}{}").format(removed(without_new), added(without_old)),
+        added=added(is_named),
+        removed=removed(is_named),
         note_unusable=template("note_unusable.sql").format(name_literal=sql.Literal(name), usable=is_named),
     )
 
 
-def metadata_content(watch: MetadataWatch, watch_id: int, types: ColumnTypes) -> tuple[sql.Composed, ...]:
-    """Report which entities came and went unseen (nobody knows the fields that others had); nobody writes meanwhile."""
-    id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
-    added = template("added_steps.sql").format(
-        **who("r", watch, types),
-        added=_step("added", sql.Identifier(*watch.table_parts), watch, types, previous=None, current="r"),
-        watch=id_literal,
+def metadata_fields(name: str, watch: MetadataWatch, types: ColumnTypes) -> sql.Composed:
+    """What the table holds of some entities now."""
+    told = about("r", watch, types)
+    parts = sql.SQL("e.chain, e.entity, {fields}, {confidence}, {provenance}, {changed_at}")
+    return template("now_many.sql").format(
+        name=sql.SQL(name),
+        function=function("fields", name),
+        what=sql.SQL("fields jsonb"),
+        settings=_settings(watch, types),
+        quote=quote(watch, types),
+        parts=parts.format(fields=_fields_now(watch, types), **told),
+        table=sql.Identifier(*watch.table_parts),
+        is_of=is_of(watch, types),
     )
-    gone = _gone_steps(watch, id_literal, types)
-    return (_report(added, id_literal, into=""), _report(gone, id_literal, into=""))
-
-
-def _gone_steps(watch: MetadataWatch, watch_id: sql.Composable, types: ColumnTypes) -> sql.Composed:
-    return template("truncate_steps.sql").format(
-        watch=watch_id,
-        is_gone=is_gone(watch, types, "b"),
-        default_confidence=sql.SQL("{}::double precision").format(sql.Literal(watch.confidence)),
-        default_provenance=sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
-    )
-
-
-def _report(steps: sql.Composable, watch_id: sql.Composable, into: str) -> sql.Composed:
-    lookup = one_by_one(watch_id, sql.Identifier("n", "chain"), sql.Identifier("n", "entity"))
-    return template("report_steps.sql").format(step=steps, watch=watch_id, lookup=lookup, into=sql.SQL(into))
 
 
 def metadata_seed(watch: MetadataWatch, watch_id: int, types: ColumnTypes) -> sql.Composed:
@@ -113,36 +114,27 @@ def _has_no_equality(types: ColumnTypes, column: str) -> bool:
     return column in types.own or types[column] in _WITHOUT_EQUALITY
 
 
-def _fields(watch: MetadataWatch, types: ColumnTypes, *, previous: str | None, current: str | None) -> sql.Composed:
-    """The changed fields as one jsonb object; a side that does not exist counts as null."""
-
-    def value(row: str | None, column: str) -> sql.Composable:
-        return types.json(row, column) if row else sql.SQL("NULL::jsonb")
-
+def _fields_now(watch: MetadataWatch, types: ColumnTypes) -> sql.Composed:
+    """The watched fields of a row as one jsonb object. Not by jsonb_build_object(), which takes no more than 50."""
     rows = sql.SQL(", ").join(
-        sql.SQL("({}, {}, {})").format(sql.Literal(column), value(previous, column), value(current, column))
+        sql.SQL("({}, {})").format(sql.Literal(column), types.json("r", column)) for column in watch.watched
+    )
+    return sql.SQL("(SELECT jsonb_object_agg(f.field, f.value) FROM (VALUES {}) AS f (field, value))").format(rows)
+
+
+def _changed(watch: MetadataWatch, types: ColumnTypes) -> sql.Composed:
+    """The new rows, with the changed fields as one jsonb object."""
+    rows = sql.SQL(", ").join(
+        sql.SQL("({}, {}, {})").format(sql.Literal(column), types.json("o", column), types.json("r", column))
         for column in watch.watched
     )
-    return sql.SQL(
+    fields = sql.SQL(
         "(SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) "
         "FROM (VALUES {}) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current)"
     ).format(rows)
+    return sql.SQL("SELECT {} FROM new_rows AS r").format(named({**about("r", watch, types), "fields": fields}))
 
 
-def _step(
-    reason: str,
-    relation: sql.Composable,
-    watch: MetadataWatch,
-    types: ColumnTypes,
-    *,
-    previous: str | None,
-    current: str | None,
-) -> sql.Composed:
-    expressions = about("r", watch, types) | {
-        "reason": sql.SQL("{}::text").format(sql.Literal(reason)),
-        "fields": _fields(watch, types, previous=previous, current=current),
-    }
-    selected = sql.SQL(", ").join(
-        sql.SQL("{} AS {}").format(expression, sql.Identifier(name)) for name, expression in expressions.items()
-    )
-    return sql.SQL("SELECT {} FROM {} AS r").format(selected, relation)
+def _entities(relation: str, watch: MetadataWatch, types: ColumnTypes) -> sql.Composed:
+    names = who("r", watch, types)
+    return sql.SQL("SELECT {}, {} FROM {} AS r").format(names["chain"], names["entity"], sql.SQL(relation))

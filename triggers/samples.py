@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import is_gone, same_entity
+from triggers.expressions import same_entity
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
@@ -21,16 +21,83 @@ _NO_TRACE = dict.fromkeys(("traceparent", "tracestate"), sql.SQL("NULL"))
 
 def samples_function(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
     """Compile the trigger function; `common` is what every value watch's template is filled with."""
-    plain = _Statement(watch, expressions, common)
-    other = _Statement(watch, replace(expressions, types=expressions.types.unchecked()), common)
-    of_shape = _of_history(plain, other) if watch.is_history else _of_latest(plain, other)
-    return template("watch_samples.sql").format(
-        **common,
-        **of_shape,
-        can_be_read=expressions.can_be_read(),
-        installed=sql.Literal(expressions.checked_columns()),
-        table=sql.Literal(sql.Identifier(*watch.table_parts).as_string(None)),
-    )
+    samples = Samples(watch, expressions, common)
+    of_shape = samples.of_history() if watch.is_history else samples.of_latest()
+    return template("watch_samples.sql").format(**common, append_samples=samples.appended(of_shape))
+
+
+class Samples:
+    """A statement's rows as samples: those that it has written, and those whose entity is gone."""
+
+    def __init__(self, watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> None:
+        self._expressions = expressions
+        self._common = common
+        self._table = sql.Literal(sql.Identifier(*watch.table_parts).as_string(None))
+        self._plain = _Statement(watch, expressions, common)
+        self._other = _Statement(watch, replace(expressions, types=expressions.types.unchecked()), common)
+
+    def appended(self, parts: Mapping[str, sql.Composable]) -> sql.Composed:
+        """What a trigger function does to append them, before it returns; `parts` say how."""
+        return template("append.sql").format(
+            **self._common,
+            **parts,
+            can_be_read=self._expressions.can_be_read(),
+            installed=sql.Literal(self._expressions.checked_columns()),
+            table=self._table,
+        )
+
+    def of_history(self) -> Mapping[str, sql.Composable]:
+        """Each row is a sample."""
+        append_text = sql.SQL("EXECUTE {}").format(as_text(self._other.new.append()))
+        return {"not_safe": sql.SQL(""), "append": self._plain.new.append(_NO_TRACE), "append_text": append_text}
+
+    def of_latest(self) -> Mapping[str, sql.Composable]:
+        """Each row is an entity: where it is deleted, or gets another key, the entity of its key is gone."""
+        append = template("append_latest.sql").format(
+            deleted=self._plain.old.append(_NO_TRACE), written=self._plain.new.append(_NO_TRACE)
+        )
+        append_text = template("append_latest_text.sql").format(
+            **{what: as_text(statement) for what, statement in self._by_operation().items()}, table=self._table
+        )
+        return {"not_safe": self._not_safe("TRUNCATE"), "append": append, "append_text": append_text}
+
+    def of_unjudged(self, rare: sql.Composable) -> Mapping[str, sql.Composable]:
+        """The same where the trigger judges by itself what it can; `rare` is the function that has the texts."""
+        return {
+            "not_safe": self._not_safe("DELETE", "TRUNCATE"),
+            "append": self._plain.new.append(_NO_TRACE),
+            "append_text": template("leave_to_the_judge.sql").format(rare=rare, table=self._table),
+        }
+
+    def texts_of_unjudged(self) -> Mapping[str, sql.Composed]:
+        """What the function `rare` has the texts of."""
+        old, is_lost = self._plain.old, self._plain.is_lost
+        mark = template("mark_gone.sql")
+        return {
+            **{f"append_{what}": as_text(statement) for what, statement in self._by_operation().items()},
+            "mark_gone": as_text(mark.format(**self._common, gone=self._other.old.entities(named=True))),
+            "leave_renamed": as_text(
+                template("leave_renamed.sql").format(
+                    mark=mark.format(**self._common, gone=old.entities(named=True, lost=is_lost)),
+                    append=old.append(lost=is_lost),
+                )
+            ),
+        }
+
+    def _by_operation(self) -> Mapping[str, sql.Composed]:
+        new, old, is_lost = self._other.new, self._other.old, self._other.is_lost
+        return {
+            "inserted": new.append(),
+            "updated": sql.SQL("{} UNION ALL {}").format(new.append(), old.select(lost=is_lost)),
+            "deleted": old.append(),
+        }
+
+    def _not_safe(self, *operations: str) -> sql.Composed:
+        return template("not_safe_latest.sql").format(
+            never_safe=sql.SQL(", ").join(map(sql.Literal, operations)),
+            old_entities=self._plain.old.entities(),
+            new_entities=self._plain.new.entities(),
+        )
 
 
 @dataclass(frozen=True)
@@ -62,35 +129,11 @@ class _Statement:
         )
 
     @property
-    def lost(self) -> sql.Composed:
-        """The rows whose key no row has any more."""
-        return sql.SQL("{} AND NOT EXISTS (SELECT FROM new_rows AS n WHERE {})").format(
-            self.old.select(), same_entity(self.watch, self.expressions.types, "n", "r")
+    def is_lost(self) -> sql.Composed:
+        """Whether no row has the key of an old row `r` any more."""
+        return sql.SQL("NOT EXISTS (SELECT FROM new_rows AS n WHERE {})").format(
+            same_entity(self.watch, self.expressions.types, "n", "r")
         )
-
-
-def _of_history(plain: _Statement, other: _Statement) -> dict[str, sql.Composable]:
-    return {
-        "not_safe": sql.SQL(""),
-        "append": plain.new.append(_NO_TRACE),
-        "append_text": as_text(other.new.append()),
-    }
-
-
-def _of_latest(plain: _Statement, other: _Statement) -> dict[str, sql.Composable]:
-    """Each row is an entity: where it is deleted, or gets another key, the entity of its key is gone."""
-    new, old = plain.new, plain.old
-    gone = is_gone(other.watch, other.expressions.types, "e")
-    return {
-        "not_safe": template("not_safe_latest.sql").format(old_entities=old.entities(), new_entities=new.entities()),
-        "append": template("append_latest.sql").format(deleted=old.append(_NO_TRACE), written=new.append(_NO_TRACE)),
-        "append_text": template("append_latest_text.sql").format(
-            inserted=as_text(other.new.append()),
-            updated=as_text(sql.SQL("{} UNION ALL {}").format(other.new.append(), other.lost)),
-            deleted=as_text(other.old.append()),
-            truncated=as_text(template("append_gone.sql").format(**other.common, is_gone=gone)),
-        ),
-    }
 
 
 @dataclass(frozen=True)
@@ -101,21 +144,28 @@ class _Rows:
     parts: Mapping[str, sql.Composable]
     where: sql.Composable
 
-    def append(self, more: Mapping[str, sql.Composable] | None = None) -> sql.Composed:
+    def append(
+        self, more: Mapping[str, sql.Composable] | None = None, *, lost: sql.Composable | None = None
+    ) -> sql.Composed:
         """Append them to the log."""
         parts = {**self.parts, **(more or {})}
         columns = sql.SQL(", ").join(map(sql.Identifier, parts))
-        return template("append_samples.sql").format(columns=columns, samples=self.select(parts))
+        return template("append_samples.sql").format(columns=columns, samples=self.select(parts, lost=lost))
 
-    def select(self, parts: Mapping[str, sql.Composable] | None = None) -> sql.Composed:
-        """The usable ones."""
+    def select(
+        self, parts: Mapping[str, sql.Composable] | None = None, *, lost: sql.Composable | None = None
+    ) -> sql.Composed:
+        """The usable ones; only those that are `lost`, where that is given."""
         values = sql.SQL(", ").join((parts or self.parts).values())
-        return sql.SQL("SELECT {} FROM {} AS r WHERE {}").format(values, sql.SQL(self.name), self.where)
+        selected = sql.SQL("SELECT {} FROM {} AS r WHERE {}").format(values, sql.SQL(self.name), self.where)
+        return selected if lost is None else sql.SQL("{} AND {}").format(selected, lost)
 
-    def entities(self) -> sql.Composed:
-        """Whom they are of."""
-        who = (self.parts["chain"], self.parts["entity"])
-        return sql.SQL("SELECT {}, {} FROM {} AS r").format(*who, sql.SQL(self.name))
+    def entities(self, *, named: bool = False, lost: sql.Composable | None = None) -> sql.Composed:
+        """Whom they are of; only those with a usable name, where they must be `named`."""
+        who = {part: self.parts[part] for part in ("chain", "entity")}
+        if named:
+            return self.select(who, lost=lost)
+        return sql.SQL("SELECT {}, {} FROM {} AS r").format(*who.values(), sql.SQL(self.name))
 
 
 def sample_columns(

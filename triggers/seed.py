@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from triggers.expressions import is_gone
 from triggers.templates import template
 
 if TYPE_CHECKING:
@@ -39,4 +40,9 @@ def catch_up(
     if watch.is_history:
         return (without_band,)
     table = sql.Identifier(*watch.table_parts)
-    return (without_band, template("catch_up.sql").format(**common, sample=expressions.sample(table, which="timely")))
+    return (
+        without_band,
+        template("catch_up.sql").format(**common, sample=expressions.sample(table, which="timely")),
+        template("append_gone.sql").format(**common, is_gone=is_gone(watch, expressions.types, "e")),
+        sql.SQL("DELETE FROM rtp.look WHERE watch = {watch}").format(**common),
+    )

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from core.settings.watches import Watch
     from triggers.catalog import InstalledTrigger, TableFacts, WatchRow
 
-_COMPILED_FUNCTIONS = {"watch": "()", "rare": "(text)", "now": "(text, text)"}
+_COMPILED_FUNCTIONS = (
+    ("watch", "()"),
+    ("rare", "(text)"),
+    ("now", "(text, text)"),
+    ("now", "(text[], text[])"),
+    ("fields", "(text[], text[])"),
+)
 _WAKE = sql.SQL("SELECT rtp.wake()")
 _TRAVELS_ALONG = frozenset({"changed_at", "confidence", "provenance"})
 
@@ -82,7 +88,7 @@ def install_watch(
             # Creating triggers keeps writers out until the end: nobody changes what the seed reads.
             *(result.triggers if begins or catches_up or is_blind else ()),
             *(_forget(watch_id) if before and begins else ()),
-            *((_end_memory(watch_id),) if becomes_plain else ()),
+            *(_end_memory(watch_id) if becomes_plain else ()),
             *(result.content if is_blind and not begins else ()),
             *(result.catch_up if catches_up else ()),
             *(result.seed if begins or catches_up else ()),
@@ -123,7 +129,7 @@ def drop_trigger(trigger: InstalledTrigger) -> sql.Composed:
 
 
 def _drop_functions(name: str) -> Iterator[sql.Composed]:
-    for what, arguments in _COMPILED_FUNCTIONS.items():
+    for what, arguments in _COMPILED_FUNCTIONS:
         yield sql.SQL("DROP FUNCTION IF EXISTS {}{}").format(function(what, name), sql.SQL(arguments))
 
 
@@ -140,18 +146,25 @@ def _register(name: str, watch: Watch, watch_id: int, rules: int, md5: str) -> s
 
 
 def _forget(watch_id: int) -> Iterator[sql.Composed]:
-    for table in ("sample", "judge_cursor", "baseline", "set_aside"):
+    for table in ("sample", "judge_cursor", "look", "baseline", "set_aside"):
         yield sql.SQL("DELETE FROM {} WHERE watch = {}").format(sql.Identifier("rtp", table), sql.Literal(watch_id))
 
 
-def _end_memory(watch_id: int) -> sql.Composed:
+def _end_memory(watch_id: int) -> Iterator[sql.Composed]:
     """A trigger that judges by itself has no quarantine, and what is in it must not be released when the judge is back.
 
-    Nor has it appointments: those left would be looked over, in vain, at each look for what has come.
+    Nor has it appointments: those left would be looked over, in vain, at each look for what has come. Whose row is gone
+    is looked for in the table.
     """
-    return sql.SQL(
-        "UPDATE rtp.baseline SET suspect_value = NULL, suspect_since = NULL, suspect_count = 0, due_at = NULL "
-        "WHERE watch = {} AND (suspect_since IS NOT NULL OR due_at IS NOT NULL)"
+    yield sql.SQL(
+        "INSERT INTO rtp.look (watch, chain, entity, waits_for, gone_at, gone_confidence, gone_provenance) "
+        "SELECT watch, chain, entity, '{{}}', gone_at, last_confidence, last_provenance "
+        "FROM rtp.baseline WHERE watch = {} AND gone_at IS NOT NULL ON CONFLICT DO NOTHING"
+    ).format(sql.Literal(watch_id))
+    yield sql.SQL(
+        "UPDATE rtp.baseline SET suspect_value = NULL, suspect_since = NULL, suspect_count = 0, due_at = NULL, "
+        "gone_at = NULL, gone_xid = NULL "
+        "WHERE watch = {} AND (suspect_since IS NOT NULL OR due_at IS NOT NULL OR gone_at IS NOT NULL)"
     ).format(sql.Literal(watch_id))
 
 

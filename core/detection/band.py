@@ -34,8 +34,8 @@ class Band:
 
 def band(state: EntityState, rule: Rule, compare_with: CompareWith) -> Band | None:
     """The band of an entity; None where each sample needs a closer look."""
-    is_remembered = state.held or state.suspect_since is not None or state.off_peg_since is not None
-    if is_remembered or compare_with == "previous_row":
+    moments = (state.suspect_since, state.off_peg_since, state.gone_at)
+    if state.held or any(moment is not None for moment in moments) or compare_with == "previous_row":
         return None
     lower, upper = firing_values(state.value, rule)
     if lower is None or upper is None:

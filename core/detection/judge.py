@@ -26,7 +26,7 @@ Note = Literal["late", "duplicate", "quarantined", "dismissed", "confirmed", "re
 
 _COOLED = frozenset({Reason.DEVIATION, Reason.HEARTBEAT})
 NEVER = datetime.max.replace(tzinfo=UTC)
-NO_LAG = timedelta(0)
+NO_LAG = NO_GRACE = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ class EntityState:
 
     `value` is the baseline: what the next value is compared with. `last_value` is the newest one that was judged,
     `suspect_value` the newest one in quarantine; each has its row's testimony. `held` says that a cooldown holds an
-    event back. `lag` is the newest sample's: by so much the entity's own clock is behind.
+    event back. `lag` is the newest sample's: by so much the entity's own clock is behind. `gone_at` is since when the
+    entity's row is gone, which is no event until that stands.
     """
 
     value: Decimal | None
@@ -68,6 +69,7 @@ class EntityState:
     testimony: Testimony = UNSAID
     suspect_testimony: Testimony = UNSAID
     lag: timedelta = NO_LAG
+    gone_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +94,10 @@ class _Seen(NamedTuple):
 def judge(
     state: EntityState | None, sample: Sample, rule: Rule, *, compare_with: CompareWith = "last_event", shape: Shape
 ) -> Judgement:
-    """Judge a sample; `state` is None at the first sighting of its entity."""
+    """Judge a sample; `state` is None at the first sighting of its entity.
+
+    An entity that was gone is back. Whether that took too long is asked before (`deletion_that_stands`).
+    """
     lag = sample.lag if shape == "history" else NO_LAG
     if state is None:
         return _first_sighting(sample, lag, rule)
@@ -101,6 +106,8 @@ def judge(
             return Judgement(state, note="late")
         if same(sample.value, state.last_value if state.suspect_since is None else state.suspect_value):
             return Judgement(state, note="duplicate")
+    if state.gone_at is not None:
+        state = replace(state, gone_at=None)
     seen = _Seen(sample.value, sample.at, sample.testimony, sample.at, lag)
     guarded = _guard(state, seen, rule)
     if guarded.note == "quarantined":
@@ -110,10 +117,12 @@ def judge(
 
 
 def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareWith = "last_event") -> Judgement:
-    """Judge what time alone brings about: the end of a quarantine or a cooldown, a heartbeat.
+    """Judge what time alone brings about: the end of a quarantine or a cooldown, a heartbeat. Nothing while it is gone.
 
     Rules reckon in the samples' own time, which is as far behind the clock as the newest sample was when it arrived.
     """
+    if state.gone_at is not None:
+        return Judgement(state)
     now = at - state.lag
     guard = rule.glitch_guard
     if guard and state.suspect_since is not None and now - state.suspect_since >= guard.release_after:
@@ -124,7 +133,9 @@ def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareW
 
 
 def due_at(state: EntityState, rule: Rule) -> datetime | None:
-    """When `tick` is next due; None where only a sample can change the state."""
+    """When time alone may next change the state; None where only a sample can."""
+    if state.gone_at is not None:
+        return later(state.gone_at, rule.delete_grace or NO_GRACE)
     moments = []
     if rule.glitch_guard and state.suspect_since is not None:
         moments.append(later(state.suspect_since, rule.glitch_guard.release_after))
@@ -146,6 +157,18 @@ def later(moment: datetime, pause: timedelta) -> datetime:
         return moment + pause
     except OverflowError:
         return NEVER
+
+
+def leave(state: EntityState, at: datetime) -> EntityState:
+    """The state of an entity whose row is gone, and may come back."""
+    return state if state.gone_at is not None else replace(state, gone_at=at)
+
+
+def deletion_that_stands(state: EntityState, at: datetime, rule: Rule) -> Report | None:
+    """The event of an entity whose row has been gone for too long; the caller forgets its state."""
+    if state.gone_at is None or at < later(state.gone_at, rule.delete_grace or NO_GRACE):
+        return None
+    return delete(state, rule, Testimony(state.gone_at))
 
 
 def delete(state: EntityState, rule: Rule, testimony: Testimony = UNSAID) -> Report:

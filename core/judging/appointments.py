@@ -39,13 +39,23 @@ class Appointments:
         self._unread = deque((watch, "", "") for watch in sampled)
         self._is_full = False
 
-    def due(self, *, without: Collection[int]) -> Due:
-        """Whose appointment has come, the longest overdue first; none of the watches left out."""
+    def due(self, *, without: Collection[int], only_gone: bool = False) -> Due:
+        """Whose appointment has come, the longest overdue first; none of the watches left out.
+
+        With `only_gone`, those alone whose rows are gone.
+        """
         watches = ",".join(str(watch) for watch in self._watches if watch not in without)
-        rows = self._statements.fetch("due", {"watches": f"{{{watches}}}", "limit": _MOST_AT_ONCE})
+        rows = self._statements.fetch(
+            "due", {"watches": f"{{{watches}}}", "only_gone": only_gone, "limit": _MOST_AT_ONCE}
+        )
         at, revision = rows[0][:2]
         self._is_full = len(rows) == _MOST_AT_ONCE
         return Due(at, revision, [row[2:] for row in rows if row[2] is not None])
+
+    @property
+    def are_left_due(self) -> bool:
+        """Whether more may have come than the last look has brought."""
+        return self._is_full
 
     @property
     def are_left(self) -> bool:

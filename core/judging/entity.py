@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.detection.band import band
-from core.detection.judge import NO_LAG, due_at
+from core.detection.judge import NO_LAG, due_at, leave
 from core.settings.rules import rule_for
 
 if TYPE_CHECKING:
@@ -25,26 +25,32 @@ class EntityMemory:
 
     Of most samples no rule has anything to say: the row only becomes `newest`, and the state is made anew when somebody
     asks for it. `is_dirty` says that the database has not got all this yet, `is_moved` that more than the newest sample
-    has changed.
+    has changed. `gone_xid` is the transaction that has deleted the entity's row, `gone` the sample that says so, where
+    it came since this was read.
     """
 
     __slots__ = (
         "_band", "_known", "_postponed_to", "_reckoned_lag", "_sample_at", "_state",
-        "is_dirty", "is_moved", "key", "newest", "rule", "watch",
+        "gone", "gone_xid", "is_dirty", "is_moved", "key", "newest", "rule", "watch",
     )  # fmt: skip
 
-    def __init__(self, key: EntityKey, watch: InstalledWatch, state: EntityState | None) -> None:
+    def __init__(
+        self, key: EntityKey, watch: InstalledWatch, state: EntityState | None, gone_xid: str | None = None
+    ) -> None:
         self.key = key
         self.watch = watch
         self.rule = rule_for(watch.watch, key[1], key[2])
         self.newest: SampleRow | None = None
+        self.gone: SampleRow | None = None
         self.is_dirty = self.is_moved = False
         self._postponed_to: datetime | None = None
         self._known: SampleRow | None = None
         self._sample_at: datetime | None = None
         self._reckoned_lag = NO_LAG
         self._state: EntityState | None = None
+        self.gone_xid: str | None = None
         self._set(state)
+        self.gone_xid = gone_xid
 
     def remember(self, row: SampleRow) -> bool:
         """Take a sample that only becomes the newest one; false where a rule may have something to say of it."""
@@ -78,6 +84,13 @@ class EntityMemory:
         self._postponed_to = None
         self._set(state)
 
+    def go(self, row: SampleRow) -> None:
+        """Take it that the entity's row is gone, unless that is known."""
+        state = self.state
+        if state is not None and state.gone_at is None:
+            self.move_to(leave(state, row.sampled_at))
+            self.gone, self.gone_xid = row, row.xid
+
     def postpone(self, moment: datetime) -> None:
         """Have the next appointment at this moment, whatever the rules say, until a sample comes."""
         self.is_moved = True
@@ -104,6 +117,8 @@ class EntityMemory:
         self._band = None
         self.newest = self._known = None
         self._sample_at, self._reckoned_lag = None, NO_LAG
+        if state is None or state.gone_at is None:
+            self.gone = self.gone_xid = None
         if state is not None:
             self._band = band(state, self.rule, self.watch.watch.compare_with)
             self._sample_at, self._reckoned_lag = state.sample_at, state.lag

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from core.detection.future import is_ahead
-from core.detection.judge import delete, judge, tick
+from core.detection.judge import delete, deletion_that_stands, judge, tick
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Findings:
     set_aside: dict[tuple[object, ...], SetAsideLine] = field(default_factory=dict)
     dirty: list[EntityMemory] = field(default_factory=list)
     has_gone: bool = False
+    has_reported_fields: bool = False
 
     @property
     def must_last(self) -> bool:
@@ -92,7 +93,7 @@ class Findings:
     @property
     def is_urgent(self) -> bool:
         """Whether somebody may be waiting for it."""
-        return bool(self.events or self.notes or self.errors or self.has_gone)
+        return bool(self.events or self.notes or self.errors or self.has_gone or self.has_reported_fields)
 
     def has_changed(self, entity: EntityMemory) -> None:
         """The database is to get this entity."""
@@ -148,14 +149,12 @@ def make_new_appointments(entities: Iterable[EntityMemory], findings: Findings) 
 
 
 def _judge_sample(row: SampleRow, entity: EntityMemory, findings: Findings) -> None:
-    before = entity.state
     if row.what == "deleted":
-        if before is not None:
-            report = delete(before, entity.rule, row.testimony)
-            _move(entity, None, findings)
-            findings.has_gone = True
-            findings.events.append(_event(entity, report, row.sampled_at, row.traceparent, row.tracestate))
+        _judge_deletion(row, entity, findings)
         return
+    if entity.gone_xid != row.xid:  # what one transaction deletes and writes again is not gone at all
+        _end_absence(row.sampled_at, entity, findings)
+    before = entity.state
     watch = entity.watch.watch
     judgement = judge(before, row.sample, entity.rule, compare_with=watch.compare_with, shape=watch.shape)
     if judgement.state is not before:
@@ -167,6 +166,31 @@ def _judge_sample(row: SampleRow, entity: EntityMemory, findings: Findings) -> N
         findings.events.append(_event(entity, judgement.report, row.sampled_at, row.traceparent, row.tracestate))
 
 
+def _judge_deletion(row: SampleRow, entity: EntityMemory, findings: Findings) -> None:
+    """A sampled entity may come back; of others, the table has said that they do not."""
+    state = entity.state
+    if state is None:
+        return
+    if entity.watch.is_sampled:
+        entity.go(row)
+        findings.has_changed(entity)
+        findings.has_gone = True
+        return
+    report = delete(state, entity.rule, row.testimony)
+    _move(entity, None, findings)
+    findings.events.append(_event(entity, report, row.sampled_at, row.traceparent, row.tracestate))
+
+
+def _end_absence(at: datetime, entity: EntityMemory, findings: Findings) -> None:
+    """Where the entity has been away for too long, it was deleted, and what comes now is another one."""
+    state, gone = entity.state, entity.gone
+    report = None if state is None else deletion_that_stands(state, at, entity.rule)
+    if report is not None:
+        trace = () if gone is None else (gone.traceparent, gone.tracestate)
+        findings.events.append(_event(entity, report, at, *trace))
+        _move(entity, None, findings)
+
+
 def _judge_appointment(entity: EntityMemory, at: datetime, findings: Findings) -> None:
     before, due = entity.state, entity.due_at
     if before is None:
@@ -174,11 +198,20 @@ def _judge_appointment(entity: EntityMemory, at: datetime, findings: Findings) -
     if due is None or due > at:
         entity.move_to(before)
         return
+    if before.gone_at is not None:
+        _end_absence(at, entity, findings)
+        return
     judgement = tick(before, at, entity.rule, compare_with=entity.watch.watch.compare_with)
     entity.move_to(judgement.state)
     _note_guard(entity, before, judgement, before.suspect_value, findings)
     if judgement.report is not None:
-        findings.events.append(_event(entity, judgement.report, at))
+        findings.events.append(
+            _event(
+                entity,
+                judgement.report,
+                at,
+            )
+        )
 
 
 def _move(entity: EntityMemory, state: EntityState | None, findings: Findings) -> None:

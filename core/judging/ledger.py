@@ -33,7 +33,7 @@ _NEWEST = (*KEY, "value", "at", "changed_at", "confidence", "provenance", "lag")
 _STATE = (
     *KEY, "value", "reported_at", "sampled_at", "last_value", "suspect_value", "suspect_since", "suspect_count",
     "off_peg_since", "is_held", "last_changed_at", "last_confidence", "last_provenance", "suspect_changed_at",
-    "suspect_confidence", "suspect_provenance", "lag", "rules", "due_at",
+    "suspect_confidence", "suspect_provenance", "lag", "rules", "due_at", "gone_at", "gone_xid",
 )  # fmt: skip
 
 
@@ -55,14 +55,14 @@ class Ledger:
     def transaction(self, *, must_last: bool) -> Iterator[None]:
         """Within, nobody installs. It waits for the disk at its end where it `must_last`.
 
-        Raises Overtaken where somebody installs or has, or where a trigger holds what is needed.
+        Raises Overtaken where somebody installs or has, or where somebody holds what is needed.
         """
         try:
             with self._log.connection.transaction():
                 self._keep_installation(must_last=must_last)
                 yield
         except errors.LockNotAvailable as error:
-            raise Overtaken("a trigger is judging what was left to this judge") from error
+            raise Overtaken("somebody holds what is to be written") from error
 
     def _keep_installation(self, *, must_last: bool) -> None:
         answers = self._log.connection.execute(_ENTER_TO_LAST if must_last else _ENTER)
@@ -79,7 +79,7 @@ class Ledger:
     def write(self, findings: Findings) -> None:
         """Write down what was found and how far the log is judged, within the transaction.
 
-        Raises LeadershipLost where another judge has taken over, Overtaken where a trigger has judged a newer value.
+        Raises LeadershipLost where another judge has taken over.
         """
         if findings.events:
             self._statements.fetch("append_events", by_column(EventRow._fields, findings.events))
@@ -110,8 +110,8 @@ class Ledger:
         if gone:
             self._statements.fetch("forget", by_column(KEY, gone))
         rows = list(_state_rows(moved))
-        if rows and self._statements.fetch("keep_states", by_column(_STATE, rows)) != [(len(rows),)]:
-            raise Overtaken("a trigger has judged a newer value")
+        if rows:
+            self._statements.fetch("keep_states", by_column(_STATE, rows))
 
 
 def _newest(entity: EntityMemory, row: SampleRow) -> tuple[object, ...]:
@@ -144,4 +144,6 @@ def _state_rows(moved: Sequence[EntityMemory]) -> Iterator[tuple[object, ...]]:
                 _written(state.lag),
                 entity.rules,
                 entity.due_at,
+                state.gone_at,
+                entity.gone_xid,
             )

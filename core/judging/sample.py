@@ -29,6 +29,7 @@ class SampleRow(NamedTuple):
     traceparent: str | None
     tracestate: str | None
     appended_at: datetime
+    xid: str
 
     @property
     def lag(self) -> timedelta:

@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING
 from core.judging.appointments import Appointments
 from core.judging.judgement import Findings, judge_appointments, judge_samples, make_new_appointments
 from core.judging.ledger import Ledger
+from core.judging.looks import Looks
 from core.judging.states import States
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from core.judging.entity import EntityKey, EntityMemory
     from core.judging.portion import Portion
+    from core.judging.sample import SampleRow
     from core.judging.sample_log import SampleLog
 
 FLUSH_SECONDS = 0.25
 _MOST_DIRTY = 5000
+_LOOK_AGAIN_SECONDS = 0.1
 
 
 class JudgeSession:
@@ -32,12 +35,16 @@ class JudgeSession:
     def __init__(self, log: SampleLog) -> None:
         installed = log.installed
         self._log = log
-        self._watches = installed.watches
+        self._sampled = {watch.id for watch in installed.sampled}
+        self._judged_by_triggers = (installed.watches.keys() - self._sampled) | installed.metadata.keys()
         self._ledger = Ledger(log, installed.revision)
         self._states = States(log.connection, installed.watches)
         self._appointments = Appointments(log.connection, installed.sampled)
+        self._looks = Looks(log.connection, self._states, installed)
         self._findings = Findings()
         self._flush_at: float | None = None
+        self._may_have_gone = True
+        self._looks_again_at = 0.0
         self.has_reported = False
         """Whether the last samples made events, or something else that somebody may wait for."""
         self.has_more_appointments = True
@@ -49,32 +56,55 @@ class JudgeSession:
         if portion is None:
             if self._log.is_news_who_is_behind:
                 self._begin_to_flush()
+            self._judge_what_is_over()
             return 0
-        keys = {(row.watch, row.chain, row.entity) for row in portion.rows if row.watch in self._watches}
-        left = [key for key in keys if not self._watches[key[0]].is_sampled]
+        left = [row for row in portion.rows if row.watch in self._judged_by_triggers]
+        keys = {(row.watch, row.chain, row.entity) for row in portion.rows if row.watch in self._sampled}
         if left:
-            self._judge_with_triggers(portion, keys, left)
+            self._look(portion, keys, left)
         else:
             judge_samples(portion.rows, self._states.load(keys), self._findings)
             self._log.passed(portion)
             self._begin_to_flush()
+            self._may_have_gone |= self._findings.has_gone
             self.has_reported = self._findings.is_urgent
             if self.has_reported or len(self._findings.dirty) > _MOST_DIRTY:
                 self.flush()
         return len(portion.rows)
 
-    def _judge_with_triggers(self, portion: Portion, keys: AbstractSet[EntityKey], left: Sequence[EntityKey]) -> None:
-        """Judge samples that waited when their watch's trigger began to judge by itself.
-
-        What the trigger has judged since is newer. The others' baselines are kept from it until all is written down.
-        """
+    def _look(self, portion: Portion, keys: AbstractSet[EntityKey], left: Sequence[SampleRow]) -> None:
+        """Judge a portion with samples that triggers have left: by looks at the tables."""
         self.flush()
         with self._ledger.transaction(must_last=True):
-            unjudged = self._states.lock(left)
-            judged = {**self._states.load(keys - set(left)), **self._states.read(unjudged)}
-            judge_samples(portion.rows, judged, self._findings)
+            judge_samples(portion.rows, self._loaded_by_key(keys), self._findings)
+            self._looks.take(left, self._findings)
             self._log.passed(portion)
             self._ledger.write(self._findings)
+        self._may_have_gone |= self._findings.has_gone
+        self.has_reported = self._findings.is_urgent
+        self._written()
+
+    def _judge_what_is_over(self) -> None:
+        """Where the log keeps up: report what was deleted and has not come back; take the looks that were put off."""
+        if not self._log.keeps_up:
+            return
+        if self._may_have_gone:
+            due = self._judge_due(only_gone=True)
+            self._may_have_gone = self._appointments.are_left_due
+            self.has_reported |= bool(due)
+        if self._looks.are_put_off and time.monotonic() >= self._looks_again_at:
+            self._look_again()
+
+    def _look_again(self) -> None:
+        self._looks_again_at = time.monotonic() + _LOOK_AGAIN_SECONDS
+        if not self._looks.find_put_off():
+            return
+        self.flush()
+        with self._ledger.transaction(must_last=True):
+            if self._looks.take_again(self._findings):
+                self._ledger.write(self._findings)
+                self._looks_again_at = 0.0
+        self.has_reported |= self._findings.is_urgent
         self._written()
 
     def flush_when_due(self) -> None:
@@ -107,20 +137,29 @@ class JudgeSession:
         To be called where the log keeps up: a value of before must not be reported when a newer one waits.
         Raises Overtaken where there was an installation.
         """
-        self.flush()
-        due = self._appointments.due(without=self._log.behind)
-        self._ledger.check_revision(due.revision)
-        if due.keys:
-            self._begin_to_flush()
-            judge_appointments(self._loaded(due.keys), due.at, self._findings)
-            self.flush()
+        due = self._judge_due()
         of_older_rules = self._appointments.of_older_rules()
         if of_older_rules:
             self._begin_to_flush()
             make_new_appointments(self._loaded(of_older_rules), self._findings)
             self.flush()
         self.has_more_appointments = bool(of_older_rules) or self._appointments.are_left
-        return len(due.keys) + len(of_older_rules)
+        return due + len(of_older_rules)
+
+    def _judge_due(self, *, only_gone: bool = False) -> int:
+        if not only_gone:  # that a row is gone is written down at once
+            self.flush()
+        due = self._appointments.due(without=self._log.behind, only_gone=only_gone)
+        self._ledger.check_revision(due.revision)
+        if due.keys:
+            self._begin_to_flush()
+            judge_appointments(self._loaded(due.keys), due.at, self._findings)
+            self.flush()
+        return len(due.keys)
+
+    def _loaded_by_key(self, keys: AbstractSet[EntityKey]) -> Mapping[EntityKey, EntityMemory]:
+        entities = self._states.load(keys)
+        return {key: entities[key] for key in keys}
 
     def _loaded(self, keys: Sequence[EntityKey]) -> list[EntityMemory]:
         entities = self._states.load(keys)

@@ -48,24 +48,13 @@ class States:
     def read(self, keys: Sequence[EntityKey]) -> Mapping[EntityKey, EntityMemory]:
         """These entities as the database remembers them; those that it does not know have no state."""
         rows = self._statements.fetch("states", by_column(KEY, keys))
-        found = {row[:3]: _state(*row[3:]) for row in rows}
-        return {key: EntityMemory(key, self._watches[key[0]], found.get(key)) for key in keys}
+        found = {row[:3]: (_state(*row[3:-1]), row[-1]) for row in rows}
+        return {key: EntityMemory(key, self._watches[key[0]], *found.get(key, (None,))) for key in keys}
 
     def trim(self) -> None:
         """Forget the entities that were not used for longest, where there are too many. None of them may be dirty."""
         while len(self._entities) > MOST_IN_MEMORY:
             self._entities.popitem(last=False)
-
-    def lock(self, keys: Sequence[EntityKey]) -> list[EntityKey]:
-        """Keep triggers away from these entities until the transaction ends; returns those that none has judged.
-
-        A trigger that has judged an entity by the rules of now has left their revision.
-        """
-        values = by_column((*KEY, "rules"), [(*key, self._watches[key[0]].rules) for key in keys])
-        self._statements.fetch("set_patience", {})
-        self._statements.fetch("lock_states", values)
-        judged = set(self._statements.fetch("judged_by_triggers", values))
-        return [key for key in keys if key not in judged]
 
 
 def _state(*columns: Any) -> EntityState:
@@ -74,4 +63,6 @@ def _state(*columns: Any) -> EntityState:
         Testimony(*columns[9:12]),
         Testimony(*columns[12:15]),
     )
-    return replace(state, testimony=testimony, suspect_testimony=suspect_testimony, lag=columns[15])
+    return replace(
+        state, testimony=testimony, suspect_testimony=suspect_testimony, lag=columns[15], gone_at=columns[16]
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -35,11 +35,22 @@ class InstalledWatch:
 
 
 @dataclass(frozen=True)
+class InstalledMetadata:
+    """A watch of metadata, which its trigger judges; and what it says for rows that say nothing."""
+
+    id: int
+    name: str
+    confidence: float
+    provenance: str | None
+
+
+@dataclass(frozen=True)
 class InstalledWatches:
-    """What is installed: the watches of values by their ids, and the revision that tells whether it still holds."""
+    """What is installed: the watches by their ids, and the revision that tells whether it still holds."""
 
     revision: int
     watches: Mapping[int, InstalledWatch]
+    metadata: Mapping[int, InstalledMetadata] = field(default_factory=dict)
 
     @property
     def sampled(self) -> list[InstalledWatch]:
@@ -56,8 +67,12 @@ def read_watches(connection: Connection) -> InstalledWatches:
     """What is installed now. Raises NotInstalled where another version of rtp has installed it."""
     rows = connection.execute(_QUERIES["watches"]).fetchall()
     revision = rows[0][0] if rows else 0
-    watches = (_installed_watch(*row[1:]) for row in rows if row[1] is not None)
-    return InstalledWatches(revision, {watch.id: watch for watch in watches if watch is not None})
+    watches = [_installed(*row[1:]) for row in rows if row[1] is not None]
+    return InstalledWatches(
+        revision,
+        {watch.id: watch for watch in watches if isinstance(watch, InstalledWatch)},
+        {watch.id: watch for watch in watches if isinstance(watch, InstalledMetadata)},
+    )
 
 
 def watch_as_installed(name: str, settings: Mapping[str, Any]) -> Watch:
@@ -70,9 +85,9 @@ def watch_as_installed(name: str, settings: Mapping[str, Any]) -> Watch:
         ) from error
 
 
-def _installed_watch(id_: int, name: str, settings: Mapping[str, Any], rules: int) -> InstalledWatch | None:
+def _installed(id_: int, name: str, settings: Mapping[str, Any], rules: int) -> InstalledWatch | InstalledMetadata:
     if not _kind_of(settings).has_value:
-        return None
+        return InstalledMetadata(id_, name, float(settings.get("confidence", 1)), settings.get("provenance"))
     watch = watch_as_installed(name, settings)
     assert watch.has_value
     return InstalledWatch(id_, name, watch, rules, watch.is_sampled, watch.future_limit)

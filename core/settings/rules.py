@@ -30,6 +30,7 @@ class Rule:
     severity: SeverityTiers
     glitch_guard: GlitchGuard | None
     peg: Peg | None
+    delete_grace: timedelta | None = None
 
 
 RULE_KEYS = tuple(field.name for field in fields(Rule))

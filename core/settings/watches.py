@@ -108,6 +108,7 @@ class Override(SettingsModel):
     emit_first: bool | None = None
     severity: SeverityTiers | None = None
     glitch_guard: GlitchGuard | None = None
+    delete_grace: Duration | None = None
     chain: Glob | None = None
     entity: Glob | None = None
 
@@ -149,6 +150,7 @@ class ValueWatch(_Watch):
     severity: SeverityTiers = SeverityTiers()
     glitch_guard: GlitchGuard | None = None
     max_future: DurationOrOff = timedelta(minutes=5)
+    delete_grace: Duration | None = None
     overrides: Annotated[tuple[Override, ...], Field(max_length=1000)] = ()
 
     @property
@@ -167,7 +169,7 @@ class ValueWatch(_Watch):
 
         Then the trigger only appends samples, and rtp run judges them.
         """
-        keys = ("heartbeat", "cooldown", "glitch_guard", "peg")
+        keys = ("heartbeat", "cooldown", "glitch_guard", "peg", "delete_grace")
         has_memory = any(getattr(source, key, None) for source in self.rule_sources for key in keys)
         return self.is_history or self.compare_with == "previous_row" or has_memory
 
@@ -180,6 +182,8 @@ class ValueWatch(_Watch):
     def _history_has_time(self) -> Self:
         if self.is_history and self.columns.changed_at is None:
             raise ValueError("shape history needs columns.changed_at: the samples' own time")
+        if self.is_history and any(source.delete_grace for source in self.rule_sources):
+            raise ValueError("shape history has no delete_grace: deleting history is no event")
         return self
 
 

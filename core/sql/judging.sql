@@ -12,32 +12,12 @@ SELECT b.watch, b.chain, b.entity, b.value, b.reported_at, coalesce(b.sampled_at
        b.suspect_value, b.suspect_since, b.suspect_count, b.off_peg_since, b.is_held,
        coalesce(b.last_changed_at, b.sampled_at, b.reported_at), b.last_confidence, b.last_provenance,
        CASE WHEN b.suspect_since IS NOT NULL THEN coalesce(b.suspect_changed_at, b.sampled_at) END,
-       b.suspect_confidence, b.suspect_provenance, coalesce(b.lag, '0')
+       b.suspect_confidence, b.suspect_provenance, coalesce(b.lag, '0'), b.gone_at, b.gone_xid::text
 FROM unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
 CROSS JOIN LATERAL (
     SELECT * FROM rtp.baseline AS k
     WHERE k.watch = e.watch AND k.chain = e.chain AND k.entity = e.entity LIMIT 1
 ) AS b
-
--- name: set_patience
--- How long to wait for somebody's lock, until the transaction ends.
-SELECT set_config('lock_timeout', '50ms', true)
-
--- name: lock_states
--- Keep the triggers of watches that are not sampled away from these baselines, but for those that they have judged themselves.
-SELECT FROM rtp.baseline AS b
-JOIN unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(rules)s::integer[])
-    AS e (watch, chain, entity, rules)
-  ON b.watch = e.watch AND b.chain = e.chain AND b.entity = e.entity AND b.rules < e.rules
-ORDER BY b.watch, b.chain, b.entity
-FOR NO KEY UPDATE OF b
-
--- name: judged_by_triggers
--- The entities that such a trigger has judged.
-SELECT b.watch, b.chain, b.entity FROM rtp.baseline AS b
-JOIN unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(rules)s::integer[])
-    AS e (watch, chain, entity, rules)
-  ON b.watch = e.watch AND b.chain = e.chain AND b.entity = e.entity AND b.rules >= e.rules
 
 -- name: keep_installation
 -- Keep installations away until the transaction ends; false where one is under way. Then, of which revision the installation
@@ -88,34 +68,31 @@ ORDER BY n.place
 SELECT rtp.note_error(%(watch)s::text, 'JUDGE', %(sqlstate)s::text, %(message)s::text)::text
 
 -- name: keep_states
--- Remember these entities; how many, which is not all where a trigger that judges by itself has judged one meanwhile.
--- The band is for such triggers, and none of them takes one of this revision of the rules.
-WITH kept AS (
-    INSERT INTO rtp.baseline AS b
-        (watch, chain, entity, value, reported_at, sampled_at, last_value, suspect_value, suspect_since, suspect_count,
-         off_peg_since, is_held, last_changed_at, last_confidence, last_provenance, suspect_changed_at, suspect_confidence,
-         suspect_provenance, lag, rules, due_at)
-    SELECT * FROM unnest(
-        %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(reported_at)s::timestamptz[],
-        %(sampled_at)s::timestamptz[], %(last_value)s::numeric[], %(suspect_value)s::numeric[], %(suspect_since)s::timestamptz[],
-        %(suspect_count)s::integer[], %(off_peg_since)s::timestamptz[], %(is_held)s::boolean[],
-        %(last_changed_at)s::timestamptz[], %(last_confidence)s::double precision[], %(last_provenance)s::text[],
-        %(suspect_changed_at)s::timestamptz[], %(suspect_confidence)s::double precision[], %(suspect_provenance)s::text[],
-        %(lag)s::interval[], %(rules)s::integer[], %(due_at)s::timestamptz[]
-    )
-    ON CONFLICT (watch, chain, entity) DO UPDATE
-    SET value = excluded.value, reported_at = excluded.reported_at, sampled_at = excluded.sampled_at,
-        last_value = excluded.last_value, suspect_value = excluded.suspect_value, suspect_since = excluded.suspect_since,
-        suspect_count = excluded.suspect_count, off_peg_since = excluded.off_peg_since, is_held = excluded.is_held,
-        last_changed_at = excluded.last_changed_at, last_confidence = excluded.last_confidence,
-        last_provenance = excluded.last_provenance, suspect_changed_at = excluded.suspect_changed_at,
-        suspect_confidence = excluded.suspect_confidence, suspect_provenance = excluded.suspect_provenance,
-        lag = excluded.lag,
-        rules = excluded.rules, due_at = excluded.due_at, lower = NULL, upper = NULL
-    WHERE b.rules <= excluded.rules
-    RETURNING 1
+-- Remember these entities. The band is for triggers that judge by themselves, and none of them takes one of this revision of
+-- the rules.
+INSERT INTO rtp.baseline AS b
+    (watch, chain, entity, value, reported_at, sampled_at, last_value, suspect_value, suspect_since, suspect_count,
+     off_peg_since, is_held, last_changed_at, last_confidence, last_provenance, suspect_changed_at, suspect_confidence,
+     suspect_provenance, lag, rules, due_at, gone_at, gone_xid)
+SELECT * FROM unnest(
+    %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(reported_at)s::timestamptz[],
+    %(sampled_at)s::timestamptz[], %(last_value)s::numeric[], %(suspect_value)s::numeric[], %(suspect_since)s::timestamptz[],
+    %(suspect_count)s::integer[], %(off_peg_since)s::timestamptz[], %(is_held)s::boolean[],
+    %(last_changed_at)s::timestamptz[], %(last_confidence)s::double precision[], %(last_provenance)s::text[],
+    %(suspect_changed_at)s::timestamptz[], %(suspect_confidence)s::double precision[], %(suspect_provenance)s::text[],
+    %(lag)s::interval[], %(rules)s::integer[], %(due_at)s::timestamptz[], %(gone_at)s::timestamptz[],
+    %(gone_xid)s::xid8[]
 )
-SELECT count(*) FROM kept
+ON CONFLICT (watch, chain, entity) DO UPDATE
+SET value = excluded.value, reported_at = excluded.reported_at, sampled_at = excluded.sampled_at,
+    last_value = excluded.last_value, suspect_value = excluded.suspect_value, suspect_since = excluded.suspect_since,
+    suspect_count = excluded.suspect_count, off_peg_since = excluded.off_peg_since, is_held = excluded.is_held,
+    last_changed_at = excluded.last_changed_at, last_confidence = excluded.last_confidence,
+    last_provenance = excluded.last_provenance, suspect_changed_at = excluded.suspect_changed_at,
+    suspect_confidence = excluded.suspect_confidence, suspect_provenance = excluded.suspect_provenance,
+    lag = excluded.lag,
+    rules = excluded.rules, due_at = excluded.due_at, gone_at = excluded.gone_at, gone_xid = excluded.gone_xid,
+    lower = NULL, upper = NULL
 
 -- name: keep_newest
 -- Remember the newest samples of entities of which no rule had anything to say.
@@ -143,14 +120,15 @@ CROSS JOIN LATERAL (
 WHERE b.ctid = known.place
 
 -- name: due
--- Entities of these watches whose appointment has come, the longest overdue first; the clock that says so, and of which revision
--- the installation is. One row without an entity where there is none.
+-- Entities of these watches whose appointment has come, the longest overdue first, or those alone whose rows are gone; the clock
+-- that says so, and of which revision the installation is. One row without an entity where there is none.
 SELECT clock.now, i.revision, b.watch, b.chain, b.entity
 FROM (SELECT clock_timestamp() AS now OFFSET 0) AS clock
 CROSS JOIN rtp.installation AS i
 LEFT JOIN LATERAL (
     SELECT watch, chain, entity FROM rtp.baseline
     WHERE due_at <= clock.now AND watch = ANY (%(watches)s::smallint[])
+      AND (gone_at IS NOT NULL OR NOT %(only_gone)s::boolean)
     ORDER BY due_at LIMIT %(limit)s::bigint
 ) AS b ON true
 

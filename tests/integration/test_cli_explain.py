@@ -322,6 +322,7 @@ def test_every_watch_of_the_kind(history: psycopg.Connection, entities: Entities
 def test_a_deleted_entity_still_has_its_events(writer: psycopg.Connection, explain: Explain) -> None:
     write(writer, "100")
     writer.execute("DELETE FROM tvl")
+    judge_waiting(writer)
     (entity,) = explain("lido", "--json").document["entities"]
     assert (entity["state"], [event["reason"] for event in entity["events"]]) == (None, ["deleted"])
     assert "none: it is gone" in explain("lido").out
@@ -385,6 +386,7 @@ def test_a_protocols_metadata(writer: psycopg.Connection, explain: Explain) -> N
 def test_a_removed_protocol(writer: psycopg.Connection, explain: Explain) -> None:
     writer.execute("INSERT INTO protocols (protocol, name, source) VALUES ('lido', 'Lido', '')")
     writer.execute("DELETE FROM protocols")
+    judge_waiting(writer)
     assert "no longer" in explain("lido", kind="protocol").out
 
 

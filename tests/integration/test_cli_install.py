@@ -117,7 +117,7 @@ def test_uninstalling_prints_a_table_of_what_it_removed(bare: psycopg.Connection
     install()
     lines = lines_of(uninstall().out)
     assert (lines[1], lines[-1]) == (
-        "removed public.prices trigger rtp_prices_delete",
+        "removed public.prices trigger rtp_prices_before_truncate",
         "removed schema rtp log, baselines, cursors, dead letters",
     )
 

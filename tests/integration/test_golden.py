@@ -49,11 +49,9 @@ def test_latest(owner: psycopg.Connection) -> None:
     owner.execute("UPDATE public.tvl SET usd = 102")  # 2 %, where lido needs 5 %
     owner.execute("DELETE FROM public.tvl WHERE protocol = 'aave'")
     owner.execute("TRUNCATE public.tvl")
-    assert events(owner) == [
-        ("aave", "deviation", 100, 102),
-        ("aave", "deleted", 102, None),
-        ("lido", "deleted", 100, None),
-    ]
+    assert events(owner) == [("aave", "deviation", 100, 102)]
+    left = owner.execute("SELECT entity, what, value FROM rtp.sample ORDER BY id").fetchall()
+    assert left == [("aave", "deleted", None), ("lido", "deleted", None)]
 
 
 def samples(owner: psycopg.Connection) -> list[Any]:
@@ -91,7 +89,9 @@ def test_protocol(owner: psycopg.Connection) -> None:
     owner.execute("INSERT INTO public.protocols VALUES ('lido', 'ethereum', 'Lido', '{\"a\": 1}')")
     owner.execute("UPDATE public.protocols SET config = '{\"a\": 2}'")
     owner.execute("DELETE FROM public.protocols")
-    assert [row[:2] for row in events(owner)] == [("lido", "added"), ("lido", "changed"), ("lido", "removed")]
+    assert [row[:2] for row in events(owner)] == [("lido", "added"), ("lido", "changed")]
+    assert owner.execute("SELECT entity, what FROM rtp.sample").fetchall() == [("lido", "deleted")]
+    assert owner.execute("SELECT fields FROM rtp.baseline").fetchall() == [({"name": "Lido", "config": {"a": 2}},)]
 
 
 def test_what_was_there_before_is_the_baseline(owner: psycopg.Connection) -> None:

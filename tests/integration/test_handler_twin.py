@@ -138,6 +138,7 @@ def test_items_updated_in_place_mean_the_same_to_both(
         chain, token = key = random.choice(CHAINS), random.choice(TOKENS)
         if key in recent and random.random() < 0.1:
             writer.execute("DELETE FROM samples WHERE (chain, token) = (%s, %s)", key)
+            judge_waiting(writer)
             table.delete(chain=chain, token=token)
             del recent[key]
         else:
@@ -210,6 +211,7 @@ def test_metadata_means_the_same_to_both(
         protocol = random.choice(TOKENS)
         if protocol in known and random.random() < 0.2:
             writer.execute("DELETE FROM samples WHERE protocol = %s", [protocol])
+            judge_waiting(writer)
             table.delete(protocol=protocol, chain="base")
             known.remove(protocol)
             continue

@@ -309,7 +309,7 @@ def test_a_watch_that_changes_its_kind_keeps_no_trigger_of_the_old_one(writer: p
         it=PROTOCOLS | {"table": "tvl", "columns": {"chain": "chain", "protocol": "protocol"}, "watched": ["tvl_usd"]},
     )
     assert [trigger.name for trigger in read_triggers(writer)] == [
-        *("rtp_it_delete", "rtp_it_insert", "rtp_it_truncate", "rtp_it_update")
+        *("rtp_it_before_truncate", "rtp_it_delete", "rtp_it_insert", "rtp_it_update")
     ]
 
 
@@ -497,7 +497,7 @@ def test_removing_spares_tables_that_somebody_made_in_rtps_schema(writer: psycop
 
 def test_removing_names_every_trigger(writer: psycopg.Connection) -> None:
     removed = [step.action.detail for step in plan_removal(writer)]
-    assert "trigger rtp_tvl_truncate" in removed
+    assert "trigger rtp_tvl_before_truncate" in removed
 
 
 # Names that mean harm

@@ -59,6 +59,7 @@ def test_a_statement_over_many_partitions_is_seen_once_per_row(parts: psycopg.Co
 
 def test_a_row_that_moves_to_another_partition_is_another_entity(parts: psycopg.Connection) -> None:
     parts.execute("UPDATE parts SET chain = 'optimism' WHERE protocol = 'lido'")
+    judge_waiting(parts)
     assert told(parts) == [("ethereum", "lido", "deleted")]
 
 
@@ -74,6 +75,7 @@ def test_truncating_a_partition_reports_its_entities_and_no_others(
 
 def test_truncating_the_table_reports_every_entity_once(parts: psycopg.Connection) -> None:
     parts.execute("TRUNCATE parts")
+    judge_waiting(parts)
     assert sorted(told(parts)) == [("base", "aave", "deleted"), ("ethereum", "lido", "deleted")]
 
 
@@ -81,6 +83,7 @@ def test_truncating_a_partition_of_metadata_removes_its_protocols_only(parts: ps
     columns = {"chain": "chain", "protocol": "protocol"}
     install(parts, meta={"kind": "protocol", "table": "parts", "watched": ["usd"], "columns": columns})
     parts.execute("TRUNCATE parts_other")
+    judge_waiting(parts)
     assert told(parts) == [("base", "aave", "removed")]
 
 

@@ -75,6 +75,7 @@ def test_all_events_of_a_statement_carry_it(seen: psycopg.Connection) -> None:
 def test_a_deleted_row_carries_it(seen: psycopg.Connection) -> None:
     with traced(seen, PARENT):
         seen.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+    judge_waiting(seen)
     assert contexts(seen) == [(PARENT, None)]
 
 

@@ -69,7 +69,8 @@ def test_floats_reach_numeric_through_text_with_all_their_digits(name: str, floa
     sql = compiled(name, WATCHES[name], usd=floats, price=floats)
     assert re.search(r'"(usd|price)", NULL::[a-z ]+\)::text::numeric', sql)
     assert not re.search(r'"(usd|price)", NULL::[a-z ]+\)::numeric', sql)
-    assert sql.count("SET extra_float_digits = 1") == 2  # in the trigger's function, and in that of the value of now
+    # In the trigger's function, and in those of the values of now: where the trigger judges, of some entities, too.
+    assert sql.count("SET extra_float_digits = 1") == (3 if name == "latest" else 2)
 
 
 def test_numerics_are_taken_as_they_are() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.detection.detector import Detector
-from core.detection.judge import due_at
+from core.detection.judge import deletion_that_stands, due_at, leave
 from core.detection.report import Report
 from core.judging.entity import EntityMemory
 from core.judging.judgement import EventRow, Findings, judge_appointments, judge_samples
@@ -42,7 +42,7 @@ WATCHES = st.fixed_dictionaries(
 def sample_row(number: int, at: datetime, value: str | None, what: str = "sample") -> SampleRow:
     number_of_it = None if value is None else Decimal(value)
     said = (at - timedelta(hours=1), 0.5, f"source {number}")
-    return SampleRow(number, *KEY, what, number_of_it, at, *said, f"trace {number}", None, at)
+    return SampleRow(number, *KEY, what, number_of_it, at, *said, f"trace {number}", None, at, f"{number}")
 
 
 def remembered(watch: ValueWatch) -> EntityMemory:
@@ -65,6 +65,15 @@ def steps_of(events: list[EventRow]) -> list[tuple[Any, ...]]:
     ]
 
 
+def absence_ends(detector: Detector, at: datetime) -> Report | None:
+    """What the detector's caller does before it judges what comes at a moment."""
+    state = detector.states.get(KEY[1:])
+    report = None if state is None else deletion_that_stands(state, at, detector.rule(KEY[1:]))
+    if report is not None:
+        del detector.states[KEY[1:]]
+    return report
+
+
 @given(STEPS, WATCHES, st.sampled_from(["latest", "history"]))
 def test_samples_deletions_and_appointments_come_to_the_same(
     steps: list[tuple[int, str | None, bool]], rules: dict[str, Any], shape: Literal["latest", "history"]
@@ -77,13 +86,14 @@ def test_samples_deletions_and_appointments_come_to_the_same(
         at += timedelta(minutes=minutes)
         if (state := entity.state) is not None and (due := due_at(state, entity.rule)) is not None and due <= at:
             judge_appointments([entity], due, findings)
+            expected += [absence_ends(detector, due)]
             expected += [j.report for j, _ in detector.wait(KEY[1:], due + timedelta.resolution) if j.report]
         row = sample_row(number, at, value)
         rows = [row]
-        expected += [detector.feed(*KEY[1:], row.sample)]
+        expected += [absence_ends(detector, at), detector.feed(*KEY[1:], row.sample)]
         if is_last and shape == "latest":
-            rows.append(sample_row(number, at, None, "deleted"))
-            expected += [detector.delete(*KEY[1:], rows[-1].testimony)]
+            rows.append(sample_row(number, at, None, "deleted")._replace(xid="another"))
+            detector.states[KEY[1:]] = leave(detector.states[KEY[1:]], at)
         judge_samples(rows, {KEY: entity}, findings)
         assert repr(entity.state) == repr(detector.states.get(KEY[1:]))
     reports = [

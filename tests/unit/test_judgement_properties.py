@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.detection.detector import Detector
-from core.detection.judge import EntityState, due_at, tick
+from core.detection.judge import EntityState, deletion_that_stands, due_at, leave, tick
 from core.detection.report import Report
 from core.judging.entity import EntityMemory
 from core.judging.judgement import Findings, judge_appointments, judge_samples
@@ -56,7 +56,7 @@ def sample_row(number: int, what: str, moment: datetime, value: Decimal | None) 
     """A row that says its own of each sample, and arrives late, more or less."""
     said = (moment - timedelta(hours=number), number / 100, f"source {number}")
     arrival = moment + timedelta(minutes=number * 7 % 5 - 1)
-    return SampleRow(number, *KEY, what, value, moment, *said, None, None, arrival)
+    return SampleRow(number, *KEY, what, value, moment, *said, None, None, arrival, f"{number}")
 
 
 def by_memory(watch: ValueWatch, steps: list[Step]) -> tuple[list[EntityState | None], Found]:
@@ -95,10 +95,16 @@ def by_detector(watch: ValueWatch, steps: list[Step]) -> tuple[list[EntityState 
     states = []
     for number, (what, minutes, value) in enumerate(steps):
         moment += timedelta(minutes=minutes)
+        state = detector.states.get(key)
+        if state is not None and what in ("sample", "time"):
+            reports.append(deletion_that_stands(state, moment, detector.rule(key)))
+            if reports[-1] is not None:
+                del detector.states[key]
         if what == "sample":
             reports.append(detector.feed(*key, sample_row(number, what, moment, value).sample))
         elif what == "deleted":
-            reports.append(detector.delete(*key, sample_row(number, what, moment, value).testimony))
+            if state is not None:
+                detector.states[key] = leave(state, moment)
         elif what == "time" and (state := detector.states.get(key)) is not None:
             due = due_at(state, detector.rule(key))
             if due is not None and due <= moment:

@@ -3,14 +3,17 @@
 -- Writes rtp.event and rtp.baseline, in the writer's transaction. What fails is left in rtp.trigger_error, but for what is said below.
 -- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 -- The writer's own row locks serialise an entity here: whoever comes second sees the baseline that the first one left, and
--- nobody waits for a lock that the writer had not waited for.
+-- nobody waits for a lock that the writer had not waited for, but for a look of rtp run's at the same entity.
+--
+-- It judges what it can judge, which is a row that is there, under READ COMMITTED. A row that is gone may come back within the
+-- transaction; and above READ COMMITTED the baselines in sight may be older than the row. Both are appended to rtp.sample, and
+-- left to rtp run, which asks the table once the transaction has ended (core/judging/looks.py).
 --
 -- Every block that catches errors is a subtransaction. One that writes takes a transaction id; a transaction with more than 64
 -- of them slows every snapshot on the server. So the usual statement reads in a block, for a user's row and table may hold
 -- anything, and writes outside of it. What it writes then cannot fail for its data (two numbers of a sane size, names that were
 -- a baseline's before) nor for how rtp's tables are made (rtp.takes_events). What remains fails the writer: a server out of
--- disk, memory or locks, a lost race against whoever changes rtp's tables by hand, and, as it must be, a serialization failure
--- above READ COMMITTED (docs/detection.md). All other statements are judged in the block at the end.
+-- disk, memory or locks, a lost race against whoever changes rtp's tables by hand (docs/detection.md). All other statements are judged in the block at the end.
 CREATE OR REPLACE FUNCTION "rtp"."watch_latest"() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -19,18 +22,74 @@ SET plan_cache_mode = force_generic_plan
 AS $rtp$
 DECLARE
     started       timestamptz := CASE WHEN random() < '0.01'::double precision THEN clock_timestamp() END;
+    sees_newest   boolean := current_setting('transaction_isolation') LIKE 'read %';
+    is_safe       boolean;
     one           record;
     reported_rows bigint;
     measured_rows bigint;
     unseen_rows   bigint;
+    older_rows    bigint;
+    left_rows     bigint;
     made          bigint;
     is_large      boolean;
     is_overtaken  boolean;
 BEGIN
-    IF TG_OP <> 'DELETE' AND TG_OP <> 'TRUNCATE' THEN
-        -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its band.
+    IF NOT sees_newest OR TG_OP = 'DELETE' OR TG_OP = 'TRUNCATE' THEN
+    BEGIN
+        -- All else goes the long way: what has a trace context to carry, and whoever is not to wait long for a lock, as an upgrade may
+        -- have locked rtp's tables.
+        is_safe := rtp.is_of_type((NULL::"public"."tvl")."protocol", 'text') AND rtp.is_of_type((NULL::"public"."tvl")."at", 'timestamp with time zone') AND rtp.is_of_type((NULL::"public"."tvl")."usd", 'numeric')
+            -- Another table may have the name by now.
+            AND (TG_RELID = '"public"."tvl"'::regclass OR pg_partition_root(TG_RELID) = '"public"."tvl"'::regclass)
+            AND 'rtp.sample'::regclass IS NOT NULL AND rtp.takes_samples()
+            AND current_setting('lock_timeout') = '0' AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE;
+    EXCEPTION WHEN OTHERS THEN
+        is_safe := false;
+    END;
+    IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
+        is_safe := false;
+    ELSIF TG_OP = 'UPDATE' AND is_safe THEN
+        -- The entity of a row that has got another key is gone.
+        is_safe := NOT EXISTS (SELECT 'ethereum'::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" FROM old_rows AS r EXCEPT SELECT 'ethereum'::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" FROM new_rows AS r);
+    END IF;    IF is_safe THEN
+        INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
+            SELECT 1::smallint, 'sample', 'ethereum'::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz), rtp.of_type("r"."usd", NULL::numeric)::numeric, clock_timestamp(), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") OR rtp.skip('latest'));
+    ELSE
         BEGIN
-            SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value", rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz AS "changed_at", b.value AS previous, b.place, b.rules = 1 AS is_current
+            PERFORM rtp.refuse_own_types(TG_RELID, '{protocol,at,usd}');
+            -- Whoever writes such an entity again is judged by a closer look, and so waits for none that rtp run takes at it meanwhile to
+            -- be over. Above READ COMMITTED no baseline is touched, as its newest version may be one that the snapshot does not see.
+            IF sees_newest AND TG_OP IN ('DELETE', 'TRUNCATE') THEN
+                EXECUTE CASE TG_OP WHEN 'TRUNCATE' THEN rtp.rows_before_truncate(TG_RELID, '"public"."tvl"') ELSE '' END || "rtp"."rare_latest"('mark gone');
+            END IF;
+            EXECUTE CASE TG_OP WHEN 'TRUNCATE' THEN rtp.rows_before_truncate(TG_RELID, '"public"."tvl"') ELSE '' END || "rtp"."rare_latest"('append ' || TG_OP);
+        EXCEPTION
+        WHEN disk_full OR io_error OR serialization_failure THEN
+            RAISE;  -- the sample cannot be kept: the writer's transaction fails, rather than commit without it
+        WHEN OTHERS THEN
+            PERFORM rtp.note_error('latest', TG_OP, SQLSTATE, SQLERRM);
+            RETURN NULL;
+        END;
+    END IF;
+
+    -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
+    IF (FOUND OR NOT is_safe) AND pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
+        PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
+    END IF;
+    IF started IS NOT NULL THEN
+        IF TG_OP IN ('INSERT', 'UPDATE') THEN
+            SELECT count(*) INTO measured_rows FROM new_rows;
+        ELSIF TG_OP = 'DELETE' THEN
+            SELECT count(*) INTO measured_rows FROM old_rows;
+        END IF;
+        PERFORM rtp.note_timing(1::smallint, 100, measured_rows, coalesce(reported_rows, 0), started);
+    END IF;
+    RETURN NULL;
+    END IF;
+
+    -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its band.
+    BEGIN
+        SELECT 'ethereum'::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value", rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz AS "changed_at", b.value AS previous, b.place, b.rules = 1 AS is_current
             INTO one
             FROM new_rows AS r
             LEFT JOIN LATERAL (
@@ -42,17 +101,17 @@ BEGIN
         OFFSET 0
     ) AS b ON true
             WHERE (rtp.of_type("r"."usd", NULL::numeric)::numeric > b.lower AND rtp.of_type("r"."usd", NULL::numeric)::numeric < b.upper AND b.rules = 1) IS NOT TRUE;
-        EXCEPTION
-        WHEN disk_full OR io_error OR serialization_failure THEN
-            RAISE;
-        WHEN OTHERS THEN
-            PERFORM rtp.note_error('latest', TG_OP, SQLSTATE, SQLERRM);
-            RETURN NULL;
-        END;
-        IF NOT FOUND AND started IS NULL THEN
-            RETURN NULL;
-        ELSIF NOT FOUND THEN
-            IF started IS NOT NULL THEN
+    EXCEPTION
+    WHEN disk_full OR io_error OR serialization_failure THEN
+        RAISE;
+    WHEN OTHERS THEN
+        PERFORM rtp.note_error('latest', TG_OP, SQLSTATE, SQLERRM);
+        RETURN NULL;
+    END;
+    IF NOT FOUND AND started IS NULL THEN
+        RETURN NULL;
+    ELSIF NOT FOUND THEN
+        IF started IS NOT NULL THEN
         IF TG_OP IN ('INSERT', 'UPDATE') THEN
             SELECT count(*) INTO measured_rows FROM new_rows;
         ELSIF TG_OP = 'DELETE' THEN
@@ -60,9 +119,9 @@ BEGIN
         END IF;
         PERFORM rtp.note_timing(1::smallint, 100, measured_rows, coalesce(reported_rows, 0), started);
     END IF;
-            RETURN NULL;
-        END IF;
-        -- One positive number has become another, outside the band of today's rule, and neither is so large that reckoning with it
+        RETURN NULL;
+    END IF;
+    -- One positive number has become another, outside the band of today's rule, and neither is so large that reckoning with it
         -- could fail: a deviation. All else goes the long way: what has a trace context to carry, and whoever is not to wait long
         -- for a lock, as an upgrade may have locked rtp's tables.
         IF one.is_current AND NOT (rtp.sane_time("one"."changed_at") > clock_timestamp() + make_interval(secs => 300.0)) AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE
@@ -95,26 +154,20 @@ BEGIN
                 reported_rows := 1;
             END IF;
         END IF;
-    END IF;
 
     FOR attempt IN 1..3 LOOP
         EXIT WHEN reported_rows IS NOT NULL;
         BEGIN
             reported_rows := 0;
-            IF TG_OP = 'DELETE' THEN
-                SELECT rtp.forget(1::smallint, array_agg('ethereum'::text COLLATE "C"), array_agg(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C"), 1.0::double precision, NULL::text)
-                INTO reported_rows FROM old_rows AS r;
-            ELSIF TG_OP = 'TRUNCATE' THEN
-                EXECUTE "rtp"."rare_latest"('forget gone') INTO reported_rows;
-            ELSE
-                -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for
-                -- as many rows as it has: they read the baselines once, and hash.
-                is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
-                FOR pass IN 1..2 LOOP
-                    IF is_large THEN
-                        EXECUTE "rtp"."rare_latest"('judge') INTO made, unseen_rows, is_overtaken;
-                    ELSE
-                        WITH touched AS MATERIALIZED (
+            left_rows := 0;
+            -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for
+            -- as many rows as it has: they read the baselines once, and hash.
+            is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
+            FOR pass IN 1..2 LOOP
+                IF is_large THEN
+                    EXECUTE "rtp"."rare_latest"('judge') INTO made, unseen_rows, older_rows, is_overtaken;
+                ELSE
+                    WITH touched AS MATERIALIZED (
     SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen, b.rules <> 1 AS is_older,
            -- One positive number has become another, outside the band of today's rule: a deviation. That is nearly every event, and
            -- to know it early spares each two thirds of the arithmetic.
@@ -139,9 +192,8 @@ BEGIN
     ) AS v
     WHERE NOT t.is_unseen
 ), moved AS (
-    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it. But where
-    -- the watch has just become plain, the judge of the samples that waited may have moved a baseline meanwhile: then all of the
-    -- statement is to be judged again, by what that has left.
+    -- By place, not by key, which would be looked up a second time. Where rtp run has taken a look at an entity meanwhile, that has
+    -- left another version of its baseline, elsewhere: then all of the statement is to be judged again.
     UPDATE rtp.baseline AS b
     SET value = j.reported, rules = 1,
         reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
@@ -150,8 +202,7 @@ BEGIN
         upper = CASE WHEN j.is_plain THEN j.value + j.reach ELSE rtp.upper_bound(j.reported, j.percent, j.min_change) END
     FROM judged AS j
     WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR j.is_older)
-          AND (NOT j.is_older OR b.value IS NOT DISTINCT FROM j.previous)
-    RETURNING j.is_older
+    RETURNING 1
 ), appended AS (
     INSERT INTO rtp.event
         (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at, traceparent, tracestate)
@@ -164,40 +215,43 @@ BEGIN
     FROM judged WHERE reason IS NOT NULL
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen),
-       (SELECT count(DISTINCT place) FROM judged WHERE is_older) > (SELECT count(*) FROM moved WHERE is_older)
-INTO made, unseen_rows, is_overtaken
+SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen), count(*) FILTER (WHERE t.is_older),
+       (SELECT count(*) FROM (SELECT DISTINCT place FROM judged WHERE reason IS NOT NULL OR is_older) AS to_move)
+           > (SELECT count(*) FROM moved)
+INTO made, unseen_rows, older_rows, is_overtaken
 FROM touched AS t;
-                    END IF;
-                    IF is_overtaken THEN
-                        RAISE 'somebody else moves baselines' USING ERRCODE = 'RTP01';
-                    END IF;
-                    reported_rows := reported_rows + made;
-                    EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
-
-                    -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
-                    EXECUTE "rtp"."rare_latest"('baselines before');
-                    -- Rows whose key has changed: the entity of the old key is gone.
-                    EXECUTE "rtp"."rare_latest"('forget renamed') INTO made;
-                    reported_rows := reported_rows + made;
-                END LOOP;
-                IF unseen_rows > 0 THEN
-                    EXECUTE "rtp"."rare_latest"('first sightings') INTO made;
-                    reported_rows := reported_rows + made;
                 END IF;
-                PERFORM rtp.note_error('latest', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
+                IF is_overtaken THEN
+                    RAISE 'somebody else moves baselines' USING ERRCODE = 'RTP01';
+                END IF;
+                reported_rows := reported_rows + made;
+                IF TG_OP = 'UPDATE' AND pass = 1 AND unseen_rows + older_rows > 0 THEN
+                    -- Rows whose key has changed: the entity of the old key may be gone.
+                    EXECUTE "rtp"."rare_latest"('leave renamed');
+                    GET DIAGNOSTICS made = ROW_COUNT;
+                    left_rows := left_rows + made;
+                END IF;
+                EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
+
+                -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
+                EXECUTE "rtp"."rare_latest"('baselines before');
+            END LOOP;
+            IF unseen_rows > 0 THEN
+                EXECUTE "rtp"."rare_latest"('first sightings') INTO made;
+                reported_rows := reported_rows + made;
+            END IF;
+            PERFORM rtp.note_error('latest', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
         FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) IS NOT TRUE
         HAVING count(*) > 0;
-                IF EXISTS (SELECT FROM new_rows AS r WHERE (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) THEN
-                    EXECUTE "rtp"."rare_latest"('note ahead');
-                END IF;
+            IF EXISTS (SELECT FROM new_rows AS r WHERE (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) THEN
+                EXECUTE "rtp"."rare_latest"('note ahead');
             END IF;
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
             RAISE;  -- the event cannot be kept: the writer's transaction fails, rather than commit without it
         WHEN OTHERS THEN
             IF SQLSTATE = 'RTP01' AND attempt < 3 THEN
-                reported_rows := NULL;  -- judged again, by what the judge of samples that waited has left
+                reported_rows := NULL;  -- judged again, by what the look has left
             ELSE
                 PERFORM rtp.note_error('latest', TG_OP, SQLSTATE, SQLERRM);
                 RETURN NULL;
@@ -205,7 +259,7 @@ FROM touched AS t;
         END;
     END LOOP;
 
-    IF reported_rows > 0 THEN
+    IF reported_rows + left_rows > 0 THEN
         -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
         IF pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
             PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();
@@ -255,9 +309,8 @@ WHEN 'judge' THEN
     ) AS v
     WHERE NOT t.is_unseen
 ), moved AS (
-    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it. But where
-    -- the watch has just become plain, the judge of the samples that waited may have moved a baseline meanwhile: then all of the
-    -- statement is to be judged again, by what that has left.
+    -- By place, not by key, which would be looked up a second time. Where rtp run has taken a look at an entity meanwhile, that has
+    -- left another version of its baseline, elsewhere: then all of the statement is to be judged again.
     UPDATE rtp.baseline AS b
     SET value = j.reported, rules = 1,
         reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
@@ -266,8 +319,7 @@ WHEN 'judge' THEN
         upper = CASE WHEN j.is_plain THEN j.value + j.reach ELSE rtp.upper_bound(j.reported, j.percent, j.min_change) END
     FROM judged AS j
     WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR j.is_older)
-          AND (NOT j.is_older OR b.value IS NOT DISTINCT FROM j.previous)
-    RETURNING j.is_older
+    RETURNING 1
 ), appended AS (
     INSERT INTO rtp.event
         (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at, traceparent, tracestate)
@@ -280,8 +332,9 @@ WHEN 'judge' THEN
     FROM judged WHERE reason IS NOT NULL
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen),
-       (SELECT count(DISTINCT place) FROM judged WHERE is_older) > (SELECT count(*) FROM moved WHERE is_older)
+SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen), count(*) FILTER (WHERE t.is_older),
+       (SELECT count(*) FROM (SELECT DISTINCT place FROM judged WHERE reason IS NOT NULL OR is_older) AS to_move)
+           > (SELECT count(*) FROM moved)
 
 FROM touched AS t'
 WHEN 'baselines before' THEN
@@ -290,13 +343,40 @@ SELECT 1::smallint, o.chain, o.entity, o.value, clock_timestamp(), 1,
        rtp.lower_bound(o.value, o.percent, o.min_change), rtp.upper_bound(o.value, o.percent, o.min_change)
 FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS o JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS n USING (chain, entity)
 ON CONFLICT DO NOTHING'
-WHEN 'forget renamed' THEN
-'SELECT rtp.forget(1::smallint, array_agg(o.chain), array_agg(o.entity), 1.0::double precision, NULL::text)
-FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS o LEFT JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS s) AS n USING (chain, entity)
-WHERE n.entity IS NULL'
-WHEN 'forget gone' THEN
-'SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 1.0::double precision, NULL::text)
-FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE ''ethereum''::text COLLATE "C" = "b"."chain" AND rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" = "b"."entity")'
+WHEN 'leave renamed' THEN
+'WITH marked AS (
+UPDATE rtp.baseline AS b SET rules = 1 - 1
+FROM (SELECT ''ethereum''::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE ''ethereum''::text COLLATE "C" = ''ethereum''::text COLLATE "C" AND rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C" = rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS o (chain, entity)
+CROSS JOIN LATERAL (
+    -- By its whole key, whatever the planner knows of the table, as in lookup.sql.
+    SELECT k.ctid FROM rtp.baseline AS k
+    WHERE k.watch = 1::smallint AND k.chain = o.chain AND k.entity = o.entity LIMIT 1
+) AS known (place)
+WHERE b.ctid = known.place AND b.rules = 1
+)
+INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE ''ethereum''::text COLLATE "C" = ''ethereum''::text COLLATE "C" AND rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C" = rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")'
+WHEN 'mark gone' THEN
+'UPDATE rtp.baseline AS b SET rules = 1 - 1
+FROM (SELECT ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS o (chain, entity)
+CROSS JOIN LATERAL (
+    -- By its whole key, whatever the planner knows of the table, as in lookup.sql.
+    SELECT k.ctid FROM rtp.baseline AS k
+    WHERE k.watch = 1::smallint AND k.chain = o.chain AND k.entity = o.entity LIMIT 1
+) AS known (place)
+WHERE b.ctid = known.place AND b.rules = 1'
+WHEN 'append INSERT' THEN
+'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''sample'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time("r"."at"::timestamptz), "r"."usd"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") OR rtp.skip(''latest''))'
+WHEN 'append UPDATE' THEN
+'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''sample'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time("r"."at"::timestamptz), "r"."usd"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") OR rtp.skip(''latest'')) UNION ALL SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE ''ethereum''::text COLLATE "C" = ''ethereum''::text COLLATE "C" AND "n"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")'
+WHEN 'append DELETE' THEN
+'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")'
+WHEN 'append TRUNCATE' THEN
+'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")'
 WHEN 'first sightings' THEN
 'WITH first AS (
     INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
@@ -326,6 +406,15 @@ CROSS JOIN rtp.set_aside_line() AS line (weight)'
 END
 $rtp$;
 
+-- What the table of watch latest holds for these entities now; nothing for those that have no row.
+CREATE OR REPLACE FUNCTION "rtp"."now_latest"(chains text[], entities text[])
+RETURNS TABLE (chain text, entity text, value numeric, is_usable boolean, confidence double precision, provenance text, changed_at timestamptz)
+LANGUAGE sql STABLE
+AS $rtp$
+    SELECT e.chain, e.entity, rtp.of_type("r"."usd", NULL::numeric)::numeric, rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0)), 1.0::double precision, NULL::text, rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz)
+    FROM unnest($1, $2) AS e (chain, entity) JOIN "public"."tvl" AS r ON 'ethereum'::text COLLATE "C" = "e"."chain" AND rtp.of_type("r"."protocol", NULL::text) = "e"."entity" AND rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" = "e"."entity"
+$rtp$;
+
 -- What the table of watch latest holds for one entity now.
 CREATE OR REPLACE FUNCTION "rtp"."now_latest"(chain text, entity text)
 RETURNS SETOF numeric
@@ -342,7 +431,7 @@ CREATE OR REPLACE TRIGGER "rtp_latest_update" AFTER UPDATE ON "public"."tvl" REF
 
 CREATE OR REPLACE TRIGGER "rtp_latest_delete" AFTER DELETE ON "public"."tvl" REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest"();
 
-CREATE OR REPLACE TRIGGER "rtp_latest_truncate" AFTER TRUNCATE ON "public"."tvl"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest"();
+CREATE OR REPLACE TRIGGER "rtp_latest_before_truncate" BEFORE TRUNCATE ON "public"."tvl"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest"();
 
 -- What the table holds at installation is the first baseline: the first change after it is judged like any other.
 INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower, upper)
@@ -360,8 +449,10 @@ FROM (
 ) AS n
 CROSS JOIN rtp.set_aside_line() AS line (weight);
 
-SELECT rtp.forget(1::smallint, array_agg(b.chain), array_agg(b.entity), 1.0::double precision, NULL::text)
-FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE 'ethereum'::text COLLATE "C" = "b"."chain" AND rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" = "b"."entity");
+-- rtp run is to look at these entities.
+INSERT INTO rtp.look (watch, chain, entity, waits_for)
+SELECT DISTINCT 1::smallint, e.chain, e.entity, '{}'::xid8[] FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE 'ethereum'::text COLLATE "C" = "b"."chain" AND rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" = "b"."entity")) AS e (chain, entity)
+ON CONFLICT DO NOTHING;
 
 WITH touched AS MATERIALIZED (
     SELECT n.*, b.place, b.value AS previous, b.entity IS NULL AS is_unseen, b.rules <> 1 AS is_older,
@@ -387,9 +478,8 @@ WITH touched AS MATERIALIZED (
     ) AS v
     WHERE NOT t.is_unseen
 ), moved AS (
-    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it. But where
-    -- the watch has just become plain, the judge of the samples that waited may have moved a baseline meanwhile: then all of the
-    -- statement is to be judged again, by what that has left.
+    -- By place, not by key, which would be looked up a second time. Where rtp run has taken a look at an entity meanwhile, that has
+    -- left another version of its baseline, elsewhere: then all of the statement is to be judged again.
     UPDATE rtp.baseline AS b
     SET value = j.reported, rules = 1,
         reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
@@ -398,8 +488,7 @@ WITH touched AS MATERIALIZED (
         upper = CASE WHEN j.is_plain THEN j.value + j.reach ELSE rtp.upper_bound(j.reported, j.percent, j.min_change) END
     FROM judged AS j
     WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR j.is_older)
-          AND (NOT j.is_older OR b.value IS NOT DISTINCT FROM j.previous)
-    RETURNING j.is_older
+    RETURNING 1
 ), appended AS (
     INSERT INTO rtp.event
         (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at, traceparent, tracestate)
@@ -412,8 +501,9 @@ WITH touched AS MATERIALIZED (
     FROM judged WHERE reason IS NOT NULL
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen),
-       (SELECT count(DISTINCT place) FROM judged WHERE is_older) > (SELECT count(*) FROM moved WHERE is_older)
+SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen), count(*) FILTER (WHERE t.is_older),
+       (SELECT count(*) FROM (SELECT DISTINCT place FROM judged WHERE reason IS NOT NULL OR is_older) AS to_move)
+           > (SELECT count(*) FROM moved)
 
 FROM touched AS t;
 
@@ -443,6 +533,6 @@ FROM (
 CROSS JOIN rtp.set_aside_line() AS line (weight);
 
 UPDATE rtp.watch
-SET table_oid = '"public"."tvl"'::regclass, noted_in = tableoid, triggers = '{rtp_latest_insert,rtp_latest_update,rtp_latest_delete,rtp_latest_truncate}'::text[], column_types = '{"at": "timestamp with time zone", "protocol": "text", "usd": "numeric"}'::jsonb,
+SET table_oid = '"public"."tvl"'::regclass, noted_in = tableoid, triggers = '{rtp_latest_insert,rtp_latest_update,rtp_latest_delete,rtp_latest_before_truncate}'::text[], column_types = '{"at": "timestamp with time zone", "protocol": "text", "usd": "numeric"}'::jsonb,
     source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_latest"()'::regprocedure)
 WHERE id = 1;

@@ -28,7 +28,7 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
         is_safe := false;
     END;
-    IF TG_OP = 'TRUNCATE' THEN
+    IF TG_OP IN ('TRUNCATE') THEN
         is_safe := false;
     ELSIF TG_OP = 'UPDATE' AND is_safe THEN
         -- The entity of a row that has got another key is gone.
@@ -54,18 +54,9 @@ WHEN 'UPDATE' THEN
 WHEN 'DELETE' THEN
 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
             SELECT 1::smallint, ''deleted'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")'
-ELSE
-'INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at)
-            SELECT 1::smallint, ''deleted'', e.chain, e.entity, clock_timestamp()
-            FROM (
-                SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint
-                UNION
-                -- Those that were seen and not judged so far; a look at some more does no harm.
-                SELECT s.chain, s.entity FROM rtp.sample AS s
-                WHERE s.watch = 1::smallint
-                  AND s.xid >= (SELECT pg_snapshot_xmin(c.snapshot) FROM rtp.judge_cursor AS c ORDER BY 1 LIMIT 1)
-            ) AS e
-            WHERE NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE "r"."chain"::text COLLATE "C" = "e"."chain" AND "r"."symbol"::text COLLATE "C" = "e"."entity")'
+ELSE rtp.rows_before_truncate(TG_RELID, '"market"."prices"') ||
+'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
+            SELECT 1::smallint, ''deleted'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")'
             END;
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
@@ -108,7 +99,7 @@ CREATE OR REPLACE TRIGGER "rtp_latest_with_memory_update" AFTER UPDATE ON "marke
 
 CREATE OR REPLACE TRIGGER "rtp_latest_with_memory_delete" AFTER DELETE ON "market"."prices" REFERENCING OLD TABLE AS old_rows FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest_with_memory"();
 
-CREATE OR REPLACE TRIGGER "rtp_latest_with_memory_truncate" AFTER TRUNCATE ON "market"."prices"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest_with_memory"();
+CREATE OR REPLACE TRIGGER "rtp_latest_with_memory_before_truncate" BEFORE TRUNCATE ON "market"."prices"  FOR EACH STATEMENT EXECUTE FUNCTION "rtp"."watch_latest_with_memory"();
 
 -- What the table holds at installation is the first baseline: the first sample after it is judged like any other. An entity with
 -- samples in the log is left to those. No rule is 0: the judge makes the appointments by its own.
@@ -154,7 +145,7 @@ WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rt
 );
 
 UPDATE rtp.watch
-SET table_oid = '"market"."prices"'::regclass, noted_in = tableoid, triggers = '{rtp_latest_with_memory_insert,rtp_latest_with_memory_update,rtp_latest_with_memory_delete,rtp_latest_with_memory_truncate}'::text[], column_types = '{"at": "timestamp with time zone", "chain": "text", "feed": "text", "price": "numeric", "symbol": "text", "trust": "double precision"}'::jsonb,
+SET table_oid = '"market"."prices"'::regclass, noted_in = tableoid, triggers = '{rtp_latest_with_memory_insert,rtp_latest_with_memory_update,rtp_latest_with_memory_delete,rtp_latest_with_memory_before_truncate}'::text[], column_types = '{"at": "timestamp with time zone", "chain": "text", "feed": "text", "price": "numeric", "symbol": "text", "trust": "double precision"}'::jsonb,
     source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_latest_with_memory"()'::regprocedure)
 WHERE id = 1;
 
@@ -166,3 +157,17 @@ UPDATE rtp.baseline AS b
 SET last_value = n.value, last_changed_at = n.changed_at, last_confidence = n.confidence, last_provenance = n.provenance
 FROM (SELECT s.*, 0.25::numeric AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", false::boolean AS "emit_first" FROM (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" AS "entity", rtp.sane_confidence(rtp.of_type("r"."trust", NULL::double precision)::double precision, 0.8) AS "confidence", coalesce(rtp.of_type("r"."feed", NULL::text)::text, 'desk') AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."price", NULL::numeric)::numeric AS "value", clock_timestamp() AS "sampled_at" FROM "market"."prices" AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS n
 WHERE b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity AND b.suspect_since IS NULL;
+
+INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at)
+            SELECT 1::smallint, 'deleted', e.chain, e.entity, clock_timestamp()
+            FROM (
+                SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint
+                UNION
+                -- Those that were seen and not judged so far; a look at some more does no harm.
+                SELECT s.chain, s.entity FROM rtp.sample AS s
+                WHERE s.watch = 1::smallint
+                  AND s.xid >= (SELECT pg_snapshot_xmin(c.snapshot) FROM rtp.judge_cursor AS c ORDER BY 1 LIMIT 1)
+            ) AS e
+            WHERE NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" = "e"."chain" AND rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" = "e"."entity");
+
+DELETE FROM rtp.look WHERE watch = 1::smallint;

@@ -17,3 +17,13 @@ AS $$
         * div(abs(current - previous) * 200000000 + abs(previous), abs(previous) * 2) * 0.000001
     )::text END
 $$;
+
+-- field_changes: each field that differs between two rows of metadata, with its previous and current value; null where none does. A
+-- row that is not there has no fields.
+CREATE OR REPLACE FUNCTION rtp.field_changes(previous jsonb, current jsonb)
+RETURNS jsonb LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT jsonb_object_agg(key, jsonb_build_object('previous', p.value, 'current', c.value))
+    FROM jsonb_each(previous) AS p FULL JOIN jsonb_each(current) AS c USING (key)
+    WHERE coalesce(p.value, 'null') <> coalesce(c.value, 'null')
+$$;

@@ -48,8 +48,35 @@ CREATE TABLE rtp.set_aside (
     noted_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
--- An entity whose row is gone, and is reported as deleted unless it comes back: since when.
-ALTER TABLE rtp.baseline ADD COLUMN gone_at timestamptz;
+-- An entity whose row is gone, and is reported as deleted unless it comes back: since when, and in which transaction it went.
+-- Of metadata, also what its row held: whoever inserts it again has changed it.
+ALTER TABLE rtp.baseline
+    ADD COLUMN gone_at  timestamptz,
+    ADD COLUMN gone_xid xid8,
+    ADD COLUMN fields   jsonb;
+
+-- Of metadata: what a row held that is gone, where its baseline was not to be touched.
+ALTER TABLE rtp.sample ADD COLUMN fields jsonb;
+
+-- Entities whose table rtp run is to look at again (core/judging/looks.py says when, and why that is enough).
+--   waits_for  the writers that must have ended first; null where nobody has asked yet who they are
+--   gone_at    since when the row was known to be gone, and what it said of itself; of metadata, what it held
+CREATE TABLE rtp.look (
+    watch           smallint    NOT NULL,
+    chain           text COLLATE "C" NOT NULL,
+    entity          text COLLATE "C" NOT NULL,
+    waits_for       xid8[],
+    try_at          timestamptz NOT NULL DEFAULT clock_timestamp(),
+    noted_at        timestamptz NOT NULL DEFAULT clock_timestamp(),
+    gone_at         timestamptz,
+    gone_confidence double precision,
+    gone_provenance text,
+    fields          jsonb,
+    PRIMARY KEY (watch, chain, entity)
+);
+
+-- A trigger reports nothing of a row that is gone.
+DROP FUNCTION IF EXISTS rtp.forget(smallint, text[], text[], double precision, text);
 
 -- A log begins, and goes on after a restore, above every id that any log before it gave. Ids from from_id to to_id were left out
 -- then; until then the log was called former_log_id, null for one that begins.

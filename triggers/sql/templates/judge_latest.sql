@@ -16,9 +16,8 @@ WITH touched AS MATERIALIZED (
     ) AS v
     WHERE NOT t.is_unseen
 ), moved AS (
-    -- By place, not by key, which would be looked up a second time. The place holds: this is the statement that read it. But where
-    -- the watch has just become plain, the judge of the samples that waited may have moved a baseline meanwhile: then all of the
-    -- statement is to be judged again, by what that has left.
+    -- By place, not by key, which would be looked up a second time. Where rtp run has taken a look at an entity meanwhile, that has
+    -- left another version of its baseline, elsewhere: then all of the statement is to be judged again.
     UPDATE rtp.baseline AS b
     SET value = j.reported, rules = {rules},
         reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
@@ -27,8 +26,7 @@ WITH touched AS MATERIALIZED (
         upper = CASE WHEN j.is_plain THEN j.value + j.reach ELSE rtp.upper_bound(j.reported, j.percent, j.min_change) END
     FROM judged AS j
     WHERE b.ctid = j.place AND (j.reason IS NOT NULL OR j.is_older)
-          AND (NOT j.is_older OR b.value IS NOT DISTINCT FROM j.previous)
-    RETURNING j.is_older
+    RETURNING 1
 ), appended AS (
     INSERT INTO rtp.event
         (watch, chain, entity, previous, current, reason, severity, confidence, provenance, changed_at, traceparent, tracestate)
@@ -41,7 +39,8 @@ WITH touched AS MATERIALIZED (
     FROM judged WHERE reason IS NOT NULL
     RETURNING 1
 )
-SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen),
-       (SELECT count(DISTINCT place) FROM judged WHERE is_older) > (SELECT count(*) FROM moved WHERE is_older)
+SELECT (SELECT count(*) FROM appended), count(*) FILTER (WHERE t.is_unseen), count(*) FILTER (WHERE t.is_older),
+       (SELECT count(*) FROM (SELECT DISTINCT place FROM judged WHERE reason IS NOT NULL OR is_older) AS to_move)
+           > (SELECT count(*) FROM moved)
 {into}
 FROM touched AS t

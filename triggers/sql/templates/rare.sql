@@ -9,10 +9,18 @@ WHEN 'judge' THEN
 {judge}
 WHEN 'baselines before' THEN
 {baselines_before}
-WHEN 'forget renamed' THEN
-{forget_renamed}
-WHEN 'forget gone' THEN
-{forget_gone}
+WHEN 'leave renamed' THEN
+{leave_renamed}
+WHEN 'mark gone' THEN
+{mark_gone}
+WHEN 'append INSERT' THEN
+{append_inserted}
+WHEN 'append UPDATE' THEN
+{append_updated}
+WHEN 'append DELETE' THEN
+{append_deleted}
+WHEN 'append TRUNCATE' THEN
+{append_deleted}
 WHEN 'first sightings' THEN
 {first_sightings}
 {note_ahead}    END;

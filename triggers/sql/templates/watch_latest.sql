@@ -3,14 +3,17 @@
 -- Writes rtp.event and rtp.baseline, in the writer's transaction. What fails is left in rtp.trigger_error, but for what is said below.
 -- Plans are made when the tables are small and kept when they are large: hence no sequential scans, and look-ups by key.
 -- The writer's own row locks serialise an entity here: whoever comes second sees the baseline that the first one left, and
--- nobody waits for a lock that the writer had not waited for.
+-- nobody waits for a lock that the writer had not waited for, but for a look of rtp run's at the same entity.
+--
+-- It judges what it can judge, which is a row that is there, under READ COMMITTED. A row that is gone may come back within the
+-- transaction; and above READ COMMITTED the baselines in sight may be older than the row. Both are appended to rtp.sample, and
+-- left to rtp run, which asks the table once the transaction has ended (core/judging/looks.py).
 --
 -- Every block that catches errors is a subtransaction. One that writes takes a transaction id; a transaction with more than 64
 -- of them slows every snapshot on the server. So the usual statement reads in a block, for a user's row and table may hold
 -- anything, and writes outside of it. What it writes then cannot fail for its data (two numbers of a sane size, names that were
 -- a baseline's before) nor for how rtp's tables are made (rtp.takes_events). What remains fails the writer: a server out of
--- disk, memory or locks, a lost race against whoever changes rtp's tables by hand, and, as it must be, a serialization failure
--- above READ COMMITTED (docs/detection.md). All other statements are judged in the block at the end.
+-- disk, memory or locks, a lost race against whoever changes rtp's tables by hand (docs/detection.md). All other statements are judged in the block at the end.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -19,77 +22,80 @@ SET plan_cache_mode = force_generic_plan{settings}
 AS {quote}
 DECLARE
     started       timestamptz := {started};
+    sees_newest   boolean := current_setting('transaction_isolation') LIKE 'read %';
+    is_safe       boolean;
     one           record;
     reported_rows bigint;
     measured_rows bigint;
     unseen_rows   bigint;
+    older_rows    bigint;
+    left_rows     bigint;
     made          bigint;
     is_large      boolean;
     is_overtaken  boolean;
 BEGIN
-    IF TG_OP <> 'DELETE' AND TG_OP <> 'TRUNCATE' THEN
-        -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its band.
-        BEGIN
-            {first_touched};
-        EXCEPTION
-        WHEN disk_full OR io_error OR serialization_failure THEN
-            RAISE;
-        WHEN OTHERS THEN
-            PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
-            RETURN NULL;
-        END;
-        IF NOT FOUND AND started IS NULL THEN
-            RETURN NULL;
-        ELSIF NOT FOUND THEN
-            {measure}
-            RETURN NULL;
-        END IF;
-        {report_one};
+    IF NOT sees_newest OR TG_OP = 'DELETE' OR TG_OP = 'TRUNCATE' THEN
+    {append_samples};
     END IF;
+
+    -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its band.
+    BEGIN
+        {first_touched};
+    EXCEPTION
+    WHEN disk_full OR io_error OR serialization_failure THEN
+        RAISE;
+    WHEN OTHERS THEN
+        PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
+        RETURN NULL;
+    END;
+    IF NOT FOUND AND started IS NULL THEN
+        RETURN NULL;
+    ELSIF NOT FOUND THEN
+        {measure}
+        RETURN NULL;
+    END IF;
+    {report_one};
 
     FOR attempt IN 1..3 LOOP
         EXIT WHEN reported_rows IS NOT NULL;
         BEGIN
             reported_rows := 0;
-            IF TG_OP = 'DELETE' THEN
-                SELECT rtp.forget({watch}, array_agg({chain}), array_agg({entity}), {default_confidence}, {default_provenance})
-                INTO reported_rows FROM old_rows AS r;
-            ELSIF TG_OP = 'TRUNCATE' THEN
-                EXECUTE {rare}('forget gone') INTO reported_rows;
-            ELSE
-                -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for
-                -- as many rows as it has: they read the baselines once, and hash.
-                is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
-                FOR pass IN 1..2 LOOP
-                    IF is_large THEN
-                        EXECUTE {rare}('judge') INTO made, unseen_rows, is_overtaken;
-                    ELSE
-                        {judge};
-                    END IF;
-                    IF is_overtaken THEN
-                        RAISE 'somebody else moves baselines' USING ERRCODE = 'RTP01';
-                    END IF;
-                    reported_rows := reported_rows + made;
-                    EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
-
-                    -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
-                    EXECUTE {rare}('baselines before');
-                    -- Rows whose key has changed: the entity of the old key is gone.
-                    EXECUTE {rare}('forget renamed') INTO made;
-                    reported_rows := reported_rows + made;
-                END LOOP;
-                IF unseen_rows > 0 THEN
-                    EXECUTE {rare}('first sightings') INTO made;
-                    reported_rows := reported_rows + made;
+            left_rows := 0;
+            -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for
+            -- as many rows as it has: they read the baselines once, and hash.
+            is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
+            FOR pass IN 1..2 LOOP
+                IF is_large THEN
+                    EXECUTE {rare}('judge') INTO made, unseen_rows, older_rows, is_overtaken;
+                ELSE
+                    {judge};
                 END IF;
-                {note_unusable}{look_ahead}
+                IF is_overtaken THEN
+                    RAISE 'somebody else moves baselines' USING ERRCODE = 'RTP01';
+                END IF;
+                reported_rows := reported_rows + made;
+                IF TG_OP = 'UPDATE' AND pass = 1 AND unseen_rows + older_rows > 0 THEN
+                    -- Rows whose key has changed: the entity of the old key may be gone.
+                    EXECUTE {rare}('leave renamed');
+                    GET DIAGNOSTICS made = ROW_COUNT;
+                    left_rows := left_rows + made;
+                END IF;
+                EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
+
+                -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
+                EXECUTE {rare}('baselines before');
+            END LOOP;
+            IF unseen_rows > 0 THEN
+                EXECUTE {rare}('first sightings') INTO made;
+                reported_rows := reported_rows + made;
             END IF;
+            {note_unusable}{look_ahead}
         EXCEPTION
         WHEN disk_full OR io_error OR serialization_failure THEN
             RAISE;  -- the event cannot be kept: the writer's transaction fails, rather than commit without it
         WHEN OTHERS THEN
             IF SQLSTATE = 'RTP01' AND attempt < 3 THEN
-                reported_rows := NULL;  -- judged again, by what the judge of samples that waited has left
+                reported_rows := NULL;  -- judged again, by what the look has left
             ELSE
                 PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
                 RETURN NULL;
@@ -97,7 +103,7 @@ BEGIN
         END;
     END LOOP;
 
-    IF reported_rows > 0 THEN
+    IF reported_rows + left_rows > 0 THEN
         -- What rtp.wake asks first, asked here, spares the call while rtp is awake.
         IF pg_catalog.pg_try_advisory_lock_shared(7500912, 1) THEN
             PERFORM pg_catalog.pg_advisory_unlock_shared(7500912, 1), rtp.wake();

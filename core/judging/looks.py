@@ -1,0 +1,231 @@
+"""Looks at the user's tables: what a trigger that judges by itself could not judge.
+
+Such a trigger judges a row that is there, under READ COMMITTED, against the baseline. Two things it leaves to the
+judge, by a sample in the log. A row that is gone (DELETE, TRUNCATE, another key) may come back within the transaction,
+and is then compared with the baseline, which stays. And above READ COMMITTED the baseline in sight may be older than
+the row.
+For each entity of such samples, the judge, in READ COMMITTED,
+
+  1. locks the baseline, or puts one in the place where there is none. It waits for nobody: what somebody else holds it
+     puts off, in rtp.look, and takes the look again later.
+  2. asks the table, by a later statement, what it holds. Values that were written above READ COMMITTED, and that
+     nothing newer has been judged of, come before; then what is there now, or that nothing is there.
+  3. writes events, baselines and how far the log is judged, in one transaction.
+
+Why nothing that is committed is lost. Of each entity, once no transaction that wrote it is open, none of its samples
+waits and no look is put off, what the table holds has been judged against the baseline as it is:
+
+  - Whoever wrote last did so under READ COMMITTED, with its baseline locked: where the value had to be reported, was
+    seen for the first time, or the baseline is of earlier rules. (A look leaves earlier rules, and so does a deletion.)
+    Then it and each look came one after the other, and the second one has seen what the first has left.
+  - Or its value was within the band, and it has locked nothing. The baseline that it read may have been moved by a look
+    that had not seen its row. But then its transaction was open, or had ended, when that look committed. So a look
+    that has moved a baseline is taken once more, when all transactions have ended that were writing to the table after
+    it had committed. What those that began later compare with is the baseline of the look.
+  - Or it wrote above READ COMMITTED, or has deleted the row: then a sample of its own says so, which is visible as soon
+    as the row is, and judged after that.
+
+Whatever ends the judge in between, all of a look is committed or nothing: then the samples, or the row of rtp.look,
+are still there. A look taken twice finds nothing new. An installation and a look keep each other out (Ledger). Where
+the table cannot be read, the look is put off, and what is in its way is noted, as with a trigger that cannot judge.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import errors, sql
+
+from core.judging.columns import KEY, by_column
+from core.judging.entity import EntityMemory
+from core.judging.judgement import JudgingError, judge_samples
+from core.judging.look import Gone, Look, looks_for
+from core.judging.sample import SampleRow
+from core.services.postgres import queries
+from core.services.prepared import PreparedStatements
+from rtp_client.errors import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from core.judging.entity import EntityKey
+    from core.judging.judgement import Findings
+    from core.judging.states import States
+    from core.judging.watches import InstalledMetadata, InstalledWatch, InstalledWatches
+
+_QUERIES = queries("core.sql", "looks.sql")
+_PUT_OFF = (*KEY, "waits", "pause", "gone_at", "gone_confidence", "gone_provenance", "fields")
+_PATIENCE, _NO_PATIENCE = "50ms", "1ms"
+_WHILE_LOCKED_SECONDS = 0.2
+_WHILE_UNREADABLE_SECONDS = 60.0
+MOST_AT_ONCE = 500
+
+
+class Looks:
+    """Takes looks, within the judge's transactions, on its connection."""
+
+    def __init__(self, connection: psycopg.Connection, states: States, installed: InstalledWatches) -> None:
+        self._connection = connection
+        self._statements = PreparedStatements(connection, _QUERIES)
+        self._states = states
+        self._installed = installed
+        self.are_put_off = True
+        """Whether there may be looks to be taken again."""
+
+    def take(self, rows: Sequence[SampleRow], findings: Findings) -> None:
+        """Take the looks that samples ask for."""
+        ids = [row.id for row in rows if row.what == "deleted" and row.watch in self._installed.metadata]
+        fields = self._statements.fetch("fields_before", {"ids": f"{{{','.join(map(str, ids))}}}"}) if ids else []
+        self._take(list(looks_for(rows, dict(fields))), findings)
+
+    def find_put_off(self) -> bool:
+        """Whether there are looks to be taken again, now or later."""
+        self.are_put_off = self._statements.fetch("are_put_off", {}) == [(True,)]
+        return self.are_put_off
+
+    def take_again(self, findings: Findings) -> bool:
+        """Take looks that were put off; whether any was taken."""
+        self._statements.fetch("ask_for_writers", {})
+        due = self._statements.fetch("due_looks", {"limit": MOST_AT_ONCE})
+        if not due:
+            return False
+        self._statements.fetch("taken", by_column(KEY, [row[:3] for row in due]))
+        self._take([Look(row[:3], gone=Gone(*row[3:])) for row in due], findings)
+        return True
+
+    def _take(self, looks: Sequence[Look], findings: Findings) -> None:
+        self._statements.fetch("set_patience", {"lock_timeout": _PATIENCE})
+        known = self._lock_known([look.key for look in looks])
+        unknown = self._lock_unknown([look.key for look in looks if look.key not in known])
+        held = [look for look in looks if look.key in known or look.key in unknown]
+        locked_by_others = [look for look in looks if look.key not in known and look.key not in unknown]
+        self._put_off(locked_by_others, waits=False, pause=_WHILE_LOCKED_SECONDS)
+        for watch in {look.key[0] for look in held}:
+            of_watch = [look for look in held if look.key[0] == watch]
+            if watch in self._installed.metadata:
+                self._take_at_fields(self._installed.metadata[watch], of_watch, unknown, findings)
+            elif watch in self._installed.watches:
+                self._take_at_values(self._installed.watches[watch], of_watch, unknown, findings)
+
+    def _lock_known(self, keys: Sequence[EntityKey]) -> set[EntityKey]:
+        return set(self._statements.fetch("lock_known", by_column(KEY, keys)))
+
+    def _lock_unknown(self, keys: Sequence[EntityKey]) -> set[EntityKey]:
+        """Where one of them is being inserted by a trigger whose transaction is open, the others are had one by one."""
+        if not keys:
+            return set()
+        try:
+            with self._connection.transaction():
+                return set(self._statements.fetch("lock_unknown", by_column(KEY, keys)))
+        except errors.LockNotAvailable:
+            if len(keys) == 1:
+                return set()
+        half = len(keys) // 2
+        self._statements.fetch("set_patience", {"lock_timeout": _NO_PATIENCE})
+        return self._lock_unknown(keys[:half]) | self._lock_unknown(keys[half:])
+
+    def _take_at_values(
+        self, watch: InstalledWatch, looks: Sequence[Look], unknown: Collection[EntityKey], findings: Findings
+    ) -> None:
+        asked = by_column(("chain", "entity"), [look.key[1:] for look in looks])
+        rows = self._ask(watch, "held_now", asked, looks, unknown, findings)
+        if rows is None:
+            return
+        clock = rows[0][0]
+        here = {row[1:3]: row[3:] for row in rows}
+        entities = self._states.read([look.key for look in looks])
+        moved: list[Look] = []
+        for look in looks:
+            is_new = look.key in unknown
+            entity = EntityMemory(look.key, watch, None) if is_new else entities[look.key]
+            if _judge(look, entity, here.get(look.key[1:]), clock, findings):
+                moved.append(look)
+            elif is_new:  # it goes again
+                entity.move_to(None)
+                findings.has_changed(entity)
+        self._put_off([Look(look.key) for look in moved], waits=True)
+
+    def _take_at_fields(
+        self, watch: InstalledMetadata, looks: Sequence[Look], unknown: Collection[EntityKey], findings: Findings
+    ) -> None:
+        columns = ("chain", "entity", "fields", "gone_at", "gone_confidence", "gone_provenance")
+        asked: dict[str, object] = dict(
+            by_column(
+                columns,
+                [
+                    (*look.key[1:], look.gone.fields, *(look.gone.at, look.gone.confidence, look.gone.provenance))
+                    for look in looks
+                ],
+            )
+        )
+        asked |= {"watch": watch.id, "confidence": watch.confidence, "provenance": watch.provenance}
+        reported = self._ask(watch, "report_fields", asked, looks, unknown, findings)
+        findings.has_reported_fields |= bool(reported)
+
+    def _ask(
+        self,
+        watch: InstalledWatch | InstalledMetadata,
+        query: str,
+        values: Mapping[str, object],
+        looks: Sequence[Look],
+        unknown: Collection[EntityKey],
+        findings: Findings,
+    ) -> list[tuple[Any, ...]] | None:
+        """Ask the table; where it cannot be read now, put the looks off."""
+        now, fields = (
+            sql.Identifier("rtp", f"{what}_{watch.name}").as_string(self._connection).encode()
+            for what in ("now", "fields")
+        )
+        try:
+            with self._connection.transaction():
+                statement = _QUERIES[query].replace(b"{now}", now).replace(b"{fields}", fields)
+                return self._connection.execute(statement, values).fetchall()
+        except (errors.LockNotAvailable, errors.QueryCanceled):
+            pause = _WHILE_LOCKED_SECONDS
+        except psycopg.OperationalError:
+            raise
+        except psycopg.Error as error:
+            pause = _WHILE_UNREADABLE_SECONDS
+            findings.errors.append(JudgingError(watch.name, error.sqlstate or "XX000", one_line(error)))
+        new = [look.key for look in looks if look.key in unknown]
+        if new:
+            self._statements.fetch("forget_unknown", by_column(KEY, new))
+        self._put_off(looks, waits=False, pause=pause)
+        return None
+
+    def _put_off(self, looks: Iterable[Look], *, waits: bool, pause: float = 0.0) -> None:
+        rows = [(*look.key, waits, pause, *look.gone[:4]) for look in looks]
+        if rows:
+            self.are_put_off = True
+            self._statements.fetch("put_off", by_column(_PUT_OFF, rows))
+
+
+def _judge(look: Look, entity: EntityMemory, here: Sequence[Any] | None, clock: datetime, findings: Findings) -> bool:
+    """Judge an entity by what was written and what is there now; whether its baseline has moved."""
+    before = entity.state
+    rows = [row for row in look.written if before is None or row.sampled_at > before.reported_at]
+    if here is None:
+        rows.append(_gone(look, clock))
+    elif here[1]:  # else the row is there, but has no number: its trigger has noted that
+        rows.append(_sample(look.key, here, clock))
+    judge_samples(rows, {look.key: entity}, findings)
+    after = entity.state
+    if (before and before.reported_at) == (after and after.reported_at):
+        if entity.is_dirty:  # no more than a newer value within the band, which nobody asks for
+            findings.dirty.pop()
+            entity.is_dirty = entity.is_moved = False
+        return False
+    return True
+
+
+def _sample(key: EntityKey, here: Sequence[Any], clock: datetime) -> SampleRow:
+    value, _, confidence, provenance, changed_at = here
+    return SampleRow(0, *key, "sample", value, clock, changed_at, confidence, provenance, None, None, clock, "")
+
+
+def _gone(look: Look, clock: datetime) -> SampleRow:
+    at, confidence, provenance, _, traceparent, tracestate = look.gone
+    at = at or clock
+    return SampleRow(0, *look.key, "deleted", None, at, at, confidence, provenance, traceparent, tracestate, clock, "")

@@ -1,0 +1,126 @@
+-- Looks: what a trigger could not judge, rtp run judges by what the table holds (core/judging/looks.py).
+
+-- name: set_patience
+-- How long to wait for somebody's lock, until the transaction ends; and how long the server waits for a judge that has stopped in
+-- the middle of it: a writer of one of these entities waits as long.
+SELECT set_config('lock_timeout', %(lock_timeout)s, true), set_config('idle_in_transaction_session_timeout', '5s', true)
+
+-- name: lock_known
+-- Keep the triggers away from these baselines, but for those that somebody else keeps; which were had.
+SELECT b.watch, b.chain, b.entity FROM rtp.baseline AS b
+JOIN unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
+  ON b.watch = e.watch AND b.chain = e.chain AND b.entity = e.entity
+FOR UPDATE OF b SKIP LOCKED
+
+-- name: lock_unknown
+-- The same for entities without a baseline: they get one, which nobody else sees before it is filled or deleted.
+INSERT INTO rtp.baseline AS b (watch, chain, entity, reported_at, rules)
+SELECT e.watch, e.chain, e.entity, clock_timestamp(), -1
+FROM unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
+WHERE NOT EXISTS (
+    SELECT FROM rtp.baseline AS k WHERE k.watch = e.watch AND k.chain = e.chain AND k.entity = e.entity OFFSET 0
+)
+ON CONFLICT DO NOTHING
+RETURNING b.watch, b.chain, b.entity
+
+-- name: forget_unknown
+-- Take the baselines back that were put there.
+DELETE FROM rtp.baseline AS b
+USING unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
+WHERE b.watch = e.watch AND b.chain = e.chain AND b.entity = e.entity AND b.rules = -1
+
+-- name: held_now
+-- What a table holds of these entities now, the newest row last; the clock. One row without an entity where it holds nothing.
+SELECT clock_timestamp(), n.chain, n.entity, n.value, n.is_usable, n.confidence, n.provenance, n.changed_at
+FROM (SELECT) AS once LEFT JOIN {now}(%(chain)s::text[], %(entity)s::text[]) AS n ON true
+ORDER BY n.changed_at
+
+-- name: fields_before
+-- Of metadata: what the rows held that these samples say are gone.
+SELECT id, fields::text FROM rtp.sample WHERE id = ANY (%(ids)s::bigint[]) AND fields IS NOT NULL
+
+-- name: report_fields
+-- Of metadata: what has become of these entities, whose baselines are locked.
+WITH here AS MATERIALIZED (
+    SELECT DISTINCT ON (n.chain, n.entity) * FROM {fields}(%(chain)s::text[], %(entity)s::text[]) AS n
+    ORDER BY n.chain, n.entity, n.changed_at DESC
+), look AS MATERIALIZED (
+    SELECT e.chain, e.entity, b.ctid AS place, n.chain IS NOT NULL AS is_here, b.rules = -1 AS is_new, b.fields IS NOT NULL AS is_marked,
+           rtp.field_changes(coalesce(b.fields, e.fields), coalesce(n.fields, '{}')) AS changes,
+           rtp.field_changes('{}', n.fields) AS all_fields,
+           CASE WHEN n.chain IS NULL THEN coalesce(b.gone_at, e.gone_at, clock_timestamp()) ELSE n.changed_at END AS changed_at,
+           coalesce(n.confidence, e.confidence, %(confidence)s::double precision) AS confidence,
+           CASE WHEN n.chain IS NULL THEN coalesce(e.provenance, %(provenance)s::text) ELSE n.provenance END AS provenance
+    FROM unnest(
+        %(chain)s::text[], %(entity)s::text[], %(fields)s::jsonb[], %(gone_at)s::timestamptz[],
+        %(gone_confidence)s::double precision[], %(gone_provenance)s::text[]
+    ) AS e (chain, entity, fields, gone_at, confidence, provenance)
+    JOIN rtp.baseline AS b ON b.watch = %(watch)s::smallint AND b.chain = e.chain AND b.entity = e.entity
+    LEFT JOIN here AS n ON n.chain = e.chain AND n.entity = e.entity
+), forgotten AS (
+    DELETE FROM rtp.baseline AS b USING look WHERE b.ctid = look.place AND NOT look.is_here
+), known AS (
+    UPDATE rtp.baseline AS b SET rules = 0, fields = NULL, gone_at = NULL
+    FROM look WHERE b.ctid = look.place AND look.is_here AND (look.is_new OR look.is_marked)
+)
+INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
+SELECT %(watch)s::smallint, chain, entity, CASE WHEN is_new THEN all_fields ELSE changes END,
+       CASE WHEN is_new THEN 'added' WHEN is_here THEN 'changed' ELSE 'removed' END, confidence, provenance, changed_at
+FROM look
+WHERE is_here AND (is_new OR changes IS NOT NULL) OR NOT is_here AND NOT is_new
+ORDER BY chain, entity
+RETURNING 1
+
+-- name: put_off
+-- Look at these entities later: where `waits`, once the writers of the moment have ended, who are yet to be asked for.
+INSERT INTO rtp.look AS l
+    (watch, chain, entity, waits_for, try_at, gone_at, gone_confidence, gone_provenance, fields)
+SELECT e.watch, e.chain, e.entity, CASE WHEN NOT e.waits THEN '{}'::xid8[] END, clock_timestamp() + make_interval(secs => e.pause),
+       e.gone_at, e.gone_confidence, e.gone_provenance, e.fields
+FROM unnest(
+    %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(waits)s::boolean[], %(pause)s::double precision[],
+    %(gone_at)s::timestamptz[], %(gone_confidence)s::double precision[], %(gone_provenance)s::text[], %(fields)s::jsonb[]
+) AS e (watch, chain, entity, waits, pause, gone_at, gone_confidence, gone_provenance, fields)
+ON CONFLICT (watch, chain, entity) DO UPDATE
+SET waits_for = excluded.waits_for, try_at = excluded.try_at, fields = coalesce(l.fields, excluded.fields),
+    gone_at = coalesce(l.gone_at, excluded.gone_at), gone_confidence = coalesce(l.gone_confidence, excluded.gone_confidence),
+    gone_provenance = coalesce(l.gone_provenance, excluded.gone_provenance)
+
+-- name: are_put_off
+-- Whether there are any to be taken again.
+SELECT EXISTS (SELECT FROM rtp.look)
+
+-- name: ask_for_writers
+-- Who may still be writing to the tables of looks that wait, in transactions that cannot have seen what the look before has left:
+-- whoever holds the lock that writing takes. To be asked once that has committed.
+UPDATE rtp.look AS l
+SET waits_for = ARRAY(
+    SELECT ((clock.next::text::bigint - age(own.transactionid))::text)::xid8
+    FROM pg_locks AS writing
+    JOIN pg_locks AS own ON own.virtualtransaction = writing.virtualtransaction AND own.locktype = 'transactionid'
+        AND own.mode = 'ExclusiveLock' AND own.granted
+    WHERE writing.locktype = 'relation' AND writing.granted AND writing.mode NOT IN ('AccessShareLock', 'RowShareLock')
+      AND writing.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (writing.relation = w.table_oid OR writing.relation IN (SELECT relid FROM pg_partition_tree(w.table_oid)))
+)
+FROM rtp.watch AS w, (
+    SELECT ((pg_snapshot_xmax(now.snapshot)::text::bigint + age(pg_snapshot_xmax(now.snapshot)::xid))::text)::xid8 AS next
+    FROM (SELECT pg_current_snapshot() AS snapshot) AS now
+) AS clock
+WHERE w.id = l.watch AND l.waits_for IS NULL
+
+-- name: due_looks
+-- The looks to be taken again now.
+SELECT l.watch, l.chain, l.entity, l.gone_at, l.gone_confidence, l.gone_provenance, l.fields::text
+FROM rtp.look AS l
+WHERE l.waits_for IS NOT NULL AND l.try_at <= clock_timestamp()
+  AND NOT EXISTS (
+      SELECT FROM unnest(l.waits_for) AS writer (xid) WHERE NOT pg_visible_in_snapshot(writer.xid, pg_current_snapshot())
+  )
+ORDER BY l.try_at LIMIT %(limit)s::bigint
+
+-- name: taken
+-- These looks were taken.
+DELETE FROM rtp.look AS l
+USING unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
+WHERE l.watch = e.watch AND l.chain = e.chain AND l.entity = e.entity

@@ -1,0 +1,4 @@
+WITH marked AS (
+{mark}
+)
+{append}
