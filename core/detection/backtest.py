@@ -32,6 +32,7 @@ class Tally:
     watch: str
     detector: Detector
     max_future: timedelta | None = None
+    last_at: datetime | None = None
     events: int = 0
     events_of_samples: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
@@ -50,15 +51,19 @@ class Tally:
         """Judge the silence before a sample, then the sample."""
         for judgement, times in self.detector.wait(key, sample.at):
             self._count(key, judgement, times)
+        if self.last_at is None or sample.at > self.last_at:
+            self.last_at = sample.at
         judgement = self.detector.judge(key, sample)
         if judgement.report is not None:
             self.events_of_samples += 1
         self._count(key, judgement)
 
-    def wait(self, until: datetime) -> None:
-        """Judge the silence after the last samples, up to and including `until`."""
+    def end(self) -> None:
+        """Judge the silence after each entity's last sample, up to and including the last of all."""
+        if self.last_at is None:
+            return
         for key in list(self.detector.states):
-            for judgement, times in self.detector.wait(key, until + timedelta.resolution):
+            for judgement, times in self.detector.wait(key, self.last_at + timedelta.resolution):
                 self._count(key, judgement, times)
 
     def _count(self, key: Key, judgement: Judgement, times: int = 1) -> None:
@@ -94,9 +99,8 @@ class Backtest:
                 self._take(*row)
             if number % _ROWS_PER_NEWS == 0:
                 on_progress(number)
-        if self.last_at is not None:
-            for tally in self.tallies:
-                tally.wait(self.last_at)
+        for tally in self.tallies:
+            tally.end()
 
     def _take(self, key: Key, sample: Sample) -> None:
         self.samples += 1

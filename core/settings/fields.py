@@ -22,6 +22,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     ValidatorFunctionWrapHandler,
+    WrapValidator,
     create_model,
 )
 
@@ -101,8 +102,13 @@ def off_is_a_word(value: Any) -> Any:
     return "off" if value is False else value
 
 
-def _off_is_no_time(value: Any) -> Any:
-    return "0s" if off_is_a_word(value) == "off" else value
+def _duration_or_off(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate("0s" if off_is_a_word(value) == "off" else value)
+    except ValidationError as error:
+        if error.errors()[0]["type"] != "value_error":
+            raise
+        raise ValueError("must be a duration, like 500ms, 30s, 5m, 1h or 1d, or off") from None
 
 
 def _time_zone(value: str) -> str:
@@ -193,6 +199,6 @@ Duration = Annotated[
     Field(le=timedelta(days=3650)),
     PlainSerializer(_in_seconds, return_type=str, when_used="json"),
 ]
-DurationOrOff = Annotated[Duration, BeforeValidator(_off_is_no_time)]
+DurationOrOff = Annotated[Duration, WrapValidator(_duration_or_off)]
 TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_time_zone)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]

@@ -533,6 +533,28 @@ def test_a_late_sample_of_a_history_moves_nothing(aws: Settings) -> None:
     assert (again.events, again.failed) == ([], None)
 
 
+@pytest.mark.parametrize("shape", ["latest", "history"])
+def test_an_item_of_the_future_moves_nothing_and_is_told(aws: Settings, shape: str) -> None:
+    watch = aws.watches["prices"].model_copy(update={"shape": shape})
+    settings = aws.model_copy(update={"watches": {**aws.watches, "prices": watch}})
+    table = Table("prices", ("token", "updated_at") if shape == "history" else ("token",))
+    for price, time in (("1", "2024-03-19T12:00:00Z"), ("2", "2025-03-19T12:00:00Z"), ("3", "2024-03-19T12:00:01Z")):
+        table.put(token="usdc", chain="base", price_usd={"N": price}, updated_at=time)
+    outcome = build_processor(settings).process(table.records)
+    assert [(event.data.previous, event.data.current) for event in outcome.events] == [("1", "3")]
+    assert outcome.about_set_aside(("prices", "future")) == (
+        "watch prices: 1 item was set aside, as the time is further ahead than `max_future`; "
+        "the last is base/usdc of 2025-03-19T12:00:00+00:00"
+    )
+
+
+def test_what_an_item_of_the_future_held_is_no_baseline(aws: Settings) -> None:
+    table = Table("prices", ("token",))
+    for price, time in (("2", "2025-03-19T12:00:00Z"), ("3", "2024-03-19T12:00:01Z")):
+        table.put(token="usdc", chain="base", price_usd={"N": price}, updated_at=time)
+    assert build_processor(aws).process(table.records).events == []
+
+
 def test_routes_choose_the_queues_of_an_alert(
     aws: Settings, tvl: Table, sqs_client: SQSClient, sqs_queue: SqsQueue, received: Callable[[], list[Any]]
 ) -> None:

@@ -120,8 +120,14 @@ def test_what_the_triggers_did_is_told_from_the_database(
     writer.execute(
         "INSERT INTO rtp.trigger_timing (watch, weight, rows, events, microseconds) VALUES (1, 100, 2, 1, 500)"
     )
+    writer.execute(
+        "INSERT INTO rtp.set_aside (watch, why, chain, entity, weight) VALUES"
+        " (1, 'future', '', '', 2), (1, 'future', '', '', 3)"
+    )
     running = start(settings)
     eventually(lambda: running.metric("rtp_trigger_errors_total", watch="tvl") == 3)
+    assert running.metric("rtp_set_aside_total", watch="tvl", why="future") == 5
+    assert running.metric("rtp_set_aside_total", watch="tvl", why="late") == 0
     assert running.metric("rtp_trigger_statements_last_hour", watch="tvl") == 100
     assert running.metric("rtp_trigger_rows_last_hour", watch="tvl") == 200
     assert running.metric("rtp_trigger_events_last_hour", watch="tvl") == 100

@@ -51,6 +51,14 @@ def backtest(found: list[tuple[tuple[str, str], Sample] | None], *rules: dict[st
     return result
 
 
+def test_a_sample_of_the_future_is_counted_and_brings_no_silence_with_it() -> None:
+    ahead = [(LIDO, Sample(Decimal(500), datetime(2200, 1, 1, tzinfo=UTC)))]
+    result = backtest([*rows(LIDO, "100", "102"), *ahead], {"heartbeat": "1d"}, {"max_future": "off"})
+    bounded, unbounded = result.tallies
+    assert (bounded.reasons, bounded.notes) == ({"deviation": 1}, {"future": 1})
+    assert (unbounded.reasons["deviation"], unbounded.notes) == (2, {})
+
+
 def test_events_are_counted_by_reason_severity_and_entity() -> None:
     result = backtest([*rows(LIDO, "100", "102", "102.1", "0"), *rows(AAVE, "5", "6")], {})
     (tally,) = result.tallies

@@ -247,6 +247,20 @@ WRONG = {
         TVL + "redis: {batch_size: 1.0e+999999999}",
         "my.yaml:6: redis.batch_size: must be a smaller number, not 1.0e+999999999",
     ),
+    "time zone misspelt": (
+        with_tvl("timezone: Europe/Berln"),
+        "my.yaml:6: watches.tvl.timezone: must be the name of a time zone, like UTC or Europe/Berlin "
+        "(did you mean Europe/Berlin?), not Europe/Berln",
+    ),
+    "time zone in another letter case": (
+        with_tvl("timezone: utc"),
+        "my.yaml:6: watches.tvl.timezone: must be the name of a time zone, like UTC or Europe/Berlin "
+        "(did you mean UTC?), not utc",
+    ),
+    "future without a bound in words": (
+        with_tvl("max_future: never"),
+        "my.yaml:6: watches.tvl.max_future: must be a duration, like 500ms, 30s, 5m, 1h or 1d, or off, not never",
+    ),
     "boolean as decimal": (
         with_tvl("percent: yes"),
         "my.yaml:6: watches.tvl.percent: must be a number, not yes",
