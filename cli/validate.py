@@ -36,8 +36,8 @@ def validate(
     """Check the settings against the live database and the sinks, without changing anything.
 
     Without an address it looks at a running [bold]rtp run --demo[/], where there is one.
-    Exit code 0: all is well; 2: something is not, with a line for each; 1, with --installed: all is well, but
-    what is installed is not what the settings say.
+    Exit code 0: these settings can be installed; 2: they cannot, with a line for each reason; 1, with --installed: they
+    can, but what is installed is not what they say, or a watch is not armed, which it tells of in any case.
 
     Example: [bold]rtp validate --config rtp.yaml --installed[/]
     """
@@ -54,11 +54,11 @@ def validate(
     if as_json:
         compared = {"drift": None if found.drift is None else list(map(vars, found.drift))} if installed else {}
         verdict = {"valid": not found.problems, "problems": found.problems, "warnings": found.warnings}
-        verdict |= {"notes": found.notes}
+        verdict |= {"notes": found.notes, "unarmed": found.unarmed}
         print_json(verdict | {"destinations": [] if found.problems else sample_destinations(settings)} | compared)
     else:
         _show(settings, found)
-    if found.problems or found.drift:
+    if found.problems or found.drift or (installed and found.unarmed):
         raise typer.Exit(2 if found.problems else 1)
 
 
@@ -69,7 +69,9 @@ def _show(settings: Settings, found: Checkup) -> None:
         print_problem(
             f"{action.subject}: not as the settings say. `rtp install-triggers`: {action.what}, {action.detail}"
         )
-    if not found.problems and not found.drift:
+    for line in found.unarmed:
+        print_problem(line)
+    if not found.problems and not found.drift and not found.unarmed:
         if settings.routes:
             out.print(destinations_table(settings))
         watches = counted(len(settings.watches), "watch", "watches")

@@ -17,8 +17,10 @@ from core.settings.models import CircuitBreakerSettings, HttpSettings
 from tests.eventually import eventually as eventually_within
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from core.arming.rearming import Rearm
+    from core.problem import Problem
     from core.processor.pipeline import Pipeline
     from core.settings.models import Settings
 
@@ -66,7 +68,12 @@ class Running:
 
 @contextmanager
 def monitored(
-    settings: Settings, *, breaker: CircuitBreakerSettings = PATIENT, **http_settings: Any
+    settings: Settings,
+    *,
+    breaker: CircuitBreakerSettings = PATIENT,
+    on_problem: Callable[[Problem], None] = lambda _: None,
+    rearm: Rearm | None = None,
+    **http_settings: Any,
 ) -> Iterator[Running]:
     """Run a pipeline with its monitoring; both end with the block."""
     run = {"retry_initial_seconds": 0.01, "retry_max_seconds": 0.05, "circuit_breaker": breaker}
@@ -77,7 +84,7 @@ def monitored(
             "http": HttpSettings(listen="127.0.0.1:0", **http_settings),
         }
     )
-    pipeline = build_pipeline(settings, on_problem=lambda _: None)
+    pipeline = build_pipeline(settings, on_problem=on_problem, rearm=rearm)
     running = Running(pipeline, Monitoring(settings, pipeline))
     pipeline.start()
     running.monitoring.start()

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from core.arming.look import read_arming
 from core.errors import NotInstalled, RtpError
 from core.inspection.entities import read_entities
 from core.inspection.unseen import find_unseen, names_entities
+from core.log.installation import read_installation
 from core.routes.checking import find_useless
 from core.services.postgres import own_transaction
 from core.sinks.registry import build_sinks, find_weaknesses
@@ -29,12 +31,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checkup:
-    """What was found. `drift` is None where nobody compared with what is installed; `notes` are no faults."""
+    """What was found. `drift` is None where nobody compared with what is installed; `notes` are no faults.
+
+    `unarmed` has a line for each installed watch that does not see all writes.
+    """
 
     problems: Sequence[str]
     warnings: Sequence[str] = ()
     drift: Sequence[Action] | None = None
     notes: Sequence[str] = ()
+    unarmed: Sequence[str] = ()
 
 
 def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) -> Checkup:
@@ -49,7 +55,7 @@ def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) 
         except RtpError as error:
             return Checkup(str(error).splitlines())
     warnings = [*find_useless(settings), *_unseen(settings, connect), *find_weaknesses(settings)]
-    return Checkup((), warnings, drift, _notes(settings, connect))
+    return Checkup((), warnings, drift, _notes(settings, connect), _unarmed(connect))
 
 
 def _database_problems(settings: Settings, connect: Connect) -> list[str]:
@@ -84,6 +90,18 @@ def _notes(settings: Settings, connect: Connect) -> list[str]:
     try:
         with connect() as connection:
             return list(find_notes(connection, settings))
+    except RtpError as error:
+        return [str(error)]
+
+
+def _unarmed(connect: Connect) -> list[str]:
+    """Whatever the settings at hand say: of what another version has installed nothing can be told."""
+    try:
+        with connect() as connection, own_transaction(connection, "READ ONLY"):
+            read_installation(connection)
+            return [str(watch) for watch in read_arming(connection) if not watch.is_armed]
+    except NotInstalled:
+        return []
     except RtpError as error:
         return [str(error)]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _LOOK_SECONDS = 2.0
 # A look takes about a millisecond. Where there are thousands of partitions looks are rarer, but no rarer than this.
 _SELDOM_SECONDS = 5.0
-_SHARE = 0.002
+_SHARE = 0.005
 _NOT_JUDGED = "Where nobody ran `rtp install-triggers`, what was written meanwhile has not been judged"
 # The plan is made once: making it takes three times as long as running it.
 _SESSION = (
