@@ -75,3 +75,41 @@ def test_comparing_changes_nothing(validate: Validate, writer: psycopg.Connectio
     before = catalog_of(writer)
     assert validate("--installed", tvl={"percent": 2}).code == 1
     assert catalog_of(writer) == before
+
+
+# Whether each watch is armed
+
+
+def replace_prices(connection: psycopg.Connection) -> None:
+    connection.execute("CREATE TABLE public.new (LIKE prices INCLUDING ALL)")
+    connection.execute("DROP TABLE prices; ALTER TABLE new RENAME TO prices")
+
+
+UNARMED = (
+    "watch prices is not armed: public.prices is another table, and not what rtp was installed on, which is gone now."
+)
+
+
+def test_a_table_that_was_replaced(validate: Validate, writer: psycopg.Connection) -> None:
+    replace_prices(writer)
+    done = validate("--installed")
+    assert (done.code, done.out) == (1, "")
+    assert [line for line in done.err.splitlines() if line.startswith(UNARMED)] != []
+
+
+def test_a_table_that_was_replaced_is_told_of_when_nothing_is_compared(
+    validate: Validate, writer: psycopg.Connection
+) -> None:
+    replace_prices(writer)
+    done = validate()
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith(UNARMED)
+
+
+def test_a_child_table_that_no_installation_can_mend(validate: Validate, writer: psycopg.Connection) -> None:
+    writer.execute("CREATE TABLE public.child () INHERITS (prices)")
+    done = validate("--installed", "--json")
+    assert (done.code, done.document["drift"]) == (1, [])
+    assert [line.partition(", below")[0] for line in done.document["unarmed"]] == [
+        "watch prices is not armed: what is written to public.child"
+    ]

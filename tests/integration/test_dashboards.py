@@ -47,6 +47,7 @@ def labels(settings: Settings, writer: psycopg.Connection) -> Iterator[Labels]:
         reader.get("tvl", "ethereum", "lido")
         eventually(lambda: any(name == "rtp_cache_reads_total" for name, _ in running.metrics()))
         eventually(lambda: any(name == "rtp_samples_waiting" for name, _ in running.metrics()))
+        eventually(lambda: running.metric("rtp_watch_armed", watch="tvl"))
         found: Labels = {}
         for family in text_string_to_metric_families(running.ask("/metrics")[2].decode()):
             for sample in family.samples:
