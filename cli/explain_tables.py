@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
 from cli.amounts import percent
+from cli.conclusion_line import conclusion_line
 from cli.event_line import printable
 from cli.output import out
 from cli.tables import facts, moment, new_table, span
 from core.detection.report import amount_text
+from core.detection.verdict import same
 from core.problem import counted
+from rtp_client.event import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from rich.table import Table
 
@@ -33,7 +36,7 @@ def print_explanation(found: Explanation) -> None:
         out.print(_rule(found.judged.rule))
     if found.set_aside:
         out.print(_set_aside(found))
-    out.print(_events(found) if found.events else Text("\nNo events yet."))
+    out.print(_events(found) if found.events else Text("\nThe log holds no event of it."))
     out.print()
 
 
@@ -46,19 +49,25 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
     yield "shape", judged.shape
     yield "judged", "by rtp run, from the log of samples" if judged.is_sampled else "by the trigger"
     if state is None:
-        yield "baseline", "none: it is gone, or waits to be judged for the first time"
+        yield "baseline", "none"
     else:
-        yield "baseline", f"{_amount(state.value)}, reported {moment(state.reported_at)}"
+        yield "baseline", f"{_amount(state.value)}{_since(state, judged, found.events)}"
         yield from _memory(state, None if judged.is_sampled else found.rules)
     if judged.current_from == "baseline":
         yield "now", f"not known: {judged.current_note}"
         yield "remembered", _amount(judged.current)
     else:
         yield "now", f"{_amount(judged.current)} ({_whence(judged)})"
+    if judged.distance is not None and judged.current_from != "baseline":
+        far = judged.distance
+        change = percent(far.change_pct) if far.change_pct is not None else "no percentage"
+        yield "change", f"{change} ({far.change or '–'})"
+    if found.conclusion is not None:
+        yield "conclusion", conclusion_line(found.conclusion)
     if state is not None and judged.distance is not None:
-        yield from _distance(state, judged.distance, is_known=judged.current_from != "baseline")
+        yield from _distance(state, judged.distance, found.at)
     if state is not None and state.sampled_at is not None:
-        is_ahead = judged.shape == "history" and state.sampled_at > datetime.now(UTC)
+        is_ahead = judged.shape == "history" and state.sampled_at > found.at
         remark = ", ahead of the clock: older ones count as late. `rtp forget` drops it" if is_ahead else ""
         yield "newest sample", f"of {moment(state.sampled_at)}{remark}"
     if found.waiting:
@@ -84,18 +93,23 @@ def _memory(state: BaselineRow, rules: int | None) -> Iterator[tuple[str, Any]]:
         yield "rtp looks again", state.due_at
 
 
-def _distance(state: BaselineRow, far: Distance, *, is_known: bool) -> Iterator[tuple[str, Any]]:
-    if is_known:
-        change = percent(far.change_pct) if far.change_pct is not None else "no percentage"
-        verdict = f"which is reported: {far.reason}" if far.reason else "which is not reported"
-        yield "change", f"{change} ({far.change or '–'}), {verdict}"
+def _since(state: BaselineRow, judged: JudgedValue, events: Sequence[PastEvent]) -> str:
+    """Since when it is the baseline: an event in the log tells whether it was reported, or only seen."""
+    newest = events[0] if events else None
+    if newest is not None and newest.reason != Reason.DELETED and same(newest.current, state.value):
+        return f", reported {moment(newest.detected_at)}"
+    # Compared with the row before, the baseline moves without an event.
+    return f", since {moment(state.reported_at)}" if judged.compare_with == "last_event" else ""
+
+
+def _distance(state: BaselineRow, far: Distance, now: datetime) -> Iterator[tuple[str, Any]]:
     yield "fires", _lines(state, far)
     if far.depegs_below is not None and far.depegs_above is not None:
         what = "repegs between" if state.off_peg_since else "depegs outside"
         yield "peg", f"{what} {_amount(far.depegs_below)} and {_amount(far.depegs_above)}"
     if far.jumps_beyond is not None:
         yield "glitch guard", f"holds back what is beyond {_amount(far.jumps_beyond)}, up or down"
-    if far.cooled_until is not None:
+    if far.cooled_until is not None and far.cooled_until > now:
         yield "cooldown", f"until {moment(far.cooled_until)}"
     if far.heartbeat_at is not None:
         yield "heartbeat", f"from {moment(far.heartbeat_at)} on"

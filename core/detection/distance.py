@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -40,8 +41,10 @@ class Distance:
     heartbeat_at: datetime | None
 
 
-def distance(baseline: Decimal | None, reported_at: datetime, current: Decimal | None, rule: Rule) -> Distance:
-    """How far the current value is from being reported."""
+def distance(
+    baseline: Decimal | None, reported_at: datetime, current: Decimal | None, rule: Rule, lag: timedelta = timedelta()
+) -> Distance:
+    """How far the current value is from being reported; when, by the server's clock."""
     reason = verdict(baseline, current, rule)
     step = Report(baseline, current, reason or Reason.DEVIATION, Severity.INFO)
     fires_below, fires_above = firing_values(baseline, rule)
@@ -55,8 +58,8 @@ def distance(baseline: Decimal | None, reported_at: datetime, current: Decimal |
         depegs_below=depegs_below,
         depegs_above=depegs_above,
         jumps_beyond=jump_line(baseline, rule),
-        cooled_until=reported_at + rule.cooldown if rule.cooldown else None,
-        heartbeat_at=reported_at + rule.heartbeat if rule.heartbeat else None,
+        cooled_until=reported_at + lag + rule.cooldown if rule.cooldown else None,
+        heartbeat_at=reported_at + lag + max(rule.heartbeat, rule.cooldown or timedelta()) if rule.heartbeat else None,
     )
 
 

@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from core.detection.band import band
 from core.detection.distance import distance
-from core.detection.judge import EntityState
 from core.errors import NotInstalled, UnknownEntity
+from core.inspection.conclusion import conclude
 from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, SetAsideRow, Whence, rule_keys
 from core.inspection.inspector import looking
 from core.judging.waiting import count_waiting
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from core.detection.judge import EntityState
     from core.kinds import Kinds
     from core.settings.models import Settings
 
 _QUERIES = queries("core.sql", "explanation.sql")
 # For a look at the user's table, which may be slow or locked.
 _TABLE_TIMEOUT = "5s"
+_NO_ROW = "the table has no such row"
 
 
 def explain(connection: Connection, settings: Settings, kind: str, entity: str, chain: str | None) -> list[Explanation]:
@@ -98,7 +100,15 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
     with connection.cursor(row_factory=class_row(SetAsideRow)) as aside:
         set_aside = aside.execute(_QUERIES["set_aside"], place.values).fetchall()
     watch = place.watch.watch
+    waiting = count_waiting(connection, place.values)
+    (now,) = connection.execute(_QUERIES["moment"]).fetchone() or ()
+    judged = conclusion = None
+    if watch.has_value:
+        judged = _judged(connection, watch, wanted, place, state)
+        rule, remembered = rule_for(watch, place.chain, place.entity), state.entity if state else None
+        conclusion = conclude(remembered, judged, rule, events, waiting, now)
     return Explanation(
+        at=now,
         watch=place.watch.name,
         kind=watch.kind,
         table=watch.table,
@@ -106,9 +116,10 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
         entity=place.entity,
         rules=place.watch.rules,
         state=state,
-        judged=_judged(connection, watch, wanted, place, state) if watch.has_value else None,
+        judged=judged,
         watched=watch.watched,
-        waiting=count_waiting(connection, place.values),
+        waiting=waiting,
+        conclusion=conclusion,
         set_aside=set_aside,
         events=events,
     )
@@ -118,16 +129,7 @@ def _with_band(state: BaselineRow | None, place: _EntityOfWatch) -> BaselineRow 
     watch = place.watch.watch
     if state is None or not watch.has_value or not watch.is_sampled:
         return state
-    remembered = EntityState(
-        value=state.value,
-        reported_at=state.reported_at,
-        sample_at=state.sampled_at or state.reported_at,
-        last_value=state.last_value,
-        suspect_since=state.suspect_since,
-        off_peg_since=state.off_peg_since,
-        held=state.is_held,
-    )
-    found = band(remembered, rule_for(watch, place.chain, place.entity), watch.compare_with)
+    found = band(state.entity, rule_for(watch, place.chain, place.entity), watch.compare_with)
     return replace(state, lower=found.lower, upper=found.upper) if found else replace(state, lower=None, upper=None)
 
 
@@ -140,25 +142,28 @@ def _judged(
     return JudgedValue(
         shape=watch.shape,
         is_sampled=watch.is_sampled,
+        compare_with=watch.compare_with,
         rule=rule_keys(watch, wanted_values, place.chain, place.entity),
         current=current,
         current_from=current_from,
         current_note=note,
-        distance=distance(state.value, state.reported_at, current, rule) if state else None,
+        is_row_gone=note == _NO_ROW,
+        distance=distance(state.value, state.reported_at, current, rule, state.lag) if state else None,
     )
 
 
 def _value_now(
     connection: Connection, watch: ValueWatch, place: _EntityOfWatch, state: BaselineRow | None
 ) -> tuple[Decimal | None, Whence, str]:
-    """The table's value; for a history, which may be long, the newest judged sample; else the baseline."""
+    """The table's value; for a history, which may be long, the newest judged sample; else what is remembered."""
+    remembered = _remembered(state.entity) if state is not None else None
     if watch.is_history:
-        return state.last_value if state else None, "newest sample", ""
+        return remembered, "newest sample", ""
     try:
         row = _look_up(connection, place)
         if row is not None:
             return row[0], "table", ""
-        note = "the table has no such row"
+        note = _NO_ROW
     except psycopg.OperationalError as error:
         # The query was canceled by its timeout. Where the connection is lost, nothing else can be read, either.
         if connection.closed:
@@ -166,9 +171,11 @@ def _value_now(
         note = one_line(error)
     except (psycopg.ProgrammingError, psycopg.DataError) as error:
         note = one_line(error)
-    if state is None:
-        return None, "baseline", note
-    return state.value if state.last_value is None else state.last_value, "baseline", note
+    return remembered, "baseline", note
+
+
+def _remembered(state: EntityState) -> Decimal | None:
+    return state.last_value if state.suspect_since is None else state.suspect_value
 
 
 def _look_up(connection: Connection, place: _EntityOfWatch) -> tuple[Decimal | None] | None:

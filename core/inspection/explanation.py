@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.detection.judge import EntityState
 from core.detection.report import Report
 from core.settings.rules import RULE_KEYS, explain_rule, override_value
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from core.detection.distance import Distance
+    from core.detection.judge import CompareWith
+    from core.inspection.conclusion import Conclusion
     from core.settings.watches import ValueWatch
     from rtp_client.event import Reason, Severity
 
@@ -54,6 +57,23 @@ class BaselineRow:
     suspect_count: int
     off_peg_since: datetime | None
     due_at: datetime | None
+    lag: timedelta
+
+    @property
+    def entity(self) -> EntityState:
+        """The same as the rule book has it. A trigger that judges by itself remembers only what it has reported."""
+        return EntityState(
+            value=self.value,
+            reported_at=self.reported_at,
+            sample_at=self.sampled_at or self.reported_at,
+            last_value=self.value if self.sampled_at is None else self.last_value,
+            suspect_value=self.suspect_value,
+            suspect_since=self.suspect_since,
+            suspect_count=self.suspect_count,
+            off_peg_since=self.off_peg_since,
+            held=self.is_held,
+            lag=self.lag,
+        )
 
 
 @dataclass(frozen=True)
@@ -91,25 +111,31 @@ class JudgedValue:
     """An entity's value: the rule that judges it, the value now, and how far that is from an event.
 
     `is_sampled`: by rtp run, from the log of samples, not by the trigger. `current_from` is the value's source;
-    `current_note` says why the source is not the table.
+    `current_note` says why the source is not the table, `is_row_gone` that the table can be read and has no such row.
     """
 
     shape: str
     is_sampled: bool
+    compare_with: CompareWith
     rule: Sequence[RuleKey]
     current: Decimal | None
     current_from: Whence
     current_note: str
+    is_row_gone: bool
     distance: Distance | None
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """All that rtp knows about one entity in one watch. `judged` is of a value, `watched` of metadata.
+    """All that rtp knows about one entity in one watch, as of one moment (`at`, by the database's clock).
+
+    `judged` is of a value, `watched` of metadata.
 
     `state` is None where the entity is gone, or waits to be seen for the first time; `rules` is the revision in force.
+    `conclusion` is about a value.
     """
 
+    at: datetime
     watch: str
     kind: str
     table: str
@@ -120,6 +146,7 @@ class Explanation:
     judged: JudgedValue | None
     watched: Sequence[str]
     waiting: int
+    conclusion: Conclusion | None
     set_aside: Sequence[SetAsideRow]
     events: Sequence[PastEvent]
 

@@ -20,8 +20,12 @@ ORDER BY chain
 -- name: state
 -- What rtp remembers of an entity.
 SELECT value, reported_at, rules, lower, upper, last_value, sampled_at, is_held, suspect_value, suspect_since,
-       suspect_count, off_peg_since, due_at
+       suspect_count, off_peg_since, due_at, coalesce(lag, '0') AS lag
 FROM rtp.baseline WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
+
+-- name: moment
+-- When all of this was so.
+SELECT now()
 
 -- name: set_aside
 -- The last of an entity's rows that were set aside, newest first.

@@ -76,7 +76,7 @@ def history(writer: psycopg.Connection) -> psycopg.Connection:
     return writer
 
 
-def write(connection: psycopg.Connection, *values: str, entity: str = "lido", chain: str = "ethereum") -> None:
+def write(connection: psycopg.Connection, *values: str | None, entity: str = "lido", chain: str = "ethereum") -> None:
     for value in values:
         connection.execute(
             "INSERT INTO tvl VALUES (%s, %s, %s, '')"
@@ -126,6 +126,7 @@ def test_durations_are_spelled_in_full(history: psycopg.Connection, entities: En
     watch = HISTORY | {"heartbeat": "30d", "cooldown": "90s"}
     install(history, tvl=watch)
     sample(history, "100", 0)
+    history.execute("UPDATE rtp.baseline SET lag = NULL")  # as if it had come in time
     (entity,) = entities("lido", tvl=watch)
     assert rule(entity)["heartbeat"] == ("2592000s", "heartbeat")
     assert entity["judged"]["distance"]["heartbeat_at"] == "2024-04-18T12:00:00.000000Z"
@@ -232,6 +233,135 @@ def test_of_history_the_newest_sample_counts(history: psycopg.Connection, entiti
     assert entity["state"]["sampled_at"] == "2024-03-19T12:02:00.000000Z"
 
 
+# One conclusion
+
+
+def conclusion_of(entity: Any) -> tuple[Any, ...]:
+    found = entity["conclusion"]
+    return found["outcome"], found["reason"], found["note"]
+
+
+def shown_as(done: Any) -> dict[str, str]:
+    """The facts that a person sees, by name."""
+    lines = [line.split(None, 1) for line in done.out.splitlines() if line.strip()]
+    return {line[0]: line[1].strip() for line in lines if len(line) == 2}
+
+
+def test_a_change_that_the_cooldown_holds_is_not_told_as_reported(writer: psycopg.Connection, explain: Explain) -> None:
+    watch = TVL | {"cooldown": "1h"}
+    install(writer, tvl=watch)
+    write(writer, "100", "150")
+    judge_waiting(writer)
+    (entity,) = explain("lido", "--json", tvl=watch).document["entities"]
+    assert conclusion_of(entity) == ("held", "deviation", None)
+    assert entity["conclusion"]["at"] == entity["state"]["due_at"]
+    shown = explain("lido", tvl=watch).out
+    assert "held back by the cooldown until" in shown
+    assert "reported" not in shown
+
+
+def test_what_was_only_seen_is_not_told_as_reported(writer: psycopg.Connection, explain: Explain) -> None:
+    write(writer, "100")
+    (entity,) = explain("lido", "--json").document["entities"]
+    assert conclusion_of(entity) == ("unchanged", None, None)
+    done = explain("lido")
+    assert "reported" not in done.out
+    assert shown_as(done)["baseline"].startswith("100, since 20")
+
+
+def test_what_was_reported_is_told_with_the_events_time_and_reason(
+    writer: psycopg.Connection, explain: Explain
+) -> None:
+    write(writer, "100", "150", "150.1", "150")
+    (entity,) = explain("lido", "--json").document["entities"]
+    assert conclusion_of(entity) == ("reported", "deviation", None)
+    assert entity["conclusion"]["at"] == entity["events"][0]["detected_at"]
+    facts = shown_as(explain("lido"))
+    assert facts["baseline"].startswith("150, reported 20")
+    assert facts["conclusion"].endswith(": deviation")
+
+
+def test_a_change_within_the_threshold_is_no_event(writer: psycopg.Connection, entities: Entities) -> None:
+    write(writer, "100", "150", "150.1")
+    assert conclusion_of(entities("lido")[0]) == ("not_reported", None, None)
+
+
+def test_what_is_in_quarantine_is_the_value_now(history: psycopg.Connection, explain: Explain) -> None:
+    watch = HISTORY | {"glitch_guard": {"factor": 2, "release_after": "5m"}}
+    install(history, tvl=watch)
+    sample(history, "100", 0)
+    sample(history, "5000", 1)
+    (entity,) = explain("lido", "--json", tvl=watch).document["entities"]
+    assert (entity["judged"]["current"], conclusion_of(entity)) == ("5000", ("quarantined", None, None))
+    assert entity["conclusion"]["at"] == entity["state"]["due_at"]
+    assert "held back by the glitch guard until" in explain("lido", tvl=watch).out
+
+
+def test_where_a_sample_waits_nothing_is_said_of_its_outcome(writer: psycopg.Connection, entities: Entities) -> None:
+    watch = TVL | {"cooldown": "1h"}
+    install(writer, tvl=watch)
+    write(writer, "100", "150")
+    assert conclusion_of(entities("lido", tvl=watch)[0]) == ("waiting", None, None)
+
+
+def test_what_time_has_brought_about_and_nobody_has_judged(writer: psycopg.Connection, entities: Entities) -> None:
+    watch = TVL | {"heartbeat": "1h"}
+    install(writer, tvl=watch)
+    write(writer, "100")
+    judge_waiting(writer)
+    writer.execute("UPDATE rtp.baseline SET reported_at = reported_at - interval '2 hours'")
+    assert conclusion_of(entities("lido", tvl=watch)[0]) == ("due", None, None)
+
+
+@pytest.mark.parametrize(
+    ("rules", "price", "expected"),
+    [
+        ({}, "150", ("unjudged", "deviation", None)),
+        ({"cooldown": "1h"}, "150", ("unjudged", None, "held")),
+        ({"glitch_guard": {"factor": 2}}, "5000", ("unjudged", None, "quarantined")),
+        ({"cooldown": "1h"}, "100.1", ("unjudged", None, None)),
+        ({}, "100.1", ("not_reported", None, None)),
+    ],
+)
+def test_what_went_past_the_triggers_is_judged_at_its_next_write(
+    writer: psycopg.Connection, entities: Entities, rules: dict[str, Any], price: str, expected: tuple[Any, ...]
+) -> None:
+    watch = TVL | rules
+    install(writer, tvl=watch)
+    write(writer, "100")
+    judge_waiting(writer)
+    writer.execute("SET session_replication_role TO replica")
+    write(writer, price)
+    assert conclusion_of(entities("lido", tvl=watch)[0]) == expected
+
+
+def test_a_row_that_went_past_the_triggers(writer: psycopg.Connection, entities: Entities) -> None:
+    write(writer, "100")
+    writer.execute("SET session_replication_role TO replica")
+    writer.execute("DELETE FROM tvl")
+    assert conclusion_of(entities("lido")[0]) == ("unjudged", "deleted", None)
+
+
+def test_a_newest_value_of_null_is_remembered_as_null(writer: psycopg.Connection, entities: Entities) -> None:
+    watch = TVL | {"cooldown": "1h"}
+    install(writer, tvl=watch)
+    write(writer, "100", "150", None)
+    judge_waiting(writer)
+    writer.execute("ALTER TABLE tvl DROP COLUMN tvl_usd")
+    judged = entities("lido", tvl=watch)[0]["judged"]
+    assert (judged["current"], judged["current_from"]) == (None, "baseline")
+
+
+def test_compared_with_the_row_before_the_baseline_has_no_time_of_its_own(
+    writer: psycopg.Connection, explain: Explain
+) -> None:
+    watch = TVL | {"compare_with": "previous_row"}
+    install(writer, tvl=watch)
+    write(writer, "100", "100.5")
+    judge_waiting(writer)
+    assert shown_as(explain("lido", tvl=watch))["baseline"] == "100.5"
+
+
 # What is remembered
 
 
@@ -325,7 +455,8 @@ def test_a_deleted_entity_still_has_its_events(writer: psycopg.Connection, expla
     judge_waiting(writer)
     (entity,) = explain("lido", "--json").document["entities"]
     assert (entity["state"], [event["reason"] for event in entity["events"]]) == (None, ["deleted"])
-    assert "none: it is gone" in explain("lido").out
+    assert conclusion_of(entity) == ("gone", "deleted", None)
+    assert "gone: reported as deleted" in explain("lido").out
 
 
 def test_an_unknown_name_that_resembles_some(writer: psycopg.Connection, explain: Explain) -> None:

@@ -1,0 +1,90 @@
+"""The one thing that is true of an entity's newest value: it was reported, is held back, waits, or is no event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from core.detection.judge import Sample, due_at, judge, later
+from core.detection.verdict import same, verdict
+from rtp_client.event import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from core.detection.judge import EntityState, Note
+    from core.inspection.explanation import JudgedValue, PastEvent
+    from core.settings.rules import Rule
+
+Outcome = Literal[
+    "unknown", "gone", "waiting", "unjudged", "due", "quarantined", "held", "reported", "unchanged", "not_reported"
+]
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """What became of an entity's newest value, and the moment of that by the server's clock.
+
+    `waiting`: samples wait for rtp run. `unjudged`: the table holds what nobody has judged so far by the rules of now;
+    `reason` and `note` say what comes of it at the next write. `due`: time has brought about what rtp run has yet to
+    judge, since `at`. `quarantined`, `held`: until `at`. `unchanged`: the same since `at`, when it was first seen or
+    last reported, and no event of it is left in the log. Else `reason` is that of the event that was, or would be.
+    """
+
+    outcome: Outcome
+    reason: Reason | None = None
+    at: datetime | None = None
+    note: Note | None = None
+
+
+def conclude(
+    state: EntityState | None, judged: JudgedValue, rule: Rule, events: Sequence[PastEvent], waiting: int, now: datetime
+) -> Conclusion:
+    """Put together what is remembered, what waits, what the table holds, and the events, newest first."""
+    if waiting:
+        return Conclusion("waiting")
+    if state is None:
+        is_gone = events and events[0].reason == Reason.DELETED
+        return Conclusion("gone", Reason.DELETED, events[0].detected_at) if is_gone else Conclusion("unknown")
+    if judged.is_row_gone:
+        return Conclusion("unjudged", Reason.DELETED)
+    if not _is_judged(state, judged, rule):
+        return _of_the_next_write(state, judged, rule, now)
+    return _held_back(state, judged, rule, now) or _settled(state, judged, events)
+
+
+def _held_back(state: EntityState, judged: JudgedValue, rule: Rule, now: datetime) -> Conclusion | None:
+    due = due_at(state, rule) if judged.is_sampled else None
+    if due is not None and due <= now:
+        return Conclusion("due", at=due)
+    if state.suspect_since is not None:
+        pause = rule.glitch_guard and rule.glitch_guard.release_after + state.lag
+        return Conclusion("quarantined", at=later(state.suspect_since, pause) if pause else None)
+    if state.held:
+        return Conclusion("held", verdict(state.value, judged.current, rule) or Reason.HEARTBEAT, due)
+    return None
+
+
+def _settled(state: EntityState, judged: JudgedValue, events: Sequence[PastEvent]) -> Conclusion:
+    newest = events[0] if events else None
+    if newest is not None and newest.reason != Reason.DELETED and same(newest.current, judged.current):
+        return Conclusion("reported", newest.reason, newest.detected_at)
+    if same(state.value, judged.current):
+        return Conclusion("unchanged", at=later(state.reported_at, state.lag))
+    return Conclusion("not_reported")
+
+
+def _is_judged(state: EntityState, judged: JudgedValue, rule: Rule) -> bool:
+    if judged.current_from != "table":
+        return True
+    if not judged.is_sampled:  # what is within the band leaves no trace
+        return verdict(state.value, judged.current, rule) is None
+    return same(state.last_value if state.suspect_since is None else state.suspect_value, judged.current)
+
+
+def _of_the_next_write(state: EntityState, judged: JudgedValue, rule: Rule, now: datetime) -> Conclusion:
+    sample = Sample(judged.current, now)
+    judgement = judge(state, sample, rule, compare_with=judged.compare_with, shape="latest")
+    reason = judgement.report.reason if judgement.report is not None else None
+    return Conclusion("unjudged", reason, note=judgement.note)
