@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _WORDS: Mapping[Outcome, str] = {
     "waiting": "what was written last waits to be judged by rtp run",
     "unknown": "none of its rows has been judged so far",
+    "going": "its row is gone: reported as deleted at {at}, unless it comes back",
     "gone": "gone: reported as deleted {at}",
     "unjudged": "rtp has not judged this so far: {next}",
     "due": "time has brought about what rtp run has yet to judge, since {at}",

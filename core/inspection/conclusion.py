@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from core.detection.judge import Sample, due_at, judge, later
 from core.detection.verdict import same, verdict
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from core.settings.rules import Rule
 
 Outcome = Literal[
-    "unknown", "gone", "waiting", "unjudged", "due", "quarantined", "held", "reported", "unchanged", "not_reported"
-]
+    "unknown", "waiting", "unjudged", "going", "gone",
+    "due", "quarantined", "held", "reported", "unchanged", "not_reported",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Conclusion:
     """What became of an entity's newest value, and the moment of that by the server's clock.
 
-    `waiting`: samples wait for rtp run. `unjudged`: the table holds what nobody has judged so far by the rules of now;
+    `waiting`: something waits for rtp run. `going`: the row is gone, which is an event at `at` unless it comes back.
+    `unjudged`: the table holds what nobody has judged so far by the rules of now;
     `reason` and `note` say what comes of it at the next write. `due`: time has brought about what rtp run has yet to
     judge, since `at`. `quarantined`, `held`: until `at`. `unchanged`: the same since `at`, when it was first seen or
     last reported, and no event of it is left in the log. Else `reason` is that of the event that was, or would be.
@@ -38,20 +40,28 @@ class Conclusion:
     note: Note | None = None
 
 
+class Unjudged(NamedTuple):
+    """How many of an entity's samples wait, whether rtp run is to look at its table again; as of a moment."""
+
+    samples: int
+    is_look: bool
+    now: datetime
+
+
 def conclude(
-    state: EntityState | None, judged: JudgedValue, rule: Rule, events: Sequence[PastEvent], waiting: int, now: datetime
+    state: EntityState | None, judged: JudgedValue, rule: Rule, pending: Unjudged, events: Sequence[PastEvent]
 ) -> Conclusion:
     """Put together what is remembered, what waits, what the table holds, and the events, newest first."""
-    if waiting:
+    if pending.samples:
         return Conclusion("waiting")
     if state is None:
         is_gone = events and events[0].reason == Reason.DELETED
         return Conclusion("gone", Reason.DELETED, events[0].detected_at) if is_gone else Conclusion("unknown")
-    if judged.is_row_gone:
-        return Conclusion("unjudged", Reason.DELETED)
-    if not _is_judged(state, judged, rule):
-        return _of_the_next_write(state, judged, rule, now)
-    return _held_back(state, judged, rule, now) or _settled(state, judged, events)
+    if state.gone_at is not None:
+        return Conclusion("going", Reason.DELETED, due_at(state, rule))
+    if judged.is_row_gone or not _is_judged(state, judged, rule):
+        return Conclusion("waiting") if pending.is_look else _of_the_next_write(state, judged, rule, pending.now)
+    return _held_back(state, judged, rule, pending.now) or _settled(state, judged, events)
 
 
 def _held_back(state: EntityState, judged: JudgedValue, rule: Rule, now: datetime) -> Conclusion | None:
@@ -84,6 +94,8 @@ def _is_judged(state: EntityState, judged: JudgedValue, rule: Rule) -> bool:
 
 
 def _of_the_next_write(state: EntityState, judged: JudgedValue, rule: Rule, now: datetime) -> Conclusion:
+    if judged.is_row_gone:
+        return Conclusion("unjudged", Reason.DELETED)
     sample = Sample(judged.current, now)
     judgement = judge(state, sample, rule, compare_with=judged.compare_with, shape="latest")
     reason = judgement.report.reason if judgement.report is not None else None

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from core.detection.band import band
 from core.detection.distance import distance
 from core.errors import NotInstalled, UnknownEntity
-from core.inspection.conclusion import conclude
+from core.inspection.conclusion import Unjudged, conclude
 from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, SetAsideRow, Whence, rule_keys
 from core.inspection.inspector import looking
 from core.judging.waiting import count_waiting
@@ -101,12 +101,12 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
         set_aside = aside.execute(_QUERIES["set_aside"], place.values).fetchall()
     watch = place.watch.watch
     waiting = count_waiting(connection, place.values)
-    (now,) = connection.execute(_QUERIES["moment"]).fetchone() or ()
+    is_look, now = connection.execute(_QUERIES["pending"], place.values).fetchone() or ()
     judged = conclusion = None
     if watch.has_value:
         judged = _judged(connection, watch, wanted, place, state)
         rule, remembered = rule_for(watch, place.chain, place.entity), state.entity if state else None
-        conclusion = conclude(remembered, judged, rule, events, waiting, now)
+        conclusion = conclude(remembered, judged, rule, Unjudged(waiting, is_look, now), events)
     return Explanation(
         at=now,
         watch=place.watch.name,

@@ -58,6 +58,7 @@ class BaselineRow:
     off_peg_since: datetime | None
     due_at: datetime | None
     lag: timedelta
+    gone_at: datetime | None
 
     @property
     def entity(self) -> EntityState:
@@ -73,6 +74,7 @@ class BaselineRow:
             off_peg_since=self.off_peg_since,
             held=self.is_held,
             lag=self.lag,
+            gone_at=self.gone_at,
         )
 
 

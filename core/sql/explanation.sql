@@ -20,12 +20,12 @@ ORDER BY chain
 -- name: state
 -- What rtp remembers of an entity.
 SELECT value, reported_at, rules, lower, upper, last_value, sampled_at, is_held, suspect_value, suspect_since,
-       suspect_count, off_peg_since, due_at, coalesce(lag, '0') AS lag
+       suspect_count, off_peg_since, due_at, coalesce(lag, '0') AS lag, gone_at
 FROM rtp.baseline WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
 
--- name: moment
--- When all of this was so.
-SELECT now()
+-- name: pending
+-- Whether rtp run is to look at the entity's table again, and when all of this was so.
+SELECT EXISTS (SELECT FROM rtp.look WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s), now()
 
 -- name: set_aside
 -- The last of an entity's rows that were set aside, newest first.

@@ -335,6 +335,17 @@ def test_what_went_past_the_triggers_is_judged_at_its_next_write(
     assert conclusion_of(entities("lido", tvl=watch)[0]) == expected
 
 
+def test_a_row_that_is_gone_for_a_while(writer: psycopg.Connection, entities: Entities) -> None:
+    watch = TVL | {"delete_grace": "1h"}
+    install(writer, tvl=watch)
+    write(writer, "100")
+    writer.execute("DELETE FROM tvl")
+    judge_waiting(writer)
+    (entity,) = entities("lido", tvl=watch)
+    assert conclusion_of(entity) == ("going", "deleted", None)
+    assert entity["conclusion"]["at"] == entity["state"]["due_at"]
+
+
 def test_a_row_that_went_past_the_triggers(writer: psycopg.Connection, entities: Entities) -> None:
     write(writer, "100")
     writer.execute("SET session_replication_role TO replica")
