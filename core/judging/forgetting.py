@@ -47,8 +47,8 @@ def forget_entities(connection: Connection, entities: Sequence[RememberedEntity]
     try:
         with connection.transaction():
             connection.execute(_QUERIES["keep_judges_away"])
-            connection.execute(_QUERIES["forget_samples"], keys)
-            connection.execute(_QUERIES["forget_baselines"], keys)
+            for query in ("forget_samples", "forget_looks", "forget_baselines"):
+                connection.execute(_QUERIES[query], keys)
     except errors.LockNotAvailable as error:
         raise RunningError(
             "an open transaction has just written one of them, or triggers are being installed; nothing was forgotten",

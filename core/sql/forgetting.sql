@@ -26,6 +26,12 @@ DELETE FROM rtp.sample AS s
 USING unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
 WHERE (s.watch, s.chain, s.entity) = (e.watch, e.chain, e.entity)
 
+-- name: forget_looks
+-- Nobody need look at what is forgotten.
+DELETE FROM rtp.look AS l
+USING unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
+WHERE (l.watch, l.chain, l.entity) = (e.watch, e.chain, e.entity)
+
 -- name: forget_baselines
 DELETE FROM rtp.baseline AS b
 USING unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
