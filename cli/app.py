@@ -20,6 +20,7 @@ COMMANDS = {
     "install-triggers": CommandPlace("cli.install_triggers", "install_triggers"),
     "uninstall-triggers": CommandPlace("cli.uninstall_triggers", "uninstall_triggers"),
     "validate": CommandPlace("cli.validate", "validate"),
+    "grants": CommandPlace("cli.grants", "grants"),
     "status": CommandPlace("cli.status", "status"),
     "explain": CommandPlace("cli.explain", "explain"),
     "forget": CommandPlace("cli.forget", "forget"),

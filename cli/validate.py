@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from cli.output import out, print_json, print_problem
 from cli.running_demo import use_demo_if_running
 from core.problem import counted
 from triggers.checkup import check_up
+from triggers.rights import script
 
 if TYPE_CHECKING:
     from core.settings.models import Settings
@@ -54,6 +56,7 @@ def validate(
     if as_json:
         compared = {"drift": None if found.drift is None else list(map(vars, found.drift))} if installed else {}
         verdict = {"valid": not found.problems, "problems": found.problems, "warnings": found.warnings}
+        verdict |= {"grants": [vars(grant) for grant in found.grants]}
         verdict |= {"notes": found.notes, "unarmed": found.unarmed}
         print_json(verdict | {"destinations": [] if found.problems else sample_destinations(settings)} | compared)
     else:
@@ -65,6 +68,8 @@ def validate(
 def _show(settings: Settings, found: Checkup) -> None:
     for problem in found.problems:
         print_problem(problem, style="red")
+    # For the clipboard, or for psql: on standard output, where nothing else is.
+    sys.stdout.write("".join(f"{line}\n" for line in script(found.grants)))
     for action in found.drift or ():
         print_problem(
             f"{action.subject}: not as the settings say. `rtp install-triggers`: {action.what}, {action.detail}"

@@ -37,7 +37,9 @@ class Database(Construct):
             vpc=network.vpc,
             vpc_subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED),
             security_groups=[security],
-            credentials=rds.Credentials.from_generated_secret("rtp", encryption_key=key, exclude_characters=" '\"@/\\"),
+            credentials=rds.Credentials.from_generated_secret(
+                "rtp_owner", encryption_key=key, exclude_characters=" '\"@/\\"
+            ),
             database_name="defi",
             port=self.port,
             multi_az=True,

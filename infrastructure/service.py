@@ -93,7 +93,7 @@ class Service(Construct):
             logging=ecs.LogDrivers.aws_logs(stream_prefix="rtp", log_group=log),
             readonly_root_filesystem=True,
             environment={
-                "RTP_POSTGRES_DSN": f"host={host} port={database.port} dbname=defi user=rtp sslmode=require",
+                "RTP_POSTGRES_DSN": f"host={host} port={database.port} dbname=defi user=rtp_owner sslmode=require",
                 "RTP_HTTP_LISTEN": f"127.0.0.1:{_PORT}",
                 "REDIS_HOST": cache.host,
                 **queues.environment,

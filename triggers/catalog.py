@@ -20,16 +20,18 @@ _QUERIES = queries("triggers.sql", "catalog.sql")
 
 
 @dataclass(frozen=True)
-class ServerRights:
-    """The server, and what the role may do in its database."""
+class Server:
+    """The server, the role, and whose the schema rtp and the installation in it are; None where there is none."""
 
     version_number: int
     version: str
     role: str
     database: str
-    may_create_schema: bool
-    has_rtp_schema: bool
-    may_use_rtp_schema: bool
+    is_superuser: bool
+    schema_owner: str | None
+    owns_schema: bool | None
+    installer: str | None
+    is_installer: bool | None
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,18 @@ class TableFacts:
 
     oid: int
     relkind: str
-    may_add_triggers: bool
-    may_select: bool
-    may_use_schema: bool
     column_types: ColumnTypes = field(default_factory=ColumnTypes)
     virtual_columns: frozenset[str] = frozenset()
     unique_keys: frozenset[frozenset[str]] = frozenset()
     partitions: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class Stronger:
+    """What the role may do, and the owner of a table may not."""
+
+    owner: str
+    powers: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -86,11 +93,33 @@ class WatchRow:
     is_altered: bool
 
 
-def read_server(connection: Connection) -> ServerRights:
-    """The server and the role's rights."""
+def read_server(connection: Connection) -> Server:
+    """The server and the role."""
     row = connection.execute(_QUERIES["server"]).fetchone()
     assert row is not None
-    return ServerRights(*row)
+    return Server(*row)
+
+
+def read_rights(connection: Connection, role: str, tables: Mapping[int, str]) -> list[tuple[Any, ...]]:
+    """What a role needs for watches on these tables, by their oids and names, and whether it has it."""
+    values = {"role": role, "oids": list(tables), "names": list(tables.values())}
+    return connection.execute(_QUERIES["rights"], values).fetchall()
+
+
+def read_stronger(connection: Connection, oid: int) -> Stronger | None:
+    """In what the role is stronger than a table's owner; None where it is not."""
+    row = connection.execute(_QUERIES["stronger"], {"oid": oid}).fetchone()
+    return Stronger(*row) if row else None
+
+
+def has_role(connection: Connection, name: str) -> bool:
+    """Whether there is such a role."""
+    return connection.execute(_QUERIES["role"], {"role": name}).fetchone() == (True,)
+
+
+def read_own_objects(connection: Connection) -> list[str]:
+    """The commands that remove what rtp has in a schema of somebody else's."""
+    return [row[0] for row in connection.execute(_QUERIES["own_objects"])]
 
 
 def read_table(connection: Connection, parts: tuple[str, ...]) -> TableFacts | None:
@@ -105,9 +134,6 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> TableFacts | N
     return TableFacts(
         oid=row[0],
         relkind=row[1],
-        may_add_triggers=row[2],
-        may_select=row[3],
-        may_use_schema=row[4],
         column_types=ColumnTypes(
             {name: below for name, _, below, _, _ in columns},
             {name: declared for name, declared, _, is_own, _ in columns if is_own},
@@ -126,14 +152,15 @@ def has_time_zone(connection: Connection, name: str) -> bool:
 def read_installation(connection: Connection) -> InstallationRow | None:
     """What is installed; None where nothing is. Raises InstallError where this role may not look."""
     server = read_server(connection)
-    if not server.has_rtp_schema:
+    if server.installer is None:
         return None
     try:
-        row = connection.execute(_QUERIES["installation"]).fetchone()
+        with connection.transaction():
+            row = connection.execute(_QUERIES["installation"]).fetchone()
     except psycopg.errors.InsufficientPrivilege as error:
         raise InstallError(
             f"role {server.role} may not read the schema rtp: {error.diag.message_primary}",
-            "Connect as the role that installed it",
+            f"Connect as the role that installed it: {server.installer}",
         ) from error
     return InstallationRow(*row) if row else None
 

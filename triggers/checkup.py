@@ -15,6 +15,8 @@ from core.services.postgres import own_transaction
 from core.sinks.registry import build_sinks, find_weaknesses
 from triggers.installer import find_drift
 from triggers.notes import find_notes
+from triggers.rights import lacking_grants
+from triggers.risks import find_risks
 from triggers.validator import validate
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from core.settings.models import Settings
+    from triggers.rights import Grant
     from triggers.steps import Action
 
     Connect = Callable[[], AbstractContextManager[Connection]]
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
 class Checkup:
     """What was found. `drift` is None where nobody compared with what is installed; `notes` are no faults.
 
-    `unarmed` has a line for each installed watch that does not see all writes.
+    `unarmed` has a line for each installed watch that does not see all writes, `grants` are those that the role lacks.
     """
 
     problems: Sequence[str]
@@ -41,27 +44,42 @@ class Checkup:
     drift: Sequence[Action] | None = None
     notes: Sequence[str] = ()
     unarmed: Sequence[str] = ()
+    grants: Sequence[Grant] = ()
 
 
 def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) -> Checkup:
     """Look at the database, the sinks and the routes; warnings and drift only where there is no problem."""
-    problems = [*_database_problems(settings, connect), *_sink_problems(settings)]
+    found, grants = _database_problems(settings, connect)
+    problems = [*found, *_sink_problems(settings)]
     if problems:
-        return Checkup(problems)
+        return Checkup(problems, grants=grants)
     drift = None
     if compares_installed:
         try:
             drift = _drift(settings, connect)
         except RtpError as error:
             return Checkup(str(error).splitlines())
-    warnings = [*find_useless(settings), *_unseen(settings, connect), *find_weaknesses(settings)]
+    warnings = [
+        *find_useless(settings),
+        *_unseen(settings, connect),
+        *find_weaknesses(settings),
+        *_risks(settings, connect),
+    ]
     return Checkup((), warnings, drift, _notes(settings, connect), _unarmed(connect))
 
 
-def _database_problems(settings: Settings, connect: Connect) -> list[str]:
+def _database_problems(settings: Settings, connect: Connect) -> tuple[list[str], list[Grant]]:
     try:
         with connect() as connection, own_transaction(connection, "READ ONLY"):
-            return list(map(str, validate(connection, settings)))
+            return list(map(str, validate(connection, settings))), lacking_grants(connection, settings)
+    except RtpError as error:
+        return [str(error)], []
+
+
+def _risks(settings: Settings, connect: Connect) -> list[str]:
+    try:
+        with connect() as connection, own_transaction(connection, "READ ONLY"):
+            return list(find_risks(connection, settings))
     except RtpError as error:
         return [str(error)]
 
@@ -88,7 +106,7 @@ def _drift(settings: Settings, connect: Connect) -> Sequence[Action]:
 
 def _notes(settings: Settings, connect: Connect) -> list[str]:
     try:
-        with connect() as connection:
+        with connect() as connection, own_transaction(connection, "READ ONLY"):
             return list(find_notes(connection, settings))
     except RtpError as error:
         return [str(error)]

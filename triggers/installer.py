@@ -13,20 +13,28 @@ from core.judging.waiting import read_waiting
 from core.problem import counted
 from core.services.postgres import OWN_SETTINGS, own_transaction
 from rtp_client.errors import one_line
-from triggers.catalog import read_installation, read_strangers, read_table, read_triggers, read_watches
+from triggers.catalog import (
+    read_installation,
+    read_own_objects,
+    read_server,
+    read_strangers,
+    read_table,
+    read_triggers,
+    read_watches,
+)
 from triggers.migrations import own_tables, schema_steps
 from triggers.steps import Action, Step
 from triggers.validator import validate
-from triggers.watch_steps import drop_trigger, install_watch, remove_watch, starts_over
+from triggers.watch_steps import drop_triggers, install_watch, remove_watch, starts_over
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from psycopg import Connection
 
     from core.settings.models import Settings, TriggerSettings
     from core.settings.watches import Watch
-    from triggers.catalog import InstalledTrigger, WatchRow
+    from triggers.catalog import InstalledTrigger, Server, WatchRow
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.
 LOCK_TIMEOUT = "3s"
@@ -53,7 +61,7 @@ def _plan_installation(connection: Connection, settings: Settings) -> list[Step]
         watch_id = _watch_id(name, watches, settings)
         steps.append(plan_watch(connection, name, watch, settings.triggers, watch_id, before, triggers))
     gone = (watch for watch in watches if watch.name not in settings.watches and not watch.is_removed)
-    steps.extend(remove_watch(watch, triggers) for watch in gone)
+    steps.extend(map(remove_watch, gone))
     return count_installation(steps)
 
 
@@ -117,17 +125,31 @@ def _plan_removal(connection: Connection) -> list[Step]:
             f"the schema rtp holds tables that are not rtp's: {', '.join(strangers)}",
             "Move them (ALTER TABLE ... SET SCHEMA public): removing rtp would remove them, too",
         )
-    steps = [
-        Step(
-            Action("removed", f"{trigger.schema}.{trigger.table}", f"trigger {trigger.name}"),
-            (drop_trigger(trigger),),
+    server = read_server(connection)
+    if read_installation(connection) is None:
+        return []
+    if not server.is_installer:
+        raise InstallError(
+            f"role {server.role} is not the one that installed rtp in this database", f"Connect as {server.installer}"
         )
-        for trigger in read_triggers(connection)
-    ]
-    if read_installation(connection):
-        drop = sql.SQL("DROP SCHEMA rtp CASCADE")
-        steps.append(Step(Action("removed", "schema rtp", "log, baselines, cursors, dead letters"), (drop,)))
-    return steps
+    return [*_remove_triggers(read_triggers(connection)), _remove_schema(connection, server)]
+
+
+def _remove_triggers(triggers: Iterable[InstalledTrigger]) -> Iterator[Step]:
+    """A step for each, of which the first of a function removes all of that."""
+    functions = set()
+    for trigger in triggers:
+        action = Action("removed", f"{trigger.schema}.{trigger.table}", f"trigger {trigger.name}")
+        yield Step(action, () if trigger.function in functions else (drop_triggers(trigger.function),))
+        functions.add(trigger.function)
+
+
+def _remove_schema(connection: Connection, server: Server) -> Step:
+    detail = "log, baselines, cursors, dead letters"
+    if server.owns_schema:
+        return Step(Action("removed", "schema rtp", detail), (sql.SQL("DROP SCHEMA rtp CASCADE"),))
+    detail = f"{detail}; the empty schema stays, which is {server.schema_owner}'s to remove: DROP SCHEMA rtp"
+    return Step(Action("removed", "schema rtp", detail), tuple(map(sql.SQL, read_own_objects(connection))))
 
 
 def apply(connection: Connection, steps: Iterable[Step]) -> None:
@@ -135,10 +157,7 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
     step: Step | None = None
     try:
         with own_transaction(connection):
-            # Without row_security a table whose rows are hidden from this role is an error, and not an empty table.
-            connection.execute(
-                "SELECT set_config('lock_timeout', %s, true), set_config('row_security', 'off', true)", (LOCK_TIMEOUT,)
-            )
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
             connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _INSTALL_LOCK)
             for step in steps:
                 for statement in step.statements:
@@ -161,7 +180,7 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
 
 def render(connection: Connection, steps: Iterable[Step]) -> str:
     """The steps as the SQL that `apply` would run, one transaction."""
-    settings = {**OWN_SETTINGS, "lock_timeout": LOCK_TIMEOUT, "row_security": "off"}
+    settings = {**OWN_SETTINGS, "lock_timeout": LOCK_TIMEOUT}
     lines = ["BEGIN;", *(_set_local(name, value) for name, value in settings.items())]
     for step in steps:
         subject = " ".join(step.action.subject.split())  # a table's name can hold the end of a line
@@ -177,7 +196,7 @@ def _set_local(name: str, value: str) -> str:
 
 def _remedy(error: psycopg.Error) -> str:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return "The README names the grants that rtp's role needs"
+        return "`rtp grants` prints what rtp's role needs"
     return ""
 
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import groupby
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from psycopg import sql
+
+from core.arming.look import read_obstacles
+from core.arming.obstacle import problem
 from core.settings.models import Settings
 from core.settings.watches import Constant, Watch
 from rtp_client.moment import UTC
-from triggers.catalog import ServerRights, TableFacts, has_time_zone, read_server, read_table
+from triggers.catalog import Server, TableFacts, has_time_zone, read_server, read_table
+from triggers.rights import lacking, rights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from psycopg import Connection
 
@@ -36,41 +43,49 @@ class Finding:
 
 
 def validate(connection: Connection, settings: Settings) -> list[Finding]:
-    """Everything that would keep the settings' triggers from being installed in this database."""
+    """Everything that would keep the settings' triggers from being installed in this database, or from seeing all."""
     server = read_server(connection)
-    findings = list(_check_server(server))
+    findings = [*_check_server(server), *_check_rights(connection, settings, server)]
+    tables = {name: read_table(connection, watch.table_parts) for name, watch in settings.watches.items()}
+    watched = [table.oid for table in tables.values() if table]
     for name, watch in settings.watches.items():
-        table = read_table(connection, watch.table_parts)
+        table = tables[name]
         if table is None:
             remedy = "Create it, or correct the name (schema.table)"
             findings.append(Finding(f"watches.{name}.table", f"table {watch.table} does not exist", remedy))
             continue
-        findings.extend(_check_table(name, watch, table, server))
+        findings.extend(_check_table(name, watch, table))
         findings.extend(_check_columns(name, watch, table))
+        findings.extend(_check_obstacles(connection, name, watch, table, watched))
         if watch.timezone != UTC and not has_time_zone(connection, watch.timezone):
             problem = f"PostgreSQL knows no time zone {watch.timezone}"
             findings.append(Finding(f"watches.{name}.timezone", problem, "Name one of pg_timezone_names"))
     return findings
 
 
-def _check_server(server: ServerRights) -> Iterator[Finding]:
+def _check_server(server: Server) -> Iterator[Finding]:
     if server.version_number < OLDEST_SERVER:
         yield Finding("postgres", f"the server is PostgreSQL {server.version}", "rtp needs 14 or newer")
-    if not server.has_rtp_schema and not server.may_create_schema:
+    if server.is_installer is False:
+        # What is in the schema is that role's, and only its owner can change it.
+        grant = sql.SQL("GRANT {} TO {}").format(sql.Identifier(server.installer or ""), sql.Identifier(server.role))
         yield Finding(
             "postgres",
-            f"role {server.role} may not create the schema rtp in database {server.database}",
-            f'As its owner: GRANT CREATE ON DATABASE "{server.database}" TO "{server.role}"',
-        )
-    if server.has_rtp_schema and not server.may_use_rtp_schema:
-        yield Finding(
-            "postgres",
-            f"role {server.role} may not use the schema rtp",
-            "Connect as the role that installed it, or have it granted",
+            f"role {server.role} is not the one that installed rtp in this database, which is {server.installer}",
+            f"Connect as {server.installer}, or have it granted: {grant.as_string(None)}",
         )
 
 
-def _check_table(name: str, watch: Watch, table: TableFacts, server: ServerRights) -> Iterator[Finding]:
+def _check_rights(connection: Connection, settings: Settings, server: Server) -> Iterator[Finding]:
+    rights = rights_of(connection, settings, server.role)
+    if server.is_installer is False:
+        rights = [right for right in rights if (right.kind, right.name) != ("SCHEMA", "rtp")]
+    places = {".".join(watch.table_parts): f"watches.{name}.table" for name, watch in settings.watches.items()}
+    for where, what, remedy in lacking(rights, server.role, places):
+        yield Finding(where, what, remedy)
+
+
+def _check_table(name: str, watch: Watch, table: TableFacts) -> Iterator[Finding]:
     where = f"watches.{name}.table"
     if watch.table_parts[0] == "rtp":
         # Its trigger would write to what it watches.
@@ -80,14 +95,6 @@ def _check_table(name: str, watch: Watch, table: TableFacts, server: ServerRight
         problem = f"{watch.table} is {_WRONG_KINDS[table.relkind]}"
         yield Finding(where, problem, "Triggers need a table; name the table below it")
         return
-    schema, relation = watch.table_parts
-    if not table.may_use_schema:
-        remedy = f'As its owner: GRANT USAGE ON SCHEMA "{schema}" TO "{server.role}"'
-        yield Finding(where, f"role {server.role} may not use the schema {schema}", remedy)
-    for allowed, privilege in ((table.may_add_triggers, "TRIGGER"), (table.may_select, "SELECT")):
-        if not allowed:
-            remedy = f'As its owner: GRANT {privilege} ON "{schema}"."{relation}" TO "{server.role}"'
-            yield Finding(where, f"role {server.role} lacks {privilege} on {watch.table}", remedy)
     key = _key_columns(watch)
     if (
         not watch.is_history
@@ -100,6 +107,20 @@ def _check_table(name: str, watch: Watch, table: TableFacts, server: ServerRight
             f"{watch.table} may hold several rows per entity: no unique key within ({columns})",
             "Add a unique index on these columns, or say `shape: history` if each row is a sample",
         )
+
+
+def _check_obstacles(
+    connection: Connection, name: str, watch: Watch, table: TableFacts, watched: Sequence[int]
+) -> Iterator[Finding]:
+    """What would keep writes, or rows, from a trigger that is there: the same that a running rtp looks for."""
+    if table.relkind in _WRONG_KINDS:
+        return
+    found = [
+        found for found in read_obstacles(connection, table.oid, watch.table, watched) if found.what != "unreadable"
+    ]
+    for what, alike in groupby(found, key=attrgetter("what")):
+        each = list(alike)
+        yield Finding(f"watches.{name}.table", problem(what, each, watch.table), each[0].remedy(watch.table))
 
 
 def _key_columns(watch: Watch) -> frozenset[str]:

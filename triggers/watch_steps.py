@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from triggers.catalog import InstalledTrigger, TableFacts, WatchRow
 
 _COMPILED_FUNCTIONS = (
-    ("watch", "()"),
     ("rare", "(text)"),
     ("now", "(text, text)"),
     ("now", "(text[], text[])"),
@@ -83,10 +82,10 @@ def install_watch(
         Action("replaced" if before else "created", f"watch {name}", _detail(watch, before, is_blind=is_blind)),
         (
             _register(name, watch, watch_id, rules, result.md5),
+            *((drop_triggers(f"watch_{name}"),) if stale else ()),
             *result.functions,
-            *map(drop_trigger, stale),
             # Creating triggers keeps writers out until the end: nobody changes what the seed reads.
-            *(result.triggers if begins or catches_up or is_blind else ()),
+            *(result.triggers if begins or catches_up or is_blind or stale else ()),
             *(_forget(watch_id) if before and begins else ()),
             *(_end_memory(watch_id) if becomes_plain else ()),
             *(result.content if is_blind and not begins else ()),
@@ -107,13 +106,12 @@ def _is_replaced(before: WatchRow | None, table: TableFacts) -> bool:
     return before is not None and before.table_oid not in (None, table.oid)
 
 
-def remove_watch(watch: WatchRow, triggers: Iterable[InstalledTrigger]) -> Step:
+def remove_watch(watch: WatchRow) -> Step:
     """Take a watch out that the settings no longer name; its events stay in the log until they are delivered."""
-    ours = [trigger for trigger in triggers if trigger.function == f"watch_{watch.name}"]
     return Step(
         Action("removed", f"watch {watch.name}", f"{watch.table_name}, no longer in the settings"),
         (
-            *map(drop_trigger, ours),
+            drop_triggers(f"watch_{watch.name}"),
             *_drop_functions(watch.name),
             *_forget(watch.id),
             sql.SQL("UPDATE rtp.watch SET removed_at = now() WHERE id = {}").format(sql.Literal(watch.id)),
@@ -121,11 +119,12 @@ def remove_watch(watch: WatchRow, triggers: Iterable[InstalledTrigger]) -> Step:
     )
 
 
-def drop_trigger(trigger: InstalledTrigger) -> sql.Composed:
-    """The statement that takes one of rtp's triggers off its table."""
-    return sql.SQL("DROP TRIGGER IF EXISTS {} ON {}").format(
-        sql.Identifier(trigger.name), sql.Identifier(trigger.schema, trigger.table)
-    )
+def drop_triggers(function: str) -> sql.Composed:
+    """The statement that takes all of a function's triggers off their tables.
+
+    To drop a trigger takes the table's owner; to drop the function, and with it what calls it, takes ours.
+    """
+    return sql.SQL("DROP FUNCTION IF EXISTS {}() CASCADE").format(sql.Identifier("rtp", function))
 
 
 def _drop_functions(name: str) -> Iterator[sql.Composed]:

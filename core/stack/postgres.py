@@ -16,7 +16,7 @@ from core.stack.ports import LOOPBACK
 from core.stack.process import ServerProcess, StartUp
 from core.stack.supervisor import GuardedProcess, Supervisor
 
-USER = "rtp"
+USER = "rtp_owner"  # not rtp: the schema of that name would come first in its search_path
 DATABASE = "defi"
 
 # Nothing replicates this server: minimal WAL. Shared memory as files in the data folder: nothing stays in

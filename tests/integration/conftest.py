@@ -85,7 +85,7 @@ def weak_dsn(bare: psycopg.Connection, database: str) -> Iterator[str]:
     bare.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(role, password))
     address = urlsplit(database)
     yield address._replace(netloc=f"{name}:{password}@{address.hostname}:{address.port}").geturl()
-    bare.execute(sql.SQL("DROP OWNED BY {}; DROP ROLE {}").format(role, role))
+    bare.execute(sql.SQL("DROP OWNED BY {} CASCADE; DROP ROLE {}").format(role, role))
 
 
 @pytest.fixture

@@ -173,7 +173,7 @@ def test_a_stranger_cannot_uninstall(bare: psycopg.Connection, weak_dsn: str, in
     done = uninstall(dsn=weak_dsn)
     line = (
         f"role weak_{bare.info.dbname} may not read the schema rtp: permission denied for schema rtp."
-        " Connect as the role that installed it\n"
+        " Connect as the role that installed it: rtp_owner\n"
     )
     assert (done.code, done.err, catalog_of(bare)) == (2, line, before)
 

@@ -109,7 +109,7 @@ def test_a_table_that_was_replaced_is_told_of_when_nothing_is_compared(
 def test_a_child_table_that_no_installation_can_mend(validate: Validate, writer: psycopg.Connection) -> None:
     writer.execute("CREATE TABLE public.child () INHERITS (prices)")
     done = validate("--installed", "--json")
-    assert (done.code, done.document["drift"]) == (1, [])
-    assert [line.partition(", below")[0] for line in done.document["unarmed"]] == [
-        "watch prices is not armed: what is written to public.child"
+    assert (done.code, done.document["drift"]) == (2, None)
+    assert [line.partition(", below")[0] for line in done.document["problems"]] == [
+        "watches.prices.table: what is written to public.child"
     ]

@@ -186,7 +186,7 @@ def test_a_role_without_the_right_is_told_where_the_rights_are_named(bare: psyco
     bare.execute(sql.SQL("CREATE ROLE {}").format(role))
     try:
         bare.execute(sql.SQL("SET ROLE {}").format(role))
-        with pytest.raises(InstallError, match="README names the grants"):
+        with pytest.raises(InstallError, match="rtp grants"):
             apply(bare, steps)
     finally:
         bare.execute("RESET ROLE")
@@ -490,7 +490,7 @@ def test_removing_what_is_not_there_is_nothing_to_do(bare: psycopg.Connection) -
 
 
 def test_removing_spares_tables_that_somebody_made_in_rtps_schema(writer: psycopg.Connection) -> None:
-    writer.execute("CREATE TABLE mine ()")  # by a role called rtp, so it lands in the schema rtp
+    writer.execute("CREATE TABLE rtp.mine ()")  # as one does whose role is called rtp
     with pytest.raises(InstallError, match=r"not rtp's: mine\. Move them"):
         plan_removal(writer)
 

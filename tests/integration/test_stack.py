@@ -165,7 +165,7 @@ def test_postgres_sorts_by_bytes(stack: EmbeddedStack) -> None:
 
 
 def test_postgres_wants_the_password(stack: EmbeddedStack) -> None:
-    wrong = f"postgresql://rtp:wrong@127.0.0.1:{stack.postgres.port}/defi"
+    wrong = f"postgresql://rtp_owner:wrong@127.0.0.1:{stack.postgres.port}/defi"
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         psycopg.connect(wrong)
 

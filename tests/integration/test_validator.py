@@ -214,7 +214,7 @@ def test_a_missing_right_on_the_table(weak: psycopg.Connection, missing: str, gr
     grant(weak, f"{granted} ON tvl")
     role = role_of(weak)
     assert findings(weak, settings_of(tvl=TVL)) == [
-        f"watches.tvl.table: role {role} lacks {missing} on tvl."
+        f"watches.tvl.table: role {role} lacks {missing} on public.tvl."
         f' As its owner: GRANT {missing} ON "public"."tvl" TO "{role}"'
     ]
 
@@ -254,6 +254,6 @@ def test_no_right_to_an_installed_schema(writer: psycopg.Connection) -> None:
     with as_weak_role(writer):
         grant(writer, "SELECT, TRIGGER ON tvl")
         assert findings(writer, settings_of(tvl=TVL)) == [
-            f"postgres: role {role_of(writer)} may not use the schema rtp."
-            " Connect as the role that installed it, or have it granted"
+            f"postgres: role {role_of(writer)} is not the one that installed rtp in this database, which is rtp_owner."
+            f' Connect as rtp_owner, or have it granted: GRANT "rtp_owner" TO "{role_of(writer)}"'
         ]

@@ -1,20 +1,22 @@
 -- What the live database looks like, read from the catalogs and never changed.
 
 -- name: server
--- The server's version, and what the role may do in this database.
-SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_user,
-       current_database(), has_database_privilege(current_database(), 'CREATE'),
-       to_regnamespace('rtp') IS NOT NULL,
-       coalesce(has_schema_privilege(to_regnamespace('rtp'), 'USAGE, CREATE'), false)
+-- The server's version, the role, and whose the schema rtp and what is in it are; nulls where there is none.
+SELECT current_setting('server_version_num')::int, current_setting('server_version'), current_user, current_database(),
+       r.rolsuper, pg_get_userbyid(n.nspowner), pg_has_role(n.nspowner, 'USAGE'),
+       pg_get_userbyid(i.relowner), pg_has_role(i.relowner, 'USAGE')
+FROM pg_roles AS r
+LEFT JOIN pg_namespace AS n ON n.nspname = 'rtp'
+LEFT JOIN pg_class AS i ON i.relnamespace = n.oid AND i.relname = 'installation' AND i.relkind = 'r'
+WHERE r.rolname = current_user
 
 -- name: has_time_zone
 -- Whether the server knows a time zone by this name.
 SELECT EXISTS (SELECT FROM pg_timezone_names WHERE lower(name) = lower(%(name)s))
 
 -- name: table
--- One table: its oid, what it is, and whether the role may put triggers on it and read it.
-SELECT c.oid, c.relkind::text, has_table_privilege(c.oid, 'TRIGGER'), has_table_privilege(c.oid, 'SELECT'),
-       has_schema_privilege(n.oid, 'USAGE')
+-- One table: its oid, and what it is.
+SELECT c.oid, c.relkind::text
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 
@@ -57,8 +59,48 @@ JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE p.level > 0 AND c.relkind IN ('r', 'p')
 ORDER BY 1, 2
 
+-- name: rights
+-- What a role needs to install triggers on some tables and to read them, in the order in which to grant it: each privilege, on what
+-- and whose that is, for which table, and whether the role has it. A role that is not there yet has nothing.
+WITH role AS (
+    SELECT (SELECT oid FROM pg_roles WHERE rolname = %(role)s::text) AS oid
+), part AS (
+    SELECT DISTINCT ON (c.oid) c.oid, c.relname, c.relowner, c.relnamespace, w.name AS watched, p.level IS NOT NULL AND p.level > 0 AS is_part
+    FROM unnest(%(oids)s::oid[], %(names)s::text[]) AS w (oid, name)
+    LEFT JOIN LATERAL pg_partition_tree(w.oid) AS p ON true
+    JOIN pg_class AS c ON c.oid = coalesce(p.relid, w.oid)
+    WHERE c.relkind IN ('r', 'p')
+    ORDER BY c.oid, is_part
+), need (rank, privilege, kind, schema, name, owner, watched, granted) AS (
+    SELECT 1, 'CREATE', 'DATABASE', NULL, d.datname, d.datdba, NULL,
+           has_database_privilege(role.oid, d.oid, 'CREATE')
+    FROM role, pg_database AS d
+    WHERE d.datname = current_database() AND to_regnamespace('rtp') IS NULL
+    UNION ALL
+    SELECT 2, p.privilege, 'SCHEMA', NULL, n.nspname, n.nspowner, NULL, has_schema_privilege(role.oid, n.oid, p.privilege)
+    FROM role, pg_namespace AS n, (VALUES ('USAGE'), ('CREATE')) AS p (privilege)
+    WHERE n.nspname = 'rtp'
+    UNION ALL
+    SELECT 3, 'USAGE', 'LANGUAGE', NULL, l.lanname, l.lanowner, NULL, has_language_privilege(role.oid, l.oid, 'USAGE')
+    FROM role, pg_language AS l
+    WHERE l.lanname IN ('plpgsql', 'sql') AND NOT coalesce(has_language_privilege(role.oid, l.oid, 'USAGE'), true)
+    UNION ALL
+    SELECT 4, 'USAGE', 'SCHEMA', NULL, n.nspname, n.nspowner, min(part.watched), has_schema_privilege(role.oid, n.oid, 'USAGE')
+    FROM role, part JOIN pg_namespace AS n ON n.oid = part.relnamespace
+    GROUP BY role.oid, n.oid, n.nspname, n.nspowner
+    UNION ALL
+    SELECT 5, p.privilege, 'TABLE', n.nspname, part.relname, part.relowner, part.watched,
+           has_table_privilege(role.oid, part.oid, p.privilege)
+    FROM role, part JOIN pg_namespace AS n ON n.oid = part.relnamespace, (VALUES ('SELECT'), ('TRIGGER')) AS p (privilege)
+    -- A partition is read through its table.
+    WHERE p.privilege = 'TRIGGER' OR NOT part.is_part
+)
+SELECT privilege, kind, schema, name, pg_get_userbyid(owner), watched, coalesce(granted, false)
+FROM need
+ORDER BY rank, watched, schema, name, privilege
+
 -- name: installation
--- The version of rtp's schema, and of the functions in it.
+-- The version of rtp's schema, and of the functions in it. There must be such a table.
 SELECT schema_version, functions_md5 FROM rtp.installation
 
 -- name: installed_triggers
@@ -90,3 +132,39 @@ SELECT w.id, w.name, w.settings, w.function_md5, w.rules, w.table_name, coalesce
 FROM (SELECT *, tableoid, to_jsonb(watch) AS row FROM rtp.watch) AS w
 LEFT JOIN pg_proc AS f ON f.pronamespace = 'rtp'::regnamespace AND f.proname = 'watch_' || w.name AND f.pronargs = 0
 ORDER BY w.id
+
+-- name: stronger
+-- What the role may do that a table's owner may not; no row where there is nothing.
+SELECT pg_get_userbyid(c.relowner), array_agg(power.name ORDER BY power.name)
+FROM pg_class AS c
+JOIN pg_roles AS owner ON owner.oid = c.relowner
+JOIN pg_roles AS own ON own.rolname = current_user
+CROSS JOIN LATERAL (
+    SELECT 'SUPERUSER' WHERE own.rolsuper
+    UNION ALL
+    SELECT r.rolname FROM pg_roles AS r
+    WHERE r.rolname IN ('pg_read_all_data', 'pg_write_all_data', 'pg_execute_server_program', 'pg_read_server_files',
+                        'pg_write_server_files')
+      AND NOT own.rolsuper AND pg_has_role(own.oid, r.oid, 'USAGE') AND NOT pg_has_role(owner.oid, r.oid, 'USAGE')
+) AS power (name)
+WHERE c.oid = %(oid)s AND NOT owner.rolsuper
+GROUP BY c.relowner
+
+-- name: role
+-- Whether there is such a role.
+SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %(role)s::text)
+
+-- name: own_objects
+-- What rtp has made in its schema, where the schema is somebody else's: the commands that remove it, in order.
+SELECT format('DROP TABLE IF EXISTS rtp.%I CASCADE', relname) FROM pg_class
+WHERE relnamespace = to_regnamespace('rtp') AND relkind IN ('r', 'p') AND NOT relispartition
+UNION ALL
+SELECT format('DROP SEQUENCE IF EXISTS rtp.%I CASCADE', relname) FROM pg_class AS c
+WHERE relnamespace = to_regnamespace('rtp') AND relkind = 'S'
+  AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('a', 'i'))
+UNION ALL
+SELECT format('DROP FUNCTION IF EXISTS %s CASCADE', oid::regprocedure) FROM pg_proc
+WHERE pronamespace = to_regnamespace('rtp')
+UNION ALL
+SELECT format('DROP TYPE IF EXISTS rtp.%I CASCADE', typname) FROM pg_type
+WHERE typnamespace = to_regnamespace('rtp') AND typtype IN ('e', 'd')

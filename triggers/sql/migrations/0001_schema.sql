@@ -1,9 +1,16 @@
 -- rtp's own schema, top to bottom: who is installed, what is watched, the log, the baselines, the cursors, and the
 -- dead letters. Everything rtp writes to a database lives in the schema rtp. Migration 1.
 
-CREATE SCHEMA rtp;
-COMMENT ON SCHEMA rtp IS 'rtp: log, baselines and cursors of the real-time event processor';
-REVOKE ALL ON SCHEMA rtp FROM PUBLIC;
+-- An empty one that somebody else has made for rtp will do, and stays his.
+DO $schema$
+BEGIN
+    IF to_regnamespace('rtp') IS NULL THEN
+        CREATE SCHEMA rtp;
+        COMMENT ON SCHEMA rtp IS 'rtp: log, baselines and cursors of the real-time event processor';
+        REVOKE ALL ON SCHEMA rtp FROM PUBLIC;
+    END IF;
+END
+$schema$;
 
 -- This installation. log_id tells two logs apart whose ids and transactions happen to be the same.
 CREATE TABLE rtp.installation (
