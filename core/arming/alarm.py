@@ -11,15 +11,19 @@ from core.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from core.arming.look import WatchArming
 
 _AGAIN_SECONDS = 600.0
+_TAKEN_IN = "`rtp install-triggers` has taken in what its table held by then"
+_NOT_JUDGED = "What was written meanwhile has not been judged"
 
 
 @dataclass
 class _Trouble:
     began_at: float
+    installed_at: datetime | None
     told: str = ""
     told_at: float = 0.0
 
@@ -33,21 +37,26 @@ class ArmingAlarm:
         self._troubles: dict[str, _Trouble] = {}
         self._looked_at = clock()
 
-    def note(self, watches: Iterable[WatchArming]) -> list[str]:
-        """Tell of those that are not armed, as far as that is news; the names of those that are armed again."""
+    def note(self, watches: Iterable[WatchArming]) -> list[WatchArming]:
+        """Tell of those that are not armed, as far as that is news; those that are armed again."""
         seen = {watch.watch: watch for watch in watches}
         for watch in seen.values():
             if not watch.is_armed:
-                self._tell_of(watch, self._troubles.setdefault(watch.watch, _Trouble(self._looked_at)))
+                self._tell_of(
+                    watch, self._troubles.setdefault(watch.watch, _Trouble(self._looked_at, watch.installed_at))
+                )
         self._looked_at = self._clock()
         self._troubles = {name: trouble for name, trouble in self._troubles.items() if name in seen}
-        return [name for name in self._troubles if seen[name].is_armed]
+        return [seen[name] for name in self._troubles if seen[name].is_armed]
 
-    def ended(self, watch: str, outcome: str) -> None:
-        """Tell that a watch is armed again, and what became of what was written meanwhile."""
-        seconds = self._clock() - self._troubles.pop(watch).began_at
-        text = f"watch {watch} is armed again, after up to {seconds:,.1f} s. {outcome}"
-        facts = {"watch": watch, "unarmed_seconds": round(seconds, 3)}
+    def ended(self, watch: WatchArming, outcome: str | None) -> None:
+        """Tell that a watch is armed again, and what became of what was written meanwhile, where rtp saw to that."""
+        trouble = self._troubles.pop(watch.watch)
+        seconds = self._clock() - trouble.began_at
+        if outcome is None:
+            outcome = _NOT_JUDGED if watch.installed_at == trouble.installed_at else _TAKEN_IN
+        text = f"watch {watch.watch} is armed again, after up to {seconds:,.1f} s. {outcome}"
+        facts = {"watch": watch.watch, "unarmed_seconds": round(seconds, 3)}
         self._on_problem(Problem(text, "arming", logging.INFO, facts))
 
     def _tell_of(self, watch: WatchArming, trouble: _Trouble) -> None:

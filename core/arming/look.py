@@ -12,6 +12,7 @@ from core.services.postgres import queries
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
+    from datetime import datetime
 
     from psycopg import Connection
 
@@ -24,6 +25,7 @@ class WatchArming:
 
     watch: str
     table: str
+    installed_at: datetime | None
     obstacles: tuple[Obstacle, ...]
 
     @property
@@ -56,10 +58,11 @@ def read_arming(connection: Connection) -> list[WatchArming]:
     """Every installed watch. Raises psycopg.Error."""
     rows = connection.execute(_whole("arming"), {}).fetchall()
     hypertables = _read_hypertables(connection)
-    return [
-        WatchArming(watch, table, _obstacles((row[2:] for row in found if row[2] is not None), table, hypertables))
-        for (watch, table), found in groupby(rows, itemgetter(0, 1))
-    ]
+    watches = []
+    for (watch, table, installed_at), found in groupby(rows, itemgetter(0, 1, 2)):
+        obstacles = _obstacles((row[3:] for row in found if row[3] is not None), table, hypertables)
+        watches.append(WatchArming(watch, table, installed_at, obstacles))
+    return watches
 
 
 def read_obstacles(connection: Connection, oid: int, table: str, watched: Collection[int]) -> tuple[Obstacle, ...]:

@@ -6,6 +6,7 @@ PostgreSQL tells nobody that a table was replaced or a trigger disabled: rtp wou
 from __future__ import annotations
 
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 
 from core.arming.alarm import ArmingAlarm
@@ -29,7 +30,6 @@ _LOOK_SECONDS = 2.0
 # A look takes about a millisecond. Where there are thousands of partitions looks are rarer, but no rarer than this.
 _SELDOM_SECONDS = 5.0
 _SHARE = 0.005
-_NOT_JUDGED = "Where nobody ran `rtp install-triggers`, what was written meanwhile has not been judged"
 # The plan is made once: making it takes three times as long as running it.
 _SESSION = (
     "SELECT set_config(name, value, false)"
@@ -73,20 +73,17 @@ class ArmingLoop(Loop):
         self.watches = ()
 
     def _watch(self, connection: psycopg.Connection, alarm: ArmingAlarm) -> None:
+        took_seconds: deque[float] = deque(maxlen=5)  # of which the shortest waited for nobody
         while not self._halt.is_set():
             started = time.monotonic()
             self.watches = read_arming(connection)
-            took_seconds = time.monotonic() - started
+            took_seconds.append(time.monotonic() - started)
             self._recovery.succeeded()
-            for name in alarm.note(self.watches):
-                self._note_armed(name, alarm)
+            for watch in alarm.note(self.watches):
+                # Whoever has armed it, what was written meanwhile is judged now, where rtp may install.
+                alarm.ended(watch, self._rearming.take_outcome(watch.watch) if self._rearming is not None else None)
             if not self._has_rearmed():
-                self._halt.wait(min(max(_LOOK_SECONDS, took_seconds / _SHARE), _SELDOM_SECONDS))
-
-    def _note_armed(self, name: str, alarm: ArmingAlarm) -> None:
-        """A watch is armed again. Whoever did that, what was written meanwhile is judged now, where rtp may install."""
-        outcome = self._rearming.take_outcome(name) if self._rearming is not None else None
-        alarm.ended(name, outcome or _NOT_JUDGED)
+                self._halt.wait(min(max(_LOOK_SECONDS, min(took_seconds) / _SHARE), _SELDOM_SECONDS))
 
     def _has_rearmed(self) -> bool:
         """Install those again where that helps; whether there is one that should be armed now."""

@@ -78,13 +78,13 @@ CROSS JOIN LATERAL (
 ) AS o
 
 -- name: arming
--- Every installed watch, with its table, and what keeps it from seeing all writes: a row for each obstacle, or one of nulls.
+-- Every installed watch, with its table, since when it is installed so, and what keeps it from seeing all writes: a row for each obstacle, or one of nulls.
 --   what     replaced, gone, renamed: of its table; missing, disabled, diverted: of its triggers; unwatched: a partition without any;
 --            retyped, lost: of a column; altered: of its function; the others as `obstacles` finds them
 --   place    the table, or another thing that it is about
 --   details  names that belong to it
 WITH RECURSIVE installed AS MATERIALIZED (
-    SELECT w.id, w.name, w.table_name, w.triggers, w.column_types, w.source_md5, named.oid AS named_oid,
+    SELECT w.id, w.name, w.table_name, w.installed_at, w.triggers, w.column_types, w.source_md5, named.oid AS named_oid,
            named.relkind AS named_kind, f.oid AS function_oid, f.proowner AS role, md5(f.prosrc) AS source,
            CASE WHEN w.noted_in = w.tableoid THEN w.table_oid ELSE named.oid END AS table_oid
     FROM rtp.watch AS w
@@ -157,7 +157,7 @@ WITH RECURSIVE installed AS MATERIALIZED (
 {obstacles}
     ) AS o
 )
-SELECT w.name, w.table_name, f.what, f.place, coalesce(f.details, '{}')
+SELECT w.name, w.table_name, w.installed_at, f.what, f.place, coalesce(f.details, '{}')
 FROM installed AS w LEFT JOIN found AS f USING (id)
 ORDER BY w.id, f.what, f.place
 

@@ -91,7 +91,7 @@ def test_one_line_names_the_watch_the_cause_and_the_remedy(scene: Scene) -> None
 def test_its_end_is_told(scene: Scene) -> None:
     (line,) = [line for line in scene.told if "armed again" in line]
     assert line.startswith("watch prices is armed again, after up to ")
-    assert line.endswith("Where nobody ran `rtp install-triggers`, what was written meanwhile has not been judged")
+    assert line.endswith(" s. `rtp install-triggers` has taken in what its table held by then")
 
 
 def test_it_is_not_ready_and_says_why(scene: Scene) -> None:

@@ -108,7 +108,7 @@ ORDER BY rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::ti
 
 UPDATE rtp.watch
 SET table_oid = '"market"."prices"'::regclass, noted_in = tableoid, triggers = '{rtp_history_insert,rtp_history_update}'::text[], column_types = '{"at": "timestamp with time zone", "chain": "text", "feed": "text", "price": "numeric", "symbol": "text", "trust": "double precision"}'::jsonb,
-    source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_history"()'::regprocedure)
+    installed_at = clock_timestamp(), source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_history"()'::regprocedure)
 WHERE id = 1;
 
 UPDATE rtp.baseline SET lower = NULL, upper = NULL WHERE watch = 1::smallint;

@@ -534,5 +534,5 @@ CROSS JOIN rtp.set_aside_line() AS line (weight);
 
 UPDATE rtp.watch
 SET table_oid = '"public"."tvl"'::regclass, noted_in = tableoid, triggers = '{rtp_latest_insert,rtp_latest_update,rtp_latest_delete,rtp_latest_before_truncate}'::text[], column_types = '{"at": "timestamp with time zone", "protocol": "text", "usd": "numeric"}'::jsonb,
-    source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_latest"()'::regprocedure)
+    installed_at = clock_timestamp(), source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_latest"()'::regprocedure)
 WHERE id = 1;

@@ -146,7 +146,7 @@ WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rt
 
 UPDATE rtp.watch
 SET table_oid = '"market"."prices"'::regclass, noted_in = tableoid, triggers = '{rtp_latest_with_memory_insert,rtp_latest_with_memory_update,rtp_latest_with_memory_delete,rtp_latest_with_memory_before_truncate}'::text[], column_types = '{"at": "timestamp with time zone", "chain": "text", "feed": "text", "price": "numeric", "symbol": "text", "trust": "double precision"}'::jsonb,
-    source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_latest_with_memory"()'::regprocedure)
+    installed_at = clock_timestamp(), source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_latest_with_memory"()'::regprocedure)
 WHERE id = 1;
 
 UPDATE rtp.baseline SET lower = NULL, upper = NULL WHERE watch = 1::smallint;

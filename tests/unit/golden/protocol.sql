@@ -208,5 +208,5 @@ ON CONFLICT DO NOTHING;
 
 UPDATE rtp.watch
 SET table_oid = '"public"."protocols"'::regclass, noted_in = tableoid, triggers = '{rtp_protocol_insert,rtp_protocol_update,rtp_protocol_delete,rtp_protocol_before_truncate}'::text[], column_types = '{"chain": "text", "config": "json", "name": "text", "slug": "text"}'::jsonb,
-    source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_protocol"()'::regprocedure)
+    installed_at = clock_timestamp(), source_md5 = (SELECT md5(prosrc) FROM pg_proc WHERE oid = '"rtp"."watch_protocol"()'::regprocedure)
 WHERE id = 1;

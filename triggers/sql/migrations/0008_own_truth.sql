@@ -8,7 +8,8 @@ ALTER TABLE rtp.watch
     ADD COLUMN noted_in     oid,
     ADD COLUMN triggers     text[],
     ADD COLUMN column_types jsonb,
-    ADD COLUMN source_md5   text;
+    ADD COLUMN source_md5   text,
+    ADD COLUMN installed_at timestamptz;
 UPDATE rtp.watch AS w SET table_oid = c.oid, noted_in = w.tableoid
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE w.removed_at IS NULL AND c.relkind IN ('r', 'p')
