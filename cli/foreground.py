@@ -6,16 +6,18 @@ import gc
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from cli.logs import LOG, say
+import typer
+
+from cli.logs import LOG, report, say
 from cli.summary import print_summary
 from core.monitor.monitoring import Monitoring
 from core.processor.status import StatusReporter
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from cli.live_status import View
     from core.processor.pipeline import Pipeline
@@ -36,6 +38,10 @@ class Ending:
     after_seconds: float | None = None
     when_idle: bool = False
 
+    @property
+    def is_given(self) -> bool:
+        return self.after_seconds is not None or self.when_idle
+
 
 def run_pipeline(
     pipeline: Pipeline,
@@ -55,7 +61,7 @@ def run_pipeline(
     gc.freeze()  # what is there by now stays
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     reporter = StatusReporter(pipeline)
-    monitoring = Monitoring(settings, pipeline)
+    monitoring = Monitoring(settings, pipeline, on_problem=report)
     try:
         with view.open():
             print_summary(pipeline, settings, monitoring.url)
@@ -63,6 +69,7 @@ def run_pipeline(
             monitoring.start()
             interval_seconds = settings.run.status_interval_seconds
             _watch(pipeline, reporter, view, ending, stop_requested, is_fed, check, interval_seconds)
+            never_reached = pipeline.never_reached()
         if stop_requested.is_set():
             say("Finishing the batch in hand ...")
     finally:
@@ -76,6 +83,15 @@ def run_pipeline(
     delivered = {d.sink.name: d.metrics.delivered for d in pipeline.deliveries}
     counts = ", ".join(f"{sink} {count:,}" for sink, count in delivered.items())
     LOG.info("Stopped. Delivered: %s.", counts, extra={"facts": {"delivered": delivered}})
+    if ending.is_given and never_reached:
+        end_unreached(f"{trouble.part}: {trouble.cause}" for trouble in never_reached)
+
+
+def end_unreached(causes: Iterable[str]) -> NoReturn:
+    """What was to be done until the ending could not even begin: say so, and exit with 1."""
+    for cause in causes:
+        LOG.error("Nothing could be delivered from the start to the end. %s", cause)
+    raise typer.Exit(1)
 
 
 def _watch(

@@ -15,6 +15,8 @@ from cli.output import out, print_json
 from core.problem import counted
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from rich.console import RenderableType
 
     from core.processor.status import Status
@@ -67,15 +69,24 @@ def status_table(status: Status) -> RenderableType:
 
 
 def role_lines(status: Status) -> list[str]:
-    """The leader, where it is another process."""
-    return [f"standby: rtp on {status.leader} leads"] if status.role == "standby" else []
+    """The leader, where it is another process; and why nobody leads."""
+    lead = status.lead
+    if lead.role == "standby":
+        return [f"standby: {lead.trouble}" if lead.trouble else f"standby: rtp on {lead.leader} leads"]
+    return [f"{lead.role} since {_moment(lead.since)}: {lead.trouble}"] if lead.trouble else []
 
 
 def circuit_lines(status: Status) -> list[str]:
-    """The services that are away, and what waits for one that did not take it; one line each."""
+    """The services that are away, what waits for one that did not take it, and other troubles; one line each."""
+    errors = [c.last_error for c in status.circuits] + [status.lead.trouble]
     away = [f"circuit {c.state}: {c.last_error}" for c in status.circuits if c.last_error]
     waiting = [(s, counted(s.parked, "event waits", "events wait")) for s in status.sinks if s.parked]
-    return away + [f"{s.sink}: {what}: {s.last_error}" for s, what in waiting]
+    others = [
+        f"{t.part}, since {_moment(t.since)}, {counted(t.failures, 'failure')}: {t.cause}"
+        for t in status.troubles
+        if t.cause not in errors
+    ]
+    return away + [f"{s.sink}: {what}: {s.last_error}" for s, what in waiting] + others
 
 
 def status_line(status: Status) -> str:
@@ -86,6 +97,10 @@ def status_line(status: Status) -> str:
         for s in status.sinks
     ]
     return "; ".join(["status: " + sinks[0], *sinks[1:], *role_lines(status), *circuit_lines(status), *status.unarmed])
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S} UTC"
 
 
 def _ms(value: float | None) -> str:

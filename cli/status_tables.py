@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from rich.console import Group
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-    from core.inspection.picture import Inspection, Leader, LogSize, Processor, SinkPosition, WatchFigures
+    from core.inspection.picture import (
+        Inspection,
+        Leader,
+        LogSize,
+        Processor,
+        RunningProcess,
+        SinkPosition,
+        WatchFigures,
+    )
 
 
 def status_tables(seen: Inspection) -> Group:
@@ -153,9 +161,26 @@ def _processes(seen: Inspection) -> Iterator[Table]:
                 for s in process.figures["sinks"]
             ],
         )
+        yield from _troubles(process, seen.at)
         errors = [(s["sink"], whole(s["last_error"])) for s in process.figures["sinks"] if s["last_error"]]
         if errors:
             yield facts(errors)
+
+
+def _troubles(process: RunningProcess, at: datetime) -> Iterator[Table]:
+    figures = process.figures
+    if lead_trouble := figures.get("lead_trouble"):
+        since = age(datetime.fromisoformat(figures["role_since"]), at)
+        yield facts([(figures["role"], whole(f"since {since}: {lead_trouble}"))])
+    if troubles := figures.get("troubles"):
+        yield new_table(
+            "What it cannot do now",
+            *("part", "service", "since", "failures", "cause"),
+            rows=[
+                (t["part"], t["service"], age(datetime.fromisoformat(t["since"]), at), t["failures"], whole(t["cause"]))
+                for t in troubles
+            ],
+        )
 
 
 def _quarantine(seen: Inspection) -> Iterator[Table]:

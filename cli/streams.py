@@ -8,11 +8,13 @@ from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from cli.foreground import end_unreached
 from cli.logs import report, say
 from cli.output import print_json
 from core.errors import ServiceUnavailable
 from core.services.circuit import CircuitBreaker
 from core.services.recovery import Recovery
+from core.trouble import Troubles
 from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -30,15 +32,25 @@ def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_r
     """Poll and process; one JSON line of counts per status interval and one at the end."""
     for name, table in settings.dynamodb.tables.items():
         say(f"watch {name}: DynamoDB table {table.table}")
+    troubles = Troubles()
+    recovery = _recovery(settings, troubles)
     with _set_after(ending.after_seconds, stop_requested):
-        _loop(poller, settings, ending, stop_requested)
+        _loop(poller, settings, ending, stop_requested, recovery)
     print_json(_counts(poller))
+    if ending.is_given and not recovery.has_worked and (found := troubles.current()):
+        end_unreached(trouble.cause for trouble in found)
 
 
-def _loop(poller: StreamPoller, settings: Settings, ending: Ending, stop_requested: threading.Event) -> None:
+def _recovery(settings: Settings, troubles: Troubles) -> Recovery:
     own = settings.run
     circuit = CircuitBreaker("The streams' source", own.circuit_breaker, on_problem=report)
-    recovery = Recovery(circuit, Backoff(own.retry_initial_seconds, own.retry_max_seconds))
+    backoff = Backoff(own.retry_initial_seconds, own.retry_max_seconds)
+    return Recovery(circuit, backoff, part="streams", troubles=troubles)
+
+
+def _loop(
+    poller: StreamPoller, settings: Settings, ending: Ending, stop_requested: threading.Event, recovery: Recovery
+) -> None:
     shown = busy = time.monotonic()
     ticked = 0.0
     while recovery.wait_for_turn(stop_requested):
@@ -60,7 +72,7 @@ def _loop(poller: StreamPoller, settings: Settings, ending: Ending, stop_request
                 return
             else:
                 stop_requested.wait(settings.dynamodb.poll_interval_ms / 1000)
-        if now - shown >= own.status_interval_seconds:
+        if now - shown >= settings.run.status_interval_seconds:
             shown = now
             print_json(_counts(poller))
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from rtp_client.event import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +27,10 @@ class Trouble:
     cause: str
     since: datetime
     failures: int = 1
+
+    def as_json(self) -> dict[str, Any]:
+        """As a JSON-ready dictionary."""
+        return {**asdict(self), "since": format_time(self.since)}
 
 
 class Troubles:

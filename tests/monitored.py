@@ -33,7 +33,8 @@ HASTY = CircuitBreakerSettings(failures=1, open_seconds=0.2)
 class Running:
     """A pipeline with its monitoring, and an HTTP client for it."""
 
-    def __init__(self, pipeline: Pipeline, monitoring: Monitoring) -> None:
+    def __init__(self, pipeline: Pipeline, monitoring: Monitoring, problems: list[Problem]) -> None:
+        self.problems = problems
         self.pipeline = pipeline
         self.monitoring = monitoring
         self.place = urlsplit(monitoring.url or "").netloc
@@ -50,6 +51,13 @@ class Running:
     def ready(self) -> tuple[int, Any]:
         status, _, body = self.ask("/readyz")
         return status, json.loads(body)
+
+    def told(self, part: str) -> str:
+        """The first line with this in it, once it is told."""
+        try:
+            return eventually(lambda: next((str(p) for p in list(self.problems) if part in str(p)), ""))
+        except AssertionError:
+            raise AssertionError(f"nothing told of {part!r}: {list(map(str, self.problems))}") from None
 
     def reasons(self) -> list[dict[str, str]]:
         """Why it is not ready, once it is not."""
@@ -84,8 +92,14 @@ def monitored(
             "http": HttpSettings(listen="127.0.0.1:0", **http_settings),
         }
     )
-    pipeline = build_pipeline(settings, on_problem=on_problem, rearm=rearm)
-    running = Running(pipeline, Monitoring(settings, pipeline))
+    problems: list[Problem] = []
+
+    def note(problem: Problem) -> None:
+        problems.append(problem)
+        on_problem(problem)
+
+    pipeline = build_pipeline(settings, on_problem=note, rearm=rearm)
+    running = Running(pipeline, Monitoring(settings, pipeline, on_problem=note), problems)
     pipeline.start()
     running.monitoring.start()
     try:

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.arming.look import read_arming
-from core.errors import NotInstalled, RtpError
+from core.errors import NotInstalled, RtpError, UnfitServer
 from core.inspection.entities import read_entities
 from core.inspection.unseen import find_unseen, names_entities
 from core.log.installation import read_installation
 from core.routes.checking import find_useless
 from core.services.postgres import own_transaction
+from core.services.sessions import DEAF, find_unfitness, hears
+from core.settings.models import postgres_dsn
 from core.sinks.registry import build_sinks, find_weaknesses
+from rtp_client.postgres import address
 from triggers.installer import find_drift
 from triggers.notes import find_notes
 from triggers.rights import lacking_grants
@@ -60,6 +63,7 @@ def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) 
         except RtpError as error:
             return Checkup(str(error).splitlines())
     warnings = [
+        *_deafness(connect),
         *find_useless(settings),
         *_unseen(settings, connect),
         *find_weaknesses(settings),
@@ -70,6 +74,9 @@ def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) 
 
 def _database_problems(settings: Settings, connect: Connect) -> tuple[list[str], list[Grant]]:
     try:
+        with connect() as connection, connect() as other:
+            if unfitness := find_unfitness(connection, other):
+                return [str(UnfitServer("PostgreSQL", address(postgres_dsn(settings)), unfitness))], []
         with connect() as connection, own_transaction(connection, "READ ONLY"):
             return list(map(str, validate(connection, settings))), lacking_grants(connection, settings)
     except RtpError as error:
@@ -82,6 +89,12 @@ def _risks(settings: Settings, connect: Connect) -> list[str]:
             return list(find_risks(connection, settings))
     except RtpError as error:
         return [str(error)]
+
+
+def _deafness(connect: Connect) -> Iterator[str]:
+    with connect() as connection, connect() as other:
+        if not hears(connection, other):
+            yield DEAF
 
 
 def _sink_problems(settings: Settings) -> Iterator[str]:

@@ -71,6 +71,7 @@ class ArmingLoop(Loop):
                 self._recovery.failed(error)
                 self._recovery.pause(self._halt)
         self.watches = ()
+        self._recovery.rest()
 
     def _watch(self, connection: psycopg.Connection, alarm: ArmingAlarm) -> None:
         took_seconds: deque[float] = deque(maxlen=5)  # of which the shortest waited for nobody

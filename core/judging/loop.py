@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from core.errors import LeadershipLost, ServiceUnavailable, StatementRefused
@@ -11,6 +13,7 @@ from core.judging.sample_log import SampleLog
 from core.judging.session import FLUSH_SECONDS, JudgeSession
 from core.leading.loop import Loop
 from core.problem import Problem
+from core.services.locks import INSTALL_KEY, holders_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +33,7 @@ _FULL = 500
 _APPOINTMENTS_SECONDS = 0.5
 # An installation is over in a moment; so is the statement of a writer.
 _OVERTAKEN_SECONDS = 0.05
+_OVERTAKEN_PATIENCE_SECONDS = 2.0
 
 
 class Wakefulness(Protocol):
@@ -65,7 +69,8 @@ class JudgeLoop(Loop):
         self._recovery = recovery
         self._on_problem = on_problem
         self._log = SampleLog(server)
-        self._is_refused = False
+        self._is_told = False
+        self._overtaken_since: float | None = None
 
     def _serve(self, epoch: Epoch) -> None:
         """Judge as long as the epoch lasts: one session after another, where one was overtaken or cut off."""
@@ -77,13 +82,15 @@ class JudgeLoop(Loop):
         finally:
             self.idle_since = None
             self._log.close()
+            self._recovery.rest()
 
     def _try_a_session(self, epoch: Epoch) -> None:
         try:
             with self._server.translated():
                 self._log.open(epoch.number)
                 self._judge(JudgeSession(self._log))
-        except Overtaken:
+        except Overtaken as overtaken:
+            self._note_overtaken(overtaken)
             self._halt.wait(_OVERTAKEN_SECONDS)
         except ServiceUnavailable as error:
             self.idle_since = None
@@ -103,8 +110,7 @@ class JudgeLoop(Loop):
                     next_appointments = started + _APPOINTMENTS_SECONDS
             self._chores(self._log.connection)
             if not session.has_unwritten:  # what is read and cannot be written down is no success
-                self._recovery.succeeded()
-                self._is_refused = False
+                self._note_success()
             if judged:
                 self._note_work(judged)
                 if judged < _FULL and not self._log.behind:
@@ -128,15 +134,37 @@ class JudgeLoop(Loop):
             session.flush()
             self._wakeup.wait(started, _GATHER_SECONDS, longest_seconds=_APPOINTMENTS_SECONDS)
 
+    def _note_success(self) -> None:
+        self._recovery.succeeded()
+        self._overtaken_since = None
+        if self._is_told:
+            self._is_told = False
+            self._on_problem(Problem("judging goes on", "judging", logging.INFO))
+
     def _note(self, error: ServiceUnavailable) -> None:
-        if not isinstance(error, StatementRefused):
+        if isinstance(error, StatementRefused):
+            self._recovery.trouble(str(error))
+            self._recovery.refused()
+            self._tell_once(f"judging: trying again: {error.cause}", error.cause)
+        else:
             self._recovery.failed(error)
+
+    def _note_overtaken(self, overtaken: Overtaken) -> None:
+        """An installation, or a trigger, takes a moment. What keeps the judge away for longer is told."""
+        self._overtaken_since = self._overtaken_since or time.monotonic()
+        if time.monotonic() - self._overtaken_since < _OVERTAKEN_PATIENCE_SECONDS:
             return
-        self._recovery.refused()
-        if not self._is_refused:
-            self._is_refused = True
-            text = f"judging: trying again: {error.cause}"
-            self._on_problem(Problem(text, "judging", facts={"error": error.cause}))
+        with suppress(ServiceUnavailable), self._server.translated():
+            holders = holders_of_key(self._log.connection, INSTALL_KEY)
+            cause = f"the advisory lock of installations (7500912, {INSTALL_KEY}) is held by {holders}"
+            cause = cause if holders else str(overtaken)
+            self._recovery.trouble(cause)
+            self._tell_once(f"judging waits: {cause}", cause)
+
+    def _tell_once(self, text: str, cause: str) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._on_problem(Problem(text, "judging", facts={"error": cause}))
 
 
 def _sleep_until(moment: float) -> None:

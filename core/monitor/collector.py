@@ -38,6 +38,7 @@ class PipelineCollector:
     def collect(self) -> Iterator[Metric]:
         """All families; called by prometheus_client."""
         yield from self._process()
+        yield from self._troubles()
         yield from self._sinks()
         yield from self._latencies()
         yield from self._circuits()
@@ -56,6 +57,22 @@ class PipelineCollector:
         lead = self._pipeline.election.status()
         yield gauge("rtp_leader", "1 where this rtp leads, 0 where it stands by.", [((), lead.role == "leader")])
         yield gauge("rtp_leader_epoch", "The newest epoch that this rtp knows of.", [((), lead.epoch)])
+
+    def _troubles(self) -> Iterator[Metric]:
+        at, troubles = time.time(), self._pipeline.troubles.current()
+        for name, meaning, values in (
+            (
+                "rtp_trouble_seconds",
+                "For how long a part of rtp has not been able to do its work with a service.",
+                [((t.part, t.service), at - t.since.timestamp()) for t in troubles],
+            ),
+            (
+                "rtp_trouble_failures",
+                "How often it has tried in vain since.",
+                [((t.part, t.service), t.failures) for t in troubles],
+            ),
+        ):
+            yield gauge(name, meaning, values, ["part", "service"])
 
     def _sinks(self) -> Iterator[Metric]:
         deliveries = self._pipeline.deliveries

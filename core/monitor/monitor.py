@@ -17,13 +17,19 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from core.errors import ServiceUnavailable
+from core.monitor.blocked import BlockedSessions
+from core.monitor.duty import Duty
 from core.monitor.facts import DatabaseFacts, read_facts
+from core.monitor.lasting import find_lasting
 from core.monitor.progress import Hindrance, JudgingWatch, ProgressWatch
+from core.problem import Problem
 from core.processor.status import StatusReporter
 from core.services.circuit import CircuitState
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from psycopg import Connection
 
     from core.monitor.cache_reads import CacheReads
@@ -32,12 +38,13 @@ if TYPE_CHECKING:
 
 _QUERIES = queries("core.sql", "monitor.sql")
 _LOOK_SECONDS = 1.0
+# Until it is known whether PostgreSQL can be worked with.
+_UNFIT_SECONDS = 0.1
 _SHOW_SECONDS = 2.0
 _FACTS_SECONDS = 5.0
-_FACTS_AFTER_FAILURE_SECONDS = 60.0
-# Reading the facts takes at most this share of a server's core, however large the tables are.
-_FACTS_SHARE = 0.02
-_TIMEOUT = "10s"
+# It looks once a second, while PostgreSQL's circuit is closed.
+_FAILURES_TO_TELL = 3
+_STATEMENT_TIMEOUT, _LOCK_TIMEOUT = "10s", "1s"
 
 
 def own_version() -> str:
@@ -59,6 +66,7 @@ class Monitor:
         *,
         stalled_after_seconds: float,
         is_ready_unarmed: bool = False,
+        on_problem: Callable[[Problem], None] = lambda _: None,
     ) -> None:
         self.facts = DatabaseFacts()
         self.cache_reads = cache_reads
@@ -70,9 +78,18 @@ class Monitor:
         self._reporter = StatusReporter(pipeline)
         self._who = {"host": socket.gethostname(), "pid": os.getpid()}
         self._started_at = datetime.now(UTC)
-        self._database_error = ""
+        self._connection_error = ""
         self._is_shown = False
-        self._next_facts = self._next_show = self._next_cache_reads = 0.0
+        self._on_problem = on_problem
+        self._duties = [
+            Duty(name, interval_seconds, do, troubles=pipeline.troubles, on_problem=on_problem)
+            for name, interval_seconds, do in (
+                ("naming who keeps rtp waiting", _SHOW_SECONDS, BlockedSessions(pipeline.troubles, on_problem).look),
+                ("writing the line for rtp status", _SHOW_SECONDS, self._show),
+                ("reading the figures for metrics", _FACTS_SECONDS, self._read_facts),
+            )
+        ]
+        self._next_cache_reads = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtp-monitor", daemon=True)
 
@@ -87,10 +104,15 @@ class Monitor:
 
     def hindrances(self) -> list[Hindrance]:
         """Why rtp is not ready; empty where it is."""
-        found = [*self._progress.hindrances(), *self._judging.hindrances(self.facts)]
-        found += [] if self._is_ready_unarmed else self._unarmed()
-        if self._database_error and not any(hindrance.subject == "PostgreSQL" for hindrance in found):
-            found.append(Hindrance("unreachable", "PostgreSQL", self._database_error))
+        found = [
+            *self._progress.hindrances(),
+            *self._judging.hindrances(self.facts),
+            *find_lasting(self._pipeline),
+            *([] if self._is_ready_unarmed else self._unarmed()),
+        ]
+        error = self._connection_error or next((duty.error for duty in self._duties if duty.error), "")
+        if error and not any(hindrance.subject == "PostgreSQL" for hindrance in found):
+            found.append(Hindrance("unreachable", "PostgreSQL", error))
         return found
 
     def warnings(self) -> list[Hindrance]:
@@ -113,10 +135,12 @@ class Monitor:
     def _run(self) -> None:
         while not self._stopping.is_set():
             self._look()
-            # The loops that need a service probe it while it is away. The monitor does not.
-            if self._seems_up("PostgreSQL"):
+            # The loops that need a service probe it while it is away. The monitor does not. Nor does it leave its
+            # settings in sessions that are others', too.
+            is_fit = self._pipeline.election.is_server_fit
+            if self._seems_up("PostgreSQL") and is_fit:
                 self._watch_with_connection()
-            self._stopping.wait(_LOOK_SECONDS)
+            self._stopping.wait(_LOOK_SECONDS if is_fit else _UNFIT_SECONDS)
         if self.cache_reads:
             self.cache_reads.close()
 
@@ -138,26 +162,27 @@ class Monitor:
                 _prepare(connection)
                 while not self._stopping.is_set():
                     self._look()
-                    self._do_what_is_due(connection)
-                    self._database_error = ""
+                    for duty in self._duties:
+                        duty.do_when_due(connection)
+                    self._note_connection("")
                     self._stopping.wait(_LOOK_SECONDS)
                 if self._is_shown:
                     connection.execute(_QUERIES["forget_process"], self._who)
         except ServiceUnavailable as error:
-            self._database_error = str(error)
+            self._note_connection(str(error))
         except psycopg.Error as error:
-            self._database_error = str(self._server.unavailable(error))
+            self._note_connection(str(self._server.unavailable(error)))
 
-    def _do_what_is_due(self, connection: Connection) -> None:
-        now = time.monotonic()
-        if now >= self._next_show:
-            self._next_show = now + _SHOW_SECONDS
-            self._show(connection)
-        if now >= self._next_facts:
-            self._next_facts = now + _FACTS_AFTER_FAILURE_SECONDS
-            self.facts = read_facts(connection)
-            took_seconds = time.monotonic() - now
-            self._next_facts = now + max(_FACTS_SECONDS, took_seconds / _FACTS_SHARE)
+    def _note_connection(self, error: str) -> None:
+        """An outage is told of by the loops that deliver; what concerns the monitor alone, by itself."""
+        self._connection_error = error
+        if not error:
+            self._pipeline.troubles.over("monitor", "PostgreSQL")
+        elif self._pipeline.troubles.met("monitor", "PostgreSQL", error).failures == _FAILURES_TO_TELL:
+            self._on_problem(Problem(f"monitor: {error}. Trying again", "monitor", facts={"error": error}))
+
+    def _read_facts(self, connection: Connection) -> None:
+        self.facts = read_facts(connection)
 
     def _show(self, connection: Connection) -> None:
         values = self._who | {
@@ -174,5 +199,5 @@ def _prepare(connection: Connection) -> None:
     connection.execute(
         "SELECT set_config(name, value, false) FROM (VALUES ('statement_timeout', %s), ('lock_timeout', %s),"
         " ('jit', 'off'), ('synchronous_commit', 'off')) AS s (name, value)",
-        [_TIMEOUT, _TIMEOUT],
+        [_STATEMENT_TIMEOUT, _LOCK_TIMEOUT],
     )

@@ -10,6 +10,9 @@ from core.monitor.monitor import Monitor
 from core.processor.build import postgres_server
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.problem import Problem
     from core.processor.pipeline import Pipeline
     from core.settings.models import Settings
 
@@ -21,13 +24,16 @@ class Monitoring:
     it after the pipeline has ended.
     """
 
-    def __init__(self, settings: Settings, pipeline: Pipeline) -> None:
+    def __init__(
+        self, settings: Settings, pipeline: Pipeline, *, on_problem: Callable[[Problem], None] = lambda _: None
+    ) -> None:
         self.monitor = Monitor(
             postgres_server(settings),
             pipeline,
             CacheReads(settings.redis.url) if settings.redis.url else None,
             stalled_after_seconds=settings.http.stalled_after_seconds,
             is_ready_unarmed=settings.triggers.unarmed == "warn",
+            on_problem=on_problem,
         )
         self._server = MonitorServer(settings.http.listen, pipeline, self.monitor) if settings.http.listen else None
 

@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Hindrance:
-    """One reason why rtp is not ready."""
+    """One reason why rtp is not ready; `since` when, as far as that is known."""
 
     reason: str
     subject: str
     detail: str
+    since: str | None = None
 
 
 @dataclass

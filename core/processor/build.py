@@ -56,8 +56,11 @@ def build_pipeline(
     }
     backoff, troubles = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds), Troubles()
 
+    recoveries: list[Recovery] = []
+
     def recovery(part: str, service: str = _POSTGRES) -> Recovery:
-        return Recovery(circuits[service], backoff, part=part, troubles=troubles)
+        recoveries.append(Recovery(circuits[service], backoff, part=part, troubles=troubles))
+        return recoveries[-1]
 
     server, epochs = postgres_server(settings), Epochs()
     wakeup = WakeUp(server, settings.run, epochs, recovery=recovery("wakeup"), on_problem=on_problem)
@@ -113,7 +116,7 @@ def build_pipeline(
         arming=ArmingLoop(
             server,
             epochs,
-            recovery=recovery(_POSTGRES),
+            recovery=recovery("arming"),
             on_problem=on_problem,
             rearming=Rearming(server, rearm, on_problem) if rearm and settings.triggers.rearm else None,
         ),
@@ -128,4 +131,5 @@ def build_pipeline(
         ),
         circuits=list(circuits.values()),
         troubles=troubles,
+        recoveries=recoveries,
     )

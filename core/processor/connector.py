@@ -108,6 +108,11 @@ class Connector:
         self._log.failed(error)
         self._log.pause(self._halt)
 
+    def rest(self) -> None:
+        """There is nothing to reach until the next epoch."""
+        self._log.rest()
+        self._service.rest()
+
     def _note_failure(self, recovery: Recovery, error: ServiceUnavailable) -> None:
         if self._halt.is_set():  # nobody tries again, and the sink may have been abandoned
             return

@@ -117,6 +117,7 @@ class Delivery(Loop):
             if not self._stopping.is_set():
                 self.metrics.reconnects += self._reader.is_open
                 self.metrics.note_standby()
+                self._connector.rest()
             self._forget_what_is_read()
 
     def _is_another_log(self) -> bool:

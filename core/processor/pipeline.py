@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from core.processor.housekeeping import Housekeeping
     from core.processor.wakeup import WakeUp
     from core.services.circuit import CircuitBreaker
-    from core.trouble import Troubles
+    from core.services.recovery import Recovery
+    from core.trouble import Trouble, Troubles
 
 # Nearly every batch in hand is delivered within that.
 GRACE_SECONDS = 2.0
@@ -47,6 +48,7 @@ class Pipeline:
     election: Election
     circuits: Sequence[CircuitBreaker]
     troubles: Troubles
+    recoveries: Sequence[Recovery]
 
     @property
     def _loops(self) -> Sequence[Loop]:
@@ -95,6 +97,16 @@ class Pipeline:
             return 0, 0.0, 0
         saved_seconds, size_bytes = self.housekeeping.alarm.lag_of(delivery.sink.name)
         return events, max(seconds, saved_seconds), size_bytes
+
+    @property
+    def needed_parts(self) -> frozenset[str]:
+        """The parts without which events do not reach a sink in time."""
+        return frozenset(("election", self.judge.name, *(delivery.sink.name for delivery in self.deliveries)))
+
+    def never_reached(self) -> list[Trouble]:
+        """The troubles of needed parts with a service that has not done anything for them since the start."""
+        missed = {(one.part, one.circuit.service) for one in self.recoveries if not one.has_worked}
+        return [t for t in self.troubles.current() if t.part in self.needed_parts and (t.part, t.service) in missed]
 
     @property
     def is_asleep(self) -> bool:

@@ -6,14 +6,18 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rtp_client.event import format_time
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from core.leading.election import LeaderStatus
     from core.processor.delivery import Delivery
     from core.processor.histogram import Latencies
     from core.processor.metrics import SinkMetrics
     from core.processor.pipeline import Pipeline
     from core.services.circuit import CircuitStatus
+    from core.trouble import Trouble
 
 
 @dataclass(frozen=True)
@@ -45,23 +49,35 @@ class SinkStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """All of rtp in one interval. `role` is leader, standby or starting; `leader` is who leads, in which `epoch`.
+    """All of rtp in one interval. `lead` says what this process is; `troubles` are what its parts cannot do.
 
     `unarmed` has a line for each watch that does not see all writes.
     """
 
     uptime_seconds: float
     is_asleep: bool
-    role: str
-    epoch: int
-    leader: str
+    lead: LeaderStatus
     sinks: Sequence[SinkStatus]
     unarmed: Sequence[str]
     circuits: Sequence[CircuitStatus]
+    troubles: Sequence[Trouble] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """As a JSON-ready dictionary."""
-        return asdict(self)
+        """As a JSON-ready dictionary; `role` is leader, standby or starting."""
+        lead = self.lead
+        return {
+            "uptime_seconds": self.uptime_seconds,
+            "is_asleep": self.is_asleep,
+            "role": lead.role,
+            "role_since": format_time(lead.since),
+            "epoch": lead.epoch,
+            "leader": lead.leader,
+            "lead_trouble": lead.trouble,
+            "sinks": [asdict(sink) for sink in self.sinks],
+            "unarmed": self.unarmed,
+            "circuits": [asdict(circuit) for circuit in self.circuits],
+            "troubles": [trouble.as_json() for trouble in self.troubles],
+        }
 
 
 class _Counted(NamedTuple):
@@ -85,16 +101,14 @@ class StatusReporter:
         now = time.monotonic()
         elapsed = max(now - self._taken, 1e-6)
         self._taken = now
-        lead = self._pipeline.election.status()
         return Status(
             uptime_seconds=round(now - self._started, 1),
             is_asleep=self._pipeline.is_asleep,
-            role=lead.role,
-            epoch=lead.epoch,
-            leader=lead.leader,
+            lead=self._pipeline.election.status(),
             sinks=[self._sink_status(delivery, elapsed) for delivery in self._pipeline.deliveries],
             unarmed=[str(watch) for watch in self._pipeline.arming.watches if not watch.is_armed],
             circuits=[circuit.status() for circuit in self._pipeline.circuits],
+            troubles=self._pipeline.troubles.current(),
         )
 
     def _sink_status(self, delivery: Delivery, elapsed: float) -> SinkStatus:

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING
 from core.errors import ServiceUnavailable
 from core.leading.loop import Loop
 from core.problem import Problem
-from core.services.locks import holders_of_key
+from core.services.locks import AWAKE_KEY, holders_of_key
 from core.services.postgres import queries
-from core.services.sessions import hears
+from core.services.sessions import DEAF, hears
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,6 @@ _CHECK_SECONDS = 1.0
 _LOCK_RETRY_SECONDS = 0.2
 # The leader before has been ended, or has noticed that it is over, by then.
 _LOCK_PATIENCE_SECONDS = 1.0
-_AWAKE_KEY = 1
 
 
 class _Wakefulness(enum.Enum):
@@ -135,6 +134,7 @@ class WakeUp(Loop):
                 self._recovery.pause(self._halt)
         self._become(_Wakefulness.AWAKE)
         self.holds_lock = False
+        self._recovery.rest()
 
     def _watch(self, connection: psycopg.Connection, *, can_hear: bool) -> None:
         self._sleepless_since = None
@@ -167,22 +167,19 @@ class WakeUp(Loop):
         self._recovery.refused()
         self._sleepless_since = self._sleepless_since or time.monotonic()
         if not can_hear:
-            self._tell_once(
-                f"LISTEN hears nothing of what another session notifies at {self._server.address}",
-                "Something between rtp and PostgreSQL keeps notifications back: connect to the server directly",
-            )
+            self._tell_once(f"PostgreSQL at {self._server.address}: {DEAF}")
         elif time.monotonic() - self._sleepless_since >= _LOCK_PATIENCE_SECONDS:
-            holders = holders_of_key(connection, _AWAKE_KEY) or "a session that has just ended"
+            holders = holders_of_key(connection, AWAKE_KEY) or "a session that has just ended"
             self._tell_once(
-                f"the advisory lock (7500912, {_AWAKE_KEY}), by which rtp says that it is awake, is held by {holders}",
-                "End that session (pg_terminate_backend), unless it is another rtp's",
+                f"the advisory lock (7500912, {AWAKE_KEY}), by which rtp says that it is awake, is held by {holders}:"
+                " rtp polls instead of sleeping. End that session (pg_terminate_backend), unless it is another rtp's"
             )
 
-    def _tell_once(self, problem: str, remedy: str) -> None:
+    def _tell_once(self, problem: str) -> None:
         self._recovery.trouble(problem)
         if problem != self._told:
             self._told = problem
-            self._on_problem(Problem(f"{problem}: rtp polls instead of sleeping. {remedy}", "wakeup"))
+            self._on_problem(Problem(problem, "wakeup"))
 
     def _fall_asleep(self, connection: psycopg.Connection) -> bool:
         """Steps 1 to 3; false where there was work again before all was quiet."""

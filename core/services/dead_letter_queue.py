@@ -10,7 +10,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from core.services.sqs_answers import NO_ANSWER, unavailable
+from core.services.sqs_answers import NO_ANSWER, queue_unavailable, unavailable
 from rtp_client.keys import sqs_group_id
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def find_dead_letter_queue(client: SQSClient, queue: str, *, named: str | None =
             url = _url_of_arn(client, json.loads(policy)["deadLetterTargetArn"])
         limit = client.get_queue_attributes(QueueUrl=url, AttributeNames=["MaximumMessageSize"])["Attributes"]
     except NO_ANSWER as error:
-        raise unavailable(f"{client.meta.endpoint_url} {named or queue}", error) from error
+        raise queue_unavailable(client.meta, named or queue, error) from error
     return DeadLetterQueue(client, queue_url, url, int(limit["MaximumMessageSize"]))
 
 

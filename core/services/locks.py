@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 _QUERIES = queries("core.sql", "locks.sql")
 _MOST_NAMED = 3
+# The advisory locks of rtp's are (7500912, key).
+AWAKE_KEY, INSTALL_KEY = 1, 3
 
 
 def holders_of_table(connection: Connection, table: str) -> str:

@@ -33,7 +33,9 @@ class Recovery:
         self.circuit = circuit
         self.backoff = backoff
         self.failures = 0
-        self._part = part
+        self.part = part
+        self.has_worked = False
+        """Whether the service has ever done for the loop what it is asked for, or let it connect."""
         self._troubles = troubles or Troubles()
         self._is_in_trouble = False
         self._has_lost = False
@@ -45,16 +47,16 @@ class Recovery:
 
     def connected(self) -> None:
         """Connecting worked. After a lost connection or a refusal that proves nothing: it may end as the last did."""
+        self.has_worked = True
         if not self._has_lost and not self._is_refused:
             self.succeeded()
 
     def succeeded(self) -> None:
         """The service answered what the loop is there for."""
-        self.failures, self._has_lost = 0, False
+        self.failures, self._has_lost, self.has_worked = 0, False, True
         self.circuit.succeeded()
         if self._is_in_trouble:
-            self._is_in_trouble = False
-            self._troubles.over(self._part, self.circuit.service)
+            self.rest()
         if self._is_refused:
             self._is_refused = False
             self.circuit.granted()
@@ -82,7 +84,12 @@ class Recovery:
     def trouble(self, cause: str) -> None:
         """The loop cannot do what it is there for; until it `succeeded`, that is a trouble."""
         self._is_in_trouble = True
-        self._troubles.met(self._part, self.circuit.service, cause)
+        self._troubles.met(self.part, self.circuit.service, cause)
+
+    def rest(self) -> None:
+        """The loop has nothing to do with the service for now; so it has no trouble, either."""
+        self._is_in_trouble = False
+        self._troubles.over(self.part, self.circuit.service)
 
     def pause(self, halt: threading.Event) -> None:
         """Wait before the next try, or until `halt` is set. An open breaker paces the tries by itself."""

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _QUERIES = queries("core.sql", "session.sql")
 _HEARING_SECONDS = 2.0
+DEAF = (
+    "LISTEN hears nothing of what another session notifies: rtp polls instead of sleeping. Something between rtp and"
+    " PostgreSQL keeps notifications back: connect to the server directly"
+)
 # pg_settings' word for where a value comes from, and what mends it.
 _WHERE_SET = {
     "user": "ALTER ROLE {role} RESET default_transaction_read_only",

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from core.errors import SinkUnavailable
 from rtp_client.errors import one_line
+
+if TYPE_CHECKING:
+    from botocore.client import ClientMeta
 
 # What SQS will never take. `SenderFault` does not tell: throttled entries carry it, too.
 FINAL = frozenset(
@@ -28,6 +33,10 @@ OF_AN_ENTRY = FINAL | {
 # What the client raises where there is no answer, or one that makes no sense: a proxy on the way may answer anything,
 # and boto3 takes it to pieces trustingly. Nothing in such an answer counts: what was sent after all is sent again.
 NO_ANSWER = (ClientError, BotoCoreError, AttributeError, IndexError, KeyError, TypeError, ValueError)
+# No such queue, in the words of SQS's older protocol and of its newer one.
+_MISSING = frozenset({"NonExistentQueue", "QueueDoesNotExist"})
+# Of a queue with which the groups are apart from each other (docs/aws.md).
+_ATTRIBUTES = "--attributes FifoQueue=true,DeduplicationScope=messageGroup,FifoThroughputLimit=perMessageGroupId"
 # What says nothing about the entry, although the answer calls it the sender's fault.
 PASSING = frozenset({"ThrottlingException", "RequestThrottled", "OverLimit", "Throttling", "KmsThrottled"})
 
@@ -39,6 +48,19 @@ def unavailable(address: str, error: Exception) -> SinkUnavailable:
     )
     concerns_queue = 400 <= status < 500 and status != 429 and code_of(error) not in PASSING
     return SinkUnavailable("SQS", address, reason(error), is_service_down=not concerns_queue)
+
+
+def queue_unavailable(meta: ClientMeta, queue: str, error: Exception) -> SinkUnavailable:
+    """As `unavailable`, of one queue; of a missing one it says in which region, and how to make it."""
+    address = f"{meta.endpoint_url} {queue}"
+    if code_of(error) not in _MISSING:
+        return unavailable(address, error)
+    create = f"aws sqs create-queue --queue-name {queue} --region {meta.region_name} {_ATTRIBUTES}"
+    cause = (
+        f"these credentials find no queue {queue} in region {meta.region_name}. Make it: `{create}`; or name the queue"
+        " and the region that are meant"
+    )
+    return SinkUnavailable("SQS", address, cause, is_service_down=False)
 
 
 def code_of(error: Exception) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
 from core.leading.epoch import UNFENCED, Epoch
-from core.services.sqs_answers import FINAL, NO_ANSWER, OF_AN_ENTRY, PASSING, code_of, reason, unavailable
+from core.services.sqs_answers import FINAL, NO_ANSWER, OF_AN_ENTRY, PASSING, code_of, queue_unavailable, reason
 from core.sinks import Sink
 from core.sinks.lanes import Lanes
 from core.sinks.send_results import SendResults
@@ -151,7 +151,7 @@ class SqsSink(Sink):
 
     def _unavailable(self, error: Exception) -> SinkUnavailable:
         self._note(error)
-        return unavailable(self.address, error)
+        return queue_unavailable(self._slow_client.meta, self.queue, error)
 
 
 def _note_failure(results: SendResults, event: Event, failure: BatchResultErrorEntryTypeDef) -> None:

@@ -1,0 +1,43 @@
+"""Sessions of rtp that wait for somebody's lock: who has it is named, since nothing else would tell."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from core.problem import Problem
+from core.services.postgres import queries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from psycopg import Connection
+
+    from core.trouble import Troubles
+
+_QUERIES = queries("core.sql", "locks.sql")
+_SERVICE = "PostgreSQL's locks"
+
+
+class BlockedSessions:
+    """Looks from a session that waits for nobody. Each wait is told once, and its end."""
+
+    def __init__(self, troubles: Troubles, on_problem: Callable[[Problem], None]) -> None:
+        self._troubles = troubles
+        self._on_problem = on_problem
+        self._told: set[str] = set()
+
+    def look(self, connection: Connection) -> None:
+        """Who waits now, for whom. Raises psycopg.Error."""
+        found: dict[str, str] = {}
+        for waiting, table, pid, application, role in connection.execute(_QUERIES["blocked"], prepare=True):
+            found[waiting] = f"it waits for a lock on {table}, held by pid {pid} ({application}, role {role})"
+        for part in self._told - found.keys():
+            self._told.discard(part)
+            self._troubles.over(part, _SERVICE)
+            self._on_problem(Problem(f"{part}: no longer waits for a lock", "monitor", logging.INFO))
+        for part, cause in found.items():
+            self._troubles.met(part, _SERVICE, cause)
+            if part not in self._told:
+                self._told.add(part)
+                self._on_problem(Problem(f"{part}: {cause}", "monitor", facts={"loop": part}))
