@@ -29,7 +29,7 @@ DECLARE
     measured_rows bigint;
     unseen_rows   bigint;
     older_rows    bigint;
-    left_rows     bigint;
+    left_rows     bigint := 0;
     made          bigint;
     is_large      boolean;
     is_overtaken  boolean;
