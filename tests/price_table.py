@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.random_prices import CHAINS, TOKENS, random_price
-from tests.said import AT, TRUST_AND_FEED
+from tests.said import AT, TRUST_AND_FEED, is_of_the_future
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,10 @@ def create_price_table(connection: psycopg.Connection) -> None:
 
 
 class PriceTable:
-    """Random statements on it. `see` is told of each entity and price that is written, `forget` of those that go."""
+    """Random statements on it. `see` is told of each entity and price that is written, `forget` of those that go.
+
+    Rows of the future are to move nothing: nobody is told of them.
+    """
 
     def __init__(
         self,
@@ -58,7 +61,8 @@ class PriceTable:
 
     def _see(self, key: Key, price: Decimal | None) -> None:
         self._rows[key] = price
-        self._see_row(key, price)
+        if not is_of_the_future(price):
+            self._see_row(key, price)
 
     def _keys(self) -> list[Key]:
         random = self._random

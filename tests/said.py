@@ -17,7 +17,8 @@ TRUST_AND_FEED = (
 )
 AT = (
     "at timestamp GENERATED ALWAYS AS"
-    " (timestamp '2024-03-01' + coalesce(length(price::text), 0) * interval '1 hour') STORED"
+    " (timestamp '2024-03-01' + coalesce(length(price::text), 0) * interval '1 hour'"
+    "  + CASE WHEN length(price::text) = 5 THEN interval '100000 days' ELSE '0' END) STORED"
 )
 _MARCH = datetime(2024, 3, 1, tzinfo=UTC)
 
@@ -26,4 +27,10 @@ def said_with(price: Decimal | None, at: datetime | None = None) -> Testimony:
     """What a row with this price says; `at` where the table has times of its own."""
     text = amount_text(price)
     hours = 0 if text is None else len(text)
-    return Testimony(at or _MARCH + timedelta(hours=hours), 1 / hours if hours else None, text)
+    days = 100_000 if is_of_the_future(price) else 0
+    return Testimony(at or _MARCH + timedelta(days, hours=hours), 1 / hours if hours else None, text)
+
+
+def is_of_the_future(price: Decimal | None) -> bool:
+    """Whether a row with this price says a time that is far ahead: some do."""
+    return len(amount_text(price) or "") == 5

@@ -60,6 +60,7 @@ def latest_functions(
             **rule,
             is_timely=ahead["is_timely"],
         ),
+        or_ahead=ahead["or_ahead"],
         look_ahead=ahead["look_ahead"],
         judge=judge(one_by_one(watch_id, *_SAMPLE), "INTO made, unseen_rows, older_rows, is_overtaken"),
     )
@@ -89,13 +90,13 @@ def latest_functions(
 def _ahead(expressions: Expressions, common: Mapping[str, sql.Composable], name: str) -> dict[str, sql.Composable]:
     """How the trigger passes over rows whose own time is too far ahead: nothing where there can be none."""
     if not expressions.may_be_ahead:
-        return dict.fromkeys(("is_timely", "look_ahead", "note_ahead"), sql.SQL(""))
+        return dict.fromkeys(("is_timely", "or_ahead", "look_ahead", "note_ahead"), sql.SQL(""))
     told, parts = expressions.as_read("one"), expressions.parts("r")
     note = note_ahead(expressions, sql.SQL("new_rows"), common)
+    are_ahead = sql.SQL("EXISTS (SELECT FROM new_rows AS r WHERE {})").format(expressions.is_ahead(parts["changed_at"]))
     return {
         "is_timely": sql.SQL(" AND NOT {}").format(expressions.is_ahead(told["changed_at"])),
-        "look_ahead": template("look_ahead.sql").format(
-            is_ahead=expressions.is_ahead(parts["changed_at"]), rare=function("rare", name)
-        ),
+        "or_ahead": sql.SQL(" OR {}").format(are_ahead),
+        "look_ahead": template("look_ahead.sql").format(are_ahead=are_ahead, rare=function("rare", name)),
         "note_ahead": sql.SQL("WHEN 'note ahead' THEN\n{}\n").format(as_text(note)),
     }

@@ -225,7 +225,7 @@ FROM touched AS t;
                     RAISE 'somebody else moves baselines' USING ERRCODE = 'RTP01';
                 END IF;
                 reported_rows := reported_rows + made;
-                IF TG_OP = 'UPDATE' AND pass = 1 AND unseen_rows + older_rows > 0 THEN
+                IF TG_OP = 'UPDATE' AND pass = 1 AND (unseen_rows + older_rows > 0 OR EXISTS (SELECT FROM new_rows AS r WHERE (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0)))) THEN
                     -- Rows whose key has changed: the entity of the old key may be gone.
                     EXECUTE "rtp"."rare_latest"('leave renamed');
                     GET DIAGNOSTICS made = ROW_COUNT;

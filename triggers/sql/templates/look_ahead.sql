@@ -1,4 +1,4 @@
 
-            IF EXISTS (SELECT FROM new_rows AS r WHERE {is_ahead}) THEN
+            IF {are_ahead} THEN
                 EXECUTE {rare}('note ahead');
             END IF;

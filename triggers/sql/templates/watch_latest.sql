@@ -74,7 +74,7 @@ BEGIN
                     RAISE 'somebody else moves baselines' USING ERRCODE = 'RTP01';
                 END IF;
                 reported_rows := reported_rows + made;
-                IF TG_OP = 'UPDATE' AND pass = 1 AND unseen_rows + older_rows > 0 THEN
+                IF TG_OP = 'UPDATE' AND pass = 1 AND (unseen_rows + older_rows > 0{or_ahead}) THEN
                     -- Rows whose key has changed: the entity of the old key may be gone.
                     EXECUTE {rare}('leave renamed');
                     GET DIAGNOSTICS made = ROW_COUNT;
