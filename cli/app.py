@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import traceback
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,10 @@ from cli.output import out, print_error
 from cli.signals import ENDED_EARLY
 from core.errors import RtpError
 from rtp_client.errors import one_line
+from rtp_client.secrets import without_secrets
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 COMMANDS = {
     "run": CommandPlace("cli.run", "run", notes_signals=True),
@@ -61,8 +66,14 @@ app = typer.Typer(
 )
 
 
+def _tell_defect(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """As Python does, without the secrets that a library's words may hold."""
+    sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, trace))))
+
+
 def main() -> None:
     """Run the command line; every error of rtp's own is a clear line and exit code 2."""
+    sys.excepthook = _tell_defect
     try:
         app()
     except RtpError as error:

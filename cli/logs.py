@@ -21,6 +21,7 @@ from cli.output import err, print_problem
 from core.errors import RtpError
 from core.problem import Problem
 from rtp_client.event import format_time
+from rtp_client.secrets import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,7 +97,7 @@ def logging_as(log_format: str, level: str) -> Iterator[None]:
 
 def _log_uncaught(failure: threading.ExceptHookArgs) -> None:
     name = failure.thread.name if failure.thread else "unknown"
-    LOG.error("thread %s failed: %r", name, failure.exc_value)
+    LOG.error("thread %s failed: %s", name, without_secrets(repr(failure.exc_value)))
 
 
 class _TextHandler(logging.Handler):
@@ -117,11 +118,11 @@ class _JsonHandler(logging.StreamHandler[Any]):
             "time": format_time(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_secrets(record.getMessage()),
             **getattr(record, "facts", {}),
         }
         if record.exc_info and record.exc_info[1] is not None:
-            document["exception"] = repr(record.exc_info[1])
+            document["exception"] = without_secrets(repr(record.exc_info[1]))
         return json.dumps(document, default=str)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from rtp_client.secrets import without_secrets
+
 # PostgreSQL shows which statement it found a fault in, and the place: `LINE 1: ...`, a caret, `QUERY:  ...`.
 _STATEMENT = re.compile(r"\n[^\n:]+ \d+ ?: [^\n]*\n *\^(\nQUERY: .*?(?=\nCONTEXT: |\Z))?", re.DOTALL)
 
@@ -35,5 +37,8 @@ class ServiceUnavailable(RtpError):
 
 
 def one_line(error: BaseException) -> str:
-    """An error's text on a single line, without the statement that PostgreSQL quotes; else the name of its class."""
-    return " ".join(_STATEMENT.sub("", str(error)).split()) or type(error).__name__
+    """An error's text on a single line, without secrets, and without the statement that PostgreSQL quotes.
+
+    Where there is no text it is the name of its class.
+    """
+    return " ".join(without_secrets(_STATEMENT.sub("", str(error))).split()) or type(error).__name__

@@ -7,8 +7,10 @@ waits.
 from __future__ import annotations
 
 import math
+import os
 import select
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,6 +19,7 @@ from psycopg.pq import ConnStatus, DiagnosticField
 
 from rtp_client.errors import ServiceUnavailable, one_line
 from rtp_client.redact import redact
+from rtp_client.secrets import know_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -102,9 +105,18 @@ def _within(gen: Waiting, answer_timeout: AnswerTimeout, connection: PGconn) -> 
 
 def unavailable(dsn: str, error: psycopg.Error) -> ServiceUnavailable:
     """A PostgreSQL error as rtp's own, on one line and without secrets."""
+    know_secrets_of_dsn(dsn)
     # An operational error may be of the server's; any other finds fault with the statement, so the server has answered.
     what = "is not reachable" if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) else "refuses"
     return ServiceUnavailable("PostgreSQL", address(dsn), one_line(error), what=what)
+
+
+def know_secrets_of_dsn(dsn: str) -> None:
+    """Leave the passwords in an address, or in libpq's variables, out of whatever is told."""
+    with suppress(psycopg.ProgrammingError):
+        parts = conninfo_to_dict(dsn)
+        know_secrets(str(parts.get(name) or "") for name in ("password", "sslpassword"))
+    know_secrets([os.environ.get("PGPASSWORD")])
 
 
 def address(dsn: str) -> str:

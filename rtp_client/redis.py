@@ -18,6 +18,7 @@ from redis.retry import Retry
 from rtp_client.cluster import async_cluster_options, cluster_options
 from rtp_client.errors import ServiceUnavailable, SettingsError, one_line
 from rtp_client.packer import Packer
+from rtp_client.secrets import know_secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,7 @@ def redis_client(
     url: str, *, client_name: str = "rtp", timeout_seconds: float = 5, retries: int = 0, **options: Any
 ) -> redis.Redis:
     """A client of the server, or of the cluster, at an address. It connects when it is first used."""
+    know_secrets_of(url)
     with _address_errors():
         return redis.Redis.from_url(
             url,
@@ -47,6 +49,7 @@ def async_redis_client(
 
     When all connections are in use, a command waits for a free one, up to twice the answer timeout.
     """
+    know_secrets_of(url)
     with _address_errors():
         pool = async_redis.BlockingConnectionPool.from_url(
             url,

@@ -66,6 +66,7 @@ def build_poller(settings: Settings, *, on_problem: Callable[[Problem], None]) -
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
 
         from core.handler.poller import StreamPoller  # noqa: PLC0415
+        from core.services.aws_words import no_client  # noqa: PLC0415
     wait = settings.dynamodb.timeout_seconds
     config = Config(retries={"total_max_attempts": 1}, connect_timeout=wait, read_timeout=wait)
     url, region = settings.dynamodb.endpoint_url, settings.dynamodb.region or settings.sqs.region
@@ -73,5 +74,5 @@ def build_poller(settings: Settings, *, on_problem: Callable[[Problem], None]) -
         dynamodb = boto3.client("dynamodb", endpoint_url=url, region_name=region, config=config)
         streams = boto3.client("dynamodbstreams", endpoint_url=url, region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
-        raise SettingsError(f"DynamoDB cannot be used: {error}", "Set AWS_REGION or dynamodb.region") from error
+        raise no_client("DynamoDB", error, section="dynamodb") from None
     return StreamPoller(settings, processor, dynamodb, streams, _redis(settings), on_problem)

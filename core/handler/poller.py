@@ -14,7 +14,8 @@ from core.errors import ServiceUnavailable, SettingsError, SinkUnavailable
 from core.handler.images import watched_tables
 from core.problem import Problem
 from core.redis_names import checkpoint_key
-from rtp_client.errors import one_line
+from core.services.aws_words import aws_words
+from rtp_client.redact import redact
 from rtp_client.redis import redis_errors, redis_unavailable
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ class StreamPoller:
         shard.checkpoint = checkpoint
 
     def _unavailable(self, error: Exception) -> ServiceUnavailable:
-        return ServiceUnavailable("DynamoDB", self.dynamodb.meta.endpoint_url, one_line(error))
+        return ServiceUnavailable("DynamoDB", redact(self.dynamodb.meta.endpoint_url), aws_words(error))
 
 
 def as_in_lambda(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from core.services.sqs_answers import NO_ANSWER, queue_unavailable, unavailable
+from core.services.sqs_answers import NO_ANSWER, queue_address, queue_unavailable, unavailable
 from rtp_client.keys import sqs_group_id
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class DeadLetterQueue:
         self._client = client
         self._queue_url = queue_url
         self._held: dict[str, MessageTypeDef] = {}
-        self._address = f"{client.meta.endpoint_url} {self.name}"
+        self._address = queue_address(client.meta, self.name)
 
     def send(self, body: str, attributes: Attributes, *, partition_key: str, deduplication_id: str) -> None:
         """Put a message there; twice within five minutes is once."""

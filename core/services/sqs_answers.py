@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import SinkUnavailable
-from rtp_client.errors import one_line
+from core.services.aws_words import aws_words
+from core.services.sqs_client import aws_session
+from rtp_client.redact import redact
 
 if TYPE_CHECKING:
     from botocore.client import ClientMeta
@@ -50,9 +52,14 @@ def unavailable(address: str, error: Exception) -> SinkUnavailable:
     return SinkUnavailable("SQS", address, reason(error), is_service_down=not concerns_queue)
 
 
+def queue_address(meta: ClientMeta, queue: str) -> str:
+    """Where a queue is, fit for a person's eyes."""
+    return f"{redact(meta.endpoint_url)} {queue}"
+
+
 def queue_unavailable(meta: ClientMeta, queue: str, error: Exception) -> SinkUnavailable:
     """As `unavailable`, of one queue; of a missing one it says in which region, and how to make it."""
-    address = f"{meta.endpoint_url} {queue}"
+    address = queue_address(meta, queue)
     if code_of(error) not in _MISSING:
         return unavailable(address, error)
     create = f"aws sqs create-queue --queue-name {queue} --region {meta.region_name} {_ATTRIBUTES}"
@@ -70,9 +77,6 @@ def code_of(error: Exception) -> str:
 
 
 def reason(error: Exception) -> str:
-    """What a client library said, on one line. A header that it quotes may hold the signature, and is left out."""
-    if type(error) is HTTPClientError and isinstance(error.kwargs.get("error"), (ValueError, RuntimeError)):
-        return "the request cannot be sent as HTTP: is there a line break in the AWS credentials?"
-    if not isinstance(error, (ClientError, BotoCoreError)):
-        return f"its answer makes no sense ({type(error).__name__}: {error})"
-    return one_line(error)
+    """What a client library said, on one line."""
+    words = aws_words(error, find_credentials=aws_session().get_credentials)
+    return words if isinstance(error, (ClientError, BotoCoreError)) else f"its answer makes no sense ({words})"

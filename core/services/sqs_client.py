@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from botocore.httpsession import get_cert_path
 
-from core.errors import SettingsError
+from core.services.aws_words import no_client
 
 if TYPE_CHECKING:
     from botocore.session import Session
@@ -26,7 +26,7 @@ def sqs_client(settings: SqsSettings, *, wait_seconds: float | None = None) -> S
 
     It waits `sqs.timeout_seconds` for an answer, or less where `wait_seconds` is less.
 
-    Raises SettingsError where boto3 knows no region.
+    Raises SettingsError where boto3 cannot make one: it knows no region, or no credentials can be had.
     """
     seconds = shorter(settings, wait_seconds)
     config = Config(
@@ -41,7 +41,7 @@ def sqs_client(settings: SqsSettings, *, wait_seconds: float | None = None) -> S
             "sqs", endpoint_url=settings.endpoint_url, region_name=settings.region, config=config
         )
     except (BotoCoreError, ValueError) as error:
-        raise SettingsError(f"SQS cannot be used: {error}", "Set AWS_REGION or sqs.region") from error
+        raise no_client("SQS", error, section="sqs") from None  # what it says may hold a secret
     return cast("SQSClient", client)
 
 

@@ -26,6 +26,8 @@ def postgres_dsn(dsn: str) -> str:
         parts = conninfo_to_dict(dsn)
     except ProgrammingError as error:
         raise ValueError(_dsn_complaint(str(error))) from None
+    if "@" in str(parts.get("host") or ""):
+        raise ValueError("has an @ in its host. In a password write it as %40")
     if not all(_is_port(port) for port in str(parts.get("port") or "").split(",") if port):
         raise ValueError("has a port that is not a number between 1 and 65535")
     return dsn

@@ -28,8 +28,8 @@ from core.sinks.webhook.answers import reason_of
 from core.sinks.webhook.connection import Answer
 from core.sinks.webhook.settings import WebhookSettings
 from core.sinks.webhook.sink import WebhookSink
-from core.sinks.webhook.spellings import any_spelling
 from loadtests.faults.proxy import TcpProxy
+from rtp_client.spellings import any_spelling
 from tests.eventually import eventually
 from tests.samples import make_event
 from tests.tls_proxy import needs_openssl, tls_proxy

@@ -415,6 +415,10 @@ WRONG = {
         TVL + "postgres: {dsn: 'postgresql://db:99999/defi'}",
         "my.yaml:6: postgres.dsn: has a port that is not a number between 1 and 65535",
     ),
+    "half a password as DSN's host": (
+        TVL + "postgres: {dsn: 'postgresql://rtp:se@cret@db/defi'}",
+        "my.yaml:6: postgres.dsn: has an @ in its host. In a password write it as %40",
+    ),
     "empty DSN": (TVL + "postgres: {dsn: ''}", "my.yaml:6: postgres.dsn: must not be empty"),
 }
 

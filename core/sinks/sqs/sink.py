@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
 from core.leading.epoch import UNFENCED, Epoch
-from core.services.sqs_answers import FINAL, NO_ANSWER, OF_AN_ENTRY, PASSING, code_of, queue_unavailable, reason
+from core.services.sqs_answers import (
+    FINAL,
+    NO_ANSWER,
+    OF_AN_ENTRY,
+    PASSING,
+    code_of,
+    queue_address,
+    queue_unavailable,
+    reason,
+)
 from core.sinks import Sink
 from core.sinks.lanes import Lanes
 from core.sinks.send_results import SendResults
@@ -56,7 +65,7 @@ class SqsSink(Sink):
     ) -> None:
         self.name = name
         self.queue = queue or settings.queue or ""
-        self.address = f"{client.meta.endpoint_url} {self.queue}"
+        self.address = queue_address(client.meta, self.queue)
         self.batch_size = settings.batch_size
         self.poll_interval_seconds = POLL_INTERVAL_SECONDS
         self.epoch: Epoch = UNFENCED

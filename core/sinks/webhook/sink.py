@@ -20,7 +20,7 @@ from core.sinks.webhook.answers import Meaning, meaning_of, reason_of, retry_aft
 from core.sinks.webhook.connection import NoAnswer, WebhookConnection
 from core.sinks.webhook.connections import WebhookConnections
 from core.sinks.webhook.requests import BATCH_BYTES, MODES, signature, size_in_batch
-from core.sinks.webhook.spellings import any_spelling
+from rtp_client.spellings import any_spelling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Texts in every spelling in which an answer may repeat them: escaped for JSON, HTML or an address, in any case."""
+"""Texts in every spelling in which others repeat them: escaped for JSON, HTML, Python or an address, in any case."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ def any_spelling(texts: Iterable[str]) -> re.Pattern[str]:
 def _spelt(character: str) -> str:
     code = ord(character)
     utf16 = character.encode("utf-16-be").hex()
+    in_bytes = "".join(rf"\\x{byte:02x}" for byte in character.encode())
     ways = {
+        re.escape(repr(character)[1:-1]),
+        re.escape(ascii(character)[1:-1]),
+        in_bytes,
         re.escape(character),
         "".join(f"%{byte:02x}" for byte in character.encode()),
         "".join(rf"\\u{utf16[at : at + 4]}" for at in range(0, len(utf16), 4)),
