@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.table import Table
 from rich.text import Text
 
 from cli.database import connection_to
+from cli.dry_run import DryRun, WithSql, refuse_sql_alone, show_dry_run
 from cli.event_line import printable
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import err, out, print_json
-from triggers.installer import apply, plan_installation, render
+from triggers.installer import apply, plan_installation
 from triggers.steps import Action
 
 if TYPE_CHECKING:
@@ -24,31 +23,26 @@ if TYPE_CHECKING:
 def install_triggers(
     config: Config = None,
     postgres_dsn: PostgresDsn = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL that would run; change nothing.")] = False,
+    dry_run: DryRun = False,
+    with_sql: WithSql = False,
     as_json: AsJson = False,
 ) -> None:
     """Install or update rtp's schema and the triggers of the watched tables, in one transaction.
 
-    Running it again changes nothing, or only what the settings have changed.
+    Running it again changes nothing, or only what the settings have changed. With --dry-run it shows on one page what
+    would change.
 
     Example: [bold]rtp install-triggers --config rtp.yaml --postgres-dsn postgresql://localhost/defi[/]
     """
+    refuse_sql_alone(dry_run=dry_run, with_sql=with_sql)
     settings = settings_from(config, postgres__dsn=postgres_dsn)
     with connection_to(settings) as connection:
         steps = plan_installation(connection, settings)
         if dry_run:
-            show_sql(render(connection, steps), as_json=as_json)
+            show_dry_run(connection, steps, with_sql=with_sql, as_json=as_json)
             return
         apply(connection, steps)
     show_actions([step.action for step in steps], as_json=as_json)
-
-
-def show_sql(text: str, *, as_json: bool) -> None:
-    """What would run: the SQL as it is, or in a JSON document."""
-    if as_json:
-        print_json({"sql": text})
-    else:
-        sys.stdout.write(text + "\n")
 
 
 def show_actions(actions: list[Action], *, as_json: bool, more: Mapping[str, Any] = MappingProxyType({})) -> None:

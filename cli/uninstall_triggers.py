@@ -9,7 +9,8 @@ import typer
 
 from cli.cache.options import redis_of
 from cli.database import connection_to
-from cli.install_triggers import show_actions, show_sql
+from cli.dry_run import DryRun, WithSql, refuse_sql_alone, show_dry_run
+from cli.install_triggers import show_actions
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import err, print_problem
 from core.cache.remains import Remains, settle_remains
@@ -19,7 +20,7 @@ from core.inspection.undelivered import nothing_to_lose
 from core.problem import counted
 from rtp_client.errors import ServiceUnavailable
 from triggers.catalog import read_installation
-from triggers.installer import apply, plan_removal, render
+from triggers.installer import apply, plan_removal
 
 if TYPE_CHECKING:
     from core.settings.models import Settings
@@ -34,7 +35,8 @@ def uninstall_triggers(
     config: Config = None,
     postgres_dsn: PostgresDsn = None,
     redis_url: RedisUrl = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the SQL that would run; change nothing.")] = False,
+    dry_run: DryRun = False,
+    with_sql: WithSql = False,
     yes: _Yes = False,
     clear_redis: _ClearRedis = False,
     as_json: AsJson = False,
@@ -45,13 +47,14 @@ def uninstall_triggers(
 
     Example: [bold]rtp uninstall-triggers --postgres-dsn postgresql://localhost/defi[/]
     """
+    refuse_sql_alone(dry_run=dry_run, with_sql=with_sql)
     settings = settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url)
     if clear_redis and not settings.redis.url:
         raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL, redis.url or --redis-url")
     with connection_to(settings) as connection:
         steps = plan_removal(connection)
         if dry_run:
-            show_sql(render(connection, steps), as_json=as_json)
+            show_dry_run(connection, steps, with_sql=with_sql, as_json=as_json)
             return
         if clear_redis:
             with redis_of(settings) as client:  # one that does not answer is told before anything is removed

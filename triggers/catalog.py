@@ -112,6 +112,12 @@ def read_stronger(connection: Connection, oid: int) -> Stronger | None:
     return Stronger(*row) if row else None
 
 
+def read_size(connection: Connection, table: str) -> tuple[int | None, int | None]:
+    """About how many rows a table has, by its schema and name, and its bytes; None where nobody knows."""
+    row = connection.execute(_QUERIES["size"], {"table": table}).fetchone()
+    return (row[0], row[1]) if row else (None, None)
+
+
 def has_role(connection: Connection, name: str) -> bool:
     """Whether there is such a role."""
     return connection.execute(_QUERIES["role"], {"role": name}).fetchone() == (True,)

@@ -25,7 +25,7 @@ from triggers.catalog import (
 from triggers.migrations import own_tables, schema_steps
 from triggers.steps import Action, Step
 from triggers.validator import validate
-from triggers.watch_steps import drop_triggers, install_watch, remove_watch, starts_over
+from triggers.watch_steps import drop_triggers, dropped_triggers, install_watch, remove_watch, starts_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -61,7 +61,7 @@ def _plan_installation(connection: Connection, settings: Settings) -> list[Step]
         watch_id = _watch_id(name, watches, settings)
         steps.append(plan_watch(connection, name, watch, settings.triggers, watch_id, before, triggers))
     gone = (watch for watch in watches if watch.name not in settings.watches and not watch.is_removed)
-    steps.extend(map(remove_watch, gone))
+    steps.extend(remove_watch(watch, triggers) for watch in gone)
     return count_installation(steps)
 
 
@@ -140,7 +140,8 @@ def _remove_triggers(triggers: Iterable[InstalledTrigger]) -> Iterator[Step]:
     functions = set()
     for trigger in triggers:
         action = Action("removed", f"{trigger.schema}.{trigger.table}", f"trigger {trigger.name}")
-        yield Step(action, () if trigger.function in functions else (drop_triggers(trigger.function),))
+        statements = () if trigger.function in functions else (drop_triggers(trigger.function),)
+        yield Step(action, statements, tuple(dropped_triggers([trigger])))
         functions.add(trigger.function)
 
 

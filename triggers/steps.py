@@ -20,8 +20,19 @@ class Action:
 
 
 @dataclass(frozen=True)
+class Touch:
+    """What a step does to one of the user's tables: triggers that it makes or drops, and whether it reads it all."""
+
+    table: str
+    makes: tuple[str, ...] = ()
+    drops: tuple[str, ...] = ()
+    is_read: bool = False
+
+
+@dataclass(frozen=True)
 class Step:
-    """An action and the statements that carry it out."""
+    """An action, the statements that carry it out, and what they do to the user's tables."""
 
     action: Action
     statements: tuple[sql.SQL | sql.Composed, ...] = ()
+    touches: tuple[Touch, ...] = ()

@@ -10,7 +10,7 @@ from psycopg import sql
 from rtp_client.moment import UTC
 from triggers.compiler import CompiledWatch, compile_watch, noted_types, trigger_names
 from triggers.expressions import function
-from triggers.steps import Action, Step
+from triggers.steps import Action, Step, Touch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -78,6 +78,15 @@ def install_watch(
     # Before it, writers must be kept out: what is within the band of the trigger before is in no baseline.
     catches_up = before is not None and watch.is_sampled and not before.is_sampled
     becomes_plain = before is not None and before.is_sampled and not watch.is_sampled
+    makes_triggers = begins or catches_up or is_blind or bool(stale)
+    touches = [
+        Touch(
+            ".".join(parts),
+            makes=tuple(trigger_names(name, watch)),
+            is_read=parts == watch.table_parts and (begins or catches_up or is_blind),
+        )
+        for parts in tables
+    ]
     return Step(
         Action("replaced" if before else "created", f"watch {name}", _detail(watch, before, is_blind=is_blind)),
         (
@@ -85,7 +94,7 @@ def install_watch(
             *((drop_triggers(f"watch_{name}"),) if stale else ()),
             *result.functions,
             # Creating triggers keeps writers out until the end: nobody changes what the seed reads.
-            *(result.triggers if begins or catches_up or is_blind or stale else ()),
+            *(result.triggers if makes_triggers else ()),
             *(_forget(watch_id) if before and begins else ()),
             *(_end_memory(watch_id) if becomes_plain else ()),
             *(result.content if is_blind and not begins else ()),
@@ -94,6 +103,7 @@ def install_watch(
             result.note,
             *((_WAKE,) if is_blind and not begins else ()),
         ),
+        (*dropped_triggers(ours if stale else ()), *(touches if makes_triggers else ())),
     )
 
 
@@ -106,7 +116,7 @@ def _is_replaced(before: WatchRow | None, table: TableFacts) -> bool:
     return before is not None and before.table_oid not in (None, table.oid)
 
 
-def remove_watch(watch: WatchRow) -> Step:
+def remove_watch(watch: WatchRow, triggers: Iterable[InstalledTrigger]) -> Step:
     """Take a watch out that the settings no longer name; its events stay in the log until they are delivered."""
     return Step(
         Action("removed", f"watch {watch.name}", f"{watch.table_name}, no longer in the settings"),
@@ -116,7 +126,17 @@ def remove_watch(watch: WatchRow) -> Step:
             *_forget(watch.id),
             sql.SQL("UPDATE rtp.watch SET removed_at = now() WHERE id = {}").format(sql.Literal(watch.id)),
         ),
+        tuple(dropped_triggers(trigger for trigger in triggers if trigger.function == f"watch_{watch.name}")),
     )
+
+
+def dropped_triggers(triggers: Iterable[InstalledTrigger]) -> Iterator[Touch]:
+    """What becomes of their tables, where the function goes that they call."""
+    by_table: dict[str, list[str]] = {}
+    for trigger in triggers:
+        by_table.setdefault(f"{trigger.schema}.{trigger.table}", []).append(trigger.name)
+    for table, names in by_table.items():
+        yield Touch(table, drops=tuple(names))
 
 
 def drop_triggers(function: str) -> sql.Composed:

@@ -80,7 +80,7 @@ def test_as_json_it_is_one_document(bare: psycopg.Connection, install: Run) -> N
 
 
 def test_a_dry_run_prints_sql_that_installs(bare: psycopg.Connection, install: Run) -> None:
-    bare.execute(install("--dry-run").out.encode())
+    bare.execute(install("--dry-run", "--sql").out.encode())
     assert install("--json").document["actions"][0]["what"] == "unchanged"
 
 
@@ -91,7 +91,50 @@ def test_a_dry_run_changes_nothing(bare: psycopg.Connection, install: Run) -> No
 
 
 def test_a_dry_run_as_json_holds_the_same_sql(bare: psycopg.Connection, install: Run) -> None:
-    assert install("--dry-run", "--json").document["sql"] + "\n" == install("--dry-run").out
+    assert install("--dry-run", "--sql", "--json").document["sql"] + "\n" == install("--dry-run", "--sql").out
+
+
+def test_a_dry_run_is_a_page_of_what_would_change(bare: psycopg.Connection, install: Run) -> None:
+    bare.execute("INSERT INTO tvl SELECT 'base', n, n, '' FROM generate_series(1, 1000) AS n; ANALYZE tvl")
+    page = install("--dry-run")
+    lines = lines_of(page.out)
+    made = "+ rtp_tvl_{insert,update,delete}, rtp_tvl_before_truncate"
+    assert len(lines) < 40
+    assert any(
+        line.startswith(f"public.tvl {made} SHARE ROW EXCLUSIVE, all rows are read writers 1,000") for line in lines
+    )
+    assert any("+ watch_tvl" in line for line in lines)
+
+
+def test_a_dry_run_as_json_tells_of_each_table(bare: psycopg.Connection, install: Run) -> None:
+    document = install("--dry-run", "--json").document
+    (tvl,) = (table for table in document["tables"] if table["table"] == "public.tvl")
+    assert (tvl["lock"], tvl["keeps_out"], tvl["is_read"], len(tvl["makes"]), tvl["drops"]) == (
+        *("SHARE ROW EXCLUSIVE", "writers", True),
+        *(4, []),
+    )
+    assert document["actions"][0]["what"] == "created"
+
+
+def test_a_changed_threshold_takes_no_lock_as_its_dry_run_says(
+    bare: psycopg.Connection, install: Run, tmp_path: Path
+) -> None:
+    install()
+    document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+    document["watches"]["tvl"]["percent"] = 3
+    config = tmp_path / "rtp.yaml"
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    shown = install("--dry-run", "--json", "-c", str(config)).document
+    assert ([action["subject"] for action in shown["actions"]], shown["tables"]) == (["watch tvl"], [])
+    del document["watches"]["tvl"]
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    (gone,) = install("--dry-run", "--json", "-c", str(config)).document["tables"]
+    assert (gone["table"], gone["lock"], len(gone["drops"])) == ("public.tvl", "ACCESS EXCLUSIVE", 4)
+
+
+def test_sql_without_a_dry_run_is_refused(bare: psycopg.Connection, install: Run) -> None:
+    done = install("--sql")
+    assert (done.code, done.err) == (2, "option --sql goes with --dry-run. Say --dry-run --sql\n")
 
 
 def test_a_tables_name_is_no_markup(bare: psycopg.Connection, install: Run, tmp_path: Path) -> None:
@@ -131,7 +174,8 @@ def test_a_tables_name_does_nothing_to_the_terminal(bare: psycopg.Connection, in
 def test_a_dry_run_of_uninstalling_changes_nothing(bare: psycopg.Connection, install: Run, uninstall: Run) -> None:
     install()
     before = catalog_of(bare)
-    text = uninstall("--dry-run").out
+    assert "removed schema rtp log, baselines, cursors, dead letters" in lines_of(uninstall("--dry-run").out)
+    text = uninstall("--dry-run", "--sql").out
     assert ("DROP SCHEMA" in text, catalog_of(bare)) == (True, before)
 
 

@@ -168,3 +168,12 @@ WHERE pronamespace = to_regnamespace('rtp')
 UNION ALL
 SELECT format('DROP TYPE IF EXISTS rtp.%I CASCADE', typname) FROM pg_type
 WHERE typnamespace = to_regnamespace('rtp') AND typtype IN ('e', 'd')
+
+-- name: size
+-- About how many rows a table has, as the planner believes (null: nobody has counted), and its bytes, those of its partitions included.
+SELECT CASE WHEN sum(c.reltuples) FILTER (WHERE c.relkind = 'r') >= 0 THEN (sum(c.reltuples) FILTER (WHERE c.relkind = 'r'))::bigint END,
+       sum(pg_total_relation_size(c.oid))::bigint
+FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+LEFT JOIN LATERAL pg_partition_tree(t.oid) AS p ON true
+JOIN pg_class AS c ON c.oid = coalesce(p.relid, t.oid)
+WHERE n.nspname || '.' || t.relname = %(table)s
