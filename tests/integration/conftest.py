@@ -20,6 +20,7 @@ from core.settings.file import default_path
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from tests.command import Command, Done
+from tests.eventually import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,6 +87,18 @@ def weak_dsn(bare: psycopg.Connection, database: str) -> Iterator[str]:
     address = urlsplit(database)
     yield address._replace(netloc=f"{name}:{password}@{address.hostname}:{address.port}").geturl()
     bare.execute(sql.SQL("DROP OWNED BY {} CASCADE; DROP ROLE {}").format(role, role))
+
+
+@pytest.fixture
+def weak_login(installed: Settings, writer: psycopg.Connection) -> Iterator[str]:
+    """The installed database for a role that may log in, and nothing else."""
+    name = f"weak_{writer.info.dbname}"
+    role = sql.Identifier(name)
+    writer.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(role))
+    address = urlsplit(postgres_dsn(installed))
+    yield address._replace(netloc=f"{name}:x@{address.hostname}:{address.port}").geturl()
+    eventually(lambda: not writer.execute("SELECT FROM pg_stat_activity WHERE usename = %s", [name]).rowcount)
+    writer.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
 @pytest.fixture

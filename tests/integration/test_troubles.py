@@ -179,18 +179,6 @@ def stranger(weak_login: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
-@pytest.fixture
-def weak_login(installed: Settings, writer: psycopg.Connection) -> Iterator[str]:
-    """The installed database for a role that may log in, and nothing else."""
-    name = f"weak_{writer.info.dbname}"
-    role = sql.Identifier(name)
-    writer.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x'").format(role))
-    address = urlsplit(postgres_dsn(installed))
-    yield address._replace(netloc=f"{name}:x@{address.hostname}:{address.port}").geturl()
-    eventually(lambda: not writer.execute("SELECT FROM pg_stat_activity WHERE usename = %s", [name]).rowcount)
-    writer.execute(sql.SQL("DROP ROLE {}").format(role))
-
-
 def test_a_stranger_with_every_advisory_lock_of_rtp_cannot_keep_it_from_leading_and_is_named(
     start: Start, settings: Settings, writer: psycopg.Connection, stranger: psycopg.Connection
 ) -> None:
