@@ -31,7 +31,7 @@ SELECT EXISTS (SELECT FROM rtp.look WHERE watch = %(watch)s AND chain = %(chain)
 -- The last of an entity's rows that were set aside, newest first.
 SELECT why, value, at, noted_at
 FROM rtp.set_aside WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
-ORDER BY id DESC LIMIT 10
+ORDER BY noted_at DESC, id DESC LIMIT 10
 
 -- name: events
 -- An entity's last events, newest first, among the log's newest million.

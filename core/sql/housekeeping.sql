@@ -5,22 +5,24 @@
 DELETE FROM rtp.trigger_timing WHERE measured_at < now() - interval '1 hour'
 
 -- name: condense_set_aside
--- Of the rows that were set aside, many lines of an entity become one: the last, with the weight of all. While there are few lines,
--- they stay as they are.
-WITH many AS (
-    SELECT watch, why, chain, entity FROM rtp.set_aside
+-- Of the rows that were set aside, many lines of an entity become one: the last, with the weight of all. So do those of the entities
+-- beyond a thousand of a watch, of which it was longest ago. While there are few lines, they stay as they are.
+WITH of_entity AS (
+    SELECT watch, why, chain, entity, count(*) AS lines,
+           row_number() OVER (PARTITION BY watch, why ORDER BY max(noted_at) DESC) > 1000 AS is_old
+    FROM rtp.set_aside
     WHERE (SELECT max(id) FROM rtp.set_aside) - (SELECT min(id) FROM rtp.set_aside) > 1000
-    GROUP BY watch, why, chain, entity HAVING count(*) > 1
+    GROUP BY watch, why, chain, entity
+), to_merge AS (
+    SELECT watch, why, chain, entity, lines, is_old, sum(lines) OVER (PARTITION BY watch, why, is_old) AS lines_alike
+    FROM of_entity
 ), gone AS (
-    DELETE FROM rtp.set_aside USING many
-    WHERE (set_aside.watch, set_aside.why, set_aside.chain, set_aside.entity) = (many.watch, many.why, many.chain, many.entity)
-    RETURNING set_aside.*
+    DELETE FROM rtp.set_aside AS s USING to_merge AS m
+    WHERE (s.watch, s.why, s.chain, s.entity) = (m.watch, m.why, m.chain, m.entity)
+      AND CASE WHEN m.is_old THEN m.lines_alike ELSE m.lines END > 1
+    RETURNING s.*, CASE WHEN m.is_old THEN '{}' ELSE ARRAY[s.chain, s.entity] END AS whose
 )
 INSERT INTO rtp.set_aside (watch, why, chain, entity, value, at, weight, noted_at)
-SELECT watch, why, chain, entity, value, at, weight, noted_at
-FROM (
-    SELECT DISTINCT ON (watch, why, chain, entity) id, watch, why, chain, entity, value, at, noted_at,
-           sum(weight) OVER (PARTITION BY watch, why, chain, entity)::bigint AS weight
-    FROM gone ORDER BY watch, why, chain, entity, id DESC
-) AS last
-ORDER BY id
+SELECT DISTINCT ON (watch, why, whose) watch, why, chain, entity, value, at,
+       sum(weight) OVER (PARTITION BY watch, why, whose)::bigint, noted_at
+FROM gone ORDER BY watch, why, whose, noted_at DESC, id DESC

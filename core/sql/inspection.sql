@@ -92,11 +92,10 @@ ORDER BY e.watch, e.id DESC
 
 -- name: set_aside
 -- The rows that were set aside: how many of each watch, why, and the last of them.
-SELECT w.name AS watch, of_watch.why, of_watch.rows, last.chain, last.entity, last.value, last.at, last.noted_at
-FROM (SELECT watch, why, sum(weight)::bigint AS rows, max(id) AS last_id FROM rtp.set_aside GROUP BY watch, why) AS of_watch
-JOIN rtp.set_aside AS last ON last.id = of_watch.last_id
-JOIN rtp.watch AS w ON w.id = of_watch.watch
-ORDER BY w.id, of_watch.why
+SELECT DISTINCT ON (w.id, s.why) w.name AS watch, s.why, sum(s.weight) OVER (PARTITION BY w.id, s.why)::bigint AS rows,
+       s.chain, s.entity, s.value, s.at, s.noted_at
+FROM rtp.set_aside AS s JOIN rtp.watch AS w ON w.id = s.watch
+ORDER BY w.id, s.why, s.noted_at DESC, s.id DESC
 
 -- name: trigger_costs
 -- What the triggers cost in the last hour, estimated from the measured statements.

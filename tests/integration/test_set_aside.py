@@ -21,6 +21,7 @@ COLUMNS = {"chain": "chain", "token": "token", "value": "price", "changed_at": "
 LATEST: dict[str, Any] = {"kind": "price", "table": "samples", "percent": 1, "columns": COLUMNS}
 HISTORY: dict[str, Any] = LATEST | {"shape": "history"}
 BY_SHAPE = {"plain": LATEST, "with a memory": LATEST | {"cooldown": "1ms"}, "history": HISTORY}
+QUIET = LagAlarm(settings_of(tvl=TVL).log, (), on_problem=lambda _: None)
 Told = list[tuple[str | None, str | None, str]]
 
 
@@ -222,9 +223,23 @@ def test_many_lines_of_an_entity_become_one(late: psycopg.Connection) -> None:
         " SELECT watch, 'late', 'base', 'usdc', n, now() FROM rtp.set_aside, generate_series(1, 1000) AS n"
         " WHERE entity = 'dai'"
     )
-    quiet = LagAlarm(settings_of(tvl=TVL).log, (), on_problem=lambda _: None)
-    Housekeeping(quiet).do_what_is_due(late)
+    Housekeeping(QUIET).do_what_is_due(late)
     assert sorted(aside(late)) == [("late", "dai", "5", 1), ("late", "usdc", "1000", 1003)]
+
+
+def test_of_very_many_entities_the_oldest_lines_become_one(late: psycopg.Connection) -> None:
+    late.execute(
+        "INSERT INTO rtp.set_aside (watch, why, chain, entity, value, at)"
+        " SELECT 1, 'late', 'base', 'token ' || n, n, now() FROM generate_series(1, 3000) AS n"
+    )
+    for _ in range(2):
+        Housekeeping(QUIET).do_what_is_due(late)
+        assert late.execute("SELECT count(*), sum(weight) FROM rtp.set_aside WHERE why = 'late'").fetchone() == (
+            1001,
+            3004,
+        )
+    kept = late.execute("SELECT entity, weight FROM rtp.set_aside ORDER BY weight DESC LIMIT 1").fetchone()
+    assert kept == ("token 2000", 2004)
 
 
 def test_writers_without_anybody_who_tidies_up_leave_no_more_than_some_thousand_lines(
