@@ -69,20 +69,23 @@ def compile_watch(
     rules: int,
     column_types: ColumnTypes,
     tables: Sequence[tuple[str, ...]] = (),
+    unseen: Sequence[tuple[str, ...]] = (),
     statistics: Statistics = "sampled",
 ) -> CompiledWatch:
     """Compile one watch.
 
     `watch_id` is its key in rtp.watch, `rules` the revision of its rules; `column_types` are those of the mapped
-    columns: floats, say, must reach NUMERIC through text, or PostgreSQL rounds them to 15 digits. `tables` are the
-    watch's table and its partitions: a write to a partition does not fire its table's triggers.
+    columns: floats, say, must reach NUMERIC through text, or PostgreSQL rounds them to 15 digits. `tables` are to get
+    triggers: the watch's table and its partitions, as a write to a partition does not fire its table's. `unseen` are
+    those of them that were written to unseen. Both are the watch's table by default.
     """
     triggers = _triggers(name, watch, tables or [watch.table_parts])
+    unseen = unseen or [watch.table_parts]
     note = _note(name, watch, watch_id, column_types)
     if not watch.has_value:
         body = metadata_function(name, watch, watch_id, column_types, _measuring(watch, watch_id, statistics))
         seeds = (metadata_seed(watch, watch_id, column_types),)
-        steps = metadata_content(watch, watch_id, column_types)
+        steps = metadata_content(watch, watch_id, column_types, unseen)
         functions = (body, metadata_fields(name, watch, column_types))
         return CompiledWatch(name, functions, triggers, seeds, steps, note)
     expressions = Expressions(watch, column_types)
@@ -115,7 +118,7 @@ def compile_watch(
         (*own, now),
         triggers,
         seed(watch, expressions, common),
-        content(watch, expressions, common),
+        content(watch, expressions, common, unseen),
         note,
         catch_up(watch, expressions, common) if watch.is_sampled else (),
     )

@@ -16,7 +16,7 @@ from triggers.seed import note_ahead
 from triggers.templates import template
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from core.settings.watches import MetadataWatch, ValueWatch, Watch
     from triggers.columns import ColumnTypes
@@ -24,20 +24,33 @@ if TYPE_CHECKING:
 
 
 def content(
+    watch: ValueWatch,
+    expressions: Expressions,
+    common: Mapping[str, sql.Composable],
+    unseen: Sequence[tuple[str, ...]],
+) -> tuple[sql.Composed, ...]:
+    """Judge it at once, or append to the log of samples what is news; `unseen` are the watch's table, or partitions."""
+    of_table = _appended if watch.is_sampled else _judged
+    written = [one for parts in unseen for one in of_table(watch, expressions, common, sql.Identifier(*parts))]
+    return (*_gone(watch, expressions, common), *written)
+
+
+def _gone(
     watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]
 ) -> tuple[sql.Composed, ...]:
-    """Judge it at once, or append to the log of samples what is news."""
-    return (_appended if watch.is_sampled else _judged)(watch, expressions, common)
+    if watch.is_history:
+        return ()
+    if watch.is_sampled:
+        return (template("append_gone.sql").format(**common, is_gone=is_gone(watch, expressions.types, "e")),)
+    return (look_at_gone(watch, expressions.types, common["watch"]),)
 
 
 def _judged(
-    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]
+    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], table: sql.Identifier
 ) -> tuple[sql.Composed, ...]:
-    table = sql.Identifier(*watch.table_parts)
     rows = {**common, "new_sample": expressions.sample(table, which="timely", is_timed=False)}
     lookup = all_at_once(common["watch"], sql.Identifier("n", "chain"), sql.Identifier("n", "entity"))
     return (
-        look_at_gone(watch, expressions.types, common["watch"]),
         template("judge_latest.sql").format(**rows, lookup=lookup, into=sql.SQL("")),
         template("first_sightings.sql").format(**rows),
         *((note_ahead(expressions, table, common),) if expressions.may_be_ahead else ()),
@@ -52,33 +65,30 @@ def look_at_gone(watch: Watch, types: ColumnTypes, watch_id: sql.Composable) -> 
     return template("look_at.sql").format(watch=watch_id, entities=gone)
 
 
-def metadata_content(watch: MetadataWatch, watch_id: int, types: ColumnTypes) -> tuple[sql.Composed, ...]:
+def metadata_content(
+    watch: MetadataWatch, watch_id: int, types: ColumnTypes, unseen: Sequence[tuple[str, ...]]
+) -> tuple[sql.Composed, ...]:
     """Have rtp run look at the entities that came and went unseen; nobody knows the fields that others had."""
     id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
-    names = who("r", watch, types)
-    new = sql.SQL(
+    is_new = sql.SQL(
         "SELECT {chain}, {entity} FROM {table} AS r WHERE {is_named} AND NOT EXISTS ("
         "SELECT FROM rtp.baseline AS b WHERE b.watch = {watch} AND b.chain = {chain} AND b.entity = {entity})"
-    ).format(
-        **names,
-        table=sql.Identifier(*watch.table_parts),
-        is_named=named_row("r", watch, types),
-        watch=id_literal,
     )
-    return (look_at_gone(watch, types, id_literal), template("look_at.sql").format(watch=id_literal, entities=new))
+    parts = {**who("r", watch, types), "is_named": named_row("r", watch, types), "watch": id_literal}
+    new = [is_new.format(**parts, table=sql.Identifier(*table)) for table in unseen]
+    looks = (template("look_at.sql").format(watch=id_literal, entities=entities) for entities in new)
+    return (look_at_gone(watch, types, id_literal), *looks)
 
 
 def _appended(
-    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]
+    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], table: sql.Identifier
 ) -> tuple[sql.Composed, ...]:
     columns = sample_columns(watch, expressions, common)
     written = template("content_history.sql" if watch.is_history else "content_samples.sql").format(
         **{**common, **columns},
         columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
         samples=sql.SQL(", ").join(columns.values()),
-        table=sql.Identifier(*watch.table_parts),
+        table=table,
         usable=expressions.usable("r"),
     )
-    if watch.is_history:
-        return (written,)
-    return (template("append_gone.sql").format(**common, is_gone=is_gone(watch, expressions.types, "e")), written)
+    return (written,)

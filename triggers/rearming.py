@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.arming.look import read_arming
 from core.errors import InstallError
 from core.judging.watches import watch_as_installed
 from triggers.catalog import read_table, read_triggers, read_watches
@@ -30,7 +31,14 @@ def rearm(settings: Settings, connection: Connection, name: str) -> str:
     if findings := validate(connection, settings.model_copy(update={"watches": {name: watch}})):
         raise InstallError("; ".join(map(str, findings)))
     step = plan_watch(
-        connection, name, watch, settings.triggers, before.id, before, read_triggers(connection), was_blind=True
+        connection,
+        name,
+        watch,
+        settings.triggers,
+        before.id,
+        before,
+        read_triggers(connection),
+        was_blind=_may_have_missed_all(connection, name),
     )
     table = read_table(connection, watch.table_parts)
     assert table is not None
@@ -38,6 +46,12 @@ def rearm(settings: Settings, connection: Connection, name: str) -> str:
     if starts_over(before, table, settings.triggers):
         return f"What {watch.table} holds is the baseline now; what became of the table before is not known"
     return _judged(watch)
+
+
+def _may_have_missed_all(connection: Connection, name: str) -> bool:
+    """Whether more may have been missed than writes to partitions that have no triggers."""
+    found = {obstacle.what for watch in read_arming(connection) if watch.watch == name for obstacle in watch.obstacles}
+    return found != {"unwatched"}
 
 
 def _judged(watch: Watch) -> str:

@@ -42,9 +42,21 @@ def install_watch(
 ) -> Step:
     """Bring one watch to what the settings say; `before` is what is installed of it, `triggers` are all of rtp's.
 
-    `was_blind`: the watch may have missed writes, though all is there as it should be.
+    `was_blind`: the watch may have missed writes to all of its table, though what is there may be as it should be.
     """
     tables = [watch.table_parts, *table.partitions]
+    names = trigger_names(name, watch)
+    ours = [t for t in triggers if t.function == f"watch_{name}"]
+    there = {(t.schema, t.table, t.name) for t in ours if t.is_enabled}
+    stale = [t for t in ours if t.name not in names or (t.schema, t.table) not in tables]
+    bare = [parts for parts in tables if not {(*parts, trigger) for trigger in names} <= there]
+    is_blind = was_blind or _is_replaced(before, table) or bool(bare)
+    is_remapped = before is not None and _mapping(before.settings) != _mapping(_settings(watch))
+    begins = before is None or is_remapped or starts_over(before, table, options)
+    # Before it, writers must be kept out: what is within the band of the trigger before is in no baseline.
+    catches_up = before is not None and watch.is_sampled and not before.is_sampled
+    # Of a table with many partitions, a new one is soon made and soon read; the writers of the others go on meanwhile.
+    is_whole = begins or catches_up or was_blind or bool(stale) or watch.table_parts in bare or not bare
 
     def compiled(rules: int) -> CompiledWatch:
         return compile_watch(
@@ -53,7 +65,8 @@ def install_watch(
             watch_id=watch_id,
             rules=rules,
             column_types=table.column_types,
-            tables=tables,
+            tables=tables if is_whole else bare,
+            unseen=[watch.table_parts] if is_whole else bare,
             statistics=options.statistics,
         )
 
@@ -61,11 +74,6 @@ def install_watch(
     result = compiled(rules)
     # The rules of a watch that is sampled are in its settings alone.
     is_changed = before is None or before.function_md5 != result.md5 or before.settings != _settings(watch)
-    wanted = {(*parts, trigger) for parts in tables for trigger in trigger_names(name, watch)}
-    ours = [t for t in triggers if t.function == f"watch_{name}"]
-    there = {(t.schema, t.table, t.name) for t in ours if t.is_enabled}
-    stale = [t for t in ours if (t.schema, t.table, t.name) not in wanted]
-    is_blind = was_blind or _is_replaced(before, table) or not there >= wanted
     if before and not (is_changed or before.is_altered or is_blind or stale):
         is_noted = before.column_types == noted_types(watch, table.column_types)
         return Step(Action("unchanged", f"watch {name}", watch.table), () if is_noted else (result.note,))
@@ -73,10 +81,6 @@ def install_watch(
         # Baselines carry the revision of the rules that their band was made with: none of them holds any more.
         rules += 1
         result = compiled(rules)
-    is_remapped = before is not None and _mapping(before.settings) != _mapping(_settings(watch))
-    begins = before is None or is_remapped or starts_over(before, table, options)
-    # Before it, writers must be kept out: what is within the band of the trigger before is in no baseline.
-    catches_up = before is not None and watch.is_sampled and not before.is_sampled
     becomes_plain = before is not None and before.is_sampled and not watch.is_sampled
     makes_triggers = begins or catches_up or is_blind or bool(stale)
     touches = [

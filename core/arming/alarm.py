@@ -5,23 +5,24 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.problem import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from datetime import datetime
 
     from core.arming.look import WatchArming
 
 _AGAIN_SECONDS = 600.0
 _TAKEN_IN = "`rtp install-triggers` has taken in what its table held by then"
-_NOT_JUDGED = "What was written meanwhile has not been judged"
+_NOT_JUDGED = "What was written meanwhile may not have been judged"
 
 
 @dataclass
 class _Trouble:
+    since: datetime
     began_at: float
     installed_at: datetime | None
     told: str = ""
@@ -42,12 +43,15 @@ class ArmingAlarm:
         seen = {watch.watch: watch for watch in watches}
         for watch in seen.values():
             if not watch.is_armed:
-                self._tell_of(
-                    watch, self._troubles.setdefault(watch.watch, _Trouble(self._looked_at, watch.installed_at))
-                )
+                new = _Trouble(datetime.now(UTC), self._looked_at, watch.installed_at)
+                self._tell_of(watch, self._troubles.setdefault(watch.watch, new))
         self._looked_at = self._clock()
         self._troubles = {name: trouble for name, trouble in self._troubles.items() if name in seen}
         return [seen[name] for name in self._troubles if seen[name].is_armed]
+
+    def since(self) -> dict[str, datetime]:
+        """The watches that are not armed, and when that was found."""
+        return {name: trouble.since for name, trouble in self._troubles.items()}
 
     def ended(self, watch: WatchArming, outcome: str | None) -> None:
         """Tell that a watch is armed again, and what became of what was written meanwhile, where rtp saw to that."""

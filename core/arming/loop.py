@@ -15,7 +15,8 @@ from core.errors import ServiceUnavailable
 from core.leading.loop import Loop
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     import psycopg
 
@@ -51,6 +52,8 @@ class ArmingLoop(Loop):
     ) -> None:
         super().__init__("arming", epochs)
         self.watches: Sequence[WatchArming] = ()
+        self.since: Mapping[str, datetime] = {}
+        """The watches that are not armed, and when that was found."""
         self._server = server
         self._recovery = recovery
         self._on_problem = on_problem
@@ -70,7 +73,7 @@ class ArmingLoop(Loop):
             except ServiceUnavailable as error:
                 self._recovery.failed(error)
                 self._recovery.pause(self._halt)
-        self.watches = ()
+        self.watches, self.since = (), {}
         self._recovery.rest()
 
     def _watch(self, connection: psycopg.Connection, alarm: ArmingAlarm) -> None:
@@ -83,6 +86,7 @@ class ArmingLoop(Loop):
             for watch in alarm.note(self.watches):
                 # Whoever has armed it, what was written meanwhile is judged now, where rtp may install.
                 alarm.ended(watch, self._rearming.take_outcome(watch.watch) if self._rearming is not None else None)
+            self.since = alarm.since()
             if not self._has_rearmed():
                 self._halt.wait(min(max(_LOOK_SECONDS, min(took_seconds) / _SHARE), _SELDOM_SECONDS))
 

@@ -30,7 +30,7 @@ def find_lasting(pipeline: Pipeline) -> Iterator[Hindrance]:
         yield Hindrance(lead.role, "election", detail, format_time(lead.since))
     at = now()
     away = {c.service for c in (one.status() for one in pipeline.circuits) if c.state is not CircuitState.CLOSED}
-    needed = pipeline.needed_parts - {"election"}
+    needed = {*pipeline.needed_parts, pipeline.arming.name} - {"election"}
     for trouble in pipeline.troubles.current():
         if trouble.part in needed and trouble.service not in away and _lasts(trouble) <= at.timestamp():
             detail = f"{trouble.cause} ({trouble.failures:,} times)"

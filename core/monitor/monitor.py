@@ -26,6 +26,7 @@ from core.problem import Problem
 from core.processor.status import StatusReporter
 from core.services.circuit import CircuitState
 from core.services.postgres import queries
+from rtp_client.event import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,8 +121,13 @@ class Monitor:
         return self._unarmed() if self._is_ready_unarmed else []
 
     def _unarmed(self) -> list[Hindrance]:
-        watches = self._pipeline.arming.watches
-        return [Hindrance("unarmed", w.watch, f"{w.cause}. {w.remedy}") for w in watches if not w.is_armed]
+        arming = self._pipeline.arming
+        since = {name: format_time(moment) for name, moment in arming.since.items()}
+        return [
+            Hindrance("unarmed", watch.watch, f"{watch.cause}. {watch.remedy}", since.get(watch.watch))
+            for watch in arming.watches
+            if not watch.is_armed
+        ]
 
     @property
     def role(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -96,10 +97,10 @@ def test_its_end_is_told(scene: Scene) -> None:
 
 def test_it_is_not_ready_and_says_why(scene: Scene) -> None:
     code, document = scene.readiness
-    assert (code, document["reasons"]) == (
-        503,
-        [{"reason": "unarmed", "subject": "prices", "detail": f"{CAUSE}. {REMEDY}"}],
-    )
+    (reason,) = document["reasons"]
+    assert code == 503
+    assert datetime.fromisoformat(reason.pop("since")) <= datetime.now(UTC)
+    assert reason == {"reason": "unarmed", "subject": "prices", "detail": f"{CAUSE}. {REMEDY}"}
 
 
 def test_where_that_is_no_reason_it_is_a_warning(scene: Scene) -> None:

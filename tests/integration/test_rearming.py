@@ -15,6 +15,8 @@ from triggers.installer import find_drift
 from triggers.rearming import rearm
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import psycopg
 
     from core.settings.models import Settings
@@ -194,6 +196,26 @@ def test_a_new_partition_is_watched_and_what_it_holds_is_judged(writer: psycopg.
     rearmed(writer, PLAIN)
     writer.execute("UPDATE rates_op SET price = 300")
     assert told(writer) == [("eth", 100, 150, "deviation"), ("eth", 150, 300, "deviation")]
+
+
+@pytest.mark.parametrize("watch", [PLAIN, SAMPLED, HISTORY, META], ids=["plain", "sampled", "history", "metadata"])
+def test_who_writes_to_other_partitions_waits_for_no_new_one(
+    writer: psycopg.Connection, connect_again: Callable[[], psycopg.Connection], watch: dict[str, Any]
+) -> None:
+    writer.execute(
+        "CREATE TABLE public.rates (chain text, token text, price numeric, at timestamptz, UNIQUE (chain, token))"
+        " PARTITION BY LIST (chain); CREATE TABLE public.rates_base PARTITION OF rates FOR VALUES IN ('base')"
+    )
+    install(writer, rates=watch)
+    writer.execute("CREATE TABLE public.rates_op PARTITION OF rates FOR VALUES IN ('op')")
+    writer.execute(f"INSERT INTO rates_op VALUES ('op', 'eth', 150, {NOON})".encode())
+    other = connect_again()
+    with other.transaction():
+        other.execute(f"INSERT INTO rates VALUES ('base', 'dai', 1, {NOON})".encode())
+        rearmed(writer, watch)
+    judge_waiting(writer)
+    known = writer.execute("SELECT entity FROM rtp.baseline ORDER BY entity").fetchall()
+    assert known == [("dai",), ("eth",)]
 
 
 def test_an_installation_by_hand_judges_no_less(writer: psycopg.Connection, rates: dict[str, Any]) -> None:
