@@ -18,6 +18,7 @@ _WORDS: Mapping[Outcome, str] = {
     "going": "its row is gone: reported as deleted at {at}, unless it comes back",
     "gone": "gone: reported as deleted {at}",
     "unjudged": "rtp has not judged this so far: {next}",
+    "set_aside": "set aside {at}, as its own time is further ahead than max_future",
     "due": "time has brought about what rtp run has yet to judge, since {at}",
     "quarantined": "held back by the glitch guard until {at}, unless another sample decides before",
     "held": "held back by the cooldown until {at}: {reason}",

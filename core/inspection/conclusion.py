@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.detection.judge import EntityState, Note
-    from core.inspection.explanation import JudgedValue, PastEvent
+    from core.inspection.explanation import JudgedValue, PastEvent, SetAsideRow
     from core.settings.rules import Rule
 
 Outcome = Literal[
-    "unknown", "waiting", "unjudged", "going", "gone",
+    "unknown", "waiting", "unjudged", "set_aside", "going", "gone",
     "due", "quarantined", "held", "reported", "unchanged", "not_reported",
 ]  # fmt: skip
 
@@ -29,7 +29,8 @@ class Conclusion:
 
     `waiting`: something waits for rtp run. `going`: the row is gone, which is an event at `at` unless it comes back.
     `unjudged`: the table holds what nobody has judged so far by the rules of now;
-    `reason` and `note` say what comes of it at the next write. `due`: time has brought about what rtp run has yet to
+    `reason` and `note` say what comes of it at the next write. `set_aside`: its own time is too far ahead, as was noted
+    at `at`. `due`: time has brought about what rtp run has yet to
     judge, since `at`. `quarantined`, `held`: until `at`. `unchanged`: the same since `at`, when it was first seen or
     last reported, and no event of it is left in the log. Else `reason` is that of the event that was, or would be.
     """
@@ -49,19 +50,42 @@ class Unjudged(NamedTuple):
 
 
 def conclude(
-    state: EntityState | None, judged: JudgedValue, rule: Rule, pending: Unjudged, events: Sequence[PastEvent]
+    state: EntityState | None,
+    judged: JudgedValue,
+    rule: Rule,
+    pending: Unjudged,
+    events: Sequence[PastEvent],
+    set_aside: Sequence[SetAsideRow] = (),
 ) -> Conclusion:
-    """Put together what is remembered, what waits, what the table holds, and the events, newest first."""
+    """Put together what is remembered, what waits, what the table holds, and events and what was set aside.
+
+    Of the last two the newest come first.
+    """
     if pending.samples:
         return Conclusion("waiting")
+    ahead = _ahead(judged, set_aside)
     if state is None:
-        is_gone = events and events[0].reason == Reason.DELETED
-        return Conclusion("gone", Reason.DELETED, events[0].detected_at) if is_gone else Conclusion("unknown")
+        return ahead or _unremembered(events)
     if state.gone_at is not None:
         return Conclusion("going", Reason.DELETED, due_at(state, rule))
     if judged.is_row_gone or not _is_judged(state, judged, rule):
-        return Conclusion("waiting") if pending.is_look else _of_the_next_write(state, judged, rule, pending.now)
+        if pending.is_look:
+            return Conclusion("waiting")
+        return ahead or _of_the_next_write(state, judged, rule, pending.now)
     return _held_back(state, judged, rule, pending.now) or _settled(state, judged, events)
+
+
+def _unremembered(events: Sequence[PastEvent]) -> Conclusion:
+    if events and events[0].reason == Reason.DELETED:
+        return Conclusion("gone", Reason.DELETED, events[0].detected_at)
+    return Conclusion("unknown")
+
+
+def _ahead(judged: JudgedValue, set_aside: Sequence[SetAsideRow]) -> Conclusion | None:
+    """Where the table's row, or all that a history has, was set aside."""
+    newest = None if judged.is_row_gone else next((row for row in set_aside if row.why == "future"), None)
+    is_of_now = newest is not None and (judged.shape == "history" or same(newest.value, judged.current))
+    return Conclusion("set_aside", at=newest.noted_at) if newest is not None and is_of_now else None
 
 
 def _held_back(state: EntityState, judged: JudgedValue, rule: Rule, now: datetime) -> Conclusion | None:

@@ -106,7 +106,7 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
     if watch.has_value:
         judged = _judged(connection, watch, wanted, place, state)
         rule, remembered = rule_for(watch, place.chain, place.entity), state.entity if state else None
-        conclusion = conclude(remembered, judged, rule, Unjudged(waiting, is_look, now), events)
+        conclusion = conclude(remembered, judged, rule, Unjudged(waiting, is_look, now), events, set_aside)
     return Explanation(
         at=now,
         watch=place.watch.name,

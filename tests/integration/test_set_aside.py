@@ -280,6 +280,23 @@ def test_explain_tells_what_of_an_entity_and_the_time_of_its_newest_sample(shown
     assert datetime.now(UTC) - newest < timedelta(minutes=1)
 
 
+def test_explain_concludes_that_a_row_of_the_future_was_set_aside(
+    watched: psycopg.Connection, command: Command, installed: Settings
+) -> None:
+    write(watched, "200", "now() + interval '1 hour'")
+    write(watched, "7", "now() + interval '1 hour'", entity="dai")
+    watch = setting(watched)
+    found = {}
+    for name in ("usdc", "dai"):
+        done = command(
+            "explain", "--postgres-dsn", postgres_dsn(installed), "--kind", "price", "--token", name, "--json"
+        )
+        (entity,) = done.document["entities"]
+        found[name] = entity["conclusion"]["outcome"]
+    # Of a history the newest sample that counts is told.
+    assert found == {"usdc": "unchanged" if watch.get("shape") == "history" else "set_aside", "dai": "set_aside"}
+
+
 def test_what_has_only_rows_ahead_is_explained_too(
     samples: psycopg.Connection, command: Command, installed: Settings
 ) -> None:
