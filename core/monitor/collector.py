@@ -59,20 +59,21 @@ class PipelineCollector:
         yield gauge("rtp_leader_epoch", "The newest epoch that this rtp knows of.", [((), lead.epoch)])
 
     def _troubles(self) -> Iterator[Metric]:
-        at, troubles = time.time(), self._pipeline.troubles.current()
+        at = time.time()
+        seconds = dict.fromkeys(((one.part, one.circuit.service) for one in self._pipeline.recoveries), 0.0)
+        failures = dict(seconds)
+        for trouble in self._pipeline.troubles.current():
+            seconds[trouble.part, trouble.service] = at - trouble.since.timestamp()
+            failures[trouble.part, trouble.service] = trouble.failures
         for name, meaning, values in (
             (
                 "rtp_trouble_seconds",
-                "For how long a part of rtp has not been able to do its work with a service.",
-                [((t.part, t.service), at - t.since.timestamp()) for t in troubles],
+                "For how long a part of rtp cannot work with a service; 0: it can.",
+                seconds,
             ),
-            (
-                "rtp_trouble_failures",
-                "How often it has tried in vain since.",
-                [((t.part, t.service), t.failures) for t in troubles],
-            ),
+            ("rtp_trouble_failures", "How often it has tried in vain since.", failures),
         ):
-            yield gauge(name, meaning, values, ["part", "service"])
+            yield gauge(name, meaning, values.items(), ["part", "service"])
 
     def _sinks(self) -> Iterator[Metric]:
         deliveries = self._pipeline.deliveries
