@@ -27,6 +27,7 @@ Note = Literal["late", "duplicate", "quarantined", "dismissed", "confirmed", "re
 _COOLED = frozenset({Reason.DEVIATION, Reason.HEARTBEAT})
 NEVER = datetime.max.replace(tzinfo=UTC)
 NO_LAG = NO_GRACE = timedelta(0)
+_A_SECOND = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def due_at(state: EntityState, rule: Rule) -> datetime | None:
 def lag_of(at: datetime, seen_at: datetime) -> timedelta:
     """How far a time lies behind an arrival, in whole seconds: nobody looks at the clock more often."""
     behind = seen_at - at
-    return timedelta(behind.days, behind.seconds) if behind.days >= 0 else NO_LAG
+    return NO_LAG if behind < _A_SECOND else timedelta(behind.days, behind.seconds)
 
 
 def later(moment: datetime, pause: timedelta) -> datetime:
