@@ -96,14 +96,10 @@ def test_a_dry_run_as_json_holds_the_same_sql(bare: psycopg.Connection, install:
 
 def test_a_dry_run_is_a_page_of_what_would_change(bare: psycopg.Connection, install: Run) -> None:
     bare.execute("INSERT INTO tvl SELECT 'base', n, n, '' FROM generate_series(1, 1000) AS n; ANALYZE tvl")
-    page = install("--dry-run")
-    lines = lines_of(page.out)
-    made = "+ rtp_tvl_{insert,update,delete}, rtp_tvl_before_truncate"
-    assert len(lines) < 40
-    assert any(
-        line.startswith(f"public.tvl {made} SHARE ROW EXCLUSIVE, all rows are read writers 1,000") for line in lines
-    )
-    assert any("+ watch_tvl" in line for line in lines)
+    page = install("--dry-run").out
+    assert page.count("\n") < 40
+    parts = ("created  watch tvl", "rtp_tvl_{insert", "SHARE ROW", "writers", "1,000", "+ watch_tvl")
+    assert [part for part in parts if part not in page] == []
 
 
 def test_a_dry_run_as_json_tells_of_each_table(bare: psycopg.Connection, install: Run) -> None:
