@@ -61,7 +61,7 @@ def metadata_function(
         **measuring,
         settings=_settings(watch, types),
         table=sql.Literal(sql.Identifier(*watch.table_parts).as_string(None)),
-        updated=report("INTO reported_rows"),
+        updated=report("INTO reported_rows, left_rows"),
         updated_text=as_text(report("")),
         new_entities=_entities("new_rows", watch, types),
         old_entities=_entities("old_rows", watch, types),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from core.detection.detector import Detector
 from core.detection.future import is_ahead
-from core.detection.judge import EntityState, delete, due_at, judge, tick
+from core.detection.judge import EntityState, delete, deletion_that_stands, due_at, judge, leave, tick
 from core.detection.report import amount_text
 from core.log.rows import LogRow
 from rtp_client.event import Severity
@@ -77,6 +77,10 @@ class Decider:
                 detector, watch = self._detectors[change.watch], self._watches[change.watch]
                 assert watch.has_value
                 rule = detector.rule(change.key)
+                away = _deletion_before(state, change, rule)
+                if away is not None:
+                    state = None
+                    raised.append(away)
                 state, report, note = _judged(state, change, rule, watch)
                 if report is not None:
                     raised.append(Raised(change, report))
@@ -119,6 +123,17 @@ class Decider:
         )
 
 
+def _deletion_before(state: EntityState | None, change: Change, rule: Rule) -> Raised | None:
+    """The event of an item that had been gone for too long when the change came."""
+    report = None
+    if state is not None and change.what != "deleted":
+        report = deletion_that_stands(state, change.sample.at, rule)
+    if report is None:
+        return None
+    # What comes now may be an event, too.
+    return Raised(replace(change, event_id=f"{change.event_id}.away"), report)
+
+
 def _judged(
     state: EntityState | None, change: Change, rule: Rule, watch: ValueWatch
 ) -> tuple[EntityState | None, Report | None, str | None]:
@@ -136,6 +151,8 @@ def _judged(
             before.value, reported_at=at, sample_at=at, last_value=before.value, testimony=before.testimony
         )
     if change.what == "deleted":
+        if state is not None and rule.delete_grace:
+            return leave(state, change.sample.at), None, None
         return None, None if state is None else delete(state, rule, change.sample.testimony), None
     judgement = judge(state, change.sample, rule, compare_with=watch.compare_with, shape=watch.shape)
     return judgement.state, judgement.report, judgement.note

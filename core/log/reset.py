@@ -70,7 +70,7 @@ def _mend_samples(connection: Connection) -> None:
     is_judged_within = queries("core.sql", "samples.sql")["is_judged_within"]
     with connection.transaction():
         connection.execute(_QUERIES["forget_judged_samples"].replace(b"{is_judged_within}", is_judged_within))
-        for query in ("take_over_samples", "raise_sample_id", "renew_judge_cursors"):
+        for query in ("take_over_samples", "take_over_looks", "raise_sample_id", "renew_judge_cursors"):
             connection.execute(_QUERIES[query])
 
 

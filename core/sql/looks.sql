@@ -46,7 +46,8 @@ WITH here AS MATERIALIZED (
     ORDER BY n.chain, n.entity, n.changed_at DESC
 ), look AS MATERIALIZED (
     SELECT e.chain, e.entity, b.ctid AS place, n.chain IS NOT NULL AS is_here, b.rules = -1 AS is_new, b.fields IS NOT NULL AS is_marked,
-           rtp.field_changes(coalesce(b.fields, e.fields), coalesce(n.fields, '{}')) AS changes,
+           CASE WHEN b.fields IS NOT NULL OR e.fields IS NOT NULL  -- else nobody knows what it held, or it was never gone
+                THEN rtp.field_changes(coalesce(b.fields, e.fields), coalesce(n.fields, '{}')) END AS changes,
            rtp.field_changes('{}', n.fields) AS all_fields,
            CASE WHEN n.chain IS NULL THEN coalesce(b.gone_at, e.gone_at, clock_timestamp()) ELSE n.changed_at END AS changed_at,
            coalesce(n.confidence, e.confidence, %(confidence)s::double precision) AS confidence,

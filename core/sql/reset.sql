@@ -42,6 +42,10 @@ UPDATE rtp.judge_cursor
 SET snapshot = '1:1:', until = NULL, after_id = 0, floor_id = 0, table_oid = 'rtp.judge_cursor'::regclass
 WHERE watch = 0
 
+-- name: take_over_looks
+-- Nobody whom a look waited for is left.
+UPDATE rtp.look SET waits_for = '{}'
+
 -- name: raise_sample_id
 -- A restored log may hold ids above its own counter.
 SELECT setval('rtp.sample_id', greatest(pg_sequence_last_value('rtp.sample_id'::regclass), (SELECT max(id) FROM rtp.sample)))

@@ -29,25 +29,45 @@ BEGIN
             SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb(rtp.of_type("o"."name", NULL::text)), to_jsonb(rtp.of_type("r"."name", NULL::text))), ('config', to_jsonb(rtp.of_type("o"."config", NULL::json)), to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
             JOIN old_rows AS o ON rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C"
             WHERE rtp.of_type("o"."name", NULL::text) IS DISTINCT FROM rtp.of_type("r"."name", NULL::text) OR rtp.of_type("o"."config", NULL::json)::text IS DISTINCT FROM rtp.of_type("r"."config", NULL::json)::text
+        ), named AS MATERIALIZED (
+            SELECT s.*, EXISTS (
+                SELECT FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND b.chain = s.chain AND b.entity = s.entity OFFSET 0
+            ) AS is_known
+            FROM step AS s WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), appended AS (
             INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
             SELECT 1::smallint, chain, entity, fields, 'changed', confidence, provenance, changed_at
-            FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity) ORDER BY chain, entity
+            FROM named WHERE is_known ORDER BY chain, entity
+            RETURNING 1
+        ), unseen AS (
+            -- That it was added is yet to be told.
+            INSERT INTO rtp.sample (watch, chain, entity, sampled_at, confidence, provenance)
+            SELECT 1::smallint, chain, entity, clock_timestamp(), confidence, provenance FROM named WHERE NOT is_known
             RETURNING 1
         )
-        SELECT count(*) INTO reported_rows FROM appended;
+        SELECT (SELECT count(*) FROM appended), (SELECT count(*) FROM unseen) INTO reported_rows, left_rows;
         ELSE
             EXECUTE 'WITH step AS (
             SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb(rtp.of_type("o"."name", NULL::text)), to_jsonb(rtp.of_type("r"."name", NULL::text))), (''config'', to_jsonb(rtp.of_type("o"."config", NULL::json)), to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
             JOIN old_rows AS o ON rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C"
             WHERE rtp.of_type("o"."name", NULL::text) IS DISTINCT FROM rtp.of_type("r"."name", NULL::text) OR rtp.of_type("o"."config", NULL::json)::text IS DISTINCT FROM rtp.of_type("r"."config", NULL::json)::text
+        ), named AS MATERIALIZED (
+            SELECT s.*, EXISTS (
+                SELECT FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND b.chain = s.chain AND b.entity = s.entity OFFSET 0
+            ) AS is_known
+            FROM step AS s WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), appended AS (
             INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
             SELECT 1::smallint, chain, entity, fields, ''changed'', confidence, provenance, changed_at
-            FROM step WHERE rtp.is_name(chain) AND rtp.is_name(entity) ORDER BY chain, entity
+            FROM named WHERE is_known ORDER BY chain, entity
+            RETURNING 1
+        ), unseen AS (
+            -- That it was added is yet to be told.
+            INSERT INTO rtp.sample (watch, chain, entity, sampled_at, confidence, provenance)
+            SELECT 1::smallint, chain, entity, clock_timestamp(), confidence, provenance FROM named WHERE NOT is_known
             RETURNING 1
         )
-        SELECT count(*)  FROM appended' INTO reported_rows;
+        SELECT (SELECT count(*) FROM appended), (SELECT count(*) FROM unseen) ' INTO reported_rows, left_rows;
         END IF;
         IF EXISTS (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM new_rows AS r EXCEPT SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM old_rows AS r) OR EXISTS (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM old_rows AS r EXCEPT SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM new_rows AS r) THEN
             IF sees_newest THEN

@@ -26,7 +26,7 @@ BEGIN
         IF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
             {updated};
         ELSE
-            EXECUTE {updated_text} INTO reported_rows;
+            EXECUTE {updated_text} INTO reported_rows, left_rows;
         END IF;
         IF EXISTS ({new_entities} EXCEPT {old_entities}) OR EXISTS ({old_entities} EXCEPT {new_entities}) THEN
             {renamed}

@@ -1,0 +1,351 @@
+"""Who loads a whole table: what goes and comes back has changed, what stays away is deleted, and nothing is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from tests.eventually import eventually
+from tests.judging import judge_ticks, judge_until_level, judge_waiting, judging, server_of
+from tests.watching import TVL, install
+
+Connect = Callable[[], psycopg.Connection]
+Told = list[tuple[str, str, str | None, str | None]]
+PLAIN: dict[str, Any] = {**TVL, "percent": 1}
+SAMPLED: dict[str, Any] = {**PLAIN, "heartbeat": "1d"}
+FIELDS: dict[str, Any] = {
+    "kind": "protocol",
+    "table": "tvl",
+    "columns": {"chain": "chain", "protocol": "protocol"},
+    "watched": ["tvl_usd", "source"],
+}
+BOTH = pytest.mark.parametrize("rules", [PLAIN, SAMPLED], ids=["judged by its trigger", "sampled"])
+EMPTY = pytest.mark.parametrize("statement", ["TRUNCATE tvl", "DELETE FROM tvl"])
+LEVELS = pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
+
+
+def load(connection: psycopg.Connection, **values: float) -> None:
+    for entity, value in values.items():
+        connection.execute("INSERT INTO tvl VALUES ('ethereum', %s, %s, 'llama')", [entity, value])
+
+
+def told(connection: psycopg.Connection) -> Told:
+    return connection.execute(
+        "SELECT entity, reason, previous::text, current::text FROM rtp.event ORDER BY entity, id"
+    ).fetchall()
+
+
+def told_fields(connection: psycopg.Connection) -> list[tuple[str, str, dict[str, Any]]]:
+    return connection.execute("SELECT entity, reason, fields FROM rtp.event ORDER BY entity, id").fetchall()
+
+
+@pytest.fixture
+def watch(writer: psycopg.Connection) -> Callable[[dict[str, Any]], psycopg.Connection]:
+    """Has the table watched by rules; aave and lido are at 100, and have been seen."""
+
+    def watch_it(rules: dict[str, Any]) -> psycopg.Connection:
+        install(writer, it=rules)
+        load(writer, aave=100, lido=100)
+        judge_waiting(writer)
+        writer.execute("DELETE FROM rtp.event")
+        return writer
+
+    return watch_it
+
+
+@contextmanager
+def at(connection: psycopg.Connection, level: str) -> Iterator[psycopg.Connection]:
+    with connection.transaction():
+        connection.execute(f"SET TRANSACTION ISOLATION LEVEL {level}".encode())
+        yield connection
+
+
+# A table is loaded anew in one transaction
+
+
+@LEVELS
+@EMPTY
+@BOTH
+def test_a_table_that_is_loaded_anew_has_changed(
+    watch: Callable[..., psycopg.Connection], rules: dict[str, Any], statement: str, level: str
+) -> None:
+    loader = watch(rules)
+    with at(loader, level):
+        loader.execute(statement.encode())
+        load(loader, aave=150, lido=100)
+    judge_waiting(loader)
+    assert told(loader) == [("aave", "deviation", "100", "150")]
+
+
+@LEVELS
+@EMPTY
+@BOTH
+def test_what_is_not_in_the_table_any_more_is_deleted_once(
+    watch: Callable[..., psycopg.Connection], rules: dict[str, Any], statement: str, level: str
+) -> None:
+    loader = watch(rules)
+    for _ in range(2):
+        with at(loader, level):
+            loader.execute(statement.encode())
+            load(loader, aave=100)
+        judge_waiting(loader)
+    assert told(loader) == [("lido", "deleted", "100", None)]
+
+
+@LEVELS
+@EMPTY
+def test_metadata_that_is_loaded_anew_has_changed_in_the_fields_that_differ(
+    watch: Callable[..., psycopg.Connection], statement: str, level: str
+) -> None:
+    loader = watch(FIELDS)
+    with at(loader, level):
+        loader.execute(statement.encode())
+        load(loader, aave=150, maker=5)
+    judge_waiting(loader)
+    assert told_fields(loader) == [
+        ("aave", "changed", {"tvl_usd": {"previous": 100, "current": 150}}),
+        (
+            "lido",
+            "removed",
+            {"tvl_usd": {"previous": 100, "current": None}, "source": {"previous": "llama", "current": None}},
+        ),
+        (
+            "maker",
+            "added",
+            {"tvl_usd": {"previous": None, "current": 5}, "source": {"previous": None, "current": "llama"}},
+        ),
+    ]
+
+
+def test_a_large_table_that_is_loaded_anew_is_judged_in_pieces(watch: Callable[..., psycopg.Connection]) -> None:
+    loader = watch(SAMPLED)
+    loader.execute("INSERT INTO tvl SELECT 'base', 'pool ' || n, 100, 'llama' FROM generate_series(1, 3000) AS n")
+    judge_waiting(loader)
+    with loader.transaction():
+        loader.execute("TRUNCATE tvl")
+        loader.execute("INSERT INTO tvl SELECT 'base', 'pool ' || n, 101, 'llama' FROM generate_series(1, 2999) AS n")
+    judge_waiting(loader)
+    found = loader.execute("SELECT reason, count(*) FROM rtp.event GROUP BY reason ORDER BY reason").fetchall()
+    assert found == [("deleted", 3), ("deviation", 2999)]
+
+
+@BOTH
+def test_a_key_that_a_statement_gives_away_and_another_takes_has_changed(
+    watch: Callable[..., psycopg.Connection], rules: dict[str, Any]
+) -> None:
+    loader = watch(rules)
+    with loader.transaction():
+        loader.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+        loader.execute("UPDATE tvl SET protocol = 'lido' WHERE protocol = 'aave'")
+    judge_waiting(loader)
+    assert told(loader) == [("aave", "deleted", "100", None)]
+
+
+@BOTH
+def test_a_deleted_row_says_of_itself_what_it_said(
+    watch: Callable[..., psycopg.Connection], rules: dict[str, Any]
+) -> None:
+    loader = watch(rules)
+    loader.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+    judge_waiting(loader)
+    said = loader.execute("SELECT reason, provenance, changed_at <= detected_at FROM rtp.event").fetchall()
+    assert said == [("deleted", "llama", True)]
+
+
+# ... or in two transactions, seconds apart
+
+
+@pytest.fixture
+def patient(watch: Callable[..., psycopg.Connection]) -> psycopg.Connection:
+    """Whoever is away for less than an hour is not gone."""
+    return watch({**PLAIN, "delete_grace": "1h", "overrides": [{"protocol": "aave", "delete_grace": "0s"}]})
+
+
+def let_two_hours_pass(connection: psycopg.Connection) -> None:
+    connection.execute("UPDATE rtp.baseline SET gone_at = gone_at - '2h'::interval, due_at = due_at - '2h'::interval")
+
+
+def test_who_is_back_within_the_grace_has_changed(patient: psycopg.Connection) -> None:
+    patient.execute("DELETE FROM tvl")
+    judge_waiting(patient)
+    load(patient, aave=150, lido=150)
+    judge_ticks(patient)
+    assert told(patient) == [("aave", "deleted", "100", None), ("lido", "deviation", "100", "150")]
+
+
+def test_who_stays_away_for_longer_is_deleted_once(patient: psycopg.Connection) -> None:
+    patient.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+    judge_ticks(patient)
+    assert told(patient) == []
+    let_two_hours_pass(patient)
+    judge_ticks(patient)
+    judge_ticks(patient)
+    assert told(patient) == [("lido", "deleted", "100", None)]
+
+
+def test_who_comes_back_after_that_is_another_one(patient: psycopg.Connection) -> None:
+    patient.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+    judge_waiting(patient)
+    let_two_hours_pass(patient)
+    load(patient, lido=150)
+    judge_waiting(patient)
+    patient.execute("UPDATE tvl SET tvl_usd = 160 WHERE protocol = 'lido'")
+    judge_waiting(patient)
+    assert told(patient) == [("lido", "deleted", "100", None), ("lido", "deviation", "150", "160")]
+
+
+# Writers above READ COMMITTED
+
+
+def test_who_inserts_by_a_snapshot_of_before_the_deletion_is_judged(
+    watch: Callable[..., psycopg.Connection], connect_again: Connect
+) -> None:
+    writer, old = watch({**PLAIN, "emit_first": True}), connect_again()
+    with at(old, "REPEATABLE READ"):
+        old.execute("SELECT FROM tvl")
+        writer.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+        judge_waiting(writer)
+        load(old, lido=200)
+    judge_waiting(writer)
+    assert told(writer) == [("lido", "deleted", "100", None), ("lido", "first_seen", None, "200")]
+
+
+def test_every_value_of_such_a_writer_is_judged(watch: Callable[..., psycopg.Connection]) -> None:
+    writer = watch(PLAIN)
+    for value in (150, 100):
+        with at(writer, "SERIALIZABLE"):
+            writer.execute("UPDATE tvl SET tvl_usd = %s WHERE protocol = 'lido'", [value])
+    judge_waiting(writer)
+    assert told(writer) == [("lido", "deviation", "100", "150"), ("lido", "deviation", "150", "100")]
+
+
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize("rules", [PLAIN, SAMPLED, FIELDS], ids=["judged by its trigger", "sampled", "metadata"])
+def test_two_such_writers_fail_only_where_they_would_without_rtp(
+    watch: Callable[..., psycopg.Connection], connect_again: Connect, rules: dict[str, Any], level: str
+) -> None:
+    owner, writers = watch(rules), (connect_again(), connect_again())
+    owner.execute("CREATE TABLE public.bare (LIKE public.tvl INCLUDING ALL)")
+    owner.execute("INSERT INTO public.bare SELECT * FROM public.tvl")
+    for schedule in (INSERTS, CHANGES):
+        watched, bare = (meet(writers, level, schedule, table) for table in ("public.tvl", "public.bare"))
+        assert watched == bare
+        assert schedule is CHANGES or bare == [None, None]
+    judge_waiting(owner)
+    assert {("compound",), ("maker",)} <= set(owner.execute("SELECT entity FROM rtp.baseline").fetchall())
+
+
+INSERTS = (
+    (0, "INSERT INTO {} VALUES ('ethereum', 'compound', 1, '')"),
+    (1, "INSERT INTO {} VALUES ('ethereum', 'maker', 1, '')"),
+)
+CHANGES = (
+    (0, "UPDATE {} SET tvl_usd = 200 WHERE (chain, protocol) = ('ethereum', 'aave')"),
+    (1, "UPDATE {} SET tvl_usd = 300 WHERE (chain, protocol) = ('ethereum', 'lido')"),
+    (0, "DELETE FROM {} WHERE (chain, protocol) = ('ethereum', 'aave')"),
+)
+
+
+def meet(
+    writers: tuple[psycopg.Connection, ...], level: str, schedule: tuple[tuple[int, str], ...], table: str
+) -> list[str | None]:
+    """What becomes of transactions that take turns: the class of error that ended each."""
+    for writer in writers:
+        writer.execute(f"BEGIN ISOLATION LEVEL {level}".encode())
+        writer.execute("SELECT count(*) FROM pg_class")
+    for number, statement in schedule:
+        writers[number].execute(statement.format(table).encode())
+    ends: list[str | None] = []
+    for writer in writers:
+        try:
+            writer.execute("COMMIT")
+            ends.append(None)
+        except psycopg.Error as error:
+            writer.execute("ROLLBACK")
+            ends.append(type(error).__name__)
+    return ends
+
+
+# Looks
+
+
+def test_a_look_waits_for_no_writer_and_is_taken_again(
+    watch: Callable[..., psycopg.Connection], connect_again: Connect
+) -> None:
+    owner, other = watch(PLAIN), connect_again()
+    owner.execute("DELETE FROM tvl")
+    with other.transaction():
+        load(other, lido=200)
+        judge_waiting(owner)
+        assert told(owner) == [("aave", "deleted", "100", None)]
+    eventually(lambda: judge_waiting(owner) or not owner.execute("SELECT FROM rtp.look").fetchall())
+    assert told(owner) == [("aave", "deleted", "100", None), ("lido", "deviation", "100", "200")]
+
+
+def test_a_writer_who_compares_with_what_a_look_has_moved_meanwhile_is_looked_at_again(
+    watch: Callable[..., psycopg.Connection], connect_again: Connect
+) -> None:
+    owner, other = watch(PLAIN), connect_again()
+    with at(owner, "REPEATABLE READ"):
+        owner.execute("UPDATE tvl SET tvl_usd = 102 WHERE protocol = 'lido'")
+    with other.transaction():
+        other.execute("UPDATE tvl SET tvl_usd = 100.5 WHERE protocol = 'lido'")  # within the band of 100
+        judge_waiting(owner)
+        assert told(owner) == [("lido", "deviation", "100", "102")]
+        assert owner.execute("SELECT cardinality(waits_for) FROM rtp.look").fetchall() == [(1,)]
+    eventually(lambda: judge_waiting(owner) or not owner.execute("SELECT FROM rtp.look").fetchall())
+    assert told(owner)[1:] == [("lido", "deviation", "102", "100.5")]
+
+
+@pytest.mark.parametrize("rules", [PLAIN, FIELDS], ids=["values", "metadata"])
+def test_a_table_that_is_not_there_is_noted_and_looked_at_when_it_is_back(
+    watch: Callable[..., psycopg.Connection], rules: dict[str, Any]
+) -> None:
+    owner = watch(rules)
+    owner.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+    owner.execute("ALTER TABLE tvl RENAME TO other")
+    judge_waiting(owner)
+    (noted,) = owner.execute("SELECT operation, message FROM rtp.trigger_error").fetchall()
+    assert noted[0] == "JUDGE"
+    assert "tvl" in noted[1]
+    owner.execute("ALTER TABLE other RENAME TO tvl")
+    owner.execute("UPDATE rtp.look SET try_at = now()")
+    judge_waiting(owner)
+    assert [row[:2] for row in told(owner)] == [("lido", "deleted" if rules is PLAIN else "removed")]
+
+
+def test_a_judge_that_stops_in_the_middle_of_a_look_does_not_hold_up_a_writer_for_long(
+    watch: Callable[..., psycopg.Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = watch(PLAIN)
+    owner.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+    limits = []
+    with judging(server_of(owner)) as (log, session):
+        save = log.save
+
+        def note_and_save() -> None:
+            limits.append(log.connection.execute("SHOW idle_in_transaction_session_timeout").fetchone())
+            save()
+
+        monkeypatch.setattr(log, "save", note_and_save)
+        judge_until_level(log, session)
+    assert ("5s",) in limits
+
+
+@BOTH
+def test_an_entity_that_is_gone_when_the_rules_change_hands_is_deleted(
+    watch: Callable[..., psycopg.Connection], rules: dict[str, Any]
+) -> None:
+    owner = watch(rules)
+    if rules is SAMPLED:
+        install(owner, it={**SAMPLED, "delete_grace": "1h"})
+    owner.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+    if rules is SAMPLED:
+        judge_waiting(owner)
+    install(owner, it=PLAIN if rules is SAMPLED else SAMPLED)
+    judge_waiting(owner)
+    assert told(owner) == [("lido", "deleted", "100", None)]
