@@ -14,12 +14,13 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import tuple_row
 
-from core.errors import EventRejected, NotInstalled, RtpError, ServiceUnavailable
+from core.errors import EventRejected, RtpError
 from core.leading.loop import Loop
 from core.log.installation import read_installation
 from core.log.rows import LogRow, build_event
 from core.problem import Problem
-from core.services.postgres import is_lost_connection, queries
+from core.services.complaint import Complaint
+from core.services.postgres import queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
     from core.leading.epoch import Epoch, Epochs
     from core.services.circuit import CircuitBreaker
     from core.services.postgres import DatabaseServer
+    from core.trouble import Troubles
     from rtp_client.event import Event
 
 # One call of the script: about 1 ms in which Redis serves nobody else, so deliveries come in between.
 PAGE_SIZE = 200
 _CHECK_SECONDS = 1.0
+# An outage is told of by the sinks' loops, and somebody may be rebuilding the schema. What lasts is told.
+_PATIENCE_SECONDS = 5.0
 # Whoever wants tables for itself (DROP SCHEMA, a migration) takes them one by one, and so does a fill: a deadlock, of
 # which the other would be the victim half of the time. A fill gives way before PostgreSQL looks for one (after 1 s).
 _LOCK_TIMEOUT = "SET lock_timeout TO '300ms'"
@@ -52,6 +56,7 @@ class CacheRebuilder(Loop):
         *,
         source: str,
         circuits: Sequence[CircuitBreaker],
+        troubles: Troubles,
         on_problem: Callable[[Problem], None],
     ) -> None:
         super().__init__("rebuild", epochs)
@@ -61,7 +66,9 @@ class CacheRebuilder(Loop):
         self._source = source
         self._circuits = circuits
         self._on_problem = on_problem
-        self._told = ""
+        self._complaint = Complaint(
+            self.name, "Redis", troubles=troubles, on_problem=on_problem, patience_seconds=_PATIENCE_SECONDS
+        )
         self._log_id = ""
 
     def _serve(self, epoch: Epoch) -> None:
@@ -71,6 +78,7 @@ class CacheRebuilder(Loop):
             if not any(circuit.status().failures_in_a_row for circuit in self._circuits):
                 self._check()
             self._halt.wait(_CHECK_SECONDS)
+        self._complaint.rest()
 
     def _finish(self) -> None:
         self._fill.close()
@@ -79,16 +87,10 @@ class CacheRebuilder(Loop):
         try:
             if not self._log_id or not self._fill.is_complete(self._log_id):
                 self._rebuild()
-            self._told = ""
-        except (ServiceUnavailable, NotInstalled):
-            return  # the sinks' loops say so
-        except (psycopg.errors.LockNotAvailable, psycopg.errors.DeadlockDetected):
-            return  # somebody rebuilds the schema: the next look will tell what is left of it
+            self._complaint.worked("the cache is looked after again")
         except (psycopg.Error, RtpError) as error:
-            if isinstance(error, psycopg.Error) and is_lost_connection(error):
-                return  # the sinks' loops say so
-            cause = self._server.failure(error) if isinstance(error, psycopg.Error) else error
-            self._tell(f"the cache was not rebuilt, trying again: {cause}")
+            cause = str(self._server.failure(error) if isinstance(error, psycopg.Error) else error)
+            self._complaint.failed(cause, f"the cache was not rebuilt, trying again: {cause}")
 
     def _rebuild(self) -> None:
         with self._server.connect(self.name, is_hasty=False) as connection:
@@ -103,11 +105,6 @@ class CacheRebuilder(Loop):
         self.rebuilds += 1
         if done.written:
             self._on_problem(_news_of(done))
-
-    def _tell(self, problem: str) -> None:
-        if problem != self._told:
-            self._told = problem
-            self._on_problem(Problem(problem, "rebuild", facts={"service": "Redis"}))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from core.cache.readers import cache_options, cache_reader
 from core.cache.warm import warm
-from core.errors import RtpError, ServiceUnavailable
+from core.errors import RtpError
 from core.leading.loop import Loop
-from core.problem import Problem
+from core.services.complaint import Complaint
 from core.services.postgres import queries
 from rtp_client.cache.entry import FIELDS, Found, finding
 from rtp_client.cache.loading import Guarded, Owner
@@ -32,11 +32,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from core.leading.epoch import Epoch, Epochs
+    from core.problem import Problem
+    from core.services.circuit import CircuitBreaker
     from core.settings.models import Settings
+    from core.trouble import Troubles
     from rtp_client.cache.loading import Fields, TableRow
 
 PAGE = 200
 _CHECK_SECONDS = 0.25
+# An outage is told of by the sinks' loops. What lasts, and concerns this loop alone, is told.
+_PATIENCE_SECONDS = 5.0
 # After a page of 200 entries, which takes about 10 ms: PostgreSQL and Redis have others to serve.
 _BETWEEN_PAGES_SECONDS = 0.01
 _SHORTEST_INTERVAL_SECONDS = 0.5
@@ -47,7 +52,15 @@ class CacheRefresher(Loop):
     """Warms the cache when an epoch begins; then compares each kind twice in its `max_staleness`."""
 
     def __init__(
-        self, settings: Settings, epochs: Epochs, *, url: str, dsn: str, on_problem: Callable[[Problem], None]
+        self,
+        settings: Settings,
+        epochs: Epochs,
+        *,
+        url: str,
+        dsn: str,
+        circuits: Sequence[CircuitBreaker],
+        troubles: Troubles,
+        on_problem: Callable[[Problem], None],
     ) -> None:
         super().__init__("refresh", epochs)
         self.refreshed = 0
@@ -55,8 +68,10 @@ class CacheRefresher(Loop):
         self._settings = settings
         source = DatabaseSource(dsn, cache_options(settings))
         self._refresh = CacheRefresh(url, source, timeout_seconds=settings.redis.timeout_seconds)
-        self._on_problem = on_problem
-        self._told = ""
+        self._circuits = circuits
+        self._complaint = Complaint(
+            self.name, "Redis", troubles=troubles, on_problem=on_problem, patience_seconds=_PATIENCE_SECONDS
+        )
         cache = settings.redis.cache
         bounds = {kind: cache.max_staleness_seconds(kind) for kind in settings.all_kinds}
         self._kinds = {watch.kind for watch in settings.watches.values()}
@@ -74,6 +89,7 @@ class CacheRefresher(Loop):
             is_warm = is_warm or self._attempt(self._warm)
             self._attempt(self._compare)
             self._halt.wait(_CHECK_SECONDS)
+        self._complaint.rest()
 
     def _finish(self) -> None:
         self._refresh.close()
@@ -81,14 +97,11 @@ class CacheRefresher(Loop):
     def _attempt(self, work: Callable[[], None]) -> bool:
         try:
             work()
-            self._told = ""
-        except ServiceUnavailable:
-            return False  # the sinks' loops say so
+            self._complaint.worked("the cache is kept fresh again")
         except RtpError as error:
-            if str(error) != self._told:
-                self._told = str(error)
-                text = f"the cache was not refreshed, trying again: {error}"
-                self._on_problem(Problem(text, "refresh", facts={"service": "Redis"}))
+            if any(circuit.status().failures_in_a_row for circuit in self._circuits):
+                return False
+            self._complaint.failed(str(error), f"the cache was not refreshed, trying again: {error}")
             return False
         return True
 

@@ -91,15 +91,25 @@ def build_pipeline(
     housekeeping = Housekeeping(LagAlarm(settings.log, list(sinks), on_problem=on_problem))
     cache_rebuilder = cache_refresher = None
     if url := settings.redis.url:
+        used = [circuits[_POSTGRES], circuits[RedisSink.service]]
         cache_rebuilder = CacheRebuilder(
             server,
             CacheFill(settings.redis, url=url),
             epochs,
             source=settings.source,
-            circuits=[circuits[_POSTGRES], circuits[RedisSink.service]],
+            circuits=used,
+            troubles=troubles,
             on_problem=on_problem,
         )
-        cache_refresher = CacheRefresher(settings, epochs, url=url, dsn=server.dsn, on_problem=on_problem)
+        cache_refresher = CacheRefresher(
+            settings,
+            epochs,
+            url=url,
+            dsn=server.dsn,
+            circuits=used,
+            troubles=troubles,
+            on_problem=on_problem,
+        )
     return Pipeline(
         deliveries=deliveries,
         wakeup=wakeup,

@@ -128,6 +128,7 @@ SELECT l.epoch, l.host, l.pid, l.since, l.renewed_at, held.has_session AND l.lea
        ARRAY(
            SELECT substr(application_name, length('rtp standby ') + 1) FROM pg_stat_activity
            WHERE datname = current_database() AND application_name LIKE 'rtp standby %%'
+             AND has_table_privilege(usesysid, 'rtp.leader', 'UPDATE')
            ORDER BY backend_start
        ) AS standbys
 FROM rtp.leader AS l
@@ -139,17 +140,20 @@ CROSS JOIN LATERAL (
 ) AS held
 
 -- name: processor
--- Is somebody running? An awake rtp holds the advisory lock; a sleeping one listens in a session called `rtp wakeup`.
+-- Is somebody running? An awake rtp holds the advisory lock; a sleeping one listens in a session called `rtp wakeup`. Anybody can
+-- take that lock or that name: only roles count that could lead.
+WITH own AS MATERIALIZED (
+    SELECT pid, application_name FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND has_table_privilege(usesysid, 'rtp.leader', 'UPDATE')
+)
 SELECT is_awake, is_awake OR 'rtp wakeup' = ANY (sessions) AS is_running, sessions
 FROM (
     SELECT EXISTS (
-               SELECT FROM pg_locks
+               SELECT FROM pg_locks JOIN own USING (pid)
                WHERE locktype = 'advisory' AND (classid, objid, objsubid) = (7500912, 1, 2) AND mode = 'ExclusiveLock'
                  AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
            ) AS is_awake,
            ARRAY(
-               SELECT application_name FROM pg_stat_activity
-               WHERE datname = current_database() AND application_name LIKE 'rtp %%' AND pid <> pg_backend_pid()
-               ORDER BY application_name
+               SELECT application_name FROM own WHERE application_name LIKE 'rtp %%' ORDER BY application_name
            ) AS sessions
 ) AS seen

@@ -396,6 +396,14 @@ def test_another_databases_rtp_does_not_count(
         assert not status()["processor"]["is_running"]
 
 
+def test_a_stranger_with_the_lock_and_the_name_of_a_running_rtp_does_not_count(weak_login: str, status: Status) -> None:
+    with closing(psycopg.connect(weak_login, application_name="rtp wakeup", autocommit=True)) as stranger:
+        stranger.execute("SELECT pg_advisory_lock(7500912, 1)")
+        processor = status()["processor"]
+        assert (processor["is_running"], processor["is_awake"]) == (False, False)
+        assert "rtp wakeup" not in processor["sessions"]
+
+
 # For people
 
 

@@ -300,6 +300,22 @@ def test_a_monitor_that_cannot_write_its_line_says_so(
     running.told("monitor: writing the line for rtp status again")
 
 
+def test_a_cache_that_cannot_be_filled_for_lack_of_a_lock_is_told(
+    start: Start, settings: Settings, writer: psycopg.Connection, connect_again: Callable[[], psycopg.Connection]
+) -> None:
+    write(writer, 100, 200)
+    running = start(settings)
+    eventually(lambda: delivered(settings) == 1)
+    locker = connect_again()
+    with locker.transaction():
+        locker.execute("LOCK rtp.watch IN ACCESS EXCLUSIVE MODE")  # the fill gives way, again and again
+        told = Told()
+        with redis.Redis.from_url(settings.redis.url or "") as client:
+            client.flushall()
+        told.by(running, "the cache was not rebuilt, trying again: ")
+    running.told("the cache is looked after again")
+
+
 def test_the_status_shows_what_a_running_rtp_cannot_do(start: Start, settings: Settings, command: Command) -> None:
     sqs = settings.sqs.model_copy(update={"queue": "nobody-made-it.fifo"})
     start(settings.model_copy(update={"sqs": sqs}))
