@@ -43,7 +43,7 @@ def print_explanation(found: Explanation) -> None:
 def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
     judged, state = found.judged, found.state
     if judged is None:
-        yield "known", f"yes, since {moment(state.reported_at)}" if state else "no longer"
+        yield "known", _known(found)
         yield "watched", ", ".join(found.watched)
         return
     yield "shape", judged.shape
@@ -91,6 +91,15 @@ def _memory(state: BaselineRow, rules: int | None) -> Iterator[tuple[str, Any]]:
         yield "off its peg", f"since {moment(state.off_peg_since)}"
     if state.due_at is not None:
         yield "rtp looks again", state.due_at
+
+
+def _known(found: Explanation) -> str:
+    if found.waiting:
+        return "rtp run has yet to look at what was written last"
+    if found.state is not None:
+        return f"yes, since {moment(found.state.reported_at)}"
+    is_removed = found.events and found.events[0].reason == Reason.REMOVED
+    return f"no longer, since {moment(found.events[0].detected_at)}" if is_removed else "not so far"
 
 
 def _since(state: BaselineRow, judged: JudgedValue, events: Sequence[PastEvent]) -> str:

@@ -105,7 +105,10 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
     judged = conclusion = None
     if watch.has_value:
         judged = _judged(connection, watch, wanted, place, state)
-        rule, remembered = rule_for(watch, place.chain, place.entity), state.entity if state else None
+        rule, remembered = (
+            rule_for(watch, place.chain, place.entity),
+            state.entity(is_sampled=watch.is_sampled) if state else None,
+        )
         conclusion = conclude(remembered, judged, rule, Unjudged(waiting, is_look, now), events, set_aside)
     return Explanation(
         at=now,
@@ -129,7 +132,7 @@ def _with_band(state: BaselineRow | None, place: _EntityOfWatch) -> BaselineRow 
     watch = place.watch.watch
     if state is None or not watch.has_value or not watch.is_sampled:
         return state
-    found = band(state.entity, rule_for(watch, place.chain, place.entity), watch.compare_with)
+    found = band(state.entity(is_sampled=True), rule_for(watch, place.chain, place.entity), watch.compare_with)
     return replace(state, lower=found.lower, upper=found.upper) if found else replace(state, lower=None, upper=None)
 
 
@@ -156,7 +159,7 @@ def _value_now(
     connection: Connection, watch: ValueWatch, place: _EntityOfWatch, state: BaselineRow | None
 ) -> tuple[Decimal | None, Whence, str]:
     """The table's value; for a history, which may be long, the newest judged sample; else what is remembered."""
-    remembered = _remembered(state.entity) if state is not None else None
+    remembered = _remembered(state.entity(is_sampled=watch.is_sampled)) if state is not None else None
     if watch.is_history:
         return remembered, "newest sample", ""
     try:

@@ -60,14 +60,15 @@ class BaselineRow:
     lag: timedelta
     gone_at: datetime | None
 
-    @property
-    def entity(self) -> EntityState:
+    def entity(self, *, is_sampled: bool) -> EntityState:
         """The same as the rule book has it. A trigger that judges by itself remembers only what it has reported."""
+        if not is_sampled:
+            return EntityState(self.value, self.reported_at, self.reported_at, self.value)
         return EntityState(
             value=self.value,
             reported_at=self.reported_at,
             sample_at=self.sampled_at or self.reported_at,
-            last_value=self.value if self.sampled_at is None else self.last_value,
+            last_value=self.last_value,
             suspect_value=self.suspect_value,
             suspect_since=self.suspect_since,
             suspect_count=self.suspect_count,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from core.detection.future import is_ahead
 from core.detection.judge import delete, deletion_that_stands, judge, tick
+from core.detection.testimony import UNSAID
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
@@ -178,7 +179,8 @@ def _judge_deletion(row: SampleRow, entity: EntityMemory, findings: Findings) ->
         findings.has_changed(entity)
         findings.has_gone = True
         return
-    report = delete(state, entity.rule, row.testimony)
+    # What the newest row says is not kept of an entity that its trigger judges by itself.
+    report = delete(replace(state, testimony=UNSAID, suspect_testimony=UNSAID), entity.rule, row.testimony)
     _move(entity, None, findings)
     findings.events.append(_event(entity, report, row.sampled_at, row.traceparent, row.tracestate))
 

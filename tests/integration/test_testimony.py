@@ -177,6 +177,19 @@ def test_a_deletion_tells_what_the_row_that_is_gone_has_said(watch: Watch, state
     assert changed_at >= before
 
 
+@pytest.mark.parametrize("statement", ["DELETE FROM rates", "TRUNCATE rates", "UPDATE rates SET protocol = 'aave'"])
+def test_where_a_trigger_judges_a_deletion_tells_the_same(watch: Watch, statement: str) -> None:
+    connection = watch(heartbeat="1h")
+    write(connection, 100, 1, 0.7, "llama")
+    judge_waiting(connection)
+    install(connection, rates=RATES)
+    write(connection, 101, 2, 0.3, "dune")
+    connection.execute(statement.encode())
+    judge_waiting(connection)
+    deletions = [(sure, source) for reason, _, sure, source, _ in told(connection) if reason == "deleted"]
+    assert deletions == [(0.3, "dune")]
+
+
 # The entity's own clock
 
 
