@@ -52,6 +52,6 @@ def judging(server: DatabaseServer, *, epoch: int = 0) -> Iterator[tuple[SampleL
 def judge_until_level(log: SampleLog, session: JudgeSession) -> int:
     """Judge all samples that wait; returns how many."""
     judged = session.judge_next()
-    while not log.is_level:
+    while not log.is_level or session.has_gone:
         judged += session.judge_next()
     return judged

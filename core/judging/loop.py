@@ -115,7 +115,7 @@ class JudgeLoop(Loop):
                 self._note_work(judged)
                 if judged < _FULL and not self._log.behind:
                     _sleep_until(started + (_REPORTING_SECONDS if session.has_reported else _GATHER_SECONDS))
-            elif self._log.is_level:
+            elif self._log.is_level and not session.has_gone:
                 self._wait_for_more(session, started)
         if self._stopping.is_set():  # at the end of an epoch, the connection may be as dead as the leader's
             session.flush()

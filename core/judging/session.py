@@ -127,6 +127,11 @@ class JudgeSession:
         self._states.trim()
 
     @property
+    def has_gone(self) -> bool:
+        """Whether there may be deletions to be reported, once the log keeps up."""
+        return self._may_have_gone
+
+    @property
     def has_unwritten(self) -> bool:
         """Whether something is in memory alone."""
         return self._flush_at is not None

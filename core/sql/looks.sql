@@ -6,10 +6,15 @@
 SELECT set_config('lock_timeout', %(lock_timeout)s, true), set_config('idle_in_transaction_session_timeout', '5s', true)
 
 -- name: lock_known
--- Keep the triggers away from these baselines, but for those that somebody else keeps; which were had.
-SELECT b.watch, b.chain, b.entity FROM rtp.baseline AS b
-JOIN unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
-  ON b.watch = e.watch AND b.chain = e.chain AND b.entity = e.entity
+-- Keep the triggers away from these baselines, but for those that somebody else keeps, or has just moved; which were had. Each is
+-- looked up by its whole key, whatever the planner knows of the table.
+SELECT b.watch, b.chain, b.entity
+FROM unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
+CROSS JOIN LATERAL (
+    SELECT k.ctid FROM rtp.baseline AS k
+    WHERE k.watch = e.watch AND k.chain = e.chain AND k.entity = e.entity LIMIT 1
+) AS known (place)
+JOIN rtp.baseline AS b ON b.ctid = known.place
 FOR UPDATE OF b SKIP LOCKED
 
 -- name: lock_unknown

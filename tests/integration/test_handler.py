@@ -501,6 +501,27 @@ def test_a_jump_that_arrives_late_is_released_by_its_own_time(aws: Settings, red
     assert [event.data.current for event in processor.tick().events] == ["300"]
 
 
+def test_an_item_that_is_away_for_less_than_its_grace_is_not_deleted(aws: Settings, tvl: Table, redis_url: str) -> None:
+    watch = aws.watches["tvl"].model_copy(update={"delete_grace": timedelta(hours=1)})
+    settings = aws.model_copy(update={"watches": {**aws.watches, "tvl": watch}})
+    clock = [NOON]
+    processor = processor_by(clock, settings, redis_url)
+
+    def reasons(outcome: BatchOutcome) -> list[tuple[str, str | None]]:
+        return [(event.data.reason, event.data.current) for event in outcome.events]
+
+    def put_and_delete(value: str) -> list[dict[str, Any]]:
+        return [put(tvl, value), tvl.delete(chain="ethereum", protocol="lido")]
+
+    assert reasons(processor.process(put_and_delete("100"))) == []
+    assert reasons(processor.process(put_and_delete("150"))) == [("deviation", "150")]
+    clock[0] = NOON + timedelta(minutes=59)
+    assert reasons(processor.tick()) == []
+    clock[0] = NOON + timedelta(hours=2)
+    assert reasons(processor.tick()) == [("deleted", None)]
+    assert reasons(processor.tick()) == []
+
+
 def test_what_is_due_for_a_watch_that_is_no_more_holds_up_nobody(
     aws: Settings, tvl: Table, redis_url: str, store: redis.Redis
 ) -> None:
