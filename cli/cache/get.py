@@ -58,7 +58,7 @@ def get_command(
 def _facts(entry: Entry) -> Iterator[tuple[str, Any]]:
     yield from {"kind": entry.kind, "chain": entry.chain, "entity": entry.entity}.items()
     yield from {"value": entry.value}.items() if entry.fields is None else entry.fields.items()
-    yield "sequence", entry.sequence
+    yield "sequence", str(entry.sequence)  # to be pasted, so without commas
     yield "as of", entry.as_of
     yield "source", f"{entry.source}{', stale' if entry.is_stale else ''}{', deleted' if entry.is_deleted else ''}"
     if event := entry.event:

@@ -15,6 +15,8 @@ from core.errors import LogMismatch
 from core.judging.sample_log import SampleLog
 from core.judging.sample_windows import Limits
 from core.leading.epoch import UNFENCED, Epochs
+from core.log.installation import read_installation
+from core.log.jumps import former_names
 from core.log.reader import LogReader
 from core.log.rows import build_event
 from core.processor.build import postgres_server
@@ -371,6 +373,17 @@ def test_the_cache_takes_events_of_a_restored_database_that_was_behind_it(
         (row,) = deliver_all(target)
         to_redis([row])
         assert client.hget("rtp:cache:tvl:ethereum:lido", "sequence") == f"{row.id:020}".encode()
+
+
+def test_a_restored_log_gets_another_name_and_one_that_is_only_read_again_keeps_its_own(
+    reset: Reset, writer: psycopg.Connection, delivered: list[LogRow]
+) -> None:
+    first = read_installation(writer)
+    reset("--to", "earliest")
+    again = read_installation(writer)
+    writer.execute("UPDATE rtp.cursor SET table_oid = 1")  # as a restore from a dump leaves it
+    reset("--to", "earliest")
+    assert (again, read_installation(writer) != first, former_names(writer)) == (first, True, [first])
 
 
 def test_a_second_sink_of_a_restored_database_is_refused_until_it_is_reset_too(
