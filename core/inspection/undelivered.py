@@ -14,7 +14,7 @@ from core.inspection.standstill import standstill
 from core.judging.waiting import read_waiting
 from core.log.installation import read_installation
 from core.problem import counted
-from core.services.postgres import queries
+from core.services.postgres import own_transaction, queries
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
@@ -49,14 +49,15 @@ def read_undelivered(connection: Connection) -> Undelivered:
     """All of it. Raises NotInstalled where rtp's tables are not those of this version."""
     read_installation(connection)
     try:
-        lags = {position.sink: position.lag_events for position in sink_positions(connection)}
-        unread = connection.execute(_QUERIES["unread_events"]).fetchone()
-        return Undelivered(
-            events={sink: count for sink, count in lags.items() if count},
-            unread_events=unread[0] if unread else 0,
-            samples=sum(waiting.samples for waiting in read_waiting(connection).values()),
-            dead_letters=dict(connection.execute(_QUERIES["dead_letters"]).fetchall()),
-        )
+        with own_transaction(connection):
+            lags = {position.sink: position.lag_events for position in sink_positions(connection)}
+            unread = connection.execute(_QUERIES["unread_events"]).fetchone()
+            return Undelivered(
+                events={sink: count for sink, count in lags.items() if count},
+                unread_events=unread[0] if unread else 0,
+                samples=sum(waiting.samples for waiting in read_waiting(connection).values()),
+                dead_letters=dict(connection.execute(_QUERIES["dead_letters"]).fetchall()),
+            )
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise NotInstalled(f"rtp's schema is not complete: {one_line(error)}") from error
 

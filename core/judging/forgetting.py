@@ -10,7 +10,7 @@ from psycopg import errors
 from core.errors import RunningError
 from core.judging.columns import KEY, by_column
 from core.log.installation import read_installation
-from core.services.postgres import queries
+from core.services.postgres import own_transaction, queries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,14 +38,15 @@ class RememberedEntity:
 def read_remembered(connection: Connection, asked: Mapping[str, str | None]) -> list[RememberedEntity]:
     """What is remembered of the `entity`, where `kind`, `watch` and `chain` are None or fit. Raises NotInstalled."""
     read_installation(connection)
-    return [RememberedEntity(*row) for row in connection.execute(_QUERIES["remembered"], asked)]
+    with own_transaction(connection):
+        return [RememberedEntity(*row) for row in connection.execute(_QUERIES["remembered"], asked)]
 
 
 def forget_entities(connection: Connection, entities: Sequence[RememberedEntity]) -> None:
     """Drop it, with the samples that wait. Raises RunningError where a writer or an installation is in the way."""
     keys = by_column(KEY, [(one.watch_id, one.chain, one.entity) for one in entities])
     try:
-        with connection.transaction():
+        with own_transaction(connection):
             connection.execute(_QUERIES["keep_judges_away"])
             for query in ("forget_samples", "forget_looks", "forget_baselines"):
                 connection.execute(_QUERIES[query], keys)

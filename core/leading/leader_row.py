@@ -11,7 +11,7 @@ import psycopg
 
 from core.errors import NotInstalled, RunningError
 from core.leading.epoch import clock
-from core.services.postgres import queries
+from core.services.postgres import own_transaction, queries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,8 @@ def keeping_leaders_away(connection: Connection) -> Iterator[None]:
 
     The lead is given back at the end, or with the end of the session. Raises NotInstalled, as `look` does.
     """
-    seen = look(connection)
+    with own_transaction(connection):
+        seen = look(connection)
     if seen.has_session:
         who = "rtp run is active" if seen.lease_seconds else "another command of rtp is at work"
         raise RunningError(f"{who} on this database ({seen.place}); nothing was changed", "Stop it first")

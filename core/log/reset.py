@@ -10,7 +10,7 @@ from core.log.cursor import known_sinks
 from core.log.installation import find_mismatch, read_installation
 from core.log.jumps import jump_ahead
 from core.log.logs import EVENTS, FRONT, SAMPLES
-from core.services.postgres import queries
+from core.services.postgres import own_transaction, queries
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,22 +39,27 @@ def reset_cursor(connection: Connection, sink: str, to: int | str, *, also_known
     that the log has not reached.
     """
     read_installation(connection)
-    known = known_sinks(connection)
-    if sink not in known and sink not in also_known:
-        raise _unknown(sink, [*known, *also_known])
-    last = _number(connection, "last_sequence")
-    if isinstance(to, int) and to > last:
-        raise LogMismatch(f"sequence {to} is ahead of the log, which has reached {last}", "Name one up to that")
-    if find_mismatch(connection, SAMPLES, str(FRONT)):
-        _mend_samples(connection)
-    mismatch = find_mismatch(connection, EVENTS, sink)
+    with own_transaction(connection):
+        known = known_sinks(connection)
+        if sink not in known and sink not in also_known:
+            raise _unknown(sink, [*known, *also_known])
+        last = _number(connection, "last_sequence")
+        if isinstance(to, int) and to > last:
+            raise LogMismatch(f"sequence {to} is ahead of the log, which has reached {last}", "Name one up to that")
+        mismatch = find_mismatch(connection, EVENTS, sink)
+        if find_mismatch(connection, SAMPLES, str(FRONT)):
+            _mend_samples(connection)
     if mismatch:
         # First, and in transactions of their own: the cursor is placed by a snapshot that must see them.
-        _number(connection, "mend_log")
-        last = jump_ahead(connection)
+        with own_transaction(connection):
+            _number(connection, "mend_log")
+        with own_transaction(connection):
+            last = jump_ahead(connection)
     after = to if isinstance(to, int) else {EARLIEST: 0, LATEST: last}[to]
-    connection.execute(_QUERIES["place"], {"sink": sink, "after_id": after})
-    waiting = connection.execute(_QUERIES["count_waiting"], {"after_id": after}).fetchone()
+    with own_transaction(connection):
+        connection.execute(_QUERIES["place"], {"sink": sink, "after_id": after})
+    with own_transaction(connection):
+        waiting = connection.execute(_QUERIES["count_waiting"], {"after_id": after}).fetchone()
     return Reset(sink, after, waiting[0] if waiting else 0, mismatch)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import psycopg
 import pytest
 import yaml
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from core.settings.models import Settings, postgres_dsn
 from tests.command import Command, Done
 from tests.judging import judge_waiting
+from tests.pooler import TransactionPooler
 
 UNUSUAL = {
     "DateStyle": "SQL, DMY",
@@ -51,8 +54,8 @@ def rtp(command: Command, installed: Settings, redis_url: str, tmp_path: Path) -
     path = tmp_path / "rtp.yaml"
     path.write_text(yaml.safe_dump({"watches": {"prices": PRICES}, "redis": {"url": redis_url}}), encoding="utf-8")
 
-    def run(*arguments: str) -> Done:
-        return command(*arguments, "--config", str(path), "--postgres-dsn", postgres_dsn(installed))
+    def run(*arguments: str, dsn: str = "") -> Done:
+        return command(*arguments, "--config", str(path), "--postgres-dsn", dsn or postgres_dsn(installed))
 
     return run
 
@@ -99,4 +102,44 @@ def test_no_setting_of_the_database_changes_what_is_installed_judged_or_said(
     assert rtp("validate", "--installed", "--json").document["drift"] == []
     told = rtp("backtest", "--history", "public.prices", "--watch", "prices", "--json").document
     assert told["samples"] == 3
-    assert rtp("uninstall-triggers", "--dry-run").code == 0
+    assert rtp("reset-cursor", "--sink", "redis", "--to", "latest").code == 0
+    forgotten = rtp("forget", "--kind", "price", "--token", "eth", "--yes", "--json").document["forgotten"]
+    assert [one["sampled_at"] for one in forgotten] == ["2026-01-03T12:20:00.000000Z"]
+    assert "dead letter" in rtp("uninstall-triggers").err
+    assert rtp("uninstall-triggers", "--yes").code == 0
+
+
+@pytest.fixture
+def pooler(installed: Settings) -> Iterator[TransactionPooler]:
+    """A pooler that gives all clients the same session, a transaction at a time."""
+    with closing(TransactionPooler(postgres_dsn(installed), size=1)) as made:
+        yield made
+
+
+KEPT = """SELECT name FROM pg_settings WHERE source = 'session' AND name NOT LIKE 'transaction!_%' ESCAPE '!'
+    UNION ALL SELECT name FROM pg_prepared_statements
+    UNION ALL SELECT 'channel ' || channel FROM pg_listening_channels() AS channel
+    UNION ALL SELECT 'lock' FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'"""
+
+
+def test_no_command_leaves_anything_in_a_session_that_others_share(
+    rtp: Callable[..., Done], writer: psycopg.Connection, installed: Settings, pooler: TransactionPooler
+) -> None:
+    writer.execute("ALTER TABLE prices DROP CONSTRAINT prices_pkey")
+    through = make_conninfo(postgres_dsn(installed), host="127.0.0.1", port=pooler.port)
+    history_of = ("backtest", "--history", "public.prices", "--watch", "prices")
+    commands = [
+        *(("validate",), ("validate", "--installed"), ("grants",)),
+        *(("install-triggers", "--dry-run"), ("install-triggers",), ("status",)),
+        *(("explain", "--kind", "price", "--token", "eth"), history_of, ("dlq", "list")),
+        *(("forget", "--kind", "price", "--token", "eth", "--yes"), ("uninstall-triggers", "--dry-run")),
+    ]
+    kept = {}
+    for words in commands:
+        done = rtp(*words, dsn=through)
+        with psycopg.connect(through, autocommit=True, prepare_threshold=None) as guest:
+            kept[words] = guest.execute(KEPT).fetchall()
+            if words == ("install-triggers",):
+                history(guest)
+                assert done.code == 0
+    assert kept == {words: [] for words in commands}
