@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ _INSTALL_OR_REARM = f"{_INSTALL}, or let rtp run do so by itself (triggers.rearm
 _UNWATCHABLE = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 _REARMABLE = frozenset({"replaced", "missing", "unwatched", "retyped"})
 _MOST_NAMED = 3
+_PLAIN = re.compile("[a-z_][a-z0-9_]*")
 
 
 class Obstacle(NamedTuple):
@@ -34,12 +36,22 @@ class Obstacle(NamedTuple):
         """What to do about it: a sentence without its full stop."""
         if self._is_no_table:
             return "Name the table below it in the settings, then run `rtp install-triggers`"
-        return _REMEDIES[self.what].format(table=table, place=self.place, role=self.details[0] if self.details else "")
+        # In a statement to be pasted names stand as SQL writes them.
+        return _REMEDIES[self.what].format(
+            place=self.place,
+            table=_quoted(*table.split(".")),
+            below=_quoted(*self.place.split(".")),
+            role=_quoted(*self.details[:1]),
+        )
 
 
 def problem(what: str, obstacles: Sequence[Obstacle], table: str) -> str:
     """What is wrong with `table`, of obstacles that are all `what`: half a sentence."""
     return _PROBLEMS[what](table, obstacles)
+
+
+def _quoted(*parts: str) -> str:
+    return ".".join(part if _PLAIN.fullmatch(part) else '"{}"'.format(part.replace('"', '""')) for part in parts)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -115,7 +127,7 @@ _REMEDIES = {
     "hidden": "ALTER ROLE {role} BYPASSRLS, or CREATE POLICY rtp ON {table} FOR SELECT TO {role} USING (true)",
     "unreadable": "As its owner: GRANT SELECT ON {table} TO {role}, and USAGE on its schema",
     "subscribed": "Watch the table in the publisher's database, where it is written",
-    "inherited": "ALTER TABLE {place} NO INHERIT {table}, or make it a partition, or watch it, too",
+    "inherited": "ALTER TABLE {below} NO INHERIT {table}, or make it a partition, or watch it, too",
     "below": "Watch {place}",
     "remote": "Watch that table where it is written, and detach it from {table}",
     "hypertable": "Watch a plain or partitioned table",

@@ -105,8 +105,8 @@ WITH RECURSIVE installed AS MATERIALIZED (
     FROM tables AS t JOIN pg_class AS c ON c.oid = t.oid JOIN pg_namespace AS n ON n.oid = c.relnamespace
 ), found (id, what, place, details) AS (
     SELECT w.id, CASE WHEN w.named_oid IS NOT NULL THEN 'replaced' WHEN c.oid IS NOT NULL THEN 'renamed' ELSE 'gone' END,
-           n.nspname || '.' || c.relname,
-           ARRAY[w.named_kind::text]
+           coalesce(n.nspname || '.' || c.relname, ''),
+           ARRAY[coalesce(w.named_kind::text, '')]
     FROM installed AS w
     LEFT JOIN pg_class AS c ON c.oid = w.table_oid
     LEFT JOIN pg_namespace AS n ON n.oid = c.relnamespace

@@ -141,7 +141,7 @@ def test_what_was_just_installed_is_armed(owner: psycopg.Connection) -> None:
         (
             'CREATE TABLE shop.child () INHERITS (shop."Rates")',
             "what is written to shop.child, below shop.Rates, fires none of its triggers",
-            "ALTER TABLE shop.child NO INHERIT shop.Rates, or make it a partition, or watch it, too",
+            'ALTER TABLE shop.child NO INHERIT shop."Rates", or make it a partition, or watch it, too',
         ),
         (
             "CREATE TABLE shop.above (chain shop.net, token shop.symbol, price numeric);"
@@ -273,6 +273,13 @@ def test_row_level_security_that_hides_rows_from_rtps_role_is_found(
     with after(owner, guest + secured + policies) as watches:
         expected = "row level security hides rows of shop.Rates from role rtp_guest" if is_hidden else ""
         assert watches["rates"].cause == expected
+
+
+def test_the_role_that_runs_rtp_needs_no_right_to_look_but_those_of_rtps_schema(owner: psycopg.Connection) -> None:
+    with owner.transaction(force_rollback=True):
+        owner.execute("CREATE ROLE rtp_guest; GRANT USAGE ON SCHEMA rtp TO rtp_guest")
+        owner.execute("GRANT SELECT ON ALL TABLES IN SCHEMA rtp TO rtp_guest; SET LOCAL ROLE rtp_guest")
+        assert [watch.cause for watch in read_arming(owner)] == [""] * 3
 
 
 def test_a_role_that_may_not_read_the_table_any_more_is_named(owner: psycopg.Connection) -> None:
