@@ -90,6 +90,15 @@ def test_a_removed_watch_is_not_shown(writer: psycopg.Connection, status: Status
     assert [(w["watch"], w["shape"], w["rules"]) for w in status()["watches"]] == [("tvl", "history", 2)]
 
 
+def test_a_watch_that_is_not_armed_is_marked_with_the_cause_and_the_remedy(
+    command: Command, installed: Settings, writer: psycopg.Connection
+) -> None:
+    writer.execute("DROP TRIGGER rtp_tvl_insert ON tvl")
+    shown = command("status", "--postgres-dsn", postgres_dsn(installed)).out
+    assert "NOT ARMED" in shown
+    assert "triggers of public.tvl are missing: rtp_tvl_insert. Run `rtp install-triggers`" in " ".join(shown.split())
+
+
 def test_the_log(writer: psycopg.Connection, status: Status) -> None:
     write(writer, "100", "200", "400")
     log = status()["log"]
