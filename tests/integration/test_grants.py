@@ -16,6 +16,7 @@ from core.services.postgres import connect
 from tests.catalog_snapshot import catalog_of
 from tests.command import Command, Done
 from tests.judging import judge_waiting
+from tests.rtp_process import rtp as rtp_process
 from tests.watching import settings_of
 from triggers.risks import find_risks
 
@@ -139,6 +140,27 @@ def test_with_the_readmes_grants_events_are_made_judged_and_read(
         judge_waiting(own)
     assert told(bare) == [(100, 200)]
     assert [rtp(*words).code for words in (("status",), ("explain", "--kind", "tvl", "--protocol", "lido"))] == [0, 0]
+
+
+def test_with_the_readmes_grants_rtp_run_judges_and_delivers(
+    bare: psycopg.Connection, alice: psycopg.Connection, guest: str, rtp: Rtp, tmp_path: Path, weak_dsn: str
+) -> None:
+    grant_as_the_readme_says(bare, guest)
+    rtp("install-triggers")
+    for value in (100, 200):
+        write(alice, value)
+        alice.execute(
+            "INSERT INTO prices (chain, token, price_usd, source) VALUES ('base', 'eth', %s, '')"
+            " ON CONFLICT (chain, token) DO UPDATE SET price_usd = excluded.price_usd",
+            [value],
+        )
+    alice.execute("TRUNCATE tvl; INSERT INTO tvl VALUES ('ethereum', 'lido', 400, '')")
+    words = ("run", "--until-idle", "--json", "--config", str(tmp_path / "rtp.yaml"))
+    with rtp_process(*words, environ={"RTP_POSTGRES_DSN": weak_dsn}) as running:
+        assert (running.end(), "denied" in running.err) == (0, False)
+    found = bare.execute("SELECT entity, previous, current FROM rtp.event ORDER BY entity, id").fetchall()
+    assert found == [("eth", 100, 200), ("lido", 100, 200), ("lido", 200, 400)]
+    assert rtp("uninstall-triggers").code == 0
 
 
 def test_a_removed_watch_reports_nothing_any_more(
