@@ -23,9 +23,9 @@ LIMIT 1000000
 
 -- name: waiting
 -- Of each watch: how many samples wait, whether it may be more, for how long the oldest waits, how many bytes of the log they take,
--- and whether the watch has fallen behind the others.
-SELECT w.name, coalesce(s.samples, 0), coalesce(s.has_more, false),
-       coalesce(greatest(extract(epoch FROM clock_timestamp() - s.oldest_at), 0), 0)::double precision,
+-- and whether the watch has fallen behind the others. Looks that are put off count among them; nearly all are taken within a second.
+SELECT w.name, coalesce(s.samples, 0) + l.looks, coalesce(s.has_more, false),
+       coalesce(greatest(extract(epoch FROM clock_timestamp() - least(s.oldest_at, l.oldest_at)), 0), 0)::double precision,
        coalesce(s.bytes, 0)::bigint, EXISTS (SELECT FROM rtp.judge_cursor AS own WHERE own.watch = w.id)
 FROM rtp.watch AS w
 LEFT JOIN (
@@ -37,6 +37,10 @@ LEFT JOIN (
     ) AS s
     GROUP BY c.watch, s.watch
 ) AS s ON s.watch = w.id
+CROSS JOIN LATERAL (
+    SELECT count(*) AS looks, min(noted_at) AS oldest_at FROM rtp.look
+    WHERE watch = w.id AND noted_at < clock_timestamp() - '1 second'::interval
+) AS l
 WHERE w.removed_at IS NULL
 
 -- name: waiting_of_entity

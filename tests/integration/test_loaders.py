@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from core.judging.waiting import read_waiting
 from tests.eventually import eventually
 from tests.judging import judge_ticks, judge_until_level, judge_waiting, judging, server_of
 from tests.watching import TVL, install
@@ -311,6 +312,9 @@ def test_a_table_that_is_not_there_is_noted_and_looked_at_when_it_is_back(
     judge_waiting(owner)
     (noted,) = owner.execute("SELECT operation, message FROM rtp.trigger_error").fetchall()
     assert noted[0] == "JUDGE"
+    owner.execute("UPDATE rtp.look SET noted_at = noted_at - '1m'::interval")
+    waiting = read_waiting(owner)["it"]
+    assert (waiting.samples, waiting.seconds >= 60) == (1, True)
     assert "tvl" in noted[1]
     owner.execute("ALTER TABLE other RENAME TO tvl")
     owner.execute("UPDATE rtp.look SET try_at = now()")
