@@ -26,7 +26,7 @@ from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
 from core.errors import SettingsError
 from core.letters.letter import LetterOrigin
 from core.letters.redrive import drop
-from core.letters.table import read_letters, take_lock
+from core.letters.table import read_letters
 from core.problem import counted
 
 if TYPE_CHECKING:
@@ -60,8 +60,9 @@ def drop_command(
     """
     selection = selection_of(ids, sink, kind, chain, entity, since, error, origin)
     refuse_empty(selection, everything=everything, verb="drop")
-    with store_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, kind=kind) as store:
-        take_lock(store.connection)
+    with store_of(
+        config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, kind=kind, is_only_one=True
+    ) as store:
         if not yes and not selection.ids:
             _confirm(store, selection)
         show_results(drop(store, selection), selection.ids, is_whole=not store.problems, as_json=as_json)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +18,7 @@ from cli.running_demo import use_demo_if_unnamed
 from core.errors import SettingsError
 from core.letters.letter import LetterOrigin, Selection
 from core.letters.store import DeadLetterStore, open_store
+from core.letters.table import only_one
 from rtp_client.redact import shown
 
 if TYPE_CHECKING:
@@ -95,17 +96,22 @@ def store_of(
     origin: LetterOrigin | None = None,
     kind: str | None = None,
     with_sinks: bool = False,
+    is_only_one: bool = False,
 ) -> Iterator[DeadLetterStore]:
     """The settings' letters. A queue that cannot be reached is told, and left out.
 
-    Raises SettingsError for a kind that the settings do not have.
+    With `is_only_one`, nobody else redrives or drops meanwhile. Raises SettingsError for a kind that the settings do
+    not have.
     """
     settings = use_demo_if_unnamed(
         settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url),
         "PostgreSQL",
     )
     require_kind(kind, settings)
-    with connection_to(settings) as connection:
+    with ExitStack() as held:
+        connection = held.enter_context(connection_to(settings))
+        if is_only_one:
+            held.enter_context(only_one(held.enter_context(connection_to(settings))))
         store = open_store(connection, settings, with_sinks=with_sinks, with_queues=origin is not LetterOrigin.DATABASE)
         with closing(store):
             for problem in store.problems:

@@ -23,7 +23,6 @@ from cli.dlq.options import (
 from cli.dlq.outcome import show_results
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
 from core.letters.redrive import redrive
-from core.letters.table import take_lock
 
 _OutOfOrder = Annotated[
     bool, typer.Option("--out-of-order", help="Even where an older letter of the same group is not selected.")
@@ -68,8 +67,8 @@ def retry_command(
         sqs_endpoint_url=sqs_endpoint_url,
         kind=kind,
         with_sinks=True,
+        is_only_one=True,
     ) as store:
-        take_lock(store.connection)
         show_results(
             redrive(store, selection, out_of_order=out_of_order),
             selection.ids,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from msgspec import structs
 from psycopg.rows import dict_row
 
@@ -13,12 +15,13 @@ from core.errors import EventRejected, RunningError
 from core.letters.letter import Letter, LetterOrigin
 from core.log.installation import read_installation
 from core.log.rows import LogRow, event_called, event_id
+from core.services.locks import holders_of_table
 from core.services.postgres import own_transaction, queries
 from rtp_client.event import decode_event
 from rtp_client.keys import partition_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from psycopg import Connection
 
@@ -107,8 +110,21 @@ def open_ids(connection: Connection) -> set[str]:
     return {str(row[0]) for row in connection.execute(_QUERIES["open_ids"]).fetchall()}
 
 
-def take_lock(connection: Connection) -> None:
-    """Be the only one who redrives or drops. Raises RunningError where somebody else is."""
-    row = connection.execute(_QUERIES["lock"]).fetchone()
-    if row is None or not row[0]:
-        raise RunningError("another rtp dlq retry or drop is at work on this database", "Wait for it to end")
+@contextmanager
+def only_one(connection: Connection) -> Iterator[None]:
+    """Within, nobody else redrives or drops: for as long as a transaction of this connection, which does nothing else.
+
+    Raises RunningError where somebody else is at it, and NotInstalled.
+    """
+    read_installation(connection)
+    with own_transaction(connection):
+        try:
+            with connection.transaction():
+                connection.execute(_QUERIES["lock"])
+        except psycopg.errors.LockNotAvailable as error:
+            holders = holders_of_table(connection, "rtp.dead_letter")
+            raise RunningError(
+                f"another rtp dlq retry or drop is at work on this database{f': {holders}' if holders else ''}",
+                "Wait for it to end",
+            ) from error
+        yield

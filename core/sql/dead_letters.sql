@@ -41,8 +41,11 @@ UPDATE rtp.dead_letter SET attempts = attempts + 1, error = %(error)s, last_atte
 SELECT id FROM rtp.dead_letter WHERE status = 'dead'
 
 -- name: lock
--- One at a time may redrive or drop; the session's end gives it back.
-SELECT pg_try_advisory_lock(7500912, 5)
+-- One at a time may redrive or drop, until the transaction ends. Of the table's locks this one alone is in nobody else's way, and
+-- only who has rights in rtp's schema can take it.
+SET LOCAL lock_timeout = '2s';
+SET LOCAL idle_in_transaction_session_timeout = 0;
+LOCK TABLE rtp.dead_letter IN SHARE UPDATE EXCLUSIVE MODE
 
 -- name: tidy
 -- Forget what was settled more than a week ago.

@@ -111,8 +111,8 @@ def test_no_setting_of_the_database_changes_what_is_installed_judged_or_said(
 
 @pytest.fixture
 def pooler(installed: Settings) -> Iterator[TransactionPooler]:
-    """A pooler that gives all clients the same session, a transaction at a time."""
-    with closing(TransactionPooler(postgres_dsn(installed), size=1)) as made:
+    """A pooler that gives its clients the same two sessions, a transaction at a time."""
+    with closing(TransactionPooler(postgres_dsn(installed), size=2)) as made:
         yield made
 
 
@@ -132,14 +132,15 @@ def test_no_command_leaves_anything_in_a_session_that_others_share(
         *(("validate",), ("validate", "--installed"), ("grants",)),
         *(("install-triggers", "--dry-run"), ("install-triggers",), ("status",)),
         *(("explain", "--kind", "price", "--token", "eth"), history_of, ("dlq", "list")),
+        ("dlq", "drop", "--all", "--yes"),
         *(("forget", "--kind", "price", "--token", "eth", "--yes"), ("uninstall-triggers", "--dry-run")),
     ]
     kept = {}
     for words in commands:
         done = rtp(*words, dsn=through)
-        with psycopg.connect(through, autocommit=True, prepare_threshold=None) as guest:
-            kept[words] = guest.execute(KEPT).fetchall()
-            if words == ("install-triggers",):
-                history(guest)
-                assert done.code == 0
+        with psycopg.connect(through) as one, psycopg.connect(through) as other:  # a transaction each
+            kept[words] = [row for guest in (one, other) for row in guest.execute(KEPT).fetchall()]
+        if words == ("install-triggers",):
+            assert done.code == 0
+            history(writer)
     assert kept == {words: [] for words in commands}
