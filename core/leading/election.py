@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.errors import RtpError, ServiceUnavailable
+from core.errors import RtpError, ServiceUnavailable, UnfitServer
 from core.leading.epoch import Epoch, clock
-from core.leading.leader_row import Silence, look, take_the_lead
+from core.leading.leader_row import Silence, find_who_may_not_lead, look, take_the_lead
 from core.log.installation import read_installation
 from core.problem import Problem
 from core.services.locks import holders_of_table
@@ -132,6 +132,11 @@ class Election:
             self.is_server_fit = True
             connection.execute(_QUERIES["wait_no_longer"], {"milliseconds": str(_LOCK_MILLISECONDS)})
             read_installation(connection)
+            if role := find_who_may_not_lead(connection):
+                cause = (
+                    f"role {role} may not write to rtp.leader, so it can never lead. Use the role that installed rtp"
+                )
+                raise UnfitServer("PostgreSQL", self._server.address, cause)
             try:
                 self._wait_and_lead(connection)
             except psycopg.errors.LockNotAvailable as error:

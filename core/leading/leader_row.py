@@ -54,6 +54,13 @@ def look(connection: Connection) -> LeaderRow:
     return LeaderRow._make(row)
 
 
+def find_who_may_not_lead(connection: Connection) -> str | None:
+    """The session's role where it could never have the lead; None where it could."""
+    row = connection.execute(_QUERIES["may_lead"]).fetchone()
+    assert row is not None
+    return None if row[0] else str(row[1])
+
+
 def take_the_lead(
     connection: Connection, seen: LeaderRow, *, lease_seconds: float | None, above: int = 0
 ) -> int | None:

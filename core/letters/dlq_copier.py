@@ -91,6 +91,11 @@ class DlqCopier(Loop):
     def _serve(self, epoch: Epoch) -> None:
         self._wake.set()  # the leader before may have left some
         epoch.halt_at_end(self._wake)
+        self._copy()
+        for recovery in (self._log, *(queue.service for queue in self._queues.values())):
+            recovery.rest()
+
+    def _copy(self) -> None:
         is_done = True
         while not self._halt.is_set():
             if is_done:

@@ -12,6 +12,10 @@ SELECT l.epoch, coalesce(l.host, ''), coalesce(l.pid, 0), l.since, l.renewed_at,
        )
 FROM rtp.leader AS l
 
+-- name: may_lead
+-- Whether this role could have the lead, and which role it is.
+SELECT has_table_privilege('rtp.leader', 'UPDATE'), current_user
+
 -- name: take_the_lead
 -- A new epoch, above every epoch that was ever seen, also where the database is older than what it once wrote elsewhere. No
 -- row where anything has changed since the look: a sign of life, or somebody else's epoch.
@@ -47,5 +51,5 @@ SELECT set_config('application_name', %(name)s, false)
 SELECT set_config('lock_timeout', %(milliseconds)s, false)
 
 -- name: let_come
--- The command that kept leaders away is done.
-UPDATE rtp.leader SET backend_pid = NULL, backend_start = NULL WHERE epoch = %(epoch)s AND backend_pid = pg_backend_pid()
+-- The command that kept leaders away is done. Nobody else has had its epoch, whichever session this statement is given.
+UPDATE rtp.leader SET backend_pid = NULL, backend_start = NULL WHERE epoch = %(epoch)s

@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from core.errors import NotInstalled, RunningError
 from core.leading.election import Election
@@ -203,6 +205,20 @@ def test_a_role_without_rights_in_the_schema_cannot_lead(installed: Settings, we
     as_stranger = installed.postgres.model_copy(update={"dsn": weak_login})
     with campaigns(installed.model_copy(update={"postgres": as_stranger}), 1) as (campaign,):
         assert isinstance(eventually(lambda: campaign.election.failure), NotInstalled)
+
+
+def test_a_role_that_may_only_read_does_not_stand_by_as_if_it_could_lead(
+    installed: Settings, writer: psycopg.Connection, weak_login: str
+) -> None:
+    role = sql.Identifier(urlsplit(weak_login).username or "")
+    grant = "GRANT USAGE ON SCHEMA rtp TO {0}; GRANT SELECT ON ALL TABLES IN SCHEMA rtp TO {0}"
+    writer.execute(sql.SQL(grant).format(role))
+    as_reader = installed.postgres.model_copy(update={"dsn": weak_login})
+    with campaigns(installed.model_copy(update={"postgres": as_reader}), 1) as (campaign,):
+        trouble = eventually(lambda: campaign.election.status().trouble)
+        assert "may not write to rtp.leader" in trouble
+        assert campaign.role == "starting"
+    writer.execute(sql.SQL("DROP OWNED BY {}").format(role))
 
 
 # Commands that keep leaders away

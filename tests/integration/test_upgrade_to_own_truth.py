@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from core.leading.leader_row import look
 from core.letters.table import read_letters
 from core.log.reader import LogReader
 from core.services.postgres import DatabaseServer, connect
+from tests.eventually import eventually
 from tests.judging import judge_ticks, judge_waiting
 from tests.watching import settings_of
 from triggers.installer import apply, find_drift, plan_installation
@@ -72,6 +74,16 @@ def test_the_migration_alone_knows_the_table_of_each_watch_that_is_there(owner: 
     owner.execute(migrations()[7].encode())
     found = owner.execute("SELECT name, table_oid::regclass::text FROM rtp.watch ORDER BY id").fetchall()
     assert found == [("rates", '"Rates"'), ("samples", "samples"), ("gone", None)]
+
+
+def test_whoever_leads_during_the_upgrade_goes_on_leading(owner: psycopg.Connection, database: str) -> None:
+    with closing(connect(database, role="leader")) as leader:
+        leader.execute(
+            "UPDATE rtp.leader SET epoch = 3, backend_pid = pg_backend_pid(), lease = '5 s', renewed_at = now()"
+        )
+        upgrade(owner)
+        assert look(owner).has_session
+    eventually(lambda: not look(owner).has_session)
 
 
 def test_a_cursor_goes_on_where_it_was(owner: psycopg.Connection, database: str) -> None:
