@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cli.live_status import View
     from core.processor.pipeline import Pipeline
     from core.settings.models import Settings
+    from core.trouble import Trouble
 
 # A batch is some thousand objects, free again before the next one: looking among them for cycles finds none.
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
@@ -84,13 +85,12 @@ def run_pipeline(
     counts = ", ".join(f"{sink} {count:,}" for sink, count in delivered.items())
     LOG.info("Stopped. Delivered: %s.", counts, extra={"facts": {"delivered": delivered}})
     if ending.is_given and never_reached:
-        end_unreached(f"{trouble.part}: {trouble.cause}" for trouble in never_reached)
+        end_unreached(never_reached)
 
 
-def end_unreached(causes: Iterable[str]) -> NoReturn:
+def end_unreached(troubles: Iterable[Trouble]) -> NoReturn:
     """What was to be done until the ending could not even begin: say so, and exit with 1."""
-    for cause in causes:
-        LOG.error("Nothing could be delivered from the start to the end. %s", cause)
+    LOG.error("Never reached from the start to the end: %s.", ", ".join(f"{t.service} ({t.part})" for t in troubles))
     raise typer.Exit(1)
 
 

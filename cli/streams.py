@@ -38,7 +38,7 @@ def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_r
         _loop(poller, settings, ending, stop_requested, recovery)
     print_json(_counts(poller))
     if ending.is_given and not recovery.has_worked and (found := troubles.current()):
-        end_unreached(trouble.cause for trouble in found)
+        end_unreached(found)
 
 
 def _recovery(settings: Settings, troubles: Troubles) -> Recovery:

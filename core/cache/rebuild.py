@@ -19,7 +19,7 @@ from core.leading.loop import Loop
 from core.log.installation import read_installation
 from core.log.rows import LogRow, build_event
 from core.problem import Problem
-from core.services.complaint import Complaint
+from core.services.hitch import Hitch
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class CacheRebuilder(Loop):
         self._source = source
         self._circuits = circuits
         self._on_problem = on_problem
-        self._complaint = Complaint(
+        self._hitch = Hitch(
             self.name, "Redis", troubles=troubles, on_problem=on_problem, patience_seconds=_PATIENCE_SECONDS
         )
         self._log_id = ""
@@ -78,7 +78,7 @@ class CacheRebuilder(Loop):
             if not any(circuit.status().failures_in_a_row for circuit in self._circuits):
                 self._check()
             self._halt.wait(_CHECK_SECONDS)
-        self._complaint.rest()
+        self._hitch.rest()
 
     def _finish(self) -> None:
         self._fill.close()
@@ -87,10 +87,10 @@ class CacheRebuilder(Loop):
         try:
             if not self._log_id or not self._fill.is_complete(self._log_id):
                 self._rebuild()
-            self._complaint.worked("the cache is looked after again")
+            self._hitch.worked("the cache is looked after again")
         except (psycopg.Error, RtpError) as error:
             cause = str(self._server.failure(error) if isinstance(error, psycopg.Error) else error)
-            self._complaint.failed(cause, f"the cache was not rebuilt, trying again: {cause}")
+            self._hitch.failed(cause, f"the cache was not rebuilt, trying again: {cause}")
 
     def _rebuild(self) -> None:
         with self._server.connect(self.name, is_hasty=False) as connection:

@@ -17,7 +17,7 @@ from core.cache.readers import cache_options, cache_reader
 from core.cache.warm import warm
 from core.errors import RtpError
 from core.leading.loop import Loop
-from core.services.complaint import Complaint
+from core.services.hitch import Hitch
 from core.services.postgres import queries
 from rtp_client.cache.entry import FIELDS, Found, finding
 from rtp_client.cache.loading import Guarded, Owner
@@ -69,7 +69,7 @@ class CacheRefresher(Loop):
         source = DatabaseSource(dsn, cache_options(settings))
         self._refresh = CacheRefresh(url, source, timeout_seconds=settings.redis.timeout_seconds)
         self._circuits = circuits
-        self._complaint = Complaint(
+        self._hitch = Hitch(
             self.name, "Redis", troubles=troubles, on_problem=on_problem, patience_seconds=_PATIENCE_SECONDS
         )
         cache = settings.redis.cache
@@ -89,7 +89,7 @@ class CacheRefresher(Loop):
             is_warm = is_warm or self._attempt(self._warm)
             self._attempt(self._compare)
             self._halt.wait(_CHECK_SECONDS)
-        self._complaint.rest()
+        self._hitch.rest()
 
     def _finish(self) -> None:
         self._refresh.close()
@@ -97,11 +97,11 @@ class CacheRefresher(Loop):
     def _attempt(self, work: Callable[[], None]) -> bool:
         try:
             work()
-            self._complaint.worked("the cache is kept fresh again")
+            self._hitch.worked("the cache is kept fresh again")
         except RtpError as error:
             if any(circuit.status().failures_in_a_row for circuit in self._circuits):
                 return False
-            self._complaint.failed(str(error), f"the cache was not refreshed, trying again: {error}")
+            self._hitch.failed(str(error), f"the cache was not refreshed, trying again: {error}")
             return False
         return True
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
-from core.services.complaint import Complaint
+from core.services.hitch import Hitch
 from core.services.postgres import is_lost_connection
 from rtp_client.errors import one_line
 
@@ -39,13 +39,13 @@ class Duty:
         self._name = name
         self._interval_seconds = interval_seconds
         self._do = do
-        self._complaint = Complaint("monitor", name, troubles=troubles, on_problem=on_problem)
+        self._hitch = Hitch("monitor", name, troubles=troubles, on_problem=on_problem)
         self._due_at = 0.0
 
     @property
     def error(self) -> str:
         """Why it cannot be done now; empty where it can."""
-        return self._complaint.cause
+        return self._hitch.cause
 
     def do_when_due(self, connection: Connection) -> None:
         """Do it if it is time. Raises psycopg.Error where the connection is lost."""
@@ -55,12 +55,12 @@ class Duty:
         longest_pause = float("inf")
         try:
             self._do(connection)
-            self._complaint.worked(f"monitor: {self._name} again")
+            self._hitch.worked(f"monitor: {self._name} again")
         except psycopg.Error as error:
             if is_lost_connection(error):
                 raise
             cause = one_line(error)
-            self._complaint.failed(cause, f"monitor: it cannot do this now: {self._name}. {cause}. Trying again")
+            self._hitch.failed(cause, f"monitor: it cannot do this now: {self._name}. {cause}. Trying again")
             longest_pause = _LONGEST_PAUSE_SECONDS
         now = time.monotonic()
         self._due_at = began_at + max(self._interval_seconds, min((now - began_at) / _SHARE, longest_pause))

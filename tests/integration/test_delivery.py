@@ -620,12 +620,12 @@ def test_a_database_that_cannot_be_written_to_is_told_once_and_led_when_it_can(
     database = sql.Identifier(writer.info.dbname)
     writer.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(database))
     pipeline = start(settings)
-    eventually(lambda: any("read-only transaction" in problem for problem in problems))
+    eventually(lambda: any("are read-only" in problem for problem in problems))
     tried = count_sessions(writer)
     eventually(lambda: count_sessions(writer) > tried + 3)
     writer.execute(sql.SQL("ALTER DATABASE {} RESET default_transaction_read_only").format(database))
     eventually(lambda: pipeline.election.status().role == "leader")
-    assert len([problem for problem in problems if "read-only transaction" in problem]) == 1
+    assert len([problem for problem in problems if "are read-only" in problem]) == 1
 
 
 def count_sessions(connection: psycopg.Connection) -> int:

@@ -190,7 +190,7 @@ def test_services_that_are_away_are_named_once_and_left_alone_for_a_while(comman
     told = done.err.splitlines()[1:]
     assert told[0].startswith("Redis at redis://127.0.0.1:1 is not reachable")
     assert told[1] == "The streams' source: circuit open after 2 failures in a row, probing every 60 s"
-    assert told[2].startswith("Nothing could be delivered from the start to the end. Redis at redis://127.0.0.1:1 ")
+    assert told[2] == "Never reached from the start to the end: The streams' source (streams)."
     assert (done.code, len(told)) == (1, 3)
 
 

@@ -342,13 +342,13 @@ def test_a_run_that_never_reached_a_service_ends_with_1(
     nowhere = dsn._replace(netloc=f"rtp@{dsn.hostname}:1").geturl()
     done = command("run", *ending, environ={"RTP_POSTGRES_DSN": nowhere, "RTP_REDIS_URL": settings.redis.url or ""})
     assert done.code == 1
-    assert "Nothing could be delivered from the start to the end. election: PostgreSQL at " in done.err
+    assert done.err.splitlines()[-1].startswith("Never reached from the start to the end: PostgreSQL (election)")
 
 
 def test_a_run_whose_sink_was_never_reached_ends_with_1(command: Command, settings: Settings) -> None:
     environ = {"RTP_POSTGRES_DSN": postgres_dsn(settings), "RTP_REDIS_URL": "redis://127.0.0.1:1/0"}
     done = command("run", "--for", "2s", environ=environ)
-    assert (done.code, "redis: Redis at " in done.err) == (1, True)
+    assert (done.code, "Redis (redis)" in done.err.splitlines()[-1]) == (1, True)
 
 
 def test_a_run_with_nothing_to_do_ends_with_0(command: Command, settings: Settings) -> None:

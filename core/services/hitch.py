@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.trouble import Troubles
 
 
-class Complaint:
+class Hitch:
     """`part` cannot do its work with `service`. What is over within `patience_seconds` is not told."""
 
     def __init__(
