@@ -32,8 +32,15 @@ class _Trouble:
 class ArmingAlarm:
     """Knows the watches that are not armed; since one look before, when they may have been."""
 
-    def __init__(self, on_problem: Callable[[Problem], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        on_problem: Callable[[Problem], None],
+        *,
+        rearms: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._on_problem = on_problem
+        self._rearms = rearms
         self._clock = clock
         self._troubles: dict[str, _Trouble] = {}
         self._looked_at = clock()
@@ -65,8 +72,11 @@ class ArmingAlarm:
 
     def _tell_of(self, watch: WatchArming, trouble: _Trouble) -> None:
         now = self._clock()
-        if str(watch) == trouble.told and now - trouble.told_at < _AGAIN_SECONDS:
+        text = str(watch)
+        if self._rearms and watch.is_rearmable:
+            text = f"watch {watch.watch} is not armed: {watch.cause}. It is installed again now (triggers.rearm)"
+        if text == trouble.told and now - trouble.told_at < _AGAIN_SECONDS:
             return
-        trouble.told, trouble.told_at = str(watch), now
+        trouble.told, trouble.told_at = text, now
         facts = {"watch": watch.watch, "table": watch.table, "cause": watch.cause, "remedy": watch.remedy}
-        self._on_problem(Problem(str(watch), "arming", facts=facts))
+        self._on_problem(Problem(text, "arming", facts=facts))

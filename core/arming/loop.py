@@ -64,7 +64,7 @@ class ArmingLoop(Loop):
         return self._rearming is not None and self._rearming.cancel()
 
     def _serve(self, epoch: Epoch) -> None:
-        alarm = ArmingAlarm(self._on_problem)
+        alarm = ArmingAlarm(self._on_problem, rearms=self._rearming is not None)
         while self._recovery.wait_for_turn(self._halt) and not epoch.is_over:
             try:
                 with self._server.translated(), self._server.connect(self.name, is_hasty=False) as connection:

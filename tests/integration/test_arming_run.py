@@ -164,6 +164,10 @@ def test_a_replaced_table_is_watched_again_and_its_changes_are_delivered(rearmed
     assert rearmed.event == [("dai", 1, 2, "deviation")]
 
 
+def test_that_it_will_be_done_is_told(rearmed: Rearmed) -> None:
+    assert rearmed.told[0] == f"watch prices is not armed: {CAUSE}. It is installed again now (triggers.rearm)"
+
+
 def test_that_it_was_done_is_told_with_what_is_not_known(rearmed: Rearmed) -> None:
     (line,) = [line for line in rearmed.told if "armed again" in line]
     assert line.startswith("watch prices is armed again, after up to ")
