@@ -24,7 +24,7 @@ _METHODS = ("GET", "HEAD")
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """An answer of HTTP's. `is_head`: its body is not sent."""
 
     status: HTTPStatus
@@ -57,26 +57,26 @@ class Answers:
         self._registry.register(PipelineCollector(pipeline, monitor))
         ProcessCollector(registry=self._registry)
 
-    def answer(self, method: str, target: str, accept: str) -> Answer:
+    def answer(self, method: str, target: str, accept: str) -> HttpAnswer:
         """The answer to a request."""
         is_head, path = method == "HEAD", target.partition("?")[0]
         if method not in _METHODS:
             return _json(HTTPStatus.METHOD_NOT_ALLOWED, {"error": f"only {', '.join(_METHODS)}"})
         if path == "/metrics":
             encode, content_type = choose_encoder(accept)
-            return Answer(HTTPStatus.OK, content_type, encode(self._registry), is_head)
+            return HttpAnswer(HTTPStatus.OK, content_type, encode(self._registry), is_head)
         if path == "/healthz":
             return self._health(is_head=is_head)
         if path == "/readyz":
             return self._readiness(is_head=is_head)
         return _json(HTTPStatus.NOT_FOUND, {"error": "there are /metrics, /healthz and /readyz"}, is_head=is_head)
 
-    def _health(self, *, is_head: bool) -> Answer:
+    def _health(self, *, is_head: bool) -> HttpAnswer:
         dead = sorted(name for name, is_alive in self._monitor.threads().items() if not is_alive)
         status = HTTPStatus.SERVICE_UNAVAILABLE if dead else HTTPStatus.OK
         return _json(status, {"status": "failing" if dead else "ok", "dead_threads": dead}, is_head=is_head)
 
-    def _readiness(self, *, is_head: bool) -> Answer:
+    def _readiness(self, *, is_head: bool) -> HttpAnswer:
         reasons = [asdict(hindrance) for hindrance in self._monitor.hindrances()]
         warnings = [asdict(warning) for warning in self._monitor.warnings()]
         status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
@@ -84,8 +84,8 @@ class Answers:
         return _json(status, document | ({"warnings": warnings} if warnings else {}), is_head=is_head)
 
 
-NO_REQUEST = Answer(HTTPStatus.BAD_REQUEST, _JSON, b'{"error": "this is no request of HTTP"}\n')
+NO_REQUEST = HttpAnswer(HTTPStatus.BAD_REQUEST, _JSON, b'{"error": "this is no request of HTTP"}\n')
 
 
-def _json(status: HTTPStatus, document: dict[str, Any], *, is_head: bool = False) -> Answer:
-    return Answer(status, _JSON, json.dumps(document).encode() + b"\n", is_head)
+def _json(status: HTTPStatus, document: dict[str, Any], *, is_head: bool = False) -> HttpAnswer:
+    return HttpAnswer(status, _JSON, json.dumps(document).encode() + b"\n", is_head)
