@@ -5,6 +5,7 @@ What version 7 left is migrations 1 to 7, which nobody changes, and version_7.sq
 
 from __future__ import annotations
 
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,11 @@ from core.leading.leader_row import look
 from core.letters.table import read_letters
 from core.log.reader import LogReader
 from core.services.postgres import DatabaseServer, connect
+from tests.catalog_snapshot import catalog_of
 from tests.eventually import eventually
 from tests.judging import judge_ticks, judge_waiting
 from tests.watching import settings_of
-from triggers.installer import apply, find_drift, plan_installation
+from triggers.installer import apply, find_drift, plan_installation, plan_removal
 from triggers.migrations import migrations
 
 if TYPE_CHECKING:
@@ -63,6 +65,16 @@ def told(connection: psycopg.Connection, entity: str) -> list[tuple[int, int]]:
 def test_the_database_is_as_a_new_installation_leaves_it(owner: psycopg.Connection) -> None:
     upgrade(owner)
     assert find_drift(owner, SETTINGS) == []
+
+
+def test_the_schema_is_the_one_that_a_new_installation_makes(owner: psycopg.Connection) -> None:
+    upgrade(owner)
+    upgraded = catalog_of(owner)
+    apply(owner, plan_removal(owner))
+    upgrade(owner)
+    # A watch's functions hold the revision of its rules, and a sequence has come as far as it has.
+    other = {line for line in upgraded ^ catalog_of(owner) if not re.match(r"\('sequence'|.*_(rates|samples)\(", line)}
+    assert other == set()
 
 
 def test_the_log_keeps_its_identity(owner: psycopg.Connection) -> None:
