@@ -53,9 +53,9 @@ def _plan_installation(connection: Connection, settings: Settings) -> list[Step]
     if findings:
         raise InstallError("\n".join(map(str, findings)))
     installed = read_installation(connection)
-    steps = schema_steps(installed)
     watches = read_watches(connection) if installed else []
     triggers = read_triggers(connection)
+    steps = schema_steps(installed, dict.fromkeys(f"{trigger.schema}.{trigger.table}" for trigger in triggers))
     for name, watch in settings.watches.items():
         before = next((w for w in watches if w.name == name and not w.is_removed), None)
         watch_id = _watch_id(name, watches, settings)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from core.errors import InstallError
-from triggers.steps import Action, Step
+from triggers.steps import Action, Step, Touch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from triggers.catalog import InstallationRow
 
@@ -48,8 +48,11 @@ def _functions() -> Sequence[str]:
     return tuple(_SQL.joinpath("functions", name).read_text(encoding="utf-8") for name in names)
 
 
-def schema_steps(installed: InstallationRow | None) -> list[Step]:
-    """What brings the schema to this rtp's version. Raises InstallError where a newer rtp has been here."""
+def schema_steps(installed: InstallationRow | None, watched: Iterable[str] = ()) -> list[Step]:
+    """What brings the schema to this rtp's version; `watched` are the tables with triggers.
+
+    Raises InstallError where a newer rtp has been here.
+    """
     version = installed.schema_version if installed else 0
     newest = newest_version()
     if version > newest:
@@ -58,7 +61,7 @@ def schema_steps(installed: InstallationRow | None) -> list[Step]:
         )
     steps = []
     if version < newest:
-        steps += [_lock_watched()] if installed else []
+        steps += [_lock_watched(watched)] if installed else []
         steps += [_migrate(version, newest)]
     functions_md5 = hashlib.md5("\n".join(_functions()).encode(), usedforsecurity=False).hexdigest()
     if installed is None or installed.functions_md5 != functions_md5:
@@ -66,10 +69,11 @@ def schema_steps(installed: InstallationRow | None) -> list[Step]:
     return steps
 
 
-def _lock_watched() -> Step:
+def _lock_watched(watched: Iterable[str]) -> Step:
     return Step(
         Action("migrated", "the watched tables", "their writers wait until the end"),
         (sql.SQL(_SQL.joinpath("lock_watched.sql").read_text(encoding="utf-8").rstrip("\n")),),
+        tuple(Touch(table, keeps_writers_out=True) for table in watched),
     )
 
 

@@ -27,6 +27,7 @@ class Touch:
     makes: tuple[str, ...] = ()
     drops: tuple[str, ...] = ()
     is_read: bool = False
+    keeps_writers_out: bool = False
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ def _tables(connection: Connection, steps: Iterable[Step]) -> Iterator[TableSumm
         own = [touch for touch in touches if touch.table == table]
         drops = list(dict.fromkeys(name for touch in own for name in touch.drops))
         makes = list(dict.fromkeys(name for touch in own for name in touch.makes))
-        lock, keeps_out = _lock(makes, drops)
+        keeps_writers_out = bool(makes) or any(touch.keeps_writers_out for touch in own)
+        lock, keeps_out = _lock(keeps_writers_out=keeps_writers_out, drops=bool(drops))
         yield TableSummary(
             table,
             makes,
@@ -82,10 +83,10 @@ def _tables(connection: Connection, steps: Iterable[Step]) -> Iterator[TableSumm
         )
 
 
-def _lock(makes: Sequence[str], drops: Sequence[str]) -> tuple[str, str]:
+def _lock(*, keeps_writers_out: bool, drops: bool) -> tuple[str, str]:
     if drops:
         return "ACCESS EXCLUSIVE", "readers and writers"
-    return ("SHARE ROW EXCLUSIVE", "writers") if makes else ("ACCESS SHARE", "nobody")
+    return ("SHARE ROW EXCLUSIVE", "writers") if keeps_writers_out else ("ACCESS SHARE", "nobody")
 
 
 def _functions(steps: Iterable[Step]) -> Iterator[tuple[str, str]]:

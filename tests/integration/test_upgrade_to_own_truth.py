@@ -22,6 +22,7 @@ from tests.judging import judge_ticks, judge_waiting
 from tests.watching import settings_of
 from triggers.installer import apply, find_drift, plan_installation, plan_removal
 from triggers.migrations import migrations
+from triggers.summary import summarise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,6 +76,14 @@ def test_the_schema_is_the_one_that_a_new_installation_makes(owner: psycopg.Conn
     # A watch's functions hold the revision of its rules, and a sequence has come as far as it has.
     other = {line for line in upgraded ^ catalog_of(owner) if not re.match(r"\('sequence'|.*_(rates|samples)\(", line)}
     assert other == set()
+
+
+def test_a_dry_run_says_that_the_watched_tables_are_kept_from_their_writers(owner: psycopg.Connection) -> None:
+    shown = summarise(owner, plan_installation(owner, SETTINGS)).tables
+    assert {(table.table, table.keeps_out) for table in shown} == {
+        ("public.Rates", "writers"),
+        ("public.samples", "writers"),
+    }
 
 
 def test_the_log_keeps_its_identity(owner: psycopg.Connection) -> None:
