@@ -22,7 +22,6 @@ SET plan_cache_mode = force_generic_plan
 AS $rtp$
 DECLARE
     started       timestamptz := CASE WHEN random() < '0.01'::double precision THEN clock_timestamp() END;
-    sees_newest   boolean := current_setting('transaction_isolation') LIKE 'read %';
     is_safe       boolean;
     one           record;
     reported_rows bigint;
@@ -34,7 +33,7 @@ DECLARE
     is_large      boolean;
     is_overtaken  boolean;
 BEGIN
-    IF NOT sees_newest OR TG_OP = 'DELETE' OR TG_OP = 'TRUNCATE' THEN
+    IF current_setting('transaction_isolation') <> 'read committed' OR TG_OP = 'DELETE' OR TG_OP = 'TRUNCATE' THEN
     BEGIN
         -- All else goes the long way: what has a trace context to carry, and whoever is not to wait long for a lock, as an upgrade may
         -- have locked rtp's tables.
@@ -59,7 +58,7 @@ BEGIN
             PERFORM rtp.refuse_own_types(TG_RELID, '{protocol,at,usd}');
             -- Whoever writes such an entity again is judged by a closer look, and so waits for none that rtp run takes at it meanwhile to
             -- be over. Above READ COMMITTED no baseline is touched, as its newest version may be one that the snapshot does not see.
-            IF sees_newest AND TG_OP IN ('DELETE', 'TRUNCATE') THEN
+            IF current_setting('transaction_isolation') = 'read committed' AND TG_OP IN ('DELETE', 'TRUNCATE') THEN
                 EXECUTE CASE TG_OP WHEN 'TRUNCATE' THEN rtp.rows_before_truncate(TG_RELID, '"public"."tvl"') ELSE '' END || "rtp"."rare_latest"('mark gone');
             END IF;
             EXECUTE CASE TG_OP WHEN 'TRUNCATE' THEN rtp.rows_before_truncate(TG_RELID, '"public"."tvl"') ELSE '' END || "rtp"."rare_latest"('append ' || TG_OP);

@@ -22,7 +22,6 @@ SET plan_cache_mode = force_generic_plan{settings}
 AS {quote}
 DECLARE
     started       timestamptz := {started};
-    sees_newest   boolean := current_setting('transaction_isolation') LIKE 'read %';
     is_safe       boolean;
     one           record;
     reported_rows bigint;
@@ -34,7 +33,7 @@ DECLARE
     is_large      boolean;
     is_overtaken  boolean;
 BEGIN
-    IF NOT sees_newest OR TG_OP = 'DELETE' OR TG_OP = 'TRUNCATE' THEN
+    IF current_setting('transaction_isolation') <> 'read committed' OR TG_OP = 'DELETE' OR TG_OP = 'TRUNCATE' THEN
     {append_samples};
     END IF;
 
