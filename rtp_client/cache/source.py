@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from rtp_client.cache.table import Table
 
 _CONNECTIONS = 4
-# What texts of names, floats and times look like must not depend on the role's settings: rtp's triggers fix the same.
-_SESSION = (
-    "SELECT set_config('DateStyle', 'ISO, MDY', false), set_config('IntervalStyle', 'postgres', false),"
-    " set_config('TimeZone', 'UTC', false), set_config('bytea_output', 'hex', false),"
-    " set_config('extra_float_digits', '1', false)"
-)
 
 
 class Question(NamedTuple):
@@ -143,7 +137,6 @@ class DatabaseSource(SourceBase):
 
     def _configure(self, connection: TimedConnection) -> None:
         connection.answer_timeout = self._answer_timeout
-        connection.execute(_SESSION)
 
 
 class AsyncDatabaseSource(SourceBase):
@@ -179,4 +172,3 @@ class AsyncDatabaseSource(SourceBase):
 
     async def _configure(self, connection: AsyncTimedConnection) -> None:
         connection.answer_timeout = self._answer_timeout
-        await connection.execute(_SESSION)

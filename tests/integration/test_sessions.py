@@ -14,6 +14,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from core.settings.models import Settings, postgres_dsn
+from rtp_client.cache.loading import Owner
+from rtp_client.cache.source import DatabaseSource
+from rtp_client.cache.table import Table
 from tests.command import Command, Done
 from tests.judging import judge_waiting
 from tests.pooler import TransactionPooler
@@ -107,6 +110,19 @@ def test_no_setting_of_the_database_changes_what_is_installed_judged_or_said(
     assert [one["sampled_at"] for one in forgotten] == ["2026-01-03T12:20:00.000000Z"]
     assert "dead letter" in rtp("uninstall-triggers").err
     assert rtp("uninstall-triggers", "--yes").code == 0
+
+
+def test_no_setting_of_the_database_changes_what_the_cache_reads(
+    writer: psycopg.Connection, installed: Settings, unusual: None
+) -> None:
+    writer.execute("CREATE TABLE public.pools (id bytea, since timestamptz, price double precision)")
+    writer.execute("INSERT INTO pools VALUES ('\\xcafe', '2026-01-03 12:00+00', 0.12345678901234568)")
+    # A reader has a role of its own, and finds what it is led to.
+    writer.execute(sql.SQL("ALTER DATABASE {} RESET search_path").format(sql.Identifier(writer.info.dbname)))
+    pools = Table("price", "public.pools", entity="id", chain="since", value="price")
+    asked = Owner("price", "2026-01-03 12:00:00+00", "\\xcafe")
+    with closing(DatabaseSource(postgres_dsn(installed), {"tables": [pools]})) as source:
+        assert source.rows([asked])[asked].value == "0.12345678901234568"
 
 
 @pytest.fixture
