@@ -177,7 +177,7 @@ def test_explain_knows_it(rtp: Callable[..., Done], pools: psycopg.Connection) -
 def test_backtest_counts_its_events(rtp: Callable[..., Done], pools: psycopg.Connection, config: Path) -> None:
     pools.execute(
         "CREATE TABLE public.pool_history AS"
-        " SELECT 'base' AS chain, 'p' AS pool, v AS apy, now() + v * interval '1 m' AS at"
+        " SELECT 'base' AS chain, 'p' AS pool, v AS apy, now() + (v - 120) * interval '1 m' AS at"
         " FROM generate_series(100, 120, 4) AS v"
     )
     document = yaml.safe_load(config.read_text(encoding="utf-8"))
