@@ -11,6 +11,7 @@ from core.log.cursor import Cursor, check_cursor, known_sinks
 from core.log.installation import find_mismatch
 from core.log.logs import FRONT, SAMPLES
 from core.services.postgres import queries
+from core.services.prepared import PreparedStatements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,16 +75,28 @@ def take_cursors(connection: Connection, epoch: int) -> Cursors:
     return {watch: JudgeCursor(Cursor(*values[:4]), values[4], _judged(*values[5:])) for watch, *values in rows}
 
 
-def save_cursors(connection: Connection, epoch: int, cursors: Cursors, saved: Mapping[int, JudgeCursor]) -> None:
+def front_statements(connection: Connection) -> PreparedStatements:
+    """What saves the cursor of watches that keep up: it runs with each transaction of the judge."""
+    return PreparedStatements(connection, _QUERIES)
+
+
+def save_cursors(
+    connection: Connection,
+    statements: PreparedStatements,
+    epoch: int,
+    cursors: Cursors,
+    saved: Mapping[int, JudgeCursor],
+) -> None:
     """Write down how far samples are judged, all or nothing. Raises LeadershipLost where another epoch has them."""
     front = vars(cursors[FRONT].cursor) | {"epoch": epoch}
     moved = {watch: at for watch, at in cursors.items() if watch != FRONT and saved.get(watch) != at}
     caught_up = list(saved.keys() - cursors.keys())
     if moved or caught_up:
-        found = connection.execute(_QUERIES["save_all"], front | _columns(moved) | {"caught_up": caught_up})
+        values = front | _columns(moved) | {"caught_up": caught_up}
+        found = connection.execute(_QUERIES["save_all"], values).fetchall()
     else:
-        found = connection.execute(_QUERIES["save_front"], front, prepare=True)
-    if found.fetchone() is None:
+        found = statements.fetch("save_front", front)
+    if not found:
         _check_epoch(connection, epoch)
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import RtpError
 from core.judging.backlog import Backlog
-from core.judging.judge_cursor import Cursors, JudgeCursor, save_cursors, take_cursors
+from core.judging.judge_cursor import Cursors, JudgeCursor, front_statements, save_cursors, take_cursors
 from core.judging.portion import Portion, in_judging_order
 from core.judging.sample_windows import Limits, SampleCounts, SampleWindows
 from core.judging.watches import read_watches
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from core.judging.sample import SampleRow
     from core.judging.watches import InstalledWatches
     from core.services.postgres import DatabaseServer
+    from core.services.prepared import PreparedStatements
 
 _LOG = queries("core.sql", "log.sql")
 
@@ -44,6 +45,7 @@ class SampleLog:
         self._limits = limits or Limits()
         self._connection: psycopg.Connection | None = None
         self._windows: SampleWindows | None = None
+        self._statements: PreparedStatements | None = None
         self._front = ReadingPosition(Cursor())
         self._backlogs: dict[int, Backlog] = {}  # in the order of their turns
         self._saved: Cursors = {}
@@ -73,6 +75,7 @@ class SampleLog:
         self._epoch = epoch
         self._histories = installed.histories
         self._windows = SampleWindows(self._server, connection, self._limits)
+        self._statements = front_statements(connection)
         self._front = ReadingPosition(self._saved[FRONT].cursor)
         self._backlogs = {
             watch: Backlog(watch, cursor, self._histories) for watch, cursor in self._saved.items() if watch != FRONT
@@ -83,7 +86,7 @@ class SampleLog:
         """Give the connection back; harmless when there is none. What was passed and not saved is forgotten."""
         if self._connection is not None:
             self._connection.close()
-            self._connection = self._windows = None
+            self._connection = self._windows = self._statements = None
         self.is_level = False
 
     @property
@@ -147,8 +150,9 @@ class SampleLog:
         """
         cursors = {FRONT: JudgeCursor(self._front.cursor)}
         cursors |= {watch: backlog.cursor for watch, backlog in self._backlogs.items()}
+        assert self._statements is not None
         with self._server.translated():
-            save_cursors(self.connection, self._epoch, cursors, self._saved)
+            save_cursors(self.connection, self._statements, self._epoch, cursors, self._saved)
         self._saved = cursors
 
     def wait(self, *, step_seconds: float, longest_seconds: float) -> None:

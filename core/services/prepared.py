@@ -59,6 +59,8 @@ class PreparedStatements:
     """The statements of one connection by name, each prepared when it is first asked for."""
 
     def __init__(self, connection: psycopg.Connection[Any], queries: Mapping[str, bytes]) -> None:
+        # Else psycopg, when it takes something back, deallocates all statements of the session, and not its own alone.
+        connection.prepare_threshold = None
         self._connection = connection
         self._queries = queries
         self._prepared: dict[str, PreparedStatement] = {}

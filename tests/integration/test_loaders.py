@@ -287,6 +287,21 @@ def test_a_look_waits_for_no_writer_and_is_taken_again(
     assert told(owner) == [("aave", "deleted", "100", None), ("lido", "deviation", "100", "200")]
 
 
+def test_a_judge_that_finds_the_table_locked_goes_on(
+    watch: Callable[..., psycopg.Connection], connect_again: Connect
+) -> None:
+    owner, other = watch(PLAIN), connect_again()
+    with judging(server_of(owner)) as (log, session):
+        owner.execute("DELETE FROM tvl WHERE protocol = 'aave'")
+        judge_until_level(log, session)
+        owner.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+        with other.transaction():
+            other.execute("LOCK TABLE tvl")
+            judge_until_level(log, session)
+            assert told(owner) == [("aave", "deleted", "100", None)]
+        eventually(lambda: session.judge_next() or len(told(owner)) == 2)
+
+
 def test_a_writer_who_compares_with_what_a_look_has_moved_meanwhile_is_looked_at_again(
     watch: Callable[..., psycopg.Connection], connect_again: Connect
 ) -> None:
