@@ -61,6 +61,7 @@ _PATIENCE, _NO_PATIENCE = "50ms", "1ms"
 _WHILE_LOCKED_SECONDS = 0.2
 _WHILE_UNREADABLE_SECONDS = 60.0
 MOST_AT_ONCE = 500
+_MOST_ASKED_FOR = 10 * MOST_AT_ONCE
 
 
 class Looks:
@@ -87,7 +88,7 @@ class Looks:
 
     def take_again(self, findings: Findings) -> bool:
         """Take looks that were put off; whether any was taken."""
-        self._statements.fetch("ask_for_writers", {})
+        self._statements.fetch("ask_for_writers", {"limit": _MOST_ASKED_FOR})
         due = self._statements.fetch("due_looks", {"limit": MOST_AT_ONCE})
         if not due:
             return False

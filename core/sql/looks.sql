@@ -32,7 +32,11 @@ RETURNING b.watch, b.chain, b.entity
 -- Take the baselines back that were put there.
 DELETE FROM rtp.baseline AS b
 USING unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
-WHERE b.watch = e.watch AND b.chain = e.chain AND b.entity = e.entity AND b.rules = -1
+CROSS JOIN LATERAL (
+    SELECT k.ctid FROM rtp.baseline AS k
+    WHERE k.watch = e.watch AND k.chain = e.chain AND k.entity = e.entity LIMIT 1
+) AS known (place)
+WHERE b.ctid = known.place AND b.rules = -1
 
 -- name: held_now
 -- What a table holds of these entities now, the newest row last; the clock. One row without an entity where it holds nothing.
@@ -50,7 +54,7 @@ WITH here AS MATERIALIZED (
     SELECT DISTINCT ON (n.chain, n.entity) * FROM {fields}(%(chain)s::text[], %(entity)s::text[]) AS n
     ORDER BY n.chain, n.entity, n.changed_at DESC
 ), look AS MATERIALIZED (
-    SELECT e.chain, e.entity, b.ctid AS place, n.chain IS NOT NULL AS is_here, b.rules = -1 AS is_new, b.fields IS NOT NULL AS is_marked,
+    SELECT e.chain, e.entity, b.place, n.chain IS NOT NULL AS is_here, b.rules = -1 AS is_new, b.fields IS NOT NULL AS is_marked,
            CASE WHEN b.fields IS NOT NULL OR e.fields IS NOT NULL  -- else nobody knows what it held, or it was never gone
                 THEN rtp.field_changes(coalesce(b.fields, e.fields), coalesce(n.fields, '{}')) END AS changes,
            rtp.field_changes('{}', n.fields) AS all_fields,
@@ -61,7 +65,10 @@ WITH here AS MATERIALIZED (
         %(chain)s::text[], %(entity)s::text[], %(fields)s::jsonb[], %(gone_at)s::timestamptz[],
         %(gone_confidence)s::double precision[], %(gone_provenance)s::text[]
     ) AS e (chain, entity, fields, gone_at, confidence, provenance)
-    JOIN rtp.baseline AS b ON b.watch = %(watch)s::smallint AND b.chain = e.chain AND b.entity = e.entity
+    CROSS JOIN LATERAL (
+        SELECT k.ctid AS place, k.rules, k.fields, k.gone_at FROM rtp.baseline AS k
+        WHERE k.watch = %(watch)s::smallint AND k.chain = e.chain AND k.entity = e.entity LIMIT 1
+    ) AS b
     LEFT JOIN here AS n ON n.chain = e.chain AND n.entity = e.entity
 ), forgotten AS (
     DELETE FROM rtp.baseline AS b USING look WHERE b.ctid = look.place AND NOT look.is_here
@@ -98,22 +105,28 @@ SELECT EXISTS (SELECT FROM rtp.look)
 
 -- name: ask_for_writers
 -- Who may still be writing to the tables of looks that wait, in transactions that cannot have seen what the look before has left:
--- whoever holds the lock that writing takes. To be asked once that has committed.
-UPDATE rtp.look AS l
-SET waits_for = ARRAY(
-    SELECT ((clock.next::text::bigint - age(own.transactionid))::text)::xid8
-    FROM pg_locks AS writing
-    JOIN pg_locks AS own ON own.virtualtransaction = writing.virtualtransaction AND own.locktype = 'transactionid'
-        AND own.mode = 'ExclusiveLock' AND own.granted
-    WHERE writing.locktype = 'relation' AND writing.granted AND writing.mode NOT IN ('AccessShareLock', 'RowShareLock')
-      AND writing.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-      AND (writing.relation = w.table_oid OR writing.relation IN (SELECT relid FROM pg_partition_tree(w.table_oid)))
-)
-FROM rtp.watch AS w, (
+-- whoever holds the lock that writing takes. To be asked once that has committed; of each table once, however many looks wait.
+WITH asking AS MATERIALIZED (
+    SELECT l.watch, l.ctid AS place FROM rtp.look AS l WHERE l.waits_for IS NULL ORDER BY l.try_at LIMIT %(limit)s::bigint
+), clock AS MATERIALIZED (
     SELECT ((pg_snapshot_xmax(now.snapshot)::text::bigint + age(pg_snapshot_xmax(now.snapshot)::xid))::text)::xid8 AS next
     FROM (SELECT pg_current_snapshot() AS snapshot) AS now
-) AS clock
-WHERE w.id = l.watch AND l.waits_for IS NULL
+), table_writers AS MATERIALIZED (
+    SELECT w.id AS watch, ARRAY(
+        SELECT ((clock.next::text::bigint - age(own.transactionid))::text)::xid8
+        FROM pg_locks AS writing
+        JOIN pg_locks AS own ON own.virtualtransaction = writing.virtualtransaction AND own.locktype = 'transactionid'
+            AND own.mode = 'ExclusiveLock' AND own.granted
+        WHERE writing.locktype = 'relation' AND writing.granted AND writing.mode NOT IN ('AccessShareLock', 'RowShareLock')
+          AND writing.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND (writing.relation = w.table_oid OR writing.relation IN (SELECT relid FROM pg_partition_tree(w.table_oid)))
+    ) AS xids
+    FROM rtp.watch AS w, clock
+    WHERE w.id IN (SELECT watch FROM asking)
+)
+UPDATE rtp.look AS l SET waits_for = t.xids
+FROM asking AS a JOIN table_writers AS t USING (watch)
+WHERE l.ctid = a.place
 
 -- name: due_looks
 -- The looks to be taken again now.
@@ -126,7 +139,10 @@ WHERE l.waits_for IS NOT NULL AND l.try_at <= clock_timestamp()
 ORDER BY l.try_at LIMIT %(limit)s::bigint
 
 -- name: taken
--- These looks were taken.
+-- These looks were taken. Each is looked up by its whole key, as above.
 DELETE FROM rtp.look AS l
 USING unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
-WHERE l.watch = e.watch AND l.chain = e.chain AND l.entity = e.entity
+CROSS JOIN LATERAL (
+    SELECT k.ctid FROM rtp.look AS k WHERE k.watch = e.watch AND k.chain = e.chain AND k.entity = e.entity LIMIT 1
+) AS known (place)
+WHERE l.ctid = known.place

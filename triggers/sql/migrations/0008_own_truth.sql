@@ -75,6 +75,9 @@ CREATE TABLE rtp.look (
     fields          jsonb,
     PRIMARY KEY (watch, chain, entity)
 );
+-- A table that is emptied leaves a look for each of its rows: the next ones are found without reading all.
+CREATE INDEX look_unasked ON rtp.look (try_at) WHERE waits_for IS NULL;
+CREATE INDEX look_due ON rtp.look (try_at) WHERE waits_for IS NOT NULL;
 
 -- A trigger reports nothing of a row that is gone.
 DROP FUNCTION IF EXISTS rtp.forget(smallint, text[], text[], double precision, text);
