@@ -13,6 +13,7 @@ from core.arming.alarm import ArmingAlarm
 from core.arming.look import read_arming
 from core.errors import ServiceUnavailable
 from core.leading.loop import Loop
+from core.services.postgres import queries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,15 +28,11 @@ if TYPE_CHECKING:
     from core.services.postgres import DatabaseServer
     from core.services.recovery import Recovery
 
+_QUERIES = queries("core.sql", "arming.sql")
 _LOOK_SECONDS = 2.0
 # A look takes about a millisecond. Where there are thousands of partitions looks are rarer, but no rarer than this.
 _SELDOM_SECONDS = 5.0
 _SHARE = 0.005
-# The plan is made once: making it takes three times as long as running it.
-_SESSION = (
-    "SELECT set_config(name, value, false)"
-    " FROM (VALUES ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS s (name, value)"
-)
 
 
 class ArmingLoop(Loop):
@@ -68,7 +65,7 @@ class ArmingLoop(Loop):
         while self._recovery.wait_for_turn(self._halt) and not epoch.is_over:
             try:
                 with self._server.translated(), self._server.connect(self.name, is_hasty=False) as connection:
-                    connection.execute(_SESSION)
+                    connection.execute(_QUERIES["plan_once"])
                     self._watch(connection, alarm)
             except ServiceUnavailable as error:
                 self._recovery.failed(error)
@@ -87,10 +84,10 @@ class ArmingLoop(Loop):
                 # Whoever has armed it, what was written meanwhile is judged now, where rtp may install.
                 alarm.ended(watch, self._rearming.take_outcome(watch.watch) if self._rearming is not None else None)
             self.since = alarm.since()
-            if not self._has_rearmed():
+            if not self._rearm():
                 self._halt.wait(min(max(_LOOK_SECONDS, min(took_seconds) / _SHARE), _SELDOM_SECONDS))
 
-    def _has_rearmed(self) -> bool:
+    def _rearm(self) -> bool:
         """Install those again where that helps; whether there is one that should be armed now."""
         if self._rearming is None:
             return False

@@ -28,11 +28,11 @@ class Conclusion:
     """What became of an entity's newest value, and the moment of that by the server's clock.
 
     `waiting`: something waits for rtp run. `going`: the row is gone, which is an event at `at` unless it comes back.
-    `unjudged`: the table holds what nobody has judged so far by the rules of now;
-    `reason` and `note` say what comes of it at the next write. `set_aside`: its own time is too far ahead, as was noted
-    at `at`. `due`: time has brought about what rtp run has yet to
-    judge, since `at`. `quarantined`, `held`: until `at`. `unchanged`: the same since `at`, when it was first seen or
-    last reported, and no event of it is left in the log. Else `reason` is that of the event that was, or would be.
+    `unjudged`: the table holds what nobody has judged so far by the rules of now; `reason` and `note` say what comes of
+    it at the next write. `set_aside`: its own time is too far ahead, as was noted at `at`. `due`: time has brought
+    about what rtp run has yet to judge, since `at`. `quarantined`, `held`: until `at`. `unchanged`: the same since
+    `at`, when it was first seen or last reported, and no event of it is left in the log. Else `reason` is that of the
+    event that was, or would be.
     """
 
     outcome: Outcome

@@ -105,10 +105,8 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
     judged = conclusion = None
     if watch.has_value:
         judged = _judged(connection, watch, wanted, place, state)
-        rule, remembered = (
-            rule_for(watch, place.chain, place.entity),
-            state.entity(is_sampled=watch.is_sampled) if state else None,
-        )
+        rule = rule_for(watch, place.chain, place.entity)
+        remembered = state.entity(is_sampled=watch.is_sampled) if state else None
         conclusion = conclude(remembered, judged, rule, Unjudged(waiting, is_look, now), events, set_aside)
     return Explanation(
         at=now,

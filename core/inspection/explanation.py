@@ -132,10 +132,8 @@ class JudgedValue:
 class Explanation:
     """All that rtp knows about one entity in one watch, as of one moment (`at`, by the database's clock).
 
-    `judged` is of a value, `watched` of metadata.
-
-    `state` is None where the entity is gone, or waits to be seen for the first time; `rules` is the revision in force.
-    `conclusion` is about a value.
+    `judged` and `conclusion` are of a value, `watched` is of metadata. `state` is None where the entity is gone, or
+    waits to be seen for the first time; `rules` is the revision in force.
     """
 
     at: datetime

@@ -209,13 +209,7 @@ def _judge_appointment(entity: EntityMemory, at: datetime, findings: Findings) -
     entity.move_to(judgement.state)
     _note_guard(entity, before, judgement, before.suspect_value, findings)
     if judgement.report is not None:
-        findings.events.append(
-            _event(
-                entity,
-                judgement.report,
-                at,
-            )
-        )
+        findings.events.append(_event(entity, judgement.report, at))
 
 
 def _move(entity: EntityMemory, state: EntityState | None, findings: Findings) -> None:

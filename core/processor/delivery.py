@@ -104,7 +104,7 @@ class Delivery(Loop):
                 try:
                     if not self._connector.reach_both():
                         continue
-                    if self._is_another_log():
+                    if self._rename_log_if_set_back():
                         epoch.end()
                         return
                     self._work()
@@ -120,11 +120,10 @@ class Delivery(Loop):
                 self._connector.rest()
             self._forget_what_is_read()
 
-    def _is_another_log(self) -> bool:
-        """Whether the log has another name than it had a moment ago.
+    def _rename_log_if_set_back(self) -> bool:
+        """Give the log another name where more of it is known than it has given; whether it has another one by now.
 
-        It gets one where more of it is known than it has given: its database was restored from a copy, or its server
-        has lost the last commits.
+        It was set back where its database was restored from a copy, or its server has lost the last commits.
         """
         log, known = self._reader.log_id, max(self._reader.highest_read, self.sink.newest_sequence(self._reader.log_id))
         now_called, reached = self._reader.reached()

@@ -1,6 +1,11 @@
 -- Is every installed watch armed: does each write to its table reach rtp's trigger? Asked of the catalogs alone, which takes no lock
 -- on anybody's table: somebody who rebuilds one keeps it locked for as long as that takes, and is not to hold this up.
 
+-- name: plan_once
+-- For a session that asks every few seconds: making the plan takes three times as long as running it.
+SELECT set_config(name, value, false)
+FROM (VALUES ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS s (name, value)
+
 -- name: obstacles
 -- What is wrong with a table itself: `w` has its oid, the role that reads it, and the tables that are watched; `d.oids` are the table
 -- and all that inherit from it.
@@ -78,7 +83,8 @@ CROSS JOIN LATERAL (
 ) AS o
 
 -- name: arming
--- Every installed watch, with its table, since when it is installed so, and what keeps it from seeing all writes: a row for each obstacle, or one of nulls.
+-- Every installed watch, with its table, since when it is installed so, and what keeps it from seeing all writes: a row for each
+-- obstacle, or one of nulls.
 --   what     replaced, gone, renamed: of its table; missing, disabled, diverted: of its triggers; unwatched: a partition without any;
 --            retyped, lost: of a column; altered: of its function; the others as `obstacles` finds them
 --   place    the table, or another thing that it is about

@@ -90,9 +90,8 @@ SET value = excluded.value, reported_at = excluded.reported_at, sampled_at = exc
     last_changed_at = excluded.last_changed_at, last_confidence = excluded.last_confidence,
     last_provenance = excluded.last_provenance, suspect_changed_at = excluded.suspect_changed_at,
     suspect_confidence = excluded.suspect_confidence, suspect_provenance = excluded.suspect_provenance,
-    lag = excluded.lag,
-    rules = excluded.rules, due_at = excluded.due_at, gone_at = excluded.gone_at, gone_xid = excluded.gone_xid,
-    lower = NULL, upper = NULL
+    lag = excluded.lag, rules = excluded.rules, due_at = excluded.due_at, gone_at = excluded.gone_at,
+    gone_xid = excluded.gone_xid, lower = NULL, upper = NULL
 
 -- name: keep_newest
 -- Remember the newest samples of entities of which no rule had anything to say.

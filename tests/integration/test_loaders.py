@@ -317,6 +317,20 @@ def test_a_writer_who_compares_with_what_a_look_has_moved_meanwhile_is_looked_at
     assert told(owner)[1:] == [("lido", "deviation", "102", "100.5")]
 
 
+def test_looks_are_all_taken_where_they_are_more_than_are_asked_about_at_once(
+    watch: Callable[..., psycopg.Connection],
+) -> None:
+    owner = watch(PLAIN)
+    owner.execute(
+        "INSERT INTO rtp.look (watch, chain, entity)"
+        " SELECT id, 'ethereum', n FROM rtp.watch, generate_series(1, 5500) AS n"
+    )
+    with judging(server_of(owner)) as (log, session):
+        judge_until_level(log, session)
+        eventually(lambda: session.judge_next() or not owner.execute("SELECT FROM rtp.look LIMIT 1").rowcount)
+    assert told(owner) == []
+
+
 @pytest.mark.parametrize("rules", [PLAIN, FIELDS], ids=["values", "metadata"])
 def test_a_table_that_is_not_there_is_noted_and_looked_at_when_it_is_back(
     watch: Callable[..., psycopg.Connection], rules: dict[str, Any]

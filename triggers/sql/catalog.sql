@@ -65,7 +65,8 @@ ORDER BY 1, 2
 WITH role AS (
     SELECT (SELECT oid FROM pg_roles WHERE rolname = %(role)s::text) AS oid
 ), part AS (
-    SELECT DISTINCT ON (c.oid) c.oid, c.relname, c.relowner, c.relnamespace, w.name AS watched, p.level IS NOT NULL AND p.level > 0 AS is_part
+    SELECT DISTINCT ON (c.oid) c.oid, c.relname, c.relowner, c.relnamespace, w.name AS watched,
+           p.level IS NOT NULL AND p.level > 0 AS is_part
     FROM unnest(%(oids)s::oid[], %(names)s::text[]) AS w (oid, name)
     LEFT JOIN LATERAL pg_partition_tree(w.oid) AS p ON true
     JOIN pg_class AS c ON c.oid = coalesce(p.relid, w.oid)
