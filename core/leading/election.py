@@ -171,16 +171,16 @@ class Election:
         known = self._status
         if (known.role, known.epoch, known.leader, known.trouble) == ("standby", leader.epoch, name, trouble):
             return
+        # PostgreSQL keeps 63 bytes of it: the pid first.
+        own_name = f"rtp standby {os.getpid()}@{socket.gethostname()}"
+        connection.execute(_QUERIES["rename_session"], {"name": own_name})
+        self._become("standby", leader.epoch, name, trouble=trouble)
         if trouble and known.trouble != trouble:
             self._on_problem(Problem(f"standby: {trouble}", "leader", facts={"role": "standby", "holder": name}))
         elif self._stood_by_since is None:
             text = f"standby: rtp on {name} leads, and this one takes over when it ends"
             self._on_problem(Problem(text, "leader", logging.INFO, {"role": "standby", "leader": name}))
         self._stood_by_since = self._stood_by_since or time.monotonic()
-        # PostgreSQL keeps 63 bytes of it: the pid first.
-        own_name = f"rtp standby {os.getpid()}@{socket.gethostname()}"
-        connection.execute(_QUERIES["rename_session"], {"name": own_name})
-        self._become("standby", leader.epoch, name, trouble=trouble)
 
     def _become(self, role: str, epoch: int, leader: str, *, trouble: str = "") -> None:
         before = self._status
