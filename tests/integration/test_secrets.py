@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from core.services.sqs_client import aws_session
 from core.settings.models import Settings, postgres_dsn
+from tests.effort import IS_LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,7 +94,7 @@ def said(command: Command, environ: Mapping[str, str], *arguments: str) -> str:
     return f"{done.out}{done.err}"
 
 
-@effort(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@effort(max_examples=200 if IS_LONG else 4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(found=st.dictionaries(st.sampled_from(PLACES), secrets, min_size=1, max_size=4), is_encoded=st.booleans())
 @example(found=dict.fromkeys(AWS, f"{BEGIN}\r{END}"), is_encoded=False)
 @example(found=dict.fromkeys(("endpoint", "redis", "webhook"), f"{BEGIN}@{END}"), is_encoded=False)

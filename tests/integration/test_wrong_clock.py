@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
-import yaml
 
 from core.settings.models import Settings, postgres_dsn
 from tests.command import Command
-from tests.eventually import eventually
-from tests.rtp_process import environ_of, rtp
+from tests.monitored import Running, eventually, monitored
 from tests.watching import install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 COLUMNS = {"chain": "chain", "token": "token", "value": "price", "changed_at": "at"}
 HISTORY: dict[str, Any] = {
@@ -36,11 +33,6 @@ def samples(writer: psycopg.Connection) -> psycopg.Connection:
     return writer
 
 
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    return Command(capsys, monkeypatch)
-
-
 def write(connection: psycopg.Connection, price: float, at: str = "clock_timestamp()") -> None:
     connection.execute(f"INSERT INTO samples VALUES ('base', 'usdc', %s, {at})".encode(), [price])
 
@@ -50,20 +42,16 @@ def told(connection: psycopg.Connection) -> list[tuple[str | None, str | None]]:
 
 
 @pytest.fixture
-def running(samples: psycopg.Connection, settings: Settings, tmp_path: Path, max_future: str) -> Iterator[None]:
-    """`rtp run` over the history."""
-    watch = HISTORY | {"max_future": max_future}
-    install(samples, samples=watch)
-    path = tmp_path / "rtp.yaml"
-    path.write_text(yaml.safe_dump({"watches": {"samples": watch}}))
-    with rtp("run", "--config", str(path), "--json", environ=environ_of(settings)) as process:
-        process.wait_for('"role": "leader"')
-        yield
+def running(samples: psycopg.Connection, settings: Settings, max_future: str) -> Iterator[Running]:
+    """A running rtp that judges the history."""
+    install(samples, samples=HISTORY | {"max_future": max_future})
+    with monitored(settings) as running:
+        yield running
 
 
 @pytest.mark.parametrize("max_future", ["5m"])
 def test_a_row_of_next_year_is_set_aside_and_said_within_seconds(
-    running: None, samples: psycopg.Connection, settings: Settings, command: Command
+    running: Running, samples: psycopg.Connection, settings: Settings, command: Command
 ) -> None:
     write(samples, 100)
     started = time.monotonic()
@@ -78,7 +66,7 @@ def test_a_row_of_next_year_is_set_aside_and_said_within_seconds(
 
 @pytest.mark.parametrize("max_future", ["off"])
 def test_rtp_forgets_while_it_runs(
-    running: None, samples: psycopg.Connection, settings: Settings, command: Command
+    running: Running, samples: psycopg.Connection, settings: Settings, command: Command
 ) -> None:
     write(samples, 100)
     write(samples, 100.1, "now() + interval '1 year'")
