@@ -252,6 +252,17 @@ def test_writers_without_anybody_who_tidies_up_leave_no_more_than_some_thousand_
     assert (len(lines) < 100, set(lines)) == (True, {(1000,)})
 
 
+def test_an_old_line_does_not_have_writers_leave_out_new_ones_once_the_lines_between_have_become_few(
+    samples: psycopg.Connection,
+) -> None:
+    samples.execute("INSERT INTO rtp.set_aside (watch, why, chain, entity) VALUES (1, 'late', 'base', 'x')")
+    samples.execute("ALTER TABLE rtp.set_aside ALTER id RESTART 20000")
+    samples.execute("INSERT INTO rtp.set_aside (watch, why, chain, entity) VALUES (1, 'future', 'base', 'y')")
+    Housekeeping(QUIET).do_what_is_due(samples)
+    assert samples.execute("SELECT count(*), sum(weight) FROM rtp.set_aside").fetchone() == (2, 2)
+    assert samples.execute("SELECT rtp.set_aside_line()").fetchall() == [(1,)]
+
+
 @pytest.fixture
 def shown(late: psycopg.Connection, command: Command, installed: Settings) -> Callable[..., Any]:
     """What a command of rtp says of the late samples, and of one ahead."""
