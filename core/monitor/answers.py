@@ -57,6 +57,11 @@ class Answers:
         self._registry.register(PipelineCollector(pipeline, monitor))
         ProcessCollector(registry=self._registry)
 
+    @staticmethod
+    def takes_time(target: str) -> bool:
+        """Whether the answer takes milliseconds, and not a fraction of one."""
+        return target.startswith("/metrics")
+
     def answer(self, method: str, target: str, accept: str) -> HttpAnswer:
         """The answer to a request."""
         is_head, path = method == "HEAD", target.partition("?")[0]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
@@ -43,6 +44,7 @@ class MonitorServer:
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(lambda *_: None)  # a client that hangs up in the middle is no news
         self._stopping = asyncio.Event()
+        self._turn = asyncio.Lock()
         self._thread = threading.Thread(target=self._run, name="rtp-http", daemon=True)
 
     @property
@@ -98,7 +100,9 @@ class MonitorServer:
             return NO_REQUEST.as_bytes()
         if len(words) != 3 or not words[2].startswith("HTTP/") or headers is None:
             return NO_REQUEST.as_bytes()
-        return self._answers.answer(words[0], words[1], headers.get("accept", "")).as_bytes()
+        # Who asks for what takes time takes turns: between two of them whoever asks for a probe is answered.
+        async with self._turn if self._answers.takes_time(words[1]) else nullcontext():
+            return self._answers.answer(words[0], words[1], headers.get("accept", "")).as_bytes()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -119,6 +123,8 @@ async def _read_headers(reader: asyncio.StreamReader) -> dict[str, str] | None:
     headers: dict[str, str] = {}
     for _ in range(_MOST_LINES):
         line = (await reader.readline()).decode("latin-1")
+        if not line:  # the client has gone, or had to make room: there is nobody to answer
+            return None
         if not line.strip():
             return headers
         name, _, value = line.partition(":")

@@ -278,7 +278,9 @@ def _seconds_to_answer(running: Running) -> float:
 
 
 @pytest.mark.parametrize(
-    "said", [b"", b"GET /healthz HT", b"GET /metrics HTTP/1.1\r\n"], ids=["nothing", "half a line", "no end"]
+    "said",
+    [b"", b"GET /healthz HT", b"GET /metrics HTTP/1.1\r\n", b"GET /metrics HTTP/1.1\r\n\r\n"],
+    ids=["nothing", "half a line", "no end", "all, and read nothing"],
 )
 def test_it_answers_within_a_second_while_600_clients_are_slow(start: Start, settings: Settings, said: bytes) -> None:
     running = start(settings)
@@ -293,6 +295,14 @@ def test_it_answers_within_a_second_while_600_clients_are_slow(start: Start, set
     finally:
         for client in slow:
             client.close()
+
+
+def test_a_client_that_hangs_up_within_its_headers_has_asked_for_nothing(start: Start, settings: Settings) -> None:
+    host, port = start(settings).place.split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(b"GET /metrics HTTP/1.1\r\nHost: rtp\r\n")
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(100).startswith(b"HTTP/1.0 400 ")
 
 
 def test_a_client_that_never_ends_its_request_is_hung_up_on(start: Start, settings: Settings) -> None:
