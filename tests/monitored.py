@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+from collections.abc import Callable
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from core.settings.models import CircuitBreakerSettings, HttpSettings
 from tests.eventually import eventually as eventually_within
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from core.arming.rearming import Rearm
     from core.problem import Problem
@@ -72,6 +73,9 @@ class Running:
 
     def metric(self, name: str, **labels: str) -> float | None:
         return self.metrics().get((name, frozenset(labels.items())))
+
+
+Start = Callable[..., Running]
 
 
 @contextmanager

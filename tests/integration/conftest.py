@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from core.settings.models import Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from tests.command import Command, Done
 from tests.eventually import eventually
+from tests.monitored import monitored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,10 +29,19 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
+    from tests.monitored import Start
+
 
 @pytest.fixture
 def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     return Command(capsys, monkeypatch)
+
+
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Start]:
+    """Runs pipelines with their monitoring; all end before the test's services go."""
+    with ExitStack() as started:
+        yield lambda settings, **options: started.enter_context(monitored(settings, **options))
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,20 +17,11 @@ from core.monitor.monitoring import Monitoring
 from core.processor.build import build_pipeline
 from core.settings.models import HttpSettings, Settings, postgres_dsn
 from tests.command import Command
-from tests.monitored import HASTY, Running, eventually, monitored
+from tests.monitored import HASTY, Running, Start, eventually
 from tests.watching import TVL, install
 
 if TYPE_CHECKING:
     from core.stack import EmbeddedStack
-
-Start = Callable[..., Running]
-
-
-@pytest.fixture
-def start(settings: Settings) -> Iterator[Start]:
-    """Runs pipelines with their monitoring; all end before the test's services go."""
-    with ExitStack() as started:
-        yield lambda settings, **options: started.enter_context(monitored(settings, **options))
 
 
 def write(connection: psycopg.Connection, *values: int) -> None:

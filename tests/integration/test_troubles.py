@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from urllib.parse import urlsplit
 
 import psycopg
@@ -16,21 +16,13 @@ from psycopg import sql
 from core.settings.models import Settings, postgres_dsn
 from rtp_client.keys import STREAM
 from tests.command import Command, Done
-from tests.monitored import Running, eventually, monitored
+from tests.monitored import Running, Start, eventually, monitored
 from tests.pooler import DeafProxy, TransactionPooler
 from tests.rtp_process import environ_of
 from tests.watching import TVL, install
 
-Start = Callable[..., Running]
 PROMPT_SECONDS = 10
 """Nothing here waits for a timeout of minutes; a loaded machine may be slow."""
-
-
-@pytest.fixture
-def start(settings: Settings) -> Iterator[Start]:
-    """Runs pipelines with their monitoring; all end before the test's services go."""
-    with ExitStack() as started:
-        yield lambda settings, **options: started.enter_context(monitored(settings, **options))
 
 
 def write(connection: psycopg.Connection, *values: int) -> None:
