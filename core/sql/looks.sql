@@ -85,7 +85,8 @@ ORDER BY chain, entity
 RETURNING 1
 
 -- name: put_off
--- Look at these entities later: where `waits`, once the writers of the moment have ended, who are yet to be asked for.
+-- Look at these entities later: where `waits`, once the writers of the moment have ended, who are yet to be asked for. Of several
+-- deletions the last one is told; what a row of metadata held is compared with what was told last, which the first one knows.
 INSERT INTO rtp.look AS l
     (watch, chain, entity, waits_for, try_at, gone_at, gone_confidence, gone_provenance, fields)
 SELECT e.watch, e.chain, e.entity, CASE WHEN NOT e.waits THEN '{}'::xid8[] END, clock_timestamp() + make_interval(secs => e.pause),
@@ -96,8 +97,9 @@ FROM unnest(
 ) AS e (watch, chain, entity, waits, pause, gone_at, gone_confidence, gone_provenance, fields)
 ON CONFLICT (watch, chain, entity) DO UPDATE
 SET waits_for = excluded.waits_for, try_at = excluded.try_at, fields = coalesce(l.fields, excluded.fields),
-    gone_at = coalesce(l.gone_at, excluded.gone_at), gone_confidence = coalesce(l.gone_confidence, excluded.gone_confidence),
-    gone_provenance = coalesce(l.gone_provenance, excluded.gone_provenance)
+    gone_at = coalesce(excluded.gone_at, l.gone_at),
+    gone_confidence = CASE WHEN excluded.gone_at IS NULL THEN l.gone_confidence ELSE excluded.gone_confidence END,
+    gone_provenance = CASE WHEN excluded.gone_at IS NULL THEN l.gone_provenance ELSE excluded.gone_provenance END
 
 -- name: are_put_off
 -- Whether there are any to be taken again.

@@ -287,6 +287,23 @@ def test_a_look_waits_for_no_writer_and_is_taken_again(
     assert told(owner) == [("aave", "deleted", "100", None), ("lido", "deviation", "100", "200")]
 
 
+def test_of_deletions_that_are_put_off_the_last_one_is_told(
+    watch: Callable[..., psycopg.Connection], connect_again: Connect
+) -> None:
+    owner, first, second = watch(PLAIN), connect_again(), connect_again()
+    owner.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+    with first.transaction():
+        first.execute("INSERT INTO tvl VALUES ('ethereum', 'lido', 200, 'of the second row')")
+        judge_waiting(owner)
+        first.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+    with second.transaction(force_rollback=True):
+        load(second, lido=300)
+        judge_waiting(owner)
+    eventually(lambda: judge_waiting(owner) or not owner.execute("SELECT FROM rtp.look").fetchall())
+    said = owner.execute("SELECT reason, previous::text, provenance FROM rtp.event ORDER BY id").fetchall()
+    assert said == [("deviation", "100", "of the second row"), ("deleted", "200", "of the second row")]
+
+
 def test_a_judge_that_finds_the_table_locked_goes_on(
     watch: Callable[..., psycopg.Connection], connect_again: Connect
 ) -> None:
