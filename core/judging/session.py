@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 FLUSH_SECONDS = 0.25
 _MOST_DIRTY = 5000
 _LOOK_AGAIN_SECONDS = 0.1
+# Where very many looks wait for one writer, to find that none can be taken takes time: that share of it at most.
+_SHARE_IN_VAIN = 0.2
 
 
 class JudgeSession:
@@ -96,14 +98,17 @@ class JudgeSession:
             self._look_again()
 
     def _look_again(self) -> None:
-        self._looks_again_at = time.monotonic() + _LOOK_AGAIN_SECONDS
         if not self._looks.find_put_off():
             return
         self.flush()
+        began_at = time.monotonic()
         with self._ledger.transaction(must_last=True):
-            if self._looks.take_again(self._findings):
+            are_taken = self._looks.take_again(self._findings)
+            if are_taken:
                 self._ledger.write(self._findings)
-                self._looks_again_at = 0.0
+        ended_at = time.monotonic()
+        pause = max(_LOOK_AGAIN_SECONDS, (ended_at - began_at) / _SHARE_IN_VAIN)
+        self._looks_again_at = 0.0 if are_taken else ended_at + pause
         self.has_reported |= self._findings.is_urgent
         self._written()
 
