@@ -11,6 +11,7 @@ from psycopg import sql
 from core.errors import InstallError
 from core.judging.waiting import read_waiting
 from core.problem import counted
+from core.services.locks import INSTALL_KEY, holders_of_key, holders_of_tables
 from core.services.postgres import OWN_SETTINGS, own_transaction
 from rtp_client.errors import one_line
 from triggers.catalog import (
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.
 LOCK_TIMEOUT = "3s"
-_INSTALL_LOCK = (7500912, 3)
 _COUNT = sql.SQL("UPDATE rtp.installation SET revision = revision + 1")
 
 
@@ -159,15 +159,16 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
     try:
         with own_transaction(connection):
             connection.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
-            connection.execute("SELECT pg_advisory_xact_lock(%s, %s)", _INSTALL_LOCK)
+            connection.execute("SELECT pg_advisory_xact_lock(7500912, %s)", [INSTALL_KEY])
             for step in steps:
                 for statement in step.statements:
                     connection.execute(statement)
     except psycopg.errors.LockNotAvailable as error:
         subject = step.action.subject if step else "the installation lock"
+        holders = _holders(connection, step) or "A long transaction"
         raise InstallError(
             f"could not lock {subject} within {LOCK_TIMEOUT}; nothing was changed",
-            "A long transaction is using it: try again when it has ended",
+            f"{holders} is using it: try again when that has ended",
         ) from error
     except psycopg.errors.DeadlockDetected as error:
         subject = step.action.subject if step else "the database"
@@ -177,6 +178,13 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
     except psycopg.Error as error:
         subject = step.action.subject if step else "the database"
         raise InstallError(f"{subject}: {one_line(error)}; nothing was changed", _remedy(error)) from error
+
+
+def _holders(connection: Connection, step: Step | None) -> str:
+    """Who has what a step, or before the first one the installation itself, has waited for."""
+    if step is None:
+        return holders_of_key(connection, INSTALL_KEY)
+    return holders_of_tables(connection, [touch.table for touch in step.touches])
 
 
 def render(connection: Connection, steps: Iterable[Step]) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from psycopg import Connection
 
 _QUERIES = queries("core.sql", "locks.sql")
@@ -25,7 +27,12 @@ def holders_of_key(connection: Connection, key: int) -> str:
     return _named(connection, "holders_of_key", {"key": key})
 
 
-def _named(connection: Connection, query: str, values: dict[str, str | int]) -> str:
+def holders_of_tables(connection: Connection, tables: Sequence[str]) -> str:
+    """The other sessions that have locked any of some tables (`schema.table`) at all, readers last."""
+    return _named(connection, "holders_of_tables", {"tables": list(tables)})
+
+
+def _named(connection: Connection, query: str, values: Mapping[str, object]) -> str:
     found = connection.execute(_QUERIES[query], values).fetchall()
     more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
     return ", ".join([*(f"pid {pid} ({name}, role {role})" for pid, name, role in found[:_MOST_NAMED]), *more])

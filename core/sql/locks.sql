@@ -8,6 +8,16 @@ WHERE l.locktype = 'relation' AND l.relation = to_regclass(%(table)s) AND l.gran
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.pid <> pg_backend_pid()
 ORDER BY l.pid
 
+-- name: holders_of_tables
+-- The sessions that have locked any of these tables, those that only read it last.
+SELECT l.pid, coalesce(nullif(a.application_name, ''), 'application unknown'), coalesce(a.usename, 'unknown')
+FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE l.locktype = 'relation' AND n.nspname || '.' || c.relname = ANY (%(tables)s) AND l.granted
+  AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND l.pid <> pg_backend_pid()
+GROUP BY 1, 2, 3
+ORDER BY bool_and(l.mode = 'AccessShareLock'), l.pid
+
 -- name: holders_of_key
 -- The sessions that have an advisory lock of rtp's.
 SELECT DISTINCT l.pid, coalesce(nullif(a.application_name, ''), 'application unknown'), coalesce(a.usename, 'unknown')

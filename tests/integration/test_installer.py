@@ -153,14 +153,15 @@ def test_a_watch_that_fails_undoes_those_before_it(bare: psycopg.Connection) -> 
 @pytest.fixture
 def busy_tvl(database: str, bare: psycopg.Connection) -> Iterator[psycopg.Connection]:
     """A transaction of somebody's that has written to tvl and does not end."""
-    with closing(psycopg.connect(database)) as connection:
+    with closing(psycopg.connect(database, application_name="loader")) as connection:
         write(connection, 100)
         yield connection
 
 
 @pytest.mark.usefixtures("busy_tvl", "short_patience")
-def test_a_busy_table_is_waited_for_only_a_moment(bare: psycopg.Connection) -> None:
-    with pytest.raises(InstallError, match=r"could not lock watch tvl within 200ms; nothing was changed\. A long"):
+def test_a_busy_table_is_waited_for_only_a_moment_and_who_uses_it_is_named(bare: psycopg.Connection) -> None:
+    told = r"could not lock watch tvl within 200ms; nothing was changed\. pid \d+ \(loader, role rtp_owner\) is using"
+    with pytest.raises(InstallError, match=told):
         apply(bare, plan_installation(bare, DEFAULT))
 
 
@@ -174,9 +175,9 @@ def test_a_busy_table_leaves_nothing_half_installed(bare: psycopg.Connection) ->
 
 @pytest.mark.usefixtures("short_patience")
 def test_two_installations_do_not_mix(bare: psycopg.Connection, database: str) -> None:
-    with closing(psycopg.connect(database)) as other:
+    with closing(psycopg.connect(database, application_name="other")) as other:
         other.execute("SELECT pg_advisory_xact_lock(7500912, 3)")
-        with pytest.raises(InstallError, match="could not lock the installation lock"):
+        with pytest.raises(InstallError, match=r"could not lock the installation lock .* \(other, role rtp_owner\)"):
             apply(bare, plan_installation(bare, DEFAULT))
 
 

@@ -332,7 +332,7 @@ def test_a_run_that_never_reached_a_service_ends_with_1(
 ) -> None:
     dsn = urlsplit(postgres_dsn(settings))
     nowhere = dsn._replace(netloc=f"rtp@{dsn.hostname}:1").geturl()
-    done = command("run", *ending, environ={"RTP_POSTGRES_DSN": nowhere, "RTP_REDIS_URL": settings.redis.url or ""})
+    done = command("run", *ending, environ=environ_of(settings) | {"RTP_POSTGRES_DSN": nowhere})
     assert done.code == 1
     assert done.err.splitlines()[-1].startswith("Never reached from the start to the end: PostgreSQL (election)")
 
