@@ -124,6 +124,7 @@ def judge_samples(rows: Iterable[SampleRow], entities: Mapping[EntityKey, Entity
             # Nearly no row is ahead at all, and each is spared a call.
             if own_time > row.appended_at and is_ahead(own_time, row.appended_at, entity.watch.max_future):
                 findings.put_aside(row, "future")
+                _come_back(row, entity, findings)
                 continue
             if entity.remember(row):
                 findings.has_changed(entity)
@@ -183,6 +184,15 @@ def _judge_deletion(row: SampleRow, entity: EntityMemory, findings: Findings) ->
     report = delete(replace(state, testimony=UNSAID, suspect_testimony=UNSAID), entity.rule, row.testimony)
     _move(entity, None, findings)
     findings.events.append(_event(entity, report, row.sampled_at, row.traceparent, row.tracestate))
+
+
+def _come_back(row: SampleRow, entity: EntityMemory, findings: Findings) -> None:
+    """The row is there again, though nothing that it says counts."""
+    if entity.gone_xid != row.xid:
+        _end_absence(row.sampled_at, entity, findings)
+    state = entity.state
+    if state is not None and state.gone_at is not None:
+        _move(entity, replace(state, gone_at=None), findings)
 
 
 def _end_absence(at: datetime, entity: EntityMemory, findings: Findings) -> None:

@@ -26,6 +26,7 @@ FIELDS: dict[str, Any] = {
 }
 BOTH = pytest.mark.parametrize("rules", [PLAIN, SAMPLED], ids=["judged by its trigger", "sampled"])
 EMPTY = pytest.mark.parametrize("statement", ["TRUNCATE tvl", "DELETE FROM tvl"])
+INSERT_AT = "INSERT INTO tvl (chain, protocol, tvl_usd, source, changed_at) VALUES"
 LEVELS = pytest.mark.parametrize("level", ["READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE"])
 
 
@@ -144,6 +145,22 @@ def test_a_key_that_a_statement_gives_away_and_another_takes_has_changed(
         loader.execute("UPDATE tvl SET protocol = 'lido' WHERE protocol = 'aave'")
     judge_waiting(loader)
     assert told(loader) == [("aave", "deleted", "100", None)]
+
+
+@BOTH
+def test_whose_row_is_loaded_anew_with_a_time_of_the_future_is_not_deleted(
+    writer: psycopg.Connection, rules: dict[str, Any]
+) -> None:
+    writer.execute("ALTER TABLE tvl ADD COLUMN changed_at timestamptz")
+    install(writer, it={**rules, "columns": {**rules["columns"], "changed_at": "changed_at"}})
+    writer.execute(f"{INSERT_AT} ('ethereum', 'lido', 100, 'llama', now())")
+    judge_waiting(writer)
+    with writer.transaction():
+        writer.execute("DELETE FROM tvl")
+        writer.execute(f"{INSERT_AT} ('ethereum', 'lido', 200, 'llama', now() + '1h')")
+    writer.execute("UPDATE tvl SET tvl_usd = 120, changed_at = now()")
+    judge_waiting(writer)
+    assert told(writer) == [("lido", "deviation", "100", "120")]
 
 
 @BOTH
