@@ -28,8 +28,8 @@ DEAF = (
 # pg_settings' word for where a value comes from, and what mends it.
 _WHERE_SET = {
     "user": "ALTER ROLE {role} RESET default_transaction_read_only",
-    "database": "ALTER DATABASE ... RESET default_transaction_read_only",
-    "database user": "ALTER ROLE {role} IN DATABASE ... RESET default_transaction_read_only",
+    "database": "ALTER DATABASE {database} RESET default_transaction_read_only",
+    "database user": "ALTER ROLE {role} IN DATABASE {database} RESET default_transaction_read_only",
     "client": "take default_transaction_read_only out of the address's `options`, or of PGOPTIONS",
 }
 
@@ -54,11 +54,11 @@ def _find_pooling(connection: Connection, other: Connection) -> str | None:
     after = [_ask(one, "read_mark", mark) for one, mark in both]
     if before == after and before[0][0] != before[1][0]:
         return None
-    pids = ", ".join(map(str, sorted({pid for pid, _ in before + after})))
+    # Which processes they met is another word each time, and would make each try news.
     return (
-        f"two statements of one session met two server processes, or two sessions met one (pids {pids}): a pooler gives"
-        " out a server process for one transaction at a time. Connect to the server directly, or have the pooler pool"
-        " sessions (PgBouncer: pool_mode = session)"
+        "two statements of one session met two server processes, or two sessions met one: a pooler gives out a server"
+        " process for one transaction at a time. Connect to the server directly, or have the pooler pool sessions"
+        " (PgBouncer: pool_mode = session)"
     )
 
 
@@ -72,14 +72,14 @@ def find_hindrance_to_write(connection: Connection) -> str | None:
     """Why nothing can be written here, and what to do; None where it can."""
     row = connection.execute(_QUERIES["hindrance_to_write"], prepare=False).fetchone()
     assert row is not None
-    follows, is_read_only, role, source = row
+    follows, is_read_only, role, database, source = row
     if follows:
         return (
             "it follows another server and takes no writes (pg_is_in_recovery). Name the primary, or the cluster's"
             " endpoint for writing; of several hosts in the address, target_session_attrs=read-write finds it"
         )
     if is_read_only:
-        remedy = _WHERE_SET.get(source, "set default_transaction_read_only = off").format(role=role)
+        remedy = _WHERE_SET.get(source, "set default_transaction_read_only = off").format(role=role, database=database)
         return f"transactions of role {role} are read-only (default_transaction_read_only, set by: {source}). {remedy}"
     return None
 

@@ -10,7 +10,8 @@ SELECT pg_backend_pid(), current_setting('rtp.session', true)
 
 -- name: hindrance_to_write
 -- Whether the server follows another one; and what keeps transactions from writing, in which role's sessions, set where.
-SELECT pg_is_in_recovery(), setting = 'on', current_user, source FROM pg_settings WHERE name = 'default_transaction_read_only'
+SELECT pg_is_in_recovery(), setting = 'on', quote_ident(current_user), quote_ident(current_database()), source
+FROM pg_settings WHERE name = 'default_transaction_read_only'
 
 -- name: notify
 -- Say something to a session that should hear it.

@@ -13,6 +13,8 @@ import pytest
 import redis
 from psycopg import sql
 
+from core.services.postgres import connect
+from core.services.sessions import find_hindrance_to_write, find_unfitness
 from core.settings.models import Settings, postgres_dsn
 from rtp_client.keys import STREAM
 from tests.command import Command, Done
@@ -133,6 +135,28 @@ def test_validate_names_a_pooler_of_transactions(
 ) -> None:
     done = validate(dsn=postgres_dsn(through(installed, pooler.port)))
     assert (done.code, "PgBouncer: pool_mode = session" in done.err) == (2, True)
+
+
+def test_a_pooler_is_told_of_in_the_same_words_whichever_processes_it_gives_out(installed: Settings) -> None:
+    told = set()
+    for _ in range(2):
+        with closing(TransactionPooler(postgres_dsn(installed))) as pooler:
+            dsn = postgres_dsn(through(installed, pooler.port))
+            with closing(connect(dsn, role="one")) as one, closing(connect(dsn, role="other")) as other:
+                told.add(find_unfitness(one, other))
+    (text,) = told
+    assert text is not None
+
+
+def test_the_database_whose_transactions_are_read_only_is_named(
+    installed: Settings, writer: psycopg.Connection
+) -> None:
+    database = writer.info.dbname
+    read_only = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on")
+    writer.execute(read_only.format(sql.Identifier(database)))
+    with closing(connect(postgres_dsn(installed), role="one")) as connection:
+        told = find_hindrance_to_write(connection)
+    assert f"ALTER DATABASE {database} RESET default_transaction_read_only" in (told or "")
 
 
 @pytest.fixture
