@@ -120,8 +120,13 @@ class EventStream:
     def _tell_where_it_starts(self, sequence: int, start: int, *, is_oldest: bool) -> None:
         if not is_oldest:
             self._notice(f"sequence {sequence} is not in Redis; starting at sequence {start}")
-        elif start > sequence + 1:
+        elif start > sequence + 1 and (sequence or self._was_trimmed()):
             self._notice(f"the stream begins at sequence {start}; older events are no longer in Redis")
+
+    def _was_trimmed(self) -> bool:
+        """Whether the stream held more than it does; of a Redis that does not tell (before 7.0), it may have."""
+        ends: Any = self._client.xinfo_stream(STREAM)
+        return bool(ends.get("entries-added") != ends["length"])
 
     def _events_after(self, position: str) -> Iterator[TailedEvent]:
         failures = 0

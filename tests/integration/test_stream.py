@@ -193,6 +193,14 @@ def test_a_trimmed_stream_says_where_it_begins(
     assert notices == ["the stream begins at sequence 7; older events are no longer in Redis"]
 
 
+def test_all_of_a_stream_that_was_never_trimmed_begins_without_a_word(
+    deliver: Deliver, stream: EventStream, notices: list[str]
+) -> None:
+    deliver(1_795_752_592_603_184)  # sequences begin at the clock's microseconds
+    assert sequences(stream.follow(0), 1) == [1_795_752_592_603_184]
+    assert notices == []
+
+
 def test_nothing_is_missing_right_before_the_oldest(
     deliver: Deliver, client: redis.Redis, stream: EventStream, notices: list[str]
 ) -> None:
