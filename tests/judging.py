@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from core.judging.sample_windows import Limits
+
 
 def server_of(connection: psycopg.Connection) -> DatabaseServer:
     """The server of somebody's connection, for connections of rtp's own."""
     return DatabaseServer(make_conninfo(connection.info.dsn, password=connection.info.password))
 
 
-def judge_waiting(connection: psycopg.Connection) -> int:
+def judge_waiting(connection: psycopg.Connection, *, limits: Limits | None = None) -> int:
     """Judge all samples that wait, and write down what came of them; returns how many."""
-    with judging(server_of(connection)) as (log, session):
+    with judging(server_of(connection), limits=limits) as (log, session):
         judged = judge_until_level(log, session)
         session.flush()
     return judged
@@ -39,9 +41,11 @@ def judge_ticks(connection: psycopg.Connection) -> None:
 
 
 @contextmanager
-def judging(server: DatabaseServer, *, epoch: int = 0) -> Iterator[tuple[SampleLog, JudgeSession]]:
+def judging(
+    server: DatabaseServer, *, epoch: int = 0, limits: Limits | None = None
+) -> Iterator[tuple[SampleLog, JudgeSession]]:
     """The sample log and a session that judges it, which ends without a word: what it has not written down is lost."""
-    log = SampleLog(server)
+    log = SampleLog(server, limits)
     log.open(epoch)
     try:
         yield log, JudgeSession(log)

@@ -9,7 +9,8 @@ For each entity of such samples, the judge, in READ COMMITTED,
   1. locks the baseline, or puts one in the place where there is none. It waits for nobody: what somebody else holds it
      puts off, in rtp.look, and takes the look again later.
   2. asks the table, by a later statement, what it holds. Values that were written above READ COMMITTED, and that
-     nothing newer has been judged of, come before; then what is there now, or that nothing is there.
+     nothing newer has been judged of, come before; then what is there now, or that nothing is there. That is left to
+     the sample of the deletion where it is yet to come: it says what the row had said of itself.
   3. writes events, baselines and how far the log is judged, in one transaction.
 
 Why nothing that is committed is lost. Of each entity, once no transaction that wrote it is open, none of its samples
@@ -208,7 +209,7 @@ def _judge(look: Look, entity: EntityMemory, here: Sequence[Any] | None, clock: 
     before = entity.state
     rows = [row for row in look.written if before is None or row.sampled_at > before.reported_at]
     if here is None:
-        rows.append(_gone(look, clock))
+        rows += _gone(look, clock)
     elif here[1]:  # else the row is there, but has no number: its trigger has noted that
         rows.append(_sample(look.key, here, clock))
     judge_samples(rows, {look.key: entity}, findings)
@@ -226,7 +227,10 @@ def _sample(key: EntityKey, here: Sequence[Any], clock: datetime) -> SampleRow:
     return SampleRow(0, *key, "sample", value, clock, changed_at, confidence, provenance, None, None, clock, "")
 
 
-def _gone(look: Look, clock: datetime) -> SampleRow:
+def _gone(look: Look, clock: datetime) -> list[SampleRow]:
+    """The deletion; none where its own sample is yet to be read, which alone says what the row has said of itself."""
     at, confidence, provenance, _, traceparent, tracestate = look.gone
-    at = at or clock
-    return SampleRow(0, *look.key, "deleted", None, at, at, confidence, provenance, traceparent, tracestate, clock, "")
+    if at is None:
+        return []
+    row = SampleRow(0, *look.key, "deleted", None, at, at, confidence, provenance, traceparent, tracestate, clock, "")
+    return [row]

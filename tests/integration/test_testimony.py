@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from core.judging.sample_windows import Limits
 from tests.judging import judge_ticks, judge_waiting
 from tests.watching import install
 
@@ -187,6 +188,22 @@ def test_where_a_trigger_judges_a_deletion_tells_the_same(watch: Watch, statemen
     connection.execute(statement.encode())
     judge_waiting(connection)
     deletions = [(sure, source) for reason, _, sure, source, _ in told(connection) if reason == "deleted"]
+    assert deletions == [(0.3, "dune")]
+
+
+def test_a_row_that_is_gone_before_its_deletion_is_read_tells_the_same(
+    watch: Watch, connect_again: Callable[[], psycopg.Connection]
+) -> None:
+    """The look that its value asks for finds no row any more: what that said stands in the sample of the deletion."""
+    writer = watch()
+    write(writer, 100, 1, 0.7, "llama")
+    judge_waiting(writer)
+    snapshots = connect_again()
+    snapshots.execute("SET default_transaction_isolation = 'repeatable read'")
+    write(snapshots, 200, 2, 0.3, "dune")
+    snapshots.execute("DELETE FROM rates")
+    judge_waiting(writer, limits=Limits(rows=1, portion=1, piece=1))
+    deletions = [(sure, source) for reason, _, sure, source, _ in told(writer) if reason == "deleted"]
     assert deletions == [(0.3, "dune")]
 
 
