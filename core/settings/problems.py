@@ -49,6 +49,8 @@ _WORDS = {
 }
 # pydantic's word for a key itself, and the name of the one among several that needs none.
 _NO_KEYS = frozenset({"[key]", ""})
+# How pydantic writes a bound that is a duration.
+_DURATION = re.compile(r"datetime\.timedelta\(([ds])\w*=(\d+)\)")
 _ENDPOINT = "endpoint_url"  # is no secret, and yet where people write some
 
 
@@ -96,11 +98,12 @@ def explain(error: ErrorDetails, written: Written | None, settings: type[Setting
 
 
 def _plain(context: dict[str, Any]) -> dict[str, Any]:
-    """Bounds as people write them (60, not 60.0) and a list of choices without quotes."""
+    """Bounds as people write them (60, not 60.0; 3650d) and a list of choices without quotes."""
     plain: dict[str, Any] = {
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in context.items()
     }
+    plain |= {name: _DURATION.sub(r"\2\1", value) for name, value in plain.items() if isinstance(value, str)}
     for choices in {"expected_tags", "expected"} & plain.keys():
         plain[choices] = _choice(plain[choices].replace("'", "").replace(" or ", ", ").split(", "))
     return plain

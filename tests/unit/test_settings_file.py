@@ -236,6 +236,14 @@ def test_a_byte_order_mark_is_no_part_of_the_text(load: Load) -> None:
 
 WRONG = {
     "negative": (with_tvl("percent: -1"), "my.yaml:6: watches.tvl.percent: must be 0 or more, not -1"),
+    "too long": (
+        with_tvl("max_future: 9999d"),
+        "my.yaml:6: watches.tvl.max_future: must be 3650d or less, not 9999d",
+    ),
+    "too short": (
+        TVL + "redis: {cache: {ttl: {tvl: 10ms}}}\n",
+        f"my.yaml:{TVL.count(chr(10)) + 1}: redis.cache.ttl.tvl: must be 1s or more, not 10ms",
+    ),
     "too large": (with_tvl("confidence: 2"), "my.yaml:6: watches.tvl.confidence: must be 1 or less, not 2"),
     "no number": (with_tvl("percent: much"), "my.yaml:6: watches.tvl.percent: must be a number, not much"),
     "NaN": (with_tvl("percent: .nan"), "my.yaml:6: watches.tvl.percent: must be a finite number, not .nan"),
