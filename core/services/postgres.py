@@ -32,7 +32,9 @@ _TEXTS = {
     "array_nulls": "on",
     "quote_all_identifiers": "off",
 }
-OWN_SETTINGS = _TEXTS | {"search_path": "pg_catalog, pg_temp"}
+# Nor does how its own tables are kept: a partitioned one must not even name the database's own tablespace.
+_TABLES = {"default_tablespace": "", "default_table_access_method": "heap"}
+OWN_SETTINGS = _TEXTS | _TABLES | {"search_path": "pg_catalog, pg_temp"}
 # The server, too, should notice within half a minute that the client is gone: until then it keeps the session's locks.
 _KEEPALIVE = {
     "tcp_keepalives_idle": "10",

@@ -32,6 +32,7 @@ UNUSUAL = {
     "search_path": "misleading, pg_catalog",
     "default_transaction_isolation": "serializable",
     "idle_in_transaction_session_timeout": "1min",
+    "default_tablespace": "pg_default",
 }
 # What PostgreSQL's own would do, had it been found first.
 MISLEADING = """CREATE SCHEMA misleading;
@@ -110,6 +111,7 @@ def test_no_setting_of_the_database_changes_what_is_installed_judged_or_said(
     assert [one["sampled_at"] for one in forgotten] == ["2026-01-03T12:20:00.000000Z"]
     assert "dead letter" in rtp("uninstall-triggers").err
     assert rtp("uninstall-triggers", "--yes").code == 0
+    assert rtp("install-triggers").code == 0
 
 
 def test_no_setting_of_the_database_changes_what_the_cache_reads(
