@@ -449,9 +449,9 @@ FROM (
 ) AS n
 CROSS JOIN rtp.set_aside_line() AS line (weight);
 
--- rtp run is to look at these entities.
-INSERT INTO rtp.look (watch, chain, entity, waits_for)
-SELECT DISTINCT 1::smallint, e.chain, e.entity, '{}'::xid8[] FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE 'ethereum'::text COLLATE "C" = "b"."chain" AND rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" = "b"."entity")) AS e (chain, entity)
+-- rtp run is to look at these entities. Of those that the table has not, no sample tells when they went: they are gone as of now.
+INSERT INTO rtp.look (watch, chain, entity, waits_for, gone_at)
+SELECT DISTINCT 1::smallint, e.chain, e.entity, '{}'::xid8[], now() FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."tvl" AS r WHERE 'ethereum'::text COLLATE "C" = "b"."chain" AND rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" = "b"."entity")) AS e (chain, entity)
 ON CONFLICT DO NOTHING;
 
 WITH touched AS MATERIALIZED (

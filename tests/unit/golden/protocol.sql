@@ -216,14 +216,14 @@ FROM "public"."protocols" AS r
 WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")
 ON CONFLICT DO NOTHING;
 
--- rtp run is to look at these entities.
-INSERT INTO rtp.look (watch, chain, entity, waits_for)
-SELECT DISTINCT 1::smallint, e.chain, e.entity, '{}'::xid8[] FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."protocols" AS r WHERE rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" = "b"."chain" AND rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" = "b"."entity")) AS e (chain, entity)
+-- rtp run is to look at these entities. Of those that the table has not, no sample tells when they went: they are gone as of now.
+INSERT INTO rtp.look (watch, chain, entity, waits_for, gone_at)
+SELECT DISTINCT 1::smallint, e.chain, e.entity, '{}'::xid8[], now() FROM (SELECT b.chain, b.entity FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND NOT EXISTS (SELECT FROM "public"."protocols" AS r WHERE rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" = "b"."chain" AND rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" = "b"."entity")) AS e (chain, entity)
 ON CONFLICT DO NOTHING;
 
--- rtp run is to look at these entities.
-INSERT INTO rtp.look (watch, chain, entity, waits_for)
-SELECT DISTINCT 1::smallint, e.chain, e.entity, '{}'::xid8[] FROM (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM "public"."protocols" AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."slug", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND b.chain = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND b.entity = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")) AS e (chain, entity)
+-- rtp run is to look at these entities. Of those that the table has not, no sample tells when they went: they are gone as of now.
+INSERT INTO rtp.look (watch, chain, entity, waits_for, gone_at)
+SELECT DISTINCT 1::smallint, e.chain, e.entity, '{}'::xid8[], now() FROM (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM "public"."protocols" AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."slug", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND b.chain = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND b.entity = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")) AS e (chain, entity)
 ON CONFLICT DO NOTHING;
 
 UPDATE rtp.watch
