@@ -77,7 +77,7 @@ class InstallationRow:
 class WatchRow:
     """A row of rtp.watch. `table_oid` and `column_types` are None where it is not known what it was installed on.
 
-    `is_altered`: its function is not the one that was installed.
+    `is_altered`: its function is not the one that was installed. `was_blind`: it has missed writes, or may have.
     """
 
     id: int
@@ -91,6 +91,7 @@ class WatchRow:
     table_oid: int | None
     column_types: Mapping[str, str] | None
     is_altered: bool
+    was_blind: bool
 
 
 def read_server(connection: Connection) -> Server:

@@ -44,6 +44,7 @@ def install_watch(
 
     `was_blind`: the watch may have missed writes to all of its table, though what is there may be as it should be.
     """
+    was_blind = was_blind or (before is not None and before.was_blind)
     tables = [watch.table_parts, *table.partitions]
     names = trigger_names(name, watch)
     ours = [t for t in triggers if t.function == f"watch_{name}"]
@@ -164,7 +165,7 @@ def _register(name: str, watch: Watch, watch_id: int, rules: int, md5: str) -> s
         "VALUES ({}, {}, {}, {}, {}::jsonb, {}, {}, {}) "
         "ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, table_name = excluded.table_name, "
         "settings = excluded.settings, function_md5 = excluded.function_md5, rules = excluded.rules, "
-        "is_sampled = excluded.is_sampled, removed_at = NULL"
+        "is_sampled = excluded.is_sampled, removed_at = NULL, missed_since = NULL"
     ).format(*map(sql.Literal, values))
 
 

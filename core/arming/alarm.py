@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _AGAIN_SECONDS = 600.0
 _TAKEN_IN = "`rtp install-triggers` has taken in what its table held by then"
 _NOT_JUDGED = (
-    "What was written meanwhile may not have been judged: each entity is at its next write,"
-    " or with triggers.rearm at once"
+    "What was written meanwhile may not have been judged: `rtp install-triggers` judges what its table holds,"
+    " triggers.rearm does so at once"
 )
 
 

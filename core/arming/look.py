@@ -38,6 +38,11 @@ class WatchArming:
         return any(obstacle.is_rearmable for obstacle in self.obstacles)
 
     @property
+    def may_miss_more(self) -> bool:
+        """Whether writes may be missed that an installation would not find by itself, as it finds a new partition."""
+        return any(obstacle.what != "unwatched" for obstacle in self.obstacles)
+
+    @property
     def cause(self) -> str:
         """What is wrong, as part of a sentence; empty where nothing is."""
         kinds = groupby(self.obstacles, attrgetter("what"))
@@ -63,6 +68,13 @@ def read_arming(connection: Connection) -> list[WatchArming]:
         obstacles = _obstacles((row[3:] for row in found if row[3] is not None), table, hypertables)
         watches.append(WatchArming(watch, table, installed_at, obstacles))
     return watches
+
+
+def note_missed(connection: Connection, watches: Iterable[WatchArming]) -> None:
+    """Have the next installation judge what the tables hold of those that miss writes, whatever is mended by then."""
+    missing = [watch.watch for watch in watches if watch.may_miss_more]
+    if missing:
+        connection.execute(_QUERIES["note_missed"], {"watches": missing})
 
 
 def read_obstacles(connection: Connection, oid: int, table: str, watched: Collection[int]) -> tuple[Obstacle, ...]:

@@ -10,7 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from core.arming.alarm import ArmingAlarm
-from core.arming.look import read_arming
+from core.arming.look import note_missed, read_arming
 from core.errors import ServiceUnavailable
 from core.leading.loop import Loop
 from core.services.postgres import queries
@@ -80,6 +80,7 @@ class ArmingLoop(Loop):
             self.watches = read_arming(connection)
             took_seconds.append(time.monotonic() - started)
             self._recovery.succeeded()
+            note_missed(connection, self.watches)
             for watch in alarm.note(self.watches):
                 # Whoever has armed it, what was written meanwhile is judged now, where rtp may install.
                 alarm.ended(watch, self._rearming.take_outcome(watch.watch) if self._rearming is not None else None)

@@ -6,6 +6,14 @@
 SELECT set_config(name, value, false)
 FROM (VALUES ('plan_cache_mode', 'force_generic_plan'), ('jit', 'off')) AS s (name, value)
 
+-- name: note_missed
+-- Have the next installation judge what the tables of these watches hold. Who is just being installed is left out: that sees to it.
+UPDATE rtp.watch SET missed_since = clock_timestamp()
+WHERE id IN (
+    SELECT id FROM rtp.watch WHERE name = ANY (%(watches)s) AND removed_at IS NULL AND missed_since IS NULL
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+
 -- name: obstacles
 -- What is wrong with a table itself: `w` has its oid, the role that reads it, and the tables that are watched; `d.oids` are the table
 -- and all that inherit from it.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.arming.look import read_arming
+from core.arming.look import note_missed, read_arming
 from core.errors import InstallError
 from core.settings.models import TriggerSettings
 from tests.judging import judge_waiting
@@ -222,6 +222,19 @@ def test_an_installation_by_hand_judges_no_less(writer: psycopg.Connection, rate
     writer.execute(REPLACE.encode())
     install(writer, rates=rates)
     assert told(writer) == CHANGES
+
+
+def test_an_installation_judges_what_was_missed_though_somebody_else_has_mended_the_cause(
+    writer: psycopg.Connection, rates: dict[str, Any]
+) -> None:
+    writer.execute("ALTER TABLE rates DISABLE TRIGGER ALL")
+    note_missed(writer, read_arming(writer))
+    writer.execute("UPDATE rates SET price = 150 WHERE token = 'eth'")
+    writer.execute("ALTER TABLE rates ENABLE TRIGGER ALL")
+    assert [action.what for action in find_drift(writer, settings_of(rates=rates))] == ["replaced"]
+    install(writer, rates=rates)
+    assert told(writer) == [("eth", 100, 150, "deviation")]
+    assert find_drift(writer, settings_of(rates=rates)) == []
 
 
 def test_the_watch_is_installed_as_it_was_not_as_the_settings_at_hand_have_it(writer: psycopg.Connection) -> None:

@@ -59,7 +59,7 @@ def test_its_end_tells_for_how_long_writes_may_have_been_missed_since_the_last_l
     told.after(2, GONE)
     assert told.after(5, ARMED) == [
         "watch prices is armed again, after up to 7.0 s. What was written meanwhile may not have been judged:"
-        " each entity is at its next write, or with triggers.rearm at once"
+        " `rtp install-triggers` judges what its table holds, triggers.rearm does so at once"
     ]
 
 

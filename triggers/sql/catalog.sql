@@ -129,7 +129,7 @@ SELECT w.id, w.name, w.settings, w.function_md5, w.rules, w.table_name, coalesce
        w.removed_at IS NOT NULL,
        CASE WHEN (w.row ->> 'noted_in')::oid = w.tableoid THEN (w.row ->> 'table_oid')::oid END,
        w.row -> 'column_types',
-       coalesce(w.row ->> 'source_md5' <> coalesce(md5(f.prosrc), ''), false)
+       coalesce(w.row ->> 'source_md5' <> coalesce(md5(f.prosrc), ''), false), w.row ->> 'missed_since' IS NOT NULL
 FROM (SELECT *, tableoid, to_jsonb(watch) AS row FROM rtp.watch) AS w
 LEFT JOIN pg_proc AS f ON f.pronamespace = 'rtp'::regnamespace AND f.proname = 'watch_' || w.name AND f.pronargs = 0
 ORDER BY w.id

@@ -3,13 +3,15 @@
 -- What a watch was installed on, so that rtp run can tell whether it still sees every write (core/sql/arming.sql): the table, the
 -- triggers that each of its tables needs, the types of the columns, and the trigger function's source. An installation notes it.
 --   noted_in     the oid of rtp.watch itself: a dump restored elsewhere makes new tables, and table_oid means nothing there
+--   missed_since since when writes may have been missed that no installation has seen to; rtp run notes it
 ALTER TABLE rtp.watch
     ADD COLUMN table_oid    oid,
     ADD COLUMN noted_in     oid,
     ADD COLUMN triggers     text[],
     ADD COLUMN column_types jsonb,
     ADD COLUMN source_md5   text,
-    ADD COLUMN installed_at timestamptz;
+    ADD COLUMN installed_at timestamptz,
+    ADD COLUMN missed_since timestamptz;
 UPDATE rtp.watch AS w SET table_oid = c.oid, noted_in = w.tableoid
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE w.removed_at IS NULL AND c.relkind IN ('r', 'p')
