@@ -81,6 +81,7 @@ class Decider:
                 if away is not None:
                     state = None
                     raised.append(away)
+                before = state
                 state, report, note = _judged(state, change, rule, watch)
                 if report is not None:
                     raised.append(Raised(change, report))
@@ -88,7 +89,8 @@ class Decider:
                     notes[note] += 1
                 if note in ("late", "future"):
                     set_aside.append((change, note))
-                if note in ("late", "future", "duplicate"):
+                has_come_back = note == "future" and state is not before
+                if note in ("late", "future", "duplicate") and not has_come_back:
                     continue
             has_changed = True
             _note_position(lanes, change.position)
@@ -143,6 +145,9 @@ def _judged(
         judgement = tick(state, change.sample.at, rule, compare_with=watch.compare_with)
         return judgement.state, judgement.report, judgement.note
     if change.what == "sample" and _is_ahead(change.sample, watch):
+        # The item is there, though nothing that it says counts.
+        if state is not None and state.gone_at is not None:
+            state = replace(state, gone_at=None)
         return state, None, "future"
     if state is None and change.before is not None and not _is_ahead(change.before, watch):
         # An item that was there before is no first sighting, as with triggers on a table that has rows already.

@@ -569,6 +569,20 @@ def test_an_item_of_the_future_moves_nothing_and_is_told(aws: Settings, shape: s
     )
 
 
+def test_an_item_that_is_back_with_a_time_of_the_future_is_not_deleted(aws: Settings, redis_url: str) -> None:
+    watch = aws.watches["prices"].model_copy(update={"delete_grace": timedelta(hours=1)})
+    settings = aws.model_copy(update={"watches": {**aws.watches, "prices": watch}})
+    table = Table("prices", ("token",))
+    clock = [NOON]
+    processor = processor_by(clock, settings, redis_url)
+    table.put(token="usdc", chain="base", price_usd={"N": "1"}, updated_at="2024-03-19T12:00:00Z")
+    table.delete(token="usdc")
+    table.put(token="usdc", chain="base", price_usd={"N": "2"}, updated_at="2025-03-19T12:00:00Z")
+    assert processor.process(table.records).events == []
+    clock[0] = NOON + timedelta(hours=2)
+    assert processor.tick().events == []
+
+
 def test_what_an_item_of_the_future_held_is_no_baseline(aws: Settings) -> None:
     table = Table("prices", ("token",))
     for price, time in (("2", "2025-03-19T12:00:00Z"), ("3", "2024-03-19T12:00:01Z")):
