@@ -50,8 +50,8 @@ def rearm(settings: Settings, connection: Connection, name: str) -> str:
 
 def _may_have_missed_all(connection: Connection, name: str) -> bool:
     """Whether more may have been missed than writes to partitions that have no triggers."""
-    found = {obstacle.what for watch in read_arming(connection) if watch.watch == name for obstacle in watch.obstacles}
-    return found != {"unwatched"}
+    found = (watch for watch in read_arming(connection) if watch.watch == name)
+    return all(watch.is_armed or watch.may_miss_more for watch in found)
 
 
 def _judged(watch: Watch) -> str:
