@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from core.problem import Problem
+from core.services.locks import session_name
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class BlockedSessions:
     def look(self, connection: Connection) -> None:
         """Who waits now, for whom. Raises psycopg.Error."""
         found: dict[str, str] = {}
-        for waiting, table, pid, application, role in connection.execute(_QUERIES["blocked"], prepare=True):
-            found[waiting] = f"it waits for a lock on {table}, held by pid {pid} ({application}, role {role})"
+        for waiting, table, *holder in connection.execute(_QUERIES["blocked"], prepare=True):
+            found[waiting] = f"it waits for a lock on {table}, held by {session_name(*holder)}"
         for part in self._told - found.keys():
             self._told.discard(part)
             self._troubles.over(part, _SERVICE)

@@ -32,7 +32,12 @@ def holders_of_tables(connection: Connection, tables: Sequence[str]) -> str:
     return _named(connection, "holders_of_tables", {"tables": list(tables)})
 
 
+def session_name(pid: int, application: str, role: str) -> str:
+    """Who a session is, in a sentence."""
+    return f"pid {pid} ({application}, role {role})"
+
+
 def _named(connection: Connection, query: str, values: Mapping[str, object]) -> str:
     found = connection.execute(_QUERIES[query], values).fetchall()
     more = [f"{len(found) - _MOST_NAMED} more"] if len(found) > _MOST_NAMED else []
-    return ", ".join([*(f"pid {pid} ({name}, role {role})" for pid, name, role in found[:_MOST_NAMED]), *more])
+    return ", ".join([*(session_name(*session) for session in found[:_MOST_NAMED]), *more])
