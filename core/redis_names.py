@@ -19,6 +19,9 @@ SEQUENCE = "rtp:sequence"
 DEAD_LETTERS = "rtp:dead-letters"
 """Records and events that can never be used, where no queue is named for them."""
 
+TICKED = "rtp:ticked"
+"""When a stream source last ticked."""
+
 
 def baseline_key(watch: str, chain: str, entity: str) -> str:
     """The hash that holds what a stream source remembers of an entity."""
@@ -39,3 +42,18 @@ def baseline_owner(key: str) -> tuple[str, str, str]:
 def checkpoint_key(stream_arn: str) -> str:
     """The hash that holds how far each shard of a stream was read."""
     return f"rtp:checkpoint:{encode_part(stream_arn)}"
+
+
+def progress_key(table: str, shard: str) -> str:
+    """The hash that counts what was done of a shard of a table's stream."""
+    return f"rtp:progress:{encode_part(table)}:{encode_part(shard)}"
+
+
+def progress_pattern(table: str) -> str:
+    """What the keys of a table's progress match."""
+    return f"rtp:progress:{encode_part(table)}:*"
+
+
+def progress_shard(key: str) -> str:
+    """Which shard's progress a key is."""
+    return decode_part(key.rpartition(":")[2])

@@ -11,6 +11,7 @@ from core.errors import EventRejected, SettingsError, SinkUnavailable
 from core.handler.change import Change
 from core.handler.images import table_of, watched_tables
 from core.handler.memory import microseconds
+from core.handler.progress import LAMBDA
 from core.handler.settlement import BatchOutcome, Settlement
 from core.letters.stream_letters import StreamLetter
 from core.redis_names import baseline_owner
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from core.handler.alerts import Alerts
     from core.handler.baselines import Baselines
+    from core.handler.progress import Progress
     from core.settings.models import Settings
 
 _TICKS_AT_ONCE = 1000
@@ -37,8 +39,10 @@ class BatchProcessor:
         alerts: Alerts | None,
         *,
         bury: Callable[[StreamLetter], None],
+        progress: Progress | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._progress = progress
         self._tables = watched_tables(settings)
         self._watches = {name: settings.watches[name] for name in settings.dynamodb.tables}
         self._settlement = Settlement(settings, baselines, alerts, bury=bury, clock=clock)
@@ -46,7 +50,7 @@ class BatchProcessor:
         self._bury = bury
         self._clock = clock
 
-    def process(self, records: Sequence[Mapping[str, Any]]) -> BatchOutcome:
+    def process(self, records: Sequence[Mapping[str, Any]], *, shard: str = LAMBDA) -> BatchOutcome:
         """Process records of one shard, in their order. Raises SettingsError for a table that no watch is fed by."""
         outcome, failed = BatchOutcome(), set[int]()
         changes, letters = self._read(records)
@@ -68,6 +72,8 @@ class BatchProcessor:
                 outcome.dead_letters.append(letter)
         if failed:
             outcome.failed = _sequence_number(records[min(failed)])
+        if self._progress is not None:
+            self._progress.note_batch(records, min(failed, default=len(records)), outcome, shard=shard)
         return outcome
 
     def tick(self) -> BatchOutcome:
@@ -85,6 +91,8 @@ class BatchProcessor:
             if len(keys) < _TICKS_AT_ONCE:
                 break
         self._settlement.resend(self._baselines.unsent(now - _UNSENT_FOR, _TICKS_AT_ONCE), outcome)
+        if self._progress is not None:
+            self._progress.note_tick()
         return outcome
 
     def _tick(self, name: str, watch: str, chain: str, entity: str, now: datetime) -> Change:

@@ -9,6 +9,7 @@ from core.errors import SettingsError
 from core.handler.alerts import AlertDestination, Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
+from core.handler.progress import Progress
 from core.letters.stream_letters import QueueLetters, RedisLetters
 from core.routes.matching import Routes
 from core.sinks.sink_type import needing
@@ -31,7 +32,8 @@ def build_processor(settings: Settings) -> BatchProcessor:
         raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
     routes, destinations = Routes(settings), sqs_destinations(settings)
     baselines = Baselines(settings.redis, url=settings.redis.url, channels_of=routes.channels)
-    bury = RedisLetters(_redis(settings), baselines.address).bury
+    store = _redis(settings)
+    bury = RedisLetters(store, baselines.address).bury
     alerts: Alerts | None = None
     if destinations or settings.dynamodb.dead_letter_queue:
         with needing("aws", "the settings name an SQS queue"):
@@ -48,7 +50,7 @@ def build_processor(settings: Settings) -> BatchProcessor:
                 for one in destinations
             ]
             alerts = Alerts(queues, baselines, bury, max_attempts=settings.run.max_attempts)
-    return BatchProcessor(settings, baselines, alerts, bury=bury)
+    return BatchProcessor(settings, baselines, alerts, bury=bury, progress=Progress(store))
 
 
 def _redis(settings: Settings) -> redis.Redis:
@@ -61,18 +63,7 @@ def build_poller(settings: Settings, *, on_problem: Callable[[Problem], None]) -
     """A poller of every stream that feeds a watch. Raises SettingsError."""
     processor = build_processor(settings)
     with needing("aws", "the streams are DynamoDB's"):
-        import boto3  # noqa: PLC0415 - as above
-        from botocore.config import Config  # noqa: PLC0415
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-
-        from core.handler.poller import StreamPoller  # noqa: PLC0415
-        from core.services.aws_words import no_client  # noqa: PLC0415
-    wait = settings.dynamodb.timeout_seconds
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=wait, read_timeout=wait)
-    url, region = settings.dynamodb.endpoint_url, settings.dynamodb.region or settings.sqs.region
-    try:
-        dynamodb = boto3.client("dynamodb", endpoint_url=url, region_name=region, config=config)
-        streams = boto3.client("dynamodbstreams", endpoint_url=url, region_name=region, config=config)
-    except (BotoCoreError, ValueError) as error:
-        raise no_client("DynamoDB", error, section="dynamodb") from None
+        from core.handler.poller import StreamPoller  # noqa: PLC0415 - as above
+        from core.services.dynamodb_client import dynamodb_clients  # noqa: PLC0415
+    dynamodb, streams = dynamodb_clients(settings)
     return StreamPoller(settings, processor, dynamodb, streams, _redis(settings), on_problem)

@@ -154,7 +154,7 @@ class StreamPoller:
         """Process the records. Returns their number; raises SinkUnavailable where some must come again."""
         if not records:
             return 0
-        outcome = self.processor.process(records)
+        outcome = self.processor.process(records, shard=shard.shard_id)
         self._note(outcome)
         numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
         done = len(records) if outcome.failed is None else numbers.index(outcome.failed)

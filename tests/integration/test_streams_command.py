@@ -199,8 +199,8 @@ class Failing(BatchProcessor):
 
     has_failed = False
 
-    def process(self, records: Sequence[Mapping[str, Any]]) -> BatchOutcome:
-        outcome = super().process(records[:1] if not self.has_failed else records)
+    def process(self, records: Sequence[Mapping[str, Any]], *, shard: str = "") -> BatchOutcome:
+        outcome = super().process(records[:1] if not self.has_failed else records, shard=shard)
         if not self.has_failed:
             self.has_failed = True
             outcome.failed, outcome.causes = records[1]["dynamodb"]["SequenceNumber"], ["on purpose"]
