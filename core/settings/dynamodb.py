@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import GenericAlias
 from typing import Annotated, Any, ClassVar
 
@@ -9,6 +10,7 @@ from pydantic import Field, WrapValidator
 
 from core.kinds import Kinds, entity_words
 from core.settings.fields import (
+    Duration,
     HttpUrl,
     Identifier,
     Real,
@@ -29,6 +31,7 @@ StandardQueueName = Annotated[
     str,
     matching(r"[A-Za-z0-9_-]{1,80}", "the name (not the URL) of a standard queue: up to 80 letters, digits, - and _"),
 ]
+MOST_REORDER = timedelta(minutes=5)
 _Attribute = Annotated[Identifier | Constant, WrapValidator(one_column_complaint)]
 
 
@@ -58,10 +61,14 @@ class DynamoDbAttributes(SettingsModel):
 
 
 class DynamoDbTable(SettingsModel):
-    """The table whose stream feeds a watch."""
+    """The table whose stream feeds a watch.
+
+    `reorder` is how long a history's sample waits for earlier ones of its entity that come after it.
+    """
 
     table: TableName
     attributes: DynamoDbAttributes
+    reorder: Duration = Field(default=timedelta(0), le=MOST_REORDER)
 
 
 class DynamoDbSettings(SettingsModel):

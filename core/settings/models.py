@@ -220,6 +220,8 @@ class Settings(SettingsModel):
             watch = (watches or {}).get(name)
             if watch and (other := [word for word in table.attributes.words if word != watch.about.entity]):
                 raise ValueError(f"{name} is about a {watch.about.entity}. Remove {other[0]} from its attributes")
+            if watch and table.reorder and not watch.is_history:
+                raise ValueError(f"{name} is no history, so its items need no reorder. Remove it")
         return dynamodb
 
 
