@@ -13,13 +13,18 @@ import yaml
 from core.settings.file import default_path
 
 ROOT = Path(__file__).parents[1]
-TABLES = {"tvl": "defi-tvl", "prices": "defi-prices", "protocols": "defi-protocols"}
+TABLES = {"tvl": "defi-tvl", "prices": "defi-prices", "protocols": "defi-protocols", "samples": "defi-samples"}
+HISTORY = {
+    **{"kind": "price", "table": "samples", "shape": "history"},
+    "columns": {"chain": {"const": "base"}, "token": "token", "value": "price", "changed_at": "time"},
+}
 ROUTED = {"match": {"severity": "critical"}, "queue": "rtp-critical.fifo", "dead_letter_queue": "rtp-critical-dlq.fifo"}
 
 
 def prepare(folder: Path) -> None:
     """What a deployment needs: settings with DynamoDB tables and a route, and a package of code."""
     document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+    document["watches"]["samples"] = HISTORY
     document["dynamodb"] = {"tables": {watch: {"table": name} for watch, name in TABLES.items()}}
     document["routes"] = [ROUTED]
     (folder / "rtp.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")

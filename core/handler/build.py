@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 
-def build_processor(settings: Settings) -> BatchProcessor:
+def build_processor(settings: Settings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> BatchProcessor:
     """A batch processor for these settings. Raises SettingsError where Redis is not named, or boto3 is missing."""
     if not settings.redis.url:
         raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
@@ -50,7 +51,7 @@ def build_processor(settings: Settings) -> BatchProcessor:
                 for one in destinations
             ]
             alerts = Alerts(queues, baselines, bury, max_attempts=settings.run.max_attempts)
-    return BatchProcessor(settings, baselines, alerts, bury=bury, progress=Progress(store))
+    return BatchProcessor(settings, baselines, alerts, bury=bury, progress=Progress(store), clock=clock)
 
 
 def _redis(settings: Settings) -> redis.Redis:
