@@ -10,11 +10,15 @@ import typer
 from cli.database import connection_to, hang_up
 from cli.looking import show
 from cli.option_values import duration
-from cli.options import AsJson, Config, PostgresDsn, settings_from
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.running_demo import use_demo_if_unnamed
+from cli.source import Source, is_streams
 from cli.status_tables import status_tables
+from cli.stream_tables import stream_tables
+from core.handler.services import stream_services
 from core.inspection.document import as_document
 from core.inspection.inspector import inspect
+from core.inspection.stream_inspector import inspect_streams
 from core.sinks.registry import sink_names
 
 _WatchEvery = Annotated[
@@ -29,16 +33,34 @@ _WatchEvery = Annotated[
 
 
 def status(
-    config: Config = None, postgres_dsn: PostgresDsn = None, watch_every: _WatchEvery = None, as_json: AsJson = False
+    config: Config = None,
+    postgres_dsn: PostgresDsn = None,
+    redis_url: RedisUrl = None,
+    source: Source = None,
+    watch_every: _WatchEvery = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show what is installed, how far behind each sink is, what waits, what failed, and what the triggers cost.
 
     It reads the database only, so it works without a running rtp, and changes nothing. Without an address it finds a
     running [bold]rtp run --demo[/]. Exit code 2 where rtp is not installed.
+    Of a stream source it reads Redis, the tables' descriptions and the queues: what was done of each shard, and when;
+    alerts that wait, ticks that are due, dead letters, baselines.
 
     Example: [bold]rtp status --config rtp.yaml --watch-every 2s[/]
     """
-    settings = use_demo_if_unnamed(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
+    settings = settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url)
+    if is_streams(settings, source):
+        with stream_services(settings) as services:
+            show(
+                partial(inspect_streams, services),
+                stream_tables,
+                as_document,
+                as_json=as_json,
+                every_seconds=watch_every,
+            )
+        return
+    settings = use_demo_if_unnamed(settings, "PostgreSQL")
     configured = sink_names(settings) if config is not None else None
     with connection_to(settings) as connection:
         show(

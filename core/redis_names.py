@@ -33,6 +33,11 @@ def baseline_pattern(watch: str, entity: str) -> str:
     return f"rtp:baseline:{watch}:*:{encode_part(entity)}"
 
 
+def baselines_of(watch: str) -> str:
+    """What the keys of a watch's baselines match."""
+    return f"rtp:baseline:{watch}:*"
+
+
 def baseline_owner(key: str) -> tuple[str, str, str]:
     """Whose baseline a key is: watch, chain and entity."""
     _, _, watch, chain, entity = key.split(":")

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rtp_client.event_filter import named
 
@@ -15,10 +15,32 @@ if TYPE_CHECKING:
 
 
 class LetterOrigin(StrEnum):
-    """Who gave up on the event: rtp, as the sink did not take it; or SQS, as no consumer did."""
+    """Where a letter lies: in rtp's own table or, of a stream source, in Redis; or in a queue of SQS's."""
 
     DATABASE = "database"
     QUEUE = "queue"
+    REDIS = "redis"
+
+
+class Selectable(Protocol):
+    """What a selection looks at."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def origin(self) -> LetterOrigin: ...
+    @property
+    def sink(self) -> str | None: ...
+    @property
+    def kind(self) -> str | None: ...
+    @property
+    def chain(self) -> str | None: ...
+    @property
+    def entity(self) -> str | None: ...
+    @property
+    def error(self) -> str: ...
+    @property
+    def newest_at(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True)
@@ -66,7 +88,7 @@ class Selection:
         """Whether any part is given."""
         return self != Selection(ids=self.ids)
 
-    def matches(self, letter: Letter) -> bool:
+    def matches(self, letter: Selectable) -> bool:
         """Whether a letter is meant."""
         return (
             (not self.ids or letter.id in self.ids)

@@ -149,6 +149,16 @@ def find_dead_letter_queue(client: SQSClient, queue: str, *, named: str | None =
     return DeadLetterQueue(client, queue_url, url, int(limit["MaximumMessageSize"]))
 
 
+def open_queue(client: SQSClient, name: str) -> DeadLetterQueue:
+    """The queue of that name, behind no other one. Raises SinkUnavailable where SQS does not answer, or refuses."""
+    try:
+        url = client.get_queue_url(QueueName=name)["QueueUrl"]
+        limit = client.get_queue_attributes(QueueUrl=url, AttributeNames=["MaximumMessageSize"])["Attributes"]
+    except NO_ANSWER as error:
+        raise queue_unavailable(client.meta, name, error) from error
+    return DeadLetterQueue(client, url, url, int(limit["MaximumMessageSize"]))
+
+
 def _url_of_arn(client: SQSClient, arn: str) -> str:
     account, name = arn.split(":")[-2:]
     return client.get_queue_url(QueueName=name, QueueOwnerAWSAccountId=account)["QueueUrl"]

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import boto3
 import psycopg
 import pytest
 import redis
@@ -19,6 +20,7 @@ from core.services.postgres import connect
 from core.settings.file import default_path
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.redis import RedisSink
+from core.stack import EmbeddedStack
 from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.monitored import monitored
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
     from tests.monitored import Start
+
+CLOUD_SERVICES = ("sqs", "dynamodb", "dynamodbstreams", "lambda", "iam", "s3", "logs", "sts")
 
 
 @pytest.fixture
@@ -125,6 +130,21 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
     """A client of the test's Redis; names and values are bytes."""
     with redis.Redis.from_url(redis_url) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def cloud(stack: EmbeddedStack) -> Iterator[EmbeddedStack]:
+    """Another endpoint, with more services; the session's has only SQS."""
+    with EmbeddedStack(durable=False, services=CLOUD_SERVICES) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def dynamodb(cloud: EmbeddedStack) -> Iterator[DynamoDBClient]:
+    """A client of that endpoint's DynamoDB."""
+    client = boto3.client("dynamodb", endpoint_url=cloud.addresses.sqs_endpoint_url, region_name="us-east-1")
+    yield client
+    client.close()
 
 
 @pytest.fixture

@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 import redis
-import yaml
 
 from core.handler.batch import BatchProcessor
 from core.handler.build import build_poller
 from core.handler.poller import StreamPoller
 from core.handler.settlement import BatchOutcome
 from core.sinks.settings import load_settings
-from core.stack import EmbeddedStack
 from tests.eventually import eventually
+from tests.fed import create_table, fed_document, put, write_config
 from tests.rtp_process import rtp
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from core.settings.models import Settings
+    from core.stack import EmbeddedStack
     from tests.command import Command
 
 AWAY = """
@@ -42,21 +42,6 @@ dynamodb: {endpoint_url: "http://127.0.0.1:1", region: us-east-1, tables: {tvl: 
 watches: {tvl: {kind: tvl, table: tvl, columns: {protocol: p, value: v}}}
 """
 ROOT = Path(__file__).parents[2]
-SERVICES = ("sqs", "dynamodb", "dynamodbstreams", "lambda", "iam", "s3", "logs", "sts")
-
-
-@pytest.fixture(scope="module")
-def cloud(stack: EmbeddedStack) -> Iterator[EmbeddedStack]:
-    """Another endpoint, with more services; the session's has only SQS."""
-    with EmbeddedStack(durable=False, services=SERVICES) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def dynamodb(cloud: EmbeddedStack) -> Iterator[DynamoDBClient]:
-    client = boto3.client("dynamodb", endpoint_url=cloud.addresses.sqs_endpoint_url, region_name="us-east-1")
-    yield client
-    client.close()
 
 
 @pytest.fixture(scope="module")
@@ -69,21 +54,7 @@ def alerts_client(cloud: EmbeddedStack) -> Iterator[SQSClient]:
 @pytest.fixture
 def table(dynamodb: DynamoDBClient) -> str:
     """The name of an empty table with a stream."""
-    name = f"tvl-{uuid.uuid4().hex[:8]}"
-    dynamodb.create_table(
-        TableName=name,
-        KeySchema=[
-            {"AttributeName": "protocol", "KeyType": "HASH"},
-            {"AttributeName": "chain", "KeyType": "RANGE"},
-        ],
-        AttributeDefinitions=[
-            {"AttributeName": "protocol", "AttributeType": "S"},
-            {"AttributeName": "chain", "AttributeType": "S"},
-        ],
-        BillingMode="PAY_PER_REQUEST",
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    )
-    return name
+    return create_table(dynamodb)
 
 
 @pytest.fixture
@@ -104,34 +75,12 @@ def store(cloud: EmbeddedStack) -> Iterator[redis.Redis]:
 @pytest.fixture
 def config(cloud: EmbeddedStack, table: str, queue: str, store: redis.Redis, tmp_path: Path) -> Path:
     """A settings file for the table, the queue and the Redis."""
-    endpoint = cloud.addresses.sqs_endpoint_url
-    document = {
-        "redis": {"url": cloud.addresses.redis_url},
-        "sqs": {"queue": queue.rpartition("/")[2], "endpoint_url": endpoint, "region": "us-east-1"},
-        "dynamodb": {"endpoint_url": endpoint, "region": "us-east-1", "tables": {"tvl": {"table": table}}},
-        "watches": {
-            "tvl": {
-                "kind": "tvl",
-                "table": "tvl",
-                "columns": {"protocol": "protocol", "chain": "chain", "value": "tvl_usd"},
-            }
-        },
-    }
-    path = tmp_path / "rtp.yaml"
-    path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    return path
+    return write_config(tmp_path, fed_document(cloud, table, queue.rpartition("/")[2]))
 
 
 @pytest.fixture
 def settings(config: Path) -> Settings:
     return load_settings(config, environ={}, options={})
-
-
-def put(dynamodb: DynamoDBClient, table: str, protocol: str, *values: str) -> None:
-    for value in values:
-        dynamodb.put_item(
-            TableName=table, Item={"protocol": {"S": protocol}, "chain": {"S": "base"}, "tvl_usd": {"N": value}}
-        )
 
 
 def received(client: SQSClient, url: str) -> list[Any]:

@@ -1,0 +1,104 @@
+"""`rtp status` of a stream source, for people."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Group
+
+from cli.tables import age, facts, new_table, whole
+from core.problem import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from typing import Any
+
+    from rich.table import Table
+
+    from core.inspection.stream_picture import ShardFigures, StreamInspection
+
+
+def stream_tables(seen: StreamInspection) -> Group:
+    """All of it."""
+    return Group(_summary(seen), _watches(seen), _tables(seen), *_shards(seen), *_failures(seen), *_letters(seen))
+
+
+def _summary(seen: StreamInspection) -> Table:
+    ticks = seen.ticks
+    last = age(ticks.last_at, seen.at) or "none in the last week"
+    due = f"{ticks.due:,} due, the oldest since {age(ticks.oldest_due_at, seen.at)}" if ticks.due else "none due"
+    pending = (
+        f"{counted(one.entities, 'entity has', 'entities have')} alerts that {one.queue or 'a queue'} has not got,"
+        f" the oldest since {age(one.oldest_at, seen.at)}"
+        for one in seen.pending
+    )
+    return facts(
+        [
+            ("Redis", whole(seen.redis)),
+            ("last tick", f"{last}; {due}, {ticks.scheduled:,} scheduled"),
+            ("alerts", whole("; ".join(pending) or "none wait")),
+        ]
+    )
+
+
+def _watches(seen: StreamInspection) -> Table:
+    rows = [(one.watch, one.kind, one.table, one.shape, one.baselines) for one in seen.watches]
+    return new_table("Watches", "watch", "kind", "table", "shape", "baselines", rows=rows)
+
+
+def _tables(seen: StreamInspection) -> Table:
+    return new_table(
+        "Tables",
+        *("table", "watches", "status", "view type", "items", "shards", "problem"),
+        rows=[
+            (
+                *(one.table, ", ".join(one.watches), one.status, one.view_type, one.items),
+                *(sum(shard.state == "open" for shard in one.shards), whole(one.problem)),
+            )
+            for one in seen.tables
+        ],
+    )
+
+
+def _shards(seen: StreamInspection) -> Iterator[Table]:
+    rows = [(one.table, *_figures(shard, seen.at)) for one in seen.tables for shard in one.shards if _is_told(shard)]
+    if rows:
+        yield new_table(
+            "Done",
+            *("table", "shard", "state", "records", "events", "dead", "future", "late", "failed"),
+            *("last", "lag s", "unread since"),
+            rows=rows,
+        )
+
+
+def _is_told(shard: ShardFigures) -> bool:
+    """A closed shard that nobody has read, or that is finished, is no news."""
+    return shard.state == "open" or shard.progress is not None or shard.waiting_since is not None
+
+
+def _figures(shard: ShardFigures, now: datetime) -> tuple[Any, ...]:
+    done = shard.progress
+    unread = age(shard.waiting_since, now)
+    if done is None:
+        return (shard.shard, shard.state, *[None] * 8, unread)
+    counts = (done.records, done.events, done.dead_letters, done.future, done.late, done.failed)
+    lag = None if shard.lag_seconds is None else f"{shard.lag_seconds:.0f}"
+    return (shard.shard, shard.state, *counts, age(done.handled_at, now), lag, unread)
+
+
+def _failures(seen: StreamInspection) -> Iterator[Table]:
+    rows = [
+        (one.table, shard.shard, age(shard.progress.failed_at, seen.at), whole(shard.progress.cause))
+        for one in seen.tables
+        for shard in one.shards
+        if shard.progress is not None and shard.progress.failed_at is not None
+    ]
+    if rows:
+        yield new_table("Batches that came again", "table", "shard", "the last", "cause", rows=rows)
+
+
+def _letters(seen: StreamInspection) -> Iterator[Table]:
+    rows = [(one.place, one.letters, whole(one.problem)) for one in seen.letters if one.letters or one.problem]
+    if rows:
+        yield new_table("Dead letters", "place", "letters", "problem", rows=rows)

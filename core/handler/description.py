@@ -1,0 +1,99 @@
+"""What DynamoDB says of a table and of its stream's shards."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from core.errors import ServiceUnavailable, SettingsError, StatementRefused
+from core.services.aws_words import aws_words
+from rtp_client.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+
+BOTH_IMAGES = "NEW_AND_OLD_IMAGES"
+_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
+
+
+@dataclass(frozen=True)
+class DescribedTable:
+    """A table. `keys` are its key's attributes, the partition's first; without a stream, ARN and view type are None.
+
+    `items` is about how many there are: DynamoDB counts every six hours.
+    """
+
+    name: str
+    status: str
+    keys: Sequence[str]
+    items: int
+    stream_arn: str | None
+    view_type: str | None
+
+
+@dataclass(frozen=True)
+class DescribedShard:
+    """A shard of a stream. A closed one takes no more records, and is gone 24 hours after its last."""
+
+    shard_id: str
+    is_open: bool
+
+
+def describe_table(client: DynamoDBClient, name: str) -> DescribedTable:
+    """The table of that name. Raises SettingsError where there is none, and ServiceUnavailable."""
+    with dynamodb_errors(client, "DescribeTable", name):
+        found = client.describe_table(TableName=name)["Table"]
+    schema = sorted(found.get("KeySchema", []), key=lambda part: part["KeyType"])  # HASH, RANGE
+    stream = found.get("StreamSpecification", {})
+    is_on = bool(stream.get("StreamEnabled", True)) and "LatestStreamArn" in found
+    return DescribedTable(
+        name=name,
+        status=str(found.get("TableStatus", "")),
+        keys=[part["AttributeName"] for part in schema],
+        items=int(found.get("ItemCount", 0)),
+        stream_arn=found.get("LatestStreamArn") if is_on else None,
+        view_type=stream.get("StreamViewType") if is_on else None,
+    )
+
+
+def describe_shards(client: DynamoDBStreamsClient, stream_arn: str) -> list[DescribedShard]:
+    """The shards of a stream, those whose records are older than 24 hours left out. Raises ServiceUnavailable."""
+    shards: list[DescribedShard] = []
+    last = ""
+    while True:
+        more: Any = {"ExclusiveStartShardId": last} if last else {}
+        with dynamodb_errors(client, "DescribeStream", stream_arn):
+            found = client.describe_stream(StreamArn=stream_arn, **more)["StreamDescription"]
+        for shard in found.get("Shards", []):
+            is_open = "EndingSequenceNumber" not in shard.get("SequenceNumberRange", {})
+            shards.append(DescribedShard(shard["ShardId"], is_open))
+        last = found.get("LastEvaluatedShardId", "")
+        if not last:
+            return shards
+
+
+@contextmanager
+def dynamodb_errors(client: DynamoDBClient | DynamoDBStreamsClient, action: str, resource: str) -> Iterator[None]:
+    """Within, DynamoDB's errors are rtp's own: a table that is not there, a right that is missing, no answer."""
+    address = redact(client.meta.endpoint_url)
+    try:
+        yield
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        if code == "ResourceNotFoundException" and "arn:" not in resource:
+            region = client.meta.region_name
+            raise SettingsError(
+                f"there is no DynamoDB table {resource} in region {region}", "Check dynamodb.tables and region"
+            ) from error
+        if code in _DENIED:
+            words = f"these credentials lack dynamodb:{action} on {resource}"
+            raise StatementRefused("DynamoDB", address, words) from error
+        raise ServiceUnavailable("DynamoDB", address, aws_words(error)) from error
+    except BotoCoreError as error:
+        raise ServiceUnavailable("DynamoDB", address, aws_words(error)) from error

@@ -1,0 +1,102 @@
+"""The commands on a stream source, without PostgreSQL: what they show is so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from core.handler.build import build_poller
+from core.sinks.settings import load_settings
+from tests.fed import create_table, fed_document, put, write_config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from core.handler.poller import StreamPoller
+    from core.stack import EmbeddedStack
+    from tests.command import Command
+
+
+@pytest.fixture
+def store(cloud: EmbeddedStack) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(cloud.addresses.redis_url) as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def table(dynamodb: DynamoDBClient) -> str:
+    return create_table(dynamodb)
+
+
+@pytest.fixture
+def config(cloud: EmbeddedStack, table: str, store: redis.Redis, tmp_path: Path) -> Path:
+    return write_config(tmp_path, fed_document(cloud, table))
+
+
+@pytest.fixture
+def poller(config: Path) -> StreamPoller:
+    return build_poller(load_settings(config, environ={}, options={}), on_problem=print)
+
+
+@pytest.fixture
+def ask(command: Command, config: Path) -> Callable[..., Any]:
+    """What a command says with --json."""
+
+    def run(*arguments: str) -> Any:
+        done = command(*arguments, "--config", str(config), "--json")
+        assert done.code == 0, done.err
+        return done.document
+
+    return run
+
+
+def test_status_tells_what_was_done_of_each_shard_and_what_waits_behind(
+    ask: Callable[..., Any], poller: StreamPoller, dynamodb: DynamoDBClient, table: str
+) -> None:
+    put(dynamodb, table, "lido", "100", "102")
+    poller.poll()
+    poller.tick()
+    put(dynamodb, table, "lido", "104")
+    seen = ask("status")
+    (told,) = seen["tables"]
+    (shard,) = (one for one in told["shards"] if one["progress"])
+    assert (told["table"], told["watches"], told["view_type"]) == (table, ["tvl"], "NEW_AND_OLD_IMAGES")
+    assert (shard["progress"]["records"], shard["progress"]["events"], shard["state"]) == (2, 1, "open")
+    assert shard["checkpoint"] == shard["progress"]["sequence_number"]
+    assert shard["waiting_since"] is not None
+    assert [(one["watch"], one["baselines"]) for one in seen["watches"]] == [("tvl", 1)]
+    assert seen["ticks"]["last_at"] is not None
+    poller.poll()
+    (shard,) = (one for one in ask("status")["tables"][0]["shards"] if one["progress"])
+    assert (shard["progress"]["records"], shard["waiting_since"]) == (3, None)
+
+
+def test_status_for_people_names_table_shard_and_letters(
+    command: Command, config: Path, poller: StreamPoller, dynamodb: DynamoDBClient, table: str
+) -> None:
+    put(dynamodb, table, "x" * 600, "1")
+    poller.poll()
+    shown = command("status", "--config", str(config))
+    assert shown.code == 0, shown.err
+    assert table in shown.out
+    assert "rtp:dead-letters" in shown.out
+
+
+def test_status_names_a_table_that_is_not_there_and_tells_of_the_others(
+    command: Command, cloud: EmbeddedStack, table: str, store: redis.Redis, tmp_path: Path
+) -> None:
+    document = fed_document(cloud, table)
+    document["watches"]["more"] = document["watches"]["tvl"] | {"table": "more"}
+    document["dynamodb"]["tables"]["more"] = {"table": "not-there"}
+    path = write_config(tmp_path, document)
+    done = command("status", "--config", str(path), "--json")
+    assert {one["table"]: one["problem"] for one in done.document["tables"]} == {
+        table: None,
+        "not-there": "there is no DynamoDB table not-there in region us-east-1. Check dynamodb.tables and region",
+    }
