@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis
 
 from core.handler.build import build_processor
-from core.settings.models import Settings
+from core.settings.models import Settings, SqsSettings
 from loadtests.benchmarks.handler.function import LambdaFunction
+from loadtests.benchmarks.handler.kills import End, Kills
 from loadtests.benchmarks.handler.mapping import EventSourceMapping, SimulatedClock
 from loadtests.benchmarks.handler.mapping_parameters import MappingParameters, read_parameters
+from loadtests.faults.proxy import TcpProxy
 from tests.assembly import HISTORY, TABLES
 from tests.dynamodb import NOON, Table
+from tests.queue_drain import drain_events
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from mypy_boto3_sqs import SQSClient
+
     from core.handler.settlement import BatchOutcome
+    from tests.conftest import SqsQueue
 
 SAMPLES, EVENTS = 300, 74
 pytestmark = pytest.mark.timeout(600)  # most of it waits for the templates, on a machine that may be busy
@@ -63,32 +72,129 @@ def samples_of_one_token() -> list[dict[str, Any]]:
 
 
 class Simulation:
-    """A mapping with the real handler behind it, and what the handler told of its batches."""
+    """A mapping with the real handler behind it, and what the handler told of its batches.
 
-    def __init__(self, settings: Settings, parameters: MappingParameters) -> None:
+    `when` decides where a process ends.
+    """
+
+    def __init__(
+        self, settings: Settings, parameters: MappingParameters, *, when: Callable[[], End | None] = lambda: None
+    ) -> None:
         self.clock = SimulatedClock(NOON.timestamp())
         self.outcomes: list[BatchOutcome] = []
         self.failures: list[Any] = []
-        self.function = LambdaFunction(lambda: build_processor(settings, clock=self.clock), self.outcomes.append)
+        function = LambdaFunction(lambda: build_processor(settings, clock=self.clock), self.outcomes.append)
+        self.kills = Kills(function, when)
         self.mapping = EventSourceMapping(
-            parameters, self.function, self.clock, Random(18), on_failure=self.failures.append
+            parameters, self.kills, self.clock, Random(18), on_failure=self.failures.append
         )
+
+    def run(self, records: Sequence[dict[str, Any]]) -> None:
+        """Hand the records over, and go on for a minute and its tick."""
+        with self.kills.watched():
+            self.mapping.run(records, seconds_more=61)
 
     def set_aside(self) -> int:
         return sum(outcome.set_aside.total() for outcome in self.outcomes)
 
 
-def told(redis_url: str) -> list[str]:
-    """The current value of each event, in the order in which they were published."""
+def published(redis_url: str) -> list[Any]:
+    """The events in the order in which they were published."""
     with redis.Redis.from_url(redis_url) as client:
         entries: Any = client.xrange("rtp:stream")
-    return [json.loads(entry[b"event"])["data"]["current"] for _, entry in entries]
+    return [json.loads(entry[b"event"]) for _, entry in entries]
+
+
+def prices(redis_url: str) -> list[float]:
+    return [float(event["data"]["current"]) for event in published(redis_url)]
 
 
 def test_a_history_at_a_factor_that_nothing_makes_up_for_is_seen_to_lose_its_order(
     redis_url: str, deployed: dict[str, MappingParameters]
 ) -> None:
     simulation = Simulation(history_settings(redis_url), replace(deployed["samples"], factor=10))
-    simulation.mapping.run(samples_of_one_token())
-    assert len(told(redis_url)) < EVENTS
+    simulation.run(samples_of_one_token())
+    assert len(prices(redis_url)) < EVENTS
     assert simulation.set_aside() > 0
+
+
+@pytest.fixture
+def tvl_settings(redis_url: str, sqs_queue: SqsQueue) -> Settings:
+    """A watch of TVL whose alerts all go to one queue."""
+    columns = {"chain": "chain", "protocol": "protocol", "value": "tvl_usd"}
+    return Settings.model_validate(
+        {
+            "watches": {"tvl": {"kind": "tvl", "table": "tvl", "columns": columns, "percent": 1}},
+            "redis": {"url": redis_url},
+            "sqs": {"queue": sqs_queue.name, "endpoint_url": sqs_queue.endpoint_url, "region": sqs_queue.region},
+            "dynamodb": {"tables": {"tvl": {"table": TABLES["tvl"]}}},
+        }
+    )
+
+
+@dataclass
+class OnceAt:
+    """The end of a process at one step of all that a simulation takes."""
+
+    step: int
+    end: End
+    taken: int = 0
+
+    def __call__(self) -> End | None:
+        self.taken += 1
+        return self.end if self.taken == self.step else None
+
+
+def by_entity(events: Sequence[Any]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for event in events:
+        found.setdefault(event["data"]["entity"], []).append(event["data"]["current"])
+    return found
+
+
+@pytest.mark.parametrize("end", [End.HALFWAY, End.BEHIND])
+def test_a_process_may_end_at_any_step(
+    tvl_settings: Settings,
+    redis_url: str,
+    sqs_client: SQSClient,
+    sqs_queue: SqsQueue,
+    deployed: dict[str, MappingParameters],
+    end: End,
+) -> None:
+    expected, step = dict[str, list[str]](), 0
+    while True:
+        step += 1
+        table, entities = Table(TABLES["tvl"], ("chain", "protocol")), (f"lido-{step}", f"aave-{step}")
+        for value in ("100", "102", "102.5", "104"):
+            for protocol in entities:
+                table.put(chain="base", protocol=protocol, tvl_usd={"N": value})
+        simulation = Simulation(tvl_settings, deployed["tvl"], when=OnceAt(step, end))
+        simulation.run(table.records)
+        expected |= {protocol: ["102", "104"] for protocol in entities}
+        if not simulation.kills.count:
+            break
+    assert step > 6
+    assert by_entity(published(redis_url)) == expected
+    assert by_entity(drain_events(sqs_client, sqs_queue.url)) == expected
+
+
+def test_an_outage_of_redis_for_an_hour_loses_nothing(
+    tvl_settings: Settings, redis_url: str, deployed: dict[str, MappingParameters]
+) -> None:
+    table = Table(TABLES["tvl"], ("chain", "protocol"))
+    for minute in range(60):
+        for protocol in ("lido", "aave"):
+            value = str(100 * (1 + minute))
+            table.put(at=NOON + timedelta(minutes=minute), chain="base", protocol=protocol, tvl_usd={"N": value})
+    with closing(TcpProxy(urlsplit(redis_url).port or 0)) as proxy:
+        there = redis_url.replace(f":{urlsplit(redis_url).port}", f":{proxy.port}")
+        settings = tvl_settings.model_copy(
+            update={"redis": tvl_settings.redis.model_copy(update={"url": there}), "sqs": SqsSettings()}
+        )
+        simulation = Simulation(settings, deployed["tvl"])
+        proxy.cut()
+        simulation.mapping.at(NOON.timestamp() + 3600, proxy.reopen)
+        simulation.mapping.run(table.records)
+    values = [str(100 * (1 + minute)) for minute in range(1, 60)]
+    assert by_entity(published(redis_url)) == {"lido": values, "aave": values}
+    assert simulation.failures == []

@@ -82,7 +82,13 @@ class EventSourceMapping:
     def __post_init__(self) -> None:
         self._stream = deque[Any]()
         self._lanes = [_Lane() for _ in range(self.parameters.factor)]
+        self._appointments: list[tuple[float, Callable[[], object]]] = []
         self._next_tick = self.clock.seconds + _TICK_SECONDS
+
+    def at(self, seconds: float, act: Callable[[], object]) -> None:
+        """Have something else happen at a moment."""
+        self._appointments.append((seconds, act))
+        self._appointments.sort(key=lambda one: one[0])
 
     def run(self, records: Sequence[Record], *, seconds_more: float = 0) -> None:
         """Hand over these records, as each arrives, until none is left; then let time pass. A minute has a tick."""
@@ -109,10 +115,17 @@ class EventSourceMapping:
         return self.clock.seconds if is_full else _arrival(lane.waiting[0]) + self.parameters.window_seconds
 
     def _go_to(self, moment: float) -> None:
-        while self._next_tick <= moment:
-            self.clock.seconds = max(self.clock.seconds, self._next_tick)
-            self._next_tick += _TICK_SECONDS
-            self._call({"rtp": "tick"})
+        while True:
+            tick_is_next = not self._appointments or self._next_tick <= self._appointments[0][0]
+            then = self._next_tick if tick_is_next else self._appointments[0][0]
+            if then > moment:
+                break
+            self.clock.seconds = max(self.clock.seconds, then)
+            if tick_is_next:
+                self._next_tick += _TICK_SECONDS
+                self._call({"rtp": "tick"})
+            else:
+                self._appointments.pop(0)[1]()
         self.clock.seconds = max(self.clock.seconds, moment)
 
     def _read(self) -> None:
