@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rtp_client.backoff import Backoff
     from rtp_client.cache.async_reader import AsyncCacheReader
     from rtp_client.cache.entry import Entry, Source
+    from rtp_client.cache.item_table import DynamoDb, ItemTable
     from rtp_client.cache.options import CacheOptions
     from rtp_client.cache.reader import CacheReader
     from rtp_client.cache.table import Fixed, Table
@@ -35,6 +36,7 @@ _HOMES = {
     "backoff": ("Backoff",),
     "cache.async_reader": ("AsyncCacheReader",),
     "cache.entry": ("Entry", "Source"),
+    "cache.item_table": ("DynamoDb", "ItemTable"),
     "cache.options": ("CacheOptions",),
     "cache.reader": ("CacheReader",),
     "cache.table": ("Fixed", "Table"),
@@ -52,6 +54,7 @@ __all__ = [
     "Backoff",
     "CacheOptions",
     "CacheReader",
+    "DynamoDb",
     "Entry",
     "Event",
     "EventData",
@@ -59,6 +62,7 @@ __all__ = [
     "EventStream",
     "FieldChange",
     "Fixed",
+    "ItemTable",
     "Reason",
     "RtpError",
     "ServiceUnavailable",

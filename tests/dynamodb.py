@@ -55,8 +55,3 @@ class Table:
         }
         self.records.append(record)
         return record
-
-
-def expired(record: dict[str, Any]) -> dict[str, Any]:
-    """The record of a deletion, as though the item's time to live had passed."""
-    return record | {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}

@@ -13,15 +13,22 @@ from rtp_client.cache.table import Fixed, Table
 if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.settings.watches import Column, Watch
+    from rtp_client.cache.item_table import DynamoDb
 
 
 def cache_reader(
-    settings: Settings, *, timeout_seconds: float = TIMEOUT_SECONDS, local_entries: int = 0, is_counted: bool = True
+    settings: Settings,
+    *,
+    dynamodb: DynamoDb | None = None,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    local_entries: int = 0,
+    is_counted: bool = True,
 ) -> CacheReader:
-    """A reader for threads. Raises SettingsError where no Redis is named."""
+    """A reader for threads, of PostgreSQL's tables where no DynamoDB is given. Raises SettingsError without Redis."""
     return CacheReader(
         _redis_url(settings),
-        settings.postgres.dsn,
+        None if dynamodb else settings.postgres.dsn,
+        dynamodb=dynamodb,
         local_entries=local_entries,
         is_counted=is_counted,
         **cache_options(settings, timeout_seconds),

@@ -10,6 +10,7 @@ from core.cache.stats import ranked
 from core.errors import ServiceUnavailable
 from core.services.postgres import queries
 from rtp_client.cache.entry import Source
+from rtp_client.cache.source import DatabaseSource
 from rtp_client.keys import cache_key_owner
 from rtp_client.redis import redis_errors
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from rtp_client.cache.reader import CacheReader
-    from rtp_client.cache.source import DatabaseSource
 
 _PAGE = 200
 _QUERIES = queries("core.sql", "cache.sql")
@@ -63,7 +63,7 @@ def _wanted(reader: CacheReader, kind: str, limit: int, *, among: int) -> Iterat
         hottest = ranked(reader.client, "hot", limit * among)
     owners = filter(None, (cache_key_owner(key) for key, _ in hottest))
     hot = [(chain, entity) for owner, chain, entity in owners if owner == kind]
-    known = _known(reader.source, kind, limit) if reader.source else []
+    known = _known(reader.source, kind, limit) if isinstance(reader.source, DatabaseSource) else []
     return islice(dict.fromkeys([*hot, *known]), limit)
 
 

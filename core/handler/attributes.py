@@ -12,14 +12,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from core.errors import EventRejected
-from core.log.rows import exact_number
 from core.zones import FARTHEST, in_utc
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import tzinfo
-
-    from core.settings.dynamodb import AttributePath
 
 _NUMBER = re.compile(r"\s*([-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?|inf(inity)?)|nan)\s*", re.IGNORECASE | re.ASCII)
 _LONGEST_NUMBER = 2000
@@ -27,18 +24,6 @@ _LONGEST_NAME_BYTES = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS_ABOVE = Decimal(100_000_000_000)  # as seconds: the year 5138
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
-
-
-def attribute_at(image: Mapping[str, Any], path: AttributePath) -> Mapping[str, Any] | None:
-    """What an item holds there; None where it holds nothing."""
-    found: Mapping[str, Any] | None = image.get(path[0])
-    for step in path[1:]:
-        if found is None or "NULL" in found:
-            return None
-        if "M" not in found:
-            raise EventRejected(f"is inside something of type {_kind(found)}, not a map")
-        found = found["M"].get(step)
-    return found
 
 
 def text_of(attribute: Mapping[str, Any] | None) -> str | None:
@@ -96,25 +81,6 @@ def confidence_of(attribute: Mapping[str, Any] | None) -> float | None:
     """A confidence within 0..1, else none."""
     number = number_of(attribute)
     return float(number) if number is not None and not number.is_nan() and 0 <= number <= 1 else None
-
-
-def json_of(attribute: Mapping[str, Any] | None) -> Any:
-    """Any attribute as a JSON value: numbers as metadata fields have them, binary as base64, sets as sorted lists."""
-    if attribute is None:
-        return None
-    ((kind, value),) = attribute.items()
-    return _JSON.get(kind, lambda other: other)(value)
-
-
-_JSON: Mapping[str, Callable[[Any], Any]] = {
-    "NULL": lambda _: None,
-    "N": exact_number,
-    "L": lambda members: [json_of(member) for member in members],
-    "M": lambda members: {name: json_of(member) for name, member in members.items()},
-    "NS": lambda members: [exact_number(digits) for digits in sorted(members, key=Decimal)],
-    "SS": sorted,
-    "BS": sorted,
-}
 
 
 def _kind(attribute: Mapping[str, Any]) -> str:

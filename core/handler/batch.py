@@ -17,7 +17,6 @@ from core.letters.stream_letters import StreamLetter
 from core.redis_names import baseline_owner
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Mapping, Sequence
 
     from core.handler.alerts import Alerts
@@ -54,7 +53,7 @@ class BatchProcessor:
     def process(self, records: Sequence[Mapping[str, Any]], *, shard: str = LAMBDA) -> BatchOutcome:
         """Process records of one shard, in their order. Raises SettingsError for a table that no watch is fed by."""
         outcome, failed = BatchOutcome(), set[int]()
-        changes, letters = self._read(records, outcome.notes)
+        changes, letters = self._read(records)
         try:
             failed = self._settlement.settle(changes, outcome)
         except SinkUnavailable as error:
@@ -100,9 +99,7 @@ class BatchProcessor:
         event_id = f"tick-{microseconds(now)}-{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"
         return Change(watch, (chain, entity), "tick", event_id, Sample(None, now))
 
-    def _read(
-        self, records: Sequence[Mapping[str, Any]], notes: Counter[str]
-    ) -> tuple[list[Change], list[tuple[int, StreamLetter]]]:
+    def _read(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[Change], list[tuple[int, StreamLetter]]]:
         """The records' changes, and for each record that cannot be read its place and a dead letter."""
         changes: list[Change] = []
         letters: list[tuple[int, StreamLetter]] = []
@@ -116,7 +113,7 @@ class BatchProcessor:
                 )
             for table in self._tables.get(name, ()):
                 try:
-                    changes.extend(table.changes(record, index, notes))
+                    changes.extend(table.changes(record, index))
                 except EventRejected as error:
                     letters.append((index, StreamLetter(f"watch {table.name}: {error}", record=record)))
         return changes, letters

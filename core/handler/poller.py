@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from core.handler.images import watched_tables
 from core.problem import Problem
 from core.redis_names import checkpoint_key
 from core.services.aws_words import aws_words
+from rtp_client.attribute_json import as_in_stream
 from rtp_client.redact import redact
 from rtp_client.redis import redis_errors, redis_unavailable
 
@@ -204,17 +204,7 @@ class StreamPoller:
 
 def as_in_lambda(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
     """A record of GetRecords as Lambda hands it over: with its stream's name, and in JSON's types."""
-    return {**_plain(record), "eventSourceARN": stream_arn}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _plain(member) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_plain(member) for member in value]
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return value.timestamp() if hasattr(value, "timestamp") else value
+    return {**as_in_stream(record), "eventSourceARN": stream_arn}
 
 
 def _code(error: ClientError) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct, ValidationError, convert, structs
 
 from core.errors import EventRejected
+from rtp_client.attribute_json import exact_number
 from rtp_client.errors import one_line
 from rtp_client.event import (
     Event,
@@ -29,8 +29,6 @@ from rtp_client.keys import partition_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from rtp_client.event import DeletedBy
 
 _CAME_OR_WENT = frozenset({Reason.ADDED, Reason.REMOVED})
 _DEEPEST = 190
@@ -79,7 +77,7 @@ def build_event(row: LogRow, *, source: str, log_id: str) -> Event:
     return event_called(event_id(row, log_id), row, source=source)
 
 
-def event_called(event_id: str, row: LogRow, *, source: str, deletedby: DeletedBy | None = None) -> Event:
+def event_called(event_id: str, row: LogRow, *, source: str) -> Event:
     """The event of a row from anywhere, under an id that its source has made; decoded here as every reader decodes it.
 
     Raises EventRejected as `build_event` does.
@@ -87,7 +85,7 @@ def event_called(event_id: str, row: LogRow, *, source: str, deletedby: DeletedB
     event: Event | None = None
     try:
         labels = _labels(row.kind, row.reason, row.severity)
-        event = structs.replace(_event(event_id, row, source, labels, _changes(row.fields)), deletedby=deletedby)
+        event = _event(event_id, row, source, labels, _changes(row.fields))
         return decode_event(event.json_bytes)
     except (ValueError, RecursionError) as error:
         faults = "" if event is None else "; ".join(_faults(event))
@@ -194,12 +192,3 @@ def _changes(text: str | None) -> Any:
 def _is_deeper(value: Any, levels: int) -> bool:
     members = list(value.values()) if isinstance(value, dict) else value
     return isinstance(members, list) and (levels == 0 or any(_is_deeper(member, levels - 1) for member in members))
-
-
-def exact_number(digits: str) -> float | int | str:
-    """A number inside a metadata field: a JSON number where a double holds it exactly as written, else its digits."""
-    number, exact = float(digits), Decimal(digits)
-    if Decimal(repr(number)) != exact:
-        return digits
-    is_whole = "." not in digits and exact == exact.to_integral_value()
-    return int(exact) if is_whole else number

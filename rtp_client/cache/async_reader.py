@@ -24,13 +24,14 @@ from rtp_client.cache.loading import (
     Write,
 )
 from rtp_client.cache.scripts import CLAIM, WRITE, claim_arguments, write_arguments
-from rtp_client.cache.source import AsyncDatabaseSource
+from rtp_client.cache.sources import async_source_of
 from rtp_client.redis import async_redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
     from rtp_client.cache.entry import Entry
+    from rtp_client.cache.item_table import DynamoDb
     from rtp_client.cache.loading import Fields, Step
     from rtp_client.cache.options import CacheOptions
 
@@ -41,8 +42,15 @@ _CONNECTIONS = 50
 class AsyncCacheReader(ReaderBase):
     """CacheReader for asyncio, without copies in this process. Use it in one loop; `async with` or `close` ends it."""
 
-    def __init__(self, redis_url: str, postgres_dsn: str | None = None, **options: Unpack[CacheOptions]) -> None:
-        super().__init__(redis_url, postgres_dsn, options, is_counted=True)
+    def __init__(
+        self,
+        redis_url: str,
+        postgres_dsn: str | None = None,
+        *,
+        dynamodb: DynamoDb | None = None,
+        **options: Unpack[CacheOptions],
+    ) -> None:
+        super().__init__(redis_url, postgres_dsn, dynamodb, options, is_counted=True)
         self._client = async_redis_client(
             redis_url,
             client_name="rtp-cache",
@@ -52,7 +60,7 @@ class AsyncCacheReader(ReaderBase):
         )
         self._pool = self._client.connection_pool
         self._claim, self._write = map(self._client.register_script, (CLAIM, WRITE))
-        self._source = AsyncDatabaseSource(postgres_dsn, options) if postgres_dsn else None
+        self._source = async_source_of(postgres_dsn, dynamodb, options)
         self._flights = Flights[asyncio.Event]()
         self._closing = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None

@@ -33,11 +33,13 @@ from rtp_client.redact import redact, shown
 from rtp_client.redis import redis_unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, MutableMapping
+    from collections.abc import Collection, Generator, Iterable, Iterator, Mapping, MutableMapping, Sequence
 
     from rtp_client.cache.counts import Batch, Command
+    from rtp_client.cache.item_table import DynamoDb, ItemTable
     from rtp_client.cache.loading import Fields, Step
     from rtp_client.cache.options import CacheOptions
+    from rtp_client.cache.table import Table
 
 # For so long Redis is not asked after it did not answer.
 _REST_SECONDS = 1.0
@@ -48,10 +50,20 @@ _KIND = re.compile(KIND_PATTERN)
 class ReaderBase:
     """The part of a reader that does no I/O."""
 
-    def __init__(self, redis_url: str, postgres_dsn: str | None, options: CacheOptions, *, is_counted: bool) -> None:
-        tables = options.get("tables", ())
-        if postgres_dsn and not tables:
-            raise SettingsError("a PostgreSQL address without tables to look into", "Name tables, or leave it out")
+    def __init__(
+        self,
+        redis_url: str,
+        postgres_dsn: str | None,
+        dynamodb: DynamoDb | None,
+        options: CacheOptions,
+        *,
+        is_counted: bool,
+    ) -> None:
+        if postgres_dsn and dynamodb:
+            raise SettingsError("both PostgreSQL and DynamoDB are named as what to read from", "Leave one of them out")
+        tables: Sequence[Table | ItemTable] = dynamodb.tables if dynamodb else options.get("tables", ())
+        if (postgres_dsn or dynamodb) and not tables:
+            raise SettingsError("a database without tables to look into", "Name tables, or leave it out")
         self.address = redact(redis_url)
         self.counts = Counts(is_kept=is_counted)
         self._timeout_seconds = options.get("timeout_seconds", TIMEOUT_SECONDS)
@@ -59,7 +71,7 @@ class ReaderBase:
         self._max_staleness_seconds = per_kind(options.get("max_staleness_seconds"), MAX_STALENESS_SECONDS)
         self._unknown_ttl_ms = int(options.get("unknown_ttl_seconds", UNKNOWN_TTL_SECONDS) * 1000)
         self._columns = tuple(dict.fromkeys(chain.from_iterable(table.watched for table in tables)))
-        self._looked_up = frozenset(table.kind for table in tables) if postgres_dsn else None
+        self._looked_up = frozenset(table.kind for table in tables) if postgres_dsn or dynamodb else None
         self._metadata = frozenset(table.kind for table in tables if table.value is None)
         self._compared_at: dict[str, str] = {}
         self._read_command = clustered_read_command if names_cluster(redis_url) else read_command

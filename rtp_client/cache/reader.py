@@ -27,7 +27,7 @@ from rtp_client.cache.loading import (
     Write,
 )
 from rtp_client.cache.scripts import CLAIM, WRITE, claim_arguments, write_arguments
-from rtp_client.cache.source import DatabaseSource
+from rtp_client.cache.sources import source_of
 from rtp_client.cluster import names_cluster
 from rtp_client.errors import SettingsError
 from rtp_client.keys import cache_key
@@ -36,6 +36,7 @@ from rtp_client.redis import redis_client
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
+    from rtp_client.cache.item_table import DynamoDb
     from rtp_client.cache.loading import Fields, Step
     from rtp_client.cache.options import CacheOptions
 
@@ -45,12 +46,12 @@ _MOST_CONNECTIONS = 10_000
 
 
 class CacheReader(ReaderBase):
-    """Reads TVL, prices and metadata from Redis, and from PostgreSQL what is not there. Any thread may use it.
+    """Reads TVL, prices and metadata from Redis, and from the tables what is not there. Any thread may use it.
 
-    Without `postgres_dsn` it reads Redis only. `local_entries` above 0 keeps so many entries in this process, too, as
-    long as Redis does not say that they have changed (RESP3 client-side caching). `is_counted=False` leaves its reads
-    out of `rtp cache stats`, for tools.
-    Every read raises ServiceUnavailable where neither Redis nor PostgreSQL answers.
+    The tables are PostgreSQL's (`postgres_dsn`) or DynamoDB's; without both it reads Redis only. `local_entries` above
+    0 keeps so many entries in this process, too, while Redis does not say that they have changed (RESP3 client-side
+    caching). `is_counted=False` leaves its reads out of `rtp cache stats`, for tools.
+    Every read raises ServiceUnavailable where neither Redis nor the tables answer.
     """
 
     def __init__(
@@ -58,11 +59,12 @@ class CacheReader(ReaderBase):
         redis_url: str,
         postgres_dsn: str | None = None,
         *,
+        dynamodb: DynamoDb | None = None,
         local_entries: int = 0,
         is_counted: bool = True,
         **options: Unpack[CacheOptions],
     ) -> None:
-        super().__init__(redis_url, postgres_dsn, options, is_counted=is_counted)
+        super().__init__(redis_url, postgres_dsn, dynamodb, options, is_counted=is_counted)
         caching: dict[str, Any] = {}
         if local_entries and names_cluster(redis_url):
             raise SettingsError("a cluster's entries are not copied into the process", "Leave local_entries out")
@@ -79,7 +81,7 @@ class CacheReader(ReaderBase):
         self._local = self.client.get_cache()
         self._pool = self.client.connection_pool
         self._claim, self._write = map(self.client.register_script, (CLAIM, WRITE))
-        self.source = DatabaseSource(postgres_dsn, options) if postgres_dsn else None
+        self.source = source_of(postgres_dsn, dynamodb, options)
         self._flights = Flights[threading.Event]()
         self._closing = threading.Event()
         self._flusher = threading.Thread(target=self._flush_now_and_then, name="rtp-cache-counts", daemon=True)

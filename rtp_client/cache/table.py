@@ -12,6 +12,10 @@ class Fixed:
     name: str
 
 
+EVERYWHERE = Fixed("all")
+"""The chain of tables that name none."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Where a reader finds what is not cached: a table of the settings' `watches`, and which column of it holds what.
@@ -25,7 +29,7 @@ class Table:
     kind: str
     name: str
     entity: str | Fixed
-    chain: str | Fixed = Fixed("all")
+    chain: str | Fixed = EVERYWHERE
     value: str | None = None
     watched: tuple[str, ...] = ()
     changed_at: str | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +16,10 @@ from core.handler.images import table_of, watched_tables
 from core.handler.memory import Memory, read_state, write_state
 from core.kinds import SHIPPED
 from core.letters.stream_letters import StreamLetter
-from core.log.rows import event_called, exact_number
+from core.log.rows import event_called
 from core.settings.dynamodb import dynamodb_model
 from core.sinks.settings import load_settings
+from rtp_client.attribute_json import exact_number
 from tests.dynamodb import Table
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ WATCHED, DECIDER = watched_tables(SETTINGS), Decider(SETTINGS.watches)
 def test_a_record_is_read_or_refused_whatever_it_is(record: Any) -> None:
     for table in WATCHED.get(table_of(record), ()):
         try:
-            changes = table.changes(record, 0, Counter())
+            changes = table.changes(record, 0)
         except EventRejected as refusal:
             assert str(refusal)
             assert StreamLetter(str(refusal), record=record).body()
