@@ -29,8 +29,7 @@ def _summary(seen: StreamInspection) -> Table:
     last = age(ticks.last_at, seen.at) or "none in the last week"
     due = f"{ticks.due:,} due, the oldest since {age(ticks.oldest_due_at, seen.at)}" if ticks.due else "none due"
     pending = (
-        f"{counted(one.entities, 'entity has', 'entities have')} alerts that {one.queue or 'a queue'} has not got,"
-        f" the oldest since {age(one.oldest_at, seen.at)}"
+        f"{counted(one.alerts, 'waits', 'wait')} for {one.queue}, the oldest since {age(one.oldest_at, seen.at)}"
         for one in seen.pending
     )
     return facts(

@@ -12,8 +12,8 @@ CACHE_MARKER = "rtp:filled"
 # What a stream source keeps beside its baselines.
 BASELINES_DUE = "rtp:baselines:due"
 """The baselines for which time alone may bring something about, by that time."""
-BASELINES_UNSENT = "rtp:baselines:unsent"
-"""The baselines with alerts that wait for SQS, by the time of the oldest."""
+ALERTS = "rtp:alerts"
+"""How many alerts wait for each queue; its name begins that of every key with alerts that wait."""
 SEQUENCE = "rtp:sequence"
 """The last sequence that was given to an event."""
 DEAD_LETTERS = "rtp:dead-letters"
@@ -42,6 +42,16 @@ def baseline_owner(key: str) -> tuple[str, str, str]:
     """Whose baseline a key is: watch, chain and entity."""
     _, _, watch, chain, entity = key.split(":")
     return watch, decode_part(chain), decode_part(entity)
+
+
+def alerts_key(queue: str) -> str:
+    """The baselines with alerts that wait for a queue, by when the oldest was made."""
+    return f"{ALERTS}:{queue}"
+
+
+def alerts_of_key(queue: str, baseline: str) -> str:
+    """A baseline's alerts that wait for a queue, by sequence."""
+    return f"{ALERTS}:{queue}:{baseline}"
 
 
 def checkpoint_key(stream_arn: str) -> str:

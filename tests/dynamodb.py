@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import redis
 
 ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/{}/stream/2026-01-01T00:00:00.000"
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
@@ -55,3 +58,15 @@ class Table:
         }
         self.records.append(record)
         return record
+
+
+def put(table: Table, value: str | None, protocol: str = "lido", **more: Any) -> dict[str, Any]:
+    """Write a protocol's TVL. Returns the record."""
+    amount = {"NULL": True} if value is None else {"N": value}
+    return table.put(chain="ethereum", protocol=protocol, tvl_usd=amount, **more)
+
+
+def published(store: redis.Redis) -> list[Any]:
+    """The events in the stream, as documents; `store` answers in text."""
+    entries: Any = store.xrange("rtp:stream")
+    return [json.loads(fields["event"]) for _, fields in entries]

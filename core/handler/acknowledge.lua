@@ -1,16 +1,35 @@
--- acknowledge: SQS has all pending events of a baseline, as of the version that was written with them.
+-- acknowledge: a queue has a baseline's alerts up to a sequence. Saying so again, or later, changes nothing.
 --   KEYS[1]  the baseline
---   KEYS[2]  sorted set of baselines with events that SQS has not got
---   ARGV[1]  the version
---   ARGV[2]  how long redeliveries of a forgotten entity are recognised, ms
--- Returns 1, or 0 where the version is another one: its writer sends all events once more, and acknowledges.
+--   KEYS[2]  how many alerts wait, by queue; its name begins those of the queue's own keys, as in commit.lua
+--   ARGV[1]  the queue
+--   ARGV[2]  the sequence
+--   ARGV[3]  how long redeliveries of a forgotten entity are recognised, ms
+-- Returns how many alerts it took off.
 local call = redis.call
-if call('HGET', KEYS[1], 'version') ~= ARGV[1] then
+local baseline, counts, queue = KEYS[1], KEYS[2], ARGV[1]
+local waiting = counts .. ':' .. queue
+local own = waiting .. ':' .. baseline
+
+local taken = call('ZREMRANGEBYSCORE', own, '-inf', ARGV[2])
+if taken == 0 then
     return 0
 end
-call('HDEL', KEYS[1], 'pending', 'refused')
-call('ZREM', KEYS[2], KEYS[1])
-if call('HGET', KEYS[1], 'state') == '' then
-    call('PEXPIRE', KEYS[1], ARGV[2])
+local oldest = call('ZRANGE', own, 0, 0)
+if oldest[1] then
+    call('ZADD', waiting, string.match(oldest[1], '^%d+'), baseline)
+else
+    call('ZREM', waiting, baseline)
 end
-return 1
+if call('HINCRBY', counts, queue, -taken) <= 0 then
+    call('HDEL', counts, queue)
+end
+if call('EXISTS', baseline) == 1 then
+    call('HDEL', baseline, 'refused:' .. queue)
+    if call('HINCRBY', baseline, 'unsent', -taken) <= 0 then
+        call('HDEL', baseline, 'unsent')
+        if call('HGET', baseline, 'state') == '' then
+            call('PEXPIRE', baseline, ARGV[3])
+        end
+    end
+end
+return taken

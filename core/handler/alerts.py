@@ -1,119 +1,90 @@
-"""Alerts from baselines to SQS: what is pending is sent, in order, until each of its queues has it."""
+"""Alerts from Redis to SQS: what waits is sent to each queue by itself, and a queue that fails holds up no other."""
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
-from core.letters.stream_letters import StreamLetter
-from rtp_client.event import decode_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
 
-    from core.handler.baselines import Baselines
-    from core.sinks import Rejection, Sink
-    from rtp_client.event import Event, EventData
+    from core.handler.alert_sender import AlertSender, Sent
+    from core.handler.alert_store import AlertStore, PendingAlerts
+    from rtp_client.event import Event
 
-
-@dataclass(frozen=True)
-class AlertDestination:
-    """A queue, and which events belong in it."""
-
-    sink: Sink
-    wants: Callable[[EventData], bool]
-
-
-@dataclass(frozen=True)
-class Pending:
-    """The events that a baseline keeps for SQS, as of a version."""
-
-    key: str
-    version: int
-    events: Sequence[Event]
+_OF_EACH = 100
+_KEYS_AT_ONCE = 100
+_MOST_SECONDS = 20.0
+"""How long a tick sends. A Lambda is cut off after a minute."""
 
 
 @dataclass
-class Sent:
-    """What became of the pending events: the keys that still have some, the causes, and how many events were buried."""
+class AlertsReport:
+    """What became of alerts: how many of these still wait, by queue, why, and how many were buried."""
 
-    unsent: set[str] = field(default_factory=set)
+    left: Counter[str] = field(default_factory=Counter)
     causes: list[str] = field(default_factory=list)
     dead: int = 0
 
+    def add(self, queue: str, sent: Sent) -> None:
+        """Count what became of some of a queue's."""
+        self.left[queue] += sum(sent.left.values())
+        self.causes.extend(sent.causes)
+        self.dead += sent.dead
+
 
 class Alerts:
-    """Sends what baselines have pending. `bury` takes a dead letter, or raises SinkUnavailable."""
+    """Sends what waits in Redis. Nothing of this fails a record: what is not sent now goes on waiting."""
 
-    def __init__(
-        self,
-        queues: Sequence[AlertDestination],
-        baselines: Baselines,
-        bury: Callable[[StreamLetter], None],
-        *,
-        max_attempts: int,
-    ) -> None:
-        self._queues = queues
-        self._baselines = baselines
-        self._bury = bury
-        self._max_attempts = max_attempts
+    def __init__(self, senders: Sequence[AlertSender], store: AlertStore) -> None:
+        self._senders = senders
+        self._store = store
 
-    def wants(self, event: Event) -> bool:
-        """Whether the event belongs in any queue."""
-        return any(queue.wants(event.data) for queue in self._queues)
+    def queues_of(self, event: Event) -> list[str]:
+        """The queues that the event belongs in."""
+        return [sender.queue for sender in self._senders if sender.wants(event.data)]
 
-    def send(self, pending: Sequence[Pending]) -> Sent:
-        """Send each key's events to their queues. Acknowledge a key once every queue has all of its events.
-
-        All events of a key that is not acknowledged are sent again, also to a queue that has them already.
-        """
-        owners = [(event, one.key) for one in pending for event in one.events]
-        owners.sort(key=lambda owner: owner[0].sequence)
-        sent = Sent()
-        for queue in self._queues:
-            self._send_to(queue.sink, [owner for owner in owners if queue.wants(owner[0].data)], sent)
-        taken = [(one.key, one.version) for one in pending if one.key not in sent.unsent]
-        if taken:
-            self._baselines.acknowledge(taken)
-        return sent
-
-    def _send_to(self, sink: Sink, owners: Sequence[tuple[Event, str]], sent: Sent) -> None:
-        if not owners:
-            return
-        key_of = {event.id: key for event, key in owners}
-        try:
-            outcome = sink.deliver([event for event, _ in owners])
-        except SinkUnavailable as error:
-            sent.unsent.update(key_of.values())
-            sent.causes.append(str(error))
-            return
-        dead = self._bury_dead(outcome.rejected, key_of, sent)
-        unsent = {key_of[event.id] for event in outcome.undelivered if event.id not in dead}
-        if unsent:
-            sent.unsent |= unsent
-            sent.causes.append(outcome.cause)
-
-    def _bury_dead(self, rejected: Sequence[Rejection], key_of: Mapping[str, str], sent: Sent) -> set[str]:
-        """Bury the events that SQS can never take or has refused too often. Returns their ids."""
-        buried = set()
-        for refusal in rejected:
-            key = key_of[refusal.event.id]
-            if not refusal.is_final:
-                refusals = self._baselines.note_refusal(key)
-                if refusals < self._max_attempts:
-                    continue
+    def send(self, fresh: Mapping[str, Sequence[Event]], behind: Collection[str]) -> AlertsReport:
+        """Send baselines' new events; of the baselines in `behind` first what waits of theirs from before."""
+        report = AlertsReport()
+        for sender in self._senders:
+            new = {key: found for key, events in fresh.items() if (found := _wanted(sender, events))}
+            if sender.is_resting:
+                report.left[sender.queue] += sum(map(len, new.values()))
+                continue
             try:
-                self._bury(StreamLetter(f"SQS refuses it: {refusal.error}", event=refusal.event.json_bytes.decode()))
+                older = self._store.oldest(sender.queue, sorted(behind), of_each=_OF_EACH) if behind else {}
+                alerts = {**{key: events for key, events in new.items() if key not in behind}, **older}
+                if alerts:
+                    report.add(sender.queue, sender.send(alerts))
             except SinkUnavailable as error:
-                sent.unsent.add(key)
-                sent.causes.append(str(error))
-            else:
-                buried.add(refusal.event.id)
-        sent.dead += len(buried)
-        return buried
+                report.causes.append(str(error))
+        return report
+
+    def resend(self, before: datetime) -> AlertsReport:
+        """Send what has waited since `before`. Raises SinkUnavailable without Redis."""
+        report = AlertsReport()
+        for sender in self._senders:
+            until, stuck = time.monotonic() + _MOST_SECONDS / len(self._senders), set[str]()
+            while not sender.is_resting and time.monotonic() < until:
+                found = self._store.waiting(sender.queue, before, most=_KEYS_AT_ONCE + len(stuck))
+                keys = [key for key in found if key not in stuck]
+                if not keys:
+                    break
+                sent = sender.send(self._store.oldest(sender.queue, keys, of_each=_OF_EACH))
+                report.add(sender.queue, sent)
+                stuck.update(sent.left)
+        return report
+
+    def pending(self) -> list[PendingAlerts]:
+        """What waits, by queue. Raises SinkUnavailable without Redis."""
+        return self._store.pending()
 
 
-def read_events(documents: Sequence[str]) -> list[Event]:
-    """Pending documents as events again."""
-    return [decode_event(document) for document in documents]
+def _wanted(sender: AlertSender, events: Sequence[Event]) -> list[Event]:
+    return [event for event in events if sender.wants(event.data)]

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
 from core.handler.memory import Memory, microseconds, read_lanes, read_state, write_lanes, write_state
 from core.leading.epoch import UNFENCED
-from core.redis_names import BASELINES_DUE, BASELINES_UNSENT, FENCE, SEQUENCE, baseline_pattern
+from core.redis_names import ALERTS, BASELINES_DUE, FENCE, SEQUENCE, baseline_pattern
 from core.sinks.scripts import DELIVER
 from rtp_client.keys import STREAM, cache_key, route_channel
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     import redis
@@ -28,21 +28,24 @@ if TYPE_CHECKING:
 _HERE = files("core.handler")
 # The Redis sink's script becomes a function of this one, so that both are one atomic step.
 _COMMIT = f"local function deliver(KEYS, ARGV)\n{DELIVER}\nend\n" + _HERE.joinpath("commit.lua").read_text("utf-8")
-_ACKNOWLEDGE = _HERE.joinpath("acknowledge.lua").read_text(encoding="utf-8")
 _RESERVE = _HERE.joinpath("reserve.lua").read_text(encoding="utf-8")
-_FORGET_AFTER_MS = 48 * 3600 * 1000  # a stream keeps records for 24 hours
-_FIELDS = ("version", "state", "lanes", "pending")
+FORGET_AFTER_MS = 48 * 3600 * 1000  # a stream keeps records for 24 hours
+_FIELDS = ("version", "state", "lanes", "unsent")
 
 
 @dataclass(frozen=True)
 class BaselineMove:
-    """An entity's next memory, the one it was made from, and the events of the move."""
+    """An entity's next memory, the one it was made from, and the events of the move.
+
+    `alerts` says for each queue which of the events belong in it, by their places.
+    """
 
     key: str
     was: Memory
     now: Memory
     events: Sequence[Event] = ()
     due_at: datetime | None = None
+    alerts: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 class Baselines:
@@ -64,7 +67,6 @@ class Baselines:
             retries=1,  # a connection gone stale between two invocations is replaced; commits are guarded by version
         )
         self._commit = self._client.register_script(_COMMIT)
-        self._acknowledge = self._client.register_script(_ACKNOWLEDGE)
         self._reserve = self._client.register_script(_RESERVE)
         self._ttls = settings.cache_ttls
         self._stream_length = settings.stream_max_length
@@ -91,14 +93,15 @@ class Baselines:
         """Make each move, atomically by itself, in one round trip; false where the entity has moved on meanwhile."""
         pipeline = self._client.pipeline(transaction=False)
         for move in moves:
-            keys = [move.key, BASELINES_DUE, BASELINES_UNSENT, STREAM, FENCE]
+            keys = [move.key, BASELINES_DUE, ALERTS, STREAM, FENCE]
             arguments: list[str | bytes | int] = [
                 move.was.version,
                 write_state(move.now.state),
                 write_lanes(move.now.lanes),
-                json.dumps(move.now.pending) if move.now.pending else "",
+                _numbered(move.alerts),
                 "" if move.due_at is None else microseconds(move.due_at),
-                _FORGET_AFTER_MS,
+                FORGET_AFTER_MS,
+                "",
                 microseconds(at),
                 self._ttls,
                 self._stream_length,
@@ -111,21 +114,11 @@ class Baselines:
             self._commit(keys, arguments, client=pipeline)
         return [taken == 1 for taken in self._run(pipeline)]
 
-    def acknowledge(self, versions: Sequence[tuple[str, int]]) -> None:
-        """SQS has every pending event of these keys, as of these versions."""
-        pipeline = self._client.pipeline(transaction=False)
-        for key, version in versions:
-            self._acknowledge([key, BASELINES_UNSENT], [version, _FORGET_AFTER_MS], client=pipeline)
-        self._run(pipeline)
-
-    def note_refusal(self, key: str) -> int:
-        """SQS has refused what is pending under this key; how often it has by now."""
-        with redis_errors(self.address, SinkUnavailable):
-            return int(self._client.hincrby(key, "refused", 1))
-
     def due(self, at: datetime, limit: int) -> list[str]:
         """The keys whose tick is due, the longest due first."""
-        return self._up_to(BASELINES_DUE, at, limit)
+        with redis_errors(self.address, SinkUnavailable):
+            found = self._client.zrangebyscore(BASELINES_DUE, "-inf", microseconds(at), start=0, num=limit)
+        return [key.decode() for key in found if isinstance(key, bytes)]
 
     def forget_due(self, keys: Sequence[str]) -> None:
         """Drop the ticks of these keys: their watch is gone."""
@@ -133,17 +126,8 @@ class Baselines:
             if keys:
                 self._client.zrem(BASELINES_DUE, *keys)
 
-    def unsent(self, before: datetime, limit: int) -> list[str]:
-        """Keys whose events have waited for SQS since `before`, the oldest first."""
-        return self._up_to(BASELINES_UNSENT, before, limit)
-
     def close(self) -> None:
         self._client.close()
-
-    def _up_to(self, name: str, at: datetime, limit: int) -> list[str]:
-        with redis_errors(self.address, SinkUnavailable):
-            found = self._client.zrangebyscore(name, "-inf", microseconds(at), start=0, num=limit)
-        return [key.decode() for key in found if isinstance(key, bytes)]
 
     def _run(self, pipeline: redis.client.Pipeline) -> list[Any]:
         with redis_errors(self.address, SinkUnavailable):
@@ -151,5 +135,10 @@ class Baselines:
 
 
 def _memory(found: Sequence[bytes | None]) -> Memory:
-    version, state, lanes, pending = ((value or b"").decode() for value in found)
-    return Memory(int(version or 0), read_state(state), read_lanes(lanes), tuple(json.loads(pending or "[]")))
+    version, state, lanes, unsent = ((value or b"").decode() for value in found)
+    return Memory(int(version or 0), read_state(state), read_lanes(lanes), int(unsent or 0))
+
+
+def _numbered(alerts: Mapping[str, Sequence[int]]) -> str:
+    """Events by their numbers, from 1."""
+    return json.dumps({queue: [place + 1 for place in places] for queue, places in alerts.items()}) if alerts else ""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.detection.judge import Sample
-from core.errors import EventRejected, SettingsError, SinkUnavailable
+from core.errors import EventRejected, SinkUnavailable
 from core.handler.change import Change
 from core.handler.images import table_of, watched_tables
 from core.handler.memory import microseconds
@@ -21,16 +21,21 @@ if TYPE_CHECKING:
 
     from core.handler.alerts import Alerts
     from core.handler.baselines import Baselines
+    from core.handler.letters import LetterForwarder
     from core.handler.progress import Progress
     from core.settings.models import Settings
 
 _TICKS_AT_ONCE = 1000
 _MOST_TICK_ROUNDS = 30
-_UNSENT_FOR = timedelta(seconds=30)
+_UNSENT_FOR = timedelta(seconds=10)
+"""So old is an alert that its own batch no longer sends."""
 
 
 class BatchProcessor:
-    """Processes batches. `alerts` None: no SQS queue. `bury` takes a dead letter, or raises SinkUnavailable."""
+    """Processes batches. `alerts` None: no SQS queue. `bury` takes a dead letter, or raises SinkUnavailable.
+
+    `forwarder` moves dead letters to the queue that the settings name for them.
+    """
 
     def __init__(
         self,
@@ -39,6 +44,7 @@ class BatchProcessor:
         alerts: Alerts | None,
         *,
         bury: Callable[[StreamLetter], None],
+        forwarder: LetterForwarder | None = None,
         progress: Progress | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -47,11 +53,13 @@ class BatchProcessor:
         self._watches = {name: settings.watches[name] for name in settings.dynamodb.tables}
         self._settlement = Settlement(settings, baselines, alerts, bury=bury, clock=clock)
         self._baselines = baselines
+        self._alerts = alerts
         self._bury = bury
+        self._forwarder = forwarder
         self._clock = clock
 
     def process(self, records: Sequence[Mapping[str, Any]], *, shard: str = LAMBDA) -> BatchOutcome:
-        """Process records of one shard, in their order. Raises SettingsError for a table that no watch is fed by."""
+        """Process records of one shard, in their order."""
         outcome, failed = BatchOutcome(), set[int]()
         changes, letters = self._read(records)
         try:
@@ -70,6 +78,8 @@ class BatchProcessor:
                 failed.add(index)
             else:
                 outcome.dead_letters.append(letter)
+        if outcome.dead_letters:
+            self._forward(outcome)
         if failed:
             outcome.failed = _sequence_number(records[min(failed)])
         if self._progress is not None:
@@ -90,10 +100,17 @@ class BatchProcessor:
             self._settlement.settle(ticks, outcome)
             if len(keys) < _TICKS_AT_ONCE:
                 break
-        self._settlement.resend(self._baselines.unsent(now - _UNSENT_FOR, _TICKS_AT_ONCE), outcome)
+        if self._alerts is not None:
+            outcome.add_alerts(self._alerts.resend(now - _UNSENT_FOR))
+            outcome.pending = self._alerts.pending()
+        self._forward(outcome)
         if self._progress is not None:
             self._progress.note_tick()
         return outcome
+
+    def _forward(self, outcome: BatchOutcome) -> None:
+        if self._forwarder is not None and (trouble := self._forwarder.forward()):
+            outcome.troubles.append(trouble)
 
     def _tick(self, name: str, watch: str, chain: str, entity: str, now: datetime) -> Change:
         event_id = f"tick-{microseconds(now)}-{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"
@@ -108,9 +125,7 @@ class BatchProcessor:
             if not name:
                 letters.append((index, StreamLetter("the record does not say which stream it is of", record=record)))
             elif name not in self._tables:
-                raise SettingsError(
-                    f"table {name!r} feeds no watch", "Name it under dynamodb.tables, or stop its stream"
-                )
+                letters.append((index, StreamLetter(f"table {name} feeds no watch", record=record)))
             for table in self._tables.get(name, ()):
                 try:
                     changes.extend(table.changes(record, index))

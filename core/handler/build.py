@@ -7,11 +7,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
-from core.handler.alerts import AlertDestination, Alerts
+from core.handler.alert_sender import AlertSender
+from core.handler.alert_store import AlertStore
+from core.handler.alerts import Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
+from core.handler.letters import LetterForwarder
 from core.handler.progress import Progress
-from core.letters.stream_letters import QueueLetters, RedisLetters
+from core.letters.stream_letters import MOST_LETTERS, QueueLetters, RedisLetters
 from core.routes.matching import Routes
 from core.sinks.sink_type import needing
 from core.sinks.sqs.queues import sqs_destinations
@@ -33,25 +36,37 @@ def build_processor(settings: Settings, *, clock: Callable[[], datetime] = lambd
         raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
     routes, destinations = Routes(settings), sqs_destinations(settings)
     baselines = Baselines(settings.redis, url=settings.redis.url, channels_of=routes.channels)
-    store = _redis(settings)
-    bury = RedisLetters(store, baselines.address).bury
+    client, letter_queue = _redis(settings), settings.dynamodb.dead_letter_queue
+    letters = RedisLetters(client, baselines.address, most=None if letter_queue else MOST_LETTERS)
     alerts: Alerts | None = None
-    if destinations or settings.dynamodb.dead_letter_queue:
+    forward = None
+    if destinations or letter_queue:
         with needing("aws", "the settings name an SQS queue"):
             from core.services.sqs_client import sqs_client  # noqa: PLC0415
             from core.sinks.sqs.sink import SqsSink  # noqa: PLC0415 - boto3 is an extra, and slow to import
-        client = sqs_client(settings.sqs)
-        if settings.dynamodb.dead_letter_queue:
-            bury = QueueLetters(client, settings.dynamodb.dead_letter_queue).bury
-        if destinations:
-            queues = [
-                AlertDestination(
-                    SqsSink(settings.sqs, client, queue=one.queue, name=one.sink), partial(routes.goes_to, one.queue)
-                )
-                for one in destinations
-            ]
-            alerts = Alerts(queues, baselines, bury, max_attempts=settings.run.max_attempts)
-    return BatchProcessor(settings, baselines, alerts, bury=bury, progress=Progress(store), clock=clock)
+        sqs, store = sqs_client(settings.sqs), AlertStore(client, baselines.address)
+        senders = [
+            AlertSender(
+                one.queue,
+                SqsSink(settings.sqs, sqs, queue=one.queue, name=one.sink),
+                partial(routes.goes_to, one.queue),
+                store=store,
+                bury=letters.bury,
+                max_attempts=settings.run.max_attempts,
+            )
+            for one in destinations
+        ]
+        alerts = Alerts(senders, store) if senders else None
+        forward = LetterForwarder(letters, QueueLetters(sqs, letter_queue)) if letter_queue else None
+    return BatchProcessor(
+        settings,
+        baselines,
+        alerts,
+        bury=letters.bury,
+        forwarder=forward,
+        progress=Progress(client),
+        clock=clock,
+    )
 
 
 def _redis(settings: Settings) -> redis.Redis:

@@ -1,20 +1,22 @@
 -- commit: move an entity's baseline and publish its events, as one atomic step, if nobody else moved the baseline meanwhile.
 -- The text of deliver.lua stands before this as the function `deliver`: cache, channel and stream of the same step.
---   KEYS[1]   the baseline: a hash of version, state, lanes, pending
+--   KEYS[1]   the baseline: a hash of version, state, lanes, waiting, and unsent: how many of its alerts wait, over all queues
 --   KEYS[2]   sorted set of baselines by when `tick` is due, microseconds
---   KEYS[3]   sorted set of baselines with events that SQS has not got, by when they were made, microseconds
+--   KEYS[3]   how many alerts wait, by queue. With `:<queue>` behind it, the baselines with alerts for that queue, by when the oldest was
+--             made; with `:<queue>:<baseline>`, the alerts themselves, by sequence, each behind the time at which it was made
 --   KEYS[4..] what deliver.lua takes; stream and fence alone where there is no event
 --   ARGV[1]   the version that was read, 0 for none
 --   ARGV[2]   the state, JSON; empty: the entity is gone, and what is left of it expires after ARGV[6] ms
 --   ARGV[3]   the position in each lane, JSON
---   ARGV[4]   the events that SQS has not got, JSON; empty: none
+--   ARGV[4]   which of the events are alerts, JSON: for each queue the events' numbers, from 1; empty: none
 --   ARGV[5]   when `tick` is due; empty: never
 --   ARGV[6]   how long redeliveries of a forgotten entity are recognised, ms
---   ARGV[7]   the time now, microseconds
---   ARGV[8..] what deliver.lua takes
+--   ARGV[7]   the samples that wait for earlier ones, JSON; empty: none
+--   ARGV[8]   the time now, microseconds
+--   ARGV[9..] what deliver.lua takes
 -- Returns 1. Where the version is another one, it returns 0 and does nothing.
 local call = redis.call
-local key = KEYS[1]
+local key, events_at = KEYS[1], 9
 
 -- Not unpack(): a batch may have more events of one entity than Lua's stack has room.
 local function from(list, first)
@@ -30,17 +32,29 @@ if version ~= ARGV[1] then
     return 0
 end
 if #KEYS > 5 then
-    deliver(from(KEYS, 4), from(ARGV, 8))
+    deliver(from(KEYS, 4), from(ARGV, events_at))
 end
 call('HSET', key, 'version', string.format('%.0f', tonumber(version) + 1), 'state', ARGV[2], 'lanes', ARGV[3])
-if ARGV[4] == '' then
-    call('HDEL', key, 'pending')
-    call('ZREM', KEYS[3], key)
+if ARGV[7] == '' then
+    call('HDEL', key, 'waiting')
 else
-    call('HSET', key, 'pending', ARGV[4])
-    call('ZADD', KEYS[3], 'NX', ARGV[7], key)
+    call('HSET', key, 'waiting', ARGV[7])
 end
-if ARGV[2] == '' and ARGV[4] == '' then
+if ARGV[4] ~= '' then
+    local unsent = 0
+    for queue, numbers in pairs(cjson.decode(ARGV[4])) do
+        local waiting = KEYS[3] .. ':' .. queue
+        for _, number in ipairs(numbers) do
+            local at = events_at + 3 * number
+            call('ZADD', waiting .. ':' .. key, ARGV[at], ARGV[8] .. ' ' .. ARGV[at + 1])
+        end
+        call('ZADD', waiting, 'NX', ARGV[8], key)
+        call('HINCRBY', KEYS[3], queue, #numbers)
+        unsent = unsent + #numbers
+    end
+    call('HINCRBY', key, 'unsent', unsent)
+end
+if ARGV[2] == '' and ARGV[7] == '' and (call('HGET', key, 'unsent') or '0') == '0' then
     call('PEXPIRE', key, ARGV[6])
 else
     call('PERSIST', key)

@@ -73,4 +73,6 @@ def _tell(outcome: BatchOutcome) -> None:
         logger.error("dead letter", extra={"reason": letter.reason})
     for error in outcome.causes[:_MOST_CAUSES_LOGGED]:
         logger.error("records come again", extra={"cause": error, "from": outcome.failed})
+    for trouble in outcome.troubles[:_MOST_CAUSES_LOGGED]:
+        logger.error("alerts or dead letters wait", extra={"cause": trouble})
     logger.info("batch", extra={"events": len(outcome.events), "notes": dict(outcome.notes)})

@@ -24,13 +24,13 @@ class Memory:
     """An entity's baseline.
 
     `version` counts its changes; 0 where Redis holds nothing. `lanes` has the last sequence number judged of each
-    item that the entity's samples came from. `pending` are events, as JSON documents, that SQS may not have yet.
+    item that the entity's samples came from. `unsent` counts the alerts that queues may not have yet.
     """
 
     version: int = 0
     state: EntityState | None = None
     lanes: Mapping[str, int] = field(default_factory=dict)
-    pending: Sequence[str] = ()
+    unsent: int = 0
 
 
 def write_state(state: EntityState | None) -> str:

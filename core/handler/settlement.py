@@ -1,7 +1,8 @@
 """Settling changes: they are judged, remembered and published in one step, and then sent as alerts.
 
-A crash, a time-out or an outage may end settling half-way. Then the same records come again, with the same outcome: a
-record that was judged is passed over, and its events wait in the baseline until SQS has them.
+A record is done once Redis has what came of it: its events wait there until each of their queues has them. A crash, a
+time-out or an outage may end settling half-way. Then the same records come again, and those that were judged are passed
+over.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
-from core.handler.alerts import Pending, read_events
 from core.handler.baselines import BaselineMove
 from core.handler.decision import Decider, entities
 from core.handler.memory import Memory
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.detection.detector import Key
-    from core.handler.alerts import Alerts
+    from core.handler.alert_store import PendingAlerts
+    from core.handler.alerts import Alerts, AlertsReport
     from core.handler.baselines import Baselines
     from core.handler.change import Change
     from core.handler.decision import Decision
@@ -42,13 +43,16 @@ Cause = tuple[str, str]
 class BatchOutcome:
     """What became of a batch.
 
-    `failed` is the sequence number of the first record that must come again, with all that follow it; None where all
-    are done. `notes` counts the changes that were no event, by reason; `set_aside` those that moved nothing, by watch
-    and cause, and `last_set_aside` is the last of them.
+    `failed` is the sequence number of the first record that must come again, with all that follow it, and `causes` say
+    why; None where all are done. `troubles` say why alerts and dead letters of records that are done still wait;
+    `pending` is what waits in all, by queue, which a tick looks at. `notes` counts the changes that were no event, by
+    reason; `set_aside` those that moved nothing, by watch and cause, and `last_set_aside` is the last of them.
     """
 
     failed: str | None = None
     causes: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    pending: Sequence[PendingAlerts] = ()
     events: list[Event] = field(default_factory=list)
     dead_letters: list[StreamLetter] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)
@@ -60,6 +64,12 @@ class BatchOutcome:
         self.set_aside[change.watch, why] += 1
         self.last_set_aside[change.watch, why] = change
 
+    def add_alerts(self, report: AlertsReport) -> None:
+        """Note what became of alerts."""
+        self.notes["alerts refused"] += report.dead
+        self.notes["alerts that wait"] += report.left.total()
+        self.troubles.extend(report.causes)
+
     def about_set_aside(self, cause: Cause) -> str:
         """One line about those of a watch that were set aside for one cause."""
         last, (watch, why) = self.last_set_aside[cause], cause
@@ -68,6 +78,14 @@ class BatchOutcome:
         meaning = "is further ahead than `max_future`" if why == "future" else "is older than what is known"
         example = f"{'/'.join(last.key)} of {own_time.isoformat()}"
         return f"watch {watch}: {rows}, as the time {meaning}; the last is {example}"
+
+
+@dataclass
+class _Unsent:
+    """The baselines of a batch with alerts: new ones, and those that had some waiting before."""
+
+    fresh: dict[str, Sequence[Event]] = field(default_factory=dict)
+    behind: set[str] = field(default_factory=set)
 
 
 class Settlement:
@@ -91,29 +109,20 @@ class Settlement:
 
     def settle(self, changes: Sequence[Change], outcome: BatchOutcome) -> set[int]:
         """Judge, commit and alert. Returns the places of the records that must come again. Raises SinkUnavailable."""
-        groups = entities(changes)
-        waiting, pending = groups, list[Pending]()
+        waiting = groups = entities(changes)
+        unsent = _Unsent()
         for _ in range(_MOST_CONFLICTS):
             if not waiting:
                 break
-            waiting = self._try(waiting, pending, outcome)
+            waiting = self._try(waiting, unsent, outcome)
         if waiting:
             outcome.causes.append(f"{counted(len(waiting), 'entity', 'entities')} kept being moved by somebody else")
-        unsent = self._send(pending, outcome)
-        return {
-            group[0].record
-            for (watch, key), group in groups.items()
-            if (watch, key) in waiting or baseline_key(watch, *key) in unsent
-        }
-
-    def resend(self, keys: Sequence[str], outcome: BatchOutcome) -> None:
-        """Send the events that these baselines still keep for SQS. Raises SinkUnavailable."""
-        memories = zip(keys, self._baselines.load(keys), strict=True)
-        pending = [Pending(key, memory.version, read_events(memory.pending)) for key, memory in memories]
-        self._send([one for one in pending if one.events], outcome)
+        if self._alerts is not None and (unsent.fresh or unsent.behind):
+            outcome.add_alerts(self._alerts.send(unsent.fresh, unsent.behind))
+        return {groups[name][0].record for name in waiting}
 
     def _try(
-        self, groups: Mapping[tuple[str, Key], list[Change]], pending: list[Pending], outcome: BatchOutcome
+        self, groups: Mapping[tuple[str, Key], list[Change]], unsent: _Unsent, outcome: BatchOutcome
     ) -> dict[tuple[str, Key], list[Change]]:
         """Try to move every entity's baseline. Returns the changes of entities that somebody else moved meanwhile."""
         keys = [baseline_key(watch, *key) for watch, key in groups]
@@ -141,20 +150,24 @@ class Settlement:
             for change, why in decisions[index].set_aside:
                 outcome.put_aside(change, why)
             outcome.events.extend(move.events)
-            if move.now.pending:
-                version = move.now.version if index in taken else move.was.version
-                alerts = [event for event in move.events if self._is_alert(event)]
-                pending.append(Pending(move.key, version, [*read_events(move.was.pending), *alerts]))
+            if move.was.unsent:
+                unsent.behind.add(move.key)
+            elif move.alerts:
+                unsent.fresh[move.key] = move.events
         return again
 
     def _move(self, key: str, memory: Memory, decision: Decision, events: Sequence[Event]) -> BaselineMove:
-        documents = [event.json_bytes.decode() for event in events if self._is_alert(event)]
-        pending = (*memory.pending, *documents) if self._alerts is not None else ()
-        after = Memory(memory.version + 1, decision.state, decision.lanes, pending)
-        return BaselineMove(key, memory, after, events, decision.due_at)
+        after = Memory(memory.version + 1, decision.state, decision.lanes)
+        return BaselineMove(key, memory, after, events, decision.due_at, self._alerts_among(events))
 
-    def _is_alert(self, event: Event) -> bool:
-        return self._alerts is not None and self._alerts.wants(event)
+    def _alerts_among(self, events: Sequence[Event]) -> dict[str, list[int]]:
+        """The places of the events that belong in each queue."""
+        found: dict[str, list[int]] = {}
+        if self._alerts is not None:
+            for place, event in enumerate(events):
+                for queue in self._alerts.queues_of(event):
+                    found.setdefault(queue, []).append(place)
+        return found
 
     def _events(self, decisions: Sequence[Decision], now: datetime, outcome: BatchOutcome) -> list[list[Event]]:
         """Each entity's events, with sequences in the order of the records.
@@ -174,12 +187,3 @@ class Settlement:
                 self._bury(letter)
                 outcome.dead_letters.append(letter)
         return events
-
-    def _send(self, pending: Sequence[Pending], outcome: BatchOutcome) -> set[str]:
-        """Send what is pending. Returns the keys whose events SQS has not all taken."""
-        if self._alerts is None or not pending:
-            return set()
-        sent = self._alerts.send(pending)
-        outcome.notes["alerts refused"] += sent.dead
-        outcome.causes.extend(sent.causes)
-        return sent.unsent

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.errors import RtpError, SinkUnavailable
+from core.handler.alert_store import AlertStore
 from core.handler.description import describe_shards, describe_table, dynamodb_errors
 from core.handler.images import watched_tables
 from core.handler.progress import read_progress, read_tick
@@ -20,7 +21,7 @@ from core.inspection.stream_picture import (
     Ticks,
 )
 from core.letters.boxes import open_boxes
-from core.redis_names import BASELINES_DUE, BASELINES_UNSENT, baseline_owner, baselines_of, checkpoint_key
+from core.redis_names import BASELINES_DUE, baseline_owner, baselines_of, checkpoint_key
 from rtp_client.redis import redis_errors
 
 if TYPE_CHECKING:
@@ -114,10 +115,8 @@ def _watches(services: StreamServices) -> Iterator[FedWatch]:
 
 
 def _pending(services: StreamServices) -> list[PendingQueue]:
-    oldest: Any = services.store.zrange(BASELINES_UNSENT, 0, 0, withscores=True)
-    if not oldest:
-        return []
-    return [PendingQueue(None, int(services.store.zcard(BASELINES_UNSENT)), _moment(oldest[0][1]))]
+    found = AlertStore(services.store, services.address).pending()
+    return [PendingQueue(one.queue, one.count, one.since) for one in found]
 
 
 def _ticks(services: StreamServices, now: datetime) -> Ticks:

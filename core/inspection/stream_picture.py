@@ -65,11 +65,11 @@ class Ticks:
 
 @dataclass(frozen=True)
 class PendingQueue:
-    """Entities with alerts that a queue has not got so far; without `queue`, that any has not got."""
+    """The alerts that a queue has not got so far, and since when the oldest waits."""
 
-    queue: str | None
-    entities: int
-    oldest_at: datetime | None
+    queue: str
+    alerts: int
+    oldest_at: datetime
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The dead letters of the stream source: records that can never be events, and events that SQS can never take.
 
-They lie in a standard queue, where the settings name one, else in Redis. rtp does not read them again.
+They lie in Redis, until they are in a standard queue, where the settings name one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import redis
     from mypy_boto3_sqs import SQSClient
 
-_MOST_LISTED = 10_000
+MOST_LETTERS = 10_000
 _MOST_BYTES = 1_000_000  # a message of SQS is at most 1 MiB; a record can hold two images of 400 KB
 
 
@@ -49,17 +49,34 @@ class StreamLetter:
 
 
 class RedisLetters:
-    """A list in Redis, where no queue is named: the newest 10,000."""
+    """A list in Redis, the newest first. `most` is how many it keeps; None: all, as a queue takes them soon.
 
-    def __init__(self, client: redis.Redis, address: str) -> None:
+    Every method raises SinkUnavailable.
+    """
+
+    def __init__(self, client: redis.Redis, address: str, *, most: int | None = MOST_LETTERS) -> None:
         self._client = client
         self._address = address
+        self._most = most
 
     def bury(self, letter: StreamLetter) -> None:
-        """Add one. Raises SinkUnavailable."""
+        """Add one."""
+        body = letter.body()
         with redis_errors(self._address, SinkUnavailable):
-            self._client.lpush(DEAD_LETTERS, letter.body())
-            self._client.ltrim(DEAD_LETTERS, 0, _MOST_LISTED - 1)
+            self._client.lpush(DEAD_LETTERS, body)
+            if self._most is not None:
+                self._client.ltrim(DEAD_LETTERS, 0, self._most - 1)
+
+    def oldest(self, most: int) -> list[str]:
+        """The bodies of the oldest, these first."""
+        with redis_errors(self._address, SinkUnavailable):
+            found: Any = self._client.lrange(DEAD_LETTERS, -most, -1)
+        return [body.decode() if isinstance(body, bytes) else str(body) for body in reversed(found)]
+
+    def remove(self, body: str) -> None:
+        """Take one away. What somebody else has taken away meanwhile is none of this one's business."""
+        with redis_errors(self._address, SinkUnavailable):
+            self._client.lrem(DEAD_LETTERS, -1, body)
 
 
 class QueueLetters:
@@ -70,11 +87,10 @@ class QueueLetters:
         self._queue = queue
         self._queue_url = ""
 
-    def bury(self, letter: StreamLetter) -> None:
-        """Send one. Raises SinkUnavailable."""
+    def send(self, body: str) -> None:
+        """Send a letter's body. Raises SinkUnavailable."""
         from core.services.sqs_answers import NO_ANSWER, unavailable  # noqa: PLC0415 - a cold start need not pay for it
 
-        body = letter.body()  # its own mistakes are none of SQS's answers
         try:
             if not self._queue_url:
                 self._queue_url = self._client.get_queue_url(QueueName=self._queue)["QueueUrl"]

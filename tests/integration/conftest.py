@@ -16,14 +16,19 @@ import yaml
 from psycopg import sql
 
 from core.demo.tables import create_tables
+from core.kinds import SHIPPED
 from core.services.postgres import connect
+from core.settings.dynamodb import dynamodb_model
 from core.settings.file import default_path
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.redis import RedisSink
+from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from tests.command import Command, Done
+from tests.dynamodb import Table
 from tests.eventually import eventually
 from tests.monitored import monitored
+from tests.queue_drain import drain_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,9 +37,11 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
+    from tests.conftest import SqsQueue
     from tests.monitored import Start
 
 CLOUD_SERVICES = ("sqs", "dynamodb", "dynamodbstreams", "lambda", "iam", "s3", "logs", "sts")
+STREAMS = {"tables": {"tvl": {"table": "tvl"}, "prices": {"table": "prices"}, "protocols": {"table": "protocols"}}}
 
 
 @pytest.fixture
@@ -152,3 +159,29 @@ def sink(settings: Settings) -> Iterator[RedisSink]:
     """The sink that fills the test's Redis."""
     with closing(RedisSink(settings.redis, url=settings.redis.url or "", poll_interval_seconds=0.001)) as made:
         yield made
+
+
+@pytest.fixture
+def aws(redis_url: str, sqs_queue: SqsQueue) -> Settings:
+    """The default watches, fed by DynamoDB tables of the same names."""
+    settings = load_settings(None, environ={}, options={"redis.url": redis_url, "sqs.queue": sqs_queue.name})
+    sqs = settings.sqs.model_copy(update={"endpoint_url": sqs_queue.endpoint_url, "region": sqs_queue.region})
+    return settings.model_copy(update={"sqs": sqs, "dynamodb": dynamodb_model(SHIPPED).model_validate(STREAMS)})
+
+
+@pytest.fixture
+def store(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def tvl() -> Table:
+    return Table("tvl", ("chain", "protocol"))
+
+
+@pytest.fixture
+def received(sqs_client: SQSClient, sqs_queue: SqsQueue) -> Callable[[], list[Any]]:
+    """Takes all messages off the queue."""
+
+    return lambda: drain_events(sqs_client, sqs_queue.url)

@@ -13,27 +13,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from core.errors import SettingsError, SinkUnavailable
-from core.handler.alerts import AlertDestination, Alerts
+from core.errors import SinkUnavailable
+from core.handler.alert_sender import AlertSender
+from core.handler.alert_store import AlertStore
+from core.handler.alerts import Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.handler.build import build_processor
 from core.kinds import SHIPPED
-from core.letters.stream_letters import QueueLetters, RedisLetters, StreamLetter
+from core.letters.stream_letters import RedisLetters, StreamLetter
 from core.services.sqs_client import sqs_client as make_client
 from core.settings.dynamodb import dynamodb_model
 from core.settings.models import Settings
 from core.settings.routes import route_model
 from core.settings.watches import GlitchGuard
 from core.sinks import Outcome
-from core.sinks.settings import load_settings
 from core.sinks.sqs.sink import SqsSink
-from tests.dynamodb import NOON, Table
+from tests.dynamodb import NOON, Table, published, put
 from tests.faulty_sqs import faulty_sqs
-from tests.queue_drain import drain_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from mypy_boto3_sqs import SQSClient
@@ -41,44 +41,6 @@ if TYPE_CHECKING:
     from core.handler.settlement import BatchOutcome
     from rtp_client.event import Event
     from tests.conftest import SqsQueue
-
-TABLES = {"tables": {"tvl": {"table": "tvl"}, "prices": {"table": "prices"}, "protocols": {"table": "protocols"}}}
-
-
-@pytest.fixture
-def aws(redis_url: str, sqs_queue: SqsQueue) -> Settings:
-    """The default watches, fed by DynamoDB tables of the same names."""
-    settings = load_settings(None, environ={}, options={"redis.url": redis_url, "sqs.queue": sqs_queue.name})
-    sqs = settings.sqs.model_copy(update={"endpoint_url": sqs_queue.endpoint_url, "region": sqs_queue.region})
-    return settings.model_copy(update={"sqs": sqs, "dynamodb": dynamodb_model(SHIPPED).model_validate(TABLES)})
-
-
-@pytest.fixture
-def store(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
-
-
-@pytest.fixture
-def tvl() -> Table:
-    return Table("tvl", ("chain", "protocol"))
-
-
-@pytest.fixture
-def received(sqs_client: SQSClient, sqs_queue: SqsQueue) -> Callable[[], list[Any]]:
-    """Takes all messages off the queue."""
-
-    return lambda: drain_events(sqs_client, sqs_queue.url)
-
-
-def put(table: Table, value: str | None, protocol: str = "lido", **more: Any) -> dict[str, Any]:
-    amount = {"NULL": True} if value is None else {"N": value}
-    return table.put(chain="ethereum", protocol=protocol, tvl_usd=amount, **more)
-
-
-def published(store: redis.Redis) -> list[Any]:
-    entries: Any = store.xrange("rtp:stream")
-    return [json.loads(fields["event"]) for _, fields in entries]
 
 
 def test_a_significant_change_is_cached_published_and_an_alert(
@@ -138,11 +100,17 @@ class CrashingSink:
 def processor_with(aws: Settings, sink: Any) -> BatchProcessor:
     baselines = Baselines(aws.redis, url=aws.redis.url or "")
     bury = RedisLetters(redis.Redis.from_url(aws.redis.url or ""), "").bury
-    return BatchProcessor(aws, baselines, alerts_to(sink, baselines, bury), bury=bury)
+    return BatchProcessor(aws, baselines, alerts_to(sink, aws, bury), bury=bury)
 
 
-def alerts_to(sink: Any, baselines: Baselines, bury: Callable[[StreamLetter], None]) -> Alerts:
-    return Alerts([AlertDestination(sink, lambda _: True)], baselines, bury, max_attempts=3)
+def store_of(aws: Settings) -> AlertStore:
+    return AlertStore(redis.Redis.from_url(aws.redis.url or ""), "")
+
+
+def alerts_to(sink: Any, aws: Settings, bury: Callable[[StreamLetter], None]) -> Alerts:
+    store = store_of(aws)
+    sender = AlertSender(aws.sqs.queue or "", sink, lambda _: True, store=store, bury=bury, max_attempts=3)
+    return Alerts([sender], store)
 
 
 @pytest.mark.parametrize("sends", [False, True], ids=["before SQS has it", "after SQS has it"])
@@ -164,14 +132,13 @@ def test_an_alert_left_behind_is_sent_by_a_tick(aws: Settings, tvl: Table, recei
             [put(tvl, "100"), put(tvl, "102")]
         )
     baselines = Baselines(aws.redis, url=aws.redis.url or "")
-    alerts = alerts_to(SqsSink(aws.sqs, make_client(aws.sqs)), baselines, print)
+    alerts = alerts_to(SqsSink(aws.sqs, make_client(aws.sqs)), aws, print)
     later = BatchProcessor(aws, baselines, alerts, bury=print, clock=lambda: datetime.now(UTC) + timedelta(minutes=1))
-    later.tick()
+    assert later.tick().pending == []
     assert [alert["data"]["current"] for alert in received()] == ["102"]
-    assert baselines.unsent(datetime.now(UTC) + timedelta(days=1), 10) == []
 
 
-def test_while_sqs_refuses_a_group_its_first_record_comes_again_and_others_go_on(
+def test_while_sqs_refuses_a_group_its_alerts_wait_in_order_and_others_go_on(
     aws: Settings, tvl: Table, sqs_queue: SqsQueue, received: Callable[[], list[Any]]
 ) -> None:
     with faulty_sqs(sqs_queue.endpoint_url) as gateway:
@@ -179,13 +146,14 @@ def test_while_sqs_refuses_a_group_its_first_record_comes_again_and_others_go_on
         there = aws.model_copy(update={"sqs": aws.sqs.model_copy(update={"endpoint_url": gateway.url})})
         batch = [put(tvl, "1"), put(tvl, "1", "aave"), put(tvl, "2", "aave"), put(tvl, "2"), put(tvl, "3", "aave")]
         outcome = build_processor(there).process(batch)
-        assert outcome.failed == batch[1]["dynamodb"]["SequenceNumber"]
+        assert (outcome.failed, outcome.notes["alerts that wait"]) == (None, 2)
         assert [alert["data"]["entity"] for alert in received()] == ["lido"]
         gateway.refused_groups.clear()
-        assert build_processor(there).process(batch[1:]).failed is None
+        build_processor(there).process([put(tvl, "4", "aave")])
     assert [(alert["data"]["entity"], alert["data"]["current"]) for alert in received()] == [
         ("aave", "2"),
         ("aave", "3"),
+        ("aave", "4"),
     ]
 
 
@@ -331,16 +299,16 @@ def test_dead_letters_go_to_their_queue(
     sqs_client.delete_queue(QueueUrl=url)
 
 
-def test_a_letter_that_cannot_be_written_is_not_taken_for_a_silent_queue(
-    sqs_client: SQSClient, sqs_queue: SqsQueue
-) -> None:
+def test_a_letter_that_cannot_be_written_is_not_taken_for_a_silent_redis(store: redis.Redis) -> None:
     with pytest.raises(json.JSONDecodeError):
-        QueueLetters(sqs_client, sqs_queue.name).bury(StreamLetter("why", event="no document" * 100_000))
+        RedisLetters(store, "").bury(StreamLetter("why", event="no document" * 100_000))
 
 
-def test_a_table_that_feeds_no_watch_is_an_error(aws: Settings) -> None:
-    with pytest.raises(SettingsError, match="table 'other' feeds no watch"):
-        build_processor(aws).process([put(Table("other", ("chain", "protocol")), "1")])
+def test_a_record_of_a_table_that_feeds_no_watch_is_a_dead_letter(aws: Settings, tvl: Table) -> None:
+    stranger = put(Table("other", ("chain", "protocol")), "1")
+    outcome = build_processor(aws).process([put(tvl, "1"), stranger, put(tvl, "2")])
+    assert [letter.reason for letter in outcome.dead_letters] == ["table other feeds no watch"]
+    assert (outcome.failed, len(outcome.events)) == (None, 1)
 
 
 def test_an_item_from_before_is_no_first_sighting(aws: Settings, tvl: Table) -> None:
@@ -421,9 +389,8 @@ def test_an_event_that_sqs_keeps_refusing_is_a_dead_letter(
         there = aws.sqs.model_copy(update={"endpoint_url": gateway.url})
         processor = processor_with(aws, SqsSink(there, make_client(there)))
         batch = [put(tvl, "1", "poison"), put(tvl, "2", "poison"), put(tvl, "1"), put(tvl, "2")]
-        failed = [processor.process(batch).failed for _ in range(3)]
-    first = batch[0]["dynamodb"]["SequenceNumber"]
-    assert failed == [first, first, None]
+        waiting = [processor.process(batch).notes["alerts that wait"] for _ in range(3)]
+    assert waiting == [1, 1, 0]
     assert [json.loads(letter)["reason"][:15] for letter in store.lrange("rtp:dead-letters", 0, -1)] == [
         "SQS refuses it:"
     ]
@@ -609,34 +576,6 @@ def test_routes_choose_the_queues_of_an_alert(
     whales = sqs_client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     assert sorted(json.loads(message["Body"])["data"]["entity"] for message in whales) == ["aave", "calm", "lido"]
     sqs_client.delete_queue(QueueUrl=url)
-
-
-def test_a_queue_that_is_missing_holds_up_its_own_alerts_alone(
-    aws: Settings, tvl: Table, sqs_client: SQSClient, sqs_queue: SqsQueue, received: Callable[[], list[Any]]
-) -> None:
-    name = f"late-{sqs_queue.name}"
-    routes = (route_model(SHIPPED).model_validate({"match": {"protocol": "aave"}, "queue": name}),)
-    settings = aws.model_copy(update={"routes": routes})
-    batch = [put(tvl, value, protocol) for protocol in ("lido", "aave") for value in ("1", "2")]
-    assert build_processor(settings).process(batch).failed == batch[2]["dynamodb"]["SequenceNumber"]
-    assert [alert["data"]["entity"] for alert in received()] == ["lido", "aave"]
-    url = sqs_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
-    assert build_processor(settings).process(batch[2:]).failed is None
-    assert len(sqs_client.receive_message(QueueUrl=url)["Messages"]) == 1
-    assert received() == []
-    sqs_client.delete_queue(QueueUrl=url)
-
-
-def test_sqs_away_altogether_fails_the_first_record_that_raised_an_alert(aws: Settings, tvl: Table) -> None:
-    class Away(CrashingSink):
-        def deliver(self, events: Sequence[Event]) -> Outcome:
-            raise SinkUnavailable("SQS", "there", f"{len(events)} events")
-
-    sink = Away(SqsSink(aws.sqs, make_client(aws.sqs)), sends=False)
-    batch = [put(tvl, "1", "calm"), put(tvl, "1"), put(tvl, "2")]
-    outcome = processor_with(aws, sink).process(batch)
-    assert outcome.failed == batch[1]["dynamodb"]["SequenceNumber"]
-    assert "2 events" not in outcome.causes[0]
 
 
 def test_attributes_can_be_called_otherwise_than_columns(aws: Settings) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.handler.alerts import AlertDestination, Alerts
+from core.handler.alert_sender import AlertSender
+from core.handler.alert_store import AlertStore
+from core.handler.alerts import Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.services.sqs_client import sqs_client
 from core.sinks import Sink
 from core.sinks.sqs.sink import SqsSink
+from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     import random
@@ -46,21 +49,27 @@ class Faulty:
 
 
 class FaultyBaselines(Baselines):
-    """Baselines whose commits and acknowledgements may be the last thing a process does."""
+    """Baselines whose commits may be the last thing a process does."""
 
     faults: Faulty
 
-    def commit(self, steps: Any, *, at: Any) -> list[bool]:
+    def commit(self, moves: Any, *, at: Any) -> list[bool]:
         """Commit, perhaps; and perhaps only some of the entities, as a pipeline that is cut off would."""
-        some = list(steps)
+        some = list(moves)
         if self.faults.chance.random() < _HOW_OFTEN / 2 and len(some) > 1:
             super().commit(some[: self.faults.chance.randrange(len(some))], at=at)
             self.faults.crashes += 1
             raise Crash
         return list(self.faults.call(super().commit, some, at=at))
 
-    def acknowledge(self, versions: Any) -> None:
-        self.faults.call(super().acknowledge, versions)
+
+class FaultyStore(AlertStore):
+    """Alerts whose acknowledgement may be the last thing a process does."""
+
+    faults: Faulty
+
+    def acknowledge(self, queue: str, taken: Any) -> None:
+        self.faults.call(super().acknowledge, queue, taken)
 
 
 class FaultySink(Sink):
@@ -102,7 +111,10 @@ def process_with_crashes(settings: Settings, records: Sequence[dict[str, Any]], 
             baselines = FaultyBaselines(settings.redis, url=settings.redis.url or "")
             baselines.faults = faults
             sink = FaultySink(SqsSink(settings.sqs, client), faults)
-            alerts = Alerts([AlertDestination(sink, lambda _: True)], baselines, print, max_attempts=10)
+            store = FaultyStore(redis_client(settings.redis.url or ""), "Redis")
+            store.faults = faults
+            sender = AlertSender("alerts", sink, lambda _: True, store=store, bury=print, max_attempts=10)
+            alerts = Alerts([sender], store)
             outcome = BatchProcessor(settings, baselines, alerts, bury=print).process(batch)
         except Crash:
             continue
