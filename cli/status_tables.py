@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from cli.tables import age, facts, moment, new_table, span, whole
+from cli.tables import age, facts, moment, new_table, remarks, span, whole
 from core.problem import counted
 
 if TYPE_CHECKING:
@@ -78,18 +78,18 @@ def _watches(seen: Inspection) -> Table:
                 *(w.watch, w.kind, w.table, w.shape, w.rules, w.entities, w.held, w.off_peg, _waiting(w)),
                 span(timedelta(seconds=w.waiting_seconds)) if w.waiting else None,
                 f"{w.waiting_bytes / 1e6:,.1f}" if w.waiting else None,
-                _watch_remark(w),
+                remarks(_watch_remarks(w)),
             )
             for w in seen.watches
         ],
     )
 
 
-def _watch_remark(watch: WatchFigures) -> str:
-    remarks = [] if watch.is_armed else ["NOT ARMED"]
+def _watch_remarks(watch: WatchFigures) -> Iterator[str]:
+    if not watch.is_armed:
+        yield "NOT ARMED"
     if watch.is_alarming or watch.is_behind:
-        remarks.append("BEHIND" if watch.is_alarming else "catching up")
-    return ", ".join(remarks)
+        yield "BEHIND" if watch.is_alarming else "catching up"
 
 
 def _unarmed(seen: Inspection) -> Iterator[Table]:
@@ -126,12 +126,12 @@ def _sinks(seen: Inspection) -> RenderableType:
 
 
 def _remark(sink: SinkPosition) -> str:
-    remarks = ["BEHIND"] if sink.is_alarming else []
+    said = ["BEHIND"] if sink.is_alarming else []
     if sink.mismatch:
-        remarks.append(f"DOES NOT FIT, {sink.mismatch}: reset-cursor")
+        said.append(f"DOES NOT FIT, {sink.mismatch}: reset-cursor")
     if sink.is_configured is False:
-        remarks.append("not configured: reset-cursor --forget?")
-    return ", ".join(remarks)
+        said.append("not configured: reset-cursor --forget?")
+    return ", ".join(said)
 
 
 def _processes(seen: Inspection) -> Iterator[Table]:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import compress
 from typing import TYPE_CHECKING, Any
 
-from rich.measure import Measurement
+from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
@@ -20,11 +20,10 @@ from core.detection.report import amount_text
 from rtp_client.event import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 _LONGEST = 80
-_ANY_WIDTH = 10_000
 _NOTHING = ("–", "")
 _LONGEST_WHOLE_WORD = 10
 
@@ -35,25 +34,52 @@ def new_table(title: str, *headers: str, rows: Iterable[Iterable[Any]]) -> Table
     Where it is wider than the terminal, columns that say nothing are left out.
     """
     shown = [[cell(value) for value in row] for row in rows]
-    table = _table(title, headers, shown)
-    if not shown or Measurement.get(out, out.options.update(max_width=_ANY_WIDTH), table).maximum <= out.width:
-        return table
-    said = [any(row[index].plain not in _NOTHING for row in shown) for index in range(len(headers))]
-    return _table(title, list(compress(headers, said)), [list(compress(row, said)) for row in shown])
-
-
-def _table(title: str, headers: Sequence[str], shown: Sequence[Sequence[Text]]) -> Table:
+    if shown and _is_too_wide(_natural_widths(headers, shown)):
+        said = [any(row[index].plain not in _NOTHING for row in shown) for index in range(len(headers))]
+        headers, shown = tuple(compress(headers, said)), [list(compress(row, said)) for row in shown]
     table = Table(
         title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, collapse_padding=True
     )
-    for index, header in enumerate(headers):
-        words = " ".join([header, *(row[index].plain for row in shown)]).split()
-        # In a narrow terminal, words stay whole as long as there is room for that.
-        least = min(max(map(len, words), default=0), _LONGEST_WHOLE_WORD)
-        table.add_column(header, header_style="dim", overflow="fold", min_width=least)
+    for header, width in zip(headers, _widths(headers, shown), strict=True):
+        table.add_column(header, header_style="dim", overflow="fold", width=width)
     for row in shown:
         table.add_row(*row)
     return table
+
+
+def _widths(headers: Sequence[str], shown: Sequence[Sequence[Text]]) -> list[int]:
+    """As wide as their cells. Where there is no room for that the widest give way, and words stay whole for longest."""
+    widths = _natural_widths(headers, shown)
+    for longest_word in (_LONGEST_WHOLE_WORD, 1):
+        least = [max(_least_width(cell, longest_word) for cell in cells) for cells in _columns(headers, shown)]
+        spare = [width - floor for width, floor in zip(widths, least, strict=True)]
+        while _is_too_wide(widths) and max(spare) > 0:
+            widest = max(compress(range(len(widths)), spare), key=widths.__getitem__)
+            widths[widest] -= 1
+            spare[widest] -= 1
+    return widths
+
+
+def _columns(headers: Sequence[str], shown: Sequence[Sequence[Text]]) -> Iterator[list[Text]]:
+    for index, header in enumerate(headers):
+        yield [Text(header), *(row[index] for row in shown)]
+
+
+def _natural_widths(headers: Sequence[str], shown: Sequence[Sequence[Text]]) -> list[int]:
+    return [max(_longest(cell.plain.splitlines()) for cell in cells) for cells in _columns(headers, shown)]
+
+
+def _is_too_wide(widths: Sequence[int]) -> bool:
+    return sum(widths) + len(widths) > out.width
+
+
+def _least_width(cell: Text, longest_word: int) -> int:
+    parts = cell.plain.splitlines() if cell.no_wrap else cell.plain.split()
+    return _longest(parts) if cell.no_wrap else min(_longest(parts), longest_word)
+
+
+def _longest(texts: Iterable[str]) -> int:
+    return max(map(cell_len, texts), default=0)
 
 
 def facts(rows: Iterable[tuple[str, Any]]) -> Table:
@@ -84,6 +110,11 @@ def cell(value: Any) -> Text:
 def whole(sentence: str | None) -> Text | None:
     """A cell that wraps and is never cut, however long it is: what went wrong, who is there. None for nothing."""
     return Text(printable(sentence)) if sentence else None
+
+
+def remarks(said: Iterable[str]) -> Text:
+    """A cell of a few words each, one a line, which stay together in any terminal."""
+    return Text("\n".join(said), no_wrap=True)
 
 
 def moment(value: datetime) -> str:

@@ -111,7 +111,13 @@ def _duration_or_off(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
         raise ValueError("must be a duration, like 500ms, 30s, 5m, 1h or 1d, or off") from None
 
 
+# Names under which a machine keeps more than the zones that everybody knows by them: PostgreSQL takes none of these.
+_OF_ONE_MACHINE = re.compile(r"localtime|posixrules|Factory|(?:posix|right)/.*")
+
+
 def _time_zone(value: str) -> str:
+    if _OF_ONE_MACHINE.fullmatch(value):
+        raise ValueError("must be the name of a time zone that every machine knows, like UTC or Europe/Berlin")
     try:
         ZoneInfo(value)
     except (ValueError, OSError, LookupError):

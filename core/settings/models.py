@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     ModelWrapValidatorHandler,
+    StrictBool,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -134,7 +135,7 @@ class TriggerSettings(SettingsModel):
 
     statistics: Annotated[Statistics, BeforeValidator(off_is_a_word)] = "sampled"
     unarmed: Literal["not_ready", "warn"] = "not_ready"
-    rearm: bool = False
+    rearm: StrictBool = False
     on_replace: Literal["judge", "baseline"] = "judge"
 
 

@@ -12,7 +12,7 @@ from operator import or_
 from types import GenericAlias
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, WrapValidator, model_validator
+from pydantic import Field, StrictBool, WrapValidator, model_validator
 
 from core.kinds import Kind, Kinds
 from core.settings.fields import (
@@ -105,7 +105,7 @@ class Override(SettingsModel):
     min_change: Magnitude | None = None
     heartbeat: Duration | None = None
     cooldown: Duration | None = None
-    emit_first: bool | None = None
+    emit_first: StrictBool | None = None
     severity: SeverityTiers | None = None
     glitch_guard: GlitchGuard | None = None
     delete_grace: Duration | None = None
@@ -146,7 +146,7 @@ class ValueWatch(_Watch):
     min_change: Magnitude = Decimal(0)
     heartbeat: Duration | None = None
     cooldown: Duration | None = None
-    emit_first: bool = False
+    emit_first: StrictBool = False
     severity: SeverityTiers = SeverityTiers()
     glitch_guard: GlitchGuard | None = None
     max_future: DurationOrOff = timedelta(minutes=5)

@@ -91,8 +91,9 @@ def test_a_removed_watch_is_not_shown(writer: psycopg.Connection, status: Status
 
 
 def test_a_watch_that_is_not_armed_is_marked_with_the_cause_and_the_remedy(
-    command: Command, installed: Settings, writer: psycopg.Connection
+    command: Command, installed: Settings, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(out, "width", 80)
     writer.execute("DROP TRIGGER rtp_tvl_insert ON tvl")
     shown = command("status", "--postgres-dsn", postgres_dsn(installed)).out
     assert "NOT ARMED" in shown

@@ -260,6 +260,11 @@ WRONG = {
         "my.yaml:6: watches.tvl.timezone: must be the name of a time zone, like UTC or Europe/Berlin "
         "(did you mean Europe/Berlin?), not Europe/Berln",
     ),
+    "time zone of the machine": (
+        with_tvl("timezone: localtime"),
+        "my.yaml:6: watches.tvl.timezone: must be the name of a time zone that every machine knows, like UTC or "
+        "Europe/Berlin, not localtime",
+    ),
     "time zone in another letter case": (
         with_tvl("timezone: utc"),
         "my.yaml:6: watches.tvl.timezone: must be the name of a time zone, like UTC or Europe/Berlin "
@@ -280,6 +285,19 @@ WRONG = {
     "boolean as int": (
         TVL + "redis: {batch_size: true}",
         "my.yaml:6: redis.batch_size: must be a number, not true",
+    ),
+    "number as boolean": (TVL + "triggers: {rearm: 1}", "my.yaml:6: triggers.rearm: must be true or false, not 1"),
+    "text as boolean": (
+        with_tvl("emit_first: 'yes'"),
+        "my.yaml:6: watches.tvl.emit_first: must be true or false, not yes",
+    ),
+    "number as boolean of an override": (
+        with_tvl("overrides: [{chain: base, emit_first: 0}]"),
+        "my.yaml:6: watches.tvl.overrides[0].emit_first: must be true or false, not 0",
+    ),
+    "number as boolean of a webhook": (
+        TVL + "webhook: {receiver: {url: 'https://example.com', allow_plain: 1}}",
+        "my.yaml:6: webhook.receiver.allow_plain: must be true or false, not 1",
     ),
     "fraction": (
         TVL + "redis: {batch_size: 1.5}",

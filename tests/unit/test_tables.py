@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from cli.output import out
-from cli.tables import new_table
+from cli.tables import new_table, remarks
 
 HEADERS = ("watch", "table", "held", "oldest sample")
 ROWS = [("prices", "public.price_of_token", 0, None), ("tvl", "public.tvl", 2, None)]
@@ -26,3 +26,13 @@ def test_a_column_that_says_nothing_makes_room_where_the_table_is_too_wide(monke
 
 def test_it_stays_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines_at(80, monkeypatch)[2] == "watch table held oldest sample"
+
+
+def test_a_remark_stays_whole_however_narrow_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [("prices", "public.price_of_token", 100_000, remarks(["NOT ARMED", "catching up"]))]
+    monkeypatch.setattr(out, "width", 36)
+    console = Console(width=36)
+    with console.capture() as captured:
+        console.print(new_table("Watches", "watch", "table", "entities", "", rows=rows))
+    shown = captured.get().splitlines()
+    assert all(any(remark in line for line in shown) for remark in ("NOT ARMED", "catching up"))

@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     RootModel,
+    StrictBool,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -107,7 +108,7 @@ class Webhook(SettingsModel):
     """Where events are posted, which of them, and how."""
 
     # Before the address, whose check asks for them.
-    allow_plain: bool = False
+    allow_plain: StrictBool = False
     headers: Mapping[_HeaderName, Annotated[_Secret, _checked(_header_value)]] = Field(
         default_factory=dict, max_length=50, repr=False
     )
