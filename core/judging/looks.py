@@ -43,6 +43,7 @@ from core.judging.entity import EntityMemory
 from core.judging.judgement import JudgingError, judge_samples
 from core.judging.look import Gone, Look, looks_for
 from core.judging.sample import SampleRow
+from core.judging.unreadable import AGAIN_SECONDS, Unreadable
 from core.services.postgres import queries
 from core.services.prepared import PreparedStatements
 from rtp_client.errors import one_line
@@ -60,7 +61,6 @@ _QUERIES = queries("core.sql", "looks.sql")
 _PUT_OFF = (*KEY, "waits", "pause", "gone_at", "gone_confidence", "gone_provenance", "fields")
 _PATIENCE, _NO_PATIENCE = "50ms", "1ms"
 _WHILE_LOCKED_SECONDS = 0.2
-_WHILE_UNREADABLE_SECONDS = 60.0
 MOST_AT_ONCE = 500
 _MOST_ASKED_FOR = 10 * MOST_AT_ONCE
 
@@ -73,6 +73,7 @@ class Looks:
         self._statements = PreparedStatements(connection, _QUERIES)
         self._states = states
         self._installed = installed
+        self._unreadable = Unreadable()
         self.are_put_off = True
         """Whether there may be looks to be taken again."""
 
@@ -90,7 +91,8 @@ class Looks:
     def take_again(self, findings: Findings) -> bool:
         """Take looks that were put off; whether any was taken."""
         self._statements.fetch("ask_for_writers", {"limit": _MOST_ASKED_FOR})
-        due = self._statements.fetch("due_looks", {"limit": MOST_AT_ONCE})
+        without = f"{{{','.join(map(str, self._unreadable.watches))}}}"
+        due = self._statements.fetch("due_looks", {"limit": MOST_AT_ONCE, "without": without})
         if not due:
             return False
         self._statements.fetch("taken", by_column(KEY, [row[:3] for row in due]))
@@ -183,14 +185,18 @@ class Looks:
         try:
             with self._connection.transaction():
                 statement = _QUERIES[query].replace(b"{now}", now).replace(b"{fields}", fields)
-                return self._connection.execute(statement, values).fetchall()
+                rows = self._connection.execute(statement, values).fetchall()
         except (errors.LockNotAvailable, errors.QueryCanceled):
             pause = _WHILE_LOCKED_SECONDS
         except psycopg.OperationalError:
             raise
         except psycopg.Error as error:
-            pause = _WHILE_UNREADABLE_SECONDS
-            findings.errors.append(JudgingError(watch.name, error.sqlstate or "XX000", one_line(error)))
+            pause = AGAIN_SECONDS
+            if self._unreadable.note(watch.id):
+                findings.errors.append(JudgingError(watch.name, error.sqlstate or "XX000", one_line(error)))
+        else:
+            self._unreadable.is_over(watch.id)
+            return rows
         new = [look.key for look in looks if look.key in unknown]
         if new:
             self._statements.fetch("forget_unknown", by_column(KEY, new))

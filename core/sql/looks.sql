@@ -131,10 +131,10 @@ FROM asking AS a JOIN table_writers AS t USING (watch)
 WHERE l.ctid = a.place
 
 -- name: due_looks
--- The looks to be taken again now.
+-- The looks to be taken again now, but for those of watches whose tables cannot be read.
 SELECT l.watch, l.chain, l.entity, l.gone_at, l.gone_confidence, l.gone_provenance, l.fields::text
 FROM rtp.look AS l
-WHERE l.waits_for IS NOT NULL AND l.try_at <= clock_timestamp()
+WHERE l.waits_for IS NOT NULL AND l.try_at <= clock_timestamp() AND l.watch <> ALL (%(without)s::smallint[])
   AND NOT EXISTS (
       SELECT FROM unnest(l.waits_for) AS writer (xid) WHERE NOT pg_visible_in_snapshot(writer.xid, pg_current_snapshot())
   )

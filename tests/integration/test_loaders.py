@@ -385,6 +385,20 @@ def test_a_table_that_is_not_there_is_noted_and_looked_at_when_it_is_back(
     assert [row[:2] for row in told(owner)] == [("lido", "deleted" if rules is PLAIN else "removed")]
 
 
+def test_a_table_that_may_be_read_again_is_looked_at_within_seconds_and_its_trouble_noted_once(
+    watch: Callable[..., psycopg.Connection],
+) -> None:
+    owner = watch(PLAIN)
+    owner.execute("ALTER TABLE tvl RENAME TO other")
+    with judging(server_of(owner)) as (log, session):
+        for entity in ("aave", "lido"):
+            owner.execute("DELETE FROM other WHERE protocol = %s", [entity])
+            judge_until_level(log, session)
+        owner.execute("ALTER TABLE other RENAME TO tvl")
+        eventually(lambda: session.judge_next() or len(told(owner)) == 2)
+    assert owner.execute("SELECT count(*) FROM rtp.trigger_error WHERE operation = 'JUDGE'").fetchone() == (1,)
+
+
 def test_a_judge_that_stops_in_the_middle_of_a_look_does_not_hold_up_a_writer_for_long(
     watch: Callable[..., psycopg.Connection], monkeypatch: pytest.MonkeyPatch
 ) -> None:
