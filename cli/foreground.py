@@ -29,6 +29,8 @@ _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 # The GIL changes hands at least this often: a batch for Redis must not wait 5 ms, the default, behind one for SQS.
 SWITCH_INTERVAL_SECONDS = 0.0005
 IDLE_SECONDS = 1.0
+STUCK_SECONDS = 60.0
+"""With --until-idle: for so long something may be in the way, and nothing be done, before it makes no sense to wait."""
 _TICK_SECONDS = 0.1
 
 
@@ -56,6 +58,9 @@ def run_pipeline(
 ) -> None:
     """Run until the ending, a request to stop, or an error that retrying cannot mend (raised).
 
+    Exit code 1 where the ending was asked for and cannot be had: a service was never reached, or something stays in the
+    way of being idle.
+
     `is_fed` says when nothing more will come to be delivered; `check` raises where it makes no sense to go on.
     """
     sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
@@ -69,7 +74,7 @@ def run_pipeline(
             pipeline.start()
             monitoring.start()
             interval_seconds = settings.run.status_interval_seconds
-            _watch(pipeline, reporter, view, ending, stop_requested, is_fed, check, interval_seconds)
+            in_the_way = _watch(pipeline, reporter, view, ending, stop_requested, is_fed, check, interval_seconds)
             never_reached = pipeline.never_reached()
         if stop_requested.is_set():
             say("Finishing the batch in hand ...")
@@ -84,6 +89,8 @@ def run_pipeline(
     delivered = {d.sink.name: d.metrics.delivered for d in pipeline.deliveries}
     counts = ", ".join(f"{sink} {count:,}" for sink, count in delivered.items())
     LOG.info("Stopped. Delivered: %s.", counts, extra={"facts": {"delivered": delivered}})
+    if in_the_way:
+        _end_stuck(in_the_way)
     if ending.is_given and never_reached:
         end_unreached(never_reached)
 
@@ -92,6 +99,30 @@ def end_unreached(troubles: Iterable[Trouble]) -> NoReturn:
     """What was to be done until the ending could not even begin: say so, and exit with 1."""
     LOG.error("Never reached from the start to the end: %s.", ", ".join(f"{t.service} ({t.part})" for t in troubles))
     raise typer.Exit(1)
+
+
+def _end_stuck(troubles: Iterable[Trouble]) -> NoReturn:
+    """What waits cannot be delivered, and somebody waits for the end."""
+    causes = "; ".join(f"{trouble.part}: {trouble.cause}" for trouble in troubles)
+    LOG.error("Gave up after %g s in which nothing was delivered. In the way: %s.", STUCK_SECONDS, causes)
+    LOG.error("What waits stays in the log, and is delivered by the next run.")
+    raise typer.Exit(1)
+
+
+class _Patience:
+    """How long nothing has been done while something was in the way."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+        self._done = 0
+        self._moved_at = time.monotonic()
+
+    def exhausted_by(self) -> list[Trouble]:
+        """What is in the way for too long now; nothing where there is hope."""
+        done, in_the_way = self._pipeline.work_done, self._pipeline.in_the_way()
+        if done != self._done or not in_the_way:
+            self._done, self._moved_at = done, time.monotonic()
+        return in_the_way if time.monotonic() - self._moved_at >= STUCK_SECONDS else []
 
 
 def _watch(
@@ -103,8 +134,10 @@ def _watch(
     is_fed: Callable[[], bool],
     check: Callable[[], None],
     interval_seconds: float,
-) -> None:
+) -> list[Trouble]:
+    """Until the ending. Returns what was in the way of being idle, where that has lasted for too long."""
     started = shown = time.monotonic()
+    patience = _Patience(pipeline)
     while pipeline.failure is None and not stop_requested.wait(_TICK_SECONDS):
         check()
         now = time.monotonic()
@@ -112,6 +145,9 @@ def _watch(
             shown = now
             view.show(reporter.take(), is_interval_over=True)
         if ending.after_seconds is not None and now - started >= ending.after_seconds:
-            return
+            break
         if ending.when_idle and is_fed() and pipeline.idle_seconds() >= IDLE_SECONDS:
-            return
+            break
+        if ending.when_idle and (in_the_way := patience.exhausted_by()):
+            return in_the_way
+    return []

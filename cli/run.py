@@ -95,7 +95,8 @@ def run(
     """Deliver significant changes to Redis, SQS and webhooks until stopped; Ctrl-C finishes the batch in hand.
 
     On a terminal it shows a live status, elsewhere one JSON line per interval. A second one on the same database stands
-    by and takes over when the first is gone; with --until-idle, too, it waits for its turn.
+    by and takes over when the first is gone; with --until-idle, too, it waits for its turn. Exit code 1 where that, or
+    --for, ends without having reached a service, or after a minute in which nothing could be delivered.
 
     Examples:
     [bold]rtp run --config rtp.yaml[/]

@@ -103,10 +103,19 @@ class Pipeline:
         """The parts without which events do not reach a sink in time."""
         return frozenset(("election", self.judge.name, *(delivery.sink.name for delivery in self.deliveries)))
 
+    @property
+    def work_done(self) -> int:
+        """How many samples have been judged and events delivered since the start, to all sinks."""
+        return self.judge.judged + sum(delivery.metrics.delivered for delivery in self.deliveries)
+
+    def in_the_way(self) -> list[Trouble]:
+        """The troubles of needed parts."""
+        return [trouble for trouble in self.troubles.current() if trouble.part in self.needed_parts]
+
     def never_reached(self) -> list[Trouble]:
         """The troubles of needed parts with a service that has not done anything for them since the start."""
         missed = {(one.part, one.circuit.service) for one in self.recoveries if not one.has_worked}
-        return [t for t in self.troubles.current() if t.part in self.needed_parts and (t.part, t.service) in missed]
+        return [trouble for trouble in self.in_the_way() if (trouble.part, trouble.service) in missed]
 
     @property
     def is_asleep(self) -> bool:

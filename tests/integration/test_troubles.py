@@ -13,6 +13,7 @@ import pytest
 import redis
 from psycopg import sql
 
+from cli import foreground
 from core.services.postgres import connect
 from core.services.sessions import find_hindrance_to_write, find_unfitness
 from core.settings.models import Settings, postgres_dsn
@@ -365,6 +366,19 @@ def test_a_run_whose_sink_was_never_reached_ends_with_1(command: Command, settin
     environ = {"RTP_POSTGRES_DSN": postgres_dsn(settings), "RTP_REDIS_URL": "redis://127.0.0.1:1/0"}
     done = command("run", "--for", "2s", environ=environ)
     assert (done.code, "Redis (redis)" in done.err.splitlines()[-1]) == (1, True)
+
+
+def test_a_run_until_idle_that_cannot_deliver_gives_up_with_1(
+    command: Command, settings: Settings, writer: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreground, "STUCK_SECONDS", 1.0)
+    write(writer, 100, 200)
+    environ = environ_of(settings) | {"RTP_SQS_QUEUE": "nobody-made-it.fifo"}
+    done = command("run", "--until-idle", environ=environ)
+    (line,) = (line for line in done.err.splitlines() if line.startswith("Gave up"))
+    assert done.code == 1
+    assert line.startswith("Gave up after 1 s in which nothing was delivered. In the way: sqs: ")
+    assert "nobody-made-it.fifo" in line
 
 
 def test_a_run_with_nothing_to_do_ends_with_0(command: Command, settings: Settings) -> None:
