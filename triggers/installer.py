@@ -11,7 +11,7 @@ from psycopg import sql
 from core.errors import InstallError
 from core.judging.waiting import read_waiting
 from core.problem import counted
-from core.services.locks import INSTALL_KEY, holders_of_key, holders_of_tables
+from core.services.locks import INSTALLATION, holders_of_tables
 from core.services.postgres import OWN_SETTINGS, own_transaction
 from rtp_client.errors import one_line
 from triggers.catalog import (
@@ -39,6 +39,12 @@ if TYPE_CHECKING:
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.
 LOCK_TIMEOUT = "3s"
+# Not by to_regclass(), which refuses whoever may not use the schema.
+_IS_THERE = sql.SQL(
+    "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+    " WHERE n.nspname || '.' || c.relname = {})"
+).format(sql.Literal(INSTALLATION))
+_LOCK = sql.SQL("LOCK TABLE rtp.installation IN EXCLUSIVE MODE")
 _COUNT = sql.SQL("UPDATE rtp.installation SET revision = revision + 1")
 
 
@@ -159,12 +165,13 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
     try:
         with own_transaction(connection):
             connection.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
-            connection.execute("SELECT pg_advisory_xact_lock(7500912, %s)", [INSTALL_KEY])
+            if connection.execute(_IS_THERE).fetchone() == (True,):
+                connection.execute(_LOCK)
             for step in steps:
                 for statement in step.statements:
                     connection.execute(statement)
     except psycopg.errors.LockNotAvailable as error:
-        subject = step.action.subject if step else "the installation lock"
+        subject = step.action.subject if step else INSTALLATION
         holders = _holders(connection, step) or "A long transaction"
         raise InstallError(
             f"could not lock {subject} within {LOCK_TIMEOUT}; nothing was changed",
@@ -182,9 +189,7 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
 
 def _holders(connection: Connection, step: Step | None) -> str:
     """Who has what a step, or before the first one the installation itself, has waited for."""
-    if step is None:
-        return holders_of_key(connection, INSTALL_KEY)
-    return holders_of_tables(connection, [touch.table for touch in step.touches])
+    return holders_of_tables(connection, [touch.table for touch in step.touches] if step else [INSTALLATION])
 
 
 def render(connection: Connection, steps: Iterable[Step]) -> str:

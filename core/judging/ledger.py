@@ -65,9 +65,10 @@ class Ledger:
             raise Overtaken("somebody holds what is to be written") from error
 
     def _keep_installation(self, *, must_last: bool) -> None:
-        answers = self._log.connection.execute(_ENTER_TO_LAST if must_last else _ENTER)
-        if answers.fetchone() != (True,):
-            raise Overtaken("triggers are being installed")
+        try:
+            answers = self._log.connection.execute(_ENTER_TO_LAST if must_last else _ENTER)
+        except errors.LockNotAvailable as error:
+            raise Overtaken("triggers are being installed") from error
         answers.nextset()
         self.check_revision(*answers.fetchone() or (0,))
 

@@ -13,7 +13,7 @@ from core.judging.sample_log import SampleLog
 from core.judging.session import FLUSH_SECONDS, JudgeSession
 from core.leading.loop import Loop
 from core.problem import Problem
-from core.services.locks import INSTALL_KEY, holders_of_key
+from core.services.locks import INSTALLATION, holders_of_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,9 +155,8 @@ class JudgeLoop(Loop):
         if time.monotonic() - self._overtaken_since < _OVERTAKEN_PATIENCE_SECONDS:
             return
         with suppress(ServiceUnavailable), self._server.translated():
-            holders = holders_of_key(self._log.connection, INSTALL_KEY)
-            cause = f"the advisory lock of installations (7500912, {INSTALL_KEY}) is held by {holders}"
-            cause = cause if holders else str(overtaken)
+            holders = holders_of_table(self._log.connection, INSTALLATION)
+            cause = f"{INSTALLATION}, which installations lock, is locked by {holders}" if holders else str(overtaken)
             self._recovery.trouble(cause)
             self._tell_once(f"judging waits: {cause}", cause)
 

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 _QUERIES = queries("core.sql", "locks.sql")
 _MOST_NAMED = 3
-# The advisory locks of rtp's are (7500912, key).
-AWAKE_KEY, INSTALL_KEY = 1, 3
+AWAKE_KEY = 1
+"""rtp's advisory lock (7500912, 1): somebody polls."""
+INSTALLATION = "rtp.installation"
+"""The table that an installation locks: no judge writes meanwhile, and no other installation begins."""
 
 
 def holders_of_table(connection: Connection, table: str) -> str:

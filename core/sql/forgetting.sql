@@ -17,7 +17,7 @@ ORDER BY w.id, known.chain
 -- name: keep_judges_away
 -- Until the transaction ends, no judge writes anything down; then each reads anew what is remembered.
 SELECT set_config('lock_timeout', '3s', true);
-SELECT pg_advisory_xact_lock(7500912, 3);
+LOCK TABLE rtp.installation IN EXCLUSIVE MODE;
 UPDATE rtp.installation SET revision = revision + 1
 
 -- name: forget_samples

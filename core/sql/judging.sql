@@ -20,9 +20,10 @@ CROSS JOIN LATERAL (
 ) AS b
 
 -- name: keep_installation
--- Keep installations away until the transaction ends; false where one is under way. Then, of which revision the installation
--- is: a statement of its own, whose snapshot is taken when the lock is had.
-SELECT pg_try_advisory_xact_lock_shared(7500912, 3);
+-- Keep installations away until the transaction ends; refused where one is under way. Then, of which revision the installation
+-- is: a statement of its own, whose snapshot is taken when the lock is had. A lock of rtp's own table, as anybody may take an
+-- advisory one.
+LOCK TABLE rtp.installation IN ROW SHARE MODE NOWAIT;
 SELECT revision FROM rtp.installation
 
 -- name: must_last

@@ -175,9 +175,10 @@ def test_a_busy_table_leaves_nothing_half_installed(bare: psycopg.Connection) ->
 
 @pytest.mark.usefixtures("short_patience")
 def test_two_installations_do_not_mix(bare: psycopg.Connection, database: str) -> None:
+    apply(bare, plan_installation(bare, DEFAULT))
     with closing(psycopg.connect(database, application_name="other")) as other:
-        other.execute("SELECT pg_advisory_xact_lock(7500912, 3)")
-        with pytest.raises(InstallError, match=r"could not lock the installation lock .* \(other, role rtp_owner\)"):
+        other.execute("LOCK TABLE rtp.installation IN EXCLUSIVE MODE")
+        with pytest.raises(InstallError, match=r"could not lock rtp.installation .* \(other, role rtp_owner\)"):
             apply(bare, plan_installation(bare, DEFAULT))
 
 

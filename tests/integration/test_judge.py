@@ -229,7 +229,7 @@ def test_while_triggers_are_being_installed_nothing_is_written_down(
     watched: psycopg.Connection, connect_again: Connect
 ) -> None:
     with judging(server_of(watched)) as (log, session), connect_again().transaction() as installing:
-        installing.connection.execute("SELECT pg_advisory_xact_lock(7500912, 3)")
+        installing.connection.execute("LOCK TABLE rtp.installation IN EXCLUSIVE MODE")
         write(watched, "lido", 110)
         with pytest.raises(Overtaken):
             judge_until_level(log, session)

@@ -19,6 +19,7 @@ from core.services.sessions import find_hindrance_to_write, find_unfitness
 from core.settings.models import Settings, postgres_dsn
 from rtp_client.keys import STREAM
 from tests.command import Command, Done
+from tests.judging import judge_waiting
 from tests.monitored import Running, Start, eventually, monitored
 from tests.pooler import DeafProxy, TransactionPooler
 from tests.rtp_process import environ_of
@@ -225,19 +226,30 @@ def test_a_stranger_who_keeps_triggers_from_notifying_wakes_a_sleeping_rtp(
     assert "(elsewhere, role " in running.told("(7500912, 1)")
 
 
-def test_a_stranger_with_the_lock_of_installations_is_named_by_the_judge(
-    start: Start, settings: Settings, writer: psycopg.Connection, stranger: psycopg.Connection
+@pytest.mark.parametrize("key", range(1, 6))
+def test_no_advisory_lock_of_a_stranger_holds_up_judging(
+    writer: psycopg.Connection, stranger: psycopg.Connection, key: int
+) -> None:
+    install(writer, tvl=TVL | {"cooldown": "1h"})
+    stranger.execute("SELECT pg_advisory_lock(7500912, %s)", [key])
+    write(writer, 100, 200)
+    assert judge_waiting(writer) == 2
+
+
+def test_an_installation_that_does_not_end_is_named_by_the_judge(
+    start: Start, settings: Settings, writer: psycopg.Connection, connect_again: Callable[[], psycopg.Connection]
 ) -> None:
     install(writer, tvl=TVL | {"cooldown": "1h"})
     running = start(settings)
     eventually(lambda: running.pipeline.idle_seconds() > 0)
-    stranger.execute("SELECT pg_advisory_lock(7500912, 3)")
-    told = Told()
-    write(writer, 100)
-    text = told.by(running, "judging waits")
-    assert f"(7500912, 3) is held by pid {stranger.info.backend_pid} (elsewhere, role" in text
-    assert reason(running, "judge")["reason"] == "failing"
-    stranger.execute("SELECT pg_advisory_unlock_all()")
+    other = connect_again()
+    with other.transaction():
+        other.execute("LOCK TABLE rtp.installation IN EXCLUSIVE MODE")
+        told = Told()
+        write(writer, 100)
+        text = told.by(running, "judging waits")
+        assert f"rtp.installation, which installations lock, is locked by pid {other.info.backend_pid} (" in text
+        assert reason(running, "judge")["reason"] == "failing"
     running.told("judging goes on")
 
 
