@@ -21,7 +21,9 @@ from infrastructure.roles import lambda_role
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
+    from core.settings.dynamodb import AttributePath
     from core.settings.models import Settings
+    from core.settings.watches import Constant
     from infrastructure.cache import Cache
     from infrastructure.network import Network
     from infrastructure.plan import Plan
@@ -128,10 +130,17 @@ def table_keys(settings: Settings, watch: str) -> tuple[str, str | None]:
     """
     found, attributes = settings.watches[watch], settings.dynamodb.tables[watch].attributes
     columns = found.columns
-    entity = attributes.entity_of(found.kind) or columns.entity
-    chain = attributes.chain or columns.chain
-    if not isinstance(entity, str):
-        raise TypeError(f"watches.{watch}: a constant cannot be a table's partition key")
+    entity = _key(attributes.entity_of(found.kind), columns.entity)
+    chain = _key(attributes.chain, columns.chain)
+    if entity is None:
+        raise TypeError(f"watches.{watch}: a table's partition key is an attribute, no constant and nothing inside one")
     if found.is_history:
-        return entity, attributes.changed_at or columns.changed_at
-    return entity, chain if isinstance(chain, str) else None
+        return entity, _key(attributes.changed_at, columns.changed_at)
+    return entity, chain
+
+
+def _key(attribute: AttributePath | Constant | None, column: str | Constant | None) -> str | None:
+    """The attribute that is a key; None for a constant or what is inside an attribute."""
+    if isinstance(attribute, tuple):
+        return attribute[0] if len(attribute) == 1 else None
+    return column if isinstance(column, str) and attribute is None else None

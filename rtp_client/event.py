@@ -96,6 +96,14 @@ Traceparent = Annotated[
 Tracestate = Annotated[str, _matching(TRACESTATE_PATTERN, "What goes with the traceparent, where the writer set it.")]
 
 
+DeletedBy = Annotated[
+    Literal["ttl"],
+    Meta(
+        description="Who deleted the item, where no writer did: `ttl` is DynamoDB, as the item's time to live was over."
+    ),
+]
+
+
 # gc=False: an event holds nothing that could lead back to it.
 class FieldChange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """One changed metadata field."""
@@ -147,6 +155,7 @@ class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
     sequence: Sequence
     traceparent: Traceparent | None = None
     tracestate: Tracestate | None = None
+    deletedby: DeletedBy | None = None
     data: EventData
 
     @property
@@ -199,7 +208,11 @@ def event_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the event document."""
     _, components = schema_components((Event,), ref_template="#/$defs/{name}")
     schema = components.pop("Event")
-    for name in ("traceparent", "tracestate"):  # an attribute of CloudEvents is there or not, and never null
+    for name in (
+        "traceparent",
+        "tracestate",
+        "deletedby",
+    ):  # an attribute of CloudEvents is there or not, and never null
         schema["properties"][name] = schema["properties"][name]["anyOf"][0]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -19,6 +19,7 @@ from rtp_client.event import Reason
 
 if TYPE_CHECKING:
     from core.settings.rules import Rule
+    from rtp_client.event import DeletedBy
 
 CompareWith = Literal["last_event", "previous_row"]
 Shape = Literal["latest", "history"]
@@ -55,7 +56,7 @@ class EntityState:
     `value` is the baseline: what the next value is compared with. `last_value` is the newest one that was judged,
     `suspect_value` the newest one in quarantine; each has its row's testimony. `held` says that a cooldown holds an
     event back. `lag` is the newest sample's: by so much the entity's own clock is behind. `gone_at` is since when the
-    entity's row is gone, which is no event until that stands.
+    entity's row is gone, which is no event until that stands, and `deletedby` is then who deleted it.
     """
 
     value: Decimal | None
@@ -71,6 +72,7 @@ class EntityState:
     suspect_testimony: Testimony = UNSAID
     lag: timedelta = NO_LAG
     gone_at: datetime | None = None
+    deletedby: DeletedBy | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,26 +162,26 @@ def later(moment: datetime, pause: timedelta) -> datetime:
         return NEVER
 
 
-def leave(state: EntityState, at: datetime) -> EntityState:
+def leave(state: EntityState, at: datetime, deletedby: DeletedBy | None = None) -> EntityState:
     """The state of an entity whose row is gone, and may come back."""
-    return state if state.gone_at is not None else replace(state, gone_at=at)
+    return state if state.gone_at is not None else replace(state, gone_at=at, deletedby=deletedby)
 
 
 def deletion_that_stands(state: EntityState, at: datetime, rule: Rule) -> Report | None:
     """The event of an entity whose row has been gone for too long; the caller forgets its state."""
     if state.gone_at is None or at < later(state.gone_at, rule.delete_grace or NO_GRACE):
         return None
-    return delete(state, rule, Testimony(state.gone_at))
+    return delete(state, rule, Testimony(state.gone_at), state.deletedby)
 
 
-def delete(state: EntityState, rule: Rule, testimony: Testimony = UNSAID) -> Report:
+def delete(state: EntityState, rule: Rule, testimony: Testimony = UNSAID, deletedby: DeletedBy | None = None) -> Report:
     """The event of an entity that is gone; the caller forgets its state.
 
     The removed row testifies, else the newest one that was seen; `changed_at` is the deletion's.
     """
     how_bad = severity(Reason.DELETED, state.value, None, rule.severity)
     newest = state.testimony if state.suspect_since is None else state.suspect_testimony
-    return Report(state.value, None, Reason.DELETED, how_bad, testimony=testimony.or_else(newest))
+    return Report(state.value, None, Reason.DELETED, how_bad, testimony=testimony.or_else(newest), deletedby=deletedby)
 
 
 def _first_sighting(sample: Sample, lag: timedelta, rule: Rule) -> Judgement:

@@ -10,7 +10,7 @@ from core.detection.testimony import UNSAID, Testimony
 from core.severity import EXACT
 
 if TYPE_CHECKING:
-    from rtp_client.event import Reason, Severity
+    from rtp_client.event import DeletedBy, Reason, Severity
 
 _PERCENT_DECIMALS = 6
 _LEAST, _MOST = Decimal("1e-1000"), Decimal("1e1000")
@@ -19,7 +19,10 @@ _LEAST, _MOST = Decimal("1e-1000"), Decimal("1e1000")
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A significant change. `previous` is what the value was compared with, `testimony` that of the row it tells of."""
+    """A significant change. `previous` is what the value was compared with, `testimony` that of the row it tells of.
+
+    `deletedby` is who deleted the row, where that was no writer.
+    """
 
     previous: Decimal | None
     current: Decimal | None
@@ -27,6 +30,7 @@ class Report:
     severity: Severity
     duration_seconds: float | None = None
     testimony: Testimony = UNSAID
+    deletedby: DeletedBy | None = None
 
     @property
     def change(self) -> str | None:

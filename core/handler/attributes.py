@@ -18,12 +18,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import tzinfo
 
+    from core.settings.dynamodb import AttributePath
+
 _NUMBER = re.compile(r"\s*([-+]?((\d+(\.\d*)?|\.\d+)(e[-+]?\d{1,3})?|inf(inity)?)|nan)\s*", re.IGNORECASE | re.ASCII)
 _LONGEST_NUMBER = 2000
 _LONGEST_NAME_BYTES = 500
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECONDS_ABOVE = Decimal(100_000_000_000)  # as seconds: the year 5138
 _FIRST = datetime(1, 1, 2, tzinfo=UTC)
+
+
+def attribute_at(image: Mapping[str, Any], path: AttributePath) -> Mapping[str, Any] | None:
+    """What an item holds there; None where it holds nothing."""
+    found: Mapping[str, Any] | None = image.get(path[0])
+    for step in path[1:]:
+        if found is None or "NULL" in found:
+            return None
+        if "M" not in found:
+            raise EventRejected(f"is inside something of type {_kind(found)}, not a map")
+        found = found["M"].get(step)
+    return found
 
 
 def text_of(attribute: Mapping[str, Any] | None) -> str | None:

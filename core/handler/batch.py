@@ -17,6 +17,7 @@ from core.letters.stream_letters import StreamLetter
 from core.redis_names import baseline_owner
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Mapping, Sequence
 
     from core.handler.alerts import Alerts
@@ -61,7 +62,7 @@ class BatchProcessor:
     def process(self, records: Sequence[Mapping[str, Any]], *, shard: str = LAMBDA) -> BatchOutcome:
         """Process records of one shard, in their order."""
         outcome, failed = BatchOutcome(), set[int]()
-        changes, letters = self._read(records)
+        changes, letters = self._read(records, outcome.notes)
         try:
             failed = self._settlement.settle(changes, outcome)
         except SinkUnavailable as error:
@@ -116,7 +117,9 @@ class BatchProcessor:
         event_id = f"tick-{microseconds(now)}-{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"
         return Change(watch, (chain, entity), "tick", event_id, Sample(None, now))
 
-    def _read(self, records: Sequence[Mapping[str, Any]]) -> tuple[list[Change], list[tuple[int, StreamLetter]]]:
+    def _read(
+        self, records: Sequence[Mapping[str, Any]], notes: Counter[str]
+    ) -> tuple[list[Change], list[tuple[int, StreamLetter]]]:
         """The records' changes, and for each record that cannot be read its place and a dead letter."""
         changes: list[Change] = []
         letters: list[tuple[int, StreamLetter]] = []
@@ -128,7 +131,7 @@ class BatchProcessor:
                 letters.append((index, StreamLetter(f"table {name} feeds no watch", record=record)))
             for table in self._tables.get(name, ()):
                 try:
-                    changes.extend(table.changes(record, index))
+                    changes.extend(table.changes(record, index, notes))
                 except EventRejected as error:
                     letters.append((index, StreamLetter(f"watch {table.name}: {error}", record=record)))
         return changes, letters

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from core.detection.detector import Key
     from core.detection.judge import Sample
-    from rtp_client.event import Reason
+    from rtp_client.event import DeletedBy, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,8 @@ class Change:
     """One thing to judge.
 
     `record` is the record's place in the batch. `before` is the item's earlier value, for an entity without a baseline.
-    Only metadata has `reason` and `fields`. A `tick` has no position, as no record caused it.
+    Only metadata has `reason` and `fields`. A `tick` has no position, as no record caused it. `deletedby` says that
+    DynamoDB itself deleted the item, as its time to live had passed.
     """
 
     watch: str
@@ -42,3 +43,4 @@ class Change:
     before: Sample | None = None
     reason: Reason | None = None
     fields: Mapping[str, Any] | None = None
+    deletedby: DeletedBy | None = None

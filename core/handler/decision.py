@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from core.handler.memory import Memory
     from core.settings.rules import Rule
     from core.settings.watches import ValueWatch, Watch
+    from rtp_client.event import DeletedBy
 
 _LANES_KEPT = 32
 """A redelivered sample whose lane is forgotten is late or a duplicate: 32 samples of other items came after it."""
@@ -36,6 +37,11 @@ class Raised:
 
     change: Change
     report: Report | None
+
+    @property
+    def deletedby(self) -> DeletedBy | None:
+        """Who deleted the item that is gone, where no writer did."""
+        return self.change.deletedby if self.report is None else self.report.deletedby
 
 
 @dataclass(frozen=True)
@@ -157,8 +163,9 @@ def _judged(
         )
     if change.what == "deleted":
         if state is not None and rule.delete_grace:
-            return leave(state, change.sample.at), None, None
-        return None, None if state is None else delete(state, rule, change.sample.testimony), None
+            return leave(state, change.sample.at, change.deletedby), None, None
+        report = None if state is None else delete(state, rule, change.sample.testimony, change.deletedby)
+        return None, report, None
     judgement = judge(state, change.sample, rule, compare_with=watch.compare_with, shape=watch.shape)
     return judgement.state, judgement.report, judgement.note
 

@@ -12,23 +12,32 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from core.detection.judge import Sample
 from core.detection.testimony import Testimony
 from core.errors import EventRejected, SettingsError
-from core.handler.attributes import confidence_of, name_of, number_of, text_of, time_of
+from core.handler.attributes import attribute_at, confidence_of, name_of, number_of, text_of, time_of
 from core.handler.change import Change, Position
+from core.handler.where import item_filter
 from core.settings.watches import Constant
 from rtp_client.attribute_json import json_of
 from rtp_client.errors import one_line
 from rtp_client.event import Reason
+from rtp_client.redact import shown
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     from core.detection.detector import Key
+    from core.handler.where import ItemFilter
+    from core.settings.dynamodb import AttributePath
     from core.settings.models import Settings
     from core.settings.watches import Watch
+    from rtp_client.event import DeletedBy
 
 # What a record raises that is not made as DynamoDB makes records. Such a record must not stop the shard for a day.
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
+
+
+_IMAGES = {"INSERT": ("NewImage",), "MODIFY": ("NewImage", "OldImage"), "REMOVE": ("OldImage",)}
 
 
 class _Image(NamedTuple):
@@ -45,39 +54,48 @@ class WatchedTable:
 
     name: str
     watch: Watch
-    chain: str | Constant
-    entity: str | Constant
-    value: str | None
-    changed_at: str | None
-    confidence: str | None
-    provenance: str | None
+    chain: AttributePath | Constant
+    entity: AttributePath | Constant
+    value: AttributePath | None
+    changed_at: AttributePath | None
+    confidence: AttributePath | None
+    provenance: AttributePath | None
+    watched: Mapping[str, AttributePath]
+    items: ItemFilter | None
+    ignores_ttl: bool
 
     @property
     def is_history(self) -> bool:
         """Whether each item is a sample, not an entity."""
         return self.watch.is_history
 
-    def changes(self, record: Mapping[str, Any], index: int) -> list[Change]:
+    def changes(self, record: Mapping[str, Any], index: int, notes: Counter[str]) -> list[Change]:
         """The changes of this watch's entities. Where an item went to another entity, the deletion comes first.
 
-        Raises EventRejected for a record that cannot be read.
+        A record that is none of the watch's is noted. Raises EventRejected for a record that cannot be read.
         """
         try:
-            return list(self._changes(record, index))
+            return list(self._changes(record, index, notes))
         except _NONSENSE as error:
             raise EventRejected(
                 f"this is no record of a DynamoDB stream ({type(error).__name__}: {one_line(error)})"
             ) from error
 
-    def _changes(self, record: Mapping[str, Any], index: int) -> Iterator[Change]:
+    def _changes(self, record: Mapping[str, Any], index: int, notes: Counter[str]) -> Iterator[Change]:
         position = _position(record)
         arrived = _arrival(record)
-        new, old = record["dynamodb"].get("NewImage"), record["dynamodb"].get("OldImage")
+        new, old = (image if self._is_watched(image) else None for image in _images(record))
+        is_expired = _is_expired(record)
         if new is None and old is None:
-            raise EventRejected("the record has no image. Set the stream's view type to NEW_AND_OLD_IMAGES")
+            notes["elsewhere"] += 1
+            return
+        if is_expired and self.ignores_ttl:
+            notes["expired"] += 1
+            return
         row = None if new is None else self._row(new, arrived)
         before = self._usable(old, arrived)
-        make = _Maker(self.name, index, position, event_prefix(record, position, self.name))
+        prefix = event_prefix(record, position, self.name)
+        make = _Maker(self.name, index, position, prefix, "ttl" if is_expired else None)
         if not self.watch.has_value:
             yield from self._metadata(before, row, arrived, make)
         elif row is None:
@@ -90,6 +108,9 @@ class WatchedTable:
         else:
             yield make(before.key, "deleted", _at(before.sample, arrived), before=before.sample)
             yield make(row.key, "sample", row.sample)
+
+    def _is_watched(self, image: Mapping[str, Any] | None) -> bool:
+        return image is not None and (self.items is None or self.items.holds(image))
 
     def _metadata(self, before: _Image | None, row: _Image | None, arrived: datetime, make: _Maker) -> Iterator[Change]:
         if before is not None and (row is None or before.key != row.key):
@@ -115,26 +136,27 @@ class WatchedTable:
         key = self._read(image, self.chain, name_of), self._read(image, self.entity, name_of)
         changed_at = self._read(image, self.changed_at, self._time_of) if self.changed_at else None
         if self.is_history and changed_at is None:
-            raise EventRejected(f"attribute {self.changed_at} is missing or out of range: a sample needs its time")
+            missing = ".".join(self.changed_at or ())
+            raise EventRejected(f"attribute {missing} is missing or out of range: a sample needs its time")
         value: Decimal | None = self._read(image, self.value, number_of) if self.value else None
         confidence = self._read(image, self.confidence, confidence_of) if self.confidence else None
         provenance = self._read(image, self.provenance, text_of) if self.provenance else None
         at = changed_at if self.is_history and changed_at is not None else arrived
         testimony = Testimony(changed_at or arrived, confidence, provenance)
         sample = Sample(value, at, testimony, arrived)
-        fields = {name: json_of(image.get(name)) for name in self.watch.watched}
+        fields = {name: self._read(image, path, json_of) for name, path in self.watched.items()}
         return _Image(key, sample, fields)
 
     def _time_of(self, attribute: Mapping[str, Any] | None) -> datetime | None:
         return time_of(attribute, self.watch.zone)
 
-    def _read(self, image: Mapping[str, Any], source: str | Constant | None, read: Callable[[Any], Any]) -> Any:
+    def _read(self, image: Mapping[str, Any], source: AttributePath | Constant, read: Callable[[Any], Any]) -> Any:
         if isinstance(source, Constant):
             return source.const
         try:
-            return read(None if source is None else image.get(source))
+            return read(attribute_at(image, source))
         except EventRejected as error:
-            raise EventRejected(f"attribute {source} {error.message}") from None
+            raise EventRejected(f"attribute {'.'.join(source)} {error.message}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +167,7 @@ class _Maker:
     record: int
     position: Position
     prefix: str
+    deletedby: DeletedBy | None
 
     def __call__(
         self,
@@ -169,6 +192,7 @@ class _Maker:
             before=before,
             reason=reason,
             fields=fields,
+            deletedby=self.deletedby,
         )
 
 
@@ -194,18 +218,53 @@ def watched_tables(settings: Settings) -> Mapping[str, Sequence[WatchedTable]]:
 
 
 def _watched_table(settings: Settings, name: str) -> WatchedTable:
-    watch, attributes = settings.watches[name], settings.dynamodb.tables[name].attributes
-    columns = watch.columns
-    value = attributes.value or watch.columns.value if watch.has_value else None
+    watch, table = settings.watches[name], settings.dynamodb.tables[name]
+    columns, attributes = watch.columns, table.attributes
     return WatchedTable(
         name=name,
         watch=watch,
-        chain=attributes.chain or columns.chain,
-        entity=attributes.entity_of(watch.kind) or columns.entity,
-        value=value,
-        changed_at=attributes.changed_at or columns.changed_at,
-        confidence=attributes.confidence or columns.confidence,
-        provenance=attributes.provenance or columns.provenance,
+        chain=attributes.chain or _place(columns.chain),
+        entity=attributes.entity_of(watch.kind) or _place(columns.entity),
+        value=attributes.value or (watch.columns.value,) if watch.has_value else None,
+        changed_at=attributes.changed_at or _path(columns.changed_at),
+        confidence=attributes.confidence or _path(columns.confidence),
+        provenance=attributes.provenance or _path(columns.provenance),
+        watched={column: attributes.watched.get(column, (column,)) for column in watch.watched},
+        items=None if table.where is None else item_filter(table.where),
+        ignores_ttl=table.on_ttl == "ignore",
+    )
+
+
+def _place(column: str | Constant) -> AttributePath | Constant:
+    return column if isinstance(column, Constant) else (column,)
+
+
+def _path(column: str | None) -> AttributePath | None:
+    return None if column is None else (column,)
+
+
+def _images(record: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+    """The new and the old image. Raises EventRejected where they do not fit what the record says of itself."""
+    name, body = record.get("eventName"), record["dynamodb"]
+    if name not in _IMAGES:
+        raise EventRejected(f"the record's eventName is {shown(str(name))}, not {' or '.join(_IMAGES)}")
+    there = tuple(image for image in ("NewImage", "OldImage") if body.get(image) is not None)
+    if there != _IMAGES[name]:
+        found = " and ".join(there) or "no image"
+        needed = " and ".join(_IMAGES[name])
+        raise EventRejected(
+            f"the record is of a {name} and has {found}, not {needed}. Set the stream's view type to NEW_AND_OLD_IMAGES"
+        )
+    return body.get("NewImage"), body.get("OldImage")
+
+
+def _is_expired(record: Mapping[str, Any]) -> bool:
+    """Whether DynamoDB itself deleted the item, as its time to live had passed."""
+    who = record.get("userIdentity") or {}
+    return bool(
+        record.get("eventName") == "REMOVE"
+        and (who.get("type") or who.get("Type")) == "Service"
+        and (who.get("principalId") or who.get("PrincipalId")) == "dynamodb.amazonaws.com"
     )
 
 

@@ -51,6 +51,7 @@ def write_state(state: EntityState | None) -> str:
         _written(state.suspect_testimony),
         state.lag // _MICROSECOND,
         None if state.gone_at is None else microseconds(state.gone_at),
+        state.deletedby,
     )
     return json.dumps(values, separators=(",", ":"))
 
@@ -62,7 +63,7 @@ def read_state(text: str) -> EntityState | None:
     values = json.loads(text)
     value, reported_at, sample_at, last_value, suspect, suspect_since, suspect_count, off_peg_since, held = values[:9]
     testimony, suspect_testimony, lag = values[9:12] or (None, None, 0)
-    gone_at = values[12] if len(values) > 12 else None
+    gone_at, deletedby = (*values[12:14], None, None)[:2]
     # Earlier versions of rtp kept no testimony: what is known of the row is its time.
     seen = Testimony(_moment(sample_at))
     return EntityState(
@@ -79,6 +80,7 @@ def read_state(text: str) -> EntityState | None:
         suspect_testimony=UNSAID if suspect_since is None else _testimony(suspect_testimony).or_else(seen),
         lag=lag * _MICROSECOND,
         gone_at=None if gone_at is None else _moment(gone_at),
+        deletedby=deletedby,
     )
 
 

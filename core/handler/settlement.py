@@ -181,7 +181,9 @@ class Settlement:
         for offset, (_, index, one) in enumerate(raised):
             row = self._decider.row(one, sequence=first + offset, detected_at=now)
             try:
-                events[index].append(event_called(one.change.event_id, row, source=self._source))
+                events[index].append(
+                    event_called(one.change.event_id, row, source=self._source, deletedby=one.deletedby)
+                )
             except EventRejected as error:
                 letter = StreamLetter(str(error), record={"row": row._asdict()})
                 self._bury(letter)

@@ -30,6 +30,8 @@ from rtp_client.keys import partition_key
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from rtp_client.event import DeletedBy
+
 _CAME_OR_WENT = frozenset({Reason.ADDED, Reason.REMOVED})
 _DEEPEST = 190
 """How deep changed fields may nest: readers of JSON have their limits, rtp_client's of before one of 200 levels."""
@@ -77,7 +79,7 @@ def build_event(row: LogRow, *, source: str, log_id: str) -> Event:
     return event_called(event_id(row, log_id), row, source=source)
 
 
-def event_called(event_id: str, row: LogRow, *, source: str) -> Event:
+def event_called(event_id: str, row: LogRow, *, source: str, deletedby: DeletedBy | None = None) -> Event:
     """The event of a row from anywhere, under an id that its source has made; decoded here as every reader decodes it.
 
     Raises EventRejected as `build_event` does.
@@ -85,7 +87,7 @@ def event_called(event_id: str, row: LogRow, *, source: str) -> Event:
     event: Event | None = None
     try:
         labels = _labels(row.kind, row.reason, row.severity)
-        event = _event(event_id, row, source, labels, _changes(row.fields))
+        event = structs.replace(_event(event_id, row, source, labels, _changes(row.fields)), deletedby=deletedby)
         return decode_event(event.json_bytes)
     except (ValueError, RecursionError) as error:
         faults = "" if event is None else "; ".join(_faults(event))

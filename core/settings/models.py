@@ -223,6 +223,8 @@ class Settings(SettingsModel):
                 raise ValueError(f"{name} is about a {watch.about.entity}. Remove {other[0]} from its attributes")
             if watch and table.reorder and not watch.is_history:
                 raise ValueError(f"{name} is no history, so its items need no reorder. Remove it")
+            if watch and (more := [column for column in table.attributes.watched if column not in watch.watched]):
+                raise ValueError(f"{name} does not watch {more[0]}. Remove it from its attributes' watched")
         return dynamodb
 
 

@@ -82,7 +82,7 @@ dynamodb: {tables: {pools: {table: pools, attributes: {pool: p}}}}
     settings = load(tmp_path, YAML + more)
     assert (settings.redis.cache_ttl_ms("apy"), settings.redis.cache.max_staleness_seconds("apy")) == (300_000, 120)
     assert settings.routes[0].match.kinds == ("apy",)
-    assert settings.dynamodb.tables["pools"].attributes.entity_of("apy") == "p"
+    assert settings.dynamodb.tables["pools"].attributes.entity_of("apy") == ("p",)
 
 
 def test_one_that_no_watch_is_of_is_told(tmp_path: Path) -> None:

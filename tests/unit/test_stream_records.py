@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,7 @@ WATCHED, DECIDER = watched_tables(SETTINGS), Decider(SETTINGS.watches)
 def test_a_record_is_read_or_refused_whatever_it_is(record: Any) -> None:
     for table in WATCHED.get(table_of(record), ()):
         try:
-            changes = table.changes(record, 0)
+            changes = table.changes(record, 0, Counter())
         except EventRejected as refusal:
             assert str(refusal)
             assert StreamLetter(str(refusal), record=record).body()
