@@ -70,3 +70,8 @@ def published(store: redis.Redis) -> list[Any]:
     """The events in the stream, as documents; `store` answers in text."""
     entries: Any = store.xrange("rtp:stream")
     return [json.loads(fields["event"]) for _, fields in entries]
+
+
+def expired(record: dict[str, Any]) -> dict[str, Any]:
+    """The record of a deletion, as though the item's time to live had passed."""
+    return record | {"userIdentity": {"type": "Service", "principalId": "dynamodb.amazonaws.com"}}

@@ -253,7 +253,7 @@ def _images(record: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, Mappin
         found = " and ".join(there) or "no image"
         needed = " and ".join(_IMAGES[name])
         raise EventRejected(
-            f"the record is of a {name} and has {found}, not {needed}. Set the stream's view type to NEW_AND_OLD_IMAGES"
+            f"a record of {name} has {found}, not {needed}. Set the stream's view type to NEW_AND_OLD_IMAGES"
         )
     return body.get("NewImage"), body.get("OldImage")
 

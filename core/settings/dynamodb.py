@@ -102,7 +102,7 @@ class DynamoDbTable(SettingsModel):
     table: TableName
     attributes: DynamoDbAttributes
     reorder: Duration = Field(default=timedelta(0), le=MOST_REORDER)
-    where: Where | None = None
+    where: Where = None
     on_ttl: Literal["report", "ignore"] = "report"
 
 

@@ -126,5 +126,5 @@ def _plain(value: Scalar) -> Any:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-Where = Annotated[tuple[Conditions, ...], PlainValidator(_read), PlainSerializer(_written, when_used="json")]
-"""Sets of conditions, one of which must hold."""
+Where = Annotated[tuple[Conditions, ...] | None, PlainValidator(_read), PlainSerializer(_written, when_used="json")]
+"""Sets of conditions, one of which must hold; None is only where nothing is written, and holds for all items."""
