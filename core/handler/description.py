@@ -62,6 +62,18 @@ def describe_table(client: DynamoDBClient, name: str) -> DescribedTable:
     )
 
 
+def stream_with_both_images(table: DescribedTable) -> str:
+    """The ARN of a table's stream. Raises SettingsError where there is none, or it does not show both images."""
+    if table.stream_arn is None:
+        raise SettingsError(f"table {table.name} has no stream", f"Enable one of {BOTH_IMAGES}")
+    if table.view_type != BOTH_IMAGES:
+        raise SettingsError(
+            f"the stream of table {table.name} shows {table.view_type}, and rtp needs {BOTH_IMAGES}",
+            "Disable it and enable one with both: a stream's view type cannot be changed",
+        )
+    return table.stream_arn
+
+
 def describe_shards(client: DynamoDBStreamsClient, stream_arn: str) -> list[DescribedShard]:
     """The shards of a stream, those whose records are older than 24 hours left out. Raises ServiceUnavailable."""
     shards: list[DescribedShard] = []

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import redis
 from botocore.exceptions import BotoCoreError, ClientError
 
-from core.errors import ServiceUnavailable, SettingsError, SinkUnavailable
+from core.errors import ServiceUnavailable, SinkUnavailable
+from core.handler.description import describe_table, stream_with_both_images
 from core.handler.images import watched_tables
 from core.problem import Problem
 from core.redis_names import checkpoint_key
@@ -88,7 +89,7 @@ class StreamPoller:
 
     def _list_shards(self) -> None:
         for table in watched_tables(self.settings):
-            stream_arn = self._stream_of(table)
+            stream_arn = stream_with_both_images(describe_table(self.dynamodb, table))
             saved = self._saved(stream_arn)
             for shard in self._described(stream_arn):
                 key = (stream_arn, shard["ShardId"])
@@ -96,21 +97,6 @@ class StreamPoller:
                     self._shards[key] = _Shard(
                         *key, parent=shard.get("ParentShardId"), checkpoint=saved.get(shard["ShardId"])
                     )
-
-    def _stream_of(self, table: str) -> str:
-        try:
-            stream_arn = self.dynamodb.describe_table(TableName=table)["Table"].get("LatestStreamArn")
-        except ClientError as error:
-            if _code(error) == "ResourceNotFoundException":
-                raise SettingsError(
-                    f"there is no DynamoDB table {table}", "Check dynamodb.tables and region"
-                ) from error
-            raise self._unavailable(error) from error
-        except BotoCoreError as error:
-            raise self._unavailable(error) from error
-        if not stream_arn:
-            raise SettingsError(f"table {table} has no stream", "Enable one of NEW_AND_OLD_IMAGES")
-        return stream_arn
 
     def _described(self, stream_arn: str) -> Iterator[ShardTypeDef]:
         last = ""

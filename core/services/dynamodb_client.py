@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 
-def dynamodb_clients(settings: Settings) -> tuple[DynamoDBClient, DynamoDBStreamsClient]:
-    """Clients that leave retrying to rtp. Raises SettingsError where boto3 cannot make one."""
-    wait = settings.dynamodb.timeout_seconds
+def dynamodb_clients(
+    settings: Settings, *, timeout_seconds: float | None = None
+) -> tuple[DynamoDBClient, DynamoDBStreamsClient]:
+    """Clients that leave retrying to rtp, and wait as long as the settings say or this call. Raises SettingsError."""
+    wait = timeout_seconds or settings.dynamodb.timeout_seconds
     config = Config(retries={"total_max_attempts": 1}, connect_timeout=wait, read_timeout=wait)
     url, region = settings.dynamodb.endpoint_url, settings.dynamodb.region or settings.sqs.region
     try:

@@ -29,7 +29,7 @@ from core.settings.routes import route_model
 from core.settings.watches import GlitchGuard
 from core.sinks import Outcome
 from core.sinks.sqs.sink import SqsSink
-from tests.dynamodb import NOON, Table, published, put
+from tests.dynamodb import NOON, Table, expired, published, put
 from tests.faulty_sqs import faulty_sqs
 
 if TYPE_CHECKING:
@@ -487,6 +487,34 @@ def test_an_item_that_is_away_for_less_than_its_grace_is_not_deleted(aws: Settin
     clock[0] = NOON + timedelta(hours=2)
     assert reasons(processor.tick()) == [("deleted", None)]
     assert reasons(processor.tick()) == []
+
+
+def test_a_deletion_by_the_time_to_live_says_so_wherever_it_is_told(
+    aws: Settings, tvl: Table, store: redis.Redis, received: Callable[[], list[Any]]
+) -> None:
+    put(tvl, "100")
+    build_processor(aws).process([*tvl.records, expired(tvl.delete(chain="ethereum", protocol="lido"))])
+    (event,) = published(store)
+    assert (event["data"]["reason"], event["deletedby"]) == ("deleted", "ttl")
+    assert received() == [event]
+
+
+def test_a_deletion_by_a_writer_says_nothing_of_who_it_was(aws: Settings, tvl: Table, store: redis.Redis) -> None:
+    put(tvl, "100")
+    build_processor(aws).process([*tvl.records, tvl.delete(chain="ethereum", protocol="lido")])
+    assert "deletedby" not in published(store)[0]
+
+
+def test_a_deletion_by_the_time_to_live_says_so_when_its_grace_is_over(
+    aws: Settings, tvl: Table, redis_url: str
+) -> None:
+    watch = aws.watches["tvl"].model_copy(update={"delete_grace": timedelta(hours=1)})
+    clock = [NOON]
+    processor = processor_by(clock, aws.model_copy(update={"watches": {**aws.watches, "tvl": watch}}), redis_url)
+    put(tvl, "100")
+    processor.process([*tvl.records, expired(tvl.delete(chain="ethereum", protocol="lido"))])
+    clock[0] = NOON + timedelta(hours=2)
+    assert [(event.data.reason, event.deletedby) for event in processor.tick().events] == [("deleted", "ttl")]
 
 
 def test_what_is_due_for_a_watch_that_is_no_more_holds_up_nobody(
