@@ -27,21 +27,29 @@ from core.stack import EmbeddedStack
 from tests.command import Command, Done
 from tests.dynamodb import Table
 from tests.eventually import eventually
+from tests.mapped import deployed_parameters
 from tests.monitored import monitored
 from tests.queue_drain import drain_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_sqs import SQSClient
 
+    from loadtests.benchmarks.handler.mapping_parameters import MappingParameters
     from tests.conftest import SqsQueue
     from tests.monitored import Start
 
 CLOUD_SERVICES = ("sqs", "dynamodb", "dynamodbstreams", "lambda", "iam", "s3", "logs", "sts")
 STREAMS = {"tables": {"tvl": {"table": "tvl"}, "prices": {"table": "prices"}, "protocols": {"table": "protocols"}}}
+
+
+@pytest.fixture(scope="session")
+def deployed(assembly: Path) -> Mapping[str, MappingParameters]:
+    """The event source mapping of each watch's stream, as the CDK app deploys it."""
+    return deployed_parameters(assembly)
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ The handler gets its records in random batches, many of them twice. Each seed is
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
-from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -19,21 +20,24 @@ from core.handler.build import build_processor
 from core.log.reader import LogReader
 from core.processor.build import postgres_server
 from core.settings.models import Settings
+from loadtests.benchmarks.handler.kills import End
 from rtp_client.event import Reason, format_time
 from tests.dynamodb import Table
 from tests.effort import seeds
 from tests.judging import judge_until_level, judge_waiting, judging, server_of
+from tests.mapped import Simulation
 from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
 from tests.said import AT, TRUST_AND_FEED, said_with
 from tests.watching import install
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from decimal import Decimal
 
     import psycopg
 
     from core.detection.testimony import Testimony
+    from loadtests.benchmarks.handler.mapping_parameters import MappingParameters
 
 ATTRIBUTES = {"changed_at": "time"}
 SEEDS = seeds(few=6, many=250)
@@ -80,15 +84,18 @@ def fields_of(fields: Any) -> Any:
     return fields and {name: (step["previous"], step["current"]) for name, step in sorted(fields.items())}
 
 
-def handle(random: Random, watch: dict[str, Any], redis_url: str, records: Sequence[dict[str, Any]]) -> None:
-    """Process the records in random batches, each with a good chance of coming again, whole or from somewhere on."""
-    settings = Settings.model_validate(
+def settings_of(watch: dict[str, Any], redis_url: str, **table: Any) -> Settings:
+    return Settings.model_validate(
         {
             "watches": {"samples": watch},
             "redis": {"url": redis_url},
-            "dynamodb": {"tables": {"samples": {"table": "samples", "attributes": ATTRIBUTES}}},
+            "dynamodb": {"tables": {"samples": {"table": "samples", "attributes": ATTRIBUTES, **table}}},
         }
     )
+
+
+def handle(random: Random, settings: Settings, records: Sequence[dict[str, Any]]) -> None:
+    """Process the records in random batches, each with a good chance of coming again, whole or from somewhere on."""
     done = 0
     while done < len(records):
         batch = records[done : done + random.choice((1, 3, 10, 40))]
@@ -97,6 +104,27 @@ def handle(random: Random, watch: dict[str, Any], redis_url: str, records: Seque
         if random.random() < 0.3:
             build_processor(settings).process(batch[random.randrange(len(batch)) :])
         done += len(batch)
+
+
+def handle_as_mapped(
+    random: Random, settings: Settings, records: Sequence[dict[str, Any]], parameters: MappingParameters
+) -> None:
+    """Process the records as a mapping sends them, as they come or all afterwards, by processes that end now and then.
+
+    Time alone judges nothing, as it does not for the triggers here.
+    """
+    last = records[-1]["dynamodb"]["ApproximateCreationDateTime"]
+    simulation = Simulation(
+        settings,
+        parameters,
+        random=random,
+        when=lambda: random.choice(list(End)) if random.random() < 0.05 else None,
+        begins_at=random.choice((NOON.timestamp(), last)),
+    )
+    simulation.mapping.tick_seconds = math.inf
+    with simulation.kills.watched():
+        simulation.mapping.run(records)
+    assert (simulation.failures, simulation.mapping.expired) == ([], [])
 
 
 def item_saying(said: Testimony) -> dict[str, Any]:
@@ -112,18 +140,28 @@ def spelled(price: Decimal | None) -> dict[str, Any]:
     return {"NULL": True} if price is None else {"S": str(price)}
 
 
-@contextmanager
-def expecting_the_same(connection: psycopg.Connection, settings: Settings, redis_url: str) -> Iterator[None]:
-    yield
+def expect_the_same(
+    connection: psycopg.Connection, installed: Settings, redis_url: str, *ways: Callable[[], None]
+) -> None:
+    """Whatever way the records take to the handler, it tells what the triggers told."""
     assert connection.execute("SELECT watch, operation, message FROM rtp.trigger_error").fetchall() == []
-    ours, theirs = told_by_handler(redis_url), told_by_triggers(settings)
+    theirs = told_by_triggers(installed)
     assert theirs
-    assert {key: ours[key] for key in ours} == {key: theirs[key] for key in theirs}
+    for way in ways:
+        with redis.Redis.from_url(redis_url) as client:
+            client.flushall()
+        way()
+        ours = told_by_handler(redis_url)
+        assert {key: ours[key] for key in ours} == {key: theirs[key] for key in theirs}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_items_updated_in_place_mean_the_same_to_both(
-    writer: psycopg.Connection, installed: Settings, redis_url: str, seed: int
+    writer: psycopg.Connection,
+    installed: Settings,
+    redis_url: str,
+    deployed: Mapping[str, MappingParameters],
+    seed: int,
 ) -> None:
     random = Random(seed)
     watch = random_watch(random, shape="latest", with_clock=False) | {"emit_first": True}
@@ -150,13 +188,23 @@ def test_items_updated_in_place_mean_the_same_to_both(
             )
             table.put(chain=chain, token=token, price=spelled(price), **item_saying(said_with(price)))
     judge_waiting(writer)
-    with expecting_the_same(writer, installed, redis_url):
-        handle(random, watch, redis_url, table.records)
+    settings = settings_of(watch, redis_url)
+    expect_the_same(
+        writer,
+        installed,
+        redis_url,
+        lambda: handle(random, settings, table.records),
+        lambda: handle_as_mapped(random, settings, table.records, deployed["prices"]),
+    )
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_history_means_the_same_to_both(
-    writer: psycopg.Connection, installed: Settings, redis_url: str, seed: int
+    writer: psycopg.Connection,
+    installed: Settings,
+    redis_url: str,
+    deployed: Mapping[str, MappingParameters],
+    seed: int,
 ) -> None:
     random = Random(seed)
     watch = random_watch(random, shape="history", with_clock=True) | {"emit_first": True}
@@ -183,8 +231,14 @@ def test_a_history_means_the_same_to_both(
             table.put(at=clock, chain=chain, token=token, price=spelled(price), **item)
             judge_until_level(log, session)
         session.flush()
-    with expecting_the_same(writer, installed, redis_url):
-        handle(random, watch, redis_url, table.records)
+    settings = settings_of(watch, redis_url)
+    expect_the_same(
+        writer,
+        installed,
+        redis_url,
+        lambda: handle(random, settings, table.records),
+        lambda: handle_as_mapped(random, settings, table.records, replace(deployed["samples"], factor=1)),
+    )
 
 
 FIELDS: dict[str, tuple[Any, ...]] = {
@@ -196,7 +250,11 @@ FIELDS: dict[str, tuple[Any, ...]] = {
 
 @pytest.mark.parametrize("seed", seeds(few=3, many=50))
 def test_metadata_means_the_same_to_both(
-    writer: psycopg.Connection, installed: Settings, redis_url: str, seed: int
+    writer: psycopg.Connection,
+    installed: Settings,
+    redis_url: str,
+    deployed: Mapping[str, MappingParameters],
+    seed: int,
 ) -> None:
     random = Random(seed)
     columns = {"protocol": "protocol", "chain": "chain"}
@@ -224,8 +282,14 @@ def test_metadata_means_the_same_to_both(
         )
         attributes: dict[str, Any] = {name: _attribute(value) for name, value in values.items()}
         table.put(protocol=protocol, chain="base", **attributes)
-    with expecting_the_same(writer, installed, redis_url):
-        handle(random, watch, redis_url, table.records)
+    settings = settings_of(watch, redis_url)
+    expect_the_same(
+        writer,
+        installed,
+        redis_url,
+        lambda: handle(random, settings, table.records),
+        lambda: handle_as_mapped(random, settings, table.records, deployed["protocols"]),
+    )
 
 
 def _attribute(value: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,43 +10,25 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-import redis
 
-from core.handler.build import build_processor
 from core.settings.models import Settings, SqsSettings
-from loadtests.benchmarks.handler.function import LambdaFunction
-from loadtests.benchmarks.handler.kills import End, Kills
-from loadtests.benchmarks.handler.mapping import EventSourceMapping, SimulatedClock
-from loadtests.benchmarks.handler.mapping_parameters import MappingParameters, read_parameters
+from loadtests.benchmarks.handler.kills import End
 from loadtests.faults.proxy import TcpProxy
 from tests.assembly import HISTORY, TABLES
 from tests.dynamodb import NOON, Table
+from tests.mapped import Simulation, published
 from tests.queue_drain import drain_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
+    from collections.abc import Mapping, Sequence
 
     from mypy_boto3_sqs import SQSClient
 
-    from core.handler.settlement import BatchOutcome
+    from loadtests.benchmarks.handler.mapping_parameters import MappingParameters
     from tests.conftest import SqsQueue
 
 SAMPLES, EVENTS = 300, 74
 pytestmark = pytest.mark.timeout(600)  # most of it waits for the templates, on a machine that may be busy
-
-
-@pytest.fixture
-def deployed(assembly: Path) -> dict[str, MappingParameters]:
-    """Each watch's mapping, as the synthesised template has it."""
-    template = json.loads((assembly / "rtp-streams.template.json").read_text(encoding="utf-8"))
-    found, resources = {}, template["Resources"]
-    for resource in resources.values():
-        properties = resource["Properties"]
-        if resource["Type"] == "AWS::Lambda::EventSourceMapping" and "StreamArn" in str(properties["EventSourceArn"]):
-            table = resources[properties["EventSourceArn"]["Fn::GetAtt"][0]]["Properties"]["TableName"]
-            found[table] = read_parameters(properties)
-    return {watch: found[table] for watch, table in TABLES.items()}
 
 
 def history_settings(redis_url: str, **dynamodb: Any) -> Settings:
@@ -71,46 +52,12 @@ def samples_of_one_token() -> list[dict[str, Any]]:
     return table.records
 
 
-class Simulation:
-    """A mapping with the real handler behind it, and what the handler told of its batches.
-
-    `when` decides where a process ends.
-    """
-
-    def __init__(
-        self, settings: Settings, parameters: MappingParameters, *, when: Callable[[], End | None] = lambda: None
-    ) -> None:
-        self.clock = SimulatedClock(NOON.timestamp())
-        self.outcomes: list[BatchOutcome] = []
-        self.failures: list[Any] = []
-        function = LambdaFunction(lambda: build_processor(settings, clock=self.clock), self.outcomes.append)
-        self.kills = Kills(function, when)
-        self.mapping = EventSourceMapping(
-            parameters, self.kills, self.clock, Random(18), on_failure=self.failures.append
-        )
-
-    def run(self, records: Sequence[dict[str, Any]]) -> None:
-        """Hand the records over, and go on for a minute and its tick."""
-        with self.kills.watched():
-            self.mapping.run(records, seconds_more=61)
-
-    def set_aside(self) -> int:
-        return sum(outcome.set_aside.total() for outcome in self.outcomes)
-
-
-def published(redis_url: str) -> list[Any]:
-    """The events in the order in which they were published."""
-    with redis.Redis.from_url(redis_url) as client:
-        entries: Any = client.xrange("rtp:stream")
-    return [json.loads(entry[b"event"]) for _, entry in entries]
-
-
 def prices(redis_url: str) -> list[float]:
     return [float(event["data"]["current"]) for event in published(redis_url)]
 
 
 def test_a_history_at_a_factor_that_nothing_makes_up_for_is_seen_to_lose_its_order(
-    redis_url: str, deployed: dict[str, MappingParameters]
+    redis_url: str, deployed: Mapping[str, MappingParameters]
 ) -> None:
     simulation = Simulation(history_settings(redis_url), replace(deployed["samples"], factor=10))
     simulation.run(samples_of_one_token())
@@ -158,7 +105,7 @@ def test_a_process_may_end_at_any_step(
     redis_url: str,
     sqs_client: SQSClient,
     sqs_queue: SqsQueue,
-    deployed: dict[str, MappingParameters],
+    deployed: Mapping[str, MappingParameters],
     end: End,
 ) -> None:
     expected, step = dict[str, list[str]](), 0
@@ -179,7 +126,7 @@ def test_a_process_may_end_at_any_step(
 
 
 def test_an_outage_of_redis_for_an_hour_loses_nothing(
-    tvl_settings: Settings, redis_url: str, deployed: dict[str, MappingParameters]
+    tvl_settings: Settings, redis_url: str, deployed: Mapping[str, MappingParameters]
 ) -> None:
     table = Table(TABLES["tvl"], ("chain", "protocol"))
     for minute in range(60):

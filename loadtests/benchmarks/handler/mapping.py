@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Record = Mapping[str, Any]
 
 RETENTION_SECONDS = 24 * 3600
-_TICK_SECONDS = 60
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.1, 60.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -76,6 +75,7 @@ class EventSourceMapping:
     passes: Callable[[Record], bool] = lambda _: True
     on_failure: Callable[[dict[str, Any]], object] = lambda _: None
     run_all: Callable[..., Iterable[Any]] = map
+    tick_seconds: float = 60
     expired: list[Record] = field(default_factory=list)
     invocations: int = 0
 
@@ -83,7 +83,7 @@ class EventSourceMapping:
         self._stream = deque[Any]()
         self._lanes = [_Lane() for _ in range(self.parameters.factor)]
         self._appointments: list[tuple[float, Callable[[], object]]] = []
-        self._next_tick = self.clock.seconds + _TICK_SECONDS
+        self._next_tick = self.clock.seconds + self.tick_seconds
 
     def at(self, seconds: float, act: Callable[[], object]) -> None:
         """Have something else happen at a moment."""
@@ -91,7 +91,7 @@ class EventSourceMapping:
         self._appointments.sort(key=lambda one: one[0])
 
     def run(self, records: Sequence[Record], *, seconds_more: float = 0) -> None:
-        """Hand over these records, as each arrives, until none is left; then let time pass. A minute has a tick."""
+        """Hand over these records, as each arrives, until none is left; then let time pass. Each minute has a tick."""
         self._stream.extend(records)
         while (moment := self._next_moment()) is not None:
             self._go_to(moment)
@@ -122,7 +122,7 @@ class EventSourceMapping:
                 break
             self.clock.seconds = max(self.clock.seconds, then)
             if tick_is_next:
-                self._next_tick += _TICK_SECONDS
+                self._next_tick += self.tick_seconds
                 self._call({"rtp": "tick"})
             else:
                 self._appointments.pop(0)[1]()
