@@ -9,7 +9,7 @@ from aws_cdk import Acknowledgment, Validations
 if TYPE_CHECKING:
     from constructs import IConstruct
 
-ROTATED_BY_HAND = "rtp reads the password once, as it starts: rotate it together with a restart"
+ROTATED_BY_CHOICE = "rtp reads the secret again once its password is refused; a team attaches AWS's rotation"
 PACKAGED_FOR = "the Python that the code's wheels and bytecode were packaged for, which the plan names"
 _KMS = "an AWS service makes and changes data keys with the stack's own key, and no other key is named"
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
-from aws_cdk import App, Validations
+from aws_cdk import App, Environment, Validations
 from cdk_nag import AwsSolutionsChecks
 
-from infrastructure.plan import CONTEXT, plan_from
+from core.errors import SettingsError
+from infrastructure.deployment_file import CONTEXT, FILE
+from infrastructure.plan import plan_from
 from infrastructure.stacks import PostgresStack, StreamsStack
 
 if TYPE_CHECKING:
@@ -15,14 +18,31 @@ if TYPE_CHECKING:
 
 
 def build(plan: Plan, app: App) -> tuple[StreamsStack, PostgresStack]:
-    """Both stacks; the streams' stack has as many tables as the settings name."""
-    return StreamsStack(app, "rtp-streams", plan), PostgresStack(app, "rtp-postgres", plan)
+    """Both stacks, whose names start with the deployment's; the streams' stack has the tables of the settings."""
+    options = _options(plan)
+    return (
+        StreamsStack(app, f"{plan.name}-streams", plan, **options),
+        PostgresStack(app, f"{plan.name}-postgres", plan, **options),
+    )
+
+
+def _options(plan: Plan) -> dict[str, Any]:
+    """Only what is looked up in an account binds a stack to it; else the stack goes where `cdk deploy` is logged in."""
+    is_bound = any("/stream/" not in arn for arn in plan.deployment.tables.values())
+    if not is_bound:
+        return {}
+    ((account, region),) = plan.deployment.places
+    return {"env": Environment(account=account, region=region)}
 
 
 def main() -> None:
     """Synthesise what the context asks for, checked by cdk-nag."""
     app = App()
-    build(plan_from({name: app.node.try_get_context(name) for name in CONTEXT}), app)
+    try:
+        build(plan_from({name: app.node.try_get_context(name) for name in (FILE, *CONTEXT)}), app)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(2) from None
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     app.synth()
 

@@ -1,10 +1,10 @@
-"""A network without a way out: rtp reaches AWS's services through endpoints."""
+"""The network: the subnets of rtp, and endpoints for the services of AWS that these do not reach already."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import RemovalPolicy
+from aws_cdk import Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
@@ -14,27 +14,59 @@ if TYPE_CHECKING:
 
     from aws_cdk import aws_kms as kms
 
-SQS = ec2.InterfaceVpcEndpointAwsService.SQS
-SECRETS = ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER
-IMAGES = (
-    ec2.InterfaceVpcEndpointAwsService.ECR,
-    ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
-    ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
-)
+    from infrastructure.deployment import NetworkSection, Service
+    from infrastructure.plan import Plan
+
+DATA: tuple[Service, ...] = ("sqs", "secretsmanager")
+IMAGES: tuple[Service, ...] = ("ecr.api", "ecr.dkr", "logs", "s3")
+_BY_GATEWAY = ("dynamodb", "s3")
 
 
 class Network(Construct):
-    """Isolated subnets in two zones, and the security group of the processes of rtp."""
+    """The VPC that the deployment names, or one of isolated subnets in two zones; and rtp's own security group."""
 
-    def __init__(
-        self, scope: Construct, name: str, key: kms.IKey, services: Sequence[ec2.IInterfaceVpcEndpointService]
-    ) -> None:
+    def __init__(self, scope: Construct, name: str, plan: Plan, key: kms.IKey, services: Sequence[Service]) -> None:
         super().__init__(scope, name)
+        there = plan.deployment.network
+        if there.vpc:
+            self.vpc = self._found(there)
+            self._route_tables: Sequence[str] = there.route_tables
+        else:
+            made = self._made(key)
+            self._route_tables = [subnet.route_table.route_table_id for subnet in made.isolated_subnets]
+            self.vpc = made
+        self.subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        self.rtp = ec2.SecurityGroup(self, "Rtp", vpc=self.vpc, allow_all_outbound=False, description="rtp itself")
+        missing = [service for service in services if service not in there.reaches]
+        self._open_gateways([service for service in missing if service in _BY_GATEWAY])
+        self._open_doors([service for service in missing if service not in _BY_GATEWAY])
+        if there.reaches or set(services) & set(_BY_GATEWAY):
+            # A gateway's addresses are AWS's public ones, and those of a door or a NAT of others are not known.
+            self.rtp.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(443), "AWS services, by gateways and doors")
+
+    @property
+    def subnet_ids(self) -> list[str]:
+        """The subnets that rtp runs in."""
+        return [subnet.subnet_id for subnet in self.vpc.isolated_subnets]
+
+    def connect(self, to: ec2.ISecurityGroup, port: ec2.Port, meaning: str) -> None:
+        """Let rtp, and nobody else, reach a port."""
+        to.add_ingress_rule(self.rtp, port, meaning)
+        self.rtp.add_egress_rule(to, port, meaning)
+
+    def _found(self, there: NetworkSection) -> ec2.IVpc:
+        # The zones matter to nothing that is made here, and the CDK wants some.
+        zones = [Fn.select(number % 2, Fn.get_azs()) for number, _ in enumerate(there.subnets)]
+        return ec2.Vpc.from_vpc_attributes(
+            self, "Vpc", vpc_id=there.vpc or "", availability_zones=zones, isolated_subnet_ids=list(there.subnets)
+        )
+
+    def _made(self, key: kms.IKey) -> ec2.Vpc:
         isolated = ec2.SubnetConfiguration(name="rtp", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24)
-        self.vpc = ec2.Vpc(
+        vpc = ec2.Vpc(
             self,
             "Vpc",
-            max_azs=2,
+            availability_zones=[Fn.select(0, Fn.get_azs()), Fn.select(1, Fn.get_azs())],
             nat_gateways=0,
             subnet_configuration=[isolated],
             restrict_default_security_group=False,  # that needs a custom resource with more rights than all of rtp
@@ -46,20 +78,38 @@ class Network(Construct):
             retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        self.vpc.add_flow_log(
+        vpc.add_flow_log(
             "Flow",
             destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow),
             traffic_type=ec2.FlowLogTrafficType.REJECT,
         )
-        self.rtp = ec2.SecurityGroup(self, "Rtp", vpc=self.vpc, allow_all_outbound=False, description="rtp itself")
+        return vpc
+
+    def _open_gateways(self, services: Sequence[Service]) -> None:
+        for service in services:
+            ec2.CfnVPCEndpoint(
+                self,
+                f"Gateway-{service}",
+                vpc_id=self.vpc.vpc_id,
+                service_name=f"com.amazonaws.{Stack.of(self).region}.{service}",
+                vpc_endpoint_type="Gateway",
+                route_table_ids=list(self._route_tables),
+            )
+
+    def _open_doors(self, services: Sequence[Service]) -> None:
+        if not services:
+            return
         doors = ec2.SecurityGroup(
             self, "Doors", vpc=self.vpc, allow_all_outbound=False, description="Endpoints of AWS services"
         )
         self.connect(doors, ec2.Port.tcp(443), "HTTPS to AWS services")
-        for number, service in enumerate(services):
-            self.vpc.add_interface_endpoint(f"Door{number}", service=service, security_groups=[doors], open=False)
-
-    def connect(self, to: ec2.ISecurityGroup, port: ec2.Port, meaning: str) -> None:
-        """Let rtp, and nobody else, reach a port."""
-        to.add_ingress_rule(self.rtp, port, meaning)
-        self.rtp.add_egress_rule(to, port, meaning)
+        for service in services:
+            ec2.InterfaceVpcEndpoint(
+                self,
+                f"Door-{service}",
+                vpc=self.vpc,
+                service=ec2.InterfaceVpcEndpointAwsService(service),
+                subnets=self.subnets,
+                security_groups=[doors],
+                open=False,
+            )

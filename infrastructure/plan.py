@@ -1,66 +1,88 @@
-"""What to deploy: sizes and places, from the CDK's context, and the tables from rtp's own settings."""
+"""What is made, and what it is called: the deployment file and rtp's own settings, brought together."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from core.handler.filters import filter_patterns
+from core.handler.ordering import needs_factor_one
 from core.settings.file import default_path
+from core.settings.real_names import with_real_names
 from core.sinks.settings import load_settings
 from core.sinks.sqs.queues import DEFAULT_SINK, SqsDestination, sqs_destinations
+from infrastructure.deployment import Deployment
+from infrastructure.deployment_file import read_deployment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from core.settings.located_yaml import Place
     from core.settings.models import Settings
 
-_BUILD = Path("build")
-CONTEXT = (
-    "config",
-    "code",
-    "consumer_code",
-    "tasks",
-    "parallelization",
-    "batch_records",
-    "cache_node",
-    "database_class",
-)
+_ALERTS = "rtp-alerts.fifo"
+_FAILURES = "rtp-failures"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The parameters of a deployment. `make package` fills `code` and `consumer_code`.
+    """A deployment of these settings. `written` are the settings as the file has them, with its own names."""
 
-    `tasks` is how many `rtp run` there are; 0 for a database that has no triggers yet.
-    """
+    written: Settings
+    deployment: Deployment
 
-    settings: Settings
-    config: Path
-    code: Path
-    consumer_code: Path = _BUILD / "consumer"
-    tasks: int = 2
-    batch_records: int = 100
-    parallelization: int = 10
-    max_record_age_hours: int = 23
-    retries: int = 1000
-    cache_node: str = "cache.t4g.medium"
-    database_class: str = "db.t4g.medium"
+    @property
+    def name(self) -> str:
+        """What every name starts with."""
+        return self.deployment.name
 
-    def __post_init__(self) -> None:
-        if not 1 <= self.parallelization <= 10:
-            raise ValueError("parallelization: Lambda takes 1 to 10 batches of a shard at once")
-        if not 1 <= self.batch_records <= 10_000:
-            raise ValueError("batch_records: Lambda takes 1 to 10000 records of a stream at once")
-        if not 0 <= self.tasks <= 10:
-            raise ValueError("tasks: 0 to 10; one delivers, the others stand by")
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings as they hold where this is deployed, with the real names of queues and tables."""
+        return with_real_names(self.written, self.names)
+
+    @cached_property
+    def names(self) -> Mapping[str, str]:
+        """The real names by those in the settings, where the two differ: made things get the deployment's prefix."""
+        there = {name: arn.rpartition(":")[2] for name, arn in self.deployment.queues.items()}
+        there |= {name: table_of(arn) for name, arn in self.deployment.tables.items()}
+        prefix = "" if self.name == Deployment().name else f"{self.name}-"
+        named = (*queues_of(self.written), *tables_of(self.written), _ALERTS, _FAILURES)
+        real = {name: there.get(name, f"{prefix}{name}") for name in named}
+        return {name: called for name, called in real.items() if name != called}
+
+    @property
+    def failures(self) -> str:
+        """The queue for the records that could not be used."""
+        return self.settings.dynamodb.dead_letter_queue or self.names.get(_FAILURES, _FAILURES)
 
     @property
     def alert_queues(self) -> Sequence[SqsDestination]:
         """Every queue that the settings name, the default first. Where they name none, one queue all the same."""
         return sqs_destinations(self.settings) or [
-            SqsDestination(DEFAULT_SINK, "rtp-alerts.fifo", None, is_default=True)
+            SqsDestination(DEFAULT_SINK, self.names.get(_ALERTS, _ALERTS), None, is_default=True)
         ]
+
+    def queue_there(self, name: str) -> str | None:
+        """The ARN of a queue of this real name, where the deployment says that there is one."""
+        arns = self.deployment.queues.values()
+        return next((arn for arn in arns if arn.rpartition(":")[2] == name), None)
+
+    def table_there(self, name: str) -> str | None:
+        """The ARN of a table of this real name, or of its stream, where the deployment says that there is one."""
+        return next((arn for arn in self.deployment.tables.values() if table_of(arn) == name), None)
+
+    @property
+    def code(self) -> Path:
+        """The handler's code, where `make package` has put it."""
+        return Path(self.deployment.code)
+
+    @property
+    def consumer_code(self) -> Path:
+        """The example consumer's code."""
+        return Path(self.deployment.consumer_code)
 
     @property
     def python(self) -> str:
@@ -69,25 +91,64 @@ class Plan:
         return noted.read_text(encoding="utf-8").strip() if noted.exists() else "3.14"
 
     @property
-    def tables(self) -> Mapping[str, str]:
-        """The DynamoDB tables to make, each with the first watch that it feeds."""
-        found: dict[str, str] = {}
+    def tables(self) -> Mapping[str, Sequence[str]]:
+        """The watches that each DynamoDB table feeds, by the table's real name."""
+        found: dict[str, list[str]] = {}
         for watch, table in self.settings.dynamodb.tables.items():
-            found.setdefault(table.table, watch)
+            found.setdefault(table.table, []).append(watch)
         return found
 
+    def parallelization(self, table: str) -> int:
+        """How many batches of a shard Lambda may process at once. A history's order holds at one only."""
+        if any(needs_factor_one(self.settings, watch) for watch in self.tables[table]):
+            return 1
+        return self.deployment.streams.parallelization
 
-def plan_from(context: Mapping[str, str | None]) -> Plan:
-    """The plan that `cdk deploy --context config=rtp.yaml` asks for. Raises ValueError for what AWS does not take."""
-    config = Path(context.get("config") or default_path())
-    return Plan(
-        settings=load_settings(config, environ={}, options={}),
-        config=config,
-        code=Path(context.get("code") or _BUILD / "lambda"),
-        consumer_code=Path(context.get("consumer_code") or _BUILD / "consumer"),
-        parallelization=int(context.get("parallelization") or 10),
-        batch_records=int(context.get("batch_records") or 100),
-        tasks=int(context.get("tasks") or 2),
-        cache_node=context.get("cache_node") or "cache.t4g.medium",
-        database_class=context.get("database_class") or "db.t4g.medium",
-    )
+    def filters(self, table: str) -> Sequence[str]:
+        """The patterns of which a record must fit one to invoke the handler; none where all do."""
+        return filter_patterns(self.settings, table)
+
+
+def table_of(arn: str) -> str:
+    """The name of the table in its ARN, or in that of its stream."""
+    return arn.split("/")[1]
+
+
+def tables_of(settings: Settings) -> set[str]:
+    """The names of all tables."""
+    return {table.table for table in settings.dynamodb.tables.values()}
+
+
+def queues_of(settings: Settings) -> set[str]:
+    """The names of all queues."""
+    found = [settings.sqs.queue, settings.sqs.dead_letter_queue, settings.dynamodb.dead_letter_queue]
+    for route in settings.routes:
+        found += [route.queue, route.dead_letter_queue]
+    return {name for name in found if name}
+
+
+def plan_from(context: Mapping[str, Any]) -> Plan:
+    """The plan that the CDK's context asks for. Raises SettingsError, a line for each problem."""
+    file = read_deployment(context)
+    config = Path(file.deployment.config or default_path())
+    plan = Plan(load_settings(config, environ={}, options={}), file.deployment)
+    file.refuse(_disagreements(plan, config))
+    return plan
+
+
+def _disagreements(plan: Plan, config: Path) -> Iterator[tuple[Place, str]]:
+    """What the deployment says and the settings, or AWS, do not bear out."""
+    deployment = plan.deployment
+    for section, known in (
+        ("tables", tables_of(plan.written)),
+        ("queues", {*queues_of(plan.written), _ALERTS, _FAILURES}),
+    ):
+        for name in getattr(deployment, section):
+            if name not in known:
+                yield (section, name), f"{config} names no such one. Known there: {', '.join(sorted(known))}"
+    network = deployment.network
+    if network.vpc and not network.route_tables and not {"dynamodb", "s3"} <= set(network.reaches):
+        yield ("network",), "DynamoDB and S3 get gateway endpoints. Name the subnets' route_tables, or both in reaches"
+    packaged = plan.code / "rtp.yaml"
+    if packaged.exists() and packaged.read_bytes() != config.read_bytes():
+        yield ("code",), f"{packaged} is not {config}. Run make package CONFIG={config}"

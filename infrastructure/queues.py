@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,9 +10,11 @@ from aws_cdk import Duration
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infrastructure.accepted import accept
+from core.settings.real_names import VARIABLE
+from infrastructure.accepted import accept, accept_key_use
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_iam as iam
     from aws_cdk import aws_kms as kms
 
     from core.sinks.sqs.queues import SqsDestination
@@ -22,44 +25,83 @@ _RECEIVES_BEFORE_DEAD = 5
 
 @dataclass(frozen=True)
 class AlertQueue:
-    """A queue of alerts and its dead-letter queue; `title` names the queue in ids, alarms and graphs."""
+    """A queue of alerts and its dead-letter queue; `title` names the queue in ids, alarms and graphs.
+
+    A queue that was there already has the dead-letter queue that the settings name, if any.
+    """
 
     title: str
-    alerts: sqs.Queue
-    dead: sqs.Queue
+    alerts: sqs.IQueue
+    dead: sqs.IQueue | None
     is_default: bool
 
 
 class Queues(Construct):
-    """All encrypted, all over TLS only. High throughput: the quota counts per group, not per queue.
+    """Those that the deployment names, and all others made: encrypted, and over TLS only.
 
     `all` has the queue of every route besides the default one, which is first; `first` is what the example consumes.
     """
 
     def __init__(self, scope: Construct, name: str, plan: Plan, key: kms.IKey) -> None:
         super().__init__(scope, name)
-        self._key = key
+        self._plan, self._key = plan, key
         self.all = [self._alert_queue(destination) for destination in plan.alert_queues]
         self.first = self.all[0].alerts
-        self.failures = sqs.Queue(
-            self,
-            "Failures",
-            queue_name=plan.settings.dynamodb.dead_letter_queue or "rtp-failures",
-            encryption=sqs.QueueEncryption.KMS,
-            encryption_master_key=key,
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-        )
-        accept(self.failures, "AwsSolutions-SQS3", "It is itself where failures end: Lambda's, and the handler's")
+        self.failures = self._there("Failures", plan.failures) or self._failures()
+
+    @property
+    def is_first_made(self) -> bool:
+        """Whether the first queue was not there before."""
+        return isinstance(self.first, sqs.Queue)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment that rtp needs. Routes name their queues in the settings file."""
-        return {"RTP_SQS_QUEUE": self.first.queue_name} if self.all[0].is_default else {}
+        """The environment that rtp needs: which queue is the default, and what queues and tables are really called."""
+        default = {"RTP_SQS_QUEUE": self.first.queue_name} if self.all[0].is_default else {}
+        names = self._plan.names
+        return {**default, **({VARIABLE: json.dumps(names)} if names else {})}
+
+    def grant_sending(self, to: iam.IRole) -> None:
+        """Let rtp send alerts and what could not be used."""
+        for queue in self.all:
+            queue.alerts.grant_send_messages(to)
+        self.failures.grant_send_messages(to)
+        accept_key_use(to)
+
+    def grant_dead_letters(self, to: iam.IRole) -> None:
+        """Let rtp copy its own dead letters to the queues behind those of alerts, and work what is in all of them."""
+        for queue in [*(one.dead for one in self.all if one.dead), self.failures]:
+            queue.grant_send_messages(to)
+            queue.grant_consume_messages(to)
+
+    def _there(self, name: str, queue: str | None) -> sqs.IQueue | None:
+        arn = self._plan.queue_there(queue) if queue else None
+        return None if arn is None else sqs.Queue.from_queue_arn(self, name, arn)
+
+    def _failures(self) -> sqs.Queue:
+        failures = sqs.Queue(
+            self,
+            "Failures",
+            queue_name=self._plan.failures,
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=self._key,
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+        )
+        accept(failures, "AwsSolutions-SQS3", "It is itself where failures end: Lambda's, and the handler's")
+        return failures
 
     def _alert_queue(self, destination: SqsDestination) -> AlertQueue:
         title = "" if destination.is_default else f"-{destination.queue.removesuffix('.fifo')}"
-        dead = sqs.Queue(
+        there = self._there(f"Alerts{title}", destination.queue)
+        dead = self._there(f"DeadAlerts{title}", destination.dead_letter_queue)
+        if there:
+            return AlertQueue(title, there, dead, destination.is_default)
+        dead = dead or self._dead(title, destination)
+        return AlertQueue(title, self._alerts(title, destination, dead), dead, destination.is_default)
+
+    def _dead(self, title: str, destination: SqsDestination) -> sqs.Queue:
+        return sqs.Queue(
             self,
             f"DeadAlerts{title}",
             queue_name=destination.dead_letter_queue,
@@ -69,7 +111,10 @@ class Queues(Construct):
             enforce_ssl=True,
             retention_period=Duration.days(14),
         )
-        alerts = sqs.Queue(
+
+    def _alerts(self, title: str, destination: SqsDestination, dead: sqs.IQueue) -> sqs.Queue:
+        """High throughput: the quota counts per group, not per queue."""
+        return sqs.Queue(
             self,
             f"Alerts{title}",
             queue_name=destination.queue,
@@ -84,4 +129,3 @@ class Queues(Construct):
             retention_period=Duration.days(4),
             dead_letter_queue=sqs.DeadLetterQueue(max_receive_count=_RECEIVES_BEFORE_DEAD, queue=dead),
         )
-        return AlertQueue(title, alerts, dead, destination.is_default)

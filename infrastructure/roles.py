@@ -1,4 +1,4 @@
-"""A Lambda's role. It may write the Lambda's log group; other rights are granted where they are needed."""
+"""A Lambda's role, and what every role of rtp may do; other rights are granted where they are needed."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from infrastructure.network import Network
+    from infrastructure.plan import Plan
 
 _NETWORK_CARDS = (
     "ec2:CreateNetworkInterface",
@@ -24,7 +25,9 @@ _NETWORK_CARDS = (
 )
 
 
-def lambda_role(scope: Construct, log: logs.ILogGroup, *, network: Network | None = None) -> iam.Role:
+def lambda_role(
+    scope: Construct, log: logs.ILogGroup, *, plan: Plan | None = None, network: Network | None = None
+) -> iam.Role:
     """A role that writes one log group. AWS's managed policies allow every log group of the account."""
     role = iam.Role(scope, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
     log.grant_write(role)
@@ -35,4 +38,14 @@ def lambda_role(scope: Construct, log: logs.ILogGroup, *, network: Network | Non
             "AwsSolutions-IAM5[Resource::*]",
             "EC2 takes no narrower resource for these",
         )
+    if plan is not None:
+        allow_keys(role, plan)
     return role
+
+
+def allow_keys(role: iam.IRole, plan: Plan) -> None:
+    """Let rtp use the keys of others that encrypt the queues, secrets and streams that are there."""
+    if keys := plan.deployment.keys:
+        role.add_to_principal_policy(
+            iam.PolicyStatement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=list(keys))
+        )

@@ -10,11 +10,13 @@ from aws_cdk import aws_kms as kms
 
 from infrastructure.alert_consumer import AlertConsumer
 from infrastructure.cache import Cache
+from infrastructure.commands import Commands
 from infrastructure.database import Database
 from infrastructure.handler import Handler
-from infrastructure.network import IMAGES, SECRETS, SQS, Network
+from infrastructure.network import DATA, IMAGES, Network
 from infrastructure.queues import Queues
 from infrastructure.service import Service
+from infrastructure.tables import Tables
 from infrastructure.watching import Watching
 
 if TYPE_CHECKING:
@@ -29,24 +31,24 @@ class StreamsStack(Stack):
     def __init__(self, scope: Construct, name: str, plan: Plan, **options: Any) -> None:
         super().__init__(scope, name, **options)
         key = _key(self)
-        network = Network(self, "Network", key, [SQS, SECRETS])
+        has_commands = plan.deployment.streams.commands
+        services = [*DATA, "dynamodb", *(IMAGES if has_commands else ())]
+        network = Network(self, "Network", plan, key, services)
         cache, queues = Cache(self, "Cache", plan, network, key), Queues(self, "Queues", plan, key)
-        handler = Handler(self, "Handler", plan, network=network, cache=cache, queues=queues, key=key)
-        consumer = AlertConsumer(self, "Consumer", plan, queues=queues, key=key)
+        tables = Tables(self, "Tables", plan, key)
+        handler = Handler(self, "Handler", plan, network=network, tables=tables, cache=cache, queues=queues, key=key)
         watching = Watching(self, "Watching", queues=queues, cache=cache, key=key)
         watching.watch_iterator(handler.function)
         watching.watch_function(handler.function, "Handler")
-        watching.watch_function(consumer.function, "Consumer")
+        _add_consumer(self, plan, queues, watching, key)
         watching.draw()
-        _tell(
-            self,
-            AlarmTopic=watching.topic.topic_arn,
-            AlertQueue=queues.first.queue_url,
-            FailureQueue=queues.failures.queue_url,
-            CacheHost=cache.host,
-            CachePassword=cache.secret.secret_arn,
-            ClientGroup=network.rtp.security_group_id,
-        )
+        _tell(self, FailureQueue=queues.failures.queue_url)
+        _tell_common(self, network, cache, queues, watching)
+        if has_commands:
+            commands = Commands(
+                self, "Commands", plan, network=network, source=tables, cache=cache, queues=queues, key=key
+            )
+            _tell_commands(self, commands, network)
 
 
 class PostgresStack(Stack):
@@ -55,31 +57,56 @@ class PostgresStack(Stack):
     def __init__(self, scope: Construct, name: str, plan: Plan, **options: Any) -> None:
         super().__init__(scope, name, **options)
         key = _key(self)
-        network = Network(self, "Network", key, [SQS, SECRETS, *IMAGES])
+        network = Network(self, "Network", plan, key, [*DATA, *IMAGES])
         cache, queues = Cache(self, "Cache", plan, network, key), Queues(self, "Queues", plan, key)
         database = Database(self, "Database", plan, network, key)
-        service = Service(
-            self, "Service", plan, network=network, cache=cache, queues=queues, database=database, key=key
+        commands = Commands(
+            self, "Commands", plan, network=network, source=database, cache=cache, queues=queues, key=key
         )
-        consumer = AlertConsumer(self, "Consumer", plan, queues=queues, key=key)
+        service = Service(self, "Service", plan, network=network, commands=commands)
         watching = Watching(self, "Watching", queues=queues, cache=cache, key=key)
-        watching.watch_function(consumer.function, "Consumer")
+        _add_consumer(self, plan, queues, watching, key)
         watching.watch_service(service.service, database.instance)
         watching.draw()
-        assert database.instance.secret is not None
-        _tell(
-            self,
-            AlarmTopic=watching.topic.topic_arn,
-            AlertQueue=queues.first.queue_url,
-            CacheHost=cache.host,
-            CachePassword=cache.secret.secret_arn,
-            ClientGroup=network.rtp.security_group_id,
-            DatabaseHost=database.instance.db_instance_endpoint_address,
-            DatabasePassword=database.instance.secret.secret_arn,
-            ClusterName=service.service.cluster.cluster_name,
-            TaskDefinition=service.service.task_definition.task_definition_arn,
-            SubnetIds=",".join(subnet.subnet_id for subnet in network.vpc.isolated_subnets),
-        )
+        _tell(self, DatabaseHost=database.host)
+        if database.secret:
+            _tell(self, DatabasePassword=database.secret.secret_arn)
+        _tell_common(self, network, cache, queues, watching)
+        _tell_commands(self, commands, network)
+
+
+def _add_consumer(stack: Stack, plan: Plan, queues: Queues, watching: Watching, key: kms.IKey) -> None:
+    """The example consumer, behind a queue that is made: one that was there has consumers of its own."""
+    if queues.is_first_made:
+        consumer = AlertConsumer(stack, "Consumer", plan, queues=queues, key=key)
+        watching.watch_function(consumer.function, "Consumer")
+
+
+def _tell_common(stack: Stack, network: Network, cache: Cache, queues: Queues, watching: Watching) -> None:
+    passwords = {f"{_word(user)}Password": secret.secret_arn for user, secret in cache.secrets.items()}
+    _tell(
+        stack,
+        AlarmTopic=watching.topic.topic_arn,
+        AlertQueue=queues.first.queue_url,
+        CacheHost=cache.host,
+        ClientGroup=network.rtp.security_group_id,
+        **passwords,
+    )
+
+
+def _tell_commands(stack: Stack, commands: Commands, network: Network) -> None:
+    """What `aws ecs run-task` takes."""
+    _tell(
+        stack,
+        ClusterName=commands.cluster.cluster_name,
+        TaskDefinition=commands.task.task_definition_arn,
+        SubnetIds=",".join(network.subnet_ids),
+    )
+
+
+def _word(user: str) -> str:
+    """A cache's user as part of an output's name, which has letters and digits only."""
+    return "".join(part.capitalize() for part in user.split("-"))
 
 
 def _tell(stack: Stack, **outputs: str) -> None:

@@ -33,7 +33,8 @@ class Watching(Construct):
         self._metrics: dict[str, list[cloudwatch.IMetric]] = {}
         self._alarms: list[cloudwatch.IAlarm] = []
         self._watch_queues(queues)
-        self._watch_cache(cache)
+        if cache.first_node:
+            self._watch_cache(cache.first_node)
 
     def watch_function(self, of: function.Function, title: str) -> None:
         """Errors, throttles and duration of a function."""
@@ -48,7 +49,7 @@ class Watching(Construct):
         self._alarm("IteratorAge", age, 60_000, "The handler is a minute behind; at 24 hours records are lost")
         self._metrics["Behind the stream, ms"] = [age]
 
-    def watch_service(self, of: ecs.FargateService, database: rds.DatabaseInstance) -> None:
+    def watch_service(self, of: ecs.FargateService, database: rds.IDatabaseInstance | None) -> None:
         """Whether any `rtp run` is active, and whether the database has space left."""
         where = {"ClusterName": of.cluster.cluster_name, "ServiceName": of.service_name}
         running = cloudwatch.Metric(
@@ -58,10 +59,12 @@ class Watching(Construct):
             period=_MINUTE,
             statistic="Minimum",
         )
-        free = database.metric_free_storage_space(period=_MINUTE, statistic="Minimum")
         self._alarm("Running", running, 1, "No rtp run is there: nothing is delivered, the log grows", is_floor=True)
-        self._alarm("DatabaseSpace", free, 5e9, "Less than 5 GB left; a full disk stops all writers", is_floor=True)
         self._metrics["rtp run"] = [running]
+        if database is None:
+            return
+        free = database.metric_free_storage_space(period=_MINUTE, statistic="Minimum")
+        self._alarm("DatabaseSpace", free, 5e9, "Less than 5 GB left; a full disk stops all writers", is_floor=True)
         self._metrics["Database"] = [free, database.metric_cpu_utilization(period=_MINUTE)]
 
     def draw(self) -> None:
@@ -77,15 +80,15 @@ class Watching(Construct):
             age = one.alerts.metric_approximate_age_of_oldest_message(period=_MINUTE)
             self._alarm(f"AlertAge{one.title}", age, 300, "The oldest alert has waited five minutes for a consumer")
             self._metrics[f"Alerts{one.title}"] = [age, one.alerts.metric_number_of_messages_sent(period=_MINUTE)]
-        dead = [(f"DeadAlerts{one.title}", one.dead) for one in queues.all]
+        dead = [(f"DeadAlerts{one.title}", one.dead) for one in queues.all if one.dead]
         for title, queue in (*dead, ("Failures", queues.failures)):
             depth = queue.metric_approximate_number_of_messages_visible(period=_MINUTE)
             self._alarm(title, depth, 1, "Something was given up: look at the queue's messages")
             self._metrics[title] = [depth]
 
-    def _watch_cache(self, cache: Cache) -> None:
+    def _watch_cache(self, node: str) -> None:
         def metric(name: str) -> cloudwatch.Metric:
-            where = {"CacheClusterId": cache.first_node}
+            where = {"CacheClusterId": node}
             return cloudwatch.Metric(
                 namespace="AWS/ElastiCache",
                 metric_name=name,

@@ -64,7 +64,7 @@ def read_settings(
     Raises SettingsError; its message has one line per problem, the file's first and by line.
     """
     path = default_path() if path is None else path
-    document = _document(path)
+    document = read_document(path)
     given = {**_from_environment(environ, (*_VARIABLES, *variables)), **_from_options(options)}
     in_file = list(document.problems)
     outside = {key: "is blank. Give it a value or leave it out" for key, one in given.items() if not one.value}
@@ -79,7 +79,7 @@ def read_settings(
             if not already_noted(error):
                 _sort(error, model, document, given, in_file, outside)
     if settings is None or in_file or outside:
-        lines = [_line(path, problem) for problem in sorted(in_file, key=lambda problem: problem.line)]
+        lines = complaints_of(path, in_file)
         lines += [f"{one.origin}: {outside[key]}" for key, one in given.items() if key in outside]
         raise SettingsError(_listed(lines))
     return settings
@@ -94,7 +94,8 @@ def default_path() -> Path:
     return Path(__file__).resolve().parents[2] / "configs" / "default.yaml"
 
 
-def _document(path: Path) -> Document:
+def read_document(path: Path) -> Document:
+    """A YAML file, unvalidated. Raises SettingsError where it is none."""
     root = read_nodes(path)
     try:
         return Document(root)
@@ -178,6 +179,11 @@ def _listed(lines: list[str]) -> str:
     # A file of quite another kind can hold thousands of unknown keys.
     rest = len(lines) - MAX_LINES
     return "\n".join([*lines[:MAX_LINES], f"and {rest} more problems"] if rest > 0 else lines)
+
+
+def complaints_of(path: Path, problems: Iterable[Complaint]) -> list[str]:
+    """The problems of a file in the order of its lines, each a line that says where and what."""
+    return [_line(path, problem) for problem in sorted(problems, key=lambda problem: problem.line)]
 
 
 def _line(path: Path, problem: Complaint) -> str:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
     from core.settings.located_yaml import Place
-    from core.settings.models import Settings
 
 # pydantic's error types in plain words; `{…}` are pydantic's own parameters.
 _WORDS = {
@@ -73,7 +72,7 @@ def already_noted(error: ErrorDetails) -> bool:
     return isinstance(refused, Refused)
 
 
-def explain(error: ErrorDetails, written: Written | None, settings: type[Settings]) -> str:
+def explain(error: ErrorDetails, written: Written | None, settings: type[BaseModel]) -> str:
     """What is wrong, and how to mend it; `written` is what stands at the error's place, `settings` the model there."""
     if error["loc"][-1:] == ("[key]",):
         written = None
@@ -133,13 +132,13 @@ def _not_text(written: Written | None) -> str:
     return f"must be text, but YAML reads {_quoted(written.text)} as {written.meaning}. Put it in quotes"
 
 
-def _unknown_key(error: ErrorDetails, settings: type[Settings]) -> str:
+def _unknown_key(error: ErrorDetails, settings: type[BaseModel]) -> str:
     known = [field.alias or name for name, field in _model_at(error["loc"][:-1], settings).model_fields.items()]
     meant = get_close_matches(str(error["loc"][-1]), known, n=1)
     return f"unknown key. Did you mean {meant[0]}?" if meant else f"unknown key. Known here: {', '.join(known)}"
 
 
-def _may_hold_secrets(loc: Place, settings: type[Settings]) -> bool:
+def _may_hold_secrets(loc: Place, settings: type[BaseModel]) -> bool:
     """Whether what stands there, or what it stands in, is kept out of every message."""
     if loc[:1] == ("watches",):
         return False
@@ -149,7 +148,7 @@ def _may_hold_secrets(loc: Place, settings: type[Settings]) -> bool:
     return any(part in fields and not fields[str(part)].repr for fields, part in steps)
 
 
-def _model_at(loc: Place, settings: type[Settings]) -> type[BaseModel]:
+def _model_at(loc: Place, settings: type[BaseModel]) -> type[BaseModel]:
     """The model that refused a key: pydantic's own steps lead to it."""
     model: type[BaseModel] = settings
     if loc[:1] == ("watches",):
@@ -159,7 +158,8 @@ def _model_at(loc: Place, settings: type[Settings]) -> type[BaseModel]:
             model = next(_models_in(model.model_fields["root"].annotation))
         elif isinstance(part, str) and part in model.model_fields:
             model = next(_models_in(model.model_fields[part].annotation), model)
-    return match_model(settings.known) if model is RouteMatch and settings.known else model
+    known = getattr(settings, "known", None)
+    return match_model(known) if model is RouteMatch and known else model
 
 
 def _watches(settings: type[BaseModel]) -> dict[str, type[BaseModel]]:

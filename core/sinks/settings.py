@@ -9,6 +9,7 @@ from pydantic import create_model
 
 from core.settings.file import read_settings
 from core.settings.models import Settings
+from core.settings.real_names import names_from, with_real_names
 from core.sinks import registry
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def load_settings(path: Path | None, *, environ: Mapping[str, str], options: Map
         for name, key in sink_type.variables.items()
     ]
     model = _with_sections(registry.SINK_TYPES)
-    return read_settings(model, path, environ=environ, options=options, variables=variables)
+    settings = read_settings(model, path, environ=environ, options=options, variables=variables)
+    return with_real_names(settings, names_from(environ))
 
 
 @cache

@@ -1,0 +1,154 @@
+"""What to deploy: the deployment file's models. What a section names is there already; what it leaves out is made.
+
+`infrastructure.deployment_file` reads the file. What rtp itself does stands in rtp's own settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Annotated, Literal, Self, get_args
+from urllib.parse import urlsplit
+
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import AfterValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+
+from core.settings.fields import Duration, PostgresDsn, RedisUrl, SettingsModel, Text, Whole, matching
+
+# The services of AWS that rtp calls; the first two have gateway endpoints, the others interfaces.
+Service = Literal["dynamodb", "s3", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs"]
+
+
+def _no_password_in_url(url: str) -> str:
+    if urlsplit(url).password:
+        raise ValueError("holds a password. Leave it out, and name the secret that holds it")
+    return url
+
+
+def _no_password_in_dsn(dsn: str) -> str:
+    if conninfo_to_dict(dsn).get("password"):
+        raise ValueError("holds a password. Leave it out, and name the secret that holds it")
+    return dsn
+
+
+def _services(value: object, validate: ValidatorFunctionWrapHandler) -> object:
+    return get_args(Service) if value == "all" else validate(value)
+
+
+def _an_id(prefix: str, of_what: str) -> AfterValidator:
+    return matching(rf"{prefix}-[0-9a-f]{{8,17}}", f"the id of {of_what}, like {prefix}-0123456789abcdef0")
+
+
+def _an_arn(service: str, resource: str, example: str) -> AfterValidator:
+    pattern = rf"arn:aws[a-z-]*:{service}:[a-z0-9-]+:\d{{12}}:{resource}"
+    return matching(pattern, f"an ARN, like arn:aws:{service}:eu-west-1:123456789012:{example}")
+
+
+Name = Annotated[
+    str, matching(r"(?=.{1,20}$)[a-z](-?[a-z0-9])*", "up to 20 small letters, digits and single -, a letter first")
+]
+SecurityGroup = Annotated[str, _an_id("sg", "a security group")]
+SecretArn = Annotated[str, _an_arn("secretsmanager", "secret:.+-[A-Za-z0-9]{6}", "secret:rtp-AbCdEf")]
+KeyArn = Annotated[str, _an_arn("kms", "key/.+", "key/01234567-89ab-cdef-0123-456789abcdef")]
+QueueArn = Annotated[str, _an_arn("sqs", "[A-Za-z0-9_.-]+", "alerts.fifo")]
+TableArn = Annotated[
+    str,
+    _an_arn("dynamodb", r"table/[A-Za-z0-9_.-]+(/stream/.+)?", "table/tvl, or that of its stream"),
+]
+_Url = Annotated[RedisUrl, AfterValidator(_no_password_in_url)]
+_Dsn = Annotated[PostgresDsn, AfterValidator(_no_password_in_dsn)]
+
+
+class NetworkSection(SettingsModel):
+    """The VPC and its subnets, and which services of AWS they reach already. The other ones get endpoints."""
+
+    vpc: Annotated[str, _an_id("vpc", "a VPC")] | None = None
+    subnets: tuple[Annotated[str, _an_id("subnet", "a subnet")], ...] = ()
+    route_tables: tuple[Annotated[str, _an_id("rtb", "a route table")], ...] = ()
+    reaches: Annotated[tuple[Service, ...], WrapValidator(_services)] = ()
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        if self.vpc and len(self.subnets) < 2:
+            raise ValueError("names a VPC and fewer than two subnets. Name two, in two zones")
+        if not self.vpc and (self.subnets or self.route_tables or self.reaches):
+            raise ValueError("says something of a VPC and names none. Add vpc")
+        return self
+
+
+class CacheSection(SettingsModel):
+    """A Valkey or Redis that is there: its address, and the secret with the password. Else one of this type is made."""
+
+    url: _Url | None = Field(default=None, repr=False)
+    secret: SecretArn | None = None
+    security_group: SecurityGroup | None = None
+    node: Text | None = Field(default=None, description="For the alarms: CloudWatch's CacheClusterId.")
+    node_type: Text = "cache.t4g.medium"
+
+    @model_validator(mode="after")
+    def _is_there_or_made(self) -> Self:
+        if not self.url and (self.secret or self.security_group or self.node):
+            raise ValueError("says something of a cache that is there and names no address. Add url")
+        return self
+
+
+class DatabaseSection(SettingsModel):
+    """A PostgreSQL that is there, RDS or Aurora, and the secret with the password. Else one of this class is made."""
+
+    dsn: _Dsn | None = Field(default=None, repr=False)
+    secret: SecretArn | None = None
+    security_group: SecurityGroup | None = None
+    instance: Text | None = Field(default=None, description="For the alarms: CloudWatch's DBInstanceIdentifier.")
+    instance_class: Text = "db.t4g.medium"
+
+    @model_validator(mode="after")
+    def _is_there_or_made(self) -> Self:
+        if not self.dsn and (self.secret or self.security_group or self.instance):
+            raise ValueError("says something of a database that is there and names no address. Add dsn")
+        return self
+
+
+class StreamsSection(SettingsModel):
+    """How Lambda reads the streams. Retries have no limit but the age."""
+
+    parallelization: Whole = Field(default=10, ge=1, le=10)
+    batch_records: Whole = Field(default=100, ge=1, le=10_000)
+    batch_window: Annotated[Duration, Field(le=timedelta(minutes=5))] = timedelta(0)
+    max_record_age: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(hours=24))] = timedelta(hours=23)
+    commands: bool = Field(default=False, description="A task for one-off commands; needs Docker.")
+
+
+class ServiceSection(SettingsModel):
+    """How `rtp run` is run in Fargate. With `install_triggers`, each task first brings the triggers up to date."""
+
+    tasks: Whole = Field(default=2, ge=0, le=10)
+    install_triggers: bool = True
+
+
+class Deployment(SettingsModel):
+    """The whole file. `name` is in front of all names but the default's own."""
+
+    name: Name = "rtp"
+    config: Text | None = None
+    code: Text = "build/lambda"
+    consumer_code: Text = "build/consumer"
+    keys: tuple[KeyArn, ...] = Field(default=(), description="They encrypt what is there already.")
+    network: NetworkSection = NetworkSection()
+    cache: CacheSection = CacheSection()
+    database: DatabaseSection = DatabaseSection()
+    tables: Mapping[Text, TableArn] = Field(default_factory=dict)
+    queues: Mapping[Text, QueueArn] = Field(default_factory=dict)
+    streams: StreamsSection = StreamsSection()
+    service: ServiceSection = ServiceSection()
+
+    @model_validator(mode="after")
+    def _is_in_one_place(self) -> Self:
+        if len(self.places) > 1:
+            raise ValueError("tables and queues are in several accounts or regions. A deployment is in one")
+        return self
+
+    @property
+    def places(self) -> frozenset[tuple[str, str]]:
+        """The accounts and regions of the tables and queues that are there."""
+        arns = (arn.split(":") for arn in (*self.tables.values(), *self.queues.values()))
+        return frozenset((account, region) for _, _, _, region, account, *_ in arns)
