@@ -14,6 +14,8 @@ from infrastructure.plan import plan_from
 from infrastructure.stacks import PostgresStack, StreamsStack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from infrastructure.plan import Plan
 
 
@@ -35,16 +37,22 @@ def _options(plan: Plan) -> dict[str, Any]:
     return {"env": Environment(account=account, region=region)}
 
 
+def synthesise(app: App, contexts: Iterable[Mapping[str, Any]]) -> None:
+    """Synthesise what these contexts ask for, one deployment each, checked by cdk-nag. Raises SettingsError."""
+    for context in contexts:
+        build(plan_from(context), app)
+    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
+    app.synth()
+
+
 def main() -> None:
-    """Synthesise what the context asks for, checked by cdk-nag."""
+    """Synthesise what the context of the CDK's command line asks for."""
     app = App()
     try:
-        build(plan_from({name: app.node.try_get_context(name) for name in (FILE, *CONTEXT)}), app)
+        synthesise(app, [{name: app.node.try_get_context(name) for name in (FILE, *CONTEXT)}])
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(2) from None
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-    app.synth()
 
 
 if __name__ == "__main__":

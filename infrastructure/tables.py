@@ -34,6 +34,11 @@ class Tables(Construct):
         self._plan, self._key = plan, key
         self.all: Mapping[str, dynamodb.ITable] = {table: self._table(table) for table in plan.tables}
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that rtp needs: none, as the settings name the tables."""
+        return {}
+
     def grant(self, to: iam.IRole) -> None:
         """Let rtp ask about the tables and their streams, and read both."""
         for table in self.all.values():

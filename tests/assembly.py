@@ -19,6 +19,40 @@ HISTORY = {
     "columns": {"chain": {"const": "base"}, "token": "token", "value": "price", "changed_at": "time"},
 }
 ROUTED = {"match": {"severity": "critical"}, "queue": "rtp-critical.fifo", "dead_letter_queue": "rtp-critical-dlq.fifo"}
+# Everything is there already: what `docs/aws-deploy.md` shows, whole.
+EXISTING = """\
+name: team
+keys: [arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef]
+network:
+  vpc: vpc-0123456789abcdef0
+  subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef1]
+  reaches: all
+tables:
+  defi-tvl: arn:aws:dynamodb:eu-west-1:123456789012:table/defi-tvl/stream/2026-01-01T00:00:00.000
+  defi-prices: arn:aws:dynamodb:eu-west-1:123456789012:table/team-prices/stream/2026-01-01T00:00:00.000
+  defi-protocols: arn:aws:dynamodb:eu-west-1:123456789012:table/defi-protocols/stream/2026-01-01T00:00:00.000
+  defi-samples: arn:aws:dynamodb:eu-west-1:123456789012:table/defi-samples   # its stream is looked up
+queues:
+  rtp-alerts.fifo: arn:aws:sqs:eu-west-1:123456789012:alerts.fifo
+  rtp-critical.fifo: arn:aws:sqs:eu-west-1:123456789012:critical.fifo
+  rtp-critical-dlq.fifo: arn:aws:sqs:eu-west-1:123456789012:critical-dlq.fifo
+  rtp-failures: arn:aws:sqs:eu-west-1:123456789012:failures
+cache:
+  url: rediss://rtp@cache.example.com:6379/0
+  secret: arn:aws:secretsmanager:eu-west-1:123456789012:secret:cache-AbCdEf
+  security_group: sg-0123456789abcdef0
+  node: cache-001
+database:
+  dsn: host=defi.cluster-abc.eu-west-1.rds.amazonaws.com dbname=defi user=rtp
+  secret: arn:aws:secretsmanager:eu-west-1:123456789012:secret:database-AbCdEf
+  security_group: sg-0123456789abcdef1
+streams: {commands: true}
+"""
+_SYNTHESISE = """\
+import json, sys
+from infrastructure import app
+app.synthesise(app.App(), json.loads(sys.argv[1]))
+"""
 
 
 def prepare(folder: Path) -> None:
@@ -28,30 +62,34 @@ def prepare(folder: Path) -> None:
     document["dynamodb"] = {"tables": {watch: {"table": name} for watch, name in TABLES.items()}}
     document["routes"] = [ROUTED]
     (folder / "rtp.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    (folder / "deploy.yaml").write_text(EXISTING, encoding="utf-8")
     (folder / "code").mkdir()
     (folder / "code" / "empty.py").write_text("", encoding="utf-8")
     (folder / "code" / ".python-version").write_text("3.13\n", encoding="utf-8")
 
 
 def synthesise(folder: Path) -> None:
-    """Write the assembly into `folder/out`, or nothing of it."""
-    context = {
+    """Write the assembly into `folder/out`, or nothing of it: one deployment of each kind, in one account."""
+    place = {
         "config": str(folder / "rtp.yaml"),
         "code": str(folder / "code"),
         "consumer_code": str(ROOT / "infrastructure" / "consumer"),
-        "parallelization": "7",
-        "aws:cdk:disable-asset-staging": "true",
     }
+    contexts = [
+        {**place, "parallelization": "7"},
+        {**place, "name": "second"},
+        {**place, "deployment": str(folder / "deploy.yaml")},
+    ]
     # The CDK unpacks its 200 MB of JavaScript under HOME the first time: most of what synthesising takes.
     home = ROOT / "build" / "cdk-home"
     home.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [sys.executable, "-m", "infrastructure.app"],
+        [sys.executable, "-c", _SYNTHESISE, json.dumps(contexts)],
         env={
             "PATH": "",
             "HOME": str(home),
             "CDK_OUTDIR": str(folder / "out"),
-            "CDK_CONTEXT_JSON": json.dumps(context),
+            "CDK_CONTEXT_JSON": json.dumps({"aws:cdk:disable-asset-staging": "true"}),
         },
         capture_output=True,
         text=True,

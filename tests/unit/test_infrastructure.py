@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import subprocess
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from core.errors import SettingsError
 from infrastructure.plan import plan_from
-from tests.assembly import TABLES
+from tests.assembly import EXISTING, ROOT, TABLES
 from tests.rtp_process import UNMEASURED
 
 if TYPE_CHECKING:
@@ -54,9 +54,25 @@ def test_each_tables_stream_feeds_the_handler(cloud: Path) -> None:
     for mapping in streams:
         assert mapping["BisectBatchOnFunctionError"] is True
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-        assert mapping["ParallelizationFactor"] == 7
+        assert mapping["MaximumRetryAttempts"] == -1  # until the record is too old
         assert mapping["MaximumRecordAgeInSeconds"] < 24 * 3600
         assert "OnFailure" in mapping["DestinationConfig"]
+
+
+def test_only_a_historys_stream_is_read_one_batch_at_a_time(cloud: Path) -> None:
+    factors = {
+        table: mapping["ParallelizationFactor"]
+        for mapping in resources(cloud, "rtp-streams", "AWS::Lambda::EventSourceMapping")
+        if "ParallelizationFactor" in mapping
+        for table in TABLES.values()
+        if f"Table{table_title(table)}" in json.dumps(mapping["EventSourceArn"])
+    }
+    assert factors == dict.fromkeys(TABLES.values(), 7) | {TABLES["samples"]: 1}
+
+
+def table_title(table: str) -> str:
+    """A made table's watch, as the logical id has it."""
+    return next(watch for watch, name in TABLES.items() if name == table)
 
 
 @pytest.mark.parametrize("stack", ["rtp-streams", "rtp-postgres"])
@@ -106,7 +122,7 @@ def test_someone_is_told(cloud: Path, metric: str) -> None:
 
 def test_rtp_run_has_a_standby_beside_a_database_in_two_zones(cloud: Path) -> None:
     (service,) = resources(cloud, "rtp-postgres", "AWS::ECS::Service")
-    (task,) = resources(cloud, "rtp-postgres", "AWS::ECS::TaskDefinition")
+    task = run_task(cloud, "rtp-postgres")
     alarms = resources(cloud, "rtp-postgres", "AWS::CloudWatch::Alarm")
     (running,) = (alarm for alarm in alarms if alarm["MetricName"] == "RunningTaskCount")
     assert (running["ComparisonOperator"], running["TreatMissingData"]) == ("LessThanThreshold", "breaching")
@@ -114,6 +130,39 @@ def test_rtp_run_has_a_standby_beside_a_database_in_two_zones(cloud: Path) -> No
     (database,) = resources(cloud, "rtp-postgres", "AWS::RDS::DBInstance")
     assert service["DesiredCount"] == 2
     assert (database["MultiAZ"], database["StorageEncrypted"], database["DeletionProtection"]) == (True, True, True)
+
+
+def run_task(cloud: Path, stack: str) -> Mapping[str, Any]:
+    """The task of `rtp run`, the only one with a health check."""
+    tasks = resources(cloud, stack, "AWS::ECS::TaskDefinition")
+    (found,) = (task for task in tasks if "HealthCheck" in task["ContainerDefinitions"][0])
+    return found
+
+
+def test_rtp_run_starts_after_its_triggers_are_up_to_date(cloud: Path) -> None:
+    run, install = run_task(cloud, "rtp-postgres")["ContainerDefinitions"]
+    assert install["Command"][:2] == ["rtp", "install-triggers"]
+    assert install["Essential"] is False
+    assert run["DependsOn"] == [{"Condition": "SUCCESS", "ContainerName": install["Name"]}]
+
+
+@pytest.mark.parametrize("stack", ["rtp-postgres", "team-streams"])
+def test_one_off_commands_have_a_task(cloud: Path, stack: str) -> None:
+    tasks = resources(cloud, stack, "AWS::ECS::TaskDefinition")
+    assert any(task["ContainerDefinitions"][0]["Command"] == ["rtp", "--help"] for task in tasks)
+    template = json.loads((cloud / f"{stack}.template.json").read_text(encoding="utf-8"))
+    assert {"ClusterName", "TaskDefinition", "SubnetIds", "ClientGroup"} <= set(template["Outputs"])
+
+
+def test_the_database_is_reached_with_its_certificate_verified_and_no_password_at_hand(cloud: Path) -> None:
+    for stack in ("rtp-postgres", "team-postgres"):
+        for container in run_task(cloud, stack)["ContainerDefinitions"]:
+            values = {one["Name"]: json.dumps(one["Value"]) for one in container["Environment"]}
+            assert "sslmode=verify-full sslrootcert=/app/rds-ca.pem" in values["RTP_POSTGRES_DSN"]
+            assert {"RTP_POSTGRES_SECRET", "RTP_REDIS_SECRET"} <= set(values)
+            assert "Secrets" not in container
+    (database,) = resources(cloud, "rtp-postgres", "AWS::RDS::DBInstance")
+    assert database["ManageMasterUserPassword"] is True  # RDS rotates it
 
 
 def test_cfn_lint_finds_nothing(cloud: Path) -> None:
@@ -132,8 +181,8 @@ def test_cfn_lint_finds_nothing(cloud: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def sends_to(cloud: Path, stack: str, title: str) -> bool:
-    """Whether a role may send to the queue with this logical id, before its hash."""
+def may(cloud: Path, stack: str, action: str, title: str) -> bool:
+    """Whether a role may do this with the queue with this logical id, before its hash."""
     template = json.loads((cloud / f"{stack}.template.json").read_text(encoding="utf-8"))
     (queue,) = (
         name
@@ -141,7 +190,7 @@ def sends_to(cloud: Path, stack: str, title: str) -> bool:
         if found["Type"] == "AWS::SQS::Queue" and name[:-8] == title
     )
     return any(
-        "sqs:SendMessage" in statement["Action"] and queue in json.dumps(statement["Resource"])
+        action in statement["Action"] and queue in json.dumps(statement["Resource"])
         for policy in resources(cloud, stack, "AWS::IAM::Policy")
         for statement in policy["PolicyDocument"]["Statement"]
     )
@@ -149,30 +198,150 @@ def sends_to(cloud: Path, stack: str, title: str) -> bool:
 
 @pytest.mark.parametrize("title", ["QueuesAlerts", "QueuesAlertsrtpcritical"])
 def test_both_ways_may_send_to_every_queue_of_alerts(cloud: Path, title: str) -> None:
-    assert sends_to(cloud, "rtp-streams", title)
-    assert sends_to(cloud, "rtp-postgres", title)
+    assert may(cloud, "rtp-streams", "sqs:SendMessage", title)
+    assert may(cloud, "rtp-postgres", "sqs:SendMessage", title)
 
 
 @pytest.mark.parametrize("title", ["QueuesDeadAlerts", "QueuesDeadAlertsrtpcritical"])
-def test_rtp_run_may_copy_its_dead_letters_to_the_queues_behind(cloud: Path, title: str) -> None:
-    assert sends_to(cloud, "rtp-postgres", title)
+def test_rtp_run_may_work_the_queues_of_dead_letters(cloud: Path, title: str) -> None:
+    for action in ("SendMessage", "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"):
+        assert may(cloud, "rtp-postgres", f"sqs:{action}", title)
 
 
 def test_functions_run_on_the_python_that_their_code_was_packaged_for(cloud: Path) -> None:
     assert {found["Runtime"] for found in resources(cloud, "rtp-streams", "AWS::Lambda::Function")} == {"python3.13"}
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "words"),
-    [
-        ("parallelization", 0, "1 to 10"),
-        ("parallelization", 11, "1 to 10"),
-        ("batch_records", 10_001, "1 to 10000"),
-        ("tasks", 11, "0 to 10"),
-    ],
-)
-def test_what_aws_does_not_take_is_refused(folder: Path, name: str, value: int, words: str) -> None:
-    plan = plan_from({"config": str(folder / "rtp.yaml"), "code": str(folder / "code")})
-    changes: dict[str, Any] = {name: value}
-    with pytest.raises(ValueError, match=words):
-        dataclasses.replace(plan, **changes)
+NAMED = {
+    "AWS::SQS::Queue": "QueueName",
+    "AWS::DynamoDB::Table": "TableName",
+    "AWS::ElastiCache::User": "UserId",
+    "AWS::ElastiCache::UserGroup": "UserGroupId",
+}
+
+
+def test_two_deployments_side_by_side_have_no_name_in_common(cloud: Path) -> None:
+    def names(stack: str) -> set[str]:
+        found = {
+            json.dumps(one[name])
+            for kind, name in NAMED.items()
+            for one in resources(cloud, stack, kind)
+            if name in one
+        }
+        template = json.loads((cloud / f"{stack}.template.json").read_text(encoding="utf-8"))
+        exports = {json.dumps(output["Export"]) for output in template["Outputs"].values() if "Export" in output}
+        families = {task["Family"] for task in resources(cloud, stack, "AWS::ECS::TaskDefinition")}
+        return found | exports | families
+
+    for way in ("streams", "postgres"):
+        assert names(f"rtp-{way}")
+        assert not names(f"rtp-{way}") & names(f"second-{way}")
+
+
+def test_nothing_else_has_a_name_of_its_own(cloud: Path) -> None:
+    """A name would be in the way of a second deployment, and of CloudFormation where it replaces what has it."""
+    for stack in ("rtp-streams", "rtp-postgres"):
+        template = json.loads((cloud / f"{stack}.template.json").read_text(encoding="utf-8"))
+        for resource in template["Resources"].values():
+            last = resource["Type"].rpartition("::")[2]
+            named = {f"{last}Name", f"{last}Id", "Name", "LogGroupName", "AlarmName", "DBInstanceIdentifier"}
+            allowed = {NAMED.get(resource["Type"]), "PolicyName"}  # a policy is its role's own
+            fixed = {name for name, value in resource.get("Properties", {}).items() if isinstance(value, str)}
+            assert not named & fixed - allowed, resource
+
+
+def test_what_the_second_deployment_calls_its_queues_and_tables_is_told_to_the_handler(cloud: Path) -> None:
+    functions = resources(cloud, "second-streams", "AWS::Lambda::Function")
+    (names,) = (
+        json.loads(values["RTP_NAMES"])
+        for function in functions
+        if "RTP_NAMES" in (values := function["Environment"]["Variables"])
+    )
+    made = {
+        one.get("QueueName") or one.get("TableName")
+        for kind in ("AWS::SQS::Queue", "AWS::DynamoDB::Table")
+        for one in resources(cloud, "second-streams", kind)
+    }
+    assert names["rtp-critical.fifo"] == "second-rtp-critical.fifo"
+    assert set(names.values()) <= made
+
+
+def test_a_first_deployment_that_failed_leaves_no_table_in_the_way(cloud: Path) -> None:
+    template = json.loads((cloud / "rtp-streams.template.json").read_text(encoding="utf-8"))
+    kept = {found["Type"]: found for found in template["Resources"].values() if found.get("DeletionPolicy") == "Retain"}
+    assert not set(kept) & set(NAMED)
+
+
+@pytest.mark.parametrize("way", ["streams", "postgres"])
+def test_what_is_there_is_not_made(cloud: Path, way: str) -> None:
+    stack = f"team-{way}"
+    for kind in ("DynamoDB::Table", "SQS::Queue", "EC2::VPC", "EC2::VPCEndpoint", "EC2::Subnet"):
+        assert not resources(cloud, stack, f"AWS::{kind}")
+    for kind in ("ElastiCache::ReplicationGroup", "ElastiCache::User", "RDS::DBInstance", "SecretsManager::Secret"):
+        assert not resources(cloud, stack, f"AWS::{kind}")
+
+
+def test_streams_that_are_there_feed_the_handler(cloud: Path) -> None:
+    mappings = resources(cloud, "team-streams", "AWS::Lambda::EventSourceMapping")
+    assert {mapping["EventSourceArn"].split("/")[1] for mapping in mappings} == {
+        *("defi-tvl", "team-prices", "defi-protocols", "defi-samples")
+    }
+    manifest = json.loads((cloud / "manifest.json").read_text(encoding="utf-8"))
+    assert [missing["props"]["exactIdentifier"] for missing in manifest["missing"]] == ["defi-samples"]
+
+
+def test_what_is_there_lets_rtp_in(cloud: Path) -> None:
+    doors = resources(cloud, "team-postgres", "AWS::EC2::SecurityGroupIngress")
+    assert {(door["GroupId"], door["ToPort"]) for door in doors} == {
+        ("sg-0123456789abcdef0", 6379),
+        ("sg-0123456789abcdef1", 5432),
+    }
+
+
+WRONG = [
+    ("", {"parallelization": "11"}, "context parallelization: must be 10 or less, not 11"),
+    ("", {"tasks": "11"}, "context tasks: must be 10 or less, not 11"),
+    ("streams: {batch_records: 10001}", {}, ":1: streams.batch_records: must be 10000 or less, not 10001"),
+    ("name: Team", {}, ":1: name: must be up to 20 small letters, digits and single -, a letter first, not Team"),
+    ("network:\n  vcp: vpc-0123456789abcdef0", {}, ":2: network.vcp: unknown key. Did you mean vpc?"),
+    ("network: {vpc: vpc-01234567}", {}, ":1: network: names a VPC and fewer than two subnets. Name two, in two zones"),
+    ("tables:\n  tvl: arn:aws:dynamodb:eu-west-1:123456789012:table/tvl", {}, ":2: tables.tvl: "),
+    ("tables:\n  defi-tvl: defi-tvl", {}, ":2: tables.defi-tvl: must be an ARN, like arn:aws:dynamodb:"),
+    ("cache: {url: 'rediss://rtp:hunter2@cache:6379/0'}", {}, ":1: cache.url: holds a password. Leave it out"),
+    ("database: {dsn: 'host=db password=hunter2'}", {}, ":1: database.dsn: holds a password. Leave it out"),
+    (
+        "cache: {secret: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf'}",
+        {},
+        ":1: cache: says something",
+    ),
+    (EXISTING.replace("sqs:eu-west-1", "sqs:eu-west-2"), {}, "tables and queues are in several accounts or regions"),
+]
+
+
+@pytest.mark.parametrize(("file", "context", "words"), WRONG)
+def test_what_cannot_be_deployed_is_refused_with_its_line(
+    folder: Path, tmp_path: Path, file: str, context: Mapping[str, str], words: str
+) -> None:
+    path = tmp_path / "deploy.yaml"
+    path.write_text(file or "name: rtp", encoding="utf-8")
+    with pytest.raises(SettingsError) as failure:
+        plan_from(
+            {"config": str(folder / "rtp.yaml"), "code": str(folder / "code"), "deployment": str(path), **context}
+        )
+    (line,) = str(failure.value).splitlines()
+    assert words in line
+    assert "hunter2" not in line
+
+
+def test_the_app_ends_with_that_line(tmp_path: Path) -> None:
+    environ = {"PATH": "", "HOME": str(ROOT / "build" / "cdk-home"), "CDK_CONTEXT_JSON": '{"tasks": "many"}'}
+    done = subprocess.run(
+        [sys.executable, "-m", "infrastructure.app"], env=environ, cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "context tasks: must be a whole number, not many\n")
+
+
+def test_code_that_was_packaged_with_other_settings_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "rtp.yaml").write_text("watches: {}", encoding="utf-8")
+    with pytest.raises(SettingsError, match="Run make package"):
+        plan_from({"config": str(folder / "rtp.yaml"), "code": str(tmp_path)})
