@@ -245,7 +245,8 @@ def test_nothing_else_has_a_name_of_its_own(cloud: Path) -> None:
         for resource in template["Resources"].values():
             last = resource["Type"].rpartition("::")[2]
             named = {f"{last}Name", f"{last}Id", "Name", "LogGroupName", "AlarmName", "DBInstanceIdentifier"}
-            allowed = {NAMED.get(resource["Type"]), "PolicyName"}  # a policy is its role's own
+            # A policy belongs to its role, and a user's name to its cache.
+            allowed = {NAMED.get(resource["Type"]), "PolicyName", "UserName"}
             fixed = {name for name, value in resource.get("Properties", {}).items() if isinstance(value, str)}
             assert not named & fixed - allowed, resource
 
