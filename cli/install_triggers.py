@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+import typer
 from rich.table import Table
 from rich.text import Text
 
@@ -13,7 +14,7 @@ from cli.dry_run import DryRun, WithSql, refuse_sql_alone, show_dry_run
 from cli.event_line import printable
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import err, out, print_json
-from triggers.installer import apply, plan_installation
+from triggers.installer import apply, is_held_up, plan_installation
 from triggers.steps import Action
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def install_triggers(
     """Install or update rtp's schema and the triggers of the watched tables, in one transaction.
 
     Running it again changes nothing, or only what the settings have changed. With --dry-run it shows on one page what
-    would change.
+    would change. Exit code 1 where a watch is held up, as a right on its table or a new partition is lacking: all else
+    is installed.
 
     Example: [bold]rtp install-triggers --config rtp.yaml --postgres-dsn postgresql://localhost/defi[/]
     """
@@ -40,9 +42,11 @@ def install_triggers(
         steps = plan_installation(connection, settings)
         if dry_run:
             show_dry_run(connection, steps, with_sql=with_sql, as_json=as_json)
-            return
-        apply(connection, steps)
-    show_actions([step.action for step in steps], as_json=as_json)
+        else:
+            apply(connection, steps)
+            show_actions([step.action for step in steps], as_json=as_json)
+    if is_held_up(steps):
+        raise typer.Exit(1)
 
 
 def show_actions(actions: list[Action], *, as_json: bool, more: Mapping[str, Any] = MappingProxyType({})) -> None:

@@ -36,7 +36,7 @@ class Server:
 
 @dataclass(frozen=True)
 class TableFacts:
-    """A table that a watch names."""
+    """A table that a watch names; its `hidden` partitions can be read through it alone."""
 
     oid: int
     relkind: str
@@ -44,6 +44,7 @@ class TableFacts:
     virtual_columns: frozenset[str] = frozenset()
     unique_keys: frozenset[frozenset[str]] = frozenset()
     partitions: tuple[tuple[str, ...], ...] = ()
+    hidden: frozenset[tuple[str, ...]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,8 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> TableFacts | N
         ),
         virtual_columns=frozenset(name for name, *_, is_virtual in columns if is_virtual),
         unique_keys=frozenset(frozenset(key[0]) for key in keys),
-        partitions=tuple(partitions),
+        partitions=tuple((schema, name) for schema, name, _ in partitions),
+        hidden=frozenset((schema, name) for schema, name, is_readable in partitions if not is_readable),
     )
 
 

@@ -69,7 +69,7 @@ def compile_watch(
     rules: int,
     column_types: ColumnTypes,
     tables: Sequence[tuple[str, ...]] = (),
-    unseen: Sequence[tuple[str, ...]] = (),
+    unseen: Sequence[sql.Composable] = (),
     statistics: Statistics = "sampled",
 ) -> CompiledWatch:
     """Compile one watch.
@@ -77,10 +77,10 @@ def compile_watch(
     `watch_id` is its key in rtp.watch, `rules` the revision of its rules; `column_types` are those of the mapped
     columns: floats, say, must reach NUMERIC through text, or PostgreSQL rounds them to 15 digits. `tables` are to get
     triggers: the watch's table and its partitions, as a write to a partition does not fire its table's. `unseen` are
-    those of them that were written to unseen. Both are the watch's table by default.
+    what was written to unseen, tables or queries. Both are the watch's table by default.
     """
     triggers = _triggers(name, watch, tables or [watch.table_parts])
-    unseen = unseen or [watch.table_parts]
+    unseen = unseen or [sql.Identifier(*watch.table_parts)]
     note = _note(name, watch, watch_id, column_types)
     if not watch.has_value:
         body = metadata_function(name, watch, watch_id, column_types, _measuring(watch, watch_id, statistics))

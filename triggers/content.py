@@ -27,11 +27,11 @@ def content(
     watch: ValueWatch,
     expressions: Expressions,
     common: Mapping[str, sql.Composable],
-    unseen: Sequence[tuple[str, ...]],
+    unseen: Sequence[sql.Composable],
 ) -> tuple[sql.Composed, ...]:
     """Judge it at once, or append to the log of samples what is news; `unseen` are the watch's table, or partitions."""
     of_table = _appended if watch.is_sampled else _judged
-    written = [one for parts in unseen for one in of_table(watch, expressions, common, sql.Identifier(*parts))]
+    written = [one for table in unseen for one in of_table(watch, expressions, common, table)]
     return (*_gone(watch, expressions, common), *written)
 
 
@@ -46,7 +46,7 @@ def _gone(
 
 
 def _judged(
-    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], table: sql.Identifier
+    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], table: sql.Composable
 ) -> tuple[sql.Composed, ...]:
     rows = {**common, "new_sample": expressions.sample(table, which="timely", is_timed=False)}
     lookup = all_at_once(common["watch"], sql.Identifier("n", "chain"), sql.Identifier("n", "entity"))
@@ -66,7 +66,7 @@ def look_at_gone(watch: Watch, types: ColumnTypes, watch_id: sql.Composable) -> 
 
 
 def metadata_content(
-    watch: MetadataWatch, watch_id: int, types: ColumnTypes, unseen: Sequence[tuple[str, ...]]
+    watch: MetadataWatch, watch_id: int, types: ColumnTypes, unseen: Sequence[sql.Composable]
 ) -> tuple[sql.Composed, ...]:
     """Have rtp run look at the entities that came and went unseen; nobody knows the fields that others had."""
     id_literal = sql.SQL("{}::smallint").format(sql.Literal(watch_id))
@@ -75,13 +75,13 @@ def metadata_content(
         "SELECT FROM rtp.baseline AS b WHERE b.watch = {watch} AND b.chain = {chain} AND b.entity = {entity})"
     )
     parts = {**who("r", watch, types), "is_named": named_row("r", watch, types), "watch": id_literal}
-    new = [is_new.format(**parts, table=sql.Identifier(*table)) for table in unseen]
+    new = [is_new.format(**parts, table=table) for table in unseen]
     looks = (template("look_at.sql").format(watch=id_literal, entities=entities) for entities in new)
     return (look_at_gone(watch, types, id_literal), *looks)
 
 
 def _appended(
-    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], table: sql.Identifier
+    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], table: sql.Composable
 ) -> tuple[sql.Composed, ...]:
     columns = sample_columns(watch, expressions, common)
     written = template("content_history.sql" if watch.is_history else "content_samples.sql").format(

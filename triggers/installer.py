@@ -24,9 +24,10 @@ from triggers.catalog import (
     read_watches,
 )
 from triggers.migrations import own_tables, schema_steps
+from triggers.needs import starts_over
 from triggers.steps import Action, Step
 from triggers.validator import validate
-from triggers.watch_steps import drop_triggers, dropped_triggers, install_watch, remove_watch, starts_over
+from triggers.watch_steps import drop_triggers, dropped_triggers, install_watch, remove_watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings, TriggerSettings
     from core.settings.watches import Watch
     from triggers.catalog import InstalledTrigger, Server, WatchRow
+    from triggers.validator import Finding
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.
 LOCK_TIMEOUT = "3s"
@@ -49,26 +51,43 @@ _COUNT = sql.SQL("UPDATE rtp.installation SET revision = revision + 1")
 
 
 def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
-    """What installing these settings means for this database. Raises InstallError where it cannot work."""
+    """What installing these settings means for this database. Raises InstallError where it cannot work.
+
+    A watch that is installed, and for which a right has come to lack, say on a new partition, stays as it is: it keeps
+    no other one from being changed.
+    """
     with own_transaction(connection):
         return _plan_installation(connection, settings)
 
 
 def _plan_installation(connection: Connection, settings: Settings) -> list[Step]:
     findings = validate(connection, settings)
-    if findings:
-        raise InstallError("\n".join(map(str, findings)))
+    if any(finding.lacks_right_on is None for finding in findings):
+        raise _refusal(findings)
     installed = read_installation(connection)
     watches = read_watches(connection) if installed else []
     triggers = read_triggers(connection)
     steps = schema_steps(installed, dict.fromkeys(f"{trigger.schema}.{trigger.table}" for trigger in triggers))
+    # Where rtp's own tables change, no watch stays as another version of rtp has installed it.
+    is_same_schema = not steps
     for name, watch in settings.watches.items():
         before = next((w for w in watches if w.name == name and not w.is_removed), None)
+        if lacking := [one for one in findings if one.lacks_right_on == ".".join(watch.table_parts)]:
+            if before is None or not is_same_schema:
+                raise _refusal(findings)
+            steps.append(Step(Action("held up", f"watch {name}", "; ".join(map(str, lacking)))))
+            continue
         watch_id = _watch_id(name, watches, settings)
         steps.append(plan_watch(connection, name, watch, settings.triggers, watch_id, before, triggers))
     gone = (watch for watch in watches if watch.name not in settings.watches and not watch.is_removed)
     steps.extend(remove_watch(watch, triggers) for watch in gone)
+    if findings and all(step.action.what in {"unchanged", "held up"} for step in steps):
+        raise _refusal(findings)
     return count_installation(steps)
+
+
+def _refusal(findings: Iterable[Finding]) -> InstallError:
+    return InstallError("\n".join(map(str, findings)))
 
 
 def plan_watch(
@@ -114,6 +133,11 @@ def count_installation(steps: list[Step]) -> list[Step]:
 def find_drift(connection: Connection, settings: Settings) -> list[Action]:
     """What an installation would do now: nothing, unless settings, tables or rtp have changed since the last one."""
     return [step.action for step in plan_installation(connection, settings) if step.action.what != "unchanged"]
+
+
+def is_held_up(steps: Iterable[Step]) -> bool:
+    """Whether a watch stays as it is, as a right is lacking."""
+    return any(step.action.what == "held up" for step in steps)
 
 
 def plan_removal(connection: Connection) -> list[Step]:

@@ -9,8 +9,8 @@ from core.errors import InstallError
 from core.judging.watches import watch_as_installed
 from triggers.catalog import read_table, read_triggers, read_watches
 from triggers.installer import apply, count_installation, plan_watch
+from triggers.needs import starts_over
 from triggers.validator import validate
-from triggers.watch_steps import starts_over
 
 if TYPE_CHECKING:
     from psycopg import Connection

@@ -110,8 +110,13 @@ def script(found: Iterable[Grant]) -> list[str]:
     return lines
 
 
-def lacking(rights: Iterable[Right], role: str, places: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-    """What is not granted, a line for each privilege and watched table: where in the settings, what, and the grant."""
+def lacking(
+    rights: Iterable[Right], role: str, places: Mapping[str, str]
+) -> Iterator[tuple[str, str, str, str | None]]:
+    """What is not granted, a line for each privilege and watched table: where in the settings, what, and the grant.
+
+    And the watched table that it is needed for, if any.
+    """
     missing = [right for right in rights if not right.is_granted]
 
     def alike(right: Right) -> tuple[str, str, str]:
@@ -120,7 +125,8 @@ def lacking(rights: Iterable[Right], role: str, places: Mapping[str, str]) -> It
     for (watched, kind, privilege), found in groupby(sorted(missing, key=alike), key=alike):
         each = list(found)
         statements = "; ".join(grant.statement for grant in grants(each, role))
-        yield places.get(watched, "postgres"), _problem(role, kind, privilege, each), f"As its owner: {statements}"
+        problem = _problem(role, kind, privilege, each)
+        yield places.get(watched, "postgres"), problem, f"As its owner: {statements}", watched or None
 
 
 def _problem(role: str, kind: str, privilege: str, rights: Sequence[Right]) -> str:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from psycopg import sql
 
-What = Literal["created", "replaced", "migrated", "removed", "unchanged"]
+What = Literal["created", "replaced", "migrated", "removed", "unchanged", "held up"]
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def summarise(connection: Connection, steps: Sequence[Step]) -> Summary:
     functions = list(dict.fromkeys(_functions(step for step in steps if step not in shared)))
     made = [name for verb, name in functions if verb != "DROP"]
     return Summary(
-        [step.action for step in steps if step.statements or step.touches],
+        [step.action for step in steps if step.statements or step.touches or step.action.what == "held up"],
         tables,
         made,
         [name for verb, name in functions if verb == "DROP" and name not in made],

@@ -32,11 +32,15 @@ _WRONG_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong: where in the YAML, what, and how to mend it."""
+    """One thing that is wrong: where in the YAML, what, and how to mend it.
+
+    `lacks_right_on` is the watched table that a right of the role's is missing for, where that is what is wrong.
+    """
 
     where: str
     problem: str
     remedy: str
+    lacks_right_on: str | None = None
 
     def __str__(self) -> str:
         return f"{self.where}: {self.problem}. {self.remedy}"
@@ -81,8 +85,8 @@ def _check_rights(connection: Connection, settings: Settings, server: Server) ->
     if server.is_installer is False:
         rights = [right for right in rights if (right.kind, right.name) != ("SCHEMA", "rtp")]
     places = {".".join(watch.table_parts): f"watches.{name}.table" for name, watch in settings.watches.items()}
-    for where, what, remedy in lacking(rights, server.role, places):
-        yield Finding(where, what, remedy)
+    for finding in lacking(rights, server.role, places):
+        yield Finding(*finding)
 
 
 def _check_table(name: str, watch: Watch, table: TableFacts) -> Iterator[Finding]:

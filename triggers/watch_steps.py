@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from rtp_client.moment import UTC
-from triggers.compiler import CompiledWatch, compile_watch, noted_types, trigger_names
+from triggers.compiler import compile_watch, noted_types, trigger_names
 from triggers.expressions import function
+from triggers.needs import needs_of, settings_document, tables_of
 from triggers.steps import Action, Step, Touch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from core.settings.models import TriggerSettings
     from core.settings.watches import Watch
     from triggers.catalog import InstalledTrigger, TableFacts, WatchRow
+    from triggers.compiler import CompiledWatch
+    from triggers.needs import Needs
 
 _COMPILED_FUNCTIONS = (
     ("rare", "(text)"),
@@ -26,7 +29,6 @@ _COMPILED_FUNCTIONS = (
     ("fields", "(text[], text[])"),
 )
 _WAKE = sql.SQL("SELECT rtp.wake()")
-_TRAVELS_ALONG = frozenset({"changed_at", "confidence", "provenance"})
 
 
 def install_watch(
@@ -44,81 +46,80 @@ def install_watch(
 
     `was_blind`: the watch may have missed writes to all of its table, though what is there may be as it should be.
     """
-    was_blind = was_blind or (before is not None and before.was_blind)
-    tables = [watch.table_parts, *table.partitions]
-    names = trigger_names(name, watch)
-    ours = [t for t in triggers if t.function == f"watch_{name}"]
-    there = {(t.schema, t.table, t.name) for t in ours if t.is_enabled}
-    stale = [t for t in ours if t.name not in names or (t.schema, t.table) not in tables]
-    bare = [parts for parts in tables if not {(*parts, trigger) for trigger in names} <= there]
-    is_blind = was_blind or _is_replaced(before, table) or bool(bare)
-    is_remapped = before is not None and _mapping(before.settings) != _mapping(_settings(watch))
-    begins = before is None or is_remapped or starts_over(before, table, options)
-    # Before it, writers must be kept out: what is within the band of the trigger before is in no baseline.
-    catches_up = before is not None and watch.is_sampled and not before.is_sampled
-    # Of a table with many partitions, a new one is soon made and soon read; the writers of the others go on meanwhile.
-    is_whole = begins or catches_up or was_blind or bool(stale) or watch.table_parts in bare or not bare
-
-    def compiled(rules: int) -> CompiledWatch:
-        return compile_watch(
-            name,
-            watch,
-            watch_id=watch_id,
-            rules=rules,
-            column_types=table.column_types,
-            tables=tables if is_whole else bare,
-            unseen=[watch.table_parts] if is_whole else bare,
-            statistics=options.statistics,
-        )
-
+    ours = [trigger for trigger in triggers if trigger.function == f"watch_{name}"]
+    needs = needs_of(name, watch, table, before, ours, options, was_blind=was_blind)
+    compiled = partial(
+        compile_watch,
+        name,
+        watch,
+        watch_id=watch_id,
+        column_types=table.column_types,
+        tables=tables_of(watch, table) if needs.is_whole else needs.bare,
+        unseen=() if needs.is_whole else [_rows_of(parts, watch, table) for parts in needs.bare],
+        statistics=options.statistics,
+    )
     rules = before.rules if before else 1
-    result = compiled(rules)
+    result = compiled(rules=rules)
     # The rules of a watch that is sampled are in its settings alone.
-    is_changed = before is None or before.function_md5 != result.md5 or before.settings != _settings(watch)
-    if before and not (is_changed or before.is_altered or is_blind or stale):
+    is_changed = before is None or before.function_md5 != result.md5 or before.settings != settings_document(watch)
+    if before and not (is_changed or before.is_altered or needs.is_blind or needs.stale):
         is_noted = before.column_types == noted_types(watch, table.column_types)
         return Step(Action("unchanged", f"watch {name}", watch.table), () if is_noted else (result.note,))
     if before and is_changed:
         # Baselines carry the revision of the rules that their band was made with: none of them holds any more.
         rules += 1
-        result = compiled(rules)
-    becomes_plain = before is not None and before.is_sampled and not watch.is_sampled
-    makes_triggers = begins or catches_up or is_blind or bool(stale)
-    touches = [
-        Touch(
-            ".".join(parts),
-            makes=tuple(trigger_names(name, watch)),
-            is_read=parts == watch.table_parts and (begins or catches_up or is_blind),
-        )
-        for parts in tables
-    ]
+        result = compiled(rules=rules)
     return Step(
-        Action("replaced" if before else "created", f"watch {name}", _detail(watch, before, is_blind=is_blind)),
+        Action("replaced" if before else "created", f"watch {name}", _detail(watch, before, is_blind=needs.is_blind)),
         (
             _register(name, watch, watch_id, rules, result.md5),
-            *((drop_triggers(f"watch_{name}"),) if stale else ()),
-            *result.functions,
-            # Creating triggers keeps writers out until the end: nobody changes what the seed reads.
-            *(result.triggers if makes_triggers else ()),
-            *(_forget(watch_id) if before and begins else ()),
-            *(_end_memory(watch_id) if becomes_plain else ()),
-            *(result.content if is_blind and not begins else ()),
-            *(result.catch_up if catches_up else ()),
-            *(result.seed if begins or catches_up else ()),
-            result.note,
-            *((_WAKE,) if is_blind and not begins else ()),
+            *_statements(name, watch_id, needs, result, is_there=before is not None),
         ),
-        (*dropped_triggers(ours if stale else ()), *(touches if makes_triggers else ())),
+        tuple(_touches(name, watch, table, needs, ours)),
     )
 
 
-def starts_over(before: WatchRow, table: TableFacts, options: TriggerSettings) -> bool:
-    """Whether the table was replaced, and what the new one holds is to be the baseline."""
-    return _is_replaced(before, table) and options.on_replace == "baseline"
+def _statements(
+    name: str, watch_id: int, needs: Needs, result: CompiledWatch, *, is_there: bool
+) -> Iterator[sql.SQL | sql.Composed]:
+    if needs.stale:
+        yield drop_triggers(f"watch_{name}")
+    yield from result.functions
+    if needs.makes_triggers:  # which keeps writers out until the end: nobody changes what is read below
+        yield from result.triggers
+    if is_there and needs.begins:
+        yield from _forget(watch_id)
+    if needs.becomes_plain:
+        yield from _end_memory(watch_id)
+    if needs.judges_content:
+        yield from result.content
+    if needs.catches_up:
+        yield from result.catch_up
+    if needs.begins or needs.catches_up:
+        yield from result.seed
+    yield result.note
+    if needs.judges_content:
+        yield _WAKE
 
 
-def _is_replaced(before: WatchRow | None, table: TableFacts) -> bool:
-    return before is not None and before.table_oid not in (None, table.oid)
+def _touches(
+    name: str, watch: Watch, table: TableFacts, needs: Needs, ours: Sequence[InstalledTrigger]
+) -> Iterator[Touch]:
+    if needs.stale:
+        yield from dropped_triggers(ours)
+    if needs.makes_triggers:
+        names = tuple(trigger_names(name, watch))
+        is_read = needs.begins or needs.catches_up or needs.is_blind
+        for parts in tables_of(watch, table):
+            yield Touch(".".join(parts), makes=names, is_read=is_read and parts == watch.table_parts)
+
+
+def _rows_of(parts: tuple[str, ...], watch: Watch, table: TableFacts) -> sql.Composable:
+    """A table's rows; those of a partition that the role may not read by itself, through the watched table."""
+    if parts not in table.hidden:
+        return sql.Identifier(*parts)
+    oid = sql.Literal(sql.Identifier(*parts).as_string(None))
+    return sql.SQL("(SELECT * FROM {} WHERE tableoid = {}::regclass)").format(sql.Identifier(*watch.table_parts), oid)
 
 
 def remove_watch(watch: WatchRow, triggers: Iterable[InstalledTrigger]) -> Step:
@@ -158,7 +159,7 @@ def _drop_functions(name: str) -> Iterator[sql.Composed]:
 
 
 def _register(name: str, watch: Watch, watch_id: int, rules: int, md5: str) -> sql.Composed:
-    settings = json.dumps(_settings(watch), sort_keys=True)
+    settings = json.dumps(settings_document(watch), sort_keys=True)
     values = (watch_id, name, watch.kind, watch.table, settings, md5, rules, watch.is_sampled)
     return sql.SQL(
         "INSERT INTO rtp.watch (id, name, kind, table_name, settings, function_md5, rules, is_sampled) "
@@ -192,21 +193,8 @@ def _end_memory(watch_id: int) -> Iterator[sql.Composed]:
     ).format(sql.Literal(watch_id))
 
 
-def _settings(watch: Watch) -> dict[str, Any]:
-    settings: dict[str, Any] = json.loads(watch.model_dump_json(exclude_none=True))
-    return settings
-
-
-def _mapping(settings: Mapping[str, Any]) -> tuple[object, ...]:
-    """What a watch's baselines stand for: with another table or column they mean nothing any more."""
-    is_history = settings.get("shape") == "history"
-    columns = {role: column for role, column in settings["columns"].items() if role not in _TRAVELS_ALONG}
-    time = (settings["columns"].get("changed_at"), settings.get("timezone", UTC)) if is_history else None
-    return (settings["kind"], settings["table"], is_history, columns, time)
-
-
 def _detail(watch: Watch, before: WatchRow | None, *, is_blind: bool) -> str:
-    changes = list(_differences(before.settings, _settings(watch))) if before else []
+    changes = list(_differences(before.settings, settings_document(watch))) if before else []
     parts = [watch.table, "triggers" if is_blind else "function only", *changes]
     return ", ".join(parts)
 

@@ -191,6 +191,29 @@ def test_a_partition_that_was_taken_out_keeps_no_trigger(
     assert (found, told(bare)) == ([("market.parts", 4), ("market.parts_eth", 4)], [(1, 100)])
 
 
+def test_a_partition_without_the_right_holds_up_no_other_watch(
+    bare: psycopg.Connection, alice: psycopg.Connection, guest: str, rtp: Rtp
+) -> None:
+    watches = {"parts": PARTS, "tvl": TVL}
+    bare.execute(rtp("grants", watches=watches).out.encode())
+    assert rtp("install-triggers", watches=watches).code == 0
+    alice.execute("CREATE TABLE market.parts_new PARTITION OF market.parts FOR VALUES IN ('new')")
+    alone = rtp("install-triggers", watches=watches)
+    lacking = f"role {guest} lacks TRIGGER on market.parts_new"
+    assert (alone.code, lacking in alone.err) == (2, True)
+
+    changed = {**watches, "tvl": {**TVL, "percent": 60}}
+    done = rtp("install-triggers", "--json", watches=changed)
+    actions = {action["subject"]: action for action in done.document["actions"]}
+    assert (done.code, actions["watch tvl"]["what"], actions["watch parts"]["what"]) == (1, "replaced", "held up")
+    assert lacking in actions["watch parts"]["detail"]
+    assert rtp("install-triggers", "--dry-run", watches={"parts": PARTS}).code == 1
+
+    bare.execute(rtp("validate", watches=changed).out.encode())
+    assert rtp("install-triggers", watches=changed).code == 0
+    assert rtp("validate", "--installed", watches=changed).code == 0
+
+
 # Before them
 
 

@@ -51,8 +51,9 @@ WHERE i.indrelid = %(oid)s AND i.indisunique AND i.indisvalid AND i.indpred IS N
 GROUP BY i.indexrelid
 
 -- name: partitions
--- A partitioned table's partitions, at every level: a write to one of them fires only its own triggers.
-SELECT n.nspname, c.relname
+-- A partitioned table's partitions, at every level: a write to one of them fires only its own triggers. And whether the role may
+-- read each by itself; through the table it may in any case.
+SELECT n.nspname, c.relname, has_table_privilege(c.oid, 'SELECT')
 FROM pg_partition_tree(%(oid)s::oid) AS p
 JOIN pg_class AS c ON c.oid = p.relid
 JOIN pg_namespace AS n ON n.oid = c.relnamespace
