@@ -40,7 +40,7 @@ _IN_THE_IMAGE = (
     "loadtests",
     "pyproject.toml",
     "README.md",
-    "requirements-lambda.lock",
+    "requirements-service.lock",
     "build/service",
 )
 SETTINGS = "/app/rtp.yaml"

@@ -7,15 +7,21 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
+from core.emf import EmfLog, Figure
+from core.errors import SettingsError
 from core.handler.build import build_processor
+from core.handler.figures import figures_of, is_notable
+from core.handler.restored import after_restore
+from core.handler.views import check_views
+from core.services.xray import subsegment
 from core.sinks.settings import load_settings
 
 if TYPE_CHECKING:
@@ -24,34 +30,47 @@ if TYPE_CHECKING:
 
     from core.handler.batch import BatchProcessor
     from core.handler.settlement import BatchOutcome
+    from core.settings.models import Settings
 
-logger = Logger(service="rtp", log_uncaught_exceptions=True)
-metrics = Metrics(namespace="rtp", service="handler")
+logger = Logger(service="rtp")
 _MOST_CAUSES_LOGGED = 10
 
 
 @logger.inject_lambda_context
-@metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """Process a batch or a schedule's tick. Returns the first record that must come again, where there is one."""
-    if "Records" not in event:
-        _tell(_processor().tick())
-        return {"batchItemFailures": []}
-    outcome = _processor().process(event["Records"])
-    metrics.add_metric("Records", MetricUnit.Count, len(event["Records"]))
-    _tell(outcome)
+    records = event.get("Records")
+    with subsegment("rtp tick" if records is None else "rtp batch") as notes:
+        outcome = _processor().tick() if records is None else _processor().process(records)
+        notes |= {"records": len(records or ()), "events": len(outcome.events), "failed": outcome.failed or ""}
+    _tell(outcome, records=None if records is None else len(records))
     failures = [] if outcome.failed is None else [{"itemIdentifier": outcome.failed}]
     return {"batchItemFailures": failures}  # type: ignore[typeddict-item]
 
 
 @cache
-def _processor() -> BatchProcessor:
+def _settings() -> Settings:
     root = os.environ.get("LAMBDA_TASK_ROOT", ".")
     path = Path(os.environ.get("RTP_CONFIG") or Path(root, "rtp.yaml"))
     environ = dict(os.environ)
     if secret := environ.get("RTP_REDIS_SECRET"):
         environ["RTP_REDIS_URL"] = _with_password(environ["RTP_REDIS_URL"], secret)
-    return build_processor(load_settings(path, environ=environ, options={}))
+    return load_settings(path, environ=environ, options={})
+
+
+@cache
+def _processor() -> BatchProcessor:
+    return build_processor(_settings())
+
+
+@cache
+def _emf() -> EmfLog | None:
+    emf = _settings().emf
+    return EmfLog(emf.namespace, _write, interval_seconds=emf.interval_seconds) if emf.namespace else None
+
+
+def _write(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
 
 
 def _with_password(url: str, secret: str) -> str:
@@ -62,11 +81,9 @@ def _with_password(url: str, secret: str) -> str:
     return url.replace("@", f":{quote(held['password'], safe='')}@", 1)
 
 
-def _tell(outcome: BatchOutcome) -> None:
-    metrics.add_metric("Events", MetricUnit.Count, len(outcome.events))
-    metrics.add_metric("DeadLetters", MetricUnit.Count, len(outcome.dead_letters))
-    metrics.add_metric("FailedBatches", MetricUnit.Count, int(outcome.failed is not None))
-    metrics.add_metric("SetAside", MetricUnit.Count, outcome.set_aside.total())
+def _tell(outcome: BatchOutcome, *, records: int | None) -> None:
+    if emf := _emf():
+        emf.note(figures_of(outcome, records=records), at_once=records is None or is_notable(outcome))
     for cause in outcome.set_aside:
         logger.warning("set aside", extra={"reason": outcome.about_set_aside(cause)})
     for letter in outcome.dead_letters[:_MOST_CAUSES_LOGGED]:
@@ -75,4 +92,29 @@ def _tell(outcome: BatchOutcome) -> None:
         logger.error("records come again", extra={"cause": error, "from": outcome.failed})
     for trouble in outcome.troubles[:_MOST_CAUSES_LOGGED]:
         logger.error("alerts or dead letters wait", extra={"cause": trouble})
-    logger.info("batch", extra={"events": len(outcome.events), "notes": dict(outcome.notes)})
+    # A line for each batch would cost more than the batch; the figures are CloudWatch's metrics.
+    logger.debug("batch", extra={"events": len(outcome.events), "notes": dict(outcome.notes)})
+
+
+def _start() -> None:
+    """Make all that the first batch needs. A settings error ends the start: it is no poison batch."""
+    try:
+        _processor()
+        check_views(_settings(), lambda problem: logger.warning("streams", extra={"problem": str(problem)}))
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            logger.critical("the function cannot start", extra={"problem": line})
+        raise
+    if emf := _emf():
+        emf.note([Figure("ColdStarts", 1)])
+
+
+def _start_again() -> None:
+    """Connections do not outlive a snapshot: the clients are made anew."""
+    _processor.cache_clear()
+    _processor()
+
+
+if "LAMBDA_TASK_ROOT" in os.environ:
+    after_restore(_start_again)
+    _start()

@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 class SettingsModel(BaseModel):
     """What all settings have in common. Addresses hold passwords, so an error never carries the input along."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, serialize_by_alias=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", hide_input_in_errors=True, serialize_by_alias=True, defer_build=True
+    )
 
 
 Model = TypeVar("Model", bound=SettingsModel)
@@ -197,6 +199,10 @@ QueueName = Annotated[
         r"[A-Za-z0-9_-]{1,75}\.fifo",
         "the name (not the URL) of a FIFO queue: up to 75 letters, digits, - and _, then .fifo",
     ),
+]
+MetricNamespace = Annotated[
+    str,
+    matching(r"(?!AWS/)[A-Za-z0-9._/#:-]{1,255}", "up to 255 letters, digits and . - _ / # :, and not begin with AWS/"),
 ]
 Region = Annotated[str, matching(r"[a-z0-9-]{1,40}", "an AWS region, e.g. eu-west-1")]
 Duration = Annotated[

@@ -34,6 +34,7 @@ MAX_LINES = 100
 _VARIABLES = (  # the sinks have their own
     ("RTP_POSTGRES_DSN", "postgres.dsn"),
     ("RTP_HTTP_LISTEN", "http.listen"),
+    ("RTP_EMF_NAMESPACE", "emf.namespace"),
     ("RTP_DYNAMODB_ENDPOINT_URL", "dynamodb.endpoint_url"),
     ("RTP_DEAD_LETTER_QUEUE", "dynamodb.dead_letter_queue"),
 )

@@ -29,6 +29,7 @@ from core.settings.dynamodb import DynamoDbSettings, dynamodb_model
 from core.settings.fields import (
     HttpUrl,
     Listening,
+    MetricNamespace,
     PostgresDsn,
     QueueName,
     Real,
@@ -127,6 +128,13 @@ class HttpSettings(SettingsModel):
     stalled_after_seconds: Real = Field(default=10, gt=0, le=86_400)
 
 
+class EmfSettings(SettingsModel):
+    """Metrics for CloudWatch, as lines of the log; without `namespace` there are none."""
+
+    namespace: MetricNamespace | None = None
+    interval_seconds: Real = Field(default=60, gt=0, le=3600)
+
+
 Statistics = Literal["off", "sampled", "all"]
 
 
@@ -158,6 +166,7 @@ class Settings(SettingsModel):
     run: RunSettings = RunSettings()
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    emf: EmfSettings = EmfSettings()
     triggers: TriggerSettings = TriggerSettings()
     watches: dict[WatchName, Watch]
     dynamodb: DynamoDbSettings  # behind the watches, which it names

@@ -330,8 +330,8 @@ WRONG = {
     ),
     "foreign key": (
         TVL + "nonsense: 1",
-        "my.yaml:6: nonsense: unknown key. Known here: source, kinds, postgres, redis, sqs, run, log, http, triggers,"
-        " watches, dynamodb, routes, webhook",
+        "my.yaml:6: nonsense: unknown key. Known here: source, kinds, postgres, redis, sqs, run, log, http, emf,"
+        " triggers, watches, dynamodb, routes, webhook",
     ),
     "mistyped key inside columns": (
         changed("value: tvl_usd", "value: tvl_usd, chan: x"),
