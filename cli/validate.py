@@ -13,13 +13,15 @@ from cli.destinations import destinations_table, sample_destinations
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
 from cli.output import out, print_json, print_problem
 from cli.running_demo import use_demo_if_running
+from cli.source import Source, is_streams
+from core.errors import SettingsError
+from core.inspection.stream_checkup import check_streams
 from core.problem import counted
-from triggers.checkup import check_up
+from triggers.checkup import Checkup, check_up
 from triggers.rights import script
 
 if TYPE_CHECKING:
     from core.settings.models import Settings
-    from triggers.checkup import Checkup
 
 _Installed = Annotated[
     bool, typer.Option("--installed", help="Also compare with what is installed; exit code 1 where it differs.")
@@ -32,6 +34,7 @@ def validate(
     redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
     sqs_queue: SqsQueue = None,
+    source: Source = None,
     installed: _Installed = False,
     as_json: AsJson = False,
 ) -> None:
@@ -40,6 +43,7 @@ def validate(
     Without an address it looks at a running [bold]rtp run --demo[/], where there is one.
     Exit code 0: these settings can be installed; 2: they cannot, with a line for each reason; 1, with --installed: they
     can, but what is installed is not what they say, or a watch is not armed, which it tells of in any case.
+    Of a stream source it checks tables, streams, keys, some items, rights, queues and Redis.
 
     Example: [bold]rtp validate --config rtp.yaml --installed[/]
     """
@@ -50,9 +54,15 @@ def validate(
         sqs__endpoint_url=sqs_endpoint_url,
         sqs__queue=sqs_queue,
     )
-    if sqs_endpoint_url is None and sqs_queue is None:
-        settings = use_demo_if_running(settings)
-    found = check_up(settings, partial(connection_to, settings), compares_installed=installed)
+    if is_streams(settings, source):
+        if installed:
+            raise SettingsError("option --installed does not fit here: a stream source has no triggers")
+        seen = check_streams(settings)
+        found = Checkup(seen.problems, seen.warnings, notes=seen.notes)
+    else:
+        if sqs_endpoint_url is None and sqs_queue is None:
+            settings = use_demo_if_running(settings)
+        found = check_up(settings, partial(connection_to, settings), compares_installed=installed)
     if as_json:
         compared = {"drift": None if found.drift is None else list(map(vars, found.drift))} if installed else {}
         verdict = {"valid": not found.problems, "problems": found.problems, "warnings": found.warnings}

@@ -6,10 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from core.errors import ServiceUnavailable, SettingsError, StatementRefused
-from core.services.aws_words import aws_words
 from rtp_client.redact import redact
 
 if TYPE_CHECKING:
@@ -93,6 +90,10 @@ def describe_shards(client: DynamoDBStreamsClient, stream_arn: str) -> list[Desc
 @contextmanager
 def dynamodb_errors(client: DynamoDBClient | DynamoDBStreamsClient, action: str, resource: str) -> Iterator[None]:
     """Within, DynamoDB's errors are rtp's own: a table that is not there, a right that is missing, no answer."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - boto3 is an extra
+
+    from core.services.aws_words import aws_words  # noqa: PLC0415
+
     address = redact(client.meta.endpoint_url)
     try:
         yield

@@ -100,3 +100,76 @@ def test_status_names_a_table_that_is_not_there_and_tells_of_the_others(
         table: None,
         "not-there": "there is no DynamoDB table not-there in region us-east-1. Check dynamodb.tables and region",
     }
+
+
+def test_validate_finds_a_sound_source_well_and_says_where_dead_letters_stay(
+    command: Command, config: Path, dynamodb: DynamoDBClient, table: str
+) -> None:
+    put(dynamodb, table, "lido", "100")
+    done = command("validate", "--config", str(config))
+    assert (done.code, done.out) == (0, "All is well: 1 watch, and every service answers.\n")
+    assert done.err.splitlines() == [
+        "note: dynamodb.dead_letter_queue is not set: the newest 10,000 dead letters stay in Redis"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("view_type", "said"),
+    [
+        (None, "has no stream. Enable one of NEW_AND_OLD_IMAGES"),
+        ("NEW_IMAGE", "has NEW_IMAGE, and rtp needs NEW_AND_OLD_IMAGES. Disable the stream, and enable one"),
+    ],
+)
+def test_validate_refuses_a_stream_that_has_not_both_images(
+    command: Command,
+    cloud: EmbeddedStack,
+    dynamodb: DynamoDBClient,
+    store: redis.Redis,
+    tmp_path: Path,
+    view_type: str | None,
+    said: str,
+) -> None:
+    path = write_config(tmp_path, fed_document(cloud, create_table(dynamodb, view_type=view_type)))
+    done = command("validate", "--config", str(path))
+    assert (done.code, said in done.err) == (2, True), done.err
+
+
+def test_validate_tries_the_attributes_on_some_items(
+    command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, table: str, store: redis.Redis, tmp_path: Path
+) -> None:
+    put(dynamodb, table, "lido", "100")
+    document = fed_document(cloud, table)
+    document["dynamodb"]["tables"]["tvl"]["attributes"] = {"value": "tvl"}
+    done = command("validate", "--config", str(write_config(tmp_path, document)))
+    assert (done.code, "attribute tvl, the value, is in none of 1 item" in done.err) == (2, True), done.err
+    dynamodb.put_item(TableName=table, Item={"protocol": {"S": "aave"}, "chain": {"S": "x" * 600}})
+    document["dynamodb"]["tables"]["tvl"]["attributes"] = {"value": "tvl_usd"}
+    done = command("validate", "--config", str(write_config(tmp_path, document)))
+    assert (done.code, "1 of 2 items would be dead letters; the first is" in done.err) == (0, True), done.err
+
+
+def test_validate_names_a_queue_and_a_table_that_are_not_there(
+    command: Command, cloud: EmbeddedStack, store: redis.Redis, tmp_path: Path
+) -> None:
+    document = fed_document(cloud, "not-there", "nowhere.fifo")
+    document["dynamodb"]["dead_letter_queue"] = "nowhere-failures"
+    done = command("validate", "--config", str(write_config(tmp_path, document)), "--json")
+    problems = done.document["problems"]
+    assert done.code == 2
+    assert [name for name in ("nowhere.fifo", "nowhere-failures", "not-there") if name in " ".join(problems)] == [
+        "nowhere.fifo",
+        "nowhere-failures",
+        "not-there",
+    ]
+    assert len(problems) == 3
+
+
+def test_validate_warns_of_a_history_whose_partitions_are_not_its_entities(
+    command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, store: redis.Redis, tmp_path: Path
+) -> None:
+    columns = {"protocol": "protocol", "chain": "chain", "value": "tvl_usd", "changed_at": "at"}
+    table = create_table(dynamodb, "id")
+    document = fed_document(cloud, table, shape="history", columns=columns)
+    put(dynamodb, table, "lido", "100", id="1", at="2024-01-01T00:00:00Z")
+    done = command("validate", "--config", str(write_config(tmp_path, document)))
+    assert (done.code, f"table {table} is partitioned by id" in done.err) == (0, True), done.err

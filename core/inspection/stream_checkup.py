@@ -1,0 +1,194 @@
+"""Would these settings work for a stream source? Everything that can be found out beforehand, without a change."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from core.errors import EventRejected, RtpError
+from core.handler.description import BOTH_IMAGES, describe_shards, describe_table, dynamodb_errors
+from core.handler.images import watched_tables
+from core.handler.inserted import changes_of_item, inserted
+from core.handler.services import stream_services
+from core.inspection.unseen import Entity, find_unseen
+from core.letters.boxes import failure_queue
+from core.problem import counted
+from core.redis_names import baseline_owner, baselines_of
+from core.routes.checking import find_useless
+from core.settings.watches import Constant
+from core.sinks.registry import SINK_TYPES, find_weaknesses
+from rtp_client.redis import redis_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from core.handler.change import Change
+    from core.handler.description import DescribedTable
+    from core.handler.images import WatchedTable
+    from core.handler.services import StreamServices
+    from core.settings.models import Settings
+
+_ITEMS = 25
+_SERVED = ("redis", "sqs")
+"""The sinks that a stream source hands events to."""
+
+
+@dataclass
+class StreamFindings:
+    """What was found; with problems, the settings do not work."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def check_streams(settings: Settings) -> StreamFindings:
+    """Look at tables, streams, items, rights, Redis and queues."""
+    found = StreamFindings()
+    found.problems += _sink_problems(settings)
+    try:
+        with stream_services(settings) as services:
+            with redis_errors(services.address):
+                services.store.ping()
+            for name, watches in watched_tables(settings).items():
+                _check_table(services, name, watches, found)
+            if not found.problems:
+                found.warnings += _unseen(services)
+    except RtpError as error:
+        found.problems.append(str(error))
+    found.problems = list(dict.fromkeys(found.problems))
+    if not found.problems:
+        found.warnings += [*find_useless(settings), *find_weaknesses(settings), *_unserved(settings)]
+        if not settings.dynamodb.dead_letter_queue:
+            found.notes.append("dynamodb.dead_letter_queue is not set: the newest 10,000 dead letters stay in Redis")
+    return found
+
+
+def _sink_problems(settings: Settings) -> Iterator[str]:
+    for sink_type in SINK_TYPES:
+        for destination in sink_type.destinations(settings) if sink_type.section in _SERVED else ():
+            try:
+                sink = destination.make()
+                try:
+                    sink.open()
+                finally:
+                    sink.close()
+            except RtpError as error:
+                yield str(error)
+    if settings.dynamodb.dead_letter_queue:
+        try:
+            failure_queue(settings, settings.dynamodb.dead_letter_queue)
+        except RtpError as error:
+            yield str(error)
+
+
+def _unserved(settings: Settings) -> Iterator[str]:
+    for sink_type in SINK_TYPES:
+        if sink_type.section not in _SERVED and list(sink_type.destinations(settings)):
+            yield f"{sink_type.section}: no event of a stream source goes there"
+
+
+def _check_table(services: StreamServices, name: str, watches: Sequence[WatchedTable], found: StreamFindings) -> None:
+    try:
+        described = describe_table(services.dynamodb, name)
+        found.problems += _stream_problems(services, described)
+        items = _some_items(services, name)
+    except RtpError as error:
+        found.problems.append(str(error))
+        return
+    for watched in watches:
+        found.warnings += _key_warnings(described, watched)
+        _check_items(described, watched, items, found)
+
+
+def _stream_problems(services: StreamServices, described: DescribedTable) -> Iterator[str]:
+    name = described.name
+    if described.stream_arn is None:
+        yield f"table {name} has no stream. Enable one of {BOTH_IMAGES}"
+        return
+    if described.view_type != BOTH_IMAGES:
+        yield (
+            f"the stream of table {name} has {described.view_type}, and rtp needs {BOTH_IMAGES}. Disable the stream,"
+            " and enable one of that view type"
+        )
+    shards = describe_shards(services.streams, described.stream_arn)
+    if shard := next((shard for shard in shards if shard.is_open), None):
+        with dynamodb_errors(services.streams, "GetShardIterator", described.stream_arn):
+            iterator = services.streams.get_shard_iterator(
+                StreamArn=described.stream_arn, ShardId=shard.shard_id, ShardIteratorType="LATEST"
+            )["ShardIterator"]
+        with dynamodb_errors(services.streams, "GetRecords", described.stream_arn):
+            services.streams.get_records(ShardIterator=iterator, Limit=1)
+
+
+def _some_items(services: StreamServices, name: str) -> list[dict[str, Any]]:
+    with dynamodb_errors(services.dynamodb, "Scan", name):
+        items: list[dict[str, Any]] = services.dynamodb.scan(TableName=name, Limit=_ITEMS)["Items"]
+    return items
+
+
+def _key_warnings(described: DescribedTable, watched: WatchedTable) -> Iterator[str]:
+    """Where items of one entity are in several partitions, DynamoDB keeps no order among them."""
+    if watched.is_history and described.keys and not _is_of_entity(watched, described.keys[0]):
+        yield (
+            f"watch {watched.name}: table {described.name} is partitioned by {described.keys[0]}, which names neither"
+            " the entity nor its chain, so DynamoDB keeps the samples of one entity in no order. Set"
+            f" dynamodb.tables.{watched.name}.reorder"
+        )
+
+
+def _is_of_entity(watched: WatchedTable, key: str) -> bool:
+    parts = (part for part in (watched.entity, watched.chain) if not isinstance(part, Constant))
+    return any(_name(part).partition(".")[0] == key for part in parts)
+
+
+def _check_items(
+    described: DescribedTable, watched: WatchedTable, items: Sequence[dict[str, Any]], found: StreamFindings
+) -> None:
+    """What the watch would make of a few items."""
+    now, where = datetime.now(UTC), f"watch {watched.name}: table {described.name}"
+    read: list[Change] = []
+    rejected: list[tuple[str, str]] = []
+    for item in items:
+        try:
+            read += changes_of_item(watched, described, item, now)
+        except EventRejected as error:
+            keys = inserted(described, item, now)["dynamodb"]["Keys"]
+            rejected.append((str(error), json.dumps(keys)))
+    if rejected:
+        of = f"{len(rejected)} of {counted(len(items), 'item')}"
+        line = f"{where}: {of} would be dead letters; the first is {rejected[0][1]}: {rejected[0][0]}"
+        (found.problems if len(rejected) == len(items) else found.warnings).append(line)
+    elif not items:
+        found.notes.append(f"{where} is empty: its attributes could not be checked")
+    elif not read:
+        found.warnings.append(f"{where}: `where` takes none of {counted(len(items), 'item')} that were looked at")
+    elif watched.watch.has_value and all(change.sample.value is None for change in read):
+        found.problems.append(
+            f"{where}: attribute {_name(watched.value)}, the value, is in none of {counted(len(read), 'item')}."
+            f" Name it under dynamodb.tables.{watched.name}.attributes"
+        )
+    for part in ("confidence", "provenance"):
+        source = getattr(watched, part)
+        if source and read and all(getattr(change.sample.testimony, part) is None for change in read):
+            found.warnings.append(f"{where}: attribute {_name(source)}, the {part}, is in none of the items looked at")
+
+
+def _name(source: Any) -> str:
+    return source if isinstance(source, str) else ".".join(source or ())
+
+
+def _unseen(services: StreamServices) -> list[str]:
+    """What the settings name and no baseline is of."""
+    settings = services.settings
+    with redis_errors(services.address):
+        owners = {baseline_owner(key.decode()) for key in services.store.scan_iter(baselines_of("*"), count=1000)}
+    seen = [
+        Entity(watch, settings.watches[watch].kind, chain, entity)
+        for watch, chain, entity in owners
+        if watch in settings.dynamodb.tables
+    ]
+    return list(find_unseen(settings, seen))
