@@ -87,6 +87,12 @@ class BatchProcessor:
             self._progress.note_batch(records, min(failed, default=len(records)), outcome, shard=shard)
         return outcome
 
+    def judge(self, changes: Sequence[Change]) -> BatchOutcome:
+        """Judge changes that no record tells of. Raises SinkUnavailable."""
+        outcome = BatchOutcome()
+        self._settlement.settle(changes, outcome)
+        return outcome
+
     def tick(self) -> BatchOutcome:
         """Judge what time alone brings about, and send the alerts that were left behind. A schedule calls it.
 

@@ -31,6 +31,7 @@ class Change:
     `record` is the record's place in the batch. `before` is the item's earlier value, for an entity without a baseline.
     Only metadata has `reason` and `fields`. A `tick` has no position, as no record caused it. `deletedby` says that
     DynamoDB itself deleted the item, as its time to live had passed.
+    `of_version` is the baseline's version that a change was found out beside; once that has moved, it is passed over.
     """
 
     watch: str
@@ -44,3 +45,4 @@ class Change:
     reason: Reason | None = None
     fields: Mapping[str, Any] | None = None
     deletedby: DeletedBy | None = None
+    of_version: int | None = None

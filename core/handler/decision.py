@@ -77,6 +77,9 @@ class Decider:
             if change.position is not None and change.position.sequence_number <= lanes.get(change.position.lane, -1):
                 notes["repeated"] += 1
                 continue
+            if change.of_version not in (None, memory.version):
+                notes["superseded"] += 1
+                continue
             if change.what == "metadata":
                 raised.append(Raised(change, None))
             else:
