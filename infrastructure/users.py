@@ -27,7 +27,7 @@ RIGHTS = {
     "rtp-reader": f"on ~rtp:* &* -@all +@read +@connection +time {_LISTENING} -@dangerous",
     # A cache reader that fills in what is missing, and counts its reads. It can write to the cache's keys only.
     "rtp-cache": (
-        "on ~rtp:cache* resetchannels -@all +@read +@connection +time +eval +evalsha +script|load"
+        "on ~rtp:cache* resetchannels -@all +@read +@connection +time +eval +evalsha +script|load +script|exists"
         " +hset +hsetnx +hincrby +del +pexpire +expire +zincrby +zremrangebyrank -@dangerous"
     ),
 }
