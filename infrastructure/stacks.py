@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from infrastructure.plan import Plan
 
+# Under which output the password of each user of the cache is found.
+_PASSWORDS = {"rtp": "CachePassword", "rtp-reader": "ReaderPassword", "rtp-cache": "CacheReaderPassword"}
+
 
 class StreamsStack(Stack):
     """DynamoDB tables, the handler, Valkey, queues, a consumer, alarms and a dashboard."""
@@ -83,7 +86,7 @@ def _add_consumer(stack: Stack, plan: Plan, queues: Queues, watching: Watching, 
 
 
 def _tell_common(stack: Stack, network: Network, cache: Cache, queues: Queues, watching: Watching) -> None:
-    passwords = {f"{_word(user)}Password": secret.secret_arn for user, secret in cache.secrets.items()}
+    passwords = {_PASSWORDS[user]: secret.secret_arn for user, secret in cache.secrets.items()}
     _tell(
         stack,
         AlarmTopic=watching.topic.topic_arn,
@@ -102,11 +105,6 @@ def _tell_commands(stack: Stack, commands: Commands, network: Network) -> None:
         TaskDefinition=commands.task.task_definition_arn,
         SubnetIds=",".join(network.subnet_ids),
     )
-
-
-def _word(user: str) -> str:
-    """A cache's user as part of an output's name, which has letters and digits only."""
-    return "".join(part.capitalize() for part in user.split("-"))
 
 
 def _tell(stack: Stack, **outputs: str) -> None:
