@@ -65,7 +65,7 @@ def _shards(seen: StreamInspection) -> Iterator[Table]:
     if rows:
         yield new_table(
             "Done",
-            *("table", "shard", "state", "records", "events", "dead", "future", "late", "failed"),
+            *("table", "shard", "state", "records", "events", "dead", "future", "late", "out of order", "failed"),
             *("last", "lag s", "unread since"),
             rows=rows,
         )
@@ -81,7 +81,7 @@ def _figures(shard: ShardFigures, now: datetime) -> tuple[Any, ...]:
     unread = age(shard.waiting_since, now)
     if done is None:
         return (shard.shard, shard.state, *[None] * 8, unread)
-    counts = (done.records, done.events, done.dead_letters, done.future, done.late, done.failed)
+    counts = (done.records, done.events, done.dead_letters, done.future, done.late, done.out_of_order, done.failed)
     lag = None if shard.lag_seconds is None else f"{shard.lag_seconds:.0f}"
     return (shard.shard, shard.state, *counts, age(done.handled_at, now), lag, unread)
 

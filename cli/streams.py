@@ -97,4 +97,4 @@ def _counts(poller: StreamPoller) -> dict[str, int]:
     for (_, why), items in poller.set_aside.items():
         aside[why] += items
     counts = {"records": poller.records, "events": poller.events, "dead_letters": poller.dead_letters}
-    return counts | {"future": aside["future"], "late": aside["late"]}
+    return counts | {why: aside[why] for why in ("future", "late", "out_of_order")}

@@ -8,7 +8,16 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
-from core.handler.memory import Memory, microseconds, read_lanes, read_state, write_lanes, write_state
+from core.handler.memory import (
+    Memory,
+    microseconds,
+    read_lanes,
+    read_state,
+    read_waiting,
+    write_lanes,
+    write_state,
+    write_waiting,
+)
 from core.leading.epoch import UNFENCED
 from core.redis_names import ALERTS, BASELINES_DUE, FENCE, SEQUENCE, baseline_pattern
 from core.sinks.scripts import DELIVER
@@ -30,7 +39,7 @@ _HERE = files("core.handler")
 _COMMIT = f"local function deliver(KEYS, ARGV)\n{DELIVER}\nend\n" + _HERE.joinpath("commit.lua").read_text("utf-8")
 _RESERVE = _HERE.joinpath("reserve.lua").read_text(encoding="utf-8")
 FORGET_AFTER_MS = 48 * 3600 * 1000  # a stream keeps records for 24 hours
-_FIELDS = ("version", "state", "lanes", "unsent")
+_FIELDS = ("version", "state", "lanes", "unsent", "waiting")
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,7 @@ class Baselines:
                 _numbered(move.alerts),
                 "" if move.due_at is None else microseconds(move.due_at),
                 FORGET_AFTER_MS,
-                "",
+                write_waiting(move.now.waiting),
                 microseconds(at),
                 self._ttls,
                 self._stream_length,
@@ -135,8 +144,8 @@ class Baselines:
 
 
 def _memory(found: Sequence[bytes | None]) -> Memory:
-    version, state, lanes, unsent = ((value or b"").decode() for value in found)
-    return Memory(int(version or 0), read_state(state), read_lanes(lanes), int(unsent or 0))
+    version, state, lanes, unsent, waiting = ((value or b"").decode() for value in found)
+    return Memory(int(version or 0), read_state(state), read_lanes(lanes), int(unsent or 0), read_waiting(waiting))
 
 
 def _numbered(alerts: Mapping[str, Sequence[int]]) -> str:

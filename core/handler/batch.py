@@ -11,6 +11,7 @@ from core.errors import EventRejected, SinkUnavailable
 from core.handler.change import Change
 from core.handler.images import table_of, watched_tables
 from core.handler.memory import microseconds
+from core.handler.ordering import waits_of
 from core.handler.progress import LAMBDA
 from core.handler.settlement import BatchOutcome, Settlement
 from core.letters.stream_letters import StreamLetter
@@ -58,6 +59,7 @@ class BatchProcessor:
         self._bury = bury
         self._forwarder = forwarder
         self._clock = clock
+        self._has_waiting = bool(waits_of(settings))
 
     def process(self, records: Sequence[Mapping[str, Any]], *, shard: str = LAMBDA) -> BatchOutcome:
         """Process records of one shard, in their order."""
@@ -65,6 +67,8 @@ class BatchProcessor:
         changes, letters = self._read(records, outcome.notes)
         try:
             failed = self._settlement.settle(changes, outcome)
+            if self._has_waiting:
+                self._settle_due(self._clock(), outcome)
         except SinkUnavailable as error:
             outcome.causes.append(str(error))
             failed.add(0)
@@ -100,12 +104,8 @@ class BatchProcessor:
         """
         outcome, now = BatchOutcome(), self._clock()
         for _ in range(_MOST_TICK_ROUNDS):
-            keys = self._baselines.due(now, _TICKS_AT_ONCE)
-            owners = [(key, *baseline_owner(key)) for key in keys]
-            self._baselines.forget_due([key for key, watch, _, _ in owners if watch not in self._watches])
-            ticks = [self._tick(*owner, now) for owner in owners if owner[1] in self._watches]
-            self._settlement.settle(ticks, outcome)
-            if len(keys) < _TICKS_AT_ONCE:
+            due = self._settle_due(now, outcome)
+            if due < _TICKS_AT_ONCE:
                 break
         if self._alerts is not None:
             outcome.add_alerts(self._alerts.resend(now - _UNSENT_FOR))
@@ -114,6 +114,14 @@ class BatchProcessor:
         if self._progress is not None:
             self._progress.note_tick()
         return outcome
+
+    def _settle_due(self, now: datetime, outcome: BatchOutcome) -> int:
+        """Bring time to the entities that wait for it. Returns how many were due. Raises SinkUnavailable."""
+        keys = self._baselines.due(now, _TICKS_AT_ONCE)
+        owners = [(key, *baseline_owner(key)) for key in keys]
+        self._baselines.forget_due([key for key, watch, _, _ in owners if watch not in self._watches])
+        self._settlement.settle([self._tick(*owner, now) for owner in owners if owner[1] in self._watches], outcome)
+        return len(keys)
 
     def _forward(self, outcome: BatchOutcome) -> None:
         if self._forwarder is not None and (trouble := self._forwarder.forward()):

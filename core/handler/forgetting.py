@@ -48,7 +48,7 @@ def forget_item(baselines: Baselines, item: RememberedItem) -> None:
     key = baseline_key(item.watch, item.chain, item.entity)
     for _ in range(_MOST_CONFLICTS):
         (memory,) = baselines.load([key])
-        gone = replace(memory, version=memory.version + 1, state=None)
+        gone = replace(memory, version=memory.version + 1, state=None, waiting=())
         if baselines.commit([BaselineMove(key, memory, gone)], at=datetime.now(UTC)) == [True]:
             return
     who = f"{item.chain}/{item.entity}"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from core.detection.judge import EntityState
+from core.detection.judge import EntityState, Sample
 from core.detection.report import amount_text
 from core.detection.testimony import UNSAID, Testimony
 
@@ -20,17 +20,29 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingSample:
+    """A sample that was handed over, and waits until `due_at` for earlier ones of its entity."""
+
+    event_id: str
+    sequence_number: int
+    sample: Sample
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """An entity's baseline.
 
     `version` counts its changes; 0 where Redis holds nothing. `lanes` has the last sequence number judged of each
     item that the entity's samples came from. `unsent` counts the alerts that queues may not have yet.
+    `waiting` are samples that are not judged yet.
     """
 
     version: int = 0
     state: EntityState | None = None
     lanes: Mapping[str, int] = field(default_factory=dict)
     unsent: int = 0
+    waiting: Sequence[WaitingSample] = ()
 
 
 def write_state(state: EntityState | None) -> str:
@@ -92,6 +104,38 @@ def write_lanes(lanes: Mapping[str, int]) -> str:
 def read_lanes(text: str) -> Mapping[str, int]:
     """The positions that `write_lanes` wrote."""
     return {lane: int(number) for lane, number in json.loads(text or "{}").items()}
+
+
+def write_waiting(waiting: Sequence[WaitingSample]) -> str:
+    """Waiting samples as JSON; empty for none."""
+    if not waiting:
+        return ""
+    values = [
+        (
+            one.event_id,
+            str(one.sequence_number),
+            amount_text(one.sample.value),
+            microseconds(one.sample.at),
+            _written(one.sample.testimony),
+            None if one.sample.seen_at is None else microseconds(one.sample.seen_at),
+            microseconds(one.due_at),
+        )
+        for one in waiting
+    ]
+    return json.dumps(values, separators=(",", ":"))
+
+
+def read_waiting(text: str) -> Sequence[WaitingSample]:
+    """The samples that `write_waiting` wrote."""
+    return [
+        WaitingSample(
+            event_id,
+            int(number),
+            Sample(_amount(value), _moment(at), _testimony(said), None if seen is None else _moment(seen)),
+            _moment(due),
+        )
+        for event_id, number, value, at, said, seen, due in (json.loads(text) if text else ())
+    ]
 
 
 def microseconds(moment: datetime) -> int:

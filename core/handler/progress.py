@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LAMBDA = "lambda"
 _KEPT = timedelta(days=7)
-_COUNTS = ("batches", "records", "events", "dead_letters", "future", "late", "failed")
+_COUNTS = ("batches", "records", "events", "dead_letters", "future", "late", "out_of_order", "failed")
 _LONGEST_CAUSE = 500
 
 
@@ -42,6 +42,7 @@ class ShardProgress:
     dead_letters: int
     future: int
     late: int
+    out_of_order: int
     failed: int
     sequence_number: str | None
     arrived_at: datetime | None

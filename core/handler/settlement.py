@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
 from core.handler.baselines import BaselineMove
-from core.handler.decision import Decider, entities
+from core.handler.decider import Decider
+from core.handler.decision import entities
 from core.handler.memory import Memory
+from core.handler.ordering import waits_of
 from core.letters.stream_letters import StreamLetter
 from core.log.rows import event_called
 from core.problem import counted
@@ -36,7 +38,13 @@ if TYPE_CHECKING:
 _MOST_CONFLICTS = 20
 
 Cause = tuple[str, str]
-"""A watch, and why changes of its entities were set aside: `future` or `late`."""
+"""A watch, and why changes of its entities were set aside: a key of `_MEANING`."""
+_MEANING = {
+    "future": "the time is further ahead than `max_future`",
+    "late": "the time is older than what is known",
+    "out_of_order": "a later record of the stream was judged before: have the stream read at a parallelization factor"
+    " of 1, or raise dynamodb.tables.{watch}.reorder",
+}
 
 
 @dataclass
@@ -75,9 +83,8 @@ class BatchOutcome:
         last, (watch, why) = self.last_set_aside[cause], cause
         own_time = last.sample.testimony.changed_at or last.sample.at
         rows = counted(self.set_aside[cause], "item was set aside", "items were set aside")
-        meaning = "is further ahead than `max_future`" if why == "future" else "is older than what is known"
         example = f"{'/'.join(last.key)} of {own_time.isoformat()}"
-        return f"watch {watch}: {rows}, as the time {meaning}; the last is {example}"
+        return f"watch {watch}: {rows}, as {_MEANING[why].format(watch=watch)}; the last is {example}"
 
 
 @dataclass
@@ -100,7 +107,7 @@ class Settlement:
         bury: Callable[[StreamLetter], None],
         clock: Callable[[], datetime],
     ) -> None:
-        self._decider = Decider(settings.watches)
+        self._decider = Decider(settings.watches, waits_of(settings))
         self._source = settings.source
         self._baselines = baselines
         self._alerts = alerts
@@ -127,10 +134,11 @@ class Settlement:
         """Try to move every entity's baseline. Returns the changes of entities that somebody else moved meanwhile."""
         keys = [baseline_key(watch, *key) for watch, key in groups]
         memories = self._baselines.load(keys)
-        decisions = [
-            self._decider.decide(memory, group) for memory, group in zip(memories, groups.values(), strict=True)
-        ]
         now = self._clock()
+        decisions = [
+            self._decider.decide(memory, group, now=now)
+            for memory, group in zip(memories, groups.values(), strict=True)
+        ]
         moves = [
             self._move(key, memory, decision, events)
             for key, memory, decision, events in zip(
@@ -157,7 +165,7 @@ class Settlement:
         return again
 
     def _move(self, key: str, memory: Memory, decision: Decision, events: Sequence[Event]) -> BaselineMove:
-        after = Memory(memory.version + 1, decision.state, decision.lanes)
+        after = Memory(memory.version + 1, decision.state, decision.lanes, waiting=decision.waiting)
         return BaselineMove(key, memory, after, events, decision.due_at, self._alerts_among(events))
 
     def _alerts_among(self, events: Sequence[Event]) -> dict[str, list[int]]:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import EventRejected
-from core.handler.decision import Decider, entities
+from core.handler.decider import Decider
+from core.handler.decision import entities
 from core.handler.images import table_of, watched_tables
 from core.handler.memory import Memory, read_state, write_state
 from core.kinds import SHIPPED
@@ -86,7 +87,7 @@ def broken_records(draw: st.DrawFn) -> Any:
 
 
 SETTINGS = load_settings(None, environ={}, options={}).model_copy(update={"dynamodb": TABLES})
-WATCHED, DECIDER = watched_tables(SETTINGS), Decider(SETTINGS.watches)
+WATCHED, DECIDER = watched_tables(SETTINGS), Decider(SETTINGS.watches, {})
 
 
 @given(broken_records())
@@ -99,7 +100,7 @@ def test_a_record_is_read_or_refused_whatever_it_is(record: Any) -> None:
             assert StreamLetter(str(refusal), record=record).body()
             continue
         for group in entities(changes).values():
-            decision = DECIDER.decide(Memory(), group)
+            decision = DECIDER.decide(Memory(), group, now=datetime.now(UTC))
             assert (
                 read_state(write_state(decision.state)) == decision.state
                 or "nan" in write_state(decision.state).lower()

@@ -1,0 +1,204 @@
+"""A decision in the making: the changes of one entity, one after the other, from what was remembered of it. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from core.detection.future import is_ahead
+from core.detection.judge import EntityState, delete, deletion_that_stands, due_at, judge, later, leave, tick
+from core.handler.change import Change
+from core.handler.decision import Decision, Raised
+from core.handler.memory import WaitingSample
+from core.handler.ordering import is_out_of_order, release
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from core.detection.judge import Sample
+    from core.detection.report import Report
+    from core.handler.change import Position
+    from core.handler.memory import Memory
+    from core.settings.rules import Rule
+    from core.settings.watches import ValueWatch, Watch
+
+_LANES_KEPT = 32
+"""A redelivered sample whose lane is forgotten is late or a duplicate: 32 samples of other items came after it."""
+
+
+class OpenDecision:
+    """Takes an entity's changes; `close` has the decision. `rule` is None for metadata.
+
+    With `reorder` the entity lives so much behind the clock: its samples wait, and time is brought to it as late.
+    """
+
+    def __init__(self, memory: Memory, watch: Watch, rule: Rule | None, *, reorder: timedelta, now: datetime) -> None:
+        self._watch = watch
+        self._rule = rule
+        self._reorder = reorder
+        self._now = now
+        self._version = memory.version
+        self._state = memory.state
+        self._lanes = dict(memory.lanes)
+        self._waiting = list(memory.waiting)
+        self._raised = list[Raised]()
+        self._notes = Counter[str]()
+        self._set_aside: list[tuple[Change, str]] = []
+        self._has_changed = False
+        self._ticks: list[Change] = []
+
+    def take(self, change: Change) -> None:
+        """Take the next change, unless it was taken before."""
+        if self._is_known(change):
+            self._notes["repeated"] += 1
+        elif change.of_version not in (None, self._version):
+            self._notes["superseded"] += 1
+        elif change.what == "metadata":
+            self._raised.append(Raised(change, None))
+            self._note(change.position)
+        elif self._reorder and change.what == "sample":
+            self._hold(change)
+        elif self._reorder and change.what == "tick":
+            self._ticks.append(change)
+        else:
+            self._judge(change)
+
+    def close(self, watch: str, key: tuple[str, str]) -> Decision:
+        """The decision upon all that was taken."""
+        released, self._waiting[:] = release(self._waiting, self._now)
+        for one in released:
+            self._judge(Change(watch, key, "sample", one.event_id, one.sample))
+        if released:
+            self._has_changed = True
+        for change in self._ticks:
+            self._pass_time(change)
+        return Decision(
+            self._state,
+            self._lanes,
+            tuple(self._waiting),
+            self._raised,
+            self._due_at(),
+            self._notes,
+            self._set_aside,
+            self._has_changed,
+        )
+
+    def _is_known(self, change: Change) -> bool:
+        position = change.position
+        if position is None:
+            return False
+        if position.sequence_number <= self._lanes.get(position.lane, -1):
+            return True
+        return any(one.event_id == change.event_id for one in self._waiting)
+
+    def _hold(self, change: Change) -> None:
+        """Have a sample wait for earlier ones. What cannot be judged any more does not."""
+        assert self._watch.has_value
+        if _is_ahead(change.sample, self._watch):
+            self._put_aside(change, "future")
+        elif self._state is not None and change.sample.at < self._state.sample_at:
+            self._put_aside(change, "late")
+        else:
+            # What no record tells of was found in the table, beside all that is there: nothing earlier will come.
+            number, due = -1, self._now
+            if change.position is not None:
+                number, due = change.position.sequence_number, later(self._now, self._reorder)
+            self._waiting.append(WaitingSample(change.event_id, number, change.sample, due))
+            self._note(change.position)
+
+    def _pass_time(self, change: Change) -> None:
+        self._has_changed = True
+        moment = change.sample.at - self._reorder
+        due = None if self._state is None or self._rule is None else due_at(self._state, self._rule)
+        if due is not None and due <= moment:
+            self._judge(replace(change, sample=replace(change.sample, at=moment)))
+
+    def _judge(self, change: Change) -> None:
+        assert self._watch.has_value and self._rule is not None
+        away = _deletion_before(self._state, change, self._rule)
+        if away is not None:
+            self._state = None
+            self._raised.append(away)
+        before = self._state
+        self._state, report, note = _judged(before, change, self._rule, self._watch)
+        if report is not None:
+            self._raised.append(Raised(change, report))
+        if note in {"late", "future"}:
+            self._put_aside(change, note)
+        elif note:
+            self._notes[note] += 1
+        has_come_back = note == "future" and self._state is not before
+        if note not in ("late", "future", "duplicate") or has_come_back:
+            self._note(change.position)
+
+    def _put_aside(self, change: Change, why: str) -> None:
+        position = change.position
+        if why == "late" and position is not None and is_out_of_order(self._lanes, position):
+            # Remembered, so that it is not counted again with each redelivery.
+            self._note(position)
+            self._notes["out_of_order"] += 1
+            self._set_aside.append((change, "out_of_order"))
+        else:
+            self._notes[why] += 1
+            self._set_aside.append((change, why))
+
+    def _note(self, position: Position | None) -> None:
+        """What was taken changes what is remembered; a record's change is known from now on."""
+        self._has_changed = True
+        if position is None:
+            return
+        self._lanes.pop(position.lane, None)
+        self._lanes[position.lane] = position.sequence_number
+        while len(self._lanes) > _LANES_KEPT:
+            del self._lanes[next(iter(self._lanes))]
+
+    def _due_at(self) -> datetime | None:
+        moments = [one.due_at for one in self._waiting]
+        if self._state is not None and self._rule is not None and (due := due_at(self._state, self._rule)) is not None:
+            moments.append(later(due, self._reorder))
+        return min(moments, default=None)
+
+
+def _deletion_before(state: EntityState | None, change: Change, rule: Rule) -> Raised | None:
+    """The event of an item that had been gone for too long when the change came."""
+    report = None
+    if state is not None and change.what != "deleted":
+        report = deletion_that_stands(state, change.sample.at, rule)
+    if report is None:
+        return None
+    # What comes now may be an event, too.
+    return Raised(replace(change, event_id=f"{change.event_id}.away"), report)
+
+
+def _judged(
+    state: EntityState | None, change: Change, rule: Rule, watch: ValueWatch
+) -> tuple[EntityState | None, Report | None, str | None]:
+    if change.what == "tick":
+        if state is None:
+            return None, None, None
+        judgement = tick(state, change.sample.at, rule, compare_with=watch.compare_with)
+        return judgement.state, judgement.report, judgement.note
+    if change.what == "sample" and _is_ahead(change.sample, watch):
+        # The item is there, though nothing that it says counts.
+        if state is not None and state.gone_at is not None:
+            state = replace(state, gone_at=None)
+        return state, None, "future"
+    if state is None and change.before is not None and not _is_ahead(change.before, watch):
+        # An item that was there before is no first sighting, as with triggers on a table that has rows already.
+        before, at = change.before, change.sample.at
+        state = EntityState(
+            before.value, reported_at=at, sample_at=at, last_value=before.value, testimony=before.testimony
+        )
+    if change.what == "deleted":
+        if state is not None and rule.delete_grace:
+            return leave(state, change.sample.at, change.deletedby), None, None
+        report = None if state is None else delete(state, rule, change.sample.testimony, change.deletedby)
+        return None, report, None
+    judgement = judge(state, change.sample, rule, compare_with=watch.compare_with, shape=watch.shape)
+    return judgement.state, judgement.report, judgement.note
+
+
+def _is_ahead(sample: Sample, watch: ValueWatch) -> bool:
+    own_time, arrived_at = sample.testimony.changed_at or sample.at, sample.seen_at or sample.at
+    return is_ahead(own_time, arrived_at, watch.future_limit)
