@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
-from cli.logs import LOG, report, say
+from cli.logs import LOG, report, say, write_line
 from cli.summary import print_summary
 from core.monitor.monitoring import Monitoring
 from core.processor.status import StatusReporter
@@ -67,7 +67,7 @@ def run_pipeline(
     gc.freeze()  # what is there by now stays
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     reporter = StatusReporter(pipeline)
-    monitoring = Monitoring(settings, pipeline, on_problem=report)
+    monitoring = Monitoring(settings, pipeline, on_problem=report, write=write_line)
     try:
         with view.open():
             print_summary(pipeline, settings, monitoring.url)

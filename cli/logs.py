@@ -67,6 +67,12 @@ def say(text: str) -> None:
     LOG.info("%s", text)
 
 
+def write_line(document: str) -> None:
+    """Write a line that is made for machines, whatever the log's format is."""
+    sys.stderr.write(f"{document}\n")
+    sys.stderr.flush()
+
+
 @contextmanager
 def logging_as(log_format: str, level: str) -> Iterator[None]:
     """Within, records go to standard error so. In JSON everything does: libraries' words, and rtp's own end, too."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from core.settings.models import EmfSettings
+
 _MOST_METRICS = 100  # of one line, as the format has it
 Dimensions = tuple[tuple[str, str], ...]
 
@@ -70,6 +72,13 @@ def _together(before: Figure | None, figure: Figure) -> Figure:
     return replace(figure, value=before.value + figure.value)
 
 
+def emf_log(settings: EmfSettings, write: Callable[[str], None]) -> EmfLog | None:
+    """The log that the settings ask for, if they do."""
+    if settings.namespace is None:
+        return None
+    return EmfLog(settings.namespace, write, interval_seconds=settings.interval_seconds)
+
+
 def emf_lines(namespace: str, figures: Iterable[Figure], at: float) -> Iterator[str]:
     """The figures as JSON documents, one for each set of dimensions: a document gives each of its names one value."""
     found: dict[Dimensions, list[Figure]] = {}
@@ -84,7 +93,7 @@ def emf_lines(namespace: str, figures: Iterable[Figure], at: float) -> Iterator[
 def _document(namespace: str, dimensions: dict[str, str], figures: list[Figure], at: float) -> dict[str, Any]:
     directive = {
         "Namespace": namespace,
-        "Dimensions": [list(dimensions)],
+        "Dimensions": [list(dimensions), []] if dimensions else [[]],  # of each, and of all together
         "Metrics": [{"Name": figure.name, "Unit": figure.unit} for figure in figures],
     }
     head = {"Timestamp": int(at * 1000), "CloudWatchMetrics": [directive]}

@@ -11,8 +11,8 @@ from aws_cdk import aws_lambda_event_sources as sources
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infrastructure.accepted import PACKAGED_FOR, accept
-from infrastructure.roles import lambda_role
+from infrastructure.accepted import PACKAGED_FOR, accept, accept_tracing
+from infrastructure.roles import lambda_role, tracing
 
 if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
@@ -46,6 +46,9 @@ class AlertConsumer(Construct):
             retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=RemovalPolicy.DESTROY,
         )
+        role = lambda_role(self, log)
+        if plan.deployment.watching.tracing:
+            accept_tracing(role)
         self.function = function.Function(
             self,
             "Function",
@@ -53,8 +56,10 @@ class AlertConsumer(Construct):
             architecture=function.Architecture.ARM_64,
             handler="alerts.handler",
             code=function.Code.from_asset(str(plan.consumer_code)),
-            role=lambda_role(self, log),
+            role=role,
             log_group=log,
+            logging_format=function.LoggingFormat.JSON,
+            tracing=tracing(plan),
             memory_size=256,
             timeout=Duration.seconds(30),
             environment={"SEEN_TABLE": seen.table_name},

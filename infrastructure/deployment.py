@@ -111,11 +111,12 @@ class DatabaseSection(SettingsModel):
 class StreamsSection(SettingsModel):
     """How Lambda reads the streams. Retries have no limit but the age."""
 
-    parallelization: Whole = Field(default=10, ge=1, le=10)
+    parallelization: Whole = Field(default=2, ge=1, le=10)
     batch_records: Whole = Field(default=100, ge=1, le=10_000)
     batch_window: Annotated[Duration, Field(le=timedelta(minutes=5))] = timedelta(0)
     max_record_age: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(hours=24))] = timedelta(hours=23)
     commands: bool = Field(default=False, description="A task for one-off commands; needs Docker.")
+    snap_start: bool = Field(default=False, description="Cold starts from a snapshot; it is charged by the hour.")
 
 
 class ServiceSection(SettingsModel):
@@ -123,6 +124,13 @@ class ServiceSection(SettingsModel):
 
     tasks: Whole = Field(default=2, ge=0, le=10)
     install_triggers: bool = True
+
+
+class WatchingSection(SettingsModel):
+    """What CloudWatch is told by rtp itself, as metrics; and whether X-Ray traces the functions."""
+
+    metrics: bool = True
+    tracing: bool = False
 
 
 class Deployment(SettingsModel):
@@ -140,6 +148,7 @@ class Deployment(SettingsModel):
     queues: Mapping[Text, QueueArn] = Field(default_factory=dict)
     streams: StreamsSection = StreamsSection()
     service: ServiceSection = ServiceSection()
+    watching: WatchingSection = WatchingSection()
 
     @model_validator(mode="after")
     def _is_in_one_place(self) -> Self:

@@ -75,6 +75,16 @@ class Plan:
         return next((arn for arn in self.deployment.tables.values() if table_of(arn) == name), None)
 
     @property
+    def metrics(self) -> str | None:
+        """The namespace of rtp's own metrics in CloudWatch, where there are any: each deployment has its own."""
+        return self.name if self.deployment.watching.metrics else None
+
+    @property
+    def metrics_environment(self) -> Mapping[str, str]:
+        """The environment in which rtp writes them."""
+        return {"RTP_EMF_NAMESPACE": self.metrics} if self.metrics else {}
+
+    @property
     def code(self) -> Path:
         """The handler's code, where `make package` has put it."""
         return Path(self.deployment.code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as function
 
 from infrastructure.accepted import accept
 
@@ -41,6 +42,11 @@ def lambda_role(
     if plan is not None:
         allow_keys(role, plan)
     return role
+
+
+def tracing(plan: Plan) -> function.Tracing:
+    """Whether X-Ray traces a function; then the CDK gives its role the right to send traces."""
+    return function.Tracing.ACTIVE if plan.deployment.watching.tracing else function.Tracing.DISABLED
 
 
 def allow_keys(role: iam.IRole, plan: Plan) -> None:

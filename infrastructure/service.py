@@ -29,7 +29,11 @@ class Service(Construct):
             task,
             "rtp",
             ["rtp", "run", "--config", SETTINGS],
-            environment={"RTP_HTTP_LISTEN": f"127.0.0.1:{_PORT}"},
+            environment={
+                "RTP_HTTP_LISTEN": f"127.0.0.1:{_PORT}",
+                "RTP_LOG_FORMAT": "json",
+                **plan.metrics_environment,
+            },
             health_check=ecs.HealthCheck(command=["CMD-SHELL", _HEALTH], start_period=Duration.seconds(60)),
         )
         if plan.deployment.service.install_triggers:

@@ -46,7 +46,8 @@ database:
   dsn: host=defi.cluster-abc.eu-west-1.rds.amazonaws.com dbname=defi user=rtp
   secret: arn:aws:secretsmanager:eu-west-1:123456789012:secret:database-AbCdEf
   security_group: sg-0123456789abcdef1
-streams: {commands: true}
+streams: {commands: true, snap_start: true}
+watching: {tracing: true, metrics: false}
 """
 _SYNTHESISE = """\
 import json, sys

@@ -34,8 +34,9 @@ HASTY = CircuitBreakerSettings(failures=1, open_seconds=0.2)
 class Running:
     """A pipeline with its monitoring, and an HTTP client for it."""
 
-    def __init__(self, pipeline: Pipeline, monitoring: Monitoring, problems: list[Problem]) -> None:
+    def __init__(self, pipeline: Pipeline, monitoring: Monitoring, problems: list[Problem], figures: list[str]) -> None:
         self.problems = problems
+        self.figures = figures
         self.pipeline = pipeline
         self.monitoring = monitoring
         self.place = urlsplit(monitoring.url or "").netloc
@@ -71,6 +72,13 @@ class Running:
         families = text_string_to_metric_families(body.decode())
         return {(s.name, frozenset(s.labels.items())): s.value for family in families for s in family.samples}
 
+    def figure(self, name: str, **dimensions: str) -> float | None:
+        """What CloudWatch was told last of a metric."""
+        lines = [
+            line for line in map(json.loads, list(self.figures)) if name in line and dimensions.items() <= line.items()
+        ]
+        return lines[-1][name] if lines else None
+
     def metric(self, name: str, **labels: str) -> float | None:
         return self.metrics().get((name, frozenset(labels.items())))
 
@@ -103,7 +111,9 @@ def monitored(
         on_problem(problem)
 
     pipeline = build_pipeline(settings, on_problem=note, rearm=rearm)
-    running = Running(pipeline, Monitoring(settings, pipeline, on_problem=note), problems)
+    figures: list[str] = []
+    monitoring = Monitoring(settings, pipeline, on_problem=note, write=figures.append)
+    running = Running(pipeline, monitoring, problems, figures)
     pipeline.start()
     running.monitoring.start()
     try:

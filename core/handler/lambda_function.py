@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from aws_lambda_powertools import Logger
 
-from core.emf import EmfLog, Figure
+from core.emf import Figure, emf_log
 from core.errors import SettingsError
 from core.handler.build import build_processor
 from core.handler.figures import figures_of, is_notable
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from core.emf import EmfLog
     from core.handler.batch import BatchProcessor
     from core.handler.settlement import BatchOutcome
     from core.settings.models import Settings
@@ -65,8 +66,7 @@ def _processor() -> BatchProcessor:
 
 @cache
 def _emf() -> EmfLog | None:
-    emf = _settings().emf
-    return EmfLog(emf.namespace, _write, interval_seconds=emf.interval_seconds) if emf.namespace else None
+    return emf_log(_settings().emf, _write)
 
 
 def _write(line: str) -> None:

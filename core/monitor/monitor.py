@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from core.monitor.cache_reads import CacheReads
+    from core.monitor.figures import PipelineFigures
     from core.processor.pipeline import Pipeline
     from core.services.postgres import DatabaseServer
 
@@ -67,6 +68,7 @@ class Monitor:
         *,
         stalled_after_seconds: float,
         is_ready_unarmed: bool = False,
+        figures: PipelineFigures | None = None,
         on_problem: Callable[[Problem], None] = lambda _: None,
     ) -> None:
         self.facts = DatabaseFacts()
@@ -75,6 +77,7 @@ class Monitor:
         self._pipeline = pipeline
         self._progress = ProgressWatch(pipeline, stalled_after_seconds=stalled_after_seconds)
         self._is_ready_unarmed = is_ready_unarmed
+        self._figures = figures
         self._judging = JudgingWatch(pipeline, stalled_after_seconds=stalled_after_seconds)
         self._reporter = StatusReporter(pipeline)
         self._who = {"host": socket.gethostname(), "pid": os.getpid()}
@@ -157,6 +160,8 @@ class Monitor:
         if self.cache_reads and now >= self._next_cache_reads and self._seems_up("Redis"):
             self._next_cache_reads = now + _FACTS_SECONDS
             self.cache_reads.refresh()
+        if self._figures:
+            self._figures.note_when_due(self.facts, is_ready=not self.hindrances())
 
     def _seems_up(self, service: str) -> bool:
         of_service = [circuit for circuit in self._pipeline.circuits if circuit.service == service]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.emf import emf_log
 from core.monitor.cache_reads import CacheReads
+from core.monitor.figures import PipelineFigures
 from core.monitor.http import MonitorServer
 from core.monitor.monitor import Monitor
 from core.processor.build import postgres_server
@@ -21,11 +23,16 @@ class Monitoring:
     """The monitor, and the HTTP server where the settings ask for one.
 
     The server's port is taken at once; raises SettingsError where that fails. `start` it after the pipeline, and `stop`
-    it after the pipeline has ended.
+    it after the pipeline has ended. `write` takes the lines of metrics for CloudWatch, where the settings ask for some.
     """
 
     def __init__(
-        self, settings: Settings, pipeline: Pipeline, *, on_problem: Callable[[Problem], None] = lambda _: None
+        self,
+        settings: Settings,
+        pipeline: Pipeline,
+        *,
+        on_problem: Callable[[Problem], None] = lambda _: None,
+        write: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.monitor = Monitor(
             postgres_server(settings),
@@ -33,6 +40,7 @@ class Monitoring:
             CacheReads(settings.redis.url) if settings.redis.url else None,
             stalled_after_seconds=settings.http.stalled_after_seconds,
             is_ready_unarmed=settings.triggers.unarmed == "warn",
+            figures=PipelineFigures(pipeline, log) if (log := emf_log(settings.emf, write)) else None,
             on_problem=on_problem,
         )
         self._server = MonitorServer(settings.http.listen, pipeline, self.monitor) if settings.http.listen else None

@@ -26,7 +26,7 @@ def test_a_line_says_which_of_its_members_are_metrics() -> None:
             "CloudWatchMetrics": [
                 {
                     "Namespace": "rtp",
-                    "Dimensions": [["Queue"]],
+                    "Dimensions": [["Queue"], []],
                     "Metrics": [{"Name": "Waiting", "Unit": "Seconds"}],
                 }
             ],

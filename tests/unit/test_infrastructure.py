@@ -109,15 +109,79 @@ def test_the_handler_has_no_password_in_its_environment(cloud: Path) -> None:
         assert "resolve:secretsmanager" not in json.dumps(function["Environment"])
 
 
+QUEUES_AND_CACHE = {
+    *("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"),
+    *("DatabaseMemoryUsagePercentage", "EngineCPUUtilization"),
+}
+FUNCTIONS = {"Errors", "Throttles"}
+TOLD_BY_THE_HANDLER = {"Ticks", "OldestPendingAlertSeconds", "BaselinesLost", "FailedBatches"}
+TOLD_BY_RTP_RUN = {"SinkLagSeconds", "OpenCircuits", "DeadLettersKept", "UnarmedWatches", "Leaders"}
+
+
 @pytest.mark.parametrize(
-    "metric",
-    ["IteratorAge", "Errors", "Throttles", "ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"],
+    ("stack", "metrics"),
+    [
+        ("rtp-streams", {"IteratorAge", *FUNCTIONS, *QUEUES_AND_CACHE, *TOLD_BY_THE_HANDLER}),
+        ("rtp-postgres", {"RunningTaskCount", "FreeStorageSpace", *FUNCTIONS, *QUEUES_AND_CACHE, *TOLD_BY_RTP_RUN}),
+        # Without metrics of rtp's own, EventBridge tells of the tick.
+        ("team-streams", {"IteratorAge", "Invocations", *FUNCTIONS, *QUEUES_AND_CACHE}),
+        ("team-postgres", {"RunningTaskCount", *QUEUES_AND_CACHE}),
+    ],
 )
-def test_someone_is_told(cloud: Path, metric: str) -> None:
-    alarms = resources(cloud, "rtp-streams", "AWS::CloudWatch::Alarm")
-    assert any(alarm["MetricName"] == metric for alarm in alarms)
+def test_someone_is_told(cloud: Path, stack: str, metrics: set[str]) -> None:
+    alarms = resources(cloud, stack, "AWS::CloudWatch::Alarm")
+    assert {alarm["MetricName"] for alarm in alarms} == metrics
     assert all(alarm["AlarmActions"] for alarm in alarms)
-    assert len(resources(cloud, "rtp-streams", "AWS::CloudWatch::Dashboard")) == 1
+    (board,) = resources(cloud, stack, "AWS::CloudWatch::Dashboard")
+    assert all(metric in json.dumps(board["DashboardBody"]) for metric in metrics - QUEUES_AND_CACHE)
+
+
+def test_what_must_be_there_is_an_alarm_where_it_is_missing(cloud: Path) -> None:
+    missing = {
+        alarm["MetricName"]: alarm["TreatMissingData"]
+        for stack in ("rtp-streams", "rtp-postgres")
+        for alarm in resources(cloud, stack, "AWS::CloudWatch::Alarm")
+    }
+    floors = {"Ticks", "Leaders", "RunningTaskCount", "FreeStorageSpace"}
+    assert {name for name, treatment in missing.items() if treatment == "breaching"} == floors
+
+
+def handler_of(cloud: Path, stack: str) -> Mapping[str, Any]:
+    functions = resources(cloud, stack, "AWS::Lambda::Function")
+    return next(found for found in functions if found["Handler"].startswith("core."))
+
+
+def test_each_deployment_tells_cloudwatch_under_its_own_name_where_it_is_asked_to(cloud: Path) -> None:
+    stacks = ("rtp-streams", "second-streams", "team-streams")
+    found = [handler_of(cloud, stack)["Environment"]["Variables"].get("RTP_EMF_NAMESPACE") for stack in stacks]
+    assert found == ["rtp", "second", None]
+
+
+def test_functions_and_rtp_run_log_in_json(cloud: Path) -> None:
+    functions = resources(cloud, "rtp-streams", "AWS::Lambda::Function")
+    assert {found["LoggingConfig"]["LogFormat"] for found in functions} == {"JSON"}
+    environments = [
+        {variable["Name"]: variable["Value"] for variable in container["Environment"]}
+        for task in resources(cloud, "rtp-postgres", "AWS::ECS::TaskDefinition")
+        for container in task["ContainerDefinitions"]
+        if container["Command"][:2] == ["rtp", "run"]
+    ]
+    assert [found["RTP_LOG_FORMAT"] for found in environments] == ["json"]
+
+
+def test_a_deployment_chooses_traces_and_snapshots(cloud: Path) -> None:
+    assert handler_of(cloud, "rtp-streams").get("TracingConfig", {}).get("Mode") != "Active"
+    assert "SnapStart" not in handler_of(cloud, "rtp-streams")
+    chosen = handler_of(cloud, "team-streams")
+    assert (chosen["TracingConfig"]["Mode"], chosen["SnapStart"]["ApplyOn"]) == ("Active", "PublishedVersions")
+    (alias,) = (name for name in names_of(cloud, "team-streams", "AWS::Lambda::Alias"))
+    mappings = resources(cloud, "team-streams", "AWS::Lambda::EventSourceMapping")
+    assert all(alias in json.dumps(mapping["FunctionName"]) for mapping in mappings)
+
+
+def names_of(cloud: Path, stack: str, kind: str) -> list[str]:
+    template = json.loads((cloud / f"{stack}.template.json").read_text(encoding="utf-8"))
+    return [name for name, found in template["Resources"].items() if found["Type"] == kind]
 
 
 def test_rtp_run_has_a_standby_beside_a_database_in_two_zones(cloud: Path) -> None:
