@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from random import Random
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import redis
 
@@ -51,8 +52,9 @@ class Simulation:
         self.clock = SimulatedClock(begins_at)
         self.outcomes: list[BatchOutcome] = []
         self.failures: list[Any] = []
-        function = LambdaFunction(lambda: build_processor(settings, clock=self.clock), self.outcomes.append)
-        self.kills = Kills(function, when)
+        self.function = LambdaFunction(lambda: build_processor(settings, clock=self.clock), self.outcomes.append)
+        servers = (settings.redis.url, settings.sqs.endpoint_url)
+        self.kills = Kills(self.function, when, {urlsplit(url).port or 0 for url in servers if url})
         self.mapping = EventSourceMapping(parameters, self.kills, self.clock, random or Random(18))
         self.mapping.on_failure = self.failures.append
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -237,7 +236,7 @@ def test_a_history_means_the_same_to_both(
         installed,
         redis_url,
         lambda: handle(random, settings, table.records),
-        lambda: handle_as_mapped(random, settings, table.records, replace(deployed["samples"], factor=1)),
+        lambda: handle_as_mapped(random, settings, table.records, deployed["samples"]),
     )
 
 

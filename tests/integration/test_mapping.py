@@ -11,16 +11,19 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from core.kinds import SHIPPED
 from core.settings.models import Settings, SqsSettings
+from core.settings.routes import route_model
 from loadtests.benchmarks.handler.kills import End
 from loadtests.faults.proxy import TcpProxy
 from tests.assembly import HISTORY, TABLES
 from tests.dynamodb import NOON, Table
+from tests.faulty_sqs import faulty_sqs
 from tests.mapped import Simulation, published
-from tests.queue_drain import drain_events
+from tests.queue_drain import drain, drain_events
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mypy_boto3_sqs import SQSClient
 
@@ -56,6 +59,15 @@ def prices(redis_url: str) -> list[float]:
     return [float(event["data"]["current"]) for event in published(redis_url)]
 
 
+def test_a_history_behind_the_deployed_mapping_tells_of_every_step(
+    redis_url: str, deployed: Mapping[str, MappingParameters]
+) -> None:
+    simulation = Simulation(history_settings(redis_url), deployed["samples"])
+    simulation.run(samples_of_one_token())
+    told = prices(redis_url)
+    assert (len(told), told == sorted(told), simulation.set_aside()) == (EVENTS, True, 0)
+
+
 def test_a_history_at_a_factor_that_nothing_makes_up_for_is_seen_to_lose_its_order(
     redis_url: str, deployed: Mapping[str, MappingParameters]
 ) -> None:
@@ -63,6 +75,15 @@ def test_a_history_at_a_factor_that_nothing_makes_up_for_is_seen_to_lose_its_ord
     simulation.run(samples_of_one_token())
     assert len(prices(redis_url)) < EVENTS
     assert simulation.set_aside() > 0
+
+
+def test_a_history_at_factor_ten_tells_of_every_step_where_samples_wait_for_earlier_ones(
+    redis_url: str, deployed: Mapping[str, MappingParameters]
+) -> None:
+    simulation = Simulation(history_settings(redis_url, reorder="2s"), replace(deployed["samples"], factor=10))
+    simulation.run(samples_of_one_token())
+    told = prices(redis_url)
+    assert (len(told), told == sorted(told), simulation.set_aside()) == (EVENTS, True, 0)
 
 
 @pytest.fixture
@@ -90,6 +111,20 @@ class OnceAt:
     def __call__(self) -> End | None:
         self.taken += 1
         return self.end if self.taken == self.step else None
+
+
+@dataclass
+class OnceThen:
+    """The end of a process as soon as something is true."""
+
+    is_true: Callable[[], bool]
+    has_been: bool = False
+
+    def __call__(self) -> End | None:
+        if self.has_been or not self.is_true():
+            return None
+        self.has_been = True
+        return End.BEFORE
 
 
 def by_entity(events: Sequence[Any]) -> dict[str, list[str]]:
@@ -145,3 +180,56 @@ def test_an_outage_of_redis_for_an_hour_loses_nothing(
     values = [str(100 * (1 + minute)) for minute in range(1, 60)]
     assert by_entity(published(redis_url)) == {"lido": values, "aave": values}
     assert simulation.failures == []
+
+
+def test_no_count_of_retries_ends_what_the_deployed_mappings_try(deployed: Mapping[str, MappingParameters]) -> None:
+    assert {parameters.most_retries for parameters in deployed.values()} == {None}
+
+
+def test_a_queue_that_is_missing_holds_back_its_own_alert_alone(
+    tvl_settings: Settings,
+    redis_url: str,
+    sqs_client: SQSClient,
+    sqs_queue: SqsQueue,
+    deployed: Mapping[str, MappingParameters],
+) -> None:
+    """Of 1,000 records one is critical, and goes to a queue that somebody has deleted."""
+    name = f"gone-{sqs_queue.name}"
+    routes = (route_model(SHIPPED).model_validate({"match": {"severity": "critical"}, "queue": name}),)
+    table = Table(TABLES["tvl"], ("chain", "protocol"))
+    for number in range(1000):
+        value = "1000" if number == 505 else "100" if number < 500 else "102"
+        table.put(chain="base", protocol=f"protocol-{number % 500}", tvl_usd={"N": value})
+    simulation = Simulation(tvl_settings.model_copy(update={"routes": routes}), deployed["tvl"])
+    simulation.run(table.records)
+    assert len(published(redis_url)) == len(drain(sqs_client, sqs_queue.url)) == 500
+    assert not any(outcome.failed for outcome in simulation.outcomes)
+    url = sqs_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
+    simulation.function.end()
+    simulation.run([])
+    assert [event["data"]["current"] for event in drain_events(sqs_client, url)] == ["1000"]
+    assert drain_events(sqs_client, sqs_queue.url) == []
+    sqs_client.delete_queue(QueueUrl=url)
+
+
+def test_a_function_that_is_cut_in_the_middle_of_its_alerts_goes_on_from_there(
+    tvl_settings: Settings,
+    sqs_client: SQSClient,
+    sqs_queue: SqsQueue,
+    deployed: Mapping[str, MappingParameters],
+) -> None:
+    """The alerts of one entity are a request each, as no two of a group are in one."""
+    table, requests, portion = Table(TABLES["tvl"], ("chain", "protocol")), 130, 100
+    for number in range(requests + 1):
+        table.put(chain="base", protocol="lido", tvl_usd={"N": str(2**number)})
+    with faulty_sqs(sqs_queue.endpoint_url) as gateway:
+        there = tvl_settings.sqs.model_copy(update={"endpoint_url": gateway.url})
+        cut = OnceThen(lambda: len(gateway.batches) == portion + 5)
+        parameters = replace(deployed["tvl"], batch_records=1000)
+        simulation = Simulation(tvl_settings.model_copy(update={"sqs": there}), parameters, when=cut)
+        simulation.run(table.records)
+    assert simulation.kills.count == 1
+    assert len(gateway.batches) == requests + 5
+    assert [event["data"]["current"] for event in drain_events(sqs_client, sqs_queue.url)] == [
+        str(2**number) for number in range(1, requests + 1)
+    ]

@@ -131,6 +131,13 @@ def test_bisecting_finds_the_record_that_fails_and_costs_no_retry() -> None:
     assert [letter["DDBStreamBatchInfo"]["batchSize"] for letter in letters] == [1]
 
 
+def test_bisecting_splits_no_batch_whose_failure_is_reported() -> None:
+    stream = records(2)
+    function = Function(lambda _, time: failing(stream, "0") if time == 1 else None)
+    mapping(function, bisects=True, **UNLIMITED).run(stream)
+    assert function.batches == [["0", "1"]] * 2
+
+
 def test_a_batch_that_is_given_up_is_described_and_the_next_one_follows() -> None:
     stream, letters = records(4), list[Any]()
     function = Function(refusing("1"))

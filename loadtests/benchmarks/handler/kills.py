@@ -12,7 +12,7 @@ from unittest.mock import patch
 from loadtests.benchmarks.handler.mapping import Killed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from loadtests.benchmarks.handler.function import LambdaFunction
 
@@ -26,11 +26,14 @@ class End(StrEnum):
 
 
 class Kills:
-    """Decides with each thing that this process sends whether it ends there. `function` runs under `watched`."""
+    """Decides with each thing that the function sends to one of its servers' ports whether its process ends there.
 
-    def __init__(self, function: LambdaFunction, when: Callable[[], End | None]) -> None:
-        self.sends = self.count = 0
-        self._function, self._when = function, when
+    The function is to be invoked under `watched`.
+    """
+
+    def __init__(self, function: LambdaFunction, when: Callable[[], End | None], ports: Collection[int]) -> None:
+        self.count = 0
+        self._function, self._when, self._ports = function, when, ports
         self._is_dead = False
         self._invoking = threading.get_ident()
 
@@ -45,11 +48,11 @@ class Kills:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Meanwhile, whatever any thread of this process sends may be the last."""
+        """Meanwhile, whatever the function sends may be its last."""
         send = socket.socket.sendall
 
         def sendall(sock: socket.socket, data: Any, *flags: int) -> None:
-            end = End.BEFORE if self._is_dead else self._end()
+            end = self._end() if sock.getpeername()[1] in self._ports else None
             if end is not End.BEFORE:
                 send(sock, memoryview(data)[: len(data) // 2] if end is End.HALFWAY else data, *flags)
             if end is not None:
@@ -61,7 +64,8 @@ class Kills:
             yield
 
     def _end(self) -> End | None:
-        self.sends += 1
+        if self._is_dead:
+            return End.BEFORE
         end = self._when()
         self.count += end is not None
         return end

@@ -158,12 +158,10 @@ class EventSourceMapping:
             batch = lane.batches.popleft()
             left = self._left(batch.records, answer)
             if left:
-                self._try_again(lane, batch, left)
+                self._try_again(lane, batch, left, is_error=answer is None)
 
-    def _try_again(self, lane: _Lane, batch: _Batch, left: Sequence[Record]) -> None:
-        # Where some records are done, the batch is bisected there. Splitting is no retry.
-        has_progress = len(left) < len(batch.records)
-        if self.parameters.bisects and not has_progress and len(left) > 1:
+    def _try_again(self, lane: _Lane, batch: _Batch, left: Sequence[Record], *, is_error: bool) -> None:
+        if is_error and self.parameters.bisects and len(left) > 1:  # which is no retry
             half = len(left) // 2
             lane.batches.extendleft(self._later(part, batch.retries) for part in (left[half:], left[:half]))
         elif self.parameters.most_retries is not None and batch.retries >= self.parameters.most_retries:
