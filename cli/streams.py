@@ -14,7 +14,6 @@ from cli.output import print_json
 from core.errors import ServiceUnavailable
 from core.services.circuit import CircuitBreaker
 from core.services.recovery import Recovery
-from core.trouble import Troubles
 from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from cli.foreground import Ending
     from core.handler.poller import StreamPoller
     from core.settings.models import Settings
+    from core.trouble import Troubles
 
 _IDLE_SECONDS = 1.0
 _TICK_SECONDS = 1.0
@@ -32,13 +32,14 @@ def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_r
     """Poll and process; one JSON line of counts per status interval and one at the end."""
     for name, table in settings.dynamodb.tables.items():
         say(f"watch {name}: DynamoDB table {table.table}")
-    troubles = Troubles()
-    recovery = _recovery(settings, troubles)
+    recovery = _recovery(settings, poller.troubles)
     with _set_after(ending.after_seconds, stop_requested):
         _loop(poller, settings, ending, stop_requested, recovery)
     print_json(_counts(poller))
-    if ending.is_given and not recovery.has_worked and (found := troubles.current()):
-        end_unreached(found)
+    found = poller.troubles.current()
+    unreached = [one for one in found if not recovery.has_worked or one.part in poller.never_read]
+    if ending.is_given and unreached:
+        end_unreached(unreached)
 
 
 def _recovery(settings: Settings, troubles: Troubles) -> Recovery:
@@ -68,7 +69,7 @@ def _loop(
             recovery.succeeded()
             if found:
                 busy = time.monotonic()
-            elif ending.when_idle and now - busy >= _IDLE_SECONDS:
+            elif ending.when_idle and now - busy >= _IDLE_SECONDS and not poller.is_waiting:
                 return
             else:
                 stop_requested.wait(settings.dynamodb.poll_interval_ms / 1000)
@@ -97,4 +98,5 @@ def _counts(poller: StreamPoller) -> dict[str, int]:
     for (_, why), items in poller.set_aside.items():
         aside[why] += items
     counts = {"records": poller.records, "events": poller.events, "dead_letters": poller.dead_letters}
-    return counts | {why: aside[why] for why in ("future", "late", "out_of_order")}
+    counts |= {why: aside[why] for why in ("future", "late", "out_of_order")}
+    return counts | {"pending_alerts": poller.pending_alerts}

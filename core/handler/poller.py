@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import redis
 from botocore.exceptions import BotoCoreError, ClientError
 
-from core.errors import ServiceUnavailable, SinkUnavailable
+from core.errors import ServiceUnavailable
+from core.handler.attempts import Attempts, Part
 from core.handler.description import describe_table, stream_with_both_images
 from core.handler.images import watched_tables
 from core.problem import Problem
 from core.redis_names import checkpoint_key
 from core.services.aws_words import aws_words
+from core.trouble import Troubles
 from rtp_client.attribute_json import as_in_stream
+from rtp_client.backoff import Backoff
 from rtp_client.redact import redact
 from rtp_client.redis import redis_errors, redis_unavailable
 
@@ -33,13 +37,16 @@ if TYPE_CHECKING:
 BATCH_RECORDS = 500
 _FINISHED = "finished"
 _ROUNDS_PER_LISTING = 25
+_ALERTS = "alerts"
 _EXPIRED, _TRIMMED = "ExpiredIteratorException", "TrimmedDataAccessException"
+_GONE = "ResourceNotFoundException"
 
 
 @dataclass
 class _Shard:
     """A shard that is being read. Where `iterator` is None, reading goes on behind `checkpoint`."""
 
+    table: str
     stream_arn: str
     shard_id: str
     parent: str | None
@@ -53,7 +60,10 @@ class _Shard:
 
 @dataclass
 class StreamPoller:
-    """Reads the streams of every table that feeds a watch. Not thread-safe."""
+    """Reads the streams of every table that feeds a watch. A table or shard that fails stops no other. Not thread-safe.
+
+    `pending_alerts` is how many waited for their queues at the last tick.
+    """
 
     settings: Settings
     processor: BatchProcessor
@@ -61,42 +71,76 @@ class StreamPoller:
     streams: DynamoDBStreamsClient
     checkpoints: redis.Redis
     on_problem: Callable[[Problem], None]
+    troubles: Troubles = field(default_factory=Troubles)
     records: int = 0
     events: int = 0
     dead_letters: int = 0
+    pending_alerts: int = 0
     set_aside: Counter[Cause] = field(default_factory=Counter)
     _shards: dict[tuple[str, str], _Shard] = field(default_factory=dict)
+    _told: set[str] = field(default_factory=set)
+    _listed: set[str] = field(default_factory=set)
     _rounds: int = 0
+
+    def __post_init__(self) -> None:
+        own = self.settings.run
+        backoff = Backoff(own.retry_initial_seconds, own.retry_max_seconds)
+        self._attempts = Attempts(backoff, self.troubles, self.on_problem)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a table or a shard waits for a service that may come back."""
+        return self._attempts.is_waiting
+
+    @property
+    def never_read(self) -> set[str]:
+        """The parts, as troubles name them, that cannot be read now and never were."""
+        return self._attempts.never_worked
 
     def poll(self) -> int:
         """Read once from each shard whose parent is finished. Returns how many records were processed.
 
-        Raises ServiceUnavailable where DynamoDB or Redis does not answer; the next call goes on where this one ended.
+        Raises ServiceUnavailable, or SettingsError, where nothing can be read at all; the next call goes on where this
+        one ended.
         """
-        if self._rounds % _ROUNDS_PER_LISTING == 0:
-            self._list_shards()
+        done = self._attempts.run(self._parts())
         self._rounds += 1
-        done = 0
-        for shard in list(self._shards.values()):
-            parent = self._shards.get((shard.stream_arn, shard.parent or ""))
-            if not shard.is_finished and (parent is None or parent.is_finished):
-                done += self._read(shard)
         return done
 
     def tick(self) -> None:
-        """Judge what time alone brings about. Raises ServiceUnavailable."""
-        self._note(self.processor.tick())
+        """Judge what time alone brings about, and send what waits. Raises ServiceUnavailable."""
+        outcome = self.processor.tick()
+        self._note(outcome)
+        self.pending_alerts = sum(one.count for one in outcome.pending)
+        if outcome.troubles:
+            self.troubles.met(_ALERTS, "SQS", "; ".join(outcome.troubles))
+        elif not outcome.pending:
+            self.troubles.over(_ALERTS, "SQS")
+            self._told.clear()
 
-    def _list_shards(self) -> None:
+    def _parts(self) -> Iterator[Part]:
+        """The tables whose shards are to be listed, then the shards that can be read, those just listed among them."""
+        is_time = self._rounds % _ROUNDS_PER_LISTING == 0
         for table in watched_tables(self.settings):
-            stream_arn = stream_with_both_images(describe_table(self.dynamodb, table))
-            saved = self._saved(stream_arn)
-            for shard in self._described(stream_arn):
-                key = (stream_arn, shard["ShardId"])
-                if key not in self._shards:
-                    self._shards[key] = _Shard(
-                        *key, parent=shard.get("ParentShardId"), checkpoint=saved.get(shard["ShardId"])
-                    )
+            if is_time or table not in self._listed:
+                yield Part(f"table {table}", partial(self._list_shards, table))
+        for shard in list(self._shards.values()):
+            parent = self._shards.get((shard.stream_arn, shard.parent or ""))
+            if not shard.is_finished and (parent is None or parent.is_finished):
+                yield Part(f"table {shard.table}, shard {shard.shard_id}", partial(self._read, shard))
+
+    def _list_shards(self, table: str) -> int:
+        self._listed.discard(table)
+        stream_arn = stream_with_both_images(describe_table(self.dynamodb, table))
+        saved = self._saved(stream_arn)
+        for shard in self._described(stream_arn):
+            key = (stream_arn, shard["ShardId"])
+            if key not in self._shards:
+                self._shards[key] = _Shard(
+                    table, *key, parent=shard.get("ParentShardId"), checkpoint=saved.get(shard["ShardId"])
+                )
+        self._listed.add(table)
+        return 0
 
     def _described(self, stream_arn: str) -> Iterator[ShardTypeDef]:
         last = ""
@@ -125,6 +169,12 @@ class StreamPoller:
                 return 0
             if _code(error) == _EXPIRED:
                 return 0
+            if _code(error) == _GONE:
+                text = f"table {shard.table}, shard {shard.shard_id}: the stream is gone, and what was not read of it"
+                self.on_problem(Problem(text, "poller"))
+                del self._shards[shard.stream_arn, shard.shard_id]
+                self._listed.discard(shard.table)
+                return 0
             raise self._unavailable(error) from error
         except BotoCoreError as error:
             raise self._unavailable(error) from error
@@ -149,7 +199,8 @@ class StreamPoller:
         self.records += done
         if done < len(records):
             shard.iterator = None
-            raise SinkUnavailable("a service", "those named", "; ".join(outcome.causes) or "records failed")
+            cause = "; ".join(outcome.causes) or "records failed"
+            raise ServiceUnavailable("Records", f"shard {shard.shard_id}", cause, what="come again")
         return done
 
     def _note(self, outcome: BatchOutcome) -> None:
@@ -157,9 +208,13 @@ class StreamPoller:
         self.dead_letters += len(outcome.dead_letters)
         for letter in outcome.dead_letters:
             self.on_problem(Problem(f"dead letter: {letter.reason}", "poller"))
+        for trouble in outcome.troubles:
+            if trouble not in self._told:
+                self._told.add(trouble)
+                self.on_problem(Problem(f"alerts or dead letters wait: {trouble}", "poller"))
         for cause in outcome.set_aside:
             # Of rows that go on coming like that, the counts tell.
-            if cause not in self.set_aside and cause[1] == "future":
+            if cause not in self.set_aside and cause[1] != "late":
                 self.on_problem(Problem(outcome.about_set_aside(cause), "poller"))
         self.set_aside += outcome.set_aside
 

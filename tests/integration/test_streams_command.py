@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 import redis
+import yaml
 
 from core.handler.batch import BatchProcessor
 from core.handler.build import build_poller
@@ -112,7 +113,10 @@ def test_the_command_delivers_what_the_stream_holds_and_goes_on_where_it_was(
     done = command(*arguments)
     assert (done.code, json.loads(done.out.splitlines()[-1])) == (
         0,
-        {"records": 3, "events": 1, "dead_letters": 0, "future": 0, "late": 0},
+        {
+            **{"records": 3, "events": 1, "dead_letters": 0, "future": 0, "late": 0, "out_of_order": 0},
+            "pending_alerts": 0,
+        },
     )
     assert [step(alert) for alert in received(alerts_client, queue)] == [("lido", "100", "102", "deviation")]
     put(dynamodb, table, "lido", "105")
@@ -129,7 +133,7 @@ def test_a_signal_ends_the_command_well(
     with rtp("run", "--source", "dynamodb", "--config", str(config), environ=keys) as process:
         process.wait_for("watch tvl")
         assert (process.end(signal.SIGTERM), process.err.splitlines()[1:]) == (0, [])
-        assert set(process.documents[-1]) == {"records", "events", "dead_letters", "future", "late"}
+        assert {"records", "events", "dead_letters", "pending_alerts"} <= set(process.documents[-1])
 
 
 def test_services_that_are_away_are_named_once_and_left_alone_for_a_while(command: Command, tmp_path: Path) -> None:
@@ -141,6 +145,50 @@ def test_services_that_are_away_are_named_once_and_left_alone_for_a_while(comman
     assert told[1] == "The streams' source: circuit open after 2 failures in a row, probing every 60 s"
     assert told[2] == "Never reached from the start to the end: The streams' source (streams)."
     assert (done.code, len(told)) == (1, 3)
+
+
+def test_a_table_that_is_missing_stops_no_other_and_is_named(
+    command: Command, dynamodb: DynamoDBClient, store: redis.Redis, config: Path, table: str
+) -> None:
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    gone = f"gone-{table}"
+    document["watches"]["gone"] = document["watches"]["tvl"] | {"table": "gone"}
+    document["dynamodb"]["tables"] = {"gone": {"table": gone}} | document["dynamodb"]["tables"]
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    put(dynamodb, table, "lido", "100", "102")
+    done = command("run", "--source", "dynamodb", "--config", str(config), "--until-idle")
+    assert [step(event)[2] for event in published(store)] == ["102"]
+    told = [line for line in done.err.splitlines() if gone in line and "watch" not in line]
+    assert [line.partition(" in region")[0] for line in told] == [
+        f"table {gone}: there is no DynamoDB table {gone}",
+        f"Never reached from the start to the end: DynamoDB (table {gone}).",
+    ]
+    assert done.code == 1
+
+
+def test_a_shard_whose_batch_fails_stops_no_other(
+    settings: Settings, dynamodb: DynamoDBClient, table: str, store: redis.Redis
+) -> None:
+    second = create_table(dynamodb)
+    tables = {"tvl": settings.dynamodb.tables["tvl"], "second": settings.dynamodb.tables["tvl"]}
+    tables["second"] = tables["second"].model_copy(update={"table": second})
+    watches = settings.watches | {"second": settings.watches["tvl"]}
+    dynamodb_settings = settings.dynamodb.model_copy(update={"tables": tables})
+    both = settings.model_copy(update={"dynamodb": dynamodb_settings, "watches": watches})
+    put(dynamodb, table, "lido", "100", "102")
+    put(dynamodb, second, "aave", "100", "102")
+    # No hash is kept under this key, so the baseline cannot be moved.
+    store.set("rtp:baseline:tvl:base:lido", "broken")
+    problems: list[str] = []
+    poller = build_poller(both, on_problem=lambda problem: problems.append(str(problem)))
+    poller.poll()
+    assert [step(event)[0] for event in published(store)] == ["aave"]
+    (trouble,) = poller.troubles.current()
+    assert trouble.part.startswith(f"table {table}, shard ")
+    assert [problem.startswith(f"{trouble.part}: Records at shard") for problem in problems] == [True]
+    store.delete("rtp:baseline:tvl:base:lido")
+    eventually(lambda: poller.poll() or not poller.troubles.current())
+    assert {step(event)[0] for event in published(store)} == {"aave", "lido"}
 
 
 class Failing(BatchProcessor):
@@ -162,9 +210,10 @@ def test_the_poller_goes_back_to_the_first_record_that_failed(
     monkeypatch.setattr("core.handler.build.BatchProcessor", Failing)
     put(dynamodb, table, "lido", "100", "102", "104")
     poller: StreamPoller = build_poller(settings, on_problem=print)
-    with pytest.raises(Exception, match="on purpose"):
-        poller.poll()
-    assert (poller.records, poller.poll()) == (1, 2)
+    poller.poll()
+    assert (poller.records, [trouble.cause[-10:] for trouble in poller.troubles.current()]) == (1, ["on purpose"])
+    assert eventually(poller.poll) == 2
+    assert poller.troubles.current() == []
     assert [step(event)[2] for event in published(store)] == ["102", "104"]
 
 
