@@ -19,6 +19,11 @@ SEQUENCE = "rtp:sequence"
 DEAD_LETTERS = "rtp:dead-letters"
 """Records and events that can never be used, where no queue is named for them."""
 
+BASELINES_MARKER = "rtp:baselines:marker"
+"""Says that the baselines are those of before, until Redis loses its memory."""
+BASELINES_REBUILD = "rtp:baselines:rebuild"
+"""A hash: of each table that baselines are rebuilt from, how far it is read."""
+
 TICKED = "rtp:ticked"
 """When a stream source last ticked."""
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+import secrets
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
+
+import redis
 
 from core.errors import SinkUnavailable
 from core.handler.memory import (
@@ -19,8 +22,17 @@ from core.handler.memory import (
     write_waiting,
 )
 from core.leading.epoch import UNFENCED
-from core.redis_names import ALERTS, BASELINES_DUE, FENCE, SEQUENCE, baseline_pattern
+from core.redis_names import (
+    ALERTS,
+    BASELINES_DUE,
+    BASELINES_MARKER,
+    BASELINES_REBUILD,
+    FENCE,
+    SEQUENCE,
+    baseline_pattern,
+)
 from core.sinks.scripts import DELIVER
+from rtp_client.event import format_time
 from rtp_client.keys import STREAM, cache_key, route_channel
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors
@@ -29,24 +41,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    import redis
-
+    from core.handler.current import Current
     from core.settings.models import RedisSettings
     from rtp_client.event import Event, EventData
 
 _HERE = files("core.handler")
 # The Redis sink's script becomes a function of this one, so that both are one atomic step.
-_COMMIT = f"local function deliver(KEYS, ARGV)\n{DELIVER}\nend\n" + _HERE.joinpath("commit.lua").read_text("utf-8")
+_COMMIT = f"local function deliver(KEYS, ARGV)\n{DELIVER}\nend\n" + "\n".join(
+    _HERE.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in ("refresh", "commit")
+)
 _RESERVE = _HERE.joinpath("reserve.lua").read_text(encoding="utf-8")
 FORGET_AFTER_MS = 48 * 3600 * 1000  # a stream keeps records for 24 hours
-_FIELDS = ("version", "state", "lanes", "unsent", "waiting")
+_FIELDS = ("version", "state", "lanes", "unsent", "waiting", "run")
 
 
 @dataclass(frozen=True)
 class BaselineMove:
     """An entity's next memory, the one it was made from, and the events of the move.
 
-    `alerts` says for each queue which of the events belong in it, by their places.
+    `alerts` says for each queue which of the events belong in it, by their places. `current` is what the cache entry
+    shall say beside the newest event.
     """
 
     key: str
@@ -55,10 +69,15 @@ class BaselineMove:
     events: Sequence[Event] = ()
     due_at: datetime | None = None
     alerts: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    current: Current | None = None
 
 
 class Baselines:
-    """A client of the Redis that holds baselines, cache and stream. Every method raises SinkUnavailable."""
+    """A client of the Redis that holds baselines, cache and stream. Every method raises SinkUnavailable.
+
+    `marker` is what the last `load` has found of the marker, None for none, and `run` the server's run: empty where
+    nobody may ask for it.
+    """
 
     def __init__(
         self,
@@ -69,6 +88,8 @@ class Baselines:
     ) -> None:
         self._channels_of = channels_of
         self.address = redact(url)
+        self.marker: str | None = None
+        self.run = ""
         self._client = redis_client(
             url,
             client_name="rtp-handler",
@@ -83,9 +104,42 @@ class Baselines:
     def load(self, keys: Sequence[str]) -> list[Memory]:
         """What is remembered under each key, in one round trip."""
         pipeline = self._client.pipeline(transaction=False)
+        pipeline.get(BASELINES_MARKER)
+        pipeline.info("server")
         for key in keys:
             pipeline.hmget(key, _FIELDS)
-        return [_memory(found) for found in self._run(pipeline)]
+        with redis_errors(self.address, SinkUnavailable):
+            marker, server, *found = pipeline.execute(raise_on_error=False)
+            for answer in (marker, *found):
+                if isinstance(answer, redis.RedisError):
+                    raise answer
+        self.marker = None if marker is None else marker.decode(errors="replace")
+        self.run = server.get("run_id", "") if isinstance(server, dict) else ""
+        return [self._memory(fields) for fields in found]
+
+    def mark(self) -> bool:
+        """Set the marker where there is none. Returns whether Redis held nothing of a stream source until now."""
+        token = secrets.token_hex(8)
+        with redis_errors(self.address, SinkUnavailable):
+            is_empty = not self._client.exists(SEQUENCE)
+            self._client.set(BASELINES_MARKER, token, nx=True)
+            found: Any = self._client.get(BASELINES_MARKER)
+        self.marker = found.decode()
+        return is_empty
+
+    def rebuilding(self) -> dict[str, str]:
+        """The tables that baselines are still to be rebuilt from, each with how far it is read."""
+        with redis_errors(self.address, SinkUnavailable):
+            found: Any = self._client.hgetall(BASELINES_REBUILD)
+        return {table.decode(): place.decode() for table, place in found.items()}
+
+    def note_rebuilt(self, table: str, place: str | None) -> None:
+        """The table is read up to a place, empty for its beginning; None: to its end."""
+        with redis_errors(self.address, SinkUnavailable):
+            if place is None:
+                self._client.hdel(BASELINES_REBUILD, table)
+            else:
+                self._client.hset(BASELINES_REBUILD, table, place)
 
     def keys_of(self, watch: str, entity: str) -> list[str]:
         """The keys of an entity's baselines, on every chain."""
@@ -102,7 +156,9 @@ class Baselines:
         """Make each move, atomically by itself, in one round trip; false where the entity has moved on meanwhile."""
         pipeline = self._client.pipeline(transaction=False)
         for move in moves:
-            keys = [move.key, BASELINES_DUE, ALERTS, STREAM, FENCE]
+            current = move.current
+            entry = move.key if current is None else current.key
+            keys = [move.key, BASELINES_DUE, ALERTS, entry, SEQUENCE, STREAM, FENCE]
             arguments: list[str | bytes | int] = [
                 move.was.version,
                 write_state(move.now.state),
@@ -112,6 +168,9 @@ class Baselines:
                 FORGET_AFTER_MS,
                 write_waiting(move.now.waiting),
                 microseconds(at),
+                self.run,
+                "" if current is None else format_time(current.as_of),
+                "" if current is None else current.value,
                 self._ttls,
                 self._stream_length,
                 UNFENCED.number,
@@ -138,14 +197,16 @@ class Baselines:
     def close(self) -> None:
         self._client.close()
 
+    def _memory(self, found: Sequence[bytes | None]) -> Memory:
+        version, state, lanes, unsent, waiting, run = ((value or b"").decode() for value in found)
+        memory = Memory(
+            int(version or 0), read_state(state), read_lanes(lanes), int(unsent or 0), read_waiting(waiting)
+        )
+        return replace(memory, is_doubtful=bool(run and self.run and run != self.run))
+
     def _run(self, pipeline: redis.client.Pipeline) -> list[Any]:
         with redis_errors(self.address, SinkUnavailable):
             return pipeline.execute()
-
-
-def _memory(found: Sequence[bytes | None]) -> Memory:
-    version, state, lanes, unsent, waiting = ((value or b"").decode() for value in found)
-    return Memory(int(version or 0), read_state(state), read_lanes(lanes), int(unsent or 0), read_waiting(waiting))
 
 
 def _numbered(alerts: Mapping[str, Sequence[int]]) -> str:

@@ -13,6 +13,8 @@ from core.handler.images import table_of, watched_tables
 from core.handler.memory import microseconds
 from core.handler.ordering import waits_of
 from core.handler.progress import LAMBDA
+from core.handler.rebuild import BaselineRebuild
+from core.handler.recollection import Recollection
 from core.handler.settlement import BatchOutcome, Settlement
 from core.letters.stream_letters import StreamLetter
 from core.redis_names import baseline_owner
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from core.handler.alerts import Alerts
     from core.handler.baselines import Baselines
+    from core.handler.items import TableItems
     from core.handler.letters import LetterForwarder
     from core.handler.progress import Progress
     from core.settings.models import Settings
@@ -36,7 +39,8 @@ _UNSENT_FOR = timedelta(seconds=10)
 class BatchProcessor:
     """Processes batches. `alerts` None: no SQS queue. `bury` takes a dead letter, or raises SinkUnavailable.
 
-    `forwarder` moves dead letters to the queue that the settings name for them.
+    `forwarder` moves dead letters to the queue that the settings name for them. `items` reads the watched tables; None:
+    they are not read.
     """
 
     def __init__(
@@ -47,13 +51,17 @@ class BatchProcessor:
         *,
         bury: Callable[[StreamLetter], None],
         forwarder: LetterForwarder | None = None,
+        items: Callable[[], TableItems] | None = None,
         progress: Progress | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._progress = progress
         self._tables = watched_tables(settings)
         self._watches = {name: settings.watches[name] for name in settings.dynamodb.tables}
-        self._settlement = Settlement(settings, baselines, alerts, bury=bury, clock=clock)
+        self._rebuild = None if items is None else BaselineRebuild(settings, baselines, items)
+        begin = (lambda: None) if self._rebuild is None else self._rebuild.begin
+        self._recollection = Recollection(settings, baselines, items, on_empty=begin)
+        self._settlement = Settlement(settings, baselines, alerts, self._recollection, bury=bury, clock=clock)
         self._baselines = baselines
         self._alerts = alerts
         self._bury = bury
@@ -103,6 +111,7 @@ class BatchProcessor:
         Raises SinkUnavailable without Redis.
         """
         outcome, now = BatchOutcome(), self._clock()
+        self._recollection.look(outcome)
         for _ in range(_MOST_TICK_ROUNDS):
             due = self._settle_due(now, outcome)
             if due < _TICKS_AT_ONCE:
@@ -111,6 +120,8 @@ class BatchProcessor:
             outcome.add_alerts(self._alerts.resend(now - _UNSENT_FOR))
             outcome.pending = self._alerts.pending()
         self._forward(outcome)
+        if self._rebuild is not None:
+            self._rebuild.go_on(outcome)
         if self._progress is not None:
             self._progress.note_tick()
         return outcome

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
@@ -25,13 +25,19 @@ if TYPE_CHECKING:
 
     import redis
 
+    from core.handler.items import TableItems
     from core.handler.poller import StreamPoller
     from core.problem import Problem
     from core.settings.models import Settings
 
 
-def build_processor(settings: Settings, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> BatchProcessor:
-    """A batch processor for these settings. Raises SettingsError where Redis is not named, or boto3 is missing."""
+def build_processor(
+    settings: Settings, *, reads_tables: bool = False, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> BatchProcessor:
+    """A batch processor for these settings; `reads_tables`, for one that knows nothing but the tables do.
+
+    Raises SettingsError where Redis is not named, or boto3 is missing.
+    """
     if not settings.redis.url:
         raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
     routes, destinations = Routes(settings), sqs_destinations(settings)
@@ -64,6 +70,7 @@ def build_processor(settings: Settings, *, clock: Callable[[], datetime] = lambd
         alerts,
         bury=letters.bury,
         forwarder=forward,
+        items=cache(partial(_items, settings)) if reads_tables else None,
         progress=Progress(client),
         clock=clock,
     )
@@ -75,9 +82,16 @@ def _redis(settings: Settings) -> redis.Redis:
     return redis_client(settings.redis.url, client_name="rtp-handler", timeout_seconds=wait, retries=1)
 
 
+def _items(settings: Settings) -> TableItems:
+    with needing("aws", "the tables are DynamoDB's"):
+        from core.handler.items import TableItems  # noqa: PLC0415 - boto3 is an extra, and slow to import
+        from core.services.dynamodb_client import dynamodb_clients  # noqa: PLC0415
+    return TableItems(dynamodb_clients(settings)[0])
+
+
 def build_poller(settings: Settings, *, on_problem: Callable[[Problem], None]) -> StreamPoller:
     """A poller of every stream that feeds a watch. Raises SettingsError."""
-    processor = build_processor(settings)
+    processor = build_processor(settings, reads_tables=True)
     with needing("aws", "the streams are DynamoDB's"):
         from core.handler.poller import StreamPoller  # noqa: PLC0415 - as above
         from core.services.dynamodb_client import dynamodb_clients  # noqa: PLC0415

@@ -29,7 +29,8 @@ class Change:
     """One thing to judge.
 
     `record` is the record's place in the batch. `before` is the item's earlier value, for an entity without a baseline.
-    Only metadata has `reason` and `fields`. A `tick` has no position, as no record caused it. `deletedby` says that
+    Only metadata has `reason` and `fields`, and `row`: all watched attributes, unless the item is gone. `item` is the
+    key of the record's item. A `tick` has no position, as no record caused it. `deletedby` says that
     DynamoDB itself deleted the item, as its time to live had passed.
     `of_version` is the baseline's version that a change was found out beside; once that has moved, it is passed over.
     """
@@ -44,5 +45,7 @@ class Change:
     before: Sample | None = None
     reason: Reason | None = None
     fields: Mapping[str, Any] | None = None
+    row: Mapping[str, Any] | None = None
+    item: Mapping[str, Any] | None = None
     deletedby: DeletedBy | None = None
     of_version: int | None = None

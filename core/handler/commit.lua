@@ -1,10 +1,13 @@
 -- commit: move an entity's baseline and publish its events, as one atomic step, if nobody else moved the baseline meanwhile.
--- The text of deliver.lua stands before this as the function `deliver`: cache, channel and stream of the same step.
---   KEYS[1]   the baseline: a hash of version, state, lanes, waiting, and unsent: how many of its alerts wait, over all queues
+-- The text of deliver.lua stands before this as the function `deliver`: cache, channel and stream of the same step; that of
+-- refresh.lua stands there, too.
+--   KEYS[1]   the baseline: a hash of version, state, lanes, waiting, run, and unsent: how many of its alerts wait, over all queues
 --   KEYS[2]   sorted set of baselines by when `tick` is due, microseconds
 --   KEYS[3]   how many alerts wait, by queue. With `:<queue>` behind it, the baselines with alerts for that queue, by when the oldest was
 --             made; with `:<queue>:<baseline>`, the alerts themselves, by sequence, each behind the time at which it was made
---   KEYS[4..] what deliver.lua takes; stream and fence alone where there is no event
+--   KEYS[4]   the entity's cache entry
+--   KEYS[5]   the last sequence that was drawn
+--   KEYS[6..] what deliver.lua takes; stream and fence alone where there is no event
 --   ARGV[1]   the version that was read, 0 for none
 --   ARGV[2]   the state, JSON; empty: the entity is gone, and what is left of it expires after ARGV[6] ms
 --   ARGV[3]   the position in each lane, JSON
@@ -13,10 +16,13 @@
 --   ARGV[6]   how long redeliveries of a forgotten entity are recognised, ms
 --   ARGV[7]   the samples that wait for earlier ones, JSON; empty: none
 --   ARGV[8]   the time now, microseconds
---   ARGV[9..] what deliver.lua takes
+--   ARGV[9]   the run of this server, by which a restart from an older state is noticed
+--   ARGV[10]  when the entity was what its cache entry shall say, RFC 3339; empty: the events say so
+--   ARGV[11]  what it shall say
+--   ARGV[12..] what deliver.lua takes
 -- Returns 1. Where the version is another one, it returns 0 and does nothing.
 local call = redis.call
-local key, events_at = KEYS[1], 9
+local key, events_at = KEYS[1], 12
 
 -- Not unpack(): a batch may have more events of one entity than Lua's stack has room.
 local function from(list, first)
@@ -31,10 +37,13 @@ local version = call('HGET', key, 'version') or '0'
 if version ~= ARGV[1] then
     return 0
 end
-if #KEYS > 5 then
-    deliver(from(KEYS, 4), from(ARGV, events_at))
+if #KEYS > 7 then
+    deliver(from(KEYS, 6), from(ARGV, events_at))
 end
-call('HSET', key, 'version', string.format('%.0f', tonumber(version) + 1), 'state', ARGV[2], 'lanes', ARGV[3])
+if ARGV[10] ~= '' then
+    refresh(KEYS[4], KEYS[5], ARGV[10], ARGV[11], cjson.decode(ARGV[events_at]))
+end
+call('HSET', key, 'version', string.format('%.0f', tonumber(version) + 1), 'state', ARGV[2], 'lanes', ARGV[3], 'run', ARGV[9])
 if ARGV[7] == '' then
     call('HDEL', key, 'waiting')
 else

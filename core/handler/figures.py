@@ -24,6 +24,7 @@ def figures_of(outcome: BatchOutcome, *, records: int | None) -> Iterator[Figure
     yield Figure("DeadLetters", len(outcome.dead_letters))
     yield Figure("FailedBatches", int(outcome.failed is not None))
     yield Figure("SetAside", outcome.set_aside.total())
+    yield Figure("BaselinesLost", outcome.lost.total())
     for one in outcome.pending:
         queue = (("Queue", one.queue),)
         yield Figure("PendingAlerts", one.count, dimensions=queue, is_gauge=True)
@@ -32,4 +33,4 @@ def figures_of(outcome: BatchOutcome, *, records: int | None) -> Iterator[Figure
 
 def is_notable(outcome: BatchOutcome) -> bool:
     """Whether somebody should know at once, and not at the end of the interval."""
-    return bool(outcome.failed is not None or outcome.dead_letters)
+    return bool(outcome.failed is not None or outcome.dead_letters or outcome.lost)

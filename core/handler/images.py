@@ -40,7 +40,7 @@ _NONSENSE = (ArithmeticError, AttributeError, LookupError, OSError, RecursionErr
 _IMAGES = {"INSERT": ("NewImage",), "MODIFY": ("NewImage", "OldImage"), "REMOVE": ("OldImage",)}
 
 
-class _Image(NamedTuple):
+class Image(NamedTuple):
     """An image in a watch's words."""
 
     key: Key
@@ -95,7 +95,8 @@ class WatchedTable:
         row = None if new is None else self._row(new, arrived)
         before = self._usable(old, arrived)
         prefix = event_prefix(record, position, self.name)
-        make = _Maker(self.name, index, position, prefix, "ttl" if is_expired else None)
+        item = record["dynamodb"]["Keys"]
+        make = _Maker(self.name, index, position, prefix, item, "ttl" if is_expired else None)
         if not self.watch.has_value:
             yield from self._metadata(before, row, arrived, make)
         elif row is None:
@@ -112,7 +113,7 @@ class WatchedTable:
     def _is_watched(self, image: Mapping[str, Any] | None) -> bool:
         return image is not None and (self.items is None or self.items.holds(image))
 
-    def _metadata(self, before: _Image | None, row: _Image | None, arrived: datetime, make: _Maker) -> Iterator[Change]:
+    def _metadata(self, before: Image | None, row: Image | None, arrived: datetime, make: _Maker) -> Iterator[Change]:
         if before is not None and (row is None or before.key != row.key):
             fields = _differences(before.fields, {})
             yield make(before.key, "metadata", before.sample, reason=Reason.REMOVED, fields=fields)
@@ -121,18 +122,25 @@ class WatchedTable:
             return
         fields = _differences({} if before is None else before.fields, row.fields)
         if before is None:
-            yield make(row.key, "metadata", row.sample, reason=Reason.ADDED, fields=fields)
+            yield make(row.key, "metadata", row.sample, reason=Reason.ADDED, fields=fields, row=row.fields)
         elif fields:
-            yield make(row.key, "metadata", row.sample, reason=Reason.CHANGED, fields=fields)
+            yield make(row.key, "metadata", row.sample, reason=Reason.CHANGED, fields=fields, row=row.fields)
 
-    def _usable(self, image: Mapping[str, Any] | None, arrived: datetime) -> _Image | None:
+    def image_of(self, item: Mapping[str, Any], read_at: datetime) -> Image | None:
+        """What the table holds, in the watch's words; None for what is not the watch's, or cannot be used."""
+        try:
+            return self._usable(item, read_at) if self._is_watched(item) else None
+        except _NONSENSE:
+            return None
+
+    def _usable(self, image: Mapping[str, Any] | None, arrived: datetime) -> Image | None:
         """The old image; None where it cannot be used, which was reported when it was the new image."""
         try:
             return None if image is None else self._row(image, arrived)
         except EventRejected:
             return None
 
-    def _row(self, image: Mapping[str, Any], arrived: datetime) -> _Image:
+    def _row(self, image: Mapping[str, Any], arrived: datetime) -> Image:
         key = self._read(image, self.chain, name_of), self._read(image, self.entity, name_of)
         changed_at = self._read(image, self.changed_at, self._time_of) if self.changed_at else None
         if self.is_history and changed_at is None:
@@ -145,7 +153,7 @@ class WatchedTable:
         testimony = Testimony(changed_at or arrived, confidence, provenance)
         sample = Sample(value, at, testimony, arrived)
         fields = {name: self._read(image, path, json_of) for name, path in self.watched.items()}
-        return _Image(key, sample, fields)
+        return Image(key, sample, fields)
 
     def _time_of(self, attribute: Mapping[str, Any] | None) -> datetime | None:
         return time_of(attribute, self.watch.zone)
@@ -167,6 +175,7 @@ class _Maker:
     record: int
     position: Position
     prefix: str
+    item: Mapping[str, Any]
     deletedby: DeletedBy | None
 
     def __call__(
@@ -178,6 +187,7 @@ class _Maker:
         before: Sample | None = None,
         reason: Reason | None = None,
         fields: Mapping[str, Any] | None = None,
+        row: Mapping[str, Any] | None = None,
     ) -> Change:
         # An item that moves from one entity to another is two events, which need two ids.
         is_second = what == "deleted" or reason is Reason.REMOVED
@@ -192,6 +202,8 @@ class _Maker:
             before=before,
             reason=reason,
             fields=fields,
+            row=row,
+            item=self.item,
             deletedby=self.deletedby,
         )
 

@@ -19,6 +19,7 @@ from core.emf import Figure, emf_log
 from core.errors import SettingsError
 from core.handler.build import build_processor
 from core.handler.figures import figures_of, is_notable
+from core.handler.recollection import about_lost
 from core.handler.restored import after_restore
 from core.handler.views import check_views
 from core.services.xray import subsegment
@@ -61,7 +62,7 @@ def _settings() -> Settings:
 
 @cache
 def _processor() -> BatchProcessor:
-    return build_processor(_settings())
+    return build_processor(_settings(), reads_tables=True)
 
 
 @cache
@@ -84,6 +85,8 @@ def _with_password(url: str, secret: str) -> str:
 def _tell(outcome: BatchOutcome, *, records: int | None) -> None:
     if emf := _emf():
         emf.note(figures_of(outcome, records=records), at_once=records is None or is_notable(outcome))
+    if lost := about_lost(outcome):
+        logger.error("baselines lost", extra={"cause": lost})
     for cause in outcome.set_aside:
         logger.warning("set aside", extra={"reason": outcome.about_set_aside(cause)})
     for letter in outcome.dead_letters[:_MOST_CAUSES_LOGGED]:

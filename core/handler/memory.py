@@ -36,6 +36,8 @@ class Memory:
     `version` counts its changes; 0 where Redis holds nothing. `lanes` has the last sequence number judged of each
     item that the entity's samples came from. `unsent` counts the alerts that queues may not have yet.
     `waiting` are samples that are not judged yet.
+    `is_doubtful` says that Redis has restarted since, perhaps from an older state. Baselines without lanes are from the
+    table: no record of the entity was judged.
     """
 
     version: int = 0
@@ -43,6 +45,7 @@ class Memory:
     lanes: Mapping[str, int] = field(default_factory=dict)
     unsent: int = 0
     waiting: Sequence[WaitingSample] = ()
+    is_doubtful: bool = False
 
 
 def write_state(state: EntityState | None) -> str:

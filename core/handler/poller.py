@@ -14,6 +14,7 @@ from core.errors import ServiceUnavailable
 from core.handler.attempts import Attempts, Part
 from core.handler.description import describe_table, stream_with_both_images
 from core.handler.images import watched_tables
+from core.handler.recollection import about_lost
 from core.problem import Problem
 from core.redis_names import checkpoint_key
 from core.services.aws_words import aws_words
@@ -206,6 +207,8 @@ class StreamPoller:
     def _note(self, outcome: BatchOutcome) -> None:
         self.events += len(outcome.events)
         self.dead_letters += len(outcome.dead_letters)
+        if lost := about_lost(outcome):
+            self.on_problem(Problem(lost, "poller"))
         for letter in outcome.dead_letters:
             self.on_problem(Problem(f"dead letter: {letter.reason}", "poller"))
         for trouble in outcome.troubles:

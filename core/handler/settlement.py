@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
 from core.handler.baselines import BaselineMove
+from core.handler.current import current_of
 from core.handler.decider import Decider
 from core.handler.decision import entities
 from core.handler.memory import Memory
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from core.handler.baselines import Baselines
     from core.handler.change import Change
     from core.handler.decision import Decision
+    from core.handler.recollection import Recollection
     from core.settings.models import Settings
     from rtp_client.event import Event
 
@@ -55,6 +57,7 @@ class BatchOutcome:
     why; None where all are done. `troubles` say why alerts and dead letters of records that are done still wait;
     `pending` is what waits in all, by queue, which a tick looks at. `notes` counts the changes that were no event, by
     reason; `set_aside` those that moved nothing, by watch and cause, and `last_set_aside` is the last of them.
+    `lost` says that Redis has lost `all` of its memory, or how many baselines were `older` than the stream.
     """
 
     failed: str | None = None
@@ -66,6 +69,7 @@ class BatchOutcome:
     notes: Counter[str] = field(default_factory=Counter)
     set_aside: Counter[Cause] = field(default_factory=Counter)
     last_set_aside: dict[Cause, Change] = field(default_factory=dict)
+    lost: Counter[str] = field(default_factory=Counter)
 
     def put_aside(self, change: Change, why: str) -> None:
         """Count a change that moved nothing."""
@@ -103,11 +107,14 @@ class Settlement:
         settings: Settings,
         baselines: Baselines,
         alerts: Alerts | None,
+        recollection: Recollection,
         *,
         bury: Callable[[StreamLetter], None],
         clock: Callable[[], datetime],
     ) -> None:
         self._decider = Decider(settings.watches, waits_of(settings))
+        self._recollection = recollection
+        self._watches = settings.watches
         self._source = settings.source
         self._baselines = baselines
         self._alerts = alerts
@@ -133,16 +140,19 @@ class Settlement:
     ) -> dict[tuple[str, Key], list[Change]]:
         """Try to move every entity's baseline. Returns the changes of entities that somebody else moved meanwhile."""
         keys = [baseline_key(watch, *key) for watch, key in groups]
-        memories = self._baselines.load(keys)
+        memories = [
+            self._recollection.recall(memory, group, outcome)
+            for memory, group in zip(self._baselines.load(keys), groups.values(), strict=True)
+        ]
         now = self._clock()
         decisions = [
             self._decider.decide(memory, group, now=now)
             for memory, group in zip(memories, groups.values(), strict=True)
         ]
         moves = [
-            self._move(key, memory, decision, events)
-            for key, memory, decision, events in zip(
-                keys, memories, decisions, self._events(decisions, now, outcome), strict=True
+            self._move(name, memory, decision, events)
+            for name, memory, decision, events in zip(
+                groups, memories, decisions, self._events(decisions, now, outcome), strict=True
             )
         ]
         changed = [index for index, decision in enumerate(decisions) if decision.has_changed]
@@ -164,9 +174,17 @@ class Settlement:
                 unsent.fresh[move.key] = move.events
         return again
 
-    def _move(self, key: str, memory: Memory, decision: Decision, events: Sequence[Event]) -> BaselineMove:
-        after = Memory(memory.version + 1, decision.state, decision.lanes, waiting=decision.waiting)
-        return BaselineMove(key, memory, after, events, decision.due_at, self._alerts_among(events))
+    def _move(self, name: tuple[str, Key], memory: Memory, decision: Decision, events: Sequence[Event]) -> BaselineMove:
+        watch, key = name
+        return BaselineMove(
+            baseline_key(watch, *key),
+            memory,
+            Memory(memory.version + 1, decision.state, decision.lanes, waiting=decision.waiting),
+            events,
+            decision.due_at,
+            self._alerts_among(events),
+            current_of(self._watches[watch].kind, key, memory, decision, events),
+        )
 
     def _alerts_among(self, events: Sequence[Event]) -> dict[str, list[int]]:
         """The places of the events that belong in each queue."""
