@@ -22,6 +22,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, TryAgainErr
 
 from rtp_client.keys import STREAM
 from rtp_client.packer import Packer
+from rtp_client.redis_login import log_in, log_in_async
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,7 +114,7 @@ class _Following(Connection):
 
     def follow(self) -> None:
         """Go where rtp's keys are."""
-        self.on_connect()  # type: ignore[no-untyped-call]
+        log_in(self)
         self.send_command("EXISTS", STREAM)  # type: ignore[no-untyped-call]
         try:
             super().read_response()
@@ -148,14 +149,14 @@ class _Tls(_Following, SSLConnection):
 
 class _AsyncFollowing(for_asyncio.Connection):
     def __init__(self, *, cluster: str = "", **options: Any) -> None:
-        super().__init__(redis_connect_func=type(self).follow, **options)
+        super().__init__(**options | {"redis_connect_func": type(self).follow})
         self._route = _WayToSlot((self.host, self.port))
 
     def pack_command(self, *args: Any) -> list[bytes]:
         return super().pack_command(*map(in_slot, args))
 
     async def follow(self) -> None:
-        await self.on_connect()
+        await log_in_async(self)
         await self.send_command("EXISTS", STREAM)
         try:
             await super().read_response()

@@ -6,12 +6,14 @@ waits.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import os
 import select
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -20,21 +22,41 @@ from psycopg.pq import ConnStatus, DiagnosticField
 from rtp_client.errors import ServiceUnavailable, one_line
 from rtp_client.redact import redact
 from rtp_client.secrets import know_secrets
+from rtp_client.stored_password import SecretUnavailable, split_secret, stored_password
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from psycopg.pq.abc import PGconn, PGresult
 
     from rtp_client.answer_timeout import AnswerTimeout
+    from rtp_client.stored_password import Login
 
     Waiting = Generator[Any, Any, Any]
+
+
+_Read = TypeVar("_Read")
 
 
 class TimedConnection(psycopg.Connection[Any]):
     """For threads. Without an `answer_timeout` it waits as psycopg does."""
 
     answer_timeout: AnswerTimeout | None = None
+
+    @classmethod
+    def connect(cls, conninfo: str = "", **options: Any) -> Self:
+        """Connect as psycopg does, and with the password that a secret holds where the address names one."""
+        dsn, secret = split_secret(conninfo)
+        if secret is None:
+            return super().connect(conninfo, **options)
+        stored = stored_password(secret)
+        login = _secret_read(stored.login)
+        try:
+            return super().connect(dsn, **options, **_parameters(login))
+        except psycopg.OperationalError as error:
+            if not (_is_refusal(error) and _secret_read(lambda: stored.has_other_than(login))):
+                raise
+        return super().connect(dsn, **options, **_parameters(_secret_read(stored.login)))
 
     def wait(self, gen: Waiting, *args: Any, **kwargs: Any) -> Any:
         """Wait as psycopg does, within the answer timeout; any other is that of `answer_to_sent`."""
@@ -47,10 +69,42 @@ class AsyncTimedConnection(psycopg.AsyncConnection[Any]):
 
     answer_timeout: AnswerTimeout | None = None
 
+    @classmethod
+    async def connect(cls, conninfo: str = "", **options: Any) -> Self:
+        """See TimedConnection."""
+        dsn, secret = split_secret(conninfo)
+        if secret is None:
+            return await super().connect(conninfo, **options)
+        stored = stored_password(secret)
+        login = await asyncio.to_thread(_secret_read, stored.login)
+        try:
+            return await super().connect(dsn, **options, **_parameters(login))
+        except psycopg.OperationalError as error:
+            has_other = partial(_secret_read, partial(stored.has_other_than, login))
+            if not (_is_refusal(error) and await asyncio.to_thread(has_other)):
+                raise
+        return await super().connect(dsn, **options, **_parameters(_secret_read(stored.login)))
+
     async def wait(self, gen: Waiting, *args: Any, **kwargs: Any) -> Any:
         """See TimedConnection."""
         within = gen if self.answer_timeout is None else _within(gen, self.answer_timeout, self.pgconn)
         return await super().wait(within, *args, **kwargs)
+
+
+def _secret_read(read: Callable[[], _Read]) -> _Read:
+    try:
+        return read()
+    except SecretUnavailable as error:
+        raise psycopg.OperationalError(str(error)) from error
+
+
+def _parameters(login: Login) -> dict[str, Any]:
+    return {"password": login.password} | ({"user": login.user} if login.user else {})
+
+
+def _is_refusal(error: psycopg.OperationalError) -> bool:
+    """Whether the server may have ended the connection for its password: it had asked for one."""
+    return error.pgconn is not None and error.pgconn.used_password
 
 
 def answer_to_sent(connection: psycopg.Connection[Any]) -> PGresult:
@@ -114,7 +168,7 @@ def unavailable(dsn: str, error: psycopg.Error) -> ServiceUnavailable:
 def know_secrets_of_dsn(dsn: str) -> None:
     """Leave the passwords in an address, or in libpq's variables, out of whatever is told."""
     with suppress(psycopg.ProgrammingError):
-        parts = conninfo_to_dict(dsn)
+        parts = conninfo_to_dict(split_secret(dsn)[0])
         know_secrets(str(parts.get(name) or "") for name in ("password", "sslpassword"))
     know_secrets([os.environ.get("PGPASSWORD")])
 
@@ -122,7 +176,7 @@ def know_secrets_of_dsn(dsn: str) -> None:
 def address(dsn: str) -> str:
     """Where a DSN leads, fit for a person's eyes: host, port and database, no user and no password."""
     try:
-        parts = conninfo_to_dict(dsn)
+        parts = conninfo_to_dict(split_secret(dsn)[0])
     except psycopg.ProgrammingError:
         return redact(dsn)
     host = parts.get("host") or parts.get("hostaddr") or "the local socket"

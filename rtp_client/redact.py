@@ -21,10 +21,10 @@ _URL = re.compile(
     re.ASCII | re.IGNORECASE,
 )
 # libpq's grammar: key = value, the value bare or in single quotes, a backslash escapes the next character.
-_PAIR = re.compile(r"\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?!')(?:[^\s\\]|\\.)*)(?=\s|$)", re.DOTALL)
+PAIR = re.compile(r"\s*(\w+)\s*=\s*('(?:[^'\\]|\\.)*'|(?!')(?:[^\s\\]|\\.)*)(?=\s|$)", re.DOTALL)
 _USER = re.compile(r"[\w.%+~@-]*")
 _PLAIN_VALUE = re.compile(r"'?[\w.,:/~%+\[\]-]*'?")
-_SECRET_KEYS = frozenset({"password", "sslpassword"})
+_SECRET_KEYS = frozenset({"password", "sslpassword", "secret"})
 _POSTGRES_KEYS = (
     "host hostaddr port dbname user sslmode sslrootcert sslcert sslkey connect_timeout application_name "
     "target_session_attrs load_balance_hosts channel_binding gssencmode passfile service keepalives"
@@ -87,7 +87,7 @@ def _redacted_pair(key: str, value: str) -> str:
 def _redacted_pairs(dsn: str) -> str:
     shown, position, dsn = [], 0, dsn.strip()
     while position < len(dsn):
-        pair = _PAIR.match(dsn, position)
+        pair = PAIR.match(dsn, position)
         if pair is None:
             return UNREADABLE
         shown.append(_redacted_pair(pair[1], pair[2]))

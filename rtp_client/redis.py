@@ -18,6 +18,7 @@ from redis.retry import Retry
 from rtp_client.cluster import async_cluster_options, cluster_options
 from rtp_client.errors import ServiceUnavailable, SettingsError, one_line
 from rtp_client.packer import Packer
+from rtp_client.redis_login import async_login_options, login_options
 from rtp_client.secrets import know_secrets_of
 
 if TYPE_CHECKING:
@@ -30,15 +31,17 @@ def redis_client(
     """A client of the server, or of the cluster, at an address. It connects when it is first used."""
     know_secrets_of(url)
     with _address_errors():
+        place, login = login_options(url)
         return redis.Redis.from_url(
-            url,
+            place,
             client_name=client_name,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
             retry=Retry(NoBackoff(), retries),
             command_packer=Packer(),
             **options,
-            **cluster_options(url),
+            **login,
+            **cluster_options(place),
         )
 
 
@@ -51,15 +54,17 @@ def async_redis_client(
     """
     know_secrets_of(url)
     with _address_errors():
+        place, login = async_login_options(url)
         pool = async_redis.BlockingConnectionPool.from_url(
-            url,
+            place,
             client_name=client_name,
             socket_timeout=timeout_seconds,
             socket_connect_timeout=timeout_seconds,
             retry=AsyncRetry(NoBackoff(), retries),
             max_connections=max_connections,
             timeout=2 * timeout_seconds,  # redis-py's other pool refuses what is beyond its limit
-            **async_cluster_options(url),
+            **login,
+            **async_cluster_options(place),
         )
     return async_redis.Redis.from_pool(pool)
 

@@ -1,7 +1,6 @@
 """The Lambda: batches of DynamoDB Streams, and a schedule's ticks. The handler is `…lambda_function.handler`.
 
 `RTP_CONFIG` names the settings file, by default rtp.yaml beside the code; else the environment is as for `rtp run`.
-`RTP_REDIS_SECRET` names a secret of Secrets Manager that holds the password of `RTP_REDIS_URL`.
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ import sys
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from aws_lambda_powertools import Logger
 
@@ -54,10 +52,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 def _settings() -> Settings:
     root = os.environ.get("LAMBDA_TASK_ROOT", ".")
     path = Path(os.environ.get("RTP_CONFIG") or Path(root, "rtp.yaml"))
-    environ = dict(os.environ)
-    if secret := environ.get("RTP_REDIS_SECRET"):
-        environ["RTP_REDIS_URL"] = _with_password(environ["RTP_REDIS_URL"], secret)
-    return load_settings(path, environ=environ, options={})
+    return load_settings(path, environ=os.environ, options={})
 
 
 @cache
@@ -72,14 +67,6 @@ def _emf() -> EmfLog | None:
 
 def _write(line: str) -> None:
     sys.stdout.write(f"{line}\n")
-
-
-def _with_password(url: str, secret: str) -> str:
-    """The address `rediss://user@host` with the password that the secret holds, as `{"password": ...}`."""
-    from aws_lambda_powertools.utilities.parameters import get_secret  # noqa: PLC0415 - it imports boto3
-
-    held: Any = get_secret(secret, transform="json")
-    return url.replace("@", f":{quote(held['password'], safe='')}@", 1)
 
 
 def _tell(outcome: BatchOutcome, *, records: int | None) -> None:

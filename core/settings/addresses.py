@@ -11,6 +11,8 @@ import re
 from difflib import get_close_matches
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
+from rtp_client.stored_password import split_secret
+
 _REDIS_SCHEMES = ("redis", "rediss", "unix")
 
 
@@ -23,7 +25,7 @@ def postgres_dsn(dsn: str) -> str:
     if not dsn.strip():
         raise ValueError("must not be empty")
     try:
-        parts = conninfo_to_dict(dsn)
+        parts = conninfo_to_dict(split_secret(dsn)[0])
     except ProgrammingError as error:
         raise ValueError(_dsn_complaint(str(error))) from None
     if "@" in str(parts.get("host") or ""):

@@ -149,6 +149,13 @@ def _table(value: str) -> str:
     return value
 
 
+def secret_name(value: str) -> str:
+    """The name or ARN of a secret of AWS Secrets Manager. Raises ValueError for what is neither."""
+    if not re.fullmatch(r"[A-Za-z0-9/_+=.@:-]{1,2048}", value):
+        raise ValueError("must be the name or the ARN of a secret of AWS Secrets Manager")
+    return value
+
+
 def matching(pattern: str, meaning: str) -> AfterValidator:
     """Like pydantic's own pattern, but it tells people what is wanted instead of showing them a regex."""
     compiled = re.compile(pattern)
@@ -204,6 +211,7 @@ MetricNamespace = Annotated[
     str,
     matching(r"(?!AWS/)[A-Za-z0-9._/#:-]{1,255}", "up to 255 letters, digits and . - _ / # :, and not begin with AWS/"),
 ]
+SecretName = Annotated[str, AfterValidator(secret_name)]
 Region = Annotated[str, matching(r"[a-z0-9-]{1,40}", "an AWS region, e.g. eu-west-1")]
 Duration = Annotated[
     timedelta,

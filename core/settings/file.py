@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 MAX_LINES = 100
 _VARIABLES = (  # the sinks have their own
     ("RTP_POSTGRES_DSN", "postgres.dsn"),
+    ("RTP_POSTGRES_SECRET", "postgres.secret"),
+    ("RTP_REDIS_SECRET", "redis.secret"),
     ("RTP_HTTP_LISTEN", "http.listen"),
     ("RTP_EMF_NAMESPACE", "emf.namespace"),
     ("RTP_DYNAMODB_ENDPOINT_URL", "dynamodb.endpoint_url"),

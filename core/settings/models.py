@@ -35,35 +35,59 @@ from core.settings.fields import (
     Real,
     RedisUrl,
     Region,
+    SecretName,
     SettingsModel,
     SourceName,
     WatchName,
     Whole,
     derived,
     off_is_a_word,
+    secret_name,
 )
 from core.settings.own_kinds import OwnKinds, all_kinds, kinds_in
 from core.settings.routes import Route, route_model
 from core.settings.watches import Watch, watch_of
+from rtp_client.stored_password import with_secret
+
+
+def _addressed(written: Any, address: str) -> Any:
+    """A section whose address says which secret holds the password, where the section has a key for that."""
+    secret, place = (written.get("secret"), written.get(address)) if isinstance(written, dict) else (None, None)
+    if not (isinstance(secret, str) and isinstance(place, str)):
+        return written
+    others = {key: value for key, value in written.items() if key != "secret"}
+    return others | {address: with_secret(place, secret_name(secret))}
 
 
 class PostgresSettings(SettingsModel):
-    """Where the watched tables are."""
+    """Where the watched tables are. `secret` names that of AWS Secrets Manager which holds the password."""
 
     dsn: PostgresDsn | None = Field(default=None, repr=False)
+    secret: SecretName | None = None
     connect_timeout_seconds: Real = Field(default=5, gt=0, le=60)
     answer_timeout_seconds: Real = Field(default=5, gt=0, le=600)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _secret_into_address(cls, written: Any) -> Any:
+        return _addressed(written, "dsn")
+
 
 class RedisSettings(SettingsModel):
-    """Where the cache, the channels and the stream are."""
+    """Where the cache, the channels and the stream are. `secret` is as PostgreSQL's."""
 
     url: RedisUrl | None = Field(default=None, repr=False)
+    secret: SecretName | None = None
     cache_ttl_seconds: Whole = Field(default=3600, ge=1, le=31_536_000)
     cache: CacheSettings = cache_model(SHIPPED)()
     stream_max_length: Whole = Field(default=100_000, ge=1, le=100_000_000)
     timeout_seconds: Real = Field(default=1.5, gt=0, le=60)
     batch_size: Whole = Field(default=500, ge=1, le=10_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _secret_into_address(cls, written: Any) -> Any:
+        return _addressed(written, "url")
 
     def cache_ttl_ms(self, kind: str) -> int:
         """How long a cache entry of this kind lives after it was written, in milliseconds."""

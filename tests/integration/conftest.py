@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tests.conftest import SqsQueue
     from tests.monitored import Start
 
-CLOUD_SERVICES = ("sqs", "dynamodb", "dynamodbstreams", "lambda", "iam", "s3", "logs", "sts")
+CLOUD_SERVICES = ("sqs", "dynamodb", "dynamodbstreams", "lambda", "iam", "s3", "logs", "sts", "secretsmanager")
 STREAMS = {"tables": {"tvl": {"table": "tvl"}, "prices": {"table": "prices"}, "protocols": {"table": "protocols"}}}
 
 
