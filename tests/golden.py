@@ -32,7 +32,7 @@ WATCHES: Mapping[str, dict[str, Any]] = {
         "kind": "tvl",
         "table": "tvl",
         "columns": {"chain": {"const": "ethereum"}, "protocol": "protocol", "value": "usd", "changed_at": "at"},
-        "overrides": [{"protocol": "li*", "percent": 5}],
+        "overrides": [{"protocol": "li*", "percent": 5}, {"protocol": "new*", "emit_first": True}],
     },
     "latest_with_memory": _PRICE | {"heartbeat": "1h", "provenance": "desk", "confidence": 0.8},
     "history": _PRICE

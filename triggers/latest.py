@@ -69,7 +69,9 @@ def latest_functions(
         quote=common["quote"],
         function=rare,
         judge=as_text(judge(all_at_once(watch_id, *_SAMPLE))),
-        baselines_before=as_text(template("baselines_before.sql").format(**rows)),
+        baselines_before=as_text(
+            template("baselines_before.sql").format(**rows, unless_told=_unless_told(watch, watch_id))
+        ),
         **samples.texts_of_unjudged(),
         first_sightings=as_text(template("first_sightings.sql").format(**rows)),
         note_ahead=ahead["note_ahead"],
@@ -85,6 +87,13 @@ def latest_functions(
         is_of=is_of(watch, expressions.types),
     )
     return trigger_function, texts, now
+
+
+def _unless_told(watch: ValueWatch, watch_id: sql.Composable) -> sql.Composable:
+    """Which rows of before have no baseline: none, where nobody is to be told of first sightings."""
+    if not any(source.emit_first for source in watch.rule_sources):
+        return sql.SQL("")
+    return sql.SQL("{}\n").format(template("unless_told.sql").format(watch=watch_id))
 
 
 def _ahead(expressions: Expressions, common: Mapping[str, sql.Composable], name: str) -> dict[str, sql.Composable]:

@@ -26,16 +26,21 @@ class EntityMemory:
     Of most samples no rule has anything to say: the row only becomes `newest`, and the state is made anew when somebody
     asks for it. `is_dirty` says that the database has not got all this yet, `is_moved` that more than the newest sample
     has changed. `gone_xid` is the transaction that has deleted the entity's row, `gone` the sample that says so, where
-    it came since this was read.
+    it came since this was read. `came_xid` is the one that wrote the row first, as long as no event has told of it.
     """
 
     __slots__ = (
         "_band", "_known", "_postponed_to", "_reckoned_lag", "_sample_at", "_state",
-        "gone", "gone_xid", "is_dirty", "is_moved", "key", "newest", "rule", "watch",
+        "came_xid", "gone", "gone_xid", "is_dirty", "is_moved", "key", "newest", "rule", "watch",
     )  # fmt: skip
 
     def __init__(
-        self, key: EntityKey, watch: InstalledWatch, state: EntityState | None, gone_xid: str | None = None
+        self,
+        key: EntityKey,
+        watch: InstalledWatch,
+        state: EntityState | None,
+        gone_xid: str | None = None,
+        came_xid: str | None = None,
     ) -> None:
         self.key = key
         self.watch = watch
@@ -51,6 +56,7 @@ class EntityMemory:
         self.gone_xid: str | None = None
         self._set(state)
         self.gone_xid = gone_xid
+        self.came_xid = came_xid
 
     def remember(self, row: SampleRow) -> bool:
         """Take a sample that only becomes the newest one; false where a rule may have something to say of it."""

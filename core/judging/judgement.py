@@ -163,6 +163,8 @@ def _judge_sample(row: SampleRow, entity: EntityMemory, findings: Findings) -> N
     judgement = judge(before, row.sample, entity.rule, compare_with=watch.compare_with, shape=watch.shape)
     if judgement.state is not before:
         _move(entity, judgement.state, findings)
+    if before is None or judgement.report is not None:
+        entity.came_xid = row.xid if judgement.report is None else None
     if judgement.note == "late":
         findings.put_aside(row, "late")
     _note_guard(entity, before, judgement, row.value, findings)
@@ -174,6 +176,9 @@ def _judge_deletion(row: SampleRow, entity: EntityMemory, findings: Findings) ->
     """A sampled entity may come back; of others, the table has said that they do not."""
     state = entity.state
     if state is None:
+        return
+    if entity.came_xid and entity.came_xid == row.xid:  # nobody but that transaction has seen it
+        _move(entity, None, findings)
         return
     if entity.watch.is_sampled:
         entity.go(row)

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 class Gone(NamedTuple):
-    """A row that is gone: since when, what it said of itself, and of metadata, what it held."""
+    """A row that is gone: since when, by which transaction, what it said of itself, and of metadata, what it held."""
 
     at: datetime | None = None
     confidence: float | None = None
     provenance: str | None = None
     fields: str | None = None
+    xid: str | None = None
     traceparent: str | None = None
     tracestate: str | None = None
 
@@ -46,6 +47,9 @@ def looks_for(rows: Iterable[SampleRow], fields: Mapping[int, str]) -> Iterator[
         gone = (
             Gone(fields=held)
             if last is None
-            else Gone(last.sampled_at, last.confidence, last.provenance, held, last.traceparent, last.tracestate)
+            else Gone(
+                *(last.sampled_at, last.confidence, last.provenance, held, last.xid),
+                *(last.traceparent, last.tracestate),
+            )
         )
         yield Look(key, [row for row in samples if row.what == "sample"], gone)

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from core.judging.watches import InstalledMetadata, InstalledWatch, InstalledWatches
 
 _QUERIES = queries("core.sql", "looks.sql")
-_PUT_OFF = (*KEY, "waits", "pause", "gone_at", "gone_confidence", "gone_provenance", "fields")
+_PUT_OFF = (*KEY, "waits", "pause", "gone_at", "gone_confidence", "gone_provenance", "fields", "gone_xid")
 _PATIENCE, _NO_PATIENCE = "50ms", "1ms"
 _WHILE_LOCKED_SECONDS = 0.2
 MOST_AT_ONCE = 500
@@ -204,7 +204,7 @@ class Looks:
         return None
 
     def _put_off(self, looks: Iterable[Look], *, waits: bool, pause: float = 0.0) -> None:
-        rows = [(*look.key, waits, pause, *look.gone[:4]) for look in looks]
+        rows = [(*look.key, waits, pause, *look.gone[:5]) for look in looks]
         if rows:
             self.are_put_off = True
             self._statements.fetch("put_off", by_column(_PUT_OFF, rows))
@@ -235,8 +235,7 @@ def _sample(key: EntityKey, here: Sequence[Any], clock: datetime) -> SampleRow:
 
 def _gone(look: Look, clock: datetime) -> list[SampleRow]:
     """The deletion; none where its own sample is yet to be read, which alone says what the row has said of itself."""
-    at, confidence, provenance, _, traceparent, tracestate = look.gone
+    at, confidence, provenance, _, xid, parent, state = look.gone
     if at is None:
         return []
-    row = SampleRow(0, *look.key, "deleted", None, at, at, confidence, provenance, traceparent, tracestate, clock, "")
-    return [row]
+    return [SampleRow(0, *look.key, "deleted", None, at, at, confidence, provenance, parent, state, clock, xid or "")]

@@ -48,7 +48,7 @@ class States:
     def read(self, keys: Sequence[EntityKey]) -> Mapping[EntityKey, EntityMemory]:
         """These entities as the database remembers them; those that it does not know have no state."""
         rows = self._statements.fetch("states", by_column(KEY, keys))
-        found = {row[:3]: (_state(*row[3:-1]), row[-1]) for row in rows}
+        found = {row[:3]: (_state(*row[3:-2]), *row[-2:]) for row in rows}
         return {key: EntityMemory(key, self._watches[key[0]], *found.get(key, (None,))) for key in keys}
 
     def trim(self) -> None:

@@ -12,7 +12,7 @@ SELECT b.watch, b.chain, b.entity, b.value, b.reported_at, coalesce(b.sampled_at
        b.suspect_value, b.suspect_since, b.suspect_count, b.off_peg_since, b.is_held,
        coalesce(b.last_changed_at, b.sampled_at, b.reported_at), b.last_confidence, b.last_provenance,
        CASE WHEN b.suspect_since IS NOT NULL THEN coalesce(b.suspect_changed_at, b.sampled_at) END,
-       b.suspect_confidence, b.suspect_provenance, coalesce(b.lag, '0'), b.gone_at, b.gone_xid::text
+       b.suspect_confidence, b.suspect_provenance, coalesce(b.lag, '0'), b.gone_at, b.gone_xid::text, b.came_xid::text
 FROM unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
 CROSS JOIN LATERAL (
     SELECT * FROM rtp.baseline AS k

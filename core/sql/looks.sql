@@ -88,18 +88,20 @@ RETURNING 1
 -- Look at these entities later: where `waits`, once the writers of the moment have ended, who are yet to be asked for. Of several
 -- deletions the last one is told; what a row of metadata held is compared with what was told last, which the first one knows.
 INSERT INTO rtp.look AS l
-    (watch, chain, entity, waits_for, try_at, gone_at, gone_confidence, gone_provenance, fields)
+    (watch, chain, entity, waits_for, try_at, gone_at, gone_confidence, gone_provenance, fields, gone_xid)
 SELECT e.watch, e.chain, e.entity, CASE WHEN NOT e.waits THEN '{}'::xid8[] END, clock_timestamp() + make_interval(secs => e.pause),
-       e.gone_at, e.gone_confidence, e.gone_provenance, e.fields
+       e.gone_at, e.gone_confidence, e.gone_provenance, e.fields, e.gone_xid
 FROM unnest(
     %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(waits)s::boolean[], %(pause)s::double precision[],
-    %(gone_at)s::timestamptz[], %(gone_confidence)s::double precision[], %(gone_provenance)s::text[], %(fields)s::jsonb[]
-) AS e (watch, chain, entity, waits, pause, gone_at, gone_confidence, gone_provenance, fields)
+    %(gone_at)s::timestamptz[], %(gone_confidence)s::double precision[], %(gone_provenance)s::text[], %(fields)s::jsonb[],
+    %(gone_xid)s::xid8[]
+) AS e (watch, chain, entity, waits, pause, gone_at, gone_confidence, gone_provenance, fields, gone_xid)
 ON CONFLICT (watch, chain, entity) DO UPDATE
 SET waits_for = excluded.waits_for, try_at = excluded.try_at, fields = coalesce(l.fields, excluded.fields),
     gone_at = coalesce(excluded.gone_at, l.gone_at),
     gone_confidence = CASE WHEN excluded.gone_at IS NULL THEN l.gone_confidence ELSE excluded.gone_confidence END,
-    gone_provenance = CASE WHEN excluded.gone_at IS NULL THEN l.gone_provenance ELSE excluded.gone_provenance END
+    gone_provenance = CASE WHEN excluded.gone_at IS NULL THEN l.gone_provenance ELSE excluded.gone_provenance END,
+    gone_xid = CASE WHEN excluded.gone_at IS NULL THEN l.gone_xid ELSE excluded.gone_xid END
 
 -- name: are_put_off
 -- Whether there are any to be taken again.
@@ -132,7 +134,7 @@ WHERE l.ctid = a.place
 
 -- name: due_looks
 -- The looks to be taken again now, but for those of watches whose tables cannot be read.
-SELECT l.watch, l.chain, l.entity, l.gone_at, l.gone_confidence, l.gone_provenance, l.fields::text
+SELECT l.watch, l.chain, l.entity, l.gone_at, l.gone_confidence, l.gone_provenance, l.fields::text, l.gone_xid::text
 FROM rtp.look AS l
 WHERE l.waits_for IS NOT NULL AND l.try_at <= clock_timestamp() AND l.watch <> ALL (%(without)s::smallint[])
   AND NOT EXISTS (

@@ -241,6 +241,59 @@ def test_every_value_of_such_a_writer_is_judged(watch: Callable[..., psycopg.Con
     assert told(writer) == [("lido", "deviation", "100", "150"), ("lido", "deviation", "150", "100")]
 
 
+def test_whom_a_snapshot_inserts_and_somebody_else_updates_before_the_look_is_seen_first(
+    watch: Callable[..., psycopg.Connection],
+) -> None:
+    writer = watch({**PLAIN, "emit_first": True})
+    with at(writer, "REPEATABLE READ"):
+        load(writer, curve=100)
+    writer.execute("UPDATE tvl SET tvl_usd = 200 WHERE protocol = 'curve'")
+    judge_waiting(writer)
+    assert told(writer) == [("curve", "first_seen", None, "200")]
+
+
+def test_metadata_that_a_snapshot_brings_back_and_somebody_else_changes_before_the_look_is_told_once(
+    watch: Callable[..., psycopg.Connection],
+) -> None:
+    writer = watch(FIELDS)
+    writer.execute("DELETE FROM tvl WHERE protocol = 'lido'")
+    with at(writer, "REPEATABLE READ"):
+        load(writer, lido=150)
+    writer.execute("UPDATE tvl SET tvl_usd = 200 WHERE protocol = 'lido'")
+    judge_waiting(writer)
+    assert told_fields(writer) == [("lido", "changed", {"tvl_usd": {"previous": 100, "current": 200}})]
+
+
+@LEVELS
+@BOTH
+def test_keys_that_are_swapped_through_another_one_leave_no_word_of_that(
+    watch: Callable[..., psycopg.Connection], rules: dict[str, Any], level: str
+) -> None:
+    writer = watch(rules)
+    writer.execute("UPDATE tvl SET tvl_usd = 150 WHERE protocol = 'lido'")
+    judge_waiting(writer)
+    writer.execute("DELETE FROM rtp.event")
+    with at(writer, level):
+        for before, after in (("aave", "other"), ("lido", "aave"), ("other", "lido")):
+            writer.execute("UPDATE tvl SET protocol = %s WHERE protocol = %s", [after, before])
+    judge_waiting(writer)
+    assert told(writer) == [("aave", "deviation", "100", "150"), ("lido", "deviation", "150", "100")]
+    assert writer.execute("SELECT FROM rtp.baseline WHERE entity = 'other'").fetchall() == []
+
+
+@BOTH
+def test_whose_change_was_told_is_told_to_be_deleted_within_the_same_transaction(
+    watch: Callable[..., psycopg.Connection], rules: dict[str, Any]
+) -> None:
+    writer = watch(rules)
+    with writer.transaction():
+        load(writer, curve=100)
+        writer.execute("UPDATE tvl SET tvl_usd = 200 WHERE protocol = 'curve'")
+        writer.execute("DELETE FROM tvl WHERE protocol = 'curve'")
+    judge_waiting(writer)
+    assert told(writer) == [("curve", "deviation", "100", "200"), ("curve", "deleted", "200", None)]
+
+
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 @pytest.mark.parametrize("rules", [PLAIN, SAMPLED, FIELDS], ids=["judged by its trigger", "sampled", "metadata"])
 def test_two_such_writers_fail_only_where_they_would_without_rtp(

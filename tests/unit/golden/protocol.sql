@@ -31,7 +31,8 @@ BEGIN
             WHERE rtp.of_type("o"."name", NULL::text) IS DISTINCT FROM rtp.of_type("r"."name", NULL::text) OR rtp.of_type("o"."config", NULL::json)::text IS DISTINCT FROM rtp.of_type("r"."config", NULL::json)::text
         ), named AS MATERIALIZED (
             SELECT s.*, EXISTS (
-                SELECT FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND b.chain = s.chain AND b.entity = s.entity OFFSET 0
+                SELECT FROM rtp.baseline AS b
+                WHERE b.watch = 1::smallint AND b.chain = s.chain AND b.entity = s.entity AND b.fields IS NULL OFFSET 0
             ) AS is_known
             FROM step AS s WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), appended AS (
@@ -40,7 +41,7 @@ BEGIN
             FROM named WHERE is_known ORDER BY chain, entity
             RETURNING 1
         ), unseen AS (
-            -- That it was added is yet to be told.
+            -- That it was added, or is back, is yet to be told.
             INSERT INTO rtp.sample (watch, chain, entity, sampled_at, confidence, provenance)
             SELECT 1::smallint, chain, entity, clock_timestamp(), confidence, provenance FROM named WHERE NOT is_known
             RETURNING 1
@@ -53,7 +54,8 @@ BEGIN
             WHERE rtp.of_type("o"."name", NULL::text) IS DISTINCT FROM rtp.of_type("r"."name", NULL::text) OR rtp.of_type("o"."config", NULL::json)::text IS DISTINCT FROM rtp.of_type("r"."config", NULL::json)::text
         ), named AS MATERIALIZED (
             SELECT s.*, EXISTS (
-                SELECT FROM rtp.baseline AS b WHERE b.watch = 1::smallint AND b.chain = s.chain AND b.entity = s.entity OFFSET 0
+                SELECT FROM rtp.baseline AS b
+                WHERE b.watch = 1::smallint AND b.chain = s.chain AND b.entity = s.entity AND b.fields IS NULL OFFSET 0
             ) AS is_known
             FROM step AS s WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), appended AS (
@@ -62,7 +64,7 @@ BEGIN
             FROM named WHERE is_known ORDER BY chain, entity
             RETURNING 1
         ), unseen AS (
-            -- That it was added is yet to be told.
+            -- That it was added, or is back, is yet to be told.
             INSERT INTO rtp.sample (watch, chain, entity, sampled_at, confidence, provenance)
             SELECT 1::smallint, chain, entity, clock_timestamp(), confidence, provenance FROM named WHERE NOT is_known
             RETURNING 1

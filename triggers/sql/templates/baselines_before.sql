@@ -2,4 +2,4 @@ INSERT INTO rtp.baseline (watch, chain, entity, value, reported_at, rules, lower
 SELECT {watch}, o.chain, o.entity, o.value, clock_timestamp(), {rules},
        rtp.lower_bound(o.value, o.percent, o.min_change), rtp.upper_bound(o.value, o.percent, o.min_change)
 FROM ({old_sample}) AS o JOIN ({new_sample}) AS n USING (chain, entity)
-ON CONFLICT DO NOTHING
+{unless_told}ON CONFLICT DO NOTHING

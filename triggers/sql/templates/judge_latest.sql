@@ -19,7 +19,7 @@ WITH touched AS MATERIALIZED (
     -- By place, not by key, which would be looked up a second time. Where rtp run has taken a look at an entity meanwhile, that has
     -- left another version of its baseline, elsewhere: then all of the statement is to be judged again.
     UPDATE rtp.baseline AS b
-    SET value = j.reported, rules = {rules},
+    SET value = j.reported, rules = {rules}, came_xid = CASE WHEN j.reason IS NULL THEN b.came_xid END,
         reported_at = CASE WHEN j.reason IS NULL THEN b.reported_at ELSE clock_timestamp() END,
         lower = CASE WHEN j.is_plain THEN greatest(j.value - j.reach, 0)
                      ELSE rtp.lower_bound(j.reported, j.percent, j.min_change) END,

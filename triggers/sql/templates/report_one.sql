@@ -9,7 +9,7 @@
             WITH moved AS (
                 -- By place, not by key, which would be looked up a second time; where it still is what was read.
                 UPDATE rtp.baseline AS b
-                SET value = one.value, reported_at = clock_timestamp(),
+                SET value = one.value, reported_at = clock_timestamp(), came_xid = NULL,
                     lower = greatest(one.value - band.reach, 0), upper = one.value + band.reach
                 FROM (SELECT greatest(one.value * {percent} * 0.01, {min_change}) AS reach) AS band
                 WHERE b.ctid = one.place AND b.value = one.previous

@@ -2,7 +2,8 @@ WITH step AS (
             {step}
         ), named AS MATERIALIZED (
             SELECT s.*, EXISTS (
-                SELECT FROM rtp.baseline AS b WHERE b.watch = {watch} AND b.chain = s.chain AND b.entity = s.entity OFFSET 0
+                SELECT FROM rtp.baseline AS b
+                WHERE b.watch = {watch} AND b.chain = s.chain AND b.entity = s.entity AND b.fields IS NULL OFFSET 0
             ) AS is_known
             FROM step AS s WHERE rtp.is_name(chain) AND rtp.is_name(entity)
         ), appended AS (
@@ -11,7 +12,7 @@ WITH step AS (
             FROM named WHERE is_known ORDER BY chain, entity
             RETURNING 1
         ), unseen AS (
-            -- That it was added is yet to be told.
+            -- That it was added, or is back, is yet to be told.
             INSERT INTO rtp.sample (watch, chain, entity, sampled_at, confidence, provenance)
             SELECT {watch}, chain, entity, clock_timestamp(), confidence, provenance FROM named WHERE NOT is_known
             RETURNING 1
