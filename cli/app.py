@@ -32,6 +32,7 @@ COMMANDS = {
     "route": CommandPlace("cli.route", "route"),
     "backtest": CommandPlace("cli.backtest", "backtest"),
     "schema": CommandPlace("cli.schema", "schema"),
+    "replay": CommandPlace("cli.replay", "replay"),
     "reset-cursor": CommandPlace("cli.reset_cursor", "reset_cursor_command"),
     "dlq": CommandPlace("cli.dlq", "dlq"),
     "cache": CommandPlace("cli.cache", "cache"),

@@ -19,10 +19,13 @@ from cli.dlq.options import (
     Sink,
     refuse_empty,
     selection_of,
+    settings_for,
     store_of,
 )
 from cli.dlq.outcome import show_results
-from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
+from cli.dlq.streams import drop_failures
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
+from cli.source import Source, is_streams
 from core.errors import SettingsError
 from core.letters.letter import LetterOrigin
 from core.letters.redrive import drop
@@ -49,20 +52,27 @@ def drop_command(
     yes: _Yes = False,
     config: Config = None,
     postgres_dsn: PostgresDsn = None,
+    redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
+    source: Source = None,
     as_json: AsJson = False,
 ) -> None:
     """Give up on dead letters: those in a dead letter queue are deleted, rtp's own are kept a week as dropped.
 
     With --all or filters it counts them and asks first. Exit code 1 where a queue could not be read.
+    Letters of a stream source are deleted, those in Redis, too.
 
     Example: [bold]rtp dlq drop --sink sqs --chain ethereum --config rtp.yaml[/]
     """
     selection = selection_of(ids, sink, kind, chain, entity, since, error, origin)
     refuse_empty(selection, everything=everything, verb="drop")
-    with store_of(
-        config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, kind=kind, is_only_one=True
-    ) as store:
+    settings = settings_for(
+        kind, config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
+    )
+    if is_streams(settings, source):
+        drop_failures(settings, selection, yes=yes, as_json=as_json)
+        return
+    with store_of(settings, is_only_one=True) as store:
         if not yes and not selection.ids:
             _confirm(store, selection)
         show_results(drop(store, selection), selection.ids, is_whole=not store.problems, as_json=as_json)

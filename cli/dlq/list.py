@@ -18,11 +18,14 @@ from cli.dlq.options import (
     Since,
     Sink,
     selection_of,
+    settings_for,
     store_of,
 )
+from cli.dlq.streams import list_failures
 from cli.option_values import whole_number
-from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
 from cli.output import out, print_json
+from cli.source import Source, is_streams
 from cli.tables import moment, new_table
 from core.inspection.document import as_document
 from core.letters.letter import Letter, LetterOrigin, Selection
@@ -59,20 +62,27 @@ def list_command(
     limit: _Limit = None,
     config: Config = None,
     postgres_dsn: PostgresDsn = None,
+    redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
+    source: Source = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the dead letters, oldest first: rtp's own, and those that SQS moved to a dead letter queue.
 
     SQS shows at most the first ten messages of a group at a time, and hides them from others while rtp looks.
     Exit code 1 where a queue could not be read.
+    Of a stream source: records and events in Redis, what lies in its failure queue, and behind the alerts' queues.
 
     Example: [bold]rtp dlq list --sink sqs --since 24h --config rtp.yaml[/]
     """
     selection = selection_of(None, sink, kind, chain, entity, since, error, origin)
-    with store_of(
-        config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin, kind=kind
-    ) as store:
+    settings = settings_for(
+        kind, config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
+    )
+    if is_streams(settings, source):
+        list_failures(settings, selection, limit=limit, as_json=as_json)
+        return
+    with store_of(settings, origin=origin) as store:
         letters = list(_letters(store, selection, settled=settled))
         if as_json:
             for letter in islice(letters, limit):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from core.settings.models import Settings
+
 
 _MESSAGE_ID = re.compile(r"[0-9a-fA-F-]{32,40}")
 
@@ -54,7 +56,7 @@ OriginOption = Annotated[
         "--origin",
         parser=choice("--origin", LetterOrigin),
         metavar="|".join(LetterOrigin),
-        help="Only rtp's own (database), or only SQS's (queue).",
+        help="Only rtp's own (database; of a stream source redis), or only SQS's (queue).",
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="All letters.")]
@@ -86,28 +88,26 @@ def refuse_empty(selection: Selection, *, everything: bool, verb: str) -> None:
         raise SettingsError(f"rtp dlq {verb} needs to know which letters", "Give ids, filters such as --sink, or --all")
 
 
+def settings_for(kind: str | None, config: Path | None, **options: str | None) -> Settings:
+    """The settings. Raises SettingsError for a kind that they do not have."""
+    settings = settings_from(config, **options)
+    require_kind(kind, settings)
+    return settings
+
+
 @contextmanager
 def store_of(
-    config: Path | None,
+    settings: Settings,
     *,
-    postgres_dsn: str | None,
-    redis_url: str | None = None,
-    sqs_endpoint_url: str | None,
     origin: LetterOrigin | None = None,
-    kind: str | None = None,
     with_sinks: bool = False,
     is_only_one: bool = False,
 ) -> Iterator[DeadLetterStore]:
     """The settings' letters. A queue that cannot be reached is told, and left out.
 
-    With `is_only_one`, nobody else redrives or drops meanwhile. Raises SettingsError for a kind that the settings do
-    not have.
+    With `is_only_one`, nobody else redrives or drops meanwhile.
     """
-    settings = use_demo_if_unnamed(
-        settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url),
-        "PostgreSQL",
-    )
-    require_kind(kind, settings)
+    settings = use_demo_if_unnamed(settings, "PostgreSQL")
     with ExitStack() as held:
         connection = held.enter_context(connection_to(settings))
         if is_only_one:

@@ -18,10 +18,13 @@ from cli.dlq.options import (
     Sink,
     refuse_empty,
     selection_of,
+    settings_for,
     store_of,
 )
 from cli.dlq.outcome import show_results
+from cli.dlq.streams import retry_failures
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
+from cli.source import Source, is_streams
 from core.letters.redrive import redrive
 
 _OutOfOrder = Annotated[
@@ -44,12 +47,14 @@ def retry_command(
     postgres_dsn: PostgresDsn = None,
     redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
+    source: Source = None,
     as_json: AsJson = False,
 ) -> None:
     """Deliver dead letters again, the oldest of each group first; rtp run may go on meanwhile.
 
     A letter whose older neighbour in its group (chain and protocol or token) is not selected stays, and says so. The
     cache keeps what is newer. Exit code 1 where a letter stays, or a queue could not be read.
+    Letters of a stream source are processed again, as [bold]rtp replay[/] does.
 
     Examples:
     [bold]rtp dlq retry 12 13 --config rtp.yaml[/]
@@ -60,15 +65,13 @@ def retry_command(
     """
     selection = selection_of(ids, sink, kind, chain, entity, since, error, origin)
     refuse_empty(selection, everything=everything, verb="retry")
-    with store_of(
-        config,
-        postgres_dsn=postgres_dsn,
-        redis_url=redis_url,
-        sqs_endpoint_url=sqs_endpoint_url,
-        kind=kind,
-        with_sinks=True,
-        is_only_one=True,
-    ) as store:
+    settings = settings_for(
+        kind, config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
+    )
+    if is_streams(settings, source):
+        retry_failures(settings, selection, out_of_order=out_of_order, as_json=as_json)
+        return
+    with store_of(settings, with_sinks=True, is_only_one=True) as store:
         show_results(
             redrive(store, selection, out_of_order=out_of_order),
             selection.ids,

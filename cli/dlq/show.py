@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.dlq.options import selection_of, store_of
+from cli.dlq.options import selection_of, settings_for, store_of
+from cli.dlq.streams import show_failure
 from cli.event_line import printable
-from cli.options import AsJson, Config, PostgresDsn, SqsEndpointUrl
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
 from cli.output import out, print_json, print_problem
+from cli.source import Source, is_streams
 from cli.tables import facts
 from core.errors import UnknownLetter
 from core.inspection.document import as_document
@@ -29,7 +31,9 @@ def show_command(
     letter_id: _Id,
     config: Config = None,
     postgres_dsn: PostgresDsn = None,
+    redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
+    source: Source = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one dead letter with its whole event, why it is dead, and since when.
@@ -39,8 +43,14 @@ def show_command(
     Example: [bold]rtp dlq show 12 --config rtp.yaml[/]
     """
     selection_of([letter_id], None, None, None, None, None, None, None)
+    settings = settings_for(
+        None, config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
+    )
+    if is_streams(settings, source):
+        show_failure(settings, letter_id, as_json=as_json)
+        return
     origin = LetterOrigin.DATABASE if letter_id.isdigit() else LetterOrigin.QUEUE
-    with store_of(config, postgres_dsn=postgres_dsn, sqs_endpoint_url=sqs_endpoint_url, origin=origin) as store:
+    with store_of(settings, origin=origin) as store:
         letter, event = _find(store, letter_id, origin)
     document = as_document(letter)
     if as_json:

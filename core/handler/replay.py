@@ -173,4 +173,4 @@ class Replayer:
 def _place(one: tuple[Failure, str]) -> tuple[int, int]:
     """Batches and records by their numbers: those of an item rise. What has none comes behind."""
     number = one[0].first_number
-    return (number is None, number or 0)
+    return (number is None, int(number or 0))

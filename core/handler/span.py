@@ -32,9 +32,10 @@ def read_span(streams: DynamoDBStreamsClient, failure: Failure) -> Iterator[list
 
     Raises Trimmed where they are gone, and ServiceUnavailable.
     """
-    assert failure.stream_arn and failure.shard and failure.first_number is not None
-    first, last = failure.first_number, failure.last_number or failure.first_number
-    iterator: str | None = _iterator(streams, failure.stream_arn, failure.shard, first)
+    if not (failure.stream_arn and failure.shard and failure.first_number and failure.last_number):
+        raise Trimmed
+    first, last = int(failure.first_number), int(failure.last_number)
+    iterator: str | None = _iterator(streams, failure.stream_arn, failure.shard, failure.first_number)
     has_begun, empty = False, 0
     while iterator is not None:
         with dynamodb_errors(streams, "GetRecords", failure.stream_arn):
@@ -62,14 +63,14 @@ def read_span(streams: DynamoDBStreamsClient, failure: Failure) -> Iterator[list
         raise Trimmed
 
 
-def _iterator(streams: DynamoDBStreamsClient, stream_arn: str, shard: str, first: int) -> str:
+def _iterator(streams: DynamoDBStreamsClient, stream_arn: str, shard: str, first: str) -> str:
     with dynamodb_errors(streams, "GetShardIterator", stream_arn):
         try:
             return streams.get_shard_iterator(
                 StreamArn=stream_arn,
                 ShardId=shard,
                 ShardIteratorType="AT_SEQUENCE_NUMBER",
-                SequenceNumber=str(first),
+                SequenceNumber=first,
             )["ShardIterator"]
         except ClientError as error:
             if _code(error) in _GONE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from core.errors import SinkUnavailable
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 
+_MOST_HELD = 10_000
+"""Messages of a queue: what is beyond them is there the next time."""
+
+
 class Box(Protocol):
     """One place of letters. Every method raises SinkUnavailable where it does not answer, or refuses."""
 
@@ -34,8 +39,8 @@ class Box(Protocol):
     def count(self) -> int:
         """About how many letters there are."""
 
-    def hold(self) -> AbstractContextManager[Iterator[tuple[Failure, str]]]:
-        """All that it hands out, each with its body; a queue shows them to nobody else meanwhile."""
+    def hold(self) -> AbstractContextManager[list[tuple[Failure, str]]]:
+        """Its letters, the oldest first, each with its body; a queue shows them to nobody else meanwhile."""
 
     def delete(self, failure: Failure) -> None:
         """Remove one that is held."""
@@ -59,12 +64,12 @@ class RedisBox:
             return int(self._client.llen(DEAD_LETTERS))
 
     @contextmanager
-    def hold(self) -> Iterator[Iterator[tuple[Failure, str]]]:
+    def hold(self) -> Iterator[list[tuple[Failure, str]]]:
         with redis_errors(self._address, SinkUnavailable):
             found: Any = self._client.lrange(DEAD_LETTERS, 0, -1)
         letters = [(failure_in_redis(body, self.place), body) for body in map(bytes.decode, reversed(found))]
         self._held = {failure.id: body for failure, body in letters}
-        yield iter(letters)
+        yield letters
 
     def delete(self, failure: Failure) -> None:
         with redis_errors(self._address, SinkUnavailable):
@@ -87,10 +92,10 @@ class QueueBox:
         return self._queue.count()
 
     @contextmanager
-    def hold(self) -> Iterator[Iterator[tuple[Failure, str]]]:
+    def hold(self) -> Iterator[list[tuple[Failure, str]]]:
         self._held = {}
         with self._queue.hold() as messages:
-            yield map(self._seen, messages)
+            yield [self._seen(message) for message in islice(messages, _MOST_HELD)]
 
     def _seen(self, message: MessageTypeDef) -> tuple[Failure, str]:
         self._held[message["MessageId"]] = message

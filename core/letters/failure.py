@@ -35,8 +35,8 @@ class Failure:
     sink: str | None = None
     stream_arn: str | None = None
     shard: str | None = None
-    first_number: int | None = None
-    last_number: int | None = None
+    first_number: str | None = None
+    last_number: str | None = None
     last_arrival: datetime | None = None
     records: int = 1
     keys: Mapping[str, Any] | None = None
@@ -128,8 +128,8 @@ def _of_batch(
         _time(document.get("timestamp")),
         stream_arn=str(batch["streamArn"]),
         shard=str(batch["shardId"]),
-        first_number=int(batch["startSequenceNumber"]),
-        last_number=int(batch["endSequenceNumber"]),
+        first_number=_digits(batch["startSequenceNumber"]),
+        last_number=_digits(batch["endSequenceNumber"]),
         last_arrival=_time(batch.get("approximateArrivalOfLastRecord")),
         records=int(batch.get("batchSize", 1)),
     )
@@ -140,7 +140,6 @@ def _of_record(
 ) -> Failure:
     body = record.get("dynamodb")
     inner: Mapping[str, Any] = body if isinstance(body, dict) else {}
-    number = str(inner.get("SequenceNumber") or "")
     created = inner.get("ApproximateCreationDateTime")
     arrived = datetime.fromtimestamp(float(created), UTC) if isinstance(created, (int, float)) else None
     return Failure(
@@ -151,7 +150,7 @@ def _of_record(
         reason,
         at or arrived,
         stream_arn=str(record["eventSourceARN"]) if record.get("eventSourceARN") else None,
-        first_number=int(number) if number.isascii() and number.isdigit() else None,
+        first_number=_digits(inner.get("SequenceNumber")),
         last_arrival=arrived,
         keys=inner.get("Keys"),
     )
@@ -166,6 +165,12 @@ def _of_event(
     return Failure(
         letter_id, origin, place, "event", reason, at or _time(event.get("time")), event_id=event.get("id"), **named
     )
+
+
+def _digits(number: Any) -> str | None:
+    """A sequence number, as it is written: whoever asks DynamoDB for it has to write it so."""
+    text = str(number)
+    return text if text.isascii() and text.isdigit() and len(text) <= 40 else None
 
 
 def _time(text: Any) -> datetime | None:
