@@ -9,8 +9,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,11 +32,12 @@ SERVICES = (
     *("cloudformation", "sqs", "dynamodb", "dynamodbstreams", "lambda", "iam", "s3", "logs", "sts"),
     *("kms", "events", "sns", "monitoring"),
 )
-LEFT_OUT = ("AWS::EC2::", "AWS::ElastiCache::", "AWS::SecretsManager::")
+LEFT_OUT = ("AWS::EC2::", "AWS::ECS::", "AWS::ElastiCache::", "AWS::SecretsManager::")
 CODE = {
     "HandlerFunction": (ROOT / "core", ROOT / "rtp_client"),
     "ConsumerFunction": (ROOT / "infrastructure" / "consumer",),
 }
+BUCKET = "cdk-hnb659fds-assets-000000000000-us-east-1"
 STACK = "rtp-streams"
 
 pytestmark = pytest.mark.timeout(600)  # ten seconds of work, synthesis included, on a machine that may be busy
@@ -94,12 +96,11 @@ def packed(packages: Sequence[Path], **files: str) -> bytes:
 
 def upload_code(deployment: Deployment, template: dict[str, Any], settings: str) -> None:
     """As `cdk deploy` does: the functions' code in the bucket that `cdk bootstrap` makes."""
-    store, bucket = deployment.client("s3"), "cdk-hnb659fds-assets-000000000000-us-east-1"
-    store.create_bucket(Bucket=bucket)
+    store = deployment.client("s3")
     for name, found in template["Resources"].items():
         if found["Type"] == "AWS::Lambda::Function":
             code = packed(CODE[name[:-8]], **{"rtp.yaml": settings})
-            store.put_object(Bucket=bucket, Key=found["Properties"]["Code"]["S3Key"], Body=code)
+            store.put_object(Bucket=BUCKET, Key=found["Properties"]["Code"]["S3Key"], Body=code)
 
 
 @pytest.fixture(scope="module")
@@ -107,25 +108,30 @@ def deployment(stack: EmbeddedStack, assembly: Path) -> Iterator[Deployment]:
     template = json.loads((assembly / f"{STACK}.template.json").read_text(encoding="utf-8"))
     with EmbeddedStack(durable=False, services=SERVICES) as running:
         made = Deployment(running.addresses.sqs_endpoint_url, running.addresses.redis_url)
-        settings = yaml.safe_load((assembly.parent / "rtp.yaml").read_text(encoding="utf-8"))
-        place = {"endpoint_url": made.endpoint_url, "region": "us-east-1"}
-        settings["sqs"] |= place
-        settings["dynamodb"] |= place
-        upload_code(made, template, yaml.safe_dump(settings))
-        cloudformation = made.client("cloudformation")
-        body = json.dumps(deployable(template, made.redis_url, made.endpoint_url))
-        cloudformation.create_stack(StackName=STACK, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
-        eventually(lambda: "PROGRESS" not in status(cloudformation), within_seconds=60)
-        assert status(cloudformation) == "CREATE_COMPLETE", failures(cloudformation)
+        made.client("s3").create_bucket(Bucket=BUCKET)
+        deploy(made, STACK, template, assembly)
         yield made
 
 
-def status(cloudformation: Any) -> str:
-    return str(cloudformation.describe_stacks(StackName=STACK)["Stacks"][0]["StackStatus"])
+def deploy(deployment: Deployment, name: str, template: dict[str, Any], assembly: Path) -> None:
+    settings = yaml.safe_load((assembly.parent / "rtp.yaml").read_text(encoding="utf-8"))
+    place = {"endpoint_url": deployment.endpoint_url, "region": "us-east-1"}
+    settings["sqs"] |= place
+    settings["dynamodb"] |= place
+    upload_code(deployment, template, yaml.safe_dump(settings))
+    cloudformation = deployment.client("cloudformation")
+    body = json.dumps(deployable(template, deployment.redis_url, deployment.endpoint_url))
+    cloudformation.create_stack(StackName=name, TemplateBody=body, Capabilities=["CAPABILITY_IAM"])
+    eventually(lambda: "PROGRESS" not in status(cloudformation, name), within_seconds=60)
+    assert status(cloudformation, name) == "CREATE_COMPLETE", failures(cloudformation, name)
 
 
-def failures(cloudformation: Any) -> list[str]:
-    events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
+def status(cloudformation: Any, name: str) -> str:
+    return str(cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+
+
+def failures(cloudformation: Any, name: str) -> list[str]:
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     return [
         f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}"
         for event in events
@@ -133,16 +139,20 @@ def failures(cloudformation: Any) -> list[str]:
     ]
 
 
+def events_in(redis_url: str, count: int) -> list[Any]:
+    with redis.Redis.from_url(redis_url) as store:
+        entries: Any = eventually(
+            lambda: found if len(found := store.xrange("rtp:stream")) == count else [], within_seconds=90
+        )
+    return [json.loads(entry[b"event"]) for _, entry in entries]
+
+
 def test_items_written_to_the_stacks_table_become_events_and_alerts(deployment: Deployment) -> None:
     dynamodb, sqs = deployment.client("dynamodb"), deployment.client("sqs")
     for value in ("100", "100.5", "102", "204"):
         item = {"protocol": {"S": "lido"}, "chain": {"S": "base"}, "tvl_usd": {"N": value}}
         dynamodb.put_item(TableName=TABLES["tvl"], Item=item)
-    with redis.Redis.from_url(deployment.redis_url) as store:
-        entries: Any = eventually(
-            lambda: found if len(found := store.xrange("rtp:stream")) == 2 else [], within_seconds=90
-        )
-    events = [json.loads(entry[b"event"]) for _, entry in entries]
+    events = events_in(deployment.redis_url, 2)
     assert [(event["data"]["current"], event["data"]["severity"]) for event in events] == [
         ("102", "info"),
         ("204", "critical"),
@@ -162,3 +172,40 @@ def test_a_record_that_cannot_be_read_ends_in_the_stacks_failure_queue(deploymen
     url = sqs.get_queue_url(QueueName="rtp-failures")["QueueUrl"]
     (message,) = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages", []), within_seconds=90)
     assert json.loads(message["Body"])["reason"] == "watch tvl: attribute tvl_usd is not a number"
+
+
+def make_what_a_team_has(deployment: Deployment) -> dict[str, str]:
+    """Tables and queues as `EXISTING` names them; the ARN of each table's stream, by the table's ARN."""
+    dynamodb, sqs = deployment.client("dynamodb"), deployment.client("sqs")
+    for queue in ("alerts.fifo", "critical.fifo", "critical-dlq.fifo"):
+        sqs.create_queue(QueueName=queue, Attributes={"FifoQueue": "true"})
+    sqs.create_queue(QueueName="failures")
+    names = {"defi-tvl", "defi-protocols", "defi-samples", "team-prices"}
+    for name in names - set(dynamodb.list_tables()["TableNames"]):
+        dynamodb.create_table(
+            TableName=name,
+            KeySchema=[{"AttributeName": "token", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "token", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+            StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+        )
+    tables = [dynamodb.describe_table(TableName=name)["Table"] for name in names]
+    return {table["TableArn"]: table["LatestStreamArn"] for table in tables}
+
+
+def test_a_tables_stream_and_queues_that_are_there_are_used(deployment: Deployment, assembly: Path) -> None:
+    dynamodb, sqs = deployment.client("dynamodb"), deployment.client("sqs")
+    text = (assembly / "team-streams.template.json").read_text(encoding="utf-8")
+    text = text.replace("eu-west-1", "us-east-1").replace("123456789012", "000000000000")
+    for table, stream in make_what_a_team_has(deployment).items():
+        text = re.sub(rf"{re.escape(table)}/stream/[^\"]+", stream, text)
+    team = replace(deployment, redis_url=deployment.redis_url.rpartition("/")[0] + "/1")
+    deploy(team, "team-streams", json.loads(text), assembly)
+    for price in ("1", "1.5"):
+        item = {"token": {"S": "dai"}, "chain": {"S": "base"}, "price_usd": {"N": price}}
+        dynamodb.put_item(TableName="team-prices", Item=item)
+    # It also reads the table of the other deployment, from the start, and tells the same as that one did.
+    kinds = {(event["data"]["kind"], event["data"]["current"]) for event in events_in(team.redis_url, 3)}
+    assert kinds == {("tvl", "102"), ("tvl", "204"), ("price", "1.5")}
+    url = sqs.get_queue_url(QueueName="alerts.fifo")["QueueUrl"]
+    assert eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages", []), within_seconds=30)
