@@ -11,6 +11,7 @@ from core.inspection.entities import read_entities
 from core.inspection.unseen import find_unseen, names_entities
 from core.log.installation import read_installation
 from core.routes.checking import find_useless
+from core.services.certificates import find_unverified
 from core.services.postgres import own_transaction
 from core.services.sessions import DEAF, find_unfitness, hears
 from core.settings.models import postgres_dsn
@@ -66,6 +67,7 @@ def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) 
         *_deafness(connect),
         *find_useless(settings),
         *_unseen(settings, connect),
+        *find_unverified(settings),
         *find_weaknesses(settings),
         *_risks(settings, connect),
     ]

@@ -7,6 +7,7 @@ read-only, answers every question, and takes nothing.
 
 from __future__ import annotations
 
+import re
 import time
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _QUERIES = queries("core.sql", "session.sql")
 _HEARING_SECONDS = 2.0
+_RDS_PROXY = re.compile(r"[^,]+\.proxy-[^.,]+\.[^.,]+\.rds\.amazonaws\.com(\.cn)?\.?", re.IGNORECASE)
 DEAF = (
     "LISTEN hears nothing of what another session notifies: rtp polls instead of sleeping. Something between rtp and"
     " PostgreSQL keeps notifications back: connect to the server directly"
@@ -44,7 +46,17 @@ def check_server(server: DatabaseServer, connection: Connection) -> None:
 
 def find_unfitness(connection: Connection, other: Connection) -> str | None:
     """Why rtp cannot work with the server that these two connections lead to, and what to do; None where it can."""
-    return _find_pooling(connection, other) or find_hindrance_to_write(connection)
+    return _find_proxy(connection) or _find_pooling(connection, other) or find_hindrance_to_write(connection)
+
+
+def _find_proxy(connection: Connection) -> str | None:
+    """RDS Proxy is a pooler that cannot be told by what it does: it pins a session that sets something, until later."""
+    if not _RDS_PROXY.fullmatch(connection.info.host):
+        return None
+    return (
+        "this is an RDS Proxy, which pools transactions: it would hold a server process for each of rtp's sessions, and"
+        " end those that are idle. Connect to the instance's own endpoint, or to the cluster's for writing"
+    )
 
 
 def _find_pooling(connection: Connection, other: Connection) -> str | None:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 import redis
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
 from cli import foreground
 from core.services.postgres import connect
@@ -137,6 +138,47 @@ def test_validate_names_a_pooler_of_transactions(
 ) -> None:
     done = validate(dsn=postgres_dsn(through(installed, pooler.port)))
     assert (done.code, "PgBouncer: pool_mode = session" in done.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "defi.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com",
+        "reader.endpoint.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com",
+        "defi.proxy-abcdefghijkl.cn-north-1.rds.amazonaws.com.cn",
+    ],
+)
+def test_validate_names_an_rds_proxy(validate: Callable[..., Done], installed: Settings, host: str) -> None:
+    done = validate(dsn=at_host(installed, host))
+    assert (done.code, "this is an RDS Proxy, which pools transactions" in done.err) == (2, True)
+    assert "Connect to the instance's own endpoint, or to the cluster's for writing" in done.err
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["defi.abcdefghijkl.eu-west-1.rds.amazonaws.com", "defi.cluster-abcdefghijkl.eu-west-1.rds.amazonaws.com"],
+)
+def test_an_instance_and_a_cluster_of_rds_are_no_proxies(installed: Settings, host: str) -> None:
+    dsn = at_host(installed, host)
+    with closing(connect(dsn, role="one")) as one, closing(connect(dsn, role="other")) as other:
+        assert find_unfitness(one, other) is None
+
+
+def test_an_rds_proxy_is_told_and_nothing_is_delivered_through_it(
+    start: Start, settings: Settings, installed: Settings, writer: psycopg.Connection
+) -> None:
+    write(writer, 100, 200)
+    told = Told()
+    dsn = at_host(installed, "defi.proxy-abcdefghijkl.eu-west-1.rds.amazonaws.com")
+    postgres = settings.postgres.model_copy(update={"dsn": dsn})
+    running = start(settings.model_copy(update={"postgres": postgres}))
+    assert "Connect to the instance's own endpoint" in told.by(running, "RDS Proxy")
+    assert delivered(settings) == 0
+
+
+def at_host(settings: Settings, host: str) -> str:
+    """The server's address, by another name for it."""
+    return make_conninfo(postgres_dsn(settings), host=host, hostaddr="127.0.0.1")
 
 
 def test_a_pooler_is_told_of_in_the_same_words_whichever_processes_it_gives_out(installed: Settings) -> None:
