@@ -84,7 +84,7 @@ package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=r
 	@find build/lambda build/consumer -name __pycache__ -prune -exec rm -r {} +
 	@$(BIN)/python infrastructure/trim_package.py build/lambda
 	@python$(LAMBDA_PYTHON) -m compileall -q -j 0 --invalidation-mode unchecked-hash build/lambda build/consumer 2>/dev/null \
-	  || echo "Without bytecode, as there is no python$(LAMBDA_PYTHON) on the PATH: a cold start takes twice as long"
+	  || echo "Without bytecode, as there is no python$(LAMBDA_PYTHON) on the PATH: a cold start takes four times the CPU"
 	@du -sh build/lambda build/consumer
 
 lock: ## Write the lock files anew from pyproject.toml (needs uv)
