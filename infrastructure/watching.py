@@ -71,6 +71,7 @@ class Watching(Construct):
         self._alarm_own(
             "BaselinesLost", "BaselinesLost", 1, "Redis lost its memory; baselines were read from the tables"
         )
+        self._alarm_own("OutOfOrder", "OutOfOrder", 1, "A history is read at a factor above 1: samples overtake others")
         self._alarm_own(
             "FailedBatches", "FailedBatches", 1, "Records come again and again, as Redis is away", minutes=5
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from core.errors import SinkUnavailable
 from core.handler.rest import Rest
 from core.letters.stream_letters import StreamLetter
+from core.services.xray import subsegment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -69,7 +70,8 @@ class AlertSender:
             if self.is_resting or not portion:
                 continue
             try:
-                outcome = self._sink.deliver([event for _, event in portion])
+                with subsegment(f"SQS: {self.queue}"):
+                    outcome = self._sink.deliver([event for _, event in portion])
             except SinkUnavailable as error:
                 causes.append(str(error))
                 self._rest.failed()

@@ -31,6 +31,7 @@ from core.redis_names import (
     SEQUENCE,
     baseline_pattern,
 )
+from core.services.xray import subsegment
 from core.sinks.scripts import DELIVER
 from rtp_client.event import format_time
 from rtp_client.keys import STREAM, cache_key, route_channel
@@ -101,6 +102,7 @@ class Baselines:
         self._ttls = settings.cache_ttls
         self._stream_length = settings.stream_max_length
 
+    @subsegment("Redis: load")
     def load(self, keys: Sequence[str]) -> list[Memory]:
         """What is remembered under each key, in one round trip."""
         pipeline = self._client.pipeline(transaction=False)
@@ -152,6 +154,7 @@ class Baselines:
         with redis_errors(self.address, SinkUnavailable):
             return int(self._reserve([SEQUENCE], [count]))
 
+    @subsegment("Redis: commit")
     def commit(self, moves: Sequence[BaselineMove], *, at: datetime) -> list[bool]:
         """Make each move, atomically by itself, in one round trip; false where the entity has moved on meanwhile."""
         pipeline = self._client.pipeline(transaction=False)

@@ -24,6 +24,7 @@ def figures_of(outcome: BatchOutcome, *, records: int | None) -> Iterator[Figure
     yield Figure("DeadLetters", len(outcome.dead_letters))
     yield Figure("FailedBatches", int(outcome.failed is not None))
     yield Figure("SetAside", outcome.set_aside.total())
+    yield Figure("OutOfOrder", sum(count for (_, why), count in outcome.set_aside.items() if why == "out_of_order"))
     yield Figure("BaselinesLost", outcome.lost.total())
     for one in outcome.pending:
         queue = (("Queue", one.queue),)

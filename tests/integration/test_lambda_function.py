@@ -98,14 +98,20 @@ def test_a_settings_error_ends_the_start_with_a_line_that_says_where(run: Callab
     assert line["problem"].startswith(f"{package / 'rtp.yaml'}:2: watches.tvl.columns.value: ")
 
 
-def test_a_traced_batch_is_a_step_of_its_invocation(run: Callable[..., Said], tvl: Table) -> None:
+def test_a_traced_batch_and_its_steps_are_steps_of_the_invocation(
+    run: Callable[..., Said], tvl: Table, sqs_queue: SqsQueue
+) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as daemon:
         daemon.bind(("127.0.0.1", 0))
         daemon.settimeout(10)
         address = f"127.0.0.1:{daemon.getsockname()[1]}"
         run(batch(tvl, "1", "2"), _X_AMZN_TRACE_ID="Root=1-a;Parent=b;Sampled=1", AWS_XRAY_DAEMON_ADDRESS=address)
-        document = json.loads(daemon.recv(65_536).partition(b"\n")[2])
-    assert (document["name"], document["annotations"]) == ("rtp batch", {"records": 2, "events": 1, "failed": ""})
+        found: dict[str, Any] = {}
+        while "rtp batch" not in found:
+            document = json.loads(daemon.recv(65_536).partition(b"\n")[2])
+            found[document["name"]] = document
+    assert found["rtp batch"]["annotations"] == {"records": 2, "events": 1, "failed": ""}
+    assert set(found) == {"Redis: load", "Redis: commit", f"SQS: {sqs_queue.name}", "rtp batch"}
 
 
 def test_a_function_that_is_woken_from_a_snapshot_connects_anew(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -114,7 +115,7 @@ QUEUES_AND_CACHE = {
     *("DatabaseMemoryUsagePercentage", "EngineCPUUtilization"),
 }
 FUNCTIONS = {"Errors", "Throttles"}
-TOLD_BY_THE_HANDLER = {"Ticks", "OldestPendingAlertSeconds", "BaselinesLost", "FailedBatches"}
+TOLD_BY_THE_HANDLER = {"Ticks", "OldestPendingAlertSeconds", "BaselinesLost", "FailedBatches", "OutOfOrder"}
 TOLD_BY_RTP_RUN = {"SinkLagSeconds", "OpenCircuits", "DeadLettersKept", "UnarmedWatches", "Leaders"}
 
 
@@ -144,6 +145,17 @@ def test_what_must_be_there_is_an_alarm_where_it_is_missing(cloud: Path) -> None
     }
     floors = {"Ticks", "Leaders", "RunningTaskCount", "FreeStorageSpace"}
     assert {name for name, treatment in missing.items() if treatment == "breaching"} == floors
+
+
+def test_what_is_watched_and_documented_is_what_rtp_tells() -> None:
+    files = ("core/handler/figures.py", "core/handler/lambda_function.py", "core/monitor/figures.py")
+    told = {name for file in files for name in re.findall(r'Figure\(\s*"(\w+)"', (ROOT / file).read_text("utf-8"))}
+    page = (ROOT / "docs" / "observability.md").read_text("utf-8").partition("## CloudWatch")[2].partition("\n## ")[0]
+    documented = {
+        name for row in re.findall(r"^\| `.*", page, re.M) for name in re.findall(r"`(\w+)`", row.split("|")[1])
+    }
+    assert told >= TOLD_BY_THE_HANDLER | TOLD_BY_RTP_RUN
+    assert documented == told
 
 
 def handler_of(cloud: Path, stack: str) -> Mapping[str, Any]:
