@@ -26,13 +26,24 @@ _WORDS: Mapping[Outcome, str] = {
     "unchanged": "the same since {at}; the log holds no event of it",
     "not_reported": "no event: the change is too small",
 }
+_STREAM_WORDS: Mapping[Outcome, str] = {
+    "waiting": "its newest samples wait for earlier ones, as `reorder` says",
+    "unknown": "none of its records has been judged so far",
+    "going": "its item is gone: reported as deleted at {at}, unless it comes back",
+    "unjudged": "no record of this was judged so far: {next}",
+    "due": "time has brought about what a tick has yet to judge, since {at}",
+    "unchanged": "the same since {at}; of the newest events, none is of it",
+}
+"""Of a stream source, where the words differ."""
 _HOLDERS = {"quarantined": "glitch guard", "held": "cooldown"}
 
 
-def conclusion_line(found: Conclusion) -> str:
+def conclusion_line(found: Conclusion, source: str = "postgres") -> str:
     """What became of the newest value."""
+    words = dict(_WORDS) | (dict(_STREAM_WORDS) if source == "dynamodb" else {})
     at = moment(found.at) if found.at is not None else "its rule says otherwise"
-    return _WORDS[found.outcome].format(at=at, reason=found.reason, next=_at_the_next_write(found))
+    following = _at_the_next_write(found) if source == "postgres" else _with_its_record(found)
+    return words[found.outcome].format(at=at, reason=found.reason, next=following)
 
 
 def _at_the_next_write(found: Conclusion) -> str:
@@ -41,3 +52,9 @@ def _at_the_next_write(found: Conclusion) -> str:
     if found.note in _HOLDERS:
         return f"held back by the {_HOLDERS[found.note]} at its next write"
     return f"reported at its next write: {found.reason}" if found.reason else "no event at its next write"
+
+
+def _with_its_record(found: Conclusion) -> str:
+    if found.note in _HOLDERS:
+        return f"held back by the {_HOLDERS[found.note]} with its record"
+    return f"reported with its record: {found.reason}" if found.reason else "no event with its record"

@@ -27,16 +27,23 @@ if TYPE_CHECKING:
     from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, RuleKey
 
 
+_NO_EVENT = {
+    "postgres": "The log holds no event of it.",
+    "dynamodb": "Of the newest events in Redis, none is of it.",
+}
+
+
 def print_explanation(found: Explanation) -> None:
     """Everything about one entity in one watch."""
-    heading = f"{found.kind} of {found.entity} on {found.chain}, watch {found.watch} on {found.table}"
+    on = found.table if found.source == "postgres" else f"DynamoDB table {found.table}"
+    heading = f"{found.kind} of {found.entity} on {found.chain}, watch {found.watch} on {on}"
     out.print(Text(printable(heading), "bold"))
     out.print(facts(_facts(found)))
     if found.judged:
         out.print(_rule(found.judged.rule))
     if found.set_aside:
         out.print(_set_aside(found))
-    out.print(_events(found) if found.events else Text("\nThe log holds no event of it."))
+    out.print(_events(found) if found.events else Text(f"\n{_NO_EVENT[found.source]}"))
     out.print()
 
 
@@ -47,7 +54,7 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
         yield "watched", ", ".join(found.watched)
         return
     yield "shape", judged.shape
-    yield "judged", "by rtp run, from the log of samples" if judged.is_sampled else "by the trigger"
+    yield "judged", _judge(found, judged)
     if state is None:
         yield "baseline", "none"
     else:
@@ -63,7 +70,7 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
         change = percent(far.change_pct) if far.change_pct is not None else "no percentage"
         yield "change", f"{change} ({far.change or '–'})"
     if found.conclusion is not None:
-        yield "conclusion", conclusion_line(found.conclusion)
+        yield "conclusion", conclusion_line(found.conclusion, found.source)
     if state is not None and judged.distance is not None:
         yield from _distance(state, judged.distance, found.at)
     if state is not None and state.sampled_at is not None:
@@ -71,7 +78,14 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
         remark = ", ahead of the clock: older ones count as late. `rtp forget` drops it" if is_ahead else ""
         yield "newest sample", f"of {moment(state.sampled_at)}{remark}"
     if found.waiting:
-        yield "waiting", f"{counted(found.waiting, 'sample waits', 'samples wait')} to be judged by rtp run"
+        for_whom = "to be judged by rtp run" if found.source == "postgres" else "for earlier ones, as `reorder` says"
+        yield "waiting", f"{counted(found.waiting, 'sample waits', 'samples wait')} {for_whom}"
+
+
+def _judge(found: Explanation, judged: JudgedValue) -> str:
+    if found.source == "dynamodb":
+        return "by who reads the stream: the Lambda, or rtp run --source dynamodb"
+    return "by rtp run, from the log of samples" if judged.is_sampled else "by the trigger"
 
 
 def _memory(state: BaselineRow, rules: int | None) -> Iterator[tuple[str, Any]]:

@@ -7,6 +7,8 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from rtp_client.attribute_json import as_in_stream
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -25,10 +27,7 @@ def changes_of_item(
 
 def inserted(described: DescribedTable, item: Mapping[str, Any], at: datetime) -> dict[str, Any]:
     """The record. It has a number of its own that no stream gives, made of what the item holds."""
-    from core.handler.poller import as_in_lambda  # noqa: PLC0415 - boto3 is an extra
-
-    whole = as_in_lambda(item, "")
-    del whole["eventSourceARN"]
+    whole: Any = as_in_stream(item)
     digest = hashlib.blake2s(json.dumps(whole, sort_keys=True).encode(), digest_size=15).digest()
     keys = {name: whole[name] for name in described.keys if name in whole}
     return {

@@ -133,7 +133,7 @@ class Explanation:
     """All that rtp knows about one entity in one watch, as of one moment (`at`, by the database's clock).
 
     `judged` and `conclusion` are of a value, `watched` is of metadata. `state` is None where the entity is gone, or
-    waits to be seen for the first time; `rules` is the revision in force.
+    waits to be seen for the first time; `rules` is the revision in force, 0 of a stream source, which has none.
     """
 
     at: datetime
@@ -150,6 +150,7 @@ class Explanation:
     conclusion: Conclusion | None
     set_aside: Sequence[SetAsideRow]
     events: Sequence[PastEvent]
+    source: Literal["postgres", "dynamodb"] = "postgres"
 
 
 def rule_keys(installed: ValueWatch, wanted: ValueWatch | None, chain: str, entity: str) -> list[RuleKey]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from cli.output import out
 from core.handler.build import build_poller
 from core.sinks.settings import load_settings
+from tests.command import Command
 from tests.fed import create_table, fed_document, put, write_config
 
 if TYPE_CHECKING:
@@ -19,7 +21,12 @@ if TYPE_CHECKING:
 
     from core.handler.poller import StreamPoller
     from core.stack import EmbeddedStack
-    from tests.command import Command
+
+
+@pytest.fixture
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    monkeypatch.setattr(out, "width", 200)
+    return Command(capsys, monkeypatch)
 
 
 @pytest.fixture
@@ -173,3 +180,40 @@ def test_validate_warns_of_a_history_whose_partitions_are_not_its_entities(
     put(dynamodb, table, "lido", "100", id="1", at="2024-01-01T00:00:00Z")
     done = command("validate", "--config", str(write_config(tmp_path, document)))
     assert (done.code, f"table {table} is partitioned by id" in done.err) == (0, True), done.err
+
+
+def test_explain_tells_what_became_of_the_newest_value_and_what_the_table_holds(
+    ask: Callable[..., Any], poller: StreamPoller, dynamodb: DynamoDBClient, table: str
+) -> None:
+    put(dynamodb, table, "lido", "100", "102")
+    poller.poll()
+    (found,) = ask("explain", "--kind", "tvl", "--protocol", "lido")["entities"]
+    assert (found["source"], found["chain"], found["state"]["value"]) == ("dynamodb", "base", "102")
+    assert (found["conclusion"]["outcome"], found["conclusion"]["reason"]) == ("reported", "deviation")
+    assert [(one["previous"], one["current"]) for one in found["events"]] == [("100", "102")]
+    put(dynamodb, table, "lido", "110")
+    (found,) = ask("explain", "--kind", "tvl", "--protocol", "lido")["entities"]
+    assert (found["judged"]["current"], found["judged"]["current_from"]) == ("110", "table")
+    assert (found["conclusion"]["outcome"], found["conclusion"]["reason"]) == ("unjudged", "deviation")
+
+
+def test_explain_for_people_speaks_of_the_stream(
+    command: Command, config: Path, poller: StreamPoller, dynamodb: DynamoDBClient, table: str
+) -> None:
+    put(dynamodb, table, "lido", "100")
+    poller.poll()
+    put(dynamodb, table, "lido", "110")
+    shown = command("explain", "--kind", "tvl", "--protocol", "lido", "--config", str(config)).out
+    assert f"tvl of lido on base, watch tvl on DynamoDB table {table}" in shown
+    assert "no record of this was judged so far: reported with its record: deviation" in shown
+    assert "Of the newest events in Redis, none is of it." in shown
+
+
+def test_explain_looks_into_the_table_where_nothing_is_remembered(
+    ask: Callable[..., Any], command: Command, config: Path, dynamodb: DynamoDBClient, table: str
+) -> None:
+    put(dynamodb, table, "lido", "100")
+    (found,) = ask("explain", "--kind", "tvl", "--protocol", "lido", "--chain", "base")["entities"]
+    assert (found["judged"]["current"], found["conclusion"]["outcome"]) == ("100", "unknown")
+    done = command("explain", "--kind", "tvl", "--protocol", "lidoo", "--config", str(config))
+    assert (done.code, "nothing is remembered of tvl lidoo" in done.err) == (2, True)
