@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _ALERTS = "rtp-alerts.fifo"
 _FAILURES = "rtp-failures"
+_MOST_NAMES = 3000  # characters: a Lambda's environment has 4 KB for all variables
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,8 @@ def _disagreements(plan: Plan, config: Path) -> Iterator[tuple[Place, str]]:
     network = deployment.network
     if network.vpc and not network.route_tables and not {"dynamodb", "s3"} <= set(network.reaches):
         yield ("network",), "DynamoDB and S3 get gateway endpoints. Name the subnets' route_tables, or both in reaches"
+    if len(json.dumps(plan.names)) > _MOST_NAMES:
+        yield ("name",), f"gives {len(plan.names)} names, too many for a Lambda's environment. Put them into {config}"
     packaged = plan.code / "rtp.yaml"
     if packaged.exists() and packaged.read_bytes() != config.read_bytes():
         yield ("code",), f"{packaged} is not {config}. Run make package CONFIG={config}"

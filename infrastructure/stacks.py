@@ -8,6 +8,7 @@ from aws_cdk import CfnOutput, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
+from core.settings.real_names import VARIABLE
 from infrastructure.alert_consumer import AlertConsumer
 from infrastructure.cache import Cache
 from infrastructure.commands import Commands
@@ -33,7 +34,7 @@ class StreamsStack(Stack):
 
     def __init__(self, scope: Construct, name: str, plan: Plan, **options: Any) -> None:
         super().__init__(scope, name, **options)
-        key = _key(self)
+        key = _key(self, RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         has_commands = plan.deployment.streams.commands
         services = [*DATA, "dynamodb", *(IMAGES if has_commands else ())]
         network = Network(self, "Network", plan, key, services)
@@ -58,7 +59,7 @@ class PostgresStack(Stack):
 
     def __init__(self, scope: Construct, name: str, plan: Plan, **options: Any) -> None:
         super().__init__(scope, name, **options)
-        key = _key(self)
+        key = _key(self, RemovalPolicy.RETAIN)  # the database, which stays whatever happens, needs it
         network = Network(self, "Network", plan, key, [*DATA, *IMAGES])
         cache, queues = Cache(self, "Cache", plan, network, key), Queues(self, "Queues", plan, key)
         database = Database(self, "Database", plan, network, key)
@@ -85,6 +86,8 @@ def _add_consumer(stack: Stack, plan: Plan, queues: Queues, watching: Watching, 
 
 
 def _tell_common(stack: Stack, network: Network, cache: Cache, queues: Queues, watching: Watching) -> None:
+    if VARIABLE in queues.environment:
+        _tell(stack, Names=queues.environment[VARIABLE])
     passwords = {_PASSWORDS[user]: secret.secret_arn for user, secret in cache.secrets.items()}
     _tell(
         stack,
@@ -112,9 +115,9 @@ def _tell(stack: Stack, **outputs: str) -> None:
         CfnOutput(stack, name, value=value)
 
 
-def _key(stack: Stack) -> kms.Key:
+def _key(stack: Stack, removal: RemovalPolicy) -> kms.Key:
     """One key for everything. Its policy must name CloudWatch Logs, and does so for this account's log groups only."""
-    key = kms.Key(stack, "Key", enable_key_rotation=True, removal_policy=RemovalPolicy.RETAIN)
+    key = kms.Key(stack, "Key", enable_key_rotation=True, removal_policy=removal)
     logs = iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")
     groups = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:*"
     key.add_to_resource_policy(

@@ -61,6 +61,7 @@ def prepare(folder: Path) -> None:
     document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
     document["watches"]["samples"] = HISTORY
     document["dynamodb"] = {"tables": {watch: {"table": name} for watch, name in TABLES.items()}}
+    document["dynamodb"]["tables"]["protocols"]["where"] = {"type": "protocol"}
     document["routes"] = [ROUTED]
     (folder / "rtp.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     (folder / "deploy.yaml").write_text(EXISTING, encoding="utf-8")

@@ -71,6 +71,19 @@ def test_only_a_historys_stream_is_read_one_batch_at_a_time(cloud: Path) -> None
     assert factors == dict.fromkeys(TABLES.values(), 7) | {TABLES["samples"]: 1}
 
 
+def test_items_of_no_watch_do_not_invoke_the_handler(cloud: Path) -> None:
+    filtered = [
+        mapping
+        for mapping in resources(cloud, "rtp-streams", "AWS::Lambda::EventSourceMapping")
+        if "FilterCriteria" in mapping
+    ]
+    (mapping,) = filtered
+    assert "Tableprotocols" in json.dumps(mapping["EventSourceArn"])
+    assert [json.loads(one["Pattern"]) for one in mapping["FilterCriteria"]["Filters"]] == [
+        {"dynamodb": {image: {"type": {"S": ["protocol"]}}}} for image in ("NewImage", "OldImage")
+    ]
+
+
 def table_title(table: str) -> str:
     """A made table's watch, as the logical id has it."""
     return next(watch for watch, name in TABLES.items() if name == table)
