@@ -7,6 +7,7 @@ over.
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from core.letters.stream_letters import StreamLetter
 from core.log.rows import event_called
 from core.problem import counted
 from core.redis_names import baseline_key
+from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
     from rtp_client.event import Event
 
 _MOST_CONFLICTS = 20
+_AFTER_CONFLICT = Backoff(0.002, 0.1)
+"""Ten Lambdas may move one history's entity at once: who waits at random seldom meets another twice."""
 
 Cause = tuple[str, str]
 """A watch, and why changes of its entities were set aside: a key of `_MEANING`."""
@@ -125,9 +129,11 @@ class Settlement:
         """Judge, commit and alert. Returns the places of the records that must come again. Raises SinkUnavailable."""
         waiting = groups = entities(changes)
         unsent = _Unsent()
-        for _ in range(_MOST_CONFLICTS):
+        for attempt in range(_MOST_CONFLICTS):
             if not waiting:
                 break
+            if attempt:
+                time.sleep(_AFTER_CONFLICT.wait_seconds(attempt))
             waiting = self._try(waiting, unsent, outcome)
         if waiting:
             outcome.causes.append(f"{counted(len(waiting), 'entity', 'entities')} kept being moved by somebody else")
