@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from core.detection.judge import Sample
-from core.errors import EventRejected, SinkUnavailable
+from core.errors import EventRejected, RtpError, SinkUnavailable
 from core.handler.change import Change
 from core.handler.images import table_of, watched_tables
 from core.handler.memory import microseconds
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from core.handler.alerts import Alerts
     from core.handler.baselines import Baselines
+    from core.handler.freshness import CacheKeeper
     from core.handler.items import TableItems
     from core.handler.letters import LetterForwarder
     from core.handler.progress import Progress
@@ -39,8 +40,8 @@ _UNSENT_FOR = timedelta(seconds=10)
 class BatchProcessor:
     """Processes batches. `alerts` None: no SQS queue. `bury` takes a dead letter, or raises SinkUnavailable.
 
-    `forwarder` moves dead letters to the queue that the settings name for them. `items` reads the watched tables; None:
-    they are not read.
+    `forwarder` moves dead letters to the queue that the settings name for them. `items` reads the watched tables, and
+    `keeper` keeps the cache from them; None: they are not read.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class BatchProcessor:
         bury: Callable[[StreamLetter], None],
         forwarder: LetterForwarder | None = None,
         items: Callable[[], TableItems] | None = None,
+        keeper: Callable[[], CacheKeeper] | None = None,
         progress: Progress | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._progress = progress
         self._tables = watched_tables(settings)
         self._watches = {name: settings.watches[name] for name in settings.dynamodb.tables}
+        self._keeper = keeper
         self._rebuild = None if items is None else BaselineRebuild(settings, baselines, items)
         begin = (lambda: None) if self._rebuild is None else self._rebuild.begin
         self._recollection = Recollection(settings, baselines, items, on_empty=begin)
@@ -122,6 +125,8 @@ class BatchProcessor:
         self._forward(outcome)
         if self._rebuild is not None:
             self._rebuild.go_on(outcome)
+        if self._keeper is not None:
+            self._keep(self._keeper, outcome)
         if self._progress is not None:
             self._progress.note_tick()
         return outcome
@@ -133,6 +138,14 @@ class BatchProcessor:
         self._baselines.forget_due([key for key, watch, _, _ in owners if watch not in self._watches])
         self._settlement.settle([self._tick(*owner, now) for owner in owners if owner[1] in self._watches], outcome)
         return len(keys)
+
+    def _keep(self, keeper: Callable[[], CacheKeeper], outcome: BatchOutcome) -> None:
+        try:
+            outcome.notes["cache renewed"] += keeper().keep()
+        except SinkUnavailable:
+            raise
+        except RtpError as error:
+            outcome.unread.append(f"the cache's quiet entries are not kept fresh: {error}")
 
     def _forward(self, outcome: BatchOutcome) -> None:
         if self._forwarder is not None and (trouble := self._forwarder.forward()):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import redis
 
+    from core.handler.freshness import CacheKeeper
     from core.handler.items import TableItems
     from core.handler.poller import StreamPoller
     from core.problem import Problem
@@ -71,6 +72,7 @@ def build_processor(
         bury=letters.bury,
         forwarder=forward,
         items=cache(partial(_items, settings)) if reads_tables else None,
+        keeper=cache(partial(_keeper, settings)) if reads_tables else None,
         progress=Progress(client),
         clock=clock,
     )
@@ -80,6 +82,12 @@ def _redis(settings: Settings) -> redis.Redis:
     assert settings.redis.url is not None  # build_processor sees to that
     wait = settings.redis.timeout_seconds
     return redis_client(settings.redis.url, client_name="rtp-handler", timeout_seconds=wait, retries=1)
+
+
+def _keeper(settings: Settings) -> CacheKeeper:
+    with needing("aws", "the tables are DynamoDB's"):
+        from core.handler.freshness import CacheKeeper  # noqa: PLC0415 - a batch needs none of it
+    return CacheKeeper(settings)
 
 
 def _items(settings: Settings) -> TableItems:

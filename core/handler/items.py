@@ -93,8 +93,9 @@ def _item_table(watched: WatchedTable, name: str) -> ItemTable:
     chain, entity = (
         Fixed(named.const) if isinstance(named, Constant) else named for named in (watched.chain, watched.entity)
     )
+    is_wanted = None if watched.items is None else watched.items.holds
     if not watch.has_value:
-        return ItemTable(watch.kind, name, entity, chain, watched=watch.watched)
+        return ItemTable(watch.kind, name, entity, chain, watched=watch.watched, is_wanted=is_wanted)
     return ItemTable(
         watch.kind,
         name,
@@ -105,4 +106,5 @@ def _item_table(watched: WatchedTable, name: str) -> ItemTable:
         is_history=watch.is_history,
         timezone=watch.timezone,
         max_future_seconds=watch.max_future.total_seconds() or None,
+        is_wanted=is_wanted,
     )

@@ -74,6 +74,8 @@ def _tell(outcome: BatchOutcome, *, records: int | None) -> None:
         emf.note(figures_of(outcome, records=records), at_once=records is None or is_notable(outcome))
     if lost := about_lost(outcome):
         logger.error("baselines lost", extra={"cause": lost})
+    for unread in outcome.unread[:_MOST_CAUSES_LOGGED]:
+        logger.error("a table cannot be read", extra={"cause": unread})
     for cause in outcome.set_aside:
         logger.warning("set aside", extra={"reason": outcome.about_set_aside(cause)})
     for letter in outcome.dead_letters[:_MOST_CAUSES_LOGGED]:

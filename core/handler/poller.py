@@ -115,7 +115,7 @@ class StreamPoller:
         self.pending_alerts = sum(one.count for one in outcome.pending)
         if outcome.troubles:
             self.troubles.met(_ALERTS, "SQS", "; ".join(outcome.troubles))
-        elif not outcome.pending:
+        elif not outcome.pending and not outcome.unread:
             self.troubles.over(_ALERTS, "SQS")
             self._told.clear()
 
@@ -209,6 +209,10 @@ class StreamPoller:
         self.dead_letters += len(outcome.dead_letters)
         if lost := about_lost(outcome):
             self.on_problem(Problem(lost, "poller"))
+        for unread in outcome.unread:
+            if unread not in self._told:
+                self.on_problem(Problem(unread, "poller"))
+        self._told |= set(outcome.unread)
         for letter in outcome.dead_letters:
             self.on_problem(Problem(f"dead letter: {letter.reason}", "poller"))
         for trouble in outcome.troubles:

@@ -71,7 +71,7 @@ class BaselineRebuild:
                     if last_key is None:
                         break
             except RtpError as error:
-                outcome.troubles.append(f"baselines are not rebuilt from table {table}: {error}")
+                outcome.unread.append(f"baselines are not rebuilt from table {table}: {error}")
 
     def _rebuild(self, table: str, items: Sequence[Item]) -> int:
         now = datetime.now(UTC)

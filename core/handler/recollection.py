@@ -112,7 +112,7 @@ class Recollection:
                 raise SinkUnavailable("DynamoDB", table, str(error)) from error
             # Without the right or the way to read, no later try is better: say so, and go on with what is known.
             self._rests_until = datetime.now(UTC) + _REST
-            outcome.troubles.append(f"watch {first.watch}: samples before the first are not known: {error}")
+            outcome.unread.append(f"watch {first.watch}: samples before the first are not known: {error}")
             return None
         self._has_read = True
         images = (watched.image_of(item, begin) for item in found)

@@ -61,6 +61,7 @@ class BatchOutcome:
     why; None where all are done. `troubles` say why alerts and dead letters of records that are done still wait;
     `pending` is what waits in all, by queue, which a tick looks at. `notes` counts the changes that were no event, by
     reason; `set_aside` those that moved nothing, by watch and cause, and `last_set_aside` is the last of them.
+    `unread` says which tables could not be read, and why.
     `lost` says that Redis has lost `all` of its memory, or how many baselines were `older` than the stream.
     """
 
@@ -74,6 +75,7 @@ class BatchOutcome:
     set_aside: Counter[Cause] = field(default_factory=Counter)
     last_set_aside: dict[Cause, Change] = field(default_factory=dict)
     lost: Counter[str] = field(default_factory=Counter)
+    unread: list[str] = field(default_factory=list)
 
     def put_aside(self, change: Change, why: str) -> None:
         """Count a change that moved nothing."""

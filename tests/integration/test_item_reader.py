@@ -204,3 +204,18 @@ def test_an_event_that_comes_while_the_table_is_read_is_not_overwritten(
     entry = reader.get("tvl", *LIDO)
     assert entry is not None
     assert entry.value == "7"
+
+
+def test_the_settings_where_chooses_the_items(dynamodb: DynamoDBClient, cloud: EmbeddedStack, redis_url: str) -> None:
+    table = create_table(dynamodb, "pk", "sk", name="single")
+    for sk, tvl in (("META", "0"), ("TVL#now", "9")):
+        item: Any = {"pk": {"S": "lido"}, "sk": {"S": sk}, "stats": {"M": {"tvl": {"N": tvl}}}, "chain": {"S": "base"}}
+        dynamodb.put_item(TableName=table, Item=item)
+    document = fed_document(cloud, table) | {"redis": {"url": redis_url}}
+    fed = {"attributes": {"protocol": "pk", "value": "stats.tvl"}, "where": {"sk": {"prefix": "TVL#"}}}
+    document["dynamodb"]["tables"]["tvl"] |= fed
+    settings = Settings.model_validate(document)
+    with cache_reader(settings, dynamodb=dynamodb_of(settings)) as reader:
+        entry = reader.get("tvl", *LIDO)
+    assert entry is not None
+    assert entry.value == "9"
