@@ -435,3 +435,13 @@ def test_code_that_was_packaged_with_other_settings_is_refused(folder: Path, tmp
     (tmp_path / "rtp.yaml").write_text("watches: {}", encoding="utf-8")
     with pytest.raises(SettingsError, match="Run make package"):
         plan_from({"config": str(folder / "rtp.yaml"), "code": str(tmp_path)})
+
+
+def test_the_documented_deployment_file_is_one(folder: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "aws-deploy.md").read_text(encoding="utf-8")
+    path = tmp_path / "deploy.yaml"
+    path.write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    place = {"config": str(folder / "rtp.yaml"), "code": str(folder / "code"), "deployment": str(path)}
+    plan = plan_from(place)
+    assert plan.names["rtp-critical.fifo"] == "pager.fifo"
+    assert plan.names["rtp-critical-dlq.fifo"] == "team-rtp-critical-dlq.fifo"
