@@ -11,7 +11,7 @@ import typer
 from cli.demo_options import DemoOptions
 from cli.foreground import Ending, run_pipeline
 from cli.live_status import LineView
-from cli.logs import LogFormat, LogLevel, logging_as, report
+from cli.logs import LogFormat, LogLevel, logging_as, report, write_line
 from cli.option_values import duration, per_second, whole_number
 from cli.options import (
     AsJson,
@@ -131,7 +131,7 @@ def run(
         )
         if source == "dynamodb":
             _refuse("it shows the pipeline that reads PostgreSQL", http=http)
-            run_streams(build_poller(settings, on_problem=report), settings, ending, stop_requested)
+            run_streams(build_poller(settings, on_problem=report, write=write_line), settings, ending, stop_requested)
             return
         view = LineView(as_json=as_json)
         pipeline = build_pipeline(settings, on_problem=report, rearm=partial(rearm, settings))

@@ -35,6 +35,8 @@ def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_r
     recovery = _recovery(settings, poller.troubles)
     with _set_after(ending.after_seconds, stop_requested):
         _loop(poller, settings, ending, stop_requested, recovery)
+    if poller.emf:
+        poller.emf.note((), at_once=True)
     print_json(_counts(poller))
     found = poller.troubles.current()
     unreached = [one for one in found if not recovery.has_worked or one.part in poller.never_read]

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from core.emf import emf_log
 from core.errors import SettingsError
 from core.handler.alert_sender import AlertSender
 from core.handler.alert_store import AlertStore
@@ -97,11 +98,15 @@ def _items(settings: Settings) -> TableItems:
     return TableItems(dynamodb_clients(settings)[0])
 
 
-def build_poller(settings: Settings, *, on_problem: Callable[[Problem], None]) -> StreamPoller:
-    """A poller of every stream that feeds a watch. Raises SettingsError."""
+def build_poller(
+    settings: Settings, *, on_problem: Callable[[Problem], None], write: Callable[[str], None] = lambda _: None
+) -> StreamPoller:
+    """A poller of every stream that feeds a watch; `write` takes metrics for CloudWatch. Raises SettingsError."""
     processor = build_processor(settings, reads_tables=True)
     with needing("aws", "the streams are DynamoDB's"):
         from core.handler.poller import StreamPoller  # noqa: PLC0415 - as above
         from core.services.dynamodb_client import dynamodb_clients  # noqa: PLC0415
     dynamodb, streams = dynamodb_clients(settings)
-    return StreamPoller(settings, processor, dynamodb, streams, _redis(settings), on_problem)
+    return StreamPoller(
+        settings, processor, dynamodb, streams, _redis(settings), on_problem, emf=emf_log(settings.emf, write)
+    )

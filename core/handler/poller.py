@@ -13,6 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from core.errors import ServiceUnavailable
 from core.handler.attempts import Attempts, Part
 from core.handler.description import describe_table, stream_with_both_images
+from core.handler.figures import figures_of, is_notable
 from core.handler.images import watched_tables
 from core.handler.recollection import about_lost
 from core.problem import Problem
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
     from mypy_boto3_dynamodbstreams.type_defs import ShardTypeDef
 
+    from core.emf import EmfLog
     from core.handler.batch import BatchProcessor
     from core.handler.settlement import BatchOutcome, Cause
     from core.settings.models import Settings
@@ -63,7 +65,7 @@ class _Shard:
 class StreamPoller:
     """Reads the streams of every table that feeds a watch. A table or shard that fails stops no other. Not thread-safe.
 
-    `pending_alerts` is how many waited for their queues at the last tick.
+    `pending_alerts` is how many waited for their queues at the last tick. `emf` tells CloudWatch of batches and ticks.
     """
 
     settings: Settings
@@ -73,6 +75,7 @@ class StreamPoller:
     checkpoints: redis.Redis
     on_problem: Callable[[Problem], None]
     troubles: Troubles = field(default_factory=Troubles)
+    emf: EmfLog | None = None
     records: int = 0
     events: int = 0
     dead_letters: int = 0
@@ -111,7 +114,7 @@ class StreamPoller:
     def tick(self) -> None:
         """Judge what time alone brings about, and send what waits. Raises ServiceUnavailable."""
         outcome = self.processor.tick()
-        self._note(outcome)
+        self._note(outcome, records=None)
         self.pending_alerts = sum(one.count for one in outcome.pending)
         if outcome.troubles:
             self.troubles.met(_ALERTS, "SQS", "; ".join(outcome.troubles))
@@ -192,7 +195,7 @@ class StreamPoller:
         if not records:
             return 0
         outcome = self.processor.process(records, shard=shard.shard_id)
-        self._note(outcome)
+        self._note(outcome, records=len(records))
         numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
         done = len(records) if outcome.failed is None else numbers.index(outcome.failed)
         if done:
@@ -204,7 +207,9 @@ class StreamPoller:
             raise ServiceUnavailable("Records", f"shard {shard.shard_id}", cause, what="come again")
         return done
 
-    def _note(self, outcome: BatchOutcome) -> None:
+    def _note(self, outcome: BatchOutcome, *, records: int | None) -> None:
+        if self.emf:
+            self.emf.note(figures_of(outcome, records=records), at_once=is_notable(outcome))
         self.events += len(outcome.events)
         self.dead_letters += len(outcome.dead_letters)
         if lost := about_lost(outcome):

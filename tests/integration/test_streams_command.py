@@ -120,8 +120,10 @@ def test_the_command_delivers_what_the_stream_holds_and_goes_on_where_it_was(
     )
     assert [step(alert) for alert in received(alerts_client, queue)] == [("lido", "100", "102", "deviation")]
     put(dynamodb, table, "lido", "105")
-    again = command(*arguments)
+    again = command(*arguments, environ={"RTP_EMF_NAMESPACE": "rtp"})
     assert json.loads(again.out.splitlines()[-1])["records"] == 1
+    told = [json.loads(line) for line in again.err.splitlines() if line.startswith("{")]
+    assert (sum(one.get("Records", 0) for one in told), sum(one.get("Events", 0) for one in told)) == (1, 1)
     assert [step(event)[2] for event in published(store)] == ["102", "105"]
 
 
