@@ -95,7 +95,8 @@ def _item_table(watched: WatchedTable, name: str) -> ItemTable:
     )
     is_wanted = None if watched.items is None else watched.items.holds
     if not watch.has_value:
-        return ItemTable(watch.kind, name, entity, chain, watched=watch.watched, is_wanted=is_wanted)
+        names, places = tuple(watched.watched), tuple(watched.watched.values())
+        return ItemTable(watch.kind, name, entity, chain, watched=names, watched_at=places, is_wanted=is_wanted)
     return ItemTable(
         watch.kind,
         name,

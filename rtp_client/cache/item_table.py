@@ -18,6 +18,7 @@ Attribute = str | tuple[str, ...]
 class ItemTable:
     """What `Table` is for PostgreSQL, of a DynamoDB table.
 
+    `watched_at` has the attributes of what is `watched`, in the same order, where they are called otherwise.
     `is_wanted` says which of its items count, where several kinds of things share the table. Of a history
     (`is_history`) items are those of one partition, and the sort key puts them in order.
     """
@@ -28,6 +29,7 @@ class ItemTable:
     chain: Attribute | Fixed = EVERYWHERE
     value: Attribute | None = None
     watched: tuple[str, ...] = ()
+    watched_at: tuple[Attribute, ...] = ()
     changed_at: Attribute | None = None
     is_history: bool = False
     timezone: str = "UTC"

@@ -57,7 +57,9 @@ def owner_of(item: Item, table: ItemTable) -> tuple[str | None, str | None]:
 def value_of(item: Item, table: ItemTable) -> str:
     """The value as events give it: a decimal string, empty for null; or the watched attributes of metadata as JSON."""
     if table.value is None:
-        return json.dumps({name: json_of(attribute_of(item, name)) for name in table.watched})
+        places = table.watched_at or [(name,) for name in table.watched]
+        found = zip(table.watched, places, strict=True)
+        return json.dumps({name: json_of(attribute_of(item, place)) for name, place in found})
     digits = text_of(attribute_of(item, table.value))
     if digits is None:
         return ""

@@ -219,3 +219,20 @@ def test_the_settings_where_chooses_the_items(dynamodb: DynamoDBClient, cloud: E
         entry = reader.get("tvl", *LIDO)
     assert entry is not None
     assert entry.value == "9"
+
+
+def test_the_settings_attributes_of_watched_columns_are_read_by_path(
+    dynamodb: DynamoDBClient, cloud: EmbeddedStack, redis_url: str
+) -> None:
+    table = create_table(dynamodb)
+    item: Any = {"protocol": {"S": "lido"}, "chain": {"S": "base"}, "meta": {"M": {"title": {"S": "Lido"}}}}
+    dynamodb.put_item(TableName=table, Item=item)
+    columns = {"protocol": "protocol", "chain": "chain"}
+    document = fed_document(cloud, table) | {"redis": {"url": redis_url}}
+    document["watches"] = {"names": {"kind": "protocol", "table": "p", "watched": ["name"], "columns": columns}}
+    document["dynamodb"]["tables"] = {"names": {"table": table, "attributes": {"watched": {"name": "meta.title"}}}}
+    settings = Settings.model_validate(document)
+    with cache_reader(settings, dynamodb=dynamodb_of(settings)) as reader:
+        entry = reader.get("protocol", *LIDO)
+    assert entry is not None
+    assert entry.fields == {"name": "Lido"}
