@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from contextlib import nullcontext
+import time
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
@@ -45,6 +45,7 @@ class MonitorServer:
         self._loop.set_exception_handler(lambda *_: None)  # a client that hangs up in the middle is no news
         self._stopping = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._latest: tuple[tuple[str, str, str], float, bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="rtp-http", daemon=True)
 
     @property
@@ -100,9 +101,24 @@ class MonitorServer:
             return NO_REQUEST.as_bytes()
         if len(words) != 3 or not words[2].startswith("HTTP/") or headers is None:
             return NO_REQUEST.as_bytes()
-        # Who asks for what takes time takes turns: between two of them whoever asks for a probe is answered.
-        async with self._turn if self._answers.takes_time(words[1]) else nullcontext():
-            return self._answers.answer(words[0], words[1], headers.get("accept", "")).as_bytes()
+        request = (words[0], words[1], headers.get("accept", ""))
+        if self._answers.takes_time(words[1]):
+            return await self._in_turn(request)
+        return self._now(request)
+
+    def _now(self, request: tuple[str, str, str]) -> bytes:
+        return self._answers.answer(*request).as_bytes()
+
+    async def _in_turn(self, request: tuple[str, str, str]) -> bytes:
+        """An answer that takes time. Between two of them whoever asks for a probe is answered.
+
+        All who had asked the same before one was begun have that one: a crowd costs two answers.
+        """
+        asked_at = time.monotonic()
+        async with self._turn:
+            if self._latest is None or self._latest[0] != request or self._latest[1] < asked_at:
+                self._latest = request, time.monotonic(), self._now(request)
+            return self._latest[2]
 
 
 def _listen(host: str, port: int) -> socket.socket:
