@@ -48,6 +48,7 @@ class Simulation:
         random: Random | None = None,
         when: Callable[[], End | None] = lambda: None,
         begins_at: float = NOON.timestamp(),
+        tick_seconds: float = 60,
     ) -> None:
         self.clock = SimulatedClock(begins_at)
         self.outcomes: list[BatchOutcome] = []
@@ -55,8 +56,14 @@ class Simulation:
         self.function = LambdaFunction(lambda: build_processor(settings, clock=self.clock), self.outcomes.append)
         servers = (settings.redis.url, settings.sqs.endpoint_url)
         self.kills = Kills(self.function, when, {urlsplit(url).port or 0 for url in servers if url})
-        self.mapping = EventSourceMapping(parameters, self.kills, self.clock, random or Random(18))
-        self.mapping.on_failure = self.failures.append
+        self.mapping = EventSourceMapping(
+            parameters,
+            self.kills,
+            self.clock,
+            random or Random(18),
+            on_failure=self.failures.append,
+            tick_seconds=tick_seconds,
+        )
 
     def run(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Hand the records over, and go on for a minute and its tick."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -106,21 +107,29 @@ def handle(random: Random, settings: Settings, records: Sequence[dict[str, Any]]
 
 
 def handle_as_mapped(
-    random: Random, settings: Settings, records: Sequence[dict[str, Any]], parameters: MappingParameters
+    random: Random,
+    settings: Settings,
+    records: Sequence[dict[str, Any]],
+    parameters: MappingParameters,
+    *,
+    end: datetime | None = None,
+    killed: float = 0.05,
 ) -> None:
-    """Process the records as a mapping sends them, as they come or all afterwards, by processes that end now and then.
+    """Process the records as a mapping sends them, as they come or all up to the end at once.
+
+    `killed` is the chance that a process ends with a thing that it sends.
 
     Time alone judges nothing, as it does not for the triggers here.
     """
-    last = records[-1]["dynamodb"]["ApproximateCreationDateTime"]
+    last = end.timestamp() if end else records[-1]["dynamodb"]["ApproximateCreationDateTime"]
     simulation = Simulation(
         settings,
         parameters,
         random=random,
-        when=lambda: random.choice(list(End)) if random.random() < 0.05 else None,
+        when=lambda: random.choice(list(End)) if random.random() < killed else None,
         begins_at=random.choice((NOON.timestamp(), last)),
+        tick_seconds=math.inf,
     )
-    simulation.mapping.tick_seconds = math.inf
     with simulation.kills.watched():
         simulation.mapping.run(records)
     assert (simulation.failures, simulation.mapping.expired) == ([], [])
@@ -237,6 +246,51 @@ def test_a_history_means_the_same_to_both(
         redis_url,
         lambda: handle(random, settings, table.records),
         lambda: handle_as_mapped(random, settings, table.records, deployed["samples"]),
+    )
+
+
+@pytest.mark.parametrize("seed", seeds(few=4, many=40))
+def test_a_history_whose_samples_wait_for_earlier_ones_means_the_same_at_factor_ten(
+    writer: psycopg.Connection,
+    installed: Settings,
+    redis_url: str,
+    deployed: Mapping[str, MappingParameters],
+    seed: int,
+) -> None:
+    """Samples come in bursts, each judged by the times of its samples: both sides know all of it before they judge.
+
+    The rules are those that time alone does not decide: each batch brings time to the samples that wait.
+    """
+    random = Random(seed)
+    watch = random_watch(random, shape="history", with_clock=False) | {"emit_first": True}
+    columns = f"chain text, token text, price numeric, at timestamptz, {TRUST_AND_FEED}"
+    writer.execute(f"CREATE TABLE public.samples ({columns})".encode())
+    install(writer, samples=watch)
+    table = Table("samples", ("chain", "token", "time"))
+    recent: dict[tuple[str, str], Decimal | None] = {}
+    clock = NOON
+    with judging(server_of(writer)) as (log, session):
+        for _ in range(STEPS // 4):
+            clock += timedelta(seconds=random.choice((10, 31, 45)))
+            for _ in range(random.choice((1, 3, 8))):
+                chain, token = key = random.choice(CHAINS[:2]), random.choice(TOKENS[:1])
+                at = clock - timedelta(milliseconds=random.randrange(900), seconds=random.choice((0, 0, 5)))
+                price = recent[key] = random_price(random, recent.get(key))
+                writer.execute("INSERT INTO samples VALUES (%s, %s, %s, %s)", [chain, token, price, at])
+                item = item_saying(said_with(price, at))
+                table.put(at=clock, chain=chain, token=token, price=spelled(price), **item)
+            judge_until_level(log, session)
+        session.flush()
+    for chain in CHAINS[:2]:  # what comes later has the last of the others judged, and waits itself
+        last = item_saying(said_with(None, clock + timedelta(minutes=1)))
+        table.put(at=clock + timedelta(minutes=1), chain=chain, token=TOKENS[0], price=spelled(None), **last)
+    settings = settings_of(watch, redis_url, reorder="30s")
+    at_ten = replace(deployed["samples"], factor=10)
+    expect_the_same(
+        writer,
+        installed,
+        redis_url,
+        lambda: handle_as_mapped(random, settings, table.records, at_ten, end=clock, killed=0.01),
     )
 
 
