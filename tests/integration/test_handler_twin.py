@@ -117,9 +117,8 @@ def handle_as_mapped(
 ) -> None:
     """Process the records as a mapping sends them, as they come or all up to the end at once.
 
-    `killed` is the chance that a process ends with a thing that it sends.
-
-    Time alone judges nothing, as it does not for the triggers here.
+    `killed` is the chance that a process ends with a thing that it sends. Time alone judges nothing, as it does not for
+    the triggers here.
     """
     last = end.timestamp() if end else records[-1]["dynamodb"]["ApproximateCreationDateTime"]
     simulation = Simulation(
