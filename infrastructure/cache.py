@@ -12,7 +12,7 @@ from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 
 from infrastructure.accepted import accept
-from infrastructure.users import Users
+from infrastructure.users import CacheUsers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ class Cache(Construct):
                 self.secret = secrets.Secret.from_secret_complete_arn(self, "Password", there.secret)
             self._reach(there.url, there.security_group, network)
             return
-        users = Users(self, "Users", key)
+        users = CacheUsers(self, "Users", key)
         nodes = self._nodes(plan, network, key, users)
         self.secrets, self.secret = users.secrets, users.secrets["rtp"]
         self.host = nodes.attr_primary_end_point_address  # it stays the same through a failover
@@ -71,7 +71,7 @@ class Cache(Construct):
         else:
             network.rtp.add_egress_rule(ec2.Peer.any_ipv4(), port, "Valkey")
 
-    def _nodes(self, plan: Plan, network: Network, key: kms.IKey, users: Users) -> elasticache.CfnReplicationGroup:
+    def _nodes(self, plan: Plan, network: Network, key: kms.IKey, users: CacheUsers) -> elasticache.CfnReplicationGroup:
         """Two nodes in two zones, one shard: rtp's scripts touch an entity's keys and the shared stream in one step."""
         # Baselines have no expiry; where memory runs out, cache entries go first.
         parameters = elasticache.CfnParameterGroup(

@@ -27,7 +27,7 @@ _RECEIVES_BEFORE_DEAD = 5
 class AlertQueue:
     """A queue of alerts and its dead-letter queue; `title` names the queue in ids, alarms and graphs.
 
-    A queue that was there already has the dead-letter queue that the settings name, if any.
+    For a queue that is there already, rtp copies its own dead letters to the one that the settings name, if any.
     """
 
     title: str
@@ -95,13 +95,14 @@ class Queues(Construct):
         title = "" if destination.is_default else f"-{destination.queue.removesuffix('.fifo')}"
         there = self._there(f"Alerts{title}", destination.queue)
         dead = self._there(f"DeadAlerts{title}", destination.dead_letter_queue)
-        if there:
+        if there and not destination.dead_letter_queue:
             return AlertQueue(title, there, dead, destination.is_default)
         dead = dead or self._dead(title, destination)
-        return AlertQueue(title, self._alerts(title, destination, dead), dead, destination.is_default)
+        alerts = there or self._alerts(title, destination, dead)
+        return AlertQueue(title, alerts, dead, destination.is_default)
 
     def _dead(self, title: str, destination: SqsDestination) -> sqs.Queue:
-        return sqs.Queue(
+        dead = sqs.Queue(
             self,
             f"DeadAlerts{title}",
             queue_name=destination.dead_letter_queue,
@@ -111,6 +112,10 @@ class Queues(Construct):
             enforce_ssl=True,
             retention_period=Duration.days(14),
         )
+        accept(
+            dead, "AwsSolutions-SQS3", "It is itself where failures end, also those of a queue that is there already"
+        )
+        return dead
 
     def _alerts(self, title: str, destination: SqsDestination, dead: sqs.IQueue) -> sqs.Queue:
         """High throughput: the quota counts per group, not per queue."""

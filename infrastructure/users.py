@@ -33,7 +33,7 @@ RIGHTS = {
 }
 
 
-class Users(Construct):
+class CacheUsers(Construct):
     """One for each of the rights, with its password in a secret of its own.
 
     A user's id belongs to the account and region, so it starts with the stack's name.

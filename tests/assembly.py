@@ -19,7 +19,7 @@ HISTORY = {
     "columns": {"chain": {"const": "base"}, "token": "token", "value": "price", "changed_at": "time"},
 }
 ROUTED = {"match": {"severity": "critical"}, "queue": "rtp-critical.fifo", "dead_letter_queue": "rtp-critical-dlq.fifo"}
-# Everything is there already: what `docs/aws-deploy.md` shows, whole.
+# Everything is there already. In the file that `docs/aws-deploy.md` shows, a part is.
 EXISTING = """\
 name: team
 keys: [arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef]
@@ -64,7 +64,9 @@ def prepare(folder: Path) -> None:
     document["dynamodb"]["tables"]["protocols"]["where"] = {"type": "protocol"}
     document["routes"] = [ROUTED]
     (folder / "rtp.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
-    (folder / "deploy.yaml").write_text(EXISTING, encoding="utf-8")
+    (folder / "existing.yaml").write_text(EXISTING, encoding="utf-8")
+    page = (ROOT / "docs" / "aws-deploy.md").read_text(encoding="utf-8")
+    (folder / "documented.yaml").write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     (folder / "code").mkdir()
     (folder / "code" / "empty.py").write_text("", encoding="utf-8")
     (folder / "code" / ".python-version").write_text("3.13\n", encoding="utf-8")
@@ -80,7 +82,8 @@ def synthesise(folder: Path) -> None:
     contexts = [
         {**place, "parallelization": "7"},
         {**place, "name": "second"},
-        {**place, "deployment": str(folder / "deploy.yaml")},
+        {**place, "deployment": str(folder / "existing.yaml")},
+        {**place, "deployment": str(folder / "documented.yaml")},
     ]
     # The CDK unpacks its 200 MB of JavaScript under HOME the first time: most of what synthesising takes.
     home = ROOT / "build" / "cdk-home"

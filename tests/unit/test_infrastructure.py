@@ -377,7 +377,8 @@ def test_streams_that_are_there_feed_the_handler(cloud: Path) -> None:
         *("defi-tvl", "team-prices", "defi-protocols", "defi-samples")
     }
     manifest = json.loads((cloud / "manifest.json").read_text(encoding="utf-8"))
-    assert [missing["props"]["exactIdentifier"] for missing in manifest["missing"]] == ["defi-samples"]
+    looked_up = {missing["props"]["exactIdentifier"] for missing in manifest["missing"]}
+    assert looked_up == {"defi-samples", "defi-tvl"}  # the latter in the documented deployment
 
 
 def test_what_is_there_lets_rtp_in(cloud: Path) -> None:
@@ -437,11 +438,18 @@ def test_code_that_was_packaged_with_other_settings_is_refused(folder: Path, tmp
         plan_from({"config": str(folder / "rtp.yaml"), "code": str(tmp_path)})
 
 
-def test_the_documented_deployment_file_is_one(folder: Path, tmp_path: Path) -> None:
-    page = (ROOT / "docs" / "aws-deploy.md").read_text(encoding="utf-8")
-    path = tmp_path / "deploy.yaml"
-    path.write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
-    place = {"config": str(folder / "rtp.yaml"), "code": str(folder / "code"), "deployment": str(path)}
-    plan = plan_from(place)
-    assert plan.names["rtp-critical.fifo"] == "pager.fifo"
-    assert plan.names["rtp-critical-dlq.fifo"] == "team-rtp-critical-dlq.fifo"
+def test_only_what_a_network_lacks_is_added_to_it(cloud: Path) -> None:
+    def services(stack: str) -> set[str]:
+        endpoints = resources(cloud, stack, "AWS::EC2::VPCEndpoint")
+        assert {endpoint["VpcId"] for endpoint in endpoints} == {"vpc-0123456789abcdef0"}
+        return {json.dumps(endpoint["ServiceName"]).rpartition("amazonaws")[2].strip('."]}') for endpoint in endpoints}
+
+    assert len(services("defi-postgres")) == 4  # the image's; SQS and Secrets Manager are reached already
+    assert len(services("defi-streams")) == 5  # and DynamoDB
+
+
+def test_a_queue_that_is_there_keeps_its_name_and_the_others_get_the_deployments(cloud: Path) -> None:
+    made = {queue["QueueName"] for queue in resources(cloud, "defi-streams", "AWS::SQS::Queue") if "QueueName" in queue}
+    assert made == {"defi-rtp-alerts.fifo", "defi-rtp-critical-dlq.fifo", "defi-rtp-failures"}
+    template = json.loads((cloud / "defi-streams.template.json").read_text(encoding="utf-8"))
+    assert json.loads(template["Outputs"]["Names"]["Value"])["rtp-critical.fifo"] == "pager.fifo"
