@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # botocore describes each of AWS's 400 services in a folder of its own: nine tenths of its size.
-_SERVICES = ("dynamodb", "dynamodbstreams", "kms", "secretsmanager", "sqs", "sts")
+_SERVICES = ("dynamodb", "dynamodbstreams", "secretsmanager", "sqs", "sts")
 _NEVER_LOADED = (
-    # Of rtp: what the import contracts keep away from the handler.
+    # Of rtp: the rooms that only the command line uses.
     *(f"core/{name}" for name in ("demo", "stack", "arming", "inspection", "monitor", "processor", "judging")),
     "boto3/data",
     "boto3/examples",
@@ -25,7 +25,10 @@ _NEVER_LOADED = (
     "aws_lambda_powertools/event_handler",
     *(
         f"aws_lambda_powertools/utilities/{name}"
-        for name in ("data_masking", "feature_flags", "idempotency", "kafka", "parser", "validation")
+        for name in (
+            *("auth_alpha", "batch", "circuit_breaker", "data_classes", "data_masking", "feature_flags", "idempotency"),
+            *("kafka", "parameters", "parser", "streaming", "validation"),
+        )
     ),
     "bin",
 )
