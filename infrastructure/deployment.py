@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
 
+from core.services.sessions import is_rds_proxy
 from core.settings.fields import Duration, PostgresDsn, RedisUrl, SettingsModel, Text, Whole, matching
 
 # The services of AWS that rtp calls; the first two have gateway endpoints, the others interfaces.
@@ -25,9 +26,14 @@ def _no_password_in_url(url: str) -> str:
     return url
 
 
-def _no_password_in_dsn(dsn: str) -> str:
-    if conninfo_to_dict(dsn).get("password"):
+def _own_sessions_without_password(dsn: str) -> str:
+    parts = conninfo_to_dict(dsn)
+    if parts.get("password"):
         raise ValueError("holds a password. Leave it out, and name the secret that holds it")
+    if not parts.get("host"):
+        raise ValueError("names no host")
+    if is_rds_proxy(str(parts["host"])):
+        raise ValueError("leads to RDS Proxy, a pooler. Name the instance, or the cluster's endpoint for writing")
     return dsn
 
 
@@ -56,7 +62,7 @@ TableArn = Annotated[
     _an_arn("dynamodb", r"table/[A-Za-z0-9_.-]+(/stream/.+)?", "table/tvl, or that of its stream"),
 ]
 _Url = Annotated[RedisUrl, AfterValidator(_no_password_in_url)]
-_Dsn = Annotated[PostgresDsn, AfterValidator(_no_password_in_dsn)]
+_Dsn = Annotated[PostgresDsn, AfterValidator(_own_sessions_without_password)]
 
 
 class NetworkSection(SettingsModel):

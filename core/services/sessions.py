@@ -49,9 +49,14 @@ def find_unfitness(connection: Connection, other: Connection) -> str | None:
     return _find_proxy(connection) or _find_pooling(connection, other) or find_hindrance_to_write(connection)
 
 
+def is_rds_proxy(host: str) -> bool:
+    """Whether a host's name is one that AWS gives to RDS Proxy."""
+    return bool(_RDS_PROXY.fullmatch(host))
+
+
 def _find_proxy(connection: Connection) -> str | None:
     """RDS Proxy is a pooler that cannot be told by what it does: it pins a session that sets something, until later."""
-    if not _RDS_PROXY.fullmatch(connection.info.host):
+    if not is_rds_proxy(connection.info.host):
         return None
     return (
         "this is an RDS Proxy, which pools transactions: it would hold a server process for each of rtp's sessions, and"

@@ -285,6 +285,19 @@ def may(cloud: Path, stack: str, action: str, title: str) -> bool:
     )
 
 
+def test_the_handler_may_ask_and_read_its_tables_and_no_others(cloud: Path) -> None:
+    wanted = {"dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"}
+    statements = [
+        statement
+        for policy in resources(cloud, "team-streams", "AWS::IAM::Policy")
+        if policy["PolicyName"].startswith("HandlerRole")
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    readable = [one["Resource"] for one in statements if wanted <= set(one["Action"])]
+    tables = {arn.split("/")[1] for found in readable for arn in found}
+    assert tables == {"defi-tvl", "team-prices", "defi-protocols", "defi-samples"}
+
+
 @pytest.mark.parametrize("title", ["QueuesAlerts", "QueuesAlertsrtpcritical"])
 def test_both_ways_may_send_to_every_queue_of_alerts(cloud: Path, title: str) -> None:
     assert may(cloud, "rtp-streams", "sqs:SendMessage", title)
@@ -399,6 +412,11 @@ WRONG = [
     ("tables:\n  tvl: arn:aws:dynamodb:eu-west-1:123456789012:table/tvl", {}, ":2: tables.tvl: "),
     ("tables:\n  defi-tvl: defi-tvl", {}, ":2: tables.defi-tvl: must be an ARN, like arn:aws:dynamodb:"),
     ("cache: {url: 'rediss://rtp:hunter2@cache:6379/0'}", {}, ":1: cache.url: holds a password. Leave it out"),
+    (
+        "database: {dsn: host=defi.proxy-abc.eu-west-1.rds.amazonaws.com}",
+        {},
+        ":1: database.dsn: leads to RDS Proxy, a pooler. Name the instance",
+    ),
     ("database: {dsn: 'host=db password=hunter2'}", {}, ":1: database.dsn: holds a password. Leave it out"),
     (
         "cache: {secret: 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:a-AbCdEf'}",
