@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 MOST_EVENT_IDS = 20
 
@@ -26,6 +26,28 @@ class Problem:
 
     def __str__(self) -> str:
         return self.text
+
+
+class LastingProblem:
+    """Something that is told once while it lasts, and then its end."""
+
+    def __init__(self, component: str, on_problem: Callable[[Problem], None]) -> None:
+        self._component = component
+        self._on_problem = on_problem
+        self._is_told = False
+        self._cause = ""
+
+    def tell(self, text: str, *, facts: Mapping[str, Any] | None = None, cause: str = "") -> None:
+        """Tell of it, unless that is done; of another cause, again."""
+        if not self._is_told or cause != self._cause:
+            self._is_told, self._cause = True, cause
+            self._on_problem(Problem(text, self._component, facts=facts or {}))
+
+    def is_over(self, text: str) -> None:
+        """Tell of its end, if it was told of."""
+        if self._is_told:
+            self._is_told = False
+            self._on_problem(Problem(text, self._component, logging.INFO))
 
 
 def event_facts(event_ids: Collection[str]) -> dict[str, Any]:

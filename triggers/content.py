@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import is_gone, named_row, who
+from triggers.identity import is_gone, named_row, who
 from triggers.lookups import all_at_once
 from triggers.samples import sample_columns
 from triggers.seed import note_ahead

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import function, is_of
+from triggers.expressions import function
+from triggers.identity import is_of
 from triggers.lookups import all_at_once, one_by_one
 from triggers.rules import rule_part
 from triggers.samples import Samples

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import about, function, is_of, named, named_row, quote, same_entity, who
+from triggers.expressions import about, function, named, quote
+from triggers.identity import is_of, named_row, same_entity, who
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:

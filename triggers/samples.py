@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import same_entity
+from triggers.identity import same_entity
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:

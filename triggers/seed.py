@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import is_gone
+from triggers.identity import is_gone
 from triggers.templates import template
 
 if TYPE_CHECKING:

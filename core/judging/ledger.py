@@ -12,7 +12,7 @@ from psycopg import IsolationLevel, errors
 
 from core.errors import RtpError
 from core.judging.columns import KEY, by_column
-from core.judging.judgement import EventRow, QuarantineNote, SetAsideLine
+from core.judging.findings import EventRow, QuarantineNote, SetAsideLine
 from core.services.postgres import queries
 from core.services.prepared import PreparedStatements
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from core.judging.entity import EntityMemory
-    from core.judging.judgement import Findings
+    from core.judging.findings import Findings
     from core.judging.sample import SampleRow
     from core.judging.sample_log import SampleLog
 

@@ -1,15 +1,18 @@
-"""A look to be taken at what a table holds of an entity, and what is known of its row besides."""
+"""A look to be taken at what a table holds of an entity, what is known of its row besides, and what comes of it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from core.judging.judgement import judge_samples
+from core.judging.sample import SampleRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from core.judging.entity import EntityKey
-    from core.judging.sample import SampleRow
+    from core.judging.entity import EntityKey, EntityMemory
+    from core.judging.findings import Findings
 
 
 class Gone(NamedTuple):
@@ -53,3 +56,36 @@ def looks_for(rows: Iterable[SampleRow], fields: Mapping[int, str]) -> Iterator[
             )
         )
         yield Look(key, [row for row in samples if row.what == "sample"], gone)
+
+
+def judge_look(
+    look: Look, entity: EntityMemory, here: Sequence[Any] | None, clock: datetime, findings: Findings
+) -> bool:
+    """Judge an entity by what was written and what is there now; whether its baseline has moved."""
+    before = entity.state
+    rows = [row for row in look.written if before is None or row.sampled_at > before.reported_at]
+    if here is None:
+        rows += _gone(look, clock)
+    elif here[1]:  # else the row is there, but has no number: its trigger has noted that
+        rows.append(_sample(look.key, here, clock))
+    judge_samples(rows, {look.key: entity}, findings)
+    after = entity.state
+    if (before and before.reported_at) == (after and after.reported_at):
+        if entity.is_dirty:  # no more than a newer value within the band, which nobody asks for
+            findings.dirty.pop()
+            entity.is_dirty = entity.is_moved = False
+        return False
+    return True
+
+
+def _sample(key: EntityKey, here: Sequence[Any], clock: datetime) -> SampleRow:
+    value, _, confidence, provenance, changed_at = here
+    return SampleRow(0, *key, "sample", value, clock, changed_at, confidence, provenance, None, None, clock, "")
+
+
+def _gone(look: Look, clock: datetime) -> list[SampleRow]:
+    """The deletion; none where its own sample is yet to be read, which alone says what the row has said of itself."""
+    at, confidence, provenance, _, xid, parent, state = look.gone
+    if at is None:
+        return []
+    return [SampleRow(0, *look.key, "deleted", None, at, at, confidence, provenance, parent, state, clock, xid or "")]

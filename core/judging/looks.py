@@ -40,8 +40,8 @@ from psycopg import errors, sql
 
 from core.judging.columns import KEY, by_column
 from core.judging.entity import EntityMemory
-from core.judging.judgement import JudgingError, judge_samples
-from core.judging.look import Gone, Look, looks_for
+from core.judging.findings import JudgingError
+from core.judging.look import Gone, Look, judge_look, looks_for
 from core.judging.sample import SampleRow
 from core.judging.unreadable import AGAIN_SECONDS, Unreadable
 from core.services.postgres import queries
@@ -50,10 +50,9 @@ from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from datetime import datetime
 
     from core.judging.entity import EntityKey
-    from core.judging.judgement import Findings
+    from core.judging.findings import Findings
     from core.judging.states import States
     from core.judging.watches import InstalledMetadata, InstalledWatch, InstalledWatches
 
@@ -144,7 +143,7 @@ class Looks:
         for look in looks:
             is_new = look.key in unknown
             entity = EntityMemory(look.key, watch, None) if is_new else entities[look.key]
-            if _judge(look, entity, here.get(look.key[1:]), clock, findings):
+            if judge_look(look, entity, here.get(look.key[1:]), clock, findings):
                 moved.append(look)
             elif is_new:  # it goes again
                 entity.move_to(None)
@@ -208,34 +207,3 @@ class Looks:
         if rows:
             self.are_put_off = True
             self._statements.fetch("put_off", by_column(_PUT_OFF, rows))
-
-
-def _judge(look: Look, entity: EntityMemory, here: Sequence[Any] | None, clock: datetime, findings: Findings) -> bool:
-    """Judge an entity by what was written and what is there now; whether its baseline has moved."""
-    before = entity.state
-    rows = [row for row in look.written if before is None or row.sampled_at > before.reported_at]
-    if here is None:
-        rows += _gone(look, clock)
-    elif here[1]:  # else the row is there, but has no number: its trigger has noted that
-        rows.append(_sample(look.key, here, clock))
-    judge_samples(rows, {look.key: entity}, findings)
-    after = entity.state
-    if (before and before.reported_at) == (after and after.reported_at):
-        if entity.is_dirty:  # no more than a newer value within the band, which nobody asks for
-            findings.dirty.pop()
-            entity.is_dirty = entity.is_moved = False
-        return False
-    return True
-
-
-def _sample(key: EntityKey, here: Sequence[Any], clock: datetime) -> SampleRow:
-    value, _, confidence, provenance, changed_at = here
-    return SampleRow(0, *key, "sample", value, clock, changed_at, confidence, provenance, None, None, clock, "")
-
-
-def _gone(look: Look, clock: datetime) -> list[SampleRow]:
-    """The deletion; none where its own sample is yet to be read, which alone says what the row has said of itself."""
-    at, confidence, provenance, _, xid, parent, state = look.gone
-    if at is None:
-        return []
-    return [SampleRow(0, *look.key, "deleted", None, at, at, confidence, provenance, parent, state, clock, xid or "")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
@@ -12,7 +11,7 @@ from core.judging.ledger import Overtaken
 from core.judging.sample_log import SampleLog
 from core.judging.session import FLUSH_SECONDS, JudgeSession
 from core.leading.loop import Loop
-from core.problem import Problem
+from core.problem import LastingProblem
 from core.services.locks import INSTALLATION, holders_of_table
 
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from core.leading.epoch import Epoch, Epochs
+    from core.problem import Problem
     from core.services.postgres import DatabaseServer
     from core.services.recovery import Recovery
 
@@ -67,9 +67,8 @@ class JudgeLoop(Loop):
         self._wakeup = wakeup
         self._chores = chores
         self._recovery = recovery
-        self._on_problem = on_problem
+        self._standstill = LastingProblem("judging", on_problem)
         self._log = SampleLog(server)
-        self._is_told = False
         self._overtaken_since: float | None = None
 
     def _serve(self, epoch: Epoch) -> None:
@@ -137,15 +136,13 @@ class JudgeLoop(Loop):
     def _note_success(self) -> None:
         self._recovery.succeeded()
         self._overtaken_since = None
-        if self._is_told:
-            self._is_told = False
-            self._on_problem(Problem("judging goes on", "judging", logging.INFO))
+        self._standstill.is_over("judging goes on")
 
     def _note(self, error: ServiceUnavailable) -> None:
         if isinstance(error, StatementRefused):
             self._recovery.trouble(str(error))
             self._recovery.refused()
-            self._tell_once(f"judging: trying again: {error.cause}", error.cause)
+            self._standstill.tell(f"judging: trying again: {error.cause}", facts={"error": error.cause})
         else:
             self._recovery.failed(error)
 
@@ -158,12 +155,7 @@ class JudgeLoop(Loop):
             holders = holders_of_table(self._log.connection, INSTALLATION)
             cause = f"{INSTALLATION}, which installations lock, is locked by {holders}" if holders else str(overtaken)
             self._recovery.trouble(cause)
-            self._tell_once(f"judging waits: {cause}", cause)
-
-    def _tell_once(self, text: str, cause: str) -> None:
-        if not self._is_told:
-            self._is_told = True
-            self._on_problem(Problem(text, "judging", facts={"error": cause}))
+            self._standstill.tell(f"judging waits: {cause}", facts={"error": cause})
 
 
 def _sleep_until(moment: float) -> None:

@@ -10,7 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 from core.judging.appointments import Appointments
-from core.judging.judgement import Findings, judge_appointments, judge_samples, make_new_appointments
+from core.judging.findings import Findings
+from core.judging.judgement import judge_appointments, judge_samples, make_new_appointments
 from core.judging.ledger import Ledger
 from core.judging.looks import Looks
 from core.judging.states import States

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
-from core.problem import Problem
+from core.problem import LastingProblem
 from core.services.locks import session_name
 from core.services.postgres import queries
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
+    from core.problem import Problem
     from core.trouble import Troubles
 
 _QUERIES = queries("core.sql", "locks.sql")
@@ -26,19 +26,17 @@ class BlockedSessions:
     def __init__(self, troubles: Troubles, on_problem: Callable[[Problem], None]) -> None:
         self._troubles = troubles
         self._on_problem = on_problem
-        self._told: set[str] = set()
+        self._waits: dict[str, LastingProblem] = {}
 
     def look(self, connection: Connection) -> None:
         """Who waits now, for whom. Raises psycopg.Error."""
         found: dict[str, str] = {}
         for waiting, table, *holder in connection.execute(_QUERIES["blocked"], prepare=True):
             found[waiting] = f"it waits for a lock on {table}, held by {session_name(*holder)}"
-        for part in self._told - found.keys():
-            self._told.discard(part)
+        for part in self._waits.keys() - found.keys():
             self._troubles.over(part, _SERVICE)
-            self._on_problem(Problem(f"{part}: no longer waits for a lock", "monitor", logging.INFO))
+            self._waits.pop(part).is_over(f"{part}: no longer waits for a lock")
         for part, cause in found.items():
             self._troubles.met(part, _SERVICE, cause)
-            if part not in self._told:
-                self._told.add(part)
-                self._on_problem(Problem(f"{part}: {cause}", "monitor", facts={"loop": part}))
+            wait = self._waits.setdefault(part, LastingProblem("monitor", self._on_problem))
+            wait.tell(f"{part}: {cause}", facts={"loop": part})

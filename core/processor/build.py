@@ -29,11 +29,13 @@ from core.trouble import Troubles
 from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from core.arming.rearming import Rearm
     from core.problem import Problem
     from core.settings.models import Settings
+    from core.sinks import Sink
+    from core.sinks.sink_type import Destination
 
 
 _POSTGRES = "PostgreSQL"
@@ -45,73 +47,41 @@ def postgres_server(settings: Settings) -> DatabaseServer:
     return DatabaseServer(postgres_dsn(settings), own.connect_timeout_seconds, own.answer_timeout_seconds)
 
 
+class _Shared:
+    """What all loops have in common: the servers, and how each comes back to them."""
+
+    def __init__(self, settings: Settings, services: Iterable[str], on_problem: Callable[[Problem], None]) -> None:
+        self.settings = settings
+        self.on_problem = on_problem
+        self.server, self.epochs = postgres_server(settings), Epochs()
+        self.circuits = {
+            service: CircuitBreaker(service, settings.run.circuit_breaker, on_problem=on_problem)
+            for service in (_POSTGRES, *services)
+        }
+        self.troubles = Troubles()
+        self.recoveries: list[Recovery] = []
+        self._backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
+
+    def recovery(self, part: str, service: str = _POSTGRES) -> Recovery:
+        """One for a loop of that name, or for a sink's loop and its service."""
+        made = Recovery(self.circuits[service], self._backoff, part=part, troubles=self.troubles)
+        self.recoveries.append(made)
+        return made
+
+
 def build_pipeline(
     settings: Settings, *, on_problem: Callable[[Problem], None], rearm: Rearm | None = None
 ) -> Pipeline:
     """Everything `rtp run` runs, not yet started. `rearm` is used where the settings ask for it (triggers.rearm)."""
     sinks, asked_for = build_sinks(settings), destinations(settings)
-    circuits = {
-        service: CircuitBreaker(service, settings.run.circuit_breaker, on_problem=on_problem)
-        for service in (_POSTGRES, *(sink.service for sink in sinks.values()))
-    }
-    backoff, troubles = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds), Troubles()
-
-    recoveries: list[Recovery] = []
-
-    def recovery(part: str, service: str = _POSTGRES) -> Recovery:
-        recoveries.append(Recovery(circuits[service], backoff, part=part, troubles=troubles))
-        return recoveries[-1]
-
-    server, epochs = postgres_server(settings), Epochs()
+    shared = _Shared(settings, (sink.service for sink in sinks.values()), on_problem)
+    server, epochs, recovery = shared.server, shared.epochs, shared.recovery
     wakeup = WakeUp(server, settings.run, epochs, recovery=recovery("wakeup"), on_problem=on_problem)
-    queues = {
-        one.sink: QueueBehind(
-            one.find_dead_letter_queue, recovery(f"dlq_copier of {one.sink}", sinks[one.sink].service)
-        )
-        for one in asked_for
-        if one.find_dead_letter_queue is not None
-    }
-    dlq_copier = DlqCopier(server, queues, epochs, log=recovery("dlq_copier"), on_problem=on_problem)
-    deliveries = [
-        Delivery(
-            sinks[one.sink],
-            LogReader(server, one.sink, starts_at_latest=one.starts_at_latest),
-            wakeup,
-            epochs,
-            source=settings.source,
-            max_attempts=settings.run.max_attempts,
-            log=recovery(one.sink),
-            service=recovery(one.sink, sinks[one.sink].service),
-            on_problem=on_problem,
-            wants=one.takes,
-            on_dead_letters=dlq_copier.wake,
-        )
-        for one in asked_for
-    ]
+    dlq_copier = _dlq_copier(shared, sinks, asked_for)
     housekeeping = Housekeeping(LagAlarm(settings.log, list(sinks), on_problem=on_problem))
-    cache_rebuilder = cache_refresher = None
-    if url := settings.redis.url:
-        used = [circuits[_POSTGRES], circuits[RedisSink.service]]
-        cache_rebuilder = CacheRebuilder(
-            server,
-            CacheFill(settings.redis, url=url),
-            epochs,
-            source=settings.source,
-            circuits=used,
-            troubles=troubles,
-            on_problem=on_problem,
-        )
-        cache_refresher = CacheRefresher(
-            settings,
-            epochs,
-            url=url,
-            dsn=server.dsn,
-            circuits=used,
-            troubles=troubles,
-            on_problem=on_problem,
-        )
+    cache_rebuilder, cache_refresher = _cache_keepers(shared)
     return Pipeline(
-        deliveries=deliveries,
+        deliveries=[_delivery(shared, one, sinks[one.sink], wakeup, dlq_copier) for one in asked_for],
         wakeup=wakeup,
         judge=JudgeLoop(
             server,
@@ -139,7 +109,63 @@ def build_pipeline(
             recovery=recovery("election"),
             on_problem=on_problem,
         ),
-        circuits=list(circuits.values()),
-        troubles=troubles,
-        recoveries=recoveries,
+        circuits=list(shared.circuits.values()),
+        troubles=shared.troubles,
+        recoveries=shared.recoveries,
     )
+
+
+def _dlq_copier(shared: _Shared, sinks: Mapping[str, Sink], asked_for: Iterable[Destination]) -> DlqCopier:
+    queues = {
+        one.sink: QueueBehind(
+            one.find_dead_letter_queue, shared.recovery(f"dlq_copier of {one.sink}", sinks[one.sink].service)
+        )
+        for one in asked_for
+        if one.find_dead_letter_queue is not None
+    }
+    return DlqCopier(
+        shared.server, queues, shared.epochs, log=shared.recovery("dlq_copier"), on_problem=shared.on_problem
+    )
+
+
+def _delivery(shared: _Shared, one: Destination, sink: Sink, wakeup: WakeUp, dlq_copier: DlqCopier) -> Delivery:
+    return Delivery(
+        sink,
+        LogReader(shared.server, one.sink, starts_at_latest=one.starts_at_latest),
+        wakeup,
+        shared.epochs,
+        source=shared.settings.source,
+        max_attempts=shared.settings.run.max_attempts,
+        log=shared.recovery(one.sink),
+        service=shared.recovery(one.sink, sink.service),
+        on_problem=shared.on_problem,
+        wants=one.takes,
+        on_dead_letters=dlq_copier.wake,
+    )
+
+
+def _cache_keepers(shared: _Shared) -> tuple[CacheRebuilder, CacheRefresher] | tuple[None, None]:
+    """None of them without Redis, where the cache is."""
+    settings, url = shared.settings, shared.settings.redis.url
+    if not url:
+        return None, None
+    used = [shared.circuits[_POSTGRES], shared.circuits[RedisSink.service]]
+    rebuilder = CacheRebuilder(
+        shared.server,
+        CacheFill(settings.redis, url=url),
+        shared.epochs,
+        source=settings.source,
+        circuits=used,
+        troubles=shared.troubles,
+        on_problem=shared.on_problem,
+    )
+    refresher = CacheRefresher(
+        settings,
+        shared.epochs,
+        url=url,
+        dsn=shared.server.dsn,
+        circuits=used,
+        troubles=shared.troubles,
+        on_problem=shared.on_problem,
+    )
+    return rebuilder, refresher

@@ -19,7 +19,6 @@ sleeping is named. Nor does it sleep where LISTEN turns out to hear nothing.
 from __future__ import annotations
 
 import enum
-import logging
 import math
 import threading
 import time
@@ -27,7 +26,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import ServiceUnavailable
 from core.leading.loop import Loop
-from core.problem import Problem
+from core.problem import LastingProblem
 from core.services.locks import AWAKE_KEY, holders_of_key
 from core.services.postgres import queries
 from core.services.sessions import DEAF, hears
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from core.leading.epoch import Epoch, Epochs
+    from core.problem import Problem
     from core.services.postgres import DatabaseServer
     from core.services.recovery import Recovery
     from core.settings.models import RunSettings
@@ -69,7 +69,7 @@ class WakeUp(Loop):
         on_problem: Callable[[Problem], None] = lambda _: None,
     ) -> None:
         super().__init__("wakeup", epochs)
-        self._on_problem = on_problem
+        self._sleeplessness = LastingProblem("wakeup", on_problem)
         self._server = server
         self._settings = settings
         self._recovery = recovery
@@ -78,7 +78,6 @@ class WakeUp(Loop):
         self._quiet_since = 0.0
         self._last_active = time.monotonic()
         self._sleepless_since: float | None = None
-        self._told = ""
         self.holds_lock = False
 
     def request_stop(self) -> None:
@@ -160,26 +159,22 @@ class WakeUp(Loop):
         if self.holds_lock and can_hear:
             self._sleepless_since = None
             self._recovery.succeeded()
-            if self._told:
-                self._told = ""
-                self._on_problem(Problem("rtp can sleep again", "wakeup", logging.INFO))
+            self._sleeplessness.is_over("rtp can sleep again")
             return
         self._recovery.refused()
         self._sleepless_since = self._sleepless_since or time.monotonic()
         if not can_hear:
-            self._tell_once(f"PostgreSQL at {self._server.address}: {DEAF}")
+            self._tell(f"PostgreSQL at {self._server.address}: {DEAF}")
         elif time.monotonic() - self._sleepless_since >= _LOCK_PATIENCE_SECONDS:
             holders = holders_of_key(connection, AWAKE_KEY) or "a session that has just ended"
-            self._tell_once(
+            self._tell(
                 f"the advisory lock (7500912, {AWAKE_KEY}), by which rtp says that it is awake, is held by {holders}:"
                 " rtp polls instead of sleeping. End that session (pg_terminate_backend), unless it is another rtp's"
             )
 
-    def _tell_once(self, problem: str) -> None:
+    def _tell(self, problem: str) -> None:
         self._recovery.trouble(problem)
-        if problem != self._told:
-            self._told = problem
-            self._on_problem(Problem(problem, "wakeup"))
+        self._sleeplessness.tell(problem, cause=problem)
 
     def _fall_asleep(self, connection: psycopg.Connection) -> bool:
         """Steps 1 to 3; false where there was work again before all was quiet."""

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
-from core.problem import Problem
+from core.problem import LastingProblem
 from core.trouble import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from core.problem import Problem
     from core.trouble import Troubles
 
 
@@ -30,24 +30,20 @@ class Hitch:
         self._part = part
         self._service = service
         self._troubles = troubles
-        self._on_problem = on_problem
+        self._problem = LastingProblem(part, on_problem)
         self._patience_seconds = patience_seconds
-        self._is_told = False
 
     def failed(self, cause: str, text: str) -> None:
         """It did not work, for that cause; `text` says so to a person."""
         self.cause = cause
         trouble = self._troubles.met(self._part, self._service, cause)
-        if not self._is_told and (now() - trouble.since).total_seconds() >= self._patience_seconds:
-            self._is_told = True
-            self._on_problem(Problem(text, self._part, facts={"service": self._service, "error": cause}))
+        if (now() - trouble.since).total_seconds() >= self._patience_seconds:
+            self._problem.tell(text, facts={"service": self._service, "error": cause})
 
     def worked(self, text: str) -> None:
         """It works, or works again; `text` tells the latter."""
         self.rest()
-        if self._is_told:
-            self._is_told = False
-            self._on_problem(Problem(text, self._part, logging.INFO))
+        self._problem.is_over(text)
 
     def rest(self) -> None:
         """There is nothing to do for now; so there is no trouble, either."""

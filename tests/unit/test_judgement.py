@@ -13,7 +13,8 @@ from core.detection.detector import Detector
 from core.detection.judge import deletion_that_stands, due_at, leave
 from core.detection.report import Report
 from core.judging.entity import EntityMemory
-from core.judging.judgement import EventRow, Findings, judge_appointments, judge_samples
+from core.judging.findings import EventRow, Findings
+from core.judging.judgement import judge_appointments, judge_samples
 from core.judging.sample import SampleRow
 from core.judging.watches import InstalledWatch
 from core.settings.watches import ValueWatch

@@ -13,7 +13,8 @@ from core.detection.detector import Detector
 from core.detection.judge import EntityState, deletion_that_stands, due_at, leave, tick
 from core.detection.report import Report
 from core.judging.entity import EntityMemory
-from core.judging.judgement import Findings, judge_appointments, judge_samples
+from core.judging.findings import Findings
+from core.judging.judgement import judge_appointments, judge_samples
 from core.judging.sample import SampleRow
 from core.judging.watches import InstalledWatch
 from core.settings.watches import ValueWatch

@@ -1,0 +1,102 @@
+"""What comes of judging samples, until it is written down: rows for rtp's tables, and the entities that have moved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from core.judging.entity import EntityMemory
+    from core.judging.sample import SampleRow
+
+_MOST_LINES = 100
+
+
+class EventRow(NamedTuple):
+    """A row for rtp.event."""
+
+    watch: int
+    chain: str
+    entity: str
+    previous: Decimal | None
+    current: Decimal | None
+    reason: str
+    severity: str
+    duration_seconds: float | None
+    changed_at: datetime
+    confidence: float
+    provenance: str | None
+    traceparent: str | None
+    tracestate: str | None
+
+
+class QuarantineNote(NamedTuple):
+    """A row for rtp.quarantine."""
+
+    watch: int
+    chain: str
+    entity: str
+    what: str
+    baseline: Decimal | None
+    value: Decimal | None
+
+
+class SetAsideLine(NamedTuple):
+    """A row for rtp.set_aside: so many rows, and the last one of them."""
+
+    watch: int
+    why: str
+    chain: str
+    entity: str
+    value: Decimal | None
+    at: datetime
+    weight: int
+
+
+class JudgingError(NamedTuple):
+    """A sample that could not be judged, for rtp.trigger_error."""
+
+    watch: str
+    sqlstate: str
+    message: str
+
+
+@dataclass
+class Findings:
+    """What came of the samples since it was last written down. The order of the events is the log's."""
+
+    events: list[EventRow] = field(default_factory=list)
+    notes: list[QuarantineNote] = field(default_factory=list)
+    errors: list[JudgingError] = field(default_factory=list)
+    set_aside: dict[tuple[object, ...], SetAsideLine] = field(default_factory=dict)
+    dirty: list[EntityMemory] = field(default_factory=list)
+    has_gone: bool = False
+    has_reported_fields: bool = False
+
+    @property
+    def must_last(self) -> bool:
+        """Whether the server's disk must have it before anybody acts on it."""
+        return bool(self.events or self.notes)
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody may be waiting for it."""
+        return bool(self.events or self.notes or self.errors or self.has_gone or self.has_reported_fields)
+
+    def has_changed(self, entity: EntityMemory) -> None:
+        """The database is to get this entity."""
+        if not entity.is_dirty:
+            entity.is_dirty = True
+            self.dirty.append(entity)
+
+    def put_aside(self, row: SampleRow, why: Literal["future", "late"]) -> None:
+        """Note a sample that moves nothing: a line of its entity, or where there are many, one of its watch."""
+        key: tuple[object, ...] = (row.watch, why, row.chain, row.entity)
+        if key not in self.set_aside and len(self.set_aside) >= _MOST_LINES:
+            key = (row.watch, why)
+        before = self.set_aside.get(key)
+        weight = 1 if before is None else before.weight + 1
+        own_time = row.changed_at or row.sampled_at
+        self.set_aside[key] = SetAsideLine(row.watch, why, row.chain, row.entity, row.value, own_time, weight)

@@ -1,0 +1,70 @@
+"""Which entity a row of the watched table is about, as SQL: its names, and whether two rows have the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from core.settings.watches import Constant
+
+if TYPE_CHECKING:
+    from core.settings.watches import Column, Watch
+    from triggers.columns import ColumnTypes
+
+_WHOLE_NUMBER = sql.SQL(
+    "CASE WHEN {0} ~ '^-?[0-9]{{1,19}}$' THEN"
+    " CASE WHEN {0}::numeric BETWEEN -9223372036854775808 AND 9223372036854775807 THEN {0}::bigint END END"
+)
+# What a name is as a value of its own column's type.
+_AS_COLUMN = {
+    **dict.fromkeys(("text", "character varying"), sql.SQL("{0}")),
+    **dict.fromkeys(("smallint", "integer", "bigint"), _WHOLE_NUMBER),
+}
+
+
+def who(row: str, watch: Watch, types: ColumnTypes) -> dict[str, sql.Composable]:
+    """The row's chain and entity."""
+    return {part: _name(row, getattr(watch.columns, part), types) for part in ("chain", "entity")}
+
+
+def _name(row: str, column: Column, types: ColumnTypes) -> sql.Composable:
+    if isinstance(column, Constant):
+        return sql.SQL('{}::text COLLATE "C"').format(sql.Literal(column.const))
+    return sql.SQL('{} COLLATE "C"').format(types.text(row, column))
+
+
+def is_gone(watch: Watch, types: ColumnTypes, row: str) -> sql.Composed:
+    """Whether the watched table holds nothing of `row`'s entity: truncating a partition leaves the others' entities."""
+    names = who("r", watch, types)
+    return sql.SQL("NOT EXISTS (SELECT FROM {} AS r WHERE {} = {} AND {} = {})").format(
+        sql.Identifier(*watch.table_parts),
+        *(names["chain"], sql.Identifier(row, "chain"), names["entity"], sql.Identifier(row, "entity")),
+    )
+
+
+def named_row(row: str, watch: Watch, types: ColumnTypes) -> sql.Composed:
+    """Whether a row of the watched table has a usable chain and entity."""
+    names = who(row, watch, types).values()
+    return sql.SQL(" AND ").join(sql.SQL("rtp.is_name({})").format(name) for name in names)
+
+
+def is_of(watch: Watch, types: ColumnTypes) -> sql.Composed:
+    """Whether a row `r` of the watched table is the entity `e`.
+
+    Their names are compared, and before that the columns' own values, where those are so simple that an index is used.
+    """
+    conditions: list[sql.Composable] = []
+    for part, name in who("r", watch, types).items():
+        key, column = sql.Identifier("e", part), getattr(watch.columns, part)
+        if isinstance(column, str) and column not in types.own and types[column] in _AS_COLUMN:
+            as_column = _AS_COLUMN[types[column]].format(key)
+            conditions.append(sql.SQL("{} = {}").format(types.read("r", column), as_column))
+        conditions.append(sql.SQL("{} = {}").format(name, key))
+    return sql.SQL(" AND ").join(conditions)
+
+
+def same_entity(watch: Watch, types: ColumnTypes, row: str, other: str) -> sql.Composed:
+    """Whether two rows of the watched table have the same key."""
+    one, two = who(row, watch, types), who(other, watch, types)
+    return sql.SQL("{} = {} AND {} = {}").format(one["chain"], two["chain"], one["entity"], two["entity"])
