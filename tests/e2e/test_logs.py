@@ -17,6 +17,7 @@ from core.sinks.sqs.messages import BATCH_BYTES
 from rtp_client.redact import redact
 from tests.eventually import eventually as eventually_within
 from tests.rtp_process import RtpProcess, environ_of, rtp
+from tests.tvl_table import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,14 +64,6 @@ def line(process: RtpProcess, text: str) -> dict[str, Any]:
     return found[0]
 
 
-def write(connection: psycopg.Connection, value: int, source: str = "llama") -> None:
-    connection.execute(
-        "INSERT INTO tvl VALUES ('ethereum', 'lido', %s, %s)"
-        " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd, source = excluded.source",
-        [value, source],
-    )
-
-
 def event_id(connection: psycopg.Connection) -> str:
     """The first event's."""
     found = connection.execute(
@@ -101,7 +94,7 @@ def test_standard_output_stays_as_it_is(run: Run) -> None:
 def test_a_dead_letter_names_its_event_sink_and_service(run: Run, writer: psycopg.Connection) -> None:
     write(writer, 100)
     with run("--log-format", "json") as process:
-        write(writer, 200, "x" * BATCH_BYTES)
+        write(writer, 200, source="x" * BATCH_BYTES)
         found = line(process, "dead letter")
     assert (found["logger"], found["level"]) == ("rtp.delivery", "warning")
     assert (found["sink"], found["service"]) == ("sqs", "SQS")
@@ -112,7 +105,7 @@ def test_a_dead_letter_names_its_event_sink_and_service(run: Run, writer: psycop
 def test_people_read_the_same_of_it(run: Run, writer: psycopg.Connection) -> None:
     write(writer, 100)
     with run() as process:
-        write(writer, 200, "x" * BATCH_BYTES)
+        write(writer, 200, source="x" * BATCH_BYTES)
         process.wait_for("sqs: 1 event became a dead letter: the message has", within_seconds=60)
         process.wait_for(f"({event_id(writer)})", within_seconds=60)
 

@@ -15,6 +15,7 @@ from cli.output import out
 from core.settings.models import Settings, postgres_dsn
 from tests.command import Command, Done
 from tests.judging import judge_waiting
+from tests.tvl_table import write
 from tests.watching import TVL, install
 
 HISTORY = {
@@ -74,15 +75,6 @@ def history(writer: psycopg.Connection) -> psycopg.Connection:
     for table, who in (("tvl_history", "protocol"), ("price_history", "token")):
         writer.execute(f"CREATE TABLE public.{table} (chain text, {who} text, usd numeric, at timestamptz)".encode())
     return writer
-
-
-def write(connection: psycopg.Connection, *values: str | None, entity: str = "lido", chain: str = "ethereum") -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES (%s, %s, %s, '')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [chain, entity, value],
-        )
 
 
 def sample(connection: psycopg.Connection, value: str, minute: int, *, table: str = "tvl_history") -> None:

@@ -23,6 +23,7 @@ from tests.eventually import eventually
 from tests.judging import judge_waiting, judging, server_of
 from tests.recoveries import quiet_recovery
 from tests.rtp_process import environ_of, rtp
+from tests.tvl_table import write
 from tests.waiting import count_waiting
 from tests.watching import TVL, install
 
@@ -58,15 +59,6 @@ def reader(installed: Settings) -> Iterator[LogReader]:
     with closing(LogReader(postgres_server(installed), "redis")) as reader:
         reader.open()
         yield reader
-
-
-def write(connection: psycopg.Connection, *values: str, entity: str = "lido") -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', %s, %s, '')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [entity, value],
-        )
 
 
 def test_without_rtp_it_is_one_clear_line_and_exit_code_2(command: Command, database: str) -> None:

@@ -32,6 +32,7 @@ from tests.faulty_sqs import FaultySqs, faulty_sqs
 from tests.file_sink import FileSink
 from tests.queue_drain import drain
 from tests.recoveries import quiet_recovery
+from tests.tvl_table import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,15 +106,6 @@ def dlq(command: Command, settings: Settings) -> Dlq:
         return command("dlq", *words, environ=services)
 
     return run
-
-
-def write(connection: psycopg.Connection, *values: int, entity: str = "lido", source: str = "llama") -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', %s, %s, %s) ON CONFLICT (chain, protocol)"
-            " DO UPDATE SET tvl_usd = excluded.tvl_usd, source = excluded.source",
-            [entity, value, source],
-        )
 
 
 def letters(connection: psycopg.Connection, columns: str = "sink, status") -> list[tuple[Any, ...]]:

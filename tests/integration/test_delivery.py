@@ -32,6 +32,7 @@ from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
 from tests.queue_drain import drain_events
 from tests.recoveries import quiet_recovery
+from tests.tvl_table import write
 from tests.waiting import count_waiting
 
 if TYPE_CHECKING:
@@ -123,17 +124,6 @@ def values_in_stream(client: redis.Redis) -> list[str]:
         return [event["data"]["current"] for event in in_stream(client)]
     except redis.ConnectionError:
         return []
-
-
-def write(connection: psycopg.Connection, *values: int, entity: str = "lido") -> list[str]:
-    """Report an entity's values, one transaction each; what should arrive."""
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', %s, %s, 'llama')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [entity, value],
-        )
-    return [str(value) for value in values]
 
 
 @pytest.fixture

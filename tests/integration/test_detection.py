@@ -15,6 +15,7 @@ from core.settings.models import Settings, postgres_dsn
 from tests.eventually import eventually
 from tests.judging import judge_waiting
 from tests.steps import STEPS, STEPS_WITH_A_FLOOR_OF_5, Step
+from tests.tvl_table import write
 from tests.watching import TVL, install
 
 if TYPE_CHECKING:
@@ -30,16 +31,6 @@ def events(connection: psycopg.Connection) -> Seen:
 
 def errors(connection: psycopg.Connection) -> list[tuple[str, str]]:
     return connection.execute("SELECT watch, sqlstate FROM rtp.trigger_error ORDER BY id").fetchall()
-
-
-def write(connection: psycopg.Connection, *values: str | None, entity: str = "lido") -> None:
-    """Write an entity's values, a statement each."""
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', %s, %s, 'llama')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [entity, value],
-        )
 
 
 # Steps of a value (the threshold is 1 percent of the last reported one)

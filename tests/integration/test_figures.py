@@ -9,6 +9,7 @@ import pytest
 
 from core.settings.models import EmfSettings, Settings
 from tests.monitored import HASTY, Start, eventually
+from tests.tvl_table import write
 
 if TYPE_CHECKING:
     import psycopg
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
 def told(settings: Settings) -> Settings:
     """Settings under which CloudWatch is told every 0.2 s."""
     return settings.model_copy(update={"emf": EmfSettings(namespace="rtp", interval_seconds=0.2)})
-
-
-def write(connection: psycopg.Connection, *values: int) -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', 'lido', %s, 'llama')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [value],
-        )
 
 
 def test_a_sink_that_is_away_shows_in_its_lag_and_its_circuit(

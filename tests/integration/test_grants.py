@@ -17,6 +17,7 @@ from tests.catalog_snapshot import catalog_of
 from tests.command import Command, Done
 from tests.judging import judge_waiting
 from tests.rtp_process import rtp as rtp_process
+from tests.tvl_table import write
 from tests.watching import settings_of
 from triggers.risks import find_risks
 
@@ -90,14 +91,6 @@ def grant_as_the_readme_says(bare: psycopg.Connection, guest: str) -> None:
     for rights in (f'CREATE ON DATABASE "{bare.info.dbname}"', "USAGE ON SCHEMA public"):
         bare.execute(f'GRANT {rights} TO "{guest}"'.encode())
     bare.execute(f'GRANT SELECT, TRIGGER ON public.tvl, public.prices, public.protocols TO "{guest}"'.encode())
-
-
-def write(alice: psycopg.Connection, value: int) -> None:
-    alice.execute(
-        "INSERT INTO tvl VALUES ('ethereum', 'lido', %s, '')"
-        " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-        [value],
-    )
 
 
 def told(bare: psycopg.Connection) -> list[Any]:

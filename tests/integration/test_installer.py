@@ -20,6 +20,7 @@ from core.sinks.settings import load_settings
 from tests.catalog_snapshot import catalog_of, table_of
 from tests.eventually import eventually
 from tests.judging import judge_waiting
+from tests.tvl_table import write
 from tests.watching import TVL, install, settings_of
 from triggers import installer
 from triggers.catalog import read_triggers
@@ -50,14 +51,6 @@ def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def actions(steps: list[Step]) -> dict[str, str]:
     return {step.action.subject: step.action.what for step in steps}
-
-
-def write(connection: psycopg.Connection, value: int, protocol: str = "lido") -> None:
-    connection.execute(
-        "INSERT INTO tvl VALUES ('ethereum', %s, %s, '')"
-        " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-        [protocol, value],
-    )
 
 
 def reported(connection: psycopg.Connection) -> list[tuple[str, str]]:
@@ -250,7 +243,7 @@ def test_thresholds_change_while_writers_write(
         try:
             while not is_over.is_set():
                 value *= 2 if value < 10**9 else 1
-                write(connection, value, protocol)
+                write(connection, value, entity=protocol)
         except psycopg.Error as error:
             failures.append(error)
 

@@ -28,6 +28,7 @@ from rtp_client.postgres import TimedConnection, answer_to_sent
 from tests.eventually import eventually
 from tests.judging import judge_ticks, judge_until_level, judge_waiting, judging, server_of
 from tests.recoveries import quiet_recovery
+from tests.tvl_table import write
 from tests.watching import TVL, install
 
 Connect = Callable[[], psycopg.Connection]
@@ -41,19 +42,10 @@ PLAIN: dict[str, Any] = {**TVL, "percent": 1}
 def watched(writer: psycopg.Connection) -> psycopg.Connection:
     """A table of which every row is a sample; lido and aave are at 100 and have been seen."""
     install(writer, tvl=GUARDED)
-    write(writer, "lido", 100)
-    write(writer, "aave", 100)
+    write(writer, 100)
+    write(writer, 100, entity="aave")
     judge_waiting(writer)
     return writer
-
-
-def write(connection: psycopg.Connection, entity: str, *values: float | str | None) -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', %s, %s, 'llama')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [entity, value],
-        )
 
 
 def delete(connection: psycopg.Connection, entity: str) -> None:
@@ -109,10 +101,10 @@ def test_wherever_the_judge_dies_each_event_comes_once(
     expected: Told = []
     is_killed, value = True, 100
     for step in count(1):
-        write(watched, "lido", 2 * value)
-        write(watched, "aave", "100.2")
+        write(watched, 2 * value)
+        write(watched, "100.2", entity="aave")
         delete(watched, "aave")
-        write(watched, "aave", 100)
+        write(watched, 100, entity="aave")
         expected += [("aave", "100", None, "deleted"), ("lido", f"{value}", f"{2 * value}", "deviation")]
         value *= 2
         is_killed = die_at(step, monkeypatch, watched)
@@ -141,7 +133,7 @@ def test_wherever_the_judge_dies_a_heartbeat_comes_once(
 
 
 def test_what_was_in_memory_alone_is_judged_again(watched: psycopg.Connection) -> None:
-    write(watched, "lido", "100.5")
+    write(watched, "100.5")
     with judging(server_of(watched)) as (log, session):
         judge_until_level(log, session)
         assert session.has_unwritten
@@ -151,7 +143,7 @@ def test_what_was_in_memory_alone_is_judged_again(watched: psycopg.Connection) -
 
 def test_what_no_rule_has_anything_to_say_of_is_written_down_later(watched: psycopg.Connection) -> None:
     with judging(server_of(watched)) as (log, session):
-        write(watched, "lido", "100.4", "100.5")
+        write(watched, "100.4", "100.5")
         judge_until_level(log, session)
         before = remembered(watched)
         session.flush()
@@ -160,7 +152,7 @@ def test_what_no_rule_has_anything_to_say_of_is_written_down_later(watched: psyc
 
 def test_an_event_is_written_down_at_once(watched: psycopg.Connection) -> None:
     with judging(server_of(watched)) as (log, session):
-        write(watched, "lido", 110)
+        write(watched, 110)
         judge_until_level(log, session)
         assert told(watched) == [("lido", "100", "110", "deviation")]
 
@@ -170,9 +162,9 @@ def test_an_event_is_written_down_at_once(watched: psycopg.Connection) -> None:
 
 def test_a_standby_goes_on_from_the_same_place(watched: psycopg.Connection) -> None:
     with judging(server_of(watched), epoch=1) as (log, session):
-        write(watched, "lido", 110, "110.5")
+        write(watched, 110, "110.5")
         judge_until_level(log, session)
-        write(watched, "lido", "111.5")
+        write(watched, "111.5")
     with judging(server_of(watched), epoch=2) as (log, session):
         judge_until_level(log, session)
     assert told(watched) == [("lido", "100", "110", "deviation"), ("lido", "110", "111.5", "deviation")]
@@ -180,9 +172,9 @@ def test_a_standby_goes_on_from_the_same_place(watched: psycopg.Connection) -> N
 
 def test_who_has_lost_the_lead_judges_nothing_more(watched: psycopg.Connection) -> None:
     with judging(server_of(watched), epoch=1) as (log, session):
-        write(watched, "lido", "100.5")
+        write(watched, "100.5")
         judge_until_level(log, session)
-        write(watched, "lido", 110)
+        write(watched, 110)
         with judging(server_of(watched), epoch=2) as (new_log, new_session):
             judge_until_level(new_log, new_session)
         with pytest.raises(LeadershipLost):
@@ -207,7 +199,7 @@ def test_samples_are_judged_by_the_rules_of_now(watched: psycopg.Connection) -> 
     with judging(server_of(watched)) as (log, session):
         judge_until_level(log, session)
         install(watched, tvl={**GUARDED, "percent": 50})
-        write(watched, "lido", 110)
+        write(watched, 110)
         with pytest.raises(Overtaken):
             judge_until_level(log, session)
     judge_waiting(watched)
@@ -216,7 +208,7 @@ def test_samples_are_judged_by_the_rules_of_now(watched: psycopg.Connection) -> 
 
 def test_what_an_installation_has_made_of_a_baseline_stays(watched: psycopg.Connection) -> None:
     with judging(server_of(watched)) as (log, session):
-        write(watched, "lido", "100.5")
+        write(watched, "100.5")
         judge_until_level(log, session)
         watched.execute("ALTER TABLE tvl ADD COLUMN other numeric DEFAULT 7")
         install(watched, tvl={**GUARDED, "columns": {**COLUMNS, "value": "other"}})
@@ -230,7 +222,7 @@ def test_while_triggers_are_being_installed_nothing_is_written_down(
 ) -> None:
     with judging(server_of(watched)) as (log, session), connect_again().transaction() as installing:
         installing.connection.execute("LOCK TABLE rtp.installation IN EXCLUSIVE MODE")
-        write(watched, "lido", 110)
+        write(watched, 110)
         with pytest.raises(Overtaken):
             judge_until_level(log, session)
     assert told(watched) == []
@@ -249,13 +241,13 @@ def test_an_installation_between_taking_up_the_log_and_judging_it_is_noticed(wat
     with closing(log):
         log.open(0)
         install(watched, tvl={**GUARDED, "percent": 50})
-        write(watched, "lido", 110)
+        write(watched, 110)
         with pytest.raises(Overtaken):
             judge_until_level(log, JudgeSession(log))
 
 
 def test_samples_of_a_watch_that_is_gone_are_passed(watched: psycopg.Connection) -> None:
-    write(watched, "lido", 110)
+    write(watched, 110)
     columns = {"chain": "chain", "token": "protocol", "value": "tvl_usd"}
     install(watched, other={"kind": "price", "table": "tvl", "columns": columns})
     judge_waiting(watched)
@@ -265,7 +257,7 @@ def test_samples_of_a_watch_that_is_gone_are_passed(watched: psycopg.Connection)
 def test_a_database_with_an_isolation_level_of_its_own_is_judged_in(watched: psycopg.Connection) -> None:
     database = sql.Identifier(watched.info.dbname)
     watched.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_isolation TO serializable").format(database))
-    write(watched, "lido", 110)
+    write(watched, 110)
     judge_waiting(watched)
     assert told(watched) == [("lido", "100", "110", "deviation")]
 
@@ -274,17 +266,17 @@ def test_a_database_with_an_isolation_level_of_its_own_is_judged_in(watched: psy
 
 
 def test_what_waited_when_the_trigger_began_to_judge_is_judged(watched: psycopg.Connection) -> None:
-    write(watched, "lido", 110)
+    write(watched, 110)
     install(watched, tvl=PLAIN)
     judge_waiting(watched)
-    write(watched, "lido", "110.5", 120)
+    write(watched, "110.5", 120)
     assert told(watched) == [("lido", "100", "110", "deviation"), ("lido", "110", "120", "deviation")]
 
 
 def test_what_waited_is_dropped_where_the_trigger_has_judged_a_newer_value(watched: psycopg.Connection) -> None:
-    write(watched, "lido", 110)
+    write(watched, 110)
     install(watched, tvl=PLAIN)
-    write(watched, "lido", 200)
+    write(watched, 200)
     judge_waiting(watched)
     assert told(watched) == [("lido", "100", "200", "deviation")]
 
@@ -293,10 +285,10 @@ def test_what_waited_is_dropped_where_the_trigger_has_judged_a_newer_value(watch
 def test_a_trigger_that_is_at_it_is_not_waited_for(
     watched: psycopg.Connection, connect_again: Connect, is_kept: bool
 ) -> None:
-    write(watched, "lido", 110)
+    write(watched, 110)
     install(watched, tvl=PLAIN)
     with connect_again().transaction(force_rollback=not is_kept) as writing:
-        write(writing.connection, "lido", 200)
+        write(writing.connection, 200)
         judge_waiting(watched)
         assert told(watched) == []
     eventually(lambda: judge_waiting(watched) or told(watched) != [])
@@ -304,16 +296,16 @@ def test_a_trigger_that_is_at_it_is_not_waited_for(
 
 
 def test_a_first_sighting_that_waited_is_one(watched: psycopg.Connection) -> None:
-    write(watched, "maker", 5, 6)
+    write(watched, 5, 6, entity="maker")
     install(watched, tvl=PLAIN)
     judge_waiting(watched)
-    write(watched, "maker", 7)
+    write(watched, 7, entity="maker")
     assert told(watched) == [("maker", "5", "6", "deviation"), ("maker", "6", "7", "deviation")]
 
 
 def test_what_the_trigger_passed_over_is_the_newest_value_when_the_judge_begins(writer: psycopg.Connection) -> None:
     install(writer, tvl=PLAIN)
-    write(writer, "lido", 100, "100.7")
+    write(writer, 100, "100.7")
     install(writer, tvl={**GUARDED, "heartbeat": "1h"})
     writer.execute("UPDATE rtp.baseline SET reported_at = reported_at - '2h'::interval")
     judge_ticks(writer)
@@ -323,10 +315,10 @@ def test_what_the_trigger_passed_over_is_the_newest_value_when_the_judge_begins(
 def test_a_value_in_quarantine_is_not_taken_up_after_the_trigger_has_judged_newer_ones(
     watched: psycopg.Connection,
 ) -> None:
-    write(watched, "lido", 5000)
+    write(watched, 5000)
     judge_waiting(watched)
     install(watched, tvl=PLAIN)
-    write(watched, "lido", 200)
+    write(watched, 200)
     install(watched, tvl=GUARDED)
     watched.execute("UPDATE rtp.baseline SET suspect_since = suspect_since - '2h'::interval")
     judge_ticks(watched)
@@ -363,11 +355,11 @@ def test_a_heartbeat_that_is_removed_holds_no_more(watched: psycopg.Connection) 
 def test_an_entity_that_goes_and_comes_back_in_one_portion_is_seen_for_the_first_time(
     watched: psycopg.Connection,
 ) -> None:
-    write(watched, "lido", 110)
+    write(watched, 110)
     delete(watched, "lido")
-    write(watched, "lido", 50)
+    write(watched, 50)
     judge_waiting(watched)
-    write(watched, "lido", 60)
+    write(watched, 60)
     judge_waiting(watched)
     assert told(watched) == [
         ("lido", "100", "110", "deviation"),
@@ -377,7 +369,7 @@ def test_an_entity_that_goes_and_comes_back_in_one_portion_is_seen_for_the_first
 
 
 def test_an_entity_that_comes_and_goes_in_one_portion_is_not_remembered(watched: psycopg.Connection) -> None:
-    write(watched, "maker", 5)
+    write(watched, 5, entity="maker")
     delete(watched, "maker")
     judge_waiting(watched)
     assert (told(watched), remembered(watched, "maker")) == ([("maker", "5", None, "deleted")], None)
@@ -389,7 +381,7 @@ ODD_VALUES = ("NaN", "Infinity", "-Infinity", None, "0.0000", LARGEST, SMALLEST,
 
 def test_every_value_keeps_its_digits(watched: psycopg.Connection) -> None:
     install(watched, tvl={**TVL, "cooldown": "0s", "compare_with": "previous_row"})
-    write(watched, "lido", *ODD_VALUES)
+    write(watched, *ODD_VALUES)
     judge_waiting(watched)
     assert [current for _, _, current, _ in told(watched)] == list(ODD_VALUES)
     assert [previous for _, previous, _, _ in told(watched)] == ["100", *ODD_VALUES[:-1]]
@@ -400,7 +392,7 @@ ODD_NAMES = ('"', "\\", "{a,b}", "NULL", "null", " ", "it's", "\n", "é", "%s")
 
 def test_every_name_keeps_its_letters(watched: psycopg.Connection) -> None:
     for name in ODD_NAMES:
-        write(watched, name, 1, 2)
+        write(watched, 1, 2, entity=name)
     judge_waiting(watched)
     for name in ODD_NAMES:
         delete(watched, name)
@@ -420,7 +412,7 @@ def test_a_sample_that_breaks_the_rules_is_noted_and_passed(
         return rule_book(state, sample, rule, **how)
 
     monkeypatch.setattr("core.judging.judgement.judge", judge)
-    write(watched, "lido", 110, 13, 120)
+    write(watched, 110, 13, 120)
     judge_waiting(watched)
     judge_waiting(watched)
     errors = watched.execute("SELECT watch, operation, sqlstate, message FROM rtp.trigger_error").fetchall()
@@ -538,7 +530,7 @@ def loop(watched: psycopg.Connection, recovery: Recovery, problems: list[Problem
 
 
 def test_samples_are_judged_as_they_come(watched: psycopg.Connection, loop: JudgeLoop) -> None:
-    write(watched, "lido", 110)
+    write(watched, 110)
     eventually(lambda: told(watched) == [("lido", "100", "110", "deviation")])
     eventually(lambda: loop.idle_since)
     assert loop.judged == 1
@@ -546,16 +538,16 @@ def test_samples_are_judged_as_they_come(watched: psycopg.Connection, loop: Judg
 
 @pytest.mark.usefixtures("loop")
 def test_what_no_rule_has_anything_to_say_of_is_written_down_soon(watched: psycopg.Connection) -> None:
-    write(watched, "lido", "100.5")
+    write(watched, "100.5")
     assert eventually(lambda: remembered(watched) == ("100", "100.5"))
 
 
 @pytest.mark.usefixtures("loop")
 def test_after_an_installation_the_loop_goes_on_by_the_rules_of_now(watched: psycopg.Connection) -> None:
-    write(watched, "lido", 110)
+    write(watched, 110)
     eventually(lambda: len(told(watched)) == 1)
     install(watched, tvl={**GUARDED, "percent": 50})
-    write(watched, "lido", 120, 200)
+    write(watched, 120, 200)
     eventually(lambda: len(told(watched)) == 2)
     assert told(watched)[1] == ("lido", "110", "200", "deviation")
 
@@ -565,7 +557,7 @@ def test_what_cannot_be_written_down_is_told_once_and_written_down_later(
     watched: psycopg.Connection, recovery: Recovery, problems: list[Problem]
 ) -> None:
     watched.execute("ALTER TABLE rtp.event ADD CONSTRAINT nothing CHECK (false) NOT VALID")
-    write(watched, "lido", 110)
+    write(watched, 110)
     eventually(lambda: problems)
     eventually(lambda: recovery.failures > 2)
     watched.execute("ALTER TABLE rtp.event DROP CONSTRAINT nothing")

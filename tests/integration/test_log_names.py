@@ -26,6 +26,7 @@ from rtp_client import CacheReader, EventStream
 from rtp_client.keys import STREAM, cache_key
 from tests.eventually import eventually
 from tests.samples import ROW
+from tests.tvl_table import write
 from triggers.installer import apply, plan_installation, plan_removal
 
 if TYPE_CHECKING:
@@ -38,15 +39,6 @@ LIDO = cache_key("tvl", "ethereum", "lido")
 
 def event_of(log: str, sequence: int, current: str = "102.50") -> Event:
     return build_event(ROW._replace(id=sequence, current=current), source="/rtp", log_id=log)
-
-
-def write(connection: psycopg.Connection, *values: int) -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', 'lido', %s, '')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [value],
-        )
 
 
 @pytest.fixture

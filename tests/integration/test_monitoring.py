@@ -18,19 +18,11 @@ from core.processor.build import build_pipeline
 from core.settings.models import HttpSettings, Settings, postgres_dsn
 from tests.command import Command
 from tests.monitored import HASTY, Running, Start, eventually
+from tests.tvl_table import write
 from tests.watching import TVL, install
 
 if TYPE_CHECKING:
     from core.stack import EmbeddedStack
-
-
-def write(connection: psycopg.Connection, *values: int) -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', 'lido', %s, 'llama')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [value],
-        )
 
 
 # Metrics

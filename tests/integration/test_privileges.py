@@ -12,6 +12,7 @@ from psycopg import sql
 
 from core.settings.models import Settings, postgres_dsn
 from tests.judging import judge_waiting
+from tests.tvl_table import write
 from tests.watching import TVL, install, settings_of
 from triggers.installer import apply, plan_installation
 
@@ -48,14 +49,6 @@ def feeder(roles: Any) -> psycopg.Connection:
         "feeder", "GRANT SELECT, INSERT, UPDATE ON tvl TO {role}", "GRANT CREATE, TEMP ON DATABASE {database} TO {role}"
     )
     return connection
-
-
-def write(connection: psycopg.Connection, value: int) -> None:
-    connection.execute(
-        "INSERT INTO public.tvl VALUES ('ethereum', 'lido', %s, 'llama')"
-        " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-        [value],
-    )
 
 
 def told(connection: psycopg.Connection) -> list[tuple[str, str, str]]:

@@ -30,6 +30,7 @@ from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.recoveries import quiet_recovery
 from tests.sample_log import HISTORY, LATEST, OTHER, append, ids, judge_some, make_history, save
+from tests.tvl_table import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,15 +51,6 @@ def reset(command: Command, installed: Settings) -> Reset:
     return lambda *options: command(
         "reset-cursor", "--sink", "redis", *options, "--postgres-dsn", postgres_dsn(installed)
     )
-
-
-def write(connection: psycopg.Connection, *values: int, entity: str = "lido") -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', %s, %s, '')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [entity, value],
-        )
 
 
 def deliver_all(dsn: str, sink: str = "redis", limit: int = 100) -> list[LogRow]:

@@ -17,6 +17,7 @@ from rtp_client.postgres import address
 from tests.command import Command
 from tests.eventually import eventually
 from tests.queue_drain import drain_events
+from tests.tvl_table import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,15 +67,6 @@ def values(sqs_client: SQSClient) -> Callable[[str], list[str]]:
         return got
 
     return of
-
-
-def write(connection: psycopg.Connection, *values: int, entity: str = "lido") -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', %s, %s, 'llama')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [entity, value],
-        )
 
 
 def has_settled(pipeline: Pipeline) -> bool:

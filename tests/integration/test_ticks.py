@@ -10,6 +10,7 @@ import pytest
 
 from core.processor.build import build_pipeline
 from core.settings.models import Settings
+from tests import tvl_table
 from tests.eventually import eventually
 from tests.judging import judge_ticks, judge_waiting
 from tests.watching import TVL, install
@@ -31,12 +32,7 @@ def watch(writer: psycopg.Connection) -> Watch:
 
 
 def write(connection: psycopg.Connection, *values: int | None) -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', 'lido', %s, 'llama')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [value],
-        )
+    tvl_table.write(connection, *values)
     judge_waiting(connection)
 
 

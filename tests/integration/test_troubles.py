@@ -24,19 +24,11 @@ from tests.judging import judge_waiting
 from tests.monitored import Running, Start, eventually, monitored
 from tests.pooler import DeafProxy, TransactionPooler
 from tests.rtp_process import environ_of
+from tests.tvl_table import write
 from tests.watching import TVL, install
 
 PROMPT_SECONDS = 10
 """Nothing here waits for a timeout of minutes; a loaded machine may be slow."""
-
-
-def write(connection: psycopg.Connection, *values: int) -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', 'lido', %s, 'llama')"
-            " ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [value],
-        )
 
 
 def at(settings: Settings, dsn: str) -> Settings:

@@ -15,6 +15,7 @@ from core.settings.models import CircuitBreakerSettings, Settings, postgres_dsn
 from core.sinks.webhook.settings import WebhookSettings
 from tests.command import Command, Done
 from tests.eventually import eventually
+from tests.tvl_table import write
 from tests.webhook_server import Reply, WebhookServer, webhook_server
 
 if TYPE_CHECKING:
@@ -61,15 +62,6 @@ def start(installed: Settings, problems: list[Problem]) -> Iterator[Start]:
     yield start_one
     for pipeline in started:
         pipeline.stop()
-
-
-def write(connection: psycopg.Connection, *values: int, entity: str = "lido") -> None:
-    for value in values:
-        connection.execute(
-            "INSERT INTO tvl VALUES ('ethereum', %s, %s, '') ON CONFLICT (chain, protocol)"
-            " DO UPDATE SET tvl_usd = excluded.tvl_usd",
-            [entity, value],
-        )
 
 
 def values(server: WebhookServer, entity: str = "lido") -> list[str]:
