@@ -30,5 +30,6 @@ def make_records(count: int, entities: int, chance: random.Random, *, significan
         if name in items:
             body["OldImage"] = items[name]
         items[name] = item
-        records.append({"eventSourceARN": ARN, "eventName": "MODIFY", "dynamodb": body})
+        what = "MODIFY" if "OldImage" in body else "INSERT"
+        records.append({"eventSourceARN": ARN, "eventName": what, "dynamodb": body})
     return records
