@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.sinks import Rejection, Sink
     from rtp_client.event import Event, EventData
 
-_PORTION = 100
+_PORTION = 40
 """Alerts between two acknowledgements. Whoever is cut off in between leaves no more than these to be sent again."""
 
 

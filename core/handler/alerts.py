@@ -5,20 +5,25 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
+from core.handler.orphans import bury_orphans
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from core.handler.alert_sender import AlertSender, Sent
     from core.handler.alert_store import AlertStore, PendingAlerts
+    from core.letters.stream_letters import StreamLetter
     from rtp_client.event import Event
 
 _OF_EACH = 100
 _KEYS_AT_ONCE = 100
+_ORPHANED_FOR = timedelta(hours=1)
+"""Longer than a deployment takes, during which some of the functions know other queues than the rest."""
 _MOST_SECONDS = 20.0
 """How long a tick sends. A Lambda is cut off after a minute."""
 
@@ -39,11 +44,17 @@ class AlertsReport:
 
 
 class Alerts:
-    """Sends what waits in Redis. Nothing of this fails a record: what is not sent now goes on waiting."""
+    """Sends what waits in Redis. Nothing of this fails a record: what is not sent now goes on waiting.
 
-    def __init__(self, senders: Sequence[AlertSender], store: AlertStore) -> None:
+    `bury` takes a dead letter, or raises SinkUnavailable.
+    """
+
+    def __init__(
+        self, senders: Sequence[AlertSender], store: AlertStore, *, bury: Callable[[StreamLetter], None]
+    ) -> None:
         self._senders = senders
         self._store = store
+        self._bury = bury
 
     def queues_of(self, event: Event) -> list[str]:
         """The queues that the event belongs in."""
@@ -79,6 +90,8 @@ class Alerts:
                 sent = sender.send(self._store.oldest(sender.queue, keys, of_each=_OF_EACH))
                 report.add(sender.queue, sent)
                 stuck.update(sent.left)
+        named = {sender.queue for sender in self._senders}
+        report.dead += bury_orphans(self._store, named, self._bury, before=before - _ORPHANED_FOR)
         return report
 
     def pending(self) -> list[PendingAlerts]:

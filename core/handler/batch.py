@@ -38,7 +38,7 @@ _UNSENT_FOR = timedelta(seconds=10)
 
 
 class BatchProcessor:
-    """Processes batches. `alerts` None: no SQS queue. `bury` takes a dead letter, or raises SinkUnavailable.
+    """Processes batches. `alerts` None: no alerts. `bury` takes a dead letter, or raises SinkUnavailable.
 
     `forwarder` moves dead letters to the queue that the settings name for them. `items` reads the watched tables, and
     `keeper` keeps the cache from them; None: they are not read.

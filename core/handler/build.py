@@ -46,13 +46,12 @@ def build_processor(
     baselines = Baselines(settings.redis, url=settings.redis.url, channels_of=routes.channels)
     client, letter_queue = _redis(settings), settings.dynamodb.dead_letter_queue
     letters = RedisLetters(client, baselines.address, most=None if letter_queue else MOST_LETTERS)
-    alerts: Alerts | None = None
-    forward = None
+    store, senders, forward = AlertStore(client, baselines.address), list[AlertSender](), None
     if destinations or letter_queue:
         with needing("aws", "the settings name an SQS queue"):
             from core.services.sqs_client import sqs_client  # noqa: PLC0415
             from core.sinks.sqs.sink import SqsSink  # noqa: PLC0415 - boto3 is an extra, and slow to import
-        sqs, store = sqs_client(settings.sqs), AlertStore(client, baselines.address)
+        sqs = sqs_client(settings.sqs)
         senders = [
             AlertSender(
                 one.queue,
@@ -64,12 +63,11 @@ def build_processor(
             )
             for one in destinations
         ]
-        alerts = Alerts(senders, store) if senders else None
         forward = LetterForwarder(letters, QueueLetters(sqs, letter_queue)) if letter_queue else None
     return BatchProcessor(
         settings,
         baselines,
-        alerts,
+        Alerts(senders, store, bury=letters.bury),
         bury=letters.bury,
         forwarder=forward,
         items=cache(partial(_items, settings)) if reads_tables else None,

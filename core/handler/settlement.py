@@ -106,7 +106,7 @@ class _Unsent:
 
 
 class Settlement:
-    """Settles changes. `alerts` None: no SQS queue. `bury` takes a dead letter, or raises SinkUnavailable."""
+    """Settles changes. `alerts` None: no alerts. `bury` takes a dead letter, or raises SinkUnavailable."""
 
     def __init__(
         self,

@@ -110,7 +110,7 @@ def store_of(aws: Settings) -> AlertStore:
 def alerts_to(sink: Any, aws: Settings, bury: Callable[[StreamLetter], None]) -> Alerts:
     store = store_of(aws)
     sender = AlertSender(aws.sqs.queue or "", sink, lambda _: True, store=store, bury=bury, max_attempts=3)
-    return Alerts([sender], store)
+    return Alerts([sender], store, bury=bury)
 
 
 @pytest.mark.parametrize("sends", [False, True], ids=["before SQS has it", "after SQS has it"])

@@ -114,7 +114,7 @@ def process_with_crashes(settings: Settings, records: Sequence[dict[str, Any]], 
             store = FaultyStore(redis_client(settings.redis.url or ""), "Redis")
             store.faults = faults
             sender = AlertSender("alerts", sink, lambda _: True, store=store, bury=print, max_attempts=10)
-            alerts = Alerts([sender], store)
+            alerts = Alerts([sender], store, bury=print)
             outcome = BatchProcessor(settings, baselines, alerts, bury=print).process(batch)
         except Crash:
             continue
