@@ -130,7 +130,6 @@ def run(
             http__listen=http,
         )
         if source == "dynamodb":
-            _refuse("it shows the pipeline that reads PostgreSQL", http=http)
             run_streams(build_poller(settings, on_problem=report, write=write_line), settings, ending, stop_requested)
             return
         view = LineView(as_json=as_json)

@@ -12,6 +12,7 @@ from cli.foreground import end_unreached
 from cli.logs import report, say
 from cli.output import print_json
 from core.errors import ServiceUnavailable
+from core.monitor.stream_monitor import StreamMonitor
 from core.services.circuit import CircuitBreaker
 from core.services.recovery import Recovery
 from rtp_client.backoff import Backoff
@@ -33,8 +34,15 @@ def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_r
     for name, table in settings.dynamodb.tables.items():
         say(f"watch {name}: DynamoDB table {table.table}")
     recovery = _recovery(settings, poller.troubles)
-    with _set_after(ending.after_seconds, stop_requested):
-        _loop(poller, settings, ending, stop_requested, recovery)
+    monitor = StreamMonitor(settings, poller, recovery.circuit)
+    if monitor.url:
+        say(f"HTTP {monitor.url}/metrics, /healthz, /readyz")
+    monitor.start()
+    try:
+        with _set_after(ending.after_seconds, stop_requested):
+            _loop(poller, settings, ending, stop_requested, recovery, monitor)
+    finally:
+        monitor.stop()
     if poller.emf:
         poller.emf.note((), at_once=True)
     print_json(_counts(poller))
@@ -52,7 +60,12 @@ def _recovery(settings: Settings, troubles: Troubles) -> Recovery:
 
 
 def _loop(
-    poller: StreamPoller, settings: Settings, ending: Ending, stop_requested: threading.Event, recovery: Recovery
+    poller: StreamPoller,
+    settings: Settings,
+    ending: Ending,
+    stop_requested: threading.Event,
+    recovery: Recovery,
+    monitor: StreamMonitor,
 ) -> None:
     shown = busy = time.monotonic()
     ticked = 0.0
@@ -69,6 +82,7 @@ def _loop(
             recovery.pause(stop_requested)
         else:
             recovery.succeeded()
+            monitor.turned()
             if found:
                 busy = time.monotonic()
             elif ending.when_idle and now - busy >= _IDLE_SECONDS and not poller.is_waiting:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams.type_defs import ShardTypeDef
 
     from core.emf import EmfLog
+    from core.handler.alert_store import PendingAlerts
     from core.handler.batch import BatchProcessor
     from core.handler.settlement import BatchOutcome, Cause
     from core.settings.models import Settings
@@ -55,6 +57,7 @@ class _Shard:
     parent: str | None
     checkpoint: str | None
     iterator: str | None = None
+    lag_seconds: float = 0.0
 
     @property
     def is_finished(self) -> bool:
@@ -65,7 +68,9 @@ class _Shard:
 class StreamPoller:
     """Reads the streams of every table that feeds a watch. A table or shard that fails stops no other. Not thread-safe.
 
-    `pending_alerts` is how many waited for their queues at the last tick. `emf` tells CloudWatch of batches and ticks.
+    `pending_alerts` is how many waited for their queues at the last tick, `pending` the same by queue.
+    `delivered` counts the events that Redis has, by kind, reason and severity.
+    `emf` tells CloudWatch of batches and ticks.
     """
 
     settings: Settings
@@ -81,6 +86,8 @@ class StreamPoller:
     dead_letters: int = 0
     pending_alerts: int = 0
     set_aside: Counter[Cause] = field(default_factory=Counter)
+    pending: Sequence[PendingAlerts] = ()
+    delivered: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _shards: dict[tuple[str, str], _Shard] = field(default_factory=dict)
     _told: set[str] = field(default_factory=set)
     _listed: set[str] = field(default_factory=set)
@@ -111,10 +118,18 @@ class StreamPoller:
         self._rounds += 1
         return done
 
+    def lags(self) -> dict[str, float]:
+        """How old the newest record of each table's stream was when it was done; 0 where all were read."""
+        lags: dict[str, float] = {}
+        for shard in list(self._shards.values()):
+            lags[shard.table] = max(lags.get(shard.table, 0.0), shard.lag_seconds)
+        return lags
+
     def tick(self) -> None:
         """Judge what time alone brings about, and send what waits. Raises ServiceUnavailable."""
         outcome = self.processor.tick()
         self._note(outcome, records=None)
+        self.pending = outcome.pending
         self.pending_alerts = sum(one.count for one in outcome.pending)
         if outcome.troubles:
             self.troubles.met(_ALERTS, "SQS", "; ".join(outcome.troubles))
@@ -184,6 +199,7 @@ class StreamPoller:
             raise self._unavailable(error) from error
         records = [as_in_lambda(record, shard.stream_arn) for record in answer["Records"]]
         done = self._process(shard, records)
+        shard.lag_seconds = _age(records[-1]) if records else 0.0
         following: str | None = answer.get("NextShardIterator")
         shard.iterator = following
         if following is None:
@@ -211,6 +227,7 @@ class StreamPoller:
         if self.emf:
             self.emf.note(figures_of(outcome, records=records), at_once=is_notable(outcome))
         self.events += len(outcome.events)
+        self.delivered.update((one.data.kind, one.data.reason, one.data.severity) for one in outcome.events)
         self.dead_letters += len(outcome.dead_letters)
         if lost := about_lost(outcome):
             self.on_problem(Problem(lost, "poller"))
@@ -258,6 +275,10 @@ class StreamPoller:
 def as_in_lambda(record: Mapping[str, Any], stream_arn: str) -> dict[str, Any]:
     """A record of GetRecords as Lambda hands it over: with its stream's name, and in JSON's types."""
     return {**as_in_stream(record), "eventSourceARN": stream_arn}
+
+
+def _age(record: Mapping[str, Any]) -> float:
+    return max(0.0, time.time() - float(record["dynamodb"].get("ApproximateCreationDateTime", time.time())))
 
 
 def _code(error: ClientError) -> str:

@@ -8,16 +8,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from core.monitor.collector import PipelineCollector
-
 if TYPE_CHECKING:
-    from core.monitor.monitor import Monitor
-    from core.processor.pipeline import Pipeline
+    from collections.abc import Mapping, Sequence
+
+    from prometheus_client.registry import Collector
+
+    from core.monitor.progress import Hindrance
 
 _JSON = "application/json; charset=utf-8"
 _METHODS = ("GET", "HEAD")
@@ -48,13 +49,30 @@ class HttpAnswer:
         return head if self.is_head else head + self.body
 
 
-class Answers:
-    """Answers from what the pipeline and the monitor know."""
+class Watcher(Protocol):
+    """Who knows whether rtp does its work."""
 
-    def __init__(self, pipeline: Pipeline, monitor: Monitor) -> None:
-        self._monitor = monitor
+    @property
+    def role(self) -> str:
+        """What this process is to others that do the same work."""
+
+    def hindrances(self) -> Sequence[Hindrance]:
+        """Why rtp is not ready; empty where it is."""
+
+    def warnings(self) -> Sequence[Hindrance]:
+        """What is wrong, and none the less no reason not to be ready."""
+
+    def threads(self) -> Mapping[str, bool]:
+        """Every loop of rtp, and whether it is alive."""
+
+
+class Answers:
+    """Answers from what the watcher and the collector of metrics know."""
+
+    def __init__(self, watcher: Watcher, collector: Collector) -> None:
+        self._watcher = watcher
         self._registry = CollectorRegistry()
-        self._registry.register(PipelineCollector(pipeline, monitor))
+        self._registry.register(collector)
         ProcessCollector(registry=self._registry)
 
     @staticmethod
@@ -77,15 +95,15 @@ class Answers:
         return _json(HTTPStatus.NOT_FOUND, {"error": "there are /metrics, /healthz and /readyz"}, is_head=is_head)
 
     def _health(self, *, is_head: bool) -> HttpAnswer:
-        dead = sorted(name for name, is_alive in self._monitor.threads().items() if not is_alive)
+        dead = sorted(name for name, is_alive in self._watcher.threads().items() if not is_alive)
         status = HTTPStatus.SERVICE_UNAVAILABLE if dead else HTTPStatus.OK
         return _json(status, {"status": "failing" if dead else "ok", "dead_threads": dead}, is_head=is_head)
 
     def _readiness(self, *, is_head: bool) -> HttpAnswer:
-        reasons = [asdict(hindrance) for hindrance in self._monitor.hindrances()]
-        warnings = [asdict(warning) for warning in self._monitor.warnings()]
+        reasons = [asdict(hindrance) for hindrance in self._watcher.hindrances()]
+        warnings = [asdict(warning) for warning in self._watcher.warnings()]
         status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
-        document = {"status": "not ready" if reasons else "ready", "role": self._monitor.role, "reasons": reasons}
+        document = {"status": "not ready" if reasons else "ready", "role": self._watcher.role, "reasons": reasons}
         return _json(status, document | ({"warnings": warnings} if warnings else {}), is_head=is_head)
 
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import HistogramMetricFamily
+from prometheus_client.registry import Collector
 
 from core.monitor.families import buckets, counter, gauge, gauge_of
 from core.monitor.monitor import own_version
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _BATCH_BOUNDS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
 
 
-class PipelineCollector:
+class PipelineCollector(Collector):
     """Makes Prometheus's metric families anew for each scrape."""
 
     def __init__(self, pipeline: Pipeline, monitor: Monitor) -> None:

@@ -14,12 +14,11 @@ import time
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
-from core.monitor.answers import NO_REQUEST, Answers
+from core.monitor.answers import NO_REQUEST
 from core.settings.addresses import listening_at
 
 if TYPE_CHECKING:
-    from core.monitor.monitor import Monitor
-    from core.processor.pipeline import Pipeline
+    from core.monitor.answers import Answers
 
 _MOST_CONNECTIONS = 200
 _WAITING_CONNECTIONS = 1024
@@ -31,8 +30,8 @@ _LONGEST_LINE = 8192
 class MonitorServer:
     """Listens from the beginning; answers from `start` on. Raises SettingsError where it cannot listen."""
 
-    def __init__(self, listen: str, pipeline: Pipeline, monitor: Monitor) -> None:
-        self._answers = Answers(pipeline, monitor)
+    def __init__(self, listen: str, answers: Answers) -> None:
+        self._answers = answers
         try:
             self._socket = _listen(*listening_at(listen))
         except OSError as error:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.emf import emf_log
+from core.monitor.answers import Answers
 from core.monitor.cache_reads import CacheReads
+from core.monitor.collector import PipelineCollector
 from core.monitor.figures import PipelineFigures
 from core.monitor.http import MonitorServer
 from core.monitor.monitor import Monitor
@@ -43,7 +45,11 @@ class Monitoring:
             figures=PipelineFigures(pipeline, log) if (log := emf_log(settings.emf, write)) else None,
             on_problem=on_problem,
         )
-        self._server = MonitorServer(settings.http.listen, pipeline, self.monitor) if settings.http.listen else None
+        self._server = (
+            MonitorServer(settings.http.listen, Answers(self.monitor, PipelineCollector(pipeline, self.monitor)))
+            if settings.http.listen
+            else None
+        )
 
     @property
     def url(self) -> str | None:
