@@ -9,12 +9,14 @@ import pytest
 
 from core.settings.models import EmfSettings, Settings
 from tests.monitored import HASTY, Start, eventually
+from tests.rtp_process import environ_of
 from tests.tvl_table import write
 
 if TYPE_CHECKING:
     import psycopg
 
     from core.stack import EmbeddedStack
+    from tests.command import Command
 
 
 @pytest.fixture
@@ -63,3 +65,14 @@ def test_without_a_namespace_nothing_is_written(start: Start, settings: Settings
     running = start(settings)
     eventually(lambda: running.ready()[0] == 200)
     assert running.figures == []
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_rtp_run_writes_them_to_its_log_as_lines_of_their_own(
+    command: Command, settings: Settings, log_format: str
+) -> None:
+    environ = environ_of(settings) | {"RTP_EMF_NAMESPACE": "team", "RTP_LOG_FORMAT": log_format}
+    done = command("run", "--for", "2s", environ=environ)
+    told = [json.loads(line) for line in done.err.splitlines() if line.startswith('{"_aws"')]
+    assert {one["_aws"]["CloudWatchMetrics"][0]["Namespace"] for one in told} == {"team"}
+    assert any("Leaders" in one for one in told)
