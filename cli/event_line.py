@@ -41,6 +41,8 @@ def event_line(
         "  ",
         *(_metadata(data) if data.reason in METADATA_REASONS else _amounts(data, kind)),
     )
+    if event.deletedby == "ttl":
+        line.append("  expired", "dim")
     if style := _SEVERITY_STYLE.get(data.severity):
         line.append(f"  {data.severity}", style)
     if (latency := _latency_ms(data, delivered_at_ms)) is not None:

@@ -65,8 +65,8 @@ def _shards(seen: StreamInspection) -> Iterator[Table]:
     if rows:
         yield new_table(
             "Done",
-            *("table", "shard", "state", "records", "events", "dead", "future", "late", "out of order", "failed"),
-            *("last", "lag s", "unread since"),
+            *("table", "shard", "state", "records", "events", "dead", "future", "late", "out of order"),
+            *("passed over", "failed", "last", "lag s", "unread since"),
             rows=rows,
         )
 
@@ -80,8 +80,9 @@ def _figures(shard: ShardFigures, now: datetime) -> tuple[Any, ...]:
     done = shard.progress
     unread = age(shard.waiting_since, now)
     if done is None:
-        return (shard.shard, shard.state, *[None] * 8, unread)
-    counts = (done.records, done.events, done.dead_letters, done.future, done.late, done.out_of_order, done.failed)
+        return (shard.shard, shard.state, *[None] * 10, unread)
+    aside = (done.future, done.late, done.out_of_order, done.elsewhere + done.expired)
+    counts = (done.records, done.events, done.dead_letters, *aside, done.failed)
     lag = None if shard.lag_seconds is None else f"{shard.lag_seconds:.0f}"
     return (shard.shard, shard.state, *counts, age(done.handled_at, now), lag, unread)
 

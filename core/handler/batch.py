@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,6 @@ from core.letters.stream_letters import StreamLetter
 from core.redis_names import baseline_owner
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Mapping, Sequence
 
     from core.handler.alerts import Alerts
@@ -167,11 +167,14 @@ class BatchProcessor:
                 letters.append((index, StreamLetter("the record does not say which stream it is of", record=record)))
             elif name not in self._tables:
                 letters.append((index, StreamLetter(f"table {name} feeds no watch", record=record)))
-            for table in self._tables.get(name, ()):
+            watched, passed_over = self._tables.get(name, ()), Counter[str]()
+            for table in watched:
                 try:
-                    changes.extend(table.changes(record, index, notes))
+                    changes.extend(table.changes(record, index, passed_over))
                 except EventRejected as error:
                     letters.append((index, StreamLetter(f"watch {table.name}: {error}", record=record)))
+            if passed_over and passed_over.total() == len(watched):
+                notes["expired" if passed_over["expired"] else "elsewhere"] += 1
         return changes, letters
 
 

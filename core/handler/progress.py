@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 LAMBDA = "lambda"
 _KEPT = timedelta(days=7)
-_COUNTS = ("batches", "records", "events", "dead_letters", "future", "late", "out_of_order", "failed")
+_PASSED_OVER = ("elsewhere", "expired")
+_COUNTS = ("batches", "records", "events", "dead_letters", "future", "late", "out_of_order", *_PASSED_OVER, "failed")
 _LONGEST_CAUSE = 500
 
 
@@ -32,7 +33,8 @@ class ShardProgress:
     """What was done of a shard, or by the Lambda of a whole table (`shard` is `lambda`).
 
     `arrived_at` is when the newest record that is done came into the stream, `handled_at` when that was; of the batches
-    that `failed`, the newest has `failed_at` and `cause`. Counts begin anew after a week without a batch.
+    that `failed`, the newest has `failed_at` and `cause`. Passed over are records that no watch takes, as their items
+    are others (`elsewhere`) or their time to live was over (`expired`). Counts begin anew after a week without a batch.
     """
 
     shard: str
@@ -43,6 +45,8 @@ class ShardProgress:
     future: int
     late: int
     out_of_order: int
+    elsewhere: int
+    expired: int
     failed: int
     sequence_number: str | None
     arrived_at: datetime | None
@@ -69,6 +73,7 @@ class Progress:
         now = datetime.now(UTC)
         counts = dict.fromkeys(_COUNTS, 0) | {"batches": 1, "records": done, "events": len(outcome.events)}
         counts |= {"dead_letters": len(outcome.dead_letters), "failed": int(outcome.failed is not None)}
+        counts |= {why: outcome.notes[why] for why in _PASSED_OVER}
         for (_, why), number in outcome.set_aside.items():
             counts[why] += number
         values: dict[Any, Any] = {}

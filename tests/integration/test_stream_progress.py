@@ -13,7 +13,7 @@ from core.handler.progress import LAMBDA, read_progress, read_tick
 from core.kinds import SHIPPED
 from core.settings.dynamodb import dynamodb_model
 from core.sinks.settings import load_settings
-from tests.dynamodb import Table
+from tests.dynamodb import Table, expired
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,6 +71,18 @@ def test_a_shards_counts_and_place_add_up_over_batches(
     assert (seen.sequence_number, seen.arrived_at) == (table.records[2]["dynamodb"]["SequenceNumber"], now)
     assert seen.lag_seconds is not None
     assert seen.lag_seconds < 60
+
+
+def test_records_that_no_watch_takes_are_counted_by_why(fed: Settings, table: Table, store: redis.Redis) -> None:
+    one = {"table": "defi-tvl", "where": {"type": "tvl"}, "on_ttl": "ignore"}
+    two = {"table": "defi-tvl", "where": {"type": "protocol"}}
+    tables = dynamodb_model(SHIPPED).model_validate({"tables": {"tvl": one, "protocols": two}})
+    for kind in ("tvl", "protocol", "user"):
+        table.put(chain="base", protocol=kind, type=kind, tvl_usd={"N": "1"})
+    gone = expired(table.delete(chain="base", protocol="tvl"))
+    build_processor(fed.model_copy(update={"dynamodb": tables})).process([*table.records[:3], gone])
+    (seen,) = done_of(store)
+    assert (seen.records, seen.elsewhere, seen.expired) == (4, 1, 1)
 
 
 def test_a_lambda_knows_no_shard_and_is_one_progress_per_table(

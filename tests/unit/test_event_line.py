@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from msgspec import structs
 from rich.console import Console
 
 from cli.amounts import move, percent, spelled
@@ -52,6 +53,12 @@ def test_another_day_is_shown_as_a_date() -> None:
 def test_latency_is_shown_where_the_clocks_agree(after_ms: int, shown: str | None) -> None:
     told = line(delivered_at_ms=int(NOON.timestamp() * 1000) + after_ms)
     assert told.endswith(shown) if shown else "ms" not in told
+
+
+def test_a_deletion_by_the_time_to_live_is_told_as_such() -> None:
+    deletion = make_event(1, current=None, change=None, change_pct=None, reason="deleted")
+    assert event_line(structs.replace(deletion, deletedby="ttl"), now=NOON).plain.split()[-2:] == ["deleted", "expired"]
+    assert "expired" not in event_line(deletion, now=NOON).plain
 
 
 def test_severity_is_shown_when_it_is_one() -> None:
