@@ -281,6 +281,22 @@ def test_keys_that_are_swapped_through_another_one_leave_no_word_of_that(
     assert writer.execute("SELECT FROM rtp.baseline WHERE entity = 'other'").fetchall() == []
 
 
+def test_a_look_at_such_a_key_that_is_put_off_leaves_no_word_either(
+    watch: Callable[..., psycopg.Connection], connect_again: Connect
+) -> None:
+    writer, other = watch(PLAIN), connect_again()
+    with judging(server_of(writer)) as (log, session):
+        with writer.transaction():
+            load(writer, curve=100)
+            writer.execute("DELETE FROM tvl WHERE protocol = 'curve'")
+        with other.transaction():
+            other.execute("LOCK TABLE tvl")
+            judge_until_level(log, session)
+            assert writer.execute("SELECT count(*) FROM rtp.look").fetchone() == (1,)
+        eventually(lambda: session.judge_next() or not writer.execute("SELECT FROM rtp.look").fetchall())
+    assert (told(writer), writer.execute("SELECT FROM rtp.baseline WHERE entity = 'curve'").fetchall()) == ([], [])
+
+
 @BOTH
 def test_whose_change_was_told_is_told_to_be_deleted_within_the_same_transaction(
     watch: Callable[..., psycopg.Connection], rules: dict[str, Any]
