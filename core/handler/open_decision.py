@@ -31,6 +31,7 @@ class OpenDecision:
     """Takes an entity's changes; `close` has the decision. `rule` is None for metadata.
 
     With `reorder` the entity lives so much behind the clock: its samples wait, and time is brought to it as late.
+    Samples that wait from before, when the settings had it, are still judged in their order.
     """
 
     def __init__(self, memory: Memory, watch: Watch, rule: Rule | None, *, reorder: timedelta, now: datetime) -> None:
@@ -42,6 +43,7 @@ class OpenDecision:
         self._state = memory.state
         self._lanes = dict(memory.lanes)
         self._waiting = list(memory.waiting)
+        self._held = {one.event_id for one in memory.waiting}
         self._raised = list[Raised]()
         self._notes = Counter[str]()
         self._set_aside: list[tuple[Change, str]] = []
@@ -57,7 +59,7 @@ class OpenDecision:
         elif change.what == "metadata":
             self._raised.append(Raised(change, None))
             self._note(change.position)
-        elif self._reorder and change.what == "sample":
+        elif change.what == "sample" and (self._reorder or self._waiting):
             self._hold(change)
         elif self._reorder and change.what == "tick":
             self._ticks.append(change)
@@ -88,9 +90,7 @@ class OpenDecision:
         position = change.position
         if position is None:
             return False
-        if position.sequence_number <= self._lanes.get(position.lane, -1):
-            return True
-        return any(one.event_id == change.event_id for one in self._waiting)
+        return position.sequence_number <= self._lanes.get(position.lane, -1) or change.event_id in self._held
 
     def _hold(self, change: Change) -> None:
         """Have a sample wait for earlier ones. What cannot be judged any more does not."""
@@ -105,6 +105,7 @@ class OpenDecision:
             if change.position is not None:
                 number, due = change.position.sequence_number, later(self._now, self._reorder)
             self._waiting.append(WaitingSample(change.event_id, number, change.sample, due))
+            self._held.add(change.event_id)
             self._note(change.position)
 
     def _pass_time(self, change: Change) -> None:

@@ -15,6 +15,7 @@ from core.detection.verdict import same
 from core.errors import RtpError, ServiceUnavailable, SinkUnavailable, StatementRefused
 from core.handler.current import newest_value
 from core.handler.images import watched_tables
+from core.handler.ordering import waits_of
 from core.problem import counted
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 _MOST_EARLIER = 25
+_AT_ONCE = timedelta(0)
 _REST = timedelta(minutes=1)
 """So long a table is left alone that could not be read."""
 
@@ -51,6 +53,7 @@ class Recollection:
         self._tables: dict[str, tuple[str, WatchedTable]] = {
             watched.name: (table, watched) for table, found in watched_tables(settings).items() for watched in found
         }
+        self._waits = waits_of(settings)
         self._marker: str | None = None
         self._has_read = False
         self._rests_until = datetime.min.replace(tzinfo=UTC)
@@ -100,7 +103,9 @@ class Recollection:
 
     def _earlier(self, new: Sequence[Change], outcome: BatchOutcome) -> Sample | None:
         """The newest sample of a history before these. Raises SinkUnavailable where it is to be had later."""
-        first, begin = new[0], min(change.sample.at for change in new)
+        first = new[0]
+        # Where samples wait for earlier ones, what the table has of so late may still be handed over.
+        begin = min(change.sample.at for change in new) - self._waits.get(first.watch, _AT_ONCE)
         table, watched = self._tables[first.watch]
         if self._items is None or first.item is None or datetime.now(UTC) < self._rests_until:
             return None

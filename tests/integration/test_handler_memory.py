@@ -153,6 +153,22 @@ def test_a_sample_is_compared_with_the_one_before_it_in_the_table(
     assert steps(build_processor(settings, reads_tables=True).process([record])) == [("100", "110")]
 
 
+def test_a_sample_that_waits_for_earlier_ones_is_not_compared_with_those_in_the_table(
+    fed: Callable[..., tuple[str, Settings]], dynamodb: DynamoDBClient
+) -> None:
+    name, settings = fed("protocol", "at_", **HISTORY)
+    table = settings.dynamodb.tables["tvl"].model_copy(update={"reorder": timedelta(seconds=2)})
+    waiting = settings.model_copy(update={"dynamodb": settings.dynamodb.model_copy(update={"tables": {"tvl": table}})})
+    stream, now = Table(name, ("protocol", "at_")), datetime.now(UTC)
+    records = [sample(stream, value, now + timedelta(milliseconds=n)) for n, value in enumerate(("100", "110", "120"))]
+    for item in stream.items.values():
+        dynamodb.put_item(TableName=name, Item=item)
+    for record in reversed(records):
+        build_processor(waiting, reads_tables=True).process([record])
+    later = build_processor(waiting, clock=lambda: now + timedelta(minutes=1))
+    assert steps(later.tick()) == [("100", "110"), ("110", "120")]
+
+
 def test_the_first_sample_of_all_is_a_first_sighting(fed: Callable[..., tuple[str, Settings]]) -> None:
     name, settings = fed("protocol", "at_", **HISTORY)
     outcome = build_processor(settings, reads_tables=True).process(

@@ -131,6 +131,17 @@ def test_a_heartbeat_comes_as_much_later_as_samples_wait() -> None:
     assert (judged.waiting, judged.due_at) == ((), NOON + timedelta(minutes=1) + REORDER)
 
 
+def test_samples_that_wait_are_judged_in_order_although_the_settings_no_longer_have_them_wait() -> None:
+    watch = {"kind": "price", "table": "p", "shape": "history", "columns": COLUMNS, "emit_first": True}
+    watches = Settings.model_validate({"watches": {"prices": watch}}).watches
+    second, third = change(2, "2", NOON + timedelta(seconds=2)), change(3, "3", NOON + timedelta(seconds=3))
+    held = Decider(watches, {"prices": REORDER}).decide(Memory(), [second], now=NOON)
+    memory = Memory(1, held.state, held.lanes, waiting=held.waiting)
+    decision = Decider(watches, {}).decide(memory, [third, second], now=NOON)
+    assert [raised.change.event_id for raised in decision.raised] == ["event-2", "event-3"]
+    assert (decision.waiting, decision.notes["repeated"]) == ((), 1)
+
+
 def test_a_sample_behind_later_records_is_out_of_order_and_a_redelivered_one_is_not() -> None:
     watch = {"kind": "price", "table": "p", "shape": "history", "columns": COLUMNS}
     decider = Decider(Settings.model_validate({"watches": {"prices": watch}}).watches, {})
