@@ -125,7 +125,6 @@ class Commands(Construct):
                 **self._source.environment,
                 **self._cache.environment,
                 **self._queues.environment,
-                "RTP_DEAD_LETTER_QUEUE": self._queues.failures.queue_name,
                 **(environment or {}),
             },
             health_check=health_check,

@@ -70,7 +70,6 @@ class Handler(Construct):
             environment={
                 **cache.environment,
                 **queues.environment,
-                "RTP_DEAD_LETTER_QUEUE": queues.failures.queue_name,
                 "POWERTOOLS_SERVICE_NAME": "rtp",
                 # Looking for plugins, of which there are none, would take a tenth of a cold start.
                 "PYDANTIC_DISABLE_PLUGINS": "__all__",

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from core.settings.located_yaml import Place
     from core.settings.models import Settings
 
-_ALERTS = "rtp-alerts.fifo"
-_FAILURES = "rtp-failures"
+ALERTS = "rtp-alerts.fifo"
+FAILURES = "rtp-failures"
 _MOST_NAMES = 3000  # characters: a Lambda's environment has 4 KB for all variables
 
 
@@ -51,20 +51,20 @@ class Plan:
         there = {name: arn.rpartition(":")[2] for name, arn in self.deployment.queues.items()}
         there |= {name: table_of(arn) for name, arn in self.deployment.tables.items()}
         prefix = "" if self.name == Deployment().name else f"{self.name}-"
-        named = (*queues_of(self.written), *tables_of(self.written), _ALERTS, _FAILURES)
+        named = (*queues_of(self.written), *tables_of(self.written), ALERTS, FAILURES)
         real = {name: there.get(name, f"{prefix}{name}") for name in named}
         return {name: called for name, called in real.items() if name != called}
 
     @property
     def failures(self) -> str:
         """The queue for the records that could not be used."""
-        return self.settings.dynamodb.dead_letter_queue or self.names.get(_FAILURES, _FAILURES)
+        return self.settings.dynamodb.dead_letter_queue or self.names.get(FAILURES, FAILURES)
 
     @property
     def alert_queues(self) -> Sequence[SqsDestination]:
         """Every queue that the settings name, the default first. Where they name none, one queue all the same."""
         return sqs_destinations(self.settings) or [
-            SqsDestination(DEFAULT_SINK, self.names.get(_ALERTS, _ALERTS), None, is_default=True)
+            SqsDestination(DEFAULT_SINK, self.names.get(ALERTS, ALERTS), None, is_default=True)
         ]
 
     def queue_there(self, name: str) -> str | None:
@@ -153,7 +153,7 @@ def _disagreements(plan: Plan, config: Path) -> Iterator[tuple[Place, str]]:
     deployment = plan.deployment
     for section, known in (
         ("tables", tables_of(plan.written)),
-        ("queues", {*queues_of(plan.written), _ALERTS, _FAILURES}),
+        ("queues", {*queues_of(plan.written), ALERTS, FAILURES}),
     ):
         for name in getattr(deployment, section):
             if name not in known:

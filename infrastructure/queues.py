@@ -12,6 +12,7 @@ from constructs import Construct
 
 from core.settings.real_names import VARIABLE
 from infrastructure.accepted import accept, accept_key_use
+from infrastructure.plan import ALERTS, FAILURES
 
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
@@ -56,10 +57,11 @@ class Queues(Construct):
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment that rtp needs: which queue is the default, and what queues and tables are really called."""
-        default = {"RTP_SQS_QUEUE": self.first.queue_name} if self.all[0].is_default else {}
-        names = self._plan.names
-        return {**default, **({VARIABLE: json.dumps(names)} if names else {})}
+        """The environment that rtp needs: queues by the settings' own names, and what all of them are really called."""
+        written, names = self._plan.written, self._plan.names
+        default = {"RTP_SQS_QUEUE": written.sqs.queue or ALERTS} if self.all[0].is_default else {}
+        real = {VARIABLE: json.dumps(names)} if names else {}
+        return {**default, "RTP_DEAD_LETTER_QUEUE": written.dynamodb.dead_letter_queue or FAILURES, **real}
 
     def grant_sending(self, to: iam.IRole) -> None:
         """Let rtp send alerts and what could not be used."""
