@@ -17,6 +17,7 @@ from psycopg import sql
 
 from core.handler.build import build_processor
 from core.services.postgres import connect
+from core.settings.models import postgres_dsn
 from core.sinks.settings import load_settings
 from rtp_client.errors import ServiceUnavailable
 from rtp_client.postgres import AsyncTimedConnection
@@ -24,6 +25,8 @@ from rtp_client.redis import async_redis_client, redis_client
 from rtp_client.stored_password import with_secret
 from tests.dynamodb import Table, put
 from tests.fed import fed_document, write_config
+from tests.monitored import eventually
+from tests.tvl_table import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.stack import EmbeddedStack
     from tests.command import Command
+    from tests.monitored import Start
 
 
 class Rotated:
@@ -110,8 +114,8 @@ def redis_user(secrets: Any, redis_url: str) -> Iterator[RedisUser]:
 
 
 @pytest.fixture
-def postgres_user(secrets: Any, database: str, writer: psycopg.Connection) -> Iterator[PostgresUser]:
-    user = PostgresUser(secrets, database, writer)
+def postgres_user(secrets: Any, installed: Settings, writer: psycopg.Connection) -> Iterator[PostgresUser]:
+    user = PostgresUser(secrets, postgres_dsn(installed), writer)
     yield user
     writer.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(user.user)))
 
@@ -190,6 +194,25 @@ def test_a_secret_that_cannot_be_used_is_named(
     with redis_client(redis_user.address) as client, pytest.raises(redis.ConnectionError) as caught:
         client.ping()
     assert str(caught.value) == f"secret {redis_user.secret} {cause}"
+
+
+def test_rotation_while_rtp_runs_holds_nothing_up(
+    start: Start, settings: Settings, writer: psycopg.Connection, redis_user: RedisUser, postgres_user: PostgresUser
+) -> None:
+    writer.execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(postgres_user.user)))
+    postgres = settings.postgres.model_copy(update={"dsn": postgres_user.address})
+    own = settings.redis.model_copy(update={"url": redis_user.address})
+    start(settings.model_copy(update={"postgres": postgres, "redis": own}))
+    with redis.Redis.from_url(settings.redis.url or "") as admin:
+        write(writer, 100, 200)
+        eventually(lambda: admin.xlen("rtp:stream") == 1)
+        redis_user.rotate()
+        postgres_user.rotate()
+        admin.execute_command("CLIENT", "KILL", "USER", redis_user.user)
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s"
+        writer.execute(end, [postgres_user.user])
+        write(writer, 400)
+        eventually(lambda: admin.xlen("rtp:stream") == 2)
 
 
 def test_the_environment_names_the_secrets_of_a_command(
