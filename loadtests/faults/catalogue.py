@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING
 import redis
 
 from core.services.postgres import connect
-from loadtests.faults.gateway import Mood
 from loadtests.faults.stream_audit import impatient_client
 from loadtests.faults.workload import QUERIES
+from loadtests.shared.gateway import Mood
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from core.stack.process import ServerProcess
-    from loadtests.faults.proxy import TcpProxy
     from loadtests.faults.world import World
+    from loadtests.shared.proxy import TcpProxy
 
     End = Callable[[], None]
 

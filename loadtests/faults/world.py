@@ -19,10 +19,10 @@ from core.stack.ports import LOOPBACK
 from loadtests.faults.alert_audit import AlertAudit
 from loadtests.faults.cache_check import wrong_entries
 from loadtests.faults.clock import Clock
-from loadtests.faults.gateway import Gateway
-from loadtests.faults.proxy import TcpProxy
 from loadtests.faults.stream_audit import StreamAudit, impatient_client
 from loadtests.faults.workload import PRICES, PROTOCOLS, QUERIES, TVL, Pace, Workload
+from loadtests.shared.gateway import Gateway
+from loadtests.shared.proxy import TcpProxy
 from loadtests.shared.rtp_run import RtpRun, environ_without_addresses
 from loadtests.shared.sqs_consumer import stack_sqs_client
 from triggers.installer import apply, plan_installation

@@ -25,7 +25,7 @@ from core.services.queue_client import queue_client
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.sqs.messages import batch_entry
 from core.sinks.sqs.sink import SqsSink
-from loadtests.faults.proxy import TcpProxy
+from loadtests.shared.proxy import TcpProxy
 from rtp_client.answer_timeout import AnswerTimeout
 from rtp_client.cache.loading import Owner
 from rtp_client.cache.source import AsyncDatabaseSource, DatabaseSource

@@ -34,7 +34,7 @@ from core.settings.models import Settings, SqsSettings
 from core.sinks.registry import find_weaknesses
 from core.sinks.sqs.sink import SqsSink
 from core.stack.ports import free_port
-from loadtests.faults.proxy import TcpProxy
+from loadtests.shared.proxy import TcpProxy
 from tests.eventually import eventually
 from tests.queue_drain import drain
 from tests.samples import make_event

@@ -28,7 +28,7 @@ from core.sinks.webhook.answers import reason_of
 from core.sinks.webhook.connection import Answer
 from core.sinks.webhook.settings import WebhookSettings
 from core.sinks.webhook.sink import WebhookSink
-from loadtests.faults.proxy import TcpProxy
+from loadtests.shared.proxy import TcpProxy
 from rtp_client.spellings import any_spelling
 from tests.eventually import eventually
 from tests.samples import make_event

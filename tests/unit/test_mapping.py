@@ -180,6 +180,16 @@ def test_what_no_filter_wants_invokes_nothing() -> None:
     assert function.batches == [["1"]]
 
 
+def test_a_batch_may_come_again_although_it_is_done() -> None:
+    function = Function()
+    made = mapping(function, batch_records=1)
+    made.repeated = 0.5
+    made.run(records(20))
+    came = [int(value) for batch in function.batches for value in batch]
+    assert len(came) > 20
+    assert came == sorted(came)
+
+
 def test_time_goes_on_and_each_minute_has_its_tick() -> None:
     function = Function()
     made = mapping(function)
@@ -196,5 +206,5 @@ def test_a_templates_properties_are_read() -> None:
         "FilterCriteria": {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]},
     }
     assert read_parameters(properties) == MappingParameters(
-        7, 2, 3, None, 600, bisects=True, reports_failures=True, patterns=[{"eventName": ["INSERT"]}]
+        7, 2, 3, None, 600, bisects=True, reports_failures=True, patterns=({"eventName": ["INSERT"]},)
     )

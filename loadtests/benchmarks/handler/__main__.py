@@ -1,8 +1,8 @@
-"""The handler under crashes and redelivery, and what it costs: real Redis and SQS, no AWS. `make handler` runs it.
+"""The handler on a bad day, and what it costs: real Redis and SQS, no AWS. `make handler` runs it.
 
-First, records of many entities go through the handler as Lambda would send them: batches in order, each cut short at
-random and sent again from where it began, or from before. Then every event is looked for: none lost, none doubled,
-none out of order. Then batches of 100 are timed, and imports.
+First, records of many entities go through a simulated event source mapping while processes are killed, batches come
+again, Redis is away for minutes, one queue is missing and SQS throttles. Then every event is looked for: none lost,
+none doubled, none out of order. Then batches of 100 are timed, and imports.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
 from core.settings.models import Settings
 from core.stack import EmbeddedStack
+from loadtests.benchmarks.handler.bad_day import process_on_a_bad_day
 from loadtests.benchmarks.handler.cost import batch_cost, import_cost
-from loadtests.benchmarks.handler.crashes import process_with_crashes
 from loadtests.benchmarks.handler.records import make_records
 from loadtests.shared.arrivals import Arrivals
 from loadtests.shared.sqs_consumer import SqsConsumer, stack_sqs_client
@@ -32,14 +32,17 @@ from rtp_client.redis import redis_client
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from mypy_boto3_sqs import SQSClient
+
     from core.stack import StackAddresses
 
-QUEUE = "rtp-alerts.fifo"
+QUEUE, MISSING = "rtp-alerts.fifo", "rtp-missing.fifo"
+ROUTED = "protocol-1"
 
 
 def main() -> None:
     """Run all of it. Exit code 1 where an event was lost or came out of order."""
-    parser = argparse.ArgumentParser(description="Measure the handler under crashes and redelivery.")
+    parser = argparse.ArgumentParser(description="Measure the handler on a bad day.")
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--entities", type=int, default=500)
     parser.add_argument("--significant", type=float, default=0.1, help="share of records that are events")
@@ -52,20 +55,42 @@ def main() -> None:
         settings = _settings(stack.addresses)
         expected = _expected(settings, records)
         sqs = stack_sqs_client(stack.addresses)
-        alerts: list[Any] = []
-        consumer = SqsConsumer([sqs], create_queue(sqs, QUEUE), lambda body, _: alerts.append(json.loads(body)))
-        consumer.start()
+        alerts, missing = _Received(sqs, QUEUE), _Received(sqs, MISSING)
+        alerts.begin()
         begun = time.monotonic()
-        crashes = process_with_crashes(settings, records, chance)
-        consumer.stop(when_empty=True)
-        print(f"{len(records):,} records, {crashes:,} crashes, {time.monotonic() - begun:.0f} s")
+        day = process_on_a_bad_day(settings, records, chance, make_queue=missing.begin)
+        print(
+            f"{len(records):,} records, {day.invocations:,} invocations, {day.kills:,} processes killed, "
+            f"{day.given_up} batches given up, {time.monotonic() - begun:.0f} s"
+        )
         with redis_client(stack.addresses.redis_url) as client:
             entries: Any = client.xrange(STREAM)
+        routed = {entity: values for entity, values in expected.items() if entity.startswith(ROUTED)}
         is_fine = _judge("Redis", [json.loads(entry[b"event"]) for _, entry in entries], expected)
-        is_fine &= _judge("SQS", alerts, expected)
+        is_fine &= _judge("SQS", alerts.end(), expected)
+        is_fine &= _judge("SQS, the queue that was missing", missing.end(), routed)
         print(batch_cost(settings, make_records(10_000, 5000, chance, significant=0.1)))
     print(import_cost())
     sys.exit(0 if is_fine else 1)
+
+
+class _Received:
+    """What a queue gives to its consumer, from the moment it is made."""
+
+    def __init__(self, sqs: SQSClient, queue: str) -> None:
+        self._sqs, self._queue = sqs, queue
+        self._documents: list[Any] = []
+
+    def begin(self) -> None:
+        """Make the queue, and receive."""
+        url = create_queue(self._sqs, self._queue)
+        self._consumer = SqsConsumer([self._sqs], url, lambda body, _: self._documents.append(json.loads(body)))
+        self._consumer.start()
+
+    def end(self) -> list[Any]:
+        """All that came."""
+        self._consumer.stop(when_empty=True)
+        return self._documents
 
 
 def _settings(addresses: StackAddresses) -> Settings:
@@ -75,6 +100,7 @@ def _settings(addresses: StackAddresses) -> Settings:
             "watches": {"tvl": {"kind": "tvl", "table": "tvl", "columns": columns}},
             "redis": {"url": addresses.redis_url, "stream_max_length": 10_000_000},
             "sqs": {"queue": QUEUE, "endpoint_url": addresses.sqs_endpoint_url, "region": addresses.aws_region},
+            "routes": [{"match": {"protocol": f"{ROUTED}*"}, "queue": MISSING}],
             "dynamodb": {"tables": {"tvl": {"table": "tvl"}}},
         }
     )

@@ -64,7 +64,8 @@ class EventSourceMapping:
 
     `function` takes an event and answers like a Lambda; what it raises is a function error. An invocation takes up to
     `slowest_seconds`. `passes` judges by FilterCriteria. `on_failure` gets the description of what is given up.
-    `run_all` makes the invocations that are due at one moment: one by one, or, with a pool's `map`, at once.
+    `run_all` makes the invocations that are due at one moment: one by one, or, with a pool's `map`, at once. A batch
+    that is done comes once more with a chance of `repeated`: Lambda promises to hand over each at least once.
     """
 
     parameters: MappingParameters
@@ -76,6 +77,7 @@ class EventSourceMapping:
     on_failure: Callable[[dict[str, Any]], object] = lambda _: None
     run_all: Callable[..., Iterable[Any]] = map
     tick_seconds: float = 60
+    repeated: float = 0
     expired: list[Record] = field(default_factory=list)
     invocations: int = 0
 
@@ -157,7 +159,9 @@ class EventSourceMapping:
         for lane, answer in zip(due, self.run_all(self._call, events), strict=True):
             batch = lane.batches.popleft()
             left = self._left(batch.records, answer)
-            if left:
+            if not left and self.chance.random() < self.repeated:
+                lane.batches.appendleft(self._later(batch.records, batch.retries))
+            elif left:
                 self._try_again(lane, batch, left, is_error=answer is None)
 
     def _try_again(self, lane: _Lane, batch: _Batch, left: Sequence[Record], *, is_error: bool) -> None:

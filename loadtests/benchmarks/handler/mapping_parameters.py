@@ -35,7 +35,7 @@ def read_parameters(properties: Mapping[str, Any]) -> MappingParameters:
         oldest_seconds=_limit(properties.get("MaximumRecordAgeInSeconds", -1)),
         bisects=properties.get("BisectBatchOnFunctionError", False),
         reports_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", ()),
-        patterns=[json.loads(one["Pattern"]) for one in filters],
+        patterns=tuple(json.loads(one["Pattern"]) for one in filters),
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import random
 
+PER_SECOND = 100
 ARN = "arn:aws:dynamodb:us-east-1:000000000000:table/tvl/stream/2026-01-01T00:00:00.000"
 
 
@@ -25,7 +26,7 @@ def make_records(count: int, entities: int, chance: random.Random, *, significan
             "Keys": {"chain": {"S": "base"}, "protocol": {"S": name}},
             "NewImage": item,
             "SequenceNumber": str(10**30 + number),
-            "ApproximateCreationDateTime": 1_700_000_000 + number,
+            "ApproximateCreationDateTime": 1_700_000_000 + number / PER_SECOND,
         }
         if name in items:
             body["OldImage"] = items[name]
