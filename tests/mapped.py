@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from core.handler.settlement import BatchOutcome
+    from core.handler.outcome import BatchOutcome
     from core.settings.models import Settings
 
 

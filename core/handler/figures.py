@@ -10,7 +10,7 @@ from core.emf import Figure
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from core.handler.settlement import BatchOutcome
+    from core.handler.outcome import BatchOutcome
 
 
 def figures_of(outcome: BatchOutcome, *, records: int | None) -> Iterator[Figure]:

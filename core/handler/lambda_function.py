@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from core.emf import EmfLog
     from core.handler.batch import BatchProcessor
-    from core.handler.settlement import BatchOutcome
+    from core.handler.outcome import BatchOutcome
     from core.settings.models import Settings
 
 logger = Logger(service="rtp")

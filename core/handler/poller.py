@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from core.emf import EmfLog
     from core.handler.alert_store import PendingAlerts
     from core.handler.batch import BatchProcessor
-    from core.handler.settlement import BatchOutcome, Cause
+    from core.handler.outcome import BatchOutcome, Cause
     from core.settings.models import Settings
 
 BATCH_RECORDS = 500

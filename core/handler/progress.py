@@ -19,7 +19,7 @@ from rtp_client.redis import redis_errors
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from core.handler.settlement import BatchOutcome
+    from core.handler.outcome import BatchOutcome
 
 LAMBDA = "lambda"
 _KEPT = timedelta(days=7)

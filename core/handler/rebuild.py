@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from core.handler.baselines import Baselines
     from core.handler.images import Image, WatchedTable
     from core.handler.items import TableItems
-    from core.handler.settlement import BatchOutcome
+    from core.handler.outcome import BatchOutcome
     from core.settings.models import Settings
     from rtp_client.cache.item_table import Item
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from core.handler.images import WatchedTable
     from core.handler.items import TableItems
     from core.handler.memory import Memory
-    from core.handler.settlement import BatchOutcome
+    from core.handler.outcome import BatchOutcome
     from core.settings.models import Settings
 
 _MOST_EARLIER = 25

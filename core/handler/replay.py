@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from core.handler.batch import BatchProcessor
+    from core.handler.outcome import BatchOutcome
     from core.handler.services import StreamServices
-    from core.handler.settlement import BatchOutcome
     from core.letters.boxes import Box
     from core.letters.failure import Failure
 

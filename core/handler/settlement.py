@@ -8,7 +8,6 @@ over.
 from __future__ import annotations
 
 import time
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -30,11 +29,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.detection.detector import Key
-    from core.handler.alert_store import PendingAlerts
-    from core.handler.alerts import Alerts, AlertsReport
+    from core.handler.alerts import Alerts
     from core.handler.baselines import Baselines
     from core.handler.change import Change
     from core.handler.decision import Decision
+    from core.handler.outcome import BatchOutcome
     from core.handler.recollection import Recollection
     from core.settings.models import Settings
     from rtp_client.event import Event
@@ -42,59 +41,6 @@ if TYPE_CHECKING:
 _MOST_CONFLICTS = 20
 _AFTER_CONFLICT = Backoff(0.002, 0.1)
 """Ten Lambdas may move one history's entity at once: who waits at random seldom meets another twice."""
-
-Cause = tuple[str, str]
-"""A watch, and why changes of its entities were set aside: a key of `_MEANING`."""
-_MEANING = {
-    "future": "the time is further ahead than `max_future`",
-    "late": "the time is older than what is known",
-    "out_of_order": "a later record of the stream was judged before: have the stream read at a parallelization factor"
-    " of 1, or raise dynamodb.tables.{watch}.reorder",
-}
-
-
-@dataclass
-class BatchOutcome:
-    """What became of a batch.
-
-    `failed` is the sequence number of the first record that must come again, with all that follow it, and `causes` say
-    why; None where all are done. `troubles` say why alerts and dead letters of records that are done still wait;
-    `pending` is what waits in all, by queue, which a tick looks at. `notes` counts the changes that were no event, by
-    reason; `set_aside` those that moved nothing, by watch and cause, and `last_set_aside` is the last of them.
-    `unread` says which tables could not be read, and why.
-    `lost` says that Redis has lost `all` of its memory, or how many baselines were `older` than the stream.
-    """
-
-    failed: str | None = None
-    causes: list[str] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
-    pending: Sequence[PendingAlerts] = ()
-    events: list[Event] = field(default_factory=list)
-    dead_letters: list[StreamLetter] = field(default_factory=list)
-    notes: Counter[str] = field(default_factory=Counter)
-    set_aside: Counter[Cause] = field(default_factory=Counter)
-    last_set_aside: dict[Cause, Change] = field(default_factory=dict)
-    lost: Counter[str] = field(default_factory=Counter)
-    unread: list[str] = field(default_factory=list)
-
-    def put_aside(self, change: Change, why: str) -> None:
-        """Count a change that moved nothing."""
-        self.set_aside[change.watch, why] += 1
-        self.last_set_aside[change.watch, why] = change
-
-    def add_alerts(self, report: AlertsReport) -> None:
-        """Note what became of alerts."""
-        self.notes["alerts refused"] += report.dead
-        self.notes["alerts that wait"] += report.left.total()
-        self.troubles.extend(report.causes)
-
-    def about_set_aside(self, cause: Cause) -> str:
-        """One line about those of a watch that were set aside for one cause."""
-        last, (watch, why) = self.last_set_aside[cause], cause
-        own_time = last.sample.testimony.changed_at or last.sample.at
-        rows = counted(self.set_aside[cause], "item was set aside", "items were set aside")
-        example = f"{'/'.join(last.key)} of {own_time.isoformat()}"
-        return f"watch {watch}: {rows}, as {_MEANING[why].format(watch=watch)}; the last is {example}"
 
 
 @dataclass

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from core.handler.settlement import BatchOutcome
+    from core.handler.outcome import BatchOutcome
     from rtp_client.event import Event
     from tests.conftest import SqsQueue
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.handler.build import build_processor
+from core.handler.outcome import BatchOutcome
 from core.handler.recollection import about_lost
-from core.handler.settlement import BatchOutcome
 from core.settings.models import Settings
 from rtp_client import CacheReader
 from tests.dynamodb import Table, put

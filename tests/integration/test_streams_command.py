@@ -19,8 +19,8 @@ import yaml
 
 from core.handler.batch import BatchProcessor
 from core.handler.build import build_poller
+from core.handler.outcome import BatchOutcome
 from core.handler.poller import StreamPoller
-from core.handler.settlement import BatchOutcome
 from core.sinks.settings import load_settings
 from tests.eventually import eventually
 from tests.fed import create_table, fed_document, put, write_config

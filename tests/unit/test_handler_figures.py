@@ -9,7 +9,7 @@ import pytest
 from core.emf import Figure
 from core.handler.alert_store import PendingAlerts
 from core.handler.figures import figures_of, is_notable
-from core.handler.settlement import BatchOutcome
+from core.handler.outcome import BatchOutcome
 from core.letters.stream_letters import StreamLetter
 
 

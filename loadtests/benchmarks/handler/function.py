@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from core.handler.batch import BatchProcessor
-    from core.handler.settlement import BatchOutcome
+    from core.handler.outcome import BatchOutcome
 
 
 class LambdaFunction:
