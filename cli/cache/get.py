@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cli.cache.options import tables_of
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import out, print_json
 from cli.running_demo import use_demo_if_unnamed
+from cli.source import Source
 from cli.tables import facts
 from core.cache.readers import cache_reader
 from core.errors import UnknownEntity
@@ -32,6 +34,7 @@ def get_command(
     config: Config = None,
     redis_url: RedisUrl = None,
     postgres_dsn: PostgresDsn = None,
+    source: Source = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one entry: its value, sequence, how fresh it is, where it was read, and its newest event.
@@ -42,10 +45,12 @@ def get_command(
     """
     settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn), "Redis")
     require_kind(kind, settings)
-    with cache_reader(settings, is_counted=False) as reader:
+    tables = tables_of(settings, source)
+    with cache_reader(settings, dynamodb=tables, is_counted=False) as reader:
         entry = reader.get(kind, chain, entity)
     if entry is None:
-        where = "neither the cache nor the table knows" if settings.postgres.dsn else "the cache does not hold"
+        has_table = settings.postgres.dsn or tables is not None
+        where = "neither the cache nor the table knows" if has_table else "the cache does not hold"
         raise UnknownEntity(
             f"{where} {kind} of {shown(entity)} on chain {shown(chain)}", "Look at the table for how it is written"
         )

@@ -15,7 +15,7 @@ from rtp_client.keys import cache_key_owner
 from rtp_client.redis import redis_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from rtp_client.cache.reader import CacheReader
 
@@ -38,14 +38,17 @@ def warm(
     kinds: Collection[str],
     may_go_on: Callable[[], bool] = lambda: True,
     on_page: Callable[[int], object] = lambda _: None,
+    known: Callable[[str, int], Sequence[tuple[str, str]]] | None = None,
 ) -> Warmed:
     """Fill up to `limit` entries per kind: those read most in the last 15 minutes, then those reported last.
 
-    `on_page` is told how many are done. Raises ServiceUnavailable.
+    `known` tells so many chains and names of a kind where no PostgreSQL knows them. `on_page` is told how many are
+    done. Raises ServiceUnavailable.
     """
     entities = filled = 0
     for kind in kinds:
-        wanted = _wanted(reader, kind, limit, among=len(kinds))
+        others = known(kind, limit) if known is not None else _known(reader.source, kind, limit)
+        wanted = _wanted(reader, kind, limit, others, among=len(kinds))
         while page := list(islice(wanted, _PAGE)):
             found = reader.get_many(kind, page)
             if reader.is_redis_away:
@@ -58,16 +61,19 @@ def warm(
     return Warmed(entities, filled)
 
 
-def _wanted(reader: CacheReader, kind: str, limit: int, *, among: int) -> Iterator[tuple[str, str]]:
+def _wanted(
+    reader: CacheReader, kind: str, limit: int, known: Sequence[tuple[str, str]], *, among: int
+) -> Iterator[tuple[str, str]]:
     with redis_errors(reader.address):
         hottest = ranked(reader.client, "hot", limit * among)
     owners = filter(None, (cache_key_owner(key) for key, _ in hottest))
     hot = [(chain, entity) for owner, chain, entity in owners if owner == kind]
-    known = _known(reader.source, kind, limit) if isinstance(reader.source, DatabaseSource) else []
     return islice(dict.fromkeys([*hot, *known]), limit)
 
 
-def _known(source: DatabaseSource, kind: str, limit: int) -> list[tuple[str, str]]:
-    """The chain and name of the entities of a kind that were reported last."""
+def _known(source: object, kind: str, limit: int) -> list[tuple[str, str]]:
+    """The chain and name of the entities of a kind that were reported last; none where no PostgreSQL knows them."""
+    if not isinstance(source, DatabaseSource):
+        return []
     with source.connection() as connection:
         return connection.execute(_QUERIES["known"], {"kind": kind, "limit": limit}).fetchall()

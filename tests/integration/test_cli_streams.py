@@ -217,3 +217,25 @@ def test_explain_looks_into_the_table_where_nothing_is_remembered(
     assert (found["judged"]["current"], found["conclusion"]["outcome"]) == ("100", "unknown")
     done = command("explain", "--kind", "tvl", "--protocol", "lidoo", "--config", str(config))
     assert (done.code, "nothing is remembered of tvl lidoo" in done.err) == (2, True)
+
+
+def test_cache_get_reads_what_is_not_cached_from_the_table(
+    ask: Callable[..., Any], command: Command, config: Path, dynamodb: DynamoDBClient, table: str
+) -> None:
+    put(dynamodb, table, "lido", "100")
+    asked = ("cache", "get", "--kind", "tvl", "--protocol", "lido", "--chain", "base")
+    entry = ask(*asked)
+    assert (entry["value"], entry["source"], ask(*asked)["source"]) == ("100", "database", "cache")
+    done = command("cache", "get", "--kind", "tvl", "--protocol", "nobody", "--chain", "base", "--config", str(config))
+    assert (done.code, "neither the cache nor the table knows tvl of nobody" in done.err) == (2, True)
+
+
+def test_cache_warm_fills_what_has_a_baseline_and_is_not_cached(
+    ask: Callable[..., Any], poller: StreamPoller, dynamodb: DynamoDBClient, table: str
+) -> None:
+    put(dynamodb, table, "lido", "100")
+    put(dynamodb, table, "aave", "7")
+    poller.poll()
+    assert ask("cache", "clear", "--all")["removed"] == 2
+    assert ask("cache", "warm") == {"entities": 2, "filled": 2}
+    assert {one["kind"]: one["keys"] for one in ask("cache", "stats")["kinds"]}["tvl"] == 2

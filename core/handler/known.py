@@ -1,0 +1,31 @@
+"""The entities that a stream source remembers."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from core.redis_names import baseline_owner, baselines_of
+from rtp_client.redis import redis_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import redis
+
+    from core.settings.models import Settings
+
+
+def known_entities(
+    client: redis.Redis, settings: Settings, kind: str, limit: int, *, address: str
+) -> list[tuple[str, str]]:
+    """Chain and name of entities of a kind that have a baseline, in no order. Raises ServiceUnavailable."""
+    with redis_errors(address):
+        return list(islice(_owners(client, settings, kind), limit))
+
+
+def _owners(client: redis.Redis, settings: Settings, kind: str) -> Iterator[tuple[str, str]]:
+    for watch in settings.dynamodb.tables:
+        if settings.watches[watch].kind == kind:
+            for key in client.scan_iter(baselines_of(watch), count=1000):
+                yield baseline_owner(key.decode())[1:]
