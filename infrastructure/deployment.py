@@ -17,7 +17,7 @@ from core.services.sessions import is_rds_proxy
 from core.settings.fields import Duration, PostgresDsn, RedisUrl, SettingsModel, Text, Whole, matching
 
 # The services of AWS that rtp calls; the first two have gateway endpoints, the others interfaces.
-Service = Literal["dynamodb", "s3", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs"]
+Service = Literal["dynamodb", "s3", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs", "xray"]
 
 
 def _no_password_in_url(url: str) -> str:

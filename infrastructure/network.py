@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DATA: tuple[Service, ...] = ("sqs", "secretsmanager")
 IMAGES: tuple[Service, ...] = ("ecr.api", "ecr.dkr", "logs", "s3")
+TRACES: tuple[Service, ...] = ("xray",)
 _BY_GATEWAY = ("dynamodb", "s3")
 
 

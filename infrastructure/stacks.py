@@ -14,7 +14,7 @@ from infrastructure.cache import Cache
 from infrastructure.commands import Commands
 from infrastructure.database import Database
 from infrastructure.handler import Handler
-from infrastructure.network import DATA, IMAGES, Network
+from infrastructure.network import DATA, IMAGES, TRACES, Network
 from infrastructure.queues import Queues
 from infrastructure.service import Service
 from infrastructure.tables import Tables
@@ -36,7 +36,8 @@ class StreamsStack(Stack):
         super().__init__(scope, name, **options)
         key = _key(self, RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
         has_commands = plan.deployment.streams.commands
-        services = [*DATA, "dynamodb", *(IMAGES if has_commands else ())]
+        traces = TRACES if plan.deployment.watching.tracing else ()
+        services = [*DATA, "dynamodb", *(IMAGES if has_commands else ()), *traces]
         network = Network(self, "Network", plan, key, services)
         cache, queues = Cache(self, "Cache", plan, network, key), Queues(self, "Queues", plan, key)
         tables = Tables(self, "Tables", plan, key)

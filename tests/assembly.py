@@ -64,6 +64,7 @@ def prepare(folder: Path) -> None:
     document["dynamodb"]["tables"]["protocols"]["where"] = {"type": "protocol"}
     document["routes"] = [ROUTED]
     (folder / "rtp.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    (folder / "second.yaml").write_text("name: second\nwatching: {tracing: true}\n", encoding="utf-8")
     (folder / "existing.yaml").write_text(EXISTING, encoding="utf-8")
     page = (ROOT / "docs" / "aws-deploy.md").read_text(encoding="utf-8")
     (folder / "documented.yaml").write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
@@ -81,7 +82,7 @@ def synthesise(folder: Path) -> None:
     }
     contexts = [
         {**place, "parallelization": "7"},
-        {**place, "name": "second"},
+        {**place, "deployment": str(folder / "second.yaml")},
         {**place, "deployment": str(folder / "existing.yaml")},
         {**place, "deployment": str(folder / "documented.yaml")},
     ]

@@ -456,6 +456,13 @@ def test_code_that_was_packaged_with_other_settings_is_refused(folder: Path, tmp
         plan_from({"config": str(folder / "rtp.yaml"), "code": str(tmp_path)})
 
 
+def test_traces_have_a_way_out_of_a_network_that_has_none(cloud: Path) -> None:
+    def services(stack: str) -> str:
+        return json.dumps([found["ServiceName"] for found in resources(cloud, stack, "AWS::EC2::VPCEndpoint")])
+
+    assert [".xray" in services(f"{name}-streams") for name in ("rtp", "second", "team")] == [False, True, False]
+
+
 def test_only_what_a_network_lacks_is_added_to_it(cloud: Path) -> None:
     def services(stack: str) -> set[str]:
         endpoints = resources(cloud, stack, "AWS::EC2::VPCEndpoint")
