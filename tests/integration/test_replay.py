@@ -14,15 +14,17 @@ import pytest
 import redis
 
 from core.handler.build import build_poller
+from core.handler.progress import LAMBDA
 from core.handler.replay import Replayer
 from core.handler.services import stream_services
 from core.letters.boxes import failure_queue
 from core.letters.stream_letters import RedisLetters, StreamLetter
+from core.redis_names import progress_key
 from core.sinks.settings import load_settings
-from tests.fed import create_table, fed_document, put, write_config
+from tests.fed import COLUMNS, create_table, fed_document, put, write_config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,6 +36,10 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.stack import EmbeddedStack
     from tests.command import Command, Done
+
+
+GONE = "shardId-00000000000000000000-gone"
+"""A shard that the stream has no more."""
 
 
 @dataclass
@@ -50,14 +56,13 @@ class Fed:
     failures: str
     folder: Path
 
-    def config(self, **attributes: str) -> Path:
-        document = fed_document(self.cloud, self.table, self.alerts)
+    def config(self, watch: Mapping[str, Any] | None = None, **attributes: str) -> Path:
+        document = fed_document(self.cloud, self.table, self.alerts, **(watch or {}))
         document["dynamodb"]["tables"]["tvl"]["attributes"] = attributes
         return write_config(self.folder, document)
 
-    @property
-    def settings(self) -> Settings:
-        return load_settings(self.config(), environ={}, options={})
+    def settings(self, **watch: Any) -> Settings:
+        return load_settings(self.config(watch), environ={}, options={})
 
     def put(self, *values: str) -> None:
         put(self.dynamodb, self.table, "lido", *values)
@@ -104,15 +109,15 @@ class Fed:
         answer = self.sqs.receive_message(QueueUrl=self._url(self.alerts), MaxNumberOfMessages=10)
         return [json.loads(one["Body"])["data"]["current"] for one in answer.get("Messages", [])]
 
-    def poller(self) -> StreamPoller:
-        return build_poller(self.settings, on_problem=print)
+    def poller(self, **watch: Any) -> StreamPoller:
+        return build_poller(self.settings(**watch), on_problem=print)
 
-    def replay(self) -> list[Replayed]:
-        """All that lies in the queue of failures, without the time that a look at the table takes."""
-        settings = self.settings
+    def replay(self, meanwhile: Callable[[], object] = lambda: None, **watch: Any) -> list[Replayed]:
+        """All that lies in the queue of failures; `meanwhile` stands for the time that a look at the table waits."""
+        settings = self.settings(**watch)
         box = failure_queue(settings, self.failures)
         with stream_services(settings) as services, box.hold() as found:
-            return list(Replayer(services, wait=lambda _: None).replay(box, found))
+            return list(Replayer(services, wait=lambda _: meanwhile()).replay(box, found))
 
     def _url(self, queue: str) -> str:
         return self.sqs.get_queue_url(QueueName=queue)["QueueUrl"]
@@ -189,7 +194,7 @@ def test_what_the_stream_has_no_more_is_judged_by_the_table_and_what_is_unknown_
     fed.put("100")
     fed.poller().poll()
     fed.put("102", "110")
-    fed.give_up(shard="shardId-00000000000000000000-gone")
+    fed.give_up(shard=GONE)
     (done,) = fed.replay()
     assert (done.came, done.read_from, done.events) == ("replayed", "table", 1), done.why
     assert (fed.told(), fed.left()) == ([("100", "110")], 0)
@@ -200,18 +205,50 @@ def test_an_item_that_is_gone_from_the_table_is_told_as_deleted(fed: Fed) -> Non
     fed.put("100")
     fed.poller().poll()
     fed.dynamodb.delete_item(TableName=fed.table, Key={"protocol": {"S": "lido"}, "chain": {"S": "base"}})
-    fed.give_up(shard="shardId-00000000000000000000-gone")
+    fed.give_up(shard=GONE)
     (done,) = fed.replay()
     assert (done.came, fed.told()) == ("replayed", [("100", None)]), done.why
 
 
 def test_an_item_of_which_a_newer_record_was_judged_is_left_alone(fed: Fed) -> None:
     fed.put("100", "102")
-    fed.give_up(shard="shardId-00000000000000000000-gone")
+    fed.give_up(shard=GONE)
     fed.put("100")
     fed.poller().poll()
     (done,) = fed.replay()
     assert (done.came, done.events, fed.told()) == ("replayed", 0, [("100", "102"), ("102", "100")])
+
+
+def test_an_item_that_moves_during_the_look_is_left_to_its_record(fed: Fed) -> None:
+    fed.put("100")
+    poller = fed.poller()
+    poller.poll()
+    fed.put("102")
+    fed.give_up(shard=GONE)
+    (done,) = fed.replay(meanwhile=poller.poll)
+    assert (done.came, done.events, fed.told()) == ("replayed", 0, [("100", "102")])
+    assert "watch tvl: 1 of its entities moved meanwhile: the stream tells" in done.unknown
+
+
+def test_a_table_is_not_judged_while_who_reads_its_stream_is_behind(fed: Fed) -> None:
+    fed.put("100", "102")
+    fed.give_up(shard=GONE)
+    now = datetime.now(UTC).timestamp()
+    fed.store.hset(progress_key(fed.table, LAMBDA), mapping={"arrived_at": now - 90, "handled_at": now})
+    (done,) = fed.replay()
+    assert (done.came, "who reads it is 90 s behind" in done.why, fed.left()) == ("waiting", True, 1), done.why
+
+
+def test_a_historys_samples_behind_the_newest_judged_are_judged_in_order(fed: Fed) -> None:
+    fed.table = create_table(fed.dynamodb, "protocol", "at")
+    history: dict[str, Any] = {"shape": "history", "columns": COLUMNS | {"changed_at": "at"}}
+    put(fed.dynamodb, fed.table, "lido", "100", at="2024-01-01T00:00:00Z")
+    fed.poller(**history).poll()
+    for day, value in (("03", "108"), ("02", "104")):
+        put(fed.dynamodb, fed.table, "lido", value, at=f"2024-01-{day}T00:00:00Z")
+    fed.give_up(shard=GONE)
+    (done,) = fed.replay(**history)
+    assert (done.came, fed.told()) == ("replayed", [("100", "104"), ("104", "108")]), done.why
 
 
 def test_a_record_that_could_not_be_read_is_done_once_the_settings_fit(fed: Fed, command: Command) -> None:
