@@ -25,6 +25,7 @@ def figures_of(outcome: BatchOutcome, *, records: int | None) -> Iterator[Figure
     yield Figure("FailedBatches", int(outcome.failed is not None))
     yield Figure("SetAside", outcome.set_aside.total())
     yield Figure("OutOfOrder", sum(count for (_, why), count in outcome.set_aside.items() if why == "out_of_order"))
+    yield Figure("PassedOver", outcome.notes["elsewhere"] + outcome.notes["expired"])
     yield Figure("BaselinesLost", outcome.lost.total())
     for one in outcome.pending:
         queue = (("Queue", one.queue),)

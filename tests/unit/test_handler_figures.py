@@ -26,11 +26,12 @@ def test_a_tick_tells_what_waits_for_each_queue_and_for_how_long() -> None:
     assert (found["Ticks"].value, "Records" in found) == (1, False)
 
 
-def test_samples_that_were_overtaken_are_told_apart_from_others_that_moved_nothing() -> None:
+def test_records_that_moved_nothing_are_told_by_their_reasons() -> None:
     outcome = BatchOutcome()
+    outcome.notes.update({"elsewhere": 3, "expired": 1, "repeated": 7})
     outcome.set_aside.update({("prices", "out_of_order"): 2, ("prices", "late"): 5})
     found = told(outcome, records=9)
-    assert [found[name].value for name in ("Records", "SetAside", "OutOfOrder")] == [9, 7, 2]
+    assert [found[name].value for name in ("Records", "SetAside", "OutOfOrder", "PassedOver")] == [9, 7, 2, 4]
 
 
 @pytest.mark.parametrize(
