@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from core.errors import EventRejected, RtpError
+from core.errors import EventRejected, RtpError, SettingsError
 from core.handler.description import BOTH_IMAGES, describe_shards, describe_table, dynamodb_errors
+from core.handler.filters import filter_patterns
 from core.handler.images import watched_tables
 from core.handler.inserted import changes_of_item, inserted
 from core.handler.services import stream_services
@@ -101,6 +102,7 @@ def _check_table(services: StreamServices, name: str, watches: Sequence[WatchedT
     except RtpError as error:
         found.problems.append(str(error))
         return
+    found.warnings += _filter_warnings(services, name)
     for watched in watches:
         if not services.settings.dynamodb.tables[watched.name].reorder:
             found.warnings += _key_warnings(described, watched)
@@ -131,6 +133,14 @@ def _some_items(services: StreamServices, name: str) -> list[dict[str, Any]]:
     with dynamodb_errors(services.dynamodb, "Scan", name):
         items: list[dict[str, Any]] = services.dynamodb.scan(TableName=name, Limit=_ITEMS)["Items"]
     return items
+
+
+def _filter_warnings(services: StreamServices, name: str) -> Iterator[str]:
+    """Why Lambda's filters cannot hold what `where` says: its function would be deployed only without."""
+    try:
+        filter_patterns(services.settings, name)
+    except SettingsError as error:
+        yield str(error)
 
 
 def _key_warnings(described: DescribedTable, watched: WatchedTable) -> Iterator[str]:

@@ -9,6 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from core.settings.addresses import is_loopback
 from core.settings.models import postgres_dsn
+from rtp_client.stored_password import split_secret
 
 if TYPE_CHECKING:
     from core.settings.models import Settings
@@ -25,7 +26,7 @@ def elsewhere(settings: Settings) -> list[str]:
 
 
 def _is_local_postgres(dsn: str) -> bool:
-    parts = conninfo_to_dict(dsn)
+    parts = conninfo_to_dict(split_secret(dsn)[0])
     if parts.get("service"):
         return False  # a file says where that leads
     hosts = f"{parts.get('hostaddr') or parts.get('host') or ''}".split(",")

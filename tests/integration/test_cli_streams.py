@@ -182,6 +182,16 @@ def test_validate_warns_of_a_history_whose_partitions_are_not_its_entities(
     assert (done.code, f"table {table} is partitioned by id" in done.err) == (0, True), done.err
 
 
+def test_validate_warns_of_a_where_that_lambdas_filters_cannot_hold(
+    command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, store: redis.Redis, tmp_path: Path
+) -> None:
+    table = create_table(dynamodb)
+    document = fed_document(cloud, table)
+    document["dynamodb"]["tables"]["tvl"]["where"] = {"type": ["x" * 900 + str(number) for number in range(9)]}
+    done = command("validate", "--config", str(write_config(tmp_path, document)))
+    assert (done.code, f"`where` of table {table} has more to say than Lambda's 5 filters" in done.err) == (0, True)
+
+
 def test_explain_tells_what_became_of_the_newest_value_and_what_the_table_holds(
     ask: Callable[..., Any], poller: StreamPoller, dynamodb: DynamoDBClient, table: str
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 import redis
 from psycopg import sql
 
+from core.cache.readers import cache_reader
 from core.handler.build import build_processor
 from core.services.postgres import connect
 from core.settings.models import postgres_dsn
@@ -158,6 +159,19 @@ def test_a_connection_to_postgres_for_asyncio_does_too(postgres_user: PostgresUs
         return found
 
     assert asyncio.run(users()) == [postgres_user.user] * 2
+
+
+def test_a_cache_reader_reads_both_with_todays_passwords(
+    settings: Settings, writer: psycopg.Connection, redis_user: RedisUser, postgres_user: PostgresUser
+) -> None:
+    write(writer, 100)
+    writer.execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(postgres_user.user)))
+    postgres = settings.postgres.model_copy(update={"dsn": postgres_user.address})
+    own = settings.redis.model_copy(update={"url": redis_user.address})
+    with cache_reader(settings.model_copy(update={"postgres": postgres, "redis": own}), timeout_seconds=10) as reader:
+        found = reader.get("tvl", "ethereum", "lido")
+    assert found is not None
+    assert (found.value, found.source) == ("100", "database")
 
 
 def test_the_secret_may_name_another_user_as_rotation_by_turns_does(redis_user: RedisUser, redis_url: str) -> None:
