@@ -162,9 +162,20 @@ def later(moment: datetime, pause: timedelta) -> datetime:
         return NEVER
 
 
-def leave(state: EntityState, at: datetime, deletedby: DeletedBy | None = None) -> EntityState:
-    """The state of an entity whose row is gone, and may come back."""
-    return state if state.gone_at is not None else replace(state, gone_at=at, deletedby=deletedby)
+def leave(
+    state: EntityState, at: datetime, deletedby: DeletedBy | None = None, *, said: Testimony = UNSAID
+) -> EntityState:
+    """The state of an entity whose row is gone, and may come back; `said` is that row's own word of itself."""
+    if state.gone_at is not None:
+        return state
+    word = said._replace(changed_at=None)
+    return replace(
+        state,
+        gone_at=at,
+        deletedby=deletedby,
+        testimony=word.or_else(state.testimony),
+        suspect_testimony=UNSAID if state.suspect_since is None else word.or_else(state.suspect_testimony),
+    )
 
 
 def deletion_that_stands(state: EntityState, at: datetime, rule: Rule) -> Report | None:

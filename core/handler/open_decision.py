@@ -193,7 +193,7 @@ def _judged(
         )
     if change.what == "deleted":
         if state is not None and rule.delete_grace:
-            return leave(state, change.sample.at, change.deletedby), None, None
+            return leave(state, change.sample.at, change.deletedby, said=change.sample.testimony), None, None
         report = None if state is None else delete(state, rule, change.sample.testimony, change.deletedby)
         return None, report, None
     judgement = judge(state, change.sample, rule, compare_with=watch.compare_with, shape=watch.shape)

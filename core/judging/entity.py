@@ -94,7 +94,7 @@ class EntityMemory:
         """Take it that the entity's row is gone, unless that is known."""
         state = self.state
         if state is not None and state.gone_at is None:
-            self.move_to(leave(state, row.sampled_at))
+            self.move_to(leave(state, row.sampled_at, said=row.testimony))
             self.gone, self.gone_xid = row, row.xid
 
     def postpone(self, moment: datetime) -> None:

@@ -75,9 +75,9 @@ def told_by_handler(redis_url: str) -> Told:
     return told
 
 
-def said_by(reason: str, *said: Any) -> tuple[Any, ...]:
+def said_by(reason: str, changed_at: Any, *said: Any) -> tuple[Any, ...]:
     """What the row said of itself; a deletion's time is the clock's, as is that of rows that have no time."""
-    return said if reason in SAMPLED else ()
+    return (changed_at, *said) if reason in SAMPLED else said
 
 
 def fields_of(fields: Any) -> Any:
@@ -298,6 +298,8 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "audits": (None, 2, 3, 0),
     "is_dead": (None, True, False),
 }
+WORD: dict[str, tuple[Any, ...]] = {"trust": (None, 0.5, 0.25), "feed": (None, "llama", "dune")}
+"""What a row says of itself, which is not watched."""
 
 
 @pytest.mark.parametrize("seed", seeds(few=3, many=50))
@@ -309,11 +311,11 @@ def test_metadata_means_the_same_to_both(
     seed: int,
 ) -> None:
     random = Random(seed)
-    columns = {"protocol": "protocol", "chain": "chain"}
+    columns = {"protocol": "protocol", "chain": "chain", "confidence": "trust", "provenance": "feed"}
     watch = {"kind": "protocol", "table": "samples", "columns": columns, "watched": list(FIELDS)}
     writer.execute(
         "CREATE TABLE public.samples (protocol text, chain text, name text, audits int, is_dead boolean,"
-        " PRIMARY KEY (protocol, chain))"
+        " trust float8, feed text, PRIMARY KEY (protocol, chain))"
     )
     install(writer, samples=watch)
     table, known = Table("samples", ("protocol", "chain")), set[str]()
@@ -326,10 +328,11 @@ def test_metadata_means_the_same_to_both(
             known.remove(protocol)
             continue
         known.add(protocol)
-        values = {name: random.choice(choices) for name, choices in FIELDS.items()}
+        values = {name: random.choice(choices) for name, choices in (FIELDS | WORD).items()}
         writer.execute(
-            "INSERT INTO samples VALUES (%s, 'base', %s, %s, %s) ON CONFLICT (protocol, chain) DO UPDATE"
-            " SET (name, audits, is_dead) = (excluded.name, excluded.audits, excluded.is_dead)",
+            "INSERT INTO samples VALUES (%s, 'base', %s, %s, %s, %s, %s) ON CONFLICT (protocol, chain) DO UPDATE SET"
+            " (name, audits, is_dead, trust, feed) = (excluded.name, excluded.audits, excluded.is_dead, excluded.trust,"
+            " excluded.feed)",
             [protocol, *values.values()],
         )
         attributes: dict[str, Any] = {name: _attribute(value) for name, value in values.items()}
@@ -352,4 +355,6 @@ def _attribute(value: Any) -> dict[str, Any]:
             return {"BOOL": value}
         case int():
             return {"N": str(value)}
+        case float():
+            return {"N": repr(value)}
     return {"S": value}

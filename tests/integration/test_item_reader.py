@@ -167,9 +167,10 @@ def test_a_single_table_is_read_by_path_and_by_what_is_wanted(
 
 def test_metadata_is_read_whole(dynamodb: DynamoDBClient, cloud: EmbeddedStack, redis_url: str) -> None:
     table = create_table(dynamodb, "slug", name="protocols")
-    item: Any = {"slug": {"S": "lido"}, "name": {"S": "Lido"}, "audits": {"N": "2"}, "logo": {"B": b"\x00"}}
-    dynamodb.put_item(TableName=table, Item=item)
-    tables = [ItemTable("protocol", table, "slug", watched=("name", "audits", "logo", "closed"))]
+    item: Any = {"slug": {"S": "lido"}, "about": {"M": {"name": {"S": "Lido"}}}, "audits": {"N": "2"}}
+    dynamodb.put_item(TableName=table, Item=item | {"logo": {"B": b"\x00"}})
+    watched, places = ("name", "audits", "logo", "closed"), ("about.name", "audits", "logo", "closed")
+    tables = [ItemTable("protocol", table, "slug", watched=watched, watched_at=places)]
     where = DynamoDb(tables, "us-east-1", cloud.addresses.sqs_endpoint_url)
     with CacheReader(redis_url, dynamodb=where) as reader:
         entry = reader.get("protocol", "all", "lido")
