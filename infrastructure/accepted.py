@@ -19,6 +19,11 @@ def accept(where: IConstruct, rule: str, reason: str) -> None:
     Validations.of(where).acknowledge(Acknowledgment(id=f"AwsSolutions::{rule}", reason=reason))
 
 
+def accept_warning(where: IConstruct, warning: str, reason: str) -> None:
+    """Accept what the CDK itself warns of."""
+    Validations.of(where).acknowledge(Acknowledgment(id=f"Annotation::@aws-cdk/{warning}", reason=reason))
+
+
 def accept_key_use(where: IConstruct) -> None:
     """The grants of the CDK end in a wildcard: GenerateDataKey and GenerateDataKeyWithoutPlaintext."""
     for action in ("kms:ReEncrypt*", "kms:GenerateDataKey*"):

@@ -9,6 +9,8 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from infrastructure.accepted import accept_warning
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -58,9 +60,12 @@ class Network(Construct):
     def _found(self, there: NetworkSection) -> ec2.IVpc:
         # The zones matter to nothing that is made here, and the CDK wants some.
         zones = [Fn.select(number % 2, Fn.get_azs()) for number, _ in enumerate(there.subnets)]
-        return ec2.Vpc.from_vpc_attributes(
+        vpc = ec2.Vpc.from_vpc_attributes(
             self, "Vpc", vpc_id=there.vpc or "", availability_zones=zones, isolated_subnet_ids=list(there.subnets)
         )
+        for subnet in vpc.isolated_subnets:
+            accept_warning(subnet, "aws-ec2:noSubnetRouteTableId", "gateways get the route tables' own ids")
+        return vpc
 
     def _made(self, key: kms.IKey) -> ec2.Vpc:
         isolated = ec2.SubnetConfiguration(name="rtp", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24)
