@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from cli.foreground import end_unreached
 from cli.logs import report, say
 from cli.output import print_json
 from core.errors import ServiceUnavailable
+from core.handler.views import refuse_other_views
 from core.monitor.stream_monitor import StreamMonitor
 from core.services.circuit import CircuitBreaker
 from core.services.recovery import Recovery
@@ -31,6 +32,7 @@ _TICK_SECONDS = 1.0
 
 def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_requested: threading.Event) -> None:
     """Poll and process; one JSON line of counts per status interval and one at the end."""
+    _refuse_other_views(settings, poller)
     for name, table in settings.dynamodb.tables.items():
         say(f"watch {name}: DynamoDB table {table.table}")
     recovery = _recovery(settings, poller.troubles)
@@ -50,6 +52,12 @@ def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_r
     unreached = [one for one in found if not recovery.has_worked or one.part in poller.never_read]
     if ending.is_given and unreached:
         end_unreached(unreached)
+
+
+def _refuse_other_views(settings: Settings, poller: StreamPoller) -> None:
+    """The poller tells of what is missing or does not answer; a stream without both images will never do."""
+    with suppress(ServiceUnavailable):
+        list(refuse_other_views(settings, poller.dynamodb))
 
 
 def _recovery(settings: Settings, troubles: Troubles) -> Recovery:

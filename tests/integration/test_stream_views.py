@@ -36,10 +36,15 @@ def test_a_stream_of_another_view_type_is_refused(cloud: EmbeddedStack, dynamodb
         check_views(fed(cloud, table), print)
 
 
-def test_a_table_without_a_stream_is_refused(cloud: EmbeddedStack, dynamodb: DynamoDBClient) -> None:
-    table = create_table(dynamodb, view_type=None)
-    with pytest.raises(SettingsError, match=f"table {table} has no stream. Enable one of NEW_AND_OLD_IMAGES"):
-        check_views(fed(cloud, table), print)
+@pytest.mark.parametrize("is_there", [True, False], ids=["without a stream", "that is not there"])
+def test_a_table_holds_up_no_other_function(cloud: EmbeddedStack, dynamodb: DynamoDBClient, is_there: bool) -> None:
+    problems: list[Problem] = []
+    table = create_table(dynamodb, view_type=None) if is_there else "not-there"
+    check_views(fed(cloud, table), problems.append)
+    (problem,) = problems
+    assert problem.text.startswith(
+        f"table {table} has no stream" if is_there else f"there is no DynamoDB table {table}"
+    )
 
 
 def test_a_stream_of_both_images_is_fine(cloud: EmbeddedStack, dynamodb: DynamoDBClient) -> None:
@@ -60,11 +65,14 @@ def test_where_the_tables_cannot_be_asked_that_is_said_once_and_the_records_are_
     assert problem.text.startswith("whether the streams show both images is not known: DynamoDB at http://127.0.0.1:1")
 
 
-def test_the_command_ends_with_one_line(
+def test_the_command_ends_with_one_line_whatever_other_tables_it_has(
     command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, tmp_path: Path
 ) -> None:
     table = create_table(dynamodb, view_type="NEW_IMAGE")
-    config = write_config(tmp_path, fed_document(cloud, table))
+    document = fed_document(cloud, table)
+    document["watches"]["fine"] = document["watches"]["tvl"] | {"table": "fine"}
+    document["dynamodb"]["tables"]["fine"] = {"table": create_table(dynamodb)}
+    config = write_config(tmp_path, document)
     done = command("run", "--source", "dynamodb", "--config", str(config), "--until-idle")
     assert done.code == 2
     assert f"the stream of table {table} shows NEW_IMAGE, and rtp needs NEW_AND_OLD_IMAGES" in done.err
