@@ -71,7 +71,7 @@ judging: $(VENV)/.dev ## Measure how rtp judges the samples of a history: rate, 
 cache: $(VENV)/.dev ## Measure the cache: hit ratio, speed beside bare Redis, age of what readers see
 	@$(BIN)/python -m loadtests.benchmarks.cache $(ARGS)
 
-handler: $(VENV)/.dev ## Measure the stream handler under crashes and redelivery
+handler: $(VENV)/.dev ## Measure the stream handler on a bad day: kills, outages, throttling
 	@$(BIN)/python -m loadtests.benchmarks.handler $(ARGS)
 
 package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=rtp.yaml)

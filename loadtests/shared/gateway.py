@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import threading
 from enum import StrEnum
 from http.client import HTTPConnection, HTTPException
@@ -63,14 +64,22 @@ class Gateway:
         class _OwnRequest(_GatewayRequest):
             owner = gateway
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _OwnRequest)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _OwnRequest)
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of clients that are gone: they were killed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _GatewayRequest(BaseHTTPRequestHandler):
@@ -80,9 +89,9 @@ class _GatewayRequest(BaseHTTPRequestHandler):
     _upstream: HTTPConnection | None = None
 
     def do_POST(self) -> None:
-        length = int(self.headers["Content-Length"])
+        length = int(self.headers.get("Content-Length", 0))
         body = self.rfile.read(length)
-        if len(body) < length:  # its sender was killed in the middle of it
+        if not length or len(body) < length:  # its sender was killed in the middle of it
             self._hang_up()
             return
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -84,6 +85,22 @@ def test_a_history_at_factor_ten_tells_of_every_step_where_samples_wait_for_earl
     simulation = Simulation(history_settings(redis_url, reorder="2s"), replace(deployed["samples"], factor=10))
     simulation.run(samples_of_one_token())
     told = prices(redis_url)
+    assert (len(told), told == sorted(told), simulation.set_aside()) == (EVENTS, True, 0)
+
+
+def test_batches_of_one_entity_that_are_judged_at_once_exclude_one_another(
+    redis_url: str, deployed: Mapping[str, MappingParameters]
+) -> None:
+    """Ten batches of one token's samples at a time, each by a process of its own."""
+    parameters = replace(deployed["samples"], factor=10, batch_records=5)
+    settings = history_settings(redis_url, reorder="2s")
+    simulation = Simulation(settings, parameters, begins_at=NOON.timestamp() + 1)
+    simulation.mapping.slowest_seconds = 0
+    with ThreadPoolExecutor(10) as pool:
+        simulation.mapping.run_all = pool.map
+        simulation.mapping.run(samples_of_one_token(), seconds_more=61)
+    told = prices(redis_url)
+    assert any(outcome.notes["conflict"] for outcome in simulation.outcomes)
     assert (len(told), told == sorted(told), simulation.set_aside()) == (EVENTS, True, 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from core.handler.build import build_poller
+from core.handler.poller import as_in_lambda
 from core.handler.progress import LAMBDA
 from core.handler.replay import Replayer
 from core.handler.services import stream_services
@@ -22,6 +23,7 @@ from core.letters.stream_letters import RedisLetters, StreamLetter
 from core.redis_names import progress_key
 from core.sinks.settings import load_settings
 from tests.fed import COLUMNS, create_table, fed_document, put, write_config
+from tests.mapped import Simulation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from core.handler.replay import Replayed
     from core.settings.models import Settings
     from core.stack import EmbeddedStack
+    from loadtests.benchmarks.handler.mapping_parameters import MappingParameters
     from tests.command import Command, Done
 
 
@@ -293,3 +296,22 @@ def test_letters_are_dropped_from_every_place_after_asking(fed: Fed, command: Co
 def json_lines(done: Done) -> list[Any]:
     assert done.code == 0, done.err
     return [json.loads(line) for line in done.out.splitlines()]
+
+
+def test_what_a_mapping_gives_up_while_redis_is_away_is_replayed_whole(
+    fed: Fed, deployed: Mapping[str, MappingParameters]
+) -> None:
+    fed.put("100", "102", "105")
+    arn, shard, found = fed.records()
+    records = [as_in_lambda(record, arn) for record in found]
+    settings = fed.settings()
+    away = settings.model_copy(update={"redis": settings.redis.model_copy(update={"url": "redis://127.0.0.1:1"})})
+    simulation = Simulation(
+        away,
+        replace(deployed["tvl"], oldest_seconds=600),
+        begins_at=records[0]["dynamodb"]["ApproximateCreationDateTime"],
+    )
+    simulation.mapping.shard, simulation.mapping.on_failure = shard, lambda letter: fed.send(json.dumps(letter))
+    simulation.mapping.run(records)
+    assert {done.came for done in fed.replay()} == {"replayed"}
+    assert (fed.told(), fed.alerted(), fed.left()) == ([("100", "102"), ("102", "105")], ["102", "105"], 0)

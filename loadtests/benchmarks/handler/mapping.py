@@ -78,6 +78,7 @@ class EventSourceMapping:
     run_all: Callable[..., Iterable[Any]] = map
     tick_seconds: float = 60
     repeated: float = 0
+    shard: str = "shardId-00000000000000000000-00000000"
     expired: list[Record] = field(default_factory=list)
     invocations: int = 0
 
@@ -213,7 +214,7 @@ class EventSourceMapping:
         moment = self.clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         function = "arn:aws:lambda:us-east-1:000000000000:function:rtp"
         batch = {
-            "shardId": "shardId-00000000000000000000-00000000",
+            "shardId": self.shard,
             "startSequenceNumber": first["dynamodb"]["SequenceNumber"],
             "endSequenceNumber": last["dynamodb"]["SequenceNumber"],
             "approximateArrivalOfFirstRecord": _written(_arrival(first)),
