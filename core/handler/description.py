@@ -107,6 +107,8 @@ def dynamodb_errors(client: DynamoDBClient | DynamoDBStreamsClient, action: str,
         if code in _DENIED:
             words = f"these credentials lack dynamodb:{action} on {resource}"
             raise StatementRefused("DynamoDB", address, words) from error
+        if code == "ValidationException":  # asking again is no use
+            raise StatementRefused("DynamoDB", address, aws_words(error)) from error
         raise ServiceUnavailable("DynamoDB", address, aws_words(error)) from error
     except BotoCoreError as error:
         raise ServiceUnavailable("DynamoDB", address, aws_words(error)) from error

@@ -5,6 +5,7 @@ Each method raises ServiceUnavailable, StatementRefused where a right is missing
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,12 +70,17 @@ class TableItems:
                 TableName=table,
                 KeyConditionExpression="#partition = :partition AND #sort < :sort",
                 ExpressionAttributeNames={"#partition": partition, "#sort": sort},
-                ExpressionAttributeValues={":partition": key[partition], ":sort": key[sort]},
+                ExpressionAttributeValues={":partition": _for_boto3(key[partition]), ":sort": _for_boto3(key[sort])},
                 ScanIndexForward=False,
                 ConsistentRead=True,
                 Limit=limit,
             )
         return [as_in_stream(item) for item in answer["Items"]]
+
+
+def _for_boto3(value: Mapping[str, Any]) -> Any:
+    """A key's value; binary is base64 in a record."""
+    return {"B": base64.b64decode(value["B"])} if "B" in value else value
 
 
 def dynamodb_of(settings: Settings) -> DynamoDb:

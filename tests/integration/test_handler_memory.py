@@ -189,6 +189,19 @@ def test_where_the_table_cannot_be_read_that_is_said_and_the_record_is_done(
     assert outcome.unread[0].startswith("watch tvl: samples before the first are not known: DynamoDB at http://127")
 
 
+def test_a_key_that_is_not_the_tables_holds_up_no_record(
+    fed: Callable[..., tuple[str, Settings]], dynamodb: DynamoDBClient
+) -> None:
+    name, settings = fed("protocol", "at_", **HISTORY)
+    processor, now = build_processor(settings, reads_tables=True), datetime.now(UTC)
+    stream = Table(name, ("protocol", "at_"))
+    first, second = sample(stream, "1", now), sample(stream, "2", now + timedelta(minutes=1))
+    other: Any = {**second, "dynamodb": {**second["dynamodb"], "Keys": {"protocol": {"S": "lido"}, "at_": {"N": "1"}}}}
+    other["dynamodb"]["NewImage"] = other["dynamodb"]["NewImage"] | {"protocol": {"S": "aave"}}
+    outcome = processor.process([first, other])
+    assert (outcome.failed, len(outcome.unread)) == (None, 1)
+
+
 def rebuilt(settings: Settings, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> BatchOutcome:
     processor = build_processor(settings, reads_tables=True, clock=clock)
     processor.tick()
