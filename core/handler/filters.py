@@ -70,7 +70,7 @@ def _one_of(patterns: Sequence[str]) -> str:
     if taken := next(filter(_RESERVED_WITHIN_OR.__contains__, _names([json.loads(one) for one in patterns])), None):
         raise SettingsError(
             f"dynamodb.tables: `where` names an attribute {taken}, which Lambda's filters have a word for",
-            "Write fewer conditions, so that there are five alternatives or less, or choose another attribute",
+            "Write fewer conditions, so that there are two alternatives at most, or choose another attribute",
         )
     return f'{{"dynamodb":{{"$or":[{",".join(patterns)}]}}}}'
 
