@@ -174,9 +174,7 @@ def test_without_a_limit_of_age_the_stream_drops_records_after_a_day() -> None:
 
 def test_what_no_filter_wants_invokes_nothing() -> None:
     function = Function()
-    made = mapping(function)
-    made.passes = lambda record: record["dynamodb"]["NewImage"]["value"]["S"] == "1"
-    made.run(records(3))
+    mapping(function, patterns=['{"dynamodb": {"NewImage": {"value": {"S": ["1"]}}}}']).run(records(3))
     assert function.batches == [["1"]]
 
 
@@ -206,5 +204,5 @@ def test_a_templates_properties_are_read() -> None:
         "FilterCriteria": {"Filters": [{"Pattern": '{"eventName": ["INSERT"]}'}]},
     }
     assert read_parameters(properties) == MappingParameters(
-        7, 2, 3, None, 600, bisects=True, reports_failures=True, patterns=({"eventName": ["INSERT"]},)
+        7, 2, 3, None, 600, bisects=True, reports_failures=True, patterns=('{"eventName": ["INSERT"]}',)
     )

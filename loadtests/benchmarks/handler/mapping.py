@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from loadtests.benchmarks.handler.event_filtering import passing
+from loadtests.benchmarks.handler.given_up import arrival, description
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -63,7 +66,7 @@ class EventSourceMapping:
     """Hands a stream's records to a function.
 
     `function` takes an event and answers like a Lambda; what it raises is a function error. An invocation takes up to
-    `slowest_seconds`. `passes` judges by FilterCriteria. `on_failure` gets the description of what is given up.
+    `slowest_seconds`. `on_failure` gets the description of what is given up.
     `run_all` makes the invocations that are due at one moment: one by one, or, with a pool's `map`, at once. A batch
     that is done comes once more with a chance of `repeated`: Lambda promises to hand over each at least once.
     """
@@ -73,7 +76,6 @@ class EventSourceMapping:
     clock: SimulatedClock
     chance: random.Random
     slowest_seconds: float = 0.05
-    passes: Callable[[Record], bool] = lambda _: True
     on_failure: Callable[[dict[str, Any]], object] = lambda _: None
     run_all: Callable[..., Iterable[Any]] = map
     tick_seconds: float = 60
@@ -84,6 +86,7 @@ class EventSourceMapping:
 
     def __post_init__(self) -> None:
         self._stream = deque[Any]()
+        self._passes = passing(self.parameters.patterns)
         self._lanes = [_Lane() for _ in range(self.parameters.factor)]
         self._appointments: list[tuple[float, Callable[[], object]]] = []
         self._next_tick = self.clock.seconds + self.tick_seconds
@@ -107,7 +110,7 @@ class EventSourceMapping:
         """When something is to be done next; None where nothing is left."""
         moments = [lane.batches[0].due_at if lane.batches else self._full_at(lane) for lane in self._lanes]
         if self._stream:
-            moments.append(_arrival(self._stream[0]))
+            moments.append(arrival(self._stream[0]))
         return min((moment for moment in moments if moment is not None), default=None)
 
     def _full_at(self, lane: _Lane) -> float | None:
@@ -115,7 +118,7 @@ class EventSourceMapping:
         if not lane.waiting:
             return None
         is_full = len(lane.waiting) >= self.parameters.batch_records
-        return self.clock.seconds if is_full else _arrival(lane.waiting[0]) + self.parameters.window_seconds
+        return self.clock.seconds if is_full else arrival(lane.waiting[0]) + self.parameters.window_seconds
 
     def _go_to(self, moment: float) -> None:
         while True:
@@ -132,9 +135,9 @@ class EventSourceMapping:
         self.clock.seconds = max(self.clock.seconds, moment)
 
     def _read(self) -> None:
-        while self._stream and _arrival(self._stream[0]) <= self.clock.seconds:
+        while self._stream and arrival(self._stream[0]) <= self.clock.seconds:
             record = self._stream.popleft()
-            if self.passes(record):
+            if self._passes(record):
                 self._lanes[_item(record) % len(self._lanes)].waiting.append(record)
 
     def _gather(self) -> None:
@@ -181,9 +184,9 @@ class EventSourceMapping:
     def _without_the_old(self, batch: _Batch) -> Sequence[Record]:
         """What is young enough to be sent. The rest is given up; what the stream itself has dropped, without a word."""
         now, oldest = self.clock.seconds, self.parameters.oldest_seconds
-        gone = [record for record in batch.records if now - _arrival(record) > RETENTION_SECONDS]
+        gone = [record for record in batch.records if now - arrival(record) > RETENTION_SECONDS]
         kept = batch.records[len(gone) :]
-        old = [record for record in kept if oldest is not None and now - _arrival(record) > oldest]
+        old = [record for record in kept if oldest is not None and now - arrival(record) > oldest]
         self.expired += gone
         if old:
             self._give_up(old, "RecordAgeExceeded", batch.retries)
@@ -209,39 +212,10 @@ class EventSourceMapping:
             return records
         return records[min(numbers.index(number) for number in named) :]
 
-    def _give_up(self, records: Sequence[Record], condition: str, invocations: int) -> None:
-        first, last = records[0], records[-1]
-        moment = self.clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        function = "arn:aws:lambda:us-east-1:000000000000:function:rtp"
-        batch = {
-            "shardId": self.shard,
-            "startSequenceNumber": first["dynamodb"]["SequenceNumber"],
-            "endSequenceNumber": last["dynamodb"]["SequenceNumber"],
-            "approximateArrivalOfFirstRecord": _written(_arrival(first)),
-            "approximateArrivalOfLastRecord": _written(_arrival(last)),
-            "batchSize": len(records),
-            "streamArn": first["eventSourceARN"],
-        }
-        context = {"requestId": f"{self.invocations:032x}", "functionArn": function, "condition": condition}
-        self.on_failure(
-            {
-                "requestContext": context | {"approximateInvokeCount": invocations},
-                "responseContext": {"statusCode": 200, "executedVersion": "$LATEST", "functionError": None},
-                "version": "1.0",
-                "timestamp": moment,
-                "DDBStreamBatchInfo": batch,
-            }
-        )
-
-
-def _arrival(record: Record) -> float:
-    return float(record["dynamodb"]["ApproximateCreationDateTime"])
+    def _give_up(self, records: Sequence[Record], condition: str, tries: int) -> None:
+        self.on_failure(description(records, self.shard, condition=condition, tries=tries, at=self.clock()))
 
 
 def _item(record: Record) -> int:
     keys = json.dumps(record["dynamodb"]["Keys"], sort_keys=True).encode()
     return int.from_bytes(hashlib.blake2s(keys, digest_size=4).digest())
-
-
-def _written(seconds: float) -> str:
-    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ class MappingParameters:
     oldest_seconds: float | None = None
     bisects: bool = False
     reports_failures: bool = False
-    patterns: Sequence[Mapping[str, Any]] = ()
+    patterns: Sequence[str] = ()
 
 
 def read_parameters(properties: Mapping[str, Any]) -> MappingParameters:
@@ -35,7 +34,7 @@ def read_parameters(properties: Mapping[str, Any]) -> MappingParameters:
         oldest_seconds=_limit(properties.get("MaximumRecordAgeInSeconds", -1)),
         bisects=properties.get("BisectBatchOnFunctionError", False),
         reports_failures="ReportBatchItemFailures" in properties.get("FunctionResponseTypes", ()),
-        patterns=tuple(json.loads(one["Pattern"]) for one in filters),
+        patterns=tuple(one["Pattern"] for one in filters),
     )
 
 
