@@ -32,9 +32,10 @@ def _summary(seen: StreamInspection) -> Table:
         f"{counted(one.alerts, 'waits', 'wait')} for {one.queue}, the oldest since {age(one.oldest_at, seen.at)}"
         for one in seen.pending
     )
+    rebuilt = f"; baselines are being rebuilt from {', '.join(seen.rebuilding)}" if seen.rebuilding else ""
     return facts(
         [
-            ("Redis", whole(seen.redis)),
+            ("Redis", whole(f"{seen.redis}{rebuilt}")),
             ("last tick", f"{last}; {due}, {ticks.scheduled:,} scheduled"),
             ("alerts", whole("; ".join(pending) or "none wait")),
         ]

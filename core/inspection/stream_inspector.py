@@ -49,6 +49,7 @@ def inspect_streams(services: StreamServices) -> StreamInspection:
             pending=_pending(services),
             ticks=_ticks(services, now),
             letters=list(_letters(services)),
+            rebuilding=sorted(services.baselines.rebuilding()),
         )
 
 

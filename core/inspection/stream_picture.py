@@ -83,7 +83,10 @@ class LetterBox:
 
 @dataclass(frozen=True)
 class StreamInspection:
-    """The whole picture, as of one moment by this machine's clock."""
+    """The whole picture, as of one moment by this machine's clock.
+
+    `rebuilding` are the tables from which baselines are being made anew, as Redis has lost its memory.
+    """
 
     at: datetime
     redis: str
@@ -92,3 +95,4 @@ class StreamInspection:
     pending: Sequence[PendingQueue]
     ticks: Ticks
     letters: Sequence[LetterBox]
+    rebuilding: Sequence[str]
