@@ -315,3 +315,23 @@ def test_what_a_mapping_gives_up_while_redis_is_away_is_replayed_whole(
     simulation.mapping.run(records)
     assert {done.came for done in fed.replay()} == {"replayed"}
     assert (fed.told(), fed.alerted(), fed.left()) == ([("100", "102"), ("102", "105")], ["102", "105"], 0)
+
+
+def test_an_alert_that_no_consumer_deleted_goes_back_into_its_queue(fed: Fed, command: Command) -> None:
+    dead = f"dead-{fed.alerts}"
+    url = fed.sqs.create_queue(QueueName=dead, Attributes={"FifoQueue": "true"})["QueueUrl"]
+    arn = fed.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3})
+    alerts = fed.sqs.get_queue_url(QueueName=fed.alerts)["QueueUrl"]
+    fed.sqs.set_queue_attributes(QueueUrl=alerts, Attributes={"RedrivePolicy": policy})
+    body = json.dumps({"id": "1", "data": {"kind": "tvl", "chain": "base", "entity": "lido", "current": "102"}})
+    fed.sqs.send_message(QueueUrl=url, MessageBody=body, MessageGroupId="base:lido", MessageDeduplicationId="1")
+    (letter,) = json_lines(command("dlq", "list", "--sink", "sqs", "--config", str(fed.config()), "--json"))
+    assert (letter["what"], letter["entity"], letter["place"]) == ("alert", "lido", dead)
+    assert command("dlq", "retry", "--sink", "sqs", "--config", str(fed.config())).code == 0
+    assert fed.alerted() == ["102"]
+
+
+def test_a_queue_that_is_not_there_is_one_clear_line(fed: Fed, command: Command) -> None:
+    done = command("replay", "--failures", "nowhere", "--config", str(fed.config()))
+    assert (done.code, len(done.err.splitlines()), "find no queue nowhere" in done.err) == (2, 1, True)
