@@ -160,12 +160,31 @@ def test_a_table_that_is_missing_stops_no_other_and_is_named(
     put(dynamodb, table, "lido", "100", "102")
     done = command("run", "--source", "dynamodb", "--config", str(config), "--until-idle")
     assert [step(event)[2] for event in published(store)] == ["102"]
-    told = [line for line in done.err.splitlines() if gone in line and "watch" not in line]
+    told = [line for line in done.err.splitlines() if line.startswith((f"table {gone}", "Never reached"))]
     assert [line.partition(" in region")[0] for line in told] == [
         f"table {gone}: there is no DynamoDB table {gone}",
         f"Never reached from the start to the end: DynamoDB (table {gone}).",
     ]
     assert done.code == 1
+
+
+def test_a_queue_that_is_missing_keeps_no_table_from_being_delivered(
+    command: Command, dynamodb: DynamoDBClient, store: redis.Redis, config: Path, table: str
+) -> None:
+    document, second = yaml.safe_load(config.read_text(encoding="utf-8")), create_table(dynamodb)
+    document["watches"]["second"] = document["watches"]["tvl"] | {"table": "second"}
+    document["dynamodb"]["tables"]["second"] = {"table": second}
+    document["routes"] = [{"match": {"protocol": "lido"}, "queue": f"gone-{table}.fifo"}]
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    put(dynamodb, table, "lido", "100", "102")
+    put(dynamodb, table, "aave", "100", "103")
+    put(dynamodb, second, "curve", "100", "104")
+    done = command("run", "--source", "dynamodb", "--config", str(config), "--until-idle")
+    assert {step(event)[2] for event in published(store)} == {"102", "103", "104"}
+    assert json.loads(done.out.splitlines()[-1])["pending_alerts"] == 1
+    (told,) = [line for line in done.err.splitlines() if f"gone-{table}.fifo" in line]
+    assert told.startswith("alerts or dead letters wait: SQS at ")
+    assert done.code == 0
 
 
 def test_a_shard_whose_batch_fails_stops_no_other(

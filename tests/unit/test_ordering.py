@@ -114,6 +114,8 @@ def test_samples_that_wait_are_judged_as_though_they_had_come_in_order_and_once(
         some = [handed_over.pop(0) for _ in range(min(len(handed_over), random.choice((1, 3, 10))))]
         batch = [changes[number] for _, number in some]
         deliveries += [(some[-1][0], batch)] * random.choice((1, 1, 2))
+        if random.random() < 0.2:  # a checkpoint was lost
+            deliveries.append((some[-1][0], random.choice(deliveries)[1]))
     end = clock + timedelta(seconds=10)
     tick = replace(changes[0], what="tick", event_id="tick", sample=Sample(None, end), position=None)
     waited = told(Decider(watches, {"prices": REORDER}), [*deliveries, (end, [tick])])
