@@ -1,6 +1,7 @@
 """One history through the PostgreSQL triggers and through the DynamoDB handler: the same events come out, one by one.
 
-The handler gets its records in random batches, many of them twice. Each seed is another watch with other rules.
+The handler gets its records in random batches, many of them twice, and then as the deployed event source mapping hands
+them over, to processes that are killed. Each seed is another watch with other rules.
 """
 
 from __future__ import annotations
@@ -336,8 +337,10 @@ def test_metadata_means_the_same_to_both(
             [protocol, *values.values()],
         )
         attributes: dict[str, Any] = {name: _attribute(value) for name, value in values.items()}
-        table.put(protocol=protocol, chain="base", **attributes)
-    settings = settings_of(watch, redis_url)
+        table.put(protocol=protocol, chain="base", type="protocol", **attributes)
+        table.put(protocol=f"{protocol}'s owner", chain="base", type="user", **attributes)
+    settings = settings_of(watch, redis_url, where={"type": "protocol"})
+    assert deployed["protocols"].patterns
     expect_the_same(
         writer,
         installed,
