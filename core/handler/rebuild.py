@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from core.detection.judge import due_at
 from core.detection.report import amount_text
-from core.errors import RtpError
+from core.errors import RtpError, SettingsError
 from core.handler.baselines import BaselineMove
 from core.handler.current import Current
 from core.handler.images import watched_tables
@@ -70,6 +70,8 @@ class BaselineRebuild:
                     self._baselines.note_rebuilt(table, None if last_key is None else json.dumps(last_key))
                     if last_key is None:
                         break
+            except SettingsError:
+                continue  # a table that is not there is told by whoever reads its stream
             except RtpError as error:
                 outcome.unread.append(f"baselines are not rebuilt from table {table}: {error}")
 
