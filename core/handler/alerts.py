@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from core.handler.alert_sender import AlertSender, Sent
     from core.handler.alert_store import AlertStore, PendingAlerts
+    from core.handler.earlier_alerts import EarlierAlerts
     from core.letters.stream_letters import StreamLetter
     from rtp_client.event import Event
 
@@ -50,15 +51,26 @@ class Alerts:
     """
 
     def __init__(
-        self, senders: Sequence[AlertSender], store: AlertStore, *, bury: Callable[[StreamLetter], None]
+        self,
+        senders: Sequence[AlertSender],
+        store: AlertStore,
+        *,
+        bury: Callable[[StreamLetter], None],
+        earlier: EarlierAlerts | None = None,
     ) -> None:
         self._senders = senders
         self._store = store
         self._bury = bury
+        self._earlier = earlier
 
     def queues_of(self, event: Event) -> list[str]:
         """The queues that the event belongs in."""
         return [sender.queue for sender in self._senders if sender.wants(event.data)]
+
+    def carry_over(self) -> None:
+        """Have what an earlier version of rtp kept wait like all else. Raises SinkUnavailable without Redis."""
+        if self._earlier is not None:
+            self._earlier.carry_over(self.queues_of)
 
     def send(self, fresh: Mapping[str, Sequence[Event]], behind: Collection[str]) -> AlertsReport:
         """Send baselines' new events; of the baselines in `behind` first what waits of theirs from before."""
@@ -79,6 +91,7 @@ class Alerts:
 
     def resend(self, before: datetime) -> AlertsReport:
         """Send what has waited since `before`. Raises SinkUnavailable without Redis."""
+        self.carry_over()
         report = AlertsReport()
         for sender in self._senders:
             until, stuck = time.monotonic() + _MOST_SECONDS / len(self._senders), set[str]()

@@ -27,6 +27,7 @@ from core.redis_names import (
     BASELINES_DUE,
     BASELINES_MARKER,
     BASELINES_REBUILD,
+    BASELINES_UNSENT,
     FENCE,
     SEQUENCE,
     baseline_pattern,
@@ -77,7 +78,7 @@ class Baselines:
     """A client of the Redis that holds baselines, cache and stream. Every method raises SinkUnavailable.
 
     `marker` is what the last `load` has found of the marker, None for none, and `run` the server's run: empty where
-    nobody may ask for it.
+    nobody may ask for it. `has_earlier_alerts` says that an earlier version of rtp kept alerts within baselines.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Baselines:
         self.address = redact(url)
         self.marker: str | None = None
         self.run = ""
+        self.has_earlier_alerts = False
         self._client = redis_client(
             url,
             client_name="rtp-handler",
@@ -107,15 +109,17 @@ class Baselines:
         """What is remembered under each key, in one round trip."""
         pipeline = self._client.pipeline(transaction=False)
         pipeline.get(BASELINES_MARKER)
+        pipeline.exists(BASELINES_UNSENT)
         pipeline.info("server")
         for key in keys:
             pipeline.hmget(key, _FIELDS)
         with redis_errors(self.address, SinkUnavailable):
-            marker, server, *found = pipeline.execute(raise_on_error=False)
-            for answer in (marker, *found):
+            marker, earlier, server, *found = pipeline.execute(raise_on_error=False)
+            for answer in (marker, earlier, *found):
                 if isinstance(answer, redis.RedisError):
                     raise answer
         self.marker = None if marker is None else marker.decode(errors="replace")
+        self.has_earlier_alerts = bool(earlier)
         self.run = server.get("run_id", "") if isinstance(server, dict) else ""
         return [self._memory(fields) for fields in found]
 

@@ -13,6 +13,7 @@ from core.handler.alert_store import AlertStore
 from core.handler.alerts import Alerts
 from core.handler.baselines import Baselines
 from core.handler.batch import BatchProcessor
+from core.handler.earlier_alerts import EarlierAlerts
 from core.handler.letters import LetterForwarder
 from core.handler.progress import Progress
 from core.letters.stream_letters import MOST_LETTERS, QueueLetters, RedisLetters
@@ -67,7 +68,7 @@ def build_processor(
     return BatchProcessor(
         settings,
         baselines,
-        Alerts(senders, store, bury=letters.bury),
+        Alerts(senders, store, bury=letters.bury, earlier=EarlierAlerts(client, baselines.address, bury=letters.bury)),
         bury=letters.bury,
         forwarder=forward,
         items=cache(partial(_items, settings)) if reads_tables else None,

@@ -96,7 +96,7 @@ class Settlement:
         keys = [baseline_key(watch, *key) for watch, key in groups]
         memories = [
             self._recollection.recall(memory, group, outcome)
-            for memory, group in zip(self._baselines.load(keys), groups.values(), strict=True)
+            for memory, group in zip(self._load(keys), groups.values(), strict=True)
         ]
         now = self._clock()
         decisions = [
@@ -127,6 +127,13 @@ class Settlement:
             elif move.alerts:
                 unsent.fresh[move.key] = move.events
         return again
+
+    def _load(self, keys: Sequence[str]) -> list[Memory]:
+        memories = self._baselines.load(keys)
+        if self._alerts is None or not self._baselines.has_earlier_alerts:
+            return memories
+        self._alerts.carry_over()
+        return self._baselines.load(keys)
 
     def _move(self, name: tuple[str, Key], memory: Memory, decision: Decision, events: Sequence[Event]) -> BaselineMove:
         watch, key = name
