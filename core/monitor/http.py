@@ -2,7 +2,8 @@
 
 Small on purpose: one thread waits for all clients at once, each connection is one request without a body, and ends some
 seconds after it began. Where there are very many connections, the one that has been there longest makes room: clients
-that say nothing, or read nothing, keep nobody out.
+that say nothing, or read nothing, keep nobody out. What takes time is reckoned in a thread of its own, so that a probe
+is answered meanwhile.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
@@ -44,6 +46,7 @@ class MonitorServer:
         self._loop.set_exception_handler(lambda *_: None)  # a client that hangs up in the middle is no news
         self._stopping = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._reckoning = ThreadPoolExecutor(1, thread_name_prefix="rtp-http-metrics")
         self._latest: tuple[tuple[str, str, str], float, bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="rtp-http", daemon=True)
 
@@ -59,6 +62,7 @@ class MonitorServer:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stopping.set)
             self._thread.join()
+        self._reckoning.shutdown(cancel_futures=True)
         self._loop.close()
         self._socket.close()
 
@@ -109,14 +113,13 @@ class MonitorServer:
         return self._answers.answer(*request).as_bytes()
 
     async def _in_turn(self, request: tuple[str, str, str]) -> bytes:
-        """An answer that takes time. Between two of them whoever asks for a probe is answered.
-
-        All who had asked the same before one was begun have that one: a crowd costs two answers.
-        """
+        """An answer that takes time. All who had asked the same before one was begun have that one."""
         asked_at = time.monotonic()
         async with self._turn:
             if self._latest is None or self._latest[0] != request or self._latest[1] < asked_at:
-                self._latest = request, time.monotonic(), self._now(request)
+                begun_at = time.monotonic()
+                found = await self._loop.run_in_executor(self._reckoning, self._now, request)
+                self._latest = request, begun_at, found
             return self._latest[2]
 
 
