@@ -148,9 +148,12 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture(scope="session")
-def cloud(stack: EmbeddedStack) -> Iterator[EmbeddedStack]:
-    """Another endpoint, with more services; the session's has only SQS."""
-    with EmbeddedStack(durable=False, services=CLOUD_SERVICES) as running:
+def cloud(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedStack]:
+    """Another endpoint, with more services; the session's has only SQS. No command finds it by itself."""
+    with ExitStack() as open_until_the_end:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RTP_STATE_DIR", str(tmp_path_factory.mktemp("cloud")))
+            running = open_until_the_end.enter_context(EmbeddedStack(durable=False, services=CLOUD_SERVICES))
         yield running
 
 
