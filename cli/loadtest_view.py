@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from cli.output import err, out
-from cli.tables import new_table
+from cli.tables import new_table, whole
 from loadtests.scenarios.results.criteria import POSTGRES_OWN
 from loadtests.scenarios.results.stages import CLOCKS, STAGES
 
@@ -114,10 +114,8 @@ def print_comparison(differences: Sequence[Difference], remarks: Sequence[str]) 
 
 
 def _print_criteria(criteria: Sequence[Criterion], title: str = "Criteria") -> None:
-    table = new_table(title, "criterion", "required", "measured", "", rows=())
-    for one in criteria:
-        table.add_row(one.name, one.required, one.measured, Text(one.verdict, _STYLES[one.passed]))
-    out.print(table)
+    rows = [(one.name, one.required, whole(one.measured), Text(one.verdict, _STYLES[one.passed])) for one in criteria]
+    out.print(new_table(title, "criterion", "required", "measured", "", rows=rows))
     if any(one.is_postgres for one in criteria):
         out.print(POSTGRES_OWN, soft_wrap=True)
 
