@@ -105,7 +105,8 @@ def by_detector(watch: ValueWatch, steps: list[Step]) -> tuple[list[EntityState 
             reports.append(detector.feed(*key, sample_row(number, what, moment, value).sample))
         elif what == "deleted":
             if state is not None:
-                detector.states[key] = leave(state, moment)
+                said = sample_row(number, what, moment, value).testimony
+                detector.states[key] = leave(state, moment, said=said)
         elif what == "time" and (state := detector.states.get(key)) is not None:
             due = due_at(state, detector.rule(key))
             if due is not None and due <= moment:
