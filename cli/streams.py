@@ -45,8 +45,7 @@ def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_r
             _loop(poller, settings, ending, stop_requested, recovery, monitor)
     finally:
         monitor.stop()
-    if poller.emf:
-        poller.emf.note((), at_once=True)
+    poller.tally.end()
     print_json(_counts(poller))
     found = poller.troubles.current()
     unreached = [one for one in found if not recovery.has_worked or one.part in poller.never_read]
@@ -119,8 +118,8 @@ def _set_after(seconds: float | None, event: threading.Event) -> Iterator[None]:
 
 def _counts(poller: StreamPoller) -> dict[str, int]:
     aside = Counter[str]()
-    for (_, why), items in poller.set_aside.items():
+    for (_, why), items in poller.tally.set_aside.items():
         aside[why] += items
-    counts = {"records": poller.records, "events": poller.events, "dead_letters": poller.dead_letters}
+    counts = {"records": poller.tally.records, "events": poller.tally.events, "dead_letters": poller.tally.dead_letters}
     counts |= {why: aside[why] for why in ("future", "late", "out_of_order")}
-    return counts | {"pending_alerts": poller.pending_alerts}
+    return counts | {"pending_alerts": poller.tally.pending_alerts}

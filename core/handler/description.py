@@ -1,4 +1,4 @@
-"""What DynamoDB says of a table and of its stream's shards."""
+"""What DynamoDB says of a table and of its stream's shards, and where in a shard to read."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+    from mypy_boto3_dynamodbstreams.literals import ShardIteratorTypeType
 
 BOTH_IMAGES = "NEW_AND_OLD_IMAGES"
 _DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation"})
@@ -36,9 +37,13 @@ class DescribedTable:
 
 @dataclass(frozen=True)
 class DescribedShard:
-    """A shard of a stream. A closed one takes no more records, and is gone 24 hours after its last."""
+    """A shard of a stream. A closed one takes no more records, and is gone 24 hours after its last.
+
+    Its records come behind those of `parent`, which may be gone.
+    """
 
     shard_id: str
+    parent: str | None
     is_open: bool
 
 
@@ -81,10 +86,20 @@ def describe_shards(client: DynamoDBStreamsClient, stream_arn: str) -> list[Desc
             found = client.describe_stream(StreamArn=stream_arn, **more)["StreamDescription"]
         for shard in found.get("Shards", []):
             is_open = "EndingSequenceNumber" not in shard.get("SequenceNumberRange", {})
-            shards.append(DescribedShard(shard["ShardId"], is_open))
+            shards.append(DescribedShard(shard["ShardId"], shard.get("ParentShardId"), is_open))
         last = found.get("LastEvaluatedShardId", "")
         if not last:
             return shards
+
+
+def shard_iterator(
+    client: DynamoDBStreamsClient, stream_arn: str, shard_id: str, kind: ShardIteratorTypeType, number: str = ""
+) -> str:
+    """A place in a shard to read from: one of DynamoDB's kinds, and for some the sequence number. Raises as boto3."""
+    place: Any = {"SequenceNumber": number} if number else {}
+    return client.get_shard_iterator(StreamArn=stream_arn, ShardId=shard_id, ShardIteratorType=kind, **place)[
+        "ShardIterator"
+    ]
 
 
 @contextmanager
@@ -92,13 +107,13 @@ def dynamodb_errors(client: DynamoDBClient | DynamoDBStreamsClient, action: str,
     """Within, DynamoDB's errors are rtp's own: a table that is not there, a right that is missing, no answer."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - boto3 is an extra
 
-    from core.services.aws_words import aws_words  # noqa: PLC0415
+    from core.services.aws_words import aws_words, code_of  # noqa: PLC0415
 
     address = redact(client.meta.endpoint_url)
     try:
         yield
     except ClientError as error:
-        code = str(error.response.get("Error", {}).get("Code", ""))
+        code = code_of(error)
         if code == "ResourceNotFoundException" and "arn:" not in resource:
             region = client.meta.region_name
             raise SettingsError(

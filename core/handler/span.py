@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from core.errors import ServiceUnavailable
-from core.handler.description import dynamodb_errors
+from core.handler.description import dynamodb_errors, shard_iterator
 from core.handler.poller import as_in_lambda
+from core.services.aws_words import code_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,7 @@ def read_span(streams: DynamoDBStreamsClient, failure: Failure) -> Iterator[list
             try:
                 answer = streams.get_records(ShardIterator=iterator, Limit=_PAGE)
             except ClientError as error:
-                if _code(error) in _GONE:
+                if code_of(error) in _GONE:
                     raise Trimmed from error
                 raise
         records = [as_in_lambda(record, failure.stream_arn) for record in answer["Records"]]
@@ -66,17 +67,8 @@ def read_span(streams: DynamoDBStreamsClient, failure: Failure) -> Iterator[list
 def _iterator(streams: DynamoDBStreamsClient, stream_arn: str, shard: str, first: str) -> str:
     with dynamodb_errors(streams, "GetShardIterator", stream_arn):
         try:
-            return streams.get_shard_iterator(
-                StreamArn=stream_arn,
-                ShardId=shard,
-                ShardIteratorType="AT_SEQUENCE_NUMBER",
-                SequenceNumber=first,
-            )["ShardIterator"]
+            return shard_iterator(streams, stream_arn, shard, "AT_SEQUENCE_NUMBER", first)
         except ClientError as error:
-            if _code(error) in _GONE:
+            if code_of(error) in _GONE:
                 raise Trimmed from error
             raise
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))

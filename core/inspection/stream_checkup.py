@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.errors import EventRejected, RtpError, SettingsError
-from core.handler.description import BOTH_IMAGES, describe_shards, describe_table, dynamodb_errors
+from core.handler.description import BOTH_IMAGES, describe_shards, describe_table, dynamodb_errors, shard_iterator
 from core.handler.filters import filter_patterns
 from core.handler.images import watched_tables
 from core.handler.inserted import changes_of_item, inserted
@@ -122,9 +122,7 @@ def _stream_problems(services: StreamServices, described: DescribedTable) -> Ite
     shards = describe_shards(services.streams, described.stream_arn)
     if shard := next((shard for shard in shards if shard.is_open), None):
         with dynamodb_errors(services.streams, "GetShardIterator", described.stream_arn):
-            iterator = services.streams.get_shard_iterator(
-                StreamArn=described.stream_arn, ShardId=shard.shard_id, ShardIteratorType="LATEST"
-            )["ShardIterator"]
+            iterator = shard_iterator(services.streams, described.stream_arn, shard.shard_id, "LATEST")
         with dynamodb_errors(services.streams, "GetRecords", described.stream_arn):
             services.streams.get_records(ShardIterator=iterator, Limit=1)
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import RtpError, SinkUnavailable
 from core.handler.alert_store import AlertStore
-from core.handler.description import describe_shards, describe_table, dynamodb_errors
+from core.handler.checkpoints import FINISHED, Checkpoints
+from core.handler.description import describe_shards, describe_table, dynamodb_errors, shard_iterator
 from core.handler.images import watched_tables
 from core.handler.progress import read_progress, read_tick
 from core.inspection.stream_picture import (
@@ -21,7 +22,7 @@ from core.inspection.stream_picture import (
     Ticks,
 )
 from core.letters.boxes import open_boxes
-from core.redis_names import BASELINES_DUE, baseline_owner, baselines_of, checkpoint_key
+from core.redis_names import BASELINES_DUE, baseline_owner, baselines_of
 from rtp_client.redis import redis_errors
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 _MOST_LOOKED_INTO = 20
 """Shards of a table: each is two requests, and a shard takes five a second from all of its readers."""
-_FINISHED = "finished"
 
 
 def inspect_streams(services: StreamServices) -> StreamInspection:
@@ -71,12 +71,11 @@ def _shards(
     """The shards that there are, and those that something was done of, each once."""
     arn = described.stream_arn
     shards = describe_shards(services.streams, arn) if arn else []
-    found: Any = services.store.hgetall(checkpoint_key(arn)) if arn else {}
-    checkpoints = {name.decode(): value.decode() for name, value in found.items()}
+    checkpoints = Checkpoints(services.store).read(arn) if arn else {}
     looked_into = 0
     for shard in shards:
         checkpoint, waiting_since = checkpoints.get(shard.shard_id), None
-        if arn and checkpoint not in (None, _FINISHED) and looked_into < _MOST_LOOKED_INTO:
+        if arn and checkpoint not in (None, FINISHED) and looked_into < _MOST_LOOKED_INTO:
             looked_into += 1
             waiting_since = _waiting_since(services, arn, shard.shard_id, str(checkpoint))
         state = "open" if shard.is_open else "closed"
@@ -96,12 +95,7 @@ def _waiting_since(services: StreamServices, stream_arn: str, shard_id: str, che
     """When the first record behind the checkpoint came."""
     client = services.streams
     with dynamodb_errors(client, "GetRecords", stream_arn):
-        iterator = client.get_shard_iterator(
-            StreamArn=stream_arn,
-            ShardId=shard_id,
-            ShardIteratorType="AFTER_SEQUENCE_NUMBER",
-            SequenceNumber=checkpoint,
-        )["ShardIterator"]
+        iterator = shard_iterator(client, stream_arn, shard_id, "AFTER_SEQUENCE_NUMBER", checkpoint)
         records = client.get_records(ShardIterator=iterator, Limit=1)["Records"]
     created = records[0]["dynamodb"].get("ApproximateCreationDateTime") if records else None
     return created.astimezone(UTC) if created is not None else None

@@ -64,31 +64,31 @@ class StreamCollector(Collector):
         yield counter("rtp_circuit_opened", "Times that the circuit breaker has opened.", opened, ["service"])
 
     def _events(self) -> Iterator[Metric]:
-        delivered = dict(self._poller.delivered)
+        delivered = dict(self._poller.tally.delivered)
         yield counter(
             "rtp_events_delivered",
             "Events that the sink has taken.",
             [(("redis", *labels), number) for labels, number in delivered.items()],
             ["sink", "kind", "reason", "severity"],
         )
-        pending = {self._sinks.get(one.queue, f"sqs:{one.queue}"): one for one in self._poller.pending}
+        pending = {self._sinks.get(one.queue, f"sqs:{one.queue}"): one for one in self._poller.tally.pending}
         waiting = {sink: float(one.count) for sink, one in pending.items()}
         yield gauge_of("rtp_sink_lag_events", "Events that the sink has not got yet, about.", waiting, "sink")
         ages = {sink: time.time() - one.since.timestamp() for sink, one in pending.items()}
         yield gauge_of(
             "rtp_sink_lag_seconds", "How long the oldest event waits that the sink has not got yet.", ages, "sink"
         )
-        letters = [(("streams",), self._poller.dead_letters)]
+        letters = [(("streams",), self._poller.tally.dead_letters)]
         yield counter("rtp_dead_letters", "Events that the sink can never take.", letters, ["sink"])
         yield counter(
             "rtp_set_aside",
             "Rows that moved nothing: of a time too far ahead (future), or older than what is known (late).",
-            dict(self._poller.set_aside).items(),
+            dict(self._poller.tally.set_aside).items(),
             ["watch", "why"],
         )
 
     def _streams(self) -> Iterator[Metric]:
-        yield counter("rtp_stream_records", "Records of the streams that are done.", [((), self._poller.records)])
+        yield counter("rtp_stream_records", "Records of the streams that are done.", [((), self._poller.tally.records)])
         yield gauge_of(
             "rtp_stream_lag_seconds",
             "How old the newest record of a table's stream was when it was done, to the second; 0: all were read.",

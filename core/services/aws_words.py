@@ -57,6 +57,12 @@ def aws_words(error: Exception, *, find_credentials: Callable[[], Credentials | 
     return type(error).__name__
 
 
+def code_of(error: Exception) -> str:
+    """AWS's own word for an error; empty where it said none."""
+    found: str = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
+    return found.rpartition("#")[2].rpartition(".")[2]
+
+
 def no_client(service: str, error: Exception, *, section: str) -> SettingsError:
     """Why a client of that service cannot be made; `section` is where the settings speak of it."""
     if isinstance(error, BotoCoreError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import SinkUnavailable
-from core.services.aws_words import aws_words
+from core.services.aws_words import aws_words, code_of
 from core.services.sqs_client import aws_session
 from rtp_client.redact import redact
 
@@ -68,12 +68,6 @@ def queue_unavailable(meta: ClientMeta, queue: str, error: Exception) -> SinkUna
         " and the region that are meant"
     )
     return SinkUnavailable("SQS", address, cause, is_service_down=False)
-
-
-def code_of(error: Exception) -> str:
-    """SQS's own word for an error; empty where it said none."""
-    found: str = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
-    return found.rpartition("#")[2].rpartition(".")[2]
 
 
 def reason(error: Exception) -> str:

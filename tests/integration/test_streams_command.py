@@ -19,6 +19,7 @@ import yaml
 
 from core.handler.batch import BatchProcessor
 from core.handler.build import build_poller
+from core.handler.checkpoints import FINISHED, Checkpoints
 from core.handler.outcome import BatchOutcome
 from core.handler.poller import StreamPoller
 from core.sinks.settings import load_settings
@@ -212,6 +213,21 @@ def test_a_shard_whose_batch_fails_stops_no_other(
     assert {step(event)[0] for event in published(store)} == {"aave", "lido"}
 
 
+def test_a_shard_that_is_gone_is_forgotten_and_told_where_it_was_not_read_to_its_end(
+    settings: Settings, dynamodb: DynamoDBClient, table: str, store: redis.Redis
+) -> None:
+    stream = dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"]
+    Checkpoints(store).save(stream, "shard-read", FINISHED)
+    Checkpoints(store).save(stream, "shard-half-read", "700000")
+    put(dynamodb, table, "lido", "100", "102")
+    problems: list[str] = []
+    poller = build_poller(settings, on_problem=lambda problem: problems.append(str(problem)))
+    poller.poll()
+    assert problems == [f"table {table}, shard shard-half-read: it is gone, and was not read to its end"]
+    assert set(Checkpoints(store).read(stream)).isdisjoint({"shard-read", "shard-half-read"})
+    assert [step(event)[2] for event in published(store)] == ["102"]
+
+
 class Failing(BatchProcessor):
     """Fails once, at the second record."""
 
@@ -232,7 +248,7 @@ def test_the_poller_goes_back_to_the_first_record_that_failed(
     put(dynamodb, table, "lido", "100", "102", "104")
     poller: StreamPoller = build_poller(settings, on_problem=print)
     poller.poll()
-    assert (poller.records, [trouble.cause[-10:] for trouble in poller.troubles.current()]) == (1, ["on purpose"])
+    assert (poller.tally.records, [trouble.cause[-10:] for trouble in poller.troubles.current()]) == (1, ["on purpose"])
     assert eventually(poller.poll) == 2
     assert poller.troubles.current() == []
     assert [step(event)[2] for event in published(store)] == ["102", "104"]

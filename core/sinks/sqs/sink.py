@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ConnectionClosedError, ConnectTimeoutError, ReadTimeoutError
 
 from core.leading.epoch import UNFENCED, Epoch
+from core.services.aws_words import code_of
 from core.services.sqs_answers import (
     FINAL,
     NO_ANSWER,
     OF_AN_ENTRY,
     PASSING,
-    code_of,
     queue_address,
     queue_unavailable,
     reason,
