@@ -62,7 +62,7 @@ class Commands(Construct):
         key: kms.IKey,
     ) -> None:
         super().__init__(scope, name)
-        self._plan, self._source, self._cache, self._queues = plan, source, cache, queues
+        self._plan, self._network, self._source, self._cache, self._queues = plan, network, source, cache, queues
         self.cluster = ecs.Cluster(
             self, "Cluster", vpc=network.vpc, container_insights_v2=ecs.ContainerInsights.ENABLED
         )
@@ -122,6 +122,7 @@ class Commands(Construct):
             logging=ecs.LogDrivers.aws_logs(stream_prefix="rtp", log_group=self.log),
             readonly_root_filesystem=True,
             environment={
+                **self._network.environment,
                 **self._source.environment,
                 **self._cache.environment,
                 **self._queues.environment,

@@ -11,6 +11,8 @@ from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from infrastructure.accepted import accept
+
 if TYPE_CHECKING:
     from aws_cdk import aws_iam as iam
     from aws_cdk import aws_kms as kms
@@ -33,7 +35,7 @@ class Database(Construct):
         super().__init__(scope, name)
         there = plan.deployment.database
         self.secret: secrets.ISecret | None = None
-        self.instance: rds.IDatabaseInstance | None = None
+        self.instance: str | None = there.instance
         if there.dsn:
             parts = conninfo_to_dict(there.dsn)
             # Another authority's certificate comes with a file of its own, in an image of its own.
@@ -44,7 +46,7 @@ class Database(Construct):
             self._reach(int(parts.get("port") or 5432), there.security_group, network)
             return
         made = self._made(plan, network, key)
-        self.instance, self.secret = made, made.secret
+        self.instance, self.secret = made.instance_identifier, made.secret
         self.host = made.db_instance_endpoint_address
         words = {"host": self.host, "port": _PORT, "dbname": "defi", "user": "rtp_owner", **_VERIFIED}
         self.dsn = " ".join(f"{word}={text}" for word, text in words.items())
@@ -73,7 +75,7 @@ class Database(Construct):
             self, "Security", vpc=network.vpc, allow_all_outbound=False, description="PostgreSQL"
         )
         network.connect(security, ec2.Port.tcp(_PORT), "PostgreSQL")
-        return rds.DatabaseInstance(
+        instance = rds.DatabaseInstance(
             self,
             "Instance",
             engine=rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.VER_17_9),
@@ -92,9 +94,12 @@ class Database(Construct):
             max_allocated_storage=500,
             storage_type=rds.StorageType.GP3,
             backup_retention=Duration.days(7),
-            deletion_protection=True,
-            removal_policy=RemovalPolicy.RETAIN,
+            deletion_protection=plan.deployment.database.deletion_protection,
+            # Kept, but not by a first deployment that failed: it would keep the network from being deleted.
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
             parameters={"rds.force_ssl": "1"},
             cloudwatch_logs_exports=["postgresql"],
             auto_minor_version_upgrade=True,
         )
+        accept(instance, "AwsSolutions-RDS10", "A first deployment that failed must be able to delete it")
+        return instance

@@ -8,37 +8,66 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, Self, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from core.services.sessions import is_rds_proxy
 from core.settings.fields import Duration, PostgresDsn, RedisUrl, SettingsModel, Text, Whole, matching
 
 # The services of AWS that rtp calls; the first two have gateway endpoints, the others interfaces.
-Service = Literal["dynamodb", "s3", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs", "xray"]
+Service = Literal["dynamodb", "s3", "dynamodb-streams", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs", "xray"]
 
 
-def _no_password_in_url(url: str) -> str:
-    if urlsplit(url).password:
-        raise ValueError("holds a password. Leave it out, and name the secret that holds it")
+_HAS_SECRET = "holds a password. Leave it out, and name the secret that holds it"
+
+
+def _host_without_password(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.password or "password" in parse_qs(parts.query):
+        raise ValueError(_HAS_SECRET)
+    if not parts.hostname:
+        raise ValueError("names no host")
     return url
 
 
 def _own_sessions_without_password(dsn: str) -> str:
     parts = conninfo_to_dict(dsn)
-    if parts.get("password"):
-        raise ValueError("holds a password. Leave it out, and name the secret that holds it")
-    if not parts.get("host"):
+    if parts.get("password") or parts.get("sslpassword"):
+        raise ValueError(_HAS_SECRET)
+    host = str(parts.get("host") or "")
+    if not host or host.startswith("/"):
         raise ValueError("names no host")
-    if is_rds_proxy(str(parts["host"])):
+    if "," in host:
+        raise ValueError("names several hosts. Name the instance, or the cluster's endpoint for writing")
+    if is_rds_proxy(host):
         raise ValueError("leads to RDS Proxy, a pooler. Name the instance, or the cluster's endpoint for writing")
     return dsn
 
 
 def _services(value: object, validate: ValidatorFunctionWrapHandler) -> object:
     return get_args(Service) if value == "all" else validate(value)
+
+
+def _true_or_false(value: object) -> object:
+    if value is not True and value is not False:
+        advice = ". Write it without quotes" if isinstance(value, str) else ""
+        raise ValueError(f"must be true or false{advice}")
+    return value
+
+
+def _whole_seconds(value: timedelta) -> timedelta:
+    if value % timedelta(seconds=1):
+        raise ValueError("must be whole seconds")
+    return value
 
 
 def _an_id(prefix: str, of_what: str) -> AfterValidator:
@@ -61,7 +90,11 @@ TableArn = Annotated[
     str,
     _an_arn("dynamodb", r"table/[A-Za-z0-9_.-]+(/stream/.+)?", "table/tvl, or that of its stream"),
 ]
-_Url = Annotated[RedisUrl, AfterValidator(_no_password_in_url)]
+NodeType = Annotated[str, matching(r"cache\.[a-z0-9-]+\.[a-z0-9]+", "a type of ElastiCache, like cache.t4g.medium")]
+InstanceClass = Annotated[str, matching(r"(db\.)?[a-z0-9-]+\.[a-z0-9]+", "a class of RDS, like db.t4g.medium")]
+Switch = Annotated[bool, BeforeValidator(_true_or_false)]
+Seconds = Annotated[Duration, AfterValidator(_whole_seconds)]
+_Url = Annotated[RedisUrl, AfterValidator(_host_without_password)]
 _Dsn = Annotated[PostgresDsn, AfterValidator(_own_sessions_without_password)]
 
 
@@ -77,6 +110,8 @@ class NetworkSection(SettingsModel):
     def _is_whole(self) -> Self:
         if self.vpc and len(self.subnets) < 2:
             raise ValueError("names a VPC and fewer than two subnets. Name two, in two zones")
+        if len(set(self.subnets)) < len(self.subnets):
+            raise ValueError("names a subnet twice. Name one in each of two zones or more")
         if not self.vpc and (self.subnets or self.route_tables or self.reaches):
             raise ValueError("says something of a VPC and names none. Add vpc")
         return self
@@ -89,7 +124,7 @@ class CacheSection(SettingsModel):
     secret: SecretArn | None = None
     security_group: SecurityGroup | None = None
     node: Text | None = Field(default=None, description="For the alarms: CloudWatch's CacheClusterId.")
-    node_type: Text = "cache.t4g.medium"
+    node_type: NodeType = "cache.t4g.medium"
 
     @model_validator(mode="after")
     def _is_there_or_made(self) -> Self:
@@ -105,7 +140,8 @@ class DatabaseSection(SettingsModel):
     secret: SecretArn | None = None
     security_group: SecurityGroup | None = None
     instance: Text | None = Field(default=None, description="For the alarms: CloudWatch's DBInstanceIdentifier.")
-    instance_class: Text = "db.t4g.medium"
+    instance_class: InstanceClass = "db.t4g.medium"
+    deletion_protection: Switch = Field(default=False, description="Of one that is made, once its deployment is done.")
 
     @model_validator(mode="after")
     def _is_there_or_made(self) -> Self:
@@ -119,24 +155,24 @@ class StreamsSection(SettingsModel):
 
     parallelization: Whole = Field(default=2, ge=1, le=10)
     batch_records: Whole = Field(default=100, ge=1, le=10_000)
-    batch_window: Annotated[Duration, Field(le=timedelta(minutes=5))] = timedelta(0)
-    max_record_age: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(hours=24))] = timedelta(hours=23)
-    commands: bool = Field(default=False, description="A task for one-off commands; needs Docker.")
-    snap_start: bool = Field(default=False, description="Cold starts from a snapshot; it is charged by the hour.")
+    batch_window: Annotated[Seconds, Field(le=timedelta(minutes=5))] = timedelta(0)
+    max_record_age: Annotated[Seconds, Field(ge=timedelta(minutes=1), le=timedelta(hours=24))] = timedelta(hours=23)
+    commands: Switch = Field(default=False, description="A task for one-off commands; needs Docker.")
+    snap_start: Switch = Field(default=False, description="Cold starts from a snapshot; it is charged by the hour.")
 
 
 class ServiceSection(SettingsModel):
     """How `rtp run` is run in Fargate. With `install_triggers`, each task first brings the triggers up to date."""
 
     tasks: Whole = Field(default=2, ge=0, le=10)
-    install_triggers: bool = True
+    install_triggers: Switch = True
 
 
 class WatchingSection(SettingsModel):
     """What CloudWatch is told by rtp itself, as metrics; and whether X-Ray traces the functions."""
 
-    metrics: bool = True
-    tracing: bool = False
+    metrics: Switch = True
+    tracing: Switch = False
 
 
 class Deployment(SettingsModel):
@@ -160,6 +196,10 @@ class Deployment(SettingsModel):
     def _is_in_one_place(self) -> Self:
         if len(self.places) > 1:
             raise ValueError("tables and queues are in several accounts or regions. A deployment is in one")
+        secrets = (secret for secret in (self.cache.secret, self.database.secret) if secret)
+        regions = {region for _, region in self.places} | {arn.split(":")[3] for arn in (*self.keys, *secrets)}
+        if len(regions) > 1:
+            raise ValueError(f"names ARNs in several regions: {', '.join(sorted(regions))}. A deployment is in one")
         return self
 
     @property

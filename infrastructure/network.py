@@ -12,7 +12,7 @@ from constructs import Construct
 from infrastructure.accepted import accept_warning
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aws_cdk import aws_kms as kms
 
@@ -22,11 +22,17 @@ if TYPE_CHECKING:
 DATA: tuple[Service, ...] = ("sqs", "secretsmanager")
 IMAGES: tuple[Service, ...] = ("ecr.api", "ecr.dkr", "logs", "s3")
 TRACES: tuple[Service, ...] = ("xray",)
+RECORDS: tuple[Service, ...] = ("dynamodb-streams",)  # for commands: Lambda reads streams from outside of the network
 _BY_GATEWAY = ("dynamodb", "s3")
+# boto3's variable for the address of a service whose door does not answer to the service's own name.
+_ADDRESSES: Mapping[Service, str] = {"dynamodb-streams": "AWS_ENDPOINT_URL_DYNAMODB_STREAMS"}
 
 
 class Network(Construct):
-    """The VPC that the deployment names, or one of isolated subnets in two zones; and rtp's own security group."""
+    """The VPC that the deployment names, or one of isolated subnets in two zones; and rtp's own security group.
+
+    `environment` has the addresses of services that do not answer to their own names here.
+    """
 
     def __init__(self, scope: Construct, name: str, plan: Plan, key: kms.IKey, services: Sequence[Service]) -> None:
         super().__init__(scope, name)
@@ -40,6 +46,7 @@ class Network(Construct):
             self.vpc = made
         self.subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
         self.rtp = ec2.SecurityGroup(self, "Rtp", vpc=self.vpc, allow_all_outbound=False, description="rtp itself")
+        self.environment: dict[str, str] = {}
         missing = [service for service in services if service not in there.reaches]
         self._open_gateways([service for service in missing if service in _BY_GATEWAY])
         self._open_doors([service for service in missing if service not in _BY_GATEWAY])
@@ -110,12 +117,16 @@ class Network(Construct):
         )
         self.connect(doors, ec2.Port.tcp(443), "HTTPS to AWS services")
         for service in services:
-            ec2.InterfaceVpcEndpoint(
+            door = ec2.InterfaceVpcEndpoint(
                 self,
                 f"Door-{service}",
                 vpc=self.vpc,
                 service=ec2.InterfaceVpcEndpointAwsService(service),
                 subnets=self.subnets,
                 security_groups=[doors],
+                private_dns_enabled=service not in _ADDRESSES,
                 open=False,
             )
+            if variable := _ADDRESSES.get(service):
+                zone_and_host = Fn.split(":", Fn.select(0, door.vpc_endpoint_dns_entries), 2)
+                self.environment[variable] = f"https://{Fn.select(1, zone_and_host)}"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 ALERTS = "rtp-alerts.fifo"
 FAILURES = "rtp-failures"
+_LONGEST = {"queues": 80, "tables": 255}
 _MOST_NAMES = 3000  # characters: a Lambda's environment has 4 KB for all variables
 
 
@@ -158,11 +159,34 @@ def _disagreements(plan: Plan, config: Path) -> Iterator[tuple[Place, str]]:
         for name in getattr(deployment, section):
             if name not in known:
                 yield (section, name), f"{config} names no such one. Known there: {', '.join(sorted(known))}"
+        yield from _wrong_names(plan, section, sorted(known))
     network = deployment.network
     if network.vpc and not network.route_tables and not {"dynamodb", "s3"} <= set(network.reaches):
         yield ("network",), "DynamoDB and S3 get gateway endpoints. Name the subnets' route_tables, or both in reaches"
     if len(json.dumps(plan.names)) > _MOST_NAMES:
         yield ("name",), f"gives {len(plan.names)} names, too many for a Lambda's environment. Put them into {config}"
+    for key, path in (("code", plan.code), ("consumer_code", plan.consumer_code)):
+        if not path.is_dir():
+            yield (key,), f"{path} is no directory. Run make package CONFIG={config}"
     packaged = plan.code / "rtp.yaml"
     if packaged.exists() and packaged.read_bytes() != config.read_bytes():
         yield ("code",), f"{packaged} is not {config}. Run make package CONFIG={config}"
+
+
+def _wrong_names(plan: Plan, section: str, names: Sequence[str]) -> Iterator[tuple[Place, str]]:
+    """Real names that AWS, or rtp, cannot take."""
+    there: Mapping[str, str] = getattr(plan.deployment, section)
+    owners: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: name in there):
+        real = plan.names.get(name, name)
+        place = (section, name) if name in there else ("name",)
+        if len(real) > _LONGEST[section]:
+            yield place, f"makes {real} of {name}. AWS takes {_LONGEST[section]} characters"
+        elif name.endswith(".fifo") != real.endswith(".fifo"):
+            yield (
+                place,
+                "must be a FIFO queue" if name.endswith(".fifo") else "must be a standard queue, not a FIFO one",
+            )
+        elif real in owners:
+            yield place, f"{real} is {owners[real]} already. Name another"
+        owners[real] = name

@@ -56,3 +56,5 @@ class Service(Construct):
             security_groups=[network.rtp],
             vpc_subnets=network.subnets,
         )
+        # A task that starts before its ways and rights are there fails, and three of these fail the deployment.
+        self.service.node.add_dependency(network, commands)

@@ -14,7 +14,7 @@ from infrastructure.cache import Cache
 from infrastructure.commands import Commands
 from infrastructure.database import Database
 from infrastructure.handler import Handler
-from infrastructure.network import DATA, IMAGES, TRACES, Network
+from infrastructure.network import DATA, IMAGES, RECORDS, TRACES, Network
 from infrastructure.queues import Queues
 from infrastructure.service import Service
 from infrastructure.tables import Tables
@@ -34,10 +34,10 @@ class StreamsStack(Stack):
 
     def __init__(self, scope: Construct, name: str, plan: Plan, **options: Any) -> None:
         super().__init__(scope, name, **options)
-        key = _key(self, RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+        key = _key(self)
         has_commands = plan.deployment.streams.commands
         traces = TRACES if plan.deployment.watching.tracing else ()
-        services = [*DATA, "dynamodb", *(IMAGES if has_commands else ()), *traces]
+        services = [*DATA, "dynamodb", *((*IMAGES, *RECORDS) if has_commands else ()), *traces]
         network = Network(self, "Network", plan, key, services)
         cache, queues = Cache(self, "Cache", plan, network, key), Queues(self, "Queues", plan, key)
         tables = Tables(self, "Tables", plan, key)
@@ -60,7 +60,7 @@ class PostgresStack(Stack):
 
     def __init__(self, scope: Construct, name: str, plan: Plan, **options: Any) -> None:
         super().__init__(scope, name, **options)
-        key = _key(self, RemovalPolicy.RETAIN)  # the database, which stays whatever happens, needs it
+        key = _key(self)
         network = Network(self, "Network", plan, key, [*DATA, *IMAGES])
         cache, queues = Cache(self, "Cache", plan, network, key), Queues(self, "Queues", plan, key)
         database = Database(self, "Database", plan, network, key)
@@ -116,9 +116,10 @@ def _tell(stack: Stack, **outputs: str) -> None:
         CfnOutput(stack, name, value=value)
 
 
-def _key(stack: Stack, removal: RemovalPolicy) -> kms.Key:
+def _key(stack: Stack) -> kms.Key:
     """One key for everything. Its policy must name CloudWatch Logs, and does so for this account's log groups only."""
-    key = kms.Key(stack, "Key", enable_key_rotation=True, removal_policy=removal)
+    # Tables and databases that stay need it.
+    key = kms.Key(stack, "Key", enable_key_rotation=True, removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
     logs = iam.ServicePrincipal(f"logs.{stack.region}.amazonaws.com")
     groups = f"arn:{stack.partition}:logs:{stack.region}:{stack.account}:log-group:*"
     key.add_to_resource_policy(

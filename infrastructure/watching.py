@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration
+from aws_cdk import ArnFormat, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from aws_cdk import aws_events as events
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_lambda as function
-    from aws_cdk import aws_rds as rds
 
     from infrastructure.cache import Cache
     from infrastructure.plan import Plan
@@ -33,8 +32,7 @@ class Watching(Construct):
 
     def __init__(self, scope: Construct, name: str, plan: Plan, *, queues: Queues, cache: Cache, key: kms.Key) -> None:
         super().__init__(scope, name)
-        key.grant_encrypt_decrypt(iam.ServicePrincipal("cloudwatch.amazonaws.com"))
-        self.topic = sns.Topic(self, "Alarms", master_key=key, enforce_ssl=True)
+        self.topic = _topic(self, key)
         self._namespace = plan.metrics
         self._graphs: dict[str, list[cloudwatch.IMetric]] = {}
         self._alarms: list[cloudwatch.IAlarm] = []
@@ -79,7 +77,7 @@ class Watching(Construct):
         self._graph_own("Alerts that wait for a queue", "Maximum", "PendingAlerts", "OldestPendingAlertSeconds")
         self._graph_own("Cold starts", "Sum", "ColdStarts")
 
-    def watch_service(self, of: ecs.FargateService, database: rds.IDatabaseInstance | None) -> None:
+    def watch_service(self, of: ecs.FargateService, database: str | None) -> None:
         """Whether any `rtp run` is active, what it tells of itself, and whether the database has space left."""
         where = {"ClusterName": of.cluster.cluster_name, "ServiceName": of.service_name}
         running = cloudwatch.Metric(
@@ -94,9 +92,16 @@ class Watching(Construct):
         self._watch_pipeline()
         if database is None:
             return
-        free = database.metric_free_storage_space(period=_MINUTE, statistic="Minimum")
+
+        def metric(name: str, statistic: str) -> cloudwatch.Metric:
+            where = {"DBInstanceIdentifier": database}
+            return cloudwatch.Metric(
+                namespace="AWS/RDS", metric_name=name, dimensions_map=where, period=_MINUTE, statistic=statistic
+            )
+
+        free = metric("FreeStorageSpace", "Minimum")
         self._alarm("DatabaseSpace", free, 5e9, "Less than 5 GB left; a full disk stops all writers", is_floor=True)
-        self._graphs["Database"] = [free, database.metric_cpu_utilization(period=_MINUTE)]
+        self._graphs["Database"] = [free, metric("CPUUtilization", "Average")]
 
     def _watch_pipeline(self) -> None:
         lag, dead = "SinkLagSeconds", "DeadLettersKept"
@@ -200,3 +205,22 @@ class Watching(Construct):
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
         self._alarms.append(alarm)
+
+
+def _topic(scope: Construct, key: kms.Key) -> sns.Topic:
+    """The topic of all alarms. A policy of its own takes the place of the one by which alarms may publish to any."""
+    topic = sns.Topic(scope, "Alarms", master_key=key, enforce_ssl=True)
+    alarms = Stack.of(scope).format_arn(
+        service="cloudwatch", resource="alarm", resource_name="*", arn_format=ArnFormat.COLON_RESOURCE_NAME
+    )
+    cloudwatch_itself = iam.ServicePrincipal("cloudwatch.amazonaws.com")
+    topic.add_to_resource_policy(
+        iam.PolicyStatement(
+            actions=["sns:Publish"],
+            principals=[cloudwatch_itself],
+            resources=[topic.topic_arn],
+            conditions={"ArnLike": {"aws:SourceArn": alarms}},
+        )
+    )
+    key.grant_encrypt_decrypt(cloudwatch_itself)
+    return topic

@@ -64,7 +64,9 @@ def prepare(folder: Path) -> None:
     document["dynamodb"]["tables"]["protocols"]["where"] = {"type": "protocol"}
     document["routes"] = [ROUTED]
     (folder / "rtp.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
-    (folder / "second.yaml").write_text("name: second\nwatching: {tracing: true}\n", encoding="utf-8")
+    (folder / "second.yaml").write_text(
+        "name: second\nwatching: {tracing: true}\ndatabase: {deletion_protection: true}\n", encoding="utf-8"
+    )
     (folder / "existing.yaml").write_text(EXISTING, encoding="utf-8")
     page = (ROOT / "docs" / "aws-deploy.md").read_text(encoding="utf-8")
     (folder / "documented.yaml").write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
@@ -73,13 +75,18 @@ def prepare(folder: Path) -> None:
     (folder / "code" / ".python-version").write_text("3.13\n", encoding="utf-8")
 
 
-def synthesise(folder: Path) -> None:
-    """Write the assembly into `folder/out`, or nothing of it: one deployment of each kind, in one account."""
-    place = {
+def place_of(folder: Path) -> dict[str, str]:
+    """The context that leads to what is prepared."""
+    return {
         "config": str(folder / "rtp.yaml"),
         "code": str(folder / "code"),
         "consumer_code": str(ROOT / "infrastructure" / "consumer"),
     }
+
+
+def synthesise(folder: Path) -> None:
+    """Write the assembly into `folder/out`, or nothing of it: one deployment of each kind, in one account."""
+    place = place_of(folder)
     contexts = [
         {**place, "parallelization": "7"},
         {**place, "deployment": str(folder / "second.yaml")},

@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import SettingsError
 from infrastructure.plan import plan_from
-from tests.assembly import EXISTING, ROOT, TABLES
+from tests.assembly import EXISTING, ROOT, TABLES, place_of
 from tests.rtp_process import UNMEASURED
 
 if TYPE_CHECKING:
@@ -150,6 +150,21 @@ def test_someone_is_told(cloud: Path, stack: str, metrics: set[str]) -> None:
     assert all(metric in json.dumps(board["DashboardBody"]) for metric in metrics - QUEUES_AND_CACHE)
 
 
+@pytest.mark.parametrize("stack", ["rtp-streams", "team-postgres"])
+def test_alarms_may_publish_to_their_topic(cloud: Path, stack: str) -> None:
+    """Its policy takes the place of SNS's own, by which whatever is in the account may."""
+    (policy,) = resources(cloud, stack, "AWS::SNS::TopicPolicy")
+    (allowed,) = (one for one in policy["PolicyDocument"]["Statement"] if one["Effect"] == "Allow")
+    assert (allowed["Action"], allowed["Principal"]) == ("sns:Publish", {"Service": "cloudwatch.amazonaws.com"})
+    assert ":alarm:*" in json.dumps(allowed["Condition"])
+
+
+def test_the_space_of_a_database_that_is_there_is_watched(cloud: Path) -> None:
+    alarms = resources(cloud, "defi-postgres", "AWS::CloudWatch::Alarm")
+    (space,) = (alarm for alarm in alarms if alarm["MetricName"] == "FreeStorageSpace")
+    assert space["Dimensions"] == [{"Name": "DBInstanceIdentifier", "Value": "defi-1"}]
+
+
 def test_what_must_be_there_is_an_alarm_where_it_is_missing(cloud: Path) -> None:
     missing = {
         alarm["MetricName"]: alarm["TreatMissingData"]
@@ -218,7 +233,7 @@ def test_rtp_run_has_a_standby_beside_a_database_in_two_zones(cloud: Path) -> No
     assert "/healthz" in str(task["ContainerDefinitions"][0]["HealthCheck"])
     (database,) = resources(cloud, "rtp-postgres", "AWS::RDS::DBInstance")
     assert service["DesiredCount"] == 2
-    assert (database["MultiAZ"], database["StorageEncrypted"], database["DeletionProtection"]) == (True, True, True)
+    assert (database["MultiAZ"], database["StorageEncrypted"]) == (True, True)
 
 
 def run_task(cloud: Path, stack: str) -> Mapping[str, Any]:
@@ -233,6 +248,16 @@ def test_rtp_run_starts_after_its_triggers_are_up_to_date(cloud: Path) -> None:
     assert install["Command"][:2] == ["rtp", "install-triggers"]
     assert install["Essential"] is False
     assert run["DependsOn"] == [{"Condition": "SUCCESS", "ContainerName": install["Name"]}]
+
+
+def test_no_task_starts_before_its_ways_and_rights_are_there(cloud: Path) -> None:
+    """With a database that is there, nothing else would hold it back, and tasks that fail end a deployment."""
+    template = json.loads((cloud / "defi-postgres.template.json").read_text(encoding="utf-8"))
+    kinds = ("AWS::EC2::VPCEndpoint", "AWS::EC2::SecurityGroupEgress", "AWS::IAM::Policy")
+    needed = {name for name, found in template["Resources"].items() if found["Type"] in kinds}
+    (service,) = (found for found in template["Resources"].values() if found["Type"] == "AWS::ECS::Service")
+    consumers = {name for name in needed if name.startswith("Consumer")}
+    assert needed - consumers <= set(service["DependsOn"])
 
 
 @pytest.mark.parametrize("stack", ["rtp-postgres", "team-streams"])
@@ -375,6 +400,17 @@ def test_a_first_deployment_that_failed_leaves_no_table_in_the_way(cloud: Path) 
     assert not set(kept) & set(NAMED)
 
 
+def test_a_first_deployment_that_failed_can_delete_its_database_which_else_stays(cloud: Path) -> None:
+    """What stays in a network keeps that from being deleted, and so the stack, and so the second deployment."""
+    template = json.loads((cloud / "rtp-postgres.template.json").read_text(encoding="utf-8"))
+    assert not [found for found in template["Resources"].values() if found.get("DeletionPolicy") == "Retain"]
+    (database,) = (found for found in template["Resources"].values() if found["Type"] == "AWS::RDS::DBInstance")
+    assert (database["DeletionPolicy"], database["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert not database["Properties"]["DeletionProtection"]
+    (protected,) = resources(cloud, "second-postgres", "AWS::RDS::DBInstance")
+    assert protected["DeletionProtection"] is True
+
+
 @pytest.mark.parametrize("way", ["streams", "postgres"])
 def test_what_is_there_is_not_made(cloud: Path, way: str) -> None:
     stack = f"team-{way}"
@@ -423,6 +459,45 @@ WRONG = [
         {},
         ":1: cache: says something",
     ),
+    ("streams: {snap_start: 1}", {}, ":1: streams.snap_start: must be true or false, not 1"),
+    ('watching: {metrics: "no"}', {}, ":1: watching.metrics: must be true or false. Write it without quotes"),
+    ("streams: {batch_window: 500ms}", {}, ":1: streams.batch_window: must be whole seconds, not 500ms"),
+    (
+        "database: {instance_class: large}",
+        {},
+        ":1: database.instance_class: must be a class of RDS, like db.t4g.medium",
+    ),
+    ("cache: {node_type: t4g.medium}", {}, ":1: cache.node_type: must be a type of ElastiCache, like cache.t4g.medium"),
+    ("cache: {url: 'rediss://rtp@cache:6379/0?password=hunter2'}", {}, ":1: cache.url: holds a password. Leave it out"),
+    ("cache: {url: 'unix:///run/valkey'}", {}, ":1: cache.url: names no host"),
+    ("database: {dsn: 'host=/run/postgresql'}", {}, ":1: database.dsn: names no host"),
+    ("database: {dsn: 'host=a,b port=1,2'}", {}, ":1: database.dsn: names several hosts. Name the instance"),
+    (
+        "network: {vpc: vpc-01234567, subnets: [subnet-01234567, subnet-01234567], reaches: all}",
+        {},
+        ":1: network: names a subnet twice. Name one in each of two zones",
+    ),
+    (
+        "queues:\n  rtp-failures: arn:aws:sqs:eu-west-1:123456789012:failures.fifo",
+        {},
+        ":2: queues.rtp-failures: must be a standard queue, not a FIFO one",
+    ),
+    (
+        "queues:\n  rtp-alerts.fifo: arn:aws:sqs:eu-west-1:123456789012:alerts",
+        {},
+        ":2: queues.rtp-alerts.fifo: must be a FIFO queue",
+    ),
+    (
+        "queues:\n  rtp-critical.fifo: arn:aws:sqs:eu-west-1:123456789012:rtp-alerts.fifo",
+        {},
+        ":2: queues.rtp-critical.fifo: rtp-alerts.fifo is rtp-alerts.fifo already. Name another",
+    ),
+    (
+        EXISTING.replace("secretsmanager:eu-west-1", "secretsmanager:us-east-1"),
+        {},
+        "names ARNs in several regions: eu-west-1, us-east-1. A deployment is in one",
+    ),
+    ("", {"code": "nowhere"}, "code: nowhere is no directory. Run make package CONFIG="),
     (EXISTING.replace("sqs:eu-west-1", "sqs:eu-west-2"), {}, "tables and queues are in several accounts or regions"),
 ]
 
@@ -434,9 +509,7 @@ def test_what_cannot_be_deployed_is_refused_with_its_line(
     path = tmp_path / "deploy.yaml"
     path.write_text(file or "name: rtp", encoding="utf-8")
     with pytest.raises(SettingsError) as failure:
-        plan_from(
-            {"config": str(folder / "rtp.yaml"), "code": str(folder / "code"), "deployment": str(path), **context}
-        )
+        plan_from({**place_of(folder), "deployment": str(path), **context})
     (line,) = str(failure.value).splitlines()
     assert words in line
     assert "hunter2" not in line
@@ -453,7 +526,14 @@ def test_the_app_ends_with_that_line(tmp_path: Path) -> None:
 def test_code_that_was_packaged_with_other_settings_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "rtp.yaml").write_text("watches: {}", encoding="utf-8")
     with pytest.raises(SettingsError, match="Run make package"):
-        plan_from({"config": str(folder / "rtp.yaml"), "code": str(tmp_path)})
+        plan_from({**place_of(folder), "code": str(tmp_path)})
+
+
+def test_a_name_that_becomes_too_long_is_refused(folder: Path, tmp_path: Path) -> None:
+    written = (folder / "rtp.yaml").read_text(encoding="utf-8")
+    (tmp_path / "rtp.yaml").write_text(written.replace("rtp-critical.fifo", f"{'c' * 75}.fifo"), encoding="utf-8")
+    with pytest.raises(SettingsError, match=r"name: makes defi-c+\.fifo of c+\.fifo\. AWS takes 80 characters"):
+        plan_from({**place_of(folder), "config": str(tmp_path / "rtp.yaml"), "name": "defi"})
 
 
 def test_traces_have_a_way_out_of_a_network_that_has_none(cloud: Path) -> None:
@@ -470,7 +550,17 @@ def test_only_what_a_network_lacks_is_added_to_it(cloud: Path) -> None:
         return {json.dumps(endpoint["ServiceName"]).rpartition("amazonaws")[2].strip('."]}') for endpoint in endpoints}
 
     assert len(services("defi-postgres")) == 4  # the image's; SQS and Secrets Manager are reached already
-    assert len(services("defi-streams")) == 5  # and DynamoDB
+    assert len(services("defi-streams")) == 6  # and DynamoDB's, of tables and of streams
+
+
+def test_commands_reach_the_streams_where_the_network_has_no_way_out(cloud: Path) -> None:
+    """The door to DynamoDB Streams does not answer to the service's own name."""
+    template = json.loads((cloud / "defi-streams.template.json").read_text(encoding="utf-8"))
+    (name,) = (name for name in template["Resources"] if "Doordynamodbstreams" in name)
+    assert template["Resources"][name]["Properties"]["PrivateDnsEnabled"] is False
+    (task,) = resources(cloud, "defi-streams", "AWS::ECS::TaskDefinition")
+    environment = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
+    assert name in json.dumps(environment["AWS_ENDPOINT_URL_DYNAMODB_STREAMS"])
 
 
 def test_a_queue_that_is_there_keeps_its_name_and_the_others_get_the_deployments(cloud: Path) -> None:
