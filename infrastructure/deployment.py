@@ -27,13 +27,13 @@ from core.settings.fields import Duration, PostgresDsn, RedisUrl, SettingsModel,
 Service = Literal["dynamodb", "s3", "dynamodb-streams", "ecr.api", "ecr.dkr", "logs", "secretsmanager", "sqs", "xray"]
 
 
-_HAS_SECRET = "holds a password. Leave it out, and name the secret that holds it"
+_LEAVE_OUT = "holds a password. Leave it out, and name the secret that holds it"
 
 
 def _host_without_password(url: str) -> str:
     parts = urlsplit(url)
     if parts.password or "password" in parse_qs(parts.query):
-        raise ValueError(_HAS_SECRET)
+        raise ValueError(_LEAVE_OUT)
     if not parts.hostname:
         raise ValueError("names no host")
     return url
@@ -42,7 +42,7 @@ def _host_without_password(url: str) -> str:
 def _own_sessions_without_password(dsn: str) -> str:
     parts = conninfo_to_dict(dsn)
     if parts.get("password") or parts.get("sslpassword"):
-        raise ValueError(_HAS_SECRET)
+        raise ValueError(_LEAVE_OUT)
     host = str(parts.get("host") or "")
     if not host or host.startswith("/"):
         raise ValueError("names no host")
