@@ -57,8 +57,8 @@ def alerts_key(queue: str) -> str:
 
 
 def alerts_of_key(queue: str, baseline: str) -> str:
-    """A baseline's alerts that wait for a queue, by sequence."""
-    return f"{ALERTS}:{queue}:{baseline}"
+    """A baseline's alerts that wait for a queue, by sequence; named as in core/handler/places.lua."""
+    return f"{ALERTS}:{queue}{baseline[baseline.index(':') :]}"
 
 
 def checkpoint_key(stream_arn: str) -> str:

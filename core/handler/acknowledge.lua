@@ -1,14 +1,13 @@
 -- acknowledge: a queue has a baseline's alerts up to a sequence. Saying so again, or later, changes nothing.
 --   KEYS[1]  the baseline
---   KEYS[2]  how many alerts wait, by queue; its name begins those of the queue's own keys, as in commit.lua
+--   KEYS[2]  how many alerts wait, by queue; its name begins those of places.lua, whose text stands before this
 --   ARGV[1]  the queue
 --   ARGV[2]  the sequence
 --   ARGV[3]  how long redeliveries of a forgotten entity are recognised, ms
 -- Returns how many alerts it took off.
 local call = redis.call
 local baseline, counts, queue = KEYS[1], KEYS[2], ARGV[1]
-local waiting = counts .. ':' .. queue
-local own = waiting .. ':' .. baseline
+local waiting, own = places(counts, queue, baseline)
 
 local taken = call('ZREMRANGEBYSCORE', own, '-inf', ARGV[2])
 if taken == 0 then

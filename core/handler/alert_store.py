@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
 from core.handler.baselines import FORGET_AFTER_MS
 from core.handler.memory import microseconds
+from core.handler.scripts import ACKNOWLEDGE
 from core.redis_names import ALERTS, alerts_key, alerts_of_key
 from rtp_client.event import Event, decode_event
 from rtp_client.redis import redis_errors
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import redis
-
-_ACKNOWLEDGE = files("core.handler").joinpath("acknowledge.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,7 @@ class AlertStore:
     def __init__(self, client: redis.Redis, address: str) -> None:
         self._client = client
         self._address = address
-        self._acknowledge = client.register_script(_ACKNOWLEDGE)
+        self._acknowledge = client.register_script(ACKNOWLEDGE)
 
     def oldest(self, queue: str, keys: Sequence[str], *, of_each: int) -> Mapping[str, Sequence[Event]]:
         """The oldest alerts of each of these baselines that wait for a queue, in order."""

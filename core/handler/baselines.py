@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass, field, replace
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -21,6 +20,7 @@ from core.handler.memory import (
     write_state,
     write_waiting,
 )
+from core.handler.scripts import COMMIT, RESERVE
 from core.leading.epoch import UNFENCED
 from core.redis_names import (
     ALERTS,
@@ -33,7 +33,6 @@ from core.redis_names import (
     baseline_pattern,
 )
 from core.services.xray import subsegment
-from core.sinks.scripts import DELIVER
 from rtp_client.event import format_time
 from rtp_client.keys import STREAM, cache_key, route_channel
 from rtp_client.redact import redact
@@ -47,12 +46,6 @@ if TYPE_CHECKING:
     from core.settings.models import RedisSettings
     from rtp_client.event import Event, EventData
 
-_HERE = files("core.handler")
-# The Redis sink's script becomes a function of this one, so that both are one atomic step.
-_COMMIT = f"local function deliver(KEYS, ARGV)\n{DELIVER}\nend\n" + "\n".join(
-    _HERE.joinpath(f"{part}.lua").read_text(encoding="utf-8") for part in ("refresh", "commit")
-)
-_RESERVE = _HERE.joinpath("reserve.lua").read_text(encoding="utf-8")
 FORGET_AFTER_MS = 48 * 3600 * 1000  # a stream keeps records for 24 hours
 _FIELDS = ("version", "state", "lanes", "unsent", "waiting", "run")
 
@@ -99,8 +92,8 @@ class Baselines:
             timeout_seconds=settings.timeout_seconds,
             retries=1,  # a connection gone stale between two invocations is replaced; commits are guarded by version
         )
-        self._commit = self._client.register_script(_COMMIT)
-        self._reserve = self._client.register_script(_RESERVE)
+        self._commit = self._client.register_script(COMMIT)
+        self._reserve = self._client.register_script(RESERVE)
         self._ttls = settings.cache_ttls
         self._stream_length = settings.stream_max_length
 
@@ -187,7 +180,8 @@ class Baselines:
                 channels = " ".join(map(route_channel, self._channels_of(event.data)))
                 arguments += (event.sequence, event.json_bytes, channels)
             self._commit(keys, arguments, client=pipeline)
-        return [taken == 1 for taken in self._run(pipeline)]
+        with redis_errors(self.address, SinkUnavailable):
+            return [taken == 1 for taken in pipeline.execute()]
 
     def due(self, at: datetime, limit: int) -> list[str]:
         """The keys whose tick is due, the longest due first."""
@@ -210,10 +204,6 @@ class Baselines:
             int(version or 0), read_state(state), read_lanes(lanes), int(unsent or 0), read_waiting(waiting)
         )
         return replace(memory, is_doubtful=bool(run and self.run and run != self.run))
-
-    def _run(self, pipeline: redis.client.Pipeline) -> list[Any]:
-        with redis_errors(self.address, SinkUnavailable):
-            return pipeline.execute()
 
 
 def _numbered(alerts: Mapping[str, Sequence[int]]) -> str:

@@ -1,6 +1,6 @@
 -- carry_over: put the alerts that an earlier version of rtp kept within a baseline where alerts wait now.
 --   KEYS[1]  the baseline
---   KEYS[2]  how many alerts wait, by queue; its name begins those of the queue's own keys, as in commit.lua
+--   KEYS[2]  how many alerts wait, by queue; its name begins those of places.lua, whose text stands before this
 --   KEYS[3]  sorted set of the baselines that still keep such alerts
 --   ARGV[1]  the field `pending` as it was read; empty: there is none
 --   ARGV[2]  when the oldest was made, microseconds
@@ -19,8 +19,8 @@ if ARGV[1] == '' then
 end
 for i = 4, #ARGV, 3 do
     local queue = ARGV[i]
-    local waiting = counts .. ':' .. queue
-    call('ZADD', waiting .. ':' .. baseline, ARGV[i + 1], ARGV[2] .. ' ' .. ARGV[i + 2])
+    local waiting, own = places(counts, queue, baseline)
+    call('ZADD', own, ARGV[i + 1], ARGV[2] .. ' ' .. ARGV[i + 2])
     call('ZADD', waiting, ARGV[2], baseline)
     call('HINCRBY', counts, queue, 1)
     call('HINCRBY', baseline, 'unsent', 1)

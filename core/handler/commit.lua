@@ -1,10 +1,9 @@
 -- commit: move an entity's baseline and publish its events, as one atomic step, if nobody else moved the baseline meanwhile.
--- The text of deliver.lua stands before this as the function `deliver`: cache, channel and stream of the same step; that of
--- refresh.lua stands there, too.
+-- The text of deliver.lua stands before this as the function `deliver`: cache, channel and stream of the same step; those of
+-- refresh.lua and places.lua stand there, too.
 --   KEYS[1]   the baseline: a hash of version, state, lanes, waiting, run, and unsent: how many of its alerts wait, over all queues
 --   KEYS[2]   sorted set of baselines by when `tick` is due, microseconds
---   KEYS[3]   how many alerts wait, by queue. With `:<queue>` behind it, the baselines with alerts for that queue, by when the oldest was
---             made; with `:<queue>:<baseline>`, the alerts themselves, by sequence, each behind the time at which it was made
+--   KEYS[3]   how many alerts wait, by queue; its name begins those of places.lua
 --   KEYS[4]   the entity's cache entry
 --   KEYS[5]   the last sequence that was drawn
 --   KEYS[6..] what deliver.lua takes; stream and fence alone where there is no event
@@ -52,10 +51,10 @@ end
 if ARGV[4] ~= '' then
     local unsent = 0
     for queue, numbers in pairs(cjson.decode(ARGV[4])) do
-        local waiting = KEYS[3] .. ':' .. queue
+        local waiting, own = places(KEYS[3], queue, key)
         for _, number in ipairs(numbers) do
             local at = events_at + 3 * number
-            call('ZADD', waiting .. ':' .. key, ARGV[at], ARGV[8] .. ' ' .. ARGV[at + 1])
+            call('ZADD', own, ARGV[at], ARGV[8] .. ' ' .. ARGV[at + 1])
         end
         call('ZADD', waiting, 'NX', ARGV[8], key)
         call('HINCRBY', KEYS[3], queue, #numbers)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
 from core.handler.baselines import FORGET_AFTER_MS
+from core.handler.scripts import CARRY_OVER
 from core.letters.stream_letters import StreamLetter
 from core.redis_names import ALERTS, BASELINES_UNSENT
 from rtp_client.event import decode_event
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from rtp_client.event import Event
 
-_CARRY_OVER = files("core.handler").joinpath("carry_over.lua").read_text(encoding="utf-8")
 _KEYS_AT_ONCE = 100
 
 
@@ -44,7 +43,7 @@ class EarlierAlerts:
         self._client = client
         self._address = address
         self._bury = bury
-        self._script = client.register_script(_CARRY_OVER)
+        self._script = client.register_script(CARRY_OVER)
 
     def carry_over(self, queues_of: Callable[[Event], Sequence[str]]) -> None:
         """Put all there are where these queues' alerts wait. Raises SinkUnavailable without Redis."""

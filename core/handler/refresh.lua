@@ -2,15 +2,12 @@
 -- a new sequence, above all events so far: whoever reads the table to fill or refresh the entry writes only where the sequence
 -- is still the one that was seen before (rtp_client/cache/write.lua), so that nothing older can overwrite this.
 --   key       the entry
---   counter   the last sequence that was drawn, as in reserve.lua
+--   counter   the last sequence that was drawn, as in draw.lua, whose text stands before this
 --   as_of     when the value was the table's, RFC 3339
 --   value     a decimal string, empty for null; or metadata's columns, JSON
 --   ttls      as in remember.lua
 local function refresh(key, counter, as_of, value, ttls)
-    local time = redis.call('TIME')
-    local last = tonumber(redis.call('GET', counter) or '0')
-    local sequence = string.format('%.0f', math.max(last, time[1] * 1000000 + time[2]) + 1)
-    redis.call('SET', counter, sequence)
+    local sequence = draw(counter, 1)
     if type(redis.pcall('HGET', key, 'sequence')) ~= 'string' then
         -- Nothing, or what a reader left there to fill it, or somebody's value of another type under a name of rtp's.
         redis.call('DEL', key)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,12 @@ from core.cache.readers import cache_options, cache_reader
 from core.cache.refresh import CacheRefresh, Compared
 from core.cache.stats import Ranked, read_stats
 from core.errors import SettingsError
+from core.handler.alert_store import AlertStore
+from core.handler.baselines import BaselineMove, Baselines
+from core.handler.memory import Memory
 from core.kinds import SHIPPED
 from core.processor.build import build_pipeline
+from core.redis_names import baseline_key
 from core.settings.models import postgres_dsn
 from core.sinks.redis import RedisSink
 from core.stack.binaries import redis_program
@@ -223,6 +228,24 @@ def test_reads_are_counted(clustered: Settings, sink: RedisSink) -> None:
         stats = read_stats(client, SHIPPED)
     assert (stats.kinds[0].keys, stats.kinds[0].reads["total"].hits) == (1, 1)
     assert stats.hottest == [Ranked("{rtp}:cache:tvl:ethereum:lido", 1)]
+
+
+def test_a_stream_sources_alerts_wait_until_their_queue_has_them(clustered: Settings) -> None:
+    key, url = baseline_key("tvl", "ethereum", "lido"), clustered.redis.url or ""
+    with redis_client(url) as client, closing(Baselines(clustered.redis, url=url)) as baselines:
+        store, events = AlertStore(client, ""), [make_event(1), make_event(2)]
+        due = datetime(2024, 3, 19, tzinfo=UTC)
+        move = BaselineMove(key, Memory(), Memory(1), events, due, alerts={"alerts.fifo": [0, 1]})
+        assert baselines.commit([move], at=due) == [True]
+        (memory,) = baselines.load([key])
+        assert (memory.version, memory.unsent, baselines.keys_of("tvl", "lido")) == (1, 2, baselines.due(due, 10))
+        # By the name that a batch knows it by, and by that which a tick finds.
+        store.acknowledge("alerts.fifo", {key: events[0].sequence})
+        (found,) = store.waiting("alerts.fifo", datetime.now(UTC), most=10)
+        for name in (key, found):
+            assert list(store.oldest("alerts.fifo", [name], of_each=10).values()) == [[events[1]]]
+        store.acknowledge("alerts.fifo", {found: events[1].sequence})
+        assert store.pending() == []
 
 
 def test_copies_in_the_process_are_refused(clustered: Settings) -> None:
