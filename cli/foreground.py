@@ -90,7 +90,7 @@ def run_pipeline(
     counts = ", ".join(f"{sink} {count:,}" for sink, count in delivered.items())
     LOG.info("Stopped. Delivered: %s.", counts, extra={"facts": {"delivered": delivered}})
     if in_the_way:
-        _end_stuck(in_the_way)
+        end_stuck(in_the_way, "What waits stays in the log")
     if ending.is_given and never_reached:
         end_unreached(never_reached)
 
@@ -101,11 +101,11 @@ def end_unreached(troubles: Iterable[Trouble]) -> NoReturn:
     raise typer.Exit(1)
 
 
-def _end_stuck(troubles: Iterable[Trouble]) -> NoReturn:
-    """What waits cannot be delivered, and somebody waits for the end."""
+def end_stuck(troubles: Iterable[Trouble], place: str) -> NoReturn:
+    """What waits cannot be delivered, and somebody waits for the end; `place` says where it stays."""
     causes = "; ".join(f"{trouble.part}: {trouble.cause}" for trouble in troubles)
     LOG.error("Gave up after %g s in which nothing was delivered. In the way: %s.", STUCK_SECONDS, causes)
-    LOG.error("What waits stays in the log, and is delivered by the next run.")
+    LOG.error("%s, and is delivered by the next run.", place)
     raise typer.Exit(1)
 
 

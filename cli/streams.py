@@ -8,7 +8,8 @@ from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from cli.foreground import end_unreached
+from cli import foreground
+from cli.foreground import end_stuck, end_unreached
 from cli.logs import report, say
 from cli.output import print_json
 from core.errors import ServiceUnavailable
@@ -19,12 +20,12 @@ from core.services.recovery import Recovery
 from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from cli.foreground import Ending
     from core.handler.poller import StreamPoller
     from core.settings.models import Settings
-    from core.trouble import Troubles
+    from core.trouble import Trouble, Troubles
 
 _IDLE_SECONDS = 1.0
 _TICK_SECONDS = 1.0
@@ -42,11 +43,13 @@ def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_r
     monitor.start()
     try:
         with _set_after(ending.after_seconds, stop_requested):
-            _loop(poller, settings, ending, stop_requested, recovery, monitor)
+            in_the_way = _loop(poller, settings, ending, stop_requested, recovery, monitor)
     finally:
         monitor.stop()
     poller.tally.end()
     print_json(_counts(poller))
+    if in_the_way:
+        end_stuck(in_the_way, "What waits stays in Redis and the streams")
     found = poller.troubles.current()
     unreached = [one for one in found if not recovery.has_worked or one.part in poller.never_read]
     if ending.is_given and unreached:
@@ -73,9 +76,10 @@ def _loop(
     stop_requested: threading.Event,
     recovery: Recovery,
     monitor: StreamMonitor,
-) -> None:
-    shown = busy = time.monotonic()
-    ticked = 0.0
+) -> Sequence[Trouble]:
+    """Until the ending. Returns what was in the way of being idle, where that has lasted for too long."""
+    shown = busy = moved = time.monotonic()
+    ticked, left = 0.0, poller.tally.left
     while recovery.wait_for_turn(stop_requested):
         now = time.monotonic()
         try:
@@ -84,7 +88,7 @@ def _loop(
                 ticked = now
             found = poller.poll()
         except ServiceUnavailable as error:
-            busy = time.monotonic()
+            found, busy = 0, time.monotonic()
             recovery.failed(error)
             recovery.pause(stop_requested)
         else:
@@ -92,13 +96,23 @@ def _loop(
             monitor.turned()
             if found:
                 busy = time.monotonic()
-            elif ending.when_idle and now - busy >= _IDLE_SECONDS and not poller.is_waiting:
-                return
+            elif (
+                ending.when_idle
+                and now - busy >= _IDLE_SECONDS
+                and not poller.is_waiting
+                and not any(poller.tally.left)
+            ):
+                return ()
             else:
                 stop_requested.wait(settings.dynamodb.poll_interval_ms / 1000)
+        if found or poller.tally.left != left:
+            moved, left = now, poller.tally.left
+        if ending.when_idle and now - moved >= foreground.STUCK_SECONDS:
+            return poller.troubles.current()
         if now - shown >= settings.run.status_interval_seconds:
             shown = now
             print_json(_counts(poller))
+    return ()
 
 
 @contextmanager

@@ -189,6 +189,11 @@ class Baselines:
             found = self._client.zrangebyscore(BASELINES_DUE, "-inf", microseconds(at), start=0, num=limit)
         return [key.decode() for key in found if isinstance(key, bytes)]
 
+    def count_due(self, until: datetime) -> int:
+        """How many ticks are due until then."""
+        with redis_errors(self.address, SinkUnavailable):
+            return int(self._client.zcount(BASELINES_DUE, "-inf", microseconds(until)))
+
     def forget_due(self, keys: Sequence[str]) -> None:
         """Drop the ticks of these keys: their watch is gone."""
         with redis_errors(self.address, SinkUnavailable):

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _TICKS_AT_ONCE = 1000
 _MOST_TICK_ROUNDS = 30
+_NO_TIME = timedelta(0)
 _UNSENT_FOR = timedelta(seconds=10)
 """So old is an alert that its own batch no longer sends."""
 
@@ -71,7 +72,7 @@ class BatchProcessor:
         self._bury = bury
         self._forwarder = forwarder
         self._clock = clock
-        self._has_waiting = bool(waits_of(settings))
+        self._longest_wait = max(waits_of(settings).values(), default=_NO_TIME)
 
     def process(self, records: Sequence[Mapping[str, Any]], *, shard: str = LAMBDA) -> BatchOutcome:
         """Process records of one shard, in their order."""
@@ -79,7 +80,7 @@ class BatchProcessor:
         changes, letters = self._read(records, outcome.notes)
         try:
             failed = self._settlement.settle(changes, outcome)
-            if self._has_waiting:
+            if self._longest_wait:
                 self._settle_due(self._clock(), outcome)
         except SinkUnavailable as error:
             outcome.causes.append(str(error))
@@ -124,6 +125,8 @@ class BatchProcessor:
             outcome.add_alerts(self._alerts.resend(now - _UNSENT_FOR))
             outcome.pending = self._alerts.pending()
         self._forward(outcome)
+        if self._longest_wait:
+            outcome.samples_wait = self._baselines.count_due(now + self._longest_wait)
         if self._rebuild is not None:
             self._rebuild.go_on(outcome)
         if self._keeper is not None:
@@ -149,8 +152,11 @@ class BatchProcessor:
             outcome.unread.append(f"the cache's quiet entries are not kept fresh: {error}")
 
     def _forward(self, outcome: BatchOutcome) -> None:
-        if self._forwarder is not None and (trouble := self._forwarder.forward()):
+        if self._forwarder is None:
+            return
+        if trouble := self._forwarder.forward():
             outcome.troubles.append(trouble)
+        outcome.letters_wait = self._forwarder.is_behind
 
     def _tick(self, name: str, watch: str, chain: str, entity: str, now: datetime) -> Change:
         event_id = f"tick-{microseconds(now)}-{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"

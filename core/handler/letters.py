@@ -20,6 +20,8 @@ class LetterForwarder:
         self._letters = letters
         self._queue = queue
         self._rest = Rest()
+        self.is_behind = False
+        """Whether letters wait, as the queue has failed."""
 
     def forward(self) -> str:
         """Move what there is. Returns why some could not be moved; empty where all were, or the queue is left alone."""
@@ -31,6 +33,8 @@ class LetterForwarder:
                 self._letters.remove(body)
         except SinkUnavailable as error:
             self._rest.failed()
+            self.is_behind = True
             return str(error)
         self._rest.succeeded()
+        self.is_behind = False
         return ""

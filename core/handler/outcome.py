@@ -35,6 +35,8 @@ class BatchOutcome:
     why; None where all are done. `troubles` say why alerts and dead letters of records that are done still wait;
     `pending` is what waits in all, by queue, which a tick looks at. `notes` counts the changes that were no event, by
     reason; `set_aside` those that moved nothing, by watch and cause, and `last_set_aside` is the last of them.
+    `letters_wait` says that dead letters wait for a queue that fails, and `samples_wait` of how many entities samples
+    may wait for earlier ones; a tick looks at that, too.
     `unread` says which tables could not be read, and why.
     `lost` says that Redis has lost `all` of its memory, or how many baselines were `older` than the stream.
     """
@@ -43,6 +45,8 @@ class BatchOutcome:
     causes: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
     pending: Sequence[PendingAlerts] = ()
+    letters_wait: bool = False
+    samples_wait: int = 0
     events: list[Event] = field(default_factory=list)
     dead_letters: list[StreamLetter] = field(default_factory=list)
     notes: Counter[str] = field(default_factory=Counter)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from core.emf import EmfLog
     from core.handler.batch import BatchProcessor
+    from core.handler.outcome import BatchOutcome
     from core.settings.models import Settings
 
 BATCH_RECORDS = 500
@@ -129,10 +130,13 @@ class StreamPoller:
         """Judge what time alone brings about, and send what waits. Raises ServiceUnavailable."""
         outcome = self._processor.tick()
         self.tally.note_tick(outcome)
+        self._note_troubles(outcome)
+        if not (outcome.troubles or outcome.pending or outcome.letters_wait):
+            self.troubles.over(_ALERTS, "SQS")
+
+    def _note_troubles(self, outcome: BatchOutcome) -> None:
         if outcome.troubles:
             self.troubles.met(_ALERTS, "SQS", "; ".join(outcome.troubles))
-        elif not outcome.pending and not outcome.unread:
-            self.troubles.over(_ALERTS, "SQS")
 
     def _parts(self) -> Iterator[Part]:
         """The tables whose shards are to be listed, then the shards that can be read, those just listed among them."""
@@ -209,6 +213,7 @@ class StreamPoller:
         numbers = [record["dynamodb"]["SequenceNumber"] for record in records]
         done = len(records) if outcome.failed is None else numbers.index(outcome.failed)
         self.tally.note_batch(outcome, len(records), done)
+        self._note_troubles(outcome)
         if done:
             self._save(shard, numbers[done - 1])
         if done < len(records):

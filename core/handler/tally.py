@@ -25,7 +25,7 @@ class StreamTally:
     """Adds up batches and ticks. One thread writes it; others may read.
 
     `delivered` counts the events that Redis has, by kind, reason and severity. `pending` is what waited for its queue
-    at the last tick.
+    at the last tick, as are `letters_wait` and `samples_wait`.
     """
 
     on_problem: Callable[[Problem], None]
@@ -35,6 +35,8 @@ class StreamTally:
     dead_letters: int = 0
     set_aside: Counter[Cause] = field(default_factory=Counter)
     pending: Sequence[PendingAlerts] = ()
+    letters_wait: bool = False
+    samples_wait: int = 0
     delivered: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _told: set[str] = field(default_factory=set)
 
@@ -42,6 +44,11 @@ class StreamTally:
     def pending_alerts(self) -> int:
         """How many alerts waited at the last tick, over all queues."""
         return sum(one.count for one in self.pending)
+
+    @property
+    def left(self) -> tuple[int, int, bool]:
+        """What waited at the last tick: alerts, entities with samples, and whether dead letters did."""
+        return self.pending_alerts, self.samples_wait, self.letters_wait
 
     def note_batch(self, outcome: BatchOutcome, records: int, done: int) -> None:
         """A batch of so many records is over, of which so many are done."""
@@ -52,7 +59,8 @@ class StreamTally:
         """A tick is over."""
         self._note(outcome, None)
         self.pending = outcome.pending
-        if not (outcome.troubles or outcome.pending or outcome.unread):
+        self.letters_wait, self.samples_wait = outcome.letters_wait, outcome.samples_wait
+        if not (outcome.troubles or outcome.pending or outcome.letters_wait or outcome.unread):
             self._told.clear()
 
     def end(self) -> None:

@@ -89,11 +89,11 @@ class QueueLetters:
 
     def send(self, body: str) -> None:
         """Send a letter's body. Raises SinkUnavailable."""
-        from core.services.sqs_answers import NO_ANSWER, unavailable  # noqa: PLC0415 - a cold start need not pay for it
+        from core.services.sqs_answers import NO_ANSWER, queue_unavailable  # noqa: PLC0415 - a cold start need not pay for it
 
         try:
             if not self._queue_url:
                 self._queue_url = self._client.get_queue_url(QueueName=self._queue)["QueueUrl"]
             self._client.send_message(QueueUrl=self._queue_url, MessageBody=body)
         except NO_ANSWER as error:
-            raise unavailable(self._queue, error) from error
+            raise queue_unavailable(self._client.meta, self._queue, error) from error

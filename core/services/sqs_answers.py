@@ -62,7 +62,8 @@ def queue_unavailable(meta: ClientMeta, queue: str, error: Exception) -> SinkUna
     address = queue_address(meta, queue)
     if code_of(error) not in _MISSING:
         return unavailable(address, error)
-    create = f"aws sqs create-queue --queue-name {queue} --region {meta.region_name} {_ATTRIBUTES}"
+    attributes = f" {_ATTRIBUTES}" if queue.endswith(".fifo") else ""
+    create = f"aws sqs create-queue --queue-name {queue} --region {meta.region_name}{attributes}"
     cause = (
         f"these credentials find no queue {queue} in region {meta.region_name}. Make it: `{create}`; or name the queue"
         " and the region that are meant"

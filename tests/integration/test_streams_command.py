@@ -17,6 +17,7 @@ import pytest
 import redis
 import yaml
 
+from cli import foreground
 from core.handler.batch import BatchProcessor
 from core.handler.build import build_poller
 from core.handler.checkpoints import FINISHED, Checkpoints
@@ -24,7 +25,7 @@ from core.handler.outcome import BatchOutcome
 from core.handler.poller import StreamPoller
 from core.sinks.settings import load_settings
 from tests.eventually import eventually
-from tests.fed import create_table, fed_document, put, write_config
+from tests.fed import COLUMNS, create_table, fed_document, put, write_config
 from tests.rtp_process import rtp
 
 if TYPE_CHECKING:
@@ -170,8 +171,14 @@ def test_a_table_that_is_missing_stops_no_other_and_is_named(
 
 
 def test_a_queue_that_is_missing_keeps_no_table_from_being_delivered(
-    command: Command, dynamodb: DynamoDBClient, store: redis.Redis, config: Path, table: str
+    command: Command,
+    dynamodb: DynamoDBClient,
+    store: redis.Redis,
+    config: Path,
+    table: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(foreground, "STUCK_SECONDS", 1.5)
     document, second = yaml.safe_load(config.read_text(encoding="utf-8")), create_table(dynamodb)
     document["watches"]["second"] = document["watches"]["tvl"] | {"table": "second"}
     document["dynamodb"]["tables"]["second"] = {"table": second}
@@ -183,9 +190,50 @@ def test_a_queue_that_is_missing_keeps_no_table_from_being_delivered(
     done = command("run", "--source", "dynamodb", "--config", str(config), "--until-idle")
     assert {step(event)[2] for event in published(store)} == {"102", "103", "104"}
     assert json.loads(done.out.splitlines()[-1])["pending_alerts"] == 1
-    (told,) = [line for line in done.err.splitlines() if f"gone-{table}.fifo" in line]
+    told, in_the_way = [line for line in done.err.splitlines() if f"gone-{table}.fifo" in line]
     assert told.startswith("alerts or dead letters wait: SQS at ")
-    assert done.code == 0
+    assert in_the_way.startswith("Gave up after 1.5 s in which nothing was delivered. In the way: alerts: SQS at ")
+    assert done.code == 1
+
+
+def test_a_run_until_idle_waits_for_samples_that_wait_for_earlier_ones(
+    command: Command, dynamodb: DynamoDBClient, store: redis.Redis, cloud: EmbeddedStack, queue: str, tmp_path: Path
+) -> None:
+    samples = create_table(dynamodb, "protocol", "time")
+    document = fed_document(cloud, samples, queue.rpartition("/")[2], shape="history")
+    document["watches"]["tvl"]["columns"] = {**COLUMNS, "changed_at": "time"}
+    document["dynamodb"]["tables"]["tvl"]["reorder"] = "2s"
+    put(dynamodb, samples, "lido", "102", time="2026-01-01T00:01:00Z")
+    put(dynamodb, samples, "lido", "100", time="2026-01-01T00:00:00Z")
+    command("run", "--source", "dynamodb", "--config", str(write_config(tmp_path, document)), "--until-idle")
+    assert [step(event) for event in published(store)] == [("lido", "100", "102", "deviation")]
+
+
+def test_dead_letters_that_wait_for_their_queue_are_told_once_and_stay_a_trouble_until_it_is_there(
+    settings: Settings, dynamodb: DynamoDBClient, alerts_client: SQSClient, table: str, store: redis.Redis
+) -> None:
+    name = f"failures-{table}"
+    dynamodb_settings = settings.dynamodb.model_copy(update={"dead_letter_queue": name})
+    problems: list[str] = []
+    poller = build_poller(
+        settings.model_copy(update={"dynamodb": dynamodb_settings}),
+        on_problem=lambda problem: problems.append(str(problem)),
+    )
+    put(dynamodb, table, "x" * 501, "100")
+    poller.poll()
+    poller.tick()
+    assert [trouble.part for trouble in poller.troubles.current()] == ["alerts"]
+    url = alerts_client.create_queue(QueueName=name)["QueueUrl"]
+
+    def is_over() -> bool:
+        poller.tick()
+        return not poller.troubles.current()
+
+    eventually(is_over)
+    (told,) = (problem for problem in problems if name in problem)
+    assert f"Make it: `aws sqs create-queue --queue-name {name} --region us-east-1`" in told
+    assert store.llen("rtp:dead-letters") == 0
+    alerts_client.delete_queue(QueueUrl=url)
 
 
 def test_a_shard_whose_batch_fails_stops_no_other(
