@@ -155,8 +155,11 @@ class StreamPoller:
         shards, saved = describe_shards(self._streams, stream_arn), self._checkpoints.read(stream_arn)
         for shard in shards:
             key = (stream_arn, shard.shard_id)
-            if key not in self._shards:
-                self._shards[key] = _Shard(table, *key, parent=shard.parent, checkpoint=saved.get(shard.shard_id))
+            known = self._shards.setdefault(
+                key, _Shard(table, *key, parent=shard.parent, checkpoint=saved.get(shard.shard_id))
+            )
+            if known.checkpoint is not None and shard.shard_id not in saved:  # Redis has lost its memory
+                self._save(known, known.checkpoint)
         self._forget_gone(table, stream_arn, saved, {shard.shard_id for shard in shards})
         self._listed.add(table)
         return 0

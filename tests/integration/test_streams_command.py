@@ -302,6 +302,18 @@ def test_the_poller_goes_back_to_the_first_record_that_failed(
     assert [step(event)[2] for event in published(store)] == ["102", "104"]
 
 
+def test_a_redis_that_was_emptied_learns_again_how_far_quiet_shards_were_read(
+    settings: Settings, dynamodb: DynamoDBClient, table: str, store: redis.Redis
+) -> None:
+    put(dynamodb, table, "lido", "100", "102")
+    poller = build_poller(settings, on_problem=print)
+    poller.poll()
+    store.flushall()
+    eventually(lambda: poller.poll() or store.keys("rtp:checkpoint:*"))
+    later = build_poller(settings, on_problem=print)
+    assert (later.poll(), published(store)) == (0, [])
+
+
 def code_of(packages: Sequence[Path], config: Path) -> bytes:
     """The deployment package: core and rtp_client, and the settings beside them."""
     archive = io.BytesIO()
