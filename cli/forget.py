@@ -16,7 +16,7 @@ from cli.output import err, out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from cli.tables import moment, new_table
 from core.errors import SettingsError, UnknownEntity
-from core.handler.baselines import Baselines
+from core.handler.baselines import Baselines, redis_url_of
 from core.handler.forgetting import forget_item, read_items
 from core.inspection.document import as_document
 from core.inspection.entities import read_entities
@@ -91,9 +91,7 @@ def _database(settings: Settings) -> AbstractContextManager[Connection | None]:
 def _streams(settings: Settings) -> AbstractContextManager[Baselines | None]:
     if not settings.dynamodb.tables:
         return nullcontext()
-    if not settings.redis.url:
-        raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
-    return closing(Baselines(settings.redis, url=settings.redis.url))
+    return closing(Baselines(settings.redis, url=redis_url_of(settings.redis)))
 
 
 def _fed_watches(settings: Settings, kind: str | None, watch: str | None) -> list[str]:

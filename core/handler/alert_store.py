@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
 from core.handler.baselines import FORGET_AFTER_MS
-from core.handler.memory import microseconds
+from core.handler.memory import microseconds, moment_at
 from core.handler.scripts import ACKNOWLEDGE
 from core.redis_names import ALERTS, alerts_key, alerts_of_key
 from rtp_client.event import Event, decode_event
@@ -79,7 +79,7 @@ class AlertStore:
                 pipeline.zrange(alerts_key(queue), 0, 0, withscores=True)
             oldest = pipeline.execute()
         return [
-            PendingAlerts(queue, int(counts[queue.encode()]), datetime.fromtimestamp(found[0][1] / 1e6, UTC))
+            PendingAlerts(queue, int(counts[queue.encode()]), moment_at(int(found[0][1])))
             for queue, found in zip(queues, oldest, strict=True)
             if found
         ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from core.errors import SinkUnavailable
+from core.errors import SettingsError, SinkUnavailable
 from core.handler.memory import (
     Memory,
     microseconds,
@@ -209,6 +209,13 @@ class Baselines:
             int(version or 0), read_state(state), read_lanes(lanes), int(unsent or 0), read_waiting(waiting)
         )
         return replace(memory, is_doubtful=bool(run and self.run and run != self.run))
+
+
+def redis_url_of(settings: RedisSettings) -> str:
+    """Where baselines are kept. Raises SettingsError where no Redis is named."""
+    if not settings.url:
+        raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
+    return settings.url
 
 
 def _numbered(alerts: Mapping[str, Sequence[int]]) -> str:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from core.detection.judge import Sample
 from core.errors import EventRejected, RtpError, SinkUnavailable
 from core.handler.change import Change
-from core.handler.images import table_of, watched_tables
+from core.handler.images import watched_tables
 from core.handler.memory import microseconds
 from core.handler.ordering import waits_of
 from core.handler.outcome import BatchOutcome
 from core.handler.progress import LAMBDA
 from core.handler.rebuild import BaselineRebuild
 from core.handler.recollection import Recollection
+from core.handler.record import table_of
 from core.handler.settlement import Settlement
 from core.letters.stream_letters import StreamLetter
 from core.redis_names import baseline_owner

@@ -7,11 +7,10 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from core.emf import emf_log
-from core.errors import SettingsError
 from core.handler.alert_sender import AlertSender
 from core.handler.alert_store import AlertStore
 from core.handler.alerts import Alerts
-from core.handler.baselines import Baselines
+from core.handler.baselines import Baselines, redis_url_of
 from core.handler.batch import BatchProcessor
 from core.handler.earlier_alerts import EarlierAlerts
 from core.handler.letters import LetterForwarder
@@ -41,10 +40,9 @@ def build_processor(
 
     Raises SettingsError where Redis is not named, or boto3 is missing.
     """
-    if not settings.redis.url:
-        raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
+    url = redis_url_of(settings.redis)
     routes, destinations = Routes(settings), sqs_destinations(settings)
-    baselines = Baselines(settings.redis, url=settings.redis.url, channels_of=routes.channels)
+    baselines = Baselines(settings.redis, url=url, channels_of=routes.channels)
     client, letter_queue = _redis(settings), settings.dynamodb.dead_letter_queue
     letters = RedisLetters(client, baselines.address, most=None if letter_queue else MOST_LETTERS)
     store, senders, forward = AlertStore(client, baselines.address), list[AlertSender](), None
@@ -79,9 +77,8 @@ def build_processor(
 
 
 def _redis(settings: Settings) -> redis.Redis:
-    assert settings.redis.url is not None  # build_processor sees to that
-    wait = settings.redis.timeout_seconds
-    return redis_client(settings.redis.url, client_name="rtp-handler", timeout_seconds=wait, retries=1)
+    own = settings.redis
+    return redis_client(redis_url_of(own), client_name="rtp-handler", timeout_seconds=own.timeout_seconds, retries=1)
 
 
 def _keeper(settings: Settings) -> CacheKeeper:

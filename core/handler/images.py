@@ -1,25 +1,24 @@
-"""Records of a DynamoDB stream, as changes of a watch's entities: the old and the new image, in the watch's words."""
+"""Items in a watch's words, and records of a DynamoDB stream as changes of the watch's entities."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.detection.judge import Sample
 from core.detection.testimony import Testimony
 from core.errors import EventRejected, SettingsError
 from core.handler.attributes import attribute_at, confidence_of, name_of, number_of, text_of, time_of
-from core.handler.change import Change, Position
+from core.handler.change import Change
+from core.handler.record import arrival_of, event_prefix, images_of, is_expired, position_of
 from core.handler.where import item_filter
 from core.settings.watches import Constant
 from rtp_client.attribute_json import json_of
 from rtp_client.errors import one_line
 from rtp_client.event import Reason
-from rtp_client.redact import shown
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from core.detection.detector import Key
+    from core.handler.change import Position
     from core.handler.where import ItemFilter
     from core.settings.dynamodb import AttributePath
     from core.settings.models import Settings
@@ -37,11 +37,8 @@ if TYPE_CHECKING:
 _NONSENSE = (ArithmeticError, AttributeError, LookupError, OSError, RecursionError, TypeError, ValueError)
 
 
-_IMAGES = {"INSERT": ("NewImage",), "MODIFY": ("NewImage", "OldImage"), "REMOVE": ("OldImage",)}
-
-
 class Image(NamedTuple):
-    """An image in a watch's words."""
+    """An item in a watch's words, as it was at some moment."""
 
     key: Key
     sample: Sample
@@ -82,21 +79,21 @@ class WatchedTable:
             ) from error
 
     def _changes(self, record: Mapping[str, Any], index: int, notes: Counter[str]) -> Iterator[Change]:
-        position = _position(record)
-        arrived = _arrival(record)
-        new, old = (image if self._is_watched(image) else None for image in _images(record))
-        is_expired = _is_expired(record)
+        position = position_of(record)
+        arrived = arrival_of(record)
+        new, old = (image if self._is_watched(image) else None for image in images_of(record))
+        by_ttl = is_expired(record)
         if new is None and old is None:
             notes["elsewhere"] += 1
             return
-        if is_expired and self.ignores_ttl:
+        if by_ttl and self.ignores_ttl:
             notes["expired"] += 1
             return
         row = None if new is None else self._row(new, arrived)
         before = self._usable(old, arrived)
         prefix = event_prefix(record, position, self.name)
         item = record["dynamodb"]["Keys"]
-        make = _Maker(self.name, index, position, prefix, item, "ttl" if is_expired else None)
+        make = _Maker(self.name, index, position, prefix, item, "ttl" if by_ttl else None)
         if not self.watch.has_value:
             yield from self._metadata(before, row, arrived, make)
         elif row is None:
@@ -126,12 +123,21 @@ class WatchedTable:
         elif fields:
             yield make(row.key, "metadata", row.sample, reason=Reason.CHANGED, fields=fields, row=row.fields)
 
-    def image_of(self, item: Mapping[str, Any], read_at: datetime) -> Image | None:
-        """What the table holds, in the watch's words; None for what is not the watch's, or cannot be used."""
+    def read(self, item: Mapping[str, Any], read_at: datetime) -> Image | None:
+        """What the table holds, in the watch's words; None for what is not the watch's.
+
+        Raises EventRejected for what cannot be used.
+        """
         try:
-            return self._usable(item, read_at) if self._is_watched(item) else None
-        except _NONSENSE:
-            return None
+            return self._row(item, read_at) if self._is_watched(item) else None
+        except _NONSENSE as error:
+            raise EventRejected(f"this is no item ({type(error).__name__}: {one_line(error)})") from error
+
+    def image_of(self, item: Mapping[str, Any], read_at: datetime) -> Image | None:
+        """The same; None, too, for what cannot be used."""
+        with suppress(EventRejected):
+            return self.read(item, read_at)
+        return None
 
     def _usable(self, image: Mapping[str, Any] | None, arrived: datetime) -> Image | None:
         """The old image; None where it cannot be used, which was reported when it was the new image."""
@@ -208,17 +214,6 @@ class _Maker:
         )
 
 
-def event_prefix(record: Mapping[str, Any], position: Position, watch: str) -> str:
-    """The id of the record's event: stream, sequence number and watch. At most 103 characters; SQS takes 128."""
-    return f"{_stream_digest(record.get('eventSourceARN', ''))}-{position.sequence_number}-{watch}"
-
-
-def table_of(record: Mapping[str, Any]) -> str:
-    """The table that a record is of, from its stream's ARN `...:table/<table>/stream/<label>`; empty without one."""
-    parts = str(record.get("eventSourceARN", "")).split("/") if isinstance(record, dict) else []
-    return parts[1] if len(parts) > 1 else ""
-
-
 def watched_tables(settings: Settings) -> Mapping[str, Sequence[WatchedTable]]:
     """The watches of each DynamoDB table. Raises SettingsError where there is none."""
     if not settings.dynamodb.tables:
@@ -255,50 +250,6 @@ def _path(column: str | None) -> AttributePath | None:
     return None if column is None else (column,)
 
 
-def _images(record: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
-    """The new and the old image. Raises EventRejected where they do not fit what the record says of itself."""
-    name, body = record.get("eventName"), record["dynamodb"]
-    if name not in _IMAGES:
-        raise EventRejected(f"the record's eventName is {shown(str(name))}, not {' or '.join(_IMAGES)}")
-    there = tuple(image for image in ("NewImage", "OldImage") if body.get(image) is not None)
-    if there != _IMAGES[name]:
-        found = " and ".join(there) or "no image"
-        needed = " and ".join(_IMAGES[name])
-        raise EventRejected(
-            f"a record of {name} has {found}, not {needed}. Set the stream's view type to NEW_AND_OLD_IMAGES"
-        )
-    return body.get("NewImage"), body.get("OldImage")
-
-
-def _is_expired(record: Mapping[str, Any]) -> bool:
-    """Whether DynamoDB itself deleted the item, as its time to live had passed."""
-    who = record.get("userIdentity") or {}
-    return bool(
-        record.get("eventName") == "REMOVE"
-        and (who.get("type") or who.get("Type")) == "Service"
-        and (who.get("principalId") or who.get("PrincipalId")) == "dynamodb.amazonaws.com"
-    )
-
-
-def _position(record: Mapping[str, Any]) -> Position:
-    body = record.get("dynamodb")
-    if not isinstance(body, dict) or not isinstance(body.get("Keys"), dict):
-        raise EventRejected("this is no record of a DynamoDB stream")
-    digits = str(body.get("SequenceNumber", ""))
-    if not (digits.isascii() and digits.isdigit() and len(digits) <= 40):
-        raise EventRejected("the record has no sequence number")
-    keys = json.dumps(body["Keys"], sort_keys=True).encode()
-    return Position(hashlib.blake2s(keys, digest_size=6).hexdigest(), int(digits))
-
-
-def _arrival(record: Mapping[str, Any]) -> datetime:
-    """When DynamoDB put the record into the stream, to the second. It is the same at every delivery."""
-    try:
-        return datetime.fromtimestamp(float(record["dynamodb"]["ApproximateCreationDateTime"]), UTC)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise EventRejected("the record has no creation time") from None
-
-
 def _at(sample: Sample, moment: datetime) -> Sample:
     return replace(sample, at=moment, testimony=sample.testimony._replace(changed_at=moment))
 
@@ -309,8 +260,3 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str,
     # As JSON: in Python, true equals 1.
     changed = ((name, a, b) for name, a, b in steps if json.dumps(a, sort_keys=True) != json.dumps(b, sort_keys=True))
     return {name: {"previous": a, "current": b} for name, a, b in changed} or None
-
-
-@lru_cache(maxsize=256)
-def _stream_digest(stream_arn: str) -> str:
-    return hashlib.blake2s(stream_arn.encode(), digest_size=6).hexdigest()

@@ -80,21 +80,21 @@ def read_state(text: str) -> EntityState | None:
     testimony, suspect_testimony, lag = values[9:12] or (None, None, 0)
     gone_at, deletedby = (*values[12:14], None, None)[:2]
     # Earlier versions of rtp kept no testimony: what is known of the row is its time.
-    seen = Testimony(_moment(sample_at))
+    seen = Testimony(moment_at(sample_at))
     return EntityState(
         value=_amount(value),
-        reported_at=_moment(reported_at),
-        sample_at=_moment(sample_at),
+        reported_at=moment_at(reported_at),
+        sample_at=moment_at(sample_at),
         last_value=_amount(last_value),
         suspect_value=_amount(suspect),
-        suspect_since=None if suspect_since is None else _moment(suspect_since),
+        suspect_since=None if suspect_since is None else moment_at(suspect_since),
         suspect_count=suspect_count,
-        off_peg_since=None if off_peg_since is None else _moment(off_peg_since),
+        off_peg_since=None if off_peg_since is None else moment_at(off_peg_since),
         held=held,
         testimony=_testimony(testimony).or_else(seen),
         suspect_testimony=UNSAID if suspect_since is None else _testimony(suspect_testimony).or_else(seen),
         lag=lag * _MICROSECOND,
-        gone_at=None if gone_at is None else _moment(gone_at),
+        gone_at=None if gone_at is None else moment_at(gone_at),
         deletedby=deletedby,
     )
 
@@ -134,8 +134,8 @@ def read_waiting(text: str) -> Sequence[WaitingSample]:
         WaitingSample(
             event_id,
             int(number),
-            Sample(_amount(value), _moment(at), _testimony(said), None if seen is None else _moment(seen)),
-            _moment(due),
+            Sample(_amount(value), moment_at(at), _testimony(said), None if seen is None else moment_at(seen)),
+            moment_at(due),
         )
         for event_id, number, value, at, said, seen, due in (json.loads(text) if text else ())
     ]
@@ -144,6 +144,11 @@ def read_waiting(text: str) -> Sequence[WaitingSample]:
 def microseconds(moment: datetime) -> int:
     """Microseconds since 1970, exactly."""
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def moment_at(number: int) -> datetime:
+    """The moment so many microseconds since 1970."""
+    return _EPOCH + number * _MICROSECOND
 
 
 def _written(testimony: Testimony) -> tuple[int | None, float | None, str | None] | None:
@@ -157,11 +162,7 @@ def _testimony(written: Sequence[Any] | None) -> Testimony:
     if written is None:
         return UNSAID
     changed_at, confidence, provenance = written
-    return Testimony(None if changed_at is None else _moment(changed_at), confidence, provenance)
-
-
-def _moment(number: int) -> datetime:
-    return _EPOCH + number * _MICROSECOND
+    return Testimony(None if changed_at is None else moment_at(changed_at), confidence, provenance)
 
 
 def _amount(text: str | None) -> Decimal | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from core.handler.images import table_of
+from core.handler.record import table_of
 from core.redis_names import TICKED, progress_key, progress_pattern, progress_shard
 from rtp_client.redis import redis_errors
 

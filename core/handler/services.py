@@ -6,8 +6,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.errors import SettingsError
-from core.handler.baselines import Baselines
+from core.handler.baselines import Baselines, redis_url_of
+from core.handler.images import watched_tables
 from core.sinks.sink_type import needing
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client
@@ -37,14 +37,11 @@ class StreamServices:
 @contextmanager
 def stream_services(settings: Settings) -> Iterator[StreamServices]:
     """The settings' services. Raises SettingsError where they name no table or no Redis, or boto3 is missing."""
-    if not settings.dynamodb.tables:
-        raise SettingsError("no watch has a DynamoDB table", "Name them under dynamodb.tables, as default.yaml shows")
-    if not settings.redis.url:
-        raise SettingsError("a stream source keeps its baselines in Redis, and no Redis is named", "Set RTP_REDIS_URL")
+    watched_tables(settings)
+    url, wait = redis_url_of(settings.redis), settings.redis.timeout_seconds
     with needing("aws", "the streams are DynamoDB's"):
         from core.services.dynamodb_client import dynamodb_clients  # noqa: PLC0415 - boto3 is an extra
     dynamodb, streams = dynamodb_clients(settings)
-    url, wait = settings.redis.url, settings.redis.timeout_seconds
     with (
         closing(dynamodb),
         closing(streams),

@@ -8,6 +8,7 @@ reads the stream must have caught up. The baseline's version is the proof that n
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -19,10 +20,10 @@ from core.errors import EventRejected
 from core.handler.change import Change
 from core.handler.description import describe_table
 from core.handler.images import watched_tables
-from core.handler.inserted import changes_of_item
 from core.handler.items import TableItems
+from core.handler.known import known_owners
 from core.handler.memory import Memory
-from core.redis_names import baseline_owner, baselines_of
+from core.redis_names import baseline_key, baseline_owner
 from rtp_client.redis import redis_errors
 
 if TYPE_CHECKING:
@@ -30,8 +31,9 @@ if TYPE_CHECKING:
 
     from core.handler.batch import BatchProcessor
     from core.handler.description import DescribedTable
-    from core.handler.images import WatchedTable
+    from core.handler.images import Image, WatchedTable
     from core.handler.services import StreamServices
+    from rtp_client.cache.item_table import Item
 
 _AT_ONCE = 500
 SETTLE_SECONDS = 10.0
@@ -95,8 +97,8 @@ def _found(
         page = reader.page(described.name, after=after)
         for item in page.items:
             try:
-                for change in changes_of_item(watched, described, item, now):
-                    found.setdefault(change.key, []).append(replace(change, position=None))
+                if image := watched.read(item, now):
+                    found.setdefault(image.key, []).append(_found_change(described, watched, item, image))
             except EventRejected as error:
                 unread[str(error)] += 1
         if look is not None:
@@ -109,9 +111,16 @@ def _found(
     return found
 
 
+def _found_change(described: DescribedTable, watched: WatchedTable, item: Item, image: Image) -> Change:
+    """A sample that no record tells of; its id is made of what the item holds."""
+    digest = hashlib.blake2s(json.dumps(item, sort_keys=True).encode(), digest_size=15).hexdigest()
+    keys = {name: item[name] for name in described.keys}
+    return Change(watched.name, image.key, "sample", f"item-{digest}-{watched.name}", image.sample, item=keys)
+
+
 def _memories(services: StreamServices, watched: WatchedTable) -> dict[tuple[str, str], Memory]:
     with redis_errors(services.address):
-        keys = [key.decode() for key in services.store.scan_iter(baselines_of(watched.name), count=1000)]
+        keys = [baseline_key(*owner) for owner in known_owners(services.store, watched.name)]
     found: dict[tuple[str, str], Memory] = {}
     for start in range(0, len(keys), _AT_ONCE):
         some = keys[start : start + _AT_ONCE]

@@ -8,15 +8,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.errors import EventRejected, RtpError, SettingsError
-from core.handler.description import BOTH_IMAGES, describe_shards, describe_table, dynamodb_errors, shard_iterator
+from core.handler.description import (
+    describe_shards,
+    describe_table,
+    dynamodb_errors,
+    shard_iterator,
+    stream_with_both_images,
+)
 from core.handler.filters import filter_patterns
 from core.handler.images import watched_tables
-from core.handler.inserted import changes_of_item, inserted
+from core.handler.items import TableItems
+from core.handler.known import known_owners
 from core.handler.services import stream_services
 from core.inspection.unseen import Entity, find_unseen
 from core.letters.boxes import failure_queue
 from core.problem import counted
-from core.redis_names import baseline_owner, baselines_of
 from core.routes.checking import find_useless
 from core.services.certificates import find_unverified
 from core.settings.watches import Constant
@@ -25,13 +31,13 @@ from rtp_client.redis import redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import Any
 
-    from core.handler.change import Change
     from core.handler.description import DescribedTable
-    from core.handler.images import WatchedTable
+    from core.handler.images import Image, WatchedTable
     from core.handler.services import StreamServices
+    from core.settings.dynamodb import AttributePath
     from core.settings.models import Settings
+    from rtp_client.cache.item_table import Item
 
 _ITEMS = 25
 _SERVED = ("redis", "sqs")
@@ -98,7 +104,7 @@ def _check_table(services: StreamServices, name: str, watches: Sequence[WatchedT
     try:
         described = describe_table(services.dynamodb, name)
         found.problems += _stream_problems(services, described)
-        items = _some_items(services, name)
+        items = TableItems(services.dynamodb).page(name, limit=_ITEMS).items
     except RtpError as error:
         found.problems.append(str(error))
         return
@@ -110,27 +116,18 @@ def _check_table(services: StreamServices, name: str, watches: Sequence[WatchedT
 
 
 def _stream_problems(services: StreamServices, described: DescribedTable) -> Iterator[str]:
-    name = described.name
+    try:
+        stream_with_both_images(described)
+    except SettingsError as error:
+        yield str(error)
     if described.stream_arn is None:
-        yield f"table {name} has no stream. Enable one of {BOTH_IMAGES}"
         return
-    if described.view_type != BOTH_IMAGES:
-        yield (
-            f"the stream of table {name} has {described.view_type}, and rtp needs {BOTH_IMAGES}. Disable the stream,"
-            " and enable one of that view type"
-        )
     shards = describe_shards(services.streams, described.stream_arn)
     if shard := next((shard for shard in shards if shard.is_open), None):
         with dynamodb_errors(services.streams, "GetShardIterator", described.stream_arn):
             iterator = shard_iterator(services.streams, described.stream_arn, shard.shard_id, "LATEST")
         with dynamodb_errors(services.streams, "GetRecords", described.stream_arn):
             services.streams.get_records(ShardIterator=iterator, Limit=1)
-
-
-def _some_items(services: StreamServices, name: str) -> list[dict[str, Any]]:
-    with dynamodb_errors(services.dynamodb, "Scan", name):
-        items: list[dict[str, Any]] = services.dynamodb.scan(TableName=name, Limit=_ITEMS)["Items"]
-    return items
 
 
 def _filter_warnings(services: StreamServices, name: str) -> Iterator[str]:
@@ -153,22 +150,22 @@ def _key_warnings(described: DescribedTable, watched: WatchedTable) -> Iterator[
 
 def _is_of_entity(watched: WatchedTable, key: str) -> bool:
     parts = (part for part in (watched.entity, watched.chain) if not isinstance(part, Constant))
-    return any(_name(part).partition(".")[0] == key for part in parts)
+    return any(part[0] == key for part in parts)
 
 
 def _check_items(
-    described: DescribedTable, watched: WatchedTable, items: Sequence[dict[str, Any]], found: StreamFindings
+    described: DescribedTable, watched: WatchedTable, items: Sequence[Item], found: StreamFindings
 ) -> None:
     """What the watch would make of a few items."""
     now, where = datetime.now(UTC), f"watch {watched.name}: table {described.name}"
-    read: list[Change] = []
+    read: list[Image] = []
     rejected: list[tuple[str, str]] = []
     for item in items:
         try:
-            read += changes_of_item(watched, described, item, now)
+            if image := watched.read(item, now):
+                read.append(image)
         except EventRejected as error:
-            keys = inserted(described, item, now)["dynamodb"]["Keys"]
-            rejected.append((str(error), json.dumps(keys)))
+            rejected.append((str(error), json.dumps({name: item[name] for name in described.keys})))
     if rejected:
         of = f"{len(rejected)} of {counted(len(items), 'item')}"
         line = f"{where}: {of} would be dead letters; the first is {rejected[0][1]}: {rejected[0][0]}"
@@ -177,26 +174,26 @@ def _check_items(
         found.notes.append(f"{where} is empty: its attributes could not be checked")
     elif not read:
         found.warnings.append(f"{where}: `where` takes none of {counted(len(items), 'item')} that were looked at")
-    elif watched.watch.has_value and all(change.sample.value is None for change in read):
+    elif watched.watch.has_value and all(image.sample.value is None for image in read):
         found.problems.append(
             f"{where}: attribute {_name(watched.value)}, the value, is in none of {counted(len(read), 'item')}."
             f" Name it under dynamodb.tables.{watched.name}.attributes"
         )
     for part in ("confidence", "provenance"):
         source = getattr(watched, part)
-        if source and read and all(getattr(change.sample.testimony, part) is None for change in read):
+        if source and read and all(getattr(image.sample.testimony, part) is None for image in read):
             found.warnings.append(f"{where}: attribute {_name(source)}, the {part}, is in none of the items looked at")
 
 
-def _name(source: Any) -> str:
-    return source if isinstance(source, str) else ".".join(source or ())
+def _name(source: AttributePath | None) -> str:
+    return ".".join(source or ())
 
 
 def _unseen(services: StreamServices) -> list[str]:
     """What the settings name and no baseline is of."""
     settings = services.settings
     with redis_errors(services.address):
-        owners = {baseline_owner(key.decode()) for key in services.store.scan_iter(baselines_of("*"), count=1000)}
+        owners = set(known_owners(services.store))
     seen = [
         Entity(watch, settings.watches[watch].kind, chain, entity)
         for watch, chain, entity in owners

@@ -13,15 +13,15 @@ from core.detection.band import band
 from core.detection.distance import distance
 from core.detection.judge import due_at
 from core.errors import EventRejected, RtpError, UnknownEntity
-from core.handler.description import describe_table
+from core.handler.current import newest_value
 from core.handler.images import watched_tables
-from core.handler.inserted import changes_of_item
 from core.handler.items import dynamodb_of
+from core.handler.known import known_owners
 from core.handler.memory import Memory
 from core.inspection.conclusion import Unjudged, conclude
 from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, rule_keys
 from core.problem import counted
-from core.redis_names import baseline_key, baseline_owner, baselines_of
+from core.redis_names import baseline_key, baseline_owner
 from core.settings.rules import rule_for
 from core.settings.watches import Constant
 from rtp_client.cache.item_source import ItemSource
@@ -34,8 +34,7 @@ from rtp_client.redis import redis_errors
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from core.handler.change import Change
-    from core.handler.images import WatchedTable
+    from core.handler.images import Image, WatchedTable
     from core.handler.services import StreamServices
     from core.inspection.explanation import Whence
     from core.settings.rules import Rule
@@ -135,14 +134,11 @@ def _judged(
     chain: str,
     entity: str,
     memory: Memory,
-    item: Change | None,
+    item: Image | None,
     note: str,
 ) -> JudgedValue:
     state = memory.state
-    remembered = None
-    if state is not None:
-        remembered = state.last_value if state.suspect_since is None else state.suspect_value
-    current, whence = remembered, _whence(watched, item)
+    current, whence = newest_value(state) if state else None, _whence(watched, item)
     if whence == "table" and item is not None:
         current = item.sample.value
     return JudgedValue(
@@ -158,13 +154,13 @@ def _judged(
     )
 
 
-def _whence(watched: WatchedTable, item: Change | None) -> Whence:
+def _whence(watched: WatchedTable, item: Image | None) -> Whence:
     if watched.is_history:
         return "newest sample"
     return "baseline" if item is None else "table"
 
 
-def _item(services: StreamServices, watched: WatchedTable, chain: str, entity: str) -> tuple[Change | None, str]:
+def _item(services: StreamServices, watched: WatchedTable, chain: str, entity: str) -> tuple[Image | None, str]:
     """What the watch makes of the entity's item, of a history the newest; and why that is not known."""
     kind, name = watched.watch.kind, services.settings.dynamodb.tables[watched.name].table
     where = dynamodb_of(services.settings)
@@ -173,13 +169,12 @@ def _item(services: StreamServices, watched: WatchedTable, chain: str, entity: s
     try:
         source = ItemSource(replace(where, tables=only), client=services.dynamodb)
         item = source.items([owner]).get(owner)
-        described = describe_table(services.dynamodb, name)
-        changes = [] if item is None else changes_of_item(watched, described, item, datetime.now(UTC))
+        image = None if item is None else watched.read(item, datetime.now(UTC))
     except EventRejected as error:
         return None, f"its item cannot be read: {error.message}"
     except RtpError as error:
         return None, one_line(error)
-    return next((one for one in changes if one.key == (chain, entity)), None), ""
+    return (image if image and image.key == (chain, entity) else None), ""
 
 
 def _events(services: StreamServices, kind: str, chain: str, entity: str) -> Iterator[PastEvent]:
@@ -227,11 +222,7 @@ def _unknown(
 ) -> UnknownEntity:
     if not tables:
         return UnknownEntity(f"no DynamoDB table feeds a watch of kind {kind}", "Name one under dynamodb.tables")
-    known = {
-        baseline_owner(key.decode())[1:]
-        for watched in tables
-        for key in services.store.scan_iter(baselines_of(watched.name), count=1000)
-    }
+    known = {owner[1:] for watched in tables for owner in known_owners(services.store, watched.name)}
     on = sorted(where for where, name in known if name == entity)
     if on and chain is not None:
         return UnknownEntity(f"{kind} {entity} is not known on {chain}", f"It is on: {', '.join(on)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from core.errors import RtpError, SinkUnavailable
@@ -11,6 +11,8 @@ from core.handler.alert_store import AlertStore
 from core.handler.checkpoints import FINISHED, Checkpoints
 from core.handler.description import describe_shards, describe_table, dynamodb_errors, shard_iterator
 from core.handler.images import watched_tables
+from core.handler.known import known_owners
+from core.handler.memory import microseconds, moment_at
 from core.handler.progress import read_progress, read_tick
 from core.inspection.stream_picture import (
     FedWatch,
@@ -22,7 +24,7 @@ from core.inspection.stream_picture import (
     Ticks,
 )
 from core.letters.boxes import open_boxes
-from core.redis_names import BASELINES_DUE, baseline_owner, baselines_of
+from core.redis_names import BASELINES_DUE
 from rtp_client.redis import redis_errors
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def _waiting_since(services: StreamServices, stream_arn: str, shard_id: str, che
 
 
 def _watches(services: StreamServices) -> Iterator[FedWatch]:
-    counts = Counter(baseline_owner(key.decode())[0] for key in services.store.scan_iter(baselines_of("*"), count=1000))
+    counts = Counter(watch for watch, _, _ in known_owners(services.store))
     for name, table in services.settings.dynamodb.tables.items():
         watch = services.settings.watches[name]
         shape = watch.shape if watch.has_value else "latest"
@@ -116,12 +118,12 @@ def _pending(services: StreamServices) -> list[PendingQueue]:
 
 def _ticks(services: StreamServices, now: datetime) -> Ticks:
     store = services.store
-    until = (now - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    until = microseconds(now)
     oldest: Any = store.zrangebyscore(BASELINES_DUE, "-inf", until, start=0, num=1, withscores=True)
     return Ticks(
         last_at=read_tick(store, address=services.address),
         due=int(store.zcount(BASELINES_DUE, "-inf", until)),
-        oldest_due_at=_moment(oldest[0][1]) if oldest else None,
+        oldest_due_at=moment_at(int(oldest[0][1])) if oldest else None,
         scheduled=int(store.zcard(BASELINES_DUE)),
     )
 
@@ -134,7 +136,3 @@ def _letters(services: StreamServices) -> Iterator[LetterBox]:
         except SinkUnavailable as error:
             yield LetterBox(box.place, None, str(error))
     yield from (LetterBox("", None, problem) for problem in problems)
-
-
-def _moment(microseconds: float) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))

@@ -125,7 +125,7 @@ def test_validate_finds_a_sound_source_well_and_says_where_dead_letters_stay(
     ("view_type", "said"),
     [
         (None, "has no stream. Enable one of NEW_AND_OLD_IMAGES"),
-        ("NEW_IMAGE", "has NEW_IMAGE, and rtp needs NEW_AND_OLD_IMAGES. Disable the stream, and enable one"),
+        ("NEW_IMAGE", "shows NEW_IMAGE, and rtp needs NEW_AND_OLD_IMAGES. Disable it and enable one with both"),
     ],
 )
 def test_validate_refuses_a_stream_that_has_not_both_images(
@@ -181,6 +181,17 @@ def test_validate_warns_of_a_history_whose_partitions_are_not_its_entities(
     put(dynamodb, table, "lido", "100", id="1", at="2024-01-01T00:00:00Z")
     done = command("validate", "--config", str(write_config(tmp_path, document)))
     assert (done.code, f"table {table} is partitioned by id" in done.err) == (0, True), done.err
+
+
+def test_validate_knows_a_partition_key_with_a_dot_in_its_name(
+    command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, store: redis.Redis, tmp_path: Path
+) -> None:
+    table = create_table(dynamodb, "the.protocol")
+    columns = {"protocol": "protocol", "chain": "chain", "value": "tvl_usd", "changed_at": "at"}
+    document = fed_document(cloud, table, shape="history", columns=columns)
+    document["dynamodb"]["tables"]["tvl"]["attributes"] = {"protocol": ["the.protocol"]}
+    done = command("validate", "--config", str(write_config(tmp_path, document)))
+    assert (done.code, "is partitioned by" in done.err) == (0, False), done.err
 
 
 def test_validate_warns_of_a_where_that_lambdas_filters_cannot_hold(

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from core.errors import EventRejected
 from core.handler.decider import Decider
 from core.handler.decision import entities
-from core.handler.images import table_of, watched_tables
+from core.handler.images import watched_tables
 from core.handler.memory import Memory, read_state, write_state
+from core.handler.record import table_of
 from core.kinds import SHIPPED
 from core.letters.stream_letters import StreamLetter
 from core.log.rows import event_called
