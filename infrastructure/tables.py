@@ -41,7 +41,10 @@ class Tables(Construct):
 
     def grant(self, to: iam.IRole) -> None:
         """Let rtp ask about the tables and their streams, and read both."""
-        for table in self.all.values():
+        for name, table in self.all.items():
+            if there := self._plan.table_there(name):
+                indexes = f"{there.partition('/stream/')[0]}/index/*"
+                accept(to, f"AwsSolutions-IAM5[Resource::{indexes}]", "Which indexes there are, nobody has told")
             table.grant(to, *(f"dynamodb:{action}" for action in _READING))
             table.grant_stream(to, *(f"dynamodb:{action}" for action in _READING_STREAMS))
         if self.all:
@@ -54,7 +57,11 @@ class Tables(Construct):
         if arn := self._plan.table_there(name):
             table, _, stream = arn.partition("/stream/")
             return dynamodb.Table.from_table_attributes(
-                self, f"There-{name}", table_arn=table, table_stream_arn=arn if stream else self._stream_of(name)
+                self,
+                f"There-{name}",
+                table_arn=table,
+                table_stream_arn=arn if stream else self._stream_of(name),
+                grant_index_permissions=True,  # an entity's items may be found by one
             )
         watch = self._plan.tables[name][0]
         partition, sort = table_keys(self._plan.settings, watch)

@@ -321,6 +321,7 @@ def test_the_handler_may_ask_and_read_its_tables_and_no_others(cloud: Path) -> N
     readable = [one["Resource"] for one in statements if wanted <= set(one["Action"])]
     tables = {arn.split("/")[1] for found in readable for arn in found}
     assert tables == {"defi-tvl", "team-prices", "defi-protocols", "defi-samples"}
+    assert all(found == [found[0], f"{found[0]}/index/*"] for found in readable)
 
 
 @pytest.mark.parametrize("title", ["QueuesAlerts", "QueuesAlertsrtpcritical"])
