@@ -90,7 +90,7 @@ class Replayer:
             self._send(document_of(body), done)
         elif failure.what == "unknown" or failure.table not in self._tables:
             done.came = "refused"
-            done.why = failure.error if failure.what == "unknown" else f"table {failure.table} feeds no watch"
+            done.why = failure.error if failure.what == "unknown" else _why_unwatched(failure)
         elif failure.what == "record":
             self._process_record(document_of(body), done)
         else:
@@ -168,6 +168,12 @@ class Replayer:
                 done.came, done.why = "refused", outcome.rejected[0].error
             elif outcome.undelivered:
                 done.came, done.why = "waiting", outcome.cause
+
+
+def _why_unwatched(failure: Failure) -> str:
+    if failure.table is None:
+        return "it does not say which table its record is of"
+    return f"table {failure.table} feeds no watch"
 
 
 def _place(one: tuple[Failure, str]) -> tuple[int, int]:

@@ -62,10 +62,10 @@ def explain_streams(services: StreamServices, kind: str, entity: str, chain: str
 
 def _chains(services: StreamServices, watched: WatchedTable, entity: str, chain: str | None) -> list[str]:
     """The chains to look at: the one that is asked for, else those that are remembered, or the only one that can be."""
+    if isinstance(watched.chain, Constant):
+        return [watched.chain.const] if chain in (None, watched.chain.const) else []
     if chain is not None:
         return [chain]
-    if isinstance(watched.chain, Constant):
-        return [watched.chain.const]
     return [baseline_owner(key)[1] for key in services.baselines.keys_of(watched.name, entity)]
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
+import yaml
 
 from cli.output import out
 from core.handler.build import build_poller
@@ -239,6 +240,23 @@ def test_explain_looks_into_the_table_where_nothing_is_remembered(
     assert (found["judged"]["current"], found["conclusion"]["outcome"]) == ("100", "unknown")
     done = command("explain", "--kind", "tvl", "--protocol", "lidoo", "--config", str(config))
     assert (done.code, "nothing is remembered of tvl lidoo" in done.err) == (2, True)
+
+
+def test_explain_leaves_out_a_watch_whose_chain_is_another_one(
+    ask: Callable[..., Any], config: Path, poller: StreamPoller, dynamodb: DynamoDBClient, table: str
+) -> None:
+    put(dynamodb, table, "lido", "100", "102")
+    poller.poll()
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    of_another = {
+        "table": "other",
+        "columns": {"chain": {"const": "other"}, "protocol": "protocol", "value": "tvl_usd"},
+    }
+    document["watches"]["other"] = document["watches"]["tvl"] | of_another
+    document["dynamodb"]["tables"]["other"] = {"table": create_table(dynamodb)}
+    write_config(config.parent, document)
+    found = ask("explain", "--kind", "tvl", "--protocol", "lido", "--chain", "base")["entities"]
+    assert [one["watch"] for one in found] == ["tvl"]
 
 
 def test_cache_get_reads_what_is_not_cached_from_the_table(

@@ -243,7 +243,7 @@ def test_rtp_validate_tells_where_samples_go_and_warns(
     assert told["valid"]
     assert told["warnings"] == [
         "routes[1] can never match: watch tvl raises kind tvl",
-        f"queue {desk} has no dead letter queue: dead letters stay in the database only",
+        f"queue {desk} has no dead letter queue: dead letters stay in rtp's own list only",
     ]
     assert [one["severity"] for one in told["destinations"]] == ["info", "warning", "critical"]
 

@@ -66,7 +66,7 @@ def _queues_without_letters(settings: Settings, found: Iterable[SqsDestination])
     for one in found:
         try:
             if _find_dead_letter_queue(settings.sqs, one) is None:
-                yield f"queue {one.queue} has no dead letter queue: dead letters stay in the database only"
+                yield f"queue {one.queue} has no dead letter queue: dead letters stay in rtp's own list only"
         except RtpError as error:
             yield f"the dead letter queue of {one.queue}: {error}"
 
