@@ -81,6 +81,8 @@ class Handler(Construct):
             tracing=tracing(plan),
             snap_start=function.SnapStartConf.ON_PUBLISHED_VERSIONS if plan.deployment.streams.snap_start else None,
         )
+        # A snapshot is taken after the start, which asks DynamoDB about the tables.
+        self.function.node.add_dependency(network, cache)
         accept(self.function, "AwsSolutions-L1", PACKAGED_FOR)
         if plan.deployment.watching.tracing:
             accept_tracing(role)

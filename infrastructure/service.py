@@ -11,6 +11,8 @@ from constructs import Construct
 from infrastructure.commands import SETTINGS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from infrastructure.commands import Commands
     from infrastructure.network import Network
     from infrastructure.plan import Plan
@@ -20,9 +22,18 @@ _HEALTH = f"python -c \"import urllib.request as u; u.urlopen('http://127.0.0.1:
 
 
 class Service(Construct):
-    """Tasks in two zones; the deployment says how many."""
+    """Tasks in two zones; the deployment says how many. `needs` is what must be there before the first of them."""
 
-    def __init__(self, scope: Construct, name: str, plan: Plan, *, network: Network, commands: Commands) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        name: str,
+        plan: Plan,
+        *,
+        network: Network,
+        commands: Commands,
+        needs: Sequence[Construct],
+    ) -> None:
         super().__init__(scope, name)
         task = commands.definition("Run")
         run = commands.container(
@@ -57,4 +68,4 @@ class Service(Construct):
             vpc_subnets=network.subnets,
         )
         # A task that starts before its ways and rights are there fails, and three of these fail the deployment.
-        self.service.node.add_dependency(network, commands)
+        self.service.node.add_dependency(network, commands, *needs)

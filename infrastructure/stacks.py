@@ -67,7 +67,7 @@ class PostgresStack(Stack):
         commands = Commands(
             self, "Commands", plan, network=network, source=database, cache=cache, queues=queues, key=key
         )
-        service = Service(self, "Service", plan, network=network, commands=commands)
+        service = Service(self, "Service", plan, network=network, commands=commands, needs=[cache, database])
         watching = Watching(self, "Watching", plan, queues=queues, cache=cache, key=key)
         _add_consumer(self, plan, queues, watching, key)
         watching.watch_service(service.service, database.instance)

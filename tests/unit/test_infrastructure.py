@@ -250,10 +250,20 @@ def test_rtp_run_starts_after_its_triggers_are_up_to_date(cloud: Path) -> None:
     assert run["DependsOn"] == [{"Condition": "SUCCESS", "ContainerName": install["Name"]}]
 
 
+WAYS = ("AWS::EC2::VPCEndpoint", "AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress")
+
+
+def test_no_function_starts_before_its_ways_are_there(cloud: Path) -> None:
+    """A snapshot is taken of a function that has started, within the deployment."""
+    template = json.loads((cloud / "defi-streams.template.json").read_text(encoding="utf-8"))
+    ways = {name for name, found in template["Resources"].items() if found["Type"] in WAYS}
+    assert ways <= set(template["Resources"]["HandlerFunction0D87A48C"]["DependsOn"])
+
+
 def test_no_task_starts_before_its_ways_and_rights_are_there(cloud: Path) -> None:
     """With a database that is there, nothing else would hold it back, and tasks that fail end a deployment."""
     template = json.loads((cloud / "defi-postgres.template.json").read_text(encoding="utf-8"))
-    kinds = ("AWS::EC2::VPCEndpoint", "AWS::EC2::SecurityGroupEgress", "AWS::IAM::Policy")
+    kinds = (*WAYS, "AWS::IAM::Policy")
     needed = {name for name, found in template["Resources"].items() if found["Type"] in kinds}
     (service,) = (found for found in template["Resources"].values() if found["Type"] == "AWS::ECS::Service")
     consumers = {name for name in needed if name.startswith("Consumer")}
