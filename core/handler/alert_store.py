@@ -25,12 +25,12 @@ class PendingAlerts:
     """How many alerts wait for a queue, and since when the oldest."""
 
     queue: str
-    count: int
-    since: datetime
+    alerts: int
+    oldest_at: datetime
 
     def oldest_seconds(self, now: datetime) -> float:
         """The age of the oldest."""
-        return max(0.0, (now - self.since).total_seconds())
+        return max(0.0, (now - self.oldest_at).total_seconds())
 
 
 class AlertStore:

@@ -29,7 +29,7 @@ def figures_of(outcome: BatchOutcome, *, records: int | None) -> Iterator[Figure
     yield Figure("BaselinesLost", outcome.lost.total())
     for one in outcome.pending:
         queue = (("Queue", one.queue),)
-        yield Figure("PendingAlerts", one.count, dimensions=queue, is_gauge=True)
+        yield Figure("PendingAlerts", one.alerts, dimensions=queue, is_gauge=True)
         yield Figure("OldestPendingAlertSeconds", one.oldest_seconds(now), "Seconds", queue, is_gauge=True)
 
 

@@ -43,7 +43,7 @@ class StreamTally:
     @property
     def pending_alerts(self) -> int:
         """How many alerts waited at the last tick, over all queues."""
-        return sum(one.count for one in self.pending)
+        return sum(one.alerts for one in self.pending)
 
     @property
     def left(self) -> tuple[int, int, bool]:

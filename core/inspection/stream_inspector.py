@@ -17,7 +17,6 @@ from core.handler.progress import read_progress, read_tick
 from core.inspection.stream_picture import (
     FedWatch,
     LetterBox,
-    PendingQueue,
     ShardFigures,
     StreamInspection,
     TableFigures,
@@ -48,7 +47,7 @@ def inspect_streams(services: StreamServices) -> StreamInspection:
             redis=services.address,
             tables=[_table(services, name, [one.name for one in some]) for name, some in watched.items()],
             watches=list(_watches(services)),
-            pending=_pending(services),
+            pending=AlertStore(services.store, services.address).pending(),
             ticks=_ticks(services, now),
             letters=list(_letters(services)),
             rebuilding=sorted(services.baselines.rebuilding()),
@@ -109,11 +108,6 @@ def _watches(services: StreamServices) -> Iterator[FedWatch]:
         watch = services.settings.watches[name]
         shape = watch.shape if watch.has_value else "latest"
         yield FedWatch(name, watch.kind, table.table, shape, counts[name])
-
-
-def _pending(services: StreamServices) -> list[PendingQueue]:
-    found = AlertStore(services.store, services.address).pending()
-    return [PendingQueue(one.queue, one.count, one.since) for one in found]
 
 
 def _ticks(services: StreamServices, now: datetime) -> Ticks:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from core.handler.alert_store import PendingAlerts
     from core.handler.progress import ShardProgress
 
 
@@ -64,15 +65,6 @@ class Ticks:
 
 
 @dataclass(frozen=True)
-class PendingQueue:
-    """The alerts that a queue has not got so far, and since when the oldest waits."""
-
-    queue: str
-    alerts: int
-    oldest_at: datetime
-
-
-@dataclass(frozen=True)
 class LetterBox:
     """Where dead letters lie; `letters` is None where nobody could look, `problem` says why."""
 
@@ -92,7 +84,7 @@ class StreamInspection:
     redis: str
     tables: Sequence[TableFigures]
     watches: Sequence[FedWatch]
-    pending: Sequence[PendingQueue]
+    pending: Sequence[PendingAlerts]
     ticks: Ticks
     letters: Sequence[LetterBox]
     rebuilding: Sequence[str]

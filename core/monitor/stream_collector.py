@@ -72,9 +72,9 @@ class StreamCollector(Collector):
             ["sink", "kind", "reason", "severity"],
         )
         pending = {self._sinks.get(one.queue, f"sqs:{one.queue}"): one for one in self._poller.tally.pending}
-        waiting = {sink: float(one.count) for sink, one in pending.items()}
+        waiting = {sink: float(one.alerts) for sink, one in pending.items()}
         yield gauge_of("rtp_sink_lag_events", "Events that the sink has not got yet, about.", waiting, "sink")
-        ages = {sink: time.time() - one.since.timestamp() for sink, one in pending.items()}
+        ages = {sink: time.time() - one.oldest_at.timestamp() for sink, one in pending.items()}
         yield gauge_of(
             "rtp_sink_lag_seconds", "How long the oldest event waits that the sink has not got yet.", ages, "sink"
         )

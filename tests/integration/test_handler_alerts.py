@@ -118,8 +118,8 @@ def test_what_waits_for_a_queue_is_counted_with_the_age_of_its_oldest(
     begun = datetime.now(UTC)
     processor(aws, *senders, store=alert_store).process([put(tvl, value) for value in ("1", "2", "4")])
     (waiting,) = processor(aws, *senders, store=alert_store).tick().pending
-    assert (waiting.queue, waiting.count, there.taken) == ("away.fifo", 2, ["2", "4"])
-    assert begun <= waiting.since <= datetime.now(UTC)
+    assert (waiting.queue, waiting.alerts, there.taken) == ("away.fifo", 2, ["2", "4"])
+    assert begun <= waiting.oldest_at <= datetime.now(UTC)
 
 
 def test_a_tick_sends_each_queue_what_it_lacks_in_order_and_the_others_nothing(
@@ -243,7 +243,7 @@ def test_alerts_for_a_queue_that_the_settings_name_no_more_become_dead_letters_a
 ) -> None:
     away = sender("gone.fifo", Recorded(takes=0), alert_store)
     processor(aws, away, store=alert_store).process([put(tvl, value) for value in ("1", "2", "4")])
-    assert processor(aws, store=alert_store, ahead=LATER).tick().pending[0].count == 2
+    assert processor(aws, store=alert_store, ahead=LATER).tick().pending[0].alerts == 2
     assert processor(aws, store=alert_store, ahead=timedelta(hours=2)).tick().pending == []
     letters = [json.loads(letter) for letter in store.lrange("rtp:dead-letters", 0, -1)]
     assert [json.loads(letter["event"])["data"]["current"] for letter in letters] == ["4", "2"]

@@ -59,7 +59,7 @@ def test_they_wait_for_a_queue_that_is_missing_with_the_age_that_they_have(
     routes = (route_model(SHIPPED).model_validate({"match": {"protocol": "lido"}, "queue": name}),)
     settings = aws.model_copy(update={"routes": routes})
     (waiting,) = build_processor(settings).tick().pending
-    assert (waiting.queue, waiting.count, waiting.since.year) == (name, 2, 2023)
+    assert (waiting.queue, waiting.alerts, waiting.oldest_at.year) == (name, 2, 2023)
     url = sqs_client.create_queue(QueueName=name, Attributes={"FifoQueue": "true"})["QueueUrl"]
     assert build_processor(settings).tick().pending == []
     assert drain_events(sqs_client, url) == left_over
