@@ -112,8 +112,12 @@ def _known(found: Explanation) -> str:
         return "rtp run has yet to look at what was written last"
     if found.state is not None:
         return f"yes, since {moment(found.state.reported_at)}"
-    is_removed = found.events and found.events[0].reason == Reason.REMOVED
-    return f"no longer, since {moment(found.events[0].detected_at)}" if is_removed else "not so far"
+    if not found.events:
+        return "not so far"
+    newest = found.events[0]
+    # A stream source keeps no row of metadata; what it has told last says as much.
+    words = "no longer, since" if newest.reason == Reason.REMOVED else "last told of"
+    return f"{words} {moment(newest.detected_at)}"
 
 
 def _since(state: BaselineRow, judged: JudgedValue, events: Sequence[PastEvent]) -> str:

@@ -259,6 +259,19 @@ def test_explain_leaves_out_a_watch_whose_chain_is_another_one(
     assert [one["watch"] for one in found] == ["tvl"]
 
 
+def test_explain_says_when_metadata_was_last_told_of(
+    command: Command, config: Path, cloud: EmbeddedStack, dynamodb: DynamoDBClient, table: str
+) -> None:
+    columns = {"protocol": "protocol", "chain": "chain"}
+    document = fed_document(cloud, table)
+    document["watches"] = {"tvl": {"kind": "protocol", "table": "names", "columns": columns, "watched": ["title"]}}
+    write_config(config.parent, document)
+    put(dynamodb, table, "lido", "1", title="Lido")
+    build_poller(load_settings(config, environ={}, options={}), on_problem=print).poll()
+    shown = command("explain", "--kind", "protocol", "--protocol", "lido", "--config", str(config)).out
+    assert "known    last told of 20" in shown
+
+
 def test_cache_get_reads_what_is_not_cached_from_the_table(
     ask: Callable[..., Any], command: Command, config: Path, dynamodb: DynamoDBClient, table: str
 ) -> None:
