@@ -32,10 +32,12 @@ class StreamLetter:
     event: str | None = None
 
     def body(self) -> str:
-        """The message. What is too long for one is named: a record by its keys and place, an event by its id."""
+        """The message: all of it, where one of SQS's can be so long."""
         text = json.dumps({"reason": self.reason, "record": self.record, "event": self.event}, default=str)
-        if len(text) <= _MOST_BYTES:
-            return text
+        return text if len(text) <= _MOST_BYTES else self.short_body()
+
+    def short_body(self) -> str:
+        """A message that names what it is about: a record by its keys and place, an event by its id."""
         if self.event is not None:
             envelope = {name: part for name, part in json.loads(self.event).items() if name != "data"}
             return json.dumps({"reason": self.reason, "event": json.dumps(envelope), "is_shortened": True})
@@ -88,12 +90,20 @@ class QueueLetters:
         self._queue_url = ""
 
     def send(self, body: str) -> None:
-        """Send a letter's body. Raises SinkUnavailable."""
-        from core.services.sqs_answers import NO_ANSWER, queue_unavailable  # noqa: PLC0415 - a cold start need not pay for it
+        """Send a letter's body, or a short one where the queue takes none so long. Raises SinkUnavailable."""
+        from core.services.aws_words import code_of  # noqa: PLC0415 - a cold start need not pay for it
+        from core.services.sqs_answers import FINAL, NO_ANSWER, queue_unavailable  # noqa: PLC0415 - as above
 
         try:
             if not self._queue_url:
                 self._queue_url = self._client.get_queue_url(QueueName=self._queue)["QueueUrl"]
-            self._client.send_message(QueueUrl=self._queue_url, MessageBody=body)
+            try:
+                self._client.send_message(QueueUrl=self._queue_url, MessageBody=body)
+            except NO_ANSWER as error:
+                if code_of(error) not in FINAL:
+                    raise
+                letter = json.loads(body)
+                short = StreamLetter(letter["reason"], letter.get("record"), letter.get("event")).short_body()
+                self._client.send_message(QueueUrl=self._queue_url, MessageBody=short)
         except NO_ANSWER as error:
             raise queue_unavailable(self._client.meta, self._queue, error) from error

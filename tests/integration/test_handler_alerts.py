@@ -214,6 +214,29 @@ def test_dead_letters_wait_in_redis_until_their_queue_is_there(
     sqs_client.delete_queue(QueueUrl=url)
 
 
+def test_a_dead_letter_that_is_too_long_for_its_queue_is_shortened_and_holds_up_no_other(
+    aws: Settings, tvl: Table, sqs_client: SQSClient, sqs_queue: SqsQueue, store: redis.Redis
+) -> None:
+    name = f"failures-{sqs_queue.name[:-5]}"
+    url = sqs_client.create_queue(QueueName=name, Attributes={"MaximumMessageSize": "2048"})["QueueUrl"]
+    settings = aws.model_copy(update={"dynamodb": aws.dynamodb.model_copy(update={"dead_letter_queue": name})})
+    unreadable: list[Any] = [
+        tvl.put(chain="ethereum", protocol=protocol, tvl_usd={"S": "many"}, remark={"S": remark})
+        for protocol, remark in (("lido", "x" * 4000), ("aave", "x"))
+    ]
+    assert build_processor(settings).process(unreadable).troubles == []
+    found = [
+        json.loads(message["Body"])
+        for message in sqs_client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    ]
+    assert {letter["record"]["dynamodb"]["Keys"]["protocol"]["S"]: "is_shortened" in letter for letter in found} == {
+        "lido": True,
+        "aave": False,
+    }
+    assert store.llen("rtp:dead-letters") == 0
+    sqs_client.delete_queue(QueueUrl=url)
+
+
 def test_a_throttled_queue_has_all_its_alerts_once_it_is_no_longer(
     aws: Settings, tvl: Table, sqs_queue: SqsQueue, received: Callable[[], list[Any]], alert_store: AlertStore
 ) -> None:
