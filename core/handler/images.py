@@ -91,21 +91,19 @@ class WatchedTable:
             return
         row = None if new is None else self._row(new, arrived)
         before = self._usable(old, arrived)
+        gone = before or self._remains(old, arrived)
         prefix = event_prefix(record, position, self.name)
         item = record["dynamodb"]["Keys"]
         make = _Maker(self.name, index, position, prefix, item, "ttl" if by_ttl else None)
         if not self.watch.has_value:
-            yield from self._metadata(before, row, arrived, make)
-        elif row is None:
-            if before is not None and not self.is_history:
-                yield make(before.key, "deleted", _at(before.sample, arrived), before=before.sample)
-        elif before is None or self.is_history:
-            yield make(row.key, "sample", row.sample)
-        elif before.key == row.key:
-            yield make(row.key, "sample", row.sample, before=before.sample)
-        else:
-            yield make(before.key, "deleted", _at(before.sample, arrived), before=before.sample)
-            yield make(row.key, "sample", row.sample)
+            yield from self._metadata(gone, row, arrived, make)
+            return
+        was = None if before is None or self.is_history else before.sample
+        has_left = gone is not None and (row is None or gone.key != row.key)
+        if gone is not None and has_left and not self.is_history:
+            yield make(gone.key, "deleted", _at(gone.sample, arrived), before=was)
+        if row is not None:
+            yield make(row.key, "sample", row.sample, before=None if has_left else was)
 
     def _is_watched(self, image: Mapping[str, Any] | None) -> bool:
         return image is not None and (self.items is None or self.items.holds(image))
@@ -113,7 +111,7 @@ class WatchedTable:
     def _metadata(self, before: Image | None, row: Image | None, arrived: datetime, make: _Maker) -> Iterator[Change]:
         if before is not None and (row is None or before.key != row.key):
             fields = _differences(before.fields, {})
-            yield make(before.key, "metadata", before.sample, reason=Reason.REMOVED, fields=fields)
+            yield make(before.key, "metadata", _at(before.sample, arrived), reason=Reason.REMOVED, fields=fields)
             before = None
         if row is None:
             return
@@ -146,6 +144,22 @@ class WatchedTable:
         except EventRejected:
             return None
 
+    def _remains(self, image: Mapping[str, Any] | None, arrived: datetime) -> Image | None:
+        """What can be read of such an old image, as it may be gone now; None where its key cannot be."""
+        if image is None:
+            return None
+        try:
+            key = self._read(image, self.chain, name_of), self._read(image, self.entity, name_of)
+        except EventRejected:
+            return None
+        testimony = Testimony(
+            arrived,
+            self._if_readable(image, self.confidence, confidence_of),
+            self._if_readable(image, self.provenance, text_of),
+        )
+        fields = {name: self._if_readable(image, path, json_of) for name, path in self.watched.items()}
+        return Image(key, Sample(None, arrived, testimony, arrived), fields)
+
     def _row(self, image: Mapping[str, Any], arrived: datetime) -> Image:
         key = self._read(image, self.chain, name_of), self._read(image, self.entity, name_of)
         changed_at = self._read(image, self.changed_at, self._time_of) if self.changed_at else None
@@ -171,6 +185,12 @@ class WatchedTable:
             return read(attribute_at(image, source))
         except EventRejected as error:
             raise EventRejected(f"attribute {'.'.join(source)} {error.message}") from None
+
+    def _if_readable(self, image: Mapping[str, Any], source: AttributePath | None, read: Callable[[Any], Any]) -> Any:
+        try:
+            return None if source is None else self._read(image, source, read)
+        except EventRejected:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.detection.future import is_ahead
 from core.detection.judge import EntityState, delete, deletion_that_stands, due_at, judge, later, leave, tick
+from core.detection.testimony import UNSAID
 from core.handler.change import Change
 from core.handler.decision import Decision, Raised
 from core.handler.memory import WaitingSample
@@ -180,24 +181,29 @@ def _judged(
             return None, None, None
         judgement = tick(state, change.sample.at, rule, compare_with=watch.compare_with)
         return judgement.state, judgement.report, judgement.note
-    if change.what == "sample" and _is_ahead(change.sample, watch):
-        # The item is there, though nothing that it says counts.
-        if state is not None and state.gone_at is not None:
-            state = replace(state, gone_at=None)
-        return state, None, "future"
     if state is None and change.before is not None and not _is_ahead(change.before, watch):
         # An item that was there before is no first sighting, as with triggers on a table that has rows already.
         before, at = change.before, change.sample.at
         state = EntityState(
             before.value, reported_at=at, sample_at=at, last_value=before.value, testimony=before.testimony
         )
+    if change.what == "sample" and _is_ahead(change.sample, watch):
+        # The item is there, though nothing that it says counts.
+        if state is not None and state.gone_at is not None:
+            state = replace(state, gone_at=None)
+        return state, None, "future"
     if change.what == "deleted":
-        if state is not None and rule.delete_grace:
-            return leave(state, change.sample.at, change.deletedby, said=change.sample.testimony), None, None
-        report = None if state is None else delete(state, rule, change.sample.testimony, change.deletedby)
-        return None, report, None
+        return (None, None, None) if state is None else (*_deleted(state, change, rule), None)
     judgement = judge(state, change.sample, rule, compare_with=watch.compare_with, shape=watch.shape)
     return judgement.state, judgement.report, judgement.note
+
+
+def _deleted(state: EntityState, change: Change, rule: Rule) -> tuple[EntityState | None, Report | None]:
+    # The item that is gone testifies, and none before it: the last one may have been set aside.
+    unsaid = replace(state, testimony=UNSAID, suspect_testimony=UNSAID)
+    if rule.delete_grace:
+        return leave(unsaid, change.sample.at, change.deletedby, said=change.sample.testimony), None
+    return None, delete(unsaid, rule, change.sample.testimony, change.deletedby)
 
 
 def _is_ahead(sample: Sample, watch: ValueWatch) -> bool:

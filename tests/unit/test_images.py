@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +12,19 @@ import pytest
 from core.errors import EventRejected
 from core.handler.images import watched_tables
 from core.settings.models import Settings
-from tests.dynamodb import Table, expired
+from tests.dynamodb import NOON, Table, expired
 
 if TYPE_CHECKING:
     from core.handler.change import Change
 
-PRICE = {"kind": "price", "table": "prices", "columns": {"token": "token", "value": "price_usd"}}
-PROTOCOL = {"kind": "protocol", "table": "protocols", "watched": ["name", "url"], "columns": {"protocol": "protocol"}}
+PRICE: dict[str, Any] = {"kind": "price", "table": "prices", "columns": {"token": "token", "value": "price_usd"}}
+LATER = NOON + timedelta(minutes=5)
+PROTOCOL: dict[str, Any] = {
+    "kind": "protocol",
+    "table": "protocols",
+    "watched": ["name", "url"],
+    "columns": {"protocol": "protocol"},
+}
 
 
 def changes(
@@ -98,6 +105,43 @@ def test_metadata_that_the_time_to_live_removed_is_marked(one: Table) -> None:
     one.put(token="x", protocol="lido", name="Lido")
     (change,) = changes(expired(one.delete(token="x")), PROTOCOL)
     assert (change.reason, change.deletedby) == ("removed", "ttl")
+
+
+TOLD = PRICE | {"columns": {**PRICE["columns"], "confidence": "confidence", "provenance": "source"}}
+
+
+def test_an_item_whose_value_cannot_be_read_is_deleted_like_any_other_and_testifies(one: Table) -> None:
+    one.put(token="usdc", price_usd="many", confidence=number("0.5"), source="feed")
+    (change,) = changes(one.delete(token="usdc", at=LATER), TOLD)
+    assert (change.what, change.key, change.before) == ("deleted", ("all", "usdc"), None)
+    assert change.sample.testimony == (LATER, 0.5, "feed")
+
+
+def test_an_item_whose_value_cannot_be_read_may_become_another_entitys(one: Table) -> None:
+    one.put(token="usdc", price_usd="many", name="a")
+    record = one.put(token="usdc", price_usd=number("1"), name="b")
+    named = PRICE | {"columns": {"token": "name", "value": "price_usd"}}
+    assert said(changes(record, named)) == [("deleted", "a", None), ("sample", "b", None)]
+
+
+def test_an_item_whose_key_cannot_be_read_is_nobodys_when_it_is_deleted(one: Table) -> None:
+    one.put(token="usdc", price_usd=number("1"))
+    assert changes(one.delete(token="usdc"), PRICE | {"columns": {"token": "name", "value": "price_usd"}}) == []
+
+
+DATED = PROTOCOL | {"columns": {"protocol": "protocol", "changed_at": "time"}}
+
+
+def test_metadata_is_removed_when_the_item_is_not_when_it_last_changed(one: Table) -> None:
+    one.put(token="x", protocol="lido", name="Lido", time="2020-01-01T00:00:00Z")
+    (change,) = changes(one.delete(token="x", at=LATER), DATED)
+    assert (change.reason, change.sample.testimony.changed_at) == ("removed", LATER)
+
+
+def test_metadata_of_which_something_could_not_be_read_has_changed_and_was_not_added(one: Table) -> None:
+    one.put(token="x", protocol="lido", name="Lido", time="yesterday")
+    (change,) = changes(one.put(token="x", protocol="lido", name="LIDO", time="2020-01-01T00:00:00Z"), DATED)
+    assert (change.reason, change.fields) == ("changed", {"name": {"previous": "Lido", "current": "LIDO"}})
 
 
 WHERE: dict[str, Any] = {"where": {"type": "price"}}
