@@ -28,7 +28,8 @@ class Position:
 class Change:
     """One thing to judge.
 
-    `record` is the record's place in the batch. `before` is the item's earlier value, for an entity without a baseline.
+    `record` is the record's place in the batch. `before` is the item's earlier value, for an entity without a baseline;
+    `had_before` says that the entity had an earlier item, though it may be one that cannot be read.
     Only metadata has `reason` and `fields`, and `row`: all watched attributes, unless the item is gone. `item` is the
     key of the record's item. A `tick` has no position, as no record caused it. `deletedby` says that
     DynamoDB itself deleted the item, as its time to live had passed.
@@ -43,6 +44,7 @@ class Change:
     record: int = -1
     position: Position | None = None
     before: Sample | None = None
+    had_before: bool = False
     reason: Reason | None = None
     fields: Mapping[str, Any] | None = None
     row: Mapping[str, Any] | None = None

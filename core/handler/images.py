@@ -101,9 +101,10 @@ class WatchedTable:
         was = None if before is None or self.is_history else before.sample
         has_left = gone is not None and (row is None or gone.key != row.key)
         if gone is not None and has_left and not self.is_history:
-            yield make(gone.key, "deleted", _at(gone.sample, arrived), before=was)
+            yield make(gone.key, "deleted", _at(gone.sample, arrived), before=was, had_before=True)
         if row is not None:
-            yield make(row.key, "sample", row.sample, before=None if has_left else was)
+            had_before = old is not None and not has_left
+            yield make(row.key, "sample", row.sample, before=was if had_before else None, had_before=had_before)
 
     def _is_watched(self, image: Mapping[str, Any] | None) -> bool:
         return image is not None and (self.items is None or self.items.holds(image))
@@ -211,6 +212,7 @@ class _Maker:
         sample: Sample,
         *,
         before: Sample | None = None,
+        had_before: bool = False,
         reason: Reason | None = None,
         fields: Mapping[str, Any] | None = None,
         row: Mapping[str, Any] | None = None,
@@ -226,6 +228,7 @@ class _Maker:
             record=self.record,
             position=self.position,
             before=before,
+            had_before=had_before,
             reason=reason,
             fields=fields,
             row=row,

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.detection.future import is_ahead
+from core.detection.future import is_sample_ahead
 from core.detection.judge import EntityState, delete, deletion_that_stands, due_at, judge, later, leave, tick
 from core.detection.testimony import UNSAID
 from core.handler.change import Change
@@ -17,7 +17,6 @@ from core.handler.ordering import is_out_of_order, release
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from core.detection.judge import Sample
     from core.detection.report import Report
     from core.handler.change import Position
     from core.handler.memory import Memory
@@ -96,7 +95,7 @@ class OpenDecision:
     def _hold(self, change: Change) -> None:
         """Have a sample wait for earlier ones. What cannot be judged any more does not."""
         assert self._watch.has_value
-        if _is_ahead(change.sample, self._watch):
+        if is_sample_ahead(change.sample, self._watch):
             self._put_aside(change, "future")
         elif self._state is not None and change.sample.at < self._state.sample_at:
             self._put_aside(change, "late")
@@ -181,13 +180,13 @@ def _judged(
             return None, None, None
         judgement = tick(state, change.sample.at, rule, compare_with=watch.compare_with)
         return judgement.state, judgement.report, judgement.note
-    if state is None and change.before is not None and not _is_ahead(change.before, watch):
+    if state is None and change.before is not None and not is_sample_ahead(change.before, watch):
         # An item that was there before is no first sighting, as with triggers on a table that has rows already.
         before, at = change.before, change.sample.at
         state = EntityState(
             before.value, reported_at=at, sample_at=at, last_value=before.value, testimony=before.testimony
         )
-    if change.what == "sample" and _is_ahead(change.sample, watch):
+    if change.what == "sample" and is_sample_ahead(change.sample, watch):
         # The item is there, though nothing that it says counts.
         if state is not None and state.gone_at is not None:
             state = replace(state, gone_at=None)
@@ -204,8 +203,3 @@ def _deleted(state: EntityState, change: Change, rule: Rule) -> tuple[EntityStat
     if rule.delete_grace:
         return leave(unsaid, change.sample.at, change.deletedby, said=change.sample.testimony), None
     return None, delete(unsaid, rule, change.sample.testimony, change.deletedby)
-
-
-def _is_ahead(sample: Sample, watch: ValueWatch) -> bool:
-    own_time, arrived_at = sample.testimony.changed_at or sample.at, sample.seen_at or sample.at
-    return is_ahead(own_time, arrived_at, watch.future_limit)

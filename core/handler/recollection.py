@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from core.detection.future import is_sample_ahead
 from core.detection.judge import EntityState
 from core.detection.verdict import same
 from core.errors import RtpError, ServiceUnavailable, SinkUnavailable, StatementRefused
@@ -75,10 +76,22 @@ class Recollection:
             return memory
         if not memory.lanes:  # from the table, and the record knows better what was before
             return replace(memory, state=None)
-        if _is_continued(memory.state, new[0].before):
+        if self._may_be_continued(memory.state, new[0]):
             return memory
         outcome.lost["older"] += 1
         return replace(memory, state=None)
+
+    def _may_be_continued(self, state: EntityState, change: Change) -> bool:
+        """Whether a record's old image is what was judged last, so that no record between the two is missing.
+
+        An old image that was passed over when it was new says nothing, nor does an item that is back where deletions by
+        the time to live are no events.
+        """
+        watched, before = self._tables[change.watch][1], change.before
+        if before is None:
+            return change.had_before or state.gone_at is not None or watched.ignores_ttl
+        assert watched.watch.has_value
+        return is_sample_ahead(before, watched.watch) or same(before.value, newest_value(state))
 
     def _note_marker(self, outcome: BatchOutcome) -> None:
         found = self._baselines.marker
@@ -149,10 +162,3 @@ def state_of(sample: Sample) -> EntityState:
 
 def _is_new(change: Change, memory: Memory) -> bool:
     return change.position is None or change.position.sequence_number > memory.lanes.get(change.position.lane, -1)
-
-
-def _is_continued(state: EntityState, before: Sample | None) -> bool:
-    """Whether a record's old image is what was judged last, so that no record between the two is missing."""
-    if before is None:
-        return state.gone_at is not None
-    return same(before.value, newest_value(state))

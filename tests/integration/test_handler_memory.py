@@ -12,7 +12,7 @@ from core.handler.outcome import BatchOutcome
 from core.handler.recollection import about_lost
 from core.settings.models import Settings
 from rtp_client import CacheReader
-from tests.dynamodb import Table, put
+from tests.dynamodb import NOON, Table, expired, put
 from tests.fed import create_table, fed_document
 from tests.fed import put as put_item
 
@@ -99,6 +99,28 @@ def test_after_a_restart_that_has_lost_nothing_a_drift_still_adds_up(
 ) -> None:
     processor = build_processor(aws)
     processor.process([put(tvl, "100"), put(tvl, "100.9")])
+    same: Any = store.hgetall(LIDO)
+    restart_from(store, same)
+    outcome = processor.process([put(tvl, "101.1")])
+    assert (steps(outcome), about_lost(outcome)) == ([("100", "101.1")], None)
+
+
+@pytest.mark.parametrize(
+    "passed_over",
+    [
+        lambda table: [put(table, "90", updated_at=(NOON + timedelta(hours=1)).isoformat())],
+        lambda table: [put(table, "many")],
+        lambda table: [expired(table.delete(chain="ethereum", protocol="lido"))],
+    ],
+    ids=["of the future", "unreadable", "expired"],
+)
+def test_a_record_that_was_passed_over_before_a_restart_is_no_sign_of_a_loss(
+    aws: Settings, tvl: Table, store: redis.Redis, passed_over: Callable[[Table], list[dict[str, Any]]]
+) -> None:
+    tables = {"tvl": aws.dynamodb.tables["tvl"].model_copy(update={"on_ttl": "ignore"})}
+    settings = aws.model_copy(update={"dynamodb": aws.dynamodb.model_copy(update={"tables": tables})})
+    processor = build_processor(settings)
+    processor.process([put(tvl, "100"), put(tvl, "100.9"), *passed_over(tvl)])
     same: Any = store.hgetall(LIDO)
     restart_from(store, same)
     outcome = processor.process([put(tvl, "101.1")])
