@@ -7,16 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
-    from core.detection.judge import Sample
-    from core.settings.watches import ValueWatch
-
 
 def is_ahead(own_time: datetime, arrived_at: datetime, limit: timedelta | None) -> bool:
     """Whether a row's own time is further ahead of its arrival than the limit; never where there is none."""
     return limit is not None and own_time > arrived_at and own_time - arrived_at > limit
-
-
-def is_sample_ahead(sample: Sample, watch: ValueWatch) -> bool:
-    """The same of a sample, by its watch's limit."""
-    own_time, arrived_at = sample.testimony.changed_at or sample.at, sample.seen_at or sample.at
-    return is_ahead(own_time, arrived_at, watch.future_limit)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.detection.future import is_ahead
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from core.detection.detector import Key
     from core.detection.judge import Sample
+    from core.settings.watches import ValueWatch
     from rtp_client.event import DeletedBy, Reason
 
 
@@ -51,3 +54,9 @@ class Change:
     item: Mapping[str, Any] | None = None
     deletedby: DeletedBy | None = None
     of_version: int | None = None
+
+
+def is_sample_ahead(sample: Sample, watch: ValueWatch) -> bool:
+    """Whether an item's own time is further ahead of its arrival than the watch lets it."""
+    own_time, arrived_at = sample.testimony.changed_at or sample.at, sample.seen_at or sample.at
+    return is_ahead(own_time, arrived_at, watch.future_limit)

@@ -6,10 +6,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.detection.future import is_sample_ahead
 from core.detection.judge import EntityState, delete, deletion_that_stands, due_at, judge, later, leave, tick
 from core.detection.testimony import UNSAID
-from core.handler.change import Change
+from core.handler.change import Change, is_sample_ahead
 from core.handler.decision import Decision, Raised
 from core.handler.memory import WaitingSample
 from core.handler.ordering import is_out_of_order, release

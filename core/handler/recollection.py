@@ -10,10 +10,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from core.detection.future import is_sample_ahead
 from core.detection.judge import EntityState
 from core.detection.verdict import same
 from core.errors import RtpError, ServiceUnavailable, SinkUnavailable, StatementRefused
+from core.handler.change import is_sample_ahead
 from core.handler.current import newest_value
 from core.handler.images import watched_tables
 from core.handler.ordering import waits_of
