@@ -128,5 +128,5 @@ class Network(Construct):
                 open=False,
             )
             if variable := _ADDRESSES.get(service):
-                zone_and_host = Fn.split(":", Fn.select(0, door.vpc_endpoint_dns_entries), 2)
-                self.environment[variable] = f"https://{Fn.select(1, zone_and_host)}"
+                zone_and_host = Fn.select(0, door.vpc_endpoint_dns_entries)
+                self.environment[variable] = f"https://{Fn.select(1, Fn.split(':', zone_and_host))}"

@@ -163,6 +163,12 @@ def _disagreements(plan: Plan, config: Path) -> Iterator[tuple[Place, str]]:
     network = deployment.network
     if network.vpc and not network.route_tables and not {"dynamodb", "s3"} <= set(network.reaches):
         yield ("network",), "DynamoDB and S3 get gateway endpoints. Name the subnets' route_tables, or both in reaches"
+    for section, address in (("cache", deployment.cache.url), ("database", deployment.database.dsn)):
+        if address and not network.vpc:
+            yield (
+                (section,),
+                "is there already, and a network that is made leads nowhere. Name the one under network.vpc",
+            )
     if len(json.dumps(plan.names)) > _MOST_NAMES:
         yield ("name",), f"gives {len(plan.names)} names, too many for a Lambda's environment. Put them into {config}"
     for key, path in (("code", plan.code), ("consumer_code", plan.consumer_code)):

@@ -508,6 +508,16 @@ WRONG = [
         {},
         "names ARNs in several regions: eu-west-1, us-east-1. A deployment is in one",
     ),
+    (
+        "cache: {url: 'rediss://rtp@cache.example:6379/0'}",
+        {},
+        ":1: cache: is there already, and a network that is made leads nowhere. Name the one under network.vpc",
+    ),
+    (
+        "database: {dsn: 'host=db.example dbname=defi'}",
+        {},
+        ":1: database: is there already, and a network that is made leads nowhere. Name the one under network.vpc",
+    ),
     ("", {"code": "nowhere"}, "code: nowhere is no directory. Run make package CONFIG="),
     (EXISTING.replace("sqs:eu-west-1", "sqs:eu-west-2"), {}, "tables and queues are in several accounts or regions"),
 ]
@@ -571,7 +581,9 @@ def test_commands_reach_the_streams_where_the_network_has_no_way_out(cloud: Path
     assert template["Resources"][name]["Properties"]["PrivateDnsEnabled"] is False
     (task,) = resources(cloud, "defi-streams", "AWS::ECS::TaskDefinition")
     environment = {one["Name"]: one["Value"] for one in task["ContainerDefinitions"][0]["Environment"]}
-    assert name in json.dumps(environment["AWS_ENDPOINT_URL_DYNAMODB_STREAMS"])
+    first = {"Fn::Select": [0, {"Fn::GetAtt": [name, "DnsEntries"]}]}  # like Z123:vpce-1.streams.dynamodb...
+    host = {"Fn::Select": [1, {"Fn::Split": [":", first]}]}
+    assert environment["AWS_ENDPOINT_URL_DYNAMODB_STREAMS"] == {"Fn::Join": ["", ["https://", host]]}
 
 
 def test_a_queue_that_is_there_keeps_its_name_and_the_others_get_the_deployments(cloud: Path) -> None:
