@@ -11,7 +11,7 @@ from core.errors import ServiceUnavailable, SettingsError
 from core.problem import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from core.trouble import Troubles
     from rtp_client.backoff import Backoff
@@ -66,7 +66,7 @@ class Attempts:
     def run(self, parts: Iterable[Part]) -> int:
         """Do the work of each part that is due. Returns how much was done.
 
-        Raises the error of one of them where none of them could do anything: then no part alone is to blame.
+        Raises the error of one of them where none of them could do anything, as no part alone is to blame then.
         """
         done, worked = 0, list[str]()
         errors: dict[str, ServiceUnavailable | SettingsError] = {}
@@ -81,13 +81,23 @@ class Attempts:
             else:
                 worked.append(name)
         if errors and not worked:
-            self._try_all_again()
-            raise max(errors.values(), key=lambda failure: isinstance(failure, ServiceUnavailable))
+            self._raise_for_all(errors.values())
         for name in worked:
             self._note_work(name)
         for name, failure in errors.items():
             self._note_failure(name, failure)
         return done
+
+    def _raise_for_all(self, errors: Collection[ServiceUnavailable | SettingsError]) -> None:
+        """Raise a failure of a service; a mistake in the settings only where nothing has ever worked by them.
+
+        What has worked may be deleted and made again, or its stream disabled: no reason to end.
+        """
+        outages = (error for error in errors if isinstance(error, ServiceUnavailable))
+        failure = next(outages, None) or (None if self._has_worked else next(iter(errors)))
+        if failure is not None:
+            self._try_all_again()
+            raise failure
 
     def _try_all_again(self) -> None:
         """Who called paces the next try: all parts belong to it, else it could not tell that one works again."""

@@ -94,3 +94,18 @@ def test_a_queue_that_fails_is_left_alone_for_twice_as_long_each_time_up_to_a_mi
     rest.failed()
     now[0] += 1
     assert rest.is_over
+
+
+def test_where_nothing_fits_the_settings_any_more_that_did_it_goes_on(bench: Bench) -> None:
+    bench.run()
+    bench.failing |= {"a": SettingsError("no table a"), "b": SettingsError("no stream of table b")}
+    assert (bench.run(), len(bench.troubles.current())) == (0, 2)
+    bench.failing.clear()
+    bench.now = 1
+    assert (bench.run(), bench.troubles.current()) == (2, [])
+
+
+def test_where_nothing_has_ever_fitted_the_settings_that_is_the_end(bench: Bench) -> None:
+    bench.failing |= {"a": SettingsError("no table a"), "b": SettingsError("no stream of table b")}
+    with pytest.raises(SettingsError, match="no table a"):
+        bench.run()
