@@ -54,7 +54,11 @@ def _own_sessions_without_password(dsn: str) -> str:
 
 
 def _services(value: object, validate: ValidatorFunctionWrapHandler) -> object:
-    return get_args(Service) if value == "all" else validate(value)
+    if value == "all":
+        return get_args(Service)
+    if isinstance(value, list):
+        return validate(value)
+    raise ValueError(f"must be all, or a list of {', '.join(get_args(Service))}")
 
 
 def _true_or_false(value: object) -> object:
@@ -112,6 +116,8 @@ class NetworkSection(SettingsModel):
             raise ValueError("names a VPC and fewer than two subnets. Name two, in two zones")
         if len(set(self.subnets)) < len(self.subnets):
             raise ValueError("names a subnet twice. Name one in each of two zones or more")
+        if len(set(self.route_tables)) < len(self.route_tables):
+            raise ValueError("names a route table twice. Name each once")
         if not self.vpc and (self.subnets or self.route_tables or self.reaches):
             raise ValueError("says something of a VPC and names none. Add vpc")
         return self

@@ -518,6 +518,17 @@ WRONG = [
         {},
         ":1: database: is there already, and a network that is made leads nowhere. Name the one under network.vpc",
     ),
+    (
+        "network: {vpc: vpc-01234567, subnets: [subnet-01234567, subnet-01234568],"
+        " route_tables: [rtb-01234567, rtb-01234567]}",
+        {},
+        ":1: network: names a route table twice. Name each once",
+    ),
+    (
+        "network: {vpc: vpc-01234567, subnets: [subnet-01234567, subnet-01234568], reaches: ALL}",
+        {},
+        ":1: network.reaches: must be all, or a list of dynamodb, s3, dynamodb-streams, ",
+    ),
     ("", {"code": "nowhere"}, "code: nowhere is no directory. Run make package CONFIG="),
     (EXISTING.replace("sqs:eu-west-1", "sqs:eu-west-2"), {}, "tables and queues are in several accounts or regions"),
 ]
