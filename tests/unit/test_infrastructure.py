@@ -278,6 +278,24 @@ def test_one_off_commands_have_a_task(cloud: Path, stack: str) -> None:
     assert {"ClusterName", "TaskDefinition", "SubnetIds", "ClientGroup"} <= set(template["Outputs"])
 
 
+def test_the_documented_way_to_run_a_command_passes_it_on_word_by_word(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "aws-deploy.md").read_text("utf-8")
+    lines = page[page.index("    rtp_task() {") :].partition("\n    }\n")[0].splitlines()
+    script = "\n".join([line.removeprefix("    ") for line in lines] + ["}"])
+    (tmp_path / "aws").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
+    (tmp_path / "aws").chmod(0o755)
+    command = ["replay", "--failures", "defi-rtp-failures", "--config", "/app/rtp yaml"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'{script}\nrtp_task "$@"', "sh", *command],
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (overrides,) = json.loads(done.stdout.splitlines()[-1])["containerOverrides"]
+    assert overrides == {"name": "rtp", "command": ["rtp", *command]}
+
+
 def test_the_database_is_reached_with_its_certificate_verified_and_no_password_at_hand(cloud: Path) -> None:
     for stack in ("rtp-postgres", "team-postgres"):
         for container in run_task(cloud, stack)["ContainerDefinitions"]:
