@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.detection.judge import EntityState, delete, deletion_that_stands, due_at, judge, later, leave, tick
-from core.detection.testimony import UNSAID
+from core.detection.testimony import Testimony
 from core.handler.change import Change, is_sample_ahead
 from core.handler.decision import Decision, Raised
 from core.handler.memory import WaitingSample
@@ -116,20 +116,21 @@ class OpenDecision:
 
     def _judge(self, change: Change) -> None:
         assert self._watch.has_value and self._rule is not None
-        away = _deletion_before(self._state, change, self._rule)
+        before = self._state
+        away = _deletion_before(before, change, self._rule)
         if away is not None:
             self._state = None
             self._raised.append(away)
-        before = self._state
-        self._state, report, note = _judged(before, change, self._rule, self._watch)
+        self._state, report, note = _judged(self._state, change, self._rule, self._watch)
         if report is not None:
             self._raised.append(Raised(change, report))
         if note in {"late", "future"}:
             self._put_aside(change, note)
         elif note:
             self._notes[note] += 1
-        has_come_back = note == "future" and self._state is not before
-        if note not in ("late", "future", "duplicate") or has_come_back:
+        # A row of the future, too, may show that the one before has gone, has come back or was there.
+        has_moved = note == "future" and self._state is not before
+        if note not in ("late", "future", "duplicate") or has_moved:
             self._note(change.position)
 
     def _put_aside(self, change: Change, why: str) -> None:
@@ -198,7 +199,11 @@ def _judged(
 
 def _deleted(state: EntityState, change: Change, rule: Rule) -> tuple[EntityState | None, Report | None]:
     # The item that is gone testifies, and none before it: the last one may have been set aside.
-    unsaid = replace(state, testimony=UNSAID, suspect_testimony=UNSAID)
+    unsaid = replace(
+        state,
+        testimony=Testimony(state.testimony.changed_at),
+        suspect_testimony=Testimony(state.suspect_testimony.changed_at),
+    )
     if rule.delete_grace:
         return leave(unsaid, change.sample.at, change.deletedby, said=change.sample.testimony), None
     return None, delete(unsaid, rule, change.sample.testimony, change.deletedby)
