@@ -79,7 +79,7 @@ def _loop(
 ) -> Sequence[Trouble]:
     """Until the ending. Returns what was in the way of being idle, where that has lasted for too long."""
     shown = busy = moved = time.monotonic()
-    ticked, left = 0.0, poller.tally.left
+    ticked, left = 0.0, poller.left
     while recovery.wait_for_turn(stop_requested):
         now = time.monotonic()
         try:
@@ -96,17 +96,12 @@ def _loop(
             monitor.turned()
             if found:
                 busy = time.monotonic()
-            elif (
-                ending.when_idle
-                and now - busy >= _IDLE_SECONDS
-                and not poller.is_waiting
-                and not any(poller.tally.left)
-            ):
+            elif ending.when_idle and now - busy >= _IDLE_SECONDS and not poller.is_waiting and not any(poller.left):
                 return ()
             else:
                 stop_requested.wait(settings.dynamodb.poll_interval_ms / 1000)
-        if found or poller.tally.left != left:
-            moved, left = now, poller.tally.left
+        if found or poller.left != left:
+            moved, left = now, poller.left
         if ending.when_idle and now - moved >= foreground.STUCK_SECONDS:
             return poller.troubles.current()
         if now - shown >= settings.run.status_interval_seconds:

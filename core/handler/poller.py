@@ -23,6 +23,7 @@ from core.handler.images import watched_tables
 from core.handler.tally import StreamTally
 from core.problem import Problem
 from core.services.aws_words import code_of
+from core.sinks.sqs.queues import sqs_destinations
 from core.trouble import Troubles
 from rtp_client.attribute_json import as_in_stream
 from rtp_client.backoff import Backoff
@@ -89,6 +90,7 @@ class StreamPoller:
         self.dynamodb = dynamodb
         self.troubles = Troubles()
         self.tally = StreamTally(on_problem, emf)
+        self._queues = {one.queue for one in sqs_destinations(settings)}
         self._processor = processor
         self._streams = streams
         self._checkpoints = Checkpoints(client)
@@ -103,6 +105,12 @@ class StreamPoller:
     def is_waiting(self) -> bool:
         """Whether a table or a shard waits for a service that may come back."""
         return self._attempts.is_waiting
+
+    @property
+    def left(self) -> tuple[int, int, bool]:
+        """What waited at the last tick: alerts of queues that are named, entities with samples, and dead letters."""
+        alerts = sum(one.alerts for one in self.tally.pending if one.queue in self._queues)
+        return alerts, self.tally.samples_wait, self.tally.letters_wait
 
     @property
     def never_read(self) -> set[str]:

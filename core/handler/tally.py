@@ -45,11 +45,6 @@ class StreamTally:
         """How many alerts waited at the last tick, over all queues."""
         return sum(one.alerts for one in self.pending)
 
-    @property
-    def left(self) -> tuple[int, int, bool]:
-        """What waited at the last tick: alerts, entities with samples, and whether dead letters did."""
-        return self.pending_alerts, self.samples_wait, self.letters_wait
-
     def note_batch(self, outcome: BatchOutcome, records: int, done: int) -> None:
         """A batch of so many records is over, of which so many are done."""
         self._note(outcome, records)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import time
 import uuid
 import zipfile
 from pathlib import Path
@@ -207,6 +208,16 @@ def test_a_run_until_idle_waits_for_samples_that_wait_for_earlier_ones(
     put(dynamodb, samples, "lido", "100", time="2026-01-01T00:00:00Z")
     command("run", "--source", "dynamodb", "--config", str(write_config(tmp_path, document)), "--until-idle")
     assert [step(event) for event in published(store)] == [("lido", "100", "102", "deviation")]
+
+
+def test_alerts_of_a_queue_that_the_settings_name_no_more_are_not_waited_for(
+    settings: Settings, store: redis.Redis
+) -> None:
+    store.hset("rtp:alerts", "gone.fifo", 1)
+    store.zadd("rtp:alerts:gone.fifo", {"rtp:baseline:tvl:base:lido": time.time() * 1_000_000})
+    poller = build_poller(settings, on_problem=print)
+    poller.tick()
+    assert (poller.tally.pending_alerts, any(poller.left)) == (1, False)
 
 
 def test_dead_letters_that_wait_for_their_queue_are_told_once_and_stay_a_trouble_until_it_is_there(
