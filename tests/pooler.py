@@ -32,7 +32,8 @@ class TransactionPooler:
 
     def __init__(self, dsn: str, *, size: int = 2) -> None:
         self._logins = [psycopg.connect(dsn, autocommit=True) for _ in range(size)]
-        self._free = [_line_of(login) for login in self._logins]
+        self._servers = [_line_of(login) for login in self._logins]
+        self._free = list(self._servers)
         self._changed = threading.Condition()
         self._door = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._door.getsockname()[1]
@@ -44,7 +45,7 @@ class TransactionPooler:
         return [login.info.backend_pid for login in self._logins]
 
     def close(self) -> None:
-        for line in (self._door, *self._lines, *self._free):
+        for line in (self._door, *self._lines, *self._servers):
             with suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
             line.close()
@@ -68,9 +69,11 @@ class TransactionPooler:
                     return
                 server = self._take()
                 try:
-                    _relay_transaction(client, server, first)
+                    last_words = _relay_transaction(client, server, first)
                 finally:
                     self._give_back(server)
+                # A client that has heard all may count on it that its server process was given back.
+                client.sendall(last_words)
 
     def _take(self) -> socket.socket:
         with self._changed:
@@ -156,8 +159,8 @@ def _shake_hands(client: socket.socket) -> None:
     client.sendall(_message(b"R", struct.pack("!I", 0)) + told + key + _message(_READY, _IDLE))
 
 
-def _relay_transaction(client: socket.socket, server: socket.socket, first: bytes) -> None:
-    """Pass on both ways until the server is idle and owes no answer."""
+def _relay_transaction(client: socket.socket, server: socket.socket, first: bytes) -> bytes:
+    """Pass on both ways until the server is idle and owes no answer. Returns the last that it said, for the client."""
     asked, answered = _Messages(), _Messages()
     owed = sum(kind in _ASKS for kind, _ in asked.cut(first))
     server.sendall(first)
@@ -170,9 +173,9 @@ def _relay_transaction(client: socket.socket, server: socket.socket, first: byte
                 continue
             ready = [body for kind, body in answered.cut(received) if kind == _READY]
             owed -= len(ready)
-            client.sendall(received)
             if ready and not owed and ready[-1] == _IDLE:
-                return
+                return received
+            client.sendall(received)
 
 
 def _message(kind: bytes, body: bytes) -> bytes:
