@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 PIP_INSTALL := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check
 ARGS ?=
 # Each has a stack of its own. The tests wait more than they compute.
-WORKERS ?= 3
+WORKERS ?= 4
 CONFIG ?= configs/default.yaml
 # Lambda's Python: the newest one here, so that its bytecode can be made here; a function cannot keep any it makes itself.
 LAMBDA_PYTHON ?= $(shell for v in 3.14 3.13 3.12; do \
