@@ -135,6 +135,14 @@ def handle_as_mapped(
     assert (simulation.failures, simulation.mapping.expired) == ([], [])
 
 
+def watched_history(writer: psycopg.Connection, watch: dict[str, Any]) -> Table:
+    """A history in PostgreSQL that the watch sees, and the same in DynamoDB."""
+    columns = f"chain text, token text, price numeric, at timestamptz, {TRUST_AND_FEED}"
+    writer.execute(f"CREATE TABLE public.samples ({columns})".encode())
+    install(writer, samples=watch)
+    return Table("samples", ("chain", "token", "time"))
+
+
 def item_saying(said: Testimony) -> dict[str, Any]:
     """The attributes of an item that says so of itself."""
     assert said.changed_at is not None
@@ -216,10 +224,7 @@ def test_a_history_means_the_same_to_both(
 ) -> None:
     random = Random(seed)
     watch = random_watch(random, shape="history", with_clock=True) | {"emit_first": True}
-    columns = f"chain text, token text, price numeric, at timestamptz, {TRUST_AND_FEED}"
-    writer.execute(f"CREATE TABLE public.samples ({columns})".encode())
-    install(writer, samples=watch)
-    table = Table("samples", ("chain", "token", "time"))
+    table = watched_history(writer, watch)
     recent: dict[tuple[str, str], Decimal | None] = {}
     clock = NOON
     with judging(server_of(writer)) as (log, session):
@@ -263,10 +268,7 @@ def test_a_history_whose_samples_wait_for_earlier_ones_means_the_same_at_factor_
     """
     random = Random(seed)
     watch = random_watch(random, shape="history", with_clock=False) | {"emit_first": True}
-    columns = f"chain text, token text, price numeric, at timestamptz, {TRUST_AND_FEED}"
-    writer.execute(f"CREATE TABLE public.samples ({columns})".encode())
-    install(writer, samples=watch)
-    table = Table("samples", ("chain", "token", "time"))
+    table = watched_history(writer, watch)
     recent: dict[tuple[str, str], Decimal | None] = {}
     clock = NOON
     with judging(server_of(writer)) as (log, session):
