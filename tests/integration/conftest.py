@@ -157,6 +157,14 @@ def cloud(stack: EmbeddedStack, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield running
 
 
+@pytest.fixture
+def cloud_store(cloud: EmbeddedStack) -> Iterator[redis.Redis]:
+    """A client of that endpoint's Redis, which is empty."""
+    with redis.Redis.from_url(cloud.addresses.redis_url) as client:
+        client.flushall()
+        yield client
+
+
 @pytest.fixture(scope="session")
 def dynamodb(cloud: EmbeddedStack) -> Iterator[DynamoDBClient]:
     """A client of that endpoint's DynamoDB."""

@@ -15,7 +15,7 @@ from tests.command import Command
 from tests.fed import create_table, fed_document, put, write_config
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -31,19 +31,12 @@ def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def store(cloud: EmbeddedStack) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(cloud.addresses.redis_url) as client:
-        client.flushall()
-        yield client
-
-
-@pytest.fixture
 def table(dynamodb: DynamoDBClient) -> str:
     return create_table(dynamodb)
 
 
 @pytest.fixture
-def config(cloud: EmbeddedStack, table: str, store: redis.Redis, tmp_path: Path) -> Path:
+def config(cloud: EmbeddedStack, table: str, cloud_store: redis.Redis, tmp_path: Path) -> Path:
     return write_config(tmp_path, fed_document(cloud, table))
 
 
@@ -98,7 +91,7 @@ def test_status_for_people_names_table_shard_and_letters(
 
 
 def test_status_names_a_table_that_is_not_there_and_tells_of_the_others(
-    command: Command, cloud: EmbeddedStack, table: str, store: redis.Redis, tmp_path: Path
+    command: Command, cloud: EmbeddedStack, table: str, cloud_store: redis.Redis, tmp_path: Path
 ) -> None:
     document = fed_document(cloud, table)
     document["watches"]["more"] = document["watches"]["tvl"] | {"table": "more"}
@@ -133,7 +126,7 @@ def test_validate_refuses_a_stream_that_has_not_both_images(
     command: Command,
     cloud: EmbeddedStack,
     dynamodb: DynamoDBClient,
-    store: redis.Redis,
+    cloud_store: redis.Redis,
     tmp_path: Path,
     view_type: str | None,
     said: str,
@@ -144,7 +137,12 @@ def test_validate_refuses_a_stream_that_has_not_both_images(
 
 
 def test_validate_tries_the_attributes_on_some_items(
-    command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, table: str, store: redis.Redis, tmp_path: Path
+    command: Command,
+    cloud: EmbeddedStack,
+    dynamodb: DynamoDBClient,
+    table: str,
+    cloud_store: redis.Redis,
+    tmp_path: Path,
 ) -> None:
     put(dynamodb, table, "lido", "100")
     document = fed_document(cloud, table)
@@ -158,7 +156,7 @@ def test_validate_tries_the_attributes_on_some_items(
 
 
 def test_validate_names_a_queue_and_a_table_that_are_not_there(
-    command: Command, cloud: EmbeddedStack, store: redis.Redis, tmp_path: Path
+    command: Command, cloud: EmbeddedStack, cloud_store: redis.Redis, tmp_path: Path
 ) -> None:
     document = fed_document(cloud, "not-there", "nowhere.fifo")
     document["dynamodb"]["dead_letter_queue"] = "nowhere-failures"
@@ -174,7 +172,7 @@ def test_validate_names_a_queue_and_a_table_that_are_not_there(
 
 
 def test_validate_warns_of_a_history_whose_partitions_are_not_its_entities(
-    command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, store: redis.Redis, tmp_path: Path
+    command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, cloud_store: redis.Redis, tmp_path: Path
 ) -> None:
     columns = {"protocol": "protocol", "chain": "chain", "value": "tvl_usd", "changed_at": "at"}
     table = create_table(dynamodb, "id")
@@ -185,7 +183,7 @@ def test_validate_warns_of_a_history_whose_partitions_are_not_its_entities(
 
 
 def test_validate_knows_a_partition_key_with_a_dot_in_its_name(
-    command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, store: redis.Redis, tmp_path: Path
+    command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, cloud_store: redis.Redis, tmp_path: Path
 ) -> None:
     table = create_table(dynamodb, "the.protocol")
     columns = {"protocol": "protocol", "chain": "chain", "value": "tvl_usd", "changed_at": "at"}
@@ -196,7 +194,7 @@ def test_validate_knows_a_partition_key_with_a_dot_in_its_name(
 
 
 def test_validate_warns_of_a_where_that_lambdas_filters_cannot_hold(
-    command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, store: redis.Redis, tmp_path: Path
+    command: Command, cloud: EmbeddedStack, dynamodb: DynamoDBClient, cloud_store: redis.Redis, tmp_path: Path
 ) -> None:
     table = create_table(dynamodb)
     document = fed_document(cloud, table)

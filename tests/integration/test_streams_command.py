@@ -70,14 +70,7 @@ def queue(alerts_client: SQSClient) -> Iterator[str]:
 
 
 @pytest.fixture
-def store(cloud: EmbeddedStack) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(cloud.addresses.redis_url) as client:
-        client.flushall()
-        yield client
-
-
-@pytest.fixture
-def config(cloud: EmbeddedStack, table: str, queue: str, store: redis.Redis, tmp_path: Path) -> Path:
+def config(cloud: EmbeddedStack, table: str, queue: str, cloud_store: redis.Redis, tmp_path: Path) -> Path:
     """A settings file for the table, the queue and the Redis."""
     return write_config(tmp_path, fed_document(cloud, table, queue.rpartition("/")[2]))
 
@@ -92,8 +85,8 @@ def received(client: SQSClient, url: str) -> list[Any]:
     return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
 
-def published(store: redis.Redis) -> list[Any]:
-    entries: Any = store.xrange("rtp:stream")
+def published(cloud_store: redis.Redis) -> list[Any]:
+    entries: Any = cloud_store.xrange("rtp:stream")
     return [json.loads(entry[b"event"]) for _, entry in entries]
 
 
@@ -106,7 +99,7 @@ def test_the_command_delivers_what_the_stream_holds_and_goes_on_where_it_was(
     command: Command,
     dynamodb: DynamoDBClient,
     alerts_client: SQSClient,
-    store: redis.Redis,
+    cloud_store: redis.Redis,
     config: Path,
     table: str,
     queue: str,
@@ -127,7 +120,7 @@ def test_the_command_delivers_what_the_stream_holds_and_goes_on_where_it_was(
     assert json.loads(again.out.splitlines()[-1])["records"] == 1
     told = [json.loads(line) for line in again.err.splitlines() if line.startswith("{")]
     assert (sum(one.get("Records", 0) for one in told), sum(one.get("Events", 0) for one in told)) == (1, 1)
-    assert [step(event)[2] for event in published(store)] == ["102", "105"]
+    assert [step(event)[2] for event in published(cloud_store)] == ["102", "105"]
 
 
 def test_a_signal_ends_the_command_well(
@@ -153,7 +146,7 @@ def test_services_that_are_away_are_named_once_and_left_alone_for_a_while(comman
 
 
 def test_a_table_that_is_missing_stops_no_other_and_is_named(
-    command: Command, dynamodb: DynamoDBClient, store: redis.Redis, config: Path, table: str
+    command: Command, dynamodb: DynamoDBClient, cloud_store: redis.Redis, config: Path, table: str
 ) -> None:
     document = yaml.safe_load(config.read_text(encoding="utf-8"))
     gone = f"gone-{table}"
@@ -162,7 +155,7 @@ def test_a_table_that_is_missing_stops_no_other_and_is_named(
     config.write_text(yaml.safe_dump(document), encoding="utf-8")
     put(dynamodb, table, "lido", "100", "102")
     done = command("run", "--source", "dynamodb", "--config", str(config), "--until-idle")
-    assert [step(event)[2] for event in published(store)] == ["102"]
+    assert [step(event)[2] for event in published(cloud_store)] == ["102"]
     told = [line for line in done.err.splitlines() if line.startswith((f"table {gone}", "Never reached"))]
     assert [line.partition(" in region")[0] for line in told] == [
         f"table {gone}: there is no DynamoDB table {gone}",
@@ -174,7 +167,7 @@ def test_a_table_that_is_missing_stops_no_other_and_is_named(
 def test_a_queue_that_is_missing_keeps_no_table_from_being_delivered(
     command: Command,
     dynamodb: DynamoDBClient,
-    store: redis.Redis,
+    cloud_store: redis.Redis,
     config: Path,
     table: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -189,7 +182,7 @@ def test_a_queue_that_is_missing_keeps_no_table_from_being_delivered(
     put(dynamodb, table, "aave", "100", "103")
     put(dynamodb, second, "curve", "100", "104")
     done = command("run", "--source", "dynamodb", "--config", str(config), "--until-idle")
-    assert {step(event)[2] for event in published(store)} == {"102", "103", "104"}
+    assert {step(event)[2] for event in published(cloud_store)} == {"102", "103", "104"}
     assert json.loads(done.out.splitlines()[-1])["pending_alerts"] == 1
     told, in_the_way = [line for line in done.err.splitlines() if f"gone-{table}.fifo" in line]
     assert told.startswith("alerts or dead letters wait: SQS at ")
@@ -198,7 +191,12 @@ def test_a_queue_that_is_missing_keeps_no_table_from_being_delivered(
 
 
 def test_a_run_until_idle_waits_for_samples_that_wait_for_earlier_ones(
-    command: Command, dynamodb: DynamoDBClient, store: redis.Redis, cloud: EmbeddedStack, queue: str, tmp_path: Path
+    command: Command,
+    dynamodb: DynamoDBClient,
+    cloud_store: redis.Redis,
+    cloud: EmbeddedStack,
+    queue: str,
+    tmp_path: Path,
 ) -> None:
     samples = create_table(dynamodb, "protocol", "time")
     document = fed_document(cloud, samples, queue.rpartition("/")[2], shape="history")
@@ -207,21 +205,21 @@ def test_a_run_until_idle_waits_for_samples_that_wait_for_earlier_ones(
     put(dynamodb, samples, "lido", "102", time="2026-01-01T00:01:00Z")
     put(dynamodb, samples, "lido", "100", time="2026-01-01T00:00:00Z")
     command("run", "--source", "dynamodb", "--config", str(write_config(tmp_path, document)), "--until-idle")
-    assert [step(event) for event in published(store)] == [("lido", "100", "102", "deviation")]
+    assert [step(event) for event in published(cloud_store)] == [("lido", "100", "102", "deviation")]
 
 
 def test_alerts_of_a_queue_that_the_settings_name_no_more_are_not_waited_for(
-    settings: Settings, store: redis.Redis
+    settings: Settings, cloud_store: redis.Redis
 ) -> None:
-    store.hset("rtp:alerts", "gone.fifo", 1)
-    store.zadd("rtp:alerts:gone.fifo", {"rtp:baseline:tvl:base:lido": time.time() * 1_000_000})
+    cloud_store.hset("rtp:alerts", "gone.fifo", 1)
+    cloud_store.zadd("rtp:alerts:gone.fifo", {"rtp:baseline:tvl:base:lido": time.time() * 1_000_000})
     poller = build_poller(settings, on_problem=print)
     poller.tick()
     assert (poller.tally.pending_alerts, any(poller.left)) == (1, False)
 
 
 def test_dead_letters_that_wait_for_their_queue_are_told_once_and_stay_a_trouble_until_it_is_there(
-    settings: Settings, dynamodb: DynamoDBClient, alerts_client: SQSClient, table: str, store: redis.Redis
+    settings: Settings, dynamodb: DynamoDBClient, alerts_client: SQSClient, table: str, cloud_store: redis.Redis
 ) -> None:
     name = f"failures-{table}"
     dynamodb_settings = settings.dynamodb.model_copy(update={"dead_letter_queue": name})
@@ -243,12 +241,12 @@ def test_dead_letters_that_wait_for_their_queue_are_told_once_and_stay_a_trouble
     eventually(is_over)
     (told,) = (problem for problem in problems if name in problem)
     assert f"Make it: `aws sqs create-queue --queue-name {name} --region us-east-1`" in told
-    assert store.llen("rtp:dead-letters") == 0
+    assert cloud_store.llen("rtp:dead-letters") == 0
     alerts_client.delete_queue(QueueUrl=url)
 
 
 def test_a_shard_whose_batch_fails_stops_no_other(
-    settings: Settings, dynamodb: DynamoDBClient, table: str, store: redis.Redis
+    settings: Settings, dynamodb: DynamoDBClient, table: str, cloud_store: redis.Redis
 ) -> None:
     second = create_table(dynamodb)
     tables = {"tvl": settings.dynamodb.tables["tvl"], "second": settings.dynamodb.tables["tvl"]}
@@ -259,32 +257,32 @@ def test_a_shard_whose_batch_fails_stops_no_other(
     put(dynamodb, table, "lido", "100", "102")
     put(dynamodb, second, "aave", "100", "102")
     # No hash is kept under this key, so the baseline cannot be moved.
-    store.set("rtp:baseline:tvl:base:lido", "broken")
+    cloud_store.set("rtp:baseline:tvl:base:lido", "broken")
     problems: list[str] = []
     poller = build_poller(both, on_problem=lambda problem: problems.append(str(problem)))
     poller.poll()
-    assert [step(event)[0] for event in published(store)] == ["aave"]
+    assert [step(event)[0] for event in published(cloud_store)] == ["aave"]
     (trouble,) = poller.troubles.current()
     assert trouble.part.startswith(f"table {table}, shard ")
     assert [problem.startswith(f"{trouble.part}: Records at shard") for problem in problems] == [True]
-    store.delete("rtp:baseline:tvl:base:lido")
+    cloud_store.delete("rtp:baseline:tvl:base:lido")
     eventually(lambda: poller.poll() or not poller.troubles.current())
-    assert {step(event)[0] for event in published(store)} == {"aave", "lido"}
+    assert {step(event)[0] for event in published(cloud_store)} == {"aave", "lido"}
 
 
 def test_a_shard_that_is_gone_is_forgotten_and_told_where_it_was_not_read_to_its_end(
-    settings: Settings, dynamodb: DynamoDBClient, table: str, store: redis.Redis
+    settings: Settings, dynamodb: DynamoDBClient, table: str, cloud_store: redis.Redis
 ) -> None:
     stream = dynamodb.describe_table(TableName=table)["Table"]["LatestStreamArn"]
-    Checkpoints(store).save(stream, "shard-read", FINISHED)
-    Checkpoints(store).save(stream, "shard-half-read", "700000")
+    Checkpoints(cloud_store).save(stream, "shard-read", FINISHED)
+    Checkpoints(cloud_store).save(stream, "shard-half-read", "700000")
     put(dynamodb, table, "lido", "100", "102")
     problems: list[str] = []
     poller = build_poller(settings, on_problem=lambda problem: problems.append(str(problem)))
     poller.poll()
     assert problems == [f"table {table}, shard shard-half-read: it is gone, and was not read to its end"]
-    assert set(Checkpoints(store).read(stream)).isdisjoint({"shard-read", "shard-half-read"})
-    assert [step(event)[2] for event in published(store)] == ["102"]
+    assert set(Checkpoints(cloud_store).read(stream)).isdisjoint({"shard-read", "shard-half-read"})
+    assert [step(event)[2] for event in published(cloud_store)] == ["102"]
 
 
 class Failing(BatchProcessor):
@@ -301,7 +299,7 @@ class Failing(BatchProcessor):
 
 
 def test_the_poller_goes_back_to_the_first_record_that_failed(
-    settings: Settings, dynamodb: DynamoDBClient, table: str, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, dynamodb: DynamoDBClient, table: str, cloud_store: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.handler.build.BatchProcessor", Failing)
     put(dynamodb, table, "lido", "100", "102", "104")
@@ -310,19 +308,19 @@ def test_the_poller_goes_back_to_the_first_record_that_failed(
     assert (poller.tally.records, [trouble.cause[-10:] for trouble in poller.troubles.current()]) == (1, ["on purpose"])
     assert eventually(poller.poll) == 2
     assert poller.troubles.current() == []
-    assert [step(event)[2] for event in published(store)] == ["102", "104"]
+    assert [step(event)[2] for event in published(cloud_store)] == ["102", "104"]
 
 
 def test_a_redis_that_was_emptied_learns_again_how_far_quiet_shards_were_read(
-    settings: Settings, dynamodb: DynamoDBClient, table: str, store: redis.Redis
+    settings: Settings, dynamodb: DynamoDBClient, table: str, cloud_store: redis.Redis
 ) -> None:
     put(dynamodb, table, "lido", "100", "102")
     poller = build_poller(settings, on_problem=print)
     poller.poll()
-    store.flushall()
-    eventually(lambda: poller.poll() or store.keys("rtp:checkpoint:*"))
+    cloud_store.flushall()
+    eventually(lambda: poller.poll() or cloud_store.keys("rtp:checkpoint:*"))
     later = build_poller(settings, on_problem=print)
-    assert (later.poll(), published(store)) == (0, [])
+    assert (later.poll(), published(cloud_store)) == (0, [])
 
 
 def code_of(packages: Sequence[Path], config: Path) -> bytes:
@@ -341,7 +339,7 @@ def test_a_lambda_delivers_what_the_stream_brings(
     cloud: EmbeddedStack,
     dynamodb: DynamoDBClient,
     alerts_client: SQSClient,
-    store: redis.Redis,
+    cloud_store: redis.Redis,
     config: Path,
     table: str,
     queue: str,
@@ -367,7 +365,7 @@ def test_a_lambda_delivers_what_the_stream_brings(
     )
     put(dynamodb, table, "lido", "100", "100.5", "102")
     put(dynamodb, table, "aave", "7", "9")
-    events = eventually(lambda: found if len(found := published(store)) == 2 else [], within_seconds=60)
+    events = eventually(lambda: found if len(found := published(cloud_store)) == 2 else [], within_seconds=60)
     assert sorted(step(event) for event in events) == [
         ("aave", "7", "9", "deviation"),
         ("lido", "100", "102", "deviation"),
