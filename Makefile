@@ -89,7 +89,7 @@ package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=r
 
 lock: ## Write the lock files anew from pyproject.toml (needs uv)
 	@for set in run dev; do \
-	  extras=$$( [ $$set = run ] && echo "--extra embedded" || echo "--all-extras" ); \
+	  extras=$$( [ $$set = run ] && echo "--extra embedded --extra serve --extra tui" || echo "--all-extras" ); \
 	  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate \
 	    $$extras --group build pyproject.toml --output-file requirements-$$set.lock || exit 1; \
 	done
