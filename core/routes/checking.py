@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.routes.matching import SEVERITY_RANK, label_of
+from core.routes.matching import label_of
 from core.settings.rules import is_glob, matches_glob, override_value
 from core.settings.watches import Constant, SeverityTiers, Watch
 from core.severity import reaches, severity
 from rtp_client.event import METADATA_REASONS, Reason, Severity
+from rtp_client.event_filter import SEVERITY_RANK
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from core.settings.rules import matches_glob
 from rtp_client.event import Severity
-from rtp_client.event_filter import Move, moved_at_least
+from rtp_client.event_filter import SEVERITY_RANK, Move, moved_at_least
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.settings.models import Settings
     from core.settings.routes import Route, RouteMatch
-
-SEVERITY_RANK = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 class Routable(Move, Protocol):
@@ -36,10 +34,6 @@ class Routable(Move, Protocol):
     @property
     def entity(self) -> str:
         """The protocol, token or other entity."""
-
-    @property
-    def severity(self) -> str:
-        """How much it matters."""
 
 
 @dataclass(frozen=True)
