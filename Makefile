@@ -20,7 +20,7 @@ LAMBDA_PLATFORM = --platform manylinux2014_aarch64 --platform manylinux_2_28_aar
 NOT_IN_THE_LAMBDA = psycopg psycopg-binary psycopg-pool prometheus-client typer rich annotated-doc markdown-it-py mdurl pygments shellingham
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection judging cache handler package lock clean
+.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
@@ -70,6 +70,9 @@ judging: $(VENV)/.dev ## Measure how rtp judges the samples of a history: rate, 
 
 cache: $(VENV)/.dev ## Measure the cache: hit ratio, speed beside bare Redis, age of what readers see
 	@$(BIN)/python -m loadtests.benchmarks.cache $(ARGS)
+
+live: $(VENV)/.dev ## Measure the gateway: 5,000 WebSocket clients, a frozen one, a restart
+	@$(BIN)/python -m loadtests.benchmarks.live $(ARGS)
 
 handler: $(VENV)/.dev ## Measure the stream handler on a bad day: kills, outages, throttling
 	@$(BIN)/python -m loadtests.benchmarks.handler $(ARGS)
