@@ -36,12 +36,14 @@ _VARIABLES = (  # the sinks have their own
     ("RTP_POSTGRES_SECRET", "postgres.secret"),
     ("RTP_REDIS_SECRET", "redis.secret"),
     ("RTP_HTTP_LISTEN", "http.listen"),
+    ("RTP_SERVE_LISTEN", "serve.listen"),
+    ("RTP_SERVE_TOKEN", "serve.token"),
     ("RTP_EMF_NAMESPACE", "emf.namespace"),
     ("RTP_DYNAMODB_ENDPOINT_URL", "dynamodb.endpoint_url"),
     ("RTP_DEAD_LETTER_QUEUE", "dynamodb.dead_letter_queue"),
 )
 # The other options are called as their keys are.
-_OPTION_NAMES = {"http.listen": "http"}
+_OPTION_NAMES = {"http.listen": "http", "serve.listen": "listen"}
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ from core.settings.fields import (
 )
 from core.settings.own_kinds import OwnKinds, all_kinds, kinds_in
 from core.settings.routes import Route, route_model
+from core.settings.serve import ServeSettings
 from core.settings.watches import Watch, watch_of
 from rtp_client.stored_password import with_secret
 
@@ -191,6 +192,7 @@ class Settings(SettingsModel):
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     emf: EmfSettings = EmfSettings()
+    serve: ServeSettings = ServeSettings()
     triggers: TriggerSettings = TriggerSettings()
     watches: dict[WatchName, Watch]
     dynamodb: DynamoDbSettings  # behind the watches, which it names
