@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from cli.amounts import percent
-from cli.conclusion_line import conclusion_line
 from cli.event_line import printable
 from cli.output import out
-from cli.tables import facts, moment, new_table, span
+from cli.tables import facts, new_table, span, whole
 from core.detection.report import amount_text
 from core.detection.verdict import same
+from core.inspection.in_words import conclusion_in_words, moment
 from core.problem import counted
 from rtp_client.event import Reason
 
@@ -55,6 +55,7 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
         return
     yield "shape", judged.shape
     yield "judged", _judge(found, judged)
+    yield "rule", whole(" ".join(judged.rule_words))
     if state is None:
         yield "baseline", "none"
     else:
@@ -70,7 +71,7 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
         change = percent(far.change_pct) if far.change_pct is not None else "no percentage"
         yield "change", f"{change} ({far.change or '–'})"
     if found.conclusion is not None:
-        yield "conclusion", conclusion_line(found.conclusion, found.source)
+        yield "conclusion", conclusion_in_words(found.conclusion, found.source)
     if state is not None and judged.distance is not None:
         yield from _distance(state, judged.distance, found.at)
     if state is not None and state.sampled_at is not None:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from cli.output import err, out, print_json, print_problem
-from cli.tables import moment, new_table
+from cli.tables import new_table
 from core.inspection.document import as_document
+from core.inspection.in_words import moment
 from core.problem import counted
 from core.sinks.sink_type import needing
 

@@ -14,12 +14,13 @@ from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
 from cli.output import err, out, print_json
 from cli.running_demo import use_demo_if_unnamed
-from cli.tables import moment, new_table
+from cli.tables import new_table
 from core.errors import SettingsError, UnknownEntity
 from core.handler.baselines import Baselines, redis_url_of
 from core.handler.forgetting import forget_item, read_items
 from core.inspection.document import as_document
 from core.inspection.entities import read_entities
+from core.inspection.in_words import moment
 from core.judging.forgetting import RememberedEntity, forget_entities, read_remembered
 from core.problem import counted
 

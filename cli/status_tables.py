@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from cli.tables import age, facts, moment, new_table, remarks, span, whole
+from cli.tables import age, facts, new_table, remarks, span, whole
+from core.inspection.in_words import moment
 from core.problem import counted
 
 if TYPE_CHECKING:

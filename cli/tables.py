@@ -17,7 +17,7 @@ from rich.text import Text
 from cli.event_line import printable
 from cli.output import out
 from core.detection.report import amount_text
-from rtp_client.event import format_time
+from core.inspection.in_words import moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -115,11 +115,6 @@ def whole(sentence: str | None) -> Text | None:
 def remarks(said: Iterable[str]) -> Text:
     """A cell of a few words each, one a line, which stay together in any terminal."""
     return Text("\n".join(said), no_wrap=True)
-
-
-def moment(value: datetime) -> str:
-    """A time to the second, in UTC."""
-    return f"{format_time(value)[:19].replace('T', ' ')}Z"
 
 
 def age(since: datetime | None, now: datetime) -> str | None:

@@ -16,8 +16,9 @@ from cli.looking import show
 from cli.option_values import duration, whole_number
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.running_demo import use_demo_if_unnamed
-from cli.tables import moment, new_table
+from cli.tables import new_table
 from core.cache.stats import Reads, read_stats
+from core.inspection.in_words import moment
 from rtp_client.keys import cache_key_owner
 from rtp_client.redact import shown
 

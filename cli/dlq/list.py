@@ -26,8 +26,9 @@ from cli.option_values import whole_number
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
 from cli.output import out, print_json
 from cli.source import Source, is_streams
-from cli.tables import moment, new_table
+from cli.tables import new_table
 from core.inspection.document import as_document
+from core.inspection.in_words import moment
 from core.letters.letter import Letter, LetterOrigin, Selection
 from core.letters.store import DeadLetterStore, peek
 from core.letters.table import read_letters

@@ -16,6 +16,7 @@ from core.detection.distance import distance
 from core.errors import NotInstalled, UnknownEntity
 from core.inspection.conclusion import Unjudged, conclude
 from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, SetAsideRow, Whence, rule_keys
+from core.inspection.in_words import rule_in_words
 from core.inspection.inspector import looking
 from core.judging.waiting import count_waiting
 from core.services.postgres import queries
@@ -145,6 +146,7 @@ def _judged(
         is_sampled=watch.is_sampled,
         compare_with=watch.compare_with,
         rule=rule_keys(watch, wanted_values, place.chain, place.entity),
+        rule_words=rule_in_words(rule, watch.compare_with),
         current=current,
         current_from=current_from,
         current_note=note,

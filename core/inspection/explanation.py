@@ -113,14 +113,16 @@ class SetAsideRow:
 class JudgedValue:
     """An entity's value: the rule that judges it, the value now, and how far that is from an event.
 
-    `is_sampled`: by rtp run, from the log of samples, not by the trigger. `current_from` is the value's source;
-    `current_note` says why the source is not the table, `is_row_gone` that the table can be read and has no such row.
+    `is_sampled`: by rtp run, from the log of samples, not by the trigger. `rule_words` is the rule in sentences.
+    `current_from` is the value's source; `current_note` says why the source is not the table, `is_row_gone` that the
+    table can be read and has no such row.
     """
 
     shape: str
     is_sampled: bool
     compare_with: CompareWith
     rule: Sequence[RuleKey]
+    rule_words: Sequence[str]
     current: Decimal | None
     current_from: Whence
     current_note: str

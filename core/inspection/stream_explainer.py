@@ -20,6 +20,7 @@ from core.handler.known import known_owners
 from core.handler.memory import Memory
 from core.inspection.conclusion import Unjudged, conclude
 from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, rule_keys
+from core.inspection.in_words import rule_in_words
 from core.problem import counted
 from core.redis_names import baseline_key, baseline_owner
 from core.settings.rules import rule_for
@@ -146,6 +147,7 @@ def _judged(
         is_sampled=True,
         compare_with=watch.compare_with,
         rule=rule_keys(watch, None, chain, entity),
+        rule_words=rule_in_words(rule, watch.compare_with),
         current=current,
         current_from=whence,
         current_note=note or ("the table has no such item" if whence == "baseline" else ""),
