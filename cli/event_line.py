@@ -1,8 +1,9 @@
-"""One event as one line for people; `rtp tail` and the demo's live view share it."""
+"""One event as one line for people; `rtp tail`, `rtp top` and the demo share it."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,39 +17,76 @@ if TYPE_CHECKING:
     from rtp_client.event import Event, EventData, FieldChange
 
 _SEVERITY_STYLE = {Severity.WARNING: "yellow", Severity.CRITICAL: "bold red"}
-_CHAIN_WIDTH, _ENTITY_WIDTH, _AMOUNT_WIDTH, _PERCENT_WIDTH, _REASON_WIDTH = 10, 18, 11, 9, 12
+_AMOUNT_WIDTH, _PERCENT_WIDTH = 11, 9
 _LONGEST_NAME, _LONGEST_VALUE = 40, 60
+# By the width of the time: today's, and another day's.
+_TIME_FORMATS = {12: ("%H:%M:%S.%f", "%b %d %H:%M"), 8: ("%H:%M:%S", "%b %d"), 5: ("%H:%M", "%m-%d")}
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How wide the columns are, in cells; one of width 0 is left out."""
+
+    least: int
+    gap: int
+    time: int
+    kind: int
+    chain: int
+    entity: int
+    reason: int
+    has_previous: bool = True
+    has_latency: bool = False
+
+
+_FULL = _Layout(126, gap=2, time=12, kind=8, chain=10, entity=18, reason=12, has_latency=True)
+_LAYOUTS = (
+    _FULL,
+    _Layout(103, gap=1, time=8, kind=8, chain=10, entity=16, reason=12),
+    _Layout(79, gap=1, time=8, kind=5, chain=8, entity=13, reason=10, has_previous=False),
+    _Layout(0, gap=1, time=5, kind=0, chain=0, entity=11, reason=9, has_previous=False),
+)
 
 
 def event_line(
-    event: Event, kinds: Kinds = SHIPPED, *, delivered_at_ms: int | None = None, now: datetime | None = None
+    event: Event,
+    kinds: Kinds = SHIPPED,
+    *,
+    delivered_at_ms: int | None = None,
+    now: datetime | None = None,
+    width: int | None = None,
 ) -> Text:
     """When rtp found it (local time), what, where, from what to what, why; how long delivery took, where known.
 
+    With a width the line is never wider: columns that say less are left out, and what still does not fit is cut.
     A kind that is not among `kinds` is shown plainly. Names and values come from data: control characters are shown as
     `�`, and nothing is read as markup.
     """
     data = event.data
     kind = kinds.get(data.kind, Kind(data.kind, ""))
-    line = Text.assemble(
-        (_local_time(data.detected_at, now), "dim"),
-        "  ",
-        (f"{kind.name:<8}", kind.color),
-        "  ",
-        _name(data.chain, _CHAIN_WIDTH, ""),
-        "  ",
-        _name(data.entity, _ENTITY_WIDTH, "bold"),
-        "  ",
-        *(_metadata(data) if data.reason in METADATA_REASONS else _amounts(data, kind)),
-    )
+    layout = _FULL if width is None else _layout_for(width)
+    cells = [
+        Text(_local_time(data.detected_at, now, layout.time), "dim"),
+        *_names(event, kind, layout, is_cut=width is not None),
+        _metadata(data) if data.reason in METADATA_REASONS else _amounts(data, kind, layout),
+    ]
     if event.deletedby == "ttl":
-        line.append("  expired", "dim")
+        cells.append(Text("expired", "dim"))
     if style := _SEVERITY_STYLE.get(data.severity):
-        line.append(f"  {data.severity}", style)
-    if (latency := _latency_ms(data, delivered_at_ms)) is not None:
-        line.append(f"  {latency:,.0f} ms", "dim")
+        cells.append(Text(data.severity, style))
+    if layout.has_latency and (latency := _latency_ms(data, delivered_at_ms)) is not None:
+        cells.append(Text(f"{latency:,.0f} ms", "dim"))
+    line = Text(" " * layout.gap).join(cells)
     line.rstrip()
+    if width is not None:
+        line.truncate(width, overflow="ellipsis")
     return line
+
+
+def _layout_for(width: int) -> _Layout:
+    """The widest that fits; what is left goes to the entity's name."""
+    layout = next(one for one in _LAYOUTS if one.least <= width)
+    spare = width - layout.least if layout.least else 0
+    return replace(layout, entity=min(layout.entity + spare, _LONGEST_NAME))
 
 
 def printable(text: str) -> str:
@@ -56,18 +94,28 @@ def printable(text: str) -> str:
     return "".join(character if character.isprintable() else "�" for character in text)
 
 
-def _amounts(data: EventData, kind: Kind) -> list[Text | str | tuple[str, str]]:
+def _names(event: Event, kind: Kind, layout: _Layout, *, is_cut: bool) -> list[Text]:
+    columns = (
+        (kind.name, layout.kind, kind.color),
+        (event.data.chain, layout.chain, ""),
+        (event.data.entity, layout.entity, "bold"),
+    )
+    return [_name(name, width, style, is_cut=is_cut) for name, width, style in columns if width]
+
+
+def _amounts(data: EventData, kind: Kind, layout: _Layout) -> Text:
     previous, current = move(data.previous, data.current, kind)
     change, style = _change(data)
-    return [
-        (f"{previous:>{_AMOUNT_WIDTH}}", "dim"),
-        (" → ", "dim"),
-        (f"{current:<{_AMOUNT_WIDTH}}", ""),
-        "  ",
+    before = ((f"{previous:>{_AMOUNT_WIDTH}}", "dim"), (" → ", "dim")) if layout.has_previous else ()
+    gap = " " * layout.gap
+    return Text.assemble(
+        *before,
+        f"{current:<{_AMOUNT_WIDTH}}" if layout.has_previous else f"{current:>{_AMOUNT_WIDTH}}",
+        gap,
         (f"{change:>{_PERCENT_WIDTH}}", style),
-        "  ",
-        (f"{_why(data):<{_REASON_WIDTH}}", "dim"),
-    ]
+        gap,
+        (f"{_why(data):<{layout.reason}}", "dim"),
+    )
 
 
 def _change(data: EventData) -> tuple[str, str]:
@@ -79,18 +127,18 @@ def _change(data: EventData) -> tuple[str, str]:
     return "", ""
 
 
-def _metadata(data: EventData) -> list[Text | str | tuple[str, str]]:
+def _metadata(data: EventData) -> Text:
     fields = data.fields or {}
     if data.reason is Reason.CHANGED:
         changes = [f"{_field(name)}: {_move(change)}" for name, change in fields.items()]
-        return [(", ".join(changes), "")]
+        return Text(", ".join(changes))
     # One side of an entity that came or went is empty.
     sides = {
         name: change.previous if data.reason is Reason.REMOVED else change.current for name, change in fields.items()
     }
     known = [f"{_field(name)}: {_value(value)}" for name, value in sides.items() if value is not None]
     style = "red" if data.reason is Reason.REMOVED else "green"
-    return [(_why(data), style), (f"  {', '.join(known)}", "dim")]
+    return Text.assemble((_why(data), style), (f"  {', '.join(known)}", "dim"))
 
 
 def _move(change: FieldChange) -> str:
@@ -107,10 +155,13 @@ def _field(name: str) -> str:
     return _shortened(name, _LONGEST_NAME)
 
 
-def _name(name: str, width: int, style: str) -> Text:
+def _name(name: str, width: int, style: str, *, is_cut: bool) -> Text:
     text = Text(_shortened(name, _LONGEST_NAME), style)
     # Widths are of terminal cells: a Chinese character takes two.
-    text.append(" " * (width - text.cell_len))
+    if is_cut:
+        text.truncate(width, overflow="ellipsis", pad=True)
+    else:
+        text.append(" " * (width - text.cell_len))
     return text
 
 
@@ -125,11 +176,12 @@ def _why(data: EventData) -> str:
     )
 
 
-def _local_time(time: str, now: datetime | None) -> str:
+def _local_time(time: str, now: datetime | None, width: int) -> str:
     """`14:03:22.123`, or as wide: `Oct 05 14:03` for another day."""
     local = datetime.fromisoformat(time).astimezone()
     today = (now or datetime.now(tz=local.tzinfo)).astimezone(local.tzinfo).date()
-    return f"{local:%H:%M:%S}.{local.microsecond // 1000:03}" if local.date() == today else f"{local:%b %d %H:%M}"
+    clock, day = _TIME_FORMATS[width]
+    return f"{local.strftime(clock if local.date() == today else day)[:width]:<{width}}"
 
 
 def _latency_ms(data: EventData, delivered_at_ms: int | None) -> float | None:

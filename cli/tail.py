@@ -10,7 +10,7 @@ import typer
 
 from cli.event_line import event_line
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
-from cli.option_values import percent, whole_number
+from cli.option_values import choice, percent, whole_number
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import err, out, print_line, print_problem
 from cli.running_demo import use_demo_if_unnamed
@@ -18,6 +18,7 @@ from cli.signals import noting_signals
 from core.kinds import SHIPPED
 from rtp_client import EventStream
 from rtp_client.backoff import Backoff
+from rtp_client.event import Reason, Severity
 from rtp_client.event_filter import EventFilter
 
 if TYPE_CHECKING:
@@ -40,6 +41,24 @@ _MinPct = Annotated[
         parser=percent("--min-pct"), metavar="PERCENT", help="Only moves of at least this, up or down; no metadata."
     ),
 ]
+_SeverityOption = Annotated[
+    Severity | None,
+    typer.Option(
+        "--severity",
+        parser=choice("--severity", Severity),
+        metavar="SEVERITY",
+        help=f"Only events of at least this: {', '.join(Severity)}.",
+    ),
+]
+_Reasons = Annotated[
+    list[Reason] | None,
+    typer.Option(
+        "--reason",
+        parser=choice("--reason", Reason),
+        metavar="REASON",
+        help="Only events for this reason, such as depeg; may be given several times.",
+    ),
+]
 _Count = Annotated[
     int | None, typer.Option(parser=whole_number("--count", 1), metavar="N", help="End after this many events.")
 ]
@@ -58,13 +77,15 @@ def tail(
     chain: _Chain = None,
     entity: _Entity = None,
     min_pct: _MinPct = None,
+    severity: _SeverityOption = None,
+    reason: _Reasons = None,
     as_json: AsJson = False,
     count: _Count = None,
     since: _Since = None,
     redis_url: RedisUrl = None,
     config: Config = None,
 ) -> None:
-    """Show events as they are delivered, or all since a sequence; end it with Ctrl-C.
+    """Show events as they are delivered, or all since a sequence, one a line; end it with Ctrl-C.
 
     Without an address it finds a running [bold]rtp run --demo[/].
     --min-pct also passes moves away from zero, whose percentage is infinite.
@@ -77,7 +98,7 @@ def tail(
         require_kind(kind, settings)
     elif kind not in (None, *SHIPPED):  # somebody's settings may have it
         print_problem(f"{kind} is no kind that rtp ships. Waiting for events of it; --config checks the name")
-    wanted = EventFilter(kind, chain, entity, min_pct)
+    wanted = EventFilter(kind, chain, entity, min_pct, severity, reason)
     with (
         _stream(settings) as stream,
         noting_signals(on_request=stream.close) as stop_requested,
@@ -104,4 +125,6 @@ def _show(tailed: TailedEvent, kinds: Kinds, *, as_json: bool) -> None:
     if as_json:
         print_line(tailed.document)
     else:
-        out.print(event_line(tailed.event, kinds, delivered_at_ms=tailed.delivered_at_ms), soft_wrap=True)
+        width = out.width if out.is_terminal else None
+        line = event_line(tailed.event, kinds, delivered_at_ms=tailed.delivered_at_ms, width=width)
+        out.print(line, soft_wrap=True)

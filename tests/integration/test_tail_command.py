@@ -25,7 +25,7 @@ from tests.samples import make_event
 ROOT = Path(__file__).parents[2]
 EVENTS = [
     make_event(1),
-    make_event(2, "uniswap-v3", chain="base", change_pct="-7.5", current="92.50"),
+    make_event(2, "uniswap-v3", chain="base", change_pct="-7.5", current="92.50", severity="warning"),
     make_event(3, "eth", kind="price", change_pct="0.2"),
     make_event(
         4, kind="protocol", reason="changed", change_pct=None, fields='{"audits": {"previous": 1, "current": 2}}'
@@ -108,6 +108,8 @@ def test_people_get_a_line_per_event_and_no_escape_codes(sink: RedisSink, tail: 
         (("--protocol", "UNI*"), [2]),
         (("--token", "eth"), [3]),
         (("--min-pct", "2.5"), [1, 2, 5]),
+        (("--severity", "Warning"), [2]),
+        (("--reason", "changed", "--reason", "FROM_ZERO"), [4, 5]),
         (("--since", "00000000000000000002", "--kind", "tvl"), [5]),
     ],
 )
@@ -151,6 +153,8 @@ def test_a_reader_that_leaves_ends_it_quietly(sink: RedisSink, start_tail: Start
         ("--min-pct", "much", "option --min-pct: must be a number of percent, 0 or more"),
         ("--since", "yesterday", "option --since: must be an event's sequence"),
         ("--since", "-1", "option --since: must be an event's sequence"),
+        ("--severity", "high", "option --severity: must be one of info, warning, critical, not 'high'"),
+        ("--reason", "crash", "option --reason: must be one of deviation, from_zero,"),
         ("--kind", "a kind", "option --kind: 'a kind' is no kind's name. rtp's own are tvl, price, protocol"),
         ("--redis-url", "localhost:6379", "option --redis-url: must start with"),
         ("--redis-url", "redis://:s3cret@127.0.0.1:1", "Redis at redis://:***@127.0.0.1:1 is not reachable"),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
+from rich.cells import cell_len
 from rich.console import Console
 
 from cli.amounts import move, percent, spelled
@@ -110,6 +111,36 @@ def test_a_long_name_is_cut() -> None:
     told = line("x" * 10_000, chain="y" * 10_000)
     assert len(told) < 200
     assert "x…" in told
+
+
+def fitted(width: int, entity: str = "lido", **columns: Any) -> str:
+    return event_line(make_event(1, entity, **columns), delivered_at_ms=0, now=NOON, width=width).plain
+
+
+def test_a_terminal_of_80_columns_shows_what_happened_where_by_how_much_why_and_how_bad() -> None:
+    told = fitted(80, kind="price", chain="hyperliquid", current="21.382", change_pct="-5.2", severity="critical")
+    assert told.split() == [
+        f"{LOCAL_NOON:%H:%M:%S}",
+        *("price", "hyperli…", "lido", "$21.382", "-5.20%", "deviation", "critical"),
+    ]
+
+
+@pytest.mark.parametrize("width", [20, 40, 78, 80, 100, 103, 126, 200])
+def test_a_line_is_never_wider_than_it_may_be_whatever_it_is_about(width: int) -> None:
+    fields = json.dumps({"name": {"previous": "中文" * 40, "current": "x" * 90}})
+    lines = [
+        fitted(width, severity="critical"),
+        fitted(width, "中文" * 40, chain="y" * 90, current="0.0000084368", reason="repeg", duration_seconds=86_400.0),
+        fitted(width, kind="protocol", reason="changed", fields=fields),
+        fitted(width, detected_at=NOON - timedelta(days=200)),
+    ]
+    assert max(cell_len(told) for told in lines) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80, 110, 140])
+def test_lines_of_one_width_are_aligned(width: int) -> None:
+    lines = [fitted(width, "lido"), fitted(width, "x" * 60, kind="price", chain="base"), fitted(width, "中文")]
+    assert len({cell_len(told[: told.index("+")]) for told in lines}) == 1
 
 
 @pytest.mark.parametrize(
