@@ -17,13 +17,16 @@ import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote, unquote
 
 from msgspec import Meta, Struct, ValidationError, field, to_builtins
 from msgspec.json import Decoder, Encoder, schema_components
 
 from rtp_client.errors import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Severity(StrEnum):
@@ -206,20 +209,23 @@ def fault_of(error: ValidationError, within: str = "") -> str:
 
 def event_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of the event document."""
-    _, components = schema_components((Event,), ref_template="#/$defs/{name}")
-    schema = components.pop("Event")
-    for name in (
-        "traceparent",
-        "tracestate",
-        "deletedby",
-    ):  # an attribute of CloudEvents is there or not, and never null
-        schema["properties"][name] = schema["properties"][name]["anyOf"][0]
+    components = schemas_of((Event,), "#/$defs/{name}")
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:rtp:event:1",
-        **_portable(schema),
-        "$defs": _portable(components),
+        **components.pop("Event"),
+        "$defs": components,
     }
+
+
+def schemas_of(types: Iterable[Any], ref_template: str) -> dict[str, Any]:
+    """The JSON Schemas of these types and of all that are in them, by name; a reference is spelled by the template."""
+    components: dict[str, Any] = _portable(schema_components(types, ref_template=ref_template)[1])
+    if "Event" in components:
+        attributes = components["Event"]["properties"]
+        for name in ("traceparent", "tracestate", "deletedby"):  # an attribute of CloudEvents is there, and never null
+            attributes[name] = attributes[name]["anyOf"][0]
+    return components
 
 
 def _portable(schema: Any) -> Any:
