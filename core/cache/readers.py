@@ -39,7 +39,7 @@ def cache_options(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) 
     """What readers of these settings' cache are told."""
     cache = settings.redis.cache
     return CacheOptions(
-        tables=[_table(watch) for watch in settings.watches.values()],
+        tables=[table_of(watch) for watch in settings.watches.values()],
         ttl_seconds={kind: settings.redis.cache_ttl_ms(kind) / 1000 for kind in settings.all_kinds},
         max_staleness_seconds={kind: cache.max_staleness_seconds(kind) for kind in settings.all_kinds},
         unknown_ttl_seconds=cache.unknown_ttl_seconds,
@@ -49,7 +49,8 @@ def cache_options(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) 
     )
 
 
-def _table(watch: Watch) -> Table:
+def table_of(watch: Watch) -> Table:
+    """The watch's table, as a reader of the cache is told of it."""
     columns = watch.columns
     entity, chain = _column(columns.entity), _column(columns.chain)
     if not watch.has_value:

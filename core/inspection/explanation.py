@@ -90,8 +90,15 @@ class PastEvent:
     reason: Reason
     severity: Severity
     duration: timedelta | None
+    confidence: float
+    provenance: str | None
     changed_at: datetime
     detected_at: datetime
+
+    @property
+    def change(self) -> str | None:
+        """The change, as the event has it."""
+        return Report(self.previous, self.current, self.reason, self.severity).change
 
     @property
     def change_pct(self) -> str | None:

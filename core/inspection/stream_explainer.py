@@ -214,6 +214,8 @@ def _past(event: Event) -> PastEvent:
         reason=data.reason,
         severity=data.severity,
         duration=None if seconds is None else timedelta(seconds=seconds),
+        confidence=data.confidence,
+        provenance=data.provenance,
         changed_at=datetime.fromisoformat(data.changed_at),
         detected_at=datetime.fromisoformat(data.detected_at),
     )

@@ -35,7 +35,7 @@ ORDER BY noted_at DESC, id DESC LIMIT 10
 
 -- name: events
 -- An entity's last events, newest first, among the log's newest million.
-SELECT id, previous, current, fields, reason, severity, duration, changed_at, detected_at
+SELECT id, previous, current, fields, reason, severity, duration, confidence, provenance, changed_at, detected_at
 FROM rtp.event
 WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
   AND id > (SELECT max(id) FROM rtp.event) - 1000000

@@ -24,6 +24,12 @@ ORDER BY w.id
 -- Every protocol, token or other entity that the watches' triggers have seen.
 SELECT w.name, w.kind, b.chain, b.entity FROM rtp.baseline AS b JOIN rtp.watch AS w ON w.id = b.watch WHERE w.removed_at IS NULL
 
+-- name: off_peg
+-- Of these watches, the entities that are off their peg, and since when.
+SELECT w.name AS watch, b.chain, b.entity, b.off_peg_since AS since
+FROM rtp.baseline AS b JOIN rtp.watch AS w ON w.id = b.watch
+WHERE b.off_peg_since IS NOT NULL AND w.removed_at IS NULL AND w.name = ANY (%(watches)s)
+
 -- name: log
 -- How long the log is. A large one is not counted: the planner's estimate serves as well.
 SELECT CASE WHEN is_large THEN greatest(planned, 0) ELSE (SELECT count(*) FROM rtp.event) END AS events,

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from rtp_client.cache.table import Table
 
-COLUMN_TYPES, _CURRENT = (
-    files("rtp_client.cache").joinpath(f"{name}.sql").read_bytes() for name in ("column_types", "current")
+COLUMN_TYPES, _CURRENT, _SAMPLES = (
+    files("rtp_client.cache").joinpath(f"{name}.sql").read_bytes() for name in ("column_types", "current", "samples")
 )
 # Compared as they are, so that an index on the column answers; anything else is compared as text.
 _TEXTS = frozenset({"text", "character varying", "name"})
@@ -30,6 +30,19 @@ def table_literal(table: Table) -> str:
 def current_query(table: Table, column_types: Mapping[str, str]) -> sql.Composed:
     """The query for the values of some entities, as text; `chains` and `entities` are its parameters."""
     return sql.SQL(_CURRENT.decode()).format(
+        value=_value(table),
+        table=sql.Identifier(*table.parts),
+        chain=_is_asked(table.chain, "chain", column_types),
+        entity=_is_asked(table.entity, "entity", column_types),
+        newest=_newest(table, column_types),
+    )
+
+
+def samples_query(table: Table, column_types: Mapping[str, str]) -> sql.Composed:
+    """The query for the last samples of an entity of a history; `chain`, `entity` and `limit` are its parameters."""
+    at = table.changed_at or ""
+    return sql.SQL(_SAMPLES.decode()).format(
+        at=moment(sql.Identifier("r", at), column_types.get(at, ""), table.timezone),
         value=_value(table),
         table=sql.Identifier(*table.parts),
         chain=_is_asked(table.chain, "chain", column_types),

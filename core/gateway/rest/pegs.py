@@ -1,0 +1,111 @@
+"""How far the pegged entities are off their pegs. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Context, Decimal, InvalidOperation
+from typing import TYPE_CHECKING
+
+from core.detection.report import amount_text
+from core.gateway.rest.documents import PegDocument
+from core.inspection.pegs import Pegged
+from core.settings.rules import rule_for
+from rtp_client.event import Reason, format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from core.settings.models import Settings
+    from core.settings.watches import Peg
+    from rtp_client.cache.entry import Entry
+    from rtp_client.event import Event
+
+_DIGITS = Context(prec=40)
+_BASIS_POINTS = Decimal(10_000)
+_SHOWN = Decimal("0.01")
+
+
+def pegged_kinds(settings: Settings) -> list[str]:
+    """The kinds of which an entity has a peg."""
+    return sorted(
+        {
+            watch.kind
+            for watch in settings.watches.values()
+            if watch.has_value and any(getattr(source, "peg", None) for source in watch.rule_sources)
+        }
+    )
+
+
+def find_pegs(settings: Settings, entries: Iterable[Entry]) -> dict[Pegged, tuple[Entry, Peg]]:
+    """The entities among them that have a peg, each with it."""
+    found = {}
+    for entry in entries:
+        if entry.is_deleted:
+            continue
+        for name in _watches_of(settings, entry):
+            watch = settings.watches[name]
+            peg = rule_for(watch, entry.chain, entry.entity).peg if watch.has_value else None
+            if peg is not None:
+                found[Pegged(name, entry.chain, entry.entity)] = entry, peg
+                break
+    return found
+
+
+def _watches_of(settings: Settings, entry: Entry) -> list[str]:
+    """The watches that may have told of it: the one that its event is of, where it has one."""
+    names = [name for name, watch in settings.watches.items() if watch.kind == entry.kind]
+    told = watch_of(entry.event)
+    return [told] if told in names else names
+
+
+def watch_of(event: Event | None) -> str:
+    """The watch that raised an event."""
+    return "" if event is None else event.source.rpartition("/")[2]
+
+
+def peg_documents(pegs: Mapping[Pegged, tuple[Entry, Peg]], off_since: Mapping[Pegged, datetime]) -> list[PegDocument]:
+    """All of them, the one furthest off first."""
+    documents = [_document(entry, peg, off_since.get(one)) for one, (entry, peg) in pegs.items()]
+    return sorted(
+        documents, key=lambda one: (-Decimal(one.distance_bps or 0).copy_abs(), one.kind, one.chain, one.entity)
+    )
+
+
+def _document(entry: Entry, peg: Peg, off_since: datetime | None) -> PegDocument:
+    return PegDocument(
+        kind=entry.kind,
+        chain=entry.chain,
+        entity=entry.entity,
+        target=amount_text(peg.value) or "",
+        deviation_bps=amount_text(peg.deviation_bps) or "",
+        value=entry.value,
+        distance_bps=distance_bps(entry.value, peg),
+        off_since=None if off_since is None else format_time(off_since),
+        as_of=format_time(entry.as_of),
+    )
+
+
+def distance_bps(value: str | None, peg: Peg) -> str | None:
+    """From the peg to the value in basis points, to two decimals; None where there is no such number."""
+    if value is None or not (amount := Decimal(value)).is_finite():
+        return None
+    try:
+        share = _DIGITS.divide(_DIGITS.subtract(amount, peg.value), peg.value)
+        return amount_text(_DIGITS.quantize(_DIGITS.multiply(share, _BASIS_POINTS), _SHOWN).normalize(_DIGITS))
+    except InvalidOperation:  # so far off that nobody counts in basis points
+        return None
+
+
+def off_since_by_events(pegs: Mapping[Pegged, tuple[Entry, Peg]], events: Iterable[Event]) -> dict[Pegged, datetime]:
+    """Where nobody else tells: since the last `depeg` that no `repeg` has followed, of events in their order."""
+    by_owner = {(entry.kind, entry.chain, entry.entity): one for one, (entry, _) in pegs.items()}
+    off: dict[Pegged, datetime] = {}
+    for event in events:
+        one = by_owner.get((event.data.kind, event.data.chain, event.data.entity))
+        if one is None:
+            continue
+        if event.data.reason == Reason.DEPEG:
+            off[one] = datetime.fromisoformat(event.data.changed_at)
+        elif event.data.reason in {Reason.REPEG, Reason.DELETED}:
+            off.pop(one, None)
+    return off
