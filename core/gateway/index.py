@@ -1,0 +1,146 @@
+"""Who wants which event: subscriptions found by the event's entity, not tried one by one.
+
+Subscriptions of the same filter and reach are one audience, which is tried once. An audience is bound to the topics
+(entities) that its names fit, when either is new; so an event costs its topic's audiences alone. Of those, an audience
+of exact entity names is found by name, and only the others are tried when a topic is new.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import nsmallest
+from typing import TYPE_CHECKING
+
+from rtp_client.event_filter import named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.gateway.placed_event import PlacedEvent
+    from core.gateway.reach import Reach
+    from core.gateway.subscription import Subscription
+    from rtp_client.event_filter import EventFilter
+
+Owner = tuple[str, str, str]
+_GLOB = frozenset("*?[")
+
+
+class Topic:
+    """An entity with events in the window, and who wants them."""
+
+    __slots__ = ("audiences", "owner", "recent")
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+        self.recent: deque[PlacedEvent] = deque()
+        self.audiences: dict[Audience, None] = {}
+
+
+class Audience:
+    """The subscriptions of one filter and reach; `live` are those that have caught up with the stream."""
+
+    __slots__ = ("filter", "live", "members", "reach", "topics")
+
+    def __init__(self, wanted: EventFilter, reach: Reach) -> None:
+        self.filter = wanted
+        self.reach = reach
+        self.members = 0
+        self.live: dict[Subscription, None] = {}
+        self.topics: dict[Topic, None] = {}
+
+    def covers(self, owner: Owner) -> bool:
+        """Whether an entity's events are wanted at all."""
+        kind, chain, entity = owner
+        wanted = self.filter
+        return (
+            named(kind, wanted.kind)
+            and named(chain, wanted.chain)
+            and named(entity, wanted.entity)
+            and self.reach.covers(kind, chain, entity)
+        )
+
+    def wants(self, placed: PlacedEvent) -> bool:
+        """Whether an event is wanted, be its entity known or not."""
+        return self.covers(placed.owner) and self.filter.fits(placed.event.data)
+
+    def recent_after(self, order: tuple[int, int], limit: int) -> list[PlacedEvent]:
+        """The first of the window's events behind a place, in the stream's order."""
+        return nsmallest(limit, self._all_after(order), key=lambda placed: placed.order)
+
+    def _all_after(self, order: tuple[int, int]) -> Iterator[PlacedEvent]:
+        fits = self.filter.fits
+        for topic in self.topics:
+            for placed in reversed(topic.recent):
+                if placed.order <= order:
+                    break
+                if fits(placed.event.data):
+                    yield placed
+
+
+class Index:
+    """The topics of the window and the audiences of all sessions, each bound to the other."""
+
+    def __init__(self) -> None:
+        self._topics: dict[Owner, Topic] = {}
+        self._audiences: dict[tuple[EventFilter, Reach], Audience] = {}
+        self._by_entity: dict[str, dict[Audience, None]] = {}
+        self._by_glob: dict[Audience, None] = {}
+
+    def topic(self, owner: Owner) -> Topic:
+        """The entity's topic, made where it is new."""
+        found = self._topics.get(owner)
+        if found is None:
+            found = self._topics[owner] = Topic(owner)
+            for audience in (*self._by_entity.get(owner[2].casefold(), ()), *self._by_glob):
+                _bind(audience, found)
+        return found
+
+    def drop(self, topic: Topic) -> None:
+        """Forget a topic whose events have all left the window."""
+        del self._topics[topic.owner]
+        for audience in topic.audiences:
+            del audience.topics[topic]
+
+    def join(self, wanted: EventFilter, reach: Reach) -> Audience:
+        """The audience of a new subscription, which `leave` takes it out of."""
+        audience = self._audiences.get((wanted, reach))
+        if audience is None:
+            audience = self._audiences[wanted, reach] = Audience(wanted, reach)
+            for place in self._places(audience):
+                place[audience] = None
+            for topic in self._topics.values():
+                _bind(audience, topic)
+        audience.members += 1
+        return audience
+
+    def leave(self, audience: Audience) -> None:
+        """A subscription has ended."""
+        audience.members -= 1
+        if audience.members:
+            return
+        del self._audiences[audience.filter, audience.reach]
+        for place in self._places(audience):
+            del place[audience]
+        for name in _exact_entities(audience) or ():
+            if not self._by_entity[name]:
+                del self._by_entity[name]
+        for topic in audience.topics:
+            del topic.audiences[audience]
+
+    def _places(self, audience: Audience) -> list[dict[Audience, None]]:
+        names = _exact_entities(audience)
+        return [self._by_glob] if names is None else [self._by_entity.setdefault(name, {}) for name in names]
+
+
+def _exact_entities(audience: Audience) -> frozenset[str] | None:
+    """The only entities that can fit, as they are compared; None where a glob says so."""
+    names = audience.filter.entity
+    if names is None or any(_GLOB.intersection(name) for name in names):
+        return None
+    return frozenset(name.casefold() for name in names)
+
+
+def _bind(audience: Audience, topic: Topic) -> None:
+    if audience.covers(topic.owner):
+        audience.topics[topic] = None
+        topic.audiences[audience] = None

@@ -1,0 +1,35 @@
+"""One subscription of a session: whom it is for, and how far it is counted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.gateway.messages import event_head
+
+if TYPE_CHECKING:
+    from core.gateway.index import Audience
+    from core.gateway.messages import Slow
+    from core.gateway.outlet import Document
+    from core.gateway.placed_event import PlacedEvent
+    from core.gateway.session import Session
+
+
+class Subscription:
+    """`skipped` counts the events that were conflated away since the last one was sent."""
+
+    __slots__ = ("audience", "id", "n", "session", "skipped", "slow", "wants_snapshot")
+
+    def __init__(self, session: Session, name: str, audience: Audience, *, slow: Slow, wants_snapshot: bool) -> None:
+        self.session = session
+        self.id = name
+        self.audience = audience
+        self.slow = slow
+        self.wants_snapshot = wants_snapshot
+        self.n = 0
+        self.skipped = 0
+
+    def document(self, event: PlacedEvent) -> Document:
+        """The message of the next event, counted."""
+        skipped, self.skipped = self.skipped, 0
+        self.n += 1 + skipped
+        return event_head(self.id, self.n, skipped), event.shared

@@ -1,0 +1,64 @@
+"""The hub with a real Redis: what its clients are sent, and when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, closing
+from typing import Any
+
+import pytest
+
+from core.gateway.hub import Hub
+from core.settings.models import RedisSettings
+from core.sinks.redis import RedisSink
+from tests.recording_outlet import RecordingOutlet
+from tests.samples import make_event
+
+Deliver = Callable[..., object]
+
+
+@pytest.fixture
+def deliver(redis_url: str) -> Iterator[Deliver]:
+    """Delivers events of these sequences, in one batch, as rtp does."""
+    with closing(RedisSink(RedisSettings(), url=redis_url, poll_interval_seconds=0.001)) as sink:
+        yield lambda *sequences, **columns: sink.deliver([make_event(number, **columns) for number in sequences])
+
+
+@asynccontextmanager
+async def hub_of(redis_url: str, **options: Any) -> AsyncIterator[Hub]:
+    given: dict[str, Any] = {
+        "window": 1000,
+        "queue": 100,
+        "subscriptions": 10,
+        "ping_seconds": 20,
+        "message_bytes": 65536,
+        "messages_per_second": 50,
+        **options,
+    }
+    async with Hub(redis_url, **given) as hub:
+        yield hub
+
+
+def run(steps: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(steps, debug=False)
+
+
+def test_a_live_subscription_is_sent_what_it_asked_for_from_its_position_on(redis_url: str, deliver: Deliver) -> None:
+    async def steps() -> None:
+        deliver(1, 2)
+        async with hub_of(redis_url) as hub:
+            await hub.begun_reading()
+            client = RecordingOutlet(hub)
+            client.subscribe("a", filter={"entity": "li*"}, snapshot=False)
+            client.subscribe("b", filter={"kind": "price"}, snapshot=False)
+            deliver(3, entity="lido")
+            deliver(4, entity="aave")
+            deliver(5, entity="Lido")
+            await client.next("event", 2)
+            assert [one["type"] for one in client.sent] == ["welcome", "subscribed", "subscribed", "event", "event"]
+            assert client.of_type("subscribed")[0]["sequence"] == 2
+            assert client.sequences("a") == [3, 5]
+            assert [one["n"] for one in client.of_type("event")] == [1, 2]
+
+    run(steps())
