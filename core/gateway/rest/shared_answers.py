@@ -24,7 +24,7 @@ class TooManyQuestions(RtpError):
 
 
 @dataclass
-class _Kept:
+class _SharedAnswer:
     answer: asyncio.Task[Any]
     until: float
 
@@ -33,7 +33,7 @@ class SharedAnswers:
     """For one event loop. An asker that goes away takes the answer from nobody else."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Hashable, _Kept] = OrderedDict()
+        self._kept: OrderedDict[Hashable, _SharedAnswer] = OrderedDict()
         self._at_work = 0
 
     async def get(self, question: Hashable, find: Callable[[], Awaitable[Any]], *, seconds: float) -> Any:
@@ -45,7 +45,7 @@ class SharedAnswers:
                 raise TooManyQuestions
             answer = asyncio.create_task(self._find(question, find, seconds))
             answer.add_done_callback(_note_failure)
-            kept = self._kept[question] = _Kept(answer, now)
+            kept = self._kept[question] = _SharedAnswer(answer, now)
             self._kept.move_to_end(question)
             self._forget(now)
         return await asyncio.shield(kept.answer)
