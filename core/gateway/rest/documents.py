@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from core.gateway.messages import ResetReason
 from core.inspection.conclusion import Outcome
 from rtp_client.event import Amount, Event, EventData, KindName, Reason, Sequence, Time
 
@@ -152,7 +153,7 @@ class PegList(Struct, frozen=True, kw_only=True):
     note: Note
 
 
-class PlacedEvent(Struct, frozen=True, kw_only=True):
+class EventAtPosition(Struct, frozen=True, kw_only=True):
     """An event and its position: what comes after it is asked for by `since`."""
 
     position: str
@@ -162,14 +163,14 @@ class PlacedEvent(Struct, frozen=True, kw_only=True):
 class EventsReset(Struct, frozen=True, kw_only=True):
     """Why what lies between the position asked for and the first event is not known."""
 
-    reason: Literal["too_old", "another_log", "stream_lost", "trimmed"]
+    reason: ResetReason
     message: str
 
 
 class EventPage(Struct, frozen=True, kw_only=True):
     """Events in the order of delivery."""
 
-    events: list[PlacedEvent]
+    events: list[EventAtPosition]
     position: Annotated[str, Meta(description="`since` of the next page, also where no event is in this one.")]
     reset: Annotated[EventsReset | None, Meta(description="Null where nothing lies between.")]
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from core.gateway.messages import ResetReason, Slow
 from core.gateway.rest.documents import EntryDocument
 from rtp_client.event import Amount, Event, Reason, Severity
 
@@ -36,7 +37,7 @@ class SubscribeMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag=
     snapshot: bool = True
     resume: Annotated[Place | UnsetType, Meta(description="Go on behind this position.")] = UNSET
     slow: Annotated[
-        Literal["conflate", "disconnect"],
+        Slow,
         Meta(description="What becomes of a client that is too slow: the newest event per entity, or the end."),
     ] = "conflate"
 
@@ -73,7 +74,7 @@ class ResetMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="res
     """What lay between is not known; a new snapshot follows."""
 
     id: SubscriptionId
-    reason: Literal["too_old", "another_log", "stream_lost", "trimmed"]
+    reason: ResetReason
     message: Line
     position: Place
 
