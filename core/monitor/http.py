@@ -34,13 +34,7 @@ class MonitorServer:
 
     def __init__(self, listen: str, answers: Answers) -> None:
         self._answers = answers
-        try:
-            self._socket = _listen(*listening_at(listen))
-        except OSError as error:
-            raise SettingsError(
-                f"http.listen: rtp cannot listen on {listen}: {error.strerror or error}",
-                "Choose another port, or stop who has it",
-            ) from error
+        self._socket = listen_on(listen, "http.listen")
         self._clients: dict[asyncio.StreamWriter, None] = {}
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(lambda *_: None)  # a client that hangs up in the middle is no news
@@ -121,6 +115,16 @@ class MonitorServer:
                 found = await self._loop.run_in_executor(self._reckoning, self._now, request)
                 self._latest = request, begun_at, found
             return self._latest[2]
+
+
+def listen_on(place: str, key: str) -> socket.socket:
+    """A socket that listens at a place, which the settings name under this key. Raises SettingsError."""
+    try:
+        return _listen(*listening_at(place))
+    except OSError as error:
+        raise SettingsError(
+            f"{key}: rtp cannot listen on {place}: {error.strerror or error}", "Choose another port, or stop who has it"
+        ) from error
 
 
 def _listen(host: str, port: int) -> socket.socket:

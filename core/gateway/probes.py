@@ -1,0 +1,99 @@
+"""/metrics, /healthz and /readyz of the gateway, as `rtp run` has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from core.gateway.answers import refusal
+from core.gateway.reach import EVERYTHING
+from core.monitor.families import counter, gauge, gauge_of
+from core.monitor.monitor import own_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.core import Metric
+    from starlette.requests import Request
+
+    from core.gateway.figures import ConnectionFigures
+    from core.gateway.hub import Hub
+
+
+class GatewayCollector(Collector):
+    """Makes Prometheus's metric families anew for each scrape."""
+
+    def __init__(self, hub: Hub, figures: ConnectionFigures) -> None:
+        self._hub = hub
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        """All families; called by prometheus_client."""
+        figures = self._figures
+        yield gauge("rtp_build_info", "The rtp that runs.", [((own_version(),), 1)], ["version"])
+        yield gauge("rtp_gateway_ready", "1 where /readyz answers 200.", [((), self._hub.is_live)])
+        yield gauge_of("rtp_gateway_clients", "Live connections.", figures.clients, "channel")
+        yield counter(
+            "rtp_gateway_frames",
+            "Messages written to clients.",
+            [((channel,), n) for channel, n in figures.frames.items()],
+            ["channel"],
+        )
+        yield counter(
+            "rtp_gateway_disconnected",
+            "Live connections that ended, and why.",
+            [((reason,), n) for reason, n in figures.disconnected.items()],
+            ["reason"],
+        )
+        yield counter(
+            "rtp_gateway_refused",
+            "Requests and connections that were not let in, and why.",
+            [((reason,), n) for reason, n in figures.refused.items()],
+            ["reason"],
+        )
+
+
+class Probes:
+    """The routes."""
+
+    def __init__(self, hub: Hub, figures: ConnectionFigures) -> None:
+        self._hub = hub
+        self._registry = CollectorRegistry()
+        self._registry.register(GatewayCollector(hub, figures))
+        ProcessCollector(registry=self._registry)
+        self.is_draining = False
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/metrics", self._metrics),
+            Route("/healthz", self._health),
+            Route("/readyz", self._readiness),
+        ]
+
+    async def _metrics(self, request: Request) -> Response:
+        if request.state.reach != EVERYTHING:
+            return refusal(403, "forbidden", "this token is for some kinds, chains or entities; metrics are of all")
+        encode, content_type = choose_encoder(request.headers.get("accept", ""))
+        return Response(encode(self._registry), headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+    async def _health(self, _request: Request) -> Response:
+        return _document(200, {"status": "ok"})
+
+    async def _readiness(self, _request: Request) -> Response:
+        # Whoever asks needs no token, so no address is told.
+        if self.is_draining:
+            reasons = [{"code": "draining", "subject": "rtp serve", "message": "it is about to end"}]
+        elif not self._hub.is_live:
+            reasons = [{"code": "unreachable", "subject": "Redis", "message": "the stream cannot be read"}]
+        else:
+            reasons = []
+        return _document(503 if reasons else 200, {"status": "not ready" if reasons else "ready", "reasons": reasons})
+
+
+def _document(status: int, document: dict[str, object]) -> Response:
+    return JSONResponse(document, status, {"Cache-Control": "no-store"})

@@ -1,0 +1,154 @@
+"""The gateway as one thing to start and stop: uvicorn in a thread of its own, with the hub in its loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from core.errors import SettingsError
+from core.gateway.access import Gate
+from core.gateway.app import gateway_app
+from core.gateway.figures import ConnectionFigures
+from core.gateway.http_protocol import GuardedHttp
+from core.gateway.hub import Hub
+from core.gateway.probes import Probes
+from core.gateway.websocket_protocol import LiveSocket
+from core.monitor.http import listen_on
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.applications import Starlette
+
+    from core.settings.models import Settings
+    from core.settings.serve import ServeSettings
+
+# What the system keeps for a client that takes nothing grows to megabytes otherwise, and all of it is old news.
+_SEND_BUFFER_BYTES = 131_072
+_RECONNECT_MESSAGE = "this rtp serve is about to end; connect again, to whichever answers"
+
+
+class GatewayServer:
+    """Listens from the beginning; answers from `start` on. Raises SettingsError where it cannot listen."""
+
+    def __init__(self, settings: Settings) -> None:
+        serve = settings.serve
+        _refuse_open_doors(serve)
+        self._settings = settings
+        self._gate = Gate(serve)
+        self._figures = ConnectionFigures()
+        self._socket = listen_on(serve.listen, "serve.listen")
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
+        self._server: _Server | None = None
+        self._stop_requested = threading.Event()
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="rtp-gateway", daemon=True)
+
+    @property
+    def url(self) -> str:
+        if self._settings.serve.public_url:
+            return self._settings.serve.public_url
+        host, port, *_ = self._socket.getsockname()
+        scheme = "https" if self._settings.serve.tls else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send the clients elsewhere, and end."""
+        self._stop_requested.set()
+        if self._server:
+            self._server.should_exit = True
+        if self._thread.ident is not None:
+            self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(self._serve())
+        except BaseException as error:  # noqa: BLE001 - whoever waits for this thread raises it
+            self.failure = error
+
+    async def _serve(self) -> None:
+        serve, redis = self._settings.serve, self._settings.redis
+        async with Hub(
+            redis.url or "",
+            window=serve.window,
+            queue=serve.limits.queue,
+            subscriptions=serve.limits.subscriptions,
+            ping_seconds=serve.ping_seconds,
+            message_bytes=serve.limits.message_bytes,
+            messages_per_second=serve.limits.messages_per_second,
+            timeout_seconds=redis.timeout_seconds,
+        ) as hub:
+            probes = Probes(hub, self._figures)
+            app = gateway_app(hub, self._gate, serve, self._figures, probes.routes())
+            self._server = _Server(_config(app, serve), hub, probes, serve.drain_seconds)
+            if not self._stop_requested.is_set():
+                await self._server.serve([self._socket])
+
+
+class _Server(uvicorn.Server):
+    """Tells its clients to go elsewhere before it ends."""
+
+    def __init__(self, config: uvicorn.Config, hub: Hub, probes: Probes, drain_seconds: float) -> None:
+        super().__init__(config)
+        self._hub, self._probes = hub, probes
+        self._drain_seconds = drain_seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._probes.is_draining = True
+        for server in self.servers:
+            server.close()
+        self._hub.drain(int(self._drain_seconds * 1000), _RECONNECT_MESSAGE)
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, LiveSocket):
+                connection.end(1012, _RECONNECT_MESSAGE)
+        await super().shutdown(sockets)
+
+
+def _config(app: Starlette, serve: ServeSettings) -> uvicorn.Config:
+    # Addresses may hold tokens, so none is logged; what a stranger's request is like is no news.
+    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+    return uvicorn.Config(
+        app,
+        loop="none",
+        http=GuardedHttp,
+        ws=LiveSocket,
+        ws_max_size=serve.limits.message_bytes,
+        ws_ping_interval=serve.ping_seconds,
+        ws_ping_timeout=serve.idle_timeout_seconds,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(serve.trusted_proxies),
+        forwarded_allow_ips=list(serve.trusted_proxies),
+        timeout_graceful_shutdown=2,
+        ssl_certfile=serve.tls.certificate if serve.tls else None,
+        ssl_keyfile=serve.tls.key if serve.tls else None,
+    )
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+def _refuse_open_doors(serve: ServeSettings) -> None:
+    if serve.is_public and not serve.asks_for_token:
+        raise SettingsError(
+            f"serve.listen: {serve.listen} is open to other machines, and anybody there could read everything",
+            "Set RTP_SERVE_TOKEN or serve.jwt, or listen on 127.0.0.1",
+        )

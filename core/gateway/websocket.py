@@ -1,0 +1,127 @@
+"""The WebSocket /v1/ws: from the handshake to the close, and the outlet that the hub writes to."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from core.gateway.access import Refused
+from core.gateway.answers import refusal
+from core.gateway.limits import Allowance, TooMany
+from core.gateway.messages import message
+from core.gateway.outlet import CloseCode
+from core.gateway.tokens import bearer_token, token_offered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from starlette.websockets import WebSocket
+
+    from core.gateway.access import Access, Gate
+    from core.gateway.figures import ConnectionFigures
+    from core.gateway.hub import Hub
+    from core.gateway.limits import Places
+    from core.gateway.outlet import Document
+    from core.gateway.websocket_protocol import LiveSocket
+    from core.settings.serve import ServeSettings
+
+SUBPROTOCOL = "rtp.v1"
+_CHANNEL = "websocket"
+
+
+class WebSocketOutlet:
+    """Writes each message as a frame."""
+
+    def __init__(self, socket: LiveSocket, figures: ConnectionFigures) -> None:
+        self._socket = socket
+        self._figures = figures
+        self.end_reason = ""
+
+    @property
+    def has_room(self) -> bool:
+        return self._socket.wire.has_room
+
+    def send(self, kind: str, document: Document, position: str | None) -> None:
+        self._socket.send_text(*document)
+        self._figures.frames[_CHANNEL] += 1
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        self.end_reason = self.end_reason or code.name.lower()
+        self._socket.end(code, reason)
+
+    def refuse(self, code: str, reason: str) -> None:
+        """Say why the client may not stay; a browser's program would learn nothing from an answer of HTTP's."""
+        self.send("error", message("error", code=code, message=reason), None)
+        self.end_reason = code
+        self.close(CloseCode.POLICY, reason)
+
+
+class WebSocketChannel:
+    """The channel's route."""
+
+    def __init__(
+        self, hub: Hub, gate: Gate, places: Places, settings: ServeSettings, figures: ConnectionFigures
+    ) -> None:
+        self._hub, self._gate, self._places = hub, gate, places
+        self._settings = settings
+        self._figures = figures
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """One connection."""
+        offered = list(websocket.scope["subprotocols"])
+        token = bearer_token(websocket.headers) or token_offered(offered)
+        if SUBPROTOCOL not in offered and any(not token_offered([name]) for name in offered):
+            answer = refusal(400, "protocol", f"this server speaks the subprotocol {SUBPROTOCOL}")
+            await websocket.send_denial_response(answer)
+            return
+        await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
+        outlet = WebSocketOutlet(websocket.state.socket, self._figures)
+        address = websocket.client.host if websocket.client else ""
+        try:
+            access = self._gate.access(token)
+            with self._places.one_for(address), self._counted(outlet):
+                await self._talk(websocket, outlet, access)
+        except Refused as error:
+            self._refuse(outlet, "unauthorized", error)
+        except TooMany as error:
+            self._refuse(outlet, "too_many_connections", error)
+
+    def _refuse(self, outlet: WebSocketOutlet, code: str, why: Exception) -> None:
+        self._figures.refused[code] += 1
+        outlet.refuse(code, str(why))
+
+    @contextmanager
+    def _counted(self, outlet: WebSocketOutlet) -> Iterator[None]:
+        self._figures.clients[_CHANNEL] += 1
+        try:
+            yield
+        finally:
+            self._figures.clients[_CHANNEL] -= 1
+            self._figures.disconnected[outlet.end_reason or "client"] += 1
+
+    async def _talk(self, websocket: WebSocket, outlet: WebSocketOutlet, access: Access) -> None:
+        loop = asyncio.get_running_loop()
+        wire = websocket.state.socket.wire
+        session = self._hub.connect(outlet, access.reach)
+        wire.on_room = session.writable
+        over = access.ends_at and loop.call_later(
+            access.ends_at - time.time(), outlet.refuse, "token_over", "the token is over: come back with a new one"
+        )
+        allowance = Allowance(self._settings.limits.messages_per_second)
+        try:
+            while (received := await websocket.receive())["type"] == "websocket.receive":
+                if not allowance.take(loop.time()):
+                    most = self._settings.limits.messages_per_second
+                    outlet.refuse("too_many_messages", f"more than {most:g} messages a second")
+                    break
+                text = received.get("text")
+                if text is None:
+                    outlet.send("error", message("error", code="not_text", message="send JSON as text"), None)
+                else:
+                    session.receive(text)
+        finally:
+            session.close()
+            if over:
+                over.cancel()
