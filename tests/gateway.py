@@ -1,0 +1,91 @@
+"""A gateway in the test's own process, and small clients of it."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from websockets import Subprotocol
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from core.gateway.server import GatewayServer
+from core.settings.serve import ServeSettings
+from core.sinks.settings import load_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.settings.models import Settings
+
+SUBPROTOCOL = "rtp.v1"
+Message = dict[str, Any]
+
+
+def serve_settings(redis_url: str, **serve: Any) -> Settings:
+    """Settings of a gateway at any free port, with these of `serve`."""
+    settings = load_settings(None, environ={}, options={"redis.url": redis_url})
+    written = {"listen": "127.0.0.1:0", "drain_seconds": 1, **serve}
+    return settings.model_copy(update={"serve": ServeSettings.model_validate(written)})
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[GatewayServer]:
+    """A gateway that answers; it ends with the block."""
+    server = GatewayServer(settings)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+    if server.failure is not None:
+        raise server.failure
+
+
+class LiveClient:
+    """A WebSocket's client that reads when it is told to."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    def ask(self, kind: str, **members: Any) -> None:
+        self.socket.send(json.dumps({"type": kind, **members}))
+
+    def subscribe(self, name: str = "a", **members: Any) -> Message:
+        """Subscribe; the answer that it is so."""
+        self.ask("subscribe", id=name, **{"snapshot": False, **members})
+        return self.next("subscribed")
+
+    def read(self) -> Message:
+        """The next message."""
+        message: Message = json.loads(self.socket.recv(timeout=30))
+        return message
+
+    def next(self, kind: str) -> Message:
+        """The next message of this type."""
+        while (message := self.read())["type"] != kind:
+            pass
+        return message
+
+    def closed(self) -> tuple[int, str]:
+        """How the server ends the connection: its code and reason, behind whatever it still sends."""
+        try:
+            while True:
+                self.socket.recv(timeout=30)
+        except ConnectionClosed as error:
+            assert error.rcvd is not None, "the connection ended without a close frame"
+            return error.rcvd.code, error.rcvd.reason
+
+
+def live_url(server: GatewayServer) -> str:
+    return server.url.replace("http", "ws", 1) + "/v1/ws"
+
+
+@contextmanager
+def live_client(server: GatewayServer, *offered: str, **options: Any) -> Iterator[LiveClient]:
+    """A client whose WebSocket is open. `offered`: the subprotocols, where they are others than the usual one."""
+    protocols = [Subprotocol(name) for name in offered or (SUBPROTOCOL,)]
+    patience: dict[str, Any] = {"open_timeout": 30, "close_timeout": 5, "max_size": None}
+    with connect(live_url(server), subprotocols=protocols, **patience, **options) as socket:
+        yield LiveClient(socket)

@@ -1,0 +1,282 @@
+"""The gateway's door: who gets in, how much they may ask, and what every answer carries."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from websockets.exceptions import InvalidStatus
+
+from core.gateway.server import GatewayServer
+from core.settings.models import RedisSettings
+from core.sinks.redis import RedisSink
+from core.stack import EmbeddedStack
+from tests.eventually import eventually
+from tests.gateway import live_client, serve_settings, serving
+from tests.samples import make_event
+
+Deliver = Callable[..., object]
+
+
+@pytest.fixture(scope="module")
+def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
+    """A gateway that everybody on this machine may use; small limits."""
+    limits = {"message_bytes": 1024, "messages_per_second": 5, "connections_per_address": 3}
+    settings = serve_settings(
+        stack.addresses.redis_url,
+        limits=limits,
+        origins=["https://desk.example"],
+        ping_seconds=0.2,
+        idle_timeout_seconds=0.5,
+    )
+    with serving(settings) as running:
+        eventually(lambda: answer_of(running, "/readyz").status == 200)
+        yield running
+
+
+@pytest.fixture
+def deliver(stack: EmbeddedStack) -> Iterator[Deliver]:
+    """Delivers an event as rtp does."""
+    with closing(RedisSink(RedisSettings(), url=stack.addresses.redis_url, poll_interval_seconds=0.001)) as sink:
+        yield lambda **columns: sink.deliver([make_event(time.time_ns(), **columns)])
+
+
+class Answer:
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+    @property
+    def error(self) -> str:
+        found: str = json.loads(self.body)["error"]["code"]
+        return found
+
+
+@contextmanager
+def asking(server: GatewayServer, path: str, method: str = "GET", **headers: str) -> Iterator[http.client.HTTPResponse]:
+    place = urlsplit(server.url)
+    with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)) as connection:
+        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        yield connection.getresponse()
+
+
+def answer_of(server: GatewayServer, path: str, method: str = "GET", **headers: str) -> Answer:
+    with asking(server, path, method, **headers) as response:
+        return Answer(response)
+
+
+def stream_events(response: http.client.HTTPResponse) -> Iterator[dict[str, str]]:
+    """The messages of an event stream, each by its fields."""
+    fields: dict[str, str] = {}
+    while line := response.readline().decode():
+        name, _, value = line.rstrip("\n").partition(": ")
+        if name:
+            fields[name] = value
+        elif fields:
+            yield fields
+            fields = {}
+
+
+# The two channels.
+
+
+def test_a_websocket_is_sent_what_it_subscribes_to(server: GatewayServer, deliver: Deliver) -> None:
+    with live_client(server) as client:
+        assert client.read()["type"] == "welcome"
+        client.subscribe(filter={"entity": "seen"})
+        deliver(entity="unseen")
+        deliver(entity="seen")
+        event = client.next("event")
+        assert (event["n"], event["event"]["data"]["entity"]) == (1, "seen")
+        assert client.socket.subprotocol == "rtp.v1"
+
+
+def test_an_event_stream_is_sent_the_same_messages_with_the_position_as_its_id(
+    server: GatewayServer, deliver: Deliver
+) -> None:
+    with asking(server, "/v1/sse?kind=tvl&kind=price&entity=streamed&snapshot=false") as response:
+        assert response.getheader("content-type") == "text/event-stream; charset=utf-8"
+        messages = (message for message in stream_events(response) if "event" in message)
+        assert [next(messages)["event"] for _ in range(2)] == ["welcome", "subscribed"]
+        deliver(entity="streamed")
+        message = next(messages)
+        document = json.loads(message["data"])
+        assert (message["event"], document["type"], document["n"]) == ("event", "event", 1)
+        assert message["id"] == document["position"]
+
+
+def test_an_event_stream_that_asks_for_nonsense_is_told_so(server: GatewayServer) -> None:
+    for asked in ("min_pct=much", "severity=loud", "slow=never", "snapshot=perhaps"):
+        answer = answer_of(server, f"/v1/sse?{asked}")
+        assert (answer.status, answer.error) == (400, "bad_request")
+    assert answer_of(server, "/v1/sse", Last_Event_ID="nonsense").status == 400
+
+
+# Who may come in.
+
+
+def test_a_name_that_somebody_points_at_this_machine_opens_nothing(server: GatewayServer) -> None:
+    assert answer_of(server, "/readyz", Host="evil.example").error == "unknown_host"
+    assert answer_of(server, "/readyz", Host="localhost:1").status == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("https://evil.example", 403),
+        ("null", 403),
+        ("https://desk.example.evil.example", 403),
+        ("https://desk.example", 200),
+    ],
+)
+def test_pages_of_other_origins_may_connect_only_where_they_are_named(
+    server: GatewayServer, origin: str, status: int
+) -> None:
+    assert answer_of(server, "/readyz", Origin=origin).status == status
+    try:
+        with live_client(server, origin=origin):
+            assert status == 200
+    except InvalidStatus as refusal:
+        assert refusal.response.status_code == status
+
+
+def test_its_own_page_may_connect(server: GatewayServer) -> None:
+    with live_client(server, origin=server.url) as client:
+        assert client.read()["type"] == "welcome"
+
+
+def test_a_named_origin_may_read_the_answers(server: GatewayServer) -> None:
+    answer = answer_of(server, "/readyz", Origin="https://desk.example")
+    assert answer.headers["access-control-allow-origin"] == "https://desk.example"
+    asked = {"Origin": "https://desk.example", "Access_Control_Request_Method": "GET"}
+    allowed = answer_of(server, "/v1/sse", "OPTIONS", **asked, Access_Control_Request_Headers="authorization")
+    assert allowed.status == 200
+
+
+def test_another_subprotocol_is_refused(server: GatewayServer) -> None:
+    with pytest.raises(InvalidStatus) as refused, live_client(server, "rtp.v2"):
+        pass
+    assert refused.value.response.status_code == 400
+
+
+# What a client may ask for.
+
+
+def test_a_message_beyond_the_limit_ends_the_connection(server: GatewayServer) -> None:
+    with live_client(server) as client:
+        client.ask("subscribe", id="a" * 2000)
+        assert client.closed()[0] == 1009
+
+
+def test_too_many_messages_end_the_connection_with_the_reason(server: GatewayServer) -> None:
+    with live_client(server) as client:
+        for _ in range(7):
+            client.ask("ping")
+        assert client.next("error")["code"] == "too_many_messages"
+        assert client.closed() == (1008, "more than 5 messages a second")
+
+
+def test_a_message_that_is_no_text_is_told_so_and_the_connection_goes_on(server: GatewayServer) -> None:
+    with live_client(server) as client:
+        client.socket.send(b"{}")
+        assert client.next("error")["code"] == "not_text"
+        client.ask("ping")
+        assert client.next("pong") == {"type": "pong"}
+
+
+def test_an_address_has_so_many_connections_and_one_more_is_told_so(server: GatewayServer) -> None:
+    with live_client(server), live_client(server), live_client(server) as third:
+        assert third.read()["type"] == "welcome"
+        with live_client(server) as fourth:
+            assert fourth.read()["code"] == "too_many_connections"
+            assert fourth.closed()[0] == 1008
+        answer = answer_of(server, "/v1/sse")
+        assert (answer.status, answer.error) == (429, "too_many_connections")
+
+
+def test_a_client_that_is_frozen_is_given_up(server: GatewayServer) -> None:
+    before = disconnected(server)
+    with raw_websocket(server) as frozen:
+        eventually(lambda: disconnected(server) == before + 1)
+        assert frozen.fileno() >= 0
+
+
+def disconnected(server: GatewayServer) -> float:
+    text = answer_of(server, "/metrics").body.decode()
+    lines = [line for line in text.splitlines() if line.startswith("rtp_gateway_disconnected_total")]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+@contextmanager
+def raw_websocket(server: GatewayServer) -> Iterator[socket.socket]:
+    """A WebSocket whose client answers nothing, not even pings."""
+    place = urlsplit(server.url)
+    request = (
+        f"GET /v1/ws HTTP/1.1\r\nHost: {place.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    with socket.create_connection((place.hostname or "", place.port or 0), timeout=30) as connection:
+        connection.sendall(request.encode())
+        assert connection.recv(12) == b"HTTP/1.1 101"
+        yield connection
+
+
+def test_a_request_that_never_ends_is_cut_off(server: GatewayServer) -> None:
+    place = urlsplit(server.url)
+    with socket.create_connection((place.hostname or "", place.port or 0), timeout=30) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n" + b"X-Filler: " + b"x" * 70_000)
+        assert connection.recv(100).startswith(b"HTTP/1.1 431")
+
+
+# What every answer carries.
+
+
+def test_every_answer_has_the_strict_headers(server: GatewayServer) -> None:
+    for path in ("/readyz", "/nothing", "/v1/sse?min_pct=x"):
+        headers = answer_of(server, path).headers
+        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_what_is_not_there_is_told_in_the_same_form_as_all_errors(server: GatewayServer) -> None:
+    assert (answer_of(server, "/nothing").status, answer_of(server, "/nothing").error) == (404, "not_found")
+    assert answer_of(server, "/readyz", "POST").error == "method_not_allowed"
+    for path in ("/../server.py", "/%2e%2e/server.py", "/js/../../server.py"):
+        assert answer_of(server, path).status == 404
+
+
+def test_the_client_of_javascript_is_sent_once_and_then_only_if_it_changed(server: GatewayServer) -> None:
+    answer = answer_of(server, "/rtp.js")
+    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert answer_of(server, "/rtp.js", If_None_Match=answer.headers["etag"]).status == 304
+
+
+def test_the_metrics_count_clients_frames_and_who_was_refused(server: GatewayServer) -> None:
+    with live_client(server) as client:
+        client.read()
+        text = answer_of(server, "/metrics").body.decode()
+        assert 'rtp_gateway_clients{channel="websocket"} 1.0' in text
+        assert 'rtp_gateway_refused_total{reason="unauthorized"}' not in text
+
+
+def test_a_gateway_that_ends_sends_its_clients_elsewhere(stack: EmbeddedStack) -> None:
+    with (
+        serving(serve_settings(stack.addresses.redis_url)) as server,
+        live_client(server) as client,
+        asking(server, "/v1/sse") as response,
+    ):
+        client.subscribe()
+        messages = stream_events(response)
+        server.stop()
+        reconnect: dict[str, Any] = client.next("reconnect")
+        assert 0 <= reconnect["after_ms"] <= 1000
+        assert client.closed()[0] == 1012
+        assert [m["event"] for m in messages if "event" in m][-1] == "reconnect"
