@@ -1,0 +1,78 @@
+/** Amounts, times and spans as a person reads them. The whole digits stand in titles and on the entity's page. */
+
+export const NOTHING = "–";
+const MINUS = "−";
+const STEPS = [[1e12, "T"], [1e9, "B"], [1e6, "M"]];
+
+const fixed = new Map();
+function formatter(digits) {
+  if (!fixed.has(digits)) {
+    fixed.set(digits, new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+  }
+  return fixed.get(digits);
+}
+const significant = new Intl.NumberFormat("en", { maximumSignificantDigits: 5, minimumSignificantDigits: 5 });
+
+/** `24.300 B`, `2,480.31`, `0.99873`. @param {string|null} text a decimal string of rtp's */
+export function amount(text) {
+  if (text === null || text === undefined) return NOTHING;
+  const value = Number(text);
+  if (!Number.isFinite(value)) return text;
+  return signed(value, () => magnitude(Math.abs(value)));
+}
+
+function magnitude(size) {
+  const step = STEPS.find(([least]) => size >= least);
+  if (step) return size >= 1e18 ? size.toExponential(3) : `${formatter(3).format(size / step[0])} ${step[1]}`;
+  if (size >= 1000) return formatter(2).format(size);
+  if (size >= 1) return formatter(4).format(size);
+  return size === 0 ? "0" : size < 1e-9 ? size.toExponential(3) : significant.format(size);
+}
+
+function signed(value, size) {
+  return (value < 0 ? MINUS : "") + size();
+}
+
+/** `+4.21 %`. @param {number|null} value */
+export function percent(value) {
+  if (value === null || Number.isNaN(value)) return NOTHING;
+  if (!Number.isFinite(value)) return value > 0 ? "+∞" : `${MINUS}∞`;
+  const size = Math.abs(value);
+  const text = size >= 10_000 ? size.toExponential(1) : formatter(size >= 100 ? 1 : 2).format(size);
+  return `${value > 0 ? "+" : value < 0 ? MINUS : ""}${text} %`;
+}
+
+/** `+12.4`. Hundredths of a percent. @param {number|null} value */
+export function basisPoints(value) {
+  if (value === null || !Number.isFinite(value)) return NOTHING;
+  const size = Math.abs(value);
+  const text = formatter(size >= 100 ? 0 : 1).format(size);
+  return `${value > 0 ? "+" : value < 0 ? MINUS : ""}${text}`;
+}
+
+/** `4 s`, `12 min`, `3 h`, `5 d`. @param {number} milliseconds */
+export function span(milliseconds) {
+  const seconds = Math.max(0, milliseconds / 1000);
+  if (seconds < 60) return `${Math.floor(seconds)} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const whole = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+
+/** `14:03:59` today, `3 Nov 14:03:59` before. @param {number} moment in milliseconds */
+export function time(moment, now = Date.now()) {
+  return Math.abs(now - moment) < 43_200_000 ? clock.format(moment) : `${day.format(moment)} ${clock.format(moment)}`;
+}
+
+/** `3 Nov 2026, 14:03:59`. */
+export const dateTime = (moment) => (moment === null || Number.isNaN(moment) ? NOTHING : whole.format(moment));
+
+/** Milliseconds of one of rtp's times; null where there is none. */
+export const moment = (text) => (text ? Date.parse(text) : null);
+
+/** `1 event`, `2 events`. */
+export const counted = (number, one, many = `${one}s`) => `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
