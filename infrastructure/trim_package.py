@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 _SERVICES = ("dynamodb", "dynamodbstreams", "secretsmanager", "sqs", "sts")
 _NEVER_LOADED = (
     # Of rtp: the rooms that only the command line uses.
-    *(f"core/{name}" for name in ("demo", "stack", "arming", "inspection", "monitor", "processor", "judging")),
+    *(
+        f"core/{name}"
+        for name in ("demo", "stack", "arming", "gateway", "inspection", "monitor", "processor", "judging")
+    ),
     "boto3/data",
     "boto3/examples",
     "pydantic/v1",

@@ -4,14 +4,14 @@ export const NOTHING = "–";
 const MINUS = "−";
 const STEPS = [[1e12, "T"], [1e9, "B"], [1e6, "M"]];
 
-const fixed = new Map();
-function formatter(digits) {
-  if (!fixed.has(digits)) {
-    fixed.set(digits, new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
-  }
-  return fixed.get(digits);
+/** Made when it is first needed: each costs milliseconds, which the page's beginning has no time for. */
+function once(make) {
+  const made = new Map();
+  return (key) => made.get(key) ?? made.set(key, make(key)).get(key);
 }
-const significant = new Intl.NumberFormat("en", { maximumSignificantDigits: 5, minimumSignificantDigits: 5 });
+
+const formatter = once((digits) => new Intl.NumberFormat("en", { minimumFractionDigits: digits, maximumFractionDigits: digits }));
+const significant = once((digits) => new Intl.NumberFormat("en", { maximumSignificantDigits: digits, minimumSignificantDigits: digits }));
 
 /** `24.300 B`, `2,480.31`, `0.99873`. @param {string|null} text a decimal string of rtp's */
 export function amount(text) {
@@ -26,7 +26,7 @@ function magnitude(size) {
   if (step) return size >= 1e18 ? size.toExponential(3) : `${formatter(3).format(size / step[0])} ${step[1]}`;
   if (size >= 1000) return formatter(2).format(size);
   if (size >= 1) return formatter(4).format(size);
-  return size === 0 ? "0" : size < 1e-9 ? size.toExponential(3) : significant.format(size);
+  return size === 0 ? "0" : size < 1e-9 ? size.toExponential(3) : significant(5).format(size);
 }
 
 function signed(value, size) {
@@ -59,17 +59,21 @@ export function span(milliseconds) {
   return `${Math.floor(seconds / 86_400)} d`;
 }
 
-const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
-const whole = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+const FORMS = {
+  clock: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  day: { day: "numeric", month: "short" },
+  whole: { dateStyle: "medium", timeStyle: "medium" },
+};
+const timeFormatter = once((form) => new Intl.DateTimeFormat("en-GB", FORMS[form]));
 
 /** `14:03:59` today, `3 Nov 14:03:59` before. @param {number} moment in milliseconds */
 export function time(moment, now = Date.now()) {
-  return Math.abs(now - moment) < 43_200_000 ? clock.format(moment) : `${day.format(moment)} ${clock.format(moment)}`;
+  const clock = timeFormatter("clock").format(moment);
+  return Math.abs(now - moment) < 43_200_000 ? clock : `${timeFormatter("day").format(moment)} ${clock}`;
 }
 
 /** `3 Nov 2026, 14:03:59`. */
-export const dateTime = (moment) => (moment === null || Number.isNaN(moment) ? NOTHING : whole.format(moment));
+export const dateTime = (moment) => (moment === null || Number.isNaN(moment) ? NOTHING : timeFormatter("whole").format(moment));
 
 /** Milliseconds of one of rtp's times; null where there is none. */
 export const moment = (text) => (text ? Date.parse(text) : null);

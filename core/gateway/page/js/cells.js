@@ -7,15 +7,19 @@ import { outline } from "./sparkline.js";
 
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
-/** The entity's name, a link to its own view, with its chain and kind. @param {(row: Object) => string} hrefOf */
+/**
+ * The entity's name, a link to its own view, with its chain and kind; and what a narrow screen has no columns for.
+ * @param {(row: Object) => string} hrefOf
+ */
 export const nameColumn = (hrefOf) => ({
   id: "name",
   label: "Entity",
-  text: hrefOf,
-  paint: (cell, row, href) => cell.replaceChildren(
-    h("a", { href }, row.entity),
+  text: (row) => `${hrefOf(row)} ${remarkOn(row)}`,
+  paint: (cell, row) => cell.replaceChildren(
+    h("a", { href: hrefOf(row) }, row.entity),
     " ", h("span", { class: "chain" }, row.chain),
-    " ", h("span", { class: "kind" }, row.kind)),
+    " ", h("span", { class: "kind" }, row.kind),
+    " ", h("span", { class: "remark", "data-severity": row.severity ?? "" }, remarkOn(row))),
   order: (row) => row.entity.toLowerCase(),
   isAscending: true,
 });
@@ -93,6 +97,12 @@ export const distanceColumn = {
   },
   order: (row) => (row.distance === null ? null : Math.abs(row.distance)),
 };
+
+/** Severity and reason, where they are not the usual ones. */
+function remarkOn({ severity, reason }) {
+  const parts = [severity === "info" ? "" : severity, reason === "deviation" ? "" : reason?.replaceAll("_", " ")];
+  return parts.filter(Boolean).join(", ");
+}
 
 /** Up, down or none: for the colour, beside the sign. */
 export const turnOf = (number) => (number > 0 ? "up" : number < 0 ? "down" : "");

@@ -1,30 +1,46 @@
-/** Draws at most so often, and only in a frame: whatever comes meanwhile is one drawing. A hidden page draws nothing. */
+/**
+ * Draws at most so often, one part a frame: whatever comes meanwhile is one drawing. A hidden page draws nothing, and a
+ * slow machine draws less often, so that it always has time left for the person.
+ */
+
+const SHARE_OF_TIME = 4;
 
 export class Pace {
-  #draw;
+  #parts;
   #least;
-  #asked = false;
-  #drawnAt = -Infinity;
+  #queue = [];
+  #isAsked = false;
+  #begunAt = -Infinity;
+  #cost = 0;
 
-  /** @param {() => void} draw @param {number} least milliseconds between two drawings */
-  constructor(draw, least = 100) {
-    this.#draw = draw;
+  /** @param {() => (() => void)[]} parts what there is to draw now, a function each @param {number} least milliseconds between two drawings */
+  constructor(parts, least = 100) {
+    this.#parts = parts;
     this.#least = least;
   }
 
   ask() {
-    if (this.#asked) return;
-    this.#asked = true;
-    const rest = this.#drawnAt + this.#least - performance.now();
-    if (rest > 0) setTimeout(() => this.#inFrame(), rest);
-    else this.#inFrame();
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    const rest = this.#begunAt + Math.max(this.#least, this.#cost * SHARE_OF_TIME) - performance.now();
+    if (rest > 0) setTimeout(() => requestAnimationFrame(this.#begin), rest);
+    else requestAnimationFrame(this.#begin);
   }
 
-  #inFrame() {
-    requestAnimationFrame(() => {
-      this.#asked = false;
-      this.#drawnAt = performance.now();
-      this.#draw();
-    });
-  }
+  #begin = () => {
+    this.#isAsked = false;
+    this.#begunAt = performance.now();
+    this.#cost = 0;
+    const isIdle = !this.#queue.length;
+    this.#queue = this.#parts();
+    if (isIdle) this.#next();
+  };
+
+  #next = () => {
+    const begunAt = performance.now();
+    this.#queue.shift()?.();
+    // A task of its own comes behind the frame, so that layout and painting are in the cost.
+    setTimeout(() => (this.#cost += performance.now() - begunAt));
+    if (this.#queue.length) requestAnimationFrame(this.#next);
+  };
 }

@@ -7,6 +7,7 @@ export class Pegs {
   /** @type {Map<string, Object>} */
   known = new Map();
   trouble = "Asking for the pegs.";
+  askedAt = 0;
   #api;
 
   constructor(api) {
@@ -14,10 +15,11 @@ export class Pegs {
   }
 
   async ask() {
+    this.askedAt = Date.now();
     try {
-      const { pegs } = await this.#api.get("pegs");
-      this.known = new Map(pegs.map((peg) => [keyOf({ kind: "price", ...peg }), pegOf(peg)]));
-      this.trouble = "";
+      const { pegs, note } = await this.#api.get("pegs");
+      this.known = new Map(pegs.map((peg) => [keyOf(peg), pegOf(peg)]));
+      this.trouble = pegs.length ? "" : note ?? "";
     } catch (error) {
       this.trouble = `The pegs are not known: ${error.message}`;
     }
@@ -34,16 +36,16 @@ export class Pegs {
   }
 }
 
-function pegOf({ kind = "price", chain, entity, target, deviation_bps: deviation, value, distance_bps: bps, off_since: offSince }) {
+function pegOf({ kind, chain, entity, target, deviation_bps: deviation, value, distance_bps: bps, off_since: offSince }) {
   return {
     key: keyOf({ kind, chain, entity }),
     kind,
     chain,
     entity,
     target,
-    deviation: deviation === null ? null : Number(deviation),
+    deviation: Number(deviation),
     value,
-    distance: bps === null || bps === undefined ? distance(value, target) : Number(bps),
+    distance: bps === null ? null : Number(bps),
     offSince: moment(offSince),
   };
 }

@@ -36,7 +36,7 @@ const gaugeColumn = {
 };
 
 function gauge() {
-  return svg("svg", { class: "gauge", viewBox: "0 0 96 14", width: 96, height: 14, "aria-hidden": "true" },
+  return svg("svg", { viewBox: "0 0 96 14", width: 96, height: 14, "aria-hidden": "true" },
     svg("rect", { x: 0, y: 6, width: 96, height: 2, class: "rail" }),
     svg("rect", { x: 24, y: 4, width: 48, height: 6, rx: 1, class: "band" }),
     svg("rect", { x: 47.5, y: 2, width: 1, height: 10, class: "mid" }),

@@ -7,8 +7,8 @@ import { matcher } from "../matching.js";
 import { Table } from "../table.js";
 import { panel } from "./panel.js";
 
-const MOST_ROWS = 150;
-const ON_THE_BOARD = 50;
+const MOST_ROWS = 60;
+const ON_THE_BOARD = 30;
 
 const timeColumn = {
   id: "time",

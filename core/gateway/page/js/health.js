@@ -1,0 +1,49 @@
+/** The state of rtp itself, as `rtp status` tells it: asked for now and then, and often while somebody looks. */
+
+import { span } from "./amounts.js";
+
+export class Health {
+  document = null;
+  trouble = "";
+  askedAt = 0;
+  #api;
+
+  constructor(api) {
+    this.#api = api;
+  }
+
+  async ask() {
+    this.askedAt = Date.now();
+    try {
+      this.document = await this.#api.get("status");
+      this.trouble = "";
+    } catch (error) {
+      this.trouble = `The state of rtp is not known: ${error.message}`;
+    }
+  }
+
+  /** What is not as it should be, a sentence each. @returns {string[]} */
+  get problems() {
+    if (this.trouble) return [this.trouble];
+    return this.document ? [...problemsOf(this.document)] : [];
+  }
+}
+
+function* problemsOf({ note, status }) {
+  if (note) yield note;
+  if (status) yield* problemsWithin(status);
+}
+
+function* problemsWithin({ leader, sinks = [], watches = [], tables = [], trigger_errors: errors = [] }) {
+  if (leader && !leader.is_leading) yield "No rtp run is active: nothing is delivered.";
+  for (const sink of sinks) {
+    if (sink.mismatch) yield `${sink.sink}: ${sink.mismatch}`;
+    else if (sink.is_alarming) yield `${sink.sink} is ${span(sink.lag_seconds * 1000)} behind.`;
+  }
+  for (const watch of watches) {
+    if (watch.is_armed === false) yield `${watch.watch} is not armed: ${watch.unarmed_cause}`;
+    else if (watch.is_alarming) yield `${watch.watch}: its samples have waited ${span(watch.waiting_seconds * 1000)}.`;
+  }
+  for (const table of tables) if (table.problem) yield `${table.table}: ${table.problem}`;
+  for (const error of errors) yield `${error.watch}: ${error.message}`;
+}
