@@ -27,12 +27,12 @@ _FAR_FUTURE = 4_102_444_800  # 2100: a token that ends later ends then
 _REREAD_SECONDS = 10.0
 
 
-class Refused(Exception):
+class AccessDenied(Exception):
     """Somebody may not come in; the message says why, and holds nothing of the token."""
 
 
 @dataclass(frozen=True)
-class Access:
+class Admission:
     """What somebody may see, and until when (Unix time); None: for as long as they stay."""
 
     reach: Reach = EVERYTHING
@@ -48,17 +48,17 @@ class Gate:
         self._token = settings.token.encode() if settings.token else None
         self._signed = _SignedTokens(settings.jwt) if settings.jwt else None
 
-    def access(self, token: str | None) -> Access:
-        """What a token gives. Raises Refused."""
+    def admit(self, token: str | None) -> Admission:
+        """What a token gives. Raises AccessDenied."""
         if self._is_open:
-            return Access()
+            return Admission()
         if not token:
-            raise Refused("a token is needed: Authorization: Bearer …")
+            raise AccessDenied("a token is needed: Authorization: Bearer …")
         if self._token is not None and secrets.compare_digest(token.encode(), self._token):
-            return Access()
+            return Admission()
         if self._signed is None:
-            raise Refused("this token is not the one that is expected")
-        return self._signed.access(token)
+            raise AccessDenied("this token is not the one that is expected")
+        return self._signed.admit(token)
 
 
 class _SignedTokens:
@@ -72,7 +72,7 @@ class _SignedTokens:
         if settings.key_file:
             self._key = _public_key(settings.key_file, self._algorithms)
 
-    def access(self, token: str) -> Access:
+    def admit(self, token: str) -> Admission:
         try:
             claims = jwt.decode(
                 token,
@@ -84,10 +84,10 @@ class _SignedTokens:
                 options={"require": self._required, "verify_aud": self._settings.audience is not None},
             )
         except jwt.ExpiredSignatureError:
-            raise Refused("the token is over: get a new one") from None
+            raise AccessDenied("the token is over: get a new one") from None
         except jwt.PyJWTError as error:
-            raise Refused(f"the token is not accepted: {_why(error)}") from None
-        return Access(_reach(claims.get(_CLAIM, {})), min(int(claims["exp"]), _FAR_FUTURE) + _LEEWAY_SECONDS)
+            raise AccessDenied(f"the token is not accepted: {_why(error)}") from None
+        return Admission(_reach(claims.get(_CLAIM, {})), min(int(claims["exp"]), _FAR_FUTURE) + _LEEWAY_SECONDS)
 
     def _key_for(self, token: str) -> Any:
         if self._keys is None:
@@ -100,10 +100,10 @@ class _SignedTokens:
             try:
                 self._keys = _key_set(self._settings.jwks_file or "")
             except SettingsError as error:
-                raise Refused("the file of keys cannot be read at the moment") from error
+                raise AccessDenied("the file of keys cannot be read at the moment") from error
             found = _named_key(self._keys, name)
         if found is None:
-            raise Refused("the token is signed with a key that is not in the set")
+            raise AccessDenied("the token is signed with a key that is not in the set")
         return found.key
 
 
@@ -130,10 +130,10 @@ def _why(error: jwt.PyJWTError) -> str:
 def _reach(claim: Any) -> Reach:
     """What the token's claim narrows. What cannot be understood must not widen anything."""
     if not isinstance(claim, dict) or claim.keys() - _CLAIMED:
-        raise Refused(f"the token's claim {_CLAIM} must be an object of {', '.join(sorted(_CLAIMED))}")
+        raise AccessDenied(f"the token's claim {_CLAIM} must be an object of {', '.join(sorted(_CLAIMED))}")
     for name, names in claim.items():
         if not isinstance(names, list) or not all(isinstance(one, str) for one in names) or len(names) > _MOST_NAMES:
-            raise Refused(f"the token's claim {_CLAIM}.{name} must be a list of names or globs")
+            raise AccessDenied(f"the token's claim {_CLAIM}.{name} must be a list of names or globs")
     return Reach(**{name: tuple(names) for name, names in claim.items()})
 
 

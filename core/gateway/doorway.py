@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 
-from core.gateway.access import Refused
+from core.gateway.access import AccessDenied
 from core.gateway.answers import refusal
 from core.gateway.tokens import bearer_token, token_in_query
 
@@ -93,7 +93,7 @@ class Doorway:
 
 
 class TokenCheck:
-    """Asks requests of the API for a token; `state.access` and `state.reach` say what it allows.
+    """Asks requests of the API for a token; `state.admission` and `state.reach` say what it allows.
 
     The page itself comes without, as it asks for one; a WebSocket's token is looked at once it can be told.
     """
@@ -107,13 +107,13 @@ class TokenCheck:
         if scope["type"] == "http" and (scope["path"].startswith("/v1/") or scope["path"] == "/metrics"):
             token = bearer_token(Headers(scope=scope)) or token_in_query(scope["query_string"])
             try:
-                access = self._gate.access(token)
-            except Refused as error:
+                admission = self._gate.admit(token)
+            except AccessDenied as error:
                 self._figures.refused["unauthorized"] += 1
                 answer = refusal(401, "unauthorized", str(error), {"WWW-Authenticate": "Bearer"})
                 await answer(scope, receive, send)
                 return
-            scope["state"] |= {"access": access, "reach": access.reach}
+            scope["state"] |= {"admission": admission, "reach": admission.reach}
         await self._app(scope, receive, send)
 
 

@@ -66,7 +66,6 @@ class Probes:
         self._registry = CollectorRegistry()
         self._registry.register(GatewayCollector(hub, figures))
         ProcessCollector(registry=self._registry)
-        self.is_draining = False
 
     def routes(self) -> list[Route]:
         return [
@@ -86,12 +85,8 @@ class Probes:
 
     async def _readiness(self, _request: Request) -> Response:
         # Whoever asks needs no token, so no address is told.
-        if self.is_draining:
-            reasons = [{"code": "draining", "subject": "rtp serve", "message": "it is about to end"}]
-        elif not self._hub.is_live:
-            reasons = [{"code": "unreachable", "subject": "Redis", "message": "the stream cannot be read"}]
-        else:
-            reasons = []
+        away = {"code": "unreachable", "subject": "Redis", "message": "the stream cannot be read"}
+        reasons = [] if self._hub.is_live else [away]
         return _document(503 if reasons else 200, {"status": "not ready" if reasons else "ready", "reasons": reasons})
 
 

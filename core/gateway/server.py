@@ -6,6 +6,7 @@ import asyncio
 import logging
 import socket
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -16,6 +17,7 @@ from core.gateway.app import gateway_app
 from core.gateway.figures import ConnectionFigures
 from core.gateway.http_protocol import GuardedHttp
 from core.gateway.hub import Hub
+from core.gateway.outlet import CloseCode
 from core.gateway.probes import Probes
 from core.gateway.websocket_protocol import LiveSocket
 from core.monitor.http import listen_on
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 # What the system keeps for a client that takes nothing grows to megabytes otherwise, and all of it is old news.
 _SEND_BUFFER_BYTES = 131_072
+# What one server takes on in a second is a few thousand connections.
+_MS_BETWEEN_CLIENTS = 1
+_LOOK_SECONDS = 0.02
 _RECONNECT_MESSAGE = "this rtp serve is about to end; connect again, to whichever answers"
 
 
@@ -44,7 +49,7 @@ class GatewayServer:
         self._figures = ConnectionFigures()
         self._socket = listen_on(serve.listen, "serve.listen")
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        self._server: _Server | None = None
+        self._server: _DrainingServer | None = None
         self._stop_requested = threading.Event()
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="rtp-gateway", daemon=True)
@@ -88,29 +93,38 @@ class GatewayServer:
             messages_per_second=serve.limits.messages_per_second,
             timeout_seconds=redis.timeout_seconds,
         ) as hub:
-            probes = Probes(hub, self._figures)
-            app = gateway_app(hub, self._gate, serve, self._figures, probes.routes())
-            self._server = _Server(_config(app, serve), hub, probes, serve.drain_seconds)
+            routes = Probes(hub, self._figures).routes()
+            app = gateway_app(hub, self._gate, serve, self._figures, routes)
+            self._server = _DrainingServer(_config(app, serve), hub, serve.drain_seconds)
             if not self._stop_requested.is_set():
                 await self._server.serve([self._socket])
 
 
-class _Server(uvicorn.Server):
-    """Tells its clients to go elsewhere before it ends."""
+class _DrainingServer(uvicorn.Server):
+    """Sends its clients elsewhere before it ends, and gives those up that have not gone in time."""
 
-    def __init__(self, config: uvicorn.Config, hub: Hub, probes: Probes, drain_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, hub: Hub, drain_seconds: float) -> None:
         super().__init__(config)
-        self._hub, self._probes = hub, probes
+        self._hub = hub
         self._drain_seconds = drain_seconds
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._probes.is_draining = True
         for server in self.servers:
             server.close()
-        self._hub.drain(int(self._drain_seconds * 1000), _RECONNECT_MESSAGE)
+        sessions = list(self._hub.sessions)
+        # They come back one after another, or the next server has them all at once.
+        self._hub.drain(min(int(self._drain_seconds * 1000), len(sessions) * _MS_BETWEEN_CLIENTS), _RECONNECT_MESSAGE)
+        for session in sessions:
+            session.outlet.close(CloseCode.RESTART, _RECONNECT_MESSAGE)
         for connection in list(self.server_state.connections):
-            if isinstance(connection, LiveSocket):
-                connection.end(1012, _RECONNECT_MESSAGE)
+            if isinstance(connection, GuardedHttp):
+                connection.shutdown()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_seconds):
+                while self.server_state.connections:
+                    await asyncio.sleep(_LOOK_SECONDS)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
         await super().shutdown(sockets)
 
 

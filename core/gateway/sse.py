@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from core.gateway.access import Access
+    from core.gateway.access import Admission
     from core.gateway.figures import ConnectionFigures
     from core.gateway.http_protocol import GuardedHttp
     from core.gateway.hub import Hub
@@ -94,9 +94,9 @@ class SseChannel:
             subscription = _subscription(request)
         except SettingsError as error:
             return refusal(400, "bad_request", str(error))
-        return _Stream(self, request.state.access, subscription)
+        return _Stream(self, request.state.admission, subscription)
 
-    async def stream(self, scope: Scope, receive: Receive, send: Send, access: Access, subscription: str) -> None:
+    async def stream(self, scope: Scope, receive: Receive, send: Send, admission: Admission, subscription: str) -> None:
         """Subscribe, and go on until the connection has ended. Raises TooMany."""
         connection: GuardedHttp = scope["state"]["connection"]
         outlet = SseOutlet(connection, self.figures)
@@ -107,11 +107,11 @@ class SseChannel:
             await send({"type": "http.response.start", "status": 200, "headers": begin.raw_headers})
             outlet.begin()
             self.figures.clients[_CHANNEL] += 1
-            session = self._hub.connect(outlet, access.reach)
+            session = self._hub.connect(outlet, admission.reach)
             connection.wire.on_room = session.writable
             try:
                 session.receive(subscription)
-                await self._until_gone(receive, connection, outlet, access.ends_at)
+                await self._until_gone(receive, connection, outlet, admission.ends_at)
             finally:
                 session.close()
                 self.figures.clients[_CHANNEL] -= 1
@@ -140,13 +140,13 @@ class SseChannel:
 
 
 class _Stream(Response):
-    def __init__(self, channel: SseChannel, access: Access, subscription: str) -> None:
+    def __init__(self, channel: SseChannel, admission: Admission, subscription: str) -> None:
         super().__init__()
-        self._channel, self._access, self._subscription = channel, access, subscription
+        self._channel, self._admission, self._subscription = channel, admission, subscription
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            await self._channel.stream(scope, receive, send, self._access, self._subscription)
+            await self._channel.stream(scope, receive, send, self._admission, self._subscription)
         except TooMany as error:
             self._channel.figures.refused["too_many_connections"] += 1
             answer = refusal(429, "too_many_connections", str(error), {"Retry-After": "10"})

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from core.gateway.access import Refused
+from core.gateway.access import AccessDenied
 from core.gateway.answers import refusal
 from core.gateway.limits import Allowance, TooMany
 from core.gateway.messages import message
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from starlette.websockets import WebSocket
 
-    from core.gateway.access import Access, Gate
+    from core.gateway.access import Admission, Gate
     from core.gateway.figures import ConnectionFigures
     from core.gateway.hub import Hub
     from core.gateway.limits import Places
@@ -80,10 +80,10 @@ class WebSocketChannel:
         outlet = WebSocketOutlet(websocket.state.socket, self._figures)
         address = websocket.client.host if websocket.client else ""
         try:
-            access = self._gate.access(token)
+            admission = self._gate.admit(token)
             with self._places.one_for(address), self._counted(outlet):
-                await self._talk(websocket, outlet, access)
-        except Refused as error:
+                await self._talk(websocket, outlet, admission)
+        except AccessDenied as error:
             self._refuse(outlet, "unauthorized", error)
         except TooMany as error:
             self._refuse(outlet, "too_many_connections", error)
@@ -101,13 +101,13 @@ class WebSocketChannel:
             self._figures.clients[_CHANNEL] -= 1
             self._figures.disconnected[outlet.end_reason or "client"] += 1
 
-    async def _talk(self, websocket: WebSocket, outlet: WebSocketOutlet, access: Access) -> None:
+    async def _talk(self, websocket: WebSocket, outlet: WebSocketOutlet, admission: Admission) -> None:
         loop = asyncio.get_running_loop()
         wire = websocket.state.socket.wire
-        session = self._hub.connect(outlet, access.reach)
+        session = self._hub.connect(outlet, admission.reach)
         wire.on_room = session.writable
-        over = access.ends_at and loop.call_later(
-            access.ends_at - time.time(), outlet.refuse, "token_over", "the token is over: come back with a new one"
+        over = admission.ends_at and loop.call_later(
+            admission.ends_at - time.time(), outlet.refuse, "token_over", "the token is over: come back with a new one"
         )
         allowance = Allowance(self._settings.limits.messages_per_second)
         try:

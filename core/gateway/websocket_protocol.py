@@ -73,6 +73,9 @@ class LiveSocket(WebSocketsSansIOProtocol):
         self.conn.send_close(code, short)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
+        if self.read_paused:  # the client's answer is to be heard
+            self.read_paused = False
+            self.transport.resume_reading()
         self.close_timer = self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
 
     def handle_close(self, event: Any) -> None:
