@@ -8,7 +8,12 @@ rtp's files, or in front of them, nothing can be mended here: then it is said.
 from __future__ import annotations
 
 import os
+import signal
 import sys
+
+# Until rtp answers signals itself, Ctrl-C ends it as it ends any program, without a word.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 _PACKAGES = ("cli", "core", "rtp_client", "triggers")
 

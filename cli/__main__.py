@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,8 +19,14 @@ def main() -> None:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _leave)
     from cli.app import main as run  # noqa: PLC0415  (see above)
+    from cli.standard_streams import guard_standard_streams  # noqa: PLC0415
 
-    run()
+    output = guard_standard_streams()
+    try:
+        run()
+    except SystemExit as ending:
+        sys.stdout.flush()
+        sys.exit(ending.code or output.exit_code)
 
 
 def _leave(number: int, _frame: FrameType | None) -> None:

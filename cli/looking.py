@@ -9,6 +9,7 @@ import psycopg
 from rich.live import Live
 
 from cli.output import out, print_json
+from cli.reader import noting_the_reader
 from cli.signals import noting_signals
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def show(
         print_once()
         return
     live = Live(console=out, auto_refresh=False) if out.is_terminal and not as_json else None
-    with noting_signals(on_request) as stop_requested, live or nullcontext():
+    with noting_signals(on_request) as stop_requested, noting_the_reader(), live or nullcontext():
         while not stop_requested.is_set():
             try:
                 if live:

@@ -2,64 +2,51 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
-import typer
 from rich.console import Console
-
-from cli.signals import ENDED_EARLY, request_stop
 
 if TYPE_CHECKING:
     from core.errors import RtpError
 
-# Names from data hold any character; a terminal or a pipe in another encoding must not end rtp.
-for _stream in (sys.stdout, sys.stderr):
-    if isinstance(_stream, io.TextIOWrapper):
-        _stream.reconfigure(errors="backslashreplace")
+_UNLIMITED = 100_000
 
 
-class _Output(Console):
-    """Standard output. When its reader has gone (`rtp run --demo | head`), rtp ends in the orderly way."""
+class _Console(Console):
+    """Fits a terminal; in a pipe or a file nothing is wrapped, nor padded at its end, whatever COLUMNS says."""
 
-    def on_broken_pipe(self) -> None:
-        """Called by Rich, in whichever thread was printing."""
-        end_as_nobody_reads()
+    def __init__(self, stream: TextIO | None, *, is_for_errors: bool = False) -> None:
+        width = None if stream is not None and stream.isatty() else _UNLIMITED
+        # What the data or the settings call `:bat:` or `webhook:bat:` stays that, and becomes no picture.
+        super().__init__(stderr=is_for_errors, width=width, highlight=False, emoji=False)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print to the terminal, or plain lines elsewhere."""
+        if self.file.isatty():
+            super().print(*objects, **options)
+            return
+        with self.capture() as captured:
+            super().print(*objects, **options)
+        self.file.write("\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
+        self.file.flush()
 
 
-# What the data or the settings call `:bat:` or `webhook:bat:` stays that, and becomes no picture.
-out = _Output(highlight=False, emoji=False)
-err = Console(stderr=True, highlight=False, emoji=False)
+out = _Console(sys.stdout)
+err = _Console(sys.stderr, is_for_errors=True)
 
 
 def print_json(document: Any) -> None:
     """One JSON document on one line of standard output, at once."""
-    try:
-        sys.stdout.write(json.dumps(document, default=str) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        end_as_nobody_reads()
+    sys.stdout.write(json.dumps(document, default=str) + "\n")
+    sys.stdout.flush()
 
 
 def print_line(line: bytes) -> None:
     """One line on standard output, at once, exactly as it is."""
-    try:
-        sys.stdout.buffer.write(line + b"\n")
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        end_as_nobody_reads()
-
-
-def end_as_nobody_reads() -> None:
-    """Drop what is still printed, and end as after a signal. A command that notes none ends here."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)
-    if not request_stop():
-        raise typer.Exit(ENDED_EARLY)
+    sys.stdout.buffer.write(line + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def print_error(error: RtpError) -> None:

@@ -37,9 +37,9 @@ def new_table(title: str, *headers: str, rows: Iterable[Iterable[Any]]) -> Table
     if shown and _is_too_wide(_natural_widths(headers, shown)):
         said = [any(row[index].plain not in _NOTHING for row in shown) for index in range(len(headers))]
         headers, shown = tuple(compress(headers, said)), [list(compress(row, said)) for row in shown]
-    table = Table(
-        title=f"\n{title}", title_justify="left", title_style="bold", box=None, pad_edge=False, collapse_padding=True
-    )
+    # A table's title wraps where the table ends, however much room there is beside it.
+    heading = Text(f"\n{printable(title)}", "bold", no_wrap=cell_len(title) <= out.width, overflow="ignore")
+    table = Table(title=heading, title_justify="left", box=None, pad_edge=False, collapse_padding=True)
     for header, width in zip(headers, _widths(headers, shown), strict=True):
         table.add_column(header, header_style="dim", overflow="fold", width=width)
     for row in shown:

@@ -13,6 +13,7 @@ from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.option_values import choice, percent, whole_number
 from cli.options import AsJson, Config, RedisUrl, settings_from
 from cli.output import err, out, print_line, print_problem
+from cli.reader import noting_the_reader
 from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
 from core.kinds import SHIPPED
@@ -102,6 +103,7 @@ def tail(
     with (
         _stream(settings) as stream,
         noting_signals(on_request=stream.close) as stop_requested,
+        noting_the_reader(),
     ):
         events = stream.follow(since)
         if err.is_terminal and not as_json:
