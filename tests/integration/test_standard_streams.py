@@ -22,7 +22,9 @@ COMMANDS = [["route", "--kind", "tvl", "--entity", "x", "--sqs-queue", "a.fifo"]
 def run(shell_words: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `rtp` with what a shell makes of its streams."""
     line = [*("/bin/sh", "-c", f'"$@" {shell_words}', "sh"), *command(*arguments)]
-    return subprocess.run(line, env=os.environ | UNMEASURED, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        line, env=os.environ | UNMEASURED, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
@@ -67,5 +69,7 @@ main()
 @pytest.mark.parametrize("module", ["cli.__main__", "cli.app", "rich", "cli.schema", "msgspec"])
 def test_ctrl_c_while_it_starts_ends_it_without_a_word(module: str) -> None:
     line = [sys.executable, "-c", INTERRUPTED, module]
-    ran = subprocess.run(line, env=os.environ | UNMEASURED, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        line, env=os.environ | UNMEASURED, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (ran.returncode in (-signal.SIGINT, 130), ran.stdout, ran.stderr) == (True, "", "")

@@ -143,6 +143,15 @@ def test_a_reader_that_leaves_ends_it_quietly(sink: RedisSink, start_tail: Start
     assert process.stderr.read() == ""
 
 
+def test_it_ends_at_once_when_its_reader_leaves_though_no_event_comes(sink: RedisSink, start_tail: StartTail) -> None:
+    sink.deliver(EVENTS[:1])
+    process = start_tail("--since", "0")
+    assert process.stdout
+    process.stdout.readline()
+    process.stdout.close()
+    assert process.wait(timeout=20) == 0
+
+
 @pytest.mark.parametrize(
     ("option", "value", "complaint"),
     [
