@@ -30,7 +30,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
-        self.wire = Wire(self.transport)
+        self.wire = Wire(self.transport, self.loop)
         self._request_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._limit(REQUEST_SECONDS)
@@ -67,7 +67,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.wire.note_full(self.loop.time())
+        self.wire.note_full()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -82,6 +82,7 @@ class GuardedHttp(HttpToolsProtocol):
     def end_stream(self) -> None:
         """End an answer that was written as a stream, behind all that was."""
         self.wire.write(b"0\r\n\r\n")
+        self.wire.flush()
         self.transport.close()
         self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
 

@@ -121,7 +121,6 @@ class SseChannel:
         self, receive: Receive, connection: GuardedHttp, outlet: SseOutlet, ends_at: float | None
     ) -> None:
         """Comments keep what stands between from taking the connection for dead, and find out where it is."""
-        loop = asyncio.get_running_loop()
         while True:
             left = ends_at - time.time() if ends_at else self._settings.ping_seconds
             try:
@@ -132,7 +131,7 @@ class SseChannel:
                 if ends_at and time.time() >= ends_at:
                     outlet.close(CloseCode.POLICY, "the token is over: come back with a new one")
                     ends_at = None
-                elif connection.wire.is_stuck(loop.time(), self._settings.idle_timeout_seconds):
+                elif connection.wire.is_stuck(self._settings.idle_timeout_seconds):
                     outlet.end_reason = "idle"
                     connection.wire.abort()
                 else:
