@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
 from core.settings.watches import Constant
+from rtp_client.cache.async_reader import AsyncCacheReader
 from rtp_client.cache.options import TIMEOUT_SECONDS, CacheOptions
 from rtp_client.cache.reader import CacheReader
 from rtp_client.cache.table import Fixed, Table
@@ -32,6 +33,16 @@ def cache_reader(
         local_entries=local_entries,
         is_counted=is_counted,
         **cache_options(settings, timeout_seconds),
+    )
+
+
+def async_cache_reader(settings: Settings, *, dynamodb: DynamoDb | None = None) -> AsyncCacheReader:
+    """The same for asyncio."""
+    return AsyncCacheReader(
+        _redis_url(settings),
+        None if dynamodb else settings.postgres.dsn,
+        dynamodb=dynamodb,
+        **cache_options(settings),
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rtp_client.event_filter import named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from core.gateway.placed_event import PlacedEvent
     from core.gateway.reach import Reach
@@ -94,6 +94,11 @@ class Index:
             for audience in (*self._by_entity.get(owner[2].casefold(), ()), *self._by_glob):
                 _bind(audience, found)
         return found
+
+    def recent(self, owner: Owner) -> Sequence[PlacedEvent]:
+        """The entity's events in the window, in the stream's order."""
+        topic = self._topics.get(owner)
+        return () if topic is None else tuple(topic.recent)
 
     def drop(self, topic: Topic) -> None:
         """Forget a topic whose events have all left the window."""

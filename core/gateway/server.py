@@ -19,6 +19,7 @@ from core.gateway.http_protocol import GuardedHttp
 from core.gateway.hub import Hub
 from core.gateway.outlet import CloseCode
 from core.gateway.probes import Probes
+from core.gateway.rest.build import build_answers, routes_of
 from core.gateway.websocket_protocol import LiveSocket
 from core.monitor.http import listen_on
 
@@ -93,11 +94,15 @@ class GatewayServer:
             messages_per_second=serve.limits.messages_per_second,
             timeout_seconds=redis.timeout_seconds,
         ) as hub:
-            routes = Probes(hub, self._figures).routes()
+            answers = build_answers(hub, self._settings)
+            routes = [*Probes(hub, self._figures).routes(), *routes_of(answers, self._settings)]
             app = gateway_app(hub, self._gate, serve, self._figures, routes)
             self._server = _DrainingServer(_config(app, serve), hub, serve.drain_seconds)
-            if not self._stop_requested.is_set():
-                await self._server.serve([self._socket])
+            try:
+                if not self._stop_requested.is_set():
+                    await self._server.serve([self._socket])
+            finally:
+                await answers.close()
 
 
 class _DrainingServer(uvicorn.Server):

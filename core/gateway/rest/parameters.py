@@ -9,6 +9,7 @@ from core.errors import SettingsError
 from rtp_client.event import Reason, Severity
 from rtp_client.event_filter import EventFilter
 from rtp_client.redact import shown
+from rtp_client.stream.position import Position
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -77,6 +78,15 @@ def limit_of(query: QueryParams) -> int:
     if written.isascii() and written.isdigit() and 1 <= int(written[:9]) <= MOST_LISTED:
         return int(written)
     raise SettingsError(f"limit: must be a number from 1 to {MOST_LISTED}, not {shown(written)!r}")
+
+
+def position_of(query: QueryParams) -> Position | None:
+    """Since where the query asks for events; None: since now. Raises SettingsError."""
+    written = query.get(SINCE.name)
+    try:
+        return None if written is None else Position.parse(written)
+    except ValueError as error:
+        raise SettingsError(f"since: {error}") from None
 
 
 def _listed(names: Collection[str]) -> str:

@@ -1,0 +1,201 @@
+"""Finding the answers: from the hub, which knows Redis, and from the source's database, which may be away."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from core.errors import RtpError, SettingsError, UnknownEntity
+from core.gateway.rest.catalogue import fitting, known_owners, read_entries
+from core.gateway.rest.documents import (
+    EntityDocument,
+    EntityList,
+    EntryDocument,
+    EventAtPosition,
+    EventPage,
+    EventsReset,
+    PegList,
+    StatusDocument,
+)
+from core.gateway.rest.entity_view import KnownOf, entity_document, watch_as_explained, watch_as_set
+from core.gateway.rest.narrowing import pegs_within, status_within
+from core.gateway.rest.pegs import find_pegs, off_since_by_events, peg_documents, pegged_kinds
+from core.gateway.rest.shared_answers import SharedAnswers
+from core.gateway.rest.stream_figures import stream_figures
+from core.services.daemon_pool import DaemonPool
+from rtp_client.event import format_time
+from rtp_client.keys import cache_key, cache_key_owner
+from rtp_client.redis import async_redis_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from core.gateway.hub import Hub
+    from core.gateway.index import Owner
+    from core.gateway.reach import Reach
+    from core.gateway.rest.documents import WatchDocument
+    from core.gateway.rest.insight import Insight
+    from core.inspection.explanation import Explanation
+    from core.inspection.samples import Samples
+    from core.settings.models import Settings
+    from rtp_client.cache.async_reader import AsyncCacheReader
+    from rtp_client.event import Event
+    from rtp_client.event_filter import EventFilter
+    from rtp_client.stream.position import Position
+
+_Found = TypeVar("_Found")
+
+_THREADS = 3
+"""So many questions the source's database is asked at once."""
+_ENTITY_SECONDS = _PEGS_SECONDS = _OWNERS_SECONDS = 1.0
+_STATUS_SECONDS = 2.0
+"""So old an answer may be that is shared."""
+_SAMPLES = 500
+
+
+class RestAnswers:
+    """What is asked for often is found out once for all who ask at a time."""
+
+    def __init__(self, hub: Hub, settings: Settings, reader: AsyncCacheReader, insight: Insight | None) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._reader = reader
+        self._insight = insight
+        self._shared = SharedAnswers()
+        self._threads = DaemonPool(_THREADS, name="rtp-rest")
+        self._redis = async_redis_client(
+            settings.redis.url or "",
+            client_name="rtp-serve-rest",
+            timeout_seconds=settings.redis.timeout_seconds,
+            max_connections=2,
+        )
+
+    async def close(self) -> None:
+        """End what is being found, and give the connections back."""
+        await self._shared.close()
+        await asyncio.to_thread(self._threads.shutdown)
+        if self._insight is not None:
+            self._insight.close()
+        await self._reader.close()
+        await self._redis.aclose()
+
+    async def entities(self, wanted: EventFilter, reach: Reach, after: str | None, limit: int) -> EntityList:
+        """A page of the newest values. `after` is where the page before has ended."""
+        owners = fitting(await self._owners(), wanted, reach)
+        behind = cache_key_owner(after) if after is not None else None
+        if after is not None and behind is None:
+            raise SettingsError("after: must be the `next` of a page", "Leave it out to begin")
+        left = [owner for owner in owners if behind is None or owner > behind]
+        entries = await read_entries(self._reader, left[:limit])
+        return EntityList(
+            entities=[EntryDocument(**entry.as_json()) for entry in entries],
+            next=cache_key(*left[limit - 1]) if len(left) > limit else None,
+        )
+
+    async def events(self, wanted: EventFilter, reach: Reach, since: Position | None, limit: int) -> EventPage:
+        """The events behind a position."""
+        window = self._hub.window
+        if since is None:
+            return EventPage(events=[], position=str(window.head), reset=None)
+        is_known = since.is_oldest or window.holds(since)
+        audience = self._hub.index.join(wanted, reach)
+        try:
+            found = audience.recent_after(since.order if is_known else (0, 0), limit)
+        finally:
+            self._hub.index.leave(audience)
+        position = found[-1].position if len(found) == limit else window.head
+        return EventPage(
+            events=[EventAtPosition(position=one.text, event=one.event) for one in found],
+            position=str(position),
+            reset=None if is_known else _reset(since, window.head),
+        )
+
+    async def entity(self, kind: str, chain: str, entity: str, watch: str | None) -> EntityDocument:
+        """All that is known of an entity. Raises UnknownEntity."""
+        known, watches = await self._shared.get(
+            ("entity", kind, chain, entity), lambda: self._known_of(kind, chain, entity), seconds=_ENTITY_SECONDS
+        )
+        names = [one.name for one in watches]
+        if watch is not None and watch not in names:
+            raise UnknownEntity(f"watch {watch} does not know it", f"It is known to: {', '.join(names) or 'none'}")
+        shown = next((one for one in watches if watch in (None, one.name)), None)
+        others = [name for name in names if shown is None or name != shown.name]
+        return entity_document(known, shown, others)
+
+    async def pegs(self, reach: Reach) -> PegList:
+        """How far off their pegs the pegged entities are."""
+        return pegs_within(await self._shared.get("pegs", self._find_pegs, seconds=_PEGS_SECONDS), reach)
+
+    async def status(self, reach: Reach) -> StatusDocument:
+        """The state of rtp."""
+        return status_within(await self._shared.get("status", self._find_status, seconds=_STATUS_SECONDS), reach)
+
+    async def _known_of(self, kind: str, chain: str, entity: str) -> tuple[KnownOf, list[WatchDocument]]:
+        entry = await self._reader.get(kind, chain, entity)
+        nothing: Sequence[Explanation] = ()
+        explained, note = await self._told(nothing, lambda insight: insight.explain(kind, chain, entity))
+        if entry is None and not explained:
+            raise UnknownEntity(f"{kind} {entity} is not known on {chain}", "/v1/entities lists what is")
+        known = KnownOf(kind, chain, entity, entry, explained, self._recent(kind, chain, entity), note=note)
+        history = next((one.watch for one in explained if one.judged and one.judged.shape == "history"), None)
+        if history is not None:
+            none: Samples = []
+            samples, _ = await self._told(none, lambda insight: insight.samples(history, chain, entity, _SAMPLES))
+            known = replace(known, samples=samples)
+        return known, [watch_as_explained(one) for one in explained] or self._watches_as_set(known)
+
+    async def _owners(self) -> list[Owner]:
+        """All entities; looked for once for all who ask at a time."""
+        found: list[Owner] = await self._shared.get(
+            "owners", lambda: known_owners(self._redis, self._hub.feed.address), seconds=_OWNERS_SECONDS
+        )
+        return found
+
+    def _recent(self, kind: str, chain: str, entity: str) -> list[Event]:
+        return [placed.event for placed in self._hub.index.recent((kind, chain, entity))]
+
+    def _watches_as_set(self, known: KnownOf) -> list[WatchDocument]:
+        if known.entry is None:
+            return []
+        source = "dynamodb" if self._settings.dynamodb.tables and not self._settings.postgres.dsn else "postgres"
+        tables = self._settings.dynamodb.tables if source == "dynamodb" else {}
+        return [
+            watch_as_set(name, watch, tables[name].table if name in tables else watch.table, source, known.entry)
+            for name, watch in self._settings.watches.items()
+            if watch.kind == known.kind
+        ]
+
+    async def _find_pegs(self) -> PegList:
+        kinds = pegged_kinds(self._settings)
+        owners = [owner for owner in await self._owners() if owner[0] in kinds]
+        pegs = find_pegs(self._settings, await read_entries(self._reader, owners))
+        off_since, note = await self._told(None, lambda insight: insight.off_peg_since(list(pegs)))
+        if off_since is None:
+            events = [event for one, (entry, _) in pegs.items() for event in self._recent(entry.kind, *one[1:])]
+            off_since = off_since_by_events(pegs, events)
+        return PegList(pegs=peg_documents(pegs, off_since), note=note)
+
+    async def _find_status(self) -> StatusDocument:
+        status, note = await self._told(None, lambda insight: insight.status())
+        source = self._insight.source if self._insight is not None and status is not None else "redis"
+        stream = await stream_figures(self._redis)
+        return StatusDocument(source=source, at=format_time(datetime.now(UTC)), stream=stream, status=status, note=note)
+
+    async def _told(self, otherwise: _Found, ask: Callable[[Insight], _Found]) -> tuple[_Found, str | None]:
+        """What the source's database tells; where it does not, something else, and why."""
+        insight = self._insight
+        if insight is None:
+            return otherwise, "No database is set: this is what Redis knows"
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._threads, ask, insight), None
+        except RtpError as error:
+            return otherwise, f"{str(error).rstrip('.')}. This is what Redis knows"
+
+
+def _reset(since: Position, head: Position) -> EventsReset:
+    if since.log != head.log:
+        return EventsReset(reason="another_log", message="the position is of another log; these are all events known")
+    return EventsReset(reason="too_old", message="events behind the position are not known any more")

@@ -1,0 +1,35 @@
+"""REST from the settings: which source it asks, and through which reader."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.cache.readers import async_cache_reader
+from core.gateway.rest.answers import RestAnswers
+from core.gateway.rest.postgres_insight import PostgresInsight
+from core.gateway.rest.routes import rest_routes
+from core.gateway.rest.stream_insight import StreamInsight
+from core.monitor.monitor import own_version
+
+if TYPE_CHECKING:
+    from starlette.routing import Route
+
+    from core.gateway.hub import Hub
+    from core.gateway.rest.insight import Insight
+    from core.settings.models import Settings
+
+
+def build_answers(hub: Hub, settings: Settings) -> RestAnswers:
+    """Who answers. Nothing is asked before a request comes."""
+    return RestAnswers(hub, settings, async_cache_reader(settings), _insight(settings))
+
+
+def routes_of(answers: RestAnswers, settings: Settings) -> list[Route]:
+    """The paths at which it answers."""
+    return rest_routes(answers, settings.serve, version=own_version())
+
+
+def _insight(settings: Settings) -> Insight | None:
+    if settings.postgres.dsn:
+        return PostgresInsight(settings)
+    return StreamInsight(settings) if settings.dynamodb.tables else None
