@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import jsonschema
 import jwt
@@ -30,6 +28,8 @@ from rtp_client.keys import STREAM
 from tests.eventually import eventually
 from tests.gateway import serving
 from tests.monitored import monitored
+from tests.rest_client import answer
+from tests.rest_client import ask as ask_for
 from tests.watching import TVL
 from triggers.installer import apply, plan_installation
 
@@ -95,7 +95,7 @@ def _write(writer: psycopg.Connection) -> None:
 @pytest.fixture(scope="module")
 def server(served: Settings) -> Iterator[GatewayServer]:
     with serving(served) as running:
-        eventually(lambda: _ask(running, "/readyz")[0] == 200)
+        eventually(lambda: ask_for(running, "/readyz")[0] == 200)
         yield running
 
 
@@ -110,38 +110,24 @@ def lonely(served: Settings) -> Iterator[GatewayServer]:
         }
     )
     with serving(away) as running:
-        eventually(lambda: _ask(running, "/readyz")[0] == 200)
+        eventually(lambda: ask_for(running, "/readyz")[0] == 200)
         yield running
 
 
 @pytest.fixture
 def ask(server: GatewayServer) -> Ask:
     """A path's answer, which is one."""
-    return lambda path: _answer(server, path)
+    return lambda path: answer(server, path)
 
 
 @pytest.fixture
 def ask_lonely(lonely: GatewayServer) -> Ask:
     """The same of the gateway without PostgreSQL, with a token of these claims."""
-    return lambda path, **reach: _answer(lonely, path, Authorization=f"Bearer {token(**reach)}")
+    return lambda path, **reach: answer(lonely, path, Authorization=f"Bearer {token(**reach)}")
 
 
 def token(**reach: Sequence[str]) -> str:
     return jwt.encode({"exp": time.time() + 600, "rtp": reach}, KEY, "HS256")
-
-
-def _ask(server: GatewayServer, path: str, **headers: str) -> tuple[int, Any]:
-    place = urlsplit(server.url)
-    with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)) as connection:
-        connection.request("GET", path, headers=headers)
-        response = connection.getresponse()
-        return response.status, json.loads(response.read())
-
-
-def _answer(server: GatewayServer, path: str, **headers: str) -> Any:
-    status, document = _ask(server, path, **headers)
-    assert status == 200, document
-    return document
 
 
 def path_of(kind: str, chain: str, entity: str) -> str:
@@ -174,7 +160,7 @@ USDC = path_of("price", "base", "usdc")
 def test_every_answer_is_as_the_openapi_document_says(server: GatewayServer, ask: Ask, path: str, status: int) -> None:
     described = ask("/openapi.json")
     template = next(one for one in sorted(described["paths"], reverse=True) if _fits(one, path.partition("?")[0]))
-    found, document = _ask(server, path)
+    found, document = ask_for(server, path)
     assert found == status, document
     response = described["paths"][template]["get"]["responses"][str(status)]
     schema = response["content"]["application/json"]["schema"]
@@ -270,7 +256,7 @@ def test_metadata_has_its_columns_and_no_rule(ask: Ask) -> None:
 def test_what_cannot_be_answered_says_why_and_what_to_do(
     server: GatewayServer, path: str, code: str, message: str
 ) -> None:
-    _, document = _ask(server, path)
+    _, document = ask_for(server, path)
     assert document["error"]["code"] == code
     assert document["error"]["message"].startswith(message)
 
@@ -355,11 +341,11 @@ def test_without_postgresql_the_answer_is_what_redis_knows_and_says_so(ask_lonel
     assert (status["source"], status["status"], status["stream"]["events"]) == ("redis", None, DELIVERED)
 
 
-def test_a_token_narrows_every_answer(lonely: GatewayServer, ask_lonely: Ask) -> None:
+def test_a_token_narrows_everyanswer(lonely: GatewayServer, ask_lonely: Ask) -> None:
     reach = {"kinds": ["tvl"], "entities": ["li*"]}
     assert [one["entity"] for one in ask_lonely("/v1/entities", **reach)["entities"]] == ["lido"]
     assert [one["event"]["data"]["entity"] for one in ask_lonely("/v1/events?since=0", **reach)["events"]] == ["lido"]
     assert ask_lonely("/v1/pegs", **reach)["pegs"] == []
-    status, refused = _ask(lonely, USDC, Authorization=f"Bearer {token(**reach)}")
+    status, refused = ask_for(lonely, USDC, Authorization=f"Bearer {token(**reach)}")
     assert (status, refused["error"]["code"]) == (403, "forbidden")
     assert ask_lonely(path_of("tvl", "ethereum", "lido"), **reach)["entry"]["value"] == "150"

@@ -9,6 +9,7 @@ from core.gateway.rest.answers import RestAnswers
 from core.gateway.rest.postgres_insight import PostgresInsight
 from core.gateway.rest.routes import rest_routes
 from core.gateway.rest.stream_insight import StreamInsight
+from core.handler.items import dynamodb_of
 from core.monitor.monitor import own_version
 
 if TYPE_CHECKING:
@@ -17,11 +18,12 @@ if TYPE_CHECKING:
     from core.gateway.hub import Hub
     from core.gateway.rest.insight import Insight
     from core.settings.models import Settings
+    from rtp_client.cache.async_reader import AsyncCacheReader
 
 
 def build_answers(hub: Hub, settings: Settings) -> RestAnswers:
     """Who answers. Nothing is asked before a request comes."""
-    return RestAnswers(hub, settings, async_cache_reader(settings), _insight(settings))
+    return RestAnswers(hub, settings, _reader(settings), _insight(settings))
 
 
 def routes_of(answers: RestAnswers, settings: Settings) -> list[Route]:
@@ -29,7 +31,15 @@ def routes_of(answers: RestAnswers, settings: Settings) -> list[Route]:
     return rest_routes(answers, settings.serve, version=own_version())
 
 
+def _reader(settings: Settings) -> AsyncCacheReader:
+    return async_cache_reader(settings, dynamodb=dynamodb_of(settings) if _is_fed_by_streams(settings) else None)
+
+
 def _insight(settings: Settings) -> Insight | None:
     if settings.postgres.dsn:
         return PostgresInsight(settings)
-    return StreamInsight(settings) if settings.dynamodb.tables else None
+    return StreamInsight(settings) if _is_fed_by_streams(settings) else None
+
+
+def _is_fed_by_streams(settings: Settings) -> bool:
+    return bool(settings.dynamodb.tables) and not settings.postgres.dsn

@@ -21,7 +21,7 @@ from rtp_client.answer_timeout import AnswerTimeout
 from rtp_client.postgres import unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from psycopg import Connection
@@ -42,9 +42,8 @@ class PostgresInsight:
 
     source: Literal["postgres"] = "postgres"
 
-    def __init__(self, settings: Settings, configured_sinks: Collection[str] | None = None) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._configured_sinks = configured_sinks
         self._dsn = postgres_dsn(settings)
         seconds = settings.postgres.answer_timeout_seconds
         self._answer_timeout = AnswerTimeout(seconds, first_seconds=seconds)
@@ -67,7 +66,7 @@ class PostgresInsight:
         return self._ask(lambda connection: off_peg_since(connection, pegged))
 
     def status(self) -> dict[str, Any]:
-        found = self._ask(lambda connection: inspect(connection, self._settings.log, self._configured_sinks))
+        found = self._ask(lambda connection: inspect(connection, self._settings.log))
         return dict(as_document(found))
 
     def close(self) -> None:
