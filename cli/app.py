@@ -22,6 +22,7 @@ COMMANDS = {
     "run": CommandPlace("cli.run", "run", notes_signals=True),
     "tail": CommandPlace("cli.tail", "tail", notes_signals=True),
     "serve": CommandPlace("cli.serve", "serve", notes_signals=True),
+    "top": CommandPlace("cli.top.command", "top", notes_signals=True),
     "loadtest": CommandPlace("cli.loadtest", "loadtest", notes_signals=True),
     "install-triggers": CommandPlace("cli.install_triggers", "install_triggers"),
     "uninstall-triggers": CommandPlace("cli.uninstall_triggers", "uninstall_triggers"),

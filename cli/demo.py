@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cli.demo_view import DemoView
+from cli.demo_view import DemoJson, DemoLines
 from cli.foreground import Ending, run_pipeline
 from cli.logs import report, say
 from cli.running_demo import served_by, use_aws_account_of
+from cli.top.terminal import can_show_board
 from core.demo.feed import Feed
 from core.demo.market import Market
 from core.demo.pace import at_rate, by_history, parse_speed
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import threading
 
     from cli.demo_options import DemoOptions
+    from cli.demo_view import DemoView
     from core.settings.models import Settings
 
 
@@ -54,7 +56,7 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
         _prepare_database(settings, market if history is None else None)
         if stop_requested.is_set():
             return
-        view = exits.enter_context(DemoView(settings, stack.addresses, as_json=as_json))
+        view = exits.enter_context(_view(options, settings, as_json=as_json))
         feed = Feed(partial(connect, stack.addresses.postgres_dsn, role="demo feed"), steps, pace)
         exits.callback(feed.stop)
         say(_says_where_data_comes_from(options))
@@ -67,9 +69,21 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
             return is_last_word and feed.finished.is_set() and view.has_caught_up(pipeline)
 
         any_ending = replace(ending, when_idle=True)
-        run_pipeline(pipeline, settings, view, any_ending, stop_requested, is_fed=is_over, check=stack.check)
+        run = partial(run_pipeline, is_fed=is_over, check=stack.check)
+        view.run(partial(run, pipeline, settings, view, any_ending, stop_requested))
         if feed.error is not None:
             raise feed.error
+
+
+def _view(options: DemoOptions, settings: Settings, *, as_json: bool) -> DemoView:
+    """The board, where there is a terminal for it and Textual to draw it; else lines."""
+    if as_json:
+        return DemoJson(settings)
+    if options.is_plain or not can_show_board():
+        return DemoLines(settings)
+    from cli.top.demo import DemoBoard  # noqa: PLC0415 - Textual is an extra
+
+    return DemoBoard(settings)
 
 
 def _prepare_database(settings: Settings, market: Market | None) -> None:

@@ -19,3 +19,4 @@ class DemoOptions:
     seed: int
     rate: float
     http: str | None = None
+    is_plain: bool = False

@@ -1,18 +1,14 @@
-"""The demo's live view: events as they come out of Redis, alerts as they come out of SQS, and the status below."""
+"""What a demo shows: events as they come out of Redis, once each, while its alerts are taken off the queue."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections import deque
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import to_builtins
-from rich.console import Group
 from rich.live import Live
-from rich.panel import Panel
-from rich.text import Text
 
 from cli.event_line import event_line
 from cli.live_status import status_line, status_table
@@ -21,40 +17,77 @@ from cli.output import out, print_json
 from core.demo.alerts import DemoAlerts
 from core.demo.queue import create_queue
 from core.errors import ServiceUnavailable
+from core.problem import counted
 from core.services.sqs_client import sqs_client
 from rtp_client import EventStream
 from rtp_client.event import decode_event
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from core.processor.pipeline import Pipeline
     from core.processor.status import Status
     from core.settings.models import Settings
-    from core.stack import StackAddresses
     from rtp_client.event import Event
-
-_LINES = 16
 
 
 class DemoView:
-    """Follows the stream and consumes the queue; shows both, live on a terminal, as lines elsewhere."""
+    """Takes every alert off the queue, so that it never fills up. How events are shown is another's part."""
 
-    def __init__(self, settings: Settings, addresses: StackAddresses, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._live = Live(console=out, refresh_per_second=8, transient=True)
-        self._is_live = out.is_terminal and not as_json
-        self._lines: deque[Text] = deque(maxlen=_LINES)
-        self._status: Status | None = None
-        self._lock = threading.Lock()
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._client = sqs_client(settings.sqs)
         queue_url = create_queue(self._client, settings.sqs.queue or "")
-        self._alerts = DemoAlerts(self._client, queue_url, self._show_alert)
-        self._stream = EventStream(addresses.redis_url, on_notice=warn)
-        self._follower = threading.Thread(target=self._follow, name="rtp-demo-view", daemon=True)
+        self._alerts = DemoAlerts(self._client, queue_url, self.show_alert)
 
     def __enter__(self) -> Self:
         self._alerts.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._alerts.stop()
+        self._client.close()
+
+    @property
+    def alerts_taken(self) -> str:
+        """How many, in words."""
+        return f"{counted(self._alerts.received, 'alert')} taken from SQS"
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Show things while that is done."""
+        work()
+
+    def open(self) -> AbstractContextManager[object]:
+        """Take over the terminal, if the view does that."""
+        return nullcontext()
+
+    def show(self, status: Status, *, is_interval_over: bool) -> None:
+        """Show the newest status."""
+
+    def show_alert(self, document: dict[str, Any]) -> None:
+        """An alert is the same event once more: it is counted."""
+
+    def has_caught_up(self, pipeline: Pipeline) -> bool:
+        """Whether every alert that was delivered to the queue has been consumed."""
+        delivered = [d.metrics.delivered for d in pipeline.deliveries if d.sink.name == "sqs"]
+        return self._alerts.received >= sum(delivered)
+
+
+class DemoLines(DemoView):
+    """A line an event. On a terminal it fits the width, and the sinks stay below; elsewhere there is a line of them."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._live = Live(console=out, refresh_per_second=4)
+        self._lock = threading.Lock()
+        self._stream = EventStream(settings.redis.url or "", on_notice=warn)
+        self._follower = threading.Thread(target=self._follow, name="rtp-demo-view", daemon=True)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
         self._follower.start()
         return self
 
@@ -63,53 +96,52 @@ class DemoView:
     ) -> None:
         self._stream.close()
         self._follower.join(timeout=5)
-        self._alerts.stop()
-        self._client.close()
+        super().__exit__(kind, error, traceback)
 
     def open(self) -> AbstractContextManager[object]:
-        """Take over the terminal, if it is one."""
-        return self._live if self._is_live else nullcontext()
+        """Keep the terminal's last lines for the sinks, if it is one."""
+        return self._live if out.is_terminal else nullcontext()
 
     def show(self, status: Status, *, is_interval_over: bool) -> None:
         """Redraw, or print a line."""
-        if self._is_live:
-            self._status = status
-            self._redraw()
-        elif self._as_json:
-            print_json({"status": status.as_json()})
+        if self._live.is_started:
+            self._live.update(status_table(status, self.alerts_taken))
         elif is_interval_over:
-            with self._lock:
-                out.print(status_line(status), soft_wrap=True)
+            self._print(lambda: out.print(f"{status_line(status)}; {self.alerts_taken}", soft_wrap=True))
 
-    def has_caught_up(self, pipeline: Pipeline) -> bool:
-        """Whether every alert that was delivered to the queue has been consumed."""
-        delivered = [d.metrics.delivered for d in pipeline.deliveries if d.sink.name == "sqs"]
-        return self._alerts.received >= sum(delivered)
+    def show_event(self, event: Event) -> None:
+        """Print its line."""
+        width = out.width if out.is_terminal else None
+        self._print(lambda: out.print(event_line(event, self._settings.all_kinds, width=width), soft_wrap=True))
+
+    def _print(self, what: Callable[[], None]) -> None:
+        with self._lock:
+            what()
 
     def _follow(self) -> None:
         try:
             for tailed in self._stream.follow():
-                self._show("event", tailed.event)
+                self.show_event(tailed.event)
         except ServiceUnavailable as error:
             warn(str(error))
 
-    def _show_alert(self, document: dict[str, Any]) -> None:
-        self._show("alert", decode_event(json.dumps(document)))
 
-    def _show(self, what: str, event: Event) -> None:
-        with self._lock:
-            if self._as_json:
-                print_json({what: to_builtins(event)})
-                return
-            label = Text("SQS   " if what == "alert" else "Redis ", style="magenta" if what == "alert" else "cyan")
-            line = label + event_line(event)
-            self._lines.append(line)
-            if not self._is_live:
-                out.print(line, soft_wrap=True)
-                return
-        self._redraw()
+class DemoJson(DemoLines):
+    """Events, alerts and statuses, each as one JSON document."""
 
-    def _redraw(self) -> None:
-        events = Group(*self._lines) if self._lines else Text("waiting for the first event ...")
-        below = status_table(self._status) if self._status else Text("")
-        self._live.update(Group(Panel(events, title="rtp demo - Ctrl-C ends it"), below))
+    def open(self) -> AbstractContextManager[object]:
+        """Leave the terminal as it is."""
+        return nullcontext()
+
+    def show(self, status: Status, *, is_interval_over: bool) -> None:
+        """Print it."""
+        self._print(lambda: print_json({"status": status.as_json()}))
+
+    def show_event(self, event: Event) -> None:
+        """Print it."""
+        self._print(lambda: print_json({"event": to_builtins(event)}))
+
+    def show_alert(self, document: dict[str, Any]) -> None:
+        """Print it."""
+        event = decode_event(json.dumps(document))
+        self._print(lambda: print_json({"alert": to_builtins(event)}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Group
 from rich.text import Text
 
 from cli.amounts import percent
@@ -35,16 +36,21 @@ _NO_EVENT = {
 
 def print_explanation(found: Explanation) -> None:
     """Everything about one entity in one watch."""
+    out.print(explanation_of(found))
+    out.print()
+
+
+def explanation_of(found: Explanation) -> Group:
+    """The same, to be printed or shown elsewhere."""
     on = found.table if found.source == "postgres" else f"DynamoDB table {found.table}"
     heading = f"{found.kind} of {found.entity} on {found.chain}, watch {found.watch} on {on}"
-    out.print(Text(printable(heading), "bold"))
-    out.print(facts(_facts(found)))
-    if found.judged:
-        out.print(_rule(found.judged.rule))
-    if found.set_aside:
-        out.print(_set_aside(found))
-    out.print(_events(found) if found.events else Text(f"\n{_NO_EVENT[found.source]}"))
-    out.print()
+    return Group(
+        Text(printable(heading), "bold"),
+        facts(_facts(found)),
+        *([_rule(found.judged.rule)] if found.judged else []),
+        *([_set_aside(found)] if found.set_aside else []),
+        _events(found) if found.events else Text(f"\n{_NO_EVENT[found.source]}"),
+    )
 
 
 def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from core.processor.status import Status
 
 
+_NAMES = ("Sink", "State")
+
+
 class View(Protocol):
     """Where the status goes."""
 
@@ -51,9 +54,11 @@ class LineView:
             print_json(status.as_json())
 
 
-def status_table(status: Status) -> RenderableType:
-    """The status for people."""
-    table = Table("Sink", "State", "events/s", "p50", "p99", "max", "lag", "delivered", "retries", "dead", box=None)
+def status_table(status: Status, remark: str = "") -> RenderableType:
+    """The status for people: a line for each sink, whatever the width."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("Sink", "State", "events/s", "p50", "p99", "max", "lag", "delivered", "retries", "dead"):
+        table.add_column(name, no_wrap=True, overflow="ellipsis", justify="left" if name in _NAMES else "right")
     for sink in status.sinks:
         lag = f"{sink.lag_events:,} ({sink.lag_seconds:.1f} s)" if sink.lag_events else "0"
         numbers = (_ms(sink.p50_ms), _ms(sink.p99_ms), _ms(sink.max_ms), lag)
@@ -61,6 +66,7 @@ def status_table(status: Status) -> RenderableType:
         table.add_row(sink.sink, sink.state, f"{sink.events_per_second:,.0f}", *numbers, *counts)
     return Group(
         table,
+        *([Text(remark, "dim")] if remark else []),
         *(
             Text(printable(line), style="yellow")
             for line in [*role_lines(status), *circuit_lines(status), *status.unarmed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -61,6 +62,9 @@ Rate = Annotated[
         help=f"With --demo: the market's updates per second. Default: {DEFAULT_RATE}.",
     ),
 ]
+Plain = Annotated[
+    bool, typer.Option("--plain", help="With --demo at a terminal: a line an event, not the board of rtp top.")
+]
 For = Annotated[
     float | None,
     typer.Option("--for", parser=duration("--for"), metavar="DURATION", help="End by itself after this: 30s."),
@@ -86,6 +90,7 @@ def run(
     speed: Speed = None,
     seed: Seed = None,
     rate: Rate = None,
+    plain: Plain = False,
     http: Http = None,
     source: Source = "postgres",
     log_format: LogFormat = "text",
@@ -118,9 +123,9 @@ def run(
                 sqs_queue=sqs_queue,
             )
             options = _demo_options(config, feed, speed, seed, rate, http)
-            _run_demo(options, ending, stop_requested, as_json=as_json)
+            _run_demo(replace(options, is_plain=plain), ending, stop_requested, as_json=as_json)
             return
-        _refuse("it needs --demo", feed=feed, speed=speed, seed=seed, rate=rate)
+        _refuse("it needs --demo", feed=feed, speed=speed, seed=seed, rate=rate, plain=plain or None)
         settings = settings_from(
             config,
             postgres__dsn=postgres_dsn,

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from cli.output import print_problem
+from core.demo.pegs import with_demo_pegs
 from core.errors import SettingsError, StackError
 from core.sinks.registry import SINK_TYPES
 from rtp_client.postgres import address
@@ -54,7 +55,7 @@ def _use_newest(settings: Settings, stacks: Sequence[StackAddresses]) -> Setting
 
 
 def served_by(stack: StackAddresses, settings: Settings) -> Settings:
-    """The settings with a demo's servers, and without sinks that it does not serve: those would be real ones."""
+    """The settings with a demo's servers and pegs, and without sinks that it does not serve: those would be real."""
     queues = {"queue": _QUEUE, "endpoint_url": stack.sqs_endpoint_url, "region": stack.aws_region}
     served = {
         "postgres": settings.postgres.model_copy(update={"dsn": stack.postgres_dsn}),
@@ -62,7 +63,7 @@ def served_by(stack: StackAddresses, settings: Settings) -> Settings:
         "sqs": settings.sqs.model_copy(update=queues),
     }
     others = {sink_type.section: sink_type.model() for sink_type in SINK_TYPES if sink_type.section not in served}
-    return settings.model_copy(update=served | others)
+    return with_demo_pegs(settings.model_copy(update=served | others))
 
 
 def use_aws_account_of(stack: StackAddresses) -> None:

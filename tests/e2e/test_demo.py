@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.timeout(90)
 
+EVENT = r"^\d\d:\d\d:\d\d\.\d{3}  (tvl|price|protocol) "
+
 LIVELY = ("--rate", "2000")
 """A market in which something significant happens at once."""
 
@@ -67,7 +69,7 @@ def cut_the_view_off_in_a_read(place: Place, process: RtpProcess) -> None:
         return "trying again" in process.err
 
     # Before its first event it has no position to go on from, and a cut would end it.
-    eventually(lambda: re.search(r"^Redis ", process.out, re.MULTILINE))
+    eventually(lambda: re.search(EVENT, process.out, re.MULTILINE))
     with redis_of_the_running_demo(place) as client:
         eventually(lambda: has_noticed(client))
 
@@ -90,7 +92,7 @@ class Visit:
 @pytest.fixture(scope="module")
 def visit() -> Iterator[Visit]:
     with own_place() as place, demo(place, *LIVELY, is_measured=True) as process:
-        process.wait_for("SQS  ")
+        process.wait_for("status: ")
         servers = len(processes_in(place.folder))
         with pytest.MonkeyPatch.context() as patch:
             for name in ("RTP_REDIS_URL", "RTP_POSTGRES_DSN"):
@@ -109,12 +111,15 @@ def test_it_says_that_its_market_is_simulated(visit: Visit) -> None:
     assert "The market is simulated (seed 1): real names, made-up numbers." in visit.err.splitlines()
 
 
-def test_it_shows_events_as_they_come_out_of_redis(visit: Visit) -> None:
-    assert re.search(r"^Redis \d\d:\d\d:\d\d\.\d{3}  (tvl|price|protocol) ", visit.out, re.MULTILINE)
+def test_it_shows_events_as_they_come_out_of_redis_one_a_line_and_each_once(visit: Visit) -> None:
+    lines = [line for line in visit.out.splitlines() if not line.startswith("status: ")]
+    assert all(re.match(EVENT, line) for line in lines)
+    assert len(set(lines)) == len(lines) > 0
 
 
-def test_it_shows_alerts_as_they_come_out_of_sqs(visit: Visit) -> None:
-    assert re.search(r"^SQS   \d\d:\d\d:\d\d\.\d{3}  (tvl|price|protocol) ", visit.out, re.MULTILINE)
+def test_it_counts_the_alerts_that_come_out_of_sqs(visit: Visit) -> None:
+    last = [line for line in visit.out.splitlines() if line.startswith("status: ")][-1]
+    assert int(re.findall(r"; (\d+) alerts? taken from SQS", last)[0]) > 0
 
 
 def test_without_a_terminal_its_output_is_plain(visit: Visit) -> None:
@@ -145,13 +150,13 @@ def session() -> Iterator[tuple[Session, list[object]]]:
     """The same at a terminal, with what it left behind."""
     with own_place() as place:
         arguments = ("run", "--demo", *LIVELY)
-        seen = run_at_a_terminal(*arguments, environ=place.environ, until="deviation", columns=160)
+        seen = run_at_a_terminal(*arguments, environ=place.environ, until="running", columns=80)
         yield seen, place.leftovers()
 
 
-def test_at_a_terminal_there_is_a_panel_of_events_above_the_status(session: tuple[Session, list[object]]) -> None:
-    plain = session[0].plain
-    assert 0 < plain.find("rtp demo - Ctrl-C ends it") < plain.find("Redis ", plain.find("rtp demo -"))
+def test_at_a_terminal_there_is_the_board(session: tuple[Session, list[object]]) -> None:
+    shown = session[0].plain
+    assert all(word in shown for word in ("Movers", "Pegs 25", "Events", "Sinks", "taken from SQS"))
 
 
 def test_ctrl_c_at_a_terminal_ends_it_well(session: tuple[Session, list[object]]) -> None:
@@ -162,6 +167,17 @@ def test_ctrl_c_at_a_terminal_ends_it_well(session: tuple[Session, list[object]]
 def test_the_terminal_is_left_as_it_was(session: tuple[Session, list[object]]) -> None:
     seen, _ = session
     assert (seen.settings_after, seen.is_cursor_shown) == (seen.settings_before, True)
+
+
+def test_plain_lines_fit_the_terminal_above_a_table_of_the_sinks() -> None:
+    with own_place() as place:
+        arguments = ("run", "--demo", "--plain", *LIVELY)
+        seen = run_at_a_terminal(*arguments, environ=place.environ, until="taken from SQS", columns=80)
+    shown = [line for line in seen.plain.replace("\r", "\n").split("\n") if line]
+    events = [line for line in shown if re.match(r"\d\d:\d\d:\d\d (tvl|price|prot)", line)]
+    sinks = [line for line in shown if re.match("(redis|sqs) +running", line)]
+    assert (seen.code, len(set(events)), max(map(len, events + sinks)) <= 80) == (0, len(events), True)
+    assert len(events) > 0 < len(sinks)
 
 
 # Other ends.

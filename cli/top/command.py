@@ -1,0 +1,88 @@
+"""`rtp top`: the board in a terminal, or once as JSON."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
+from cli.output import print_json, print_problem
+from cli.running_demo import use_demo_if_unnamed
+from cli.signals import noting_signals
+from cli.top.document import board_document
+from cli.top.market import Market, SnapshotEnd
+from cli.top.selection import parse_selection
+from cli.top.sinks import RtpState
+from cli.top.terminal import is_full_terminal
+from cli.top.world import world_of
+from core.errors import SettingsError
+from core.sinks.sink_type import needing
+
+if TYPE_CHECKING:
+    from cli.top.given import Given
+    from cli.top.selection import Selection
+
+_Filter = Annotated[
+    str,
+    typer.Option(
+        "--filter",
+        metavar="FILTER",
+        help="What to show, as written after / on the board: 'kind:price min:2 severity:warning reason:depeg usd*'.",
+    ),
+]
+_LONGEST_LOOK_SECONDS = 10.0
+_TICK_SECONDS = 0.02
+
+
+def top(
+    filter_: _Filter = "",
+    config: Config = None,
+    postgres_dsn: PostgresDsn = None,
+    redis_url: RedisUrl = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show movers, pegs, events, and rtp's sinks and their lag, live on one screen of a terminal.
+
+    Without an address it finds a running [bold]rtp run --demo[/]. Sinks, lag and all about an entity need PostgreSQL's
+    address, too. ? shows the keys, q ends it. --json prints what there is now, once.
+
+    Example: [bold]rtp top --filter "kind:price severity:warning"[/]
+    """
+    selection = parse_selection(filter_)
+    if not as_json:
+        _require_terminal()
+    settings = use_demo_if_unnamed(settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url), "Redis")
+    with noting_signals() as stop_requested, world_of(settings, is_over=stop_requested.is_set) as given:
+        if as_json:
+            print_json(_document(given, selection, is_state_told=not settings.postgres.dsn))
+            return
+        from cli.top.board import Board  # noqa: PLC0415 - Textual is an extra
+
+        board = Board(given, selection)
+        board.run()
+    for line in board.said:
+        print_problem(line)
+
+
+def _document(given: Given, selection: Selection, *, is_state_told: bool) -> dict[str, Any]:
+    """What is known once the snapshot is complete, and rtp's state, where somebody tells it, was told."""
+    market, state, is_complete = Market(), RtpState(), False
+    deadline = time.monotonic() + _LONGEST_LOOK_SECONDS
+    while not (is_complete and is_state_told) and time.monotonic() < deadline and not given.is_over():
+        for message in given.inbox.take():
+            if isinstance(message, RtpState):
+                state, is_state_told = message, True
+            elif isinstance(message, SnapshotEnd):
+                is_complete = True
+            market.take_message(message)
+        time.sleep(_TICK_SECONDS)
+    return board_document(market, state, given, selection)
+
+
+def _require_terminal() -> None:
+    with needing("tui", "the board is drawn with Textual"):
+        import textual  # noqa: F401, PLC0415
+    if not is_full_terminal():
+        raise SettingsError("rtp top needs a terminal", "rtp tail and rtp status print lines; or ask for --json")

@@ -1,0 +1,73 @@
+"""What a board is given: what it knows of the world, however that is come by."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from queue import Empty, Queue
+from typing import TYPE_CHECKING
+
+from core.kinds import SHIPPED, Kinds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from rich.console import RenderableType
+
+    from cli.top.market import EntityKey, Point, SnapshotEnd
+    from cli.top.pegs import Target
+    from cli.top.sinks import RtpState
+    from rtp_client import Entry, Event
+
+_MOST_WAITING = 20_000
+"""So many messages may wait for the board; who follows the stream then waits, and loses nothing."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One line that somebody should see. `is_lost` and `is_back` are of the connection that the events come by."""
+
+    text: str
+    is_lost: bool = False
+    is_back: bool = False
+
+
+@dataclass(frozen=True)
+class Details:
+    """All about an entity, and its values from before the board was open."""
+
+    about: RenderableType
+    values: Sequence[Point] = ()
+
+
+class Inbox:
+    """What threads hand to the board."""
+
+    def __init__(self) -> None:
+        self._waiting: Queue[Event | Entry | SnapshotEnd | Notice | RtpState] = Queue(_MOST_WAITING)
+
+    def put(self, message: Event | Entry | SnapshotEnd | Notice | RtpState) -> None:
+        """Hand something over; waits where the board is far behind."""
+        self._waiting.put(message)
+
+    def take(self) -> Iterator[Event | Entry | SnapshotEnd | Notice | RtpState]:
+        """All that is there."""
+        for _ in range(_MOST_WAITING):
+            try:
+                yield self._waiting.get_nowait()
+            except Empty:
+                return
+
+
+@dataclass(frozen=True)
+class Given:
+    """A board's world. `details` is all about one entity, and may take a while; `is_over` ends the board."""
+
+    title: str
+    inbox: Inbox
+    kinds: Kinds = field(default_factory=lambda: SHIPPED)
+    target_of: Callable[[EntityKey], Target | None] = lambda _: None
+    details: Callable[[EntityKey], Details] | None = None
+    remark: Callable[[], str] = lambda: ""
+    is_over: Callable[[], bool] = lambda: False
+    clock: Callable[[], float] = field(default=time.time)

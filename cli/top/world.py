@@ -1,0 +1,32 @@
+"""A board's world: the events of one Redis and, where its address is known, what PostgreSQL tells."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from cli.top.database import DatabaseLooks, explain_in_database
+from cli.top.given import Given, Inbox
+from cli.top.pegs import targets_of
+from cli.top.threads import Follower, Looker
+from rtp_client.redact import redact
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from core.settings.models import Settings
+
+
+@contextmanager
+def world_of(settings: Settings, **more: Any) -> Iterator[Given]:
+    """What the board is given; within, threads fill its inbox. `more` are further parts of it."""
+    inbox, url = Inbox(), settings.redis.url or ""
+    target_of = targets_of(settings.watches.values())
+    parts: dict[str, Any] = {"title": redact(url), "kinds": settings.all_kinds, "target_of": target_of}
+    with ExitStack() as exits:
+        exits.enter_context(Follower(url, inbox))
+        if settings.postgres.dsn:
+            parts["details"] = partial(explain_in_database, settings)
+            exits.enter_context(Looker(DatabaseLooks(settings, target_of, inbox), inbox))
+        yield Given(inbox=inbox, **parts | more)
