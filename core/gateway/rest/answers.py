@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from core.errors import RtpError, SettingsError, UnknownEntity
@@ -170,12 +171,13 @@ class RestAnswers:
     async def _find_pegs(self) -> PegList:
         kinds = pegged_kinds(self._settings)
         owners = [owner for owner in await self._owners() if owner[0] in kinds]
-        pegs = find_pegs(self._settings, await read_entries(self._reader, owners))
+        entries = await read_entries(self._reader, owners)
+        pegs = await self._in_thread(partial(find_pegs, self._settings, entries))
         off_since, note = await self._told(None, lambda insight: insight.off_peg_since(list(pegs)))
         if off_since is None:
             events = [event for one, (entry, _) in pegs.items() for event in self._recent(entry.kind, *one[1:])]
             off_since = off_since_by_events(pegs, events)
-        return PegList(pegs=peg_documents(pegs, off_since), note=note)
+        return PegList(pegs=await self._in_thread(partial(peg_documents, pegs, off_since)), note=note)
 
     async def _find_status(self) -> StatusDocument:
         status, note = await self._told(None, lambda insight: insight.status())
@@ -188,11 +190,14 @@ class RestAnswers:
         insight = self._insight
         if insight is None:
             return otherwise, "No database is set: this is what Redis knows"
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, ask, insight), None
+            return await self._in_thread(partial(ask, insight)), None
         except RtpError as error:
             return otherwise, f"{str(error).rstrip('.')}. This is what Redis knows"
+
+    async def _in_thread(self, work: Callable[[], _Found]) -> _Found:
+        """What waits for a server, or takes many milliseconds: events go on meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
 def _reset(since: Position, head: Position) -> EventsReset:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 import redis
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from rtp_client.cache.async_reader import AsyncCacheReader
     from rtp_client.cache.entry import Entry
     from rtp_client.event_filter import EventFilter
+
+# Making a hundred entries takes milliseconds; events are sent between two pages.
+_PAGE = 100
 
 
 async def known_owners(client: async_redis.Redis, address: str) -> list[Owner]:
@@ -48,6 +51,8 @@ async def read_entries(reader: AsyncCacheReader, owners: Sequence[Owner]) -> lis
     """What is known of each, in their order; of one that is gone meanwhile, nothing."""
     found: list[Entry] = []
     for kind, of_kind in groupby(owners, key=lambda owner: owner[0]):
-        entries = await reader.get_many(kind, [owner[1:] for owner in of_kind])
-        found += [entry for entry in entries.values() if entry is not None]
+        pairs = (owner[1:] for owner in of_kind)
+        while page := list(islice(pairs, _PAGE)):
+            entries = await reader.get_many(kind, page)
+            found += [entry for entry in entries.values() if entry is not None]
     return found

@@ -54,13 +54,10 @@ def find_pegs(settings: Settings, entries: Iterable[Entry]) -> dict[Pegged, tupl
 def _watches_of(settings: Settings, entry: Entry) -> list[str]:
     """The watches that may have told of it: the one that its event is of, where it has one."""
     names = [name for name, watch in settings.watches.items() if watch.kind == entry.kind]
-    told = watch_of(entry.event)
+    if len(names) == 1 or entry.event is None:
+        return names
+    told = entry.event.source.rpartition("/")[2]
     return [told] if told in names else names
-
-
-def watch_of(event: Event | None) -> str:
-    """The watch that raised an event."""
-    return "" if event is None else event.source.rpartition("/")[2]
 
 
 def peg_documents(pegs: Mapping[Pegged, tuple[Entry, Peg]], off_since: Mapping[Pegged, datetime]) -> list[PegDocument]:
