@@ -36,6 +36,14 @@ class ServiceUnavailable(RtpError):
         self.cause = cause
 
 
+class GatewayRefused(RtpError):
+    """The gateway does not take a token or a subscription; asking again would not help. `code` says which rule."""
+
+    def __init__(self, address: str, code: str, cause: str) -> None:
+        super().__init__(f"the gateway at {address} refuses: {cause.rstrip('.')}")
+        self.code = code
+
+
 def one_line(error: BaseException) -> str:
     """An error's text on a single line, without secrets, and without the statement that PostgreSQL quotes.
 

@@ -68,12 +68,11 @@ class EventFilter:
     def matches(self, event: Event) -> bool:
         """Whether the event is wanted."""
         data = event.data
-        return (
-            named(data.kind, self.kind)
-            and named(data.chain, self.chain)
-            and named(data.entity, self.entity)
-            and self.fits(data)
-        )
+        return self.covers(data.kind, data.chain, data.entity) and self.fits(data)
+
+    def covers(self, kind: str, chain: str, entity: str) -> bool:
+        """Whether an entity is wanted."""
+        return named(kind, self.kind) and named(chain, self.chain) and named(entity, self.entity)
 
     def fits(self, data: Move) -> bool:
         """Whether an event of an entity that is wanted is wanted itself: by its reason, severity and size."""

@@ -71,6 +71,8 @@ const IDS_REMEMBERED = 20_000;
 const QUEUE_LIMIT = 1_000;
 const POLICY = 1008;
 const TOO_BIG = 1009;
+// What a gateway refuses now, and may take a little later.
+const PASSING = ["too_many_connections", "too_many_messages"];
 
 /** The gateway does not take what was asked for; asking again would not help. */
 export class Refused extends Error {
@@ -182,6 +184,7 @@ export class Client {
   #lastId = 0;
   #timers = { retry: 0, alive: 0, handshake: 0 };
   #waitMs = null;
+  #complaint = null;
   #isProven = false;
   /** @type {State} */
   #state = Object.freeze({ connection: "idle", upstream: true, attempt: 0, retryInMs: 0, message: "" });
@@ -346,34 +349,31 @@ export class Client {
     try {
       const token = typeof this.#token === "function" ? await this.#token() : this.#token;
       if (this.#state.connection !== "connecting" || this.#socket) return;
-      socket = new this.#WebSocket(this.#endpoint("ws"), token ? [PROTOCOL, `rtp.token.${token}`] : [PROTOCOL]);
+      socket = new this.#WebSocket(this.#endpoint(), token ? [PROTOCOL, `rtp.token.${token}`] : [PROTOCOL]);
     } catch (error) {
       this.#refuse(new Refused("token", `The token cannot be used: ${error.message}`));
       return;
     }
     this.#socket = socket;
     this.#isProven = false;
-    this.#waitMs = null;
-    let wasOpen = false;
+    this.#waitMs = this.#complaint = null;
     this.#timers.handshake = setTimeout(() => this.#lose("The gateway does not answer"), HANDSHAKE_MS);
     const whileCurrent = (act) => (event) => this.#socket === socket && act(event);
     socket.addEventListener("open", whileCurrent(() => {
-      wasOpen = true;
       clearTimeout(this.#timers.handshake);
       this.#change({ connection: "open", upstream: true, message: "" });
       for (const reception of this.#receptions) if (!reception.isPaused) this.#ask(reception);
     }));
     socket.addEventListener("message", whileCurrent(({ data }) => this.#take(JSON.parse(data))));
     socket.addEventListener("error", () => {}); // "close" follows, and says why
-    socket.addEventListener("close", whileCurrent((event) => this.#closed(event, wasOpen)));
+    socket.addEventListener("close", whileCurrent((event) => this.#closed(event)));
   }
 
-  #endpoint(scheme) {
+  #endpoint() {
     const url = new URL(this.#address);
-    url.protocol = scheme + (["https:", "wss:"].includes(url.protocol) ? "s:" : ":");
-    url.pathname = url.pathname.replace(/\/(v1\/ws)?$/, "") + (scheme === "ws" ? "/v1/ws" : "/v1/entities");
-    url.search = scheme === "ws" ? "" : "?limit=1";
-    url.hash = "";
+    url.protocol = ["https:", "wss:"].includes(url.protocol) ? "wss:" : "ws:";
+    url.pathname = `${url.pathname.replace(/\/(v1\/ws)?$/, "")}/v1/ws`;
+    url.search = url.hash = "";
     return url.href;
   }
 
@@ -397,7 +397,7 @@ export class Client {
           this.#asked.delete(message.id);
           this.#end(reception, new Refused(message.code, message.message));
         } else {
-          this.#change({ message: message.message });
+          this.#complaint = new Refused(message.code, message.message);
         }
         break;
       default:
@@ -431,26 +431,12 @@ export class Client {
     }, everyMs);
   }
 
-  async #closed({ code, reason }, wasOpen) {
-    if (code === TOO_BIG || (code === POLICY && (typeof this.#token !== "function" || !this.#isProven))) {
-      this.#refuse(new Refused(code === POLICY ? "policy" : "too_big", reason || "The gateway refused"));
-      return;
-    }
-    this.#lose(reason || "The connection was lost");
-    // A script is not told why a handshake failed: a request of the same rights is.
-    if (!wasOpen) await this.#askWhyRefused();
-  }
-
-  async #askWhyRefused() {
-    try {
-      const token = typeof this.#token === "function" ? await this.#token() : this.#token;
-      const answer = await fetch(this.#endpoint("http"), token ? { headers: { Authorization: `Bearer ${token}` } } : {});
-      if (![401, 403].includes(answer.status) || this.#state.connection !== "waiting") return;
-      const { error } = await answer.json();
-      this.#refuse(new Refused(error.code, error.message));
-    } catch {
-      // Nobody answers: connecting is tried again.
-    }
+  #closed({ code, reason }) {
+    const complaint = this.#complaint ?? new Refused("policy", reason || "The gateway refused");
+    // A token that was good until now is over: the next one may do.
+    const mayRenew = code === POLICY && typeof this.#token === "function" && this.#isProven;
+    if ([POLICY, TOO_BIG].includes(code) && !PASSING.includes(complaint.code) && !mayRenew) this.#refuse(complaint);
+    else this.#lose(this.#complaint?.message || reason || "The connection was lost");
   }
 
   #refuse(error) {

@@ -89,12 +89,23 @@ def newest_sequences(client: redis.Redis) -> dict[str, int]:
     return highest
 
 
-def find(client: redis.Redis, sequence: int) -> StreamEntry | None:
-    """The entry of that sequence, searched from the newest; the first copy, as others may stand between two copies."""
+def entry_at(client: redis.Redis, entry_id: str) -> StreamEntry | None:
+    """The entry of that id."""
+    answer: Any = client.xrange(STREAM, min=entry_id, max=entry_id)
+    return next(iter(parse(answer)), None)
+
+
+def find(client: redis.Redis, sequence: int, log: str | None = None) -> StreamEntry | None:
+    """The entry of that sequence, searched from the newest; the first copy, as others may stand between two copies.
+
+    Without a log it is of the log that had such a sequence last.
+    """
     found: StreamEntry | None = None
     passed = 0
     for entry in entries(client, newest_first=True):
-        if entry.sequence == sequence and (found is None or entry.document == found.document):
+        if entry.sequence == sequence and (
+            log in (None, log_of(entry.document)) if found is None else entry.document == found.document
+        ):
             found, passed = entry, 0
         elif found is not None:
             passed += 1

@@ -17,18 +17,20 @@ from rtp_client.event import decode_event, log_of
 from rtp_client.keys import STREAM
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors, redis_unavailable
+from rtp_client.stream.ends import gap_at, is_of, position_of
 from rtp_client.stream.entries import (
     BEGINNING,
     PAGE,
     REDELIVERY_REACH,
     StreamEntry,
     entries,
+    entry_at,
     find,
-    id_order,
     last_entry,
     parse,
-    text,
 )
+from rtp_client.stream.gap import Gap, GapReason
+from rtp_client.stream.position import EMPTY_STREAM, Position
 from rtp_client.stream.recent_ids import RecentIds
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ class TailedEvent:
     event: Event
     document: bytes
     delivered_at_ms: int
+    position: Position
+    """Where to go on behind it, also in another process."""
 
 
 def _ignore(_notice: str) -> None:
@@ -84,28 +88,74 @@ class EventStream:
         self._closed.set()
         self._disconnect()
 
-    def follow(self, since: int | None = None) -> Iterator[TailedEvent]:
-        """Every event delivered from this call on, or after the event with sequence `since`; then whatever comes.
+    def follow(self, since: int | Position | None = None) -> Iterator[TailedEvent]:
+        """Every event delivered from this call on, or behind `since`; then whatever comes.
 
-        0 means all that Redis holds. No event id comes twice. Raises ServiceUnavailable where Redis does not answer
-        now, or refuses; a connection that is lost later is made again, and the stream goes on where it was.
+        `since` is the position of an event that was followed before, or an event's sequence; 0 means all that Redis
+        holds. No event id comes twice. Raises ServiceUnavailable where Redis does not answer now, or refuses; a
+        connection that is lost later is made again, and the stream goes on where it was.
         """
+        if isinstance(since, Position):
+            position, gap = self.behind(since)
+            if gap:
+                self._notice(gap.message)
+            return self._events_after(position.entry)
         with redis_errors(self.address):
-            position = self._end() if since is None else self._position_after(since)
-        return self._events_after(position)
+            return self._events_after(self._end().entry if since is None else self._entry_before(since))
 
-    def _end(self) -> str:
+    def end(self) -> Position:
+        """Where the stream ends now."""
+        with redis_errors(self.address):
+            return self._end()
+
+    def behind(self, position: Position) -> tuple[Position, Gap | None]:
+        """Where to go on behind a position; with a gap where it is not in the stream, and then at its end."""
+        with redis_errors(self.address):
+            if position.is_oldest:
+                return EMPTY_STREAM, None
+            if position == EMPTY_STREAM:
+                return self._behind_nothing()
+            there = entry_at(self._client, position.entry)
+            if there is None or not is_of(there, position):
+                there = find(self._client, position.sequence, position.log)
+            if there is None:
+                return self._end_after(position)
+            self._resume_behind(there)
+            return Position(position.log, position.sequence, there.id), None
+
+    def told_after(self, position: Position) -> Iterator[TailedEvent | Gap]:
+        """As `follow`, behind a place that `end` or `behind` gave; gaps are told among the events."""
+        return self._told_after(_entry_of(position))
+
+    def _end(self) -> Position:
         newest = last_entry(self._client)
         if newest is None:
-            return BEGINNING
+            return EMPTY_STREAM
         self._note_log(newest)
-        return newest.id
+        return position_of(newest)
 
-    def _position_after(self, sequence: int) -> str:
+    def _behind_nothing(self) -> tuple[Position, Gap | None]:
+        if not self._client.exists(STREAM) or not self._was_trimmed():
+            return EMPTY_STREAM, None
+        message = "the stream was empty, and the events that came first are no longer in Redis"
+        return EMPTY_STREAM, Gap(GapReason.TOO_OLD, message, EMPTY_STREAM)
+
+    def _end_after(self, position: Position) -> tuple[Position, Gap]:
+        end = self._end()
+        if any(log_of(entry.document) == position.log for entry in entries(self._client)):
+            message = f"sequence {position.sequence} is no longer in Redis; going on with new events"
+            return end, Gap(GapReason.TOO_OLD, message, end)
+        message = f"Redis holds nothing of the log {position.log or 'of that stream'}; going on with new events"
+        return end, Gap(GapReason.ANOTHER_LOG, message, end)
+
+    def _resume_behind(self, entry: StreamEntry) -> None:
+        self._note_log(entry)
+        if event := self._event(entry):
+            self._seen.add(event.id)  # a caller that asks since an event has seen that event
+
+    def _entry_before(self, sequence: int) -> str:
         if sequence and (entry := find(self._client, sequence)):
-            self._note_log(entry)
-            if event := self._event(entry):
-                self._seen.add(event.id)  # a caller that asks since an event has seen that event
+            self._resume_behind(entry)
             return entry.id
         before = BEGINNING
         for entry in entries(self._client):
@@ -129,11 +179,18 @@ class EventStream:
         return bool(ends.get("entries-added") != ends["length"])
 
     def _events_after(self, position: str) -> Iterator[TailedEvent]:
+        for told in self._told_after(position):
+            if isinstance(told, Gap):
+                self._notice(told.message)
+            else:
+                yield told
+
+    def _told_after(self, position: str) -> Iterator[TailedEvent | Gap]:
         failures = 0
         try:
             while not self._closed.is_set():
                 try:
-                    position, page = self._read(position)
+                    gap, page = self._read(position)
                 except redis.RedisError as error:
                     failures += 1
                     self._wait_before_retry(failures, error)
@@ -141,11 +198,14 @@ class EventStream:
                 if failures:
                     failures = 0
                     self._notice("Redis answers again")
+                if gap:
+                    position = _entry_of(gap.position)
+                    yield gap
                 for entry in page:
                     position = entry.id
                     self._note_log(entry)
                     if (event := self._event(entry)) and self._seen.add(event.id):
-                        yield TailedEvent(event, entry.document, entry.order[0])
+                        yield TailedEvent(event, entry.document, entry.order[0], position_of(entry))
         finally:
             self._disconnect()
 
@@ -157,8 +217,8 @@ class EventStream:
             self._notice(f"{redis_unavailable(self.address, error)}; trying again")
         self._closed.wait(self._backoff.wait_seconds(failures))
 
-    def _read(self, position: str) -> tuple[str, list[StreamEntry]]:
-        """Wait for entries after the position, and read a page; or no entry, and a new position if the stream was lost.
+    def _read(self, position: str) -> tuple[Gap | None, list[StreamEntry]]:
+        """Wait for entries after the position, and read a page; or a gap, behind which to go on.
 
         One round trip: look at the stream's ends, wait (XREAD), read (XRANGE, whose answer is the same in every
         protocol version). The look comes first, or a reader that fell behind would not notice what was trimmed.
@@ -171,29 +231,8 @@ class EventStream:
         for answer in answers:
             if isinstance(answer, Exception):
                 raise answer
-        checked = self._check_ends(ends, position)
-        return checked, parse(answers[-1]) if checked == position else []
-
-    def _check_ends(self, ends: Any, position: str) -> str:
-        """Where to go on from. Says so where the stream no longer reaches back to the position, or not up to it."""
-        if position == BEGINNING:
-            return position
-        if isinstance(ends, Exception):
-            if "no such key" not in str(ends):
-                raise ends
-            self._notice("the stream is gone from Redis, with whatever was not shown yet; going on with new events")
-            return BEGINNING
-        newest = text(ends["last-generated-id"])
-        if id_order(newest) < id_order(position):
-            self._notice("the stream in Redis is not the one that was followed; going on with its new events")
-            return newest
-        oldest = parse([ends["first-entry"]] if ends["first-entry"] else [])
-        if oldest and oldest[0].order > id_order(position):
-            start = oldest[0].sequence
-            self._notice(
-                f"the stream now begins at sequence {start}; events before it left Redis before they were shown"
-            )
-        return position
+        gap = gap_at(ends, position)
+        return gap, [] if gap else parse(answers[-1])
 
     def _note_log(self, entry: StreamEntry) -> None:
         """Say where the events of another log begin; a log that was seen before only repeats some of its events."""
@@ -214,3 +253,7 @@ class EventStream:
     def _disconnect(self) -> None:
         # Not those in use: another thread may be reading from one.
         self._client.connection_pool.disconnect(inuse_connections=False)
+
+
+def _entry_of(position: Position) -> str:
+    return BEGINNING if position.is_oldest else position.entry

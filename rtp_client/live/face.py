@@ -1,0 +1,80 @@
+"""What both clients share: the address, the token, and how connections are made. No I/O."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from rtp_client.backoff import Backoff
+from rtp_client.live.places import is_redis, websocket_url
+from rtp_client.live.reception import Reception
+from rtp_client.live.straight import Straight
+from rtp_client.redact import redact
+from rtp_client.secrets import know_secrets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rtp_client.live.reconnecting import Reconnecting
+    from rtp_client.live.wanted import Wanted
+    from rtp_client.stream.gap import Gap
+
+    Token = str | Callable[[], str] | None
+
+RETRY = Backoff(initial_seconds=0.25, max_seconds=15)
+_LARGEST_MESSAGE_BYTES = 2**24
+_LOG = logging.getLogger("rtp_client")
+
+
+class LiveOptions(TypedDict, total=False):
+    """All of them may be left out."""
+
+    on_notice: Callable[[str], None]
+    """Told of lost connections, and of gaps where nobody else is, in one line each: the logger `rtp_client`."""
+    backoff: Backoff
+    """How long to wait before a lost connection is made again: up to 0.25 s at first, up to 15 s in the end."""
+    timeout_seconds: float
+    """How long to wait for an answer: 5."""
+
+
+class Face:
+    """The part of a client that does no I/O."""
+
+    def __init__(self, url: str, token: Token, options: LiveOptions) -> None:
+        self.address = redact(url)
+        self._url = url
+        self._is_straight = is_redis(url)
+        self._token = token
+        self._notice = options.get("on_notice", _LOG.warning)
+        self._backoff = options.get("backoff", RETRY)
+        self._timeout_seconds = options.get("timeout_seconds", 5.0)
+
+    def _straight(self, wanted: Wanted) -> Straight:
+        notice, backoff = self._notice, self._backoff
+        return Straight(self._url, wanted, notice=notice, backoff=backoff, timeout_seconds=self._timeout_seconds)
+
+    def _tell_gap(self, gap: Gap) -> None:
+        self._notice(f"events may be missing: {gap.message}")
+
+    def _reception(self, wanted: Wanted) -> Reception:
+        return Reception(wanted, self.address, self._notice)
+
+    def _reconnecting(self) -> Reconnecting:
+        # Not at the top: straight from Redis needs no websockets.
+        from rtp_client.live.reconnecting import Reconnecting  # noqa: PLC0415
+
+        return Reconnecting(self.address, self._backoff, self._notice, renews_token=callable(self._token))
+
+    def _connection(self, token: str | None) -> dict[str, Any]:
+        """The arguments of a connection to the gateway."""
+        know_secrets([token])
+        return {
+            "uri": websocket_url(self._url),
+            "subprotocols": ["rtp.v1"],
+            "additional_headers": {"Authorization": f"Bearer {token}"} if token else None,
+            "user_agent_header": "rtp_client",
+            "compression": None,  # the gateway offers none
+            "open_timeout": self._timeout_seconds,
+            "close_timeout": 1,
+            "max_size": _LARGEST_MESSAGE_BYTES,
+        }

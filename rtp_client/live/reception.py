@@ -1,0 +1,135 @@
+"""What a subscription has received, and from where it goes on after a new connection. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from rtp_client.errors import GatewayRefused
+from rtp_client.event import decode_event
+from rtp_client.live.messages import LiveEntry, LiveEvent, Message, SnapshotPage, Subscribed
+from rtp_client.stream.entries import REDELIVERY_REACH
+from rtp_client.stream.gap import Gap, GapReason
+from rtp_client.stream.position import Position
+from rtp_client.stream.recent_ids import RecentIds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rtp_client.live.wanted import Wanted
+
+_ID = "a"  # each subscription has a connection of its own
+
+
+class MessageLost(Exception):
+    """A message of the gateway has not come; a new connection gets it."""
+
+
+class _Heard(Struct, frozen=True):
+    """A message of the gateway: all members that one of any type can have. A newer gateway may send others."""
+
+    type: str
+    position: str = ""
+    resumed: bool = False
+    reason: str = ""
+    message: str = ""
+    code: str = ""
+    id: str | None = None
+    after_ms: int = 0
+    entries: list[LiveEntry] = []
+    done: bool = False
+    n: int = 0
+    skipped: int = 0
+    event: Raw = Raw(b"")
+
+
+_DECODER = msgspec.json.Decoder(_Heard)
+
+
+class Reception:
+    """One subscription, over all its connections."""
+
+    def __init__(self, wanted: Wanted, address: str, notice: Callable[[str], None]) -> None:
+        self.reconnect_after_seconds: float | None = None
+        self.complaint: GatewayRefused | None = None
+        """Why the gateway is about to end the connection, where it has said so."""
+        self._wanted = wanted
+        self._address = address
+        self._notice = notice
+        self._seen = RecentIds(REDELIVERY_REACH)
+        self._resume = wanted.resume
+        self._behind_snapshot: Position | None = None
+        self._is_first_page = True
+        self._count = 0
+
+    def request(self) -> str:
+        """What asks the gateway for the events from here on; the first message of a connection."""
+        self._count = 0
+        self._is_first_page = True
+        self.reconnect_after_seconds = self.complaint = None
+        request: dict[str, Any] = {
+            "type": "subscribe",
+            "id": _ID,
+            "filter": self._wanted.filter.as_json(),
+            "snapshot": self._wanted.snapshot,
+            "slow": self._wanted.slow,
+        }
+        # Until a snapshot is complete there is nothing to go on from.
+        if self._resume is not None:
+            request["resume"] = str(self._resume)
+        return msgspec.json.encode(request).decode()
+
+    def take(self, text: str | bytes) -> Iterator[Message]:
+        """What a message of the gateway tells. Raises MessageLost, GatewayRefused, and ValueError for what is none."""
+        heard = _DECODER.decode(text)
+        match heard.type:
+            case "subscribed":
+                position = Position.parse(heard.position)
+                if self._resume is None:
+                    self._begin_at(position)
+                yield Subscribed(position, heard.resumed)
+            case "reset":
+                gap = Gap(GapReason(heard.reason), heard.message, Position.parse(heard.position))
+                self._begin_at(gap.position)
+                yield gap
+            case "snapshot":
+                yield self._page(heard)
+            case "event":
+                yield from self._event(heard)
+            case "error":
+                self.complaint = GatewayRefused(self._address, heard.code, heard.message)
+                if heard.id is not None:
+                    raise self.complaint
+            case "reconnect":
+                self.reconnect_after_seconds = heard.after_ms / 1000
+                self._notice(f"the gateway at {self._address}: {heard.message}")
+            case "upstream":
+                self._notice(f"the gateway at {self._address}: {heard.message}")
+
+    def _begin_at(self, position: Position) -> None:
+        self._behind_snapshot = position
+        self._is_first_page = True
+        self._resume = None if self._wanted.snapshot else position
+
+    def _page(self, heard: _Heard) -> SnapshotPage:
+        page = SnapshotPage(tuple(heard.entries), self._is_first_page, heard.done)
+        self._is_first_page = False
+        if heard.done:
+            self._resume = self._behind_snapshot
+        return page
+
+    def _event(self, heard: _Heard) -> Iterator[LiveEvent]:
+        if heard.n != self._count + 1 + heard.skipped:
+            raise MessageLost(f"message {self._count + 1} did not come")
+        self._count = heard.n
+        self._resume = position = Position.parse(heard.position)
+        document = bytes(heard.event)
+        try:
+            event = decode_event(document)
+        except ValueError:
+            self._notice(f"the event at {position} is none that this version of rtp can read; skipped")
+            return
+        if self._seen.add(event.id):
+            yield LiveEvent(event, position, heard.skipped, document)
