@@ -27,8 +27,8 @@ NOT_IN_THE_LAMBDA = psycopg psycopg-binary psycopg-pool prometheus-client typer 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
 
-run: $(VENV)/.run ## Start the demo: PostgreSQL, Redis, SQS, a market and rtp (ARGS="--for 30s")
-	@$(BIN)/rtp run --demo $(ARGS)
+run: $(VENV)/.run ## Start the demo: PostgreSQL, Redis, SQS, a market, rtp and its page (ARGS="--for 30s")
+	@$(BIN)/rtp run --demo --serve $(ARGS)
 
 test: $(VENV)/.dev ## Run all tests, with coverage (ARGS="-k cursor", WORKERS=0 for one process)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal --cov --cov-report=term $(ARGS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cli.demo_view import DemoJson, DemoLines
 from cli.foreground import Ending, run_pipeline
+from cli.gateway import serving
 from cli.logs import report, say
 from cli.running_demo import served_by, use_aws_account_of
 from cli.top.terminal import can_show_board
@@ -41,7 +42,9 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
     # What can be wrong with the options is found out before a server starts.
     history = FeedFile.open(options.feed) if options.feed else None
     pace = by_history(parse_speed(options.speed)) if history else at_rate(options.rate)
-    settings = load_settings(options.config, environ={}, options={"http.listen": options.http})
+    settings = load_settings(
+        options.config, environ={}, options={"http.listen": options.http, "serve.listen": options.listen}
+    )
     market = Market(options.seed)
     steps = history.steps() if history else market.steps()
     with ExitStack() as exits:
@@ -56,7 +59,8 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
         _prepare_database(settings, market if history is None else None)
         if stop_requested.is_set():
             return
-        view = exits.enter_context(_view(options, settings, as_json=as_json))
+        page = exits.enter_context(serving(settings, anywhere=True)).url if options.serves else None
+        view = exits.enter_context(_view(options, settings, page, as_json=as_json))
         feed = Feed(partial(connect, stack.addresses.postgres_dsn, role="demo feed"), steps, pace)
         exits.callback(feed.stop)
         say(_says_where_data_comes_from(options))
@@ -75,7 +79,7 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
             raise feed.error
 
 
-def _view(options: DemoOptions, settings: Settings, *, as_json: bool) -> DemoView:
+def _view(options: DemoOptions, settings: Settings, page: str | None, *, as_json: bool) -> DemoView:
     """The board, where there is a terminal for it and Textual to draw it; else lines."""
     if as_json:
         return DemoJson(settings)
@@ -83,7 +87,7 @@ def _view(options: DemoOptions, settings: Settings, *, as_json: bool) -> DemoVie
         return DemoLines(settings)
     from cli.top.demo import DemoBoard  # noqa: PLC0415 - Textual is an extra
 
-    return DemoBoard(settings)
+    return DemoBoard(settings, page)
 
 
 def _prepare_database(settings: Settings, market: Market | None) -> None:

@@ -20,3 +20,5 @@ class DemoOptions:
     rate: float
     http: str | None = None
     is_plain: bool = False
+    serves: bool = False
+    listen: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from cli.demo_options import DemoOptions
 from cli.foreground import Ending, run_pipeline
+from cli.gateway import Listen, serving
 from cli.live_status import LineView
 from cli.logs import LogFormat, LogLevel, logging_as, report, write_line
 from cli.option_values import duration, per_second, whole_number
@@ -69,6 +71,9 @@ For = Annotated[
     float | None,
     typer.Option("--for", parser=duration("--for"), metavar="DURATION", help="End by itself after this: 30s."),
 ]
+Serve = Annotated[
+    bool, typer.Option("--serve", help="Serve events and the page, too, as rtp serve does: for small installations.")
+]
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End by itself once there is nothing left to deliver.")]
 
 Source = Annotated[
@@ -92,6 +97,8 @@ def run(
     rate: Rate = None,
     plain: Plain = False,
     http: Http = None,
+    serve: Serve = False,
+    listen: Listen = None,
     source: Source = "postgres",
     log_format: LogFormat = "text",
     log_level: LogLevel = "info",
@@ -106,6 +113,8 @@ def run(
     Examples:
     [bold]rtp run --config rtp.yaml[/]
 
+    [bold]rtp run --serve --config rtp.yaml[/]
+
     [bold]rtp run --source dynamodb --config rtp.yaml[/]
 
     [bold]rtp run --demo --for 30s[/]
@@ -114,6 +123,8 @@ def run(
     """
     ending = Ending(for_, until_idle)
     with logging_as(log_format, log_level), noting_signals() as stop_requested:
+        if not serve:
+            _refuse("it needs --serve", listen=listen)
         if demo:
             _refuse(
                 "--demo brings its own servers",
@@ -123,7 +134,8 @@ def run(
                 sqs_queue=sqs_queue,
             )
             options = _demo_options(config, feed, speed, seed, rate, http)
-            _run_demo(replace(options, is_plain=plain), ending, stop_requested, as_json=as_json)
+            options = replace(options, is_plain=plain, serves=serve, listen=listen)
+            _run_demo(options, ending, stop_requested, as_json=as_json)
             return
         _refuse("it needs --demo", feed=feed, speed=speed, seed=seed, rate=rate, plain=plain or None)
         settings = settings_from(
@@ -133,13 +145,16 @@ def run(
             sqs__endpoint_url=sqs_endpoint_url,
             sqs__queue=sqs_queue,
             http__listen=http,
+            serve__listen=listen,
         )
-        if source == "dynamodb":
-            run_streams(build_poller(settings, on_problem=report, write=write_line), settings, ending, stop_requested)
-            return
-        view = LineView(as_json=as_json)
-        pipeline = build_pipeline(settings, on_problem=report, rearm=partial(rearm, settings))
-        run_pipeline(pipeline, settings, view, ending, stop_requested)
+        with serving(settings) if serve else nullcontext():
+            if source == "dynamodb":
+                poller = build_poller(settings, on_problem=report, write=write_line)
+                run_streams(poller, settings, ending, stop_requested)
+                return
+            view = LineView(as_json=as_json)
+            pipeline = build_pipeline(settings, on_problem=report, rearm=partial(rearm, settings))
+            run_pipeline(pipeline, settings, view, ending, stop_requested)
 
 
 def _run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Event, *, as_json: bool) -> None:

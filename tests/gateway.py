@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from websockets import Subprotocol
 from websockets.exceptions import ConnectionClosed
@@ -89,3 +91,43 @@ def live_client(server: GatewayServer, *offered: str, **options: Any) -> Iterato
     patience: dict[str, Any] = {"open_timeout": 30, "close_timeout": 5, "max_size": None}
     with connect(live_url(server), subprotocols=protocols, **patience, **options) as socket:
         yield LiveClient(socket)
+
+
+class Answer:
+    """An answer of HTTP's, whole."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self.status = response.status
+        self.headers = {name.lower(): value for name, value in response.getheaders()}
+        self.body = response.read()
+
+    @property
+    def error(self) -> str:
+        found: str = json.loads(self.body)["error"]["code"]
+        return found
+
+
+@contextmanager
+def asking(server: GatewayServer, path: str, method: str = "GET", **headers: str) -> Iterator[http.client.HTTPResponse]:
+    """A request, whose answer is read within the block; a header's _ stands for -."""
+    place = urlsplit(server.url)
+    with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)) as connection:
+        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        yield connection.getresponse()
+
+
+def answer_of(server: GatewayServer, path: str, method: str = "GET", **headers: str) -> Answer:
+    with asking(server, path, method, **headers) as response:
+        return Answer(response)
+
+
+def stream_events(response: http.client.HTTPResponse) -> Iterator[dict[str, str]]:
+    """The messages of an event stream, each by its fields."""
+    fields: dict[str, str] = {}
+    while line := response.readline().decode():
+        name, _, value = line.rstrip("\n").partition(": ")
+        if name:
+            fields[name] = value
+        elif fields:
+            yield fields
+            fields = {}

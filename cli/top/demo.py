@@ -19,15 +19,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from cli.top.given import Inbox
+    from core.settings.models import Settings
 
 
 class DemoBoard(DemoView):
-    """Shows the board until the work is done, or somebody quits it, which ends the work."""
+    """Shows the board until the work is done, or somebody quits it, which ends the work.
+
+    `page` is where the gateway serves its page, if it does.
+    """
+
+    def __init__(self, settings: Settings, page: str | None) -> None:
+        super().__init__(settings)
+        self._title = f"demo, page at {page}" if page else "demo"
 
     def run(self, work: Callable[[], None]) -> None:
         """Do it in a thread: Textual wants the main one."""
         behind = _Behind(work)
-        more = {"title": "demo", "remark": lambda: self.alerts_taken, "is_over": behind.is_over}
+        more = {"title": self._title, "remark": lambda: self.alerts_taken, "is_over": behind.is_over}
         try:
             with world_of(self._settings, **more) as given, _logging_to(given.inbox):
                 board = Board(given)

@@ -19,6 +19,7 @@ from rtp_client.secrets import know_secrets
 if TYPE_CHECKING:
     from core.settings.serve import JwtSettings, ServeSettings
 
+ACCESS_IS_OVER = "the token is over: get a new one"
 _LEEWAY_SECONDS = 5
 _CLAIM = "rtp"
 _CLAIMED = {"kinds", "chains", "entities"}
@@ -84,7 +85,7 @@ class _SignedTokens:
                 options={"require": self._required, "verify_aud": self._settings.audience is not None},
             )
         except jwt.ExpiredSignatureError:
-            raise AccessDenied("the token is over: get a new one") from None
+            raise AccessDenied(ACCESS_IS_OVER) from None
         except jwt.PyJWTError as error:
             raise AccessDenied(f"the token is not accepted: {_why(error)}") from None
         return Admission(_reach(claims.get(_CLAIM, {})), min(int(claims["exp"]), _FAR_FUTURE) + _LEEWAY_SECONDS)

@@ -22,6 +22,8 @@ from core.gateway.probes import Probes
 from core.gateway.rest.build import build_answers, routes_of
 from core.gateway.websocket_protocol import LiveSocket
 from core.monitor.http import listen_on
+from core.problem import Problem
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,10 +44,11 @@ _RECONNECT_MESSAGE = "this rtp serve is about to end; connect again, to whicheve
 class GatewayServer:
     """Listens from the beginning; answers from `start` on. Raises SettingsError where it cannot listen."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, on_problem: Callable[[Problem], None] = lambda _: None) -> None:
         serve = settings.serve
         _refuse_open_doors(serve)
         self._settings = settings
+        self._on_problem = on_problem
         self._gate = Gate(serve)
         self._figures = ConnectionFigures()
         self._socket = listen_on(serve.listen, "serve.listen")
@@ -79,8 +82,9 @@ class GatewayServer:
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - whoever waits for this thread raises it
+        except BaseException as error:  # noqa: BLE001 - a thread has nobody to raise it to
             self.failure = error
+            self._on_problem(Problem(f"the gateway has ended: {one_line(error)}", "gateway", logging.ERROR))
 
     async def _serve(self) -> None:
         serve, redis = self._settings.serve, self._settings.redis

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from core.errors import SettingsError
+from core.gateway.access import ACCESS_IS_OVER
 from core.gateway.answers import refusal
 from core.gateway.limits import TooMany
 from core.gateway.messages import message, read_request
@@ -60,10 +61,14 @@ class SseOutlet:
     def close(self, code: CloseCode, reason: str) -> None:
         if code is not CloseCode.RESTART:  # the hub has told why
             self.send("error", message("error", code=code.name.lower(), message=reason), None)
-        self.end(code.name.lower())
+        self._end(code.name.lower())
 
-    def end(self, why: str) -> None:
-        """End the answer, behind what was sent."""
+    def refuse(self, code: str, reason: str) -> None:
+        """Say why the client may not stay, and end."""
+        self.send("error", message("error", code=code, message=reason), None)
+        self._end(code)
+
+    def _end(self, why: str) -> None:
         if not self._is_closed:
             self._is_closed = True
             self.end_reason = why
@@ -129,7 +134,7 @@ class SseChannel:
                     break
             except TimeoutError:
                 if ends_at and time.time() >= ends_at:
-                    outlet.close(CloseCode.POLICY, "the token is over: come back with a new one")
+                    outlet.refuse("token_over", ACCESS_IS_OVER)
                     ends_at = None
                 elif connection.wire.is_stuck(self._settings.idle_timeout_seconds):
                     outlet.end_reason = "idle"

@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from core.gateway.access import AccessDenied
+from core.gateway.access import ACCESS_IS_OVER, AccessDenied
 from core.gateway.answers import refusal
 from core.gateway.limits import Allowance, TooMany
 from core.gateway.messages import message
@@ -107,7 +107,7 @@ class WebSocketChannel:
         session = self._hub.connect(outlet, admission.reach)
         wire.on_room = session.writable
         over = admission.ends_at and loop.call_later(
-            admission.ends_at - time.time(), outlet.refuse, "token_over", "the token is over: come back with a new one"
+            admission.ends_at - time.time(), outlet.refuse, "token_over", ACCESS_IS_OVER
         )
         allowance = Allowance(self._settings.limits.messages_per_second)
         try:

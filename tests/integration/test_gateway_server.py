@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import socket
 import time
@@ -19,7 +18,7 @@ from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
 from core.stack import EmbeddedStack
 from tests.eventually import eventually
-from tests.gateway import live_client, serve_settings, serving
+from tests.gateway import answer_of, asking, live_client, serve_settings, serving, stream_events
 from tests.samples import make_event
 
 Deliver = Callable[..., object]
@@ -46,43 +45,6 @@ def deliver(stack: EmbeddedStack) -> Iterator[Deliver]:
     """Delivers an event as rtp does."""
     with closing(RedisSink(RedisSettings(), url=stack.addresses.redis_url, poll_interval_seconds=0.001)) as sink:
         yield lambda **columns: sink.deliver([make_event(time.time_ns(), **columns)])
-
-
-class Answer:
-    def __init__(self, response: http.client.HTTPResponse) -> None:
-        self.status = response.status
-        self.headers = {name.lower(): value for name, value in response.getheaders()}
-        self.body = response.read()
-
-    @property
-    def error(self) -> str:
-        found: str = json.loads(self.body)["error"]["code"]
-        return found
-
-
-@contextmanager
-def asking(server: GatewayServer, path: str, method: str = "GET", **headers: str) -> Iterator[http.client.HTTPResponse]:
-    place = urlsplit(server.url)
-    with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)) as connection:
-        connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-        yield connection.getresponse()
-
-
-def answer_of(server: GatewayServer, path: str, method: str = "GET", **headers: str) -> Answer:
-    with asking(server, path, method, **headers) as response:
-        return Answer(response)
-
-
-def stream_events(response: http.client.HTTPResponse) -> Iterator[dict[str, str]]:
-    """The messages of an event stream, each by its fields."""
-    fields: dict[str, str] = {}
-    while line := response.readline().decode():
-        name, _, value = line.rstrip("\n").partition(": ")
-        if name:
-            fields[name] = value
-        elif fields:
-            yield fields
-            fields = {}
 
 
 # The two channels.
