@@ -107,6 +107,7 @@ class Reception {
   #isFirstPage = true;
   #n = 0;
   isPaused = false;
+  isSubscribed = false;
   position = null;
 
   /** @param {Wanted} wanted @param {(message: object) => void} tell */
@@ -121,6 +122,8 @@ class Reception {
   /** What asks the gateway for the events from here on. */
   request(id) {
     this.#n = 0;
+    this.#isFirstPage = true;
+    this.isSubscribed = false;
     const request = { type: "subscribe", id, filter: this.#filter, snapshot: this.#wantsSnapshot };
     if (this.#slow) request.slow = this.#slow;
     // Until a snapshot is complete there is nothing to go on from.
@@ -132,6 +135,7 @@ class Reception {
   take(message) {
     switch (message.type) {
       case "subscribed":
+        this.isSubscribed = true;
         if (this.#resume === null) this.#beginAt(message.position);
         this.position ??= message.position;
         this.tell({ type: "subscribed", position: message.position, resumed: message.resumed });
@@ -392,16 +396,22 @@ export class Client {
         this.#change({ message: message.message });
         break;
       case "error":
-        if (this.#asked.has(message.id)) {
-          const reception = this.#asked.get(message.id);
-          this.#asked.delete(message.id);
-          this.#end(reception, new Refused(message.code, message.message));
-        } else {
-          this.#complaint = new Refused(message.code, message.message);
-        }
+        this.#hearComplaint(message);
         break;
       default:
         this.#deliver(message);
+    }
+  }
+
+  #hearComplaint({ id, code, message }) {
+    const reception = this.#asked.get(id);
+    if (!reception) {
+      this.#complaint = new Refused(code, message);
+    } else if (reception.isSubscribed) {
+      this.#change({ message });
+    } else {
+      this.#asked.delete(id);
+      this.#end(reception, new Refused(code, message));
     }
   }
 

@@ -63,10 +63,12 @@ class Reception:
         self._behind_snapshot: Position | None = None
         self._is_first_page = True
         self._count = 0
+        self._is_subscribed = False
 
     def request(self) -> str:
         """What asks the gateway for the events from here on; the first message of a connection."""
         self._count = 0
+        self._is_subscribed = False
         self._is_first_page = True
         self.reconnect_after_seconds = self.complaint = None
         request: dict[str, Any] = {
@@ -86,6 +88,7 @@ class Reception:
         heard = _DECODER.decode(text)
         match heard.type:
             case "subscribed":
+                self._is_subscribed = True
                 position = Position.parse(heard.position)
                 if self._resume is None:
                     self._begin_at(position)
@@ -99,14 +102,21 @@ class Reception:
             case "event":
                 yield from self._event(heard)
             case "error":
-                self.complaint = GatewayRefused(self._address, heard.code, heard.message)
-                if heard.id is not None:
-                    raise self.complaint
+                self._hear_complaint(heard)
             case "reconnect":
                 self.reconnect_after_seconds = heard.after_ms / 1000
                 self._notice(f"the gateway at {self._address}: {heard.message}")
             case "upstream":
                 self._notice(f"the gateway at {self._address}: {heard.message}")
+
+    def _hear_complaint(self, heard: _Heard) -> None:
+        complaint = GatewayRefused(self._address, heard.code, heard.message)
+        if heard.id is None:
+            self.complaint = complaint
+        elif not self._is_subscribed:
+            raise complaint
+        else:
+            self._notice(f"the gateway at {self._address}: {heard.message}")
 
     def _begin_at(self, position: Position) -> None:
         self._behind_snapshot = position
