@@ -243,7 +243,12 @@ def test_metadata_has_its_columns_and_no_rule(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("path", "code", "message"),
     [
-        (path_of("price", "base", "nobody"), "not_found", "price nobody is not known on base. /v1/entities lists"),
+        (path_of("price", "base", "nobody"), "not_found", "no watch of kind price has ever seen nobody"),
+        (
+            path_of("price", "base", "usdz"),
+            "not_found",
+            "no watch of kind price has ever seen usdz. Did you mean",
+        ),
         (f"{USDC}?watch=tvl", "not_found", "watch tvl does not know it. It is known to: prices"),
         ("/v1/entities/price/base/usdc/more", "bad_request", "a path is /v1/entities/KIND/CHAIN/ENTITY"),
         ("/v1/entities?colour=red", "bad_request", "'colour' is no parameter. There are: kind, chain, entity, after"),

@@ -13,6 +13,8 @@ import yaml
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from core.gateway.rest.postgres_insight import PostgresInsight
+from core.inspection.pegs import Pegged
 from core.settings.models import Settings, postgres_dsn
 from rtp_client.cache.loading import Owner
 from rtp_client.cache.source import DatabaseSource
@@ -20,6 +22,7 @@ from rtp_client.cache.table import Table
 from tests.command import Command, Done
 from tests.judging import judge_waiting
 from tests.pooler import TransactionPooler
+from tests.tvl_table import write
 
 UNUSUAL = {
     "DateStyle": "SQL, DMY",
@@ -140,6 +143,26 @@ KEPT = """SELECT name FROM pg_settings WHERE source = 'session' AND name NOT LIK
     UNION ALL SELECT 'lock' FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'"""
 
 
+def kept_in(through: str) -> list[tuple[str]]:
+    """What somebody has left in the pooler's two sessions."""
+    with psycopg.connect(through) as one, psycopg.connect(through) as other:  # a transaction each
+        return [row for guest in (one, other) for row in guest.execute(KEPT).fetchall()]
+
+
+def test_the_gateways_questions_leave_nothing_either(
+    installed: Settings, writer: psycopg.Connection, pooler: TransactionPooler
+) -> None:
+    write(writer, "100", "150")
+    through = make_conninfo(postgres_dsn(installed), host="127.0.0.1", port=pooler.port)
+    postgres = installed.postgres.model_copy(update={"dsn": through})
+    with closing(PostgresInsight(installed.model_copy(update={"postgres": postgres}))) as insight:
+        for _ in range(7):  # psycopg prepares by itself what comes often
+            assert insight.explain("tvl", "ethereum", "lido")[0].events[0].current == 150
+            assert insight.off_peg_since([Pegged("prices", "ethereum", "usdc")]) == {}
+            assert insight.status()["log"]["events"] == 1
+        assert kept_in(through) == []
+
+
 def test_no_command_leaves_anything_in_a_session_that_others_share(
     rtp: Callable[..., Done], writer: psycopg.Connection, installed: Settings, pooler: TransactionPooler
 ) -> None:
@@ -156,8 +179,7 @@ def test_no_command_leaves_anything_in_a_session_that_others_share(
     kept = {}
     for words in commands:
         done = rtp(*words, dsn=through)
-        with psycopg.connect(through) as one, psycopg.connect(through) as other:  # a transaction each
-            kept[words] = [row for guest in (one, other) for row in guest.execute(KEPT).fetchall()]
+        kept[words] = kept_in(through)
         if words == ("install-triggers",):
             assert done.code == 0
             history(writer)

@@ -135,8 +135,13 @@ class RestAnswers:
 
     async def _known_of(self, kind: str, chain: str, entity: str) -> tuple[KnownOf, list[WatchDocument]]:
         entry = await self._reader.get(kind, chain, entity)
-        nothing: Sequence[Explanation] = ()
-        explained, note = await self._told(nothing, lambda insight: insight.explain(kind, chain, entity))
+        explained: Sequence[Explanation] = ()
+        try:
+            explained, note = await self._told(explained, lambda insight: insight.explain(kind, chain, entity))
+        except UnknownEntity:
+            if entry is None:
+                raise
+            note = None
         if entry is None and not explained:
             raise UnknownEntity(f"{kind} {entity} is not known on {chain}", "/v1/entities lists what is")
         known = KnownOf(kind, chain, entity, entry, explained, self._recent(kind, chain, entity), note=note)
@@ -186,12 +191,14 @@ class RestAnswers:
         return StatusDocument(source=source, at=format_time(datetime.now(UTC)), stream=stream, status=status, note=note)
 
     async def _told(self, otherwise: _Found, ask: Callable[[Insight], _Found]) -> tuple[_Found, str | None]:
-        """What the source's database tells; where it does not, something else, and why."""
+        """What the source's database tells; where it does not, something else, and why. Raises UnknownEntity."""
         insight = self._insight
         if insight is None:
             return otherwise, "No database is set: this is what Redis knows"
         try:
             return await self._in_thread(partial(ask, insight)), None
+        except UnknownEntity:
+            raise
         except RtpError as error:
             return otherwise, f"{str(error).rstrip('.')}. This is what Redis knows"
 

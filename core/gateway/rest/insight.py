@@ -21,7 +21,7 @@ class Insight(Protocol):
         """Where changes come from."""
 
     def explain(self, kind: str, chain: str, entity: str) -> Sequence[Explanation]:
-        """As `rtp explain`; empty where no watch knows the entity."""
+        """As `rtp explain`. Raises UnknownEntity."""
 
     def samples(self, watch: str, chain: str, entity: str, limit: int) -> Samples:
         """The last samples of a history; empty where the watch is none, or its table cannot be read in time."""

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import psycopg
 
-from core.errors import ServiceUnavailable, UnknownEntity
+from core.errors import ServiceUnavailable
 from core.inspection.document import as_document
 from core.inspection.explainer import explain
 from core.inspection.inspector import inspect
@@ -52,9 +51,7 @@ class PostgresInsight:
         self._resting_until = 0.0
 
     def explain(self, kind: str, chain: str, entity: str) -> Sequence[Explanation]:
-        with suppress(UnknownEntity):
-            return self._ask(lambda connection: explain(connection, self._settings, kind, entity, chain))
-        return ()
+        return self._ask(lambda connection: explain(connection, self._settings, kind, entity, chain))
 
     def samples(self, watch: str, chain: str, entity: str, limit: int) -> Samples:
         found = self._settings.watches.get(watch)

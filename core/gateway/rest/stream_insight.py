@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.errors import UnknownEntity
 from core.handler.services import stream_services
 from core.inspection.document import as_document
 from core.inspection.pegs import off_peg_since_of_streams
@@ -36,9 +35,7 @@ class StreamInsight:
         self._made: StreamServices | None = None
 
     def explain(self, kind: str, chain: str, entity: str) -> Sequence[Explanation]:
-        with suppress(UnknownEntity):
-            return explain_streams(self._services(), kind, entity, chain)
-        return ()
+        return explain_streams(self._services(), kind, entity, chain)
 
     def samples(self, watch: str, chain: str, entity: str, limit: int) -> Samples:
         return []
