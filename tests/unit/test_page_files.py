@@ -23,7 +23,7 @@ def test_vendored_files_are_those_that_were_published() -> None:
 
 
 def test_the_vendored_licence_is_there() -> None:
-    assert (UPLOT / "LICENSE").read_text().startswith("The MIT License (MIT)")
+    assert (UPLOT / "LICENSE.txt").read_text().startswith("The MIT License (MIT)")
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
