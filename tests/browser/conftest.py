@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,6 +39,7 @@ def chromium() -> Iterator[Browser]:
     path = next(filter(None, map(shutil.which, _NAMES)), None)
     if path is None:
         pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=_FLAGS) as browser:
         yield browser
 
@@ -52,14 +53,14 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     pages: list[Page] = []
     faults: list[str] = []
 
-    def open_one(url: str, **options: object) -> Page:
+    def open_one(url: str, **options: Any) -> Page:
         context = chromium.new_context(**{"viewport": {"width": 1440, "height": 900}, **options})
         context.set_default_timeout(_PATIENCE_MS)
         context.add_init_script(_NOTE_VIOLATIONS)
         page = context.new_page()
         own = urlsplit(url).netloc
         page.on("pageerror", lambda error: faults.append(f"error: {error}"))
-        page.on("request", lambda asked: _is_of(asked.url, own) or faults.append(f"asked: {asked.url}"))
+        page.on("request", lambda asked: faults.extend(_if_foreign(asked.url, own)))
         page.goto(url)
         pages.append(page)
         return page
@@ -71,6 +72,6 @@ def open_page(chromium: Browser) -> Iterator[Callable[..., Page]]:
     assert faults == []
 
 
-def _is_of(url: str, netloc: str) -> bool:
+def _if_foreign(url: str, own: str) -> list[str]:
     place = urlsplit(url)
-    return place.scheme == "data" or place.netloc == netloc
+    return [] if place.scheme == "data" or place.netloc == own else [f"asked: {url}"]

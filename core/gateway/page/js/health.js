@@ -22,19 +22,19 @@ export class Health {
     }
   }
 
-  /** What is not as it should be, a sentence each. @returns {string[]} */
+  /** What of rtp is not as it should be, a sentence each. @returns {string[]} */
   get problems() {
-    if (this.trouble) return [this.trouble];
-    return this.document ? [...problemsOf(this.document)] : [];
+    const status = this.document?.status;
+    return status ? [...problemsOf(status)] : [];
+  }
+
+  /** What is not known of it, and why. */
+  get remark() {
+    return this.trouble || (this.document?.note ?? "");
   }
 }
 
-function* problemsOf({ note, status }) {
-  if (note) yield note;
-  if (status) yield* problemsWithin(status);
-}
-
-function* problemsWithin({ leader, sinks = [], watches = [], tables = [], trigger_errors: errors = [] }) {
+function* problemsOf({ leader, sinks = [], watches = [], tables = [], trigger_errors: errors = [] }) {
   if (leader && !leader.is_leading) yield "No rtp run is active: nothing is delivered.";
   for (const sink of sinks) {
     if (sink.mismatch) yield `${sink.sink}: ${sink.mismatch}`;

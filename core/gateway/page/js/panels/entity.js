@@ -1,6 +1,6 @@
 /** All about one entity: its value over time, what it takes to be an event, and the events that were. */
 
-import { amount, dateTime, moment, NOTHING, percent, time } from "../amounts.js";
+import { amount, dateTime, percent, time } from "../amounts.js";
 import { turnOf } from "../cells.js";
 import { Chart } from "../chart.js";
 import { h, say } from "../dom.js";
@@ -59,13 +59,13 @@ export class EntityView {
     this.#subject = subject;
     this.#chart?.remove();
     this.#chart = null;
-    this.#events = [];
     if (!subject) return;
     say(this.#name, entity);
     say(this.#where, `${kind} on ${chain}`);
     for (const part of [this.#value, this.#change, this.#state, this.#readout]) say(part, "");
     for (const part of [this.#facts, this.#words]) part.replaceChildren();
     this.#keys.hidden = true;
+    this.#events = this.#known();
     this.#chart = new Chart(this.#place, (at, value) => say(this.#readout, at === null ? "" : `${time(at)}  ${amount(String(value))}`));
     this.#ask(true);
   }
@@ -103,7 +103,9 @@ export class EntityView {
       const found = await this.#page.api.get("entities", ...this.#subject);
       if (key === this.#key) this.#fill(found, isFirst);
     } catch (error) {
-      if (key === this.#key) this.#tell(error.message);
+      if (key !== this.#key) return;
+      this.#tell(error.message);
+      if (isFirst) this.#drawChart({ entity: this.#subject[2], chain: this.#subject[1], entry: null, series: this.#series(), series_from: "events" }, []);
     } finally {
       this.#isAsking = false;
     }
@@ -115,7 +117,7 @@ export class EntityView {
     const levels = levelsOf(watch);
     if (isFirst) {
       this.#events = found.events.map(({ sequence, data }) => flattened({ id: `${sequence}`, sequence, data }));
-      this.#events = withoutRepeats(this.#events, this.#page.store.events.filter((event) => event.key === this.#key));
+      this.#events = withoutRepeats(this.#events, this.#known());
       this.#drawChart(found, levels);
       this.#show(found.entry?.value ?? null, this.#events[0]?.change ?? null);
     } else {
@@ -126,6 +128,15 @@ export class EntityView {
     this.#words.replaceChildren(...(watch?.rule?.words ?? []).map((sentence) => h("li", {}, sentence)));
     this.#showKeys(watch?.rule?.keys ?? []);
     this.#page.redraw();
+  }
+
+  /** What this page has seen of it. */
+  #known() {
+    return this.#page.store.events.filter((event) => event.key === this.#key).reverse();
+  }
+
+  #series() {
+    return this.#events.map(({ changedAt, current }) => [changedAt, current]);
   }
 
   #drawChart(found, levels) {
@@ -169,5 +180,5 @@ function summary({ entity, chain, entry }, series) {
   const values = series.map(([, value]) => value);
   const low = amount(String(Math.min(...values)));
   const high = amount(String(Math.max(...values)));
-  return `Chart of ${entity} on ${chain}: ${series.length} values since ${dateTime(moment(entry?.as_of) && series[0][0])}, between ${low} and ${high}, now ${amount(entry?.value ?? null) || NOTHING}. The events stand in the table below.`;
+  return `Chart of ${entity} on ${chain}: ${series.length} values since ${dateTime(series[0][0])}, between ${low} and ${high}, now ${amount(entry?.value ?? String(values.at(-1)))}. The events stand in the table below.`;
 }

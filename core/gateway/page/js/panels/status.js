@@ -40,7 +40,7 @@ export class StatusView {
   }
 
   #drawRtp(health, now) {
-    const problems = health.problems;
+    const problems = [health.remark, ...health.problems].filter(Boolean);
     this.#problems.hidden = !problems.length;
     if (this.#problems.textContent !== problems.join("")) this.#problems.replaceChildren(...problems.map((text) => h("li", {}, text)));
     if (!health.document) return;

@@ -1,0 +1,86 @@
+"""The page for everybody: no fault that axe-core finds in any view, in either colours, and no scrolling sideways."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import ViewportSize, expect
+
+from core.gateway.server import GatewayServer
+from core.settings.models import RedisSettings
+from core.sinks.redis import RedisSink
+from tests.gateway import serve_settings, serving
+from tests.samples import make_event
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from core.stack import EmbeddedStack
+
+VIEWS = ("board", "movers", "pegs", "stream", "status", "entity/price/ethereum/a-name-of-some-length")
+WIDE: ViewportSize = {"width": 1440, "height": 900}
+NARROW: ViewportSize = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
+    """A gateway that knows entities of all severities."""
+    with closing(RedisSink(RedisSettings(), url=stack.addresses.redis_url, poll_interval_seconds=0.001)) as sink:
+        now: dict[str, Any] = {
+            "changed_at": datetime.now(UTC),
+            "detected_at": datetime.now(UTC),
+            "kind": "price",
+            "watch": "prices",
+        }
+        names = {"a-name-of-some-length": "critical", "eth": "warning", "usdc": "info"}
+        events = [
+            make_event(time.time_ns() + place, entity=name, severity=severity, reason="depeg", **now)
+            for place, (name, severity) in enumerate(names.items())
+        ]
+        sink.deliver(events)
+    with serving(serve_settings(stack.addresses.redis_url)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_axe_finds_nothing_in_any_view(server: GatewayServer, open_page: Callable[..., Page], colours: str) -> None:
+    page = open_page(server.url, color_scheme=colours)
+    found = {}
+    for size in (WIDE, NARROW):
+        page.set_viewport_size(size)
+        for view in VIEWS:
+            show(page, view)
+            found[view, size["width"]] = faults(page)
+        page.get_by_role("button", name="Alerts").click()
+        found["alerts", size["width"]] = faults(page)
+        page.get_by_role("button", name="Done").click()
+    assert {place: told for place, told in found.items() if told} == {}
+
+
+def test_nothing_is_wider_than_a_phone(server: GatewayServer, open_page: Callable[..., Page]) -> None:
+    page = open_page(server.url, viewport=NARROW, has_touch=True, is_mobile=True)
+    page.get_by_role("button", name="Filters").click()
+    widths = {}
+    for view in VIEWS:
+        show(page, view)
+        widths[view] = page.evaluate("document.documentElement.scrollWidth")
+    assert widths == dict.fromkeys(VIEWS, 390)
+
+
+def show(page: Page, view: str) -> None:
+    page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
+    expect(page.locator(f"body[data-view='{view.partition('/')[0]}']")).to_be_attached()
+    if view.startswith("entity"):
+        expect(page.locator("canvas")).to_be_visible()
+
+
+def faults(page: Page) -> list[str]:
+    """What axe-core finds: its rule, and the elements."""
+    told = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['html']}" for rule in told for node in rule["nodes"]]
