@@ -354,3 +354,14 @@ def test_a_token_narrows_everyanswer(lonely: GatewayServer, ask_lonely: Ask) -> 
     status, refused = ask_for(lonely, USDC, Authorization=f"Bearer {token(**reach)}")
     assert (status, refused["error"]["code"]) == (403, "forbidden")
     assert ask_lonely(path_of("tvl", "ethereum", "lido"), **reach)["entry"]["value"] == "150"
+
+
+def test_a_narrowed_token_is_not_told_what_is_near(served: Settings) -> None:
+    serve = {"listen": "127.0.0.1:0", "jwt": {"key": KEY}}
+    with serving(served.model_copy(update={"serve": ServeSettings.model_validate(serve)})) as server:
+        path, near = path_of("price", "base", "usdd"), "no watch of kind price has ever seen usdd"
+        reach: dict[str, Sequence[str]] = {"entities": ["usdd"]}
+        told = [ask_for(server, path, Authorization=f"Bearer {token(**one)}")[1] for one in ({}, reach)]
+        status = answer(server, "/v1/status", Authorization=f"Bearer {token(**reach)}")
+    assert [one["error"]["message"] for one in told] == [f"{near}. Did you mean: usdc", near]
+    assert (status["status"]["quarantined"], status["status"]["set_aside"]) == ([], [])

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from core.errors import RtpError, ServiceUnavailable, SettingsError, UnknownEntity
 from core.gateway.answers import refusal
+from core.gateway.reach import EVERYTHING
 from core.gateway.rest import parameters
 from core.gateway.rest.asyncapi import asyncapi_document
 from core.gateway.rest.narrowing import OutOfReach
@@ -80,9 +81,15 @@ class _Api:
     async def entity(self, request: Request) -> Any:
         query = _query(request, "entity")
         kind, chain, entity = _owner(request)
-        if not _reach(request).covers(kind, chain, entity):
+        reach = _reach(request)
+        if not reach.covers(kind, chain, entity):
             raise OutOfReach(f"the token does not reach {kind} {entity} on {chain}")
-        return await self._answers.entity(kind, chain, entity, query.get(parameters.WATCH.name))
+        try:
+            return await self._answers.entity(kind, chain, entity, query.get(parameters.WATCH.name))
+        except UnknownEntity as error:
+            if reach == EVERYTHING:
+                raise
+            raise UnknownEntity(error.message) from None  # what is near may be out of reach
 
     async def pegs(self, request: Request) -> Any:
         _query(request, "pegs")
