@@ -48,7 +48,9 @@ def explain(connection: Connection, settings: Settings, kind: str, entity: str, 
     with looking(connection):
         watches = _installed_watches(connection, settings.all_kinds, kind)
         known = [
-            _EntityOfWatch(watch, place, entity) for watch in watches for place in _chains(connection, watch, entity)
+            _EntityOfWatch(watch, place, entity)
+            for watch in watches
+            for place in _chains(connection, watch, entity, chain)
         ]
         meant = [place for place in known if chain in (None, place.chain)]
         if not meant:
@@ -89,8 +91,12 @@ def _installed_watches(connection: Connection, kinds: Kinds, kind: str) -> list[
         ) from error
 
 
-def _chains(connection: Connection, watch: _Installed, entity: str) -> list[str]:
-    return [row[0] for row in connection.execute(_QUERIES["chains"], {"watch": watch.id, "entity": entity})]
+def _chains(connection: Connection, watch: _Installed, entity: str, chain: str | None) -> list[str]:
+    """Where an entity is known. The logs are read for it only where the chain that is asked for has no baseline."""
+    values = {"watch": watch.id, "chain": chain, "entity": entity}
+    if chain is not None and connection.execute(_QUERIES["has_baseline"], values).fetchone():
+        return [chain]
+    return [row[0] for row in connection.execute(_QUERIES["chains"], values)]
 
 
 def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch) -> Explanation:

@@ -4,6 +4,10 @@
 -- The installed watches of a kind.
 SELECT id, name, settings, rules FROM rtp.watch WHERE kind = %(kind)s AND removed_at IS NULL ORDER BY id
 
+-- name: has_baseline
+-- Whether rtp remembers an entity.
+SELECT FROM rtp.baseline WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
+
 -- name: chains
 -- Where an entity is known: by a baseline, one of the newest million samples or events, or a row that was set aside.
 SELECT chain FROM rtp.baseline WHERE watch = %(watch)s AND entity = %(entity)s
