@@ -36,12 +36,15 @@ def cache_reader(
     )
 
 
-def async_cache_reader(settings: Settings, *, dynamodb: DynamoDb | None = None) -> AsyncCacheReader:
+def async_cache_reader(
+    settings: Settings, *, dynamodb: DynamoDb | None = None, is_counted: bool = True
+) -> AsyncCacheReader:
     """The same for asyncio."""
     return AsyncCacheReader(
         _redis_url(settings),
         None if dynamodb else settings.postgres.dsn,
         dynamodb=dynamodb,
+        is_counted=is_counted,
         **cache_options(settings),
     )
 

@@ -12,26 +12,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import redis
 
-from core.gateway.placed_event import placed
+from core.gateway.history import PlaceLost
+from core.gateway.placed_event import placed, position_of
 from rtp_client.backoff import Backoff
-from rtp_client.event import log_of
 from rtp_client.keys import STREAM
-from rtp_client.redact import redact
-from rtp_client.redis import async_redis_client, redis_unavailable
+from rtp_client.redis import redis_unavailable
 from rtp_client.stream.entries import BEGINNING, PAGE, REDELIVERY_REACH, StreamEntry, id_order, parse, text
 from rtp_client.stream.position import EMPTY_STREAM, Position
 from rtp_client.stream.recent_ids import RecentIds
 
 if TYPE_CHECKING:
-    from core.gateway.messages import ResetReason
+    from redis import asyncio as async_redis
+
     from core.gateway.placed_event import PlacedEvent
 
 _BLOCK_MS = 1000
 _RETRY = Backoff(initial_seconds=0.1, max_seconds=5)
-_CONNECTIONS = 4
 
 
-class Follower(Protocol):
+class FeedFollower(Protocol):
     """Who is told what the feed finds."""
 
     def begun(self, position: Position) -> None:
@@ -46,7 +45,10 @@ class Follower(Protocol):
     def passed(self, position: Position) -> None:
         """An entry that is no new event."""
 
-    def place_lost(self, reason: ResetReason, message: str, position: Position) -> None:
+    def page_ended(self) -> None:
+        """All that was read is told."""
+
+    def place_lost(self, lost: PlaceLost, position: Position) -> None:
         """The feed cannot go on where it was, and does so behind this position."""
 
     def upstream_lost(self, message: str) -> None:
@@ -56,23 +58,23 @@ class Follower(Protocol):
         """Redis answers again, and the feed is where it was."""
 
 
-class Feed:
+class StreamFeed:
     """Reads the stream from `window` entries before its end on, for as long as `run` runs."""
 
-    def __init__(self, redis_url: str, follower: Follower, *, window: int, timeout_seconds: float = 5) -> None:
-        self.address = redact(redis_url)
+    def __init__(
+        self, client: async_redis.Redis, address: str, follower: FeedFollower, *, window: int, timeout_seconds: float
+    ) -> None:
+        self.address = address
         self.is_live = False
         self.arrived_at = 0.0
         """When the newest entry was read: Unix time."""
         self._follower = follower
         self._window = window
-        self._client = async_redis_client(
-            redis_url, client_name="rtp-serve", timeout_seconds=timeout_seconds, max_connections=_CONNECTIONS
-        )
+        self._client = client
         self._block_ms = min(_BLOCK_MS, int(timeout_seconds * 500))  # well before the socket gives up
         self._seen = RecentIds(REDELIVERY_REACH)
         self._at: Position | None = None
-        self._pool = self._client.connection_pool
+        self._pool = client.connection_pool
         self._connection: Any = None
 
     async def run(self) -> None:
@@ -85,19 +87,15 @@ class Feed:
                     self._follower.upstream_back()
                 failures, self.is_live = 0, True
             except redis.RedisError as error:
-                await self._hang_up()
+                await self.hang_up()
                 self.is_live = False
                 failures += 1
                 if failures == 1:
                     self._follower.upstream_lost(str(redis_unavailable(self.address, error)))
                 await asyncio.sleep(_RETRY.wait_seconds(failures))
 
-    async def close(self) -> None:
-        """Give the connections back."""
-        await self._hang_up()
-        await self._client.aclose()
-
-    async def _hang_up(self) -> None:
+    async def hang_up(self) -> None:
+        """Give the connection back."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect(nowait=True)
@@ -114,7 +112,7 @@ class Feed:
                 break
             edge = f"({page[-1].id}"
         newest.reverse()
-        floor = _position(newest.pop(0)) if len(newest) > self._window else EMPTY_STREAM
+        floor = position_of(newest.pop(0)) if len(newest) > self._window else EMPTY_STREAM
         self._at = floor
         self._follower.begun(floor)
         self._take(newest)
@@ -122,7 +120,7 @@ class Feed:
 
     async def _go_on(self, at: Position) -> None:
         ends, page = await self._read(at)
-        if self._follow_ends(ends, at):
+        if self._leads_on(ends, at):
             self._take(page)
 
     async def _read(self, at: Position) -> tuple[Any, list[StreamEntry]]:
@@ -155,29 +153,29 @@ class Feed:
             ends = parsers["XINFO STREAM"](ends)
         return ends, parse(parsers["XRANGE"](page))
 
-    def _follow_ends(self, ends: Any, at: Position) -> bool:
-        """Whether the stream still leads on from the position; else the follower is told where the feed goes on."""
+    def _leads_on(self, ends: Any, at: Position) -> bool:
+        """Whether what was read comes behind the position; the follower is told where the stream does not lead on."""
         if at.entry == BEGINNING:
             return True
         if isinstance(ends, Exception):
             if "no such key" not in str(ends):
                 raise ends
-            self._lose("stream_lost", "the stream is gone from Redis", EMPTY_STREAM)
+            self._lose(PlaceLost("stream_lost", "the stream is gone from Redis"), EMPTY_STREAM)
             return False
         newest = text(ends["last-generated-id"])
         if id_order(newest) < at.order:
             last = parse([ends["last-entry"]] if ends["last-entry"] else [])
-            place = _position(last[0]) if last else Position("", 0, newest)
-            self._lose("stream_lost", "the stream in Redis is not the one that was followed", place)
+            place = position_of(last[0]) if last else Position("", 0, newest)
+            self._lose(PlaceLost("stream_lost", "the stream in Redis is not the one that was followed"), place)
             return False
         oldest = parse([ends["first-entry"]] if ends["first-entry"] else [])
         if oldest and oldest[0].order > at.order:
-            self._lose("trimmed", "events left Redis before the gateway had read them", at)
+            self._lose(PlaceLost("trimmed", "events left Redis before the gateway had read them"), at)
         return True
 
-    def _lose(self, reason: ResetReason, message: str, position: Position) -> None:
+    def _lose(self, lost: PlaceLost, position: Position) -> None:
         self._at = position
-        self._follower.place_lost(reason, message, position)
+        self._follower.place_lost(lost, position)
 
     def _take(self, page: list[StreamEntry]) -> None:
         for entry in page:
@@ -189,11 +187,8 @@ class Feed:
                 self._at = event.position
                 self._follower.arrived(event)
             else:
-                self._at = _position(entry)
+                self._at = position_of(entry)
                 self._follower.passed(self._at)
         if page:
             self.arrived_at = time.time()
-
-
-def _position(entry: StreamEntry) -> Position:
-    return Position(log_of(entry.document), max(entry.sequence, 0), entry.id)
+            self._follower.page_ended()

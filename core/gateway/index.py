@@ -11,18 +11,15 @@ from collections import deque
 from heapq import nsmallest
 from typing import TYPE_CHECKING
 
-from rtp_client.event_filter import named
+from core.gateway.names import NameTest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from core.gateway.placed_event import PlacedEvent
-    from core.gateway.reach import Reach
+    from core.gateway.reach import Owner, Reach
     from core.gateway.subscription import Subscription
     from rtp_client.event_filter import EventFilter
-
-Owner = tuple[str, str, str]
-_GLOB = frozenset("*?[")
 
 
 class Topic:
@@ -39,7 +36,7 @@ class Topic:
 class Audience:
     """The subscriptions of one filter and reach; `live` are those that have caught up with the stream."""
 
-    __slots__ = ("filter", "live", "members", "reach", "topics")
+    __slots__ = ("_tests", "entities", "filter", "live", "members", "reach", "topics")
 
     def __init__(self, wanted: EventFilter, reach: Reach) -> None:
         self.filter = wanted
@@ -47,21 +44,22 @@ class Audience:
         self.members = 0
         self.live: dict[Subscription, None] = {}
         self.topics: dict[Topic, None] = {}
+        self.entities = NameTest.of(wanted.entity)
+        self._tests = (
+            (NameTest.of(wanted.kind), NameTest.of(wanted.chain), self.entities),
+            (NameTest.of(reach.kinds), NameTest.of(reach.chains), NameTest.of(reach.entities)),
+        )
 
     def covers(self, owner: Owner) -> bool:
         """Whether an entity's events are wanted at all."""
         kind, chain, entity = owner
-        wanted = self.filter
-        return (
-            named(kind, wanted.kind)
-            and named(chain, wanted.chain)
-            and named(entity, wanted.entity)
-            and self.reach.covers(kind, chain, entity)
+        return all(
+            kinds.fits(kind) and chains.fits(chain) and entities.fits(entity) for kinds, chains, entities in self._tests
         )
 
     def wants(self, placed: PlacedEvent) -> bool:
         """Whether an event is wanted, be its entity known or not."""
-        return self.covers(placed.owner) and self.filter.fits(placed.event.data)
+        return self.filter.fits(placed.event.data) and self.covers(placed.owner)
 
     def recent_after(self, order: tuple[int, int], limit: int) -> list[PlacedEvent]:
         """The first of the window's events behind a place, in the stream's order."""
@@ -84,14 +82,19 @@ class Index:
         self._topics: dict[Owner, Topic] = {}
         self._audiences: dict[tuple[EventFilter, Reach], Audience] = {}
         self._by_entity: dict[str, dict[Audience, None]] = {}
-        self._by_glob: dict[Audience, None] = {}
+        self._others: dict[Audience, None] = {}
+
+    @property
+    def topics(self) -> Iterable[Topic]:
+        """All entities with events in the window."""
+        return self._topics.values()
 
     def topic(self, owner: Owner) -> Topic:
         """The entity's topic, made where it is new."""
         found = self._topics.get(owner)
         if found is None:
             found = self._topics[owner] = Topic(owner)
-            for audience in (*self._by_entity.get(owner[2].casefold(), ()), *self._by_glob):
+            for audience in (*self._by_entity.get(owner[2].casefold(), ()), *self._others):
                 _bind(audience, found)
         return found
 
@@ -126,23 +129,16 @@ class Index:
         del self._audiences[audience.filter, audience.reach]
         for place in self._places(audience):
             del place[audience]
-        for name in _exact_entities(audience) or ():
-            if not self._by_entity[name]:
+        for name in audience.entities.exact:
+            if not self._by_entity.get(name, audience):
                 del self._by_entity[name]
         for topic in audience.topics:
             del topic.audiences[audience]
 
     def _places(self, audience: Audience) -> list[dict[Audience, None]]:
-        names = _exact_entities(audience)
-        return [self._by_glob] if names is None else [self._by_entity.setdefault(name, {}) for name in names]
-
-
-def _exact_entities(audience: Audience) -> frozenset[str] | None:
-    """The only entities that can fit, as they are compared; None where a glob says so."""
-    names = audience.filter.entity
-    if names is None or any(_GLOB.intersection(name) for name in names):
-        return None
-    return frozenset(name.casefold() for name in names)
+        if not audience.entities.is_exact:
+            return [self._others]
+        return [self._by_entity.setdefault(name, {}) for name in audience.entities.exact]
 
 
 def _bind(audience: Audience, topic: Topic) -> None:

@@ -84,6 +84,11 @@ def message(kind: str, **members: Any) -> Document:
     return _ENCODER.encode({"type": kind, **given}), b""
 
 
+def snapshot_head(subscription: str) -> bytes:
+    """The beginning of the message of a snapshot's page; the page's own shared part ends it."""
+    return b'{"type":"snapshot","id":%b,' % _ENCODER.encode(subscription)
+
+
 def event_head(subscription: str, n: int, skipped: int) -> bytes:
     """The beginning of an event's message; the event's own shared part ends it."""
     head = b'{"type":"event","id":%b,"n":%d,' % (_ENCODER.encode(subscription), n)

@@ -14,6 +14,7 @@ class CloseCode(IntEnum):
 
     POLICY = 1008
     TOO_BIG = 1009
+    FAILED = 1011
     RESTART = 1012
     TOO_SLOW = 1013
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from rtp_client.event_filter import named
 
+Owner = tuple[str, str, str]
+"""Whose an event or a value is: kind, chain and entity."""
+
 
 @dataclass(frozen=True)
 class Reach:

@@ -19,7 +19,7 @@ from core.gateway.http_protocol import GuardedHttp
 from core.gateway.hub import Hub
 from core.gateway.outlet import CloseCode
 from core.gateway.probes import Probes
-from core.gateway.rest.build import build_answers, routes_of
+from core.gateway.rest.build import build_answers, cache_reader_of, routes_of
 from core.gateway.websocket_protocol import LiveSocket
 from core.monitor.http import listen_on
 from core.problem import Problem
@@ -97,6 +97,8 @@ class GatewayServer:
             message_bytes=serve.limits.message_bytes,
             messages_per_second=serve.limits.messages_per_second,
             timeout_seconds=redis.timeout_seconds,
+            cache=cache_reader_of(self._settings, is_counted=False),
+            postgres_dsn=self._settings.postgres.dsn,
         ) as hub:
             answers = build_answers(hub, self._settings)
             routes = [*Probes(hub, self._figures).routes(), *routes_of(answers, self._settings)]

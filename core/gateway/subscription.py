@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from core.gateway.messages import event_head
 
 if TYPE_CHECKING:
+    import asyncio
+
     from core.gateway.index import Audience
     from core.gateway.messages import Slow
     from core.gateway.outlet import Document
@@ -15,9 +17,12 @@ if TYPE_CHECKING:
 
 
 class Subscription:
-    """`skipped` counts the events that were conflated away since the last one was sent."""
+    """`is_told` once its client knows where it begins; `joining` brings it to the stream's end.
 
-    __slots__ = ("audience", "id", "n", "session", "skipped", "slow", "wants_snapshot")
+    `skipped` counts what was left out since the last event was sent.
+    """
+
+    __slots__ = ("audience", "id", "is_told", "joining", "n", "session", "skipped", "slow", "wants_snapshot")
 
     def __init__(self, session: Session, name: str, audience: Audience, *, slow: Slow, wants_snapshot: bool) -> None:
         self.session = session
@@ -25,6 +30,8 @@ class Subscription:
         self.audience = audience
         self.slow = slow
         self.wants_snapshot = wants_snapshot
+        self.is_told = False
+        self.joining: asyncio.Task[None] | None = None
         self.n = 0
         self.skipped = 0
 
@@ -33,3 +40,10 @@ class Subscription:
         skipped, self.skipped = self.skipped, 0
         self.n += 1 + skipped
         return event_head(self.id, self.n, skipped), event.shared
+
+    def pause(self) -> None:
+        """Take part in nothing any more, until it is brought to the stream's end again."""
+        self.audience.live.pop(self, None)
+        if self.joining is not None:
+            self.joining.cancel()
+            self.joining = None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class RecordPlace:
     """Where a change stands in its stream.
 
     Records of one item (`lane`) have rising sequence numbers, also across shards; two items' cannot be compared.
@@ -45,7 +45,7 @@ class Change:
     event_id: str
     sample: Sample
     record: int = -1
-    position: Position | None = None
+    position: RecordPlace | None = None
     before: Sample | None = None
     had_before: bool = False
     reason: Reason | None = None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from core.detection.detector import Key
-    from core.handler.change import Position
+    from core.handler.change import RecordPlace
     from core.handler.where import ItemFilter
     from core.settings.dynamodb import AttributePath
     from core.settings.models import Settings
@@ -200,7 +200,7 @@ class _Maker:
 
     watch: str
     record: int
-    position: Position
+    position: RecordPlace
     prefix: str
     item: Mapping[str, Any]
     deletedby: DeletedBy | None

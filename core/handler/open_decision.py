@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from core.detection.report import Report
-    from core.handler.change import Position
+    from core.handler.change import RecordPlace
     from core.handler.memory import Memory
     from core.settings.rules import Rule
     from core.settings.watches import ValueWatch, Watch
@@ -144,7 +144,7 @@ class OpenDecision:
             self._notes[why] += 1
             self._set_aside.append((change, why))
 
-    def _note(self, position: Position | None) -> None:
+    def _note(self, position: RecordPlace | None) -> None:
         """What was taken changes what is remembered; a record's change is known from now on."""
         self._has_changed = True
         if position is None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from core.handler.change import Position
+    from core.handler.change import RecordPlace
     from core.handler.memory import WaitingSample
     from core.settings.models import Settings
 
@@ -41,7 +41,7 @@ def release(waiting: Sequence[WaitingSample], now: datetime) -> tuple[Sequence[W
     return [one for one in ordered if one.sample.at <= newest], [one for one in ordered if one.sample.at > newest]
 
 
-def is_out_of_order(lanes: Mapping[str, int], position: Position) -> bool:
+def is_out_of_order(lanes: Mapping[str, int], position: RecordPlace) -> bool:
     """Whether a sample's record comes behind later ones of the stream, and was certainly not judged before.
 
     Of a record that is older than all that are remembered this cannot be told: it may have come before.

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from core.errors import EventRejected
-from core.handler.change import Position
+from core.handler.change import RecordPlace
 from core.letters.failure import table_in
 from rtp_client.redact import shown
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _IMAGES = {"INSERT": ("NewImage",), "MODIFY": ("NewImage", "OldImage"), "REMOVE": ("OldImage",)}
 
 
-def event_prefix(record: Mapping[str, Any], position: Position, watch: str) -> str:
+def event_prefix(record: Mapping[str, Any], position: RecordPlace, watch: str) -> str:
     """The id of the record's event: stream, sequence number and watch. At most 103 characters; SQS takes 128."""
     return f"{_stream_digest(record.get('eventSourceARN', ''))}-{position.sequence_number}-{watch}"
 
@@ -54,7 +54,7 @@ def is_expired(record: Mapping[str, Any]) -> bool:
     )
 
 
-def position_of(record: Mapping[str, Any]) -> Position:
+def position_of(record: Mapping[str, Any]) -> RecordPlace:
     """Where the record stands in its stream. Raises EventRejected where that is not to be seen."""
     body = record.get("dynamodb")
     if not isinstance(body, dict) or not isinstance(body.get("Keys"), dict):
@@ -63,7 +63,7 @@ def position_of(record: Mapping[str, Any]) -> Position:
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 40):
         raise EventRejected("the record has no sequence number")
     keys = json.dumps(body["Keys"], sort_keys=True).encode()
-    return Position(hashlib.blake2s(keys, digest_size=6).hexdigest(), int(digits))
+    return RecordPlace(hashlib.blake2s(keys, digest_size=6).hexdigest(), int(digits))
 
 
 def arrival_of(record: Mapping[str, Any]) -> datetime:

@@ -40,7 +40,10 @@ _CONNECTIONS = 50
 
 
 class AsyncCacheReader(ReaderBase):
-    """CacheReader for asyncio, without copies in this process. Use it in one loop; `async with` or `close` ends it."""
+    """CacheReader for asyncio, without copies in this process. Use it in one loop; `async with` or `close` ends it.
+
+    `is_counted=False` leaves its reads out of `rtp cache stats`.
+    """
 
     def __init__(
         self,
@@ -48,9 +51,10 @@ class AsyncCacheReader(ReaderBase):
         postgres_dsn: str | None = None,
         *,
         dynamodb: DynamoDb | None = None,
+        is_counted: bool = True,
         **options: Unpack[CacheOptions],
     ) -> None:
-        super().__init__(redis_url, postgres_dsn, dynamodb, options, is_counted=True)
+        super().__init__(redis_url, postgres_dsn, dynamodb, options, is_counted=is_counted)
         self._client = async_redis_client(
             redis_url,
             client_name="rtp-cache",

@@ -83,6 +83,10 @@ class ReaderBase:
         """Whether Redis did not answer a moment ago: reads go to the database until it is asked again."""
         return time.monotonic() < self._resting_until
 
+    def can_tell_of(self, kind: str) -> bool:
+        """Whether it may be asked for this kind: any, where there is no database to look into."""
+        return self._looked_up is None or kind in self._looked_up
+
     def _require_table(self, kind: str) -> None:
         if not _KIND.fullmatch(kind):
             raise SettingsError(f"{shown(kind)!r} is no kind's name", "Kinds are small letters, digits and _")

@@ -48,10 +48,10 @@ def test_a_live_subscription_is_sent_what_it_asked_for_from_its_position_on(redi
     async def steps() -> None:
         deliver(1, 2)
         async with hub_of(redis_url) as hub:
-            await hub.begun_reading()
             client = RecordingOutlet(hub)
             client.subscribe("a", filter={"entity": "li*"}, snapshot=False)
             client.subscribe("b", filter={"kind": "price"}, snapshot=False)
+            await client.next("subscribed", 2)
             deliver(3, entity="lido")
             deliver(4, entity="aave")
             deliver(5, entity="Lido")
@@ -60,5 +60,44 @@ def test_a_live_subscription_is_sent_what_it_asked_for_from_its_position_on(redi
             assert client.of_type("subscribed")[0]["sequence"] == 2
             assert client.sequences("a") == [3, 5]
             assert [one["n"] for one in client.of_type("event")] == [1, 2]
+
+    run(steps())
+
+
+def test_a_snapshot_comes_first_and_events_go_on_from_it(redis_url: str, deliver: Deliver) -> None:
+    async def steps() -> None:
+        deliver(1, entity="aave")
+        deliver(2, entity="lido")
+        async with hub_of(redis_url) as hub:
+            client = RecordingOutlet(hub)
+            client.subscribe("a", filter={"kind": "tvl"})
+            deliver(3, entity="lido", current="120")
+            snapshot = await client.next("snapshot")
+            deliver(4, entity="lido")
+            await client.until(lambda _: client.sequences()[-1:] == [4])
+            assert snapshot["done"]
+            held = {one["entity"]: one["sequence"] for one in snapshot["entries"]}
+            assert held["aave"] == 1
+            assert client.sequences() == list(range(held["lido"] + 1, 5))
+
+    run(steps())
+
+
+def test_a_client_that_comes_back_goes_on_where_it_was(redis_url: str, deliver: Deliver) -> None:
+    async def steps() -> None:
+        deliver(*range(1, 1200))
+        async with hub_of(redis_url, window=100) as hub:
+            client = RecordingOutlet(hub)
+            client.subscribe("a", snapshot=False, resume="0")
+            await client.next("event", 1199)
+            assert client.sequences() == list(range(1, 1200))
+            for seen in (3, 700, 1150, 1199):
+                back = RecordingOutlet(hub)
+                back.subscribe("a", resume=client.of_type("event")[seen - 1]["position"])
+                assert (await back.next("subscribed"))["resumed"]
+                if seen < 1199:
+                    await back.next("event", 1199 - seen)
+                assert back.sequences() == list(range(seen + 1, 1200))
+                assert not back.of_type("snapshot")
 
     run(steps())

@@ -12,7 +12,7 @@ import pytest
 
 from core.detection.judge import Sample
 from core.errors import SettingsError
-from core.handler.change import Change, Position
+from core.handler.change import Change, RecordPlace
 from core.handler.decider import Decider
 from core.handler.memory import (
     Memory,
@@ -79,7 +79,7 @@ KEY = ("base", "usdc")
 
 def change(number: int, price: str, at: datetime) -> Change:
     """A sample of an item of its own."""
-    position = Position(f"item-{number}", number)
+    position = RecordPlace(f"item-{number}", number)
     return Change("prices", KEY, "sample", f"event-{number}", Sample(Decimal(price), at, seen_at=at), number, position)
 
 

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from core.gateway.hub import Hub
-    from core.gateway.index import Owner
-    from core.gateway.reach import Reach
+    from core.gateway.reach import Owner, Reach
     from core.gateway.rest.documents import WatchDocument
     from core.gateway.rest.insight import Insight
     from core.inspection.explanation import Explanation

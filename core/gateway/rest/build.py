@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def build_answers(hub: Hub, settings: Settings) -> RestAnswers:
     """Who answers. Nothing is asked before a request comes."""
-    return RestAnswers(hub, settings, _reader(settings), _insight(settings))
+    return RestAnswers(hub, settings, cache_reader_of(settings), _insight(settings))
 
 
 def routes_of(answers: RestAnswers, settings: Settings) -> list[Route]:
@@ -31,8 +31,10 @@ def routes_of(answers: RestAnswers, settings: Settings) -> list[Route]:
     return rest_routes(answers, settings.serve, version=own_version())
 
 
-def _reader(settings: Settings) -> AsyncCacheReader:
-    return async_cache_reader(settings, dynamodb=dynamodb_of(settings) if _is_fed_by_streams(settings) else None)
+def cache_reader_of(settings: Settings, *, is_counted: bool = True) -> AsyncCacheReader:
+    """What reads the newest values."""
+    tables = dynamodb_of(settings) if _is_fed_by_streams(settings) else None
+    return async_cache_reader(settings, dynamodb=tables, is_counted=is_counted)
 
 
 def _insight(settings: Settings) -> Insight | None:

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from redis import asyncio as async_redis
 
-    from core.gateway.index import Owner
-    from core.gateway.reach import Reach
+    from core.gateway.reach import Owner, Reach
     from rtp_client.cache.async_reader import AsyncCacheReader
     from rtp_client.cache.entry import Entry
     from rtp_client.event_filter import EventFilter

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _SLACK = 256
 
 
-class Window:
+class StreamWindow:
     """All entries behind `floor`, up to `head`; the events themselves are in their topics.
 
     An entry without a topic is a repeat of an event, or none that this version of rtp can read.
@@ -53,6 +53,10 @@ class Window:
             return True
         at = bisect_left(self._places, position.order, key=lambda place: place[0].order)
         return at < len(self._places) and self._places[at][0] == position
+
+    def reaches(self, position: Position) -> bool:
+        """Whether all behind a position that the stream leads on from is here."""
+        return position.order >= self.floor.order
 
     def _add(self, position: Position, topic: Topic | None) -> None:
         self._places.append((position, topic))

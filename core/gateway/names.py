@@ -1,0 +1,43 @@
+"""Names and globs of a filter, compiled once: `named` of rtp_client.event_filter for thousands of filters."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import translate
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_GLOB = frozenset("*?[")
+
+
+@dataclass(frozen=True, slots=True)
+class NameTest:
+    """Which names fit; they are compared whatever their case. Without globs, `exact` holds all that can."""
+
+    exact: frozenset[str]
+    globs: tuple[re.Pattern[str], ...]
+    is_any: bool = False
+
+    @classmethod
+    def of(cls, wanted: Sequence[str] | str | None) -> Self:
+        """The test that one part of a filter, or of a token's claims, asks for."""
+        if wanted is None:
+            return cls(frozenset(), (), is_any=True)
+        folded = {name.casefold() for name in ((wanted,) if isinstance(wanted, str) else wanted)}
+        # A glob is also a name: a token called `[x]` is found by its own.
+        return cls(frozenset(folded), tuple(re.compile(translate(name)) for name in folded if _GLOB.intersection(name)))
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether nothing but the names in `exact` can fit."""
+        return not self.is_any and not self.globs
+
+    def fits(self, name: str) -> bool:
+        """Whether a name is one of those."""
+        if self.is_any:
+            return True
+        folded = name.casefold()
+        return folded in self.exact or any(glob.match(folded) for glob in self.globs)
