@@ -51,7 +51,6 @@ class DemoView:
         self._alerts.stop()
         self._client.close()
 
-    @property
     def alerts_taken(self) -> str:
         """How many, in words."""
         return f"{counted(self._alerts.received, 'alert')} taken from SQS"
@@ -105,9 +104,9 @@ class DemoLines(DemoView):
     def show(self, status: Status, *, is_interval_over: bool) -> None:
         """Redraw, or print a line."""
         if self._live.is_started:
-            self._live.update(status_table(status, self.alerts_taken))
+            self._live.update(status_table(status, self.alerts_taken()))
         elif is_interval_over:
-            self._print(lambda: out.print(f"{status_line(status)}; {self.alerts_taken}", soft_wrap=True))
+            self._print(lambda: out.print(f"{status_line(status)}; {self.alerts_taken()}", soft_wrap=True))
 
     def show_event(self, event: Event) -> None:
         """Print its line."""

@@ -16,6 +16,7 @@ from cli.top.board import Board
 from cli.top.given import Given, Inbox
 from cli.top.pegs import Target
 from cli.top.sinks import RtpState, SinkRow
+from rtp_client import Event, LiveEvent, Position
 from tests.samples import NOON, make_event
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ if TYPE_CHECKING:
     from textual.pilot import Pilot
 
     from cli.top.market import EntityKey
-    from rtp_client import Event
 
 _CELL = 12.2
 """How wide a character is in the picture that Textual draws of a screen."""
+POSITION = Position("test", 1, "1-1")
 _TEXT = re.compile(r'<text class="[^"]*" x="([0-9.]+)" y="([0-9.]+)"[^>]*>([^<]*)</text>')
 
 
@@ -42,7 +43,7 @@ class Seat:
     async def tell(self, *messages: Any) -> None:
         """Have the board take these, and draw."""
         for message in messages:
-            self.inbox.put(message)
+            self.inbox.put(LiveEvent(message, POSITION) if isinstance(message, Event) else message)
         self.board.turn()
         await self.pilot.pause()
 

@@ -23,7 +23,7 @@ from cli.top.pegs import peg_rows
 from cli.top.selection import Selection, parse_selection
 from cli.top.sinks import RtpState
 from cli.top.sorting import FIRST_IS_LEAST, MOVER_ORDERS, PEG_ORDERS, sorted_movers, sorted_pegs
-from rtp_client import SettingsError
+from rtp_client import Gap, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,6 +127,8 @@ class Board(App[None]):
             case Notice():
                 self._is_lost = (self._is_lost or message.is_lost) and not message.is_back
                 self._say(message.text)
+            case Gap():
+                self._say(f"events may be missing: {message.message}")
             case _:
                 self.market.take_message(message)
 
@@ -154,7 +156,8 @@ class Board(App[None]):
         connection = ("● lost", "bold red") if self._is_lost else ("● live", "green")
         rate = (self._rates[-1][1] - self._rates[0][1]) / max(self._rates[-1][0] - self._rates[0][0], 1.0)
         said = [Text.assemble(("rtp ", "bold"), connection), Text(self._given.title, "dim")]
-        said.append(Text(f"{self.market.taken:,} events, {rate:,.0f}/s"))
+        skipped = f", {self.market.skipped:,} skipped" if self.market.skipped else ""
+        said.append(Text(f"{self.market.taken:,} events, {rate:,.0f}/s{skipped}"))
         if remark := self._given.remark():
             said.append(Text(remark, "dim"))
         if written := str(self._selection):

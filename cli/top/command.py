@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,11 +14,12 @@ from cli.output import print_json, print_problem
 from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
 from cli.top.document import board_document
-from cli.top.market import Market, SnapshotEnd
+from cli.top.given import Notice
+from cli.top.market import Market
 from cli.top.selection import parse_selection
 from cli.top.sinks import RtpState
 from cli.top.terminal import is_full_terminal
-from cli.top.world import world_of
+from cli.top.world import world_of, world_of_gateway
 from core.errors import SettingsError
 from core.sinks.sink_type import needing
 
@@ -32,12 +35,27 @@ _Filter = Annotated[
         help="What to show, as written after / on the board: 'kind:price min:2 severity:warning reason:depeg usd*'.",
     ),
 ]
+_Gateway = Annotated[
+    str | None,
+    typer.Option(
+        "--gateway",
+        metavar="URL",
+        envvar="RTP_GATEWAY_URL",
+        help="Look through this rtp serve, not at Redis and PostgreSQL: https://rtp.example.",
+    ),
+]
+_Token = Annotated[
+    str | None,
+    typer.Option("--token", envvar="RTP_GATEWAY_TOKEN", help="What the gateway wants to see; better by environment."),
+]
 _LONGEST_LOOK_SECONDS = 10.0
 _TICK_SECONDS = 0.02
 
 
 def top(
     filter_: _Filter = "",
+    gateway: _Gateway = None,
+    token: _Token = None,
     config: Config = None,
     postgres_dsn: PostgresDsn = None,
     redis_url: RedisUrl = None,
@@ -45,18 +63,26 @@ def top(
 ) -> None:
     """Show movers, pegs, events, and rtp's sinks and their lag, live on one screen of a terminal.
 
-    Without an address it finds a running [bold]rtp run --demo[/]. Sinks, lag and all about an entity need PostgreSQL's
-    address, too. ? shows the keys, q ends it. --json prints what there is now, once.
+    Without an address it finds a running [bold]rtp run --demo[/]. Straight from Redis, sinks, lag and all about an
+    entity need PostgreSQL's address, too; a gateway tells them itself. ? shows the keys, q ends it. --json prints what
+    there is now, once.
 
-    Example: [bold]rtp top --filter "kind:price severity:warning"[/]
+    Examples:
+    [bold]rtp top --filter "kind:price severity:warning"[/]
+
+    [bold]rtp top --gateway https://rtp.example[/]
     """
     selection = parse_selection(filter_)
     if not as_json:
         _require_terminal()
-    settings = use_demo_if_unnamed(settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url), "Redis")
-    with noting_signals() as stop_requested, world_of(settings, is_over=stop_requested.is_set) as given:
+    settings = settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url)
+    if gateway is None:
+        settings = use_demo_if_unnamed(settings, "Redis")
+    with noting_signals() as stop_requested, ExitStack() as exits:
+        world = world_of(settings) if gateway is None else world_of_gateway(gateway, token, settings)
+        given = replace(exits.enter_context(world), is_over=stop_requested.is_set)
         if as_json:
-            print_json(_document(given, selection, is_state_told=not settings.postgres.dsn))
+            print_json(_document(given, selection, is_state_told=given.details is None))
             return
         from cli.top.board import Board  # noqa: PLC0415 - Textual is an extra
 
@@ -68,14 +94,14 @@ def top(
 
 def _document(given: Given, selection: Selection, *, is_state_told: bool) -> dict[str, Any]:
     """What is known once the snapshot is complete, and rtp's state, where somebody tells it, was told."""
-    market, state, is_complete = Market(), RtpState(), False
+    market, state = Market(), RtpState()
     deadline = time.monotonic() + _LONGEST_LOOK_SECONDS
-    while not (is_complete and is_state_told) and time.monotonic() < deadline and not given.is_over():
+    while not (market.is_complete and is_state_told) and time.monotonic() < deadline and not given.is_over():
         for message in given.inbox.take():
             if isinstance(message, RtpState):
                 state, is_state_told = message, True
-            elif isinstance(message, SnapshotEnd):
-                is_complete = True
+            elif isinstance(message, Notice):
+                print_problem(message.text)
             market.take_message(message)
         time.sleep(_TICK_SECONDS)
     return board_document(market, state, given, selection)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cli.demo_view import DemoView
@@ -35,10 +36,9 @@ class DemoBoard(DemoView):
     def run(self, work: Callable[[], None]) -> None:
         """Do it in a thread: Textual wants the main one."""
         behind = _Behind(work)
-        more = {"title": self._title, "remark": lambda: self.alerts_taken, "is_over": behind.is_over}
         try:
-            with world_of(self._settings, **more) as given, _logging_to(given.inbox):
-                board = Board(given)
+            with world_of(self._settings) as given, _logging_to(given.inbox):
+                board = Board(replace(given, title=self._title, remark=self.alerts_taken, is_over=behind.is_over))
                 behind.start()
                 board.run()
         finally:

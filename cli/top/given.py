@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from cli.top.market import EntityKey, Point, SnapshotEnd
+    from cli.top.market import EntityKey, Point
     from cli.top.pegs import Target
     from cli.top.sinks import RtpState
-    from rtp_client import Entry, Event
+    from rtp_client import Entry, Message
 
 _MOST_WAITING = 20_000
 """So many messages may wait for the board; who follows the stream then waits, and loses nothing."""
@@ -44,13 +44,13 @@ class Inbox:
     """What threads hand to the board."""
 
     def __init__(self) -> None:
-        self._waiting: Queue[Event | Entry | SnapshotEnd | Notice | RtpState] = Queue(_MOST_WAITING)
+        self._waiting: Queue[Message | Entry | Notice | RtpState] = Queue(_MOST_WAITING)
 
-    def put(self, message: Event | Entry | SnapshotEnd | Notice | RtpState) -> None:
+    def put(self, message: Message | Entry | Notice | RtpState) -> None:
         """Hand something over; waits where the board is far behind."""
         self._waiting.put(message)
 
-    def take(self) -> Iterator[Event | Entry | SnapshotEnd | Notice | RtpState]:
+    def take(self) -> Iterator[Message | Entry | Notice | RtpState]:
         """All that is there."""
         for _ in range(_MOST_WAITING):
             try:

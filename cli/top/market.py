@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
-from rtp_client import Entry, Event
+from rtp_client import Entry, Event, LiveEntry, LiveEvent, SnapshotPage
 from rtp_client.event import METADATA_REASONS, Reason
 
 MOST_MOVERS = 20_000
@@ -27,11 +26,6 @@ class EntityKey(NamedTuple):
     kind: str
     chain: str
     entity: str
-
-
-@dataclass(frozen=True)
-class SnapshotEnd:
-    """All values of before were told."""
 
 
 class Point(NamedTuple):
@@ -87,30 +81,39 @@ class Market:
         self.movers: OrderedDict[EntityKey, Mover] = OrderedDict()
         self.events: deque[Event] = deque(maxlen=MOST_EVENTS)
         self.taken = 0
+        """Events that came live, and those that were left out of them, as this reader was too slow."""
+        self.skipped = 0
+        self.is_complete = False
+        """Whether all current values were told."""
 
     def take_message(self, message: object) -> None:
         """Whatever is of the market."""
         match message:
-            case Event():
-                self.take(message)
+            case LiveEvent():
+                self.skipped += message.skipped
+                self.take(message.event)
+            case SnapshotPage():
+                for entry in message.entries:
+                    self.take_entry(entry)
+                if message.is_last:
+                    self._end_snapshot()
             case Entry():
                 self.take_entry(message)
-            case SnapshotEnd():
-                self.end_snapshot()
 
-    def take_entry(self, entry: Entry) -> None:
-        """A value as it was before any event that is yet to come; the event with it is the entity's last one."""
+    def take_entry(self, entry: Entry | LiveEntry) -> None:
+        """A current value; the event with it is the entity's last one. What is known already may be newer."""
         key = EntityKey(entry.kind, entry.chain, entry.entity)
         known = self.movers.get(key)
-        if known is not None and known.event is not None:
-            return  # an event came first, and is at least as new
+        if known is not None and known.event is not None and not _is_newer(entry, known.event):
+            return
         if entry.event is not None:
             self._note(entry.event)
         if entry.fields is None and not entry.is_deleted:
             self._mover(key).value = entry.value
 
-    def end_snapshot(self) -> None:
-        """Put the events of the snapshot, which came in no order, into that of their time."""
+    def _end_snapshot(self) -> None:
+        """The events of a snapshot come in no order: put them into that of their time."""
+        self.is_complete = True
         self.events = deque(sorted(self.events, key=lambda event: event.data.detected_at), maxlen=MOST_EVENTS)
 
     def take(self, event: Event) -> None:
@@ -132,6 +135,10 @@ class Market:
         else:
             self.movers.move_to_end(key)
         return mover
+
+
+def _is_newer(entry: Entry | LiveEntry, event: Event) -> bool:
+    return bool(entry.log) and (entry.log != event.log or entry.sequence > int(event.sequence))
 
 
 def key_of(event: Event) -> EntityKey:

@@ -6,10 +6,9 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from cli.top.given import Inbox, Notice
-from cli.top.market import SnapshotEnd
 from cli.top.sinks import RtpState
 from core.errors import RtpError
-from rtp_client import EventStream, ServiceUnavailable
+from rtp_client import SyncClient
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
@@ -19,11 +18,11 @@ LOOK_SECONDS = 2.0
 
 
 class Follower:
-    """Puts every event that comes out of Redis into the inbox, from the time it is entered."""
+    """Puts what is live into the inbox: the current values first, then every event."""
 
-    def __init__(self, url: str, inbox: Inbox) -> None:
+    def __init__(self, url: str, inbox: Inbox, token: str | None = None) -> None:
         self._inbox = inbox
-        self._stream = EventStream(url, on_notice=self._tell)
+        self._client = SyncClient(url, token, on_notice=self._tell)
         self._thread = threading.Thread(target=self._follow, name="rtp-top-events", daemon=True)
 
     def __enter__(self) -> Self:
@@ -31,20 +30,19 @@ class Follower:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()
+        self._client.close()
         self._thread.join(timeout=5)
 
     def _follow(self) -> None:
         try:
-            events = self._stream.follow()
-            self._inbox.put(SnapshotEnd())
-            for tailed in events:
-                self._inbox.put(tailed.event)
-        except ServiceUnavailable as error:
+            for message in self._client.messages(snapshot=True):
+                self._inbox.put(message)
+        except RtpError as error:
             self._inbox.put(Notice(str(error), is_lost=True))
 
     def _tell(self, notice: str) -> None:
-        self._inbox.put(Notice(notice, is_lost="trying again" in notice, is_back="answers again" in notice))
+        is_lost = "trying again" in notice or "not reachable" in notice
+        self._inbox.put(Notice(notice, is_lost=is_lost, is_back="again" in notice and not is_lost))
 
 
 class Looker:

@@ -1,4 +1,4 @@
-"""A board's world: the events of one Redis and, where its address is known, what PostgreSQL tells."""
+"""A board's world: one Redis and, where its address is known, one PostgreSQL; or a gateway, which has both."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.top.database import DatabaseLooks, explain_in_database
+from cli.top.gateway import Gateway
 from cli.top.given import Given, Inbox
 from cli.top.pegs import targets_of
 from cli.top.threads import Follower, Looker
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def world_of(settings: Settings, **more: Any) -> Iterator[Given]:
-    """What the board is given; within, threads fill its inbox. `more` are further parts of it."""
+def world_of(settings: Settings) -> Iterator[Given]:
+    """What the board is given; within, threads fill its inbox."""
     inbox, url = Inbox(), settings.redis.url or ""
     target_of = targets_of(settings.watches.values())
     parts: dict[str, Any] = {"title": redact(url), "kinds": settings.all_kinds, "target_of": target_of}
@@ -29,4 +30,20 @@ def world_of(settings: Settings, **more: Any) -> Iterator[Given]:
         if settings.postgres.dsn:
             parts["details"] = partial(explain_in_database, settings)
             exits.enter_context(Looker(DatabaseLooks(settings, target_of, inbox), inbox))
-        yield Given(inbox=inbox, **parts | more)
+        yield Given(inbox=inbox, **parts)
+
+
+@contextmanager
+def world_of_gateway(url: str, token: str | None, settings: Settings) -> Iterator[Given]:
+    """The same through a gateway."""
+    inbox = Inbox()
+    with Follower(url, inbox, token):  # raises SettingsError where the address is none
+        gateway = Gateway(url, token)
+        with Looker(gateway.looks, inbox):
+            yield Given(
+                inbox=inbox,
+                title=redact(url),
+                kinds=settings.all_kinds,
+                target_of=gateway.target_of,
+                details=gateway.details,
+            )
