@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import expect
@@ -95,6 +96,42 @@ def test_filters_live_in_the_address(
     deliver(entity="shared-latest", severity="warning")
     row(other, "Stream", "shared-latest")
     expect(other.get_by_role("region", name="Stream")).not_to_contain_text("shared-later")
+
+
+def test_an_entity_has_a_view_of_its_own(
+    server: GatewayServer, open_page: Callable[..., Page], deliver: Callable[..., object]
+) -> None:
+    odd = "odd/name ü"
+    page = live(open_page(server.url))
+    deliver(entity=odd, provenance="oracle", current="100.25", previous="100")
+    row(page, "Movers", odd)
+    page.get_by_role("region", name="Movers").get_by_role("link", name=odd).press("Enter")
+    expect(page).to_have_url(re.compile(re.escape(f"#/entity/tvl/ethereum/{quote(odd, safe='')}")))
+    view = page.get_by_role("region", name=odd)
+    expect(view.get_by_text("A change of 1 % or more since the last event is an event.")).to_be_visible()
+    expect(view.get_by_role("definition").filter(has_text="oracle")).to_be_visible()
+    expect(view.get_by_role("img", name=f"Chart of {odd}")).to_be_visible()
+    expect(view.locator("canvas")).to_be_visible()
+    deliver(entity=odd, previous="100.25", current="103")
+    expect(view.get_by_role("row").filter(has_text="100.2500 → 103.0000")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("region", name="Movers")).to_be_visible()
+
+
+def test_the_rows_are_walked_by_keyboard(
+    server: GatewayServer, open_page: Callable[..., Page], deliver: Callable[..., object]
+) -> None:
+    for number in (1, 2):
+        deliver(entity=f"walk-{number}", change_pct=str(10 * number))
+    page = live(open_page(f"{server.url}/#/movers?q=walk"))
+    deliver(entity="walk-3", change_pct="5")
+    row(page, "Movers", "walk-3")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search")).to_be_focused()
+    links = page.get_by_role("region", name="Movers").get_by_role("link")
+    links.first.focus()
+    page.keyboard.press("ArrowDown")
+    expect(links.nth(1)).to_be_focused()
 
 
 def test_what_the_person_chose_to_hear_of_is_notified(

@@ -25,8 +25,9 @@ function magnitude(size) {
   const step = STEPS.find(([least]) => size >= least);
   if (step) return size >= 1e18 ? size.toExponential(3) : `${formatter(3).format(size / step[0])} ${step[1]}`;
   if (size >= 1000) return formatter(2).format(size);
-  if (size >= 1) return formatter(4).format(size);
-  return size === 0 ? "0" : size < 1e-9 ? size.toExponential(3) : significant(5).format(size);
+  if (size >= 1) return formatter(size >= 10 ? 4 : 5).format(size);
+  if (size === 0) return "0";
+  return size < 1e-6 ? size.toExponential(3) : significant(size < 1e-3 ? 4 : 5).format(size);
 }
 
 function signed(value, size) {
@@ -74,6 +75,9 @@ export function time(moment, now = Date.now()) {
 
 /** `3 Nov 2026, 14:03:59`. */
 export const dateTime = (moment) => (moment === null || Number.isNaN(moment) ? NOTHING : timeFormatter("whole").format(moment));
+
+/** A column of metadata, whatever is in it. */
+export const fieldText = (value) => (value === null || value === undefined ? NOTHING : typeof value === "string" ? value : JSON.stringify(value));
 
 /** Milliseconds of one of rtp's times; null where there is none. */
 export const moment = (text) => (text ? Date.parse(text) : null);

@@ -15,11 +15,14 @@ export const nameColumn = (hrefOf) => ({
   id: "name",
   label: "Entity",
   text: (row) => `${hrefOf(row)} ${remarkOn(row)}`,
-  paint: (cell, row) => cell.replaceChildren(
-    h("a", { href: hrefOf(row) }, row.entity),
-    " ", h("span", { class: "chain" }, row.chain),
-    " ", h("span", { class: "kind" }, row.kind),
-    " ", h("span", { class: "remark", "data-severity": row.severity ?? "" }, remarkOn(row))),
+  paint: (cell, row) => {
+    cell.title = `${row.entity} on ${row.chain}`;
+    cell.replaceChildren(
+      h("a", { href: hrefOf(row) }, row.entity),
+      " ", h("span", { class: "chain" }, row.chain),
+      " ", h("span", { class: "kind" }, row.kind),
+      " ", h("span", { class: "remark", "data-severity": row.severity ?? "" }, remarkOn(row)));
+  },
   order: (row) => row.entity.toLowerCase(),
   isAscending: true,
 });

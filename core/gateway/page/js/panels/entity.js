@@ -27,8 +27,10 @@ export class EntityView {
   #change = h("p", { class: "change" });
   #state = h("p", { class: "conclusion" });
   #trouble = h("p", { class: "problem", role: "alert", hidden: true });
+  #remark = h("p", { class: "quiet", hidden: true });
   #readout = h("span");
   #place = h("div", { class: "chart", role: "img" });
+  #box = h("div", { class: "chart-box" }, h("div", { class: "readout", "aria-hidden": "true" }, this.#readout), this.#place);
   #facts = h("dl");
   #words = h("ul", { class: "words" });
   #keys = h("details", {}, h("summary", {}, "Key by key"), h("table", {}, h("tbody")));
@@ -40,10 +42,11 @@ export class EntityView {
     this.element = h("section", { class: "entity", "aria-labelledby": "entity-name", hidden: true },
       h("header", {}, this.#name, this.#where, this.#value, this.#change, this.#state),
       this.#trouble,
+      this.#remark,
       h("div", { class: "columns" },
-        h("div", { class: "chart-box" }, h("div", { class: "readout", "aria-hidden": "true" }, this.#readout), this.#place),
+        this.#box,
         h("div", { class: "facts" },
-          h("h2", {}, "Next event"), this.#facts,
+          h("h2", {}, "Facts"), this.#facts,
           h("h2", {}, "Rule"), this.#words, this.#keys)),
       h("section", { class: "panel", "aria-labelledby": "entity-events" },
         h("header", {}, h("h2", { id: "entity-events" }, "Events")),
@@ -79,8 +82,8 @@ export class EntityView {
     if (event.current !== null && Number.isFinite(Number(event.current))) {
       this.#chart?.add({ at: event.changedAt, value: Number(event.current), severity: event.severity });
     }
-    // Its baseline and levels have moved with it.
-    if (performance.now() - this.#askedAt > ASK_AGAIN) this.#ask(false);
+    // Its baseline and levels have moved with it; and where there was no chart, there is one now.
+    if (this.#box.hidden || performance.now() - this.#askedAt > ASK_AGAIN) this.#ask(this.#box.hidden);
   }
 
   draw(_, now) {
@@ -112,7 +115,9 @@ export class EntityView {
   }
 
   #fill(found, isFirst) {
-    this.#tell(found.note ?? "");
+    this.#tell("");
+    this.#remark.hidden = !found.note;
+    say(this.#remark, found.note ?? "");
     const { watch } = found;
     const levels = levelsOf(watch);
     if (isFirst) {
@@ -144,6 +149,8 @@ export class EntityView {
     const marks = this.#events
       .filter(({ current }) => current !== null && Number.isFinite(Number(current)))
       .map(({ changedAt, current, severity }) => ({ at: changedAt, value: Number(current), severity }));
+    this.#box.hidden = !series.length; // metadata, or an entity of which no value is known
+    if (!series.length) return;
     this.#place.setAttribute("aria-label", summary(found, series));
     this.#chart?.show({ series, levels, marks, isHistory: found.series_from === "table" }).catch((error) => this.#tell(error.message));
   }
@@ -176,7 +183,6 @@ function withoutRepeats(events, others) {
 }
 
 function summary({ entity, chain, entry }, series) {
-  if (!series.length) return `No values of ${entity} on ${chain} are known.`;
   const values = series.map(([, value]) => value);
   const low = amount(String(Math.min(...values)));
   const high = amount(String(Math.max(...values)));

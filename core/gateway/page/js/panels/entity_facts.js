@@ -1,6 +1,6 @@
 /** What the gateway tells of an entity, as the view needs it. */
 
-import { amount, dateTime, moment, NOTHING } from "../amounts.js";
+import { amount, dateTime, fieldText, moment, NOTHING } from "../amounts.js";
 
 /** The values with their times; those that are no finite number are left out. */
 export function seriesOf({ series, entry }) {
@@ -50,7 +50,9 @@ export function factsOf({ entry, watch, provenance, confidence }) {
     ["Watch", watch?.name, (name) => `${name}, on ${watch.table}`],
     ["Judged by", watch?.judged_by, String],
   ];
-  return facts.filter(([, value]) => value !== null && value !== undefined).map(([name, value, words]) => [name, words(value)]);
+  const fields = Object.entries(entry?.fields ?? {}).map(([name, value]) => [name, fieldText(value)]);
+  const known = facts.filter(([, value]) => value !== null && value !== undefined).map(([name, value, words]) => [name, words(value)]);
+  return [...fields, ...known];
 }
 
 const at = (text) => dateTime(moment(text));

@@ -1,6 +1,6 @@
 /** Events as they come, the newest first. Where somebody reads, it stands still and counts what is new. */
 
-import { amount, counted, dateTime, NOTHING, time } from "../amounts.js";
+import { amount, counted, dateTime, fieldText, NOTHING, time } from "../amounts.js";
 import { changeColumn, confidenceColumn, nameColumn, severityColumn } from "../cells.js";
 import { h, say } from "../dom.js";
 import { matcher } from "../matching.js";
@@ -23,10 +23,10 @@ const reasonColumn = { id: "reason", label: "Reason", text: (event) => event.rea
 const stepColumn = {
   id: "step",
   label: "From, to",
-  text: (event) => (event.fields ? Object.keys(event.fields).join(", ") : `${amount(event.previous)} → ${amount(event.current)}`),
+  text: (event) => (event.fields ? stepsOf(event.fields) : `${amount(event.previous)} → ${amount(event.current)}`),
   paint: (cell, event, text) => {
     cell.textContent = text;
-    cell.title = event.fields ? "" : `${event.previous ?? NOTHING} → ${event.current ?? NOTHING}`;
+    cell.title = event.fields ? text : `${event.previous ?? NOTHING} → ${event.current ?? NOTHING}`;
   },
 };
 const sourceColumn = { id: "source", label: "Source", text: (event) => event.provenance ?? NOTHING };
@@ -75,6 +75,12 @@ export class Stream {
     say(this.pause, this.#isPaused ? "Go on" : "Pause");
     this.#page.redraw();
   }
+}
+
+/** What has changed of metadata: `audits: 2 → 3, category: – → Lending`. */
+function stepsOf(fields) {
+  const steps = Object.entries(fields).map(([name, { previous, current }]) => `${name}: ${fieldText(previous)} → ${fieldText(current)}`);
+  return steps.join(", ");
 }
 
 function newest(events, fits, most) {
