@@ -104,7 +104,7 @@ export class Chart {
       ...this.#size(),
       legend: { show: false },
       cursor: { y: false, drag: { x: true, y: false } },
-      scales: { y: { range: (_, low, high) => this.#range(low, high) } },
+      scales: { x: { range: (_, first, last) => spanOf(first, last, this.#times) }, y: { range: (_, low, high) => this.#range(low, high) } },
       axes: [
         { ...axis, size: 32, values: (_, splits) => splits.map(clockText(splits)) },
         { ...axis, size: 72, values: (_, splits) => splits.map(axisText) },
@@ -117,9 +117,9 @@ export class Chart {
   /** Levels that are near enough are in the picture; one at a thousandfold would flatten all else. */
   #range(low, high) {
     if (low === null || high === null) [low, high] = [this.#values[0] ?? 0, this.#values[0] ?? 1];
-    const reach = Math.max(high - low, Math.abs(high) * 0.002, 1e-12);
+    const reach = Math.max(4 * (high - low), Math.abs(high) * 0.03, 1e-12);
     for (const { value } of this.#levels) {
-      if (value >= low - 3 * reach && value <= high + 3 * reach) [low, high] = [Math.min(low, value), Math.max(high, value)];
+      if (value >= low - reach && value <= high + reach) [low, high] = [Math.min(low, value), Math.max(high, value)];
     }
     const edge = Math.max((high - low) * 0.08, Math.abs(high) * 1e-6, 1e-12);
     return [low - edge, high + edge];
@@ -160,6 +160,13 @@ export class Chart {
     if (place === null || place === undefined) this.#readout(null, null);
     else this.#readout(this.#times[place] * 1000, this.#values[place]);
   }
+}
+
+/** With a margin, as marks are wider than their moments; a single moment gets two minutes. */
+function spanOf(first, last, times) {
+  if (times.length < 2) return [(times[0] ?? 0) - 60, (times[0] ?? 0) + 60];
+  const margin = (last - first) * 0.02;
+  return [first - margin, last + margin];
 }
 
 /** Behind all that are not later: an event of a late transaction has its place among those of before. */

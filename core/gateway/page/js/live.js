@@ -1,7 +1,7 @@
 /** The connection to the gateway: it fills the store, and remembers what the person should know of it. */
 
 import { Client } from "../rtp.js";
-import { scopeOf } from "./matching.js";
+import { scopeMatcher, scopeOf } from "./matching.js";
 
 const MOST_NOTES = 50;
 const MOST_DELAYS = 200;
@@ -22,8 +22,7 @@ export class Live {
   #onEvent;
   #onChange;
   #onRefused;
-  #subscription = null;
-  #scope = null;
+  #subscriptions = new Map();
 
   /** @param {{base: URL, token: string|null, store: import("./store.js").Store, onEvent: (event: Object) => void, onChange: () => void,
    *   onRefused: () => void}} options */
@@ -35,14 +34,30 @@ export class Live {
     this.#client = new Client(base, { token: token ?? undefined, onState: (state) => this.#takeState(state) });
   }
 
-  /** Follow these entities from now on; what they are now comes first. @param {import("./address.js").Address["filter"]} filter */
-  follow(filter) {
+  /**
+   * Follow these entities from now on, and the one that is looked at, which a filter of the address may leave out. What
+   * they are now comes first.
+   * @param {import("./address.js").Address} address
+   */
+  follow({ filter, subject }) {
     const wanted = Object.fromEntries(Object.entries(scopeOf(filter)).filter(([, names]) => names.length));
-    const scope = JSON.stringify(wanted);
-    if (scope === this.#scope) return;
-    this.#scope = scope;
-    this.#subscription?.close();
-    this.#subscription = this.#client.subscribe({ ...wanted, snapshot: true }, {
+    const [kind, chain, entity] = subject ?? [];
+    const isBeside = subject && !scopeMatcher(filter)({ kind, chain, entity });
+    this.#renew("all", wanted);
+    this.#renew("beside", isBeside ? { kind, chain, entity } : null);
+  }
+
+  #renew(name, wanted) {
+    const before = this.#subscriptions.get(name);
+    const asked = JSON.stringify(wanted);
+    if (asked === (before?.asked ?? "null")) return;
+    before?.subscription.close();
+    if (wanted) this.#subscriptions.set(name, { asked, subscription: this.#subscribe(wanted) });
+    else this.#subscriptions.delete(name);
+  }
+
+  #subscribe(wanted) {
+    return this.#client.subscribe({ ...wanted, snapshot: true }, {
       event: (message) => this.#takeEvent(message),
       snapshot: (message) => this.#takeSnapshot(message),
       gap: ({ reason, message }) => this.#takeGap(reason, message),

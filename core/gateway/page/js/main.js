@@ -105,7 +105,7 @@ class Page {
     say(this.#title, title);
     document.title = `${title} · rtp`;
     clearTimeout(this.#following);
-    this.#following = setTimeout(() => this.live.follow(address.filter), this.#following === null ? 0 : FOLLOW_AFTER);
+    this.#following = setTimeout(() => this.live.follow(address), this.#following === null ? 0 : FOLLOW_AFTER);
     if (isOther) {
       scrollTo(0, 0);
       this.main.focus({ preventScroll: true });

@@ -6,7 +6,7 @@ import { Chart } from "../chart.js";
 import { h, say } from "../dom.js";
 import { flattened, keyOf } from "../store.js";
 import { Table } from "../table.js";
-import { factsOf, levelsOf, seriesOf } from "./entity_facts.js";
+import { factsOf, levelsOf, sentencesOf, seriesOf } from "./entity_facts.js";
 import { eventColumns } from "./stream.js";
 
 const MOST_EVENTS = 100;
@@ -34,6 +34,7 @@ export class EntityView {
   #facts = h("dl");
   #words = h("ul", { class: "words" });
   #keys = h("details", {}, h("summary", {}, "Key by key"), h("table", {}, h("tbody")));
+  #knowledge = h("div", { class: "facts" }, h("h2", {}, "Facts"), this.#facts, h("h2", {}, "Rule"), this.#words, this.#keys);
   #empty = h("p", { class: "empty" }, "No event of it is known.");
 
   constructor(page) {
@@ -45,9 +46,7 @@ export class EntityView {
       this.#remark,
       h("div", { class: "columns" },
         this.#box,
-        h("div", { class: "facts" },
-          h("h2", {}, "Facts"), this.#facts,
-          h("h2", {}, "Rule"), this.#words, this.#keys)),
+        this.#knowledge),
       h("section", { class: "panel", "aria-labelledby": "entity-events" },
         h("header", {}, h("h2", { id: "entity-events" }, "Events")),
         h("div", { class: "scroller" }, this.#table.element, this.#empty)));
@@ -67,7 +66,7 @@ export class EntityView {
     say(this.#where, `${kind} on ${chain}`);
     for (const part of [this.#value, this.#change, this.#state, this.#readout]) say(part, "");
     for (const part of [this.#facts, this.#words]) part.replaceChildren();
-    this.#keys.hidden = true;
+    this.#knowledge.hidden = true;
     this.#events = this.#known();
     this.#chart = new Chart(this.#place, (at, value) => say(this.#readout, at === null ? "" : `${time(at)}  ${amount(String(value))}`));
     this.#ask(true);
@@ -76,7 +75,7 @@ export class EntityView {
   /** @param {Object} event flat */
   take(event) {
     if (event.key !== this.#key) return;
-    if (this.#events.some(({ id }) => id === event.id)) return;
+    if (this.#events.some(({ sequence }) => sequence === event.sequence)) return;
     this.#events.unshift(event);
     this.#events.length = Math.min(this.#events.length, MOST_EVENTS);
     if (event.current !== null && Number.isFinite(Number(event.current))) {
@@ -130,7 +129,8 @@ export class EntityView {
     }
     say(this.#state, watch?.conclusion?.words ?? "");
     this.#facts.replaceChildren(...factsOf(found).flatMap(([name, text]) => [h("dt", {}, name), h("dd", {}, text)]));
-    this.#words.replaceChildren(...(watch?.rule?.words ?? []).map((sentence) => h("li", {}, sentence)));
+    this.#words.replaceChildren(...sentencesOf(watch).map((sentence) => h("li", {}, sentence)));
+    this.#knowledge.hidden = false;
     this.#showKeys(watch?.rule?.keys ?? []);
     this.#page.redraw();
   }
@@ -145,7 +145,7 @@ export class EntityView {
   }
 
   #drawChart(found, levels) {
-    const series = seriesOf(found);
+    const series = seriesOf(found, this.#events);
     const marks = this.#events
       .filter(({ current }) => current !== null && Number.isFinite(Number(current)))
       .map(({ changedAt, current, severity }) => ({ at: changedAt, value: Number(current), severity }));
@@ -156,7 +156,7 @@ export class EntityView {
   }
 
   #show(value, change) {
-    say(this.#value, amount(value));
+    say(this.#value, value === null ? "" : amount(value));
     this.#value.title = value ?? "";
     say(this.#change, change === null ? "" : percent(change));
     this.#change.dataset.turn = turnOf(change);

@@ -3,9 +3,14 @@
 import { amount, dateTime, fieldText, moment, NOTHING } from "../amounts.js";
 
 /** The values with their times; those that are no finite number are left out. */
-export function seriesOf({ series, entry }) {
+export function seriesOf({ series, series_from: from, entry, watch }, events) {
   const points = series.map(([at, value]) => [at, value === null ? NaN : Number(value)]);
   points.sort(([one], [other]) => one - other);
+  // What the first event came from is the beginning of its step.
+  if (from === "events" && points.length && events.at(-1)?.previous) points.unshift([points[0][0] - 1, Number(events.at(-1).previous)]);
+  // Without any, the baseline is the value of when it was seen.
+  const seenAt = moment(watch?.baseline?.reported_at ?? null);
+  if (!points.length && seenAt !== null && watch.baseline.value !== null) points.push([seenAt, Number(watch.baseline.value)]);
   const now = entry?.value == null ? NaN : Number(entry.value);
   const last = points.at(-1);
   const asOf = moment(entry?.as_of ?? null);
@@ -55,10 +60,17 @@ export function factsOf({ entry, watch, provenance, confidence }) {
   return [...fields, ...known];
 }
 
+/** What makes a change an event. @returns {string[]} */
+export function sentencesOf(watch) {
+  const { watched = [], rule } = watch ?? {};
+  if (rule) return rule.words;
+  return watched.length ? [`A change of ${new Intl.ListFormat("en", { type: "disjunction" }).format(watched)} is an event.`] : [];
+}
+
 const at = (text) => dateTime(moment(text));
 
 /** Digit for digit; beside more of them than one can read, the size. */
 function digits(text) {
   if (text === null) return NOTHING;
-  return /\d{7,}/.test(text) ? `${text} (${amount(text)})` : text;
+  return /^-?\d{7,}/.test(text) ? `${text} (${amount(text)})` : text;
 }
