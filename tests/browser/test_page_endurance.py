@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -14,7 +15,9 @@ from playwright.sync_api import expect
 
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
+from core.stack.ports import free_port
 from tests.gateway import serve_settings, serving
+from tests.rtp_process import rtp
 from tests.samples import make_event
 
 if TYPE_CHECKING:
@@ -46,6 +49,30 @@ def deliver(stack: EmbeddedStack) -> Iterator[Callable[..., None]]:
             )
 
         yield deliver_all
+
+
+def test_events_of_while_the_gateway_was_gone_are_all_there(
+    redis_url: str, open_page: Callable[..., Page], deliver: Callable[..., None]
+) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    arguments = ("serve", "--listen", address, "--redis-url", redis_url)
+    with rtp(*arguments) as gateway:
+        gateway.wait_for(address)
+        page = open_page(f"http://{address}/#/stream?q=kept")
+        names = page.get_by_role("region", name="Stream").get_by_role("rowheader")
+        deliver("kept-before")
+        expect(names).to_have_count(1)
+        gateway.end(signal.SIGKILL)
+    expect(page.locator("#state")).to_have_attribute("data-phase", "waiting")
+    deliver(*(f"kept-{number}" for number in range(20)))
+    with rtp(*arguments):
+        expect(names).to_have_count(21)
+        deliver("kept-after")
+        expect(names).to_have_count(22)
+        told = [name.split()[0] for name in names.all_inner_texts()]
+        assert told == ["kept-after", *(f"kept-{number}" for number in reversed(range(20))), "kept-before"]
+        page.goto(f"http://{address}/#/status")
+        expect(page.get_by_text("No event was missed.")).to_be_visible()
 
 
 def test_a_page_left_open_does_not_grow_and_never_stands_still(
