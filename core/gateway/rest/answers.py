@@ -3,56 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_right
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from core.errors import RtpError, SettingsError, UnknownEntity
-from core.gateway.rest.catalogue import fitting, known_owners, read_entries
+from msgspec import Raw
+
+from core.errors import RtpError, ServiceUnavailable, SettingsError, UnknownEntity
+from core.gateway.index import Audience
+from core.gateway.reach import EVERYTHING
 from core.gateway.rest.documents import (
     EntityDocument,
     EntityList,
-    EntryDocument,
-    EventAtPosition,
     EventPage,
-    EventsReset,
     PegList,
     StatusDocument,
 )
 from core.gateway.rest.entity_view import KnownOf, entity_document, watch_as_explained, watch_as_set
 from core.gateway.rest.narrowing import pegs_within, status_within
+from core.gateway.rest.past_events import past_events
 from core.gateway.rest.pegs import find_pegs, off_since_by_events, peg_documents, pegged_kinds
 from core.gateway.rest.shared_answers import SharedAnswers
 from core.gateway.rest.stream_figures import stream_figures
 from core.services.daemon_pool import DaemonPool
 from rtp_client.event import format_time
+from rtp_client.event_filter import EventFilter
 from rtp_client.keys import cache_key, cache_key_owner
 from rtp_client.redis import async_redis_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from core.gateway.hub import Hub
-    from core.gateway.reach import Owner, Reach
+    from core.gateway.reach import Reach
     from core.gateway.rest.documents import WatchDocument
     from core.gateway.rest.insight import Insight
+    from core.gateway.snapshot import HeldEntry
     from core.inspection.explanation import Explanation
     from core.inspection.samples import Samples
     from core.settings.models import Settings
     from rtp_client.cache.async_reader import AsyncCacheReader
     from rtp_client.event import Event
-    from rtp_client.event_filter import EventFilter
     from rtp_client.stream.position import Position
 
 _Found = TypeVar("_Found")
 
 _THREADS = 3
 """So many questions the source's database is asked at once."""
-_ENTITY_SECONDS = _PEGS_SECONDS = _OWNERS_SECONDS = 1.0
+_ENTITY_SECONDS = _PEGS_SECONDS = 1.0
 _STATUS_SECONDS = 2.0
 """So old an answer may be that is shared."""
 _SAMPLES = 500
+_REDIS_SECONDS = 10.0
 
 
 class RestAnswers:
@@ -83,34 +88,19 @@ class RestAnswers:
 
     async def entities(self, wanted: EventFilter, reach: Reach, after: str | None, limit: int) -> EntityList:
         """A page of the newest values. `after` is where the page before has ended."""
-        owners = fitting(await self._owners(), wanted, reach)
-        behind = cache_key_owner(after) if after is not None else None
-        if after is not None and behind is None:
+        behind = cache_key_owner(after) if after is not None else ("", "", "")
+        if behind is None:
             raise SettingsError("after: must be the `next` of a page", "Leave it out to begin")
-        left = [owner for owner in owners if behind is None or owner > behind]
-        entries = await read_entries(self._reader, left[:limit])
-        return EntityList(
-            entities=[EntryDocument(**entry.as_json()) for entry in entries],
-            next=cache_key(*left[limit - 1]) if len(left) > limit else None,
-        )
+        held = await self._held(wanted, reach)
+        start = bisect_right(held, behind, key=attrgetter("owner"))
+        page = held[start : start + limit]
+        documents: list[Any] = [Raw(one.document) for one in page]
+        is_last = start + limit >= len(held)
+        return EntityList(entities=documents, next=None if is_last else cache_key(*page[-1].owner))
 
     async def events(self, wanted: EventFilter, reach: Reach, since: Position | None, limit: int) -> EventPage:
         """The events behind a position."""
-        window = self._hub.window
-        if since is None:
-            return EventPage(events=[], position=str(window.head), reset=None)
-        is_known = since.is_oldest or window.holds(since)
-        audience = self._hub.index.join(wanted, reach)
-        try:
-            found = audience.recent_after(since.order if is_known else (0, 0), limit)
-        finally:
-            self._hub.index.leave(audience)
-        position = found[-1].position if len(found) == limit else window.head
-        return EventPage(
-            events=[EventAtPosition(position=one.text, event=one.event) for one in found],
-            position=str(position),
-            reset=None if is_known else _reset(since, window.head),
-        )
+        return await self._in_time(past_events(self._hub, wanted, reach, since, limit))
 
     async def entity(self, kind: str, chain: str, entity: str, watch: str | None) -> EntityDocument:
         """All that is known of an entity. Raises UnknownEntity."""
@@ -151,12 +141,19 @@ class RestAnswers:
             known = replace(known, samples=samples)
         return known, [watch_as_explained(one) for one in explained] or self._watches_as_set(known)
 
-    async def _owners(self) -> list[Owner]:
-        """All entities; looked for once for all who ask at a time."""
-        found: list[Owner] = await self._shared.get(
-            "owners", lambda: known_owners(self._redis, self._hub.feed.address), seconds=_OWNERS_SECONDS
-        )
-        return found
+    async def _held(self, wanted: EventFilter, reach: Reach) -> list[HeldEntry]:
+        """The values that fit, in the order of kind, chain and name; all who ask within a second share one reading."""
+        return await self._in_time(self._hub.snapshots.ask().entries_for(Audience(wanted, reach)))
+
+    async def _in_time(self, finding: Awaitable[_Found]) -> _Found:
+        """What the hub finds, which waits for a Redis that is away."""
+        try:
+            async with asyncio.timeout(_REDIS_SECONDS):
+                return await finding
+        except TimeoutError:
+            raise ServiceUnavailable(
+                "Redis", self._hub.feed.address, f"no answer within {_REDIS_SECONDS:g} s"
+            ) from None
 
     def _recent(self, kind: str, chain: str, entity: str) -> list[Event]:
         return [placed.event for placed in self._hub.index.recent((kind, chain, entity))]
@@ -174,9 +171,8 @@ class RestAnswers:
 
     async def _find_pegs(self) -> PegList:
         kinds = pegged_kinds(self._settings)
-        owners = [owner for owner in await self._owners() if owner[0] in kinds]
-        entries = await read_entries(self._reader, owners)
-        pegs = await self._in_thread(partial(find_pegs, self._settings, entries))
+        held = await self._held(EventFilter(kind=kinds), EVERYTHING) if kinds else []
+        pegs = await self._in_thread(partial(find_pegs, self._settings, [one.document for one in held]))
         off_since, note = await self._told(None, lambda insight: insight.off_peg_since(list(pegs)))
         if off_since is None:
             events = [event for one, (entry, _) in pegs.items() for event in self._recent(entry.kind, *one[1:])]
@@ -204,9 +200,3 @@ class RestAnswers:
     async def _in_thread(self, work: Callable[[], _Found]) -> _Found:
         """What waits for a server, or takes many milliseconds: events go on meanwhile."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-
-def _reset(since: Position, head: Position) -> EventsReset:
-    if since.log != head.log:
-        return EventsReset(reason="another_log", message="the position is of another log; these are all events known")
-    return EventsReset(reason="too_old", message="events behind the position are not known any more")

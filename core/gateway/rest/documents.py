@@ -172,6 +172,7 @@ class EventPage(Struct, frozen=True, kw_only=True):
 
     events: list[EventAtPosition]
     position: Annotated[str, Meta(description="`since` of the next page, also where no event is in this one.")]
+    has_more: Annotated[bool, Meta(description="Whether the next page may have events by now.")]
     reset: Annotated[EventsReset | None, Meta(description="Null where nothing lies between.")]
 
 

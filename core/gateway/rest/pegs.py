@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.json import Decoder
 
 from core.detection.report import amount_text
 from core.gateway.rest.documents import PegDocument
 from core.inspection.pegs import Pegged
 from core.settings.rules import rule_for
+from core.settings.watches import Peg
 from rtp_client.event import Reason, format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from core.settings.models import Settings
-    from core.settings.watches import Peg
-    from rtp_client.cache.entry import Entry
     from rtp_client.event import Event
 
 _DIGITS = Context(prec=40)
@@ -36,10 +37,32 @@ def pegged_kinds(settings: Settings) -> list[str]:
     )
 
 
-def find_pegs(settings: Settings, entries: Iterable[Entry]) -> dict[Pegged, tuple[Entry, Peg]]:
-    """The entities among them that have a peg, each with it."""
+class _Told(Struct, frozen=True):
+    """Of an event, which watch has raised it."""
+
+    source: str
+
+
+class PeggedValue(Struct, frozen=True):
+    """What is read of an entry."""
+
+    kind: str
+    chain: str
+    entity: str
+    value: str | None
+    as_of: str
+    is_deleted: bool
+    event: _Told | None
+
+
+_DECODER = Decoder(PeggedValue)
+Pegs = Mapping[Pegged, tuple[PeggedValue, Peg]]
+
+
+def find_pegs(settings: Settings, entries: Iterable[bytes]) -> Pegs:
+    """The entities that have a peg, of those with these entries in JSON."""
     found = {}
-    for entry in entries:
+    for entry in map(_DECODER.decode, entries):
         if entry.is_deleted:
             continue
         for name in _watches_of(settings, entry):
@@ -51,7 +74,7 @@ def find_pegs(settings: Settings, entries: Iterable[Entry]) -> dict[Pegged, tupl
     return found
 
 
-def _watches_of(settings: Settings, entry: Entry) -> list[str]:
+def _watches_of(settings: Settings, entry: PeggedValue) -> list[str]:
     """The watches that may have told of it: the one that its event is of, where it has one."""
     names = [name for name, watch in settings.watches.items() if watch.kind == entry.kind]
     if len(names) == 1 or entry.event is None:
@@ -60,7 +83,7 @@ def _watches_of(settings: Settings, entry: Entry) -> list[str]:
     return [told] if told in names else names
 
 
-def peg_documents(pegs: Mapping[Pegged, tuple[Entry, Peg]], off_since: Mapping[Pegged, datetime]) -> list[PegDocument]:
+def peg_documents(pegs: Pegs, off_since: Mapping[Pegged, datetime]) -> list[PegDocument]:
     """All of them, the one furthest off first."""
     documents = [_document(entry, peg, off_since.get(one)) for one, (entry, peg) in pegs.items()]
     return sorted(
@@ -68,7 +91,7 @@ def peg_documents(pegs: Mapping[Pegged, tuple[Entry, Peg]], off_since: Mapping[P
     )
 
 
-def _document(entry: Entry, peg: Peg, off_since: datetime | None) -> PegDocument:
+def _document(entry: PeggedValue, peg: Peg, off_since: datetime | None) -> PegDocument:
     return PegDocument(
         kind=entry.kind,
         chain=entry.chain,
@@ -78,7 +101,7 @@ def _document(entry: Entry, peg: Peg, off_since: datetime | None) -> PegDocument
         value=entry.value,
         distance_bps=distance_bps(entry.value, peg),
         off_since=None if off_since is None else format_time(off_since),
-        as_of=format_time(entry.as_of),
+        as_of=entry.as_of,
     )
 
 
@@ -93,7 +116,7 @@ def distance_bps(value: str | None, peg: Peg) -> str | None:
         return None
 
 
-def off_since_by_events(pegs: Mapping[Pegged, tuple[Entry, Peg]], events: Iterable[Event]) -> dict[Pegged, datetime]:
+def off_since_by_events(pegs: Pegs, events: Iterable[Event]) -> dict[Pegged, datetime]:
     """Where nobody else tells: since the last `depeg` that no `repeg` has followed, of events in their order."""
     by_owner = {(entry.kind, entry.chain, entry.entity): one for one, (entry, _) in pegs.items()}
     off: dict[Pegged, datetime] = {}
