@@ -172,7 +172,7 @@ def test_the_terminal_is_left_as_it_was(session: tuple[Session, list[object]]) -
 def test_plain_lines_fit_the_terminal_above_a_table_of_the_sinks() -> None:
     with own_place() as place:
         arguments = ("run", "--demo", "--plain", *LIVELY)
-        seen = run_at_a_terminal(*arguments, environ=place.environ, until="taken from SQS", columns=80)
+        seen = run_at_a_terminal(*arguments, environ=place.environ, until="running", columns=80)
     shown = [line for line in seen.plain.replace("\r", "\n").split("\n") if line]
     events = [line for line in shown if re.match(r"\d\d:\d\d:\d\d (tvl|price|prot)", line)]
     sinks = [line for line in shown if re.match("(redis|sqs) +running", line)]
