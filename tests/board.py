@@ -58,6 +58,15 @@ class Seat:
         self.board.query_one("#line", Input).value = text
         await self.tell()
 
+    async def until(self, *words: str) -> None:
+        """Wait until all these words can be read."""
+        for _ in range(1000):
+            await self.tell()
+            if all(any(word in line for line in self.lines) for word in words):
+                return
+            await asyncio.sleep(0.02)
+        raise AssertionError("\n".join(self.lines))
+
     @property
     def lines(self) -> list[str]:
         """What is on the screen."""
@@ -103,9 +112,16 @@ def peg_of(key: EntityKey) -> Target | None:
 async def seat(size: tuple[int, int] = (80, 24), **given: Any) -> AsyncIterator[Seat]:
     """A seat at a board that nothing was told so far; ten seconds after noon."""
     world = Given(title="redis://here", inbox=Inbox(), target_of=peg_of, clock=lambda: NOON.timestamp() + 10)
-    board = Board(replace(world, **given))
+    async with sitting_at(replace(world, **given), size) as at:
+        yield at
+
+
+@asynccontextmanager
+async def sitting_at(given: Given, size: tuple[int, int]) -> AsyncIterator[Seat]:
+    """A seat at a board of this world."""
+    board = Board(given)
     async with board.run_test(size=size) as pilot:
-        yield Seat(board, pilot, world.inbox)
+        yield Seat(board, pilot, given.inbox)
 
 
 def sitting(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:

@@ -23,7 +23,7 @@ from cli.top.pegs import peg_rows
 from cli.top.selection import Selection, parse_selection
 from cli.top.sinks import RtpState
 from cli.top.sorting import FIRST_IS_LEAST, MOVER_ORDERS, PEG_ORDERS, sorted_movers, sorted_pegs
-from rtp_client import Gap, SettingsError
+from rtp_client import Gap, RtpError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +64,8 @@ class Board(App[None]):
         super().__init__()
         self.market = Market()
         self.said: deque[str] = deque(maxlen=_MOST_SAID)
+        self.failure: RtpError | None = None
+        """Why there can be no more events."""
         self._given = given
         self._selection = selection
         self._filter_fault = ""
@@ -127,6 +129,9 @@ class Board(App[None]):
             case Notice():
                 self._is_lost = (self._is_lost or message.is_lost) and not message.is_back
                 self._say(message.text)
+            case RtpError():
+                self.failure = message
+                self.exit()
             case Gap():
                 self._say(f"events may be missing: {message.message}")
             case _:

@@ -20,7 +20,7 @@ from cli.top.selection import parse_selection
 from cli.top.sinks import RtpState
 from cli.top.terminal import is_full_terminal
 from cli.top.world import world_of, world_of_gateway
-from core.errors import SettingsError
+from core.errors import RtpError, SettingsError
 from core.sinks.sink_type import needing
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def top(
         board.run()
     for line in board.said:
         print_problem(line)
+    if board.failure is not None:
+        raise board.failure
 
 
 def _document(given: Given, selection: Selection, *, is_state_told: bool) -> dict[str, Any]:
@@ -102,6 +104,8 @@ def _document(given: Given, selection: Selection, *, is_state_told: bool) -> dic
                 state, is_state_told = message, True
             elif isinstance(message, Notice):
                 print_problem(message.text)
+            elif isinstance(message, RtpError):
+                raise message
             market.take_message(message)
         time.sleep(_TICK_SECONDS)
     return board_document(market, state, given, selection)

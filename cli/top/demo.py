@@ -46,6 +46,8 @@ class DemoBoard(DemoView):
         for line in board.said:
             print_problem(line)
         behind.end()
+        if board.failure is not None:
+            raise board.failure
 
 
 class _Behind:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from cli.top.sinks import RtpState
 
 
+_TOLD = ("change_pct", "reason", "severity", "confidence", "provenance", "detected_at")
+
+
 def board_document(market: Market, state: RtpState, given: Given, shown: Selection) -> dict[str, Any]:
     """What the board shows now: movers with the largest moves first, pegs with those furthest off first, sinks."""
     now = given.clock()
@@ -33,10 +36,8 @@ def board_document(market: Market, state: RtpState, given: Given, shown: Selecti
 def _mover(mover: Mover, now: float) -> dict[str, Any]:
     data = mover.event.data if mover.event else None
     told = {name: getattr(data, name, None) for name in _TOLD}
-    return _named(mover.key) | {"value": mover.value, "move_pct_15min": mover.move_pct(now)} | told
-
-
-_TOLD = ("change_pct", "reason", "severity", "confidence", "provenance", "detected_at")
+    moved = mover.move_pct(now)
+    return _named(mover.key) | {"value": mover.value, "move_pct_15min": moved and round(moved, 6)} | told
 
 
 def _peg(peg: PegRow) -> dict[str, Any]:

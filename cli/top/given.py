@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cli.top.market import EntityKey, Point
     from cli.top.pegs import Target
     from cli.top.sinks import RtpState
-    from rtp_client import Entry, Message
+    from rtp_client import Entry, Message, RtpError
 
 _MOST_WAITING = 20_000
 """So many messages may wait for the board; who follows the stream then waits, and loses nothing."""
@@ -44,13 +44,13 @@ class Inbox:
     """What threads hand to the board."""
 
     def __init__(self) -> None:
-        self._waiting: Queue[Message | Entry | Notice | RtpState] = Queue(_MOST_WAITING)
+        self._waiting: Queue[Message | Entry | Notice | RtpState | RtpError] = Queue(_MOST_WAITING)
 
-    def put(self, message: Message | Entry | Notice | RtpState) -> None:
+    def put(self, message: Message | Entry | Notice | RtpState | RtpError) -> None:
         """Hand something over; waits where the board is far behind."""
         self._waiting.put(message)
 
-    def take(self) -> Iterator[Message | Entry | Notice | RtpState]:
+    def take(self) -> Iterator[Message | Entry | Notice | RtpState | RtpError]:
         """All that is there."""
         for _ in range(_MOST_WAITING):
             try:

@@ -18,7 +18,7 @@ LOOK_SECONDS = 2.0
 
 
 class Follower:
-    """Puts what is live into the inbox: the current values first, then every event."""
+    """Puts what is live into the inbox: the current values first, then every event; last an error, if one ends it."""
 
     def __init__(self, url: str, inbox: Inbox, token: str | None = None) -> None:
         self._inbox = inbox
@@ -38,7 +38,7 @@ class Follower:
             for message in self._client.messages(snapshot=True):
                 self._inbox.put(message)
         except RtpError as error:
-            self._inbox.put(Notice(str(error), is_lost=True))
+            self._inbox.put(error)
 
     def _tell(self, notice: str) -> None:
         is_lost = "trying again" in notice or "not reachable" in notice
