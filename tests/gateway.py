@@ -80,16 +80,13 @@ class LiveClient:
             return error.rcvd.code, error.rcvd.reason
 
 
-def live_url(server: GatewayServer) -> str:
-    return server.url.replace("http", "ws", 1) + "/v1/ws"
-
-
 @contextmanager
-def live_client(server: GatewayServer, *offered: str, **options: Any) -> Iterator[LiveClient]:
-    """A client whose WebSocket is open. `offered`: the subprotocols, where they are others than the usual one."""
+def live_client(server: GatewayServer | str, *offered: str, **options: Any) -> Iterator[LiveClient]:
+    """A client of a gateway, or of that at an address, whose WebSocket is open. `offered`: the subprotocols, where they are others than the usual one."""
     protocols = [Subprotocol(name) for name in offered or (SUBPROTOCOL,)]
     patience: dict[str, Any] = {"open_timeout": 30, "close_timeout": 5, "max_size": None}
-    with connect(live_url(server), subprotocols=protocols, **patience, **options) as socket:
+    url = server if isinstance(server, str) else server.url
+    with connect(url.replace("http", "ws", 1) + "/v1/ws", subprotocols=protocols, **patience, **options) as socket:
         yield LiveClient(socket)
 
 
