@@ -82,7 +82,7 @@ class LiveClient:
 
 @contextmanager
 def live_client(server: GatewayServer | str, *offered: str, **options: Any) -> Iterator[LiveClient]:
-    """A client of a gateway, or of that at an address, whose WebSocket is open. `offered`: the subprotocols, where they are others than the usual one."""
+    """A client of a gateway, or of that at an address. `offered`: the subprotocols, where not the usual one alone."""
     protocols = [Subprotocol(name) for name in offered or (SUBPROTOCOL,)]
     patience: dict[str, Any] = {"open_timeout": 30, "close_timeout": 5, "max_size": None}
     url = server if isinstance(server, str) else server.url

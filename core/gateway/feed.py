@@ -66,8 +66,8 @@ class StreamFeed:
     ) -> None:
         self.address = address
         self.is_live = False
-        self.arrived_at = 0.0
-        """When the newest entry was read: Unix time."""
+        self.lag_seconds = 0.0
+        """How long the newest entry was in Redis when it was read, by the two machines' clocks."""
         self._follower = follower
         self._window = window
         self._client = client
@@ -122,6 +122,8 @@ class StreamFeed:
         ends, page = await self._read(at)
         if self._leads_on(ends, at):
             self._take(page)
+            if page:
+                self.lag_seconds = max(0.0, time.time() - page[-1].order[0] / 1000)
 
     async def _read(self, at: Position) -> tuple[Any, list[StreamEntry]]:
         """Look at the stream's ends, wait for entries, and read them: one round trip, as in EventStream.
@@ -190,5 +192,4 @@ class StreamFeed:
                 self._at = position_of(entry)
                 self._follower.passed(self._at)
         if page:
-            self.arrived_at = time.time()
             self._follower.page_ended()

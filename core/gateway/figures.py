@@ -7,11 +7,23 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class ConnectionFigures:
-    """Totals since the start, but for `clients`, which are those that are there."""
+class ChannelFigures:
+    """Of one kind of live connection; all but `clients` are totals since the start."""
 
-    clients: Counter[str] = field(default_factory=Counter)
-    frames: Counter[str] = field(default_factory=Counter)
-    written_bytes: Counter[str] = field(default_factory=Counter)
+    clients: int = 0
+    frames: int = 0
+    written_bytes: int = 0
+
+
+@dataclass
+class ConnectionFigures:
+    """Of all connections. The reasons are names for programs, few and fixed."""
+
+    websocket: ChannelFigures = field(default_factory=ChannelFigures)
+    sse: ChannelFigures = field(default_factory=ChannelFigures)
     disconnected: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def channels(self) -> dict[str, ChannelFigures]:
+        return {"websocket": self.websocket, "sse": self.sse}

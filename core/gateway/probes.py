@@ -16,7 +16,7 @@ from core.monitor.families import counter, gauge, gauge_of
 from core.monitor.monitor import own_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from prometheus_client.core import Metric
     from starlette.requests import Request
@@ -34,28 +34,36 @@ class GatewayCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families; called by prometheus_client."""
-        figures = self._figures
+        hub, figures = self._hub, self._figures
+        channels = figures.channels
         yield gauge("rtp_build_info", "The rtp that runs.", [((own_version(),), 1)], ["version"])
-        yield gauge("rtp_gateway_ready", "1 where /readyz answers 200.", [((), self._hub.is_live)])
-        yield gauge_of("rtp_gateway_clients", "Live connections.", figures.clients, "channel")
-        yield counter(
-            "rtp_gateway_frames",
-            "Messages written to clients.",
-            [((channel,), n) for channel, n in figures.frames.items()],
-            ["channel"],
+        yield gauge("rtp_gateway_ready", "1 where /readyz answers 200.", [((), hub.is_live)])
+        clients = {name: one.clients for name, one in channels.items()}
+        yield gauge_of("rtp_gateway_clients", "Live connections.", clients, "channel")
+        subscriptions = sum(len(session.subscriptions) for session in list(hub.sessions))
+        yield gauge("rtp_gateway_subscriptions", "Subscriptions of all clients.", [((), subscriptions)])
+        yield gauge(
+            "rtp_gateway_lag_seconds",
+            "How long the newest event was in Redis when the gateway read it, by the two machines' clocks.",
+            [((), hub.feed.lag_seconds)],
         )
+        yield counter("rtp_gateway_events", "Events read from the stream.", [((), hub.counts.events)])
+        yield counter("rtp_gateway_conflated", "Events that slow clients were not sent.", [((), hub.counts.conflated)])
         yield counter(
-            "rtp_gateway_disconnected",
-            "Live connections that ended, and why.",
-            [((reason,), n) for reason, n in figures.disconnected.items()],
-            ["reason"],
+            "rtp_gateway_resumes",
+            "Subscriptions that went on where they had been, or could not.",
+            [(("resumed",), hub.counts.resumed), (("reset",), hub.counts.reset)],
+            ["outcome"],
         )
-        yield counter(
-            "rtp_gateway_refused",
-            "Requests and connections that were not let in, and why.",
-            [((reason,), n) for reason, n in figures.refused.items()],
-            ["reason"],
-        )
+        yield _by("rtp_gateway_frames", "Messages written.", {n: one.frames for n, one in channels.items()}, "channel")
+        written = {name: one.written_bytes for name, one in channels.items()}
+        yield _by("rtp_gateway_written_bytes", "Bytes of these messages.", written, "channel")
+        yield _by("rtp_gateway_disconnected", "Live connections that ended, and why.", figures.disconnected, "reason")
+        yield _by("rtp_gateway_refused", "Who was not let in, and why.", figures.refused, "reason")
+
+
+def _by(name: str, meaning: str, values: Mapping[str, int], label: str) -> Metric:
+    return counter(name, meaning, [((of,), n) for of, n in dict(values).items()], [label])
 
 
 class Probes:

@@ -25,14 +25,13 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from core.gateway.access import Admission
-    from core.gateway.figures import ConnectionFigures
+    from core.gateway.figures import ChannelFigures, ConnectionFigures
     from core.gateway.http_protocol import GuardedHttp
     from core.gateway.hub import Hub
     from core.gateway.limits import Places
     from core.gateway.outlet import Document
     from core.settings.serve import ServeSettings
 
-_CHANNEL = "sse"
 _SUBSCRIPTION = "sse"
 _RETRY_MS = 2000
 _LISTS = ("kind", "chain", "entity", "reason")
@@ -43,7 +42,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy m
 class SseOutlet:
     """Writes each message as a chunk of the answer."""
 
-    def __init__(self, connection: GuardedHttp, figures: ConnectionFigures) -> None:
+    def __init__(self, connection: GuardedHttp, figures: ChannelFigures) -> None:
         self._connection = connection
         self._figures = figures
         self._is_closed = False
@@ -56,7 +55,7 @@ class SseOutlet:
     def send(self, kind: str, document: Document, position: str | None) -> None:
         place = b"id: %b\n" % position.encode() if position else b""
         self._write(b"event: %b\n%bdata: %b%b\n\n" % (kind.encode(), place, *document))
-        self._figures.frames[_CHANNEL] += 1
+        self._figures.frames += 1
 
     def close(self, code: CloseCode, reason: str) -> None:
         if code is not CloseCode.RESTART:  # the hub has told why
@@ -83,6 +82,7 @@ class SseOutlet:
     def _write(self, text: bytes) -> None:
         if not self._is_closed:
             self._connection.wire.write(b"%x\r\n%b\r\n" % (len(text), text))
+            self._figures.written_bytes += len(text)
 
 
 class SseChannel:
@@ -104,14 +104,14 @@ class SseChannel:
     async def stream(self, scope: Scope, receive: Receive, send: Send, admission: Admission, subscription: str) -> None:
         """Subscribe, and go on until the connection has ended. Raises TooMany."""
         connection: GuardedHttp = scope["state"]["connection"]
-        outlet = SseOutlet(connection, self.figures)
+        outlet = SseOutlet(connection, self.figures.sse)
         with self._places.one_for(scope["client"][0] if scope["client"] else ""):
             connection.lift_deadline()
             begin = Response(headers=_HEADERS, media_type="text/event-stream")
             del begin.headers["content-length"]
             await send({"type": "http.response.start", "status": 200, "headers": begin.raw_headers})
             outlet.begin()
-            self.figures.clients[_CHANNEL] += 1
+            self.figures.sse.clients += 1
             session = self._hub.connect(outlet, admission.reach)
             connection.wire.on_room = session.writable
             try:
@@ -119,7 +119,7 @@ class SseChannel:
                 await self._until_gone(receive, connection, outlet, admission.ends_at)
             finally:
                 session.close()
-                self.figures.clients[_CHANNEL] -= 1
+                self.figures.sse.clients -= 1
                 self.figures.disconnected[outlet.end_reason or "client"] += 1
 
     async def _until_gone(

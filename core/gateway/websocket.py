@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
     from core.gateway.access import Admission, Gate
-    from core.gateway.figures import ConnectionFigures
+    from core.gateway.figures import ChannelFigures, ConnectionFigures
     from core.gateway.hub import Hub
     from core.gateway.limits import Places
     from core.gateway.outlet import Document
@@ -28,13 +28,12 @@ if TYPE_CHECKING:
     from core.settings.serve import ServeSettings
 
 SUBPROTOCOL = "rtp.v1"
-_CHANNEL = "websocket"
 
 
 class WebSocketOutlet:
     """Writes each message as a frame."""
 
-    def __init__(self, socket: LiveSocket, figures: ConnectionFigures) -> None:
+    def __init__(self, socket: LiveSocket, figures: ChannelFigures) -> None:
         self._socket = socket
         self._figures = figures
         self.end_reason = ""
@@ -43,9 +42,16 @@ class WebSocketOutlet:
     def has_room(self) -> bool:
         return self._socket.wire.has_room
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it was given up, as nothing came back."""
+        return self._socket.is_idle
+
     def send(self, kind: str, document: Document, position: str | None) -> None:
-        self._socket.send_text(*document)
-        self._figures.frames[_CHANNEL] += 1
+        head, rest = document
+        self._socket.send_text(head, rest)
+        self._figures.frames += 1
+        self._figures.written_bytes += len(head) + len(rest)
 
     def close(self, code: CloseCode, reason: str) -> None:
         self.end_reason = self.end_reason or code.name.lower()
@@ -77,7 +83,7 @@ class WebSocketChannel:
             await websocket.send_denial_response(answer)
             return
         await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in offered else None)
-        outlet = WebSocketOutlet(websocket.state.socket, self._figures)
+        outlet = WebSocketOutlet(websocket.state.socket, self._figures.websocket)
         address = websocket.client.host if websocket.client else ""
         try:
             admission = self._gate.admit(token)
@@ -94,12 +100,12 @@ class WebSocketChannel:
 
     @contextmanager
     def _counted(self, outlet: WebSocketOutlet) -> Iterator[None]:
-        self._figures.clients[_CHANNEL] += 1
+        self._figures.websocket.clients += 1
         try:
             yield
         finally:
-            self._figures.clients[_CHANNEL] -= 1
-            self._figures.disconnected[outlet.end_reason or "client"] += 1
+            self._figures.websocket.clients -= 1
+            self._figures.disconnected[outlet.end_reason or ("idle" if outlet.is_idle else "client")] += 1
 
     async def _talk(self, websocket: WebSocket, outlet: WebSocketOutlet, admission: Admission) -> None:
         loop = asyncio.get_running_loop()
@@ -121,6 +127,8 @@ class WebSocketChannel:
                     outlet.send("error", message("error", code="not_text", message="send JSON as text"), None)
                 else:
                     session.receive(text)
+            if received.get("code") == CloseCode.TOO_BIG:
+                outlet.end_reason = outlet.end_reason or "too_big"
         finally:
             session.close()
             if over:

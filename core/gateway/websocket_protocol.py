@@ -43,6 +43,8 @@ class LiveSocket(WebSocketsSansIOProtocol):
     """A WebSocket that the gateway writes to; handlers find it as `state.socket`."""
 
     wire: Wire
+    is_idle = False
+    """Whether a ping was not answered in time."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -86,6 +88,7 @@ class LiveSocket(WebSocketsSansIOProtocol):
         self._give_up_soon()
 
     def keepalive_timeout(self) -> None:
+        self.is_idle = True
         super().keepalive_timeout()
         self._give_up_soon()
 

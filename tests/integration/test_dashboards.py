@@ -15,6 +15,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.cache.readers import cache_reader
+from tests.gateway import answer_of, live_client, serve_settings, serving
 from tests.monitored import eventually, monitored
 
 if TYPE_CHECKING:
@@ -33,8 +34,13 @@ Labels = dict[str, set[str]]
 
 @pytest.fixture
 def labels(settings: Settings, writer: psycopg.Connection) -> Iterator[Labels]:
-    """Every metric that a real run with events and a reader of the cache exposes, and its labels."""
+    """Every metric that a real run with events, a reader of the cache and a gateway exposes, and its labels."""
     with ExitStack() as exits:
+        gateway = exits.enter_context(serving(serve_settings(settings.redis.url or "")))
+        with live_client(gateway) as client:
+            client.subscribe()
+        assert answer_of(gateway, "/", Host="evil.example").error == "unknown_host"
+        eventually(lambda: b"rtp_gateway_disconnected_total{" in answer_of(gateway, "/metrics").body)
         running = exits.enter_context(monitored(settings))
         reader = exits.enter_context(cache_reader(settings))
         for value in (100, 200):
@@ -49,9 +55,10 @@ def labels(settings: Settings, writer: psycopg.Connection) -> Iterator[Labels]:
         eventually(lambda: any(name == "rtp_samples_waiting" for name, _ in running.metrics()))
         eventually(lambda: running.metric("rtp_watch_armed", watch="tvl"))
         found: Labels = {}
-        for family in text_string_to_metric_families(running.ask("/metrics")[2].decode()):
-            for sample in family.samples:
-                found.setdefault(sample.name, set()).update(sample.labels)
+        for text in (running.ask("/metrics")[2], answer_of(gateway, "/metrics").body):
+            for family in text_string_to_metric_families(text.decode()):
+                for sample in family.samples:
+                    found.setdefault(sample.name, set()).update(sample.labels)
         yield found
 
 

@@ -136,6 +136,7 @@ def test_a_message_beyond_the_limit_ends_the_connection(server: GatewayServer) -
     with live_client(server) as client:
         client.ask("subscribe", id="a" * 2000)
         assert client.closed()[0] == 1009
+    eventually(lambda: left_for(server, "too_big") == 1)
 
 
 def test_too_many_messages_end_the_connection_with_the_reason(server: GatewayServer) -> None:
@@ -165,16 +166,17 @@ def test_an_address_has_so_many_connections_and_one_more_is_told_so(server: Gate
 
 
 def test_a_client_that_is_frozen_is_given_up(server: GatewayServer) -> None:
-    before = disconnected(server)
-    with raw_websocket(server) as frozen:
-        eventually(lambda: disconnected(server) == before + 1)
-        assert frozen.fileno() >= 0
+    with raw_websocket(server):
+        eventually(lambda: left_for(server, "idle") == 1)
 
 
-def disconnected(server: GatewayServer) -> float:
-    text = answer_of(server, "/metrics").body.decode()
-    lines = [line for line in text.splitlines() if line.startswith("rtp_gateway_disconnected_total")]
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
+def metrics_of(server: GatewayServer) -> dict[str, float]:
+    lines = answer_of(server, "/metrics").body.decode().splitlines()
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[:1] != "#")}
+
+
+def left_for(server: GatewayServer, reason: str) -> float:
+    return metrics_of(server).get(f'rtp_gateway_disconnected_total{{reason="{reason}"}}', 0)
 
 
 @contextmanager
@@ -221,12 +223,17 @@ def test_the_client_of_javascript_is_sent_once_and_then_only_if_it_changed(serve
     assert answer_of(server, "/rtp.js", If_None_Match=answer.headers["etag"]).status == 304
 
 
-def test_the_metrics_count_clients_frames_and_who_was_refused(server: GatewayServer) -> None:
+def test_the_metrics_count_clients_messages_and_why_they_left(server: GatewayServer) -> None:
+    before = metrics_of(server)
     with live_client(server) as client:
-        client.read()
-        text = answer_of(server, "/metrics").body.decode()
-        assert 'rtp_gateway_clients{channel="websocket"} 1.0' in text
-        assert 'rtp_gateway_refused_total{reason="unauthorized"}' not in text
+        client.subscribe()
+        now = metrics_of(server)
+        assert now['rtp_gateway_clients{channel="websocket"}'] == 1
+        assert now["rtp_gateway_subscriptions"] == 1
+        frames = 'rtp_gateway_frames_total{channel="websocket"}'
+        assert now[frames] == before[frames] + 2
+    eventually(lambda: metrics_of(server)['rtp_gateway_clients{channel="websocket"}'] == 0)
+    assert left_for(server, "client") == before.get('rtp_gateway_disconnected_total{reason="client"}', 0) + 1
 
 
 def test_a_gateway_that_ends_sends_its_clients_elsewhere(stack: EmbeddedStack) -> None:
