@@ -49,7 +49,7 @@ def gateway_app(
         ),
         Middleware(TokenCheck, gate=gate, figures=figures),
     ]
-    handlers = {HTTPException: _refuse}
+    handlers = {HTTPException: _refuse, Exception: _tell_defect}
     return Starlette(routes=[*live, *routes, *page_routes()], middleware=middleware, exception_handlers=handlers)
 
 
@@ -57,3 +57,8 @@ async def _refuse(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "bad_request")
     return refusal(error.status_code, code, error.detail, error.headers)
+
+
+async def _tell_defect(_request: Request, _error: Exception) -> Response:
+    """Whoever runs rtp is told which."""
+    return refusal(500, "defect", "a defect in rtp; its log has more")

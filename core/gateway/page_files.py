@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -35,16 +36,20 @@ class PageFile:
     """One file, as it is answered."""
 
     body: bytes
+    packed: bytes
     content_type: str
     etag: str
 
     async def answer(self, request: Request) -> Response:
         """The file, or that the asker has it already."""
         # Asked for each time, and sent only where it has changed: a page and its modules are of one version.
-        headers = {"ETag": self.etag, "Cache-Control": "no-cache"}
-        if self.etag in [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]:
+        headers = {"ETag": self.etag, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        if self.etag in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
             return Response(status_code=304, headers=headers)
-        return Response(self.body, headers={**headers, "Content-Type": self.content_type})
+        headers["Content-Type"] = self.content_type
+        if len(self.packed) < len(self.body) and "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(self.packed, headers={**headers, "Content-Encoding": "gzip"})
+        return Response(self.body, headers=headers)
 
 
 def page_routes() -> list[Route]:
@@ -64,4 +69,5 @@ def _files_in(folder: Traversable, place: str) -> Iterator[tuple[str, PageFile]]
         content_type = _TYPES.get("." + item.name.rpartition(".")[2])
         if content_type:
             body = item.read_bytes()
-            yield f"{place}{item.name}", PageFile(body, content_type, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
+            etag = f'W/"{hashlib.sha256(body).hexdigest()[:32]}"'  # of what it says, packed or not
+            yield f"{place}{item.name}", PageFile(body, gzip.compress(body), content_type, etag)

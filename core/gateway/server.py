@@ -6,7 +6,6 @@ import asyncio
 import logging
 import socket
 import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -14,18 +13,22 @@ import uvicorn
 from core.errors import SettingsError
 from core.gateway.access import Gate
 from core.gateway.app import gateway_app
+from core.gateway.defects import telling_defects
+from core.gateway.draining import DrainingServer
 from core.gateway.figures import ConnectionFigures
 from core.gateway.http_protocol import GuardedHttp
 from core.gateway.hub import Hub
-from core.gateway.outlet import CloseCode
+from core.gateway.open_files import allow_open_files
 from core.gateway.probes import Probes
 from core.gateway.rest.build import build_answers, cache_reader_of, routes_of
+from core.gateway.tls import server_context
 from core.gateway.websocket_protocol import LiveSocket
 from core.monitor.http import listen_on
 from core.problem import Problem
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from starlette.applications import Starlette
@@ -35,10 +38,6 @@ if TYPE_CHECKING:
 
 # What the system keeps for a client that takes nothing grows to megabytes otherwise, and all of it is old news.
 _SEND_BUFFER_BYTES = 131_072
-# What one server takes on in a second is a few thousand connections.
-_MS_BETWEEN_CLIENTS = 1
-_LOOK_SECONDS = 0.02
-_RECONNECT_MESSAGE = "this rtp serve is about to end; connect again, to whichever answers"
 
 
 class GatewayServer:
@@ -47,13 +46,17 @@ class GatewayServer:
     def __init__(self, settings: Settings, *, on_problem: Callable[[Problem], None] = lambda _: None) -> None:
         serve = settings.serve
         _refuse_open_doors(serve)
+        if not settings.redis.url:
+            raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL, redis.url or --redis-url")
         self._settings = settings
         self._on_problem = on_problem
         self._gate = Gate(serve)
+        self._tls = server_context(serve.tls) if serve.tls else None
         self._figures = ConnectionFigures()
+        allow_open_files(serve.limits.connections)
         self._socket = listen_on(serve.listen, "serve.listen")
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
-        self._server: _DrainingServer | None = None
+        self._server: DrainingServer | None = None
         self._stop_requested = threading.Event()
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="rtp-gateway", daemon=True)
@@ -80,7 +83,7 @@ class GatewayServer:
 
     def _run(self) -> None:
         try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with telling_defects(self._on_problem), asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(self._serve())
         except BaseException as error:  # noqa: BLE001 - a thread has nobody to raise it to
             self.failure = error
@@ -103,7 +106,7 @@ class GatewayServer:
             answers = build_answers(hub, self._settings)
             routes = [*Probes(hub, self._figures).routes(), *routes_of(answers, self._settings)]
             app = gateway_app(hub, self._gate, serve, self._figures, routes)
-            self._server = _DrainingServer(_config(app, serve), hub, serve.drain_seconds)
+            self._server = DrainingServer(_config(app, serve, self._tls), hub, serve.drain_seconds)
             try:
                 if not self._stop_requested.is_set():
                     await self._server.serve([self._socket])
@@ -111,37 +114,7 @@ class GatewayServer:
                 await answers.close()
 
 
-class _DrainingServer(uvicorn.Server):
-    """Sends its clients elsewhere before it ends, and gives those up that have not gone in time."""
-
-    def __init__(self, config: uvicorn.Config, hub: Hub, drain_seconds: float) -> None:
-        super().__init__(config)
-        self._hub = hub
-        self._drain_seconds = drain_seconds
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        sessions = list(self._hub.sessions)
-        # They come back one after another, or the next server has them all at once.
-        self._hub.drain(min(int(self._drain_seconds * 1000), len(sessions) * _MS_BETWEEN_CLIENTS), _RECONNECT_MESSAGE)
-        for session in sessions:
-            session.outlet.close(CloseCode.RESTART, _RECONNECT_MESSAGE)
-        for connection in list(self.server_state.connections):
-            if isinstance(connection, GuardedHttp):
-                connection.shutdown()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._drain_seconds):
-                while self.server_state.connections:
-                    await asyncio.sleep(_LOOK_SECONDS)
-        for connection in list(self.server_state.connections):
-            connection.transport.abort()
-        await super().shutdown(sockets)
-
-
-def _config(app: Starlette, serve: ServeSettings) -> uvicorn.Config:
-    # Addresses may hold tokens, so none is logged; what a stranger's request is like is no news.
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+def _config(app: Starlette, serve: ServeSettings, tls: ssl.SSLContext | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="none",
@@ -158,8 +131,7 @@ def _config(app: Starlette, serve: ServeSettings) -> uvicorn.Config:
         proxy_headers=bool(serve.trusted_proxies),
         forwarded_allow_ips=list(serve.trusted_proxies),
         timeout_graceful_shutdown=2,
-        ssl_certfile=serve.tls.certificate if serve.tls else None,
-        ssl_keyfile=serve.tls.key if serve.tls else None,
+        ssl_context_factory=(lambda *_: tls) if tls else None,
     )
 
 

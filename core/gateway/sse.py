@@ -36,6 +36,7 @@ _SUBSCRIPTION = "sse"
 _RETRY_MS = 2000
 _LISTS = ("kind", "chain", "entity", "reason")
 _SINGLE = ("min_pct", "severity")
+_MEDIA_TYPE = "text/event-stream"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy must not collect what is live
 
 
@@ -99,6 +100,8 @@ class SseChannel:
             subscription = _subscription(request)
         except SettingsError as error:
             return refusal(400, "bad_request", str(error))
+        if request.method == "HEAD":
+            return Response(headers=_HEADERS, media_type=_MEDIA_TYPE)
         return _Stream(self, request.state.admission, subscription)
 
     async def stream(self, scope: Scope, receive: Receive, send: Send, admission: Admission, subscription: str) -> None:
@@ -107,7 +110,7 @@ class SseChannel:
         outlet = SseOutlet(connection, self.figures.sse)
         with self._places.one_for(scope["client"][0] if scope["client"] else ""):
             connection.lift_deadline()
-            begin = Response(headers=_HEADERS, media_type="text/event-stream")
+            begin = Response(headers=_HEADERS, media_type=_MEDIA_TYPE)
             del begin.headers["content-length"]
             await send({"type": "http.response.start", "status": 200, "headers": begin.raw_headers})
             outlet.begin()

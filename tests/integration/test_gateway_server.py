@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -193,6 +194,16 @@ def raw_websocket(server: GatewayServer) -> Iterator[socket.socket]:
         yield connection
 
 
+def test_a_request_that_takes_too_long_is_cut_off(server: GatewayServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.gateway.http_protocol.REQUEST_SECONDS", 0.2)
+    place = urlsplit(server.url)
+    for begun in (b"", b"GET / HTTP/1.1\r\nHost: localh"):
+        with socket.create_connection((place.hostname or "", place.port or 0), timeout=30) as connection:
+            connection.sendall(begun)
+            with suppress(ConnectionResetError):
+                assert connection.recv(100) == b""
+
+
 def test_a_request_that_never_ends_is_cut_off(server: GatewayServer) -> None:
     place = urlsplit(server.url)
     with socket.create_connection((place.hostname or "", place.port or 0), timeout=30) as connection:
@@ -217,10 +228,17 @@ def test_what_is_not_there_is_told_in_the_same_form_as_all_errors(server: Gatewa
         assert answer_of(server, path).status == 404
 
 
-def test_the_client_of_javascript_is_sent_once_and_then_only_if_it_changed(server: GatewayServer) -> None:
-    answer = answer_of(server, "/rtp.js")
-    assert answer.headers["content-type"] == "text/javascript; charset=utf-8"
-    assert answer_of(server, "/rtp.js", If_None_Match=answer.headers["etag"]).status == 304
+def test_a_file_of_the_page_is_sent_packed_and_once_until_it_changes(server: GatewayServer) -> None:
+    plain, packed = answer_of(server, "/rtp.js"), answer_of(server, "/rtp.js", Accept_Encoding="br, gzip")
+    assert plain.headers["content-type"] == "text/javascript; charset=utf-8"
+    assert gzip.decompress(packed.body) == plain.body
+    assert answer_of(server, "/rtp.js", If_None_Match=packed.headers["etag"]).status == 304
+
+
+def test_the_head_of_an_event_stream_ends(server: GatewayServer) -> None:
+    answer = answer_of(server, "/v1/sse", "HEAD")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["content-type"].startswith("text/event-stream")
 
 
 def test_the_metrics_count_clients_messages_and_why_they_left(server: GatewayServer) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import jwt
 import pytest
 
+from core.errors import SettingsError
 from core.gateway.server import GatewayServer
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
@@ -154,6 +155,12 @@ def test_an_address_that_is_taken_is_one_line(serve: Callable[..., Any], server:
     done = serve("--listen", place)
     assert done.code == 2
     assert f"serve.listen: rtp cannot listen on {place}: Address already in use" in done.err
+
+
+def test_a_certificate_that_cannot_be_used_is_one_line(redis_url: str, tmp_path: Path) -> None:
+    files = {"certificate": str(tmp_path / "away.pem"), "key": str(tmp_path / "away.key")}
+    with pytest.raises(SettingsError, match=r"^serve\.tls: .*away\.pem and .* cannot be used: .*No such file"):
+        GatewayServer(serve_settings(redis_url, tls=files))
 
 
 @needs_openssl
