@@ -64,6 +64,7 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
         feed = Feed(partial(connect, stack.addresses.postgres_dsn, role="demo feed"), steps, pace)
         exits.callback(feed.stop)
         say(_says_where_data_comes_from(options))
+        say(f"This stack is {stack.name}: where several run, `rtp status --stack {stack.name}` looks at it.")
         pipeline = build_pipeline(settings, on_problem=report)
         feed.start()
 

@@ -9,7 +9,7 @@ import typer
 from cli.database import connection_to
 from cli.explain_tables import print_explanation
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, Stack, settings_from
 from cli.output import print_json, print_problem
 from cli.running_demo import use_demo_if_unnamed
 from cli.source import Source, is_streams
@@ -42,6 +42,7 @@ def explain(
     postgres_dsn: PostgresDsn = None,
     redis_url: RedisUrl = None,
     source: Source = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the rule that applies and where it comes from, the baseline, the value now, and the last events.
@@ -52,7 +53,7 @@ def explain(
 
     Example: [bold]rtp explain --kind tvl --protocol lido --chain ethereum[/]
     """
-    settings = settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url)
+    settings = settings_from(config, stack=stack, postgres__dsn=postgres_dsn, redis__url=redis_url)
     if is_streams(settings, source):
         require_kind(kind, settings)
         with stream_services(settings) as services:

@@ -11,7 +11,7 @@ import typer
 
 from cli.database import connection_to
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, Stack, settings_from
 from cli.output import err, out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from cli.tables import new_table
@@ -51,6 +51,7 @@ def forget(
     config: Config = None,
     postgres_dsn: PostgresDsn = None,
     redis_url: RedisUrl = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Drop an entity's baseline, quarantine and waiting samples, after asking: its next sample is a first sighting.
@@ -62,7 +63,7 @@ def forget(
     """
     if kind is None and watch is None:
         raise SettingsError("rtp forget needs to know of what", "Give --kind or --watch")
-    settings = settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url)
+    settings = settings_from(config, stack=stack, postgres__dsn=postgres_dsn, redis__url=redis_url)
     if not settings.dynamodb.tables:
         settings = use_demo_if_unnamed(settings, "PostgreSQL")
     require_kind(kind, settings)

@@ -9,7 +9,7 @@ import typer
 from psycopg import sql
 
 from cli.database import connection_to
-from cli.options import AsJson, Config, PostgresDsn, settings_from
+from cli.options import AsJson, Config, PostgresDsn, Stack, settings_from
 from cli.output import print_json, print_problem
 from cli.running_demo import use_demo_if_unnamed
 from core.services.postgres import own_transaction
@@ -22,7 +22,11 @@ _Role = Annotated[
 
 
 def grants(
-    role: _Role = None, config: Config = None, postgres_dsn: PostgresDsn = None, as_json: AsJson = False
+    role: _Role = None,
+    config: Config = None,
+    postgres_dsn: PostgresDsn = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print what a role needs to install, run and remove the watches, as one block of SQL; grants nothing itself.
 
@@ -30,7 +34,7 @@ def grants(
 
     Example: [bold]rtp grants --role rtp_owner --config rtp.yaml | psql defi[/]
     """
-    settings = use_demo_if_unnamed(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
+    settings = use_demo_if_unnamed(settings_from(config, stack=stack, postgres__dsn=postgres_dsn), "PostgreSQL")
     with connection_to(settings) as connection, own_transaction(connection, "READ ONLY"):
         name = role or read_server(connection).role
         is_there = has_role(connection, name)

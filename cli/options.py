@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from cli.running_demo import use_demo_named
+from core.errors import SettingsError
 from core.settings.models import Settings
 from core.sinks.settings import load_settings
 
@@ -28,8 +30,27 @@ Http = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one document a line.")]
 
+Stack = Annotated[
+    str | None,
+    typer.Option(
+        "--stack", metavar="NAME", help="Look at this `rtp run --demo`, by the name that it tells. Default: the newest."
+    ),
+]
+_SERVERS = ("postgres.dsn", "redis.url", "sqs.endpoint_url", "sqs.queue")
 
-def settings_from(config: Path | None, **options: str | None) -> Settings:
-    """Settings from file, environment and options; an option's name is the setting's, with `__` for the dot."""
+
+def settings_from(config: Path | None, *, stack: str | None = None, **options: str | None) -> Settings:
+    """Settings from file, environment and options; an option's name is the setting's, with `__` for the dot.
+
+    With a stack, its servers are looked at, whatever file and environment say. Raises SettingsError where there is none
+    of that name, or another option names a server.
+    """
     dotted = {name.replace("__", "."): value for name, value in options.items()}
-    return load_settings(config, environ=os.environ, options=dotted)
+    settings = load_settings(config, environ=os.environ, options=dotted)
+    if stack is None:
+        return settings
+    for name in _SERVERS:
+        if dotted.get(name) is not None:
+            option = name.replace(".", "-").replace("_", "-")
+            raise SettingsError(f"option --{option} does not fit here: --stack brings its own servers")
+    return use_demo_named(settings, stack)

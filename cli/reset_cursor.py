@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli.database import connection_to
-from cli.options import AsJson, Config, PostgresDsn, settings_from
+from cli.options import AsJson, Config, PostgresDsn, Stack, settings_from
 from cli.output import out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from core.errors import SettingsError
@@ -33,6 +33,7 @@ def reset_cursor_command(
     forget: _Forget = False,
     config: Config = None,
     postgres_dsn: PostgresDsn = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Choose where a sink goes on in the log; rtp must not be running meanwhile.
@@ -45,7 +46,7 @@ def reset_cursor_command(
     if (to is None) is not forget:
         raise SettingsError("rtp reset-cursor needs either --to or --forget", "Say --to earliest, latest or a sequence")
     place = None if to is None else _place(to)
-    settings = use_demo_if_unnamed(settings_from(config, postgres__dsn=postgres_dsn), "PostgreSQL")
+    settings = use_demo_if_unnamed(settings_from(config, stack=stack, postgres__dsn=postgres_dsn), "PostgreSQL")
     with connection_to(settings) as connection, standstill(connection):
         if place is None:
             forget_cursor(connection, sink)

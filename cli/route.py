@@ -10,7 +10,7 @@ import typer
 
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.option_values import choice, percent
-from cli.options import AsJson, Config, SqsQueue, settings_from
+from cli.options import AsJson, Config, SqsQueue, Stack, settings_from
 from cli.output import out, print_json
 from cli.running_demo import use_demo_if_running
 from cli.tables import facts, new_table
@@ -70,6 +70,7 @@ def route(
     reason: _ReasonOption = None,
     config: Config = None,
     sqs_queue: SqsQueue = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Show where an event would go: its sinks, queues and channels, which routes match, and why the others do not.
@@ -78,7 +79,7 @@ def route(
 
     Example: [bold]rtp route --kind tvl --protocol lido --chain ethereum --pct 7 --config rtp.yaml[/]
     """
-    settings = settings_from(config, sqs__queue=sqs_queue)
+    settings = settings_from(config, stack=stack, sqs__queue=sqs_queue)
     if sqs_queue is None:
         settings = use_demo_if_running(settings)
     require_kind(kind, settings)

@@ -10,12 +10,13 @@ from core.demo.pegs import with_demo_pegs
 from core.errors import SettingsError, StackError
 from core.sinks.registry import SINK_TYPES
 from rtp_client.postgres import address
+from rtp_client.redact import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.settings.models import Settings
-    from core.stack import StackAddresses
+    from core.stack import RunningStack, StackAddresses
 
 _OPTIONS = {"PostgreSQL": ("postgres.dsn", "RTP_POSTGRES_DSN"), "Redis": ("redis.url", "RTP_REDIS_URL")}
 _QUEUE = "rtp-alerts.fifo"
@@ -35,23 +36,35 @@ def use_demo_if_unnamed(settings: Settings, service: Literal["PostgreSQL", "Redi
             f"there is no {service} address, and no `rtp run --demo` is running",
             f"Set {variable}, {setting} or --{setting.replace('.', '-')}",
         )
-    return _use_newest(settings, stacks)
+    return _use(stacks[0], stacks, settings)
 
 
 def use_demo_if_running(settings: Settings) -> Settings:
     """The same for a command that can do without: where they name no server, and a demo runs, with its servers."""
     stacks = [] if settings.postgres.dsn or settings.redis.url else _running_stacks()
-    return _use_newest(settings, stacks) if stacks else settings
+    return _use(stacks[0], stacks, settings) if stacks else settings
 
 
-def _use_newest(settings: Settings, stacks: Sequence[StackAddresses]) -> Settings:
-    stack = stacks[0]
-    among = f", the newest of {len(stacks)}" if len(stacks) > 1 else ""
-    print_problem(
-        f"Looking at the running `rtp run --demo`{among}: PostgreSQL at {address(stack.postgres_dsn)}", style="dim"
-    )
-    use_aws_account_of(stack)
-    return served_by(stack, settings)
+def use_demo_named(settings: Settings, name: str) -> Settings:
+    """The settings with the servers of that one. Raises SettingsError where there is none of that name."""
+    stacks = _running_stacks()
+    for stack in stacks:
+        if stack.name == name:
+            return _use(stack, stacks, settings)
+    running = f"There is {_names(stacks)}" if stacks else "None is running"
+    raise SettingsError(f"option --stack: no running `rtp run --demo` is called {shown(name)!r}", running)
+
+
+def _use(stack: RunningStack, among: Sequence[RunningStack], settings: Settings) -> Settings:
+    others = f" (of {_names(among)}; --stack chooses)" if len(among) > 1 else ""
+    place = address(stack.addresses.postgres_dsn)
+    print_problem(f"Looking at the running `rtp run --demo` {stack.name}{others}: PostgreSQL at {place}", style="dim")
+    use_aws_account_of(stack.addresses)
+    return served_by(stack.addresses, settings)
+
+
+def _names(stacks: Sequence[RunningStack]) -> str:
+    return " and ".join(stack.name for stack in stacks)
 
 
 def served_by(stack: StackAddresses, settings: Settings) -> Settings:
@@ -78,7 +91,7 @@ def use_aws_account_of(stack: StackAddresses) -> None:
     }
 
 
-def _running_stacks() -> Sequence[StackAddresses]:
+def _running_stacks() -> Sequence[RunningStack]:
     try:
         from core.stack import running_stacks  # noqa: PLC0415  (not on every system)
     except (StackError, ImportError):

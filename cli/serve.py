@@ -6,7 +6,7 @@ from typer import Exit
 
 from cli.gateway import Listen, serving
 from cli.logs import LogFormat, LogLevel, logging_as, say
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, Stack, settings_from
 from cli.output import print_json
 from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
@@ -21,6 +21,7 @@ def serve(
     postgres_dsn: PostgresDsn = None,
     log_format: LogFormat = "text",
     log_level: LogLevel = "info",
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve events to browsers and programs: WebSocket, Server-Sent Events, REST, and a page to look at.
@@ -35,7 +36,9 @@ def serve(
     [bold]rtp serve --listen 0.0.0.0:8787 --config rtp.yaml[/]
     """
     with logging_as(log_format, log_level), noting_signals() as stop_requested:
-        settings = settings_from(config, serve__listen=listen, redis__url=redis_url, postgres__dsn=postgres_dsn)
+        settings = settings_from(
+            config, stack=stack, serve__listen=listen, redis__url=redis_url, postgres__dsn=postgres_dsn
+        )
         with serving(use_demo_if_unnamed(settings, "Redis")) as server:
             if as_json:
                 print_json({"url": server.url})

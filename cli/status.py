@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from cli.database import connection_to, hang_up
-from cli.looking import show
+from cli.looking import Every, show
 from cli.option_values import duration
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, Stack, settings_from
 from cli.running_demo import use_demo_if_unnamed
 from cli.source import Source, is_streams
 from cli.status_tables import status_tables
@@ -23,12 +23,7 @@ from core.sinks.registry import sink_names
 
 _WatchEvery = Annotated[
     float | None,
-    typer.Option(
-        "--watch-every",
-        parser=duration("--watch-every"),
-        metavar="DURATION",
-        help="Look again and again, until Ctrl-C: 2s.",
-    ),
+    typer.Option("--watch-every", parser=duration("--watch-every"), hidden=True, help="--every's name until now."),
 ]
 
 
@@ -37,7 +32,9 @@ def status(
     postgres_dsn: PostgresDsn = None,
     redis_url: RedisUrl = None,
     source: Source = None,
+    every: Every = None,
     watch_every: _WatchEvery = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what is installed, how far behind each sink is, what waits, what failed, and what the triggers cost.
@@ -47,9 +44,9 @@ def status(
     Of a stream source it reads Redis, the tables' descriptions and the queues: what was done of each shard, and when;
     alerts that wait, ticks that are due, dead letters, baselines.
 
-    Example: [bold]rtp status --config rtp.yaml --watch-every 2s[/]
+    Example: [bold]rtp status --config rtp.yaml --every 2s[/]
     """
-    settings = settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url)
+    settings = settings_from(config, stack=stack, postgres__dsn=postgres_dsn, redis__url=redis_url)
     if is_streams(settings, source):
         with stream_services(settings) as services:
             show(
@@ -57,7 +54,7 @@ def status(
                 stream_tables,
                 as_document,
                 as_json=as_json,
-                every_seconds=watch_every,
+                every_seconds=every or watch_every,
             )
         return
     settings = use_demo_if_unnamed(settings, "PostgreSQL")
@@ -68,6 +65,6 @@ def status(
             status_tables,
             as_document,
             as_json=as_json,
-            every_seconds=watch_every,
+            every_seconds=every or watch_every,
             on_request=partial(hang_up, connection),
         )

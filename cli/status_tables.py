@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from cli.tables import age, facts, new_table, remarks, span, whole
+from cli.tables import BAD, DOUBTFUL, GOOD, age, count_of_bad, facts, new_table, remarks, span, toned, whole
 from core.inspection.in_words import moment
+from core.kinds import SHIPPED
 from core.problem import counted
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def _summary(seen: Inspection) -> Table:
     own = seen.installation
     return facts(
         [
-            ("rtp", whole(_processor(seen.processor))),
-            ("leader", whole(_leader(seen.leader))),
+            ("rtp", whole(_processor(seen.processor), "" if seen.processor.is_running else DOUBTFUL)),
+            ("leader", whole(_leader(seen.leader), "" if seen.leader.is_leading else DOUBTFUL)),
             ("schema", f"version {own.schema_version}, log {own.log_id}, installed {moment(own.installed_at)}"),
             ("log", _log(seen.log)),
         ]
@@ -76,7 +77,9 @@ def _watches(seen: Inspection) -> Table:
         *("waiting", "oldest waits", "MB", ""),
         rows=[
             (
-                *(w.watch, w.kind, w.table, w.shape, w.rules, w.entities, w.held, w.off_peg, _waiting(w)),
+                *(w.watch, _kind(w.kind), w.table, w.shape, w.rules, w.entities, w.held),
+                toned(w.off_peg, DOUBTFUL if w.off_peg else ""),
+                _waiting(w),
                 span(timedelta(seconds=w.waiting_seconds)) if w.waiting else None,
                 f"{w.waiting_bytes / 1e6:,.1f}" if w.waiting else None,
                 remarks(_watch_remarks(w)),
@@ -86,15 +89,19 @@ def _watches(seen: Inspection) -> Table:
     )
 
 
-def _watch_remarks(watch: WatchFigures) -> Iterator[str]:
+def _kind(name: str) -> Text:
+    return toned(name, SHIPPED[name].color if name in SHIPPED else "")
+
+
+def _watch_remarks(watch: WatchFigures) -> Iterator[tuple[str, str]]:
     if not watch.is_armed:
-        yield "NOT ARMED"
+        yield "NOT ARMED", BAD
     if watch.is_alarming or watch.is_behind:
-        yield "BEHIND" if watch.is_alarming else "catching up"
+        yield ("BEHIND", BAD) if watch.is_alarming else ("catching up", DOUBTFUL)
 
 
 def _unarmed(seen: Inspection) -> Iterator[Table]:
-    unarmed = [(w.watch, whole(f"{w.unarmed_cause}. {w.unarmed_remedy}")) for w in seen.watches if not w.is_armed]
+    unarmed = [(w.watch, whole(f"{w.unarmed_cause}. {w.unarmed_remedy}", BAD)) for w in seen.watches if not w.is_armed]
     if unarmed:
         yield new_table("Not armed: writes are missed", "watch", "why", rows=unarmed)
 
@@ -112,14 +119,14 @@ def _sinks(seen: Inspection) -> RenderableType:
         rows=[
             (
                 s.sink,
-                s.lag_events,
+                toned(s.lag_events, DOUBTFUL if s.lag_events else ""),
                 span(timedelta(seconds=s.lag_seconds)) if s.lag_events else None,
                 f"{s.lag_bytes / 1e6:,.1f}" if s.lag_events else None,
-                _remark(s),
+                toned(_remark(s), BAD),
                 age(s.moved_at, seen.at),
-                s.dead_letters,
+                count_of_bad(s.dead_letters),
                 age(s.newest_dead_letter_at, seen.at),
-                whole(s.newest_dead_letter),
+                whole(s.newest_dead_letter, BAD),
             )
             for s in seen.sinks
         ],
@@ -141,13 +148,16 @@ def _processes(seen: Inspection) -> Iterator[Table]:
         place = f"rtp on {process.host} (pid {process.pid})"
         said = age(process.seen_at, seen.at)
         if not process.is_alive:
-            yield facts([("silent", f"{place}, last heard of {said}")])
+            yield facts([("silent", toned(f"{place}, last heard of {said}", DOUBTFUL))])
             continue
         yield new_table(
             f"Services, as {place} found them {said}",
             *("service", "circuit", "failures in a row", "opened", "error"),
             rows=[
-                (c["service"], c["state"], c["failures_in_a_row"], c["opened"], whole(c["last_error"]))
+                (
+                    *(c["service"], toned(c["state"], GOOD if c["state"] == "closed" else BAD)),
+                    *(count_of_bad(c["failures_in_a_row"]), c["opened"], whole(c["last_error"], BAD)),
+                )
                 for c in process.figures["circuits"]
             ],
         )
@@ -156,14 +166,15 @@ def _processes(seen: Inspection) -> Iterator[Table]:
             *("sink", "state", "events/s", "p50 ms", "p99 ms", "delivered", "parked", "retries", "reconnects"),
             rows=[
                 (
-                    *(s["sink"], s["state"], s["events_per_second"], s["p50_ms"], s["p99_ms"], s["delivered"]),
-                    *(s["parked"], s["retries"], s["reconnects"]),
+                    *(s["sink"], toned(s["state"], GOOD if s["state"] == "running" else DOUBTFUL)),
+                    *(s["events_per_second"], s["p50_ms"], s["p99_ms"], s["delivered"]),
+                    *(toned(s["parked"], DOUBTFUL if s["parked"] else ""), s["retries"], s["reconnects"]),
                 )
                 for s in process.figures["sinks"]
             ],
         )
         yield from _troubles(process, seen.at)
-        errors = [(s["sink"], whole(s["last_error"])) for s in process.figures["sinks"] if s["last_error"]]
+        errors = [(s["sink"], whole(s["last_error"], BAD)) for s in process.figures["sinks"] if s["last_error"]]
         if errors:
             yield facts(errors)
 
@@ -172,13 +183,16 @@ def _troubles(process: RunningProcess, at: datetime) -> Iterator[Table]:
     figures = process.figures
     if lead_trouble := figures.get("lead_trouble"):
         since = age(datetime.fromisoformat(figures["role_since"]), at)
-        yield facts([(figures["role"], whole(f"since {since}: {lead_trouble}"))])
+        yield facts([(figures["role"], whole(f"since {since}: {lead_trouble}", BAD))])
     if troubles := figures.get("troubles"):
         yield new_table(
             "What it cannot do now",
             *("part", "service", "since", "failures", "cause"),
             rows=[
-                (t["part"], t["service"], age(datetime.fromisoformat(t["since"]), at), t["failures"], whole(t["cause"]))
+                (
+                    *(t["part"], t["service"], age(datetime.fromisoformat(t["since"]), at), t["failures"]),
+                    whole(t["cause"], BAD),
+                )
                 for t in troubles
             ],
         )
@@ -223,7 +237,7 @@ def _errors(seen: Inspection) -> Iterator[Table]:
             "What the triggers could not judge",
             *("watch", "errors", "newest", "operation", "sqlstate", "message"),
             rows=[
-                (e.watch, e.errors, age(e.occurred_at, seen.at), e.operation, e.sqlstate, whole(e.message))
+                (e.watch, e.errors, age(e.occurred_at, seen.at), e.operation, e.sqlstate, whole(e.message, BAD))
                 for e in seen.trigger_errors
             ],
         )

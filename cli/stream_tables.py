@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Group
 
-from cli.tables import age, facts, new_table, whole
+from cli.tables import BAD, DOUBTFUL, GOOD, age, count_of_bad, facts, new_table, toned, whole
 from core.problem import counted
 
 if TYPE_CHECKING:
@@ -53,8 +53,9 @@ def _tables(seen: StreamInspection) -> Table:
         *("table", "watches", "status", "view type", "items", "shards", "problem"),
         rows=[
             (
-                *(one.table, ", ".join(one.watches), one.status, one.view_type, one.items),
-                *(sum(shard.state == "open" for shard in one.shards), whole(one.problem)),
+                *(one.table, ", ".join(one.watches), toned(one.status, GOOD if one.status == "ACTIVE" else DOUBTFUL)),
+                *(one.view_type, one.items, sum(shard.state == "open" for shard in one.shards)),
+                whole(one.problem, BAD),
             )
             for one in seen.tables
         ],
@@ -83,14 +84,14 @@ def _figures(shard: ShardFigures, now: datetime) -> tuple[Any, ...]:
     if done is None:
         return (shard.shard, shard.state, *[None] * 10, unread)
     aside = (done.future, done.late, done.out_of_order, done.elsewhere + done.expired)
-    counts = (done.records, done.events, done.dead_letters, *aside, done.failed)
+    counts = (done.records, done.events, count_of_bad(done.dead_letters), *aside, count_of_bad(done.failed))
     lag = None if shard.lag_seconds is None else f"{shard.lag_seconds:.0f}"
     return (shard.shard, shard.state, *counts, age(done.handled_at, now), lag, unread)
 
 
 def _failures(seen: StreamInspection) -> Iterator[Table]:
     rows = [
-        (one.table, shard.shard, age(shard.progress.failed_at, seen.at), whole(shard.progress.cause))
+        (one.table, shard.shard, age(shard.progress.failed_at, seen.at), whole(shard.progress.cause, BAD))
         for one in seen.tables
         for shard in one.shards
         if shard.progress is not None and shard.progress.failed_at is not None
@@ -100,6 +101,10 @@ def _failures(seen: StreamInspection) -> Iterator[Table]:
 
 
 def _letters(seen: StreamInspection) -> Iterator[Table]:
-    rows = [(one.place, one.letters, whole(one.problem)) for one in seen.letters if one.letters or one.problem]
+    rows = [
+        (one.place, count_of_bad(one.letters), whole(one.problem, BAD))
+        for one in seen.letters
+        if one.letters or one.problem
+    ]
     if rows:
         yield new_table("Dead letters", "place", "letters", "problem", rows=rows)

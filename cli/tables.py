@@ -27,6 +27,9 @@ _LONGEST = 80
 _NOTHING = ("–", "")
 _LONGEST_WHOLE_WORD = 10
 
+GOOD, DOUBTFUL, BAD = "green", "yellow", "bold red"
+"""The tones of what is said on a terminal."""
+
 
 def new_table(title: str, *headers: str, rows: Iterable[Iterable[Any]]) -> Table:
     """A table with a bold title; numbers stand to the right.
@@ -107,14 +110,28 @@ def cell(value: Any) -> Text:
     return Text(shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…")
 
 
-def whole(sentence: str | None) -> Text | None:
+def toned(value: Any, tone: str) -> Text:
+    """A cell in one of the tones."""
+    said = cell(value).copy()
+    said.stylize(tone)
+    return said
+
+
+def count_of_bad(count: int | None) -> Text:
+    """A number that had better be 0; None where it is not known."""
+    return toned(count, BAD if count else "")
+
+
+def whole(sentence: str | None, tone: str = "") -> Text | None:
     """A cell that wraps and is never cut, however long it is: what went wrong, who is there. None for nothing."""
-    return Text(printable(sentence)) if sentence else None
+    return Text(printable(sentence), tone) if sentence else None
 
 
-def remarks(said: Iterable[str]) -> Text:
-    """A cell of a few words each, one a line, which stay together in any terminal."""
-    return Text("\n".join(said), no_wrap=True)
+def remarks(said: Iterable[tuple[str, str]]) -> Text:
+    """A cell of a few words each with their tone, one a line, which stay together in any terminal."""
+    lines = Text("\n", no_wrap=True).join(Text(words, tone) for words, tone in said)
+    lines.no_wrap = True
+    return lines
 
 
 def age(since: datetime | None, now: datetime) -> str | None:

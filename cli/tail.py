@@ -11,7 +11,7 @@ import typer
 from cli.event_line import event_line
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.option_values import choice, percent, whole_number
-from cli.options import AsJson, Config, RedisUrl, settings_from
+from cli.options import AsJson, Config, RedisUrl, Stack, settings_from
 from cli.output import err, out, print_line, print_problem
 from cli.reader import noting_the_reader
 from cli.running_demo import use_demo_if_unnamed
@@ -80,6 +80,7 @@ def tail(
     min_pct: _MinPct = None,
     severity: _SeverityOption = None,
     reason: _Reasons = None,
+    stack: Stack = None,
     as_json: AsJson = False,
     count: _Count = None,
     since: _Since = None,
@@ -94,7 +95,7 @@ def tail(
 
     Example: [bold]rtp tail --kind tvl --chain ethereum --min-pct 5[/]
     """
-    settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url), "Redis")
+    settings = use_demo_if_unnamed(settings_from(config, stack=stack, redis__url=redis_url), "Redis")
     if config is not None:
         require_kind(kind, settings)
     elif kind not in (None, *SHIPPED):  # somebody's settings may have it

@@ -10,7 +10,7 @@ import typer
 
 from cli.database import connection_to
 from cli.destinations import destinations_table, sample_destinations
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, settings_from
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, Stack, settings_from
 from cli.output import out, print_json, print_problem
 from cli.running_demo import use_demo_if_running
 from cli.source import Source, is_streams
@@ -36,6 +36,7 @@ def validate(
     sqs_queue: SqsQueue = None,
     source: Source = None,
     installed: _Installed = False,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Check the settings against the live database and the sinks, without changing anything.
@@ -49,6 +50,7 @@ def validate(
     """
     settings = settings_from(
         config,
+        stack=stack,
         postgres__dsn=postgres_dsn,
         redis__url=redis_url,
         sqs__endpoint_url=sqs_endpoint_url,

@@ -9,7 +9,7 @@ import typer
 
 from cli.cache.options import KindOption, redis_of
 from cli.kinds import require_kind
-from cli.options import AsJson, Config, RedisUrl, settings_from
+from cli.options import AsJson, Config, RedisUrl, Stack, settings_from
 from cli.output import out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from core.errors import SettingsError
@@ -25,6 +25,7 @@ def clear_command(
     all_: _All = False,
     config: Config = None,
     redis_url: RedisUrl = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Remove the entries of a kind from the cache; readers then fill them from the tables.
@@ -35,7 +36,7 @@ def clear_command(
     """
     if (kind is None) is not all_:
         raise SettingsError("rtp cache clear needs either --kind or --all", "Say which kind, e.g. --kind tvl")
-    settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url), "Redis")
+    settings = use_demo_if_unnamed(settings_from(config, stack=stack, redis__url=redis_url), "Redis")
     require_kind(kind, settings)
     removed = 0
     with redis_of(settings) as client:

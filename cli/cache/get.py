@@ -8,7 +8,7 @@ import typer
 
 from cli.cache.options import tables_of
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, Stack, settings_from
 from cli.output import out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from cli.source import Source
@@ -35,6 +35,7 @@ def get_command(
     redis_url: RedisUrl = None,
     postgres_dsn: PostgresDsn = None,
     source: Source = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one entry: its value, sequence, how fresh it is, where it was read, and its newest event.
@@ -43,7 +44,8 @@ def get_command(
 
     Example: [bold]rtp cache get --kind tvl --chain ethereum --protocol lido --config rtp.yaml[/]
     """
-    settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn), "Redis")
+    named = settings_from(config, stack=stack, redis__url=redis_url, postgres__dsn=postgres_dsn)
+    settings = use_demo_if_unnamed(named, "Redis")
     require_kind(kind, settings)
     tables = tables_of(settings, source)
     with cache_reader(settings, dynamodb=tables, is_counted=False) as reader:

@@ -12,9 +12,9 @@ from rich.console import Group
 from rich.text import Text
 
 from cli.cache.options import redis_of
-from cli.looking import show
+from cli.looking import Every, show
 from cli.option_values import duration, whole_number
-from cli.options import AsJson, Config, RedisUrl, settings_from
+from cli.options import AsJson, Config, RedisUrl, Stack, settings_from
 from cli.running_demo import use_demo_if_unnamed
 from cli.tables import new_table
 from core.cache.stats import Reads, read_stats
@@ -37,34 +37,35 @@ _Top = Annotated[
         help="So many of the hottest entries. Default: 10.",
     ),
 ]
-_Watch = Annotated[
-    float | None,
-    typer.Option(
-        "--watch",
-        parser=duration("--watch"),
-        metavar="DURATION",
-        help="Look again and again, until Ctrl-C: 2s.",
-    ),
+# Elsewhere --watch names a watch.
+_OldEvery = Annotated[
+    float | None, typer.Option("--watch", parser=duration("--watch"), hidden=True, help="--every's name until now.")
 ]
 
 
 def stats_command(
-    top: _Top = None, watch: _Watch = None, config: Config = None, redis_url: RedisUrl = None, as_json: AsJson = False
+    top: _Top = None,
+    every: Every = None,
+    watch: _OldEvery = None,
+    config: Config = None,
+    redis_url: RedisUrl = None,
+    stack: Stack = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show how often reads find what they want in the cache, and what is in it.
 
     Every process that reads through rtp_client is counted. Memory and lifetimes are from 500 entries of each kind.
 
-    Example: [bold]rtp cache stats --watch 2s --config rtp.yaml[/]
+    Example: [bold]rtp cache stats --every 2s --config rtp.yaml[/]
     """
-    settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url), "Redis")
+    settings = use_demo_if_unnamed(settings_from(config, stack=stack, redis__url=redis_url), "Redis")
     with redis_of(settings) as client:
         show(
             partial(read_stats, client, settings.all_kinds, top=top or 10),
             _tables,
             _document,
             as_json=as_json,
-            every_seconds=watch,
+            every_seconds=every or watch,
         )
 
 

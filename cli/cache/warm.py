@@ -12,7 +12,7 @@ from rich.progress import Progress, TextColumn
 from cli.cache.options import KindOption, tables_of
 from cli.kinds import require_kind
 from cli.option_values import whole_number
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, Stack, settings_from
 from cli.output import err, out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from cli.source import Source
@@ -43,6 +43,7 @@ def warm_command(
     redis_url: RedisUrl = None,
     postgres_dsn: PostgresDsn = None,
     source: Source = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Fill the entries read most in the last 15 minutes, then those reported last; what is cached stays as it is.
@@ -52,7 +53,8 @@ def warm_command(
 
     Example: [bold]rtp cache warm --kind price --limit 5000 --config rtp.yaml[/]
     """
-    settings = use_demo_if_unnamed(settings_from(config, redis__url=redis_url, postgres__dsn=postgres_dsn), "Redis")
+    named = settings_from(config, stack=stack, redis__url=redis_url, postgres__dsn=postgres_dsn)
+    settings = use_demo_if_unnamed(named, "Redis")
     tables = tables_of(settings, source)
     if tables is None:
         dsn_of(settings)

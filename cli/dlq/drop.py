@@ -24,7 +24,7 @@ from cli.dlq.options import (
 )
 from cli.dlq.outcome import show_results
 from cli.dlq.streams import drop_failures
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, Stack
 from cli.source import Source, is_streams
 from core.errors import SettingsError
 from core.letters.letter import LetterOrigin
@@ -55,6 +55,7 @@ def drop_command(
     redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
     source: Source = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Give up on dead letters: those in a dead letter queue are deleted, rtp's own are kept a week as dropped.
@@ -67,7 +68,7 @@ def drop_command(
     selection = selection_of(ids, sink, kind, chain, entity, since, error, origin)
     refuse_empty(selection, everything=everything, verb="drop")
     settings = settings_for(
-        kind, config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
+        kind, config, stack=stack, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
     )
     if is_streams(settings, source):
         drop_failures(settings, selection, yes=yes, as_json=as_json)

@@ -23,7 +23,7 @@ from cli.dlq.options import (
 )
 from cli.dlq.streams import list_failures
 from cli.option_values import whole_number
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, Stack
 from cli.output import out, print_json
 from cli.source import Source, is_streams
 from cli.tables import new_table
@@ -66,6 +66,7 @@ def list_command(
     redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
     source: Source = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the dead letters, oldest first: rtp's own, and those that SQS moved to a dead letter queue.
@@ -78,7 +79,7 @@ def list_command(
     """
     selection = selection_of(None, sink, kind, chain, entity, since, error, origin)
     settings = settings_for(
-        kind, config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
+        kind, config, stack=stack, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
     )
     if is_streams(settings, source):
         list_failures(settings, selection, limit=limit, as_json=as_json)

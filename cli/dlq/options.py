@@ -88,9 +88,9 @@ def refuse_empty(selection: Selection, *, everything: bool, verb: str) -> None:
         raise SettingsError(f"rtp dlq {verb} needs to know which letters", "Give ids, filters such as --sink, or --all")
 
 
-def settings_for(kind: str | None, config: Path | None, **options: str | None) -> Settings:
+def settings_for(kind: str | None, config: Path | None, *, stack: str | None, **options: str | None) -> Settings:
     """The settings. Raises SettingsError for a kind that they do not have."""
-    settings = settings_from(config, **options)
+    settings = settings_from(config, stack=stack, **options)
     require_kind(kind, settings)
     return settings
 

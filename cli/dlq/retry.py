@@ -23,7 +23,7 @@ from cli.dlq.options import (
 )
 from cli.dlq.outcome import show_results
 from cli.dlq.streams import retry_failures
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, Stack
 from cli.source import Source, is_streams
 from core.letters.redrive import redrive
 
@@ -48,6 +48,7 @@ def retry_command(
     redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
     source: Source = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Deliver dead letters again, the oldest of each group first; rtp run may go on meanwhile.
@@ -66,7 +67,7 @@ def retry_command(
     selection = selection_of(ids, sink, kind, chain, entity, since, error, origin)
     refuse_empty(selection, everything=everything, verb="retry")
     settings = settings_for(
-        kind, config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
+        kind, config, stack=stack, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
     )
     if is_streams(settings, source):
         retry_failures(settings, selection, out_of_order=out_of_order, as_json=as_json)

@@ -10,7 +10,7 @@ import typer
 from cli.dlq.options import selection_of, settings_for, store_of
 from cli.dlq.streams import show_failure
 from cli.event_line import printable
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, Stack
 from cli.output import out, print_json, print_problem
 from cli.source import Source, is_streams
 from cli.tables import facts
@@ -34,6 +34,7 @@ def show_command(
     redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
     source: Source = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Show one dead letter with its whole event, why it is dead, and since when.
@@ -44,7 +45,7 @@ def show_command(
     """
     selection_of([letter_id], None, None, None, None, None, None, None)
     settings = settings_for(
-        None, config, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
+        None, config, stack=stack, postgres__dsn=postgres_dsn, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url
     )
     if is_streams(settings, source):
         show_failure(settings, letter_id, as_json=as_json)

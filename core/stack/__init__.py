@@ -14,6 +14,6 @@ if sys.platform == "win32":
     raise StackError("The embedded stack runs on Linux and macOS only", "Name servers of your own instead")
 
 from core.stack.embedded import EmbeddedStack
-from core.stack.state import StackAddresses, running_stacks
+from core.stack.state import RunningStack, StackAddresses, running_stacks
 
-__all__ = ["EmbeddedStack", "StackAddresses", "running_stacks"]
+__all__ = ["EmbeddedStack", "RunningStack", "StackAddresses", "running_stacks"]

@@ -69,6 +69,13 @@ class EmbeddedStack:
             raise StackError("The embedded stack is not running", "Start it first")
         return self._addresses
 
+    @property
+    def name(self) -> str:
+        """What tells it from others that run at the same time. Raises StackError before `start` and after `stop`."""
+        if self._state is None:
+            raise StackError("The embedded stack is not running", "Start it first")
+        return self._state.name
+
     def start(self, progress: Callable[[str], object] = tell_nobody, cancelled: threading.Event | None = None) -> None:
         """Start all three and return when all answer (about a second).
 

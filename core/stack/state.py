@@ -49,6 +49,14 @@ class StackAddresses:
 
 
 @dataclass(frozen=True)
+class RunningStack:
+    """A stack that is ready, and the name that tells it from this user's others: its rtp's process id."""
+
+    name: str
+    addresses: StackAddresses
+
+
+@dataclass(frozen=True)
 class _StateFile:
     host: str  # homes may be shared: another machine's file is its own affair
     folder: str
@@ -86,6 +94,11 @@ class StateFile:
             remedy = "Set RTP_STATE_DIR to a folder of your own"
             raise StackError(f"Cannot write {self.path}: {error.strerror}", remedy) from error
 
+    @property
+    def name(self) -> str:
+        """The stack's."""
+        return _name(self.path)
+
     def write(self, addresses: StackAddresses | None) -> None:
         """Say where the servers are."""
         state = _StateFile(platform.node(), str(self._folder), self._started_at, addresses)
@@ -100,10 +113,11 @@ class StateFile:
         self._file.close()
 
 
-def running_stacks() -> list[StackAddresses]:
-    """The addresses of this user's stacks that are ready, the newest first."""
-    alive = sorted((state for _, state, is_alive in _states() if is_alive), key=lambda state: -state.started_at)
-    return [state.addresses for state in alive if state.addresses is not None]
+def running_stacks() -> list[RunningStack]:
+    """This user's stacks that are ready, the newest first."""
+    alive = [(path, state) for path, state, is_alive in _states() if is_alive]
+    alive.sort(key=lambda found: -found[1].started_at)
+    return [RunningStack(_name(path), state.addresses) for path, state in alive if state.addresses is not None]
 
 
 def remove_leftovers() -> None:
@@ -132,6 +146,10 @@ def _states() -> Iterator[tuple[Path, _StateFile, bool]]:
             continue  # removed or written meanwhile, or written by another version of rtp
         if state.host == platform.node():
             yield path, state, is_alive
+
+
+def _name(path: Path) -> str:
+    return path.stem.removeprefix("stack-")
 
 
 def _is_locked(file: TextIO) -> bool:

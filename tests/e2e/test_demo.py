@@ -55,7 +55,7 @@ def redis_of_the_running_demo(place: Place) -> redis.Redis:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in place.environ.items():
             patch.setenv(name, value)
-        (stack,) = running_stacks()
+        (stack,) = (one.addresses for one in running_stacks())
     return redis.Redis.from_url(stack.redis_url, decode_responses=True)
 
 
@@ -133,7 +133,7 @@ def test_a_lost_connection_of_its_view_is_told(visit: Visit) -> None:
 def test_rtp_tail_finds_it_by_itself(visit: Visit) -> None:
     found = [json.loads(line)["specversion"] for line in visit.tail.stdout.splitlines()]
     assert (visit.tail.returncode, found) == (0, ["1.0"] * 3)
-    assert re.fullmatch(r"Looking at the running `rtp run --demo`: PostgreSQL at \S+\n", visit.tail.stderr)
+    assert re.fullmatch(r"Looking at the running `rtp run --demo` [0-9-]+: PostgreSQL at \S+\n", visit.tail.stderr)
 
 
 def test_ctrl_c_ends_it_well(visit: Visit) -> None:

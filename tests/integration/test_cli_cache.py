@@ -134,7 +134,7 @@ def test_stats_of_a_cache_that_nobody_has_read(cache: Callable[..., Done]) -> No
 
 
 def test_stats_can_be_watched(settings: Settings, client: redis.Redis) -> None:
-    with rtp("cache", "stats", "--json", "--watch", "100ms", environ=environ_of(settings)) as process:
+    with rtp("cache", "stats", "--json", "--every", "100ms", environ=environ_of(settings)) as process:
         eventually(lambda: len(process.documents) >= 3)
         assert len(process.documents[0]["kinds"]) == 3
         assert (process.end(signal.SIGINT), process.err) == (0, "")

@@ -23,6 +23,7 @@ from tests.eventually import eventually
 from tests.judging import judge_waiting, judging, server_of
 from tests.recoveries import quiet_recovery
 from tests.rtp_process import environ_of, rtp
+from tests.terminal import run_at_a_terminal
 from tests.tvl_table import write
 from tests.waiting import count_waiting
 from tests.watching import TVL, install
@@ -34,12 +35,6 @@ COLUMNS = {"chain": "chain", "protocol": "protocol", "value": "tvl_usd", "change
 HISTORY = TVL | {"shape": "history", "columns": COLUMNS}
 
 Status = Callable[[], Any]
-
-
-@pytest.fixture
-def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    monkeypatch.setattr(out, "width", 200)
-    return Command(capsys, monkeypatch)
 
 
 @pytest.fixture
@@ -443,8 +438,28 @@ def test_text_from_data_does_not_act_on_the_terminal(
     assert not {"\x1b", "\x07", "\u202e"} & set(shown)
 
 
+def test_in_a_pipe_nothing_is_wrapped_or_padded(
+    command: Command, installed: Settings, writer: psycopg.Connection
+) -> None:
+    table = "a_table_with_a_name_of_some_length_that_no_terminal_of_80_columns_has_a_line_for"
+    writer.execute(f"ALTER TABLE prices RENAME TO {table[:60]}")
+    shown = command("status", "--postgres-dsn", postgres_dsn(installed), environ={"COLUMNS": "80"}).out
+    cause = next(one for one in shown.splitlines() if one.startswith("prices") and "install-triggers" in one)
+    assert len(cause) > 80
+    assert not [line for line in shown.splitlines() if line.endswith(" ")]
+
+
+def test_on_a_terminal_it_stays_in_place_in_colour_until_ctrl_c(installed: Settings) -> None:
+    seen = run_at_a_terminal("status", "--every", "100ms", environ=environ_of(installed), until="Watches", columns=80)
+    assert (seen.code, seen.settings_after, seen.is_cursor_shown) == (0, seen.settings_before, True)
+    assert "\x1b[36mtvl" in seen.text
+    pictures, last = seen.text.split("\x1b[?1049l")  # the terminal's other screen, and what is left in the end
+    assert pictures.count("\x1b[?1049h") == 1
+    assert "Watches" in last
+
+
 def test_watching_looks_again_until_ctrl_c(installed: Settings) -> None:
-    with rtp("status", "--watch-every", "10ms", "--json", environ=environ_of(installed)) as process:
+    with rtp("status", "--every", "10ms", "--json", environ=environ_of(installed)) as process:
         eventually(lambda: len(process.documents) >= 3)
         assert (process.end(signal.SIGINT), process.err) == (0, "")
 
@@ -459,9 +474,9 @@ def test_ctrl_c_ends_a_look_that_waits_for_a_lock(installed: Settings, writer: p
 
 
 def test_a_wrong_interval(command: Command) -> None:
-    done = command("status", "--watch-every", "soon")
+    done = command("status", "--every", "soon")
     assert done.code == 2
-    assert done.err.startswith("option --watch-every: must be a duration like 500ms, 30s, 5m or 1h, not 'soon'")
+    assert done.err.startswith("option --every: must be a duration like 500ms, 30s, 5m or 1h, not 'soon'")
 
 
 def test_a_role_without_rights_is_told_so(command: Command, installed: Settings, writer: psycopg.Connection) -> None:

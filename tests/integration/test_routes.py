@@ -219,13 +219,12 @@ def test_rtp_route_refuses_what_no_event_has(command: Command, config: Path, wor
 def test_rtp_route_without_an_address_looks_at_a_running_stack(command: Command, stack: EmbeddedStack) -> None:
     done = command("route", "--kind", "tvl", "--protocol", "lido", "--json")
     assert done.document["sinks"] == ["redis", "sqs"]
-    assert (
-        done.err == f"Looking at the running `rtp run --demo`: PostgreSQL at {address(stack.addresses.postgres_dsn)}\n"
-    )
+    place = address(stack.addresses.postgres_dsn)
+    assert done.err == f"Looking at the running `rtp run --demo` {stack.name}: PostgreSQL at {place}\n"
 
 
 def test_rtp_validate_without_an_address_looks_at_a_running_stack(command: Command, stack: EmbeddedStack) -> None:
-    assert command("validate").err.startswith("Looking at the running `rtp run --demo`: PostgreSQL at ")
+    assert command("validate").err.startswith("Looking at the running `rtp run --demo` ")
 
 
 def validate(command: Command, settings: Settings, config: Path, *words: str) -> Any:

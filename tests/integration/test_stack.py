@@ -20,7 +20,7 @@ import pytest
 import redis
 
 from core.errors import Cancelled, StackError
-from core.stack import EmbeddedStack, binaries, pids, ports, running_stacks
+from core.stack import EmbeddedStack, RunningStack, binaries, pids, ports, running_stacks
 from core.stack.state import remove_leftovers
 from tests.conftest import SqsQueue
 from tests.eventually import eventually
@@ -239,12 +239,12 @@ def test_the_addresses_show_no_password(stack: EmbeddedStack) -> None:
 
 def test_another_terminal_finds_it(place: Path) -> None:
     with EmbeddedStack(durable=False) as stack:
-        assert running_stacks() == [stack.addresses]
+        assert running_stacks() == [RunningStack(stack.name, stack.addresses)]
 
 
 def test_the_newest_is_found_first(place: Path) -> None:
     with EmbeddedStack(durable=False) as first, EmbeddedStack(durable=False) as second:
-        assert running_stacks() == [second.addresses, first.addresses]
+        assert [one.name for one in running_stacks()] == [second.name, first.name]
 
 
 def test_without_a_stack_none_is_found(place: Path) -> None:

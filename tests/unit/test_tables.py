@@ -29,7 +29,7 @@ def test_it_stays_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_remark_stays_whole_however_narrow_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [("prices", "public.price_of_token", 100_000, remarks(["NOT ARMED", "catching up"]))]
+    rows = [("prices", "public.price_of_token", 100_000, remarks([("NOT ARMED", "red"), ("catching up", "")]))]
     monkeypatch.setattr(out, "width", 36)
     console = Console(width=36)
     with console.capture() as captured:
