@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.options import AsJson, Config, PostgresDsn, RedisUrl, settings_from
+from cli.options import AsJson, Config, PostgresDsn, RedisUrl, Stack, settings_from
 from cli.output import print_json, print_problem
 from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
@@ -59,6 +59,7 @@ def top(
     config: Config = None,
     postgres_dsn: PostgresDsn = None,
     redis_url: RedisUrl = None,
+    stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
     """Show movers, pegs, events, and rtp's sinks and their lag, live on one screen of a terminal.
@@ -75,7 +76,9 @@ def top(
     selection = parse_selection(filter_)
     if not as_json:
         _require_terminal()
-    settings = settings_from(config, postgres__dsn=postgres_dsn, redis__url=redis_url)
+    if gateway is not None and stack is not None:
+        raise SettingsError("option --stack does not fit here: --gateway says where to look")
+    settings = settings_from(config, stack=stack, postgres__dsn=postgres_dsn, redis__url=redis_url)
     if gateway is None:
         settings = use_demo_if_unnamed(settings, "Redis")
     with noting_signals() as stop_requested, ExitStack() as exits:

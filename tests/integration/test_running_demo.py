@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ROUTE = ("route", "--kind", "tvl", "--protocol", "lido")
 COMMANDS = [
-    *(ROUTE, ("status",), ("tail",), ("validate",), ("grants",), ("serve",)),
+    *(ROUTE, ("status",), ("tail",), ("validate",), ("grants",), ("serve",), ("top", "--json")),
     *(("explain", "--kind", "tvl", "--protocol", "x"), ("forget", "--kind", "tvl", "--protocol", "x")),
     ("reset-cursor", "--sink", "redis", "--to", "latest"),
     *(("cache", "stats"), ("cache", "clear", "--all"), ("cache", "warm")),
