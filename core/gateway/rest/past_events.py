@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from heapq import nsmallest
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Raw
 
 from core.gateway.history import PlaceLost
+from core.gateway.index import Audience
 from core.gateway.rest.documents import EventPage, EventsReset
 from rtp_client.stream.entries import REDELIVERY_REACH
 from rtp_client.stream.position import EMPTY_STREAM
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from core.gateway.hub import Hub
-    from core.gateway.index import Audience
     from core.gateway.placed_event import PlacedEvent
     from core.gateway.reach import Reach
     from rtp_client.event_filter import EventFilter
@@ -33,15 +35,12 @@ async def past_events(hub: Hub, wanted: EventFilter, reach: Reach, since: Positi
     if since is None:
         return EventPage(events=[], position=str(hub.window.head), has_more=False, reset=None)
     lost = await hub.history.lost_place(since)
-    audience = hub.index.join(wanted, reach)
-    try:
-        page = _Page(hub, audience, EMPTY_STREAM if lost else since, limit)
-        found = await page.fill()
-        if found is not None:  # what was there a moment ago has left Redis
-            lost, page = found, _Page(hub, audience, EMPTY_STREAM, limit)
-            await page.fill()
-    finally:
-        hub.index.leave(audience)
+    audience = Audience(wanted, reach)
+    page = _Page(hub, audience, EMPTY_STREAM if lost else since, limit)
+    found = await page.fill()
+    if found is not None:  # what was there a moment ago has left Redis
+        lost, page = found, _Page(hub, audience, EMPTY_STREAM, limit)
+        await page.fill()
     reset = None if lost is None else EventsReset(reason=lost.reason, message=lost.told)
     return EventPage(events=page.events, position=str(page.after), has_more=page.has_more, reset=reset)
 
@@ -64,7 +63,7 @@ class _Page:
             if window.head.order < self.after.order:  # another gateway was ahead of this one
                 await self._hub.reached(self.after.order)
             if window.reaches(self.after):
-                self._take(self._audience.recent_after(self.after.order, self._limit + 1), window.head)
+                self._take(self._in_memory(), window.head)
                 self.has_more = self.after != window.head
                 return None
             page = await self._hub.history.page(self.after)
@@ -74,6 +73,13 @@ class _Page:
             if len(self.events) == self._limit:
                 return None
         return None
+
+    def _in_memory(self) -> list[PlacedEvent]:
+        """The first events behind the position that the window has; most entities have none, and are not looked at."""
+        order, fits, covers = self.after.order, self._audience.filter.fits, self._audience.covers
+        topics = (topic for topic in self._hub.index.topics if topic.recent[-1].order > order and covers(topic.owner))
+        events = (event for topic in topics for event in topic.recent if event.order > order and fits(event.event.data))
+        return nsmallest(self._limit + 1, events, key=attrgetter("order"))
 
     def _take(self, events: Iterable[PlacedEvent], last: Position) -> None:
         """What there is room for, of what lies up to `last`."""
