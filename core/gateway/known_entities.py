@@ -12,7 +12,7 @@ import redis
 
 from core.errors import NotInstalled, ServiceUnavailable
 from core.inspection.entities import read_entities
-from core.services.postgres import connect
+from core.services.postgres import connect, own_transaction
 from rtp_client.answer_timeout import AnswerTimeout
 from rtp_client.errors import one_line
 from rtp_client.keys import cache_key_owner, cache_key_pattern
@@ -70,7 +70,8 @@ class KnownEntities:
         assert self._postgres_dsn
         try:
             timeout = AnswerTimeout(_POSTGRES_SECONDS, first_seconds=_POSTGRES_SECONDS)
-            with closing(connect(self._postgres_dsn, role="serve", answer_timeout=timeout)) as connection:
+            connected = connect(self._postgres_dsn, role="serve", answer_timeout=timeout, session=None)
+            with closing(connected) as connection, own_transaction(connection, "READ ONLY"):
                 return {(entity.kind, entity.chain, entity.name) for entity in read_entities(connection)}
         except (NotInstalled, ServiceUnavailable, psycopg.Error) as error:
             _LOGGER.debug("entities of PostgreSQL's baselines are left out: %s", one_line(error))
