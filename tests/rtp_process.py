@@ -10,12 +10,13 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tests.eventually import eventually
+from tests.forked import ForkedProcess, fork_rtp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from core.settings.models import Settings
 
@@ -29,7 +30,7 @@ END_SECONDS = 60
 class RtpProcess:
     """A running `rtp`."""
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | ForkedProcess, folder: Path) -> None:
         self.process = process
         self._folder = folder
 
@@ -71,22 +72,30 @@ def rtp(*arguments: str, environ: Mapping[str, str] | None = None, is_measured: 
     """Run `rtp` with these arguments, followed by coverage or not; killed at the end of the block if it still runs."""
     inherited = {name: value for name, value in os.environ.items() if name == "RTP_STATE_DIR" or name[:4] != "RTP_"}
     inherited |= {} if is_measured else UNMEASURED
+    variables = inherited | dict(environ or {})
     with tempfile.TemporaryDirectory(prefix="rtp-output-") as name:
         folder = Path(name)
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-            process = subprocess.Popen(
-                command(*arguments),
-                env=inherited | dict(environ or {}),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                cwd=ROOT,
-            )
+            is_forked = not is_measured and _can_be_forked(arguments, environ or {})
+            process = (fork_rtp if is_forked else _start_rtp)(arguments, variables, out, err)
         try:
             yield RtpProcess(process, folder)
         finally:
             process.kill()
             process.wait()
+
+
+def _can_be_forked(arguments: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Whether that is the same: no variable is for Python itself, and nothing, as gevent, must come before imports."""
+    return arguments[:1] != ("loadtest",) and not any(name.startswith(("PYTHON", "LC_")) for name in environ)
+
+
+def _start_rtp(
+    arguments: Sequence[str], environ: Mapping[str, str], out: BinaryIO, err: BinaryIO
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command(*arguments), env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=ROOT
+    )
 
 
 def command(*arguments: str) -> list[str]:

@@ -108,7 +108,7 @@ def forgetful(shared_settings: Settings, stack: EmbeddedStack, tmp_path_factory:
                 client.flushdb()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     process.process.wait(0.05)
-        return Forgetful(read_result(report), process.process.returncode, running.process.poll() is None)
+        return Forgetful(read_result(report), process.end(), running.process.poll() is None)
 
 
 @pytest.mark.timeout(180)
