@@ -1,29 +1,55 @@
-"""Both clients with one face, so that a test can say once what both do."""
+"""All clients with one face, so that a test can say once what they all do."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import shutil
+import subprocess
 from contextlib import closing, contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rtp_client import Client, LiveEvent, Message, SyncClient
+import msgspec
+import pytest
+
+from rtp_client import (
+    Backoff,
+    Client,
+    Gap,
+    GapReason,
+    GatewayRefused,
+    LiveEntry,
+    LiveEvent,
+    Message,
+    Position,
+    SnapshotPage,
+    Subscribed,
+    SyncClient,
+    decode_event,
+)
+from tests.rtp_process import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+QUICK = Backoff(0.001, 0.05)
 
 
 class Follow(Protocol):
-    """Follows an address: the messages as they come, until the block ends."""
+    """Follows an address: the messages as they come, until the block ends. Each connection takes the next token."""
 
-    def __call__(self, url: str, **options: Any) -> Any: ...
+    def __call__(
+        self, url: str, *, tokens: Iterable[str] = (), **wanted: Any
+    ) -> AbstractContextManager[Iterator[Message]]: ...
 
 
 @contextmanager
-def with_asyncio(url: str, *, token: Any = None, on_notice: Any = print, **wanted: Any) -> Iterator[Iterator[Message]]:
+def with_asyncio(url: str, *, tokens: Iterable[str] = (), **wanted: Any) -> Iterator[Iterator[Message]]:
     """The messages of Client; its loop stands still while nobody asks for one."""
     with asyncio.Runner() as runner:
-        client = Client(url, token, on_notice=on_notice)
+        client = Client(url, _next_of(tokens), backoff=QUICK)
         messages = client.messages(**wanted)
 
         async def following() -> Message | None:
@@ -40,10 +66,33 @@ def with_asyncio(url: str, *, token: Any = None, on_notice: Any = print, **wante
 
 
 @contextmanager
-def with_threads(url: str, *, token: Any = None, on_notice: Any = print, **wanted: Any) -> Iterator[Iterator[Message]]:
+def with_threads(url: str, *, tokens: Iterable[str] = (), **wanted: Any) -> Iterator[Iterator[Message]]:
     """The messages of SyncClient."""
-    with SyncClient(url, token, on_notice=on_notice) as client, closing(client.messages(**wanted)) as messages:
+    with SyncClient(url, _next_of(tokens), backoff=QUICK) as client, closing(client.messages(**wanted)) as messages:
         yield messages
+
+
+@contextmanager
+def with_node(url: str, *, tokens: Iterable[str] = (), **wanted: Any) -> Iterator[Iterator[Message]]:
+    """The messages of rtp.js in Node."""
+    asked = {name: str(part) if isinstance(part, Position) else part for name, part in wanted.items()}
+    call = [*node(), str(ROOT / "tests/follow.mjs"), url, json.dumps(list(tokens)), json.dumps(asked)]
+    with subprocess.Popen(call, stdout=subprocess.PIPE) as process:
+        try:
+            yield map(_read, process.stdout or ())
+        finally:
+            process.kill()
+
+
+def node() -> list[str]:
+    """Node with a WebSocket of its own. Skips the test where there is none."""
+    found = shutil.which("node")
+    if found is None:
+        pytest.skip("no Node on the PATH")
+    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+    if int(version[1:].partition(".")[0]) >= 22:
+        return [found]
+    return [found, "--experimental-websocket"]
 
 
 def sequences(messages: Iterable[Message], count: int) -> list[int]:
@@ -54,3 +103,26 @@ def sequences(messages: Iterable[Message], count: int) -> list[int]:
 def events(messages: Iterable[Message]) -> Generator[LiveEvent, None, None]:
     """The events alone."""
     return (one for one in messages if isinstance(one, LiveEvent))
+
+
+def _next_of(tokens: Iterable[str]) -> Any:
+    given = iter(tokens)
+    return (lambda: next(given)) if tokens else None
+
+
+def _read(line: bytes) -> Message:
+    """A message of follow.mjs as the Python clients have it."""
+    told = json.loads(line)
+    match told["type"]:
+        case "event":
+            event = decode_event(json.dumps(told["event"]))
+            return LiveEvent(event, Position.parse(told["position"]), told["skipped"])
+        case "snapshot":
+            entries = msgspec.json.decode(json.dumps(told["entries"]), type=tuple[LiveEntry, ...])
+            return SnapshotPage(entries, told["first"], told["done"])
+        case "gap":
+            return Gap(GapReason(told["reason"]), told["message"], Position.parse(told["position"]))
+        case "refused":
+            raise GatewayRefused("", told["code"], told["message"])
+        case _:
+            return Subscribed(Position.parse(told["position"]), told["resumed"])

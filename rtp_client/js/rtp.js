@@ -369,7 +369,9 @@ export class Client {
       for (const reception of this.#receptions) if (!reception.isPaused) this.#ask(reception);
     }));
     socket.addEventListener("message", whileCurrent(({ data }) => this.#take(JSON.parse(data))));
-    socket.addEventListener("error", () => {}); // "close" follows, and says why
+    // "close" follows, and says why; but Node 20 sends none where nobody listens.
+    const giveUp = whileCurrent(() => this.#lose("The gateway cannot be reached"));
+    socket.addEventListener("error", () => setTimeout(giveUp, 50));
     socket.addEventListener("close", whileCurrent((event) => this.#closed(event)));
   }
 

@@ -66,11 +66,10 @@ class Reception:
         self._is_subscribed = False
 
     def request(self) -> str:
-        """What asks the gateway for the events from here on; the first message of a connection."""
+        """What asks the gateway for the events from here on; it follows the gateway's welcome."""
         self._count = 0
         self._is_subscribed = False
         self._is_first_page = True
-        self.reconnect_after_seconds = self.complaint = None
         request: dict[str, Any] = {
             "type": "subscribe",
             "id": _ID,
@@ -87,6 +86,8 @@ class Reception:
         """What a message of the gateway tells. Raises MessageLost, GatewayRefused, and ValueError for what is none."""
         heard = _DECODER.decode(text)
         match heard.type:
+            case "welcome":
+                self.reconnect_after_seconds = self.complaint = None
             case "subscribed":
                 self._is_subscribed = True
                 position = Position.parse(heard.position)

@@ -55,7 +55,7 @@ class Reconnecting:
         """
         self._raise_refusal(error, reception.complaint)
         cause = reception.complaint or error
-        unavailable = ServiceUnavailable("the gateway", self._address, one_line(cause), what="has ended the connection")
+        unavailable = ServiceUnavailable("the gateway", self._address, one_line(cause), what="gives no connection")
         if not self._was_heard:
             raise unavailable from error
         self._failures += 1

@@ -88,6 +88,7 @@ class SyncClient(Face):
         with connect(**self._connection(token)) as socket:
             self._open.add(socket)
             try:
+                yield from reception.take(socket.recv())  # the welcome, or why there is none
                 socket.send(reception.request())
                 while True:
                     yield from reception.take(socket.recv())
