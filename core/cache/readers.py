@@ -39,13 +39,13 @@ def cache_reader(
 def async_cache_reader(
     settings: Settings, *, dynamodb: DynamoDb | None = None, is_counted: bool = True
 ) -> AsyncCacheReader:
-    """The same for asyncio."""
+    """The same for asyncio. It leaves nothing in PostgreSQL's sessions, which a pooler may share."""
     return AsyncCacheReader(
         _redis_url(settings),
         None if dynamodb else settings.postgres.dsn,
         dynamodb=dynamodb,
         is_counted=is_counted,
-        **cache_options(settings),
+        **CacheOptions(**cache_options(settings), prepares=False),
     )
 
 

@@ -33,6 +33,8 @@ class CacheOptions(TypedDict, total=False):
     """How long to wait for a connection to PostgreSQL: 5."""
     answer_timeout_seconds: float
     """How long to wait for an answer of PostgreSQL: 5."""
+    prepares: bool
+    """Whether PostgreSQL's sessions keep prepared statements: True. A pooler of transactions needs False."""
 
 
 def per_kind(given: float | Mapping[str, float] | None, otherwise: float) -> Callable[[str], float]:

@@ -43,6 +43,7 @@ class SourceBase:
         # A table without a fitting index may take its time: no haste.
         answer_seconds = options.get("answer_timeout_seconds", ANSWER_TIMEOUT_SECONDS)
         self._answer_timeout = AnswerTimeout(answer_seconds, first_seconds=answer_seconds)
+        self._prepares = options.get("prepares", True)
         self._tables: dict[str, list[Table]] = defaultdict(list)
         for table in options.get("tables", ()):
             self._tables[table.kind].append(table)
@@ -116,7 +117,7 @@ class DatabaseSource(SourceBase):
             question = next(questions)
             while True:
                 try:
-                    cursor = connection.execute(question.query, question.parameters, prepare=True)
+                    cursor = connection.execute(question.query, question.parameters, prepare=self._prepares)
                 except psycopg.ProgrammingError as error:
                     questions.throw(error)
                 question = questions.send(cursor.fetchall())
@@ -159,7 +160,9 @@ class AsyncDatabaseSource(SourceBase):
                     question = next(questions)
                     while True:
                         try:
-                            cursor = await connection.execute(question.query, question.parameters, prepare=True)
+                            cursor = await connection.execute(
+                                question.query, question.parameters, prepare=self._prepares
+                            )
                         except psycopg.ProgrammingError as error:
                             questions.throw(error)
                         question = questions.send(await cursor.fetchall())

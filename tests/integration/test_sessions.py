@@ -14,14 +14,17 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from core.gateway.rest.postgres_insight import PostgresInsight
-from core.inspection.pegs import Pegged
 from core.settings.models import Settings, postgres_dsn
+from core.settings.serve import ServeSettings
 from rtp_client.cache.loading import Owner
 from rtp_client.cache.source import DatabaseSource
 from rtp_client.cache.table import Table
 from tests.command import Command, Done
+from tests.eventually import eventually
+from tests.gateway import serving
 from tests.judging import judge_waiting
 from tests.pooler import TransactionPooler
+from tests.rest_client import answer, ask
 from tests.tvl_table import write
 
 UNUSUAL = {
@@ -149,17 +152,23 @@ def kept_in(through: str) -> list[tuple[str]]:
         return [row for guest in (one, other) for row in guest.execute(KEPT).fetchall()]
 
 
-def test_the_gateways_questions_leave_nothing_either(
-    installed: Settings, writer: psycopg.Connection, pooler: TransactionPooler
+def test_the_gateway_leaves_nothing_either(
+    settings: Settings, writer: psycopg.Connection, pooler: TransactionPooler
 ) -> None:
     write(writer, "100", "150")
-    through = make_conninfo(postgres_dsn(installed), host="127.0.0.1", port=pooler.port)
-    postgres = installed.postgres.model_copy(update={"dsn": through})
-    with closing(PostgresInsight(installed.model_copy(update={"postgres": postgres}))) as insight:
+    through = make_conninfo(postgres_dsn(settings), host="127.0.0.1", port=pooler.port)
+    postgres = settings.postgres.model_copy(update={"dsn": through})
+    serve = ServeSettings(listen="127.0.0.1:0")
+    with serving(settings.model_copy(update={"postgres": postgres, "serve": serve})) as server:
+        eventually(lambda: ask(server, "/readyz")[0] == 200)
+        assert [one["value"] for one in answer(server, "/v1/entities")["entities"]] == ["150"]
+        assert answer(server, "/v1/entities/tvl/ethereum/lido")["watch"]["conclusion"]["outcome"] == "reported"
+        assert answer(server, "/v1/status")["status"]["log"]["events"] == 1
+        assert answer(server, "/v1/pegs")["note"] is None
+        assert kept_in(through) == []
+    with closing(PostgresInsight(settings.model_copy(update={"postgres": postgres}))) as insight:
         for _ in range(7):  # psycopg prepares by itself what comes often
             assert insight.explain("tvl", "ethereum", "lido")[0].events[0].current == 150
-            assert insight.off_peg_since([Pegged("prices", "ethereum", "usdc")]) == {}
-            assert insight.status()["log"]["events"] == 1
         assert kept_in(through) == []
 
 
