@@ -18,7 +18,7 @@ REQUEST_SECONDS = 10.0
 """For a whole request, from its first byte or the connection's beginning."""
 ANSWER_SECONDS = 60.0
 """For taking an answer that is no stream."""
-_FAREWELL_SECONDS = 2.0
+_FAREWELL_SECONDS = 10.0
 _MOST_REQUEST_BYTES = 65_536
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 

@@ -102,7 +102,7 @@ class SseChannel:
             return refusal(400, "bad_request", str(error))
         if request.method == "HEAD":
             return Response(headers=_HEADERS, media_type=_MEDIA_TYPE)
-        return _Stream(self, request.state.admission, subscription)
+        return _EventStreamAnswer(self, request.state.admission, subscription)
 
     async def stream(self, scope: Scope, receive: Receive, send: Send, admission: Admission, subscription: str) -> None:
         """Subscribe, and go on until the connection has ended. Raises TooMany."""
@@ -146,7 +146,7 @@ class SseChannel:
                     outlet.ping()
 
 
-class _Stream(Response):
+class _EventStreamAnswer(Response):
     def __init__(self, channel: SseChannel, admission: Admission, subscription: str) -> None:
         super().__init__()
         self._channel, self._admission, self._subscription = channel, admission, subscription

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from websockets.http11 import Request
 
-# A client that reads nothing would keep a connection that is closed politely for ever.
-_FAREWELL_SECONDS = 2.0
+# A client that reads nothing would keep a connection that is closed politely for ever. One that is slow reads why.
+_FAREWELL_SECONDS = 10.0
+_SILENT_FAREWELL_SECONDS = 2.0
 _MOST_REASON_BYTES = 123
 _TEXT = 0x81  # one whole message of text
 
@@ -95,4 +96,4 @@ class LiveSocket(WebSocketsSansIOProtocol):
     def _give_up_soon(self) -> None:
         """Closing waits until all is written, and a client that is frozen takes nothing."""
         if self.transport.is_closing():
-            self.loop.call_later(_FAREWELL_SECONDS, self.transport.abort)
+            self.loop.call_later(_SILENT_FAREWELL_SECONDS, self.transport.abort)

@@ -33,14 +33,16 @@ class Wire:
 
     @property
     def has_room(self) -> bool:
-        return self._full_since is None and self._pending_bytes < HIGH_WATER
+        return self._full_since is None
 
     def write(self, data: bytes) -> None:
         """Write it by the end of this turn of the loop."""
         if not self._pending:
-            self._loop.call_soon(self._flush_and_tell)
+            self._loop.call_soon(self.flush)
         self._pending.append(data)
         self._pending_bytes += len(data)
+        if self._pending_bytes >= HIGH_WATER:
+            self.flush()
 
     def flush(self) -> None:
         """Hand over what was written, now."""
@@ -67,9 +69,3 @@ class Wire:
     def abort(self) -> None:
         """Give the connection up, with what was not sent."""
         self._transport.abort()
-
-    def _flush_and_tell(self) -> None:
-        was_full = self._pending_bytes >= HIGH_WATER
-        self.flush()
-        if was_full and self.has_room:
-            self.on_room()
