@@ -271,6 +271,8 @@ def test_what_was_reported_is_told_with_the_events_time_and_reason(
     facts = shown_as(explain("lido"))
     assert facts["baseline"].startswith("150, reported 20")
     assert facts["conclusion"].endswith(": deviation")
+    assert facts["rule"] == " ".join(entity["judged"]["rule_words"])
+    assert (entity["events"][0]["confidence"], entity["events"][0]["provenance"]) == (1.0, "llama")
 
 
 def test_a_change_within_the_threshold_is_no_event(writer: psycopg.Connection, entities: Entities) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import msgspec
 from starlette.responses import Response
@@ -51,10 +51,11 @@ def rest_routes(answers: RestAnswers, serve: ServeSettings, *, version: str) -> 
         return Response(openapi, media_type="application/json")
 
     async def describe_channels(request: Request) -> Response:
+        here = urlsplit(serve.public_url or str(request.url))
         document = asyncapi_document(
             version=version,
-            host=request.url.netloc,
-            is_secure=request.url.scheme == "https",
+            host=here.netloc,
+            is_secure=here.scheme == "https",
             asks_for_token=serve.asks_for_token,
         )
         return _json(document)
