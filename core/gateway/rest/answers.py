@@ -143,7 +143,13 @@ class RestAnswers:
 
     async def _held(self, wanted: EventFilter, reach: Reach) -> list[HeldEntry]:
         """The values that fit, in the order of kind, chain and name; all who ask within a second share one reading."""
-        return await self._in_time(self._hub.snapshots.ask().entries_for(Audience(wanted, reach)))
+        snapshot = self._hub.snapshots.ask()
+        try:
+            return await self._in_time(snapshot.entries_for(Audience(wanted, reach)))
+        except asyncio.CancelledError:
+            if not snapshot.reading.cancelled():
+                raise
+            raise self._unavailable("the stream was lost while it was read") from None
 
     async def _in_time(self, finding: Awaitable[_Found]) -> _Found:
         """What the hub finds, which waits for a Redis that is away."""
@@ -151,9 +157,10 @@ class RestAnswers:
             async with asyncio.timeout(_REDIS_SECONDS):
                 return await finding
         except TimeoutError:
-            raise ServiceUnavailable(
-                "Redis", self._hub.feed.address, f"no answer within {_REDIS_SECONDS:g} s"
-            ) from None
+            raise self._unavailable(f"no answer within {_REDIS_SECONDS:g} s") from None
+
+    def _unavailable(self, cause: str) -> ServiceUnavailable:
+        return ServiceUnavailable("Redis", self._hub.feed.address, cause)
 
     def _recent(self, kind: str, chain: str, entity: str) -> list[Event]:
         return [placed.event for placed in self._hub.index.recent((kind, chain, entity))]
@@ -161,7 +168,7 @@ class RestAnswers:
     def _watches_as_set(self, known: KnownOf) -> list[WatchDocument]:
         if known.entry is None:
             return []
-        source = "dynamodb" if self._settings.dynamodb.tables and not self._settings.postgres.dsn else "postgres"
+        source = "postgres" if self._insight is None else self._insight.source
         tables = self._settings.dynamodb.tables if source == "dynamodb" else {}
         return [
             watch_as_set(name, watch, tables[name].table if name in tables else watch.table, source, known.entry)

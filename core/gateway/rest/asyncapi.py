@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # A stream that only goes one way has nobody to answer, and its subscription lasts as long as the connection.
 _NEVER_SENT_AS_EVENTS = ("unsubscribed", "pong")
 _SNAPSHOT = parameters.Parameter("snapshot", "Whether the values as they are come first.", {"type": "boolean"})
+_RESUME = parameters.Parameter("resume", "A position, where `Last-Event-ID` cannot be set.")
 _SLOW = parameters.Parameter("slow", "As in `subscribe`.", {"enum": ["conflate", "disconnect"]})
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "The static token, or a JWT."},
@@ -105,7 +106,7 @@ def _operation(action: str, channel: str, tags: Iterable[str], summary: str) -> 
 
 
 def _query() -> dict[str, Any]:
-    described = (*parameters.EVENTS, _SNAPSHOT, _SLOW)
+    described = (*parameters.EVENTS, _SNAPSHOT, _RESUME, _SLOW)
     return {"type": "object", "properties": {one.name: _property(one) for one in described}}
 
 
