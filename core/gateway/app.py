@@ -37,6 +37,7 @@ def gateway_app(
     places = Places(settings.limits)
     live: list[BaseRoute] = [
         WebSocketRoute("/v1/ws", WebSocketChannel(hub, gate, places, settings, figures).serve),
+        Route("/v1/ws", _ask_for_websocket),
         Route("/v1/sse", SseChannel(hub, places, settings, figures).serve, methods=["GET"]),
     ]
     middleware = [
@@ -51,6 +52,10 @@ def gateway_app(
     ]
     handlers = {HTTPException: _refuse, Exception: _tell_defect}
     return Starlette(routes=[*live, *routes, *page_routes()], middleware=middleware, exception_handlers=handlers)
+
+
+async def _ask_for_websocket(_request: Request) -> Response:
+    return refusal(426, "no_websocket", "this is a WebSocket's address; /v1/sse answers HTTP", {"Upgrade": "websocket"})
 
 
 async def _refuse(_request: Request, error: Exception) -> Response:

@@ -224,6 +224,7 @@ def test_every_answer_has_the_strict_headers(server: GatewayServer) -> None:
 def test_what_is_not_there_is_told_in_the_same_form_as_all_errors(server: GatewayServer) -> None:
     assert (answer_of(server, "/nothing").status, answer_of(server, "/nothing").error) == (404, "not_found")
     assert answer_of(server, "/readyz", "POST").error == "method_not_allowed"
+    assert answer_of(server, "/v1/ws").error == "no_websocket"
     for path in ("/../server.py", "/%2e%2e/server.py", "/js/../../server.py"):
         assert answer_of(server, path).status == 404
 

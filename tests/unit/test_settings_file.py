@@ -445,6 +445,32 @@ WRONG = {
         TVL + "postgres: {dsn: 'postgresql://rtp:se@cret@db/defi'}",
         "my.yaml:6: postgres.dsn: has an @ in its host. In a password write it as %40",
     ),
+    "token that could be guessed": (
+        TVL + "serve: {token: hunter2}",
+        "my.yaml:6: serve.token: must be 16 to 1024 letters, digits and . _ ~ -. `openssl rand -hex 32` makes one",
+    ),
+    "jwt without a key": (
+        TVL + "serve: {jwt: {audience: rtp}}",
+        "my.yaml:6: serve.jwt: has no key. Give one of key, key_file and jwks_file",
+    ),
+    "public key for a shared key's algorithm": (
+        TVL + "serve: {jwt: {key_file: key.pem, algorithms: [HS256]}}",
+        "my.yaml:6: serve.jwt: has key_file, which HS256 does not use. It takes RS256, RS384, RS512, PS256, PS384,"
+        " PS512, ES256, ES384, ES512, EdDSA",
+    ),
+    "public URL with a path": (
+        TVL + "serve: {public_url: 'https://desk.example/rtp'}",
+        "my.yaml:6: serve.public_url: must end after the host: rtp serve answers at the root. Give it a host name of"
+        " its own",
+    ),
+    "origin": (
+        TVL + "serve: {origins: [desk.example]}",
+        "my.yaml:6: serve.origins[0]: must start with http:// or https://",
+    ),
+    "proxy by its name": (
+        TVL + "serve: {trusted_proxies: [proxy.example]}",
+        "my.yaml:6: serve.trusted_proxies[0]: must be an IP address or a network, e.g. 10.0.0.0/8, not proxy.example",
+    ),
     "empty DSN": (TVL + "postgres: {dsn: ''}", "my.yaml:6: postgres.dsn: must not be empty"),
 }
 
@@ -636,7 +662,8 @@ def test_a_complaint_holds_no_secret(complaints: Complaints, section: str) -> No
 
 
 def test_settings_can_be_printed_without_their_secrets(load: Load) -> None:
-    loaded = load(environ={"RTP_POSTGRES_DSN": "password=hunter2", "RTP_REDIS_URL": "redis://:hunter2@cache"})
+    environ = {"RTP_POSTGRES_DSN": "password=hunter2", "RTP_REDIS_URL": "redis://:hunter2@cache"}
+    loaded = load(TVL + f"serve: {{jwt: {{key: {'hunter2' * 6}}}}}", environ | {"RTP_SERVE_TOKEN": "hunter2" * 3})
     assert "hunter2" not in repr(loaded)
 
 
