@@ -330,7 +330,7 @@ WRONG = {
     ),
     "foreign key": (
         TVL + "nonsense: 1",
-        "my.yaml:6: nonsense: unknown key. Known here: source, kinds, postgres, redis, sqs, run, log, http, emf,"
+        "my.yaml:6: nonsense: unknown key. Known here: source, kinds, postgres, redis, sqs, run, log, http, emf, serve,"
         " triggers, watches, dynamodb, routes, webhook",
     ),
     "mistyped key inside columns": (
