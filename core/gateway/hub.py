@@ -15,7 +15,7 @@ from core.gateway.feed import StreamFeed
 from core.gateway.history import History
 from core.gateway.index import Index
 from core.gateway.known_entities import KnownEntities
-from core.gateway.messages import PROTOCOL_VERSION
+from core.gateway.messages import PROTOCOL_VERSION, message
 from core.gateway.outlet import CloseCode
 from core.gateway.session import Session
 from core.gateway.snapshot import Snapshots
@@ -93,7 +93,9 @@ class Hub:
         self._cache = cache or AsyncCacheReader(redis_url, is_counted=False)
         self.snapshots = Snapshots(self._cache, self.known, self.index, self.window, self._newest_place, self.reached)
         self.sessions: dict[Session, None] = {}
-        self._ping_seconds = ping_seconds
+        self._welcome = message(
+            "welcome", version=PROTOCOL_VERSION, ping_seconds=ping_seconds, limits=asdict(self.limits)
+        )
         self._begun = asyncio.Event()
         self._moved = asyncio.Event()
         self._upstream: str | None = None
@@ -133,7 +135,7 @@ class Hub:
         """A new client; it is welcomed at once."""
         session = Session(self, outlet, reach)
         self.sessions[session] = None
-        session.post("welcome", version=PROTOCOL_VERSION, ping_seconds=self._ping_seconds, limits=asdict(self.limits))
+        session.post_document("welcome", self._welcome)
         if self._upstream is not None:
             session.post("upstream", state="lost", message=self._upstream)
         return session
