@@ -33,9 +33,9 @@ def serve_settings(redis_url: str, **serve: Any) -> Settings:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[GatewayServer]:
+def serving(settings: Settings, **options: Any) -> Iterator[GatewayServer]:
     """A gateway that answers; it ends with the block."""
-    server = GatewayServer(settings)
+    server = GatewayServer(settings, **options)
     server.start()
     try:
         yield server
@@ -43,6 +43,10 @@ def serving(settings: Settings) -> Iterator[GatewayServer]:
         server.stop()
     if server.failure is not None:
         raise server.failure
+
+
+def url_of(server: GatewayServer | str) -> str:
+    return server if isinstance(server, str) else server.url
 
 
 class LiveClient:
@@ -85,8 +89,9 @@ def live_client(server: GatewayServer | str, *offered: str, **options: Any) -> I
     """A client of a gateway, or of that at an address. `offered`: the subprotocols, where not the usual one alone."""
     protocols = [Subprotocol(name) for name in offered or (SUBPROTOCOL,)]
     patience: dict[str, Any] = {"open_timeout": 30, "close_timeout": 5, "max_size": None}
-    url = server if isinstance(server, str) else server.url
-    with connect(url.replace("http", "ws", 1) + "/v1/ws", subprotocols=protocols, **patience, **options) as socket:
+    with connect(
+        url_of(server).replace("http", "ws", 1) + "/v1/ws", subprotocols=protocols, **patience, **options
+    ) as socket:
         yield LiveClient(socket)
 
 
@@ -105,15 +110,17 @@ class Answer:
 
 
 @contextmanager
-def asking(server: GatewayServer, path: str, method: str = "GET", **headers: str) -> Iterator[http.client.HTTPResponse]:
+def asking(
+    server: GatewayServer | str, path: str, method: str = "GET", **headers: str
+) -> Iterator[http.client.HTTPResponse]:
     """A request, whose answer is read within the block; a header's _ stands for -."""
-    place = urlsplit(server.url)
+    place = urlsplit(url_of(server))
     with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)) as connection:
         connection.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         yield connection.getresponse()
 
 
-def answer_of(server: GatewayServer, path: str, method: str = "GET", **headers: str) -> Answer:
+def answer_of(server: GatewayServer | str, path: str, method: str = "GET", **headers: str) -> Answer:
     with asking(server, path, method, **headers) as response:
         return Answer(response)
 

@@ -20,6 +20,7 @@ from core.gateway.outlet import CloseCode
 from core.gateway.session import Session
 from core.gateway.snapshot import Snapshots
 from core.gateway.stream_window import StreamWindow
+from core.problem import LastingProblem
 from rtp_client.cache.async_reader import AsyncCacheReader
 from rtp_client.keys import STREAM
 from rtp_client.redact import redact
@@ -28,17 +29,20 @@ from rtp_client.stream.entries import parse
 from rtp_client.stream.position import EMPTY_STREAM
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from core.gateway.history import PlaceLost
     from core.gateway.outlet import Outlet
     from core.gateway.placed_event import PlacedEvent
     from core.gateway.reach import Reach
     from core.gateway.subscription import Subscription
+    from core.problem import Problem
     from rtp_client.stream.position import Position
 
 _LOGGER = logging.getLogger("rtp.gateway")
 _CONNECTIONS = 4
+# Where Redis is, is for those who run rtp.
+_UPSTREAM_LOST = {"state": "lost", "message": "Redis does not answer; what comes meanwhile is sent once it does"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ class Hub:
         timeout_seconds: float = 5,
         cache: AsyncCacheReader | None = None,
         postgres_dsn: str | None = None,
+        on_problem: Callable[[Problem], None] = lambda _: None,
     ) -> None:
+        self._outage = LastingProblem("gateway", on_problem)
         self.limits = SessionLimits(subscriptions, queue, message_bytes, messages_per_second)
         self.counts = HubCounts()
         self.index = Index()
@@ -98,7 +104,7 @@ class Hub:
         )
         self._begun = asyncio.Event()
         self._moved = asyncio.Event()
-        self._upstream: str | None = None
+        self._is_upstream_lost = False
         self._reading: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -136,8 +142,8 @@ class Hub:
         session = Session(self, outlet, reach)
         self.sessions[session] = None
         session.post_document("welcome", self._welcome)
-        if self._upstream is not None:
-            session.post("upstream", state="lost", message=self._upstream)
+        if self._is_upstream_lost:
+            session.post("upstream", **_UPSTREAM_LOST)
         return session
 
     def forget(self, session: Session) -> None:
@@ -189,16 +195,16 @@ class Hub:
             session.lose_place(lost)
 
     def upstream_lost(self, message: str) -> None:
-        self._upstream = message
-        self._tell_all("lost", message)
+        self._outage.tell(f"{message}; trying again")
+        self._is_upstream_lost = True
+        for session in list(self.sessions):
+            session.post("upstream", **_UPSTREAM_LOST)
 
     def upstream_back(self) -> None:
-        self._upstream = None
-        self._tell_all("back", "Redis answers again")
-
-    def _tell_all(self, state: str, message: str) -> None:
+        self._outage.is_over("Redis answers again")
+        self._is_upstream_lost = False
         for session in list(self.sessions):
-            session.post("upstream", state=state, message=message)
+            session.post("upstream", state="back", message="Redis answers again")
 
     async def _newest_place(self) -> tuple[int, int]:
         """Where the stream ends now; its beginning, where Redis does not tell."""

@@ -102,6 +102,7 @@ class GatewayServer:
             timeout_seconds=redis.timeout_seconds,
             cache=cache_reader_of(self._settings, is_counted=False),
             postgres_dsn=self._settings.postgres.dsn,
+            on_problem=self._on_problem,
         ) as hub:
             answers = build_answers(hub, self._settings)
             routes = [*Probes(hub, self._figures).routes(), *routes_of(answers, self._settings)]

@@ -20,6 +20,7 @@ from core.settings.file import default_path
 from core.stack import running_stacks
 from tests.command import Command
 from tests.eventually import eventually
+from tests.gateway import answer_of
 from tests.leftovers import Place, own_place, processes_in
 from tests.processes import kill_the_guard_below
 from tests.rtp_process import ROOT, RtpProcess, command, rtp
@@ -183,9 +184,12 @@ def test_plain_lines_fit_the_terminal_above_a_table_of_the_sinks() -> None:
 # Other ends.
 
 
-def test_sigterm_ends_it_as_ctrl_c_does(place: Place) -> None:
-    with demo(place) as process:
+def test_it_serves_its_page_and_sigterm_ends_it_as_ctrl_c_does(place: Place) -> None:
+    with demo(place, "--serve", "--listen", "127.0.0.1:0") as process:
         process.wait_for("watch protocols")
+        page = re.search(r"The page is at (http://127\.0\.0\.1:\d+)", process.err)
+        assert page is not None
+        assert b"<title>" in answer_of(page[1], "/").body
         assert (process.end(signal.SIGTERM), place.leftovers()) == (0, [])
 
 

@@ -15,6 +15,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from core.gateway.server import GatewayServer
+from core.problem import Problem
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
 from core.stack import EmbeddedStack
@@ -253,6 +254,31 @@ def test_the_metrics_count_clients_messages_and_why_they_left(server: GatewaySer
         assert now[frames] == before[frames] + 2
     eventually(lambda: metrics_of(server)['rtp_gateway_clients{channel="websocket"}'] == 0)
     assert left_for(server, "client") == before.get('rtp_gateway_disconnected_total{reason="client"}', 0) + 1
+
+
+def test_a_client_goes_on_at_another_gateway_where_it_was(
+    server: GatewayServer, stack: EmbeddedStack, deliver: Deliver
+) -> None:
+    with live_client(server) as client:
+        client.subscribe(filter={"entity": "roaming"})
+        deliver(entity="roaming", current="1")
+        position = client.next("event")["position"]
+    deliver(entity="roaming", current="2")
+    with serving(serve_settings(stack.addresses.redis_url)) as other, live_client(other) as client:
+        assert client.subscribe(filter={"entity": "roaming"}, resume=position)["resumed"] is True
+        deliver(entity="roaming", current="3")
+        assert [client.next("event")["event"]["data"]["current"] for _ in range(2)] == ["2", "3"]
+
+
+def test_without_redis_it_is_not_ready_and_tells_the_address_to_nobody_but_its_log() -> None:
+    told: list[Problem] = []
+    settings = serve_settings("redis://secret.host.invalid:1")
+    with serving(settings, on_problem=told.append) as server, live_client(server) as client:
+        assert "secret.host" not in client.next("upstream")["message"]
+        answer = answer_of(server, "/readyz")
+        assert (answer.status, b"secret.host" in answer.body) == (503, False)
+        assert answer_of(server, "/").status == 200
+    assert ["secret.host" in problem.text for problem in told] == [True]
 
 
 def test_a_gateway_that_ends_sends_its_clients_elsewhere(stack: EmbeddedStack) -> None:
