@@ -44,6 +44,8 @@ PRICES = {
 }
 PROTOCOLS = {"kind": "protocol", "table": "protocols", "columns": {"protocol": "protocol"}, "watched": ["name"]}
 WATCHES = {"tvl": TVL, "prices": PRICES, "protocols": PROTOCOLS}
+UNCOMPARED = {"max_staleness": {"price": "0s"}}
+"""The cache keeps the value of the last event, as nobody compares it with the table."""
 KEY = "a key of thirty-two bytes or more"
 STRANGE = "a/b:c %?"
 DELIVERED = 5
@@ -55,7 +57,8 @@ Ask = Callable[..., Any]
 def served(stack: EmbeddedStack, module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """Settings whose database and Redis have seen events of two kinds; no rtp runs any more."""
     path = tmp_path_factory.mktemp("rest") / "rtp.yaml"
-    path.write_text(yaml.safe_dump({"watches": WATCHES, "serve": {"listen": "127.0.0.1:0"}}), encoding="utf-8")
+    document = {"watches": WATCHES, "serve": {"listen": "127.0.0.1:0"}, "redis": {"cache": UNCOMPARED}}
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
     places = {"postgres.dsn": module_database, "redis.url": stack.addresses.redis_url}
     settings = load_settings(path, environ={}, options=places)
     with (
