@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 
@@ -81,11 +81,11 @@ class Doorway:
         """
         if self._settings.asks_for_token or host in self._settings.own_hosts:
             return True
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _split(f"//{host}").hostname or ""
         return name in _LOCAL_NAMES or _is_address(name)
 
     def _may_connect(self, origin: str, host: str) -> bool:
-        place = urlsplit(origin)
+        place = _split(origin)
         is_own = place.scheme in ("http", "https") and (
             place.netloc == host or place.netloc in self._settings.own_hosts
         )
@@ -115,6 +115,14 @@ class TokenCheck:
                 return
             scope["state"] |= {"admission": admission, "reach": admission.reach}
         await self._app(scope, receive, send)
+
+
+def _split(address: str) -> SplitResult:
+    """An address that anybody may have written, taken apart; nothing, where it is none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _is_address(name: str) -> bool:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from core.gateway.wire import Wire
 
 if TYPE_CHECKING:
     import asyncio
+
+    from uvicorn._types import ASGI3Application
 
 REQUEST_SECONDS = 10.0
 """For a whole request, from its first byte or the connection's beginning."""
@@ -33,11 +35,20 @@ class GuardedHttp(HttpToolsProtocol):
         self.wire = Wire(self.transport, self.loop)
         self._request_bytes = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._answering: RequestResponseCycle | None = None
         self._limit(REQUEST_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lift_deadline()
         super().connection_lost(exc)
+        # uvicorn tells the last request alone, and a stream that another one waits behind would never end.
+        if self._answering is not None and not self._answering.response_complete:
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         self._request_bytes += len(data)

@@ -21,6 +21,7 @@ from core.gateway.wire import Wire
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn._types import ASGISendEvent
     from websockets.http11 import Request
 
 # A client that reads nothing would keep a connection that is closed politely for ever. One that is slow reads why.
@@ -55,6 +56,11 @@ class LiveSocket(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if self.response.status_code == 101:
             self.scope["state"]["socket"] = self
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True  # it has been refused; uvicorn takes it for forgotten
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -120,7 +120,7 @@ class ServeSettings(SettingsModel):
     trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(default=(), max_length=100)
     window: Whole = Field(default=20_000, ge=100, le=1_000_000)
     ping_seconds: Real = Field(default=20, ge=0.1, le=3600)
-    idle_timeout_seconds: Real = Field(default=20, ge=0.1, le=3600)
+    idle_timeout_seconds: Real = Field(default=30, ge=0.1, le=3600)
     drain_seconds: Real = Field(default=10, ge=0, le=600)
     limits: ServeLimits = ServeLimits()
 

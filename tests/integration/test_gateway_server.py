@@ -181,16 +181,19 @@ def left_for(server: GatewayServer, reason: str) -> float:
     return metrics_of(server).get(f'rtp_gateway_disconnected_total{{reason="{reason}"}}', 0)
 
 
+def upgrade(host: str) -> bytes:
+    return (
+        f"GET /v1/ws HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    ).encode()
+
+
 @contextmanager
 def raw_websocket(server: GatewayServer) -> Iterator[socket.socket]:
     """A WebSocket whose client answers nothing, not even pings."""
     place = urlsplit(server.url)
-    request = (
-        f"GET /v1/ws HTTP/1.1\r\nHost: {place.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-    )
     with socket.create_connection((place.hostname or "", place.port or 0), timeout=30) as connection:
-        connection.sendall(request.encode())
+        connection.sendall(upgrade(place.netloc))
         assert connection.recv(12) == b"HTTP/1.1 101"
         yield connection
 
@@ -210,6 +213,37 @@ def test_a_request_that_never_ends_is_cut_off(server: GatewayServer) -> None:
     with socket.create_connection((place.hostname or "", place.port or 0), timeout=30) as connection:
         connection.sendall(b"GET / HTTP/1.1\r\n" + b"X-Filler: " + b"x" * 70_000)
         assert connection.recv(100).startswith(b"HTTP/1.1 431")
+
+
+STRANGE = {
+    "TLS": b"\x16\x03\x01",
+    "host that is none": b"GET / HTTP/1.1\r\nHost: [::1\r\n\r\n",
+    "bytes as host": b"GET / HTTP/1.1\r\nHost: \xff\xfe\r\n\r\n",
+    "origin that is none": b"GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://[::1\r\n\r\n",
+    "path of bytes": b"GET /%ff%00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "position of bytes": b"GET /v1/sse HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: \xff\r\n\r\n",
+    "stream before another request": b"GET /v1/sse HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2,
+    "frame that is no text": b"UPGRADE\x81\x82\0\0\0\0\xff\xfe",
+    "frame that is not masked": b"UPGRADE\x81\x02{}",
+    "frame of no kind": b"UPGRADE\x83\x80\0\0\0\0",
+    "close code that is none": b"UPGRADE\x88\x82\0\0\0\0\0\x01",
+    "deep JSON": b"UPGRADE\x81\xfe\x03\xe8\0\0\0\0" + b"[" * 1000,
+}
+
+
+def test_what_strangers_send_is_no_defect_and_leaves_nothing_behind(redis_url: str) -> None:
+    told: list[Problem] = []
+    with serving(serve_settings(redis_url), on_problem=told.append) as server:
+        place = urlsplit(server.url)
+        for sent in STRANGE.values():
+            with socket.create_connection((place.hostname or "", place.port or 0), timeout=30) as connection:
+                connection.sendall(sent.replace(b"UPGRADE", upgrade("localhost")))
+                assert connection.recv(1)
+        with suppress(InvalidStatus), live_client(server, origin="http://[::1"):
+            pass
+        eventually(lambda: metrics_of(server)['rtp_gateway_clients{channel="sse"}'] == 0)
+        assert metrics_of(server)['rtp_gateway_clients{channel="websocket"}'] == 0
+    assert told == []
 
 
 # What every answer carries.
