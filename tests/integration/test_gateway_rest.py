@@ -255,6 +255,8 @@ def test_metadata_has_its_columns_and_no_rule(ask: Ask) -> None:
         (f"{USDC}?watch=tvl", "not_found", "watch tvl does not know it. It is known to: prices"),
         ("/v1/entities/price/base/usdc/more", "bad_request", "a path is /v1/entities/KIND/CHAIN/ENTITY"),
         ("/v1/entities?colour=red", "bad_request", "'colour' is no parameter. There are: kind, chain, entity, after"),
+        ("/v1/pegs?kind=price", "bad_request", "'kind' is no parameter. There are: none"),
+        ("/v1/entities?after=x", "bad_request", "after: must be the `next` of a page. Leave it out to begin"),
         ("/v1/entities?limit=0", "bad_request", "limit: must be a number from 1 to 1000, not '0'"),
         ("/v1/events?min_pct=a", "bad_request", "min_pct: must be a number of percent, 0 or more, not 'a'"),
         ("/v1/events?since=1&since=2", "bad_request", "since: is given more than once. Give it once"),

@@ -57,7 +57,7 @@ def check_names(query: QueryParams, parameters: Sequence[Parameter]) -> None:
     many = {parameter.name: parameter.is_many for parameter in parameters} | {_TOKEN: False}
     for name in query:
         if name not in many:
-            raise SettingsError(f"{shown(name)!r} is no parameter", f"There are: {_listed(many)}")
+            raise SettingsError(f"{shown(name)!r} is no parameter", f"There are: {_listed(many) or 'none'}")
         if not many[name] and len(query.getlist(name)) > 1:
             raise SettingsError(f"{name}: is given more than once", "Give it once")
 
