@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.console import Group
+from rich.text import Text
 
+from cli.output import out
 from cli.tables import BAD, DOUBTFUL, GOOD, age, count_of_bad, facts, new_table, toned, whole
 from core.problem import counted
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from core.inspection.stream_picture import ShardFigures, StreamInspection
+
+_ROOM_FOR_SHARDS = 160
+_SHARD_CELLS = 9
 
 
 def stream_tables(seen: StreamInspection) -> Group:
@@ -73,6 +78,13 @@ def _shards(seen: StreamInspection) -> Iterator[Table]:
         )
 
 
+def _shard_name(shard: ShardFigures) -> Text:
+    """`shardId-00000001414576573621-f55eea83`, or the end of it, which tells it from others, where there is no room."""
+    name = shard.shard
+    is_short = out.width < _ROOM_FOR_SHARDS and len(name) > _SHARD_CELLS
+    return Text(f"…{name[1 - _SHARD_CELLS :]}" if is_short else name, no_wrap=True)
+
+
 def _is_told(shard: ShardFigures) -> bool:
     """A closed shard that nobody has read, or that is finished, is no news."""
     return shard.state == "open" or shard.progress is not None or shard.waiting_since is not None
@@ -82,16 +94,16 @@ def _figures(shard: ShardFigures, now: datetime) -> tuple[Any, ...]:
     done = shard.progress
     unread = age(shard.waiting_since, now)
     if done is None:
-        return (shard.shard, shard.state, *[None] * 10, unread)
+        return (_shard_name(shard), shard.state, *[None] * 10, unread)
     aside = (done.future, done.late, done.out_of_order, done.elsewhere + done.expired)
     counts = (done.records, done.events, count_of_bad(done.dead_letters), *aside, count_of_bad(done.failed))
     lag = None if shard.lag_seconds is None else f"{shard.lag_seconds:.0f}"
-    return (shard.shard, shard.state, *counts, age(done.handled_at, now), lag, unread)
+    return (_shard_name(shard), shard.state, *counts, age(done.handled_at, now), lag, unread)
 
 
 def _failures(seen: StreamInspection) -> Iterator[Table]:
     rows = [
-        (one.table, shard.shard, age(shard.progress.failed_at, seen.at), whole(shard.progress.cause, BAD))
+        (one.table, _shard_name(shard), age(shard.progress.failed_at, seen.at), whole(shard.progress.cause, BAD))
         for one in seen.tables
         for shard in one.shards
         if shard.progress is not None and shard.progress.failed_at is not None

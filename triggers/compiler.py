@@ -14,6 +14,7 @@ from psycopg import sql
 
 from triggers.content import content, metadata_content
 from triggers.expressions import Expressions, function, quote
+from triggers.identity import note_unusable
 from triggers.latest import latest_functions
 from triggers.metadata import metadata_fields, metadata_function, metadata_seed
 from triggers.samples import samples_function
@@ -100,9 +101,7 @@ def compile_watch(
         "default_provenance": sql.SQL("{}::text").format(sql.Literal(watch.provenance)),
         **_measuring(watch, watch_id, statistics),
         "settings": expressions.settings,
-        "note_unusable": template("note_unusable.sql").format(
-            name_literal=sql.Literal(name), usable=expressions.usable("r")
-        ),
+        "note_unusable": note_unusable(name, watch, column_types, expressions.usable("r")),
     }
     own: tuple[sql.Composed, ...] = (
         (samples_function(watch, expressions, common),)

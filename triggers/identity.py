@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from core.settings.watches import Constant
+from core.settings.watches import Constant, ValueWatch
+from triggers.templates import template
 
 if TYPE_CHECKING:
     from core.settings.watches import Column, Watch
@@ -47,6 +48,31 @@ def named_row(row: str, watch: Watch, types: ColumnTypes) -> sql.Composed:
     """Whether a row of the watched table has a usable chain and entity."""
     names = who(row, watch, types).values()
     return sql.SQL(" AND ").join(sql.SQL("rtp.is_name({})").format(name) for name in names)
+
+
+def looked_at(watch: Watch, types: ColumnTypes, row: str) -> tuple[sql.Composed, sql.Composed]:
+    """Where a row's chain, entity and value are, and what it holds there: the names of the columns, and their texts.
+
+    The beginnings of their texts: an array of three enormous ones would be too large for PostgreSQL.
+    """
+    columns = [watch.columns.chain, watch.columns.entity]
+    if isinstance(watch, ValueWatch):
+        columns.append(watch.columns.value)
+    own = [column if isinstance(column, str) else None for column in columns]
+    texts = [
+        sql.NULL if column is None else sql.SQL("left({}, 2001)").format(types.text(row, column)) for column in own
+    ]
+    array = sql.SQL("ARRAY[{}]::text[]")
+    names = sql.SQL(", ").join(map(sql.Literal, own))
+    return array.format(names), array.format(sql.SQL(", ").join(texts))
+
+
+def note_unusable(name: str, watch: Watch, types: ColumnTypes, usable: sql.Composable) -> sql.Composed:
+    """The statement that leaves a line about a statement's rows that are not usable."""
+    columns, held = looked_at(watch, types, "r")
+    return template("note_unusable.sql").format(
+        name_literal=sql.Literal(name), columns=columns, held=held, usable=usable
+    )
 
 
 def is_of(watch: Watch, types: ColumnTypes) -> sql.Composed:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from triggers.expressions import about, function, named, quote
-from triggers.identity import is_of, named_row, same_entity, who
+from triggers.identity import is_of, named_row, note_unusable, same_entity, who
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def metadata_function(
         renamed=sql.SQL("{}{}").format(removed(without_new), added(without_old)),
         added=added(is_named),
         removed=removed(is_named),
-        note_unusable=template("note_unusable.sql").format(name_literal=sql.Literal(name), usable=is_named),
+        note_unusable=note_unusable(name, watch, types, is_named),
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.identity import same_entity
+from triggers.identity import looked_at, same_entity
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
@@ -111,7 +111,10 @@ class _Statement:
     @property
     def new(self) -> _Rows:
         expressions = self.expressions
-        usable_or_noted = sql.SQL("({} OR rtp.skip({}))").format(expressions.usable("r"), self.common["name_literal"])
+        columns, held = looked_at(self.watch, expressions.types, "r")
+        usable_or_noted = sql.SQL("({} OR rtp.skip({}, {}, {}))").format(
+            expressions.usable("r"), self.common["name_literal"], columns, held
+        )
         return _Rows("new_rows", sample_columns(self.watch, self.expressions, self.common), where=usable_or_noted)
 
     @property

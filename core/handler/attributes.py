@@ -56,7 +56,7 @@ def name_of(attribute: Mapping[str, Any] | None) -> str:
     if not name:
         raise EventRejected("is missing or empty")
     if len(name.encode("utf-8", "surrogatepass")) > _LONGEST_NAME_BYTES:
-        raise EventRejected(f"has more than {_LONGEST_NAME_BYTES} bytes")
+        raise EventRejected(f"is longer than {_LONGEST_NAME_BYTES} bytes, the most that a name may have")
     return name
 
 

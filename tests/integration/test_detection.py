@@ -436,10 +436,33 @@ def test_a_watched_table_without_rtps_schema_can_be_written(writer: psycopg.Conn
     assert value_of(writer) == 200
 
 
-@pytest.mark.parametrize("entity", ["", "x" * 1001])
-def test_an_entity_without_a_usable_name_is_noted(writer: psycopg.Connection, entity: str) -> None:
+@pytest.mark.parametrize(
+    ("entity", "trouble", "shown"),
+    [
+        ("", "is empty", "''"),
+        ("x" * 501, "is longer than 500 bytes, the most that a name may have", f"'{'x' * 77}...'"),
+    ],
+    ids=["empty", "long"],
+)
+def test_an_entity_without_a_usable_name_is_noted_with_its_row(
+    writer: psycopg.Connection, entity: str, trouble: str, shown: str
+) -> None:
     write(writer, "100", entity=entity)
     assert errors(writer) == [("tvl", "22023")]
+    (message,) = writer.execute("SELECT message FROM rtp.trigger_error").fetchone() or ()
+    assert message == (
+        f"1 row has no usable chain, entity or value: the entity (protocol) {trouble},"
+        f" in the row with chain 'ethereum', protocol {shown}, tvl_usd '100'"
+    )
+
+
+def test_of_many_rows_without_a_usable_name_one_is_told(writer: psycopg.Connection) -> None:
+    writer.execute("INSERT INTO protocols (chain, protocol, name, source) VALUES ('', '', '', 's'), ('', 'y', '', 's')")
+    (message,) = writer.execute("SELECT message FROM rtp.trigger_error").fetchone() or ()
+    assert message == (
+        "2 rows have no usable chain, entity or value, one of them: the chain (chain) is empty"
+        " and the entity (protocol) is empty, in the row with chain '', protocol ''"
+    )
 
 
 def test_an_entity_without_a_usable_name_does_not_hide_the_others(writer: psycopg.Connection) -> None:

@@ -170,7 +170,10 @@ def test_without_redis_the_whole_batch_comes_again(aws: Settings, tvl: Table) ->
         ({"tvl_usd": {"S": "-nan"}}, "watch tvl: attribute tvl_usd is not a number"),
         ({"tvl_usd": {"M": {}}}, "watch tvl: attribute tvl_usd is of type M, not a string or a number"),
         ({"chain": ""}, "watch tvl: attribute chain is missing or empty"),
-        ({"protocol": "x" * 501}, "watch tvl: attribute protocol has more than 500 bytes"),
+        (
+            {"protocol": "x" * 501},
+            "watch tvl: attribute protocol is longer than 500 bytes, the most that a name may have",
+        ),
         (
             {"updated_at": "soon"},
             "watch tvl: attribute updated_at is not a time: write RFC 3339, or seconds since 1970",

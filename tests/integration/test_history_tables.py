@@ -172,4 +172,10 @@ def test_a_text_without_a_number_is_counted_and_not_judged(writer: psycopg.Conne
         at = NOON + timedelta(minutes=minute)
         writer.execute("INSERT INTO samples VALUES ('ethereum', 'usdc', %s, %s)", [value, at])
         judge_waiting(writer)
-    assert writer.execute("SELECT watch FROM rtp.trigger_error").fetchall() == [("samples",)]
+    assert writer.execute("SELECT watch, message FROM rtp.trigger_error").fetchall() == [
+        (
+            "samples",
+            "rows have no usable chain, entity or value, one of them:"
+            " the value (price) is no number, in the row with chain 'ethereum', token 'usdc', price 'a lot'",
+        )
+    ]

@@ -53,7 +53,7 @@ BEGIN
         is_safe := NOT EXISTS (SELECT 'ethereum'::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" FROM old_rows AS r EXCEPT SELECT 'ethereum'::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" FROM new_rows AS r);
     END IF;    IF is_safe THEN
         INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
-            SELECT 1::smallint, 'sample', 'ethereum'::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz), rtp.of_type("r"."usd", NULL::numeric)::numeric, clock_timestamp(), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") OR rtp.skip('latest'));
+            SELECT 1::smallint, 'sample', 'ethereum'::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz), rtp.of_type("r"."usd", NULL::numeric)::numeric, clock_timestamp(), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") OR rtp.skip('latest', ARRAY[NULL, 'protocol', 'usd']::text[], ARRAY[NULL, left(rtp.of_type("r"."protocol", NULL::text)::text, 2001), left(rtp.of_type("r"."usd", NULL::numeric)::text, 2001)]::text[]));
     ELSE
         BEGIN
             PERFORM rtp.refuse_own_types(TG_RELID, '{protocol,at,usd}');
@@ -240,9 +240,8 @@ FROM touched AS t;
                 EXECUTE "rtp"."rare_latest"('first sightings') INTO made;
                 reported_rows := reported_rows + made;
             END IF;
-            PERFORM rtp.note_error('latest', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
-        FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) IS NOT TRUE
-        HAVING count(*) > 0;
+            PERFORM rtp.note_unusable('latest', TG_OP, unusable.rows, ARRAY[NULL, 'protocol', 'usd']::text[], unusable.held)
+        FROM (SELECT count(*) OVER () AS rows, ARRAY[NULL, left(rtp.of_type("r"."protocol", NULL::text)::text, 2001), left(rtp.of_type("r"."usd", NULL::numeric)::text, 2001)]::text[] AS held FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) IS NOT TRUE LIMIT 1) AS unusable;
             IF EXISTS (SELECT FROM new_rows AS r WHERE (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) THEN
                 EXECUTE "rtp"."rare_latest"('note ahead');
             END IF;
@@ -377,10 +376,10 @@ CROSS JOIN LATERAL (
 WHERE b.ctid = known.place AND b.rules = 1'
 WHEN 'append INSERT' THEN
 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
-            SELECT 1::smallint, ''sample'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time("r"."at"::timestamptz), "r"."usd"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") OR rtp.skip(''latest''))'
+            SELECT 1::smallint, ''sample'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time("r"."at"::timestamptz), "r"."usd"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") OR rtp.skip(''latest'', ARRAY[NULL, ''protocol'', ''usd'']::text[], ARRAY[NULL, left("r"."protocol"::text, 2001), left("r"."usd"::text, 2001)]::text[]))'
 WHEN 'append UPDATE' THEN
 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
-            SELECT 1::smallint, ''sample'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time("r"."at"::timestamptz), "r"."usd"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") OR rtp.skip(''latest'')) UNION ALL SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE ''ethereum''::text COLLATE "C" = ''ethereum''::text COLLATE "C" AND "n"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")'
+            SELECT 1::smallint, ''sample'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time("r"."at"::timestamptz), "r"."usd"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") OR rtp.skip(''latest'', ARRAY[NULL, ''protocol'', ''usd'']::text[], ARRAY[NULL, left("r"."protocol"::text, 2001), left("r"."usd"::text, 2001)]::text[])) UNION ALL SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE ''ethereum''::text COLLATE "C" = ''ethereum''::text COLLATE "C" AND "n"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")'
 WHEN 'append DELETE' THEN
 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
             SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")'

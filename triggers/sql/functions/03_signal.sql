@@ -54,9 +54,41 @@ WHEN OTHERS THEN
 END
 $$;
 
+-- why_unusable: which of chain, entity and value a row cannot be judged for, and why, and what it holds there. `columns` are the
+-- user's names of the three, null for a constant; `held` is what the row has in them, the first 2001 characters of it.
+CREATE OR REPLACE FUNCTION rtp.why_unusable(columns text[], held text[])
+RETURNS text LANGUAGE sql STABLE
+AS $$
+    SELECT concat_ws(', in the row with ', string_agg(format('the %s (%s) %s', part, name, trouble), ' and ') FILTER (WHERE trouble IS NOT NULL),
+               string_agg(format('%s %s', name, quote_nullable(CASE WHEN length(text) > 80 THEN left(text, 77) || '...' ELSE text END)), ', '))
+    FROM (
+        SELECT part, name, text,
+               CASE WHEN part = 'value' THEN CASE WHEN NOT rtp.is_number(text) THEN 'is no number' END
+                    WHEN text IS NULL THEN 'is null'
+                    WHEN text = '' THEN 'is empty'
+                    WHEN NOT rtp.is_name(text) THEN 'is longer than 500 bytes, the most that a name may have'
+               END AS trouble
+        FROM unnest(ARRAY['chain', 'entity', 'value'], why_unusable.columns, why_unusable.held) AS p (part, name, text)
+        WHERE name IS NOT NULL
+    ) AS parts
+$$;
+
+-- note_unusable: leave a line about so many rows of a statement that have no usable chain, entity or value; `columns` and `held` are
+-- of one of them. Writes rtp.trigger_error.
+CREATE OR REPLACE FUNCTION rtp.note_unusable(watch text, operation text, rows bigint, columns text[], held text[])
+RETURNS void LANGUAGE sql
+AS $$
+    SELECT rtp.note_error(
+        note_unusable.watch, note_unusable.operation, '22023',
+        CASE note_unusable.rows WHEN 1 THEN '1 row has no usable chain, entity or value: '
+                                ELSE coalesce(note_unusable.rows || ' ', '') || 'rows have no usable chain, entity or value, one of them: '
+        END || rtp.why_unusable(note_unusable.columns, note_unusable.held)
+    )
+$$;
+
 -- skip: leave a line that a row has no usable chain, entity or value: one for each statement and watch; false. The statement that
 -- appends the other rows asks it of these, and so need not look at its rows twice. Writes rtp.trigger_error.
-CREATE OR REPLACE FUNCTION rtp.skip(watch text)
+CREATE OR REPLACE FUNCTION rtp.skip(watch text, columns text[], held text[])
 RETURNS boolean LANGUAGE plpgsql
 AS $$
 DECLARE
@@ -64,7 +96,7 @@ DECLARE
 BEGIN
     IF current_setting('rtp.skipped', true) IS DISTINCT FROM statement THEN
         PERFORM set_config('rtp.skipped', statement, true);
-        PERFORM rtp.note_error(skip.watch, 'SAMPLE', '22023', 'rows have no usable chain, entity or value');
+        PERFORM rtp.note_unusable(skip.watch, 'SAMPLE', NULL, skip.columns, skip.held);
     END IF;
     RETURN false;
 END

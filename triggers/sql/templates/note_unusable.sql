@@ -1,3 +1,2 @@
-PERFORM rtp.note_error({name_literal}, TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
-        FROM new_rows AS r WHERE ({usable}) IS NOT TRUE
-        HAVING count(*) > 0;
+PERFORM rtp.note_unusable({name_literal}, TG_OP, unusable.rows, {columns}, unusable.held)
+        FROM (SELECT count(*) OVER () AS rows, {held} AS held FROM new_rows AS r WHERE ({usable}) IS NOT TRUE LIMIT 1) AS unusable;
