@@ -36,16 +36,16 @@ async def past_events(hub: Hub, wanted: EventFilter, reach: Reach, since: Positi
         return EventPage(events=[], position=str(hub.window.head), has_more=False, reset=None)
     lost = await hub.history.lost_place(since)
     audience = Audience(wanted, reach)
-    page = _Page(hub, audience, EMPTY_STREAM if lost else since, limit)
+    page = _Filling(hub, audience, EMPTY_STREAM if lost else since, limit)
     found = await page.fill()
     if found is not None:  # what was there a moment ago has left Redis
-        lost, page = found, _Page(hub, audience, EMPTY_STREAM, limit)
+        lost, page = found, _Filling(hub, audience, EMPTY_STREAM, limit)
         await page.fill()
     reset = None if lost is None else EventsReset(reason=lost.reason, message=lost.told)
     return EventPage(events=page.events, position=str(page.after), has_more=page.has_more, reset=reset)
 
 
-class _Page:
+class _Filling:
     """`after` is how far it has come."""
 
     def __init__(self, hub: Hub, audience: Audience, after: Position, limit: int) -> None:
