@@ -37,7 +37,7 @@ _RATE_SECONDS = 10
 _MOST_SAID = 50
 _MOST_LISTED = 500
 """Of the events, so many of the newest that fit are listed."""
-_WIDE = 120
+_WIDE = 138
 _OF_THE_BOARD = frozenset({"filter", "sort", "reverse", "pause", "zoom", "leave"})
 _EXAMPLE = "kind:price chain:eth* min:2 severity:warning reason:depeg,repeg usd"
 

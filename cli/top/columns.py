@@ -49,7 +49,7 @@ def mover_columns(kinds: Kinds, clock: Callable[[], float]) -> Sequence[Column[M
         Column("value", 11, value, most=13, is_right=True),
         Column("15 min", 7, lambda mover: _percent(mover.move_pct(clock())), most=9, is_right=True, sorts=True),
         Column("change", 7, last_move, most=9, is_right=True, sorts=True),
-        Column("", 6, lambda mover: Text(_spark(mover), "cyan"), most=16),
+        Column("", 6, lambda mover: Text(_spark(mover), "cyan"), most=_SPARK_WIDTH, keeps_end=True),
         Column("sev", 4, lambda mover: _severity(mover.event), sorts=True),
         Column("conf", 4, lambda mover: Text(f"{mover.event.data.confidence:.2f}" if mover.event else "", "dim")),
         Column("age", 4, age, most=6, is_right=True, sorts=True),
@@ -97,7 +97,7 @@ def event_columns(kinds: Kinds) -> Sequence[Column[Event]]:
         Column("change", 7, _change, most=9, is_right=True),
         Column("sev", 4, _severity),
         Column("reason", 10, lambda event: Text(event.data.reason.replace("_", " "), "dim"), least_width=90),
-        Column("source", 12, lambda event: _name(event.data.provenance or "", "dim"), least_width=110),
+        Column("source", 12, lambda event: _name(event.data.provenance or "", "dim"), least_width=130),
         Column("from → to", 23, lambda event: _what(event, kinds), most=200),
     )
 

@@ -67,7 +67,7 @@ class EntityScreen(Screen[None]):
 
     def turn(self) -> None:
         """Draw what the board itself knows."""
-        if not self.is_mounted:
+        if not self.query("#name"):  # it is being put up, or taken down
             return
         mover = self._market.movers.get(self._key)
         kind = self._given.kinds.get(self._key.kind, Kind(self._key.kind, ""))
@@ -98,7 +98,7 @@ class EntityScreen(Screen[None]):
         self.app.call_from_thread(self._tell, found)
 
     def _tell(self, found: Details) -> None:
-        if self.is_mounted:
+        if self.query("#about"):
             self._before = found.values
             self.query_one("#about", Static).update(found.about)
             self.turn()

@@ -36,6 +36,8 @@ class Column(Generic[_Item]):
     is_right: bool = False
     least_width: int = 0
     sorts: bool = False
+    keeps_end: bool = False
+    """Whether what has no room is cut off before it, not behind."""
 
 
 class Grid(ScrollView, Generic[_Item], can_focus=True):
@@ -141,7 +143,7 @@ class Grid(ScrollView, Generic[_Item], can_focus=True):
     def _joined(self, cells: Sequence[tuple[Column[_Item], int, Text]]) -> Text:
         line = Text(no_wrap=True, end="")
         for column, room, cell in cells:
-            fitted = cell.copy()
+            fitted = cell[-room:] if column.keeps_end else cell.copy()
             fitted.truncate(room, overflow="ellipsis")
             padding = " " * (room - fitted.cell_len)
             line.append_text(Text(padding) + fitted if column.is_right else fitted + Text(padding))
@@ -166,8 +168,10 @@ class Grid(ScrollView, Generic[_Item], can_focus=True):
         self._choose(edge % max(len(self._items), 1))
 
     def action_open(self) -> None:
-        """Ask for all about the row that is chosen."""
-        if self._chosen is not None:
+        """Ask for all about the row that is chosen, or the first one in sight."""
+        if self._index() is None:
+            self._choose(self.scroll_offset.y)
+        if self._index() is not None:
             self.post_message(self.Opened(self, self._chosen))
 
     def _index(self) -> int | None:
