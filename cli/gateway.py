@@ -55,3 +55,19 @@ def serving(settings: Settings, *, anywhere: bool = False) -> Iterator[GatewaySe
         yield server
     finally:
         server.stop()
+
+
+def serve_warnings(settings: Settings) -> list[str]:
+    """Why `rtp serve` would not start by these settings, where it is installed."""
+    serve = settings.serve
+    if not (serve.is_public or serve.jwt or serve.tls):
+        return []
+    try:
+        from core.gateway.door import open_door  # noqa: PLC0415 - an extra
+    except ImportError:
+        return []
+    try:
+        open_door(serve)
+    except SettingsError as error:
+        return [f"rtp serve will not start: {error}"]
+    return []

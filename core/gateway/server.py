@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from core.errors import SettingsError
-from core.gateway.access import Gate
 from core.gateway.app import gateway_app
 from core.gateway.defects import telling_defects
+from core.gateway.door import open_door
 from core.gateway.draining import DrainingServer
 from core.gateway.figures import ConnectionFigures
 from core.gateway.http_protocol import GuardedHttp
@@ -21,7 +21,6 @@ from core.gateway.hub import Hub
 from core.gateway.open_files import allow_open_files
 from core.gateway.probes import Probes
 from core.gateway.rest.build import build_answers, cache_reader_of, routes_of
-from core.gateway.tls import server_context
 from core.gateway.websocket_protocol import LiveSocket
 from core.monitor.http import listen_on
 from core.problem import Problem
@@ -45,13 +44,11 @@ class GatewayServer:
 
     def __init__(self, settings: Settings, *, on_problem: Callable[[Problem], None] = lambda _: None) -> None:
         serve = settings.serve
-        _refuse_open_doors(serve)
+        self._gate, self._tls = open_door(serve)
         if not settings.redis.url:
             raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL, redis.url or --redis-url")
         self._settings = settings
         self._on_problem = on_problem
-        self._gate = Gate(serve)
-        self._tls = server_context(serve.tls) if serve.tls else None
         self._figures = ConnectionFigures()
         allow_open_files(serve.limits.connections)
         self._socket = listen_on(serve.listen, "serve.listen")
@@ -142,11 +139,3 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     except ImportError:
         return None
     return uvloop.new_event_loop
-
-
-def _refuse_open_doors(serve: ServeSettings) -> None:
-    if serve.is_public and not serve.asks_for_token:
-        raise SettingsError(
-            f"serve.listen: {serve.listen} is open to other machines, and anybody there could read everything",
-            "Set RTP_SERVE_TOKEN or serve.jwt, or listen on 127.0.0.1",
-        )

@@ -52,6 +52,18 @@ def test_good_settings_as_json(validate: Validate) -> None:
     assert (found["valid"], found["problems"], found["warnings"]) == (True, [], [])
 
 
+def test_it_warns_where_rtp_serve_would_not_start(validate: Validate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RTP_SERVE_LISTEN", "0.0.0.0:8787")
+    done = validate()
+    assert (done.code, done.err.splitlines()) == (
+        0,
+        [
+            "warning: rtp serve will not start: serve.listen: 0.0.0.0:8787 is open to other machines, and anybody there"
+            " could read everything. Set RTP_SERVE_TOKEN or serve.jwt, or listen on 127.0.0.1"
+        ],
+    )
+
+
 def test_it_changes_nothing_in_the_database(bare: psycopg.Connection, database: str, validate: Validate) -> None:
     before = catalog_of(bare)
     validate(dsn=database)
