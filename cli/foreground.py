@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from cli.logs import LOG, report, say, write_line
+from cli.promptness import be_prompt
 from cli.summary import print_summary
 from core.monitor.monitoring import Monitoring
 from core.processor.status import StatusReporter
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from core.trouble import Trouble
 
-# A batch is some thousand objects, free again before the next one: looking among them for cycles finds none.
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000
-# The GIL changes hands at least this often: a batch for Redis must not wait 5 ms, the default, behind one for SQS.
-SWITCH_INTERVAL_SECONDS = 0.0005
 IDLE_SECONDS = 1.0
 STUCK_SECONDS = 60.0
 """With --until-idle: for so long something may be in the way, and nothing be done, before it makes no sense to wait."""
@@ -63,9 +58,7 @@ def run_pipeline(
 
     `is_fed` says when nothing more will come to be delivered; `check` raises where it makes no sense to go on.
     """
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-    gc.freeze()  # what is there by now stays
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    be_prompt()
     reporter = StatusReporter(pipeline)
     monitoring = Monitoring(settings, pipeline, on_problem=report, write=write_line)
     try:

@@ -8,6 +8,7 @@ from cli.gateway import Listen, serving
 from cli.logs import LogFormat, LogLevel, logging_as, say
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, Stack, settings_from
 from cli.output import print_json
+from cli.promptness import be_prompt
 from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
 
@@ -40,6 +41,7 @@ def serve(
             config, stack=stack, serve__listen=listen, redis__url=redis_url, postgres__dsn=postgres_dsn
         )
         with serving(use_demo_if_unnamed(settings, "Redis")) as server:
+            be_prompt()
             if as_json:
                 print_json({"url": server.url})
             while server.failure is None and not stop_requested.wait(_TICK_SECONDS):

@@ -21,6 +21,7 @@ from core.sinks.redis import RedisSink
 from core.stack import EmbeddedStack
 from tests.eventually import eventually
 from tests.gateway import answer_of, asking, live_client, serve_settings, serving, stream_events
+from tests.rtp_process import ROOT
 from tests.samples import make_event
 
 Deliver = Callable[..., object]
@@ -288,6 +289,13 @@ def test_the_metrics_count_clients_messages_and_why_they_left(server: GatewaySer
         assert now[frames] == before[frames] + 2
     eventually(lambda: metrics_of(server)['rtp_gateway_clients{channel="websocket"}'] == 0)
     assert left_for(server, "client") == before.get('rtp_gateway_disconnected_total{reason="client"}', 0) + 1
+
+
+def test_every_metric_is_described(server: GatewayServer) -> None:
+    described = (ROOT / "docs/observability.md").read_text(encoding="utf-8")
+    names = {name.partition("{")[0] for name in metrics_of(server) if name.startswith("rtp_gateway")}
+    assert len(names) > 8
+    assert [name for name in names if name.removesuffix("_created") not in described] == []
 
 
 def test_a_client_goes_on_at_another_gateway_where_it_was(
