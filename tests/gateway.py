@@ -28,7 +28,8 @@ Message = dict[str, Any]
 def serve_settings(redis_url: str, **serve: Any) -> Settings:
     """Settings of a gateway at any free port, with these of `serve`."""
     settings = load_settings(None, environ={}, options={"redis.url": redis_url})
-    written = {"listen": "127.0.0.1:0", "drain_seconds": 1, **serve}
+    limits = {"connections": 200, **serve.pop("limits", {})}
+    written = {"listen": "127.0.0.1:0", "drain_seconds": 1, "limits": limits, **serve}
     return settings.model_copy(update={"serve": ServeSettings.model_validate(written)})
 
 

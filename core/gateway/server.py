@@ -50,7 +50,8 @@ class GatewayServer:
         self._settings = settings
         self._on_problem = on_problem
         self._figures = ConnectionFigures()
-        allow_open_files(serve.limits.connections)
+        if lack := allow_open_files(serve.limits.connections):
+            on_problem(Problem(lack, "gateway"))
         self._socket = listen_on(serve.listen, "serve.listen")
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
         self._server: DrainingServer | None = None
