@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rich.console import Group
-
 from cli.database import connection_to
-from cli.explain_tables import explanation_of
-from cli.top.given import Details
-from cli.top.market import EntityKey, Point, finite
+from cli.top.explained import details_of
+from cli.top.market import EntityKey
 from cli.top.sinks import RtpState, state_in
 from core.cache.readers import cache_reader
 from core.inspection.document import as_document
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from cli.top.given import Inbox
+    from cli.top.given import Details, Inbox
     from cli.top.pegs import Target
     from core.settings.models import Settings
     from rtp_client import Entry
@@ -67,13 +64,6 @@ def _off_peg(connection: Connection, pegged: Mapping[Pegged, EntityKey]) -> Mapp
 
 
 def explain_in_database(settings: Settings, key: EntityKey) -> Details:
-    """All about an entity, as `rtp explain` tells it, and the values of its last events."""
+    """All about an entity, as `rtp explain` tells it. Raises RtpError."""
     with connection_to(settings) as connection:
-        found = explain(connection, settings, key.kind, key.entity, key.chain)
-    events = sorted((event for one in found for event in one.events), key=lambda event: event.detected_at)
-    values = [
-        Point(event.detected_at.timestamp(), value)
-        for event in events
-        if (value := finite(None if event.current is None else str(event.current))) is not None
-    ]
-    return Details(Group(*(explanation_of(one) for one in found)), values)
+        return details_of(explain(connection, settings, key.kind, key.entity, key.chain))

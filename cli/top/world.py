@@ -1,4 +1,4 @@
-"""A board's world: one Redis and, where its address is known, one PostgreSQL; or a gateway, which has both."""
+"""A board's world: one Redis and, where it is known, the source of changes; or a gateway, which has both."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from cli.top.database import DatabaseLooks, explain_in_database
 from cli.top.gateway import Gateway
 from cli.top.given import Given, Inbox
 from cli.top.pegs import targets_of
+from cli.top.streams import explain_in_streams, looks_at_streams
 from cli.top.threads import Follower, Looker
 from rtp_client.redact import redact
 
@@ -30,6 +31,9 @@ def world_of(settings: Settings) -> Iterator[Given]:
         if settings.postgres.dsn:
             parts["details"] = partial(explain_in_database, settings)
             exits.enter_context(Looker(DatabaseLooks(settings, target_of, inbox), inbox))
+        elif settings.dynamodb.tables:
+            parts["details"] = partial(explain_in_streams, settings)
+            exits.enter_context(Looker(partial(looks_at_streams, settings), inbox))
         yield Given(inbox=inbox, **parts)
 
 

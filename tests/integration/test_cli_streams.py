@@ -74,6 +74,9 @@ def test_status_tells_what_was_done_of_each_shard_and_what_waits_behind(
     assert [(one["watch"], one["baselines"]) for one in seen["watches"]] == [("tvl", 1)]
     assert seen["ticks"]["last_at"] is not None
     assert seen["rebuilding"] == []
+    board = ask("top")
+    assert [(one["entity"], one["value"]) for one in board["movers"]] == [("lido", "102")]
+    assert [(one["sink"], one["state"], one["delivered"]) for one in board["sinks"]] == [(table, "active", 1)]
     poller.poll()
     (shard,) = (one for one in ask("status")["tables"][0]["shards"] if one["progress"])
     assert (shard["progress"]["records"], shard["waiting_since"]) == (3, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import pytest
 import redis
 import yaml
 
+from cli.top.terminal import is_textual_there
 from cli.top.world import world_of, world_of_gateway
 from core.demo.tables import create_tables
 from core.services.postgres import connect
@@ -132,3 +134,11 @@ def test_what_it_cannot_show_is_one_line(rtp: Command, arguments: tuple[str, ...
     done = rtp("top", *arguments)
     assert (done.code, done.out, done.err.splitlines()[0].startswith(complaint)) == (2, "", True)
     assert len(done.err.splitlines()) == 1
+
+
+def test_without_textual_it_says_how_to_install_it(rtp: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "textual", None)
+    done = rtp("top", "--redis-url", "redis://here")
+    needs = "the board is drawn with Textual, and what that needs is not installed here"
+    assert (done.code, done.err) == (2, f'{needs}. pip install "defi-rtp[tui]"\n')
+    assert not is_textual_there()
