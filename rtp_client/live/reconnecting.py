@@ -20,7 +20,7 @@ try:
     from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 except ImportError as error:
     raise SettingsError(
-        "the gateway's client needs the package websockets", 'Install it: pip install "defi-rtp[client]"'
+        "through the gateway rtp_client needs the package websockets", 'Install it: pip install "defi-rtp[client]"'
     ) from error
 
 _POLICY, _TOO_BIG = 1008, 1009

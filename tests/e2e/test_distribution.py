@@ -94,7 +94,7 @@ def test_the_wheel_holds_what_runs_in_production_the_demo_and_the_load_test(whee
         *("loadtests/__init__.py", "loadtests/scenarios", "loadtests/shared"),
     }
     assert [name for name in names if name.startswith("configs/")] == ["configs/default.yaml"]
-    assert "rtp_client/py.typed" in names
+    assert {"rtp_client/py.typed", "rtp_client/js/rtp.js", "rtp_client/js/package.json"} <= set(names)
 
 
 def test_the_distribution_is_not_called_as_the_command_is(wheel: Path) -> None:

@@ -46,7 +46,7 @@ def sink(redis_url: str) -> Iterator[RedisSink]:
 
 def test_a_slow_loop_leaves_the_rest_with_the_gateway_and_loses_nothing(server: GatewayServer, sink: RedisSink) -> None:
     sink.deliver([make_event(sequence) for sequence in range(1, MANY + 1)])
-    call = [*node(), str(ROOT / "tests/follow.mjs"), server.url, "[]", json.dumps({"resume": "0"}), "held"]
+    call = [node(), str(ROOT / "tests/follow.mjs"), server.url, "[]", json.dumps({"resume": "0"}), "held"]
     with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -88,10 +88,10 @@ def test_the_examples_tell_of_pegs_and_go_on_where_they_were(
 
 def first_line_of(bot: str, server: GatewayServer, folder: Path) -> str:
     """What an example says first; it is ended once it has noted where it is."""
-    program = [sys.executable] if bot.endswith(".py") else node()
+    program = sys.executable if bot.endswith(".py") else node()
     environ = {**os.environ, **UNMEASURED, "RTP_URL": server.url, "PYTHONPATH": str(ROOT)}
     noted = (folder / "bot.position").read_text()
-    call = [*program, str(ROOT / "examples" / bot)]
+    call = [program, str(ROOT / "examples" / bot)]
     with subprocess.Popen(call, stdout=subprocess.PIPE, text=True, cwd=folder, env=environ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

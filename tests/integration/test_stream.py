@@ -20,6 +20,7 @@ from rtp_client.event import format_sequence
 from rtp_client.keys import STREAM
 from rtp_client.stream.entries import PAGE
 from rtp_client.stream.event_stream import EventStream, TailedEvent
+from rtp_client.stream.position import Position
 from tests.eventually import eventually
 from tests.samples import make_event
 
@@ -156,6 +157,41 @@ def test_since_is_a_place_in_the_order_of_delivery(
     deliver(3, 4)  # a long transaction's
     deliver(7)
     assert sequences(stream.follow(since), len(expected)) == expected
+
+
+def test_a_position_is_gone_on_from_in_another_process(
+    deliver: Deliver, redis_url: str, stream: EventStream, notices: list[str]
+) -> None:
+    deliver(1, 2, 5)
+    position = list(islice(stream.follow(0), 2))[-1].position
+    deliver(3)  # a long transaction's
+    deliver(1, 2)  # after a crash
+    with make_stream(redis_url, notices) as another:
+        assert sequences(another.follow(Position.parse(str(position))), 2) == [5, 3]
+    assert notices == []
+
+
+def test_a_position_in_a_redis_that_was_filled_anew_is_the_same_event(
+    deliver: Deliver, client: redis.Redis, stream: EventStream, notices: list[str]
+) -> None:
+    deliver(1, 2)
+    position = next(stream.follow(0)).position
+    client.delete(STREAM)
+    deliver(1, 2)
+    assert sequences(stream.follow(position), 1) == [2]
+    assert notices == []
+
+
+@pytest.mark.parametrize("was_trimmed", [False, True])
+def test_a_position_in_an_empty_stream_is_before_all_that_came(
+    deliver: Deliver, client: redis.Redis, stream: EventStream, notices: list[str], was_trimmed: bool
+) -> None:
+    position = stream.end()
+    deliver(1, 2)
+    if was_trimmed:
+        client.xtrim(STREAM, maxlen=1, approximate=False)
+    assert sequences(stream.follow(position), 1) == [2 if was_trimmed else 1]
+    assert notices == ["the stream was empty, and the events that came first are no longer in Redis"] * was_trimmed
 
 
 def test_a_redelivered_event_is_shown_once(deliver: Deliver, stream: EventStream) -> None:

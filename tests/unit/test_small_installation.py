@@ -67,3 +67,19 @@ def test_the_gateway_says_what_to_install() -> None:
         2,
         ['rtp serve is made with Starlette, and what that needs is not installed here. pip install "defi-rtp[serve]"'],
     )
+
+
+def test_the_client_through_the_gateway_says_what_to_install() -> None:
+    code = f"""
+import sys
+sys.modules.update(dict.fromkeys({EXTRAS!r}))
+from rtp_client import SettingsError, SyncClient
+try:
+    next(SyncClient("https://rtp.example").messages())
+except SettingsError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == (
+        'through the gateway rtp_client needs the package websockets. Install it: pip install "defi-rtp[client]"\n'
+    )
