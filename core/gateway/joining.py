@@ -111,7 +111,7 @@ async def _follow(
             await hub.reached(after.order)
         elif window.reaches(after):
             head = window.head
-            events = audience.recent_after(after.order, _CHUNK)
+            events = window.after(after, audience, _CHUNK)
             if not events:
                 audience.live[subscription] = None
                 return None

@@ -18,26 +18,24 @@ class NameTest:
     """Which names fit; they are compared whatever their case. Without globs, `exact` holds all that can."""
 
     exact: frozenset[str]
-    globs: tuple[re.Pattern[str], ...]
+    globs: re.Pattern[str] | None = None
     is_any: bool = False
 
     @classmethod
     def of(cls, wanted: Sequence[str] | str | None) -> Self:
         """The test that one part of a filter, or of a token's claims, asks for."""
         if wanted is None:
-            return cls(frozenset(), (), is_any=True)
+            return cls(frozenset(), is_any=True)
         folded = {name.casefold() for name in ((wanted,) if isinstance(wanted, str) else wanted)}
         # A glob is also a name: a token called `[x]` is found by its own.
-        return cls(frozenset(folded), tuple(re.compile(translate(name)) for name in folded if _GLOB.intersection(name)))
+        globs = [translate(name) for name in sorted(folded) if _GLOB.intersection(name)]
+        return cls(frozenset(folded), re.compile("|".join(globs)) if globs else None)
 
     @property
     def is_exact(self) -> bool:
         """Whether nothing but the names in `exact` can fit."""
-        return not self.is_any and not self.globs
+        return not self.is_any and self.globs is None
 
-    def fits(self, name: str) -> bool:
-        """Whether a name is one of those."""
-        if self.is_any:
-            return True
-        folded = name.casefold()
-        return folded in self.exact or any(glob.match(folded) for glob in self.globs)
+    def fits(self, folded: str) -> bool:
+        """Whether a name, in `str.casefold`, is one of those."""
+        return self.is_any or folded in self.exact or bool(self.globs and self.globs.match(folded))

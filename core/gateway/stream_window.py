@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from typing import TYPE_CHECKING
+from bisect import bisect_left, bisect_right
+from heapq import nsmallest
+from typing import TYPE_CHECKING, NamedTuple
 
 from rtp_client.stream.position import EMPTY_STREAM
 
 if TYPE_CHECKING:
-    from core.gateway.index import Index, Topic
+    from collections.abc import Iterator
+
+    from core.gateway.index import Audience, Index, Topic
     from core.gateway.placed_event import PlacedEvent
     from rtp_client.stream.position import Position
 
 _SLACK = 256
+_FEW_TOPICS = 100
+
+
+class _Place(NamedTuple):
+    """An entry; one without an event is a repeat, or none that this version of rtp can read."""
+
+    order: tuple[int, int]
+    position: Position
+    event: PlacedEvent | None = None
+    topic: Topic | None = None
 
 
 class StreamWindow:
-    """All entries behind `floor`, up to `head`; the events themselves are in their topics.
-
-    An entry without a topic is a repeat of an event, or none that this version of rtp can read.
-    """
+    """All entries behind `floor`, up to `head`."""
 
     def __init__(self, size: int, index: Index) -> None:
         self._size = size
         self._index = index
-        self._places: list[tuple[Position, Topic | None]] = []
+        self._places: list[_Place] = []
         self.floor: Position = EMPTY_STREAM
         self.head: Position = EMPTY_STREAM
 
@@ -36,40 +46,66 @@ class StreamWindow:
         self._forget(len(self._places))
         self.floor = self.head = position
 
-    def add(self, placed: PlacedEvent) -> Topic:
+    def add(self, event: PlacedEvent) -> Topic:
         """Take in a new event; its topic, for whoever wants it."""
-        topic = self._index.topic(placed.owner)
-        topic.recent.append(placed)
-        self._add(placed.position, topic)
+        topic = self._index.topic(event.owner)
+        topic.recent.append(event)
+        self._add(_Place(event.order, event.position, event, topic))
         return topic
 
     def pass_over(self, position: Position) -> None:
         """Take note of an entry that nobody is sent."""
-        self._add(position, None)
+        self._add(_Place(position.order, position))
 
     def holds(self, position: Position) -> bool:
         """Whether all behind that very position is here."""
         if position == self.floor:
             return True
-        at = bisect_left(self._places, position.order, key=lambda place: place[0].order)
-        return at < len(self._places) and self._places[at][0] == position
+        at = bisect_left(self._places, position.order, key=_order)
+        return at < len(self._places) and self._places[at].position == position
 
     def reaches(self, position: Position) -> bool:
         """Whether all behind a position that the stream leads on from is here."""
         return position.order >= self.floor.order
 
-    def _add(self, position: Position, topic: Topic | None) -> None:
-        self._places.append((position, topic))
-        self.head = position
+    def after(self, position: Position, audience: Audience, limit: int) -> list[PlacedEvent]:
+        """The first events behind a position that an audience wants, in the stream's order."""
+        if len(audience.topics) <= _FEW_TOPICS:
+            return nsmallest(limit, _of_topics(audience, position.order), key=lambda event: event.order)
+        found: list[PlacedEvent] = []
+        for at in range(bisect_right(self._places, position.order, key=_order), len(self._places)):
+            place = self._places[at]
+            if place.event and place.topic in audience.topics and audience.filter.fits(place.event.event.data):
+                found.append(place.event)
+                if len(found) == limit:
+                    break
+        return found
+
+    def _add(self, place: _Place) -> None:
+        self._places.append(place)
+        self.head = place.position
         if len(self._places) >= self._size + _SLACK:
             self._forget(_SLACK)
 
     def _forget(self, count: int) -> None:
-        for _, topic in self._places[:count]:
-            if topic is not None:
-                topic.recent.popleft()
-                if not topic.recent:
-                    self._index.drop(topic)
+        for place in self._places[:count]:
+            if place.topic is not None:
+                place.topic.recent.popleft()
+                if not place.topic.recent:
+                    self._index.drop(place.topic)
         if count:
-            self.floor = self._places[count - 1][0]
+            self.floor = self._places[count - 1].position
         del self._places[:count]
+
+
+def _order(place: _Place) -> tuple[int, int]:
+    return place.order
+
+
+def _of_topics(audience: Audience, order: tuple[int, int]) -> Iterator[PlacedEvent]:
+    for topic in audience.topics:
+        for event in reversed(topic.recent):
+            if event.order <= order:
+                break
+            if audience.filter.fits(event.event.data):
+                yield event
