@@ -33,6 +33,6 @@ ROW = LogRow(
 )
 
 
-def make_event(sequence: int, entity: str = "lido", **columns: Any) -> Event:
+def make_event(sequence: int, entity: str = "lido", *, log_id: str = "test", **columns: Any) -> Event:
     """The event of a row of the log."""
-    return build_event(ROW._replace(id=sequence, entity=entity, **columns), source="/rtp", log_id="test")
+    return build_event(ROW._replace(id=sequence, entity=entity, **columns), source="/rtp", log_id=log_id)

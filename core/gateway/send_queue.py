@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 
 
 class WaitingEvent(NamedTuple):
-    """An event of a subscription; it is counted when it is sent."""
+    """An event of a subscription; it is counted when it is sent. `skipped` were left out for it."""
 
     subscription: Subscription
     event: PlacedEvent
+    skipped: int = 0
 
 
 class WaitingMessage(NamedTuple):
@@ -50,15 +51,14 @@ class SendQueue:
 
     def add(self, waiting: Waiting, *, may_conflate: bool) -> bool:
         """Let it wait. False where there is no room for it, not even by leaving events out."""
-        key = self._key(waiting)
-        if key in self._waiting:
-            self._leave_out(key)
-        elif len(self._waiting) >= self._limit:
-            if self._conflates or not may_conflate:
+        if len(self._waiting) >= self._limit and not self._conflates:
+            if not may_conflate:
                 return False
             self._conflate()
-            return self.add(waiting, may_conflate=may_conflate)
-        self._waiting[key] = waiting
+        key = self._key(waiting)
+        if len(self._waiting) >= self._limit and key not in self._waiting:
+            return False
+        self._put(key, waiting)
         return True
 
     def take(self) -> Waiting:
@@ -87,13 +87,11 @@ class SendQueue:
         self._conflates = True
         all_of_it, self._waiting = self._waiting, OrderedDict()
         for waiting in all_of_it.values():
-            key = self._key(waiting)
-            if key in self._waiting:
-                self._leave_out(key)
-            self._waiting[key] = waiting
+            self._put(self._key(waiting), waiting)
 
-    def _leave_out(self, key: Hashable) -> None:
-        left_out = self._waiting.pop(key)
-        if isinstance(left_out, WaitingEvent):
-            left_out.subscription.skipped += 1
+    def _put(self, key: Hashable, waiting: Waiting) -> None:
+        older = self._waiting.pop(key, None)
+        if isinstance(older, WaitingEvent) and isinstance(waiting, WaitingEvent):
+            waiting = waiting._replace(skipped=older.skipped + 1)
             self.left_out += 1
+        self._waiting[key] = waiting

@@ -53,8 +53,8 @@ class Session:
         """The outlet has room again."""
         while self._queue and self.outlet.has_room:
             match self._queue.take():
-                case WaitingEvent(subscription, event):
-                    self.outlet.send("event", subscription.document(event), event.text)
+                case WaitingEvent(subscription, event, skipped):
+                    self.outlet.send("event", subscription.document(event, skipped), event.text)
                 case WaitingMessage() as waiting:
                     self.outlet.send(*waiting)
         if not self._queue and self.outlet.has_room:

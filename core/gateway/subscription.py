@@ -17,12 +17,9 @@ if TYPE_CHECKING:
 
 
 class Subscription:
-    """`is_told` once its client knows where it begins; `joining` brings it to the stream's end.
+    """`is_told` once its client knows where it begins; `joining` brings it to the stream's end."""
 
-    `skipped` counts what was left out since the last event was sent.
-    """
-
-    __slots__ = ("audience", "id", "is_told", "joining", "n", "session", "skipped", "slow", "wants_snapshot")
+    __slots__ = ("audience", "id", "is_told", "joining", "n", "session", "slow", "wants_snapshot")
 
     def __init__(self, session: Session, name: str, audience: Audience, *, slow: Slow, wants_snapshot: bool) -> None:
         self.session = session
@@ -33,11 +30,9 @@ class Subscription:
         self.is_told = False
         self.joining: asyncio.Task[None] | None = None
         self.n = 0
-        self.skipped = 0
 
-    def document(self, event: PlacedEvent) -> Document:
-        """The message of the next event, counted."""
-        skipped, self.skipped = self.skipped, 0
+    def document(self, event: PlacedEvent, skipped: int = 0) -> Document:
+        """The message of the next event, counted with those that were left out for it."""
         self.n += 1 + skipped
         return event_head(self.id, self.n, skipped), event.shared
 
