@@ -9,6 +9,7 @@ import { panel } from "./panel.js";
 
 const ORDER_STANDS_FOR = 1000;
 const STEP = 100;
+const METADATA = new Set(["added", "changed", "removed"]);
 const ON_THE_BOARD = 40;
 
 export class Movers {
@@ -49,7 +50,7 @@ export class Movers {
     if (isSame && (this.table.isHeld || now - this.#orderedAt < ORDER_STANDS_FOR)) return this.#order;
     const fits = matcher(filter);
     const since = now - withinOf(filter);
-    const isWanted = (known) => fits(known) && (since === -Infinity || (known.changedAt !== null && known.changedAt >= since));
+    const isWanted = (known) => fits(known) && (known.value !== null || known.isDeleted || known.change !== null) && !METADATA.has(known.reason) && (since === -Infinity || (known.changedAt !== null && known.changedAt >= since));
     this.#order = this.table.sorted([...this.#page.store.entities.values()].filter(isWanted), sort);
     this.#orderedAt = now;
     this.#orderedBy = by;
