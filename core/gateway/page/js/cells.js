@@ -82,6 +82,10 @@ export const confidenceColumn = {
   order: (row) => row.confidence,
 };
 
+export const reasonColumn = { id: "reason", label: "Reason", text: (row) => row.reason.replaceAll("_", " ") || NOTHING };
+
+export const sourceColumn = { id: "source", label: "Source", text: (row) => row.provenance ?? NOTHING };
+
 export const ageColumn = {
   id: "age",
   label: "Age",

@@ -202,5 +202,5 @@ function axisText(value) {
   for (const [least, unit] of [[1e12, "T"], [1e9, "B"], [1e6, "M"]]) {
     if (size >= least) return `${Number((value / least).toPrecision(6))} ${unit}`;
   }
-  return String(Number(value.toPrecision(7)));
+  return size > 0 && size < 1e-4 ? value.toExponential(3) : String(Number(value.toPrecision(7)));
 }

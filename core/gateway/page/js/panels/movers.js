@@ -1,6 +1,8 @@
 /** The entities that have moved, the largest change first: live values in an order that does not jump about. */
 
-import { ageColumn, changeColumn, confidenceColumn, nameColumn, severityColumn, trendColumn, valueColumn } from "../cells.js";
+import {
+  ageColumn, changeColumn, confidenceColumn, nameColumn, reasonColumn, severityColumn, sourceColumn, trendColumn, valueColumn,
+} from "../cells.js";
 import { h, say } from "../dom.js";
 import { counted } from "../amounts.js";
 import { matcher, withinOf } from "../matching.js";
@@ -24,7 +26,8 @@ export class Movers {
     this.table = new Table({
       caption: "Movers",
       className: "movers",
-      columns: [nameColumn(page.hrefOf), valueColumn, changeColumn, trendColumn, severityColumn, confidenceColumn, ageColumn],
+      columns: [nameColumn(page.hrefOf), valueColumn, changeColumn, trendColumn, severityColumn, reasonColumn, sourceColumn, confidenceColumn,
+        ageColumn],
       onSort: (sort) => page.go({ sort }),
     });
     this.more = h("button", { type: "button", class: "plain wide", onclick: () => this.#showMore() });

@@ -1,7 +1,7 @@
 /** Events as they come, the newest first. Where somebody reads, it stands still and counts what is new. */
 
 import { amount, counted, dateTime, fieldText, NOTHING, time } from "../amounts.js";
-import { changeColumn, confidenceColumn, nameColumn, severityColumn } from "../cells.js";
+import { changeColumn, confidenceColumn, nameColumn, reasonColumn, severityColumn, sourceColumn } from "../cells.js";
 import { h, say } from "../dom.js";
 import { matcher } from "../matching.js";
 import { Table } from "../table.js";
@@ -19,7 +19,6 @@ const timeColumn = {
     cell.title = dateTime(event.changedAt);
   },
 };
-const reasonColumn = { id: "reason", label: "Reason", text: (event) => event.reason.replaceAll("_", " ") };
 const stepColumn = {
   id: "step",
   label: "From, to",
@@ -29,7 +28,6 @@ const stepColumn = {
     cell.title = event.fields ? text : `${event.previous ?? NOTHING} → ${event.current ?? NOTHING}`;
   },
 };
-const sourceColumn = { id: "source", label: "Source", text: (event) => event.provenance ?? NOTHING };
 
 export const eventColumns = [timeColumn, severityColumn, reasonColumn, changeColumn, stepColumn, confidenceColumn, sourceColumn];
 
