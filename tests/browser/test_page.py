@@ -144,7 +144,7 @@ def test_what_the_person_chose_to_hear_of_is_notified(
     deliver(entity="alert-small", severity="warning")
     deliver(entity="other", severity="critical")
     deliver(entity="alert-large", severity="critical", change_pct="-21")
-    page.wait_for_function("window.told.length > 0")
+    page.wait_for_function("() => window.told.length > 0")
     assert page.evaluate("window.told") == ["alert-large on ethereum: deviation, −21.00 %, critical."]
 
 

@@ -49,3 +49,10 @@ def test_every_module_that_is_imported_is_there(path: Path) -> None:
 def test_all_that_the_html_names_is_there() -> None:
     named = re.findall(r'(?:src|href)="([^"#]+)"', (PAGE / "index.html").read_text(encoding="utf-8"))
     assert [name for name in named if not (PAGE / name).is_file()] == ["rtp.js"]  # the gateway serves the client's
+
+
+def test_the_html_names_every_module_so_that_all_are_fetched_at_once() -> None:
+    html = (PAGE / "index.html").read_text(encoding="utf-8")
+    preloaded = re.findall(r'<link rel="modulepreload" href="(js/[^"]+)">', html)
+    modules = [path.relative_to(PAGE).as_posix() for path in OWN if path.suffix == ".js"]
+    assert sorted([*preloaded, "js/main.js"]) == modules
