@@ -17,6 +17,7 @@ from core.gateway.server import GatewayServer
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
 from tests.gateway import serve_settings, serving
+from tests.pegged import with_pegged_prices
 from tests.samples import make_event
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ NOTE_NOTIFICATIONS = """
 
 @pytest.fixture(scope="module")
 def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
-    with serving(serve_settings(stack.addresses.redis_url)) as running:
+    with serving(with_pegged_prices(serve_settings(stack.addresses.redis_url))) as running:
         yield running
 
 
@@ -116,6 +117,17 @@ def test_an_entity_has_a_view_of_its_own(
     expect(view.get_by_role("row").filter(has_text="100.2500 → 103.0000")).to_be_visible()
     page.go_back()
     expect(page.get_by_role("region", name="Movers")).to_be_visible()
+
+
+def test_a_price_that_leaves_its_peg_says_how_far_it_is_and_since_when(
+    server: GatewayServer, open_page: Callable[..., Page], deliver: Callable[..., object]
+) -> None:
+    deliver(entity="usdx", kind="price", watch="prices", current="1.0004")
+    page = live(open_page(f"{server.url}/#/pegs"))
+    assert row(page, "Pegs", "usdx") == "usdx ethereum price 1.00040 +4.0 on its peg 1.00000"
+    deliver(entity="usdx", kind="price", watch="prices", previous="1.0004", current="0.9922", reason="depeg")
+    expect(page.get_by_role("row").filter(has_text="usdx")).to_contain_text("−78.0")
+    assert "0.99220 −78.0 off" in row(page, "Pegs", "usdx")
 
 
 def test_the_rows_are_walked_by_keyboard(
