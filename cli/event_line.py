@@ -43,6 +43,7 @@ _LAYOUTS = (
     _FULL,
     _Layout(103, gap=1, time=8, kind=8, chain=10, entity=16, reason=12),
     _Layout(79, gap=1, time=8, kind=5, chain=8, entity=13, reason=10, has_previous=False),
+    _Layout(61, gap=1, time=8, kind=5, chain=0, entity=13, reason=10, has_previous=False),
     _Layout(0, gap=1, time=5, kind=0, chain=0, entity=11, reason=9, has_previous=False),
 )
 

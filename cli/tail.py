@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from decimal import Decimal
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.live import Live
+from rich.text import Text
 
 from cli.event_line import event_line
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
@@ -16,6 +19,8 @@ from cli.output import err, out, print_line, print_problem
 from cli.reader import noting_the_reader
 from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
+from cli.tail_chart import SPARKLINE_CELLS, Charts
+from core.errors import SettingsError
 from core.kinds import SHIPPED
 from rtp_client import EventStream
 from rtp_client.backoff import Backoff
@@ -23,10 +28,14 @@ from rtp_client.event import Reason, Severity
 from rtp_client.event_filter import EventFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from core.kinds import Kinds
     from core.settings.models import Settings
     from rtp_client import TailedEvent
 
+_GLOB = set("*?[")
+_ROOM_IN_A_PIPE = 126
 
 _KindOption = Annotated[
     str | None, typer.Option("--kind", parser=kind_name, metavar=KINDS, help="Only this kind of event.")
@@ -60,6 +69,13 @@ _Reasons = Annotated[
         help="Only events for this reason, such as depeg; may be given several times.",
     ),
 ]
+_Chart = Annotated[
+    bool,
+    typer.Option(
+        "--chart",
+        help="Draw the entity's last values at each line's end; where --entity names one, plot them on a terminal.",
+    ),
+]
 _Count = Annotated[
     int | None, typer.Option(parser=whole_number("--count", 1), metavar="N", help="End after this many events.")
 ]
@@ -80,6 +96,7 @@ def tail(
     min_pct: _MinPct = None,
     severity: _SeverityOption = None,
     reason: _Reasons = None,
+    chart: _Chart = False,
     stack: Stack = None,
     as_json: AsJson = False,
     count: _Count = None,
@@ -100,19 +117,32 @@ def tail(
         require_kind(kind, settings)
     elif kind not in (None, *SHIPPED):  # somebody's settings may have it
         print_problem(f"{kind} is no kind that rtp ships. Waiting for events of it; --config checks the name")
+    if chart and as_json:
+        raise SettingsError("option --chart does not fit here: --json prints documents")
     wanted = EventFilter(kind, chain, entity, min_pct, severity, reason)
+    charts = Charts() if chart else None
     with (
         _stream(settings) as stream,
         noting_signals(on_request=stream.close) as stop_requested,
         noting_the_reader(),
     ):
+        if charts is not None and since is None:
+            charts.add_earlier(settings.redis)
         events = stream.follow(since)
         if err.is_terminal and not as_json:
             err.print(f"Following the events in Redis at {stream.address}; Ctrl-C ends.", style="dim", markup=False)
-        for tailed in islice((one for one in events if wanted.matches(one.event)), count):
-            if stop_requested.is_set():
-                return
-            _show(tailed, settings.all_kinds, as_json=as_json)
+        is_plotted = chart and entity is not None and not set(entity) & _GLOB and out.is_terminal
+        live = Live(console=out, auto_refresh=False) if is_plotted else None
+        with live or nullcontext():
+            for tailed in islice(_chosen(events, wanted, charts), count):
+                if stop_requested.is_set():
+                    return
+                if as_json:
+                    print_line(tailed.document)
+                    continue
+                _show(tailed, settings.all_kinds, charts)
+                if live and charts:
+                    live.update(charts.below(tailed.event, settings.all_kinds, out.width), refresh=True)
 
 
 def _stream(settings: Settings) -> EventStream:
@@ -124,10 +154,21 @@ def _stream(settings: Settings) -> EventStream:
     )
 
 
-def _show(tailed: TailedEvent, kinds: Kinds, *, as_json: bool) -> None:
-    if as_json:
-        print_line(tailed.document)
-    else:
-        width = out.width if out.is_terminal else None
-        line = event_line(tailed.event, kinds, delivered_at_ms=tailed.delivered_at_ms, width=width)
-        out.print(line, soft_wrap=True)
+def _chosen(events: Iterator[TailedEvent], wanted: EventFilter, charts: Charts | None) -> Iterator[TailedEvent]:
+    """Those that are wanted; a chart has the values of the others, too."""
+    for tailed in events:
+        if charts is not None:
+            charts.add(tailed.event)
+        if wanted.matches(tailed.event):
+            yield tailed
+
+
+def _show(tailed: TailedEvent, kinds: Kinds, charts: Charts | None) -> None:
+    width = out.width if out.is_terminal else None
+    beside = 0 if charts is None else SPARKLINE_CELLS + 1
+    room = None if width is None else max(width - beside, 1)
+    line = event_line(tailed.event, kinds, delivered_at_ms=tailed.delivered_at_ms, width=room)
+    if charts is not None:
+        line.pad_right((room or _ROOM_IN_A_PIPE) - line.cell_len)
+        line = Text.assemble(line, " ", charts.line(tailed.event))
+    out.print(line, soft_wrap=True)

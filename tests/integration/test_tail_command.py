@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from rich.cells import cell_len
 
 from core.settings.file import default_path
 from core.settings.models import RedisSettings
@@ -21,6 +22,7 @@ from rtp_client.keys import STREAM
 from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.samples import make_event
+from tests.terminal import run_at_a_terminal
 
 ROOT = Path(__file__).parents[2]
 EVENTS = [
@@ -98,6 +100,34 @@ def test_people_get_a_line_per_event_and_no_escape_codes(sink: RedisSink, tail: 
     for told, words in zip(lines, ("+2.50%", "uniswap-v3", "eth", "audits: 1 → 2", "+∞%"), strict=True):
         assert words in told
     assert ran.out.replace("\n", "").isprintable()
+
+
+RISING = [
+    make_event(number, "eth", kind="price", previous=str(99 + number), current=str(100 + number))
+    for number in range(1, 4)
+]
+
+
+def test_a_chart_is_the_entitys_last_values_at_the_end_of_its_lines(sink: RedisSink, tail: Tail) -> None:
+    sink.deliver(RISING)
+    lines = tail("--chart", "--since", "0", "--count", "3").out.splitlines()
+    assert [line.split()[-1] for line in lines] == ["▁█", "▁▅█", "▁▃▆█"]
+
+
+def test_at_a_terminal_a_line_fits_and_the_entity_that_is_named_is_plotted(
+    sink: RedisSink, environment: dict[str, str]
+) -> None:
+    sink.deliver(RISING)
+    del environment["COLUMNS"]
+    arguments = ("tail", "--chart", "--since", "0", "--entity", "ETH")
+    seen = run_at_a_terminal(*arguments, environ=environment, until="$103.00", columns=80)
+    shown = seen.plain.splitlines()
+    assert (seen.code, seen.is_cursor_shown) == (0, True)
+    assert {"\u2800"} < set("".join(shown)) & {chr(dots) for dots in range(0x2800, 0x2900)}
+    told = [line for line in shown if "deviation" in line]
+    assert len(told) == 3
+    assert max(map(cell_len, told)) <= 80
+    assert "price ethereum/eth since" in seen.plain
 
 
 @pytest.mark.parametrize(
