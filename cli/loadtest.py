@@ -95,7 +95,7 @@ def loadtest(
     [bold]rtp loadtest --compare before.json after.json[/]
     """
     try:
-        from cli.loadtest_run import Wanted, compare_files, run  # noqa: PLC0415 - the embedded stack is an extra
+        from cli.loadtest_run import WantedLoad, compare_files, run  # noqa: PLC0415 - the embedded stack is an extra
     except ImportError as error:
         raise SettingsError(_MISSING, _REMEDY) from error
     _refuse_what_does_not_go_together(
@@ -117,7 +117,7 @@ def loadtest(
     if embedded and (config or postgres_dsn or redis_url or sqs_endpoint_url or sqs_queue):
         raise SettingsError("option --embedded brings its own servers: it does not go with a configured stack")
     is_embedded = embedded or (config is None and settings.postgres.dsn is None)
-    wanted = Wanted(scenario, rate, duration, json_file, html, web, csv, find_limit)
+    wanted = WantedLoad(scenario, rate, duration, json_file, html, web, csv, find_limit)
     with noting_signals() as stop_requested:
         try:
             run(wanted, None if is_embedded else settings, stop_requested, is_owned=i_own_this_target)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WantedLoad:
     """What the options ask for."""
 
     scenario: str
@@ -47,7 +47,7 @@ class Wanted:
     finds_limit: bool
 
 
-def run(wanted: Wanted, configured: Settings | None, stop_requested: threading.Event, *, is_owned: bool) -> None:
+def run(wanted: WantedLoad, configured: Settings | None, stop_requested: threading.Event, *, is_owned: bool) -> None:
     """Run, print, write the files. Raises Exit(1) where a criterion fails (a limit that was found is no failure)."""
     scenario = find_scenario(wanted.scenario)
     for file in (wanted.json_file, wanted.html_file, wanted.csv_prefix):
@@ -107,7 +107,7 @@ def _target(
     return configured_target(configured, scenario)
 
 
-def _run_once(wanted: Wanted, scenario: Scenario, target: Target, stop_requested: threading.Event) -> RunResult:
+def _run_once(wanted: WantedLoad, scenario: Scenario, target: Target, stop_requested: threading.Event) -> RunResult:
     seconds, rate = wanted.seconds or scenario.seconds, wanted.rate or scenario.rate
     load = Load(
         scenario,
@@ -124,7 +124,7 @@ def _run_once(wanted: Wanted, scenario: Scenario, target: Target, stop_requested
 
 
 def _find_limit(
-    wanted: Wanted, scenario: Scenario, target: Target, stop_requested: threading.Event
+    wanted: WantedLoad, scenario: Scenario, target: Target, stop_requested: threading.Event
 ) -> RunResult | None:
     seconds = wanted.seconds or STEP_SECONDS
 
@@ -152,7 +152,7 @@ def _run(target: Target, load: Load, stop_requested: threading.Event) -> RunResu
         return run.run()
 
 
-def _write(result: RunResult, wanted: Wanted) -> None:
+def _write(result: RunResult, wanted: WantedLoad) -> None:
     if wanted.json_file is not None:
         _write_json(result.model_dump(mode="json"), wanted.json_file)
     if wanted.html_file is not None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from textual.widgets import Input
 
 from cli.top.board import Board
-from cli.top.given import Given, Inbox
-from cli.top.pegs import Target
+from cli.top.given import BoardInbox, Given
+from cli.top.pegs import PegTarget
 from cli.top.sinks import RtpState, SinkRow
 from rtp_client import Event, LiveEvent, Position
 from tests.samples import NOON, make_event
@@ -38,7 +38,7 @@ class Seat:
 
     board: Board
     pilot: Pilot[None]
-    inbox: Inbox
+    inbox: BoardInbox
 
     async def tell(self, *messages: Any) -> None:
         """Have the board take these, and draw."""
@@ -103,15 +103,15 @@ STATE = RtpState(
 )
 
 
-def peg_of(key: EntityKey) -> Target | None:
+def peg_of(key: EntityKey) -> PegTarget | None:
     """A dollar, for what is called after it."""
-    return Target(1.0, 50.0) if key.entity.startswith("usd") else None
+    return PegTarget(1.0, 50.0) if key.entity.startswith("usd") else None
 
 
 @asynccontextmanager
 async def seat(size: tuple[int, int] = (80, 24), **given: Any) -> AsyncIterator[Seat]:
     """A seat at a board that nothing was told so far; ten seconds after noon."""
-    world = Given(title="redis://here", inbox=Inbox(), target_of=peg_of, clock=lambda: NOON.timestamp() + 10)
+    world = Given(title="redis://here", inbox=BoardInbox(), target_of=peg_of, clock=lambda: NOON.timestamp() + 10)
     async with sitting_at(replace(world, **given), size) as at:
         yield at
 

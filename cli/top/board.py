@@ -18,9 +18,9 @@ from cli.top.entity_screen import EntityScreen
 from cli.top.given import Given, Notice
 from cli.top.grid import Grid
 from cli.top.help_screen import HelpScreen
-from cli.top.market import EntityKey, Market, key_of
+from cli.top.market import EntityKey, SeenMarket, key_of
 from cli.top.pegs import peg_rows
-from cli.top.selection import Selection, parse_selection
+from cli.top.selection import BoardSelection, parse_selection
 from cli.top.sinks import RtpState
 from cli.top.sorting import FIRST_IS_LEAST, MOVER_ORDERS, PEG_ORDERS, sorted_movers, sorted_pegs
 from rtp_client import Gap, RtpError, SettingsError
@@ -60,9 +60,9 @@ class Board(App[None]):
         Binding("d", "dark", "Light/dark", show=False),
     ]
 
-    def __init__(self, given: Given, selection: Selection = Selection()) -> None:  # noqa: B008  (it is frozen)
+    def __init__(self, given: Given, selection: BoardSelection = BoardSelection()) -> None:  # noqa: B008  (it is frozen)
         super().__init__()
-        self.market = Market()
+        self.market = SeenMarket()
         self.said: deque[str] = deque(maxlen=_MOST_SAID)
         self.failure: RtpError | None = None
         """Why there can be no more events."""
@@ -247,7 +247,7 @@ class Board(App[None]):
         elif self._main.has_class("-zoomed"):
             self.action_zoom()
         else:
-            self._select(Selection())
+            self._select(BoardSelection())
 
     def action_help(self) -> None:
         """Show the keys."""
@@ -273,7 +273,7 @@ class Board(App[None]):
         self._main.query_one("#line", Input).remove_class("-open")
         self._grid("movers").focus()
 
-    def _select(self, selection: Selection) -> None:
+    def _select(self, selection: BoardSelection) -> None:
         self._selection, self._filter_fault = selection, ""
         self._draw()
 

@@ -15,7 +15,7 @@ from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
 from cli.top.document import board_document
 from cli.top.given import Notice
-from cli.top.market import Market
+from cli.top.market import SeenMarket
 from cli.top.selection import parse_selection
 from cli.top.sinks import RtpState
 from cli.top.terminal import is_full_terminal
@@ -25,7 +25,7 @@ from core.sinks.sink_type import needing
 
 if TYPE_CHECKING:
     from cli.top.given import Given
-    from cli.top.selection import Selection
+    from cli.top.selection import BoardSelection
 
 _Filter = Annotated[
     str,
@@ -97,9 +97,9 @@ def top(
         raise board.failure
 
 
-def _document(given: Given, selection: Selection, *, is_state_told: bool) -> dict[str, Any]:
+def _document(given: Given, selection: BoardSelection, *, is_state_told: bool) -> dict[str, Any]:
     """What is known once the snapshot is complete, and rtp's state, where somebody tells it, was told."""
-    market, state = Market(), RtpState()
+    market, state = SeenMarket(), RtpState()
     deadline = time.monotonic() + _LONGEST_LOOK_SECONDS
     while not (market.is_complete and is_state_told) and time.monotonic() < deadline and not given.is_over():
         for message in given.inbox.take():

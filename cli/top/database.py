@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from cli.top.given import Details, Inbox
-    from cli.top.pegs import Target
+    from cli.top.given import BoardInbox, Details
+    from cli.top.pegs import PegTarget
     from core.settings.models import Settings
     from rtp_client import Entry
 
@@ -33,8 +33,8 @@ class DatabaseLooks:
     """Looks over one connection, for as long as it lasts."""
 
     settings: Settings
-    target_of: Callable[[EntityKey], Target | None]
-    inbox: Inbox
+    target_of: Callable[[EntityKey], PegTarget | None]
+    inbox: BoardInbox
 
     def __call__(self) -> Iterator[RtpState]:
         """First the pegged prices, which need no event to be shown; then rtp's state, again and again."""

@@ -19,7 +19,7 @@ from cli.top.world import world_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cli.top.given import Inbox
+    from cli.top.given import BoardInbox
     from core.settings.models import Settings
 
 
@@ -77,7 +77,7 @@ class _Behind:
 
 
 @contextmanager
-def _logging_to(inbox: Inbox) -> Iterator[None]:
+def _logging_to(inbox: BoardInbox) -> Iterator[None]:
     """Within, what rtp logs is shown by the board, which has the terminal."""
     handlers, own = list(LOG.handlers), _InboxHandler(inbox)
     LOG.handlers[:] = [own]
@@ -88,7 +88,7 @@ def _logging_to(inbox: Inbox) -> Iterator[None]:
 
 
 class _InboxHandler(logging.Handler):
-    def __init__(self, inbox: Inbox) -> None:
+    def __init__(self, inbox: BoardInbox) -> None:
         super().__init__(logging.WARNING)
         self._inbox = inbox
 

@@ -11,16 +11,16 @@ from rtp_client.event import format_time
 
 if TYPE_CHECKING:
     from cli.top.given import Given
-    from cli.top.market import EntityKey, Market, Mover
+    from cli.top.market import EntityKey, Mover, SeenMarket
     from cli.top.pegs import PegRow
-    from cli.top.selection import Selection
+    from cli.top.selection import BoardSelection
     from cli.top.sinks import RtpState
 
 
 _TOLD = ("change_pct", "reason", "severity", "confidence", "provenance", "detected_at")
 
 
-def board_document(market: Market, state: RtpState, given: Given, shown: Selection) -> dict[str, Any]:
+def board_document(market: SeenMarket, state: RtpState, given: Given, shown: BoardSelection) -> dict[str, Any]:
     """What the board shows now: movers with the largest moves first, pegs with those furthest off first, sinks."""
     now = given.clock()
     movers = filter(shown.has_mover, market.movers.values())

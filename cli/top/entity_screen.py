@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cli.top.given import Given
-    from cli.top.market import EntityKey, Market, Point
+    from cli.top.market import EntityKey, Point, SeenMarket
 
 _PLOT_HEIGHT = 9
 _LABEL_WIDTH = 11
@@ -44,7 +44,7 @@ class EntityScreen(Screen[None]):
         Binding("r", "look", "Look again"),
     ]
 
-    def __init__(self, key: EntityKey, market: Market, given: Given) -> None:
+    def __init__(self, key: EntityKey, market: SeenMarket, given: Given) -> None:
         super().__init__()
         self._key = key
         self._market = market

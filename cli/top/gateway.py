@@ -14,7 +14,7 @@ from rich.console import Group
 from cli.tables import facts, new_table, whole
 from cli.top.given import Details
 from cli.top.market import EntityKey, Point, finite
-from cli.top.pegs import Target
+from cli.top.pegs import PegTarget
 from cli.top.sinks import RtpState, state_in
 from core.errors import RtpError, ServiceUnavailable
 from rtp_client.errors import one_line
@@ -27,7 +27,7 @@ _TIMEOUT_SECONDS = 5.0
 _HTTP = {"ws": "http", "http": "http", "wss": "https", "https": "https"}
 
 
-class Gateway:
+class AskedGateway:
     """Asks a gateway over HTTP."""
 
     def __init__(self, url: str, token: str | None) -> None:
@@ -35,14 +35,14 @@ class Gateway:
         path = parts.path.rstrip("/").removesuffix("/v1/ws")
         self._base = urlunsplit((_HTTP[parts.scheme], parts.netloc, path, "", ""))
         self._token = token
-        self._targets: dict[EntityKey, Target] = {}
+        self._targets: dict[EntityKey, PegTarget] = {}
 
     def looks(self) -> Iterator[RtpState]:
         """Rtp's state, again and again, with the pegs as they are by then."""
         while True:
             told = self._ask("/v1/status")
             pegs = {_key(peg): peg for peg in self._ask("/v1/pegs")["pegs"]}
-            self._targets = {key: Target(float(p["target"]), float(p["deviation_bps"])) for key, p in pegs.items()}
+            self._targets = {key: PegTarget(float(p["target"]), float(p["deviation_bps"])) for key, p in pegs.items()}
             state = state_in(told["status"] or {})
             yield RtpState(
                 state.sinks,
@@ -50,7 +50,7 @@ class Gateway:
                 {key: datetime.fromisoformat(peg["off_since"]) for key, peg in pegs.items() if peg["off_since"]},
             )
 
-    def target_of(self, key: EntityKey) -> Target | None:
+    def target_of(self, key: EntityKey) -> PegTarget | None:
         """The peg of an entity, as the gateway told it last."""
         return self._targets.get(key)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cli.top.market import EntityKey, Point
-    from cli.top.pegs import Target
+    from cli.top.pegs import PegTarget
     from cli.top.sinks import RtpState
     from rtp_client import Entry, Message, RtpError
 
@@ -40,7 +40,7 @@ class Details:
     values: Sequence[Point] = ()
 
 
-class Inbox:
+class BoardInbox:
     """What threads hand to the board."""
 
     def __init__(self) -> None:
@@ -64,9 +64,9 @@ class Given:
     """A board's world. `details` is all about one entity, and may take a while; `is_over` ends the board."""
 
     title: str
-    inbox: Inbox
+    inbox: BoardInbox
     kinds: Kinds = field(default_factory=lambda: SHIPPED)
-    target_of: Callable[[EntityKey], Target | None] = lambda _: None
+    target_of: Callable[[EntityKey], PegTarget | None] = lambda _: None
     details: Callable[[EntityKey], Details] | None = None
     remark: Callable[[], str] = lambda: ""
     is_over: Callable[[], bool] = lambda: False

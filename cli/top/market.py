@@ -74,7 +74,7 @@ class Mover:
         return (current - start.value) / abs(start.value) * 100 if start.value else None
 
 
-class Market:
+class SeenMarket:
     """Everything that was seen, from the first snapshot on."""
 
     def __init__(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from cli.top.market import MOST_MOVERS, EntityKey, Market, finite
+from cli.top.market import MOST_MOVERS, EntityKey, SeenMarket, finite
 from core.settings.rules import rule_for
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Target:
+class PegTarget:
     """Where a price should be; `deviation_bps` away from it, it is off its peg."""
 
     value: float
@@ -30,27 +30,27 @@ class PegRow:
 
     key: EntityKey
     value: str | None
-    target: Target
+    target: PegTarget
     distance_bps: float
     is_off: bool
     since: datetime | None
 
 
-def targets_of(watches: Iterable[Watch]) -> Callable[[EntityKey], Target | None]:
+def targets_of(watches: Iterable[Watch]) -> Callable[[EntityKey], PegTarget | None]:
     """Who has which peg, by the watches' rules."""
     values = [watch for watch in watches if watch.has_value and watch.about.has_peg]
 
     @lru_cache(maxsize=MOST_MOVERS)
-    def target_of(key: EntityKey) -> Target | None:
+    def target_of(key: EntityKey) -> PegTarget | None:
         pegs = (rule_for(watch, key.chain, key.entity).peg for watch in values if watch.kind == key.kind)
         peg = next(filter(None, pegs), None)
-        return Target(float(peg.value), float(peg.deviation_bps)) if peg is not None else None
+        return PegTarget(float(peg.value), float(peg.deviation_bps)) if peg is not None else None
 
     return target_of
 
 
 def peg_rows(
-    market: Market, target_of: Callable[[EntityKey], Target | None], off_peg: Mapping[EntityKey, datetime]
+    market: SeenMarket, target_of: Callable[[EntityKey], PegTarget | None], off_peg: Mapping[EntityKey, datetime]
 ) -> Iterator[PegRow]:
     """All prices that have a peg, in no order. `off_peg` is what a database knows, beyond the events that were seen."""
     for key, mover in market.movers.items():

@@ -27,7 +27,7 @@ _SEVERAL = frozenset({"kind", "chain", "entity", "reason"})
 
 
 @dataclass(frozen=True)
-class Selection:
+class BoardSelection:
     """What is shown: what passes the filter, and has each word in its kind, chain or entity."""
 
     wanted: EventFilter = field(default_factory=EventFilter)
@@ -66,7 +66,7 @@ class Selection:
         return all(word.casefold() in text for word in self.words)
 
 
-def parse_selection(line: str) -> Selection:
+def parse_selection(line: str) -> BoardSelection:
     """`kind:price chain:eth* min:2 severity:warning reason:depeg,repeg usd`; raises SettingsError for what is none."""
     parts: dict[str, list[str]] = {}
     words = []
@@ -79,4 +79,4 @@ def parse_selection(line: str) -> Selection:
         elif value:
             parts.setdefault(_PARTS[name.lower()], []).extend(value.split(",") if name in _SEVERAL else [value])
     given = {part: values if part in _SEVERAL else values[-1] for part, values in parts.items()}
-    return Selection(EventFilter.from_json(given), tuple(words))
+    return BoardSelection(EventFilter.from_json(given), tuple(words))

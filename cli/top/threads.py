@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
-from cli.top.given import Inbox, Notice
+from cli.top.given import BoardInbox, Notice
 from cli.top.sinks import RtpState
 from core.errors import RtpError
 from rtp_client import SyncClient
@@ -20,7 +20,7 @@ LOOK_SECONDS = 2.0
 class Follower:
     """Puts what is live into the inbox: the current values first, then every event; last an error, if one ends it."""
 
-    def __init__(self, url: str, inbox: Inbox, token: str | None = None) -> None:
+    def __init__(self, url: str, inbox: BoardInbox, token: str | None = None) -> None:
         self._inbox = inbox
         self._client = SyncClient(url, token, on_notice=self._tell)
         self._thread = threading.Thread(target=self._follow, name="rtp-top-events", daemon=True)
@@ -48,7 +48,7 @@ class Follower:
 class Looker:
     """Puts what each look has found into the inbox; a look that fails is told, and tried again."""
 
-    def __init__(self, looks: Callable[[], Iterator[RtpState]], inbox: Inbox) -> None:
+    def __init__(self, looks: Callable[[], Iterator[RtpState]], inbox: BoardInbox) -> None:
         self._looks = looks
         self._inbox = inbox
         self._closing = threading.Event()

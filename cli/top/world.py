@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cli.top.database import DatabaseLooks, explain_in_database
-from cli.top.gateway import Gateway
-from cli.top.given import Given, Inbox
+from cli.top.gateway import AskedGateway
+from cli.top.given import BoardInbox, Given
 from cli.top.pegs import targets_of
 from cli.top.streams import explain_in_streams, looks_at_streams
 from cli.top.threads import Follower, Looker
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @contextmanager
 def world_of(settings: Settings) -> Iterator[Given]:
     """What the board is given; within, threads fill its inbox."""
-    inbox, url = Inbox(), settings.redis.url or ""
+    inbox, url = BoardInbox(), settings.redis.url or ""
     target_of = targets_of(settings.watches.values())
     parts: dict[str, Any] = {"title": redact(url), "kinds": settings.all_kinds, "target_of": target_of}
     with ExitStack() as exits:
@@ -40,9 +40,9 @@ def world_of(settings: Settings) -> Iterator[Given]:
 @contextmanager
 def world_of_gateway(url: str, token: str | None, settings: Settings) -> Iterator[Given]:
     """The same through a gateway."""
-    inbox = Inbox()
+    inbox = BoardInbox()
     with Follower(url, inbox, token):  # raises SettingsError where the address is none
-        gateway = Gateway(url, token)
+        gateway = AskedGateway(url, token)
         with Looker(gateway.looks, inbox):
             yield Given(
                 inbox=inbox,

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from cli.top.market import MOST_EVENTS, MOST_POINTS, EntityKey, Market
-from cli.top.pegs import Target, peg_rows, targets_of
-from cli.top.selection import Selection, parse_selection
+from cli.top.market import MOST_EVENTS, MOST_POINTS, EntityKey, SeenMarket
+from cli.top.pegs import PegTarget, peg_rows, targets_of
+from cli.top.selection import BoardSelection, parse_selection
 from cli.top.sinks import state_in
 from cli.top.sorting import sorted_movers
 from core.demo.pegs import with_demo_pegs
@@ -21,16 +21,16 @@ NOW = NOON.timestamp()
 LIDO = EntityKey("tvl", "ethereum", "lido")
 
 
-def market_of(*values: tuple[float, str, str]) -> Market:
+def market_of(*values: tuple[float, str, str]) -> SeenMarket:
     """A market of one entity, whose value went from one to another so many minutes after noon."""
-    market = Market()
+    market = SeenMarket()
     for sequence, (minutes, previous, current) in enumerate(values, 1):
         at = NOON + timedelta(minutes=minutes)
         market.take(make_event(sequence, previous=previous, current=current, detected_at=at))
     return market
 
 
-def move(market: Market, minutes: float) -> float | None:
+def move(market: SeenMarket, minutes: float) -> float | None:
     return market.movers[LIDO].move_pct(NOW + minutes * 60)
 
 
@@ -62,20 +62,20 @@ def test_however_long_it_runs_it_keeps_so_many_events_and_values() -> None:
 def test_pegs_are_those_of_the_rules() -> None:
     settings = with_demo_pegs(load_settings(None, environ={}, options={}))
     target_of = targets_of(settings.watches.values())
-    assert target_of(EntityKey("price", "base", "usdc")) == Target(1.0, 50.0)
+    assert target_of(EntityKey("price", "base", "usdc")) == PegTarget(1.0, 50.0)
     assert target_of(EntityKey("price", "base", "eth")) is None
     assert target_of(EntityKey("tvl", "base", "usdc")) is None
 
 
 def test_a_price_far_from_its_peg_is_off_also_where_nobody_knows_since_when() -> None:
-    market = Market()
+    market = SeenMarket()
     market.take(make_event(1, "usdc", kind="price", previous="1", current="0.99", change_pct="-1"))
-    (peg,) = peg_rows(market, lambda _: Target(1.0, 50.0), {})
+    (peg,) = peg_rows(market, lambda _: PegTarget(1.0, 50.0), {})
     assert (peg.is_off, peg.since, round(peg.distance_bps)) == (True, None, -100)
 
 
 def test_what_has_not_the_value_that_is_sorted_by_comes_last() -> None:
-    market = Market()
+    market = SeenMarket()
     for sequence, (name, pct) in enumerate((("a", None), ("b", "-7"), ("c", "3")), 1):
         market.take(make_event(sequence, name, change_pct=pct))
     names = [one.key.entity for one in sorted_movers(market.movers.values(), "change", NOW, is_reversed=False)]
@@ -98,7 +98,7 @@ def test_what_has_not_the_value_that_is_sorted_by_comes_last() -> None:
 )
 def test_a_filter_is_written_in_one_line(line: str, wanted: EventFilter, words: tuple[str, ...]) -> None:
     selection = parse_selection(line)
-    assert (selection, parse_selection(str(selection))) == (Selection(wanted, words), selection)
+    assert (selection, parse_selection(str(selection))) == (BoardSelection(wanted, words), selection)
 
 
 @pytest.mark.parametrize(
