@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 RETRY = Backoff(initial_seconds=0.25, max_seconds=15)
 _LARGEST_MESSAGE_BYTES = 2**24
 _LOG = logging.getLogger("rtp_client")
+_WIRE_LOG = logging.getLogger("rtp_client.wire")
+_WIRE_LOG.setLevel(logging.INFO)  # below it websockets logs every header, and so the token
 
 
 class LiveOptions(TypedDict, total=False):
@@ -73,6 +75,7 @@ class Face:
             "subprotocols": ["rtp.v1"],
             "additional_headers": {"Authorization": f"Bearer {token}"} if token else None,
             "user_agent_header": "rtp_client",
+            "logger": _WIRE_LOG,
             "compression": None,  # the gateway offers none
             "open_timeout": self._timeout_seconds,
             "close_timeout": 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import threading
 import time
@@ -169,10 +170,14 @@ def test_a_token_that_is_over_is_replaced_by_the_next_one(guarded: GatewayServer
 
 @pytest.mark.parametrize("follow", CLIENTS)
 @pytest.mark.parametrize("bad", ["nonsense", token(-60)])
-def test_a_token_that_is_refused_is_not_tried_again(guarded: GatewayServer, follow: Follow, bad: str) -> None:
+def test_a_token_that_is_refused_is_not_tried_again_and_never_logged(
+    guarded: GatewayServer, follow: Follow, bad: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
     with follow(guarded.url, tokens=[bad]) as messages, pytest.raises(GatewayRefused, match="token") as caught:
         next(messages)
     assert caught.value.code == "unauthorized"
+    assert bad not in caplog.text + str(caught.value)
 
 
 @pytest.mark.parametrize("follow", [with_asyncio, with_threads])
