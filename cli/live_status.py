@@ -15,14 +15,18 @@ from cli.output import out, print_json
 from core.problem import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from rich.console import RenderableType
 
-    from core.processor.status import Status
+    from core.processor.status import SinkStatus, Status
 
 
 _NAMES = ("Sink", "State")
+_ROOMY = 100
+_LEFT_OUT = ("max", "retries")
+"""What a narrow terminal has no room for."""
 
 
 class View(Protocol):
@@ -57,13 +61,11 @@ class LineView:
 def status_table(status: Status, remark: str = "") -> RenderableType:
     """The status for people: a line for each sink, whatever the width."""
     table = Table(box=None, pad_edge=False)
-    for name in ("Sink", "State", "events/s", "p50", "p99", "max", "lag", "delivered", "retries", "dead"):
+    shown = [(name, cell) for name, cell in _CELLS.items() if out.width >= _ROOMY or name not in _LEFT_OUT]
+    for name, _ in shown:
         table.add_column(name, no_wrap=True, overflow="ellipsis", justify="left" if name in _NAMES else "right")
     for sink in status.sinks:
-        lag = f"{sink.lag_events:,} ({sink.lag_seconds:.1f} s)" if sink.lag_events else "0"
-        numbers = (_ms(sink.p50_ms), _ms(sink.p99_ms), _ms(sink.max_ms), lag)
-        counts = (f"{sink.delivered:,}", str(sink.retries), str(sink.dead_letters))
-        table.add_row(sink.sink, sink.state, f"{sink.events_per_second:,.0f}", *numbers, *counts)
+        table.add_row(*(cell(sink) for _, cell in shown))
     return Group(
         table,
         *([Text(remark, "dim")] if remark else []),
@@ -103,6 +105,24 @@ def status_line(status: Status) -> str:
         for s in status.sinks
     ]
     return "; ".join(["status: " + sinks[0], *sinks[1:], *role_lines(status), *circuit_lines(status), *status.unarmed])
+
+
+def _lag(sink: SinkStatus) -> str:
+    return f"{sink.lag_events:,} ({sink.lag_seconds:.1f} s)" if sink.lag_events else "0"
+
+
+_CELLS: Mapping[str, Callable[[SinkStatus], str]] = {
+    "Sink": lambda sink: printable(sink.sink),
+    "State": lambda sink: sink.state,
+    "events/s": lambda sink: f"{sink.events_per_second:,.0f}",
+    "p50": lambda sink: _ms(sink.p50_ms),
+    "p99": lambda sink: _ms(sink.p99_ms),
+    "max": lambda sink: _ms(sink.max_ms),
+    "lag": _lag,
+    "delivered": lambda sink: f"{sink.delivered:,}",
+    "retries": lambda sink: str(sink.retries),
+    "dead": lambda sink: str(sink.dead_letters),
+}
 
 
 def _moment(moment: datetime) -> str:
