@@ -93,14 +93,14 @@ def synthesise(folder: Path) -> None:
         {**place, "deployment": str(folder / "existing.yaml")},
         {**place, "deployment": str(folder / "documented.yaml")},
     ]
-    # The CDK unpacks its 200 MB of JavaScript under HOME the first time: most of what synthesising takes.
-    home = ROOT / "build" / "cdk-home"
-    home.mkdir(parents=True, exist_ok=True)
+    # The CDK unpacks its 200 MB of JavaScript the first time: most of what synthesising takes. Where it does by itself.
+    unpacked = Path.home() / ".cache" / "aws" / "jsii" / "package-cache"
     done = subprocess.run(
         [sys.executable, "-c", _SYNTHESISE, json.dumps(contexts)],
         env={
             "PATH": "",
-            "HOME": str(home),
+            "HOME": str(folder),
+            "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(unpacked),
             "CDK_OUTDIR": str(folder / "out"),
             "CDK_CONTEXT_JSON": json.dumps({"aws:cdk:disable-asset-staging": "true"}),
         },

@@ -566,7 +566,7 @@ def test_what_cannot_be_deployed_is_refused_with_its_line(
 
 
 def test_the_app_ends_with_that_line(tmp_path: Path) -> None:
-    environ = {"PATH": "", "HOME": str(ROOT / "build" / "cdk-home"), "CDK_CONTEXT_JSON": '{"tasks": "many"}'}
+    environ = {"PATH": "", "HOME": str(tmp_path), "CDK_CONTEXT_JSON": '{"tasks": "many"}'}
     done = subprocess.run(
         [sys.executable, "-m", "infrastructure.app"], env=environ, cwd=ROOT, capture_output=True, text=True, check=False
     )
