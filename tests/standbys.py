@@ -27,7 +27,7 @@ PATIENT_SECONDS = 40
 def run(settings: Settings, config: str, *arguments: str) -> Iterator[RtpProcess]:
     """One `rtp run`."""
     arguments = ("run", "-c", config, "--json", *arguments)
-    with rtp(*arguments, environ=environ_of(settings), is_measured=True) as process:
+    with rtp(*arguments, environ=environ_of(settings)) as process:
         yield process
 
 

@@ -563,7 +563,7 @@ def outage(
 
     take_away(stack, service)
     try:
-        with rtp("run", "-c", shared_config, environ=environ_of(settings), is_measured=True) as process:
+        with rtp("run", "-c", shared_config, environ=environ_of(settings)) as process:
             eventually(
                 lambda: any(c["failures_in_a_row"] >= 4 for status in process.documents for c in status["circuits"]),
             )

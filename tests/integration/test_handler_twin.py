@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from core.detection.testimony import Testimony
     from loadtests.benchmarks.handler.mapping_parameters import MappingParameters
 
+# Its thousands of samples reach nothing that no other test does; followed by coverage they cost half as much again.
+pytestmark = pytest.mark.no_cover
+
 ATTRIBUTES = {"changed_at": "time"}
 SEEDS = seeds(few=6, many=250)
 STEPS = 120

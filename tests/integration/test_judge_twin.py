@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from core.detection.testimony import Testimony
     from core.settings.models import Settings
 
+# Its thousands of samples reach nothing that no other test does; followed by coverage they cost half as much again.
+pytestmark = pytest.mark.no_cover
+
 SEEDS = seeds(few=8, many=400)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 NIGHT = datetime(2024, 3, 30, 23, tzinfo=UTC)

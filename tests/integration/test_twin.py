@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     from core.settings.models import Settings
 
+# Its thousands of samples reach nothing that no other test does; followed by coverage they cost half as much again.
+pytestmark = pytest.mark.no_cover
+
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 LEVELS = ("READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 
