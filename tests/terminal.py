@@ -73,6 +73,31 @@ def run_at_a_terminal(*arguments: str, environ: Mapping[str, str], until: str, c
         os.close(terminal)
 
 
+def closing_the_terminal(*arguments: str, environ: Mapping[str, str], once: str) -> int:
+    """Run `rtp` at a terminal that is closed once it has shown something; the exit code."""
+    leader, terminal = pty.openpty()
+    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    process = subprocess.Popen(
+        command(*arguments),
+        env=os.environ | UNMEASURED | dict(environ) | {"TERM": "xterm-256color"},
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        cwd=ROOT,
+        preexec_fn=_take_the_terminal,  # noqa: PLW1509  (this one has no threads)
+    )
+    os.close(terminal)
+    try:
+        text = ""
+        while once not in text:
+            text += os.read(leader, 65536).decode(errors="replace")
+        os.close(leader)
+        return process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+
+
 def _take_the_terminal() -> None:
     """Make standard input the terminal that the process answers to."""
     os.setsid()

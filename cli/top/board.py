@@ -14,6 +14,7 @@ from textual.widgets import Footer, Input, Static
 
 from cli.event_line import printable
 from cli.top.columns import event_columns, mover_columns, peg_columns, sink_columns
+from cli.top.driver import LastingDriver
 from cli.top.entity_screen import EntityScreen
 from cli.top.given import Given, Notice
 from cli.top.grid import Grid
@@ -61,7 +62,7 @@ class Board(App[None]):
     ]
 
     def __init__(self, given: Given, selection: BoardSelection = BoardSelection()) -> None:  # noqa: B008  (it is frozen)
-        super().__init__()
+        super().__init__(driver_class=LastingDriver)
         self.market = SeenMarket()
         self.said: deque[str] = deque(maxlen=_MOST_SAID)
         self.failure: RtpError | None = None

@@ -23,6 +23,7 @@ from tests.command import Command
 from tests.eventually import eventually
 from tests.gateway import serve_settings, serving
 from tests.monitored import monitored
+from tests.terminal import closing_the_terminal
 from tests.watching import TVL
 from triggers.installer import apply, plan_installation
 
@@ -142,3 +143,8 @@ def test_without_textual_it_says_how_to_install_it(rtp: Command, monkeypatch: py
     needs = "the board is drawn with Textual, and what that needs is not installed here"
     assert (done.code, done.err) == (2, f'{needs}. pip install "defi-rtp[tui]"\n')
     assert not is_textual_there()
+
+
+def test_it_ends_when_its_terminal_is_closed(place: Place) -> None:
+    url = place.settings.redis.url or ""
+    assert closing_the_terminal("top", "--redis-url", url, environ={}, once="Movers 2") in (0, 130)
