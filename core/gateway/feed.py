@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from core.gateway.placed_event import PlacedEvent
 
-_BLOCK_MS = 1000
+_BLOCK_MS = 250
 _RETRY = Backoff(initial_seconds=0.1, max_seconds=5)
 
 

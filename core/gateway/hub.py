@@ -118,7 +118,7 @@ class Hub:
         while self._reading and not self._reading.done():
             # redis-py sends by asyncio.wait_for, which in Python 3.11 can swallow a cancellation.
             self._reading.cancel()
-            await asyncio.wait([self._reading], timeout=1)
+            await asyncio.wait([self._reading], timeout=0.05)
         await self.feed.hang_up()
         await self._client.aclose()
         await self._cache.close()
@@ -170,6 +170,7 @@ class Hub:
 
     def caught_up(self) -> None:
         self._begun.set()
+        self.page_ended()
 
     def arrived(self, event: PlacedEvent) -> None:
         self.counts.events += 1
@@ -191,6 +192,7 @@ class Hub:
         self.window.begin(position)
         self.history.forget()
         self.snapshots.forget()
+        self.page_ended()
         for session in list(self.sessions):
             session.lose_place(lost)
 

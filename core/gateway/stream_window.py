@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from core.gateway.placed_event import PlacedEvent
     from rtp_client.stream.position import Position
 
-_SLACK = 256
-_FEW_TOPICS = 100
+_FEW_TOPICS = 16
 
 
 class _Place(NamedTuple):
@@ -33,6 +32,7 @@ class StreamWindow:
 
     def __init__(self, size: int, index: Index) -> None:
         self._size = size
+        self._slack = size // 16 + 1  # a list's head is cut off at once, not entry by entry
         self._index = index
         self._places: list[_Place] = []
         self.floor: Position = EMPTY_STREAM
@@ -84,8 +84,8 @@ class StreamWindow:
     def _add(self, place: _Place) -> None:
         self._places.append(place)
         self.head = place.position
-        if len(self._places) >= self._size + _SLACK:
-            self._forget(_SLACK)
+        if len(self._places) >= self._size + self._slack:
+            self._forget(self._slack)
 
     def _forget(self, count: int) -> None:
         for place in self._places[:count]:
