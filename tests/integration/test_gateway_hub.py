@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager, closing
 from typing import Any
 
 import pytest
+import redis
 
 from core.gateway.hub import Hub
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
+from rtp_client.keys import STREAM
 from tests.recording_outlet import RecordingOutlet
 from tests.samples import make_event
 
@@ -99,5 +101,59 @@ def test_a_client_that_comes_back_goes_on_where_it_was(redis_url: str, deliver: 
                     await back.next("event", 1199 - seen)
                 assert back.sequences() == list(range(seen + 1, 1200))
                 assert not back.of_type("snapshot")
+
+    run(steps())
+
+
+def test_a_slow_client_has_the_newest_of_each_entity_and_knows_how_many_it_has_not(
+    redis_url: str, deliver: Deliver
+) -> None:
+    async def steps() -> None:
+        async with hub_of(redis_url, queue=5) as hub:
+            slow, quick = RecordingOutlet(hub, room=3), RecordingOutlet(hub)
+            for client in (slow, quick):
+                client.subscribe(snapshot=False)
+                await client.next("subscribed")
+            deliver(*range(1, 10), entity="lido")
+            deliver(10, entity="aave")
+            await quick.next("event", 10)
+            assert quick.sequences() == list(range(1, 11))
+            slow.read()
+            assert [(one["n"], one.get("skipped")) for one in slow.of_type("event")] == [(1, None), (9, 7), (10, None)]
+            assert slow.sequences() == [1, 9, 10]
+
+    run(steps())
+
+
+def test_a_slow_client_that_wants_nothing_left_out_is_disconnected(redis_url: str, deliver: Deliver) -> None:
+    async def steps() -> None:
+        async with hub_of(redis_url, queue=5) as hub:
+            slow = RecordingOutlet(hub, room=3)
+            slow.subscribe(snapshot=False, slow="disconnect")
+            await slow.next("subscribed")
+            deliver(*range(1, 10), entity="lido")
+            await slow.until(lambda outlet: outlet.closed)
+            assert slow.closed == (1013, "too slow: 5 messages waited to be read")
+            assert not hub.sessions
+
+    run(steps())
+
+
+def test_clients_are_told_once_where_the_stream_was_lost_and_begin_anew(redis_url: str, deliver: Deliver) -> None:
+    async def steps() -> None:
+        deliver(1)
+        async with hub_of(redis_url) as hub:
+            client = RecordingOutlet(hub)
+            client.subscribe()
+            await client.next("snapshot")
+            with redis.Redis.from_url(redis_url) as store:
+                store.delete(STREAM)
+            reset = await client.next("reset")
+            assert (reset["reason"], reset["message"]) == ("stream_lost", "the stream is gone from Redis")
+            await client.next("snapshot", 2)
+            deliver(2)
+            await client.next("event")
+            assert client.sequences() == [2]
+            assert len(client.of_type("reset")) == 1
 
     run(steps())
