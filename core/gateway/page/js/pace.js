@@ -38,9 +38,11 @@ export class Pace {
 
   #next = () => {
     const begunAt = performance.now();
-    this.#queue.shift()?.();
+    const draw = this.#queue.shift();
     // A task of its own comes behind the frame, so that layout and painting are in the cost.
     setTimeout(() => (this.#cost += performance.now() - begunAt));
+    // Asked for before it draws: a part that fails must not stop the others.
     if (this.#queue.length) requestAnimationFrame(this.#next);
+    draw();
   };
 }

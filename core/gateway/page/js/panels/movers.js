@@ -41,7 +41,7 @@ export class Movers {
     const rows = this.#ordered(address.filter, sort, now);
     const most = isBoard ? ON_THE_BOARD : this.#most;
     this.table.draw(rows.slice(0, most), { sort, now });
-    this.panel.count(counted(rows.length, "entity", "entities"));
+    this.panel.count(counted(rows.length, "entity", "entities") + (this.table.isHeld ? ", the order stands while you are at it" : ""));
     this.panel.none(rows.length ? "" : this.#whyNone(address));
     this.more.hidden = isBoard || rows.length <= most;
     say(this.more, `Show ${Math.min(STEP, rows.length - most)} more of ${rows.length.toLocaleString("en")}`);
