@@ -67,7 +67,7 @@ class EntityScreen(Screen[None]):
 
     def turn(self) -> None:
         """Draw what the board itself knows."""
-        if not self.query("#name"):  # it is being put up, or taken down
+        if len(self.query("#name, #chart, #about")) < 3:  # it is being put up, or taken down
             return
         mover = self._market.movers.get(self._key)
         kind = self._given.kinds.get(self._key.kind, Kind(self._key.kind, ""))
