@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.json import Encoder
 
 from core.gateway.placed_event import PlacedEvent
+from core.gateway.unheard import note_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -122,7 +123,7 @@ class Snapshots:
         if latest is None or (latest.fresh_until is not None and latest.fresh_until < _now()):
             latest = self._latest = Snapshot(self._window.head)
             latest.reading = asyncio.create_task(self._read(latest))
-            latest.reading.add_done_callback(_note_failure)
+            latest.reading.add_done_callback(note_failure)
         return latest
 
     def forget(self) -> None:
@@ -145,12 +146,6 @@ class Snapshots:
             snapshot.complete(entries, self._index)
         finally:
             snapshot.fresh_until = _now() + max(_FRESH_SECONDS, _SHARE * (_now() - began))
-
-
-def _note_failure(reading: asyncio.Task[None]) -> None:
-    """Whoever waits for it is told; where nobody does, asyncio would complain that it was ignored."""
-    if not reading.cancelled():
-        reading.exception()
 
 
 def _held(entry: Entry) -> HeldEntry:

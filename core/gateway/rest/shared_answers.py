@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import RtpError
+from core.gateway.unheard import note_failure
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable
@@ -44,7 +45,7 @@ class SharedAnswers:
             if self._at_work >= _MOST_AT_ONCE:
                 raise TooManyQuestions
             answer = asyncio.create_task(self._find(question, find, seconds))
-            answer.add_done_callback(_note_failure)
+            answer.add_done_callback(note_failure)
             kept = self._kept[question] = _SharedAnswer(answer, now)
             self._kept.move_to_end(question)
             self._forget(now)
@@ -73,9 +74,3 @@ class SharedAnswers:
             del self._kept[question]
         while len(self._kept) > _MOST_KEPT:
             self._kept.popitem(last=False)
-
-
-def _note_failure(answer: asyncio.Task[Any]) -> None:
-    """Whoever asked may be gone by now: then nobody else takes the error."""
-    if not answer.cancelled():
-        answer.exception()
