@@ -40,7 +40,7 @@ _MOST_LISTED = 500
 """Of the events, so many of the newest that fit are listed."""
 _WIDE = 138
 _OF_THE_BOARD = frozenset({"filter", "sort", "reverse", "pause", "zoom", "leave"})
-_EXAMPLE = "kind:price chain:eth* min:2 severity:warning reason:depeg,repeg usd"
+_EXAMPLE = "kind:price chain:eth* min:2 severity:warning reason:depeg usd"
 
 
 class Board(App[None]):
@@ -86,9 +86,7 @@ class Board(App[None]):
             yield Grid("Pegs", peg_columns(kinds, clock), lambda peg: peg.key, id="pegs")
             yield Grid("Sinks", sink_columns(), lambda sink: sink.sink, id="sinks")
             yield Grid("Events", event_columns(kinds), lambda event: event.id, id="events")
-        yield Input(
-            id="line", compact=True, placeholder="kind:price chain:eth* min:2 severity:warning reason:depeg usd"
-        )
+        yield Input(id="line", compact=True, placeholder=_EXAMPLE)
         yield Static(id="notice")
         yield Footer()
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MOST_LISTED, LISTED = 1000, 200
 _TEXT: Mapping[str, Any] = {"type": "string"}
-_TOKEN = "access_token"  # noqa: S105 - the name of the parameter, which is door's to read
+_TOKEN = "access_token"  # noqa: S105 - a name; TokenCheck reads it
 
 
 @dataclass(frozen=True)
