@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 import redis
 
 from core.gateway.history import PlaceLost
-from core.gateway.placed_event import placed, position_of
+from core.gateway.placed_event import placed
 from rtp_client.backoff import Backoff
 from rtp_client.keys import STREAM
 from rtp_client.redis import redis_unavailable
+from rtp_client.stream.ends import is_missing, position_of
 from rtp_client.stream.entries import BEGINNING, PAGE, REDELIVERY_REACH, StreamEntry, id_order, parse, text
+from rtp_client.stream.gap import GapReason
 from rtp_client.stream.position import EMPTY_STREAM, Position
 from rtp_client.stream.recent_ids import RecentIds
 
@@ -160,19 +162,19 @@ class StreamFeed:
         if at.entry == BEGINNING:
             return True
         if isinstance(ends, Exception):
-            if "no such key" not in str(ends):
+            if not is_missing(ends):
                 raise ends
-            self._lose(PlaceLost("stream_lost", "the stream is gone from Redis"), EMPTY_STREAM)
+            self._lose(PlaceLost(GapReason.STREAM_LOST, "the stream is gone from Redis"), EMPTY_STREAM)
             return False
         newest = text(ends["last-generated-id"])
         if id_order(newest) < at.order:
             last = parse([ends["last-entry"]] if ends["last-entry"] else [])
             place = position_of(last[0]) if last else Position("", 0, newest)
-            self._lose(PlaceLost("stream_lost", "the stream in Redis is not the one that was followed"), place)
+            self._lose(PlaceLost(GapReason.STREAM_LOST, "the stream in Redis is not the one that was followed"), place)
             return False
         oldest = parse([ends["first-entry"]] if ends["first-entry"] else [])
         if oldest and oldest[0].order > at.order:
-            self._lose(PlaceLost("trimmed", "events left Redis before the gateway had read them"), at)
+            self._lose(PlaceLost(GapReason.TRIMMED, "events left Redis before the gateway had read them"), at)
         return True
 
     def _lose(self, lost: PlaceLost, position: Position) -> None:

@@ -9,28 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
-from core.gateway.placed_event import PlacedEvent, placed, position_of
+from core.gateway.placed_event import PlacedEvent, placed
 from rtp_client.backoff import Backoff
 from rtp_client.keys import STREAM
+from rtp_client.stream.ends import is_missing, position_of
 from rtp_client.stream.entries import BEGINNING, PAGE, StreamEntry, parse
+from rtp_client.stream.gap import GapReason
 from rtp_client.stream.position import EMPTY_STREAM, Position
 
 if TYPE_CHECKING:
     from redis import asyncio as async_redis
 
-    from core.gateway.messages import ResetReason
     from core.gateway.stream_window import StreamWindow
 
 _PAGES_KEPT = 8
 _RETRY = Backoff(initial_seconds=0.1, max_seconds=5)
-_NO_STREAM = "no such key"
 
 
 @dataclass(frozen=True)
 class PlaceLost:
     """Why what lies between a position and the stream is not known; `told` is one line for people."""
 
-    reason: ResetReason
+    reason: GapReason
     told: str
 
 
@@ -67,7 +67,7 @@ class History:
         ends, found = await self._look(position.entry, position.entry)
         if position == EMPTY_STREAM:
             was_trimmed = ends and ends.get("entries-added") != ends["length"]
-            return PlaceLost("too_old", "events have left Redis since") if was_trimmed else None
+            return PlaceLost(GapReason.TOO_OLD, "events have left Redis since") if was_trimmed else None
         if found and position_of(found[0]) == position:
             return None
         return self._why_lost(position, ends)
@@ -86,9 +86,9 @@ class History:
         ends, entries = await self._look(f"({BEGINNING if is_beginning else after.entry}", "+")
         oldest = _oldest(ends)
         if oldest is None or not entries:
-            return PlaceLost("stream_lost", "the stream is gone from Redis")
+            return PlaceLost(GapReason.STREAM_LOST, "the stream is gone from Redis")
         if oldest.order > after.order and not is_beginning:
-            return PlaceLost("trimmed", "events left Redis before they were read")
+            return PlaceLost(GapReason.TRIMMED, "events left Redis before they were read")
         page = HistoryPage(after, position_of(entries[-1]), tuple(_events(entries)))
         self._pages.append(page)
         return page
@@ -102,7 +102,7 @@ class History:
                     pipe.xinfo_stream(STREAM)
                     pipe.xrange(STREAM, min=first, max=last, count=PAGE)
                     ends, entries = await pipe.execute(raise_on_error=False)
-                if isinstance(ends, redis.ResponseError) and _NO_STREAM in str(ends):
+                if is_missing(ends):
                     ends = {}
                 for answer in (ends, entries):
                     if isinstance(answer, Exception):
@@ -115,12 +115,16 @@ class History:
     def _why_lost(self, position: Position, ends: dict[str, Any]) -> PlaceLost:
         oldest, log = _oldest(ends), self._window.head.log
         if oldest is None:
-            return PlaceLost("stream_lost", "the stream is gone from Redis")
+            return PlaceLost(GapReason.STREAM_LOST, "the stream is gone from Redis")
         if position.log != log:
-            return PlaceLost("another_log", f"the position is of log {position.log or '-'}, the stream of {log or '-'}")
+            return PlaceLost(
+                GapReason.ANOTHER_LOG, f"the position is of log {position.log or '-'}, the stream of {log or '-'}"
+            )
         if position.order < oldest.order:
-            return PlaceLost("too_old", f"the stream begins at sequence {oldest.sequence}; the position has left Redis")
-        return PlaceLost("stream_lost", "the stream in Redis is not the one that the position is of")
+            return PlaceLost(
+                GapReason.TOO_OLD, f"the stream begins at sequence {oldest.sequence}; the position has left Redis"
+            )
+        return PlaceLost(GapReason.STREAM_LOST, "the stream in Redis is not the one that the position is of")
 
 
 def _oldest(ends: dict[str, Any]) -> StreamEntry | None:

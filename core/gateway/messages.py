@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -10,6 +10,7 @@ from msgspec import Struct
 from core.errors import SettingsError
 from rtp_client.event import fault_of
 from rtp_client.event_filter import EventFilter
+from rtp_client.live.wanted import Slow
 from rtp_client.stream.position import Position
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 PROTOCOL_VERSION = 1
 _LONGEST_ID = 64
-
-Slow = Literal["conflate", "disconnect"]
-ResetReason = Literal["too_old", "another_log", "stream_lost", "trimmed"]
 
 
 class Subscribe(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="subscribe"):
@@ -45,6 +43,10 @@ class Subscribe(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type
             return Position.parse(self.resume)
         except ValueError as error:
             raise SettingsError(f"resume: {error}") from None
+
+    def check(self) -> None:
+        """Raise SettingsError where it asks for what can be nothing."""
+        _ = self.wanted, self.position
 
 
 class Unsubscribe(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="unsubscribe"):

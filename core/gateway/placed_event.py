@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from rtp_client.event import decode_event, log_of
+from rtp_client.event import decode_event
 from rtp_client.stream.position import Position
 
 if TYPE_CHECKING:
@@ -28,11 +28,6 @@ class PlacedEvent:
         """Whose it is: kind, chain and entity."""
         data = self.event.data
         return data.kind, data.chain, data.entity
-
-
-def position_of(entry: StreamEntry) -> Position:
-    """Behind an entry, be it an event or not."""
-    return Position(log_of(entry.document), max(entry.sequence, 0), entry.id)
 
 
 def placed(entry: StreamEntry) -> PlacedEvent:

@@ -17,7 +17,7 @@ from core.errors import SettingsError
 from core.gateway.access import ACCESS_IS_OVER
 from core.gateway.answers import refusal
 from core.gateway.limits import TooMany
-from core.gateway.messages import message, read_request
+from core.gateway.messages import Subscribe, message, read_request
 from core.gateway.outlet import CloseCode
 
 if TYPE_CHECKING:
@@ -181,6 +181,6 @@ def _subscription(request: Request) -> str:
         subscribe["resume"] = last
     text = json.dumps(subscribe)
     read = read_request(text)
-    for checked in ("wanted", "position"):
-        getattr(read, checked)
+    assert isinstance(read, Subscribe)
+    read.check()
     return text

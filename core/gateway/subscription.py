@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     import asyncio
 
     from core.gateway.index import Audience
-    from core.gateway.messages import Slow
     from core.gateway.outlet import Document
     from core.gateway.placed_event import PlacedEvent
     from core.gateway.session import Session
+    from rtp_client.live.wanted import Slow
 
 
 class Subscription:

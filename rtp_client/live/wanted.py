@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Literal, Self, TypedDict, get_args
 
 from rtp_client.errors import SettingsError
 from rtp_client.event_filter import EventFilter
@@ -53,8 +53,8 @@ class Wanted:
     def of(cls, parts: WantedParts) -> Self:
         """Raises SettingsError."""
         resume, slow = parts.get("resume"), parts.get("slow", "conflate")
-        if slow not in ("conflate", "disconnect"):
-            raise SettingsError(f"slow: must be conflate or disconnect, not {shown(str(slow))!r}")
+        if slow not in get_args(Slow):
+            raise SettingsError(f"slow: must be {' or '.join(get_args(Slow))}, not {shown(str(slow))!r}")
         try:
             position = Position.parse(resume) if isinstance(resume, str) else resume
         except ValueError as error:

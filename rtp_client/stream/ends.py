@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import redis
+
 from rtp_client.event import log_of
 from rtp_client.stream.entries import BEGINNING, id_order, parse, text
 from rtp_client.stream.gap import Gap, GapReason
@@ -23,12 +25,17 @@ def is_of(entry: StreamEntry, position: Position) -> bool:
     return entry.sequence == position.sequence and log_of(entry.document) == position.log
 
 
+def is_missing(ends: Any) -> bool:
+    """Whether XINFO STREAM's answer says that there is no stream."""
+    return isinstance(ends, redis.ResponseError) and "no such key" in str(ends)
+
+
 def gap_at(ends: Any, position: str) -> Gap | None:
     """Whether the stream no longer reaches back to an entry, or not up to it; `ends` is XINFO STREAM's answer."""
     if position == BEGINNING:
         return None
     if isinstance(ends, Exception):
-        if "no such key" not in str(ends):
+        if not is_missing(ends):
             raise ends
         message = "the stream is gone from Redis, with whatever was not shown yet; going on with new events"
         return Gap(GapReason.STREAM_LOST, message, EMPTY_STREAM)

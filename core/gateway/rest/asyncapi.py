@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from core.gateway.rest import parameters
 from core.gateway.rest.messages import FROM_CLIENT, TO_CLIENT
 from rtp_client.event import schemas_of
+from rtp_client.live.wanted import Slow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _NEVER_SENT_AS_EVENTS = ("unsubscribed", "pong")
 _SNAPSHOT = parameters.Parameter("snapshot", "Whether the values as they are come first.", {"type": "boolean"})
 _RESUME = parameters.Parameter("resume", "A position, where `Last-Event-ID` cannot be set.")
-_SLOW = parameters.Parameter("slow", "As in `subscribe`.", {"enum": ["conflate", "disconnect"]})
+_SLOW = parameters.Parameter("slow", "As in `subscribe`.", {"enum": list(get_args(Slow))})
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "The static token, or a JWT."},
     "subprotocol": {

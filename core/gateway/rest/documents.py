@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from core.gateway.messages import ResetReason
 from core.inspection.conclusion import Outcome
 from rtp_client.event import Amount, Event, EventData, KindName, Reason, Sequence, Time
+from rtp_client.stream.gap import GapReason
 
 Note = Annotated[str | None, Meta(description="What is missing here, and why; null where nothing is.")]
 Moment = Annotated[int, Meta(description="Milliseconds of Unix time.")]
@@ -163,7 +163,7 @@ class EventAtPosition(Struct, frozen=True, kw_only=True):
 class EventsReset(Struct, frozen=True, kw_only=True):
     """Why what lies between the position asked for and the first event is not known."""
 
-    reason: ResetReason
+    reason: GapReason
     message: str
 
 

@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from core.gateway.messages import ResetReason, Slow
 from core.gateway.rest.documents import EntryDocument
 from rtp_client.event import Amount, Event, Reason, Severity
+from rtp_client.live.wanted import Slow
+from rtp_client.stream.gap import GapReason
 
 SubscriptionId = Annotated[str, Meta(description="The client's own name for the subscription.")]
 Place = Annotated[
@@ -74,7 +75,7 @@ class ResetMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="res
     """What lay between is not known; a new snapshot follows."""
 
     id: SubscriptionId
-    reason: ResetReason
+    reason: GapReason
     message: Line
     position: Place
 

@@ -10,12 +10,14 @@ import redis
 from core.gateway.rest.documents import StreamFigures
 from rtp_client.event import format_time
 from rtp_client.keys import STREAM
+from rtp_client.stream.ends import is_missing
 from rtp_client.stream.entries import id_order, parse
 
 if TYPE_CHECKING:
     from redis import asyncio as async_redis
 
-    from rtp_client.stream.entries import StreamEntry
+    from rtp_client.stream.ends import is_missing
+from rtp_client.stream.entries import StreamEntry
 
 
 async def stream_figures(client: async_redis.Redis) -> StreamFigures | None:
@@ -23,7 +25,7 @@ async def stream_figures(client: async_redis.Redis) -> StreamFigures | None:
     try:
         ends: Any = await client.xinfo_stream(STREAM)
     except redis.ResponseError as error:
-        return StreamFigures(events=0, oldest_at=None, newest_at=None) if "no such key" in str(error) else None
+        return StreamFigures(events=0, oldest_at=None, newest_at=None) if is_missing(error) else None
     except redis.RedisError:
         return None
     oldest, newest = (parse([entry])[0] if entry else None for entry in (ends["first-entry"], ends["last-entry"]))
