@@ -23,12 +23,13 @@ export function matcher(filter) {
     words.every((word) => known.text.includes(word));
 }
 
-/** By kind, chain, entity and search alone: for what is not an event, such as a peg. */
+/** By kind, chain and entity alone: for what is not an event, such as a peg. */
 export function scopeMatcher(filter) {
+  const kinds = filter.kind.map(glob);
   const chains = filter.chain.map(glob);
   const entities = filter.entity.map(glob);
   return (known) =>
-    (!filter.kind.length || filter.kind.includes(known.kind)) &&
+    (!kinds.length || kinds.some((fits) => fits(known.kind))) &&
     (!chains.length || chains.some((fits) => fits(known.chain))) &&
     (!entities.length || entities.some((fits) => fits(known.entity)));
 }
