@@ -16,7 +16,7 @@ from cli.event_line import printable
 from cli.top.columns import event_columns, mover_columns, peg_columns, sink_columns
 from cli.top.driver import LastingDriver
 from cli.top.entity_screen import EntityScreen
-from cli.top.given import Given, Notice
+from cli.top.given import Given, Liveness, Notice
 from cli.top.grid import Grid
 from cli.top.help_screen import HelpScreen
 from cli.top.market import EntityKey, SeenMarket, key_of
@@ -73,7 +73,7 @@ class Board(App[None]):
         self._state = RtpState()
         self._orders = {"movers": (MOVER_ORDERS[0], False), "pegs": (PEG_ORDERS[0], False)}
         self._is_paused = False
-        self._is_lost = False
+        self._is_live = True
         self._taken_when_paused = 0
         self._rates: deque[tuple[float, int]] = deque()
 
@@ -126,8 +126,9 @@ class Board(App[None]):
             case RtpState():
                 self._state = message
             case Notice():
-                self._is_lost = (self._is_lost or message.is_lost) and not message.is_back
                 self._say(message.text)
+            case Liveness():
+                self._is_live = message.is_live
             case RtpError():
                 self.failure = message
                 self.exit()
@@ -157,7 +158,7 @@ class Board(App[None]):
         grid.show(items, sorted_by=(column, is_reversed == (column in FIRST_IS_LEAST)))
 
     def _head(self) -> Text:
-        connection = ("● lost", "bold red") if self._is_lost else ("● live", "green")
+        connection = ("● live", "green") if self._is_live else ("● lost", "bold red")
         rate = (self._rates[-1][1] - self._rates[0][1]) / max(self._rates[-1][0] - self._rates[0][0], 1.0)
         said = [Text.assemble(("rtp ", "bold"), connection), Text(self._given.title, "dim")]
         skipped = f", {self.market.skipped:,} skipped" if self.market.skipped else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from queue import Empty, Queue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from core.kinds import SHIPPED, Kinds
 
@@ -25,11 +25,19 @@ _MOST_WAITING = 20_000
 
 @dataclass(frozen=True)
 class Notice:
-    """One line that somebody should see. `is_lost` and `is_back` are of the connection that the events come by."""
+    """One line that somebody should see."""
 
     text: str
-    is_lost: bool = False
-    is_back: bool = False
+
+
+@dataclass(frozen=True)
+class Liveness:
+    """Whether events can come: the connection that they come by is there."""
+
+    is_live: bool
+
+
+Told: TypeAlias = "Message | Entry | Notice | Liveness | RtpState | RtpError"
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,13 @@ class BoardInbox:
     """What threads hand to the board."""
 
     def __init__(self) -> None:
-        self._waiting: Queue[Message | Entry | Notice | RtpState | RtpError] = Queue(_MOST_WAITING)
+        self._waiting: Queue[Told] = Queue(_MOST_WAITING)
 
-    def put(self, message: Message | Entry | Notice | RtpState | RtpError) -> None:
+    def put(self, message: Told) -> None:
         """Hand something over; waits where the board is far behind."""
         self._waiting.put(message)
 
-    def take(self) -> Iterator[Message | Entry | Notice | RtpState | RtpError]:
+    def take(self) -> Iterator[Told]:
         """All that is there."""
         for _ in range(_MOST_WAITING):
             try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
-from cli.top.given import BoardInbox, Notice
+from cli.top.given import BoardInbox, Liveness, Notice
 from cli.top.sinks import RtpState
 from core.errors import RtpError
 from rtp_client import SyncClient
@@ -22,7 +22,7 @@ class Follower:
 
     def __init__(self, url: str, inbox: BoardInbox, token: str | None = None) -> None:
         self._inbox = inbox
-        self._client = SyncClient(url, token, on_notice=self._tell)
+        self._client = SyncClient(url, token, on_notice=self._tell, on_live=self._tell_live)
         self._thread = threading.Thread(target=self._follow, name="rtp-top-events", daemon=True)
 
     def __enter__(self) -> Self:
@@ -41,8 +41,10 @@ class Follower:
             self._inbox.put(error)
 
     def _tell(self, notice: str) -> None:
-        is_lost = "trying again" in notice or "not reachable" in notice
-        self._inbox.put(Notice(notice, is_lost=is_lost, is_back="again" in notice and not is_lost))
+        self._inbox.put(Notice(notice))
+
+    def _tell_live(self, is_live: bool) -> None:
+        self._inbox.put(Liveness(is_live))
 
 
 class Looker:

@@ -28,11 +28,16 @@ _WIRE_LOG = logging.getLogger("rtp_client.wire")
 _WIRE_LOG.setLevel(logging.INFO)  # below it websockets logs every header, and so the token
 
 
+def _tell_nobody(_is_live: bool) -> None: ...
+
+
 class LiveOptions(TypedDict, total=False):
     """All of them may be left out."""
 
     on_notice: Callable[[str], None]
     """Told of lost connections, and of gaps where nobody else is, in one line each: the logger `rtp_client`."""
+    on_live: Callable[[bool], None]
+    """Told False where events cannot come (the connection is lost, or the gateway's to Redis), True once they can."""
     backoff: Backoff
     """How long to wait before a lost connection is made again: up to 0.25 s at first, up to 15 s in the end."""
     timeout_seconds: float
@@ -48,18 +53,25 @@ class Face:
         self._is_straight = is_redis(url)
         self._token = token
         self._notice = options.get("on_notice", _LOG.warning)
+        self._tell_live = options.get("on_live", _tell_nobody)
         self._backoff = options.get("backoff", RETRY)
         self._timeout_seconds = options.get("timeout_seconds", 5.0)
 
     def _straight(self, wanted: Wanted) -> Straight:
-        notice, backoff = self._notice, self._backoff
-        return Straight(self._url, wanted, notice=notice, backoff=backoff, timeout_seconds=self._timeout_seconds)
+        return Straight(
+            self._url,
+            wanted,
+            notice=self._notice,
+            tell_live=self._tell_live,
+            backoff=self._backoff,
+            timeout_seconds=self._timeout_seconds,
+        )
 
     def _tell_gap(self, gap: Gap) -> None:
         self._notice(f"events may be missing: {gap.message}")
 
     def _reception(self, wanted: Wanted) -> Reception:
-        return Reception(wanted, self.address, self._notice)
+        return Reception(wanted, self.address, self._notice, self._tell_live)
 
     def _reconnecting(self) -> Reconnecting:
         # Not at the top: straight from Redis needs no websockets.

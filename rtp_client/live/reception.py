@@ -33,6 +33,7 @@ class _Heard(Struct, frozen=True):
     type: str
     position: str = ""
     resumed: bool = False
+    state: str = ""
     reason: str = ""
     message: str = ""
     code: str = ""
@@ -51,13 +52,18 @@ _DECODER = msgspec.json.Decoder(_Heard)
 class Reception:
     """One subscription, over all its connections."""
 
-    def __init__(self, wanted: Wanted, address: str, notice: Callable[[str], None]) -> None:
+    def __init__(
+        self, wanted: Wanted, address: str, notice: Callable[[str], None], tell_live: Callable[[bool], None]
+    ) -> None:
         self.reconnect_after_seconds: float | None = None
         self.complaint: GatewayRefused | None = None
         """Why the gateway is about to end the connection, where it has said so."""
         self._wanted = wanted
         self._address = address
         self._notice = notice
+        self._tell_live = tell_live
+        self._is_live = True
+        self._has_upstream = True
         self._seen = RecentIds(REDELIVERY_REACH)
         self._resume = wanted.resume
         self._behind_snapshot: Position | None = None
@@ -88,8 +94,10 @@ class Reception:
         match heard.type:
             case "welcome":
                 self.reconnect_after_seconds = self.complaint = None
+                self._has_upstream = True
             case "subscribed":
                 self._is_subscribed = True
+                self._be_live(self._has_upstream)
                 position = Position.parse(heard.position)
                 if self._resume is None:
                     self._begin_at(position)
@@ -108,7 +116,18 @@ class Reception:
                 self.reconnect_after_seconds = heard.after_ms / 1000
                 self._notice(f"the gateway at {self._address}: {heard.message}")
             case "upstream":
+                self._has_upstream = heard.state == "back"
+                self._be_live(self._is_subscribed and self._has_upstream)
                 self._notice(f"the gateway at {self._address}: {heard.message}")
+
+    def connection_lost(self) -> None:
+        """Nothing comes until there is a new one."""
+        self._be_live(False)
+
+    def _be_live(self, is_live: bool) -> None:
+        if is_live is not self._is_live:
+            self._is_live = is_live
+            self._tell_live(is_live)
 
     def _hear_complaint(self, heard: _Heard) -> None:
         complaint = GatewayRefused(self._address, heard.code, heard.message)

@@ -58,6 +58,7 @@ class Reconnecting:
         unavailable = ServiceUnavailable("the gateway", self._address, one_line(cause), what="gives no connection")
         if not self._was_heard:
             raise unavailable from error
+        reception.connection_lost()
         self._failures += 1
         if reception.reconnect_after_seconds is not None:
             return reception.reconnect_after_seconds

@@ -31,7 +31,14 @@ class Straight:
     """One subscription. `close` ends its messages, from any thread, within a second."""
 
     def __init__(
-        self, url: str, wanted: Wanted, *, notice: Callable[[str], None], backoff: Backoff, timeout_seconds: float
+        self,
+        url: str,
+        wanted: Wanted,
+        *,
+        notice: Callable[[str], None],
+        tell_live: Callable[[bool], None],
+        backoff: Backoff,
+        timeout_seconds: float,
     ) -> None:
         self._url = url
         self._wanted = wanted
@@ -40,7 +47,9 @@ class Straight:
         self._timeout_seconds = timeout_seconds
         self._closed = threading.Event()
         self._known: dict[_Owner, tuple[str, int]] = {}
-        self._stream = EventStream(url, on_notice=notice, backoff=backoff, timeout_seconds=timeout_seconds)
+        self._stream = EventStream(
+            url, on_notice=notice, on_live=tell_live, backoff=backoff, timeout_seconds=timeout_seconds
+        )
 
     def close(self) -> None:
         """End the messages."""

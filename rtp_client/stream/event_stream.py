@@ -53,23 +53,28 @@ class TailedEvent:
     """Where to go on behind it, also in another process."""
 
 
-def _ignore(_notice: str) -> None:
+def _ignore(_told: object) -> None:
     """Tell nobody."""
 
 
 class EventStream:
-    """A reader of the stream. `on_notice` is told about gaps and lost connections, in one line each."""
+    """A reader of the stream. `on_notice` is told about gaps and lost connections, in one line each.
+
+    `on_live` is told False where Redis is lost, and True once it answers again.
+    """
 
     def __init__(
         self,
         url: str,
         *,
         on_notice: Callable[[str], None] = _ignore,
+        on_live: Callable[[bool], None] = _ignore,
         backoff: Backoff = RETRY,
         timeout_seconds: float = 5,
     ) -> None:
         self.address = redact(url)
         self._notice = on_notice
+        self._tell_live = on_live
         self._backoff = backoff
         self._closed = threading.Event()
         self._seen = RecentIds(REDELIVERY_REACH)
@@ -198,6 +203,7 @@ class EventStream:
                 if failures:
                     failures = 0
                     self._notice("Redis answers again")
+                    self._tell_live(True)
                 if gap:
                     position = _entry_of(gap.position)
                     yield gap
@@ -215,6 +221,7 @@ class EventStream:
             raise redis_unavailable(self.address, error) from error  # waiting would not help
         if failures == 1:
             self._notice(f"{redis_unavailable(self.address, error)}; trying again")
+            self._tell_live(False)
         self._closed.wait(self._backoff.wait_seconds(failures))
 
     def _read(self, position: str) -> tuple[Gap | None, list[StreamEntry]]:

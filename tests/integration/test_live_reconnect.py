@@ -28,10 +28,11 @@ from rtp_client import (
     SyncClient,
 )
 from tests.eventually import eventually
-from tests.followed import Follow, events, sequences, with_asyncio, with_node, with_threads
+from tests.followed import QUICK, Follow, events, sequences, with_asyncio, with_node, with_threads
 from tests.gateway import serve_settings, serving
 from tests.rtp_process import rtp
 from tests.samples import make_event
+from tests.scripted_gateway import event, scripted, subscribed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,6 +142,25 @@ def test_servers_that_are_killed_stopped_and_cut_off_cost_no_event(redis_url: st
             for follower in followers:
                 follower.join(30)
     assert [one.seen for one in followers] == [[*range(1, total + 1), last]] * len(followers)
+
+
+def test_whether_events_can_come_is_told_of_the_connection_and_of_the_gateway_s_own() -> None:
+    upstream = {"type": "upstream", "message": "connect again, or wait until it is tried again"}
+    first = [subscribed(), {**upstream, "state": "lost"}, event(1, 1), {**upstream, "state": "back"}, event(9, 9)]
+    second = [{**upstream, "state": "lost"}, subscribed(1, resumed=True), event(1, 2)]
+    third = [subscribed(2, resumed=True), event(1, 3)]
+    told: list[bool] = []
+    with (
+        scripted(first, [*second, event(9, 9)], third) as (url, _),
+        SyncClient(url, on_live=told.append, backoff=QUICK) as client,
+    ):
+        received = client.events()
+        so_far = []
+        for _ in range(3):
+            next(received)
+            so_far.append(list(told))
+    # The second connection is there, but its gateway has lost Redis.
+    assert so_far == [[False], [False, True, False], [False, True, False, True]]
 
 
 @pytest.fixture(scope="module")

@@ -278,6 +278,13 @@ def test_killed_connections_cost_nothing(
     assert notices[0].endswith("; trying again")
 
 
+def test_a_redis_that_is_lost_is_told_and_its_return(client: redis.Redis, redis_url: str) -> None:
+    told: list[bool] = []
+    with EventStream(redis_url, on_live=told.append, backoff=Backoff(0.001, 0.02)) as stream, reading(stream):
+        assert eventually(lambda: kill_readers(client))
+        assert eventually(lambda: told == [False, True])
+
+
 def test_an_outage_is_survived(stack: EmbeddedStack, deliver: Deliver, stream: EventStream, notices: list[str]) -> None:
     deliver(1)
     with reading(stream, 0) as seen:

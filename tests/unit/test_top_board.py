@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from cli.top.given import Details, Notice
+from cli.top.given import Details, Liveness, Notice
 from cli.top.sinks import RtpState, SinkRow
 from core.errors import UnknownEntity
 from tests.board import STATE, a_price, seat, sitting
@@ -151,10 +151,10 @@ async def test_zoom_gives_all_room_to_one_part_and_leaves_the_sinks() -> None:
 async def test_what_is_in_the_way_and_a_lost_connection_are_always_seen() -> None:
     async with seat() as at:
         await at.tell(RtpState((SinkRow("sqs", "waiting", 9, 12.0, 0),), ("circuit open: SQS does not answer",)))
-        await at.tell(Notice("Redis at redis://here does not answer; trying again", is_lost=True))
+        await at.tell(Notice("Redis at redis://here does not answer; trying again"), Liveness(is_live=False))
         assert at.line("circuit open: SQS does not answer")
         assert "● lost" in at.lines[0]
-        await at.tell(Notice("Redis answers again", is_back=True))
+        await at.tell(Notice("Redis answers again"), Liveness(is_live=True))
         assert "● live" in at.lines[0]
 
 
