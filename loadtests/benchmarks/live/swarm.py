@@ -32,9 +32,9 @@ class Swarm:
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe
 
-    def connect(self, port: int, clients: int, entities: int, slow: str = "conflate") -> dict[str, Any]:
+    def connect(self, port: int, clients: int, entities: int) -> dict[str, Any]:
         """Connect so many, each subscribed to five of so many entities; how long that took."""
-        return self._ask("connect", port, clients, entities, slow)
+        return self._ask("connect", port, clients, entities)
 
     def reconnect(self, port: int) -> dict[str, Any]:
         """Connect all again, each where it was; how long it took until all are subscribed."""
@@ -47,9 +47,6 @@ class Swarm:
     def take(self) -> dict[str, Any]:
         """What was counted since the last time."""
         return self._ask("take")
-
-    def hang_up(self) -> dict[str, Any]:
-        return self._ask("hang_up")
 
     def _ask(self, *command: Any) -> dict[str, Any]:
         self._pipe.send(command)
@@ -96,7 +93,6 @@ class _Members:
             "reconnect": self._reconnect,
             "freeze_one": self._freeze_one,
             "take": self._take,
-            "hang_up": self._hang_up,
         }
         while True:
             try:
@@ -109,12 +105,12 @@ class _Members:
                 answer = {"error": str(error)}
             self._pipe.send(answer)
 
-    async def _connect(self, port: int, clients: int, entities: int, slow: str) -> dict[str, Any]:
-        chance = random.Random(19)
+    async def _connect(self, port: int, clients: int, entities: int) -> dict[str, Any]:
+        chance = random.Random(2)
         for number in range(clients):
             names = [f"p{chance.randrange(entities)}" for _ in range(_ENTITIES_EACH)]
             measures = number % _MEASURES_EACH == 1
-            self._clients.append(SwarmClient(self._counted, names, measures=measures, slow=slow))
+            self._clients.append(SwarmClient(self._counted, names, measures=measures))
         return await self._reconnect(port)
 
     async def _reconnect(self, port: int) -> dict[str, Any]:
@@ -143,9 +139,3 @@ class _Members:
         self._counted.frames = self._counted.lost = self._counted.skipped = 0
         self._counted.closed.clear()
         return taken
-
-    async def _hang_up(self) -> dict[str, Any]:
-        for client in self._clients:
-            client.hang_up()
-        self._clients.clear()
-        return {}

@@ -32,7 +32,6 @@ _TIME_BYTES = 27
 class Counted:
     """What all clients of a swarm have seen. Times in seconds; `waits` are of the clients that measure."""
 
-    connected: int = 0
     subscribed: int = 0
     resumed: int = 0
     reset: int = 0
@@ -46,9 +45,9 @@ class Counted:
 class SwarmClient(asyncio.Protocol):
     """Subscribes to some entities, or resumes where it was; counts what it gets, and looks for gaps."""
 
-    def __init__(self, counted: Counted, entities: Sequence[str], *, measures: bool, slow: str) -> None:
+    def __init__(self, counted: Counted, entities: Sequence[str], *, measures: bool) -> None:
         self.position = ""
-        self._counted, self._entities, self._measures, self._slow = counted, entities, measures, slow
+        self._counted, self._entities, self._measures = counted, entities, measures
         self._buffer = bytearray()
         self._shaken = False
         self._n = 0
@@ -95,10 +94,6 @@ class SwarmClient(asyncio.Protocol):
         if self._transport is not None:
             self._transport.pause_reading()
 
-    def hang_up(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
     def _shake(self) -> bool:
         end = self._buffer.find(b"\r\n\r\n")
         if end < 0:
@@ -107,11 +102,10 @@ class SwarmClient(asyncio.Protocol):
             raise ConnectionError(bytes(self._buffer[:end]).decode())
         del self._buffer[: end + 4]
         self._shaken = True
-        self._counted.connected += 1
         names = ",".join(f'"{name}"' for name in self._entities)
         resume = f',"resume":"{self.position}"' if self.position else ""
         self._send(
-            f'{{"type":"subscribe","id":"a","slow":"{self._slow}","snapshot":false{resume},'
+            f'{{"type":"subscribe","id":"a","snapshot":false{resume},'
             f'"filter":{{"kind":"tvl","chain":"bench","entity":[{names}]}}}}'.encode()
         )
         return True
