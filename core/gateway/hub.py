@@ -176,9 +176,10 @@ class Hub:
         self.counts.events += 1
         self.known.note(event.owner)
         data = event.event.data
-        for audience in self.window.add(event).audiences:
+        # Copies: whoever is too slow is ended here, and leaves.
+        for audience in tuple(self.window.add(event).audiences):
             if audience.live and audience.filter.fits(data):
-                for subscription in list(audience.live):
+                for subscription in tuple(audience.live):
                     subscription.session.offer(subscription, event)
 
     def passed(self, position: Position) -> None:

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from core.gateway.hub import Hub
+from core.gateway.outlet import CloseCode
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
 from rtp_client.keys import STREAM
@@ -155,5 +156,25 @@ def test_clients_are_told_once_where_the_stream_was_lost_and_begin_anew(redis_ur
             await client.next("event")
             assert client.sequences() == [2]
             assert len(client.of_type("reset")) == 1
+
+    run(steps())
+
+
+def test_a_client_that_is_too_slow_is_ended_and_no_other_notices(redis_url: str, deliver: Deliver) -> None:
+    async def steps() -> None:
+        async with hub_of(redis_url, queue=3) as hub:
+            slow, quick = RecordingOutlet(hub, room=3), RecordingOutlet(hub)
+            slow.subscribe("a", snapshot=False, filter={"entity": "lido"}, slow="disconnect")
+            slow.subscribe("b", snapshot=False, filter={"kind": "tvl"})
+            await slow.next("subscribed", 2)
+            slow.read(1)
+            quick.subscribe("a", snapshot=False, filter={"entity": "li*"})
+            await quick.next("subscribed")
+            for number in range(1, 20):
+                deliver(number)
+            await quick.next("event", 19)
+            assert quick.sequences() == list(range(1, 20))
+            assert slow.closed is not None
+            assert slow.closed[0] == CloseCode.TOO_SLOW
 
     run(steps())
