@@ -104,6 +104,8 @@ class Client(Face):
         async with connect(**self._connection(token)) as socket:
             self._sockets.add(socket)
             try:
+                if self._closed.is_set():  # while it was being connected
+                    return
                 for message in reception.take(await socket.recv()):  # the welcome, or why there is none
                     yield message
                 await socket.send(reception.request())

@@ -68,6 +68,7 @@ class Reception:
         self._resume = wanted.resume
         self._behind_snapshot: Position | None = None
         self._is_first_page = True
+        self._held: dict[tuple[str, str, str], tuple[str, int]] = {}
         self._count = 0
         self._is_subscribed = False
 
@@ -145,6 +146,9 @@ class Reception:
 
     def _page(self, heard: _Heard) -> SnapshotPage:
         page = SnapshotPage(tuple(heard.entries), self._is_first_page, heard.done)
+        if page.is_first:
+            self._held.clear()
+        self._held |= {(one.kind, one.chain, one.entity): (one.log, one.sequence) for one in page.entries}
         self._is_first_page = False
         if heard.done:
             self._resume = self._behind_snapshot
@@ -161,5 +165,8 @@ class Reception:
         except ValueError:
             self._notice(f"the event at {position} is none that this version of rtp can read; skipped")
             return
-        if self._seen.add(event.id):
+        log, sequence = self._held.get((event.data.kind, event.data.chain, event.data.entity), ("", -1))
+        # A new connection goes on behind the snapshot's start, and what came since may be in its values.
+        is_held = event.log == log and position.sequence <= sequence
+        if self._seen.add(event.id) and not is_held:
             yield LiveEvent(event, position, heard.skipped, document)

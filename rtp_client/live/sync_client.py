@@ -88,6 +88,8 @@ class SyncClient(Face):
         with connect(**self._connection(token)) as socket:
             self._open.add(socket)
             try:
+                if self._closed.is_set():  # while it was being connected
+                    return
                 yield from reception.take(socket.recv())  # the welcome, or why there is none
                 socket.send(reception.request())
                 while True:

@@ -6,6 +6,7 @@ import pytest
 
 from rtp_client import Gap, SnapshotPage
 from tests.followed import Follow, events, sequences, with_asyncio, with_node, with_threads
+from tests.samples import NOON
 from tests.scripted_gateway import event, position, scripted, subscribed
 
 pytestmark = pytest.mark.parametrize("follow", [with_asyncio, with_threads, with_node])
@@ -34,6 +35,17 @@ def test_a_snapshot_that_breaks_off_begins_anew(follow: Follow) -> None:
         assert sequences(messages, 1) == [8]
     assert [(one.is_first, one.is_last) for one in seen] == [(True, False), (True, True)]
     assert [asked.get("resume") for asked in gateway.asked] == [None, None]
+
+
+def test_what_a_snapshot_holds_does_not_come_after_a_new_connection_either(follow: Follow) -> None:
+    held = {"kind": "tvl", "chain": "ethereum", "entity": "lido", "value": "7", "fields": None, "event": None}
+    entry = held | {"sequence": 7, "log": "test", "as_of": NOON.isoformat(), "source": "cache"}
+    page = {"type": "snapshot", "entries": [entry | {"is_stale": False, "is_deleted": False}], "done": True}
+    lost = event(9, 19)
+    first, second = [subscribed(5), page, lost], [subscribed(5, resumed=True), *(event(n, 5 + n) for n in (1, 2, 3))]
+    with scripted(first, second) as (url, gateway), follow(url, snapshot=True) as messages:
+        assert sequences(messages, 1) == [8]
+    assert [asked.get("resume") for asked in gateway.asked] == [None, position(5)]
 
 
 def test_after_a_gap_a_new_connection_goes_on_behind_the_gap(follow: Follow) -> None:

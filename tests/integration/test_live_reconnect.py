@@ -255,3 +255,23 @@ def test_close_ends_an_iteration_from_elsewhere(guarded: GatewayServer, redis_ur
             return [one async for one in messages if isinstance(one, LiveEvent)]
 
     assert asyncio.run(follow_until_closed()) == []
+
+
+def test_close_ends_an_iteration_that_is_being_connected(guarded: GatewayServer) -> None:
+    def close_meanwhile() -> str:
+        client.close()
+        return token(60)
+
+    client = SyncClient(guarded.url, close_meanwhile)
+    assert list(client.messages()) == []
+
+    async def close_while_connecting() -> list[LiveEvent]:
+        def close_meanwhile() -> str:
+            asyncio.run_coroutine_threadsafe(client.close(), loop).result()
+            return token(60)
+
+        loop = asyncio.get_running_loop()
+        client = Client(guarded.url, close_meanwhile)
+        return [one async for one in client.events()]
+
+    assert asyncio.run(close_while_connecting()) == []
