@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from core.errors import ServiceUnavailable
 from core.gateway.history import PlaceLost
 from core.gateway.messages import snapshot_head
+from core.gateway.snapshot import PAGE_ENTRIES, snapshot_page
 from rtp_client.backoff import Backoff
 from rtp_client.stream.entries import REDELIVERY_REACH
 from rtp_client.stream.recent_ids import RecentIds
@@ -54,22 +55,23 @@ async def _from_now(hub: Hub, subscription: Subscription, lost: PlaceLost | None
     snapshot = hub.snapshots.ask() if subscription.wants_snapshot else None
     start = snapshot.start if snapshot else hub.window.head
     if not subscription.is_told:
-        _say_subscribed(subscription, start, resumed=False)
+        _say_subscribed(subscription, start, resumed=False, is_reached=snapshot is None)
     if lost is not None:
-        subscription.session.post(
-            "reset", id=subscription.id, reason=lost.reason, message=lost.told, position=str(start)
+        subscription.session.post_place(
+            "reset", start, is_reached=snapshot is None, id=subscription.id, reason=lost.reason, message=lost.told
         )
     if snapshot is not None:
         snapshot = await _send_snapshot(hub, subscription, snapshot)
     return await _follow(hub, subscription, start, snapshot)
 
 
-def _say_subscribed(subscription: Subscription, position: Position, *, resumed: bool) -> None:
+def _say_subscribed(subscription: Subscription, position: Position, *, resumed: bool, is_reached: bool = True) -> None:
     subscription.is_told = True
-    subscription.session.post(
+    subscription.session.post_place(
         "subscribed",
+        position,
+        is_reached=is_reached,
         id=subscription.id,
-        position=str(position),
         log=position.log,
         sequence=position.sequence,
         resumed=resumed,
@@ -77,12 +79,16 @@ def _say_subscribed(subscription: Subscription, position: Position, *, resumed: 
 
 
 async def _send_snapshot(hub: Hub, subscription: Subscription, snapshot: Snapshot) -> Snapshot:
-    """Send the snapshot, or a later one where that cannot be read; the one that was sent."""
+    """Send the snapshot, or a later one where that cannot be read; the one that was sent.
+
+    Only who has all of it can go on behind its start.
+    """
+    start = snapshot.start
     session = subscription.session
     failures = 0
     while True:
         try:
-            pages = await snapshot.pages(subscription.audience)
+            entries = await snapshot.entries_for(subscription.audience)
             break
         except ServiceUnavailable as error:
             failures += 1
@@ -92,9 +98,12 @@ async def _send_snapshot(hub: Hub, subscription: Subscription, snapshot: Snapsho
             await asyncio.sleep(_RETRY.wait_seconds(failures))
             snapshot = hub.snapshots.ask()
     head = snapshot_head(subscription.id)
-    for page in pages:
+    for at in range(0, max(len(entries), 1), PAGE_ENTRIES):
         await session.room()
-        session.post_document("snapshot", (head, page))
+        is_last = at + PAGE_ENTRIES >= len(entries)
+        # Made when there is room for it, or those who do not read would hold megabytes each.
+        page = snapshot_page(entries[at : at + PAGE_ENTRIES], is_last=is_last)
+        session.post_document("snapshot", (head, page), str(start) if is_last else None)
         await asyncio.sleep(0)
     return snapshot
 

@@ -44,11 +44,11 @@ class Places:
 
 
 class Allowance:
-    """So many messages a second: a client may save up those of a second, and no more."""
+    """So many messages a second, and `at_once` more: a client that comes back asks for all its subscriptions."""
 
-    def __init__(self, per_second: float) -> None:
+    def __init__(self, per_second: float, at_once: int) -> None:
         self._per_second = per_second
-        self._most = max(1.0, per_second)
+        self._most = per_second + at_once
         self._left = self._most
         self._at = 0.0
 

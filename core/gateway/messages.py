@@ -8,16 +8,20 @@ import msgspec
 from msgspec import Struct
 
 from core.errors import SettingsError
+from core.gateway.names import is_glob
 from rtp_client.event import fault_of
 from rtp_client.event_filter import EventFilter
 from rtp_client.live.wanted import Slow
 from rtp_client.stream.position import Position
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from core.gateway.outlet import Document
 
 PROTOCOL_VERSION = 1
 _LONGEST_ID = 64
+_GLOB_CHARACTERS = 1000  # of a part's globs; all clients wait while they are compiled
 
 
 class Subscribe(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type", tag="subscribe"):
@@ -32,7 +36,15 @@ class Subscribe(Struct, frozen=True, forbid_unknown_fields=True, tag_field="type
     @property
     def wanted(self) -> EventFilter:
         """Which events. Raises SettingsError."""
-        return EventFilter.from_json(self.filter)
+        wanted = EventFilter.from_json(self.filter)
+        for part in ("kind", "chain", "entity"):
+            names: Sequence[str] = getattr(wanted, part) or ()
+            if sum(len(name) for name in names if is_glob(name)) > _GLOB_CHARACTERS:
+                raise SettingsError(
+                    f"filter.{part}: its globs have more than {_GLOB_CHARACTERS:,} characters",
+                    "Take several subscriptions, or whole names, which may be more",
+                )
+        return wanted
 
     @property
     def position(self) -> Position | None:

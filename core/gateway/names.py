@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 _GLOB = frozenset("*?[")
 
 
+def is_glob(name: str) -> bool:
+    """Whether it stands for others than itself."""
+    return not _GLOB.isdisjoint(name)
+
+
 @dataclass(frozen=True, slots=True)
 class NameTest:
     """Which names fit; they are compared whatever their case. Without globs, `exact` holds all that can."""
@@ -28,7 +33,7 @@ class NameTest:
             return cls(frozenset(), is_any=True)
         folded = {name.casefold() for name in ((wanted,) if isinstance(wanted, str) else wanted)}
         # A glob is also a name: a token called `[x]` is found by its own.
-        globs = [translate(name) for name in sorted(folded) if _GLOB.intersection(name)]
+        globs = [translate(name) for name in sorted(folded) if is_glob(name)]
         return cls(frozenset(folded), re.compile("|".join(globs)) if globs else None)
 
     @property

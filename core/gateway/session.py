@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from core.gateway.placed_event import PlacedEvent
     from core.gateway.reach import Reach
     from core.gateway.send_queue import Waiting
+    from rtp_client.stream.position import Position
 
 
 class Session:
@@ -81,9 +82,13 @@ class Session:
             subscription.pause()
             self._hub.begin_anew(subscription, lost)
 
-    def post(self, kind: str, *, position: str | None = None, **members: Any) -> None:
+    def post(self, kind: str, **members: Any) -> None:
         """Send a message that is no event, in its turn."""
-        self.post_document(kind, message(kind, position=position, **members), position)
+        self.post_document(kind, message(kind, **members))
+
+    def post_place(self, kind: str, place: Position, *, is_reached: bool, **members: Any) -> None:
+        """The same, of a position; who has not `reached` it with this message needs more before going on there."""
+        self.post_document(kind, message(kind, position=str(place), **members), str(place) if is_reached else None)
 
     def post_document(self, kind: str, document: Document, position: str | None = None) -> None:
         """The same, of one that is made."""

@@ -17,7 +17,7 @@ from core.gateway.placed_event import PlacedEvent
 from core.gateway.unheard import note_failure
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from core.gateway.index import Audience, Index
     from core.gateway.known_entities import KnownEntities
@@ -55,7 +55,6 @@ class Snapshot:
         self._held: dict[Owner, HeldEntry] = {}
         self._by_entity: dict[str, list[HeldEntry]] = {}
         self._up_to: dict[Owner, tuple[int, int]] = {}
-        self._pages: dict[Audience, list[bytes]] = {}
 
     def complete(self, entries: Iterable[HeldEntry], index: Index) -> None:
         """Take what was read, once the feed has read as far."""
@@ -83,18 +82,6 @@ class Snapshot:
             return [entry for entry in self._held.values() if audience.covers(entry.owner)]
         named = (entry for name in names.exact for entry in self._by_entity.get(name, ()))
         return sorted(entry for entry in named if audience.covers(entry.owner))
-
-    async def pages(self, audience: Audience) -> list[bytes]:
-        """The same as the ends of messages; the last one says so. Made once for an audience."""
-        entries = await self.entries_for(audience)
-        pages = self._pages.get(audience)
-        if pages is None:
-            starts = range(0, len(entries), PAGE_ENTRIES) or range(1)
-            pages = self._pages[audience] = [
-                _page(entries[start : start + PAGE_ENTRIES], is_last=start + PAGE_ENTRIES >= len(entries))
-                for start in starts
-            ]
-        return pages
 
 
 class Snapshots:
@@ -162,7 +149,8 @@ def _by_kind(owners: Iterable[Owner]) -> dict[str, list[tuple[str, str]]]:
     return pairs
 
 
-def _page(entries: list[HeldEntry], *, is_last: bool) -> bytes:
+def snapshot_page(entries: Sequence[HeldEntry], *, is_last: bool) -> bytes:
+    """The end of the message of a page."""
     documents = b",".join(entry.document for entry in entries)
     return b'"entries":[%b],"done":%b}' % (documents, b"true" if is_last else b"false")
 

@@ -115,12 +115,13 @@ class WebSocketChannel:
         over = admission.ends_at and loop.call_later(
             admission.ends_at - time.time(), outlet.refuse, "token_over", ACCESS_IS_OVER
         )
-        allowance = Allowance(self._settings.limits.messages_per_second)
+        limits = self._settings.limits
+        allowance = Allowance(limits.messages_per_second, at_once=limits.subscriptions)
         try:
             while (received := await websocket.receive())["type"] == "websocket.receive":
                 if not allowance.take(loop.time()):
-                    most = self._settings.limits.messages_per_second
-                    outlet.refuse("too_many_messages", f"more than {most:g} messages a second")
+                    told = f"more than {limits.messages_per_second:g} messages a second"
+                    outlet.refuse("too_many_messages", told)
                     break
                 text = received.get("text")
                 if text is None:

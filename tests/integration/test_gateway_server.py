@@ -30,7 +30,7 @@ Deliver = Callable[..., object]
 @pytest.fixture(scope="module")
 def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
     """A gateway that everybody on this machine may use; small limits."""
-    limits = {"message_bytes": 1024, "messages_per_second": 5, "connections_per_address": 3}
+    limits = {"message_bytes": 2048, "messages_per_second": 2, "subscriptions": 10, "connections_per_address": 3}
     settings = serve_settings(
         stack.addresses.redis_url,
         limits=limits,
@@ -76,6 +76,22 @@ def test_an_event_stream_is_sent_the_same_messages_with_the_position_as_its_id(
         document = json.loads(message["data"])
         assert (message["event"], document["type"], document["n"]) == ("event", "event", 1)
         assert message["id"] == document["position"]
+
+
+def test_an_event_stream_goes_on_behind_a_snapshot_only_once_it_has_all_of_it(
+    server: GatewayServer, deliver: Deliver
+) -> None:
+    deliver(entity="held")
+    with asking(server, "/v1/sse?kind=tvl") as response:
+        messages = (message for message in stream_events(response) if "event" in message)
+        first = [next(messages) for _ in range(3)]
+        assert [(message["event"], "id" in message) for message in first] == [
+            ("welcome", False),
+            ("subscribed", False),
+            ("snapshot", True),
+        ]
+        assert json.loads(first[2]["data"])["done"]
+        assert first[2]["id"] == json.loads(first[1]["data"])["position"]
 
 
 def test_an_event_stream_that_asks_for_nonsense_is_told_so(server: GatewayServer) -> None:
@@ -137,17 +153,35 @@ def test_another_subprotocol_is_refused(server: GatewayServer) -> None:
 
 def test_a_message_beyond_the_limit_ends_the_connection(server: GatewayServer) -> None:
     with live_client(server) as client:
-        client.ask("subscribe", id="a" * 2000)
+        client.ask("subscribe", id="a" * 3000)
         assert client.closed()[0] == 1009
     eventually(lambda: left_for(server, "too_big") == 1)
 
 
+def test_globs_that_would_keep_the_others_waiting_are_refused_and_names_are_not(server: GatewayServer) -> None:
+    with live_client(server) as client:
+        glob = "[a-z]*" * 130
+        client.ask("subscribe", id="a", snapshot=False, filter={"entity": [glob, "x" * 150, "x" * 150]})
+        assert client.next("subscribed")["id"] == "a"
+        client.ask("subscribe", id="b", snapshot=False, filter={"entity": [glob, glob.upper()]})
+        refused = client.next("error")
+        assert refused["id"] == "b"
+        assert "its globs have more than 1,000 characters" in refused["message"]
+
+
 def test_too_many_messages_end_the_connection_with_the_reason(server: GatewayServer) -> None:
     with live_client(server) as client:
-        for _ in range(7):
+        for _ in range(20):
             client.ask("ping")
         assert client.next("error")["code"] == "too_many_messages"
-        assert client.closed() == (1008, "more than 5 messages a second")
+        assert client.closed() == (1008, "more than 2 messages a second")
+
+
+def test_a_client_that_comes_back_asks_for_all_its_subscriptions_at_once(server: GatewayServer) -> None:
+    with live_client(server) as client:
+        for number in range(10):
+            client.ask("subscribe", id=str(number), snapshot=False)
+        assert {client.next("subscribed")["id"] for _ in range(10)} == {str(number) for number in range(10)}
 
 
 def test_a_message_that_is_no_text_is_told_so_and_the_connection_goes_on(server: GatewayServer) -> None:
