@@ -266,9 +266,9 @@ STRANGE = {
 }
 
 
-def test_what_strangers_send_is_no_defect_and_leaves_nothing_behind(redis_url: str) -> None:
+def test_what_strangers_send_is_no_defect_and_leaves_nothing_behind(stack: EmbeddedStack) -> None:
     told: list[Problem] = []
-    with serving(serve_settings(redis_url), on_problem=told.append) as server:
+    with serving(serve_settings(stack.addresses.redis_url), on_problem=told.append) as server:
         place = urlsplit(server.url)
         for sent in STRANGE.values():
             with socket.create_connection((place.hostname or "", place.port or 0), timeout=30) as connection:
