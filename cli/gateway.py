@@ -63,11 +63,11 @@ def serve_warnings(settings: Settings) -> list[str]:
     if not (serve.is_public or serve.jwt or serve.tls):
         return []
     try:
-        from core.gateway.door import open_door  # noqa: PLC0415 - an extra
+        from core.gateway.security import security_of  # noqa: PLC0415 - an extra
     except ImportError:
         return []
     try:
-        open_door(serve)
+        security_of(serve)
     except SettingsError as error:
         return [f"rtp serve will not start: {error}"]
     return []

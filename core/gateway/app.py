@@ -10,10 +10,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route, WebSocketRoute
 
-from core.gateway.answers import refusal
-from core.gateway.doorway import Doorway, TokenCheck
 from core.gateway.limits import Places
 from core.gateway.page_files import page_routes
+from core.gateway.refusal import refusal
+from core.gateway.request_checks import HostCheck, TokenCheck
 from core.gateway.sse import SseChannel
 from core.gateway.websocket import WebSocketChannel
 
@@ -41,7 +41,7 @@ def gateway_app(
         Route("/v1/sse", SseChannel(hub, places, settings, figures).serve, methods=["GET"]),
     ]
     middleware = [
-        Middleware(Doorway, settings=settings, figures=figures),
+        Middleware(HostCheck, settings=settings, figures=figures),
         Middleware(
             CORSMiddleware,
             allow_origins=settings.origins,

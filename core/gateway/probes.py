@@ -10,8 +10,8 @@ from prometheus_client.registry import Collector
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from core.gateway.answers import refusal
 from core.gateway.reach import EVERYTHING
+from core.gateway.refusal import refusal
 from core.monitor.families import counter, gauge, gauge_of
 from core.monitor.monitor import own_version
 

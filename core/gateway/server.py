@@ -13,7 +13,6 @@ import uvicorn
 from core.errors import SettingsError
 from core.gateway.app import gateway_app
 from core.gateway.defects import telling_defects
-from core.gateway.door import open_door
 from core.gateway.draining import DrainingServer
 from core.gateway.figures import ConnectionFigures
 from core.gateway.http_protocol import GuardedHttp
@@ -21,6 +20,7 @@ from core.gateway.hub import Hub
 from core.gateway.open_files import allow_open_files
 from core.gateway.probes import Probes
 from core.gateway.rest.build import build_answers, cache_reader_of, routes_of
+from core.gateway.security import security_of
 from core.gateway.websocket_protocol import LiveSocket
 from core.monitor.http import listen_on
 from core.problem import Problem
@@ -44,7 +44,7 @@ class GatewayServer:
 
     def __init__(self, settings: Settings, *, on_problem: Callable[[Problem], None] = lambda _: None) -> None:
         serve = settings.serve
-        self._gate, self._tls = open_door(serve)
+        self._gate, self._tls = security_of(serve)
         if not settings.redis.url:
             raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL, redis.url or --redis-url")
         self._settings = settings

@@ -15,10 +15,10 @@ from starlette.responses import Response
 
 from core.errors import SettingsError
 from core.gateway.access import ACCESS_IS_OVER
-from core.gateway.answers import refusal
 from core.gateway.limits import TooMany
 from core.gateway.messages import Subscribe, message, read_request
 from core.gateway.outlet import CloseCode
+from core.gateway.refusal import refusal
 
 if TYPE_CHECKING:
     from starlette.requests import Request

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from core.gateway.access import ACCESS_IS_OVER, AccessDenied
-from core.gateway.answers import refusal
 from core.gateway.limits import Allowance, TooMany
 from core.gateway.messages import message
 from core.gateway.outlet import CloseCode
+from core.gateway.refusal import refusal
 from core.gateway.tokens import bearer_token, token_offered
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Self, Unpack
 
-from rtp_client.live.face import Face
+from rtp_client.live.base import ClientBase
 from rtp_client.live.messages import LiveEvent
 from rtp_client.live.threaded import in_thread
 from rtp_client.live.wanted import Wanted
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.client import ClientConnection
 
-    from rtp_client.live.face import LiveOptions, Token
+    from rtp_client.live.base import LiveOptions, Token
     from rtp_client.live.messages import Message
     from rtp_client.live.reception import Reception
     from rtp_client.live.straight import Straight
     from rtp_client.live.wanted import WantedParts
 
 
-class Client(Face):
+class Client(ClientBase):
     """Follows rtp through the gateway (`https`, `wss`), or straight from Redis (`redis`, `rediss`).
 
     Connections that are lost are made again and go on behind the last event; no event id comes twice. Each iteration

@@ -6,7 +6,7 @@ import threading
 from contextlib import closing
 from typing import TYPE_CHECKING, Self, Unpack
 
-from rtp_client.live.face import Face
+from rtp_client.live.base import ClientBase
 from rtp_client.live.messages import LiveEvent
 from rtp_client.live.wanted import Wanted
 from rtp_client.stream.gap import Gap
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from websockets.sync.client import ClientConnection
 
-    from rtp_client.live.face import LiveOptions, Token
+    from rtp_client.live.base import LiveOptions, Token
     from rtp_client.live.messages import Message
     from rtp_client.live.reception import Reception
     from rtp_client.live.straight import Straight
     from rtp_client.live.wanted import WantedParts
 
 
-class SyncClient(Face):
+class SyncClient(ClientBase):
     """Client's twin without asyncio; `close` may be called from any thread."""
 
     def __init__(self, url: str, token: Token = None, **options: Unpack[LiveOptions]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from core.gateway.messages import Ping, Subscribe, Unsubscribe
 from core.gateway.rest.asyncapi import asyncapi_document
-from core.gateway.rest.messages import FilterParts, PingMessage, SubscribeMessage, UnsubscribeMessage
+from core.gateway.rest.message_types import FilterParts, PingMessage, SubscribeMessage, UnsubscribeMessage
 from core.gateway.rest.openapi import openapi_document
 from core.gateway.rest.operations import OPERATIONS
 from rtp_client.event_filter import EventFilter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, get_args
 
 from core.gateway.rest import parameters
-from core.gateway.rest.messages import FROM_CLIENT, TO_CLIENT
+from core.gateway.rest.message_types import FROM_CLIENT, TO_CLIENT
 from rtp_client.event import schemas_of
 from rtp_client.live.wanted import Slow
 

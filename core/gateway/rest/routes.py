@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from core.errors import RtpError, ServiceUnavailable, SettingsError, UnknownEntity
-from core.gateway.answers import refusal
 from core.gateway.reach import EVERYTHING
+from core.gateway.refusal import refusal
 from core.gateway.rest import parameters
 from core.gateway.rest.asyncapi import asyncapi_document
 from core.gateway.rest.narrowing import OutOfReach

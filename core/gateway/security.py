@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.settings.serve import ServeSettings
 
 
-def open_door(settings: ServeSettings) -> tuple[Gate, ssl.SSLContext | None]:
+def security_of(settings: ServeSettings) -> tuple[Gate, ssl.SSLContext | None]:
     """Who checks tokens, and the certificate, if there is one. Raises SettingsError."""
     if settings.is_public and not settings.asks_for_token:
         raise SettingsError(

@@ -44,7 +44,7 @@ class LiveOptions(TypedDict, total=False):
     """How long to wait for an answer: 5."""
 
 
-class Face:
+class ClientBase:
     """The part of a client that does no I/O."""
 
     def __init__(self, url: str, token: Token, options: LiveOptions) -> None:

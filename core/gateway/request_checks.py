@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 
 from core.gateway.access import AccessDenied
-from core.gateway.answers import refusal
+from core.gateway.refusal import refusal
 from core.gateway.tokens import bearer_token, token_in_query
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _HEADERS = {
 _LOCAL_NAMES = frozenset({"localhost"})
 
 
-class Doorway:
+class HostCheck:
     """Refuses pages of other origins, and names that this machine is not known by; adds headers to every answer."""
 
     def __init__(self, app: ASGIApp, settings: ServeSettings, figures: ConnectionFigures) -> None:
