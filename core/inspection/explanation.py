@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from rtp_client.event import Reason, Severity
 
 Whence = Literal["table", "newest sample", "baseline"]
+Shape = Literal["latest", "history"]
+Source = Literal["postgres", "dynamodb"]
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,7 @@ class JudgedValue:
     table can be read and has no such row.
     """
 
-    shape: str
+    shape: Shape
     is_sampled: bool
     compare_with: CompareWith
     rule: Sequence[RuleKey]
@@ -159,7 +161,7 @@ class Explanation:
     conclusion: Conclusion | None
     set_aside: Sequence[SetAsideRow]
     events: Sequence[PastEvent]
-    source: Literal["postgres", "dynamodb"] = "postgres"
+    source: Source = "postgres"
 
 
 def rule_keys(installed: ValueWatch, wanted: ValueWatch | None, chain: str, entity: str) -> list[RuleKey]:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from core.gateway.rest.documents import WatchDocument
     from core.gateway.rest.insight import Insight
     from core.gateway.snapshot import HeldEntry
-    from core.inspection.explanation import Explanation
+    from core.inspection.explanation import Explanation, Source
     from core.inspection.samples import Samples
     from core.settings.models import Settings
     from rtp_client.cache.async_reader import AsyncCacheReader
@@ -168,7 +168,7 @@ class RestAnswers:
     def _watches_as_set(self, known: KnownOf) -> list[WatchDocument]:
         if known.entry is None:
             return []
-        source = "postgres" if self._insight is None else self._insight.source
+        source: Source = "postgres" if self._insight is None else self._insight.source
         tables = self._settings.dynamodb.tables if source == "dynamodb" else {}
         return [
             watch_as_set(name, watch, tables[name].table if name in tables else watch.table, source, known.entry)

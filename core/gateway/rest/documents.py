@@ -7,10 +7,12 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from core.inspection.conclusion import Outcome
+from core.inspection.explanation import Shape, Source
 from rtp_client.event import Amount, Event, EventData, KindName, Reason, Sequence, Time
 from rtp_client.stream.gap import GapReason
 
 Note = Annotated[str | None, Meta(description="What is missing here, and why; null where nothing is.")]
+Judge = Literal["trigger", "rtp run", "stream reader"]
 Moment = Annotated[int, Meta(description="Milliseconds of Unix time.")]
 
 
@@ -102,10 +104,10 @@ class WatchDocument(Struct, frozen=True, kw_only=True):
 
     name: str
     table: str
-    source: Literal["postgres", "dynamodb"]
-    shape: Literal["latest", "history"] | None
+    source: Source
+    shape: Shape | None
     watched: Annotated[list[str], Meta(description="Of metadata: the columns of which a change is an event.")]
-    judged_by: Literal["trigger", "rtp run", "stream reader"]
+    judged_by: Judge
     baseline: BaselineDocument | None
     levels: LevelsDocument | None
     rule: RuleDocument | None

@@ -29,7 +29,8 @@ from rtp_client.event import EventData, FieldChange, format_sequence, format_tim
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.inspection.explanation import Explanation, JudgedValue, PastEvent, RuleKey
+    from core.gateway.rest.documents import Judge
+    from core.inspection.explanation import Explanation, JudgedValue, PastEvent, RuleKey, Source
     from core.inspection.samples import Samples
     from core.settings.watches import Watch
     from rtp_client.cache.entry import Entry
@@ -110,7 +111,7 @@ def watch_as_explained(found: Explanation) -> WatchDocument:
         name=found.watch,
         table=found.table,
         source=found.source,
-        shape=None if judged is None else _of(judged.shape),
+        shape=None if judged is None else judged.shape,
         watched=list(found.watched),
         judged_by=_judge(found.source, is_sampled=judged is not None and judged.is_sampled),
         baseline=None if found.state is None or judged is None else _document(found.state, BaselineDocument),
@@ -128,7 +129,7 @@ def watch_as_explained(found: Explanation) -> WatchDocument:
     )
 
 
-def watch_as_set(name: str, watch: Watch, table: str, source: Any, entry: Entry) -> WatchDocument:
+def watch_as_set(name: str, watch: Watch, table: str, source: Source, entry: Entry) -> WatchDocument:
     """What the settings and the newest event tell, where the source's database does not: no memory, no conclusion."""
     keys, levels = None, None
     if watch.has_value:
@@ -142,7 +143,7 @@ def watch_as_set(name: str, watch: Watch, table: str, source: Any, entry: Entry)
         name=name,
         table=table,
         source=source,
-        shape=_of(watch.shape) if watch.has_value else None,
+        shape=watch.shape if watch.has_value else None,
         watched=list(watch.watched),
         judged_by=_judge(source, is_sampled=watch.is_sampled),
         baseline=None,
@@ -164,7 +165,7 @@ def _rule(words: Sequence[str], keys: Sequence[RuleKey]) -> RuleDocument:
     )
 
 
-def _judge(source: str, *, is_sampled: bool) -> Any:
+def _judge(source: Source, *, is_sampled: bool) -> Judge:
     if source == "dynamodb":
         return "stream reader"
     return "rtp run" if is_sampled else "trigger"
@@ -174,10 +175,6 @@ def _document(found: Any, model: Any) -> Any:
     """The parts of a dataclass that the answer shows, in the spelling of documents."""
     document = as_document(found)
     return model(**{name: document[name] for name in model.__struct_fields__})
-
-
-def _of(shape: str) -> Any:
-    return shape
 
 
 def _amount(text: str | None) -> Decimal | None:

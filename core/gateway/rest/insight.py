@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from core.inspection.explanation import Explanation
+    from core.inspection.explanation import Explanation, Source
     from core.inspection.pegs import Pegged
     from core.inspection.samples import Samples
 
@@ -17,7 +17,7 @@ class Insight(Protocol):
     """Its methods wait for servers: a few threads call them. All raise RtpError where they find nothing out."""
 
     @property
-    def source(self) -> Literal["postgres", "dynamodb"]:
+    def source(self) -> Source:
         """Where changes come from."""
 
     def explain(self, kind: str, chain: str, entity: str) -> Sequence[Explanation]:
