@@ -12,7 +12,7 @@ import termios
 import time
 from dataclasses import dataclass
 from fcntl import ioctl
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tests.rtp_process import ROOT, UNMEASURED, command
 
@@ -40,8 +40,10 @@ class Session:
         return self.text.rfind("\x1b[?25h") > self.text.rfind("\x1b[?25l")
 
 
-def run_at_a_terminal(*arguments: str, environ: Mapping[str, str], until: str, columns: int = 120) -> Session:
-    """Run `rtp` at a terminal until it has shown something, then press Ctrl-C."""
+def run_at_a_terminal(
+    *arguments: str, environ: Mapping[str, str], until: str, columns: int = 120, errors: IO[bytes] | None = None
+) -> Session:
+    """Run `rtp` at a terminal until it has shown something, then press Ctrl-C. Errors go elsewhere, where told."""
     leader, terminal = pty.openpty()
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     before = termios.tcgetattr(terminal)
@@ -51,7 +53,7 @@ def run_at_a_terminal(*arguments: str, environ: Mapping[str, str], until: str, c
         env=inherited | UNMEASURED | dict(environ) | {"TERM": "xterm-256color"},
         stdin=terminal,
         stdout=terminal,
-        stderr=terminal,
+        stderr=errors or terminal,
         cwd=ROOT,
         preexec_fn=_take_the_terminal,  # noqa: PLW1509  (this one has no threads)
     )

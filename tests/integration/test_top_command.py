@@ -23,7 +23,7 @@ from tests.command import Command
 from tests.eventually import eventually
 from tests.gateway import serve_settings, serving
 from tests.monitored import monitored
-from tests.terminal import closing_the_terminal
+from tests.terminal import closing_the_terminal, run_at_a_terminal
 from tests.watching import TVL
 from triggers.installer import apply, plan_installation
 
@@ -148,3 +148,11 @@ def test_without_textual_it_says_how_to_install_it(rtp: Command, monkeypatch: py
 def test_it_ends_when_its_terminal_is_closed(place: Place) -> None:
     url = place.settings.redis.url or ""
     assert closing_the_terminal("top", "--redis-url", url, environ={}, once="Movers 2") in (0, 130)
+
+
+def test_the_board_is_drawn_at_the_terminal_wherever_errors_go(place: Place, tmp_path: Path) -> None:
+    url = place.settings.redis.url or ""
+    with (tmp_path / "errors").open("w+b") as errors:
+        seen = run_at_a_terminal("top", "--redis-url", url, environ={}, until="Movers 2", errors=errors)
+        errors.seek(0)
+        assert ("Movers 2" in seen.plain, seen.is_cursor_shown, errors.read()) == (True, True, b"")
