@@ -35,6 +35,36 @@ NOTE_NOTIFICATIONS = """
       }
     };
 """
+AS_ON_A_PHONE = """
+    window.Notification = class {
+      static requestPermission = async () => "granted";
+      constructor() {
+        throw new TypeError("Illegal constructor");
+      }
+    };
+"""
+COUNT_TONES = """
+    window.tones = 0;
+    const start = OscillatorNode.prototype.start;
+    OscillatorNode.prototype.start = function (...when) {
+      window.tones += 1;
+      return start.apply(this, when);
+    };
+"""
+FILL_BEHIND_AN_EVENT = """async () => {
+    const { Store, MOST_EVENTS } = await import("/js/store.js");
+    const store = new Store();
+    const event = (entity, at) => ({ id: entity, sequence: "1", data: {
+      kind: "tvl", chain: "ethereum", entity, previous: "1",
+      current: "2", change_pct: "100", reason: "deviation", severity: "info", detected_at: at, changed_at: at } });
+    store.take(event("live", "2026-11-24T12:00:00Z"));
+    for (let number = 0; number < MOST_EVENTS * 2; number += 1) {
+      const old = event(`old-${number}`, "2026-11-24T11:00:00Z");
+      store.fill([{ ...old.data, value: "2", is_deleted: false, event: old }]);
+    }
+    store.order();
+    return store.events.at(-1).entity;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -156,8 +186,54 @@ def test_what_the_person_chose_to_hear_of_is_notified(
     deliver(entity="alert-small", severity="warning")
     deliver(entity="other", severity="critical")
     deliver(entity="alert-large", severity="critical", change_pct="-21")
-    page.wait_for_function("() => window.told.length > 0")
-    assert page.evaluate("window.told") == ["alert-large on ethereum: deviation, −21.00 %, critical."]
+    page.wait_for_function("() => window.told.length > 1")
+    assert page.evaluate("window.told") == [
+        "rtp tells you here what comes.",
+        "alert-large on ethereum: deviation, −21.00 %, critical.",
+    ]
+
+
+def test_where_a_page_cannot_notify_the_choice_says_so(server: GatewayServer, open_page: Callable[..., Page]) -> None:
+    page = open_page(server.url, permissions=["notifications"])
+    page.evaluate(f"() => {{{AS_ON_A_PHONE}}}")
+    live(page).get_by_role("button", name="Alerts").click()
+    choice = page.get_by_label("Notifications of this browser")
+    choice.click()
+    expect(page.get_by_text("This browser shows no notifications of a page")).to_be_visible()
+    expect(choice).not_to_be_checked()
+
+
+def test_a_sound_that_was_chosen_is_heard_after_a_reload_too(
+    server: GatewayServer, open_page: Callable[..., Page], deliver: Callable[..., object]
+) -> None:
+    page = open_page(f"{server.url}/#/board?q=heard")
+    page.context.add_init_script(COUNT_TONES)
+    live(page).get_by_role("button", name="Alerts").click()
+    page.get_by_label("A sound").check()
+    page.reload()
+    live(page).get_by_label("Search").click()
+    deliver(entity="heard", severity="critical")
+    page.wait_for_function("() => window.tones > 0")
+
+
+def test_a_finger_that_has_touched_a_row_does_not_hold_the_stream(
+    server: GatewayServer, open_page: Callable[..., Page], deliver: Callable[..., object]
+) -> None:
+    page = open_page(
+        f"{server.url}/#/stream?q=touched", viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True
+    )
+    names = live(page).get_by_role("region", name="Stream").get_by_role("rowheader")
+    deliver(entity="touched-1")
+    expect(names).to_have_count(1)
+    page.get_by_role("region", name="Stream").get_by_role("cell").first.tap()
+    deliver(entity="touched-2")
+    expect(names).to_have_count(2)
+
+
+def test_a_snapshot_of_many_entities_leaves_the_newest_events_known(
+    server: GatewayServer, open_page: Callable[..., Page]
+) -> None:
+    assert open_page(server.url).evaluate(FILL_BEHIND_AN_EVENT) == "live"
 
 
 def test_a_server_that_wants_a_token_is_told_one(stack: EmbeddedStack, open_page: Callable[..., Page]) -> None:

@@ -18,6 +18,7 @@ export class Alerts {
   constructor(choices, onOpen) {
     this.#choices = choices;
     this.#onOpen = onOpen;
+    for (const press of ["pointerup", "keydown"]) addEventListener(press, () => choices.now.sound && this.#unlockSound());
   }
 
   take(event) {
@@ -28,18 +29,30 @@ export class Alerts {
     if (this.#timer === null) this.#tell();
   }
 
-  /** Ask for the right to notify. @returns {Promise<string>} why not, or nothing */
+  /** Ask for the right to notify, and notify of that. @returns {Promise<string>} why not, or nothing */
   async allow() {
     if (!("Notification" in globalThis)) return "This browser has no notifications here: they need https or localhost.";
-    if ((await Notification.requestPermission()) === "granted") return "";
-    return "This browser does not allow notifications for this page: its settings for the site say so.";
+    if ((await Notification.requestPermission()) !== "granted") {
+      return "This browser does not allow notifications for this page: its settings for the site say so.";
+    }
+    try {
+      new Notification("rtp tells you here what comes.", { tag: "rtp", icon: "icon.svg" });
+      return "";
+    } catch {
+      return "This browser shows no notifications of a page, as those of phones do not: a sound works.";
+    }
   }
 
-  /** Browsers allow sound after a press only, so the press that chooses it is the moment. */
-  prepareSound() {
-    this.#audio ??= new AudioContext();
-    this.#audio.resume();
+  /** The press that chooses it is answered with it. */
+  async trySound() {
+    await this.#unlockSound();
     this.#beep();
+  }
+
+  /** Browsers allow sound after a press only: the one that chooses it, or the first after the page was loaded anew. */
+  #unlockSound() {
+    this.#audio ??= new AudioContext();
+    return this.#audio.state === "running" ? null : this.#audio.resume();
   }
 
   #tell() {

@@ -21,7 +21,7 @@ export function connectSettings(choices, alerts) {
       choices.set({ notify: !why });
       return;
     }
-    if (target.name === "sound" && value) alerts.prepareSound();
+    if (target.name === "sound" && value) alerts.trySound();
     choices.set({ [target.name]: value });
   });
 }

@@ -112,9 +112,10 @@ export class Store {
     return true;
   }
 
-  /** In portions, as each costs a copy. */
+  /** In portions, as each costs a copy; the oldest, for a snapshot brings old ones behind the new ones. */
   #forget() {
     if (this.events.length > MOST_EVENTS * 1.25) {
+      this.order();
       for (const event of this.events.splice(0, this.events.length - MOST_EVENTS)) this.#ids.delete(event.id);
     }
     for (const key of this.entities.keys()) {

@@ -2,6 +2,9 @@
 
 import { h } from "./dom.js";
 
+/** A finger does not hover: browsers take the row that it last touched for one that it still points at. */
+const POINTS = matchMedia("(hover: hover)");
+
 /**
  * @typedef {Object} Column
  * @property {string} id
@@ -34,7 +37,7 @@ export class Table {
 
   /** Whether somebody is at the rows, so that they should stay where they are. */
   get isHeld() {
-    return this.body.matches(":hover") || this.body.contains(document.activeElement);
+    return (POINTS.matches && this.body.matches(":hover")) || this.body.contains(document.activeElement);
   }
 
   /** The columns' own order of these rows; `-` before a column's name turns it round. Nothing known goes last. */
