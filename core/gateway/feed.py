@@ -122,23 +122,26 @@ class StreamFeed:
 
     async def _go_on(self, at: Position) -> None:
         ends, page = await self._read(at)
-        if self._leads_on(ends, at):
+        is_there = bool(page) and position_of(page[0]) == at
+        if self._leads_on(ends, at, is_there=is_there):
+            del page[: int(is_there)]
             self._take(page)
             if page:
                 self.lag_seconds = max(0.0, time.time() - page[-1].order[0] / 1000)
 
     async def _read(self, at: Position) -> tuple[Any, list[StreamEntry]]:
-        """Look at the stream's ends, wait for entries, and read them: one round trip, as in EventStream.
+        """Wait for entries, look at the stream's ends, and read: one round trip.
 
-        By the connection itself, as a pipeline costs twice the time.
+        The entry of the position is read again: a Redis that has lost its newest entries, as a replica may that takes
+        over, has newer ones soon, but not that one. By the connection itself, as a pipeline costs twice the time.
         """
         if self._connection is None:
             self._connection = await self._pool.get_connection()  # type: ignore[no-untyped-call]
         connection = self._connection
         commands = (
-            ("XINFO", "STREAM", STREAM),
             ("XREAD", "COUNT", 1, "BLOCK", self._block_ms, "STREAMS", STREAM, at.entry),
-            ("XRANGE", STREAM, f"({at.entry}", "+", "COUNT", PAGE),
+            ("XINFO", "STREAM", STREAM),
+            ("XRANGE", STREAM, at.entry, "+", "COUNT", PAGE + 1),
         )
         packed = (chunk for command in commands for chunk in connection.pack_command(*command))
         await connection.send_packed_command(b"".join(packed))
@@ -148,7 +151,7 @@ class StreamFeed:
                 answers.append(await connection.read_response())
             except redis.ResponseError as error:
                 answers.append(error)
-        ends, waited, page = answers
+        waited, ends, page = answers
         for answer in (waited, page):
             if isinstance(answer, Exception):
                 raise answer
@@ -157,7 +160,7 @@ class StreamFeed:
             ends = parsers["XINFO STREAM"](ends)
         return ends, parse(parsers["XRANGE"](page))
 
-    def _leads_on(self, ends: Any, at: Position) -> bool:
+    def _leads_on(self, ends: Any, at: Position, *, is_there: bool) -> bool:
         """Whether what was read comes behind the position; the follower is told where the stream does not lead on."""
         if at.entry == BEGINNING:
             return True
@@ -167,12 +170,13 @@ class StreamFeed:
             self._lose(PlaceLost(GapReason.STREAM_LOST, "the stream is gone from Redis"), EMPTY_STREAM)
             return False
         newest = text(ends["last-generated-id"])
-        if id_order(newest) < at.order:
+        oldest = parse([ends["first-entry"]] if ends["first-entry"] else [])
+        was_replaced = bool(oldest) and oldest[0].order <= at.order and not is_there
+        if id_order(newest) < at.order or was_replaced:
             last = parse([ends["last-entry"]] if ends["last-entry"] else [])
             place = position_of(last[0]) if last else Position("", 0, newest)
             self._lose(PlaceLost(GapReason.STREAM_LOST, "the stream in Redis is not the one that was followed"), place)
             return False
-        oldest = parse([ends["first-entry"]] if ends["first-entry"] else [])
         if oldest and oldest[0].order > at.order:
             self._lose(PlaceLost(GapReason.TRIMMED, "events left Redis before the gateway had read them"), at)
         return True

@@ -178,3 +178,26 @@ def test_a_client_that_is_too_slow_is_ended_and_no_other_notices(redis_url: str,
             assert slow.closed[0] == CloseCode.TOO_SLOW
 
     run(steps())
+
+
+def test_a_redis_that_has_lost_its_newest_entries_is_told_though_it_has_newer_ones(
+    redis_url: str, deliver: Deliver
+) -> None:
+    async def steps() -> None:
+        deliver(1)
+        deliver(2)
+        deliver(3)
+        async with hub_of(redis_url) as hub:
+            client = RecordingOutlet(hub)
+            client.subscribe(snapshot=False)
+            await client.next("subscribed")
+            with redis.Redis.from_url(redis_url) as store, store.pipeline() as at_once:
+                first, _, third = store.xrange(STREAM)
+                later = f"{int(third[0].partition(b'-')[0]) + 1}-0"
+                at_once.delete(STREAM).xadd(STREAM, first[1], first[0]).xadd(STREAM, third[1], later).execute()
+            assert (await client.next("reset"))["reason"] == "stream_lost"
+            deliver(4)
+            await client.next("event")
+            assert client.sequences() == [4]
+
+    run(steps())
