@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from textual.widgets import Input
 
 from cli.top.board import Board
-from cli.top.given import BoardInbox, Given
 from cli.top.pegs import PegTarget
 from cli.top.sinks import RtpState, SinkRow
+from cli.top.world import BoardInbox, BoardWorld
 from rtp_client import Event, LiveEvent, Position
 from tests.samples import NOON, make_event
 
@@ -111,17 +111,17 @@ def peg_of(key: EntityKey) -> PegTarget | None:
 @asynccontextmanager
 async def seat(size: tuple[int, int] = (80, 24), **given: Any) -> AsyncIterator[Seat]:
     """A seat at a board that nothing was told so far; ten seconds after noon."""
-    world = Given(title="redis://here", inbox=BoardInbox(), target_of=peg_of, clock=lambda: NOON.timestamp() + 10)
+    world = BoardWorld(title="redis://here", inbox=BoardInbox(), target_of=peg_of, clock=lambda: NOON.timestamp() + 10)
     async with sitting_at(replace(world, **given), size) as at:
         yield at
 
 
 @asynccontextmanager
-async def sitting_at(given: Given, size: tuple[int, int]) -> AsyncIterator[Seat]:
+async def sitting_at(world: BoardWorld, size: tuple[int, int]) -> AsyncIterator[Seat]:
     """A seat at a board of this world."""
-    board = Board(given)
+    board = Board(world)
     async with board.run_test(size=size) as pilot:
-        yield Seat(board, pilot, given.inbox)
+        yield Seat(board, pilot, world.inbox)
 
 
 def sitting(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:

@@ -16,7 +16,6 @@ from cli.event_line import printable
 from cli.top.columns import event_columns, mover_columns, peg_columns, sink_columns
 from cli.top.driver import LastingDriver
 from cli.top.entity_screen import EntityScreen
-from cli.top.given import Given, Liveness, Notice
 from cli.top.grid import Grid
 from cli.top.help_screen import HelpScreen
 from cli.top.market import EntityKey, SeenMarket, key_of
@@ -24,6 +23,7 @@ from cli.top.pegs import peg_rows
 from cli.top.selection import BoardSelection, parse_selection
 from cli.top.sinks import RtpState
 from cli.top.sorting import FIRST_IS_LEAST, MOVER_ORDERS, PEG_ORDERS, sorted_movers, sorted_pegs
+from cli.top.world import BoardWorld, Liveness, Notice
 from rtp_client import Gap, RtpError, SettingsError
 
 if TYPE_CHECKING:
@@ -61,13 +61,13 @@ class Board(App[None]):
         Binding("d", "dark", "Light/dark", show=False),
     ]
 
-    def __init__(self, given: Given, selection: BoardSelection = BoardSelection()) -> None:  # noqa: B008  (it is frozen)
+    def __init__(self, world: BoardWorld, selection: BoardSelection = BoardSelection()) -> None:  # noqa: B008  (it is frozen)
         super().__init__(driver_class=LastingDriver)
         self.market = SeenMarket()
         self.said: deque[str] = deque(maxlen=_MOST_SAID)
         self.failure: RtpError | None = None
         """Why there can be no more events."""
-        self._given = given
+        self._world = world
         self._selection = selection
         self._filter_fault = ""
         self._state = RtpState()
@@ -79,7 +79,7 @@ class Board(App[None]):
 
     def compose(self) -> ComposeResult:
         """The grids between a line of state and a line of keys."""
-        kinds, clock = self._given.kinds, self._given.clock
+        kinds, clock = self._world.kinds, self._world.clock
         yield Static(id="head")
         with Container(id="body"):
             yield Grid("Movers", mover_columns(kinds, clock), lambda mover: mover.key, id="movers")
@@ -104,14 +104,14 @@ class Board(App[None]):
 
     def turn(self) -> None:
         """Take what has come, and draw."""
-        if self._given.is_over():
+        if self._world.is_over():
             self.exit()
             return
         if not self._main.query("#head"):  # it is being taken down
             return
-        for message in self._given.inbox.take():
+        for message in self._world.inbox.take():
             self._take(message)
-        now = self._given.clock()
+        now = self._world.clock()
         self._rates.append((now, self.market.taken))
         while self._rates[0][0] < now - _RATE_SECONDS:
             self._rates.popleft()
@@ -138,13 +138,13 @@ class Board(App[None]):
                 self.market.take_message(message)
 
     def _draw(self) -> None:
-        now, shown = self._given.clock(), self._selection
+        now, shown = self._world.clock(), self._selection
         column, is_reversed = self._orders["movers"]
         movers = filter(shown.has_mover, self.market.movers.values())
         self._show("movers", sorted_movers(movers, column, now, is_reversed=is_reversed))
         column, is_reversed = self._orders["pegs"]
         pegs = (
-            peg for peg in peg_rows(self.market, self._given.target_of, self._state.off_peg) if shown.has_name(peg.key)
+            peg for peg in peg_rows(self.market, self._world.target_of, self._state.off_peg) if shown.has_name(peg.key)
         )
         self._show("pegs", sorted_pegs(pegs, column, is_reversed=is_reversed))
         self._show("events", list(islice(filter(shown.has_event, reversed(self.market.events)), _MOST_LISTED)))
@@ -160,10 +160,10 @@ class Board(App[None]):
     def _head(self) -> Text:
         connection = ("● live", "green") if self._is_live else ("● lost", "bold red")
         rate = (self._rates[-1][1] - self._rates[0][1]) / max(self._rates[-1][0] - self._rates[0][0], 1.0)
-        said = [Text.assemble(("rtp ", "bold"), connection), Text(self._given.title, "dim")]
+        said = [Text.assemble(("rtp ", "bold"), connection), Text(self._world.title, "dim")]
         skipped = f", {self.market.skipped:,} skipped" if self.market.skipped else ""
         said.append(Text(f"{self.market.taken:,} events, {rate:,.0f}/s{skipped}"))
-        if remark := self._given.remark():
+        if remark := self._world.remark():
             said.append(Text(remark, "dim"))
         if written := str(self._selection):
             said.append(Text(printable(written), "bold yellow"))
@@ -203,7 +203,7 @@ class Board(App[None]):
         if message.grid.id == "events":
             key = next((key_of(event) for event in self._grid("events").items if event.id == key), None)
         if isinstance(key, EntityKey):
-            self.push_screen(EntityScreen(key, self.market, self._given))
+            self.push_screen(EntityScreen(key, self.market, self._world))
 
     def action_sort(self) -> None:
         """Sort the grid that has the keys by its next column."""

@@ -14,18 +14,18 @@ from cli.output import print_json, print_problem
 from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
 from cli.top.document import board_document
-from cli.top.given import Notice
 from cli.top.market import SeenMarket
 from cli.top.selection import parse_selection
 from cli.top.sinks import RtpState
 from cli.top.terminal import is_full_terminal
-from cli.top.world import world_of, world_of_gateway
+from cli.top.world import Notice
+from cli.top.worlds import world_of, world_of_gateway
 from core.errors import RtpError, SettingsError
 from core.sinks.sink_type import needing
 
 if TYPE_CHECKING:
-    from cli.top.given import Given
     from cli.top.selection import BoardSelection
+    from cli.top.world import BoardWorld
 
 _Filter = Annotated[
     str,
@@ -82,14 +82,14 @@ def top(
     if gateway is None:
         settings = use_demo_if_unnamed(settings, "Redis")
     with noting_signals() as stop_requested, ExitStack() as exits:
-        world = world_of(settings) if gateway is None else world_of_gateway(gateway, token, settings)
-        given = replace(exits.enter_context(world), is_over=stop_requested.is_set)
+        opening = world_of(settings) if gateway is None else world_of_gateway(gateway, token, settings)
+        world = replace(exits.enter_context(opening), is_over=stop_requested.is_set)
         if as_json:
-            print_json(_document(given, selection, is_state_told=given.details is None))
+            print_json(_document(world, selection, is_state_told=world.details is None))
             return
         from cli.top.board import Board  # noqa: PLC0415 - Textual is an extra
 
-        board = Board(given, selection)
+        board = Board(world, selection)
         board.run()
     for line in board.said:
         print_problem(line)
@@ -97,12 +97,12 @@ def top(
         raise board.failure
 
 
-def _document(given: Given, selection: BoardSelection, *, is_state_told: bool) -> dict[str, Any]:
+def _document(world: BoardWorld, selection: BoardSelection, *, is_state_told: bool) -> dict[str, Any]:
     """What is known once the snapshot is complete, and rtp's state, where somebody tells it, was told."""
     market, state = SeenMarket(), RtpState()
     deadline = time.monotonic() + _LONGEST_LOOK_SECONDS
-    while not (market.is_complete and is_state_told) and time.monotonic() < deadline and not given.is_over():
-        for message in given.inbox.take():
+    while not (market.is_complete and is_state_told) and time.monotonic() < deadline and not world.is_over():
+        for message in world.inbox.take():
             if isinstance(message, RtpState):
                 state, is_state_told = message, True
             elif isinstance(message, Notice):
@@ -111,7 +111,7 @@ def _document(given: Given, selection: BoardSelection, *, is_state_told: bool) -
                 raise message
             market.take_message(message)
         time.sleep(_TICK_SECONDS)
-    return board_document(market, state, given, selection)
+    return board_document(market, state, world, selection)
 
 
 def _require_terminal() -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from cli.top.given import BoardInbox, Details
     from cli.top.pegs import PegTarget
+    from cli.top.world import BoardInbox, Details
     from core.settings.models import Settings
     from rtp_client import Entry
 

@@ -13,13 +13,13 @@ from cli.logs import LOG
 from cli.output import print_problem
 from cli.signals import request_stop
 from cli.top.board import Board
-from cli.top.given import Notice
-from cli.top.world import world_of
+from cli.top.world import Notice
+from cli.top.worlds import world_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cli.top.given import BoardInbox
+    from cli.top.world import BoardInbox
     from core.settings.models import Settings
 
 
@@ -37,8 +37,8 @@ class DemoBoard(DemoView):
         """Do it in a thread: Textual wants the main one."""
         behind = _Behind(work)
         try:
-            with world_of(self._settings) as given, _logging_to(given.inbox):
-                board = Board(replace(given, title=self._title, remark=self.alerts_taken, is_over=behind.is_over))
+            with world_of(self._settings) as world, _logging_to(world.inbox):
+                board = Board(replace(world, title=self._title, remark=self.alerts_taken, is_over=behind.is_over))
                 behind.start()
                 board.run()
         finally:

@@ -10,21 +10,21 @@ from cli.top.sorting import MOVER_ORDERS, PEG_ORDERS, sorted_movers, sorted_pegs
 from rtp_client.event import format_time
 
 if TYPE_CHECKING:
-    from cli.top.given import Given
     from cli.top.market import EntityKey, Mover, SeenMarket
     from cli.top.pegs import PegRow
     from cli.top.selection import BoardSelection
     from cli.top.sinks import RtpState
+    from cli.top.world import BoardWorld
 
 
 _TOLD = ("change_pct", "reason", "severity", "confidence", "provenance", "detected_at")
 
 
-def board_document(market: SeenMarket, state: RtpState, given: Given, shown: BoardSelection) -> dict[str, Any]:
+def board_document(market: SeenMarket, state: RtpState, world: BoardWorld, shown: BoardSelection) -> dict[str, Any]:
     """What the board shows now: movers with the largest moves first, pegs with those furthest off first, sinks."""
-    now = given.clock()
+    now = world.clock()
     movers = filter(shown.has_mover, market.movers.values())
-    pegs = (peg for peg in peg_rows(market, given.target_of, state.off_peg) if shown.has_name(peg.key))
+    pegs = (peg for peg in peg_rows(market, world.target_of, state.off_peg) if shown.has_name(peg.key))
     return {
         "movers": [_mover(one, now) for one in sorted_movers(movers, MOVER_ORDERS[0], now, is_reversed=False)],
         "pegs": [_peg(one) for one in sorted_pegs(pegs, PEG_ORDERS[0], is_reversed=False)],

@@ -18,8 +18,8 @@ from textual.widgets import Footer, Static
 from cli.amounts import spelled
 from cli.chart import plot
 from cli.event_line import event_line, printable
-from cli.top.given import Details
 from cli.top.market import key_of
+from cli.top.world import Details
 from core.errors import RtpError
 from core.kinds import Kind
 from rtp_client.errors import one_line
@@ -27,8 +27,8 @@ from rtp_client.errors import one_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from cli.top.given import Given
     from cli.top.market import EntityKey, Point, SeenMarket
+    from cli.top.world import BoardWorld
 
 _PLOT_HEIGHT = 9
 _LABEL_WIDTH = 11
@@ -44,11 +44,11 @@ class EntityScreen(Screen[None]):
         Binding("r", "look", "Look again"),
     ]
 
-    def __init__(self, key: EntityKey, market: SeenMarket, given: Given) -> None:
+    def __init__(self, key: EntityKey, market: SeenMarket, world: BoardWorld) -> None:
         super().__init__()
         self._key = key
         self._market = market
-        self._given = given
+        self._world = world
         self._before: Sequence[Point] = ()
 
     def compose(self) -> ComposeResult:
@@ -56,7 +56,7 @@ class EntityScreen(Screen[None]):
         yield Static(id="name")
         with VerticalScroll():
             yield Static(id="chart")
-            yield Static("Looking ..." if self._given.details else "", id="about")
+            yield Static("Looking ..." if self._world.details else "", id="about")
         yield Footer()
 
     def on_mount(self) -> None:
@@ -70,7 +70,7 @@ class EntityScreen(Screen[None]):
         if len(self.query("#name, #chart, #about")) < 3:  # it is being put up, or taken down
             return
         mover = self._market.movers.get(self._key)
-        kind = self._given.kinds.get(self._key.kind, Kind(self._key.kind, ""))
+        kind = self._world.kinds.get(self._key.kind, Kind(self._key.kind, ""))
         name = Text.assemble(
             (kind.name, kind.color), "  ", (printable(self._key.entity), "bold"), f" on {printable(self._key.chain)}"
         )
@@ -83,13 +83,13 @@ class EntityScreen(Screen[None]):
         chart.display = bool(points)
         if points:
             chart.update(self._plot(points, kind))
-        if self._given.details is None:
+        if self._world.details is None:
             self.query_one("#about", Static).update(self._events())
 
     @work(thread=True, exclusive=True)
     def action_look(self) -> None:
         """Ask for what rtp knows of it, in a thread: it may take a while."""
-        if (details := self._given.details) is None:
+        if (details := self._world.details) is None:
             return
         try:
             found = details(self._key)
@@ -105,7 +105,7 @@ class EntityScreen(Screen[None]):
 
     def _plot(self, points: list[Point], kind: Kind) -> Text:
         width = max(self.size.width - _LABEL_WIDTH - 4, 1)
-        lines = plot(points, width, _PLOT_HEIGHT, end=self._given.clock())
+        lines = plot(points, width, _PLOT_HEIGHT, end=self._world.clock())
         values = [point.value for point in points]
         labels = {0: max(values), _PLOT_HEIGHT - 1: min(values)}
         drawn = Text(no_wrap=True, overflow="crop")
@@ -114,12 +114,12 @@ class EntityScreen(Screen[None]):
             drawn.append(f"{label:>{_LABEL_WIDTH}} ", "dim")
             drawn.append(f"{line}\n", "cyan")
         start, end = (
-            f"{datetime.fromtimestamp(at).astimezone():%H:%M:%S}" for at in (points[0].at, self._given.clock())
+            f"{datetime.fromtimestamp(at).astimezone():%H:%M:%S}" for at in (points[0].at, self._world.clock())
         )
         drawn.append(f"{'':{_LABEL_WIDTH}} {start}{end:>{max(width - len(start), 0)}}", "dim")
         return drawn
 
     def _events(self) -> Text:
         own = (event for event in reversed(self._market.events) if key_of(event) == self._key)
-        lines = [event_line(event, self._given.kinds, width=self.size.width - 3) for event in islice(own, _MOST_EVENTS)]
+        lines = [event_line(event, self._world.kinds, width=self.size.width - 3) for event in islice(own, _MOST_EVENTS)]
         return Text("\n").join(lines)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 
 from cli.explain_tables import explanation_of
-from cli.top.given import Details
 from cli.top.market import Point, finite
+from cli.top.world import Details
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,10 +12,10 @@ from urllib.request import Request, urlopen
 from rich.console import Group
 
 from cli.tables import facts, new_table, whole
-from cli.top.given import Details
 from cli.top.market import EntityKey, Point, finite
 from cli.top.pegs import PegTarget
 from cli.top.sinks import RtpState, state_in
+from cli.top.world import Details
 from core.errors import RtpError, ServiceUnavailable
 from rtp_client.errors import one_line
 from rtp_client.redact import redact

@@ -14,8 +14,8 @@ from core.inspection.stream_inspector import inspect_streams
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cli.top.given import Details
     from cli.top.market import EntityKey
+    from cli.top.world import Details
     from core.settings.models import Settings
 
 

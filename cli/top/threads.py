@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Self
 
-from cli.top.given import BoardInbox, Liveness, Notice
 from cli.top.sinks import RtpState
+from cli.top.world import BoardInbox, Liveness, Notice
 from core.errors import RtpError
 from rtp_client import SyncClient
 from rtp_client.errors import one_line

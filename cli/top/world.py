@@ -1,53 +1,81 @@
-"""A board's world: one Redis and, where it is known, the source of changes; or a gateway, which has both."""
+"""A board's world: what it is told and may ask, wherever that comes from."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import time
+from dataclasses import dataclass, field
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, TypeAlias
 
-from cli.top.database import DatabaseLooks, explain_in_database
-from cli.top.gateway import AskedGateway
-from cli.top.given import BoardInbox, Given
-from cli.top.pegs import targets_of
-from cli.top.streams import explain_in_streams, looks_at_streams
-from cli.top.threads import Follower, Looker
-from rtp_client.redact import redact
+from core.kinds import SHIPPED, Kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from core.settings.models import Settings
+    from rich.console import RenderableType
 
+    from cli.top.market import EntityKey, Point
+    from cli.top.pegs import PegTarget
+    from cli.top.sinks import RtpState
+    from rtp_client import Entry, Message, RtpError
 
-@contextmanager
-def world_of(settings: Settings) -> Iterator[Given]:
-    """What the board is given; within, threads fill its inbox."""
-    inbox, url = BoardInbox(), settings.redis.url or ""
-    target_of = targets_of(settings.watches.values())
-    parts: dict[str, Any] = {"title": redact(url), "kinds": settings.all_kinds, "target_of": target_of}
-    with ExitStack() as exits:
-        exits.enter_context(Follower(url, inbox))
-        if settings.postgres.dsn:
-            parts["details"] = partial(explain_in_database, settings)
-            exits.enter_context(Looker(DatabaseLooks(settings, target_of, inbox), inbox))
-        elif settings.dynamodb.tables:
-            parts["details"] = partial(explain_in_streams, settings)
-            exits.enter_context(Looker(partial(looks_at_streams, settings), inbox))
-        yield Given(inbox=inbox, **parts)
+_MOST_WAITING = 20_000
+"""So many messages may wait for the board; who follows the stream then waits, and loses nothing."""
 
 
-@contextmanager
-def world_of_gateway(url: str, token: str | None, settings: Settings) -> Iterator[Given]:
-    """The same through a gateway."""
-    inbox = BoardInbox()
-    with Follower(url, inbox, token):  # raises SettingsError where the address is none
-        gateway = AskedGateway(url, token)
-        with Looker(gateway.looks, inbox):
-            yield Given(
-                inbox=inbox,
-                title=redact(url),
-                kinds=settings.all_kinds,
-                target_of=gateway.target_of,
-                details=gateway.details,
-            )
+@dataclass(frozen=True)
+class Notice:
+    """One line that somebody should see."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Liveness:
+    """Whether events can come: the connection that they come by is there."""
+
+    is_live: bool
+
+
+Told: TypeAlias = "Message | Entry | Notice | Liveness | RtpState | RtpError"
+
+
+@dataclass(frozen=True)
+class Details:
+    """All about an entity, and its values from before the board was open."""
+
+    about: RenderableType
+    values: Sequence[Point] = ()
+
+
+class BoardInbox:
+    """What threads hand to the board."""
+
+    def __init__(self) -> None:
+        self._waiting: Queue[Told] = Queue(_MOST_WAITING)
+
+    def put(self, message: Told) -> None:
+        """Hand something over; waits where the board is far behind."""
+        self._waiting.put(message)
+
+    def take(self) -> Iterator[Told]:
+        """All that is there."""
+        for _ in range(_MOST_WAITING):
+            try:
+                yield self._waiting.get_nowait()
+            except Empty:
+                return
+
+
+@dataclass(frozen=True)
+class BoardWorld:
+    """What a board has. `details` is all about one entity, and may take a while; `is_over` ends the board."""
+
+    title: str
+    inbox: BoardInbox
+    kinds: Kinds = field(default_factory=lambda: SHIPPED)
+    target_of: Callable[[EntityKey], PegTarget | None] = lambda _: None
+    details: Callable[[EntityKey], Details] | None = None
+    remark: Callable[[], str] = lambda: ""
+    is_over: Callable[[], bool] = lambda: False
+    clock: Callable[[], float] = field(default=time.time)

@@ -13,7 +13,7 @@ import redis
 import yaml
 
 from cli.top.terminal import is_textual_there
-from cli.top.world import world_of, world_of_gateway
+from cli.top.worlds import world_of, world_of_gateway
 from core.demo.tables import create_tables
 from core.services.postgres import connect
 from core.sinks.settings import load_settings
@@ -107,11 +107,11 @@ def test_json_tells_what_the_board_shows_straight_and_through_a_gateway(rtp: Com
 
 @pytest.mark.parametrize("way", ["straight", "gateway"])
 def test_enter_tells_all_about_an_entity(place: Place, way: str) -> None:
-    world = world_of(place.settings) if way == "straight" else world_of_gateway(place.gateway, None, place.settings)
+    opening = world_of(place.settings) if way == "straight" else world_of_gateway(place.gateway, None, place.settings)
 
     async def visit() -> None:
-        with world as given:
-            async with sitting_at(given, (100, 50)) as at:
+        with opening as world:
+            async with sitting_at(world, (100, 50)) as at:
                 await at.until("Movers 2", "Pegs 2")
                 await at.press("enter")
                 await at.until("conclusion")

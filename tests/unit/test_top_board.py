@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from cli.top.given import Details, Liveness, Notice
 from cli.top.sinks import RtpState, SinkRow
+from cli.top.world import Details, Liveness, Notice
 from core.errors import UnknownEntity
 from tests.board import STATE, a_price, seat, sitting
 from tests.samples import NOON, make_event
