@@ -35,6 +35,7 @@ async def begin(hub: Hub, subscription: Subscription, resume: Position | None) -
     await hub.begun_reading()
     lost = await hub.history.lost_place(resume) if resume else None
     if resume and lost is None:
+        hub.counts.resumed += 1
         _say_subscribed(subscription, resume, resumed=True)
         lost = await _follow(hub, subscription, resume)
     else:
@@ -57,6 +58,7 @@ async def _from_now(hub: Hub, subscription: Subscription, lost: PlaceLost | None
     if not subscription.is_told:
         _say_subscribed(subscription, start, resumed=False, is_reached=snapshot is None)
     if lost is not None:
+        hub.counts.reset += 1
         subscription.session.post_place(
             "reset", start, is_reached=snapshot is None, id=subscription.id, reason=lost.reason, message=lost.told
         )

@@ -15,6 +15,7 @@ from rtp_client.stream.entries import BEGINNING, id_order
 
 _TEXT = re.compile(rf"([^-\s]{{0,64}})\.([0-9]{{1,{SEQUENCE_DIGITS}}})\.([0-9]{{1,20}}-[0-9]{{1,20}})")
 _OLDEST = "0"
+_LARGEST = 2**64 - 1  # of either part of an entry's id
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Position:
         if text == _OLDEST:
             return cls("", 0, _OLDEST)
         found = _TEXT.fullmatch(text)
-        if found is None:
+        if found is None or max(id_order(found[3])) > _LARGEST:
             raise ValueError("a position is the text that came with an event, <log>.<sequence>.<entry>, or 0")
         return cls(found[1], int(found[2]), found[3])
 

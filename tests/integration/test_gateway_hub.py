@@ -102,6 +102,7 @@ def test_a_client_that_comes_back_goes_on_where_it_was(redis_url: str, deliver: 
                     await back.next("event", 1199 - seen)
                 assert back.sequences() == list(range(seen + 1, 1200))
                 assert not back.of_type("snapshot")
+            assert (hub.counts.resumed, hub.counts.reset) == (5, 0)
 
     run(steps())
 
@@ -196,6 +197,7 @@ def test_a_redis_that_has_lost_its_newest_entries_is_told_though_it_has_newer_on
                 later = f"{int(third[0].partition(b'-')[0]) + 1}-0"
                 at_once.delete(STREAM).xadd(STREAM, first[1], first[0]).xadd(STREAM, third[1], later).execute()
             assert (await client.next("reset"))["reason"] == "stream_lost"
+            assert hub.counts.reset == 1
             deliver(4)
             await client.next("event")
             assert client.sequences() == [4]

@@ -95,7 +95,7 @@ def test_an_event_stream_goes_on_behind_a_snapshot_only_once_it_has_all_of_it(
 
 
 def test_an_event_stream_that_asks_for_nonsense_is_told_so(server: GatewayServer) -> None:
-    for asked in ("min_pct=much", "severity=loud", "slow=never", "snapshot=perhaps"):
+    for asked in ("min_pct=much", "severity=loud", "slow=never", "snapshot=perhaps", f"resume=x.1.{2**64}-0"):
         answer = answer_of(server, f"/v1/sse?{asked}")
         assert (answer.status, answer.error) == (400, "bad_request")
     assert answer_of(server, "/v1/sse", Last_Event_ID="nonsense").status == 400
