@@ -55,7 +55,9 @@ class SseOutlet:
 
     def send(self, kind: str, document: Document, position: str | None) -> None:
         place = b"id: %b\n" % position.encode() if position else b""
-        self._write(b"event: %b\n%bdata: %b%b\n\n" % (kind.encode(), place, *document))
+        # An EventSource waits as it was told last, and all would come back at the same moment.
+        wait = b"retry: %d\n" % json.loads(b"".join(document))["after_ms"] if kind == "reconnect" else b""
+        self._write(b"event: %b\n%b%bdata: %b%b\n\n" % (kind.encode(), place, wait, *document))
         self._figures.frames += 1
 
     def close(self, code: CloseCode, reason: str) -> None:

@@ -369,4 +369,6 @@ def test_a_gateway_that_ends_sends_its_clients_elsewhere(stack: EmbeddedStack) -
         reconnect: dict[str, Any] = client.next("reconnect")
         assert 0 <= reconnect["after_ms"] <= 1000
         assert client.closed()[0] == 1012
-        assert [m["event"] for m in messages if "event" in m][-1] == "reconnect"
+        last = list(messages)[-1]
+        assert last["event"] == "reconnect"
+        assert last["retry"] == str(json.loads(last["data"])["after_ms"])
