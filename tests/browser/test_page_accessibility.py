@@ -79,6 +79,15 @@ def test_nothing_is_wider_than_a_phone(server: GatewayServer, open_page: Callabl
     assert widths == dict.fromkeys(VIEWS, 390)
 
 
+def test_a_phone_shows_how_severe_each_move_is(server: GatewayServer, open_page: Callable[..., Page]) -> None:
+    page = open_page(f"{server.url}/#/movers", viewport=NARROW, has_touch=True, is_mobile=True)
+    remark = page.get_by_role("region", name="Movers").get_by_text("critical, depeg")
+    expect(remark).to_be_visible()
+    assert remark.evaluate(
+        "part => part.getBoundingClientRect().right <= part.closest('th').getBoundingClientRect().right"
+    )
+
+
 def show(page: Page, view: str) -> None:
     page.evaluate("(view) => { location.hash = `#/${view}`; }", view)
     expect(page.locator(f"body[data-view='{view.partition('/')[0]}']")).to_be_attached()

@@ -19,9 +19,9 @@ export const nameColumn = (hrefOf) => ({
     cell.title = `${row.entity} on ${row.chain}`;
     cell.replaceChildren(
       h("a", { href: hrefOf(row) }, row.entity),
+      " ", h("span", { class: "remark", "data-severity": row.severity ?? "" }, remarkOn(row)),
       " ", h("span", { class: "chain" }, row.chain),
-      " ", h("span", { class: "kind" }, row.kind),
-      " ", h("span", { class: "remark", "data-severity": row.severity ?? "" }, remarkOn(row)));
+      " ", h("span", { class: "kind" }, row.kind));
   },
   order: (row) => row.entity.toLowerCase(),
   isAscending: true,
