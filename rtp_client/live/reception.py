@@ -10,6 +10,7 @@ from msgspec import Raw, Struct
 from rtp_client.errors import GatewayRefused
 from rtp_client.event import decode_event
 from rtp_client.live.messages import LiveEntry, LiveEvent, Message, SnapshotPage, Subscribed
+from rtp_client.live.snapshot_reach import SnapshotReach
 from rtp_client.stream.entries import REDELIVERY_REACH
 from rtp_client.stream.gap import Gap, GapReason
 from rtp_client.stream.position import Position
@@ -68,7 +69,7 @@ class Reception:
         self._resume = wanted.resume
         self._behind_snapshot: Position | None = None
         self._is_first_page = True
-        self._held: dict[tuple[str, str, str], tuple[str, int]] = {}
+        self._reach = SnapshotReach()
         self._count = 0
         self._is_subscribed = False
 
@@ -146,9 +147,7 @@ class Reception:
 
     def _page(self, heard: _Heard) -> SnapshotPage:
         page = SnapshotPage(tuple(heard.entries), self._is_first_page, heard.done)
-        if page.is_first:
-            self._held.clear()
-        self._held |= {(one.kind, one.chain, one.entity): (one.log, one.sequence) for one in page.entries}
+        self._reach.take(page.entries, is_first=page.is_first)
         self._is_first_page = False
         if heard.done:
             self._resume = self._behind_snapshot
@@ -165,8 +164,6 @@ class Reception:
         except ValueError:
             self._notice(f"the event at {position} is none that this version of rtp can read; skipped")
             return
-        log, sequence = self._held.get((event.data.kind, event.data.chain, event.data.entity), ("", -1))
         # A new connection goes on behind the snapshot's start, and what came since may be in its values.
-        is_held = event.log == log and position.sequence <= sequence
-        if self._seen.add(event.id) and not is_held:
+        if self._seen.add(event.id) and not self._reach.holds(event):
             yield LiveEvent(event, position, heard.skipped, document)

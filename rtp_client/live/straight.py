@@ -10,6 +10,7 @@ from rtp_client.cache.reader import CacheReader
 from rtp_client.errors import ServiceUnavailable
 from rtp_client.keys import cache_key_owner, cache_key_pattern
 from rtp_client.live.messages import LiveEntry, LiveEvent, Message, SnapshotPage, Subscribed
+from rtp_client.live.snapshot_reach import SnapshotReach
 from rtp_client.redis import redis_errors
 from rtp_client.stream.entries import text
 from rtp_client.stream.event_stream import EventStream
@@ -20,11 +21,8 @@ if TYPE_CHECKING:
 
     from rtp_client.backoff import Backoff
     from rtp_client.live.wanted import Wanted
-    from rtp_client.stream.event_stream import TailedEvent
 
 _PAGE = 200
-
-_Owner = tuple[str, str, str]
 
 
 class Straight:
@@ -46,7 +44,7 @@ class Straight:
         self._backoff = backoff
         self._timeout_seconds = timeout_seconds
         self._closed = threading.Event()
-        self._known: dict[_Owner, tuple[str, int]] = {}
+        self._reach = SnapshotReach()
         self._stream = EventStream(
             url, on_notice=notice, on_live=tell_live, backoff=backoff, timeout_seconds=timeout_seconds
         )
@@ -70,14 +68,8 @@ class Straight:
             if isinstance(told, Gap):
                 yield told
                 yield from self._snapshot()
-            elif self._wanted.filter.matches(told.event) and self._is_news(told):
+            elif self._wanted.filter.matches(told.event) and not self._reach.holds(told.event):
                 yield LiveEvent(told.event, told.position, document=told.document)
-
-    def _is_news(self, told: TailedEvent) -> bool:
-        """Whether the snapshot does not hold it already."""
-        event = told.event
-        log, sequence = self._known.get((event.data.kind, event.data.chain, event.data.entity), ("", -1))
-        return event.log != log or int(event.sequence) > sequence
 
     def _snapshot(self) -> Iterator[SnapshotPage]:
         if not self._wanted.snapshot:
@@ -94,7 +86,7 @@ class Straight:
                 self._closed.wait(self._backoff.wait_seconds(failures))
         else:
             return
-        self._known = {(one.kind, one.chain, one.entity): (one.log, one.sequence) for one in entries}
+        self._reach.take(entries, is_first=True)
         for start in range(0, max(len(entries), 1), _PAGE):
             page = tuple(entries[start : start + _PAGE])
             yield SnapshotPage(page, is_first, start + _PAGE >= len(entries))
