@@ -128,6 +128,12 @@ class Hub:
         """Whether the feed reads from Redis."""
         return self.feed.is_live and self._reading is not None and not self._reading.done()
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether a defect has ended the feed: no event comes any more."""
+        reading = self._reading
+        return reading is not None and reading.done() and not reading.cancelled()
+
     async def begun_reading(self) -> None:
         """Wait until the feed has read for the first time."""
         await self._begun.wait()

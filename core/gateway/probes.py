@@ -89,6 +89,8 @@ class Probes:
         return Response(encode(self._registry), headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
     async def _health(self, _request: Request) -> Response:
+        if self._hub.has_failed:
+            return _document(503, {"status": "failing"})
         return _document(200, {"status": "ok"})
 
     async def _readiness(self, _request: Request) -> Response:
