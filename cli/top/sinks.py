@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
 
     from cli.top.market import EntityKey
+
+_RECENT = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ def _troubles(document: Mapping[str, Any], running: list[Mapping[str, Any]]) -> 
     for sink in document.get("sinks", ()):
         if sink.get("mismatch"):
             yield f"sink {sink['sink']}: {sink['mismatch']}"
+    for error in document.get("trigger_errors", ()):
+        # They stay in the database for ever; what is long past is not in the way now.
+        if datetime.fromisoformat(document["at"]) - datetime.fromisoformat(error["occurred_at"]) < _RECENT:
+            yield f"watch {error['watch']}: {error['message']}"
     for process in running:
         figures = process["figures"]
         if lead := figures.get("lead_trouble"):

@@ -66,6 +66,11 @@ FILL_BEHIND_AN_EVENT = """async () => {
     return store.events.at(-1).entity;
 }"""
 
+PROBLEMS_OF = """async (status) => {
+    const { problemsOf } = await import("/js/health.js");
+    return [...problemsOf(status)];
+}"""
+
 
 @pytest.fixture(scope="module")
 def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
@@ -247,3 +252,18 @@ def test_a_server_that_wants_a_token_is_told_one(stack: EmbeddedStack, open_page
         live(page)
         assert TOKEN not in page.url
         assert page.evaluate("[sessionStorage.length, localStorage.length]") == [1, 0]
+
+
+def test_what_is_in_rtps_way_is_said_as_long_as_it_is_news(
+    server: GatewayServer, open_page: Callable[..., Page]
+) -> None:
+    circuits = [{"service": "Redis", "last_error": ""}, {"service": "SQS", "last_error": "no such queue"}]
+    figures = {"role": "leader", "lead_trouble": None, "circuits": circuits, "troubles": []}
+    errors = [
+        {"watch": watch, "message": "the chain is empty", "occurred_at": f"2026-11-24T{hour}:30:00Z"}
+        for watch, hour in (("old", 10), ("new", 11))
+    ]
+    processes = [{"is_alive": True, "figures": figures}, {"is_alive": False, "figures": {"troubles": [{}]}}]
+    status = {"at": "2026-11-24T12:00:00Z", "processes": processes, "trigger_errors": errors}
+    told = open_page(server.url).evaluate(PROBLEMS_OF, status)
+    assert told == ["SQS: no such queue", "new: the chain is empty"]

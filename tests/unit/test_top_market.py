@@ -125,3 +125,12 @@ def test_without_a_running_rtp_that_is_what_is_in_the_way() -> None:
     sink = {"sink": "redis", "lag_events": 3, "lag_seconds": 9.0, "dead_letters": 0, "is_alarming": False}
     state = state_in({"sinks": [sink], "processes": [], "watches": []})
     assert (state.sinks[0].state, state.troubles) == ("no rtp run", ("no rtp run is active: nothing is delivered",))
+
+
+def test_a_row_that_could_not_be_judged_is_in_the_way_for_an_hour() -> None:
+    def told(occurred_at: str) -> tuple[str, ...]:
+        error = {"watch": "tvl", "message": "the chain is empty", "occurred_at": occurred_at}
+        return state_in({"at": "2026-11-24T12:00:00Z", "trigger_errors": [error]}).troubles
+
+    assert told("2026-11-24T11:30:00Z") == ("watch tvl: the chain is empty",)
+    assert told("2026-11-24T10:30:00Z") == ()

@@ -1,6 +1,8 @@
 /** The state of rtp itself, as `rtp status` tells it: asked for now and then, and often while somebody looks. */
 
-import { span } from "./amounts.js";
+import { moment, span } from "./amounts.js";
+
+const RECENT = 3_600_000;
 
 export class Health {
   document = null;
@@ -34,8 +36,14 @@ export class Health {
   }
 }
 
-function* problemsOf({ leader, sinks = [], watches = [], tables = [], trigger_errors: errors = [] }) {
+/** @param {Object} status as `rtp status --json` tells it */
+export function* problemsOf({ at, leader, processes = [], sinks = [], watches = [], tables = [], trigger_errors: errors = [] }) {
   if (leader && !leader.is_leading) yield "No rtp run is active: nothing is delivered.";
+  for (const { figures } of processes.filter(({ is_alive: isAlive }) => isAlive)) {
+    if (figures.lead_trouble) yield `${figures.role}: ${figures.lead_trouble}`;
+    for (const { service, last_error: error } of figures.circuits ?? []) if (error) yield `${service}: ${error}`;
+    for (const { part, cause } of figures.troubles ?? []) yield `${part}: ${cause}`;
+  }
   for (const sink of sinks) {
     if (sink.mismatch) yield `${sink.sink}: ${sink.mismatch}`;
     else if (sink.is_alarming) yield `${sink.sink} is ${span(sink.lag_seconds * 1000)} behind.`;
@@ -45,5 +53,6 @@ function* problemsOf({ leader, sinks = [], watches = [], tables = [], trigger_er
     else if (watch.is_alarming) yield `${watch.watch}: its samples have waited ${span(watch.waiting_seconds * 1000)}.`;
   }
   for (const table of tables) if (table.problem) yield `${table.table}: ${table.problem}`;
-  for (const error of errors) yield `${error.watch}: ${error.message}`;
+  // They stay in the database for ever; what is long past is no trouble of now.
+  for (const error of errors) if (moment(at) - moment(error.occurred_at) < RECENT) yield `${error.watch}: ${error.message}`;
 }
