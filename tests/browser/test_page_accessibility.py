@@ -77,6 +77,8 @@ def test_nothing_is_wider_than_a_phone(server: GatewayServer, open_page: Callabl
         show(page, view)
         widths[view] = page.evaluate("document.documentElement.scrollWidth")
     assert widths == dict.fromkeys(VIEWS, 390)
+    page.set_viewport_size({"width": 320, "height": 640})
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
 
 
 def test_a_phone_shows_how_severe_each_move_is(server: GatewayServer, open_page: Callable[..., Page]) -> None:
