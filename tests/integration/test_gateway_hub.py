@@ -15,6 +15,7 @@ from core.gateway.outlet import CloseCode
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
 from rtp_client.keys import STREAM
+from tests.gateway import answer_of, live_client, serve_settings, serving
 from tests.recording_outlet import RecordingOutlet
 from tests.samples import make_event
 
@@ -203,3 +204,18 @@ def test_a_redis_that_has_lost_its_newest_entries_is_told_though_it_has_newer_on
             assert client.sequences() == [4]
 
     run(steps())
+
+
+def test_a_gateway_that_a_defect_has_ended_asks_to_be_restarted(
+    redis_url: str, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    with serving(serve_settings(redis_url)) as server, live_client(server) as client:
+        client.subscribe()
+        assert answer_of(server, "/healthz").status == 200
+        monkeypatch.setattr(Hub, "arrived", fail)
+        deliver(1)
+        assert client.closed() == (1011, "a defect in rtp; the server's log has it")
+        assert answer_of(server, "/healthz").status == 503

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from core.gateway.hub import Hub
 from core.gateway.server import GatewayServer
 from core.problem import Problem
 from core.settings.models import RedisSettings
@@ -283,21 +282,6 @@ def test_what_strangers_send_is_no_defect_and_leaves_nothing_behind(stack: Embed
 
 
 # What every answer carries.
-
-
-def test_a_gateway_that_a_defect_has_ended_asks_to_be_restarted(
-    redis_url: str, deliver: Deliver, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError("a defect")
-
-    with serving(serve_settings(redis_url)) as server, live_client(server) as client:
-        client.subscribe()
-        assert answer_of(server, "/healthz").status == 200
-        monkeypatch.setattr(Hub, "arrived", fail)
-        deliver()
-        assert client.closed() == (1011, "a defect in rtp; the server's log has it")
-        assert answer_of(server, "/healthz").status == 503
 
 
 def test_every_answer_has_the_strict_headers(server: GatewayServer) -> None:
