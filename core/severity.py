@@ -17,6 +17,7 @@ EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 """Products and differences in all their digits. Never divide in this context: a third has no end."""
 
 _HUNDRED = Decimal(100)
+_RISING = tuple(Severity)
 _SERIOUS = frozenset({Reason.TO_NULL, Reason.NOT_FINITE, Reason.DELETED, Reason.FROM_ZERO, Reason.DEPEG})
 
 
@@ -30,6 +31,11 @@ def severity(reason: Reason, previous: Decimal | None, current: Decimal | None, 
     if reason is Reason.DEPEG or reaches(size, previous, tiers.warning):
         return Severity.WARNING
     return Severity.INFO
+
+
+def worse(one: Severity, other: Severity) -> Severity:
+    """The worse of two."""
+    return max(one, other, key=_RISING.index)
 
 
 def reaches(size: Decimal, previous: Decimal, percent: Decimal) -> bool:

@@ -48,6 +48,7 @@ class Reason(StrEnum):
     NOT_FINITE = "not_finite"
     FINITE_AGAIN = "finite_again"
     DEPEG = "depeg"
+    ESCALATED = "escalated"
     REPEG = "repeg"
     HEARTBEAT = "heartbeat"
     FIRST_SEEN = "first_seen"
@@ -107,6 +108,11 @@ DeletedBy = Annotated[
 ]
 
 
+def _constant(value: Any) -> Any:
+    """A default that is written: `omit_defaults` leaves out what equals a plain one."""
+    return field(default_factory=lambda: value)
+
+
 # gc=False: an event holds nothing that could lead back to it.
 class FieldChange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
     """One changed metadata field."""
@@ -115,7 +121,7 @@ class FieldChange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
     current: Annotated[Any, _explained("The field's JSON value now; null when it has none.")]
 
 
-class EventData(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+class EventData(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True, gc=False):
     """What changed, by how much, why it is reported, and how far to trust it."""
 
     kind: KindName
@@ -130,16 +136,13 @@ class EventData(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, g
     severity: Severity
     duration_seconds: Annotated[
         Annotated[float, Meta(ge=0)] | None, _explained("repeg: how long the price was off its peg.")
-    ] = None
+    ] = _constant(None)
+    off_since: Annotated[Time | None, _explained("depeg, escalated, repeg: when the price went off its peg.")] = None
+    lowest: Annotated[Amount | None, _explained("The same: the lowest price while it was off.")] = None
     confidence: Annotated[float, Meta(ge=0, le=1, description="The row's own, or the watch's default.")]
     provenance: Annotated[str | None, _explained("The upstream source's name.")]
     changed_at: Annotated[Time, _explained("The row's own time where mapped, else when its statement arrived.")]
     detected_at: Annotated[Time, _explained("The database's clock when the trigger reported it.")]
-
-
-def _constant(text: str) -> Any:
-    """A default that is written: `omit_defaults` leaves out what equals a plain one."""
-    return field(default_factory=lambda: text)
 
 
 class Event(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True, gc=False):

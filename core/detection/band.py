@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.detection.distance import firing_values, jump_line, peg_lines
+from core.detection.distance import firing_values, jump_lines, peg_lines
 from core.detection.judge import NEVER, later
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ def band(state: EntityState, rule: Rule, compare_with: CompareWith) -> Band | No
     lowest_peg, highest_peg = peg_lines(rule)
     if lowest_peg is not None and highest_peg is not None:
         lower, upper = max(lower, lowest_peg), min(upper, highest_peg)
-    jump = jump_line(state.value, rule)
-    if jump is not None:
-        lower, upper = max(lower, jump.copy_negate()), min(upper, jump)
+    least, most = jump_lines(state.value, rule)
+    if most is not None:
+        lower, upper = max(lower, most.copy_negate()), min(upper, most)
+    if least is not None and state.value is not None:
+        lower, upper = (max(lower, least), upper) if state.value >= 0 else (lower, min(upper, least.copy_negate()))
     return Band(lower, upper, later(state.reported_at, rule.heartbeat) if rule.heartbeat else NEVER)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
+from decimal import MAX_EMAX, MIN_EMIN, ROUND_CEILING, Context, Decimal
 from typing import TYPE_CHECKING
 
 from core.detection.report import Report
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from core.settings.rules import Rule
 
+_UPWARDS = Context(prec=60, rounding=ROUND_CEILING, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _PERCENT, _BASIS_POINT = Decimal("0.01"), Decimal("0.0001")
 
 
@@ -36,7 +37,10 @@ class Distance:
     fires_above: Decimal | None
     depegs_below: Decimal | None
     depegs_above: Decimal | None
+    repegs_above: Decimal | None
+    repegs_below: Decimal | None
     jumps_beyond: Decimal | None
+    jumps_within: Decimal | None
     cooled_until: datetime | None
     heartbeat_at: datetime | None
 
@@ -49,6 +53,8 @@ def distance(
     step = Report(baseline, current, reason or Reason.DEVIATION, Severity.INFO)
     fires_below, fires_above = firing_values(baseline, rule)
     depegs_below, depegs_above = peg_lines(rule)
+    repegs_above, repegs_below = recovery_lines(rule)
+    jumps_within, jumps_beyond = jump_lines(baseline, rule)
     return Distance(
         change=step.change,
         change_pct=step.change_pct,
@@ -57,7 +63,10 @@ def distance(
         fires_above=fires_above,
         depegs_below=depegs_below,
         depegs_above=depegs_above,
-        jumps_beyond=jump_line(baseline, rule),
+        repegs_above=repegs_above,
+        repegs_below=repegs_below,
+        jumps_beyond=jumps_beyond,
+        jumps_within=jumps_within,
         cooled_until=reported_at + lag + rule.cooldown if rule.cooldown else None,
         heartbeat_at=reported_at + lag + max(rule.heartbeat, rule.cooldown or timedelta()) if rule.heartbeat else None,
     )
@@ -80,14 +89,26 @@ def firing_values(baseline: Decimal | None, rule: Rule) -> tuple[Decimal | None,
 
 def peg_lines(rule: Rule) -> tuple[Decimal | None, Decimal | None]:
     """The inverse of rule 4: the nearest values below and above the peg that are off it."""
-    if rule.peg is None:
+    return (None, None) if rule.peg is None else _around(rule.peg.value, rule.peg.deviation_bps)
+
+
+def recovery_lines(rule: Rule) -> tuple[Decimal | None, Decimal | None]:
+    """The same of a price that was off: between these two it is back."""
+    return (None, None) if rule.peg is None else _around(rule.peg.value, rule.peg.recovery)
+
+
+def _around(peg: Decimal, basis_points: Decimal) -> tuple[Decimal, Decimal]:
+    step = EXACT.multiply(EXACT.multiply(peg, basis_points), _BASIS_POINT)
+    return EXACT.subtract(peg, step), EXACT.add(peg, step)
+
+
+def jump_lines(baseline: Decimal | None, rule: Rule) -> tuple[Decimal | None, Decimal | None]:
+    """The inverse of rule 3: the magnitudes below and above which a value is a jump, the lower one rounded up."""
+    guard = rule.glitch_guard
+    if guard is None or baseline is None or not baseline.is_finite():
         return None, None
-    step = EXACT.multiply(EXACT.multiply(rule.peg.value, rule.peg.deviation_bps), _BASIS_POINT)
-    return EXACT.subtract(rule.peg.value, step), EXACT.add(rule.peg.value, step)
-
-
-def jump_line(baseline: Decimal | None, rule: Rule) -> Decimal | None:
-    """The inverse of rule 3: the magnitude above which a value is a jump."""
-    if rule.glitch_guard is None or not baseline or not baseline.is_finite():
-        return None
-    return EXACT.multiply(rule.glitch_guard.factor, baseline.copy_abs())
+    size = baseline.copy_abs()
+    most = EXACT.multiply(guard.factor, size)
+    if size < guard.min_value:
+        return None, max(most, guard.min_value)
+    return _UPWARDS.divide(size, guard.factor), most

@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from core.detection.report import Report
+from core.detection.memory import NOTHING, RuleMemory
+from core.detection.peg import judge_peg, peg_severity
+from core.detection.report import Report, amount_text
 from core.detection.testimony import UNSAID, Testimony
-from core.detection.verdict import is_jump, is_off_peg, same, verdict
-from core.severity import severity
-from rtp_client.event import Reason
+from core.detection.verdict import is_back, is_jump, same, verdict
+from core.severity import severity, worse
+from rtp_client.event import Reason, format_time
 
 if TYPE_CHECKING:
     from core.settings.rules import Rule
@@ -55,8 +57,9 @@ class EntityState:
 
     `value` is the baseline: what the next value is compared with. `last_value` is the newest one that was judged,
     `suspect_value` the newest one in quarantine; each has its row's testimony. `held` says that a cooldown holds an
-    event back. `lag` is the newest sample's: by so much the entity's own clock is behind. `gone_at` is since when the
-    entity's row is gone, which is no event until that stands, and `deletedby` is then who deleted it.
+    event back. `off_peg_since` is since when a price is off its peg, `memory` what else the rules remember. `lag` is
+    the newest sample's: by so much the entity's own clock is behind. `gone_at` is since when the entity's row is gone,
+    which is no event until that stands, and `deletedby` is then who deleted it.
     """
 
     value: Decimal | None
@@ -73,6 +76,7 @@ class EntityState:
     lag: timedelta = NO_LAG
     gone_at: datetime | None = None
     deletedby: DeletedBy | None = None
+    memory: RuleMemory = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +134,10 @@ def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareW
     guard = rule.glitch_guard
     if guard and state.suspect_since is not None and now - state.suspect_since >= guard.release_after:
         suspect = _Seen(state.suspect_value, now, state.suspect_testimony, state.sample_at, state.lag)
-        return replace(_judge_peg(_cleared(state), suspect, rule, compare_with), note="released")
+        return replace(_judge_peg(_believed(state), suspect, rule, compare_with), note="released")
     newest = _Seen(state.last_value, now, state.testimony, state.sample_at, state.lag)
+    if _depeg_due_at(state, rule) is not None:
+        return _judge_peg(state, newest, rule, compare_with)
     return _judge_step(state, newest, rule, compare_with)
 
 
@@ -142,6 +148,8 @@ def due_at(state: EntityState, rule: Rule) -> datetime | None:
     moments = []
     if rule.glitch_guard and state.suspect_since is not None:
         moments.append(later(state.suspect_since, rule.glitch_guard.release_after))
+    if (depeg_at := _depeg_due_at(state, rule)) is not None:
+        moments.append(depeg_at)
     if state.held or rule.heartbeat:
         pauses = [pause for pause in (rule.cooldown, None if state.held else rule.heartbeat) if pause]
         moments.append(max((later(state.reported_at, pause) for pause in pauses), default=state.reported_at))
@@ -215,9 +223,12 @@ def _guard(state: EntityState, seen: _Seen, rule: Rule) -> Judgement:
     guard, since = rule.glitch_guard, state.suspect_since
     if guard is None or not is_jump(state.value, seen.value, guard):
         return Judgement(state) if since is None else Judgement(_cleared(state), note="dismissed")
-    count = 0 if since is None else state.suspect_count + 1
+    if is_back(state.memory.before_jump, seen.value, guard):
+        state = replace(state, memory=replace(state.memory, before_jump=None))
+        return Judgement(state) if since is None else Judgement(_cleared(state), note="dismissed")
+    count = state.suspect_count + 1 if since is not None and _are_on_one_side(state, seen.value) else 0
     if count >= guard.confirmations or (since is not None and seen.at - since >= guard.release_after):
-        return Judgement(_cleared(state), note="confirmed")
+        return Judgement(_believed(state), note="confirmed")
     suspected = replace(
         state,
         suspect_value=seen.value,
@@ -230,20 +241,47 @@ def _guard(state: EntityState, seen: _Seen, rule: Rule) -> Judgement:
     return Judgement(suspected, note="quarantined")
 
 
+def _are_on_one_side(state: EntityState, value: Decimal | None) -> bool:
+    """Whether a jump says the same as the one in quarantine: a spike does not make a drop to nothing true."""
+    value_is_more, suspect_is_more = (
+        one is not None and state.value is not None and one.copy_abs() > state.value.copy_abs()
+        for one in (value, state.suspect_value)
+    )
+    return value_is_more == suspect_is_more
+
+
 def _cleared(state: EntityState) -> EntityState:
     return replace(state, suspect_value=None, suspect_since=None, suspect_count=0, suspect_testimony=UNSAID)
 
 
+def _believed(state: EntityState) -> EntityState:
+    """What was in quarantine is true: a value that leads back to the one before is no glitch either."""
+    return replace(_cleared(state), memory=replace(state.memory, before_jump=state.value))
+
+
 def _judge_peg(state: EntityState, seen: _Seen, rule: Rule, compare_with: CompareWith) -> Judgement:
     """Apply rule 4, the peg, and those after it."""
-    is_off = None if rule.peg is None else is_off_peg(seen.value, rule.peg)
-    since = state.off_peg_since
-    if is_off is None or is_off == (since is not None):
+    since, value = state.off_peg_since, seen.value
+    if rule.peg is None or value is None or not value.is_finite():
         return _judge_step(state, seen, rule, compare_with)
-    if since is None:
-        return _reported(replace(state, off_peg_since=seen.at), seen, Reason.DEPEG, rule)
-    seconds = max(0.0, (seen.at - since).total_seconds())
-    return _reported(replace(state, off_peg_since=None), seen, Reason.REPEG, rule, seconds)
+    found = judge_peg(since, state.memory.off_peg, value, seen.at, rule.peg)
+    if (found.since, found.off_peg) != (since, state.memory.off_peg):
+        state = replace(state, off_peg_since=found.since, memory=replace(state.memory, off_peg=found.off_peg))
+    if found.reason is None:
+        return _judge_step(state, seen, rule, compare_with)
+    since = since or seen.at
+    details = {"off_since": format_time(since), "lowest": amount_text(found.lowest) or ""}
+    seconds = max(0.0, (seen.at - since).total_seconds()) if found.reason is Reason.REPEG else None
+    report = Report(state.value, value, found.reason, found.severity, seconds, seen.testimony, details=details)
+    return Judgement(_moved(state, seen, value=value, reported_at=seen.at, held=False), report)
+
+
+def _depeg_due_at(state: EntityState, rule: Rule) -> datetime | None:
+    """When a price that is off its peg has been so for long enough to be reported; None where it was, or is on it."""
+    off_peg = state.memory.off_peg
+    if rule.peg is None or state.off_peg_since is None or off_peg is None or off_peg.told is not None:
+        return None
+    return later(state.off_peg_since, rule.peg.off_for or NO_LAG)
 
 
 def _judge_step(state: EntityState, seen: _Seen, rule: Rule, compare_with: CompareWith) -> Judgement:
@@ -261,9 +299,12 @@ def _judge_step(state: EntityState, seen: _Seen, rule: Rule, compare_with: Compa
     return _reported(state, seen, reason, rule)
 
 
-def _reported(state: EntityState, seen: _Seen, reason: Reason, rule: Rule, seconds: float | None = None) -> Judgement:
+def _reported(state: EntityState, seen: _Seen, reason: Reason, rule: Rule) -> Judgement:
     how_bad = severity(reason, state.value, seen.value, rule.severity)
-    report = Report(state.value, seen.value, reason, how_bad, seconds, seen.testimony)
+    if rule.peg and state.memory.off_peg and seen.value is not None and seen.value.is_finite():
+        # The last step may be small, and the price far from where it should be.
+        how_bad = worse(how_bad, peg_severity(seen.value, rule.peg))
+    report = Report(state.value, seen.value, reason, how_bad, testimony=seen.testimony)
     return Judgement(_moved(state, seen, value=seen.value, reported_at=seen.at, held=False), report)
 
 

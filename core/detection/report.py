@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from core.detection.testimony import UNSAID, Testimony
 from core.severity import EXACT
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rtp_client.event import DeletedBy, Reason, Severity
 
 _PERCENT_DECIMALS = 6
@@ -21,7 +24,8 @@ _LEAST, _MOST = Decimal("1e-1000"), Decimal("1e1000")
 class Report:
     """A significant change. `previous` is what the value was compared with, `testimony` that of the row it tells of.
 
-    `deletedby` is who deleted the row, where that was no writer.
+    `deletedby` is who deleted the row, where that was no writer. `details` are what only some events tell, as
+    `EventData` spells and names it.
     """
 
     previous: Decimal | None
@@ -31,6 +35,12 @@ class Report:
     duration_seconds: float | None = None
     testimony: Testimony = UNSAID
     deletedby: DeletedBy | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def details_json(self) -> str | None:
+        """The details as JSON; None without any."""
+        return json.dumps(dict(self.details)) if self.details else None
 
     @property
     def change(self) -> str | None:

@@ -12,10 +12,8 @@ from core.severity import EXACT, reaches
 from rtp_client.event import Reason
 
 if TYPE_CHECKING:
+    from core.settings.guard import GlitchGuard
     from core.settings.rules import Rule
-    from core.settings.watches import GlitchGuard, Peg
-
-_BASIS_POINTS = Decimal(10_000)
 
 
 def same(one: Decimal | None, other: Decimal | None) -> bool:
@@ -52,15 +50,19 @@ def _finite_verdict(previous: Decimal, current: Decimal, rule: Rule) -> Reason |
 
 
 def is_jump(baseline: Decimal | None, value: Decimal | None, guard: GlitchGuard) -> bool:
-    """Rule 3: whether the value is so far above the baseline that it may be a glitch."""
-    if baseline is None or value is None or not baseline or not (baseline.is_finite() and value.is_finite()):
+    """Rule 3: whether the value is so far from the baseline that it may be a glitch."""
+    if baseline is None or value is None or not (baseline.is_finite() and value.is_finite()):
         return False
-    return value.copy_abs() > EXACT.multiply(guard.factor, baseline.copy_abs())
+    size, other = baseline.copy_abs(), value.copy_abs()
+    return max(size, other) >= guard.min_value and _is_far(size, other, guard.factor)
 
 
-def is_off_peg(value: Decimal | None, peg: Peg) -> bool | None:
-    """Rule 4: whether the price is off its peg. None where the value cannot tell."""
-    if value is None or not value.is_finite():
-        return None
-    distance = EXACT.subtract(value, peg.value).copy_abs()
-    return EXACT.multiply(distance, _BASIS_POINTS) >= EXACT.multiply(peg.deviation_bps, peg.value)
+def is_back(before: Decimal | None, value: Decimal | None, guard: GlitchGuard) -> bool:
+    """Rule 3: whether a jump only leads back to where the value was before it jumped the other way."""
+    if before is None or value is None or not value.is_finite():
+        return False
+    return not _is_far(before.copy_abs(), value.copy_abs(), guard.factor)
+
+
+def _is_far(size: Decimal, other: Decimal, factor: Decimal) -> bool:
+    return max(size, other) > EXACT.multiply(factor, min(size, other))

@@ -75,4 +75,5 @@ class Decider:
             changed_at=changed_at,
             detected_at=detected_at,
             duration_seconds=None if report is None else report.duration_seconds,
+            details=None if report is None else report.details_json,
         )

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from core.detection.judge import EntityState, Sample
+from core.detection.memory import memory_of, memory_text
 from core.detection.report import amount_text
 from core.detection.testimony import UNSAID, Testimony
 
@@ -67,6 +68,7 @@ def write_state(state: EntityState | None) -> str:
         state.lag // _MICROSECOND,
         None if state.gone_at is None else microseconds(state.gone_at),
         state.deletedby,
+        memory_text(state.memory),
     )
     return json.dumps(values, separators=(",", ":"))
 
@@ -78,7 +80,7 @@ def read_state(text: str) -> EntityState | None:
     values = json.loads(text)
     value, reported_at, sample_at, last_value, suspect, suspect_since, suspect_count, off_peg_since, held = values[:9]
     testimony, suspect_testimony, lag = values[9:12] or (None, None, 0)
-    gone_at, deletedby = (*values[12:14], None, None)[:2]
+    gone_at, deletedby, memory = (*values[12:15], None, None, None)[:3]
     # Earlier versions of rtp kept no testimony: what is known of the row is its time.
     seen = Testimony(moment_at(sample_at))
     return EntityState(
@@ -96,6 +98,7 @@ def read_state(text: str) -> EntityState | None:
         lag=lag * _MICROSECOND,
         gone_at=None if gone_at is None else moment_at(gone_at),
         deletedby=deletedby,
+        memory=memory_of(memory),
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.detection.judge import EntityState
+from core.detection.memory import memory_of
 from core.detection.report import Report
 from core.settings.rules import RULE_KEYS, explain_rule, override_value
 
@@ -61,6 +62,7 @@ class BaselineRow:
     due_at: datetime | None
     lag: timedelta
     gone_at: datetime | None
+    memory: str | None = None
 
     def entity(self, *, is_sampled: bool) -> EntityState:
         """The same as the rule book has it. A trigger that judges by itself remembers only what it has reported."""
@@ -78,6 +80,7 @@ class BaselineRow:
             held=self.is_held,
             lag=self.lag,
             gone_at=self.gone_at,
+            memory=memory_of(self.memory),
         )
 
 

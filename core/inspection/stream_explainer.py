@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.detection.band import band
 from core.detection.distance import distance
 from core.detection.judge import due_at
+from core.detection.memory import memory_text
 from core.errors import EventRejected, RtpError, UnknownEntity
 from core.handler.current import newest_value
 from core.handler.images import watched_tables
@@ -122,6 +123,7 @@ def _row(memory: Memory, rule: Rule, watch: ValueWatch) -> BaselineRow | None:
         suspect_since=state.suspect_since,
         suspect_count=state.suspect_count,
         off_peg_since=state.off_peg_since,
+        memory=memory_text(state.memory),
         due_at=due_at(state, rule),
         lag=state.lag,
         gone_at=state.gone_at,

@@ -30,6 +30,7 @@ class EventRow(NamedTuple):
     provenance: str | None
     traceparent: str | None
     tracestate: str | None
+    details: str | None
 
 
 class QuarantineNote(NamedTuple):

@@ -166,6 +166,7 @@ def _event(
         *report.testimony.told(at, entity.watch.watch),
         traceparent,
         tracestate,
+        report.details_json,
     )
 
 

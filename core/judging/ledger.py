@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import IsolationLevel, errors
 
+from core.detection.memory import memory_text
 from core.errors import RtpError
 from core.judging.columns import KEY, by_column
 from core.judging.findings import EventRow, QuarantineNote, SetAsideLine
@@ -34,6 +35,7 @@ _STATE = (
     *KEY, "value", "reported_at", "sampled_at", "last_value", "suspect_value", "suspect_since", "suspect_count",
     "off_peg_since", "is_held", "last_changed_at", "last_confidence", "last_provenance", "suspect_changed_at",
     "suspect_confidence", "suspect_provenance", "lag", "rules", "due_at", "gone_at", "gone_xid",
+    "memory",
 )  # fmt: skip
 
 
@@ -147,4 +149,5 @@ def _state_rows(moved: Sequence[EntityMemory]) -> Iterator[tuple[object, ...]]:
                 entity.due_at,
                 state.gone_at,
                 entity.gone_xid,
+                memory_text(state.memory),
             )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from core.detection.judge import EntityState
+from core.detection.memory import memory_of
 from core.detection.testimony import Testimony
 from core.judging.columns import KEY, by_column
 from core.judging.entity import EntityMemory
@@ -64,5 +65,10 @@ def _state(*columns: Any) -> EntityState:
         Testimony(*columns[12:15]),
     )
     return replace(
-        state, testimony=testimony, suspect_testimony=suspect_testimony, lag=columns[15], gone_at=columns[16]
+        state,
+        testimony=testimony,
+        suspect_testimony=suspect_testimony,
+        lag=columns[15],
+        gone_at=columns[16],
+        memory=memory_of(columns[17]),
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from core.log.logs import Log
 
 _QUERIES = queries("core.sql", "log.sql")
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 
 
 def read_installation(connection: Connection) -> str:

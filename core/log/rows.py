@@ -60,6 +60,7 @@ class LogRow(NamedTuple):
     duration_seconds: float | None
     traceparent: str | None = None
     tracestate: str | None = None
+    details: str | None = None
 
 
 def event_id(row: LogRow, log_id: str) -> str:
@@ -98,6 +99,7 @@ def _is_plain(row: LogRow) -> bool:
     """Whether nothing in a row of rtp.event needs a closer look but its labels."""
     return (
         row.fields is None
+        and row.details is None
         and row.duration_seconds is None
         and row.traceparent is None
         and row.tracestate is None
@@ -136,6 +138,7 @@ def _event(event_id: str, row: LogRow, source: str, labels: _Labels, fields: Any
             provenance=row.provenance,
             changed_at=changed_at,
             detected_at=format_time(row.detected_at),
+            **({} if row.details is None else json.loads(row.details)),
         ),
     )
 

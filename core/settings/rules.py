@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from decimal import Decimal
 
-    from core.settings.watches import GlitchGuard, Override, Peg, SeverityTiers, ValueWatch
+    from core.settings.guard import GlitchGuard
+    from core.settings.peg import Peg
+    from core.settings.watches import Override, SeverityTiers, ValueWatch
 
 
 @dataclass(frozen=True)

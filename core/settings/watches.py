@@ -27,10 +27,11 @@ from core.settings.fields import (
     Table,
     Text,
     TimeZone,
-    Whole,
     derived,
     one_column_complaint,
 )
+from core.settings.guard import GlitchGuard
+from core.settings.peg import Peg
 from core.zones import zone_called
 
 
@@ -72,30 +73,6 @@ class SeverityTiers(SettingsModel):
         if not self.info <= self.warning <= self.critical:
             raise ValueError("the tiers must rise from info over warning to critical")
         return self
-
-
-class Peg(SettingsModel):
-    """A price that should stay where it is; off by `deviation_bps` basis points or more is an event.
-
-    `peg: 1.0` is short for `peg: {value: 1.0}`.
-    """
-
-    value: Annotated[Magnitude, Field(gt=0)] = Decimal(1)
-    deviation_bps: Annotated[Magnitude, Field(gt=0, le=10_000)] = Decimal(50)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _value_alone(cls, written: Any) -> Any:
-        is_number = isinstance(written, (Decimal, int, float)) and not isinstance(written, bool)
-        return {"value": written} if is_number else written
-
-
-class GlitchGuard(SettingsModel):
-    """Quarantine for jumps above `factor` times the baseline, until confirmed, dismissed or released."""
-
-    factor: Annotated[Magnitude, Field(gt=1)]
-    confirmations: Whole = Field(default=1, ge=1, le=100)
-    release_after: Duration = timedelta(hours=1)
 
 
 class Override(SettingsModel):

@@ -24,7 +24,7 @@ ORDER BY chain
 -- name: state
 -- What rtp remembers of an entity.
 SELECT value, reported_at, rules, lower, upper, last_value, sampled_at, is_held, suspect_value, suspect_since,
-       suspect_count, off_peg_since, due_at, coalesce(lag, '0') AS lag, gone_at
+       suspect_count, off_peg_since, due_at, coalesce(lag, '0') AS lag, gone_at, memory::text
 FROM rtp.baseline WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
 
 -- name: pending

@@ -12,7 +12,8 @@ SELECT b.watch, b.chain, b.entity, b.value, b.reported_at, coalesce(b.sampled_at
        b.suspect_value, b.suspect_since, b.suspect_count, b.off_peg_since, b.is_held,
        coalesce(b.last_changed_at, b.sampled_at, b.reported_at), b.last_confidence, b.last_provenance,
        CASE WHEN b.suspect_since IS NOT NULL THEN coalesce(b.suspect_changed_at, b.sampled_at) END,
-       b.suspect_confidence, b.suspect_provenance, coalesce(b.lag, '0'), b.gone_at, b.gone_xid::text, b.came_xid::text
+       b.suspect_confidence, b.suspect_provenance, coalesce(b.lag, '0'), b.gone_at, b.memory::text,
+       b.gone_xid::text, b.came_xid::text
 FROM unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[]) AS e (watch, chain, entity)
 CROSS JOIN LATERAL (
     SELECT * FROM rtp.baseline AS k
@@ -34,15 +35,16 @@ SET LOCAL synchronous_commit TO on
 -- Append events to the log, in this order.
 INSERT INTO rtp.event
     (watch, chain, entity, previous, current, reason, severity, duration, confidence, provenance, changed_at,
-     traceparent, tracestate)
+     traceparent, tracestate, details)
 SELECT e.watch, e.chain, e.entity, e.previous, e.current, e.reason, e.severity, make_interval(secs => e.duration_seconds),
-       e.confidence, e.provenance, e.changed_at, e.traceparent, e.tracestate
+       e.confidence, e.provenance, e.changed_at, e.traceparent, e.tracestate, e.details::jsonb
 FROM unnest(
     %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(previous)s::numeric[], %(current)s::numeric[],
     %(reason)s::text[], %(severity)s::text[], %(duration_seconds)s::double precision[], %(confidence)s::double precision[],
-    %(provenance)s::text[], %(changed_at)s::timestamptz[], %(traceparent)s::text[], %(tracestate)s::text[]
+    %(provenance)s::text[], %(changed_at)s::timestamptz[], %(traceparent)s::text[], %(tracestate)s::text[],
+    %(details)s::text[]
 ) WITH ORDINALITY AS e (watch, chain, entity, previous, current, reason, severity, duration_seconds, confidence, provenance,
-                        changed_at, traceparent, tracestate, place)
+                        changed_at, traceparent, tracestate, details, place)
 ORDER BY e.place
 
 -- name: note_quarantine
@@ -74,7 +76,7 @@ SELECT rtp.note_error(%(watch)s::text, 'JUDGE', %(sqlstate)s::text, %(message)s:
 INSERT INTO rtp.baseline AS b
     (watch, chain, entity, value, reported_at, sampled_at, last_value, suspect_value, suspect_since, suspect_count,
      off_peg_since, is_held, last_changed_at, last_confidence, last_provenance, suspect_changed_at, suspect_confidence,
-     suspect_provenance, lag, rules, due_at, gone_at, gone_xid)
+     suspect_provenance, lag, rules, due_at, gone_at, gone_xid, memory)
 SELECT * FROM unnest(
     %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(value)s::numeric[], %(reported_at)s::timestamptz[],
     %(sampled_at)s::timestamptz[], %(last_value)s::numeric[], %(suspect_value)s::numeric[], %(suspect_since)s::timestamptz[],
@@ -82,7 +84,7 @@ SELECT * FROM unnest(
     %(last_changed_at)s::timestamptz[], %(last_confidence)s::double precision[], %(last_provenance)s::text[],
     %(suspect_changed_at)s::timestamptz[], %(suspect_confidence)s::double precision[], %(suspect_provenance)s::text[],
     %(lag)s::interval[], %(rules)s::integer[], %(due_at)s::timestamptz[], %(gone_at)s::timestamptz[],
-    %(gone_xid)s::xid8[]
+    %(gone_xid)s::xid8[], %(memory)s::jsonb[]
 )
 ON CONFLICT (watch, chain, entity) DO UPDATE
 SET value = excluded.value, reported_at = excluded.reported_at, sampled_at = excluded.sampled_at,
@@ -92,7 +94,7 @@ SET value = excluded.value, reported_at = excluded.reported_at, sampled_at = exc
     last_provenance = excluded.last_provenance, suspect_changed_at = excluded.suspect_changed_at,
     suspect_confidence = excluded.suspect_confidence, suspect_provenance = excluded.suspect_provenance,
     lag = excluded.lag, rules = excluded.rules, due_at = excluded.due_at, gone_at = excluded.gone_at,
-    gone_xid = excluded.gone_xid, lower = NULL, upper = NULL
+    gone_xid = excluded.gone_xid, memory = excluded.memory, lower = NULL, upper = NULL
 
 -- name: keep_newest
 -- Remember the newest samples of entities of which no rule had anything to say.

@@ -9,7 +9,8 @@ SELECT DISTINCT ON (e.id)
        e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
        rtp.change(e.previous, e.current), rtp.change_pct(e.previous, e.current),
        e.fields::text, e.reason, e.severity, e.confidence, e.provenance, e.changed_at, e.detected_at,
-       extract(epoch FROM e.duration)::double precision, e.traceparent, e.tracestate
+       extract(epoch FROM e.duration)::double precision, e.traceparent, e.tracestate,
+       e.details::text
 FROM (
     SELECT max(id) AS id
     FROM (

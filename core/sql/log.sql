@@ -28,7 +28,8 @@ SELECT reach.until::text, reach.xids_above, reach.last_id,
        e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
        rtp.change(e.previous, e.current), rtp.change_pct(e.previous, e.current),
        e.fields::text, e.reason, e.severity, e.confidence, e.provenance, e.changed_at, e.detected_at,
-       extract(epoch FROM e.duration)::double precision, e.traceparent, e.tracestate
+       extract(epoch FROM e.duration)::double precision, e.traceparent, e.tracestate,
+       e.details::text
 FROM reach
 LEFT JOIN LATERAL (
 {rows}

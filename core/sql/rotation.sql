@@ -43,7 +43,8 @@ WITH piece AS MATERIALIZED (
     SET id = excluded.id, xid = excluded.xid, previous = excluded.previous, current = excluded.current,
         fields = excluded.fields, reason = excluded.reason, severity = excluded.severity, duration = excluded.duration,
         confidence = excluded.confidence, provenance = excluded.provenance, changed_at = excluded.changed_at,
-        detected_at = excluded.detected_at, traceparent = excluded.traceparent, tracestate = excluded.tracestate
+        detected_at = excluded.detected_at, traceparent = excluded.traceparent, tracestate = excluded.tracestate,
+        details = excluded.details
     WHERE before.id < excluded.id
 )
 SELECT min(id) FROM piece

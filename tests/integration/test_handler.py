@@ -24,9 +24,9 @@ from core.kinds import SHIPPED
 from core.letters.stream_letters import RedisLetters, StreamLetter
 from core.services.sqs_client import sqs_client as make_client
 from core.settings.dynamodb import dynamodb_model
+from core.settings.guard import GlitchGuard
 from core.settings.models import Settings
 from core.settings.routes import route_model
-from core.settings.watches import GlitchGuard
 from core.sinks import Outcome
 from core.sinks.sqs.sink import SqsSink
 from tests.dynamodb import NOON, Table, expired, published, put

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.handler.build import build_processor
-from core.settings.watches import GlitchGuard
+from core.settings.guard import GlitchGuard
 from rtp_client import CacheReader
 from rtp_client.cache.loading import Claim, Guarded
 from rtp_client.cache.scripts import CLAIM, WRITE, claim_arguments, write_arguments

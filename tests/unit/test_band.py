@@ -32,7 +32,16 @@ def test_it_ends_where_the_value_is_off_its_peg() -> None:
 
 
 def test_it_ends_where_a_jump_begins() -> None:
-    assert band_of("1", percent=10_000, glitch_guard={"factor": 3}) == Band(Decimal(0), Decimal(3), NEVER)
+    assert band_of("1", percent=10_000, glitch_guard={"factor": 2}) == Band(Decimal("0.5"), Decimal(2), NEVER)
+
+
+def test_from_zero_every_change_is_a_jump() -> None:
+    assert band_of("0", glitch_guard={"factor": 2}, min_change=5) == Band(Decimal(0), Decimal(0), NEVER)
+
+
+def test_below_the_guards_least_value_it_ends_at_that_value() -> None:
+    guard = {"factor": 2, "min_value": 50}
+    assert band_of("1", percent=100_000, glitch_guard=guard) == Band(Decimal(0), Decimal(50), NEVER)
 
 
 def test_it_ends_with_the_next_heartbeat() -> None:
@@ -65,7 +74,7 @@ def test_its_edges_have_all_their_digits() -> None:
     assert found is not None
     assert str(found.upper) == "1234567890123456789012345678901.230"
     assert band_of("-1.000000000000000000000000000001", glitch_guard={"factor": 2}, percent=10_000) == Band(
-        Decimal("-2.000000000000000000000000000002"), Decimal(0), NEVER
+        Decimal("-2.000000000000000000000000000002"), Decimal("-0.5000000000000000000000000000005"), NEVER
     )
 
 

@@ -14,8 +14,10 @@ from core.detection.judge import EntityState, Judgement, Sample, delete, due_at,
 from core.detection.report import Report, amount_text
 from core.detection.testimony import UNSAID, Testimony
 from core.detection.verdict import verdict
+from core.settings.guard import GlitchGuard
+from core.settings.peg import Peg
 from core.settings.rules import Rule
-from core.settings.watches import GlitchGuard, Peg, SeverityTiers
+from core.settings.watches import SeverityTiers
 from core.severity import severity
 from rtp_client.event import Reason, Severity
 from tests.steps import STEPS, STEPS_WITH_A_FLOOR_OF_5
@@ -154,15 +156,58 @@ def test_a_jump_is_quarantined_and_the_baseline_stays() -> None:
     assert (jump.state.value, jump.state.suspect_value) == (Decimal(100), Decimal("1000.01"))
 
 
-@pytest.mark.parametrize("value", ["1000", "0.001", "-1000", "NaN", "Infinity", None])
+@pytest.mark.parametrize("value", ["1000", "10", "-1000", "NaN", "Infinity", None])
 def test_what_is_no_jump(value: str | None) -> None:
     entity = Entity(GUARDED)
     entity.sees("100")
     assert entity.sees(value).note is None
 
 
-@pytest.mark.parametrize("baseline", ["0", "NaN", "-Infinity", None])
-def test_nothing_jumps_from_zero_null_or_what_is_not_finite(baseline: str | None) -> None:
+@pytest.mark.parametrize("value", ["9.99", "0.000000001", "0", "-9.99"])
+def test_a_drop_below_that_part_of_the_baseline_is_a_jump_too(value: str) -> None:
+    entity = Entity(GUARDED)
+    assert entity.notes("100", value) == [None, "quarantined"]
+
+
+def test_zero_is_infinitely_far() -> None:
+    assert Entity(GUARDED).notes("0", "0.000001") == [None, "quarantined"]
+
+
+def test_between_values_below_min_value_nothing_is_a_jump() -> None:
+    guard = GlitchGuard(factor=Decimal(10), min_value=Decimal(1000))
+    rule = replace(PLAIN, glitch_guard=guard)
+    assert Entity(rule).notes("1", "999", "0") == [None, None, None]
+    assert Entity(rule).notes("1", "1000") == [None, "quarantined"]
+    assert Entity(rule).notes("1000", "1") == [None, "quarantined"]
+
+
+@pytest.mark.parametrize("there", ["0", "1", "5000"])
+def test_a_value_that_comes_back_to_where_it_was_is_no_jump(there: str) -> None:
+    entity = Entity(GUARDED)
+    assert entity.notes("100", there, there, "101") == [None, "quarantined", "confirmed", None]
+    assert entity.state.value == Decimal(101)
+
+
+def test_it_comes_back_after_a_release_as_well() -> None:
+    entity = Entity(GUARDED)
+    entity.notes("100", "0")
+    assert entity.waits(until_minute=61).note == "released"
+    assert entity.notes("100") == [None]
+
+
+def test_the_next_jump_after_it_has_come_back_is_held_again() -> None:
+    entity = Entity(GUARDED)
+    entity.notes("100", "0", "0", "100")
+    assert entity.notes("0") == ["quarantined"]
+
+
+def test_a_jump_the_other_way_confirms_nothing() -> None:
+    entity = Entity(GUARDED)
+    assert entity.notes("100", "5000", "0.01", "0.01") == [None, "quarantined", "quarantined", "confirmed"]
+
+
+@pytest.mark.parametrize("baseline", ["NaN", "-Infinity", None])
+def test_nothing_jumps_from_null_or_what_is_not_finite(baseline: str | None) -> None:
     entity = Entity(GUARDED)
     entity.sees(baseline)
     assert entity.sees("1e9").note is None
@@ -225,8 +270,94 @@ def test_a_quarantined_value_says_nothing_about_the_peg() -> None:
 def test_going_off_the_peg_is_an_event_and_coming_back_another_with_the_duration() -> None:
     entity = Entity(PEGGED)
     assert entity.reasons("1.0000", "0.9951", "0.9950", "0.9940", "0.9950") == [None, None, "depeg", None, None]
-    repeg = reported(entity.sees("0.9951", at_minute=12))
+    repeg = reported(entity.sees("0.9976", at_minute=12))
     assert (repeg.reason, repeg.duration_seconds) == (Reason.REPEG, 600.0)
+
+
+def test_it_is_back_only_within_the_nearer_band() -> None:
+    entity = Entity(PEGGED)
+    assert entity.reasons("1", "0.995", "0.9951", "0.9975", "0.9949", "0.9976") == [
+        None, "depeg", None, None, None, "repeg",
+    ]  # fmt: skip
+
+
+def test_with_both_bands_alike_every_crossing_counts() -> None:
+    rule = replace(PEGGED, peg=Peg(recover_bps=Decimal(50)))
+    assert Entity(rule).reasons("1", "0.995", "0.9951", "0.995") == [None, "depeg", "repeg", "depeg"]
+
+
+def pegged(**written: Any) -> Rule:
+    return replace(PEGGED, peg=Peg.model_validate(written))
+
+
+def severities(entity: Entity, *values: str) -> list[str | None]:
+    reports = [entity.sees(value).report for value in values]
+    return [None if report is None else f"{report.reason} {report.severity}" for report in reports]
+
+
+def test_a_depeg_is_as_severe_as_its_distance_and_a_repeg_as_its_worst() -> None:
+    assert severities(Entity(PEGGED), "1", "0.995", "0.951", "0.999") == [
+        None, "depeg warning", None, "repeg warning",
+    ]  # fmt: skip
+    assert severities(Entity(PEGGED), "1", "0.95", "0.999") == [None, "depeg critical", "repeg critical"]
+
+
+def test_a_worse_tier_is_told_once() -> None:
+    entity = Entity(pegged(severity_bps={"warning": 100, "critical": 300}))
+    assert severities(entity, "1", "0.994", "0.989", "0.995", "0.988", "0.97", "0.96", "1") == [
+        None, "depeg info", "escalated warning", None, None, "escalated critical", None, "repeg critical",
+    ]  # fmt: skip
+
+
+def test_a_cooldown_hides_no_escalation() -> None:
+    entity = Entity(replace(PEGGED, cooldown=timedelta(days=1)))
+    assert entity.reasons("1", "0.99", "0.94") == [None, "depeg", "escalated"]
+
+
+def test_events_of_the_peg_tell_since_when_and_the_lowest_price() -> None:
+    entity = Entity(PEGGED)
+    events = [entity.sees(value).report for value in ("1", "0.99", "0.93", "0.9", "0.97", "1")]
+    told = [one.details for one in events if one is not None and one.details]
+    since = "2024-03-19T12:01:00.000000Z"
+    assert told == [
+        {"off_since": since, "lowest": "0.99"},
+        {"off_since": since, "lowest": "0.93"},
+        {"off_since": since, "lowest": "0.9"},
+    ]
+
+
+def test_what_happens_off_the_peg_is_as_severe_as_the_distance() -> None:
+    entity = Entity(replace(PEGGED, percent=Decimal(1)))
+    assert severities(entity, "1", "0.9", "0.88") == [None, "depeg critical", "deviation critical"]
+
+
+def test_a_price_must_be_off_for_so_long() -> None:
+    entity = Entity(pegged(**{"for": "3m"}))
+    assert entity.reasons("1", "0.99", "0.98", "0.99", "0.99") == [None, None, None, None, "depeg"]
+    assert entity.state.off_peg_since == NOON + MINUTE
+
+
+def test_a_price_that_is_less_far_off_meanwhile_begins_anew() -> None:
+    entity = Entity(pegged(**{"for": "2m"}))
+    assert entity.reasons("1", "0.99", "0.9951", "0.99", "0.99", "0.99") == [None, None, None, None, None, "depeg"]
+
+
+def test_the_time_is_up_without_a_sample() -> None:
+    entity = Entity(pegged(**{"for": "5m"}))
+    entity.reasons("1", "0.94")
+    assert entity.due_minute() == 6
+    assert entity.waits(until_minute=5.9).report is None
+    depeg = reported(entity.waits(until_minute=6))
+    assert (depeg.reason, depeg.severity, depeg.details["off_since"]) == (
+        Reason.DEPEG, Severity.CRITICAL, "2024-03-19T12:01:00.000000Z",
+    )  # fmt: skip
+    assert entity.due_minute() is None
+
+
+def test_a_peg_from_before_there_was_more_to_remember_was_told_as_a_warning() -> None:
+    entity = Entity(PEGGED)
+    entity.memory = EntityState(Decimal("0.99"), NOON, NOON, Decimal("0.99"), off_peg_since=NOON)
+    assert severities(entity, "0.98", "1") == [None, "repeg warning"]
 
 
 def test_only_a_repeg_has_a_duration() -> None:

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from core.detection.band import band
 from core.detection.judge import EntityState, Judgement, Sample, Shape, due_at, judge, tick
 from core.detection.report import Report
+from core.settings.guard import GlitchGuard
+from core.settings.peg import Peg
 from core.settings.rules import Rule
-from core.settings.watches import GlitchGuard, Peg, SeverityTiers
+from core.settings.watches import SeverityTiers
 from core.severity import severity
 from rtp_client.event import Reason, Severity
 

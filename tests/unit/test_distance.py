@@ -10,9 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.detection.distance import distance, firing_values
-from core.detection.verdict import is_jump, is_off_peg, verdict
+from core.detection.peg import is_as_far
+from core.detection.verdict import is_jump, verdict
+from core.settings.guard import GlitchGuard
+from core.settings.peg import Peg
 from core.settings.rules import Rule
-from core.settings.watches import GlitchGuard, Peg, SeverityTiers
+from core.settings.watches import SeverityTiers
 
 NOW = datetime(2024, 3, 19, tzinfo=UTC)
 TINY = Decimal("1e-12")
@@ -66,21 +69,25 @@ def test_the_pegs_lines() -> None:
     far = distance(Decimal(1), NOW, Decimal(1), rule(peg=peg))
     assert far.depegs_below is not None
     assert far.depegs_above is not None
-    assert [is_off_peg(line, peg) for line in (far.depegs_below, far.depegs_above)] == [True, True]
-    assert [is_off_peg(line, peg) for line in (far.depegs_below + TINY, far.depegs_above - TINY)] == [False, False]
+    edges = (far.depegs_below, far.depegs_above)
+    assert [is_as_far(line, peg, peg.deviation_bps) for line in edges] == [True, True]
+    inside = (far.depegs_below + TINY, far.depegs_above - TINY)
+    assert [is_as_far(line, peg, peg.deviation_bps) for line in inside] == [False, False]
 
 
-def test_the_glitch_guards_line() -> None:
+def test_a_price_that_was_off_is_back_between_nearer_lines() -> None:
+    far = distance(Decimal(1), NOW, Decimal(1), rule(peg=Peg(recover_bps=Decimal(10))))
+    assert (far.repegs_above, far.repegs_below) == (Decimal("0.999"), Decimal("1.001"))
+
+
+def test_the_glitch_guards_lines() -> None:
     guard = GlitchGuard(factor=Decimal(10))
-    line = distance(Decimal(-5), NOW, Decimal(-5), rule(glitch_guard=guard)).jumps_beyond
-    assert line == 50
-    assert [is_jump(Decimal(-5), value, guard) for value in (line, line + TINY, -line - TINY)] == [False, True, True]
-
-
-def test_there_is_no_jump_from_zero() -> None:
-    assert (
-        distance(Decimal(0), NOW, Decimal(5), rule(glitch_guard=GlitchGuard(factor=Decimal(10)))).jumps_beyond is None
-    )
+    far = distance(Decimal(-5), NOW, Decimal(-5), rule(glitch_guard=guard))
+    assert (far.jumps_within, far.jumps_beyond) == (Decimal("0.5"), 50)
+    near = [Decimal(text) for text in ("50", "-50", "0.5", "-0.5")]
+    assert [is_jump(Decimal(-5), value, guard) for value in near] == [False] * 4
+    odd = [Decimal(50) + TINY, Decimal(-50) - TINY, Decimal("0.5") - TINY, Decimal(0)]
+    assert [is_jump(Decimal(-5), value, guard) for value in odd] == [True] * 4
 
 
 def test_times_count_from_the_last_report() -> None:

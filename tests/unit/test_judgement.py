@@ -94,7 +94,7 @@ def test_samples_deletions_and_appointments_come_to_the_same(
         expected += [absence_ends(detector, at), detector.feed(*KEY[1:], row.sample)]
         if is_last and shape == "latest":
             rows.append(sample_row(number, at, None, "deleted")._replace(xid="another"))
-            detector.states[KEY[1:]] = leave(detector.states[KEY[1:]], at)
+            detector.states[KEY[1:]] = leave(detector.states[KEY[1:]], at, said=rows[-1].testimony)
         judge_samples(rows, {KEY: entity}, findings)
         assert repr(entity.state) == repr(detector.states.get(KEY[1:]))
     reports = [

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from core.settings.peg import Peg
 from core.settings.rules import RULE_KEYS, explain_rule, rule_for
-from core.settings.watches import Peg, ValueWatch
+from core.settings.watches import ValueWatch
 from tests.watches import value_watch
 
 NAMES = st.text(st.sampled_from("ab.*?[]-\n|"), max_size=6)

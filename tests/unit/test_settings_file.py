@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from core.errors import SettingsError
 from core.settings.file import default_path
 from core.settings.models import Settings
+from core.settings.peg import Peg
 from core.settings.rules import override_value
-from core.settings.watches import Constant, Peg
+from core.settings.watches import Constant
 from core.sinks.settings import load_settings
 
 if TYPE_CHECKING:

@@ -1,0 +1,82 @@
+"""Rule 4, the peg: when a price has left it, how bad that is, and when it is back. Pure, in exact arithmetic."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, NamedTuple
+
+from core.detection.memory import OffPeg
+from core.severity import EXACT, worse
+from rtp_client.event import Reason, Severity
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.settings.peg import Peg
+
+_BASIS_POINTS = Decimal(10_000)
+
+
+class PegVerdict(NamedTuple):
+    """Since when the price is off its peg and what is remembered of that, None where it is on it; the event, if any.
+
+    `lowest` is of the time off the peg, also of one that ends here.
+    """
+
+    since: datetime | None
+    off_peg: OffPeg | None
+    reason: Reason | None = None
+    severity: Severity = Severity.INFO
+    lowest: Decimal | None = None
+
+
+def judge_peg(since: datetime | None, off_peg: OffPeg | None, value: Decimal, at: datetime, peg: Peg) -> PegVerdict:
+    """Judge a finite value at a moment, of a price that is on its peg, or off it `since`.
+
+    Of a price that was off before rtp remembered more than that, the depeg was told as a warning.
+    """
+    if since is None:
+        return _leave(value, at, peg) if is_as_far(value, peg, peg.deviation_bps) else PegVerdict(None, None)
+    known = off_peg or OffPeg(value, Severity.WARNING)
+    lowest = min(known.lowest, value)
+    if known.told is None:
+        return _wait(since, lowest, value, at, peg)
+    if not is_as_far(value, peg, peg.recovery):
+        return PegVerdict(None, None, Reason.REPEG, known.told, lowest)
+    how_bad = peg_severity(value, peg)
+    if worse(how_bad, known.told) != known.told:
+        return PegVerdict(since, OffPeg(lowest, how_bad), Reason.ESCALATED, how_bad, lowest)
+    return PegVerdict(since, OffPeg(lowest, known.told))
+
+
+def peg_severity(value: Decimal, peg: Peg) -> Severity:
+    """How bad a price's distance from its peg is."""
+    if is_as_far(value, peg, peg.critical):
+        return Severity.CRITICAL
+    return Severity.WARNING if is_as_far(value, peg, peg.warning) else Severity.INFO
+
+
+def is_as_far(value: Decimal, peg: Peg, basis_points: Decimal) -> bool:
+    """Whether a finite value is so many basis points from the peg, or more."""
+    distance = EXACT.subtract(value, peg.value).copy_abs()
+    return EXACT.multiply(distance, _BASIS_POINTS) >= EXACT.multiply(basis_points, peg.value)
+
+
+def _leave(value: Decimal, at: datetime, peg: Peg) -> PegVerdict:
+    if peg.off_for:
+        return PegVerdict(at, OffPeg(value, None))
+    return _told(at, value, value, peg)
+
+
+def _wait(since: datetime, lowest: Decimal, value: Decimal, at: datetime, peg: Peg) -> PegVerdict:
+    """Nothing was told so far: the price must be off all the time, and that for so long."""
+    if not is_as_far(value, peg, peg.deviation_bps):
+        return PegVerdict(None, None)
+    if peg.off_for and at - since < peg.off_for:
+        return PegVerdict(since, OffPeg(lowest, None))
+    return _told(since, lowest, value, peg)
+
+
+def _told(since: datetime, lowest: Decimal, value: Decimal, peg: Peg) -> PegVerdict:
+    how_bad = peg_severity(value, peg)
+    return PegVerdict(since, OffPeg(lowest, how_bad), Reason.DEPEG, how_bad, lowest)

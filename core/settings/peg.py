@@ -1,0 +1,64 @@
+"""A price that should stay where it is."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from core.settings.fields import Duration, Magnitude, SettingsModel
+
+_Bps = Annotated[Magnitude, Field(gt=0, le=1_000_000)]
+_CRITICAL_BPS = Decimal(500)
+
+
+class PegTiers(SettingsModel):
+    """From which distance on a price off its peg is how bad. None: from `deviation_bps` on, and from 500 on."""
+
+    warning: _Bps | None = None
+    critical: _Bps | None = None
+
+
+class Peg(SettingsModel):
+    """A price is off its peg from `deviation_bps` basis points on, and back when it is nearer than `recover_bps`.
+
+    It must be off `for` so long before that is reported. `peg: 1.0` is short for `peg: {value: 1.0}`.
+    """
+
+    value: Annotated[Magnitude, Field(gt=0)] = Decimal(1)
+    deviation_bps: Annotated[Magnitude, Field(gt=0, le=10_000)] = Decimal(50)
+    recover_bps: Annotated[Magnitude, Field(gt=0, le=10_000)] | None = None
+    off_for: Duration | None = Field(default=None, alias="for")
+    severity_bps: PegTiers = PegTiers()
+
+    @property
+    def recovery(self) -> Decimal:
+        """From how many basis points on a price that was off is still off: half of `deviation_bps` by default."""
+        return self.deviation_bps / 2 if self.recover_bps is None else self.recover_bps
+
+    @property
+    def warning(self) -> Decimal:
+        """From how many basis points on it is a warning."""
+        tiers = self.severity_bps
+        return self.deviation_bps if tiers.warning is None else tiers.warning
+
+    @property
+    def critical(self) -> Decimal:
+        """From how many basis points on it is critical."""
+        tiers = self.severity_bps
+        return max(_CRITICAL_BPS, self.warning) if tiers.critical is None else tiers.critical
+
+    @model_validator(mode="before")
+    @classmethod
+    def _value_alone(cls, written: Any) -> Any:
+        is_number = isinstance(written, (Decimal, int, float)) and not isinstance(written, bool)
+        return {"value": written} if is_number else written
+
+    @model_validator(mode="after")
+    def _distances_rise(self) -> Self:
+        if self.recovery > self.deviation_bps:
+            raise ValueError("recover_bps must not be more than deviation_bps")
+        if self.warning > self.critical:
+            raise ValueError("severity_bps must rise from warning to critical")
+        return self
