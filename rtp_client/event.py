@@ -50,6 +50,7 @@ class Reason(StrEnum):
     DEPEG = "depeg"
     ESCALATED = "escalated"
     REPEG = "repeg"
+    MOVED = "moved"
     HEARTBEAT = "heartbeat"
     FIRST_SEEN = "first_seen"
     DELETED = "deleted"
@@ -139,6 +140,10 @@ class EventData(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, o
     ] = _constant(None)
     off_since: Annotated[Time | None, _explained("depeg, escalated, repeg: when the price went off its peg.")] = None
     lowest: Annotated[Amount | None, _explained("The same: the lowest price while it was off.")] = None
+    over_seconds: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        _explained("moved: within which time; `previous` is of then."),
+    ] = None
     confidence: Annotated[float, Meta(ge=0, le=1, description="The row's own, or the watch's default.")]
     provenance: Annotated[str | None, _explained("The upstream source's name.")]
     changed_at: Annotated[Time, _explained("The row's own time where mapped, else when its statement arrived.")]

@@ -54,7 +54,16 @@ def random_rules(random: Random, *, with_clock: bool, plain: bool = False) -> di
         choices["heartbeat"] = ["0s", "30s", "90s", "10m"]
         choices["cooldown"] = ["0s", "30s", "2m", "1d"]
     if not plain:
-        choices["peg"] = [{}, {"value": "1.0", "deviation_bps": "100"}, {"value": "100", "deviation_bps": "5000"}]
+        choices["peg"] = [
+            {},
+            {"value": "1.0", "deviation_bps": "100", "recover_bps": "100"},
+            {"value": "100", "deviation_bps": "5000", "severity_bps": {"warning": "6000", "critical": "9000"}},
+            *([{"for": "30s"}, {"for": "2m", "recover_bps": "1"}] if with_clock else ()),
+        ]
+        choices["moves"] = [
+            [{"over": "1m", "percent": "0.5"}],
+            [{"over": "5m", "percent": "1", "direction": "down"}, {"over": "1h", "percent": "50"}],
+        ]
         release = ["30s", "2m", "1d"] if with_clock else ["1d"]
         choices["glitch_guard"] = [
             {"factor": factor, "confirmations": count, "release_after": pause}

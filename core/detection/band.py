@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from core.detection.distance import firing_values, jump_lines, peg_lines
 from core.detection.judge import NEVER, later
+from core.detection.memory import MoveMemory
+from core.detection.moves import fires_at, step_ends_at, value_before
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -48,4 +50,13 @@ def band(state: EntityState, rule: Rule, compare_with: CompareWith) -> Band | No
         lower, upper = max(lower, most.copy_negate()), min(upper, most)
     if least is not None and state.value is not None:
         lower, upper = (max(lower, least), upper) if state.value >= 0 else (lower, min(upper, least.copy_negate()))
-    return Band(lower, upper, later(state.reported_at, rule.heartbeat) if rule.heartbeat else NEVER)
+    until = later(state.reported_at, rule.heartbeat) if rule.heartbeat else NEVER
+    for move in rule.moves or ():
+        known = state.memory.moves.get(move.name, MoveMemory())
+        begun_at = value_before(known, move, state.sample_at)
+        if known.told is not None or begun_at is None:
+            return None
+        below, above = fires_at(begun_at, move)
+        lower, upper = max(lower, lower if below is None else below), min(upper, upper if above is None else above)
+        until = min(until, step_ends_at(state.sample_at, move))
+    return Band(lower, upper, until)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from core.detection.memory import NOTHING, RuleMemory
+from core.detection.moves import close_steps, judge_moves
 from core.detection.peg import judge_peg, peg_severity
 from core.detection.report import Report, amount_text
 from core.detection.testimony import UNSAID, Testimony
@@ -20,6 +22,8 @@ from core.severity import severity, worse
 from rtp_client.event import Reason, format_time
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from core.settings.rules import Rule
     from rtp_client.event import DeletedBy
 
@@ -119,7 +123,7 @@ def judge(
     guarded = _guard(state, seen, rule)
     if guarded.note == "quarantined":
         return guarded
-    judgement = _judge_peg(guarded.state, seen, rule, compare_with)
+    judgement = _judge_peg(_with_steps_closed(guarded.state, seen.at, rule), seen, rule, compare_with)
     return replace(judgement, note=guarded.note) if guarded.note else judgement
 
 
@@ -134,7 +138,8 @@ def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareW
     guard = rule.glitch_guard
     if guard and state.suspect_since is not None and now - state.suspect_since >= guard.release_after:
         suspect = _Seen(state.suspect_value, now, state.suspect_testimony, state.sample_at, state.lag)
-        return replace(_judge_peg(_believed(state), suspect, rule, compare_with), note="released")
+        believed = _with_steps_closed(_believed(state), now, rule)
+        return replace(_judge_peg(believed, suspect, rule, compare_with), note="released")
     newest = _Seen(state.last_value, now, state.testimony, state.sample_at, state.lag)
     if _depeg_due_at(state, rule) is not None:
         return _judge_peg(state, newest, rule, compare_with)
@@ -263,12 +268,12 @@ def _judge_peg(state: EntityState, seen: _Seen, rule: Rule, compare_with: Compar
     """Apply rule 4, the peg, and those after it."""
     since, value = state.off_peg_since, seen.value
     if rule.peg is None or value is None or not value.is_finite():
-        return _judge_step(state, seen, rule, compare_with)
+        return _judge_moves(state, seen, rule, compare_with)
     found = judge_peg(since, state.memory.off_peg, value, seen.at, rule.peg)
     if (found.since, found.off_peg) != (since, state.memory.off_peg):
         state = replace(state, off_peg_since=found.since, memory=replace(state.memory, off_peg=found.off_peg))
     if found.reason is None:
-        return _judge_step(state, seen, rule, compare_with)
+        return _judge_moves(state, seen, rule, compare_with)
     since = since or seen.at
     details = {"off_since": format_time(since), "lowest": amount_text(found.lowest) or ""}
     seconds = max(0.0, (seen.at - since).total_seconds()) if found.reason is Reason.REPEG else None
@@ -282,6 +287,29 @@ def _depeg_due_at(state: EntityState, rule: Rule) -> datetime | None:
     if rule.peg is None or state.off_peg_since is None or off_peg is None or off_peg.told is not None:
         return None
     return later(state.off_peg_since, rule.peg.off_for or NO_LAG)
+
+
+def _with_steps_closed(state: EntityState, at: datetime, rule: Rule) -> EntityState:
+    """Remember the newest value for the moves over time, where another step has begun."""
+    memory = state.memory
+    if not rule.moves and not memory.moves:
+        return state
+    moves = close_steps(memory.moves, rule.moves or (), state.last_value, state.sample_at, at)
+    return state if moves is memory.moves else replace(state, memory=replace(memory, moves=moves))
+
+
+def _judge_moves(state: EntityState, seen: _Seen, rule: Rule, compare_with: CompareWith) -> Judgement:
+    """Apply rule 5, moves over time, and those after it."""
+    value = seen.value
+    if not rule.moves or value is None or not value.is_finite():
+        return _judge_step(state, seen, rule, compare_with)
+    moves, found = judge_moves(state.memory.moves, rule.moves, value, seen.at)
+    if moves is not state.memory.moves:
+        state = replace(state, memory=replace(state.memory, moves=moves))
+    if found is None:
+        return _judge_step(state, seen, rule, compare_with)
+    over = {"over_seconds": found.move.over.total_seconds()}
+    return _reported(state, seen, Reason.MOVED, rule, since=found.begun_at, details=over)
 
 
 def _judge_step(state: EntityState, seen: _Seen, rule: Rule, compare_with: CompareWith) -> Judgement:
@@ -299,12 +327,21 @@ def _judge_step(state: EntityState, seen: _Seen, rule: Rule, compare_with: Compa
     return _reported(state, seen, reason, rule)
 
 
-def _reported(state: EntityState, seen: _Seen, reason: Reason, rule: Rule) -> Judgement:
-    how_bad = severity(reason, state.value, seen.value, rule.severity)
+def _reported(
+    state: EntityState,
+    seen: _Seen,
+    reason: Reason,
+    rule: Rule,
+    *,
+    since: Decimal | None = None,
+    details: Mapping[str, float] = MappingProxyType({}),
+) -> Judgement:
+    previous = state.value if since is None else since
+    how_bad = severity(reason, previous, seen.value, rule.severity)
     if rule.peg and state.memory.off_peg and seen.value is not None and seen.value.is_finite():
         # The last step may be small, and the price far from where it should be.
         how_bad = worse(how_bad, peg_severity(seen.value, rule.peg))
-    report = Report(state.value, seen.value, reason, how_bad, testimony=seen.testimony)
+    report = Report(previous, seen.value, reason, how_bad, testimony=seen.testimony, details=details)
     return Judgement(_moved(state, seen, value=seen.value, reported_at=seen.at, held=False), report)
 
 

@@ -1,17 +1,20 @@
 """What the rules remember of an entity besides its baseline, and its spelling as JSON; both sources keep it so.
 
-Bounded: a peg's part is three values, a move's part a value for each of its steps.
+Bounded: a peg's part is two values, a move's a value for each of its 31 steps.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.detection.report import amount_text
 from rtp_client.event import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class OffPeg(NamedTuple):
@@ -21,12 +24,23 @@ class OffPeg(NamedTuple):
     told: Severity | None
 
 
+class MoveMemory(NamedTuple):
+    """The last value of each step of time, by the step's number; `told` is the direction of a move that goes on."""
+
+    steps: tuple[tuple[int, Decimal], ...] = ()
+    told: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RuleMemory:
-    """`off_peg` is there as long as a price is off its peg; `before_jump` since a jump was taken for true."""
+    """`off_peg` is there as long as a price is off its peg; `before_jump` since a jump was taken for true.
+
+    `moves` has what is remembered of each move, by its name.
+    """
 
     off_peg: OffPeg | None = None
     before_jump: Decimal | None = None
+    moves: Mapping[str, MoveMemory] = field(default_factory=dict)
 
 
 NOTHING = RuleMemory()
@@ -41,6 +55,11 @@ def memory_text(memory: RuleMemory) -> str | None:
         document["off_peg"] = {"lowest": amount_text(memory.off_peg.lowest), "told": memory.off_peg.told}
     if memory.before_jump is not None:
         document["before_jump"] = amount_text(memory.before_jump)
+    if memory.moves:
+        document["moves"] = {
+            name: {"steps": [(step, amount_text(value)) for step, value in move.steps], "told": move.told}
+            for name, move in memory.moves.items()
+        }
     return json.dumps(document, separators=(",", ":"))
 
 
@@ -53,7 +72,12 @@ def memory_of(text: str | None) -> RuleMemory:
     return RuleMemory(
         off_peg=None if off_peg is None else _off_peg(**off_peg),
         before_jump=None if before_jump is None else Decimal(before_jump),
+        moves={name: _move(**move) for name, move in document.get("moves", {}).items()},
     )
+
+
+def _move(steps: list[tuple[int, str]], told: str | None) -> MoveMemory:
+    return MoveMemory(tuple((step, Decimal(value)) for step, value in steps), told)
 
 
 def _off_peg(lowest: str, told: str | None) -> OffPeg:

@@ -35,7 +35,7 @@ class Report:
     duration_seconds: float | None = None
     testimony: Testimony = UNSAID
     deletedby: DeletedBy | None = None
-    details: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str | float] = field(default_factory=dict)
 
     @property
     def details_json(self) -> str | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from core.settings.guard import GlitchGuard
+    from core.settings.moves import Move
     from core.settings.peg import Peg
     from core.settings.watches import Override, SeverityTiers, ValueWatch
 
@@ -33,6 +34,7 @@ class Rule:
     glitch_guard: GlitchGuard | None
     peg: Peg | None
     delete_grace: timedelta | None = None
+    moves: tuple[Move, ...] | None = None
 
 
 RULE_KEYS = tuple(field.name for field in fields(Rule))

@@ -12,7 +12,7 @@ from operator import or_
 from types import GenericAlias
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, StrictBool, WrapValidator, model_validator
+from pydantic import AfterValidator, Field, StrictBool, WrapValidator, model_validator
 
 from core.kinds import Kind, Kinds
 from core.settings.fields import (
@@ -31,6 +31,7 @@ from core.settings.fields import (
     one_column_complaint,
 )
 from core.settings.guard import GlitchGuard
+from core.settings.moves import MOST_MOVES, Move
 from core.settings.peg import Peg
 from core.zones import zone_called
 
@@ -61,6 +62,12 @@ class ValueColumns(Columns):
     value: Identifier
 
 
+def _differ(moves: tuple[Move, ...]) -> tuple[Move, ...]:
+    if len({move.name for move in moves}) < len(moves):
+        raise ValueError("two moves are the same. Keep one of them")
+    return moves
+
+
 class SeverityTiers(SettingsModel):
     """From which |change_pct| on a change has which severity, in percent."""
 
@@ -75,6 +82,9 @@ class SeverityTiers(SettingsModel):
         return self
 
 
+Moves = Annotated[tuple[Move, ...], Field(max_length=MOST_MOVES), AfterValidator(_differ)]
+
+
 class Override(SettingsModel):
     """Other rules for some entities or chains; names may be globs (`*`, `?`). None leaves it to the watch."""
 
@@ -86,6 +96,7 @@ class Override(SettingsModel):
     severity: SeverityTiers | None = None
     glitch_guard: GlitchGuard | None = None
     delete_grace: Duration | None = None
+    moves: Moves | None = None
     chain: Glob | None = None
     entity: Glob | None = None
 
@@ -128,6 +139,7 @@ class ValueWatch(_Watch):
     glitch_guard: GlitchGuard | None = None
     max_future: DurationOrOff = timedelta(minutes=5)
     delete_grace: Duration | None = None
+    moves: Moves | None = None
     overrides: Annotated[tuple[Override, ...], Field(max_length=1000)] = ()
 
     @property
@@ -146,7 +158,7 @@ class ValueWatch(_Watch):
 
         Then the trigger only appends samples, and rtp run judges them.
         """
-        keys = ("heartbeat", "cooldown", "glitch_guard", "peg", "delete_grace")
+        keys = ("heartbeat", "cooldown", "glitch_guard", "peg", "delete_grace", "moves")
         has_memory = any(getattr(source, key, None) for source in self.rule_sources for key in keys)
         return self.is_history or self.compare_with == "previous_row" or has_memory
 

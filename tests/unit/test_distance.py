@@ -83,7 +83,7 @@ def test_a_price_that_was_off_is_back_between_nearer_lines() -> None:
 def test_the_glitch_guards_lines() -> None:
     guard = GlitchGuard(factor=Decimal(10))
     far = distance(Decimal(-5), NOW, Decimal(-5), rule(glitch_guard=guard))
-    assert (far.jumps_within, far.jumps_beyond) == (Decimal("0.5"), 50)
+    assert (far.jumps_within, far.jumps_beyond) == (Decimal("0.5"), Decimal(50))
     near = [Decimal(text) for text in ("50", "-50", "0.5", "-0.5")]
     assert [is_jump(Decimal(-5), value, guard) for value in near] == [False] * 4
     odd = [Decimal(50) + TINY, Decimal(-50) - TINY, Decimal("0.5") - TINY, Decimal(0)]

@@ -31,10 +31,27 @@ RULES: dict[str, st.SearchStrategy[Any]] = {
     "heartbeat": PAUSES,
     "cooldown": PAUSES,
     "emit_first": st.booleans(),
-    "peg": st.none() | st.fixed_dictionaries({"deviation_bps": st.sampled_from([50, 5000])}),
+    "peg": st.none()
+    | st.fixed_dictionaries(
+        {"deviation_bps": st.sampled_from([50, 5000])},
+        optional={
+            "recover_bps": st.sampled_from([20, 50]),
+            "for": st.sampled_from(["2m", "5m"]),
+            "severity_bps": st.just({"warning": 60, "critical": 90}),
+        },
+    ),
+    "moves": st.sampled_from(
+        [
+            None,
+            None,
+            [{"over": "5m", "percent": "0.5"}],
+            [{"over": "1h", "percent": 1, "direction": "down"}, {"over": "5m", "percent": 2, "recover_percent": 2}],
+        ]
+    ),
     "glitch_guard": st.none()
     | st.fixed_dictionaries(
-        {"factor": st.sampled_from(["1.001", "2"]), "confirmations": st.integers(1, 2), "release_after": st.just("4m")}
+        {"factor": st.sampled_from(["1.001", "2"]), "confirmations": st.integers(1, 2), "release_after": st.just("4m")},
+        optional={"min_value": st.sampled_from(["0.5", "1.005"])},
     ),
 }
 WATCHES = st.fixed_dictionaries(RULES).map(lambda rules: value_watch("price", **rules))
