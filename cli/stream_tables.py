@@ -72,7 +72,7 @@ def _shards(seen: StreamInspection) -> Iterator[Table]:
     if rows:
         yield new_table(
             "Done",
-            *("table", "shard", "state", "records", "events", "dead", "future", "late", "out of order"),
+            *("table", "shard", "state", "records", "events", "dead", "future", "late", "rejected", "out of order"),
             *("passed over", "failed", "last", "lag s", "unread since"),
             rows=rows,
         )
@@ -94,8 +94,8 @@ def _figures(shard: ShardFigures, now: datetime) -> tuple[Any, ...]:
     done = shard.progress
     unread = age(shard.waiting_since, now)
     if done is None:
-        return (_shard_name(shard), shard.state, *[None] * 10, unread)
-    aside = (done.future, done.late, done.out_of_order, done.elsewhere + done.expired)
+        return (_shard_name(shard), shard.state, *[None] * 11, unread)
+    aside = (done.future, done.late, done.rejected, done.out_of_order, done.elsewhere + done.expired)
     counts = (done.records, done.events, count_of_bad(done.dead_letters), *aside, count_of_bad(done.failed))
     lag = None if shard.lag_seconds is None else f"{shard.lag_seconds:.0f}"
     return (_shard_name(shard), shard.state, *counts, age(done.handled_at, now), lag, unread)

@@ -130,5 +130,5 @@ def _counts(poller: StreamPoller) -> dict[str, int]:
     for (_, why), items in poller.tally.set_aside.items():
         aside[why] += items
     counts = {"records": poller.tally.records, "events": poller.tally.events, "dead_letters": poller.tally.dead_letters}
-    counts |= {why: aside[why] for why in ("future", "late", "out_of_order")}
+    counts |= {why: aside[why] for why in ("future", "late", "rejected", "out_of_order")}
     return counts | {"pending_alerts": poller.tally.pending_alerts}

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from core.detection.aside import is_ahead, is_rejected
 from core.detection.detector import Detector
-from core.detection.future import is_ahead
 from core.errors import SettingsError
 from rtp_client.event import format_time
 
@@ -40,11 +40,14 @@ class Tally:
     notes: Counter[str] = field(default_factory=Counter)
     entities: Counter[Key] = field(default_factory=Counter)
 
-    def takes(self, sample: Sample, now: datetime) -> bool:
-        """Whether a sample is to be judged; else its time is too far ahead, and that is counted."""
-        if not is_ahead(sample.at, now, self.max_future):
+    def takes(self, key: Key, sample: Sample, now: datetime) -> bool:
+        """Whether a sample is to be judged; else it is set aside, and counted by why."""
+        if is_ahead(sample.at, now, self.max_future):
+            self.notes["future"] += 1
+        elif is_rejected(sample.value, self.detector.rule(key)):
+            self.notes["rejected"] += 1
+        else:
             return True
-        self.notes["future"] += 1
         return False
 
     def judge(self, key: Key, sample: Sample) -> None:
@@ -104,7 +107,7 @@ class Backtest:
 
     def _take(self, key: Key, sample: Sample) -> None:
         self.samples += 1
-        takers = [tally for tally in self.tallies if tally.takes(sample, self.now)]
+        takers = [tally for tally in self.tallies if tally.takes(key, sample, self.now)]
         if not takers:
             return
         if self.first_at is None or sample.at < self.first_at:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from core.detection.future import is_ahead
+from core.detection.aside import is_ahead, is_rejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from core.detection.aside import WhyAside
     from core.detection.detector import Key
     from core.detection.judge import Sample
+    from core.settings.rules import Rule
     from core.settings.watches import ValueWatch
     from rtp_client.event import DeletedBy, Reason
 
@@ -56,7 +58,9 @@ class Change:
     of_version: int | None = None
 
 
-def is_sample_ahead(sample: Sample, watch: ValueWatch) -> bool:
-    """Whether an item's own time is further ahead of its arrival than the watch lets it."""
+def why_aside(sample: Sample, watch: ValueWatch, rule: Rule) -> WhyAside | None:
+    """Why an item's sample moves nothing, where it does not; see `core.detection.aside`."""
     own_time, arrived_at = sample.testimony.changed_at or sample.at, sample.seen_at or sample.at
-    return is_ahead(own_time, arrived_at, watch.future_limit)
+    if is_ahead(own_time, arrived_at, watch.future_limit):
+        return "future"
+    return "rejected" if is_rejected(sample.value, rule) else None

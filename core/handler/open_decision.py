@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from core.detection.judge import EntityState, delete, deletion_that_stands, due_at, judge, later, leave, tick
 from core.detection.testimony import Testimony
-from core.handler.change import Change, is_sample_ahead
+from core.handler.change import Change, why_aside
 from core.handler.decision import Decision, Raised
 from core.handler.memory import WaitingSample
 from core.handler.ordering import is_out_of_order, release
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from core.settings.rules import Rule
     from core.settings.watches import ValueWatch, Watch
 
+_ASIDE = frozenset({"late", "future", "rejected"})
 _LANES_KEPT = 32
 """A redelivered sample whose lane is forgotten is late or a duplicate: 32 samples of other items came after it."""
 
@@ -93,9 +94,9 @@ class OpenDecision:
 
     def _hold(self, change: Change) -> None:
         """Have a sample wait for earlier ones. What cannot be judged any more does not."""
-        assert self._watch.has_value
-        if is_sample_ahead(change.sample, self._watch):
-            self._put_aside(change, "future")
+        assert self._watch.has_value and self._rule is not None
+        if why := why_aside(change.sample, self._watch, self._rule):
+            self._put_aside(change, why)
         elif self._state is not None and change.sample.at < self._state.sample_at:
             self._put_aside(change, "late")
         else:
@@ -124,13 +125,13 @@ class OpenDecision:
         self._state, report, note = _judged(self._state, change, self._rule, self._watch)
         if report is not None:
             self._raised.append(Raised(change, report))
-        if note in {"late", "future"}:
+        if note in _ASIDE:
             self._put_aside(change, note)
         elif note:
             self._notes[note] += 1
-        # A row of the future, too, may show that the one before has gone, has come back or was there.
-        has_moved = note == "future" and self._state is not before
-        if note not in ("late", "future", "duplicate") or has_moved:
+        # A row that is set aside, too, may show that the one before has gone, has come back or was there.
+        has_moved = note in _ASIDE and self._state is not before
+        if note not in (*_ASIDE, "duplicate") or has_moved:
             self._note(change.position)
 
     def _put_aside(self, change: Change, why: str) -> None:
@@ -180,17 +181,17 @@ def _judged(
             return None, None, None
         judgement = tick(state, change.sample.at, rule, compare_with=watch.compare_with)
         return judgement.state, judgement.report, judgement.note
-    if state is None and change.before is not None and not is_sample_ahead(change.before, watch):
+    if state is None and change.before is not None and not why_aside(change.before, watch, rule):
         # An item that was there before is no first sighting, as with triggers on a table that has rows already.
         before, at = change.before, change.sample.at
         state = EntityState(
             before.value, reported_at=at, sample_at=at, last_value=before.value, testimony=before.testimony
         )
-    if change.what == "sample" and is_sample_ahead(change.sample, watch):
+    if change.what == "sample" and (why := why_aside(change.sample, watch, rule)):
         # The item is there, though nothing that it says counts.
         if state is not None and state.gone_at is not None:
             state = replace(state, gone_at=None)
-        return state, None, "future"
+        return state, None, why
     if change.what == "deleted":
         return (None, None, None) if state is None else (*_deleted(state, change, rule), None)
     judgement = judge(state, change.sample, rule, compare_with=watch.compare_with, shape=watch.shape)

@@ -21,6 +21,7 @@ Cause = tuple[str, str]
 """A watch, and why changes of its entities were set aside: a key of `_MEANING`."""
 _MEANING = {
     "future": "the time is further ahead than `max_future`",
+    "rejected": "the value is one that `reject` refuses",
     "late": "the time is older than what is known",
     "out_of_order": "a later record of the stream was judged before: have the stream read at a parallelization factor"
     " of 1, or raise dynamodb.tables.{watch}.reorder",

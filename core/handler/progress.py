@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 LAMBDA = "lambda"
 _KEPT = timedelta(days=7)
 _PASSED_OVER = ("elsewhere", "expired")
-_COUNTS = ("batches", "records", "events", "dead_letters", "future", "late", "out_of_order", *_PASSED_OVER, "failed")
+_ASIDE = ("future", "late", "rejected", "out_of_order")
+_COUNTS = ("batches", "records", "events", "dead_letters", *_ASIDE, *_PASSED_OVER, "failed")
 _LONGEST_CAUSE = 500
 
 
@@ -44,6 +45,7 @@ class ShardProgress:
     dead_letters: int
     future: int
     late: int
+    rejected: int
     out_of_order: int
     elsewhere: int
     expired: int

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from core.detection.judge import EntityState
 from core.detection.verdict import same
 from core.errors import RtpError, ServiceUnavailable, SinkUnavailable, StatementRefused
-from core.handler.change import is_sample_ahead
+from core.handler.change import why_aside
 from core.handler.current import newest_value
 from core.handler.images import watched_tables
 from core.handler.ordering import waits_of
 from core.problem import counted
+from core.settings.rules import rule_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,7 +92,9 @@ class Recollection:
         if before is None:
             return change.had_before or state.gone_at is not None or watched.ignores_ttl
         assert watched.watch.has_value
-        return is_sample_ahead(before, watched.watch) or same(before.value, newest_value(state))
+        if why_aside(before, watched.watch, rule_for(watched.watch, *change.key)):
+            return True
+        return same(before.value, newest_value(state))
 
     def _note_marker(self, outcome: BatchOutcome) -> None:
         found = self._baselines.marker

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from core.detection.aside import WhyAside
     from core.judging.entity import EntityMemory
     from core.judging.sample import SampleRow
 
@@ -92,7 +93,7 @@ class Findings:
             entity.is_dirty = True
             self.dirty.append(entity)
 
-    def put_aside(self, row: SampleRow, why: Literal["future", "late"]) -> None:
+    def put_aside(self, row: SampleRow, why: WhyAside) -> None:
         """Note a sample that moves nothing: a line of its entity, or where there are many, one of its watch."""
         key: tuple[object, ...] = (row.watch, why, row.chain, row.entity)
         if key not in self.set_aside and len(self.set_aside) >= _MOST_LINES:

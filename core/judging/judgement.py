@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.detection.future import is_ahead
+from core.detection.aside import is_ahead, is_rejected
 from core.detection.judge import delete, deletion_that_stands, judge, tick
 from core.detection.testimony import UNSAID
 from core.judging.findings import EventRow, JudgingError, QuarantineNote
@@ -37,6 +37,10 @@ def judge_samples(rows: Iterable[SampleRow], entities: Mapping[EntityKey, Entity
             # Nearly no row is ahead at all, and each is spared a call.
             if own_time > row.appended_at and is_ahead(own_time, row.appended_at, entity.watch.max_future):
                 findings.put_aside(row, "future")
+                _come_back(row, entity, findings)
+                continue
+            if entity.rule.reject and is_rejected(row.value, entity.rule):
+                findings.put_aside(row, "rejected")
                 _come_back(row, entity, findings)
                 continue
             if entity.remember(row):

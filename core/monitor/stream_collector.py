@@ -82,7 +82,7 @@ class StreamCollector(Collector):
         yield counter("rtp_dead_letters", "Events that the sink can never take.", letters, ["sink"])
         yield counter(
             "rtp_set_aside",
-            "Rows that moved nothing: of a time too far ahead (future), or older than what is known (late).",
+            "Rows that moved nothing: too far ahead (future), older than what is known (late), or rejected.",
             dict(self._poller.tally.set_aside).items(),
             ["watch", "why"],
         )

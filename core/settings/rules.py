@@ -35,6 +35,7 @@ class Rule:
     peg: Peg | None
     delete_grace: timedelta | None = None
     moves: tuple[Move, ...] | None = None
+    reject: tuple[str, ...] | None = None
 
 
 RULE_KEYS = tuple(field.name for field in fields(Rule))

@@ -82,6 +82,7 @@ class SeverityTiers(SettingsModel):
         return self
 
 
+Reject = Annotated[tuple[Literal["zero", "negative"], ...], Field(max_length=2)]
 Moves = Annotated[tuple[Move, ...], Field(max_length=MOST_MOVES), AfterValidator(_differ)]
 
 
@@ -97,6 +98,7 @@ class Override(SettingsModel):
     glitch_guard: GlitchGuard | None = None
     delete_grace: Duration | None = None
     moves: Moves | None = None
+    reject: Reject | None = None
     chain: Glob | None = None
     entity: Glob | None = None
 
@@ -140,6 +142,7 @@ class ValueWatch(_Watch):
     max_future: DurationOrOff = timedelta(minutes=5)
     delete_grace: Duration | None = None
     moves: Moves | None = None
+    reject: Reject | None = None
     overrides: Annotated[tuple[Override, ...], Field(max_length=1000)] = ()
 
     @property
@@ -158,7 +161,7 @@ class ValueWatch(_Watch):
 
         Then the trigger only appends samples, and rtp run judges them.
         """
-        keys = ("heartbeat", "cooldown", "glitch_guard", "peg", "delete_grace", "moves")
+        keys = ("heartbeat", "cooldown", "glitch_guard", "peg", "delete_grace", "moves", "reject")
         has_memory = any(getattr(source, key, None) for source in self.rule_sources for key in keys)
         return self.is_history or self.compare_with == "previous_row" or has_memory
 

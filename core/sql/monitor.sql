@@ -17,7 +17,7 @@ WHERE w.removed_at IS NULL GROUP BY w.name
 -- The rows that were set aside, by watch and cause.
 SELECT w.name, known.why, coalesce(sum(s.weight), 0)::bigint
 FROM rtp.watch AS w
-CROSS JOIN (VALUES ('future'), ('late')) AS known (why)
+CROSS JOIN (VALUES ('future'), ('late'), ('rejected')) AS known (why)
 LEFT JOIN rtp.set_aside AS s ON s.watch = w.id AND s.why = known.why
 WHERE w.removed_at IS NULL GROUP BY w.name, known.why
 
