@@ -12,6 +12,7 @@ from cli.amounts import percent
 from cli.event_line import printable
 from cli.output import out
 from cli.tables import facts, new_table, span, whole
+from core.detection.memory import memory_of
 from core.detection.report import amount_text
 from core.detection.verdict import same
 from core.inspection.in_words import conclusion_in_words, moment
@@ -109,7 +110,7 @@ def _memory(state: BaselineRow, rules: int | None) -> Iterator[tuple[str, Any]]:
         value, confirmed = _amount(state.suspect_value), counted(state.suspect_count, "time")
         yield "quarantine", f"{value}, since {moment(state.suspect_since)}, confirmed {confirmed}"
     if state.off_peg_since is not None:
-        yield "off its peg", f"since {moment(state.off_peg_since)}"
+        yield "off its peg", f"since {moment(state.off_peg_since)}{_untold(state)}"
     if state.due_at is not None:
         yield "rtp looks again", state.due_at
 
@@ -138,15 +139,22 @@ def _since(state: BaselineRow, judged: JudgedValue, events: Sequence[PastEvent])
 
 def _distance(state: BaselineRow, far: Distance, now: datetime) -> Iterator[tuple[str, Any]]:
     yield "fires", _lines(state, far)
-    if far.depegs_below is not None and far.depegs_above is not None:
-        what = "repegs between" if state.off_peg_since else "depegs outside"
-        yield "peg", f"{what} {_amount(far.depegs_below)} and {_amount(far.depegs_above)}"
+    if state.off_peg_since is not None and far.repegs_above is not None and far.repegs_below is not None:
+        yield "peg", f"repegs between {_amount(far.repegs_above)} and {_amount(far.repegs_below)}"
+    elif far.depegs_below is not None and far.depegs_above is not None:
+        yield "peg", f"depegs outside {_amount(far.depegs_below)} and {_amount(far.depegs_above)}"
     if far.jumps_beyond is not None:
-        yield "glitch guard", f"holds back what is beyond {_amount(far.jumps_beyond)}, up or down"
+        within = "" if far.jumps_within is None else f", and what is within {_amount(far.jumps_within)}"
+        yield "glitch guard", f"holds back what is beyond {_amount(far.jumps_beyond)}{within}, up or down"
     if far.cooled_until is not None and far.cooled_until > now:
         yield "cooldown", f"until {moment(far.cooled_until)}"
     if far.heartbeat_at is not None:
         yield "heartbeat", f"from {moment(far.heartbeat_at)} on"
+
+
+def _untold(state: BaselineRow) -> str:
+    off_peg = memory_of(state.memory).off_peg
+    return ", not for long enough to be reported" if off_peg is not None and off_peg.told is None else ""
 
 
 def _lines(state: BaselineRow, far: Distance) -> str:

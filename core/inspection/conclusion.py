@@ -10,7 +10,7 @@ from core.detection.verdict import same, verdict
 from rtp_client.event import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from core.detection.judge import EntityState, Note
@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from core.settings.rules import Rule
 
 Outcome = Literal[
-    "unknown", "waiting", "unjudged", "set_aside", "going", "gone",
+    "unknown", "waiting", "unjudged", "set_aside", "refused", "going", "gone",
     "due", "quarantined", "held", "reported", "unchanged", "not_reported",
 ]  # fmt: skip
+
+
+_OUTCOMES: Mapping[str, Outcome] = {"future": "set_aside", "rejected": "refused"}
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,10 @@ class Conclusion:
 
     `waiting`: something waits for rtp run. `going`: the row is gone, which is an event at `at` unless it comes back.
     `unjudged`: the table holds what nobody has judged so far by the rules of now; `reason` and `note` say what comes of
-    it at the next write. `set_aside`: its own time is too far ahead, as was noted at `at`. `due`: time has brought
-    about what rtp run has yet to judge, since `at`. `quarantined`, `held`: until `at`. `unchanged`: the same since
-    `at`, when it was first seen or last reported, and no event of it is left in the log. Else `reason` is that of the
-    event that was, or would be.
+    it at the next write. `set_aside`: its own time is too far ahead, as was noted at `at`; `refused`: the settings
+    reject such a value. `due`: time has brought about what rtp run has yet to judge, since `at`. `quarantined`, `held`:
+    until `at`. `unchanged`: the same since `at`, when it was first seen or last reported, and no event of it is left in
+    the log. Else `reason` is that of the event that was, or would be.
     """
 
     outcome: Outcome
@@ -83,9 +86,9 @@ def _unremembered(events: Sequence[PastEvent]) -> Conclusion:
 
 def _ahead(judged: JudgedValue, set_aside: Sequence[SetAsideRow]) -> Conclusion | None:
     """Where the table's row, or all that a history has, was set aside."""
-    newest = None if judged.is_row_gone else next((row for row in set_aside if row.why == "future"), None)
+    newest = None if judged.is_row_gone else next((row for row in set_aside if row.why in _OUTCOMES), None)
     is_of_now = newest is not None and (judged.shape == "history" or same(newest.value, judged.current))
-    return Conclusion("set_aside", at=newest.noted_at) if newest is not None and is_of_now else None
+    return Conclusion(_OUTCOMES[newest.why], at=newest.noted_at) if newest is not None and is_of_now else None
 
 
 def _held_back(state: EntityState, judged: JudgedValue, rule: Rule, now: datetime) -> Conclusion | None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from core.detection.judge import CompareWith
     from core.inspection.conclusion import Conclusion, Outcome
+    from core.settings.moves import Move
+    from core.settings.peg import Peg
     from core.settings.rules import Rule
 
 _WORDS: Mapping[Outcome, str] = {
@@ -25,6 +27,7 @@ _WORDS: Mapping[Outcome, str] = {
     "gone": "gone: reported as deleted {at}",
     "unjudged": "rtp has not judged this so far: {next}",
     "set_aside": "set aside {at}, as its own time is further ahead than max_future",
+    "refused": "set aside {at}, as `reject` refuses such a value",
     "due": "time has brought about what rtp run has yet to judge, since {at}",
     "quarantined": "held back by the glitch guard until {at}, unless another sample decides before",
     "held": "held back by the cooldown until {at}: {reason}",
@@ -80,9 +83,10 @@ def rule_in_words(rule: Rule, compare_with: CompareWith = "last_event") -> Seque
 
 def _sentences(rule: Rule, compare_with: CompareWith) -> Iterator[str]:
     yield f"{_a_change(rule)} {_COMPARED[compare_with]} is an event."
+    for move in rule.moves or ():
+        yield f"{_a_move(move)} is an event, once until less than {_percent(move.recovery)} of it is left."
     if rule.peg is not None:
-        off = f"{_number(rule.peg.deviation_bps)} basis points or more off its peg of {_number(rule.peg.value)}"
-        yield f"A value {off} is an event, and so is its way back, whatever the size."
+        yield from _of_the_peg(rule.peg)
     if rule.heartbeat:
         yield f"{_span(rule.heartbeat)} after the last event comes another one, even without a change."
     if rule.cooldown:
@@ -91,7 +95,12 @@ def _sentences(rule: Rule, compare_with: CompareWith) -> Iterator[str]:
         guard = rule.glitch_guard
         further = counted(guard.confirmations, "further sample confirms", "further samples confirm")
         until = f"until {further} it, or for {_span(guard.release_after)}"
-        yield f"A value above {_number(guard.factor)} times that of the last event is held back {until}."
+        times = f"{_number(guard.factor)} times"
+        yield f"A value above {times} that of the last event, or {times} below it, is held back {until}."
+        if guard.min_value:
+            yield f"Between values below {_number(guard.min_value)} none is held back."
+    if rule.reject:
+        yield f"A value that is {' or '.join(rule.reject)} is refused: counted, and no event."
     if rule.emit_first:
         yield "The first sighting is an event."
     if rule.delete_grace:
@@ -99,6 +108,19 @@ def _sentences(rule: Rule, compare_with: CompareWith) -> Iterator[str]:
     tiers = rule.severity
     warning, critical = _percent(tiers.warning), _percent(tiers.critical)
     yield f"A change of {warning} or more is a warning, one of {critical} or more is critical."
+
+
+def _of_the_peg(peg: Peg) -> Iterator[str]:
+    off = f"{_number(peg.deviation_bps)} basis points or more off its peg of {_number(peg.value)}"
+    pause = f" for {_span(peg.off_for)}" if peg.off_for else ""
+    yield f"A value {off}{pause} is an event, and so is its way back within {_number(peg.recovery)}, whatever the size."
+    tiers = f"a warning from {_number(peg.warning)} basis points on, critical from {_number(peg.critical)} on"
+    yield f"What happens off the peg is {tiers}; reaching a worse tier is an event."
+
+
+def _a_move(move: Move) -> str:
+    way = "" if move.direction == "both" else f" {move.direction}"
+    return f"A move{way} of {_percent(move.percent)} or more within {_span(move.over)}"
 
 
 def _a_change(rule: Rule) -> str:

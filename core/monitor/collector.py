@@ -147,9 +147,7 @@ class PipelineCollector(Collector):
         ):
             values = {watch: getattr(waiting, figure) for watch, waiting in facts.waiting.items()}
             yield gauge_of(name, meaning, values, "watch")
-        meaning = (
-            "Rows that moved nothing: too far ahead (future), older than what is known (late), or rejected."
-        )
+        meaning = "Rows that moved nothing: too far ahead (future), older than what is known (late), or rejected."
         yield counter("rtp_set_aside", meaning, facts.set_aside.items(), ["watch", "why"])
         yield gauge_of("rtp_quarantined", "Values that the glitch guard holds back.", facts.quarantined, "watch")
 

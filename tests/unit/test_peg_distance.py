@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 
 from core.gateway.rest.pegs import distance_bps
-from core.settings.watches import Peg
+from core.settings.peg import Peg
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from rtp_client.event import Reason, format_time
 
 if TYPE_CHECKING:
     from core.settings.models import Settings
+    from core.settings.peg import Peg
     from rtp_client.event import Event
 
 _DIGITS = Context(prec=40)
