@@ -113,7 +113,7 @@ class PastEvent:
 
 @dataclass(frozen=True)
 class SetAsideRow:
-    """One of the entity's rows that moved nothing, and why: too far ahead (`future`), `late`, or refused (`rejected`)."""
+    """One of the rows that moved nothing, and why: too far ahead (`future`), `late`, or refused (`rejected`)."""
 
     why: str
     value: Decimal | None
