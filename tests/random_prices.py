@@ -60,10 +60,6 @@ def random_rules(random: Random, *, with_clock: bool, plain: bool = False) -> di
             {"value": "100", "deviation_bps": "5000", "severity_bps": {"warning": "6000", "critical": "9000"}},
             *([{"for": "30s"}, {"for": "2m", "recover_bps": "1"}] if with_clock else ()),
         ]
-        choices["moves"] = [
-            [{"over": "1m", "percent": "0.5"}],
-            [{"over": "5m", "percent": "1", "direction": "down"}, {"over": "1h", "percent": "50"}],
-        ]
         release = ["30s", "2m", "1d"] if with_clock else ["1d"]
         choices["glitch_guard"] = [
             {"factor": factor, "confirmations": count, "release_after": pause}
@@ -71,6 +67,11 @@ def random_rules(random: Random, *, with_clock: bool, plain: bool = False) -> di
             for count in (1, 2)
             for pause in release
         ]
+        if with_clock:
+            choices["moves"] = [
+                [{"over": "1m", "percent": "0.5"}],
+                [{"over": "5m", "percent": "1", "direction": "down"}, {"over": "1h", "percent": "50"}],
+            ]
     return {key: random.choice(values) for key, values in choices.items() if random.random() < 0.4}
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from core.settings.rules import Rule
 
-_UPWARDS = Context(prec=60, rounding=ROUND_CEILING, Emax=MAX_EMAX, Emin=MIN_EMIN)
+_UPWARDS = Context(prec=28, rounding=ROUND_CEILING, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _PERCENT, _BASIS_POINT = Decimal("0.01"), Decimal("0.0001")
 
 

@@ -409,10 +409,10 @@ def test_the_band_of_a_watch_that_rtp_run_judges(history: psycopg.Connection, ex
     install(history, tvl=watch)
     sample(history, "100", 0)
     (entity,) = explain("lido", "--json", tvl=watch).document["entities"]
-    assert (entity["state"]["lower"], entity["state"]["upper"]) == ("99.00", "100.500")
+    assert (entity["state"]["lower"], entity["state"]["upper"]) == ("99.50248756218905472636815921", "100.500")
     shown = explain("lido", tvl=watch).out
     assert "by rtp run, from the log of samples" in shown
-    assert "nothing to report between 99.00 and 100.500" in shown
+    assert "nothing to report between 99.50248756218905472636815921 and 100.500" in shown
 
 
 def test_samples_that_wait(writer: psycopg.Connection, explain: Explain) -> None:
