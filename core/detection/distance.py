@@ -73,7 +73,7 @@ def distance(
 
 
 def firing_values(baseline: Decimal | None, rule: Rule) -> tuple[Decimal | None, Decimal | None]:
-    """The inverse of rule 5: the nearest values below and above the baseline that have a verdict."""
+    """The inverse of rule 6: the nearest values below and above the baseline that have a verdict."""
     if baseline is None or not baseline.is_finite():
         return None, None
     size = baseline.copy_abs()

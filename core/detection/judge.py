@@ -313,7 +313,7 @@ def _judge_moves(state: EntityState, seen: _Seen, rule: Rule, compare_with: Comp
 
 
 def _judge_step(state: EntityState, seen: _Seen, rule: Rule, compare_with: CompareWith) -> Judgement:
-    """Apply rules 5 to 7."""
+    """Apply rules 6 to 8."""
     reason = verdict(state.value, seen.value, rule)
     silence = seen.at - state.reported_at
     if reason is None and rule.heartbeat and silence >= rule.heartbeat:
@@ -338,7 +338,8 @@ def _reported(
 ) -> Judgement:
     previous = state.value if since is None else since
     how_bad = severity(reason, previous, seen.value, rule.severity)
-    if rule.peg and state.memory.off_peg and seen.value is not None and seen.value.is_finite():
+    is_news = reason is not Reason.HEARTBEAT
+    if is_news and rule.peg and state.memory.off_peg and seen.value is not None and seen.value.is_finite():
         # The last step may be small, and the price far from where it should be.
         how_bad = worse(how_bad, peg_severity(seen.value, rule.peg))
     report = Report(previous, seen.value, reason, how_bad, testimony=seen.testimony, details=details)

@@ -24,7 +24,7 @@ def same(one: Decimal | None, other: Decimal | None) -> bool:
 
 
 def verdict(previous: Decimal | None, current: Decimal | None, rule: Rule) -> Reason | None:
-    """Rule 5: why the step is significant, or None."""
+    """Rule 6: why the step is significant, or None."""
     if same(previous, current):
         return None
     if previous is None:
