@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -115,13 +116,18 @@ def _in_order(samples: Iterable[tuple[Key, Sample | None]]) -> list[tuple[Key, S
 
 
 def _as_told(report: Report, watch: ValueWatch) -> Told:
-    duration = None if report.duration_seconds is None else str(report.duration_seconds)
     return (
         *(amount_text(report.previous), amount_text(report.current), report.change, report.change_pct),
         *(str(report.reason), str(report.severity)),
         *_said(report.reason, *report.testimony.told(_UNKNOWN, watch)),
-        duration,
+        *_only_some(report.duration_seconds, report.details),
     )
+
+
+def _only_some(duration: float | None, details: Mapping[str, str | float]) -> Told:
+    """What only some events tell; what the clock has a part in comes last."""
+    known = {name: value for name, value in details.items() if name != "off_since"}
+    return json.dumps(known), f"{duration} {details.get('off_since')}"
 
 
 def _said(reason: str, changed_at: datetime, confidence: float, provenance: str | None) -> Told:
@@ -138,10 +144,10 @@ def told_by_log(settings: Settings) -> dict[Key, list[Told]]:
     while rows := (chunk := reader.read(1000)).rows:
         reader.advance(chunk)
         for row in rows:
-            duration = None if row.duration_seconds is None else str(row.duration_seconds)
             step = (row.previous, row.current, row.change, row.change_pct, row.reason, row.severity)
             said = _said(row.reason, row.changed_at, row.confidence, row.provenance)
-            told[row.chain, row.entity].append((*step, *said, duration))
+            only_some = _only_some(row.duration_seconds, json.loads(row.details or "{}"))
+            told[row.chain, row.entity].append((*step, *said, *only_some))
     reader.close()
     return told
 

@@ -16,6 +16,7 @@ import pytest
 
 from core.detection.detector import Key
 from core.detection.judge import NO_LAG, EntityState, Sample, due_at
+from core.detection.memory import memory_of as rule_memory_of
 from core.detection.report import amount_text
 from tests.effort import seeds
 from tests.judging import judge_ticks, judge_until_level, judging, server_of
@@ -258,12 +259,12 @@ def now_and_then(random: Random, judge: MortalJudge) -> None:
 
 def expect_the_same_memory(connection: psycopg.Connection, twin: LogTwin) -> None:
     remembered = {
-        (chain, token): tuple(row)
-        for chain, token, *row in connection.execute(
+        (chain, token): (*row, rule_memory_of(memory))
+        for chain, token, *row, memory in connection.execute(
             "SELECT chain, entity, value::text, reported_at, sampled_at, last_value::text, suspect_value::text,"
             " suspect_since, suspect_count, off_peg_since, is_held, due_at,"
             " last_changed_at, last_confidence, last_provenance,"
-            " suspect_changed_at, suspect_confidence, suspect_provenance, lag FROM rtp.baseline"
+            " suspect_changed_at, suspect_confidence, suspect_provenance, lag, memory::text FROM rtp.baseline"
             " WHERE watch = (SELECT id FROM rtp.watch WHERE name = 'samples')"
         )
     }
@@ -278,6 +279,7 @@ def memory_of(state: EntityState, due: datetime | None) -> tuple[Any, ...]:
         *(amount_text(state.suspect_value), state.suspect_since, state.suspect_count),
         *(state.off_peg_since, state.held, due),
         *(*_as_appended(state.testimony), *_as_appended(state.suspect_testimony), state.lag),
+        state.memory,
     )
 
 
