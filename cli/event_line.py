@@ -172,6 +172,8 @@ def _shortened(text: str, length: int) -> str:
 
 def _why(data: EventData) -> str:
     words = data.reason.replace("_", " ")
+    if data.over_seconds is not None:
+        return f"{words} within {timedelta(seconds=round(data.over_seconds))}"
     return (
         words if data.duration_seconds is None else f"{words} after {timedelta(seconds=round(data.duration_seconds))}"
     )

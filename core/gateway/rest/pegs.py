@@ -125,8 +125,8 @@ def off_since_by_events(pegs: Pegs, events: Iterable[Event]) -> dict[Pegged, dat
         one = by_owner.get((event.data.kind, event.data.chain, event.data.entity))
         if one is None:
             continue
-        if event.data.reason == Reason.DEPEG:
-            off[one] = datetime.fromisoformat(event.data.changed_at)
+        if event.data.reason in {Reason.DEPEG, Reason.ESCALATED}:
+            off[one] = datetime.fromisoformat(event.data.off_since or event.data.changed_at)
         elif event.data.reason in {Reason.REPEG, Reason.DELETED}:
             off.pop(one, None)
     return off
