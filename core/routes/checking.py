@@ -32,6 +32,7 @@ _FARTHEST: dict[Reason, Step] = {
     Reason.FINITE_AGAIN: (Decimal("NaN"), _ONE),
 }
 """The step that matters most of those that each reason can tell of; a reason that is not here knows no bound."""
+_OF_A_PEG = (Reason.DEPEG, Reason.ESCALATED, Reason.REPEG)
 
 
 def find_useless(settings: Settings) -> Iterator[str]:
@@ -101,11 +102,15 @@ def _reasons(watch: Watch) -> frozenset[Reason]:
     given = {
         Reason.FIRST_SEEN: any(part.emit_first for part in watch.rule_sources),
         Reason.HEARTBEAT: any(part.heartbeat for part in watch.rule_sources),
+        Reason.MOVED: any(part.moves for part in watch.rule_sources),
         Reason.DELETED: not watch.is_history,
     }
-    has_peg = any(override_value(part, "peg") for part in watch.rule_sources)
-    given |= dict.fromkeys((Reason.DEPEG, Reason.REPEG), has_peg)
+    given |= dict.fromkeys(_OF_A_PEG, _has_peg(watch))
     return frozenset(reason for reason in Reason if reason not in METADATA_REASONS and given.get(reason, True))
+
+
+def _has_peg(watch: Watch) -> bool:
+    return watch.has_value and any(override_value(part, "peg") for part in watch.rule_sources)
 
 
 def _farthest(reason: Reason) -> Step:
@@ -120,6 +125,8 @@ def _can_move(reason: Reason, percent: Decimal) -> bool:
 
 
 def _can_be(reason: Reason, wanted: Severity, watch: Watch) -> bool:
+    if _has_peg(watch):  # there the distance from the peg decides
+        return True
     sources = watch.rule_sources if watch.has_value else ()
     tiers = [part.severity for part in sources if part.severity is not None] or [SeverityTiers()]
     return any(SEVERITY_RANK[severity(reason, *_farthest(reason), one)] >= SEVERITY_RANK[wanted] for one in tiers)
@@ -140,6 +147,7 @@ def _covers(wide: RouteMatch, narrow: RouteMatch) -> bool:
         set(narrow.kinds) <= set(wide.kinds)
         and all(_names_cover(wide.names_of(kind), narrow.names_of(kind)) for kind in narrow.kinds)
         and _names_cover(wide.chain, narrow.chain)
+        and not (wide.reason is None and narrow.reason is not None and Reason.HEARTBEAT in narrow.reason)
         and (wide.reason is None or (narrow.reason is not None and set(narrow.reason) <= set(wide.reason)))
         and SEVERITY_RANK[wide.severity or Severity.INFO] <= SEVERITY_RANK[narrow.severity or Severity.INFO]
         and (wide.min_percent is None or (narrow.min_percent is not None and narrow.min_percent >= wide.min_percent))

@@ -1,6 +1,7 @@
 """Which queues and channels an event goes to. Pure: from settings and an event's own values to names.
 
-The default queue gets every event, unless a route names it: then it gets what its routes match, like any other.
+The default queue gets every event but heartbeats, unless a route names it: then it gets what its routes match, like any
+other. A heartbeat says that all is well, which is no alert: a queue gets it from a route alone that names that reason.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 from core.settings.rules import matches_glob
-from rtp_client.event import Severity
+from rtp_client.event import Reason, Severity
 from rtp_client.event_filter import SEVERITY_RANK, Move, moved_at_least
 
 if TYPE_CHECKING:
@@ -56,11 +57,14 @@ class Routes:
     def __init__(self, settings: Settings) -> None:
         self._routes = settings.routes
         self._default = settings.sqs.queue
+        self._has_heartbeats = any(
+            source.heartbeat for watch in settings.watches.values() if watch.has_value for source in watch.rule_sources
+        )
         self._candidates = lru_cache(maxsize=65_536)(self._find_candidates)
 
     def takes_all(self, queue: str) -> bool:
-        """Whether the queue gets every event: the default one, as long as no route names it."""
-        return queue == self._default and not any(route.queue == queue for route in self._routes)
+        """Whether the queue gets every event there is: the default one, where no route names it and no rule beats."""
+        return self._is_unrouted(queue) and not self._has_heartbeats
 
     @property
     def has_channels(self) -> bool:
@@ -69,7 +73,7 @@ class Routes:
 
     def goes_to(self, queue: str, event: Routable) -> bool:
         """Whether an event belongs in this queue."""
-        return self.takes_all(queue) or any(route.queue == queue for route in self._matching(event))
+        return queue in self.queues(event)
 
     def channels(self, event: Routable) -> list[str]:
         """The extra channels of an event, each once."""
@@ -77,15 +81,20 @@ class Routes:
 
     def queues(self, event: Routable) -> list[str]:
         """The queues of an event, each once; the default first."""
-        everything = [self._default] if self._default and self.takes_all(self._default) else []
-        return list(dict.fromkeys([*everything, *(route.queue for route in self._matching(event) if route.queue)]))
+        matching = [route for route in self._matching(event) if not _is_mere_heartbeat(route, event)]
+        is_alert = event.reason != Reason.HEARTBEAT
+        everything = [self._default] if self._default and is_alert and self._is_unrouted(self._default) else []
+        return list(dict.fromkeys([*everything, *(route.queue for route in matching if route.queue)]))
 
     def judge(self, event: Routable) -> list[RouteVerdict]:
         """What every route says of an event, and why."""
         return [
-            RouteVerdict(label_of(route, place), route, mismatch(route.match, event))
+            RouteVerdict(label_of(route, place), route, mismatch(route.match, event) or _unasked(route, event))
             for place, route in enumerate(self._routes)
         ]
+
+    def _is_unrouted(self, queue: str) -> bool:
+        return queue == self._default and not any(route.queue == queue for route in self._routes)
 
     def _matching(self, event: Routable) -> list[Route]:
         candidates = self._candidates(event.kind, event.chain, event.entity)
@@ -94,6 +103,15 @@ class Routes:
     def _find_candidates(self, kind: str, chain: str, entity: str) -> Sequence[Route]:
         # Names decide for most events, and there are fewer names than events: asked once for each.
         return [route for route in self._routes if name_mismatch(route.match, kind, chain, entity) is None]
+
+
+def _is_mere_heartbeat(route: Route, event: Routable) -> bool:
+    return event.reason == Reason.HEARTBEAT and Reason.HEARTBEAT not in (route.match.reason or ())
+
+
+def _unasked(route: Route, event: Routable) -> str | None:
+    is_for_queues = route.channel is None
+    return "a queue gets heartbeats only by reason" if is_for_queues and _is_mere_heartbeat(route, event) else None
 
 
 def mismatch(match: RouteMatch, event: Routable) -> str | None:

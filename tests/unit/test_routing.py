@@ -409,3 +409,28 @@ def test_an_override_that_fits_a_row_is_not_blamed(override: dict[str, Any]) -> 
 def test_an_override_is_not_blamed_before_its_watch_has_seen_anything() -> None:
     settings = settings_with(others=WATCHES["prices"] | {"overrides": [{"token": "USDC"}]})
     assert list(find_unseen(settings, SEEN)) == []
+
+
+# Heartbeats
+
+BEAT = SampleEvent("tvl", "ethereum", "lido", "0.1", "heartbeat", "info")
+BEATING = {**WATCHES, "tvl": {**WATCHES["tvl"], "heartbeat": "1h"}}
+
+
+def test_a_heartbeat_reaches_no_queue_unless_a_route_names_it() -> None:
+    named = {"match": {"reason": ["heartbeat", "depeg"]}, "queue": "beats.fifo"}
+    unnamed = {"match": {"kind": "tvl"}, "queue": "tvl.fifo", "channel": "tvl"}
+    routes = Routes(settings_with(named, unnamed, **BEATING))
+    assert routes.queues(BEAT) == ["beats.fifo"]
+    assert routes.channels(BEAT) == ["tvl"]
+    assert routes.queues(LIDO) == ["all.fifo", "tvl.fifo"]
+
+
+def test_where_a_rule_beats_the_default_queue_does_not_get_everything() -> None:
+    assert Routes(settings_with()).takes_all("all.fifo")
+    assert not Routes(settings_with(**BEATING)).takes_all("all.fifo")
+
+
+def test_a_route_to_a_queue_says_why_it_leaves_a_heartbeat_out() -> None:
+    (verdict,) = Routes(settings_with({"match": {}, "queue": "q.fifo"}, **BEATING)).judge(BEAT)
+    assert verdict.mismatch == "a queue gets heartbeats only by reason"
