@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -20,6 +21,7 @@ NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 LIDO, AAVE = ("ethereum", "lido"), ("ethereum", "aave")
 SHARED_DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 needs_shared_data = pytest.mark.skipif(not SHARED_DATA.is_dir(), reason=f"{SHARED_DATA} is not on this machine")
 
 
@@ -170,3 +172,57 @@ def test_tvl_of_five_years() -> None:
 def test_usdc_of_a_month() -> None:
     """The 915 are counted against the previous row; against the last event it is one less."""
     assert of_file("stablecoin_prices_15min_2024.csv", "previous_row", "last_event") == [2169, 915, 914]
+
+
+def told_by(config: str, history: FileHistory) -> tuple[dict[str, int], float]:
+    """The events that a file of configs/ raises, by reason and without heartbeats; how many an entity has a day."""
+    settings = load_settings(CONFIGS / config, environ={}, options={})
+    result = Backtest([new_tally(config, *choose_watch(settings, None, kind=history.kind))])
+    result.run(history.rows())
+    (tally,) = result.tallies
+    reasons = {reason: count for reason, count in tally.reasons.items() if reason != "heartbeat"}
+    assert result.first_at is not None and result.last_at is not None
+    days = (result.last_at - result.first_at) / timedelta(days=1) * len(tally.detector.states)
+    return reasons, sum(reasons.values()) / days
+
+
+@needs_shared_data
+def test_a_month_of_a_stablecoin_at_its_peg_is_few_events() -> None:
+    history = FileHistory.open(SHARED_DATA / "stablecoin_prices_15min_2024.csv")
+    reasons, a_day = told_by("stablecoins.yaml", history)
+    assert reasons == {"depeg": 5, "repeg": 4}
+    assert a_day < 0.3
+
+
+@needs_shared_data
+def test_the_depeg_of_march_2023_is_told_once_with_its_worst_tier(tmp_path: Path) -> None:
+    reasons, a_day = told_by("stablecoins.yaml", FileHistory.open(chainlink_as_feed(tmp_path)))
+    assert reasons == {"depeg": 1, "escalated": 1}
+    assert a_day < 0.02
+
+
+@needs_shared_data
+def test_a_stablecoin_in_a_pool_is_few_events_too() -> None:
+    history = FileHistory.open(SHARED_DATA / "stablecoin_prices_15min_2024.csv")
+    reasons, _ = told_by("dex.yaml", history)
+    assert set(reasons) <= {"depeg", "repeg"}
+
+
+@needs_shared_data
+@pytest.mark.timeout(600)
+def test_five_years_of_tvl_are_an_event_in_ten_days_of_an_entity() -> None:
+    _, a_day = told_by("lending.yaml", FileHistory.open(SHARED_DATA / "tvl_protocol_chain_daily.csv.gz"))
+    assert a_day < 0.15
+
+
+def chainlink_as_feed(folder: Path) -> Path:
+    """Chainlink's rounds as a history of prices."""
+    feed = folder / "usdc.csv"
+    lines = (SHARED_DATA / "price_chainlink_usdc_usd_rounds_2022-11_2023-03.csv").read_text().splitlines()
+    rounds = csv.DictReader(line for line in lines if not line.startswith("#"))
+    with feed.open("w") as file:
+        file.write("time,token,chain,price_usd\n")
+        for one in rounds:
+            at = datetime.fromtimestamp(int(one["updatedAt"]), UTC).isoformat()
+            file.write(f"{at},usdc,chainlink,{Decimal(one['answer']).scaleb(-8)}\n")
+    return feed
