@@ -13,13 +13,12 @@ from msgspec.json import Decoder
 from core.detection.report import amount_text
 from core.gateway.rest.documents import PegDocument
 from core.inspection.pegs import Pegged
+from core.settings.peg import Peg
 from core.settings.rules import rule_for
-from core.settings.watches import Peg
 from rtp_client.event import Reason, format_time
 
 if TYPE_CHECKING:
     from core.settings.models import Settings
-    from core.settings.peg import Peg
     from rtp_client.event import Event
 
 _DIGITS = Context(prec=40)
