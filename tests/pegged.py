@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.settings.watches import Peg
+from core.settings.peg import Peg
 
 if TYPE_CHECKING:
     from core.settings.models import Settings
