@@ -56,8 +56,8 @@ class Mover:
             self.points.append(Point(at, before))
         if (now := finite(data.current)) is not None:
             self.points.append(Point(at, now))
-        if data.reason is Reason.DEPEG and self.off_peg_since is None:
-            self.off_peg_since = datetime.fromisoformat(data.changed_at)
+        if data.reason in {Reason.DEPEG, Reason.ESCALATED} and self.off_peg_since is None:
+            self.off_peg_since = datetime.fromisoformat(data.off_since or data.changed_at)
         elif data.reason is Reason.REPEG:
             self.off_peg_since = None
 

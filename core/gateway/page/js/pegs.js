@@ -31,7 +31,7 @@ export class Pegs {
     if (!peg) return;
     peg.value = event.current;
     peg.distance = distance(event.current, peg.target);
-    if (event.reason === "depeg") peg.offSince = event.changedAt;
+    if (event.reason === "depeg" || event.reason === "escalated") peg.offSince = event.offSince ?? event.changedAt;
     if (event.reason === "repeg") peg.offSince = null;
   }
 }

@@ -24,6 +24,7 @@ export function flattened({ id, sequence, data }) {
     confidence: data.confidence,
     provenance: data.provenance,
     changedAt: moment(data.changed_at),
+    offSince: moment(data.off_since ?? null),
     detectedAt: moment(data.detected_at),
     sequence,
     text: `${data.entity} ${data.chain} ${data.kind} ${data.reason} ${data.provenance ?? ""}`.toLowerCase(),
