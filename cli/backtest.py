@@ -35,6 +35,13 @@ _History = Annotated[
 ]
 _Against = Annotated[Path | None, typer.Option(help="A second settings file, to compare with.")]
 _Watch = Annotated[str | None, typer.Option(help="Whose rules (and columns, for a table). Default: the one that fits.")]
+_LargeMove = Annotated[
+    float | None,
+    typer.Option(
+        min=0.01,
+        help="From how many percent within 24 hours a move is large. Default: 5; where there is a peg, 1 from the peg.",
+    ),
+]
 _Top = Annotated[int, typer.Option(min=0, help="How many entities to list.")]
 
 
@@ -44,6 +51,7 @@ def backtest(
     against: _Against = None,
     watch: _Watch = None,
     top: _Top = 10,
+    large_move: _LargeMove = None,
     postgres_dsn: PostgresDsn = None,
     as_json: AsJson = False,
 ) -> None:
@@ -63,7 +71,7 @@ def backtest(
         old = settings_from(against)
         same_name = name if name in old.watches else None
         tallies.append(new_tally(_label(against), *choose_watch(old, same_name, kind=rules.kind)))
-    result = Backtest(tallies)
+    result = Backtest(tallies, large_move)
     with (
         nullcontext(replace(file, zone=rules.zone)) if file else _table(settings, table, rules) as samples,
         _progress(samples) as on_progress,

@@ -1,4 +1,4 @@
-"""A backtest's outcome as two tables: what the rules would have reported, and about whom."""
+"""A backtest's outcome as tables: what the rules would have reported, how much of it is noise, and about whom."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.output import out
+from cli.tables import span
 from core.problem import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from core.detection.backtest import Backtest
+    from core.detection.noise import Noise, Silence
 
 _DAY = "%Y-%m-%d %H:%M"
 
@@ -28,6 +31,8 @@ def print_backtest(result: Backtest, top: int) -> None:
         for (chain, entity), events in entities:
             table.add_row(_clean(f"{chain}/{entity}"), *_counts(events))
         out.print(table)
+    if moves := _moves(result, top):
+        out.print(moves)
 
 
 def _headline(result: Backtest) -> str:
@@ -54,7 +59,52 @@ def _totals(result: Backtest) -> Table:
         names = sorted({name for counter in counters for name in counter}, key=lambda name: -counters[0][name])
         for name in names:
             table.add_row(f"{title}: {name}", *_counts([counter[name] for counter in counters]))
+    _add_noise(table, [tally.noise for tally in tallies])
     return table
+
+
+def _add_noise(table: Table, noises: Sequence[Noise]) -> None:
+    """The figures of what a trader hears: heartbeats are no part of them."""
+    a_day = [noise.per_entity_day for noise in noises]
+    table.add_row("events per entity-day", *("–" if one is None else f"{one:.3g}" for one in a_day), style="bold")
+    table.add_row("depeg/repeg pairs", *_counts([noise.pairs for noise in noises]))
+    table.add_row("flaps: depegs undone in 10 min", *_counts([noise.depeg_flaps for noise in noises]))
+    table.add_row("flaps: steps undone in 10 min", *_counts([noise.step_flaps for noise in noises]))
+    table.add_row("longest silence", *(_silence(noise.longest_silence) for noise in noises))
+    moves = [noise.large_moves for noise in noises]
+    table.add_row("large moves", *(f"{one.found:,}" for one in moves))
+    table.add_row("large moves: told at once", *_counts([one.at_once for one in moves]))
+    table.add_row("large moves: told later", *_counts([one.later for one in moves]))
+    table.add_row("large moves: missed", *_counts([one.missed for one in moves]))
+    table.add_row("large moves: slowest first event", *(span(one.slowest) if one.later else "–" for one in moves))
+
+
+def _silence(found: Silence | None) -> Text:
+    return _clean("–" if found is None else f"{span(found.duration)} ({'/'.join(found.key)})")
+
+
+def _moves(result: Backtest, top: int) -> Table | None:
+    """The largest moves, and how soon the first event told of each."""
+    largest = [tally.noise.large_moves.largest[:top] for tally in result.tallies]
+    if not largest[0]:
+        return None
+    table = Table(box=None, pad_edge=False)
+    for header in ("largest moves", "begun", "from", "to", "percent"):
+        table.add_column(header, justify="left" if header in ("largest moves", "begun") else "right")
+    for tally in result.tallies:
+        table.add_column(_clean(f"first event, {tally.config}"), justify="right", overflow="fold")
+    for told in zip(*largest, strict=True):
+        move = told[0].move
+        size = move.size if move.is_up else -move.size
+        figures = (f"{move.begun_at:{_DAY}}", f"{move.start:.6g}", f"{move.farthest:.6g}", f"{size:+,.1f}")
+        table.add_row(_clean("/".join(move.key)), *figures, *(_delay(one.delay) for one in told))
+    return table
+
+
+def _delay(delay: timedelta | None) -> str:
+    if delay is None:
+        return "none"
+    return span(delay) if delay else "at once"
 
 
 def _table(result: Backtest, first: str) -> Table:

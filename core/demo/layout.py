@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from core.demo.change import Change, PriceChange, ProtocolChange, TvlChange
 from core.zones import in_utc
 
-TIME_COLUMNS = ("time", "time_utc", "updated_at", "timestamp")
+TIME_COLUMNS = ("time", "time_utc", "updated_at", "timestamp", "updatedat")
 
 Row = Mapping[str, str]
 

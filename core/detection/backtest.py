@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.detection.aside import is_ahead, is_rejected
 from core.detection.detector import Detector
+from core.detection.large_moves import LargeMoveFinder, Yardstick
+from core.detection.noise import Noise
 from core.errors import SettingsError
 from rtp_client.event import format_time
 
@@ -18,8 +20,13 @@ if TYPE_CHECKING:
     from core.detection.detector import Key
     from core.detection.history import Row
     from core.detection.judge import Judgement, Sample
+    from core.detection.large_moves import LargeMove
+    from core.detection.report import Report
     from core.settings.models import Settings
     from core.settings.watches import ValueWatch
+
+LARGE, LARGE_OF_PEGGED = 5.0, 1.0
+"""From how many percent within 24 hours a move is large; of an entity with a peg in the first settings."""
 
 _ROWS_PER_NEWS = 5000
 
@@ -39,6 +46,8 @@ class Tally:
     severities: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
     entities: Counter[Key] = field(default_factory=Counter)
+    noise: Noise = field(default_factory=Noise)
+    on_event: Callable[[Key, datetime, Report], None] | None = None
 
     def takes(self, key: Key, sample: Sample, now: datetime) -> bool:
         """Whether a sample is to be judged; else it is set aside, and counted by why."""
@@ -50,26 +59,28 @@ class Tally:
             return True
         return False
 
-    def judge(self, key: Key, sample: Sample) -> None:
-        """Judge the silence before a sample, then the sample."""
-        for judgement, times in self.detector.wait(key, sample.at):
-            self._count(key, judgement, times)
+    def wait(self, key: Key, until: datetime, move: LargeMove | None) -> None:
+        """Judge an entity's silence before a moment; `move` is the large one that goes on."""
+        for judgement, times in self.detector.wait(key, until):
+            self._count(key, judgement, move, times)
+
+    def judge(self, key: Key, sample: Sample, move: LargeMove | None) -> None:
+        """Judge a sample."""
         if self.last_at is None or sample.at > self.last_at:
             self.last_at = sample.at
         judgement = self.detector.judge(key, sample)
         if judgement.report is not None:
             self.events_of_samples += 1
-        self._count(key, judgement)
+        self._count(key, judgement, move)
 
-    def end(self) -> None:
+    def end(self, finder: LargeMoveFinder) -> None:
         """Judge the silence after each entity's last sample, up to and including the last of all."""
-        if self.last_at is None:
-            return
-        for key in list(self.detector.states):
-            for judgement, times in self.detector.wait(key, self.last_at + timedelta.resolution):
-                self._count(key, judgement, times)
+        if self.last_at is not None:
+            for key in list(self.detector.states):
+                self.wait(key, self.last_at + timedelta.resolution, finder.move_of(key))
+        self.noise.end(finder.unfinished())
 
-    def _count(self, key: Key, judgement: Judgement, times: int = 1) -> None:
+    def _count(self, key: Key, judgement: Judgement, move: LargeMove | None, times: int = 1) -> None:
         if judgement.note is not None:
             self.notes[judgement.note] += times
         if judgement.report is not None:
@@ -77,6 +88,10 @@ class Tally:
             self.reasons[judgement.report.reason.value] += times
             self.severities[judgement.report.severity.value] += times
             self.entities[key] += times
+            at = judgement.state.reported_at
+            self.noise.count(key, judgement.report, at, times, move)
+            if self.on_event is not None:
+                self.on_event(key, at, judgement.report)
 
 
 @dataclass
@@ -87,11 +102,22 @@ class Backtest:
     """
 
     tallies: Sequence[Tally]
+    large_percent: float | None = None
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     samples: int = 0
     unreadable: int = 0
     first_at: datetime | None = None
     last_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.finder = LargeMoveFinder(self.yardstick)
+
+    def yardstick(self, key: Key) -> Yardstick:
+        """What is a large move of an entity: of one with a peg in the first settings, its distance from that."""
+        peg = self.tallies[0].detector.rule(key).peg
+        if peg is None:
+            return Yardstick(self.large_percent or LARGE)
+        return Yardstick(self.large_percent or LARGE_OF_PEGGED, float(peg.value))
 
     def run(self, rows: Iterable[Row], on_progress: Callable[[int], None] = lambda _: None) -> None:
         """Judge every row; `on_progress` is called now and then with the number of rows so far."""
@@ -99,13 +125,18 @@ class Backtest:
             if row is None:
                 self.unreadable += 1
             else:
-                self._take(*row)
+                self.take(*row)
             if number % _ROWS_PER_NEWS == 0:
                 on_progress(number)
-        for tally in self.tallies:
-            tally.end()
+        self.end()
 
-    def _take(self, key: Key, sample: Sample) -> None:
+    def end(self) -> None:
+        """Judge the silence after the last samples."""
+        for tally in self.tallies:
+            tally.end(self.finder)
+
+    def take(self, key: Key, sample: Sample) -> None:
+        """Judge a sample, and the silence before it."""
         self.samples += 1
         takers = [tally for tally in self.tallies if tally.takes(key, sample, self.now)]
         if not takers:
@@ -114,8 +145,14 @@ class Backtest:
             self.first_at = sample.at
         if self.last_at is None or sample.at > self.last_at:
             self.last_at = sample.at
+        before = self.finder.move_of(key)
         for tally in takers:
-            tally.judge(key, sample)
+            tally.wait(key, sample.at, before)
+        ended, begun = self.finder.see(key, sample) if len(takers) == len(self.tallies) else (None, None)
+        move = self.finder.move_of(key)
+        for tally in takers:
+            tally.noise.see(key, sample.at, ended, begun)
+            tally.judge(key, sample, move)
 
     def share(self, tally: Tally) -> float | None:
         """The share of samples that were events. Events that only time brought about do not count."""
@@ -135,11 +172,11 @@ class Backtest:
             "entities": len(self.tallies[0].detector.states),
             "first_at": self.first_at and format_time(self.first_at),
             "last_at": self.last_at and format_time(self.last_at),
-            "results": [self._result(tally) for tally in self.tallies],
+            "results": [self._result(tally, top) for tally in self.tallies],
             "top": [{"chain": key[0], "entity": key[1], "events": events} for key, events in self.top(top)],
         }
 
-    def _result(self, tally: Tally) -> dict[str, Any]:
+    def _result(self, tally: Tally, top: int) -> dict[str, Any]:
         return {
             "config": tally.config,
             "watch": tally.watch,
@@ -148,6 +185,7 @@ class Backtest:
             "reasons": dict(tally.reasons.most_common()),
             "severities": dict(tally.severities.most_common()),
             "notes": dict(tally.notes.most_common()),
+            "noise": tally.noise.document(top),
         }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from dataclasses import dataclass
 from datetime import UTC
 from decimal import Decimal, InvalidOperation
@@ -53,8 +54,11 @@ class FileHistory:
     def open(cls, path: Path, kinds: Iterable[Kind] = tuple(SHIPPED.values())) -> FileHistory:
         """Read the header; the first kind that fits is the file's. Raises FeedError."""
         layouts = {kind.name: _layout(kind) for kind in kinds if kind.has_value}
+        if "price" in layouts:
+            layouts[_CHAINLINK] = _CHAINLINK_ROUNDS
         file = open_csv(path, list(layouts.values()))
-        return cls(file, next(name for name, layout in layouts.items() if layout is file.layout))
+        found = next(name for name, layout in layouts.items() if layout is file.layout)
+        return cls(file, "price" if found == _CHAINLINK else found)
 
     def count(self) -> int:
         """About how many rows there are, for the progress bar. Counts the file's lines."""
@@ -81,6 +85,21 @@ def _layout(kind: Kind) -> Layout[tuple[Key, Decimal]]:
     needs = {kind.entity, value} | ({"chain"} if is_shipped else set())
     columns = f"chain, {value}" if is_shipped else f"{value} [, chain]"
     return Layout(frozenset(needs), True, f"{kind.name}: time, {kind.entity}, {columns}", parse)
+
+
+def _chainlink_round(row: Mapping[str, str], source: str) -> tuple[Key, Decimal]:
+    """A round of a feed in US dollars; `..._usdc_usd_...` in the file's name is the feed of USDC."""
+    pair = re.search(r"([a-z0-9]+)[_-]usd(?![a-z0-9])", source.lower())
+    return (_CHAINLINK, pair[1] if pair else source), number_in(row, "answer").scaleb(-_USD_DECIMALS)
+
+
+_CHAINLINK, _USD_DECIMALS = "chainlink", 8
+_CHAINLINK_ROUNDS = Layout(
+    frozenset({"roundid", "answer", "updatedat"}),
+    True,
+    "rounds of Chainlink: roundId, answer, updatedAt",
+    _chainlink_round,
+)
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,8 @@ def test_a_file_with_the_default_rules(backtest: Backtest, history: Path) -> Non
     assert re.search(r"^events +3$", shown, re.MULTILINE)
     assert re.search(r"^share of samples +60\.00%$", shown, re.MULTILINE)
     assert re.search(r"^base/\[red\]aave +1$", shown, re.MULTILINE)
+    assert re.search(r"^events per entity-day +24$", shown, re.MULTILINE)
+    assert re.search(r"^longest silence +60 min \(base/\[red\]aave\)$", shown, re.MULTILINE)
 
 
 def test_two_settings_files_side_by_side(backtest: Backtest, tmp_path: Path, history: Path) -> None:
@@ -88,6 +90,8 @@ def test_json(backtest: Backtest, tmp_path: Path, history: Path) -> None:
     assert [result["config"] for result in document["results"]] == [str(new), str(old)]
     assert [result["events"] for result in document["results"]] == [1, 3]
     assert document["top"] == [{"chain": "base", "entity": "[red]aave", "events": [0, 1]}]
+    noise = document["results"][1]["noise"]
+    assert (noise["events"], noise["entity_days"], noise["flaps"]) == (3, 0.125, {"depegs": 0, "steps": 0})
 
 
 def test_a_packed_file(backtest: Backtest, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from core.detection.backtest import Backtest, choose_watch, new_tally
 from core.detection.history import FileHistory
 from core.detection.judge import Sample
+from core.detection.noise import Noise
 from core.errors import SettingsError
 from core.settings.models import Settings
 from core.sinks.settings import load_settings
@@ -174,31 +174,36 @@ def test_usdc_of_a_month() -> None:
     assert of_file("stablecoin_prices_15min_2024.csv", "previous_row", "last_event") == [2169, 915, 914]
 
 
-def told_by(config: str, history: FileHistory) -> tuple[dict[str, int], float]:
-    """The events that a file of configs/ raises, by reason and without heartbeats; how many an entity has a day."""
+def told_by(config: str, history: FileHistory) -> tuple[dict[str, int], Noise]:
+    """The events that a file of configs/ raises, by reason and without heartbeats; and their noise."""
     settings = load_settings(CONFIGS / config, environ={}, options={})
     result = Backtest([new_tally(config, *choose_watch(settings, None, kind=history.kind))])
     result.run(history.rows())
     (tally,) = result.tallies
-    reasons = {reason: count for reason, count in tally.reasons.items() if reason != "heartbeat"}
-    assert result.first_at is not None and result.last_at is not None
-    days = (result.last_at - result.first_at) / timedelta(days=1) * len(tally.detector.states)
-    return reasons, sum(reasons.values()) / days
+    return {reason: count for reason, count in tally.reasons.items() if reason != "heartbeat"}, tally.noise
+
+
+def a_day(noise: Noise) -> float:
+    assert noise.per_entity_day is not None
+    return noise.per_entity_day
 
 
 @needs_shared_data
 def test_a_month_of_a_stablecoin_at_its_peg_is_few_events() -> None:
     history = FileHistory.open(SHARED_DATA / "stablecoin_prices_15min_2024.csv")
-    reasons, a_day = told_by("stablecoins.yaml", history)
+    reasons, noise = told_by("stablecoins.yaml", history)
     assert reasons == {"depeg": 5, "repeg": 4}
-    assert a_day < 0.3
+    assert a_day(noise) < 0.3
+    assert noise.flaps == 0
 
 
 @needs_shared_data
-def test_the_depeg_of_march_2023_is_told_once_with_its_worst_tier(tmp_path: Path) -> None:
-    reasons, a_day = told_by("stablecoins.yaml", FileHistory.open(chainlink_as_feed(tmp_path)))
+def test_the_depeg_of_march_2023_is_told_once_with_its_worst_tier() -> None:
+    history = FileHistory.open(SHARED_DATA / "price_chainlink_usdc_usd_rounds_2022-11_2023-03.csv")
+    reasons, noise = told_by("stablecoins.yaml", history)
     assert reasons == {"depeg": 1, "escalated": 1}
-    assert a_day < 0.02
+    assert a_day(noise) < 0.02
+    assert (noise.large_moves.found, noise.large_moves.at_once) == (1, 1)
 
 
 @needs_shared_data
@@ -211,18 +216,15 @@ def test_a_stablecoin_in_a_pool_is_few_events_too() -> None:
 @needs_shared_data
 @pytest.mark.timeout(600)
 def test_five_years_of_tvl_are_an_event_in_ten_days_of_an_entity() -> None:
-    _, a_day = told_by("lending.yaml", FileHistory.open(SHARED_DATA / "tvl_protocol_chain_daily.csv.gz"))
-    assert a_day < 0.15
+    _, noise = told_by("lending.yaml", FileHistory.open(SHARED_DATA / "tvl_protocol_chain_daily.csv.gz"))
+    assert a_day(noise) < 0.15
 
 
-def chainlink_as_feed(folder: Path) -> Path:
-    """Chainlink's rounds as a history of prices."""
-    feed = folder / "usdc.csv"
-    lines = (SHARED_DATA / "price_chainlink_usdc_usd_rounds_2022-11_2023-03.csv").read_text().splitlines()
-    rounds = csv.DictReader(line for line in lines if not line.startswith("#"))
-    with feed.open("w") as file:
-        file.write("time,token,chain,price_usd\n")
-        for one in rounds:
-            at = datetime.fromtimestamp(int(one["updatedAt"]), UTC).isoformat()
-            file.write(f"{at},usdc,chainlink,{Decimal(one['answer']).scaleb(-8)}\n")
-    return feed
+def test_rounds_of_chainlink_are_prices_of_the_token_in_the_file_s_name(tmp_path: Path) -> None:
+    path = tmp_path / "price_chainlink_usdc_usd_rounds.csv"
+    path.write_text("# a comment\nroundId,answer,updatedAt,phaseId\n1,99998000,1678490100,2\n")
+    history = FileHistory.open(path)
+    assert history.kind == "price"
+    assert list(history.rows()) == [
+        (("chainlink", "usdc"), Sample(Decimal("0.99998"), datetime(2023, 3, 10, 23, 15, tzinfo=UTC)))
+    ]
