@@ -10,20 +10,31 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from cli.backtest_page import page
 from cli.backtest_table import print_backtest
+from cli.backtest_yaml import suggestion_document, suggestion_yaml
 from cli.database import connection_to
 from cli.options import AsJson, Config, PostgresDsn, settings_from
-from cli.output import err, print_json
-from core.detection.backtest import Backtest, choose_watch, new_tally
+from cli.output import err, out, print_json
+from core.detection.backtest import Backtest, RuleSet, choose_watch, new_tally
 from core.detection.history import FileHistory, TableHistory
+from core.detection.series import draw
+from core.detection.suggest import suggest
+from core.errors import SettingsError
 from core.services.postgres import own_transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from core.detection.series import DrawnSeries
+    from core.detection.suggest import Suggestion
     from core.kinds import Kind
     from core.settings.models import Settings
     from core.settings.watches import ValueWatch
+
+    History = FileHistory | TableHistory
+
+_PER_DAY = 5.0
 
 _History = Annotated[
     str,
@@ -42,6 +53,12 @@ _LargeMove = Annotated[
         help="From how many percent within 24 hours a move is large. Default: 5; where there is a peg, 1 from the peg.",
     ),
 ]
+_Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Write a page: the events over the series.")]
+_Suggest = Annotated[bool, typer.Option("--suggest", help="Propose rules from the history, as YAML to paste.")]
+_PerDay = Annotated[
+    float | None,
+    typer.Option(min=0.001, help="With --suggest: so many events a day of all entities together. Default: 5."),
+]
 _Top = Annotated[int, typer.Option(min=0, help="How many entities to list.")]
 
 
@@ -52,35 +69,77 @@ def backtest(
     watch: _Watch = None,
     top: _Top = 10,
     large_move: _LargeMove = None,
+    html: _Html = None,
+    propose: _Suggest = False,
+    per_day: _PerDay = None,
     postgres_dsn: PostgresDsn = None,
     as_json: AsJson = False,
 ) -> None:
     """Count the events that a settings file's rules would have raised over recorded history; touches nothing.
 
-    With --against, two files side by side, and the entities where they differ most.
+    With --against, two files side by side, and the entities where they differ most. With --suggest, rules proposed from
+    the history are the new ones, and the settings file's the present ones.
 
     Example: [bold]rtp backtest --config new.yaml --against rtp.yaml --history tvl.csv.gz[/]
+    [bold]rtp backtest --config rtp.yaml --history tvl.csv.gz --suggest --per-day 5[/]
     """
+    if against is not None and propose:
+        raise SettingsError("--suggest compares its proposal with the settings file", "Leave out --against")
+    if per_day is not None and not propose:
+        raise SettingsError("--per-day says how much a proposal may report", "Add --suggest")
     settings = settings_from(config, postgres__dsn=postgres_dsn)
     path = Path(history)
     file = FileHistory.open(path, _kinds_for(settings, watch)) if _is_file(path) else None
     table = tuple(history.split(".")) if "." in history else ("public", history)
     name, rules = choose_watch(settings, watch, kind=file.kind if file else None, table=table)
-    tallies = [new_tally(_label(config), name, rules)]
+    sets = [RuleSet(_label(config), name, rules)]
     if against is not None:
         old = settings_from(against)
         same_name = name if name in old.watches else None
-        tallies.append(new_tally(_label(against), *choose_watch(old, same_name, kind=rules.kind)))
-    result = Backtest(tallies, large_move)
-    with (
-        nullcontext(replace(file, zone=rules.zone)) if file else _table(settings, table, rules) as samples,
-        _progress(samples) as on_progress,
-    ):
-        result.run(samples.rows(), on_progress)
+        sets.append(RuleSet(_label(against), *choose_watch(old, same_name, kind=rules.kind)))
+    with nullcontext(replace(file, zone=rules.zone)) if file else _table(settings, table, rules) as samples:
+        suggestion = _suggestion(samples, rules, per_day or _PER_DAY) if propose else None
+        if suggestion is not None:
+            sets.insert(0, RuleSet("proposed", name, suggestion.applied()))
+        result = _judged(samples, sets, large_move)
+        if html is not None:
+            _write(html, result, _drawn(samples, sets, large_move, result, top), history)
     if as_json:
-        print_json({"history": history, "kind": rules.kind, **result.document(top)})
-    else:
-        print_backtest(result, top)
+        proposed = {"suggestion": suggestion_document(suggestion, name)} if suggestion else {}
+        print_json({"history": history, "kind": rules.kind, **proposed, **result.document(top)})
+        return
+    if suggestion is not None:
+        out.print(suggestion_yaml(suggestion, name), markup=False, soft_wrap=True)
+    print_backtest(result, top)
+
+
+def _suggestion(samples: History, watch: ValueWatch, per_day: float) -> Suggestion:
+    with _progress(samples, "Trying rules", readings=2) as on_progress:
+        return suggest(samples.rows, watch, per_day, on_progress)
+
+
+def _judged(samples: History, sets: Sequence[RuleSet], large_move: float | None) -> Backtest:
+    result = Backtest([new_tally(*one) for one in sets], large_move)
+    with _progress(samples, "Judging samples") as on_progress:
+        result.run(samples.rows(), on_progress)
+    return result
+
+
+def _drawn(
+    samples: History, sets: Sequence[RuleSet], large_move: float | None, result: Backtest, top: int
+) -> Sequence[DrawnSeries]:
+    """The entities with the most events, or the biggest differences, judged once more for the page."""
+    keys = [key for key, _ in result.top(top)] or list(result.tallies[0].detector.states)[:top]
+    with _progress(samples, "Drawing") as on_progress:
+        return draw(Backtest([new_tally(*one) for one in sets], large_move), samples.rows(), keys, on_progress)
+
+
+def _write(file: Path, result: Backtest, drawn: Sequence[DrawnSeries], history: str) -> None:
+    try:
+        file.write_text(page(result, drawn, history), encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be written: {error.strerror}", "Name another file with --html") from error
+    err.print(f"Page: {file}", markup=False)
 
 
 def _is_file(path: Path) -> bool:
@@ -105,12 +164,12 @@ def _table(settings: Settings, table: tuple[str, ...], watch: ValueWatch) -> Ite
 
 
 @contextmanager
-def _progress(samples: FileHistory | TableHistory) -> Iterator[Callable[[int], None]]:
+def _progress(samples: History, what: str, readings: int = 1) -> Iterator[Callable[[int], None]]:
     """A progress bar on a terminal; silence elsewhere."""
     if not err.is_terminal:
         yield lambda _: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("Judging samples", total=samples.count() or None)
+        task = bar.add_task(what, total=samples.count() * readings or None)
         yield lambda done: bar.update(task, completed=done)

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from core.detection.backtest import Backtest
-    from core.detection.noise import Noise, Silence
+    from core.detection.noise import LongestSilence
 
 _DAY = "%Y-%m-%d %H:%M"
 
 
 def print_backtest(result: Backtest, top: int) -> None:
     """Print the outcome for people."""
-    out.print(_headline(result))
+    out.print(headline(result))
     out.print(_totals(result))
     entities = result.top(top)
     if entities:
@@ -35,7 +35,8 @@ def print_backtest(result: Backtest, top: int) -> None:
         out.print(moves)
 
 
-def _headline(result: Backtest) -> str:
+def headline(result: Backtest) -> str:
+    """What was judged."""
     unreadable = counted(result.unreadable, "row that holds none", "rows that hold none")
     if result.first_at is None or result.last_at is None:
         return f"No samples, and {unreadable}."
@@ -59,28 +60,32 @@ def _totals(result: Backtest) -> Table:
         names = sorted({name for counter in counters for name in counter}, key=lambda name: -counters[0][name])
         for name in names:
             table.add_row(f"{title}: {name}", *_counts([counter[name] for counter in counters]))
-    _add_noise(table, [tally.noise for tally in tallies])
+    for title, *figures in noise_rows(result):
+        table.add_row(title, *map(_clean, figures))
     return table
 
 
-def _add_noise(table: Table, noises: Sequence[Noise]) -> None:
-    """The figures of what a trader hears: heartbeats are no part of them."""
-    a_day = [noise.per_entity_day for noise in noises]
-    table.add_row("events per entity-day", *("–" if one is None else f"{one:.3g}" for one in a_day), style="bold")
-    table.add_row("depeg/repeg pairs", *_counts([noise.pairs for noise in noises]))
-    table.add_row("flaps: depegs undone in 10 min", *_counts([noise.depeg_flaps for noise in noises]))
-    table.add_row("flaps: steps undone in 10 min", *_counts([noise.step_flaps for noise in noises]))
-    table.add_row("longest silence", *(_silence(noise.longest_silence) for noise in noises))
+def noise_rows(result: Backtest) -> list[list[str]]:
+    """The figures of what a trader hears, a title and each set's own; heartbeats are no part of them."""
+    noises = [tally.noise for tally in result.tallies]
     moves = [noise.large_moves for noise in noises]
-    table.add_row("large moves", *(f"{one.found:,}" for one in moves))
-    table.add_row("large moves: told at once", *_counts([one.at_once for one in moves]))
-    table.add_row("large moves: told later", *_counts([one.later for one in moves]))
-    table.add_row("large moves: missed", *_counts([one.missed for one in moves]))
-    table.add_row("large moves: slowest first event", *(span(one.slowest) if one.later else "–" for one in moves))
+    a_day = [noise.per_entity_day for noise in noises]
+    return [
+        ["events per entity-day", *("–" if one is None else f"{one:.3g}" for one in a_day)],
+        ["depeg/repeg pairs", *(f"{noise.pairs:,}" for noise in noises)],
+        ["flaps: depegs undone in 10 min", *(f"{noise.depeg_flaps:,}" for noise in noises)],
+        ["flaps: steps undone in 10 min", *(f"{noise.step_flaps:,}" for noise in noises)],
+        ["longest silence", *(_silence(noise.longest_silence) for noise in noises)],
+        ["large moves", *(f"{one.found:,}" for one in moves)],
+        ["large moves: told at once", *(f"{one.at_once:,}" for one in moves)],
+        ["large moves: told later", *(f"{one.later:,}" for one in moves)],
+        ["large moves: missed", *(f"{one.missed:,}" for one in moves)],
+        ["large moves: slowest first event", *(span(one.slowest) if one.later else "–" for one in moves)],
+    ]
 
 
-def _silence(found: Silence | None) -> Text:
-    return _clean("–" if found is None else f"{span(found.duration)} ({'/'.join(found.key)})")
+def _silence(found: LongestSilence | None) -> str:
+    return "–" if found is None else f"{span(found.duration)} ({'/'.join(found.key)})"
 
 
 def _moves(result: Backtest, top: int) -> Table | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.detection.aside import is_ahead, is_rejected
 from core.detection.detector import Detector
@@ -29,6 +29,14 @@ LARGE, LARGE_OF_PEGGED = 5.0, 1.0
 """From how many percent within 24 hours a move is large; of an entity with a peg in the first settings."""
 
 _ROWS_PER_NEWS = 5000
+
+
+class RuleSet(NamedTuple):
+    """The rules of a watch in a settings file."""
+
+    config: str
+    watch: str
+    rules: ValueWatch
 
 
 @dataclass

@@ -26,7 +26,7 @@ _A_DAY = timedelta(days=1)
 _AT_ONCE = timedelta(0)
 
 
-class Silence(NamedTuple):
+class LongestSilence(NamedTuple):
     """The time that an entity was not reported."""
 
     duration: timedelta
@@ -104,7 +104,7 @@ class Noise:
     pairs: int = 0
     depeg_flaps: int = 0
     step_flaps: int = 0
-    longest_silence: Silence | None = None
+    longest_silence: LongestSilence | None = None
     large_moves: LargeMoveCount = field(default_factory=LargeMoveCount)
     _said: dict[Key, _Said] = field(default_factory=dict)
 
@@ -192,7 +192,7 @@ class Noise:
     def _end_silence(self, key: Key, said: _Said, at: datetime) -> None:
         since = said.event_at or said.first_at
         if self.longest_silence is None or at - since > self.longest_silence.duration:
-            self.longest_silence = Silence(max(at - since, _AT_ONCE), since, key)
+            self.longest_silence = LongestSilence(max(at - since, _AT_ONCE), since, key)
 
     def _count_flap(self, said: _Said, report: Report, at: datetime) -> None:
         if report.reason is Reason.DEPEG:

@@ -70,7 +70,7 @@ def test_a_file_with_the_default_rules(backtest: Backtest, history: Path) -> Non
     assert re.search(r"^share of samples +60\.00%$", shown, re.MULTILINE)
     assert re.search(r"^base/\[red\]aave +1$", shown, re.MULTILINE)
     assert re.search(r"^events per entity-day +24$", shown, re.MULTILINE)
-    assert re.search(r"^longest silence +60 min \(base/\[red\]aave\)$", shown, re.MULTILINE)
+    assert re.search(r"^longest silence +60 min \(ethereum/lido\)$", shown, re.MULTILINE)
 
 
 def test_two_settings_files_side_by_side(backtest: Backtest, tmp_path: Path, history: Path) -> None:
@@ -92,6 +92,34 @@ def test_json(backtest: Backtest, tmp_path: Path, history: Path) -> None:
     assert document["top"] == [{"chain": "base", "entity": "[red]aave", "events": [0, 1]}]
     noise = document["results"][1]["noise"]
     assert (noise["events"], noise["entity_days"], noise["flaps"]) == (3, 0.125, {"depegs": 0, "steps": 0})
+
+
+def test_a_page_lays_the_events_over_the_series(backtest: Backtest, tmp_path: Path, history: Path) -> None:
+    new, old, html = config(tmp_path, "new.yaml", percent=5), config(tmp_path, "old.yaml"), tmp_path / "page.html"
+    backtest("--config", new, "--against", old, "--history", history, "--html", html)
+    page = html.read_text()
+    assert page.count("<svg") == 2
+    assert page.count("<circle") == 1
+    assert "<title>2024-03-19 14:00:00 UTC, deviation, warning: 90</title>" in page
+    assert "<h2>base/[red]aave</h2>" in page
+    assert not re.search(r"""(src|href|url|@import|<script)\b""", page)
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_proposed_rules_can_be_pasted(backtest: Backtest, tmp_path: Path, history: Path) -> None:
+    present = config(tmp_path)
+    shown = backtest("--config", present, "--history", history, "--suggest", "--per-day", "30")
+    assert re.search(r"^events +1 +3 +-2$", shown, re.MULTILINE)
+    assert re.search(r"^large moves: missed +0 +0$", shown, re.MULTILINE)
+    proposed = yaml.safe_load(shown[: shown.index("5 samples of")])["watches"]["tvl"]
+    pasted = config(tmp_path, "pasted.yaml", **proposed)
+    document = json.loads(backtest("--config", pasted, "--history", history, "--json"))
+    assert document["results"][0]["events"] == 1
+    told = json.loads(backtest("--config", present, "--history", history, "--suggest", "--per-day", "30", "--json"))[
+        "suggestion"
+    ]
+    assert told["watches"]["tvl"] == proposed
+    assert sum(one["events_a_day"] for one in told["classes"]) <= 30
 
 
 def test_a_packed_file(backtest: Backtest, tmp_path: Path) -> None:
@@ -163,6 +191,8 @@ def test_a_hostile_name_is_a_name(from_table: FromTable, writer: psycopg.Connect
         (["--history", "history", "--watch", "tvl"], "there is no PostgreSQL address"),
         (["--history", "history"], "the settings have several: tvl, prices. Name one with --watch"),
         (["--history", "a.csv", "--config", "missing.yaml"], "missing.yaml"),
+        (["--history", "a.csv", "--per-day", "5"], "Add --suggest"),
+        (["--history", "a.csv", "--suggest", "--against", "x.yaml"], "Leave out --against"),
     ],
 )
 def test_wrong_input_is_one_line_and_exit_code_2(backtest: Backtest, arguments: list[str], complaint: str) -> None:
