@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from cli.amounts import move, percent
-from core.kinds import SHIPPED, Kind, Kinds
+from core.kinds import MARKET, SHIPPED, Kind, Kinds
 from rtp_client.event import METADATA_REASONS, Reason, Severity
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def event_line(
     `�`, and nothing is read as markup.
     """
     data = event.data
-    kind = kinds.get(data.kind, Kind(data.kind, ""))
+    kind = {**kinds, MARKET.name: MARKET}.get(data.kind, Kind(data.kind, ""))
     layout = _FULL if width is None else _layout_for(width)
     cells = [
         Text(_local_time(data.detected_at, now, layout.time), "dim"),
@@ -172,6 +172,10 @@ def _shortened(text: str, length: int) -> str:
 
 def _why(data: EventData) -> str:
     words = data.reason.replace("_", " ")
+    if data.moved_entities is not None:
+        return f"{words}: {data.moved_entities} of {data.watched_entities}"
+    if data.market is not None:
+        return f"{words}, market-wide"
     if data.over_seconds is not None:
         return f"{words} within {timedelta(seconds=round(data.over_seconds))}"
     return (

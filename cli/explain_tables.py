@@ -79,6 +79,8 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
         yield "change", f"{change} ({far.change or '–'})"
     if found.conclusion is not None:
         yield "conclusion", conclusion_in_words(found.conclusion, found.source)
+    if found.market is not None:
+        yield "market", f"a market-wide move since {moment(found.market.since)}: event {found.market.event_id}"
     if state is not None and judged.distance is not None:
         yield from _distance(state, judged.distance, found.at)
     if state is not None and state.sampled_at is not None:

@@ -16,7 +16,7 @@ from cli.output import err, out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from cli.tables import new_table
 from core.errors import SettingsError, UnknownEntity
-from core.handler.baselines import Baselines, redis_url_of
+from core.handler.baselines import Baselines, counted_watches, redis_url_of
 from core.handler.forgetting import forget_item, read_items
 from core.inspection.document import as_document
 from core.inspection.entities import read_entities
@@ -93,7 +93,7 @@ def _database(settings: Settings) -> AbstractContextManager[Connection | None]:
 def _streams(settings: Settings) -> AbstractContextManager[Baselines | None]:
     if not settings.dynamodb.tables:
         return nullcontext()
-    return closing(Baselines(settings.redis, url=redis_url_of(settings.redis)))
+    return closing(Baselines(settings.redis, url=redis_url_of(settings.redis), counted=counted_watches(settings)))
 
 
 def _fed_watches(settings: Settings, kind: str | None, watch: str | None) -> list[str]:

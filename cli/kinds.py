@@ -26,9 +26,9 @@ def kind_name(text: str) -> str:
     return name
 
 
-def require_kind(name: str | None, settings: Settings) -> None:
-    """Raise SettingsError where a kind is named that the settings do not have."""
-    if name is not None and name not in settings.all_kinds:
+def require_kind(name: str | None, settings: Settings, *others: str) -> None:
+    """Raise SettingsError where a kind is named that is neither the settings' nor one of the others."""
+    if name is not None and name not in (*settings.all_kinds, *others):
         close = get_close_matches(name, settings.all_kinds, n=1)
         meant = f"Did you mean {close[0]}? " if close else ""
         raise SettingsError(

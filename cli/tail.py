@@ -21,7 +21,7 @@ from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
 from cli.tail_chart import SPARKLINE_CELLS, Charts
 from core.errors import SettingsError
-from core.kinds import SHIPPED
+from core.kinds import MARKET, SHIPPED
 from rtp_client import EventStream
 from rtp_client.backoff import Backoff
 from rtp_client.event import Reason, Severity
@@ -76,6 +76,10 @@ _Chart = Annotated[
         help="Draw the entity's last values at each line's end; where --entity names one, plot them on a terminal.",
     ),
 ]
+_Market = Annotated[
+    bool | None,
+    typer.Option("--market/--no-market", help="Only events that are part of a market-wide move, or only the others."),
+]
 _Count = Annotated[
     int | None, typer.Option(parser=whole_number("--count", 1), metavar="N", help="End after this many events.")
 ]
@@ -97,6 +101,7 @@ def tail(
     severity: _SeverityOption = None,
     reason: _Reasons = None,
     chart: _Chart = False,
+    market: _Market = None,
     stack: Stack = None,
     as_json: AsJson = False,
     count: _Count = None,
@@ -114,12 +119,12 @@ def tail(
     """
     settings = use_demo_if_unnamed(settings_from(config, stack=stack, redis__url=redis_url), "Redis")
     if config is not None:
-        require_kind(kind, settings)
-    elif kind not in (None, *SHIPPED):  # somebody's settings may have it
+        require_kind(kind, settings, MARKET.name)
+    elif kind not in (None, MARKET.name, *SHIPPED):  # somebody's settings may have it
         print_problem(f"{kind} is no kind that rtp ships. Waiting for events of it; --config checks the name")
     if chart and as_json:
         raise SettingsError("option --chart does not fit here: --json prints documents")
-    wanted = EventFilter(kind, chain, entity, min_pct, severity, reason)
+    wanted = EventFilter(kind, chain, entity, min_pct, severity, reason, market)
     charts = Charts() if chart else None
     with (
         _stream(settings) as stream,

@@ -46,6 +46,9 @@ SHIPPED: Kinds = MappingProxyType(
     }
 )
 
+MARKET = Kind("market", "watch", color="red")
+"""A watch's market-wide moves, as an index that is 100 before: events are of this kind, and no watch is."""
+
 
 def entity_words(kinds: Kinds) -> tuple[str, ...]:
     """The kinds' words for their entities, each once."""

@@ -51,6 +51,16 @@ def baseline_owner(key: str) -> tuple[str, str, str]:
     return watch, decode_part(chain), decode_part(entity)
 
 
+def market_key(watch: str) -> str:
+    """The hash that holds what a stream source remembers of a watch's market-wide moves."""
+    return f"rtp:market:{watch}"
+
+
+def entities_key(watch: str) -> str:
+    """The set of a watch's baselines, which its market-wide moves are a share of."""
+    return f"rtp:market:{watch}:entities"
+
+
 def alerts_key(queue: str) -> str:
     """The baselines with alerts that wait for a queue, by when the oldest was made."""
     return f"{ALERTS}:{queue}"

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     ESCALATED = "escalated"
     REPEG = "repeg"
     MOVED = "moved"
+    MARKET_MOVED = "market_moved"
     HEARTBEAT = "heartbeat"
     FIRST_SEEN = "first_seen"
     DELETED = "deleted"
@@ -64,7 +65,7 @@ METADATA_REASONS = frozenset({Reason.ADDED, Reason.CHANGED, Reason.REMOVED})
 
 _KIND = "[a-z][a-z0-9_]{0,39}"
 KIND_PATTERN = rf"^{_KIND}$"
-TYPE_PATTERN = rf"^rtp\.{_KIND}\.(changed|added|removed)$"
+TYPE_PATTERN = rf"^rtp\.{_KIND}\.(changed|added|removed|moved)$"
 AMOUNT_PATTERN = r"^(-?\d+(\.\d+)?|NaN|-?Infinity)$"
 TIME_PATTERN = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z$"
 TRACEPARENT_PATTERN = r"^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$"
@@ -85,9 +86,11 @@ Amount = Annotated[str, _matching(AMOUNT_PATTERN, "A decimal string, digit for d
 Time = Annotated[str, _matching(TIME_PATTERN, "RFC 3339, UTC, microseconds.", format="date-time")]
 Name = Annotated[str, Meta(min_length=1)]
 KindName = Annotated[
-    str, _matching(KIND_PATTERN, "What has changed: tvl, price, protocol, or a kind of the settings' own.")
+    str, _matching(KIND_PATTERN, "What has changed: tvl, price, protocol, market, or a kind of the settings' own.")
 ]
-EventType = Annotated[str, _matching(TYPE_PATTERN, "`rtp.<kind>.changed`; of metadata also `added` and `removed`.")]
+EventType = Annotated[
+    str, _matching(TYPE_PATTERN, "`rtp.<kind>.changed`; of metadata also `added` and `removed`; `rtp.market.moved`.")
+]
 Sequence = Annotated[
     str,
     _matching(
@@ -122,6 +125,14 @@ class FieldChange(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True,
     current: Annotated[Any, _explained("The field's JSON value now; null when it has none.")]
 
 
+class MovedEntity(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, gc=False):
+    """One of the entities that have moved most in a market-wide move."""
+
+    chain: Name
+    entity: Name
+    change_pct: Annotated[Amount, _explained("Its change in percent since the market-wide move has begun.")]
+
+
 class EventData(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True, gc=False):
     """What changed, by how much, why it is reported, and how far to trust it."""
 
@@ -144,6 +155,14 @@ class EventData(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, o
         Annotated[float, Meta(gt=0)] | None,
         _explained("moved: within which time; `previous` is of then."),
     ] = None
+    market: Annotated[Name | None, _explained("The id of the market-wide move that the change is part of.")] = None
+    direction: Annotated[
+        Literal["up", "down"] | None,
+        _explained("market_moved: where the median has gone; `current` is 100 and its percent."),
+    ] = None
+    moved_entities: Annotated[Annotated[int, Meta(ge=1)] | None, _explained("The same: how many have moved.")] = None
+    watched_entities: Annotated[Annotated[int, Meta(ge=1)] | None, _explained("The same: of how many.")] = None
+    largest: Annotated[list[MovedEntity] | None, _explained("The same: up to ten that have moved most.")] = None
     confidence: Annotated[float, Meta(ge=0, le=1, description="The row's own, or the watch's default.")]
     provenance: Annotated[str | None, _explained("The upstream source's name.")]
     changed_at: Annotated[Time, _explained("The row's own time where mapped, else when its statement arrived.")]

@@ -32,7 +32,8 @@ class EventFilter:
     upper and lower case are the same. `min_pct` asks for at least that |change_pct|, compared exactly. An event
     without a percentage does not pass it (metadata, first sightings, deletions, NaN), unless the move was infinite:
     away from zero, or to Infinity, is above any bound. `severity` asks for at least that one, `reason` for one of
-    these. Raises SettingsError for what can be none of that.
+    these. `market` asks whether the change is part of a market-wide move. Raises SettingsError for what can be none of
+    that.
     """
 
     kind: Names = None
@@ -41,6 +42,7 @@ class EventFilter:
     min_pct: Decimal | None = None
     severity: Severity | str | None = None
     reason: Reason | str | Sequence[str] | None = None
+    market: bool | str | None = None
 
     def __post_init__(self) -> None:
         """Keep names as tuples, and words as members of their enumerations: filters compare and hash."""
@@ -49,6 +51,7 @@ class EventFilter:
         checked["severity"] = None if self.severity is None else _word("severity", Severity, self.severity)
         reasons = _names("reason", self.reason)
         checked["reason"] = None if reasons is None else tuple(_word("reason", Reason, one) for one in reasons)
+        checked["market"] = _truth("market", self.market)
         for part, value in checked.items():
             object.__setattr__(self, part, value)
 
@@ -83,6 +86,7 @@ class EventFilter:
                 or SEVERITY_RANK[Severity(data.severity)] >= SEVERITY_RANK[Severity(self.severity)]
             )
             and (self.min_pct is None or moved_at_least(data, self.min_pct))
+            and (self.market is None or self.market is (data.market is not None))
         )
 
     def _given(self) -> Iterator[tuple[str, str | list[str]]]:
@@ -90,6 +94,8 @@ class EventFilter:
             match getattr(self, part):
                 case None:
                     pass
+                case bool() as truth:
+                    yield part, str(truth).lower()
                 case tuple() as several:
                     yield part, [str(one) for one in several]
                 case one:
@@ -117,6 +123,15 @@ def _percent(given: object) -> Decimal | None:
     except InvalidOperation:
         pass
     raise SettingsError(f"filter.min_pct: must be a number of percent, 0 or more, not {shown(str(given))!r}")
+
+
+def _truth(part: str, given: object) -> bool | None:
+    truths = {"true": True, "false": False}
+    if given is None or isinstance(given, bool):
+        return given
+    if isinstance(given, str) and given in truths:
+        return truths[given]
+    raise SettingsError(f"filter.{part}: must be true or false, not {shown(str(given))!r}")
 
 
 def _word(part: str, words: type[_Word], given: object) -> _Word:
@@ -158,6 +173,10 @@ class Move(Protocol):
     @property
     def severity(self) -> str:
         """How much it matters."""
+
+    @property
+    def market(self) -> str | None:
+        """The market-wide move that it is part of."""
 
 
 def moved_at_least(data: Move, min_pct: Decimal) -> bool:

@@ -13,6 +13,7 @@ from cli.options import AsJson, Config, RedisUrl, Stack, settings_from
 from cli.output import out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from core.errors import SettingsError
+from core.kinds import MARKET
 from core.problem import counted
 from rtp_client.keys import cache_key_pattern
 
@@ -37,7 +38,7 @@ def clear_command(
     if (kind is None) is not all_:
         raise SettingsError("rtp cache clear needs either --kind or --all", "Say which kind, e.g. --kind tvl")
     settings = use_demo_if_unnamed(settings_from(config, stack=stack, redis__url=redis_url), "Redis")
-    require_kind(kind, settings)
+    require_kind(kind, settings, MARKET.name)
     removed = 0
     with redis_of(settings) as client:
         keys = client.scan_iter(cache_key_pattern(kind), count=_PAGE)

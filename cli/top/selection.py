@@ -22,6 +22,7 @@ _PARTS = {
     "min_pct": "min_pct",
     "severity": "severity",
     "reason": "reason",
+    "market": "market",
 }
 _SEVERAL = frozenset({"kind", "chain", "entity", "reason"})
 
@@ -59,7 +60,8 @@ class BoardSelection:
 
     @property
     def _asks_for_no_event(self) -> bool:
-        return self.wanted.min_pct is None and self.wanted.severity is None and self.wanted.reason is None
+        wanted = self.wanted
+        return all(part is None for part in (wanted.min_pct, wanted.severity, wanted.reason, wanted.market))
 
     def _has_words(self, *names: str) -> bool:
         text = " ".join(names).casefold()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from core.detection.aside import is_ahead, is_rejected
 from core.detection.detector import Detector
 from core.detection.large_moves import LargeMoveFinder, Yardstick
+from core.detection.market_count import MarketCount
 from core.detection.noise import Noise
 from core.errors import SettingsError
 from rtp_client.event import format_time
@@ -56,6 +57,7 @@ class Tally:
     entities: Counter[Key] = field(default_factory=Counter)
     noise: Noise = field(default_factory=Noise)
     on_event: Callable[[Key, datetime, Report], None] | None = None
+    market: MarketCount | None = None
 
     def takes(self, key: Key, sample: Sample, now: datetime) -> bool:
         """Whether a sample is to be judged; else it is set aside, and counted by why."""
@@ -86,6 +88,8 @@ class Tally:
         if self.last_at is not None:
             for key in list(self.detector.states):
                 self.wait(key, self.last_at + timedelta.resolution, finder.move_of(key))
+        if self.market is not None:
+            self._count_market(self.market, self.market.settle())
         self.noise.end(finder.unfinished())
 
     def _count(self, key: Key, judgement: Judgement, move: LargeMove | None, times: int = 1) -> None:
@@ -100,6 +104,15 @@ class Tally:
             self.noise.count(key, judgement.report, at, times, move)
             if self.on_event is not None:
                 self.on_event(key, at, judgement.report)
+            if self.market is not None:
+                self._count_market(self.market, self.market.take(key, judgement.report, at))
+
+    def _count_market(self, market: MarketCount, told: Report | None) -> None:
+        self.notes["market"] = market.members
+        if told is not None:
+            self.events += 1
+            self.reasons[told.reason.value] += 1
+            self.severities[told.severity.value] += 1
 
 
 @dataclass
@@ -203,7 +216,9 @@ def _weight(events: Sequence[int]) -> int:
 
 def new_tally(config: str, name: str, watch: ValueWatch) -> Tally:
     """A tally that has counted nothing. A history is judged as one, whatever the shape of the watch's own table."""
-    return Tally(config, name, Detector(watch, shape="history"), watch.future_limit)
+    detector = Detector(watch, shape="history")
+    market = None if watch.market is None else MarketCount(watch.market, detector)
+    return Tally(config, name, detector, watch.future_limit, market=market)
 
 
 def choose_watch(

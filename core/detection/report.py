@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.detection.testimony import UNSAID, Testimony
 from core.severity import EXACT
@@ -35,7 +35,7 @@ class Report:
     duration_seconds: float | None = None
     testimony: Testimony = UNSAID
     deletedby: DeletedBy | None = None
-    details: Mapping[str, str | float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def details_json(self) -> str | None:
@@ -54,7 +54,7 @@ class Report:
         step = self._step()
         if step is None or not _LEAST <= step[0].copy_abs() <= _MOST or step[1].copy_abs() > _MOST:
             return None
-        return _percent_text(*step)
+        return percent_text(*step)
 
     def _step(self) -> tuple[Decimal, Decimal] | None:
         if self.previous is None or self.current is None:
@@ -73,7 +73,8 @@ def amount_text(value: Decimal | None) -> str | None:
     return format(value if value else value.copy_abs(), "f")
 
 
-def _percent_text(previous: Decimal, current: Decimal) -> str:
+def percent_text(previous: Decimal, current: Decimal) -> str:
+    """The change in percent of |previous|, which is not 0, rounded half away from zero to six decimals."""
     # In whole numbers: floor(x + 1/2) of a positive x is rounding half away from zero, and rounds once. PostgreSQL's
     # `/` rounds to a scale of its own first, so that round(x / y, 6) may round twice, or keep fewer than six decimals.
     change = EXACT.subtract(current, previous)

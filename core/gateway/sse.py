@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _SUBSCRIPTION = "sse"
 _RETRY_MS = 2000
 _LISTS = ("kind", "chain", "entity", "reason")
-_SINGLE = ("min_pct", "severity")
+_SINGLE = ("min_pct", "severity", "market")
 _MEDIA_TYPE = "text/event-stream"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}  # a proxy must not collect what is live
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import redis
 
+from core.detection.market import market_of
 from core.errors import SettingsError, SinkUnavailable
 from core.handler.memory import (
     Memory,
@@ -17,7 +18,7 @@ from core.handler.memory import (
     read_state,
     read_waiting,
     write_lanes,
-    write_state,
+    write_memory,
     write_waiting,
 )
 from core.handler.scripts import COMMIT, RESERVE
@@ -30,7 +31,10 @@ from core.redis_names import (
     BASELINES_UNSENT,
     FENCE,
     SEQUENCE,
+    baseline_owner,
     baseline_pattern,
+    entities_key,
+    market_key,
 )
 from core.services.xray import subsegment
 from rtp_client.event import format_time
@@ -39,11 +43,13 @@ from rtp_client.redact import redact
 from rtp_client.redis import redis_client, redis_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
+    from redis.client import Pipeline
+
     from core.handler.current import Current
-    from core.settings.models import RedisSettings
+    from core.settings.models import RedisSettings, Settings
     from rtp_client.event import Event, EventData
 
 FORGET_AFTER_MS = 48 * 3600 * 1000  # a stream keeps records for 24 hours
@@ -71,7 +77,8 @@ class Baselines:
     """A client of the Redis that holds baselines, cache and stream. Every method raises SinkUnavailable.
 
     `marker` is what the last `load` has found of the marker, None for none, and `run` the server's run: empty where
-    nobody may ask for it. `has_earlier_alerts` says that an earlier version of rtp kept alerts within baselines.
+    nobody may ask for it. `counted` are the watches whose entities are counted.
+    `has_earlier_alerts` says that an earlier version of rtp kept alerts within baselines.
     """
 
     def __init__(
@@ -80,8 +87,10 @@ class Baselines:
         *,
         url: str,
         channels_of: Callable[[EventData], Sequence[str]] = lambda _: (),
+        counted: Collection[str] = (),
     ) -> None:
         self._channels_of = channels_of
+        self._counted = counted
         self.address = redact(url)
         self.marker: str | None = None
         self.run = ""
@@ -115,6 +124,18 @@ class Baselines:
         self.has_earlier_alerts = bool(earlier)
         self.run = server.get("run_id", "") if isinstance(server, dict) else ""
         return [self._memory(fields) for fields in found]
+
+    def load_market(self, watch: str) -> Memory:
+        """What is remembered of a watch's market-wide moves."""
+        with redis_errors(self.address, SinkUnavailable):
+            found: Any = self._client.hmget(market_key(watch), ("version", "state", "unsent"))
+        version, state, unsent = ((value or b"").decode() for value in found)
+        return Memory(int(version or 0), unsent=int(unsent or 0), market=market_of(state))
+
+    def count_entities(self, watch: str) -> int:
+        """How many entities of a watch are remembered, of those that have moved since they are counted."""
+        with redis_errors(self.address, SinkUnavailable):
+            return int(self._client.scard(entities_key(watch)))
 
     def mark(self) -> bool:
         """Set the marker where there is none. Returns whether Redis held nothing of a stream source until now."""
@@ -155,13 +176,16 @@ class Baselines:
     def commit(self, moves: Sequence[BaselineMove], *, at: datetime) -> list[bool]:
         """Make each move, atomically by itself, in one round trip; false where the entity has moved on meanwhile."""
         pipeline = self._client.pipeline(transaction=False)
+        if self._counted:
+            self._count(moves, pipeline)
+        first = len(pipeline)
         for move in moves:
             current = move.current
             entry = move.key if current is None else current.key
             keys = [move.key, BASELINES_DUE, ALERTS, entry, SEQUENCE, STREAM, FENCE]
             arguments: list[str | bytes | int] = [
                 move.was.version,
-                write_state(move.now.state),
+                write_memory(move.now),
                 write_lanes(move.now.lanes),
                 _numbered(move.alerts),
                 "" if move.due_at is None else microseconds(move.due_at),
@@ -181,7 +205,7 @@ class Baselines:
                 arguments += (event.sequence, event.json_bytes, channels)
             self._commit(keys, arguments, client=pipeline)
         with redis_errors(self.address, SinkUnavailable):
-            return [taken == 1 for taken in pipeline.execute()]
+            return [taken == 1 for taken in pipeline.execute()[first:]]
 
     def due(self, at: datetime, limit: int) -> list[str]:
         """The keys whose tick is due, the longest due first."""
@@ -203,12 +227,24 @@ class Baselines:
     def close(self) -> None:
         self._client.close()
 
+    def _count(self, moves: Sequence[BaselineMove], pipeline: Pipeline) -> None:
+        # Before the moves: what is counted and not moved, after a crash, is moved when its record comes again.
+        for move in moves:
+            if move.now.market is None and (watch := baseline_owner(move.key)[0]) in self._counted:
+                change = pipeline.srem if move.now.state is None else pipeline.sadd
+                change(entities_key(watch), move.key)
+
     def _memory(self, found: Sequence[bytes | None]) -> Memory:
         version, state, lanes, unsent, waiting, run = ((value or b"").decode() for value in found)
         memory = Memory(
             int(version or 0), read_state(state), read_lanes(lanes), int(unsent or 0), read_waiting(waiting)
         )
         return replace(memory, is_doubtful=bool(run and self.run and run != self.run))
+
+
+def counted_watches(settings: Settings) -> frozenset[str]:
+    """The watches whose entities are counted: market-wide moves are a share of them."""
+    return frozenset(name for name, watch in settings.watches.items() if watch.has_value and watch.market)
 
 
 def redis_url_of(settings: RedisSettings) -> str:

@@ -10,7 +10,7 @@ from core.emf import emf_log
 from core.handler.alert_sender import AlertSender
 from core.handler.alert_store import AlertStore
 from core.handler.alerts import Alerts
-from core.handler.baselines import Baselines, redis_url_of
+from core.handler.baselines import Baselines, counted_watches, redis_url_of
 from core.handler.batch import BatchProcessor
 from core.handler.earlier_alerts import EarlierAlerts
 from core.handler.letters import LetterForwarder
@@ -42,7 +42,7 @@ def build_processor(
     """
     url = redis_url_of(settings.redis)
     routes, destinations = Routes(settings), sqs_destinations(settings)
-    baselines = Baselines(settings.redis, url=url, channels_of=routes.channels)
+    baselines = Baselines(settings.redis, url=url, channels_of=routes.channels, counted=counted_watches(settings))
     client, letter_queue = _redis(settings), settings.dynamodb.dead_letter_queue
     letters = RedisLetters(client, baselines.address, most=None if letter_queue else MOST_LETTERS)
     store, senders, forward = AlertStore(client, baselines.address), list[AlertSender](), None

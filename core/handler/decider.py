@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from core.detection.detector import Detector
 from core.detection.report import amount_text
 from core.handler.open_decision import OpenDecision
+from core.kinds import MARKET
 from core.log.rows import LogRow
-from rtp_client.event import Severity
+from rtp_client.event import Reason, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,7 +61,7 @@ class Decider:
             id=sequence,
             xid="",
             watch=change.watch,
-            kind=watch.kind,
+            kind=MARKET.name if report is not None and report.reason is Reason.MARKET_MOVED else watch.kind,
             chain=change.key[0],
             entity=change.key[1],
             previous=None if report is None else amount_text(report.previous),

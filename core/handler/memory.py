@@ -9,12 +9,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from core.detection.judge import EntityState, Sample
+from core.detection.market import market_text
 from core.detection.memory import memory_of, memory_text
 from core.detection.report import amount_text
 from core.detection.testimony import UNSAID, Testimony
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from core.detection.market import MarketMemory
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -38,7 +41,7 @@ class Memory:
     item that the entity's samples came from. `unsent` counts the alerts that queues may not have yet.
     `waiting` are samples that are not judged yet.
     `is_doubtful` says that Redis has restarted since, perhaps from an older state. Baselines without lanes are from the
-    table: no record of the entity was judged.
+    table: no record of the entity was judged. The memory of a whole watch has its `market`, and nothing else.
     """
 
     version: int = 0
@@ -47,6 +50,12 @@ class Memory:
     unsent: int = 0
     waiting: Sequence[WaitingSample] = ()
     is_doubtful: bool = False
+    market: MarketMemory | None = None
+
+
+def write_memory(memory: Memory) -> str:
+    """What a memory is about, as JSON: an entity's state, or a watch's market-wide moves."""
+    return write_state(memory.state) if memory.market is None else market_text(memory.market)
 
 
 def write_state(state: EntityState | None) -> str:

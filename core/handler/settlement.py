@@ -16,6 +16,7 @@ from core.handler.baselines import BaselineMove
 from core.handler.current import current_of
 from core.handler.decider import Decider
 from core.handler.decision import entities
+from core.handler.markets import StreamMarkets
 from core.handler.memory import Memory
 from core.handler.ordering import waits_of
 from core.letters.stream_letters import StreamLetter
@@ -72,6 +73,7 @@ class Settlement:
         self._alerts = alerts
         self._bury = bury
         self._clock = clock
+        self._markets = StreamMarkets(settings, baselines, self._decider, alerts_among=self._alerts_among)
 
     def settle(self, changes: Sequence[Change], outcome: BatchOutcome) -> set[int]:
         """Judge, commit and alert. Returns the places of the records that must come again. Raises SinkUnavailable."""
@@ -103,17 +105,20 @@ class Settlement:
             self._decider.decide(memory, group, now=now)
             for memory, group in zip(memories, groups.values(), strict=True)
         ]
+        left = (
+            self._settle_markets(list(groups), decisions, now, unsent, outcome) if self._markets.are_watched else set()
+        )
         moves = [
             self._move(name, memory, decision, events)
             for name, memory, decision, events in zip(
                 groups, memories, decisions, self._events(decisions, now, outcome), strict=True
             )
         ]
-        changed = [index for index, decision in enumerate(decisions) if decision.has_changed]
+        changed = [index for index, decision in enumerate(decisions) if decision.has_changed and index not in left]
         taken = dict(zip(changed, self._baselines.commit([moves[index] for index in changed], at=now), strict=True))
         again: dict[tuple[str, Key], list[Change]] = {}
         for index, (name, group) in enumerate(groups.items()):
-            if not taken.get(index, True):
+            if index in left or not taken.get(index, True):
                 again[name] = group
                 outcome.notes["conflict"] += 1
                 continue
@@ -121,12 +126,31 @@ class Settlement:
             outcome.notes.update(decisions[index].notes)
             for change, why in decisions[index].set_aside:
                 outcome.put_aside(change, why)
-            outcome.events.extend(move.events)
-            if move.was.unsent:
-                unsent.behind.add(move.key)
-            elif move.alerts:
-                unsent.fresh[move.key] = move.events
+            _note_sent(move, unsent, outcome)
         return again
+
+    def _settle_markets(
+        self,
+        names: Sequence[tuple[str, Key]],
+        decisions: list[Decision],
+        now: datetime,
+        unsent: _Unsent,
+        outcome: BatchOutcome,
+    ) -> set[int]:
+        """Move what is remembered of whole watches, and mark the decisions that are part of a market-wide move.
+
+        Returns the places of those that must wait, as somebody else has moved their watch's memory meanwhile.
+        """
+        found = self._markets.judge(names, decisions, now)
+        left: set[int] = set()
+        for one, is_taken in zip(found, self._baselines.commit([one.move for one in found], at=now), strict=True):
+            if is_taken:
+                _note_sent(one.move, unsent, outcome)
+                for index, decision in one.decisions.items():
+                    decisions[index] = decision
+            else:
+                left |= one.decisions.keys()
+        return left
 
     def _load(self, keys: Sequence[str]) -> list[Memory]:
         memories = self._baselines.load(keys)
@@ -176,3 +200,11 @@ class Settlement:
                 self._bury(letter)
                 outcome.dead_letters.append(letter)
         return events
+
+
+def _note_sent(move: BaselineMove, unsent: _Unsent, outcome: BatchOutcome) -> None:
+    outcome.events.extend(move.events)
+    if move.was.unsent:
+        unsent.behind.add(move.key)
+    elif move.alerts:
+        unsent.fresh[move.key] = move.events

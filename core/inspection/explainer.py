@@ -13,9 +13,19 @@ from pydantic import ValidationError
 
 from core.detection.band import band
 from core.detection.distance import distance
+from core.detection.market import market_of
 from core.errors import NotInstalled, UnknownEntity
 from core.inspection.conclusion import Unjudged, conclude
-from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, SetAsideRow, Whence, rule_keys
+from core.inspection.explanation import (
+    BaselineRow,
+    Explanation,
+    JudgedValue,
+    PastEvent,
+    SetAsideRow,
+    Whence,
+    market_move,
+    rule_keys,
+)
 from core.inspection.in_words import rule_in_words
 from core.inspection.inspector import looking
 from core.judging.waiting import count_waiting
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from core.detection.judge import EntityState
+    from core.detection.market import MarketMemory
     from core.kinds import Kinds
     from core.settings.models import Settings
 
@@ -109,8 +120,9 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
     watch = place.watch.watch
     waiting = count_waiting(connection, place.values)
     is_look, now = connection.execute(_QUERIES["pending"], place.values).fetchone() or ()
-    judged = conclusion = None
+    judged = conclusion = market = None
     if watch.has_value:
+        market = market_move(_market(connection, place), watch.market, now)
         judged = _judged(connection, watch, wanted, place, state)
         rule = rule_for(watch, place.chain, place.entity)
         remembered = state.entity(is_sampled=watch.is_sampled) if state else None
@@ -130,7 +142,13 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
         conclusion=conclusion,
         set_aside=set_aside,
         events=events,
+        market=market,
     )
+
+
+def _market(connection: Connection, place: _EntityOfWatch) -> MarketMemory:
+    row = connection.execute(_QUERIES["market"], place.values).fetchone()
+    return market_of(row[0] if row else None)
 
 
 def _with_band(state: BaselineRow | None, place: _EntityOfWatch) -> BaselineRow | None:
@@ -152,7 +170,7 @@ def _judged(
         is_sampled=watch.is_sampled,
         compare_with=watch.compare_with,
         rule=rule_keys(watch, wanted_values, place.chain, place.entity),
-        rule_words=rule_in_words(rule, watch.compare_with),
+        rule_words=rule_in_words(rule, watch.compare_with, watch.market),
         current=current,
         current_from=current_from,
         current_note=note,

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
     from core.detection.distance import Distance
     from core.detection.judge import CompareWith
+    from core.detection.market import MarketMemory
     from core.inspection.conclusion import Conclusion
+    from core.settings.market import MarketWide
     from core.settings.watches import ValueWatch
     from rtp_client.event import Reason, Severity
 
@@ -143,11 +145,28 @@ class JudgedValue:
 
 
 @dataclass(frozen=True)
+class MarketMove:
+    """A market-wide move of the entity's watch that goes on: since when, and the id of its event."""
+
+    since: datetime
+    event_id: str
+
+
+def market_move(memory: MarketMemory, market: MarketWide | None, now: datetime) -> MarketMove | None:
+    """The move that goes on now, by what is remembered of a watch; None where all is calm."""
+    if market is None or memory.since is None or memory.event_id is None:
+        return None
+    last_at = max(member.at for member in memory.members.values())
+    return MarketMove(memory.since, memory.event_id) if now - last_at <= market.within else None
+
+
+@dataclass(frozen=True)
 class Explanation:
     """All that rtp knows about one entity in one watch, as of one moment (`at`, by the database's clock).
 
     `judged` and `conclusion` are of a value, `watched` is of metadata. `state` is None where the entity is gone, or
     waits to be seen for the first time; `rules` is the revision in force, 0 of a stream source, which has none.
+    `market` is there as long as the market moves.
     """
 
     at: datetime
@@ -165,6 +184,7 @@ class Explanation:
     set_aside: Sequence[SetAsideRow]
     events: Sequence[PastEvent]
     source: Source = "postgres"
+    market: MarketMove | None = None
 
 
 def rule_keys(installed: ValueWatch, wanted: ValueWatch | None, chain: str, entity: str) -> list[RuleKey]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from core.detection.judge import CompareWith
     from core.inspection.conclusion import Conclusion, Outcome
+    from core.settings.market import MarketWide
     from core.settings.moves import Move
     from core.settings.peg import Peg
     from core.settings.rules import Rule
@@ -76,9 +77,19 @@ def _with_its_record(found: Conclusion) -> str:
     return f"reported with its record: {found.reason}" if found.reason else "no event with its record"
 
 
-def rule_in_words(rule: Rule, compare_with: CompareWith = "last_event") -> Sequence[str]:
+def rule_in_words(
+    rule: Rule, compare_with: CompareWith = "last_event", market: MarketWide | None = None
+) -> Sequence[str]:
     """What makes a change of the entity an event, a sentence for each thing that is not off."""
-    return list(_sentences(rule, compare_with))
+    return [*_sentences(rule, compare_with), *(() if market is None else (_of_the_market(market),))]
+
+
+def _of_the_market(market: MarketWide) -> str:
+    many = f"{_percent(market.share * 100)} of the watch's entities, and at least {market.min_entities}"
+    return (
+        f"When more than {many}, move within {_span(market.within)}, their events are part of one market-wide move,"
+        f" but for those more than {_number(market.beyond)} percentage points from the median."
+    )
 
 
 def _sentences(rule: Rule, compare_with: CompareWith) -> Iterator[str]:

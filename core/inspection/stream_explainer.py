@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from core.detection.band import band
 from core.detection.distance import distance
 from core.detection.judge import due_at
+from core.detection.market import CALM
 from core.detection.memory import memory_text
 from core.errors import EventRejected, RtpError, UnknownEntity
 from core.handler.current import newest_value
@@ -20,7 +21,7 @@ from core.handler.items import dynamodb_of
 from core.handler.known import known_owners
 from core.handler.memory import Memory
 from core.inspection.conclusion import Unjudged, conclude
-from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, rule_keys
+from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, market_move, rule_keys
 from core.inspection.in_words import rule_in_words
 from core.problem import counted
 from core.redis_names import baseline_key, baseline_owner
@@ -79,8 +80,10 @@ def _explain(services: StreamServices, watched: WatchedTable, chain: str, entity
     events = list(islice(_events(services, watch.kind, chain, entity), _MOST_EVENTS))
     if memory == Memory() and item is None and not events:
         return None
-    state = judged = conclusion = None
+    state = judged = conclusion = market = None
     if watch.has_value:
+        remembered = services.baselines.load_market(watched.name).market or CALM
+        market = market_move(remembered, watch.market, now)
         rule = rule_for(watch, chain, entity)
         state = _row(memory, rule, watch)
         judged = _judged(watched, watch, rule, chain, entity, memory, item, note)
@@ -102,6 +105,7 @@ def _explain(services: StreamServices, watched: WatchedTable, chain: str, entity
         set_aside=(),
         events=events,
         source="dynamodb",
+        market=market,
     )
 
 
@@ -149,7 +153,7 @@ def _judged(
         is_sampled=True,
         compare_with=watch.compare_with,
         rule=rule_keys(watch, None, chain, entity),
-        rule_words=rule_in_words(rule, watch.compare_with),
+        rule_words=rule_in_words(rule, watch.compare_with, watch.market),
         current=current,
         current_from=whence,
         current_note=note or ("the table has no such item" if whence == "baseline" else ""),

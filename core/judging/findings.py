@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from core.detection.aside import WhyAside
-    from core.judging.entity import EntityMemory
+    from core.detection.market import Firing
+    from core.detection.report import Report
+    from core.judging.entity import EntityKey, EntityMemory
     from core.judging.sample import SampleRow
 
 _MOST_LINES = 100
@@ -32,6 +34,29 @@ class EventRow(NamedTuple):
     traceparent: str | None
     tracestate: str | None
     details: str | None
+
+    @classmethod
+    def of(
+        cls,
+        key: EntityKey,
+        report: Report,
+        told: tuple[datetime, float, str | None],
+        traceparent: str | None = None,
+        tracestate: str | None = None,
+    ) -> EventRow:
+        """The row of a report; `told` is what the testimony of its row comes to."""
+        return cls(
+            *key,
+            report.previous,
+            report.current,
+            report.reason,
+            report.severity,
+            report.duration_seconds,
+            *told,
+            traceparent,
+            tracestate,
+            report.details_json,
+        )
 
 
 class QuarantineNote(NamedTuple):
@@ -67,9 +92,13 @@ class JudgingError(NamedTuple):
 
 @dataclass
 class Findings:
-    """What came of the samples since it was last written down. The order of the events is the log's."""
+    """What came of the samples since it was last written down. The order of the events is the log's.
+
+    `firings` are those events that may be part of a market-wide move, by watch, each with its place among the events.
+    """
 
     events: list[EventRow] = field(default_factory=list)
+    firings: dict[int, list[tuple[int, Firing]]] = field(default_factory=dict)
     notes: list[QuarantineNote] = field(default_factory=list)
     errors: list[JudgingError] = field(default_factory=list)
     set_aside: dict[tuple[object, ...], SetAsideLine] = field(default_factory=dict)
@@ -92,6 +121,10 @@ class Findings:
         if not entity.is_dirty:
             entity.is_dirty = True
             self.dirty.append(entity)
+
+    def fires(self, watch: int, firing: Firing) -> None:
+        """The last event may be part of a market-wide move."""
+        self.firings.setdefault(watch, []).append((len(self.events) - 1, firing))
 
     def put_aside(self, row: SampleRow, why: WhyAside) -> None:
         """Note a sample that moves nothing: a line of its entity, or where there are many, one of its watch."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.detection.aside import is_ahead, is_rejected
 from core.detection.judge import delete, deletion_that_stands, judge, tick
+from core.detection.market import firing_of
 from core.detection.testimony import UNSAID
 from core.judging.findings import EventRow, JudgingError, QuarantineNote
 from rtp_client.errors import one_line
@@ -87,6 +88,7 @@ def _judge_sample(row: SampleRow, entity: EntityMemory, findings: Findings) -> N
     _note_guard(entity, before, judgement, row.value, findings)
     if judgement.report is not None:
         findings.events.append(_event(entity, judgement.report, row.sampled_at, row.traceparent, row.tracestate))
+        _note_firing(entity, judgement.report, judgement.state, findings)
 
 
 def _judge_deletion(row: SampleRow, entity: EntityMemory, findings: Findings) -> None:
@@ -142,6 +144,7 @@ def _judge_appointment(entity: EntityMemory, at: datetime, findings: Findings) -
     _note_guard(entity, before, judgement, before.suspect_value, findings)
     if judgement.report is not None:
         findings.events.append(_event(entity, judgement.report, at))
+        _note_firing(entity, judgement.report, judgement.state, findings)
 
 
 def _move(entity: EntityMemory, state: EntityState | None, findings: Findings) -> None:
@@ -157,21 +160,20 @@ def _note_guard(
         findings.notes.append(QuarantineNote(*entity.key, judgement.note, before.value, held_back))
 
 
+def _note_firing(entity: EntityMemory, report: Report, state: EntityState, findings: Findings) -> None:
+    if entity.watch.watch.market is None:
+        return
+    watch, chain, name = entity.key
+    firing = firing_of((chain, name), report, state.reported_at)
+    if firing is not None:
+        findings.fires(watch, firing)
+
+
 def _event(
     entity: EntityMemory, report: Report, at: datetime, traceparent: str | None = None, tracestate: str | None = None
 ) -> EventRow:
-    return EventRow(
-        *entity.key,
-        report.previous,
-        report.current,
-        report.reason,
-        report.severity,
-        report.duration_seconds,
-        *report.testimony.told(at, entity.watch.watch),
-        traceparent,
-        tracestate,
-        report.details_json,
-    )
+    told = report.testimony.told(at, entity.watch.watch)
+    return EventRow.of(entity.key, report, told, traceparent, tracestate)
 
 
 def _judging_error(entity: EntityMemory, error: Exception) -> JudgingError:

@@ -14,6 +14,7 @@ from core.detection.memory import memory_text
 from core.errors import RtpError
 from core.judging.columns import KEY, by_column
 from core.judging.findings import EventRow, QuarantineNote, SetAsideLine
+from core.judging.markets import Markets
 from core.services.postgres import queries
 from core.services.prepared import PreparedStatements
 
@@ -51,6 +52,7 @@ class Ledger:
         # What a transaction asks under a lock must be seen as it is then, whatever the role's own default.
         log.connection.isolation_level = IsolationLevel.READ_COMMITTED
         self._statements = PreparedStatements(log.connection, _QUERIES)
+        self._markets = Markets(log.connection, log.installed.watches)
         self._revision = revision
 
     @contextmanager
@@ -84,6 +86,7 @@ class Ledger:
 
         Raises LeadershipLost where another judge has taken over.
         """
+        self._markets.judge(findings)
         if findings.events:
             self._statements.fetch("append_events", by_column(EventRow._fields, findings.events))
         if findings.notes:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from rtp_client.event import DeletedBy
 
-_CAME_OR_WENT = frozenset({Reason.ADDED, Reason.REMOVED})
+_VERBS = {Reason.ADDED: "added", Reason.REMOVED: "removed", Reason.MARKET_MOVED: "moved"}
 _DEEPEST = 190
 """How deep changed fields may nest: readers of JSON have their limits, rtp_client's of before one of 200 levels."""
 
@@ -61,6 +61,11 @@ class LogRow(NamedTuple):
     traceparent: str | None = None
     tracestate: str | None = None
     details: str | None = None
+
+    @property
+    def market(self) -> str | None:
+        """The id of the market-wide move that the change is part of."""
+        return None if self.details is None else json.loads(self.details).get("market")
 
 
 def event_id(row: LogRow, log_id: str) -> str:
@@ -154,7 +159,7 @@ class _Labels(NamedTuple):
 
 @lru_cache(maxsize=1024)
 def _labels(kind: str, reason: Any, severity: Any) -> _Labels:
-    event_type = f"rtp.{kind}.{reason if reason in _CAME_OR_WENT else 'changed'}"
+    event_type = f"rtp.{kind}.{_VERBS.get(reason, 'changed')}"
     try:
         convert((kind, event_type), tuple[KindName, EventType])
         return _Labels(event_type, Reason(reason), Severity(severity), are_valid=True)

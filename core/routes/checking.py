@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from core.routes.matching import label_of
+from core.kinds import MARKET
+from core.routes.matching import label_of, name_mismatch
 from core.settings.rules import is_glob, matches_glob, override_value
-from core.settings.watches import Constant, SeverityTiers, Watch
+from core.settings.watches import EVERYWHERE, Constant, SeverityTiers, Watch
 from core.severity import reaches, severity
 from rtp_client.event import METADATA_REASONS, Reason, Severity
 from rtp_client.event_filter import SEVERITY_RANK
@@ -59,21 +60,41 @@ def contradictions(match: RouteMatch, settings: Settings) -> list[str]:
     """Why no watch can raise an event that fits; empty where one can."""
     reasons = []
     for name, watch in settings.watches.items():
-        reason = _contradiction(match, watch)
+        reason = _contradiction(match, name, watch)
         if reason is None:
             return []
         reasons.append(f"watch {name} {reason}")
     return reasons
 
 
-def _contradiction(match: RouteMatch, watch: Watch) -> str | None:
+def _contradiction(match: RouteMatch, called: str, watch: Watch) -> str | None:
+    if _tells_of_its_market(match, called, watch):
+        return None
     if watch.kind not in match.kinds:
         return f"raises kind {watch.kind}"
     if (name := _stuck(match.chain, watch.columns.chain)) is not None:
         return f"knows the chain {name} only"
     if (name := _stuck(match.names_of(watch.kind), watch.columns.entity)) is not None:
         return f"knows {name} only"
+    if match.market and not _has_market(watch):
+        return "has no `market`"
     return _unfit_reasons(match, watch)
+
+
+def _has_market(watch: Watch) -> bool:
+    return watch.has_value and watch.market is not None
+
+
+def _tells_of_its_market(match: RouteMatch, called: str, watch: Watch) -> bool:
+    """Whether the event of a market-wide move can fit."""
+    is_meant = MARKET.name in match.kinds and match.market is not True
+    has_reason = match.reason is None or Reason.MARKET_MOVED in match.reason
+    return (
+        _has_market(watch)
+        and is_meant
+        and has_reason
+        and name_mismatch(match, MARKET.name, EVERYWHERE.const, called) is None
+    )
 
 
 def _unfit_reasons(match: RouteMatch, watch: Watch) -> str | None:
@@ -104,6 +125,7 @@ def _reasons(watch: Watch) -> frozenset[Reason]:
         Reason.HEARTBEAT: any(part.heartbeat for part in watch.rule_sources),
         Reason.MOVED: any(part.moves for part in watch.rule_sources),
         Reason.DELETED: not watch.is_history,
+        Reason.MARKET_MOVED: False,
     }
     given |= dict.fromkeys(_OF_A_PEG, _has_peg(watch))
     return frozenset(reason for reason in Reason if reason not in METADATA_REASONS and given.get(reason, True))
@@ -150,6 +172,7 @@ def _covers(wide: RouteMatch, narrow: RouteMatch) -> bool:
         and not (wide.reason is None and narrow.reason is not None and Reason.HEARTBEAT in narrow.reason)
         and (wide.reason is None or (narrow.reason is not None and set(narrow.reason) <= set(wide.reason)))
         and SEVERITY_RANK[wide.severity or Severity.INFO] <= SEVERITY_RANK[narrow.severity or Severity.INFO]
+        and wide.market in (None, narrow.market)
         and (wide.min_percent is None or (narrow.min_percent is not None and narrow.min_percent >= wide.min_percent))
     )
 

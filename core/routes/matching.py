@@ -36,6 +36,10 @@ class Routable(Move, Protocol):
     def entity(self) -> str:
         """The protocol, token or other entity."""
 
+    @property
+    def market(self) -> str | None:
+        """The market-wide move that it is part of."""
+
 
 @dataclass(frozen=True)
 class RouteVerdict:
@@ -139,6 +143,8 @@ def _size_mismatch(match: RouteMatch, event: Routable) -> str | None:
         return f"severity is {event.severity}, less than {match.severity}"
     if match.reason is not None and event.reason not in match.reason:
         return f"reason is {event.reason}, not {' or '.join(match.reason)}"
+    if match.market is not None and match.market is not (event.market is not None):
+        return "it is part of a market-wide move" if event.market else "it is part of no market-wide move"
     if match.min_percent is not None and not moved_at_least(event, match.min_percent):
         moved = "there is no percentage" if event.change_pct is None else f"it moved by {event.change_pct} %"
         return f"{moved}, less than {match.min_percent} %"

@@ -31,6 +31,7 @@ class SampleEvent:
     reason: str
     severity: str
     current: str | None = None
+    market: str | None = None
 
 
 def sample_event(

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StrictBool, model_validator
 
-from core.kinds import SHIPPED, Kind, Kinds
+from core.kinds import MARKET, SHIPPED, Kind, Kinds
 from core.settings.dynamodb import DynamoDbAttributes
 from core.settings.fields import Percent, SettingsModel, Text, Word
 from core.settings.routes import RouteMatch
@@ -18,7 +18,7 @@ _TAKEN = {"peg"}.union(*(m.model_fields for m in (ValueColumns, Override, RouteM
 
 
 def _is_new(name: str) -> str:
-    if name in SHIPPED:
+    if name in SHIPPED or name == MARKET.name:
         raise ValueError(f"rtp has a kind {name} of its own. Give yours another name")
     return name
 

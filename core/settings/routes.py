@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, ValidationInfo, model_validator
+from pydantic import BeforeValidator, Field, ModelWrapValidatorHandler, StrictBool, ValidationInfo, model_validator
 
-from core.kinds import SHIPPED, Kinds, entity_words
+from core.kinds import MARKET, SHIPPED, Kinds, entity_words
 from core.settings.fields import (
     Glob,
     Percent,
@@ -43,8 +43,8 @@ class RouteMatch(SettingsModel):
     """What an event must be like; every key that is given must fit, one left out fits all.
 
     A list fits where one of its entries does. Names may be globs (`*`, `?`). Each kind's word for its entity is a key,
-    too: `protocol` speaks of TVL and metadata, `token` of prices. Where only some of them are given, events of the
-    other kinds do not fit.
+    too: `protocol` speaks of TVL and metadata, `token` of prices, `watch` of market-wide moves. Where only some of them
+    are given, events of the other kinds do not fit.
     """
 
     known: ClassVar[Kinds] = SHIPPED
@@ -54,6 +54,7 @@ class RouteMatch(SettingsModel):
     severity: Annotated[Severity, _one_of(Severity)] | None = Field(default=None, description="At least this.")
     reason: _Reasons | None = None
     min_percent: Percent | None = None
+    market: StrictBool | None = Field(default=None, description="Whether it is part of a market-wide move.")
 
     @model_validator(mode="wrap")
     @classmethod
@@ -108,7 +109,8 @@ class Route(SettingsModel):
 
 
 def match_model(kinds: Kinds) -> type[RouteMatch]:
-    """The model of a match for events of these kinds."""
+    """The model of a match for events of these kinds, and of market-wide moves."""
+    kinds = {**kinds, MARKET.name: MARKET}
     one_of_them = Annotated[tuple[Annotated[str, _one_of(kinds)], ...], _OneOrMore, Field(min_length=1)]
     with_kind = derived(RouteMatch, known=(ClassVar[Kinds], kinds), kind=(one_of_them | None, None))
     return with_key_for_each(with_kind, entity_words(kinds), _Names | None)

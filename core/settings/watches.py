@@ -31,6 +31,7 @@ from core.settings.fields import (
     one_column_complaint,
 )
 from core.settings.guard import GlitchGuard
+from core.settings.market import MarketWide
 from core.settings.moves import MOST_MOVES, Move
 from core.settings.peg import Peg
 from core.zones import zone_called
@@ -143,6 +144,7 @@ class ValueWatch(_Watch):
     delete_grace: Duration | None = None
     moves: Moves | None = None
     reject: Reject | None = None
+    market: MarketWide | None = None
     overrides: Annotated[tuple[Override, ...], Field(max_length=1000)] = ()
 
     @property
@@ -163,7 +165,8 @@ class ValueWatch(_Watch):
         """
         keys = ("heartbeat", "cooldown", "glitch_guard", "peg", "delete_grace", "moves", "reject")
         has_memory = any(getattr(source, key, None) for source in self.rule_sources for key in keys)
-        return self.is_history or self.compare_with == "previous_row" or has_memory
+        needs_judge = self.is_history or self.compare_with == "previous_row" or self.market is not None
+        return needs_judge or has_memory
 
     @property
     def future_limit(self) -> timedelta | None:

@@ -37,6 +37,10 @@ SELECT why, value, at, noted_at
 FROM rtp.set_aside WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
 ORDER BY noted_at DESC, id DESC LIMIT 10
 
+-- name: market
+-- What is remembered of its watch's market-wide moves.
+SELECT memory::text FROM rtp.market WHERE watch = %(watch)s
+
 -- name: events
 -- An entity's last events, newest first, among the log's newest million.
 SELECT id, previous, current, fields, reason, severity, duration, confidence, provenance, changed_at, detected_at

@@ -47,6 +47,23 @@ FROM unnest(
                         changed_at, traceparent, tracestate, details, place)
 ORDER BY e.place
 
+-- name: return_event_id
+-- Behind append_events: the id by which the event is known, as core/log/rows.py makes it.
+RETURNING (SELECT log_id FROM rtp.installation) || '-' || xid::text || '-' || id::text
+
+-- name: market
+-- What is remembered of a watch's market-wide moves.
+SELECT memory::text FROM rtp.market WHERE watch = %(watch)s::smallint
+
+-- name: count_entities
+-- How many entities a watch has.
+SELECT count(*) FROM rtp.baseline WHERE watch = %(watch)s::smallint AND gone_at IS NULL
+
+-- name: keep_market
+-- Remember a watch's market-wide moves.
+INSERT INTO rtp.market (watch, memory) VALUES (%(watch)s::smallint, %(memory)s::jsonb)
+ON CONFLICT (watch) DO UPDATE SET memory = excluded.memory
+
 -- name: note_quarantine
 -- What the glitch guard held back, and what became of it.
 INSERT INTO rtp.quarantine (watch, chain, entity, what, baseline, value)

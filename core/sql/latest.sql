@@ -6,7 +6,8 @@
 -- sink has not got yet. A rotation that is under way has kept rows that are still in the log, hence DISTINCT.
 DECLARE latest_events NO SCROLL CURSOR FOR
 SELECT DISTINCT ON (e.id)
-       e.id, e.xid::text, w.name, w.kind, e.chain, e.entity, e.previous::text, e.current::text,
+       e.id, e.xid::text, w.name, CASE WHEN e.reason = 'market_moved' THEN 'market' ELSE w.kind END, e.chain, e.entity,
+       e.previous::text, e.current::text,
        rtp.change(e.previous, e.current), rtp.change_pct(e.previous, e.current),
        e.fields::text, e.reason, e.severity, e.confidence, e.provenance, e.changed_at, e.detected_at,
        extract(epoch FROM e.duration)::double precision, e.traceparent, e.tracestate,

@@ -19,6 +19,7 @@
  * @property {string | number} [min_pct]  At least this |change_pct|.
  * @property {"info" | "warning" | "critical"} [severity]  At least this.
  * @property {string | string[]} [reason]
+ * @property {boolean} [market]  Whether it is part of a market-wide move.
  * @property {string} [resume]  Go on behind this position; "0" is before all that Redis holds.
  * @property {boolean} [snapshot]  Whether the current values come first, and again after each gap.
  * @property {"conflate" | "disconnect"} [slow]  What the gateway does where this client reads too slowly.

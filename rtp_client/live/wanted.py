@@ -32,6 +32,8 @@ class WantedParts(TypedDict, total=False):
     """At least this."""
     reason: str | Sequence[str] | None
     """One of these."""
+    market: bool | None
+    """Whether it is part of a market-wide move."""
     resume: Position | str | None
     """Go on behind this position; "0" is before all that Redis holds."""
     snapshot: bool

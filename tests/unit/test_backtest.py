@@ -61,6 +61,16 @@ def test_a_sample_of_the_future_is_counted_and_brings_no_silence_with_it() -> No
     assert (unbounded.reasons["deviation"], unbounded.notes) == (2, {})
 
 
+def test_market_wide_moves_and_their_members_are_counted() -> None:
+    names = [("ethereum", name) for name in "abcd"]
+    history = [
+        (key, Sample(Decimal(value), NOON + HOUR * hour)) for hour, value in enumerate((100, 90)) for key in names
+    ]
+    (tally,) = backtest([*history], {"market": {"min_entities": 4}}).tallies
+    assert (tally.events, tally.reasons) == (5, {"deviation": 4, "market_moved": 1})
+    assert tally.notes == {"market": 4}
+
+
 def test_events_are_counted_by_reason_severity_and_entity() -> None:
     result = backtest([*rows(LIDO, "100", "102", "102.1", "0"), *rows(AAVE, "5", "6")], {})
     (tally,) = result.tallies

@@ -29,6 +29,19 @@ def test_every_part_must_match() -> None:
     assert not matches(wanted, change_pct="1.99")
 
 
+@pytest.mark.parametrize("wanted", [False, "false"])
+def test_members_of_a_market_wide_move_can_be_left_out(wanted: Any) -> None:
+    without = EventFilter.from_json({"market": wanted})
+    assert (matches(without), matches(without, details='{"market": "id"}')) == (True, False)
+    assert EventFilter.from_json(without.as_json()) == without
+
+
+@pytest.mark.parametrize("wanted", ["yes", 1, ["true"]])
+def test_market_is_true_or_false(wanted: Any) -> None:
+    with pytest.raises(SettingsError, match=r"filter\.market: must be true or false"):
+        EventFilter.from_json({"market": wanted})
+
+
 @pytest.mark.parametrize("pattern", ["aave-v3", "AAVE-V3", "aave*", "*V3", "aave-v?", "aave-v[23]"])
 def test_a_name_or_a_glob_in_any_case(pattern: str) -> None:
     assert matches(EventFilter(entity=pattern))

@@ -36,6 +36,16 @@ def test_a_move_is_told_in_one_line() -> None:
     ]
 
 
+def test_a_market_wide_move_is_told_with_how_many_and_its_members_as_such() -> None:
+    moved = '{"direction": "down", "moved_entities": 37, "watched_entities": 100}'
+    market = line("prices", kind="market", chain="all", reason="market_moved", details=moved)
+    assert market.split()[1:4] + market.split()[-5:] == [
+        *("market", "all", "prices"),
+        *["market", "moved:", "37", "of", "100"],
+    ]
+    assert line(details='{"market": "id"}').endswith("deviation, market-wide")
+
+
 def test_lines_are_aligned() -> None:
     lines = [line("lido"), line("uniswap-v3", current="1000000000"), line("x", kind="price", chain="base")]
     assert len({told.index("→") for told in lines}) == 1

@@ -212,7 +212,7 @@ def test_a_wrong_kind_is_one_line_that_says_where_and_what(tmp_path: Path, kinds
         (
             "watches:",
             "routes: [{match: {kind: apz}, channel: c}]\nwatches:",
-            "my.yaml:3: routes[0].match.kind[0]: must be one of tvl, price, protocol, apy",
+            "my.yaml:3: routes[0].match.kind[0]: must be one of tvl, price, protocol, apy, market",
         ),
         (
             "watches:",

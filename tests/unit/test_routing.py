@@ -88,6 +88,11 @@ def test_a_move_without_a_percentage_is_as_far_as_it_is(event: SampleEvent, fits
     assert matches(event, min_percent=1000) is fits
 
 
+@pytest.mark.parametrize(("wanted", "alone", "member"), [(False, True, False), (True, False, True)])
+def test_members_of_a_market_wide_move_can_be_left_out_or_taken_alone(wanted: bool, alone: bool, member: bool) -> None:
+    assert (matches(LIDO, market=wanted), matches(replace(LIDO, market="id"), market=wanted)) == (alone, member)
+
+
 def test_an_event_of_a_kind_that_the_settings_no_longer_have_fits_where_no_name_is_asked_for() -> None:
     event = replace(LIDO, kind="apy")
     assert (matches(event, chain="ethereum"), matches(event, protocol="lido")) == (True, False)
@@ -237,6 +242,7 @@ def complaints(match: dict[str, Any], **watches: dict[str, Any]) -> str:
 
 TVL_ONLY = {"tvl": WATCHES["tvl"]}
 CONST = {"tvl": WATCHES["tvl"] | {"columns": {"chain": {"const": "base"}, "protocol": {"const": "lido"}, "value": "v"}}}
+MOVING = {"tvl": WATCHES["tvl"] | {"market": {}}}
 HIGH = {"tvl": WATCHES["tvl"] | {"severity": {"info": 0, "warning": 5, "critical": 150}}}
 
 
@@ -258,6 +264,9 @@ HIGH = {"tvl": WATCHES["tvl"] | {"severity": {"info": 0, "warning": 5, "critical
         ({"reason": "to_zero", "severity": "critical"}, HIGH, "never reaches critical"),
         ({"reason": "to_zero", "min_percent": 101}, TVL_ONLY, "moves by 101 % for no such reason"),
         ({"reason": "to_null", "min_percent": 1}, TVL_ONLY, "moves by 1 % for no such reason"),
+        ({"market": True}, TVL_ONLY, "watch tvl has no `market`"),
+        ({"kind": "market"}, TVL_ONLY, "watch tvl raises kind tvl"),
+        ({"kind": "market", "watch": "prices"}, MOVING, "watch tvl raises kind tvl"),
     ],
     ids=str,
 )
@@ -282,6 +291,11 @@ def test_a_route_that_can_never_match_is_told_with_the_reason(
 )
 def test_a_route_that_can_match_is_not_blamed(match: dict[str, Any]) -> None:
     assert complaints(match) == ""
+
+
+@pytest.mark.parametrize("match", [{"market": True}, {"market": False}, {"kind": "market"}, {"watch": "t*"}], ids=str)
+def test_a_market_is_a_reason_for_events_of_its_own(match: dict[str, Any]) -> None:
+    assert complaints(match, **MOVING) == ""
 
 
 def test_a_peg_in_an_override_is_a_reason_for_depegs() -> None:

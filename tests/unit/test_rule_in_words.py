@@ -20,7 +20,7 @@ def words(**keys: Any) -> list[str]:
         {"kind": "price", "table": "prices", "columns": COLUMNS} | keys
     )
     assert isinstance(watch, ValueWatch)
-    return list(rule_in_words(rule_for(watch, "ethereum", "usdc"), watch.compare_with))
+    return list(rule_in_words(rule_for(watch, "ethereum", "usdc"), watch.compare_with, watch.market))
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,11 @@ def test_how_large_a_change_is_an_event(keys: dict[str, Any], first: str) -> Non
             "A value above 3 times that of the last event is held back until 1 further sample confirms it, or for 1 h.",
         ),
         ({"emit_first": True}, "The first sighting is an event."),
+        (
+            {"market": {}},
+            "When more than 30 % of the watch's entities, and at least 5, move within 1 min, their events are part of"
+            " one market-wide move, but for those more than 10 percentage points from the median.",
+        ),
         (
             {"delete_grace": "500ms"},
             "A row that is gone is reported as deleted after 0.5 s, unless it comes back.",

@@ -134,7 +134,9 @@ def watch_as_set(name: str, watch: Watch, table: str, source: Source, entry: Ent
     keys, levels = None, None
     if watch.has_value:
         rule = rule_for(watch, entry.chain, entry.entity)
-        keys = _rule(rule_in_words(rule, watch.compare_with), rule_keys(watch, None, entry.chain, entry.entity))
+        keys = _rule(
+            rule_in_words(rule, watch.compare_with, watch.market), rule_keys(watch, None, entry.chain, entry.entity)
+        )
         if entry.event is not None:
             told = _amount(entry.event.data.current)
             reported_at = datetime.fromisoformat(entry.event.data.detected_at)

@@ -28,6 +28,7 @@ class FilterParts(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     min_pct: Annotated[Amount | float | UnsetType, Meta(description="At least this |change_pct|.")] = UNSET
     severity: Annotated[Severity | UnsetType, Meta(description="At least this one.")] = UNSET
     reason: Annotated[Reason | list[Reason] | UnsetType, Meta(description="One of these.")] = UNSET
+    market: Annotated[bool | UnsetType, Meta(description="Whether it is part of a market-wide move.")] = UNSET
 
 
 class SubscribeMessage(Struct, frozen=True, kw_only=True, tag_field="type", tag="subscribe"):

@@ -42,6 +42,7 @@ EVENTS = (
     *ENTITIES,
     Parameter("min_pct", "At least this |change_pct|.", {"type": "number", "minimum": 0}),
     Parameter("severity", "At least this one.", {"enum": [str(one) for one in Severity]}),
+    Parameter("market", "Whether it is part of a market-wide move.", {"type": "boolean"}),
     Parameter("reason", "One of these.", {"enum": [str(one) for one in Reason]}, is_many=True),
 )
 LIMIT = Parameter(

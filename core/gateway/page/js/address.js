@@ -2,14 +2,14 @@
 
 export const VIEWS = ["board", "movers", "pegs", "stream", "status", "entity"];
 const LISTS = ["kind", "chain", "entity", "reason"];
-const WORDS = ["min_pct", "severity", "q", "within", "sort"];
+const WORDS = ["min_pct", "severity", "market", "q", "within", "sort"];
 
 /**
  * @typedef {Object} Address
  * @property {string} view
  * @property {[string, string, string]|null} subject kind, chain and entity of the view `entity`
  * @property {{kind: string[], chain: string[], entity: string[], reason: string[], min_pct: string, severity: string,
- *             q: string, within: string, sort: string}} filter
+ *             market: string, q: string, within: string, sort: string}} filter
  */
 
 /** @param {string} hash @returns {Address} */

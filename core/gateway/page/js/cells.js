@@ -105,9 +105,9 @@ export const distanceColumn = {
   order: (row) => (row.distance === null ? null : Math.abs(row.distance)),
 };
 
-/** Severity and reason, where they are not the usual ones. */
-function remarkOn({ severity, reason }) {
-  const parts = [severity === "info" ? "" : severity, reason === "deviation" ? "" : reason?.replaceAll("_", " ")];
+/** Severity and reason, where they are not the usual ones, and whether all the market moves. */
+function remarkOn({ severity, reason, market }) {
+  const parts = [severity === "info" ? "" : severity, reason === "deviation" ? "" : reason?.replaceAll("_", " "), market ? "market-wide" : ""];
   return parts.filter(Boolean).join(", ");
 }
 

@@ -20,6 +20,7 @@ export function matcher(filter) {
     (!least || Math.abs(known.change ?? 0) >= least) &&
     (!lowest || rank(known.severity) >= lowest) &&
     (!filter.reason.length || filter.reason.includes(known.reason)) &&
+    (!filter.market || (filter.market === "true") === Boolean(known.market)) &&
     words.every((word) => known.text.includes(word));
 }
 

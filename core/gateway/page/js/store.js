@@ -20,6 +20,7 @@ export function flattened({ id, sequence, data }) {
     fields: data.fields,
     reason: data.reason,
     severity: data.severity,
+    market: data.market ?? null,
     duration: data.duration_seconds ?? null,
     confidence: data.confidence,
     provenance: data.provenance,
@@ -128,8 +129,8 @@ export class Store {
 }
 
 function newsOf(event) {
-  const { change, reason, severity, confidence, provenance, changedAt, previous, text } = event;
-  return { change, reason, severity, confidence, provenance, changedAt, previous, text, isDeleted: reason === "deleted" };
+  const { change, reason, severity, market, confidence, provenance, changedAt, previous, text } = event;
+  return { change, reason, severity, market, confidence, provenance, changedAt, previous, text, isDeleted: reason === "deleted" };
 }
 
 function push(known, value) {
