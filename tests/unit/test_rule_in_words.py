@@ -45,13 +45,15 @@ def test_how_large_a_change_is_an_event(keys: dict[str, Any], first: str) -> Non
     [
         (
             {"peg": {"value": "1.00", "deviation_bps": 50}},
-            "A value 50 basis points or more off its peg of 1 is an event, and so is its way back, whatever the size.",
+            "A value 50 basis points or more off its peg of 1 is an event, and so is its way back within 25,"
+            " whatever the size.",
         ),
         ({"heartbeat": "90s"}, "90 s after the last event comes another one, even without a change."),
         ({"cooldown": "5m"}, "Within 5 min of an event a change is held back, and judged when that time is over."),
         (
             {"glitch_guard": {"factor": 3}},
-            "A value above 3 times that of the last event is held back until 1 further sample confirms it, or for 1 h.",
+            "A value above 3 times that of the last event, or 3 times below it, is held back until 1 further"
+            " sample confirms it, or for 1 h.",
         ),
         ({"emit_first": True}, "The first sighting is an event."),
         (
