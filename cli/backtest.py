@@ -83,10 +83,7 @@ def backtest(
     Example: [bold]rtp backtest --config new.yaml --against rtp.yaml --history tvl.csv.gz[/]
     [bold]rtp backtest --config rtp.yaml --history tvl.csv.gz --suggest --per-day 5[/]
     """
-    if against is not None and propose:
-        raise SettingsError("--suggest compares its proposal with the settings file", "Leave out --against")
-    if per_day is not None and not propose:
-        raise SettingsError("--per-day says how much a proposal may report", "Add --suggest")
+    _check_together(against, propose=propose, per_day=per_day)
     settings = settings_from(config, postgres__dsn=postgres_dsn)
     path = Path(history)
     file = FileHistory.open(path, _kinds_for(settings, watch)) if _is_file(path) else None
@@ -94,11 +91,9 @@ def backtest(
     name, rules = choose_watch(settings, watch, kind=file.kind if file else None, table=table)
     sets = [RuleSet(_label(config), name, rules)]
     if against is not None:
-        old = settings_from(against)
-        same_name = name if name in old.watches else None
-        sets.append(RuleSet(_label(against), *choose_watch(old, same_name, kind=rules.kind)))
+        sets.append(_other_set(against, name, rules.kind))
     with nullcontext(replace(file, zone=rules.zone)) if file else _table(settings, table, rules) as samples:
-        suggestion = _suggestion(samples, rules, per_day or _PER_DAY) if propose else None
+        suggestion = _suggestion(samples, rules, per_day or _PER_DAY, large_move) if propose else None
         if suggestion is not None:
             sets.insert(0, RuleSet("proposed", name, suggestion.applied()))
         result = _judged(samples, sets, large_move)
@@ -113,9 +108,21 @@ def backtest(
     print_backtest(result, top)
 
 
-def _suggestion(samples: History, watch: ValueWatch, per_day: float) -> Suggestion:
+def _check_together(against: Path | None, *, propose: bool, per_day: float | None) -> None:
+    if against is not None and propose:
+        raise SettingsError("--suggest compares its proposal with the settings file", "Leave out --against")
+    if per_day is not None and not propose:
+        raise SettingsError("--per-day says how much a proposal may report", "Add --suggest")
+
+
+def _other_set(config: Path, name: str, kind: str) -> RuleSet:
+    settings = settings_from(config)
+    return RuleSet(_label(config), *choose_watch(settings, name if name in settings.watches else None, kind=kind))
+
+
+def _suggestion(samples: History, watch: ValueWatch, per_day: float, large_move: float | None) -> Suggestion:
     with _progress(samples, "Trying rules", readings=2) as on_progress:
-        return suggest(samples.rows, watch, per_day, on_progress)
+        return suggest(samples.rows, watch, per_day, on_progress, large_move)
 
 
 def _judged(samples: History, sets: Sequence[RuleSet], large_move: float | None) -> Backtest:

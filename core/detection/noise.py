@@ -5,12 +5,12 @@ Heartbeats are counted apart: they say that nothing happened.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.detection.large_moves import WINDOW
+from core.detection.told_moves import LargeMoveCount
 from rtp_client.event import Reason, format_time
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from core.detection.report import Report
 
 FLAP = timedelta(minutes=10)
-_MOST_MOVES = 1000
 _A_DAY = timedelta(days=1)
 _AT_ONCE = timedelta(0)
 
@@ -32,13 +31,6 @@ class LongestSilence(NamedTuple):
     duration: timedelta
     since: datetime
     key: Key
-
-
-class ToldMove(NamedTuple):
-    """A large move, and how long after its beginning the first event told of it; None: none did."""
-
-    move: LargeMove
-    delay: timedelta | None
 
 
 @dataclass(slots=True)
@@ -52,43 +44,6 @@ class _Said:
     before: Decimal | None = None
     depeg_at: datetime | None = None
     delay: timedelta | None = None
-
-
-@dataclass
-class LargeMoveCount:
-    """How many large moves there were, how soon they were told of, and the largest of them, the largest first."""
-
-    found: int = 0
-    missed: int = 0
-    at_once: int = 0
-    slowest: timedelta = _AT_ONCE
-    all_delays: timedelta = _AT_ONCE
-    _heap: list[tuple[float, int, ToldMove]] = field(default_factory=list)
-
-    def count(self, move: LargeMove, delay: timedelta | None) -> None:
-        """Count a move that is over."""
-        self.found += 1
-        if delay is None:
-            self.missed += 1
-        else:
-            self.at_once += delay == _AT_ONCE
-            self.slowest = max(self.slowest, delay)
-            self.all_delays += delay
-        entry = (move.size, -self.found, ToldMove(move, delay))
-        if len(self._heap) < _MOST_MOVES:
-            heapq.heappush(self._heap, entry)
-        else:
-            heapq.heappushpop(self._heap, entry)
-
-    @property
-    def later(self) -> int:
-        """How many were told of, but not at once."""
-        return self.found - self.missed - self.at_once
-
-    @property
-    def largest(self) -> list[ToldMove]:
-        """The thousand largest."""
-        return [told for *_, told in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)]
 
 
 @dataclass
@@ -173,14 +128,7 @@ class Noise:
                 "since": format_time(silence.since),
                 "seconds": silence.duration.total_seconds(),
             },
-            "large_moves": {
-                "found": moves.found,
-                "told_at_once": moves.at_once,
-                "told_later": moves.later,
-                "missed": moves.missed,
-                "slowest_seconds": moves.slowest.total_seconds(),
-                "largest": [_told_document(told) for told in moves.largest[:top]],
-            },
+            "large_moves": moves.document(top),
         }
 
     def _end(self, move: LargeMove) -> None:
@@ -218,16 +166,3 @@ def _takes_back(before: Decimal | None, news: Decimal | None, now: Decimal | Non
         return False
     step, way = float(news) - float(before), float(now) - float(news)
     return step * way < 0 and 2 * abs(way) >= abs(step)
-
-
-def _told_document(told: ToldMove) -> dict[str, Any]:
-    move = told.move
-    return {
-        "chain": move.key[0],
-        "entity": move.key[1],
-        "begun_at": format_time(move.begun_at),
-        "from": move.start,
-        "to": move.farthest,
-        "percent": round(move.size if move.is_up else -move.size, 3),
-        "first_event_seconds": None if told.delay is None else told.delay.total_seconds(),
-    }

@@ -85,7 +85,11 @@ def with_keys(watch: ValueWatch, keys: RuleKeys) -> ValueWatch:
 
 
 def suggest(
-    rows: Callable[[], Iterable[Row]], watch: ValueWatch, per_day: float, on_progress: Callable[[int], None]
+    rows: Callable[[], Iterable[Row]],
+    watch: ValueWatch,
+    per_day: float,
+    on_progress: Callable[[int], None],
+    large_percent: float | None = None,
 ) -> Suggestion:
     """Read a history twice: which classes there are, and what each rule would have told of them.
 
@@ -96,7 +100,7 @@ def suggest(
     numbers = count(1)
     for key, sample in _read(rows(), numbers, on_progress):
         profile.take(key, sample.value, sample.at)
-    trials = [_Trial(entities, watch) for entities in profile.classes(watch.about)]
+    trials = [_Trial(entities, watch, large_percent) for entities in profile.classes(watch.about)]
     trial_of = {key: trial for trial in trials for key in trial.keys}
     for key, sample in _read(rows(), numbers, on_progress):
         if (trial := trial_of.get(key)) is not None:
@@ -123,11 +127,12 @@ def _read(
 class _Trial:
     """A class's candidates over some of its entities."""
 
-    def __init__(self, entities: EntityClass, watch: ValueWatch) -> None:
+    def __init__(self, entities: EntityClass, watch: ValueWatch, large_percent: float | None) -> None:
         self._entities = entities
         self._candidates = _candidates(entities)
         self.keys = _chosen(entities)
-        self.backtest = Backtest([new_tally("", "", with_keys(watch, keys)) for keys in self._candidates])
+        tallies = [new_tally("", "", with_keys(watch, keys)) for keys in self._candidates]
+        self.backtest = Backtest(tallies, large_percent)
 
     def choose(self, budget: float) -> Proposal:
         """The candidate that says no more than the budget, misses least, flaps little, and tells soonest.

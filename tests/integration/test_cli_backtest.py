@@ -106,6 +106,12 @@ def test_a_page_lays_the_events_over_the_series(backtest: Backtest, tmp_path: Pa
     assert "prefers-color-scheme: dark" in page
 
 
+def test_a_page_that_cannot_be_written_is_one_line(backtest: Backtest, tmp_path: Path, history: Path) -> None:
+    said = backtest("--history", history, "--html", tmp_path / "missing" / "page.html", code=2)
+    assert "page.html cannot be written: No such file or directory. Name another file with --html" in said
+    assert said.count("\n") == 1
+
+
 def test_proposed_rules_can_be_pasted(backtest: Backtest, tmp_path: Path, history: Path) -> None:
     present = config(tmp_path)
     shown = backtest("--config", present, "--history", history, "--suggest", "--per-day", "30")
