@@ -10,7 +10,6 @@ import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from statistics import median_low
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.detection.report import Report, amount_text, percent_text
@@ -121,7 +120,7 @@ def _go_on(
 ) -> MarketJudgement:
     """Judge firings of which the market-wide move is known to go on, or to have begun."""
     percents = {entity: member.percent for entity, member in members.items()}
-    median = median_low(percents.values())
+    median = sorted(percents.values())[(len(percents) - 1) // 2]
     marked = [
         place
         for place, firing in enumerate(firings)
