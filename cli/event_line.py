@@ -176,6 +176,10 @@ def _why(data: EventData) -> str:
         return f"{words}: {data.moved_entities} of {data.watched_entities}"
     if data.market is not None:
         return f"{words}, market-wide"
+    if data.previous_entity is not None:
+        is_other_chain = data.previous_chain not in (None, data.chain)
+        former = f"{data.previous_chain}/{data.previous_entity}" if is_other_chain else data.previous_entity
+        return f"{words} from {_shortened(former, _LONGEST_NAME)}"
     if data.over_seconds is not None:
         return f"{words} within {timedelta(seconds=round(data.over_seconds))}"
     return (

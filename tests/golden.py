@@ -42,6 +42,14 @@ WATCHES: Mapping[str, dict[str, Any]] = {
         "glitch_guard": {"factor": 10},
         "overrides": [{"token": "usdc", "peg": 1.0}],
     },
+    "aliased": {
+        "kind": "protocol",
+        "table": "protocols",
+        "columns": {"protocol": "slug", "chain": "chain"},
+        "watched": ["name"],
+        "aliases": {"uni": "uniswap", "uniswap-v1": "uniswap", "l'ido": "lido"},
+        "chain_aliases": {"matic": "polygon"},
+    },
     "protocol": {
         "kind": "protocol",
         "table": "protocols",
@@ -49,6 +57,7 @@ WATCHES: Mapping[str, dict[str, Any]] = {
         "watched": ["name", "config"],
     },
 }
+_PROTOCOLS = "CREATE TABLE public.protocols (slug text, chain text, name text, config json)"
 _PRICES = """CREATE SCHEMA market;
 CREATE TABLE market.prices (
     chain text, symbol text, price numeric, at timestamptz DEFAULT now(), trust double precision, feed text
@@ -57,7 +66,8 @@ TABLES: Mapping[str, str] = {
     "latest": "CREATE TABLE public.tvl (protocol text, usd numeric, at timestamptz DEFAULT now())",
     "latest_with_memory": _PRICES,
     "history": _PRICES,
-    "protocol": "CREATE TABLE public.protocols (slug text, chain text, name text, config json)",
+    "aliased": _PROTOCOLS,
+    "protocol": _PROTOCOLS,
 }
 COLUMN_TYPES = {
     **dict.fromkeys(("chain", "symbol", "feed", "protocol", "slug", "name"), "text"),
@@ -85,5 +95,6 @@ def text_of(compiled_watch: CompiledWatch) -> str:
         *compiled_watch.content,
         compiled_watch.note,
         *compiled_watch.catch_up,
+        *compiled_watch.carry_over,
     ]
     return "\n".join(statement.as_string(None).rstrip(";") + ";\n" for statement in statements)

@@ -102,6 +102,11 @@ def read_server(connection: Connection) -> Server:
     return Server(*row)
 
 
+def is_amid_a_piece(connection: Connection, watch_id: int) -> bool:
+    """Whether the judge is within a stretch of a watch's samples that it judges in the order of their names."""
+    return connection.execute(_QUERIES["is_amid_a_piece"], {"watch": watch_id}).fetchone() == (True,)
+
+
 def read_rights(connection: Connection, role: str, tables: Mapping[int, str]) -> list[tuple[Any, ...]]:
     """What a role needs for watches on these tables, by their oids and names, and whether it has it."""
     values = {"role": role, "oids": list(tables), "names": list(tables.values())}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from triggers.carry_over import carry_over
 from triggers.content import content, metadata_content
 from triggers.expressions import Expressions, function, quote
 from triggers.identity import note_unusable
@@ -44,7 +45,8 @@ class CompiledWatch:
 
     `content` judges what the table holds against the baselines that are there, where some of it was written unseen;
     nobody is to write meanwhile. `note` keeps what the watch is installed on, as the transaction that runs it finds it.
-    `catch_up` is run where its trigger judged by itself, and rtp run does from now on.
+    `catch_up` is run where its trigger judged by itself, and rtp run does from now on; `carry_over` where there are new
+    aliases.
     """
 
     name: str
@@ -54,6 +56,7 @@ class CompiledWatch:
     content: tuple[sql.Composed, ...]
     note: sql.Composed
     catch_up: tuple[sql.Composed, ...] = ()
+    carry_over: tuple[sql.Composed, ...] = ()
 
     @property
     def md5(self) -> str:
@@ -83,12 +86,13 @@ def compile_watch(
     triggers = _triggers(name, watch, tables or [watch.table_parts])
     unseen = unseen or [sql.Identifier(*watch.table_parts)]
     note = _note(name, watch, watch_id, column_types)
+    carried_over = tuple(carry_over(watch, watch_id)) if watch.has_aliases else ()
     if not watch.has_value:
         body = metadata_function(name, watch, watch_id, column_types, _measuring(watch, watch_id, statistics))
         seeds = (metadata_seed(watch, watch_id, column_types),)
         steps = metadata_content(watch, watch_id, column_types, unseen)
         functions = (body, metadata_fields(name, watch, column_types))
-        return CompiledWatch(name, functions, triggers, seeds, steps, note)
+        return CompiledWatch(name, functions, triggers, seeds, steps, note, carry_over=carried_over)
     expressions = Expressions(watch, column_types)
     common = {
         "name": sql.SQL(name),
@@ -120,6 +124,7 @@ def compile_watch(
         content(watch, expressions, common, unseen),
         note,
         catch_up(watch, expressions, common) if watch.is_sampled else (),
+        carried_over,
     )
 
 

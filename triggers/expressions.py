@@ -36,7 +36,7 @@ def quote(watch: Watch, types: ColumnTypes) -> sql.SQL:
 
 def _texts(document: Any) -> list[str]:
     if isinstance(document, dict):
-        return [text for value in document.values() for text in _texts(value)]
+        return [text for pair in document.items() for part in pair for text in _texts(part)]
     if isinstance(document, list):
         return [text for value in document for text in _texts(value)]
     return [document] if isinstance(document, str) else []

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from psycopg import sql
 
 from core.settings.watches import Constant, ValueWatch
+from rtp_client.alias_sql import called_now_sql, is_one_of, written_as_sql
 from triggers.templates import template
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from core.settings.watches import Column, Watch
     from triggers.columns import ColumnTypes
 
@@ -25,14 +28,21 @@ _AS_COLUMN = {
 
 
 def who(row: str, watch: Watch, types: ColumnTypes) -> dict[str, sql.Composable]:
-    """The row's chain and entity."""
-    return {part: _name(row, getattr(watch.columns, part), types) for part in ("chain", "entity")}
+    """The row's chain and entity, as they are called now."""
+    return {
+        part: called_now_sql(_name(row, getattr(watch.columns, part), types), aliases)
+        for part, aliases in _aliases(watch).items()
+    }
+
+
+def _aliases(watch: Watch) -> Mapping[str, Mapping[str, str] | None]:
+    return {"chain": watch.chain_aliases, "entity": watch.aliases}
 
 
 def _name(row: str, column: Column, types: ColumnTypes) -> sql.Composable:
     if isinstance(column, Constant):
-        return sql.SQL('{}::text COLLATE "C"').format(sql.Literal(column.const))
-    return sql.SQL('{} COLLATE "C"').format(types.text(row, column))
+        return sql.SQL("{}::text").format(sql.Literal(column.const))
+    return types.text(row, column)
 
 
 def is_gone(watch: Watch, types: ColumnTypes, row: str) -> sql.Composed:
@@ -84,8 +94,8 @@ def is_of(watch: Watch, types: ColumnTypes) -> sql.Composed:
     for part, name in who("r", watch, types).items():
         key, column = sql.Identifier("e", part), getattr(watch.columns, part)
         if isinstance(column, str) and column not in types.own and types[column] in _AS_COLUMN:
-            as_column = _AS_COLUMN[types[column]].format(key)
-            conditions.append(sql.SQL("{} = {}").format(types.read("r", column), as_column))
+            written = [_AS_COLUMN[types[column]].format(one) for one in written_as_sql(key, _aliases(watch)[part])]
+            conditions.append(is_one_of(types.read("r", column), written))
         conditions.append(sql.SQL("{} = {}").format(name, key))
     return sql.SQL(" AND ").join(conditions)
 

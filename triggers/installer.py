@@ -24,7 +24,7 @@ from triggers.catalog import (
     read_watches,
 )
 from triggers.migrations import own_tables, schema_steps
-from triggers.needs import starts_over
+from triggers.needs import has_new_aliases, starts_over
 from triggers.steps import Action, Step
 from triggers.validator import validate
 from triggers.watch_steps import drop_triggers, dropped_triggers, install_watch, remove_watch
@@ -108,6 +108,11 @@ def plan_watch(
         raise InstallError(
             f"watch {name}: {counted(waiting, 'sample')} of the table before {watch.table} still wait to be judged",
             "Start rtp run and try again, or set triggers.on_replace to judge",
+        )
+    if before and has_new_aliases(before, watch) and is_amid_a_piece(connection, watch_id):
+        raise InstallError(
+            f"watch {name} has new aliases, and many samples under the names of before still wait to be judged",
+            "Start rtp run, and try again when it keeps up",
         )
     return install_watch(
         name,

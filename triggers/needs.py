@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from core.settings.watches import Watch
     from triggers.catalog import InstalledTrigger, TableFacts, WatchRow
 
+_ALIASES = ("aliases", "chain_aliases")
 _TRAVELS_ALONG = frozenset({"changed_at", "confidence", "provenance"})
 
 
@@ -25,7 +26,8 @@ class Needs:
 
     `stale` triggers are on tables, or of a shape, that the watch has no more; `bare` tables lack some of theirs. It may
     have missed writes where it `is_blind`. It `begins` where there are no baselines, or none that mean anything; it
-    `catches_up` where its trigger has judged so far, whose baselines do not have what was within the band.
+    `catches_up` where its trigger has judged so far, whose baselines do not have what was within the band. It
+    `carries_over` to names of today what is remembered under new aliases of them.
     """
 
     stale: Sequence[InstalledTrigger]
@@ -34,11 +36,12 @@ class Needs:
     begins: bool
     catches_up: bool
     becomes_plain: bool
+    carries_over: bool
     is_whole: bool
 
     @property
     def makes_triggers(self) -> bool:
-        return self.begins or self.catches_up or self.is_blind or bool(self.stale)
+        return self.begins or self.catches_up or self.carries_over or self.is_blind or bool(self.stale)
 
     @property
     def judges_content(self) -> bool:
@@ -64,6 +67,7 @@ def needs_of(
     is_remapped = before is not None and _mapping(before.settings) != _mapping(settings_document(watch))
     begins = before is None or is_remapped or starts_over(before, table, options)
     catches_up = before is not None and watch.is_sampled and not before.is_sampled
+    carries_over = before is not None and not begins and has_new_aliases(before, watch)
     return Needs(
         stale,
         bare,
@@ -71,14 +75,21 @@ def needs_of(
         begins=begins,
         catches_up=catches_up,
         becomes_plain=before is not None and before.is_sampled and not watch.is_sampled,
+        carries_over=carries_over,
         # Of many partitions, a new one is soon made and soon read; the writers of the others go on meanwhile.
-        is_whole=begins or catches_up or was_blind or bool(stale) or watch.table_parts in bare or not bare,
+        is_whole=begins or catches_up or carries_over or was_blind or bool(stale) or watch.table_parts in bare or not bare,
     )
 
 
 def starts_over(before: WatchRow, table: TableFacts, options: TriggerSettings) -> bool:
     """Whether the table was replaced, and what the new one holds is to be the baseline."""
     return _is_replaced(before, table) and options.on_replace == "baseline"
+
+
+def has_new_aliases(before: WatchRow, watch: Watch) -> bool:
+    """Whether there are aliases that were not installed: what is remembered under them is another name's from now on."""
+    settings = settings_document(watch)
+    return any(settings.get(key, {}).items() - before.settings.get(key, {}).items() for key in _ALIASES)
 
 
 def _is_replaced(before: WatchRow | None, table: TableFacts) -> bool:

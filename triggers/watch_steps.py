@@ -89,6 +89,8 @@ def _statements(
         yield from result.triggers
     if is_there and needs.begins:
         yield from _forget(watch_id)
+    if needs.carries_over:
+        yield from result.carry_over
     if needs.becomes_plain:
         yield from _end_memory(watch_id)
     if needs.judges_content:
@@ -98,7 +100,7 @@ def _statements(
     if needs.begins or needs.catches_up:
         yield from result.seed
     yield result.note
-    if needs.judges_content:
+    if needs.judges_content or needs.carries_over:
         yield _WAKE
 
 
@@ -171,7 +173,7 @@ def _register(name: str, watch: Watch, watch_id: int, rules: int, md5: str) -> s
 
 
 def _forget(watch_id: int) -> Iterator[sql.Composed]:
-    for table in ("sample", "judge_cursor", "look", "baseline", "set_aside"):
+    for table in ("sample", "judge_cursor", "look", "baseline", "set_aside", "rename"):
         yield sql.SQL("DELETE FROM {} WHERE watch = {}").format(sql.Identifier("rtp", table), sql.Literal(watch_id))
 
 

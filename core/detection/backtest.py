@@ -157,7 +157,8 @@ class Backtest:
             tally.end(self.finder)
 
     def take(self, key: Key, sample: Sample) -> None:
-        """Judge a sample, and the silence before it."""
+        """Judge a sample, and the silence before it. Its entity is called as the first settings name it today."""
+        key = self.tallies[0].detector.key_of(key)
         self.samples += 1
         takers = [tally for tally in self.tallies if tally.takes(key, sample, self.now)]
         if not takers:

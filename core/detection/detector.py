@@ -77,6 +77,10 @@ class Detector:
             state = self.states[key] = judgement.state
             yield judgement, times
 
+    def key_of(self, key: Key) -> Key:
+        """The entity that a row of these names is about."""
+        return self._watch.key_of(*key)
+
     def rule(self, key: Key) -> Rule:
         """The rule of an entity; looked up once per entity."""
         rule = self._rules.get(key)

@@ -150,7 +150,7 @@ class WatchedTable:
         if image is None:
             return None
         try:
-            key = self._read(image, self.chain, name_of), self._read(image, self.entity, name_of)
+            key = self._key(image)
         except EventRejected:
             return None
         testimony = Testimony(
@@ -162,7 +162,7 @@ class WatchedTable:
         return Image(key, Sample(None, arrived, testimony, arrived), fields)
 
     def _row(self, image: Mapping[str, Any], arrived: datetime) -> Image:
-        key = self._read(image, self.chain, name_of), self._read(image, self.entity, name_of)
+        key = self._key(image)
         changed_at = self._read(image, self.changed_at, self._time_of) if self.changed_at else None
         if self.is_history and changed_at is None:
             missing = ".".join(self.changed_at or ())
@@ -175,6 +175,9 @@ class WatchedTable:
         sample = Sample(value, at, testimony, arrived)
         fields = {name: self._read(image, path, json_of) for name, path in self.watched.items()}
         return Image(key, sample, fields)
+
+    def _key(self, image: Mapping[str, Any]) -> Key:
+        return self.watch.key_of(self._read(image, self.chain, name_of), self._read(image, self.entity, name_of))
 
     def _time_of(self, attribute: Mapping[str, Any] | None) -> datetime | None:
         return time_of(attribute, self.watch.zone)

@@ -100,9 +100,20 @@ def _item_table(watched: WatchedTable, name: str) -> ItemTable:
         Fixed(named.const) if isinstance(named, Constant) else named for named in (watched.chain, watched.entity)
     )
     is_wanted = None if watched.items is None else watched.items.holds
+    aliases, chain_aliases = watch.aliases, watch.chain_aliases
     if not watch.has_value:
         names, places = tuple(watched.watched), tuple(watched.watched.values())
-        return ItemTable(watch.kind, name, entity, chain, watched=names, watched_at=places, is_wanted=is_wanted)
+        return ItemTable(
+            watch.kind,
+            name,
+            entity,
+            chain,
+            watched=names,
+            watched_at=places,
+            is_wanted=is_wanted,
+            aliases=aliases,
+            chain_aliases=chain_aliases,
+        )
     return ItemTable(
         watch.kind,
         name,
@@ -114,4 +125,6 @@ def _item_table(watched: WatchedTable, name: str) -> ItemTable:
         timezone=watch.timezone,
         max_future_seconds=watch.max_future.total_seconds() or None,
         is_wanted=is_wanted,
+        aliases=aliases,
+        chain_aliases=chain_aliases,
     )

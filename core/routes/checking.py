@@ -27,6 +27,7 @@ _FARTHEST: dict[Reason, Step] = {
     **dict.fromkeys(METADATA_REASONS, (_NOTHING, _NOTHING)),
     **dict.fromkeys((Reason.FIRST_SEEN, Reason.FROM_NULL), (_NOTHING, _ONE)),
     **dict.fromkeys((Reason.DELETED, Reason.TO_NULL), (_ONE, _NOTHING)),
+    Reason.RENAMED: (_ONE, _ONE),
     Reason.FROM_ZERO: (_ZERO, _ONE),
     Reason.TO_ZERO: (_ONE, _ZERO),
     Reason.NOT_FINITE: (_ONE, Decimal("Infinity")),
@@ -119,8 +120,9 @@ def _stuck(names: Collection[str] | None, column: object) -> str | None:
 
 def _reasons(watch: Watch) -> frozenset[Reason]:
     if not watch.has_value:
-        return METADATA_REASONS
+        return METADATA_REASONS | {Reason.RENAMED} if watch.has_aliases else METADATA_REASONS
     given = {
+        Reason.RENAMED: watch.has_aliases,
         Reason.FIRST_SEEN: any(part.emit_first for part in watch.rule_sources),
         Reason.HEARTBEAT: any(part.heartbeat for part in watch.rule_sources),
         Reason.MOVED: any(part.moves for part in watch.rule_sources),

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, StrictBool, WrapValidator, model_validator
 
 from core.kinds import Kind, Kinds
+from core.settings.aliases import Aliases
 from core.settings.fields import (
     Duration,
     DurationOrOff,
@@ -35,6 +36,7 @@ from core.settings.market import MarketWide
 from core.settings.moves import MOST_MOVES, Move
 from core.settings.peg import Peg
 from core.zones import zone_called
+from rtp_client.aliases import called_now
 
 
 class Constant(SettingsModel):
@@ -112,6 +114,17 @@ class _Watch(SettingsModel):
     confidence: Real = Field(default=1.0, ge=0, le=1)
     provenance: Text | None = None
     timezone: TimeZone = "UTC"
+    aliases: Aliases | None = None
+    chain_aliases: Aliases | None = None
+
+    @property
+    def has_aliases(self) -> bool:
+        """Whether an entity or a chain has a former name."""
+        return bool(self.aliases or self.chain_aliases)
+
+    def key_of(self, chain: str, entity: str) -> tuple[str, str]:
+        """The chain and entity that a row of these names is about."""
+        return called_now(chain, self.chain_aliases), called_now(entity, self.aliases)
 
     @property
     def zone(self) -> tzinfo:
@@ -179,6 +192,14 @@ class ValueWatch(_Watch):
             raise ValueError("shape history needs columns.changed_at: the samples' own time")
         if self.is_history and any(source.delete_grace for source in self.rule_sources):
             raise ValueError("shape history has no delete_grace: deleting history is no event")
+        return self
+
+    @model_validator(mode="after")
+    def _overrides_name_no_alias(self) -> Self:
+        for place, override in enumerate(self.overrides):
+            for name, aliases in ((override.entity, self.aliases), (override.chain, self.chain_aliases)):
+                if name is not None and called_now(name, aliases) != name:
+                    raise ValueError(f"overrides[{place}] names the alias {name}. Name {called_now(name, aliases)}")
         return self
 
 

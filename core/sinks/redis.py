@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from functools import partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -62,12 +63,13 @@ class RedisSink(Sink):
         self._stream_length = settings.stream_max_length
         self._has_lost_fence = False
         self._newest_sequences: Mapping[str, int] = {}
+        self._former_keys = deque[list[str]]()
         self.handover: PipelinedBatches = PipelinedBatches(self)
 
     def open(self) -> None:
         """Ask the server for a sign of life, and keep earlier epochs out. Raises SinkUnavailable."""
         with redis_errors(self.address, SinkUnavailable):
-            self._deliver.release()
+            self.forget_sent()
             self._client.ping()
             if self.epoch.number:
                 self.epoch.check()
@@ -106,13 +108,16 @@ class RedisSink(Sink):
             self._deliver.send(keys, arguments)
         except redis.RedisError as error:
             raise self._unavailable(error) from error
+        self._former_keys.append([former_key(event.data) for event in events if event.data.previous_entity])
 
     def receive(self) -> Outcome | None:
         """See PipelinedService."""
         try:
             answer = self._deliver.receive()
         except redis.RedisError as error:
+            self._former_keys.clear()
             raise self._unavailable(error) from error
+        former_keys = self._former_keys.popleft()
         if answer is None or answer[0] == _OUT_OF_TURN:
             return None
         if answer[0] == _UNFENCED:
@@ -120,6 +125,9 @@ class RedisSink(Sink):
             return None
         if answer[0] == _REFUSED:
             raise _surpassed(answer[1])
+        if former_keys:
+            with redis_errors(self.address, SinkUnavailable):
+                self._client.delete(*former_keys)
         return _ALL_DELIVERED
 
     def has_answer(self, seconds: float) -> bool:
@@ -129,6 +137,7 @@ class RedisSink(Sink):
     def forget_sent(self) -> None:
         """See PipelinedService."""
         self._deliver.release()
+        self._former_keys.clear()
 
     def _fence(self) -> None:
         highest: Any = self._raise_fence([FENCE], [self.epoch.number])
@@ -141,6 +150,11 @@ class RedisSink(Sink):
 
     def _unavailable(self, error: redis.RedisError) -> SinkUnavailable:
         return SinkUnavailable(self.service, self.address, one_line(error))
+
+
+def former_key(data: EventData) -> str:
+    """The cache key of what an entity was called before it was renamed: nobody is to find its last value there."""
+    return cache_key(data.kind, data.previous_chain or data.chain, data.previous_entity or data.entity)
 
 
 def _surpassed(epoch: int) -> LeadershipLost:

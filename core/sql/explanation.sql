@@ -42,12 +42,19 @@ ORDER BY noted_at DESC, id DESC LIMIT 10
 SELECT memory::text FROM rtp.market WHERE watch = %(watch)s
 
 -- name: events
--- An entity's last events, newest first, among the log's newest million.
-SELECT id, previous, current, fields, reason, severity, duration, confidence, provenance, changed_at, detected_at
-FROM rtp.event
-WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
-  AND id > (SELECT max(id) FROM rtp.event) - 1000000
-ORDER BY id DESC LIMIT 10
+-- An entity's last events, newest first, among the log's newest million; also those of what it was called before.
+WITH RECURSIVE called AS (
+    SELECT %(chain)s::text COLLATE "C" AS chain, %(entity)s::text COLLATE "C" AS entity, 9223372036854775807 AS before_id
+    UNION
+    SELECT r.former_chain, r.former_entity, r.event_id
+    FROM called AS c JOIN rtp.rename AS r
+        ON r.watch = %(watch)s AND r.chain = c.chain AND r.entity = c.entity AND r.event_id < c.before_id
+)
+SELECT e.id, previous, current, fields, reason, severity, duration, confidence, provenance, changed_at, detected_at
+FROM rtp.event AS e
+WHERE e.watch = %(watch)s AND e.id > (SELECT max(id) FROM rtp.event) - 1000000
+  AND EXISTS (SELECT FROM called AS c WHERE c.chain = e.chain AND c.entity = e.entity AND e.id < c.before_id)
+ORDER BY e.id DESC LIMIT 10
 
 -- name: names
 -- Names that may be meant, those of a similar length first.

@@ -19,6 +19,11 @@ FROM (
         UNION ALL
         SELECT watch, chain, entity, id FROM rtp.event
     ) AS every
+    -- What was told of a former name was told of the entity that is called otherwise now.
+    WHERE NOT EXISTS (
+        SELECT FROM rtp.rename AS r
+        WHERE r.watch = every.watch AND r.former_chain = every.chain AND r.former_entity = every.entity AND every.id < r.event_id
+    )
     GROUP BY watch, chain COLLATE "C", entity COLLATE "C"
 ) AS newest
 JOIN (SELECT * FROM rtp.latest_event UNION ALL SELECT * FROM rtp.event) AS e USING (id)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from rtp_client.aliases import called_now
 from rtp_client.attribute_json import as_in_stream
 from rtp_client.cache.item_access import find_access
 from rtp_client.cache.item_client import dynamodb_errors, make_client, refused
@@ -86,11 +87,12 @@ class ItemSource:
     def _read(self, table: ItemTable, owners: Sequence[Owner]) -> Iterator[tuple[Owner, Item]]:
         with dynamodb_errors(self.client, table.name):
             way = self._ways.get(table) or self._way(table)
-            keys = {owner: key for owner in owners if (key := way.key(owner.chain, owner.entity))}
+            names = ((owner, one) for owner in owners for one in table.names_of(owner.chain, owner.entity))
+            keys = [(owner, key) for owner, (chain, entity) in names if (key := way.key(chain, entity))]
             if way.is_whole:
                 yield from self._single_items(table, keys)
                 return
-            for owner, key in keys.items():
+            for owner, key in keys:
                 if (item := self._newest(table, way, owner, key)) is not None:
                     yield owner, item
 
@@ -105,9 +107,9 @@ class ItemSource:
         self._ways[table] = way
         return way
 
-    def _single_items(self, table: ItemTable, keys: Mapping[Owner, Key]) -> Iterator[tuple[Owner, Item]]:
-        owners = {_identity(key): owner for owner, key in keys.items()}
-        waiting: list[Any] = list({_identity(key): key for key in keys.values()}.values())
+    def _single_items(self, table: ItemTable, keys: Sequence[tuple[Owner, Key]]) -> Iterator[tuple[Owner, Item]]:
+        owners = {_identity(key): owner for owner, key in keys}
+        waiting: list[Any] = list({_identity(key): key for _, key in keys}.values())
         names = list(waiting[0]) if waiting else []
         while waiting:
             page, waiting = waiting[:_KEYS_AT_ONCE], waiting[_KEYS_AT_ONCE:]
@@ -170,8 +172,8 @@ class AsyncItemSource:
 
 
 def _may_have(table: ItemTable, owner: Owner) -> bool:
-    names = ((table.chain, owner.chain), (table.entity, owner.entity))
-    return all(named.name == asked for named, asked in names if isinstance(named, Fixed))
+    names = ((table.chain, owner.chain, table.chain_aliases), (table.entity, owner.entity, table.aliases))
+    return all(called_now(named.name, aliases) == asked for named, asked, aliases in names if isinstance(named, Fixed))
 
 
 def _is_of(item: Item, table: ItemTable, owner: Owner) -> bool:

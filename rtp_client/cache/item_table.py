@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
+from rtp_client.aliases import former_names
 from rtp_client.cache.table import EVERYWHERE, Fixed
 
 Item = Mapping[str, Any]
@@ -35,6 +37,13 @@ class ItemTable:
     timezone: str = "UTC"
     max_future_seconds: float | None = 300.0
     is_wanted: Callable[[Item], bool] | None = None
+    aliases: Mapping[str, str] | None = field(default=None, hash=False)
+    chain_aliases: Mapping[str, str] | None = field(default=None, hash=False)
+
+    def names_of(self, chain: str, entity: str) -> Iterator[tuple[str, str]]:
+        """The names under which an entity's items may stand: those of today first."""
+        chains = chain, *former_names(chain, self.chain_aliases)
+        return product(chains, (entity, *former_names(entity, self.aliases)))
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from rtp_client.aliases import called_now
 from rtp_client.attribute_json import json_of
 from rtp_client.cache.table import Fixed
 
@@ -51,7 +52,7 @@ def owner_of(item: Item, table: ItemTable) -> tuple[str | None, str | None]:
         named.name if isinstance(named, Fixed) else text_of(attribute_of(item, named))
         for named in (table.chain, table.entity)
     )
-    return chain, entity
+    return chain and called_now(chain, table.chain_aliases), entity and called_now(entity, table.aliases)
 
 
 def value_of(item: Item, table: ItemTable) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from rtp_client.alias_sql import is_one_of, written_as_sql
+from rtp_client.aliases import called_now
 from rtp_client.cache.table import Fixed
 from rtp_client.moment import moment
 
@@ -32,8 +34,8 @@ def current_query(table: Table, column_types: Mapping[str, str]) -> sql.Composed
     return sql.SQL(_CURRENT.decode()).format(
         value=_value(table),
         table=sql.Identifier(*table.parts),
-        chain=_is_asked(table.chain, "chain", column_types),
-        entity=_is_asked(table.entity, "entity", column_types),
+        chain=_is_asked(table.chain, "chain", table.chain_aliases, column_types),
+        entity=_is_asked(table.entity, "entity", table.aliases, column_types),
         newest=_newest(table, column_types),
     )
 
@@ -45,19 +47,21 @@ def samples_query(table: Table, column_types: Mapping[str, str]) -> sql.Composed
         at=moment(sql.Identifier("r", at), column_types.get(at, ""), table.timezone),
         value=_value(table),
         table=sql.Identifier(*table.parts),
-        chain=_is_asked(table.chain, "chain", column_types),
-        entity=_is_asked(table.entity, "entity", column_types),
+        chain=_is_asked(table.chain, "chain", table.chain_aliases, column_types),
+        entity=_is_asked(table.entity, "entity", table.aliases, column_types),
         newest=_newest(table, column_types),
     )
 
 
-def _is_asked(column: str | Fixed, part: str, column_types: Mapping[str, str]) -> sql.Composed:
+def _is_asked(
+    column: str | Fixed, part: str, aliases: Mapping[str, str] | None, column_types: Mapping[str, str]
+) -> sql.Composed:
     asked = sql.Identifier("asked", part)
     if isinstance(column, Fixed):
-        return sql.SQL("{} = {}").format(asked, sql.Literal(column.name))
+        return sql.SQL("{} = {}").format(asked, sql.Literal(called_now(column.name, aliases)))
     own = sql.Identifier("r", column)
     cast = sql.SQL("" if column_types.get(column) in _TEXTS else "::text")
-    return sql.SQL("{}{} = {}").format(own, cast, asked)
+    return is_one_of(sql.SQL("{}{}").format(own, cast), written_as_sql(asked, aliases))
 
 
 def _newest(table: Table, column_types: Mapping[str, str]) -> sql.Composable:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Table:
     `name` is `schema.table`, or a table of the schema `public`. A kind with values has its `value` in one column; of
     metadata the `watched` columns are read. Where `changed_at` names the rows' own time, the newest row of an entity
     counts; `is_history` leaves out rows that have none, and those further ahead of the clock than
-    `max_future_seconds`. A time without a zone is one of `timezone`.
+    `max_future_seconds`. A time without a zone is one of `timezone`. `aliases` and `chain_aliases` are former names of
+    entities and chains, each with its name of today: rows under either are found by the name of today.
     """
 
     kind: str
@@ -36,6 +38,8 @@ class Table:
     is_history: bool = False
     timezone: str = "UTC"
     max_future_seconds: float | None = 300.0
+    aliases: Mapping[str, str] | None = field(default=None, hash=False)
+    chain_aliases: Mapping[str, str] | None = field(default=None, hash=False)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -53,6 +53,12 @@ def backtest(found: list[tuple[tuple[str, str], Sample] | None], *rules: dict[st
     return result
 
 
+def test_samples_under_a_former_name_are_the_entitys_of_today() -> None:
+    found = [*rows(("ethereum", "lido-dao"), "100"), (LIDO, Sample(Decimal(102), NOON + HOUR))]
+    (tally,) = backtest(found, {"aliases": {"lido-dao": "lido"}}).tallies
+    assert (tally.reasons, tally.entities) == ({"deviation": 1}, {LIDO: 1})
+
+
 def test_a_sample_of_the_future_is_counted_and_brings_no_silence_with_it() -> None:
     ahead = [(LIDO, Sample(Decimal(500), datetime(2200, 1, 1, tzinfo=UTC)))]
     result = backtest([*rows(LIDO, "100", "102"), *ahead], {"heartbeat": "1d"}, {"max_future": "off"})

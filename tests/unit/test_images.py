@@ -210,3 +210,13 @@ def test_watched_columns_are_read_from_within_maps(one: Table) -> None:
     record = one.put(token="x", protocol="lido", name="no", meta={"M": {"title": {"S": "Lido"}}})
     (change,) = changes(record, PROTOCOL, attributes={"watched": {"name": "meta.title"}})
     assert change.fields == {"name": {"previous": None, "current": "Lido"}}
+
+
+def test_an_item_under_a_former_name_is_the_entitys_of_today_and_no_other_one_once_it_has_that_name() -> None:
+    table = Table("one", ("id",))
+    watch = PRICE | {"aliases": {"usdc-old": "usdc"}}
+    table.put(id="1", token="usdc-old", price_usd=number("1"))
+    found = changes(table.put(id="1", token="usdc", price_usd=number("2")), watch)
+    assert said(found) == [("sample", "usdc", None)]
+    assert found[0].before is not None
+    assert found[0].before.value == 1

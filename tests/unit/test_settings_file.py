@@ -105,6 +105,22 @@ def test_a_peg_may_be_its_value_alone(load: Load, written: str) -> None:
 @pytest.mark.parametrize(
     ("written", "complaint"),
     [
+        ("aliases: {uni: uni}", "uni cannot be an alias of itself"),
+        ("aliases: {a: b, b: c}", "a leads to b, an alias itself. Name c for both"),
+        (
+            "aliases: {uni: uniswap}\n    overrides: [{protocol: uni, percent: 5}]",
+            "overrides[0] names the alias uni. Name uniswap",
+        ),
+    ],
+)
+def test_an_alias_that_leads_nowhere_is_refused(complaints: Complaints, written: str, complaint: str) -> None:
+    (told,) = complaints(with_tvl(written))
+    assert complaint in told
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
         ("0", "watches.prices.peg.value: must be more than 0"),
         ("-1", "watches.prices.peg.value: must be 0 or more"),
         ("dollar", "watches.prices.peg: must be a mapping (indented `key: value` lines), not dollar"),

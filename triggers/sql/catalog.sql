@@ -135,6 +135,10 @@ FROM (SELECT *, tableoid, to_jsonb(watch) AS row FROM rtp.watch) AS w
 LEFT JOIN pg_proc AS f ON f.pronamespace = 'rtp'::regnamespace AND f.proname = 'watch_' || w.name AND f.pronargs = 0
 ORDER BY w.id
 
+-- name: is_amid_a_piece
+-- Whether the judge is within a stretch of a watch's samples that it judges in the order of their names (core/judging/backlog.py).
+SELECT EXISTS (SELECT FROM rtp.judge_cursor WHERE watch = %(watch)s AND piece_end IS NOT NULL)
+
 -- name: stronger
 -- What the role may do that a table's owner may not; no row where there is nothing.
 SELECT pg_get_userbyid(c.relowner), array_agg(power.name ORDER BY power.name)

@@ -1,4 +1,5 @@
--- What rules with a memory of more than a value remember of an entity, and what only some events tell. Migration 10.
+-- What rules with a memory of more than a value remember of an entity, what only some events tell, and who was called otherwise.
+-- Migration 10.
 
 -- memory: core/detection/memory.py spells it; null where there is nothing.
 ALTER TABLE rtp.baseline ADD COLUMN memory jsonb;
@@ -12,3 +13,16 @@ CREATE TABLE rtp.market (
     watch  smallint PRIMARY KEY,
     memory jsonb    NOT NULL
 );
+
+-- Entities that were called otherwise: what was told of the former name, up to the event of this id, was told of them.
+CREATE TABLE rtp.rename (
+    watch         smallint    NOT NULL,
+    former_chain  text COLLATE "C" NOT NULL,
+    former_entity text COLLATE "C" NOT NULL,
+    chain         text COLLATE "C" NOT NULL,
+    entity        text COLLATE "C" NOT NULL,
+    event_id      bigint      NOT NULL,
+    renamed_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (watch, former_chain, former_entity, event_id)
+);
+CREATE INDEX rename_to ON rtp.rename (watch, chain, entity);
