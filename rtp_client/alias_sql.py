@@ -22,7 +22,7 @@ def called_now_sql(name: sql.Composable, aliases: Mapping[str, str] | None) -> s
 
 
 def written_as_sql(name: sql.Composable, aliases: Mapping[str, str] | None) -> Sequence[sql.Composable]:
-    """A name, and the aliases that stand for it: as many expressions as the name with the most has, null beyond them."""
+    """A name, and the aliases that stand for it: for every name as many as the one with the most has, or null."""
     names = sorted(set((aliases or {}).values()))
     columns = zip_longest(*(former_names(one, aliases) for one in names))
     formers = [{one: former for one, former in zip(names, column, strict=True) if former} for column in columns]

@@ -164,8 +164,8 @@ class EventData(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, o
     moved_entities: Annotated[Annotated[int, Meta(ge=1)] | None, _explained("The same: how many have moved.")] = None
     watched_entities: Annotated[Annotated[int, Meta(ge=1)] | None, _explained("The same: of how many.")] = None
     largest: Annotated[list[MovedEntity] | None, _explained("The same: up to ten that have moved most.")] = None
-    previous_chain: Annotated[Name | None, _explained("renamed: the chain that it was on, which may be the same.")] = None
-    previous_entity: Annotated[Name | None, _explained("renamed: what it was called, which may be the same.")] = None
+    previous_chain: Annotated[Name | None, _explained("renamed: the chain of before, which may be the same.")] = None
+    previous_entity: Annotated[Name | None, _explained("renamed: the name of before, which may be the same.")] = None
     confidence: Annotated[float, Meta(ge=0, le=1, description="The row's own, or the watch's default.")]
     provenance: Annotated[str | None, _explained("The upstream source's name.")]
     changed_at: Annotated[Time, _explained("The row's own time where mapped, else when its statement arrived.")]

@@ -15,6 +15,7 @@ from core.services.locks import INSTALLATION, holders_of_tables
 from core.services.postgres import OWN_SETTINGS, own_transaction
 from rtp_client.errors import one_line
 from triggers.catalog import (
+    is_amid_a_piece,
     read_installation,
     read_own_objects,
     read_server,

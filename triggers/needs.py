@@ -77,7 +77,13 @@ def needs_of(
         becomes_plain=before is not None and before.is_sampled and not watch.is_sampled,
         carries_over=carries_over,
         # Of many partitions, a new one is soon made and soon read; the writers of the others go on meanwhile.
-        is_whole=begins or catches_up or carries_over or was_blind or bool(stale) or watch.table_parts in bare or not bare,
+        is_whole=begins
+        or catches_up
+        or carries_over
+        or was_blind
+        or bool(stale)
+        or watch.table_parts in bare
+        or not bare,
     )
 
 
@@ -87,7 +93,7 @@ def starts_over(before: WatchRow, table: TableFacts, options: TriggerSettings) -
 
 
 def has_new_aliases(before: WatchRow, watch: Watch) -> bool:
-    """Whether there are aliases that were not installed: what is remembered under them is another name's from now on."""
+    """Whether there are aliases that were not installed, under which something may be remembered."""
     settings = settings_document(watch)
     return any(settings.get(key, {}).items() - before.settings.get(key, {}).items() for key in _ALIASES)
 

@@ -123,7 +123,12 @@ class SeenMarket:
 
     def _note(self, event: Event) -> None:
         self.events.append(event)
-        if event.data.reason not in METADATA_REASONS:
+        data = event.data
+        if data.previous_entity is not None:
+            self.movers.pop(EntityKey(data.kind, data.previous_chain or data.chain, data.previous_entity), None)
+            if data.current is None:  # of metadata, or of no value
+                return
+        if data.reason not in METADATA_REASONS:
             self._mover(key_of(event)).take(event)
 
     def _mover(self, key: EntityKey) -> Mover:

@@ -66,6 +66,14 @@ def test_latency_is_shown_where_the_clocks_agree(after_ms: int, shown: str | Non
     assert told.endswith(shown) if shown else "ms" not in told
 
 
+@pytest.mark.parametrize(
+    ("chain", "told"), [("ethereum", "renamed from lido-dao"), ("base", "renamed from base/lido-dao")]
+)
+def test_an_entity_that_is_called_otherwise_is_told_with_its_former_name(chain: str, told: str) -> None:
+    former = {"previous_chain": chain, "previous_entity": "lido-dao"}
+    assert told in line(reason="renamed", details=json.dumps(former))
+
+
 def test_a_deletion_by_the_time_to_live_is_told_as_such() -> None:
     deletion = make_event(1, current=None, change=None, change_pct=None, reason="deleted")
     assert event_line(structs.replace(deletion, deletedby="ttl"), now=NOON).plain.split()[-2:] == ["deleted", "expired"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from decimal import Decimal
 
@@ -134,3 +135,10 @@ def test_a_row_that_could_not_be_judged_is_in_the_way_for_an_hour() -> None:
 
     assert told("2026-11-24T11:30:00Z") == ("watch tvl: the chain is empty",)
     assert told("2026-11-24T10:30:00Z") == ()
+
+
+def test_an_entity_that_is_called_otherwise_is_no_second_one() -> None:
+    market = market_of((0, "100", "101"))
+    former = {"previous_chain": "ethereum", "previous_entity": "lido"}
+    market.take(make_event(9, "lido-v2", reason="renamed", details=json.dumps(former)))
+    assert [key.entity for key in market.movers] == ["lido-v2"]

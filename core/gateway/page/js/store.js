@@ -11,6 +11,7 @@ export function flattened({ id, sequence, data }) {
   return {
     id,
     key: keyOf(data),
+    formerKey: data.previous_entity ? keyOf({ ...data, chain: data.previous_chain, entity: data.previous_entity }) : null,
     kind: data.kind,
     chain: data.chain,
     entity: data.entity,
@@ -56,6 +57,7 @@ export class Store {
     const event = flattened(document);
     if (!this.#remember(event)) return null;
     const known = this.#entity(event);
+    this.entities.delete(event.formerKey);
     this.entities.delete(event.key);
     this.entities.set(event.key, known);
     Object.assign(known, newsOf(event), { value: event.current });
