@@ -58,12 +58,8 @@ def explain(connection: Connection, settings: Settings, kind: str, entity: str, 
     """
     with looking(connection):
         watches = _installed_watches(connection, settings.all_kinds, kind)
-        known = [
-            _EntityOfWatch(watch, place, entity)
-            for watch in watches
-            for place in _chains(connection, watch, entity, chain)
-        ]
-        meant = [place for place in known if chain in (None, place.chain)]
+        known = [place for watch in watches for place in _places(connection, watch, entity, chain)]
+        meant = [place for place in known if chain is None or place.watch.watch.key_of(chain, entity)[0] == place.chain]
         if not meant:
             raise _unknown(connection, kind, entity, chain, watches, known)
         return [_explain(connection, settings.watches.get(place.watch.name), place) for place in meant]
@@ -100,6 +96,12 @@ def _installed_watches(connection: Connection, kinds: Kinds, kind: str) -> list[
             f"the watches of kind {kind} were installed by another version of rtp, or with another such kind",
             "Run `rtp install-triggers` of this one",
         ) from error
+
+
+def _places(connection: Connection, watch: _Installed, entity: str, chain: str | None) -> list[_EntityOfWatch]:
+    """Where an entity is known, by its name of today or a former one."""
+    on, called = watch.watch.key_of(chain or "", entity)
+    return [_EntityOfWatch(watch, place, called) for place in _chains(connection, watch, called, on or None)]
 
 
 def _chains(connection: Connection, watch: _Installed, entity: str, chain: str | None) -> list[str]:

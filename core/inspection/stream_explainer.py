@@ -27,6 +27,7 @@ from core.problem import counted
 from core.redis_names import baseline_key, baseline_owner
 from core.settings.rules import rule_for
 from core.settings.watches import Constant
+from rtp_client.aliases import called_now
 from rtp_client.cache.item_source import ItemSource
 from rtp_client.cache.loading import Owner
 from rtp_client.errors import one_line
@@ -56,8 +57,13 @@ def explain_streams(services: StreamServices, kind: str, entity: str, chain: str
     """
     tables = [one for some in watched_tables(services.settings).values() for one in some if one.watch.kind == kind]
     with redis_errors(services.address):
-        places = [(watched, on) for watched in tables for on in _chains(services, watched, entity, chain)]
-        found = [one for watched, on in places if (one := _explain(services, watched, on, entity)) is not None]
+        asked = [(watched, *watched.watch.key_of(chain or "", entity)) for watched in tables]
+        places = [
+            (watched, on, called)
+            for watched, of, called in asked
+            for on in _chains(services, watched, called, of or None)
+        ]
+        found = [one for watched, on, called in places if (one := _explain(services, watched, on, called)) is not None]
         if not found:
             raise _unknown(services, tables, kind, entity, chain)
     return found
@@ -66,7 +72,8 @@ def explain_streams(services: StreamServices, kind: str, entity: str, chain: str
 def _chains(services: StreamServices, watched: WatchedTable, entity: str, chain: str | None) -> list[str]:
     """The chains to look at: the one that is asked for, else those that are remembered, or the only one that can be."""
     if isinstance(watched.chain, Constant):
-        return [watched.chain.const] if chain in (None, watched.chain.const) else []
+        fixed = called_now(watched.chain.const, watched.watch.chain_aliases)
+        return [fixed] if chain in (None, fixed) else []
     if chain is not None:
         return [chain]
     return [baseline_owner(key)[1] for key in services.baselines.keys_of(watched.name, entity)]

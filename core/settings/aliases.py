@@ -12,6 +12,8 @@ _MOST_ALIASES = 1000
 
 
 def _names_of_today(aliases: dict[str, str]) -> dict[str, str]:
+    if aliases.keys() == {"table", "from", "to"}:
+        raise ValueError("must be former names, each with its name of today: they are not read from a table")
     for former, name in aliases.items():
         if former == name:
             raise ValueError(f"{former} cannot be an alias of itself")

@@ -9,13 +9,14 @@ import pytest
 
 from core.cache.readers import cache_reader
 from core.cache.rebuild import latest_events
+from core.inspection.explainer import explain
 from core.log.installation import read_installation
 from core.log.rows import build_event
 from core.sinks.redis import RedisSink
 from rtp_client.keys import cache_key
 from tests.judging import judge_waiting
 from tests.tvl_table import write
-from tests.watching import TVL, install
+from tests.watching import TVL, install, settings_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 ALIASES = {"aliases": {"uni": "uniswap"}, "chain_aliases": {"matic": "polygon"}}
 RENAMED = ("polygon", "uniswap", "100", "100", "renamed", {"previous_chain": "matic", "previous_entity": "uni"})
-BOTH = pytest.mark.parametrize("rules", [{}, {"cooldown": "1s"}], ids=["judged by its trigger", "sampled"])
+BOTH = pytest.mark.parametrize("rules", [{}, {"heartbeat": "1d"}], ids=["judged by its trigger", "sampled"])
 
 
 @BOTH
@@ -33,7 +34,7 @@ def test_rows_under_a_former_name_are_judged_by_what_is_known_of_it(
     writer: psycopg.Connection, rules: dict[str, Any]
 ) -> None:
     install(writer, tvl=TVL | rules)
-    write(writer, "100", chain="matic", entity="uni")
+    write(writer, "95", "100", chain="matic", entity="uni")
     judge_waiting(writer)
     install(writer, tvl=TVL | rules | ALIASES)
     install(writer, tvl=TVL | rules | ALIASES)
@@ -42,15 +43,19 @@ def test_rows_under_a_former_name_are_judged_by_what_is_known_of_it(
     writer.execute("UPDATE tvl SET chain = 'polygon', protocol = 'uniswap', tvl_usd = 105")
     judge_waiting(writer)
     assert told(writer) == [
+        ("matic", "uni", "95", "100", "deviation", None),
         RENAMED,
         ("polygon", "uniswap", "100", "102", "deviation", None),
         ("polygon", "uniswap", "102", "105", "deviation", None),
     ]
     assert known(writer) == [("polygon", "uniswap")]
+    (found,) = explain(writer, settings_of(tvl=TVL | rules | ALIASES), "tvl", "uni", "matic")
+    assert (found.chain, found.entity) == ("polygon", "uniswap")
+    assert [event.reason for event in found.events] == ["deviation", "deviation", "renamed", "deviation"]
 
 
 def test_samples_that_wait_under_a_former_name_are_the_entitys_of_today(writer: psycopg.Connection) -> None:
-    rules = TVL | {"cooldown": "1s"}
+    rules = TVL | {"heartbeat": "1d"}
     install(writer, tvl=rules)
     write(writer, "100", chain="matic", entity="uni")
     judge_waiting(writer)

@@ -105,6 +105,7 @@ def test_a_peg_may_be_its_value_alone(load: Load, written: str) -> None:
 @pytest.mark.parametrize(
     ("written", "complaint"),
     [
+        ("aliases: {table: renames, from: old, to: new}", "they are not read from a table"),
         ("aliases: {uni: uni}", "uni cannot be an alias of itself"),
         ("aliases: {a: b, b: c}", "a leads to b, an alias itself. Name c for both"),
         (
