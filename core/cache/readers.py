@@ -67,9 +67,16 @@ def table_of(watch: Watch) -> Table:
     """The watch's table, as a reader of the cache is told of it."""
     columns = watch.columns
     entity, chain = _column(columns.entity), _column(columns.chain)
-    names = {"aliases": watch.aliases, "chain_aliases": watch.chain_aliases}
     if not watch.has_value:
-        return Table(watch.kind, watch.table, entity, chain, watched=watch.watched, **names)
+        return Table(
+            watch.kind,
+            watch.table,
+            entity,
+            chain,
+            watched=watch.watched,
+            aliases=watch.aliases,
+            chain_aliases=watch.chain_aliases,
+        )
     return Table(
         watch.kind,
         watch.table,
@@ -80,7 +87,8 @@ def table_of(watch: Watch) -> Table:
         is_history=watch.is_history,
         timezone=watch.timezone,
         max_future_seconds=watch.max_future.total_seconds() or None,
-        **names,
+        aliases=watch.aliases,
+        chain_aliases=watch.chain_aliases,
     )
 
 
