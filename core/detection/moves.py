@@ -17,7 +17,7 @@ from core.severity import EXACT, reaches
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from core.settings.moves import Move
+    from core.settings.moves import MoveRule
 
 STEPS = 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -27,12 +27,16 @@ _UNKNOWN = MoveMemory()
 class FoundMove(NamedTuple):
     """A move to be told of, and the value that it began from."""
 
-    move: Move
+    move: MoveRule
     begun_at: Decimal
 
 
 def close_steps(
-    memory: Mapping[str, MoveMemory], moves: Sequence[Move], last_value: Decimal | None, last_at: datetime, at: datetime
+    memory: Mapping[str, MoveMemory],
+    moves: Sequence[MoveRule],
+    last_value: Decimal | None,
+    last_at: datetime,
+    at: datetime,
 ) -> Mapping[str, MoveMemory]:
     """Keep the newest value where the step that it is of is over at `at`. The same mapping where none is."""
     kept = {move.name: _closed(memory.get(move.name, _UNKNOWN), move, last_value, last_at, at) for move in moves}
@@ -40,7 +44,7 @@ def close_steps(
 
 
 def judge_moves(
-    memory: Mapping[str, MoveMemory], moves: Sequence[Move], value: Decimal, at: datetime
+    memory: Mapping[str, MoveMemory], moves: Sequence[MoveRule], value: Decimal, at: datetime
 ) -> tuple[Mapping[str, MoveMemory], FoundMove | None]:
     """Judge a finite value: what is remembered then, and the first move that has just begun.
 
@@ -58,7 +62,7 @@ def judge_moves(
     return (memory if judged == memory else judged), found
 
 
-def value_before(known: MoveMemory, move: Move, at: datetime) -> Decimal | None:
+def value_before(known: MoveMemory, move: MoveRule, at: datetime) -> Decimal | None:
     """The value of `over` before a moment, as far as it is known."""
     first = step_of(at, move) - STEPS
     before = [value for step, value in known.steps if step <= first]
@@ -67,17 +71,17 @@ def value_before(known: MoveMemory, move: Move, at: datetime) -> Decimal | None:
     return known.steps[0][1] if known.steps else None
 
 
-def step_of(at: datetime, move: Move) -> int:
+def step_of(at: datetime, move: MoveRule) -> int:
     """The number of the step that a moment is in."""
     return (at - _EPOCH) // _step(move)
 
 
-def step_ends_at(at: datetime, move: Move) -> datetime:
+def step_ends_at(at: datetime, move: MoveRule) -> datetime:
     """When the step that a moment is in is over."""
     return _EPOCH + (step_of(at, move) + 1) * _step(move)
 
 
-def fires_at(begun_at: Decimal, move: Move) -> tuple[Decimal | None, Decimal | None]:
+def fires_at(begun_at: Decimal, move: MoveRule) -> tuple[Decimal | None, Decimal | None]:
     """The nearest values below and above that are such a move from there; None where its direction rules that out."""
     step = EXACT.multiply(EXACT.multiply(begun_at.copy_abs(), move.percent), Decimal("0.01"))
     return (
@@ -86,11 +90,13 @@ def fires_at(begun_at: Decimal, move: Move) -> tuple[Decimal | None, Decimal | N
     )
 
 
-def _step(move: Move) -> timedelta:
+def _step(move: MoveRule) -> timedelta:
     return move.over // STEPS
 
 
-def _closed(known: MoveMemory, move: Move, last_value: Decimal | None, last_at: datetime, at: datetime) -> MoveMemory:
+def _closed(
+    known: MoveMemory, move: MoveRule, last_value: Decimal | None, last_at: datetime, at: datetime
+) -> MoveMemory:
     of_last, now = step_of(last_at, move), step_of(at, move)
     steps = known.steps
     if of_last < now and last_value is not None and last_value.is_finite() and (not steps or steps[-1][0] < of_last):
@@ -100,7 +106,7 @@ def _closed(known: MoveMemory, move: Move, last_value: Decimal | None, last_at: 
     return known if steps is known.steps else known._replace(steps=steps)
 
 
-def _still(told: str | None, begun_at: Decimal | None, value: Decimal, move: Move) -> str | None:
+def _still(told: str | None, begun_at: Decimal | None, value: Decimal, move: MoveRule) -> str | None:
     """The direction of a move that was told and is not over."""
     if told is None or begun_at is None or not begun_at:
         return None
@@ -109,7 +115,7 @@ def _still(told: str | None, begun_at: Decimal | None, value: Decimal, move: Mov
     return told if is_same_way and reaches(size.copy_abs(), begun_at, move.recovery) else None
 
 
-def _begun(begun_at: Decimal | None, value: Decimal, move: Move) -> str | None:
+def _begun(begun_at: Decimal | None, value: Decimal, move: MoveRule) -> str | None:
     if begun_at is None or not begun_at:
         return None
     size = EXACT.subtract(value, begun_at)

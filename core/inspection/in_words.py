@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.detection.judge import CompareWith
     from core.inspection.conclusion import Conclusion, Outcome
     from core.settings.market import MarketWide
-    from core.settings.moves import Move
+    from core.settings.moves import MoveRule
     from core.settings.peg import Peg
     from core.settings.rules import Rule
 
@@ -129,7 +129,7 @@ def _of_the_peg(peg: Peg) -> Iterator[str]:
     yield f"What happens off the peg is {tiers}; reaching a worse tier is an event."
 
 
-def _a_move(move: Move) -> str:
+def _a_move(move: MoveRule) -> str:
     way = "" if move.direction == "both" else f" {move.direction}"
     return f"A move{way} of {_percent(move.percent)} or more within {_span(move.over)}"
 

@@ -13,7 +13,7 @@ from core.settings.fields import Duration, Percent, SettingsModel
 MOST_MOVES = 8
 
 
-class Move(SettingsModel):
+class MoveRule(SettingsModel):
     """A change of `percent` or more within `over`; told again once it has fallen below `recover_percent` of it."""
 
     over: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(days=90))]

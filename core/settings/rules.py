@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from core.settings.guard import GlitchGuard
-    from core.settings.moves import Move
+    from core.settings.moves import MoveRule
     from core.settings.peg import Peg
     from core.settings.watches import Override, SeverityTiers, ValueWatch
 
@@ -34,7 +34,7 @@ class Rule:
     glitch_guard: GlitchGuard | None
     peg: Peg | None
     delete_grace: timedelta | None = None
-    moves: tuple[Move, ...] | None = None
+    moves: tuple[MoveRule, ...] | None = None
     reject: tuple[str, ...] | None = None
 
 

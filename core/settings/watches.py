@@ -33,7 +33,7 @@ from core.settings.fields import (
 )
 from core.settings.guard import GlitchGuard
 from core.settings.market import MarketWide
-from core.settings.moves import MOST_MOVES, Move
+from core.settings.moves import MOST_MOVES, MoveRule
 from core.settings.peg import Peg
 from core.zones import zone_called
 from rtp_client.aliases import called_now
@@ -65,7 +65,7 @@ class ValueColumns(Columns):
     value: Identifier
 
 
-def _differ(moves: tuple[Move, ...]) -> tuple[Move, ...]:
+def _differ(moves: tuple[MoveRule, ...]) -> tuple[MoveRule, ...]:
     if len({move.name for move in moves}) < len(moves):
         raise ValueError("two moves are the same. Keep one of them")
     return moves
@@ -86,7 +86,7 @@ class SeverityTiers(SettingsModel):
 
 
 Reject = Annotated[tuple[Literal["zero", "negative"], ...], Field(max_length=2)]
-Moves = Annotated[tuple[Move, ...], Field(max_length=MOST_MOVES), AfterValidator(_differ)]
+Moves = Annotated[tuple[MoveRule, ...], Field(max_length=MOST_MOVES), AfterValidator(_differ)]
 
 
 class Override(SettingsModel):

@@ -14,7 +14,7 @@ from core.detection.detector import Detector
 from core.detection.judge import Sample
 from core.detection.memory import MoveMemory, OffPeg, RuleMemory, memory_of, memory_text
 from core.detection.moves import STEPS, close_steps, judge_moves, step_of, value_before
-from core.settings.moves import Move
+from core.settings.moves import MoveRule
 from rtp_client.event import Severity
 from tests.watches import value_watch
 
@@ -134,7 +134,7 @@ SAMPLES = st.lists(st.tuples(st.integers(1, 400), st.integers(90, 110)), min_siz
 
 @given(SAMPLES)
 def test_the_value_of_before_is_the_last_of_a_step_that_ended_so_long_ago(samples: list[tuple[int, int]]) -> None:
-    move, memory = Move.model_validate(HOUR), dict[str, MoveMemory]()
+    move, memory = MoveRule.model_validate(HOUR), dict[str, MoveMemory]()
     seen: list[tuple[datetime, Decimal]] = []
     at = NOON
     for seconds, value in samples:
