@@ -105,7 +105,7 @@ class Reception:
                     self._begin_at(position)
                 yield Subscribed(position, heard.resumed)
             case "reset":
-                gap = Gap(GapReason(heard.reason), heard.message, Position.parse(heard.position))
+                gap = Gap(_known(heard.reason), heard.message, Position.parse(heard.position))
                 self._begin_at(gap.position)
                 yield gap
             case "snapshot":
@@ -167,3 +167,8 @@ class Reception:
         # A new connection goes on behind the snapshot's start, and what came since may be in its values.
         if self._seen.add(event.id) and not self._reach.holds(event):
             yield LiveEvent(event, position, heard.skipped, document)
+
+
+def _known(reason: str) -> GapReason:
+    """The reason of a gap; what a newer gateway calls otherwise is a lost place, too."""
+    return GapReason(reason) if reason in list(GapReason) else GapReason.STREAM_LOST

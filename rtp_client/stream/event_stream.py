@@ -114,7 +114,10 @@ class EventStream:
             return self._end()
 
     def behind(self, position: Position) -> tuple[Position, Gap | None]:
-        """Where to go on behind a position; with a gap where it is not in the stream, and then at its end."""
+        """Where to go on behind a position; with a gap where the stream does not have that very entry.
+
+        Its event may stand elsewhere in the stream, and that is where to go on; else it is the stream's end.
+        """
         with redis_errors(self.address):
             if position.is_oldest:
                 return EMPTY_STREAM, None
@@ -122,11 +125,9 @@ class EventStream:
                 return self._behind_nothing()
             there = entry_at(self._client, position.entry)
             if there is None or not is_of(there, position):
-                there = find(self._client, position.sequence, position.log)
-            if there is None:
-                return self._end_after(position)
+                return self._behind_another_place(position)
             self._resume_behind(there)
-            return Position(position.log, position.sequence, there.id), None
+            return position, None
 
     def told_after(self, position: Position) -> Iterator[TailedEvent | Gap]:
         """As `follow`, behind a place that `end` or `behind` gave; gaps are told among the events."""
@@ -144,6 +145,16 @@ class EventStream:
             return EMPTY_STREAM, None
         message = "the stream was empty, and the events that came first are no longer in Redis"
         return EMPTY_STREAM, Gap(GapReason.TOO_OLD, message, EMPTY_STREAM)
+
+    def _behind_another_place(self, position: Position) -> tuple[Position, Gap]:
+        there = find(self._client, position.sequence, position.log)
+        if there is None:
+            return self._end_after(position)
+        self._resume_behind(there)
+        found = position_of(there)
+        # Redelivered, it may stand behind events that nobody has seen.
+        message = "the stream was filled anew since; going on behind the same event, before which others may be missing"
+        return found, Gap(GapReason.STREAM_LOST, message, found)
 
     def _end_after(self, position: Position) -> tuple[Position, Gap]:
         end = self._end()

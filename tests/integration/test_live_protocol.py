@@ -58,6 +58,8 @@ def test_after_a_gap_a_new_connection_goes_on_behind_the_gap(follow: Follow) -> 
 
 
 def test_messages_of_a_newer_gateway_are_passed_over(follow: Follow) -> None:
-    said = [subscribed(), {"type": "praise", "text": "well read"}, event(1, 1, colour="green")]
+    reset = {"type": "reset", "reason": "moved_house", "message": "another place", "position": position(5)}
+    said = [subscribed(), {"type": "praise", "text": "well read"}, reset, event(1, 6, colour="green")]
     with scripted(said) as (url, _), follow(url) as messages:
-        assert sequences(messages, 1) == [1]
+        assert next(one.message for one in messages if isinstance(one, Gap)) == "another place"
+        assert sequences(messages, 1) == [6]
