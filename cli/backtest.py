@@ -41,7 +41,7 @@ _History = Annotated[
     typer.Option(
         "--history",
         help="A .csv or .csv.gz: as for `rtp run --feed`, or the columns time, a kind's word for its entity, the kind's"
-        " name and, if you like, chain. Or a table in the database.",
+        " name and, if you like, chain and source. Or a table in the database.",
     ),
 ]
 _Against = Annotated[Path | None, typer.Option(help="A second settings file, to compare with.")]
@@ -92,6 +92,8 @@ def backtest(
     sets = [RuleSet(_label(config), name, rules)]
     if against is not None:
         sets.append(_other_set(against, name, rules.kind))
+    if file is not None:
+        file.check(rules)
     with nullcontext(replace(file, zone=rules.zone)) if file else _table(settings, table, rules) as samples:
         suggestion = _suggestion(samples, rules, per_day or _PER_DAY, large_move) if propose else None
         if suggestion is not None:

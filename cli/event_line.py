@@ -182,6 +182,9 @@ def _why(data: EventData) -> str:
         return f"{words} from {_shortened(former, _LONGEST_NAME)}"
     if data.over_seconds is not None:
         return f"{words} within {timedelta(seconds=round(data.over_seconds))}"
+    if data.reason is Reason.DISAGREED and data.sources:
+        said = ", ".join(f"{name} {value}" for name, value in data.sources.items())
+        return f"{words}: {_shortened(said, _LONGEST_VALUE)}"
     return (
         words if data.duration_seconds is None else f"{words} after {timedelta(seconds=round(data.duration_seconds))}"
     )

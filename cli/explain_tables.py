@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from core.detection.distance import Distance
-    from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, RuleKey
+    from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, RuleKey, SourceWord
 
 
 _NO_EVENT = {
@@ -77,6 +77,8 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
         far = judged.distance
         change = percent(far.change_pct) if far.change_pct is not None else "no percentage"
         yield "change", f"{change} ({far.change or '–'})"
+    if judged.sources:
+        yield "sources", whole("; ".join(map(_word, judged.sources)))
     if found.conclusion is not None:
         yield "conclusion", conclusion_in_words(found.conclusion, found.source)
     if found.market is not None:
@@ -90,6 +92,12 @@ def _facts(found: Explanation) -> Iterator[tuple[str, Any]]:
     if found.waiting:
         for_whom = "to be judged by rtp run" if found.source == "postgres" else "for earlier ones, as `reorder` says"
         yield "waiting", f"{counted(found.waiting, 'sample waits', 'samples wait')} {for_whom}"
+
+
+def _word(said: SourceWord) -> str:
+    value = "nothing" if said.value is None else _amount(said.value)
+    remark = "" if said.is_fresh else ", too long ago to count"
+    return f"{printable(said.source)} said {value} at {moment(said.at)}{remark}"
 
 
 def _judge(found: Explanation, judged: JudgedValue) -> str:

@@ -52,6 +52,8 @@ class Reason(StrEnum):
     REPEG = "repeg"
     MOVED = "moved"
     MARKET_MOVED = "market_moved"
+    DISAGREED = "disagreed"
+    AGREED = "agreed"
     HEARTBEAT = "heartbeat"
     FIRST_SEEN = "first_seen"
     RENAMED = "renamed"
@@ -148,7 +150,8 @@ class EventData(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, o
     reason: Reason
     severity: Severity
     duration_seconds: Annotated[
-        Annotated[float, Meta(ge=0)] | None, _explained("repeg: how long the price was off its peg.")
+        Annotated[float, Meta(ge=0)] | None,
+        _explained("repeg: how long the price was off its peg; agreed: how long its sources disagreed."),
     ] = _constant(None)
     off_since: Annotated[Time | None, _explained("depeg, escalated, repeg: when the price went off its peg.")] = None
     lowest: Annotated[Amount | None, _explained("The same: the lowest price while it was off.")] = None
@@ -166,6 +169,10 @@ class EventData(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, o
     largest: Annotated[list[MovedEntity] | None, _explained("The same: up to ten that have moved most.")] = None
     previous_chain: Annotated[Name | None, _explained("renamed: the chain of before, which may be the same.")] = None
     previous_entity: Annotated[Name | None, _explained("renamed: the name of before, which may be the same.")] = None
+    sources: Annotated[
+        dict[str, Amount] | None,
+        _explained("Where several sources must agree: what each one said last, by its name."),
+    ] = None
     confidence: Annotated[float, Meta(ge=0, le=1, description="The row's own, or the watch's default.")]
     provenance: Annotated[str | None, _explained("The upstream source's name.")]
     changed_at: Annotated[Time, _explained("The row's own time where mapped, else when its statement arrived.")]

@@ -95,7 +95,11 @@ class Expressions:
     def settings(self) -> sql.Composable:
         """What a function that reads such rows sets, as what it reads must not depend on whose session it is in."""
         columns = self.watch.columns
-        texts = [column for column in (columns.chain, columns.entity, columns.provenance) if isinstance(column, str)]
+        texts = [
+            column
+            for column in (columns.chain, columns.entity, columns.provenance, columns.source)
+            if isinstance(column, str)
+        ]
         numbers = [columns.value] if self.is_float else []
         return self.types.settings([*texts, *numbers], [column for _, column in columns if isinstance(column, str)])
 

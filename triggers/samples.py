@@ -181,6 +181,8 @@ def sample_columns(
         **expressions.parts("r"),
         "sampled_at": expressions.sampled_at("r"),
     }
+    if watch.columns.source is not None:
+        columns["source"] = sql.SQL("left({}, 200)").format(expressions.types.text("r", watch.columns.source))
     if watch.is_history:
         del columns["changed_at"]  # the same as sampled_at
     return columns

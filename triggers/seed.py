@@ -20,7 +20,9 @@ def seed(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.C
     """The first baseline of each entity that has none; `common` is what every value watch's template is filled with."""
     name = "seed_samples.sql" if watch.is_sampled else "seed_latest.sql"
     table = sql.Identifier(*watch.table_parts)
-    baselines = template(name).format(**common, sample=expressions.sample(table, which="timely"))
+    # Where sources must agree, one row is the word of one: what they agree on is found out from their next ones.
+    value = sql.SQL("n.value" if watch.agree is None else "NULL::numeric")
+    baselines = template(name).format(**common, value=value, sample=expressions.sample(table, which="timely"))
     return (baselines, note_ahead(expressions, table, common)) if expressions.may_be_ahead else (baselines,)
 
 

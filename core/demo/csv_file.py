@@ -35,6 +35,7 @@ class CsvFile(Generic[Parsed_co]):
 
     path: Path
     layout: Layout[Parsed_co]
+    columns: frozenset[str] = frozenset()
 
     def rows(self, zone: tzinfo = UTC) -> Iterator[tuple[datetime | None, Parsed_co]]:
         """Each row's time and meaning, in the file's order, read while they are consumed.
@@ -60,11 +61,12 @@ def open_csv(path: Path, layouts: Sequence[Layout[Parsed_co]]) -> CsvFile[Parsed
     """Read the header only, so that a wrong file is refused before anything is started. Raises FeedError."""
     with _reading(path) as text:
         columns, _ = _header(path, text, layouts)
-    layout = recognise(frozenset(column.lower() for column in columns), layouts)
+    known = frozenset(column.lower() for column in columns)
+    layout = recognise(known, layouts)
     if layout is None:
         found = ", ".join(columns)[:200]
         raise FeedError(f"{path} has columns that fit no feed: {found!r}", _accepted(layouts))
-    return CsvFile(path, layout)
+    return CsvFile(path, layout, known)
 
 
 def _accepted(layouts: Iterable[Layout[object]]) -> str:

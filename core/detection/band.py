@@ -36,6 +36,8 @@ class Band:
 
 def band(state: EntityState, rule: Rule, compare_with: CompareWith) -> Band | None:
     """The band of an entity; None where each sample needs a closer look."""
+    if rule.agree is not None:  # each sample says what its source says
+        return None
     moments = (state.suspect_since, state.off_peg_since, state.gone_at)
     if state.held or any(moment is not None for moment in moments) or compare_with == "previous_row":
         return None

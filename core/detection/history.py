@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from core.kinds import Kind
     from core.settings.watches import Column, ValueWatch
 
+    _Values = tuple[Key, Decimal, str]
     Row = tuple[Key, Sample] | None
     """A sample and its entity's key; None for a row without a usable sample."""
 
@@ -46,7 +47,7 @@ _WIDEST_NUMBER = 131_072
 class FileHistory:
     """A CSV file of a kind's values. A time that names no zone is one of `zone`."""
 
-    file: CsvFile[tuple[Key, Decimal]]
+    file: CsvFile[_Values]
     kind: str
     zone: tzinfo = UTC
 
@@ -60,6 +61,13 @@ class FileHistory:
         found = next(name for name, layout in layouts.items() if layout is file.layout)
         return cls(file, "price" if found == _CHAINLINK else found)
 
+    def check(self, watch: ValueWatch) -> None:
+        """Raise SettingsError where the file lacks what the watch's rules need."""
+        if watch.agree is not None and "source" not in self.file.columns:
+            raise SettingsError(
+                f"{self.file.path} has no column source: agree needs to know who says so", "Add it, or leave out agree"
+            )
+
     def count(self) -> int:
         """About how many rows there are, for the progress bar. Counts the file's lines."""
         path = self.file.path
@@ -68,29 +76,29 @@ class FileHistory:
 
     def rows(self) -> Iterator[Row]:
         """Every sample, in the file's order."""
-        for at, (key, value) in self.file.rows(self.zone):
+        for at, (key, value, source) in self.file.rows(self.zone):
             assert at is not None
-            yield key, Sample(value, at)
+            yield key, Sample(value, at, source=source)
 
 
-def _layout(kind: Kind) -> Layout[tuple[Key, Decimal]]:
+def _layout(kind: Kind) -> Layout[_Values]:
     """What a file of a kind must have: its word for the entity and its name, or what a feed has in their place."""
     is_shipped = kind.name in _VALUES
     value = _VALUES.get(kind.name, kind.name)
 
-    def parse(row: Mapping[str, str], _source: str) -> tuple[Key, Decimal]:
+    def parse(row: Mapping[str, str], _source: str) -> _Values:
         chain = text_in(row, "chain") if "chain" in row else EVERYWHERE.const
-        return (chain, text_in(row, kind.entity)), number_in(row, value)
+        return (chain, text_in(row, kind.entity)), number_in(row, value), (row.get("source") or "").strip()
 
     needs = {kind.entity, value} | ({"chain"} if is_shipped else set())
     columns = f"chain, {value}" if is_shipped else f"{value} [, chain]"
     return Layout(frozenset(needs), True, f"{kind.name}: time, {kind.entity}, {columns}", parse)
 
 
-def _chainlink_round(row: Mapping[str, str], source: str) -> tuple[Key, Decimal]:
+def _chainlink_round(row: Mapping[str, str], source: str) -> _Values:
     """A round of a feed in US dollars; `..._usdc_usd_...` in the file's name is the feed of USDC."""
     pair = re.search(r"([a-z0-9]+)[_-]usd(?![a-z0-9])", source.lower())
-    return (_CHAINLINK, pair[1] if pair else source), number_in(row, "answer").scaleb(-_USD_DECIMALS)
+    return (_CHAINLINK, pair[1] if pair else source), number_in(row, "answer").scaleb(-_USD_DECIMALS), ""
 
 
 _CHAINLINK, _USD_DECIMALS = "chainlink", 8
@@ -140,6 +148,7 @@ class TableHistory:
             chain=_expression(columns.chain),
             entity=_expression(columns.entity),
             value=sql.Identifier(columns.value),
+            source=sql.Literal("") if columns.source is None else sql.Identifier(columns.source),
             at=moment(sql.Identifier(columns.changed_at), column_type[0], self.watch.timezone),
             table=sql.Identifier(*self.table),
         )
@@ -154,16 +163,16 @@ def _expression(column: Column) -> sql.Composable:
     return sql.Literal(column.const) if isinstance(column, Constant) else sql.Identifier(column)
 
 
-def _row(chain: str | None, entity: str | None, value: str | None, at: datetime | None) -> Row:
+def _row(chain: str | None, entity: str | None, value: str | None, source: str | None, at: datetime | None) -> Row:
     """A row as a sample, where a trigger could judge it."""
     if not chain or not entity or at is None or len(chain.encode()) + len(entity.encode()) > _LONGEST_NAMES:
         return None
     if value is None:
-        return (chain, entity), Sample(None, at)
+        return (chain, entity), Sample(None, at, source=source or "")
     try:
         number = Decimal(value)
     except InvalidOperation:
         return None
     if number.is_finite() and abs(number.adjusted()) > _WIDEST_NUMBER:
         return None
-    return (chain, entity), Sample(number, at)
+    return (chain, entity), Sample(number, at, source=source or "")

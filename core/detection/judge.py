@@ -12,14 +12,15 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from core.detection.memory import NOTHING, RuleMemory
+from core.detection.agreement import agreed_value, apart_due, hear, in_details, is_enough, judge_apart, tell_apart
+from core.detection.memory import NOTHING, Agreement, RuleMemory
 from core.detection.moves import close_steps, judge_moves
 from core.detection.peg import judge_peg, peg_severity
 from core.detection.report import Report, amount_text
 from core.detection.testimony import UNSAID, Testimony
 from core.detection.verdict import is_back, is_jump, same, verdict
 from core.severity import severity, worse
-from rtp_client.event import Reason, format_time
+from rtp_client.event import Reason, Severity, format_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,13 +42,15 @@ _A_SECOND = timedelta(seconds=1)
 class Sample:
     """A value of an entity at a time, and what its row says of itself, which only travels along.
 
-    `seen_at` is when the sample arrived, by the clock that `tick` is told of; None: at its own time.
+    `seen_at` is when the sample arrived, by the clock that `tick` is told of; None: at its own time. `source` is which
+    of an entity's sources says so, empty where the watch knows of none.
     """
 
     value: Decimal | None
     at: datetime
     testimony: Testimony = UNSAID
     seen_at: datetime | None = None
+    source: str = ""
 
     @property
     def lag(self) -> timedelta:
@@ -109,22 +112,20 @@ def judge(
 
     An entity that was gone is back. Whether that took too long is asked before (`deletion_that_stands`).
     """
+    if rule.agree is not None:
+        return _judge_word(state, sample, rule, compare_with)
     lag = sample.lag if shape == "history" else NO_LAG
     if state is None:
         return _first_sighting(sample, lag, rule)
     if shape == "history" and sample.at <= state.sample_at:
-        if sample.at < state.sample_at:
+        if is_late(state, sample, rule):
             return Judgement(state, note="late")
         if same(sample.value, state.last_value if state.suspect_since is None else state.suspect_value):
             return Judgement(state, note="duplicate")
     if state.gone_at is not None:
         state = replace(state, gone_at=None)
     seen = _Seen(sample.value, sample.at, sample.testimony, sample.at, lag)
-    guarded = _guard(state, seen, rule)
-    if guarded.note == "quarantined":
-        return guarded
-    judgement = _judge_peg(_with_steps_closed(guarded.state, seen.at, rule), seen, rule, compare_with)
-    return replace(judgement, note=guarded.note) if guarded.note else judgement
+    return _judge_seen(state, seen, rule, compare_with)
 
 
 def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareWith = "last_event") -> Judgement:
@@ -135,6 +136,16 @@ def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareW
     if state.gone_at is not None:
         return Judgement(state)
     now = at - state.lag
+    judgement = _pass_time(state, now, rule, compare_with)
+    if rule.agree is None:
+        return judgement
+    due = None if judgement.report is not None else _apart_due(judgement.state, rule)
+    if due is not None and due[0] <= now:
+        judgement = _told_apart(judgement, due[1], now)
+    return _with_sources(judgement, now, rule)
+
+
+def _pass_time(state: EntityState, now: datetime, rule: Rule, compare_with: CompareWith) -> Judgement:
     guard = rule.glitch_guard
     if guard and state.suspect_since is not None and now - state.suspect_since >= guard.release_after:
         suspect = _Seen(state.suspect_value, now, state.suspect_testimony, state.sample_at, state.lag)
@@ -155,10 +166,21 @@ def due_at(state: EntityState, rule: Rule) -> datetime | None:
         moments.append(later(state.suspect_since, rule.glitch_guard.release_after))
     if (depeg_at := _depeg_due_at(state, rule)) is not None:
         moments.append(depeg_at)
-    if state.held or rule.heartbeat:
+    if (apart := _apart_due(state, rule)) is not None:
+        moments.append(apart[0])
+    is_unknown = rule.agree is not None and state.value is None
+    if state.held or (rule.heartbeat and not is_unknown):
         pauses = [pause for pause in (rule.cooldown, None if state.held else rule.heartbeat) if pause]
         moments.append(max((later(state.reported_at, pause) for pause in pauses), default=state.reported_at))
     return later(min(moments), state.lag) if moments else None
+
+
+def is_late(state: EntityState, sample: Sample, rule: Rule) -> bool:
+    """Rule 1: whether a history's sample is older than the newest one, of its source where sources must agree."""
+    if rule.agree is None:
+        return sample.at < state.sample_at
+    said = {} if state.memory.agreement is None else state.memory.agreement.said
+    return sample.source in said and sample.at < said[sample.source].at
 
 
 def lag_of(at: datetime, seen_at: datetime) -> timedelta:
@@ -221,6 +243,83 @@ def _first_sighting(sample: Sample, lag: timedelta, rule: Rule) -> Judgement:
         return Judgement(state)
     how_bad = severity(Reason.FIRST_SEEN, None, sample.value, rule.severity)
     return Judgement(state, Report(None, sample.value, Reason.FIRST_SEEN, how_bad, testimony=sample.testimony))
+
+
+def _judge_word(state: EntityState | None, sample: Sample, rule: Rule, compare_with: CompareWith) -> Judgement:
+    """Judge what the sources agree on, once one of them has said something; it is late by that source's time alone.
+
+    The value of an entity is null until enough of them have agreed for the first time, which is its first sighting.
+    """
+    agree = rule.agree
+    assert agree is not None
+    before = Agreement({}) if state is None or state.memory.agreement is None else state.memory.agreement
+    if state is not None and is_late(state, sample, rule):
+        return Judgement(state, note="late")
+    known = hear(before, sample.source, sample.value, sample.at)
+    if state is not None and known == before:
+        return Judgement(state, note="duplicate")
+    if state is None:
+        state = EntityState(None, sample.at, sample.at, None, testimony=sample.testimony, lag=sample.lag)
+    is_newest = sample.at >= state.sample_at
+    at, lag = (sample.at, sample.lag) if is_newest else (state.sample_at, state.lag)
+    state = replace(state, memory=replace(state.memory, agreement=known))
+    is_first = state.value is None
+    value = agreed_value(known, at, rule.peg.value if is_first and rule.peg else state.value, agree)
+    if value is None:
+        return Judgement(replace(state, sample_at=at, lag=lag))
+    if is_first:
+        first = _first_sighting(Sample(value, at, sample.testimony), lag, rule)
+        judgement = replace(first, state=replace(first.state, memory=state.memory))
+    else:
+        judgement = _judge_seen(state, _Seen(value, at, sample.testimony, at, lag), rule, compare_with)
+    return _with_sources(_judge_apart(judgement, at, rule), at, rule)
+
+
+def _judge_apart(judgement: Judgement, at: datetime, rule: Rule) -> Judgement:
+    """Judge whether the sources disagree. A sample is one event at most: this one waits, where there is another."""
+    state = judgement.state
+    known = state.memory.agreement
+    if known is None:
+        return judgement
+    found, reason = judge_apart(known, at, rule)
+    if found != known:
+        judgement = replace(judgement, state=replace(state, memory=replace(state.memory, agreement=found)))
+    return judgement if reason is None or judgement.report is not None else _told_apart(judgement, reason, at)
+
+
+def _told_apart(judgement: Judgement, reason: Reason, at: datetime) -> Judgement:
+    """Tell of a disagreement, or of its end: neither moves the baseline."""
+    state = judgement.state
+    known = state.memory.agreement
+    assert known is not None
+    seconds = None
+    if reason is Reason.AGREED and known.apart is not None:
+        seconds = max(0.0, (at - known.apart.since).total_seconds())
+    report = Report(state.value, state.last_value, reason, Severity.WARNING, seconds, state.testimony)
+    memory = replace(state.memory, agreement=tell_apart(known, reason))
+    return replace(judgement, state=replace(state, memory=memory), report=report)
+
+
+def _with_sources(judgement: Judgement, at: datetime, rule: Rule) -> Judgement:
+    """Have the event tell who said what."""
+    report, known = judgement.report, judgement.state.memory.agreement
+    if report is None or known is None or rule.agree is None:
+        return judgement
+    return replace(judgement, report=replace(report, details={**report.details, **in_details(known, at, rule.agree)}))
+
+
+def _apart_due(state: EntityState, rule: Rule) -> tuple[datetime, Reason] | None:
+    known = state.memory.agreement
+    return None if known is None else apart_due(known, state.sample_at, rule)
+
+
+def _judge_seen(state: EntityState, seen: _Seen, rule: Rule, compare_with: CompareWith) -> Judgement:
+    """Apply the rules from 3 on."""
+    guarded = _guard(state, seen, rule)
+    if guarded.note == "quarantined":
+        return guarded
+    judgement = _judge_peg(_with_steps_closed(guarded.state, seen.at, rule), seen, rule, compare_with)
+    return replace(judgement, note=guarded.note) if guarded.note else judgement
 
 
 def _guard(state: EntityState, seen: _Seen, rule: Rule) -> Judgement:
@@ -286,7 +385,12 @@ def _depeg_due_at(state: EntityState, rule: Rule) -> datetime | None:
     off_peg = state.memory.off_peg
     if rule.peg is None or state.off_peg_since is None or off_peg is None or off_peg.told is not None:
         return None
-    return later(state.off_peg_since, rule.peg.off_for or NO_LAG)
+    moment = later(state.off_peg_since, rule.peg.off_for or NO_LAG)
+    known = state.memory.agreement
+    # Sources that are silent by then do not say that it is still off: the next word of them decides.
+    if rule.agree is not None and known is not None and not is_enough(known, max(moment, state.sample_at), rule.agree):
+        return None
+    return moment
 
 
 def _with_steps_closed(state: EntityState, at: datetime, rule: Rule) -> EntityState:

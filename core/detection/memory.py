@@ -1,12 +1,13 @@
 """What the rules remember of an entity besides its baseline, and its spelling as JSON; both sources keep it so.
 
-Bounded: a peg's part is two values, a move's a value for each of its 31 steps.
+Bounded: a peg's part is two values, a move's a value for each of its 31 steps, agreement's a value of each source.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,9 @@ from core.detection.report import amount_text
 from rtp_client.event import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 
 class OffPeg(NamedTuple):
@@ -31,16 +34,38 @@ class MoveMemory(NamedTuple):
     told: str | None = None
 
 
+class LastWord(NamedTuple):
+    """The newest word of a source. None: null, or no finite number, which says nothing."""
+
+    value: Decimal | None
+    at: datetime
+
+
+class Apart(NamedTuple):
+    """Since when sources are too far apart, and whether that was reported."""
+
+    since: datetime
+    is_told: bool
+
+
+class Agreement(NamedTuple):
+    """What each source has said last, by its name."""
+
+    said: Mapping[str, LastWord]
+    apart: Apart | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class RuleMemory:
     """`off_peg` is there as long as a price is off its peg; `before_jump` since a jump was taken for true.
 
-    `moves` has what is remembered of each move, by its name.
+    `moves` has what is remembered of each move, by its name; `agreement` is there where sources must agree.
     """
 
     off_peg: OffPeg | None = None
     before_jump: Decimal | None = None
     moves: Mapping[str, MoveMemory] = field(default_factory=dict)
+    agreement: Agreement | None = None
 
 
 NOTHING = RuleMemory()
@@ -60,6 +85,12 @@ def memory_text(memory: RuleMemory) -> str | None:
             name: {"steps": [(step, amount_text(value)) for step, value in move.steps], "told": move.told}
             for name, move in memory.moves.items()
         }
+    if memory.agreement is not None:
+        said, apart = memory.agreement
+        document["agreement"] = {
+            "said": {name: (amount_text(value), _microseconds(at)) for name, (value, at) in said.items()},
+            "apart": None if apart is None else (_microseconds(apart.since), apart.is_told),
+        }
     return json.dumps(document, separators=(",", ":"))
 
 
@@ -68,11 +99,12 @@ def memory_of(text: str | None) -> RuleMemory:
     if not text:
         return NOTHING
     document = json.loads(text)
-    off_peg, before_jump = document.get("off_peg"), document.get("before_jump")
+    off_peg, before_jump, agreement = map(document.get, ("off_peg", "before_jump", "agreement"))
     return RuleMemory(
         off_peg=None if off_peg is None else _off_peg(**off_peg),
         before_jump=None if before_jump is None else Decimal(before_jump),
         moves={name: _move(**move) for name, move in document.get("moves", {}).items()},
+        agreement=None if agreement is None else _agreement(**agreement),
     )
 
 
@@ -82,3 +114,18 @@ def _move(steps: list[tuple[int, str]], told: str | None) -> MoveMemory:
 
 def _off_peg(lowest: str, told: str | None) -> OffPeg:
     return OffPeg(Decimal(lowest), None if told is None else Severity(told))
+
+
+def _agreement(said: Mapping[str, tuple[str | None, int]], apart: Sequence[int] | None) -> Agreement:
+    return Agreement(
+        {name: LastWord(None if value is None else Decimal(value), _moment(at)) for name, (value, at) in said.items()},
+        None if apart is None else Apart(_moment(apart[0]), bool(apart[1])),
+    )
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def _moment(microseconds: int) -> datetime:
+    return _EPOCH + microseconds * _MICROSECOND

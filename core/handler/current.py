@@ -35,7 +35,8 @@ def current_of(kind: str, key: Key, memory: Memory, decision: Decision, events: 
     if decision.raised and (row := decision.raised[-1].change.row) is not None:
         return Current(cache_key(kind, *key), json.dumps(row), decision.raised[-1].change.sample.at)
     state = decision.state
-    if state is None or state.gone_at is not None:
+    is_unknown = state is not None and state.value is None and state.memory.agreement is not None
+    if state is None or state.gone_at is not None or is_unknown:
         return None
     value = amount_text(newest_value(state))
     is_told = bool(events) and events[-1].data.current == value

@@ -57,6 +57,7 @@ class WatchedTable:
     changed_at: AttributePath | None
     confidence: AttributePath | None
     provenance: AttributePath | None
+    source: AttributePath | None
     watched: Mapping[str, AttributePath]
     items: ItemFilter | None
     ignores_ttl: bool
@@ -172,7 +173,8 @@ class WatchedTable:
         provenance = self._read(image, self.provenance, text_of) if self.provenance else None
         at = changed_at if self.is_history and changed_at is not None else arrived
         testimony = Testimony(changed_at or arrived, confidence, provenance)
-        sample = Sample(value, at, testimony, arrived)
+        source = self._read(image, self.source, text_of) if self.source else None
+        sample = Sample(value, at, testimony, arrived, source or "")
         fields = {name: self._read(image, path, json_of) for name, path in self.watched.items()}
         return Image(key, sample, fields)
 
@@ -262,6 +264,7 @@ def _watched_table(settings: Settings, name: str) -> WatchedTable:
         changed_at=attributes.changed_at or _path(columns.changed_at),
         confidence=attributes.confidence or _path(columns.confidence),
         provenance=attributes.provenance or _path(columns.provenance),
+        source=(attributes.source or _path(watch.columns.source)) if watch.has_value else None,
         watched={column: attributes.watched.get(column, (column,)) for column in watch.watched},
         items=None if table.where is None else item_filter(table.where),
         ignores_ttl=table.on_ttl == "ignore",

@@ -134,6 +134,7 @@ def write_waiting(waiting: Sequence[WaitingSample]) -> str:
             _written(one.sample.testimony),
             None if one.sample.seen_at is None else microseconds(one.sample.seen_at),
             microseconds(one.due_at),
+            one.sample.source,
         )
         for one in waiting
     ]
@@ -146,10 +147,10 @@ def read_waiting(text: str) -> Sequence[WaitingSample]:
         WaitingSample(
             event_id,
             int(number),
-            Sample(_amount(value), moment_at(at), _testimony(said), None if seen is None else moment_at(seen)),
+            Sample(_amount(value), moment_at(at), _testimony(said), None if seen is None else moment_at(seen), *source),
             moment_at(due),
         )
-        for event_id, number, value, at, said, seen, due in (json.loads(text) if text else ())
+        for event_id, number, value, at, said, seen, due, *source in (json.loads(text) if text else ())
     ]
 
 

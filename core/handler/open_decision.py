@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.detection.judge import EntityState, delete, deletion_that_stands, due_at, judge, later, leave, tick
+from core.detection.judge import EntityState, delete, deletion_that_stands, due_at, is_late, judge, later, leave, tick
 from core.detection.testimony import Testimony
 from core.handler.change import Change, why_aside
 from core.handler.decision import Decision, Raised
@@ -97,7 +97,7 @@ class OpenDecision:
         assert self._watch.has_value and self._rule is not None
         if why := why_aside(change.sample, self._watch, self._rule):
             self._put_aside(change, why)
-        elif self._state is not None and change.sample.at < self._state.sample_at:
+        elif self._state is not None and is_late(self._state, change.sample, self._rule):
             self._put_aside(change, "late")
         else:
             # What no record tells of was found in the table, beside all that is there: nothing earlier will come.

@@ -72,7 +72,8 @@ class Recollection:
         if not new or new[0].what in ("tick", "metadata"):
             return memory
         if self._tables[new[0].watch][1].is_history:
-            return self._with_earlier(memory, new, outcome)
+            # Where sources must agree, the sample before is the word of one: they say it again.
+            return memory if self._tables[new[0].watch][1].source else self._with_earlier(memory, new, outcome)
         if memory.state is None or (memory.lanes and not memory.is_doubtful):
             return memory
         if not memory.lanes:  # from the table, and the record knows better what was before

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.settings.rules import Rule
 
 Outcome = Literal[
-    "unknown", "waiting", "unjudged", "set_aside", "refused", "going", "gone",
+    "unknown", "unagreed", "waiting", "unjudged", "set_aside", "refused", "going", "gone",
     "due", "quarantined", "held", "reported", "unchanged", "not_reported",
 ]  # fmt: skip
 
@@ -30,12 +30,13 @@ _OUTCOMES: Mapping[str, Outcome] = {"future": "set_aside", "rejected": "refused"
 class Conclusion:
     """What became of an entity's newest value, and the moment of that by the server's clock.
 
-    `waiting`: something waits for rtp run. `going`: the row is gone, which is an event at `at` unless it comes back.
-    `unjudged`: the table holds what nobody has judged so far by the rules of now; `reason` and `note` say what comes of
-    it at the next write. `set_aside`: its own time is too far ahead, as was noted at `at`; `refused`: the settings
-    reject such a value. `due`: time has brought about what rtp run has yet to judge, since `at`. `quarantined`, `held`:
-    until `at`. `unchanged`: the same since `at`, when it was first seen or last reported, and no event of it is left in
-    the log. Else `reason` is that of the event that was, or would be.
+    `unagreed`: so far too few of its sources have said something at once. `waiting`: something waits for rtp run.
+    `going`: the row is gone, which is an event at `at` unless it comes back. `unjudged`: the table holds what nobody
+    has judged so far by the rules of now; `reason` and `note` say what comes of it at the next write. `set_aside`: its
+    own time is too far ahead, as was noted at `at`; `refused`: the settings reject such a value. `due`: time has
+    brought about what rtp run has yet to judge, since `at`. `quarantined`, `held`: until `at`. `unchanged`: the same
+    since `at`, when it was first seen or last reported, and no event of it is left in the log. Else `reason` is that of
+    the event that was, or would be.
     """
 
     outcome: Outcome
@@ -92,6 +93,8 @@ def _ahead(judged: JudgedValue, set_aside: Sequence[SetAsideRow]) -> Conclusion 
 
 
 def _held_back(state: EntityState, judged: JudgedValue, rule: Rule, now: datetime) -> Conclusion | None:
+    if rule.agree is not None and state.value is None:
+        return Conclusion("unagreed")
     due = due_at(state, rule) if judged.is_sampled else None
     if due is not None and due <= now:
         return Conclusion("due", at=due)

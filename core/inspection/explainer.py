@@ -25,6 +25,7 @@ from core.inspection.explanation import (
     Whence,
     market_move,
     rule_keys,
+    source_words,
 )
 from core.inspection.in_words import rule_in_words
 from core.inspection.inspector import looking
@@ -178,6 +179,7 @@ def _judged(
         current_note=note,
         is_row_gone=note == _NO_ROW,
         distance=distance(state.value, state.reported_at, current, rule, state.lag) if state else None,
+        sources=source_words(state.entity(is_sampled=watch.is_sampled), rule) if state else (),
     )
 
 

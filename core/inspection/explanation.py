@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from core.detection.agreement import fresh
 from core.detection.judge import EntityState
 from core.detection.memory import memory_of
 from core.detection.report import Report
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from core.detection.market import MarketMemory
     from core.inspection.conclusion import Conclusion
     from core.settings.market import MarketWide
+    from core.settings.rules import Rule
     from core.settings.watches import ValueWatch
     from rtp_client.event import Reason, Severity
 
@@ -87,6 +89,26 @@ class BaselineRow:
 
 
 @dataclass(frozen=True)
+class SourceWord:
+    """What a source of an entity has said last; `is_fresh`: it counted when the entity's newest sample came."""
+
+    source: str
+    value: Decimal | None
+    at: datetime
+    is_fresh: bool
+
+
+def source_words(state: EntityState | None, rule: Rule) -> Sequence[SourceWord]:
+    """Who said what, and when; the newest word first. Empty where sources need not agree."""
+    known = None if state is None else state.memory.agreement
+    if state is None or known is None or rule.agree is None:
+        return ()
+    counted = fresh(known, state.sample_at, rule.agree)
+    said = sorted(known.said.items(), key=lambda one: one[1].at, reverse=True)
+    return [SourceWord(name, word.value, word.at, name in counted) for name, word in said]
+
+
+@dataclass(frozen=True)
 class PastEvent:
     """One of the entity's events."""
 
@@ -129,7 +151,7 @@ class JudgedValue:
 
     `is_sampled`: by rtp run, from the log of samples, not by the trigger. `rule_words` is the rule in sentences.
     `current_from` is the value's source; `current_note` says why the source is not the table, `is_row_gone` that the
-    table can be read and has no such row.
+    table can be read and has no such row. `sources` are who says so, where several must agree.
     """
 
     shape: Shape
@@ -142,6 +164,7 @@ class JudgedValue:
     current_note: str
     is_row_gone: bool
     distance: Distance | None
+    sources: Sequence[SourceWord] = ()
 
 
 @dataclass(frozen=True)

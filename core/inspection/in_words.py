@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from core.detection.judge import CompareWith
     from core.inspection.conclusion import Conclusion, Outcome
+    from core.settings.agree import Agree
     from core.settings.market import MarketWide
     from core.settings.moves import MoveRule
     from core.settings.peg import Peg
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _WORDS: Mapping[Outcome, str] = {
     "waiting": "what was written last waits to be judged by rtp run",
     "unknown": "none of its rows has been judged so far",
+    "unagreed": "its sources have not agreed so far: too few have said something at once",
     "going": "its row is gone: reported as deleted at {at}, unless it comes back",
     "gone": "gone: reported as deleted {at}",
     "unjudged": "rtp has not judged this so far: {next}",
@@ -94,6 +96,8 @@ def _of_the_market(market: MarketWide) -> str:
 
 def _sentences(rule: Rule, compare_with: CompareWith) -> Iterator[str]:
     yield f"{_a_change(rule)} {_COMPARED[compare_with]} is an event."
+    if rule.agree is not None:
+        yield from _of_sources(rule.agree)
     for move in rule.moves or ():
         yield f"{_a_move(move)} is an event, once until less than {_percent(move.recovery)} of it is left."
     if rule.peg is not None:
@@ -119,6 +123,15 @@ def _sentences(rule: Rule, compare_with: CompareWith) -> Iterator[str]:
     tiers = rule.severity
     warning, critical = _percent(tiers.warning), _percent(tiers.critical)
     yield f"A change of {warning} or more is a warning, one of {critical} or more is critical."
+
+
+def _of_sources(agree: Agree) -> Iterator[str]:
+    yield (
+        f"Nothing is an event until {agree.sources} sources, and more than half of those heard within"
+        f" {_span(agree.within)}, say so."
+    )
+    if agree.disagree_for is not None:
+        yield f"Sources that disagree for {_span(agree.disagree_for)} are an event, and so is the end of that."
 
 
 def _of_the_peg(peg: Peg) -> Iterator[str]:

@@ -183,6 +183,9 @@ def _check_items(
         source = getattr(watched, part)
         if source and read and all(getattr(image.sample.testimony, part) is None for image in read):
             found.warnings.append(f"{where}: attribute {_name(source)}, the {part}, is in none of the items looked at")
+    if watched.source and read and not any(image.sample.source for image in read):
+        name = _name(watched.source)
+        found.problems.append(f"{where}: attribute {name}, the source, is in none of {counted(len(read), 'item')}")
 
 
 def _name(source: AttributePath | None) -> str:

@@ -21,7 +21,15 @@ from core.handler.items import dynamodb_of
 from core.handler.known import known_owners
 from core.handler.memory import Memory
 from core.inspection.conclusion import Unjudged, conclude
-from core.inspection.explanation import BaselineRow, Explanation, JudgedValue, PastEvent, market_move, rule_keys
+from core.inspection.explanation import (
+    BaselineRow,
+    Explanation,
+    JudgedValue,
+    PastEvent,
+    market_move,
+    rule_keys,
+    source_words,
+)
 from core.inspection.in_words import rule_in_words
 from core.problem import counted
 from core.redis_names import baseline_key, baseline_owner
@@ -166,6 +174,7 @@ def _judged(
         current_note=note or ("the table has no such item" if whence == "baseline" else ""),
         is_row_gone=whence == "baseline" and not note,
         distance=distance(state.value, state.reported_at, current, rule, state.lag) if state else None,
+        sources=source_words(state, rule),
     )
 
 

@@ -30,6 +30,7 @@ class SampleRow(NamedTuple):
     tracestate: str | None
     appended_at: datetime
     xid: str
+    source: str | None = None
 
     @property
     def lag(self) -> timedelta:
@@ -44,4 +45,4 @@ class SampleRow(NamedTuple):
     @property
     def sample(self) -> Sample:
         """What is judged of it."""
-        return Sample(self.value, self.sampled_at, self.testimony, self.appended_at)
+        return Sample(self.value, self.sampled_at, self.testimony, self.appended_at, self.source or "")

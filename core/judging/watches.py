@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 _QUERIES = queries("core.sql", "judging.sql")
-_COMMON_COLUMNS = frozenset({"chain", "value", "changed_at", "confidence", "provenance"})
+_COMMON_COLUMNS = frozenset({"chain", "value", "changed_at", "confidence", "provenance", "source"})
 
 
 @dataclass(frozen=True)

@@ -130,6 +130,8 @@ def _reasons(watch: Watch) -> frozenset[Reason]:
         Reason.MARKET_MOVED: False,
     }
     given |= dict.fromkeys(_OF_A_PEG, _has_peg(watch))
+    can_disagree = any(part.agree and part.agree.disagree_for for part in watch.rule_sources)
+    given |= dict.fromkeys((Reason.DISAGREED, Reason.AGREED), can_disagree)
     return frozenset(reason for reason in Reason if reason not in METADATA_REASONS and given.get(reason, True))
 
 

@@ -78,6 +78,7 @@ class DynamoDbAttributes(SettingsModel):
     changed_at: _Path | None = None
     confidence: _Path | None = None
     provenance: _Path | None = None
+    source: _Path | None = None
     watched: dict[Text, _Path] = Field(default_factory=dict, max_length=1600)
 
     @property

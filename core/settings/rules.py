@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from decimal import Decimal
 
+    from core.settings.agree import Agree
     from core.settings.guard import GlitchGuard
     from core.settings.moves import MoveRule
     from core.settings.peg import Peg
@@ -36,6 +37,7 @@ class Rule:
     delete_grace: timedelta | None = None
     moves: tuple[MoveRule, ...] | None = None
     reject: tuple[str, ...] | None = None
+    agree: Agree | None = None
 
 
 RULE_KEYS = tuple(field.name for field in fields(Rule))

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, Field, StrictBool, WrapValidator, model_validator
 
 from core.kinds import Kind, Kinds
+from core.settings.agree import Agree
 from core.settings.aliases import Aliases
 from core.settings.fields import (
     Duration,
@@ -63,6 +64,7 @@ class ValueColumns(Columns):
     """The same, of a kind with a value."""
 
     value: Identifier
+    source: Identifier | None = None
 
 
 def _differ(moves: tuple[MoveRule, ...]) -> tuple[MoveRule, ...]:
@@ -102,6 +104,7 @@ class Override(SettingsModel):
     delete_grace: Duration | None = None
     moves: Moves | None = None
     reject: Reject | None = None
+    agree: Agree | None = None
     chain: Glob | None = None
     entity: Glob | None = None
 
@@ -158,6 +161,7 @@ class ValueWatch(_Watch):
     moves: Moves | None = None
     reject: Reject | None = None
     market: MarketWide | None = None
+    agree: Agree | None = None
     overrides: Annotated[tuple[Override, ...], Field(max_length=1000)] = ()
 
     @property
@@ -176,7 +180,7 @@ class ValueWatch(_Watch):
 
         Then the trigger only appends samples, and rtp run judges them.
         """
-        keys = ("heartbeat", "cooldown", "glitch_guard", "peg", "delete_grace", "moves", "reject")
+        keys = ("heartbeat", "cooldown", "glitch_guard", "peg", "delete_grace", "moves", "reject", "agree")
         has_memory = any(getattr(source, key, None) for source in self.rule_sources for key in keys)
         needs_judge = self.is_history or self.compare_with == "previous_row" or self.market is not None
         return needs_judge or has_memory
@@ -200,6 +204,17 @@ class ValueWatch(_Watch):
             for name, aliases in ((override.entity, self.aliases), (override.chain, self.chain_aliases)):
                 if name is not None and called_now(name, aliases) != name:
                     raise ValueError(f"overrides[{place}] names the alias {name}. Name {called_now(name, aliases)}")
+        return self
+
+    @model_validator(mode="after")
+    def _sources_agree(self) -> Self:
+        if self.agree is None and any(source.agree for source in self.overrides):
+            raise ValueError("agree in an override needs one in the watch, for the other entities")
+        if (self.agree is None) != (self.columns.source is None):
+            missing = "columns.source: who says so" if self.agree else "agree: how many sources must say so"
+            raise ValueError(f"{'agree' if self.agree else 'columns.source'} needs {missing}")
+        if self.agree is not None and not self.is_history:
+            raise ValueError("agree needs shape history: a table with several sources has several rows per entity")
         return self
 
 

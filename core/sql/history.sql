@@ -3,7 +3,7 @@
 -- name: read_history
 -- Every sample by time, as text, so that no type loses a digit. A time before all years is null, and so last; one beyond them is
 -- what rtp.sane_time makes of it.
-SELECT {chain}::text, {entity}::text, {value}::text, moment.at
+SELECT {chain}::text, {entity}::text, {value}::text, {source}::text, moment.at
 FROM {table}
 CROSS JOIN LATERAL (
     SELECT CASE WHEN {at} >= '9999-12-31 00:00:00+00' THEN '9999-12-30 00:00:00+00'

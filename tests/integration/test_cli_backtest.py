@@ -262,3 +262,25 @@ def test_a_watch_without_times_has_no_history(backtest: Backtest, tmp_path: Path
     path = config(tmp_path, columns={"protocol": "slug", "value": "usd"})
     said = backtest("--config", path, "--postgres-dsn", database, "--history", "analytics.tvl", code=2)
     assert "the watch maps no `changed_at`" in said
+
+
+def test_the_sources_of_a_history_must_agree(backtest: Backtest, tmp_path: Path) -> None:
+    columns = {"chain": "network", "protocol": "slug", "value": "usd", "changed_at": "at", "source": "feed"}
+    settings = config(tmp_path, shape="history", columns=columns, agree={"sources": 2, "within": "5m"})
+    lines = ("12:00:00Z,a,100", "12:00:10Z,b,100", "12:01:00Z,a,50", "12:02:00Z,b,90", "12:03:00Z,a,90")
+    rows = "".join(f"2024-03-19T{time},lido,ethereum,{value},{source}\n" for time, source, value in _cells(lines))
+    path = tmp_path / "sources.csv"
+    path.write_text(f"time,protocol,chain,tvl_usd,source\n{rows}")
+    found = json.loads(backtest("--config", settings, "--history", path, "--json"))
+    assert found["results"][0]["reasons"] == {"deviation": 1}
+
+
+def test_a_history_without_the_sources_that_must_agree(backtest: Backtest, history: Path, tmp_path: Path) -> None:
+    columns = {"chain": "network", "protocol": "slug", "value": "usd", "changed_at": "at", "source": "feed"}
+    settings = config(tmp_path, shape="history", columns=columns, agree=2)
+    said = backtest("--config", settings, "--history", history, code=2)
+    assert "has no column source: agree needs to know who says so" in said
+
+
+def _cells(lines: tuple[str, ...]) -> list[list[str]]:
+    return [line.split(",") for line in lines]

@@ -26,3 +26,6 @@ CREATE TABLE rtp.rename (
     PRIMARY KEY (watch, former_chain, former_entity, event_id)
 );
 CREATE INDEX rename_to ON rtp.rename (watch, chain, entity);
+
+-- source: which of an entity's sources says so, where the watch maps a column for it.
+ALTER TABLE rtp.sample ADD COLUMN source text;
