@@ -95,3 +95,28 @@ def test_sources_in_a_stream_agree_before_anything_is_reported(redis_url: str) -
         assert processor.process([one]).events == []
     assert [(event.data.reason, event.data.previous, event.data.current) for event in told] == TOLD
     assert told[0].data.sources == {"binance": "0.99", "kraken": "0.992"}
+
+
+def test_a_disagreement_in_a_stream_is_told_when_its_time_is_up(redis_url: str) -> None:
+    agree = {"sources": 2, "within": "1h", "disagree_for": "10m"}
+    settings = Settings.model_validate(
+        {
+            "watches": {"venues": {**VENUES, "agree": agree}},
+            "dynamodb": {"tables": {"venues": {"table": "venues", "attributes": {"changed_at": "time"}}}},
+        }
+    )
+    items, clock = Table("venues", ("token", "time")), [NOON]
+    processor = BatchProcessor(
+        settings, Baselines(settings.redis, url=redis_url), None, bury=print, clock=lambda: clock[0]
+    )
+    for second, (venue, usd) in enumerate((("binance", "1"), ("kraken", "1"), ("kraken", "0.9"))):
+        time = NOON + timedelta(seconds=second)
+        record = items.put(at=time, chain="base", token="usdc", usd={"N": usd}, time=time.isoformat(), venue=venue)
+        processor.process([record])
+    clock[0] = NOON + timedelta(minutes=10)
+    assert processor.tick().events == []
+    clock[0] = NOON + timedelta(minutes=10, seconds=2)
+    (event,) = processor.tick().events
+    assert (event.data.reason, event.data.current, event.data.severity) == ("disagreed", "1", "warning")
+    assert event.data.sources == {"binance": "1", "kraken": "0.9"}
+    assert processor.tick().events == []
