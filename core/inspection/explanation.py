@@ -230,4 +230,4 @@ def _spelled_rule(watch: ValueWatch, chain: str, entity: str) -> tuple[list[Any]
 def _spelled(source: Any, key: str) -> Any:
     if override_value(source, key) is None:
         return None
-    return source.model_dump(mode="json", include={key})[key]
+    return source.model_dump(mode="json", include={key}, exclude_none=True)[key]

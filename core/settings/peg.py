@@ -30,7 +30,7 @@ class Peg(SettingsModel):
     deviation_bps: Annotated[Magnitude, Field(gt=0, le=10_000)] = Decimal(50)
     recover_bps: Annotated[Magnitude, Field(gt=0, le=10_000)] | None = None
     off_for: Duration | None = Field(default=None, alias="for")
-    severity_bps: PegTiers = PegTiers()
+    severity_bps: PegTiers | None = None
 
     @property
     def recovery(self) -> Decimal:
@@ -40,13 +40,13 @@ class Peg(SettingsModel):
     @property
     def warning(self) -> Decimal:
         """From how many basis points on it is a warning."""
-        tiers = self.severity_bps
+        tiers = self.severity_bps or PegTiers()
         return self.deviation_bps if tiers.warning is None else tiers.warning
 
     @property
     def critical(self) -> Decimal:
         """From how many basis points on it is critical."""
-        tiers = self.severity_bps
+        tiers = self.severity_bps or PegTiers()
         return max(_CRITICAL_BPS, self.warning) if tiers.critical is None else tiers.critical
 
     @model_validator(mode="before")

@@ -70,6 +70,8 @@ const HANDSHAKE_MS = 10_000;
 const IDS_REMEMBERED = 20_000;
 // So much an iteration holds before it leaves the rest with the gateway.
 const QUEUE_LIMIT = 1_000;
+// What a newer gateway calls otherwise is a lost place, too.
+const GAPS = new Set(["too_old", "another_log", "stream_lost", "trimmed"]);
 const POLICY = 1008;
 const TOO_BIG = 1009;
 // What a gateway refuses now, and may take a little later.
@@ -148,7 +150,7 @@ class Reception {
         break;
       case "reset":
         this.#beginAt(message.position);
-        this.tell({ type: "gap", reason: message.reason, message: message.message, position: message.position });
+        this.tell({ type: "gap", reason: GAPS.has(message.reason) ? message.reason : "stream_lost", message: message.message, position: message.position });
         break;
       case "snapshot":
         this.#takeSnapshot(message);

@@ -110,7 +110,8 @@ def test_the_command_delivers_what_the_stream_holds_and_goes_on_where_it_was(
     assert (done.code, json.loads(done.out.splitlines()[-1])) == (
         0,
         {
-            **{"records": 3, "events": 1, "dead_letters": 0, "future": 0, "late": 0, "out_of_order": 0},
+            **{"records": 3, "events": 1, "dead_letters": 0, "future": 0, "late": 0},
+            **{"rejected": 0, "out_of_order": 0},
             "pending_alerts": 0,
         },
     )

@@ -167,9 +167,8 @@ BEGIN
         left_rows := left_rows + made;
     END IF;
     IF TG_OP IN ('INSERT', 'UPDATE') THEN
-        PERFORM rtp.note_error('aliased', TG_OP, '22023', count(*) || ' rows have no usable chain, entity or value')
-        FROM new_rows AS r WHERE (rtp.is_name(coalesce('{"matic": "polygon"}'::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C") AND rtp.is_name(coalesce('{"l''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}'::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C")) IS NOT TRUE
-        HAVING count(*) > 0;
+        PERFORM rtp.note_unusable('aliased', TG_OP, unusable.rows, ARRAY['chain', 'slug']::text[], unusable.held)
+        FROM (SELECT count(*) OVER () AS rows, ARRAY[left(rtp.of_type("r"."chain", NULL::text)::text, 2001), left(rtp.of_type("r"."slug", NULL::text)::text, 2001)]::text[] AS held FROM new_rows AS r WHERE (rtp.is_name(coalesce('{"matic": "polygon"}'::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C") AND rtp.is_name(coalesce('{"l''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}'::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C")) IS NOT TRUE LIMIT 1) AS unusable;
     END IF;
 
     IF reported_rows + left_rows > 0 THEN

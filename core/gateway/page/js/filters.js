@@ -3,8 +3,9 @@
 import { listed } from "./address.js";
 import { byId, h, say } from "./dom.js";
 
-const REASONS = ["deviation", "depeg", "escalated", "repeg", "moved", "market_moved", "from_zero", "to_zero", "from_null", "to_null",
-  "not_finite", "finite_again", "heartbeat", "first_seen", "renamed", "deleted", "added", "changed", "removed"];
+const REASONS = ["deviation", "depeg", "escalated", "repeg", "moved", "market_moved", "from_zero", "to_zero",
+  "from_null", "to_null", "not_finite", "finite_again", "disagreed", "agreed", "heartbeat", "first_seen", "renamed",
+  "deleted", "added", "changed", "removed"];
 const LISTS = ["kind", "chain", "entity", "reason"];
 const NAMES = [...LISTS, "min_pct", "severity", "market", "q", "within"];
 const NONE = Object.fromEntries(NAMES.map((name) => [name, LISTS.includes(name) ? [] : ""]));
