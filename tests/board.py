@@ -67,6 +67,15 @@ class Seat:
             await asyncio.sleep(0.02)
         raise AssertionError("\n".join(self.lines))
 
+    async def until_shown(self, name: str) -> list[str]:
+        """Wait until a part has rows, as after another size the parts find their places one by one; which they are."""
+        for _ in range(1000):
+            await self.tell()
+            if any(line.startswith(name) for line in self.lines) and (rows := self.part(name)):
+                return rows
+            await asyncio.sleep(0.02)
+        raise AssertionError("\n".join(self.lines))
+
     @property
     def lines(self) -> list[str]:
         """What is on the screen."""
