@@ -381,9 +381,14 @@ def _judge_peg(state: EntityState, seen: _Seen, rule: Rule, compare_with: Compar
 
 
 def _depeg_due_at(state: EntityState, rule: Rule) -> datetime | None:
-    """When a price that is off its peg has been so for long enough to be reported; None where it was, or is on it."""
+    """When a price that is off its peg has been so for long enough to be reported; None where it was, or is on it.
+
+    A newest value that is no number cannot tell whether it is still off: then the next number decides.
+    """
     off_peg = state.memory.off_peg
     if rule.peg is None or state.off_peg_since is None or off_peg is None or off_peg.told is not None:
+        return None
+    if state.last_value is None or not state.last_value.is_finite():
         return None
     moment = later(state.off_peg_since, rule.peg.off_for or NO_LAG)
     known = state.memory.agreement

@@ -63,7 +63,9 @@ class EntityMemory:
         at = row.sampled_at
         if self._band is None or not self._band.holds(row.value, at):
             return False
-        if self._sample_at is not None and at <= self._sample_at and self.watch.watch.is_history:
+        is_in_order = self._sample_at is None or at > self._sample_at
+        # Where a clock was set back, moves over time are in another step than the band is of.
+        if not is_in_order and (self.watch.watch.is_history or self.rule.moves):
             return False
         self.newest, self._sample_at = row, at
         return True

@@ -354,6 +354,14 @@ def test_the_time_is_up_without_a_sample() -> None:
     assert entity.due_minute() is None
 
 
+@pytest.mark.parametrize("value", [None, "NaN"])
+def test_after_what_is_no_number_the_next_number_decides(value: str | None) -> None:
+    entity = Entity(pegged(**{"for": "3m"}))
+    entity.reasons("1", "0.99", value)
+    assert entity.due_minute() is None
+    assert entity.reasons("0.99", "0.99")[-1] == "depeg"
+
+
 def test_a_peg_from_before_there_was_more_to_remember_was_told_as_a_warning() -> None:
     entity = Entity(PEGGED)
     entity.memory = EntityState(Decimal("0.99"), NOON, NOON, Decimal("0.99"), off_peg_since=NOON)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.detection.detector import Detector
@@ -149,7 +149,32 @@ def text(value: Decimal | None) -> str | None:
     return None if value is None else str(value)
 
 
+X = Decimal("0.989")
+
+
 @given(WATCHES, st.lists(STEPS, min_size=20, max_size=60))
+@example(
+    value_watch("price", percent=1, moves=[{"over": "5m", "percent": "0.5"}]),
+    [("sample", minutes, value) for minutes, value in ((0, X), (2, X), (0, None), (0, X), (-1, X), (1, X))],
+)
 def test_the_memory_of_the_judge_comes_to_what_the_detector_does(watch: ValueWatch, steps: list[Step]) -> None:
     steps = [("sample", 0, Decimal(1)), *steps]
     assert repr(by_memory(watch, steps)) == repr(by_detector(watch, steps))
+
+
+AT_ONCE_AT_MOST = 4
+"""What can be due at one moment: the end of a quarantine, a depeg, the end of a cooldown or a heartbeat."""
+
+
+@given(WATCHES, st.lists(STEPS, min_size=1, max_size=20))
+@example(value_watch("price", peg={"for": "2m"}), [("sample", 0, Decimal("0.989")), ("sample", 1, None)] * 2)
+def test_what_time_alone_has_brought_about_is_not_due_again(watch: ValueWatch, steps: list[Step]) -> None:
+    rule = Detector(watch).rule(KEY[1:])
+    for before in by_detector(watch, steps)[0]:
+        if before is None or before.gone_at is not None or (due := due_at(before, rule)) is None:
+            continue
+        state = before
+        for _ in range(AT_ONCE_AT_MOST):
+            state = tick(state, due, rule, compare_with=watch.compare_with).state
+        again = due_at(state, rule)
+        assert again is None or again > due
