@@ -56,9 +56,10 @@ def band(state: EntityState, rule: Rule, compare_with: CompareWith) -> Band | No
     for move in rule.moves or ():
         known = state.memory.moves.get(move.name, MoveMemory())
         begun_at = value_before(known, move, state.sample_at)
-        if known.told is not None or begun_at is None:
+        if known.told is not None:
             return None
-        below, above = fires_at(begun_at, move)
-        lower, upper = max(lower, lower if below is None else below), min(upper, upper if above is None else above)
         until = min(until, step_ends_at(state.sample_at, move))
+        if begun_at is not None:  # else there is nothing to have moved from before the step ends
+            below, above = fires_at(begun_at, move)
+            lower, upper = max(lower, lower if below is None else below), min(upper, upper if above is None else above)
     return Band(lower, upper, until)

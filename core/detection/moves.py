@@ -15,7 +15,7 @@ from core.detection.memory import MoveMemory
 from core.severity import EXACT, reaches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from core.settings.moves import MoveRule
 
@@ -39,8 +39,8 @@ def close_steps(
     at: datetime,
 ) -> Mapping[str, MoveMemory]:
     """Keep the newest value where the step that it is of is over at `at`. The same mapping where none is."""
-    kept = {move.name: _closed(memory.get(move.name, _UNKNOWN), move, last_value, last_at, at) for move in moves}
-    return memory if kept == memory else kept
+    kept = ((move.name, _closed(memory.get(move.name, _UNKNOWN), move, last_value, last_at, at)) for move in moves)
+    return _changed(memory, kept)
 
 
 def judge_moves(
@@ -59,7 +59,7 @@ def judge_moves(
             assert begun_at is not None
             found = FoundMove(move, begun_at)
         judged[move.name] = known._replace(told=told)
-    return (memory if judged == memory else judged), found
+    return _changed(memory, judged.items()), found
 
 
 def value_before(known: MoveMemory, move: MoveRule, at: datetime) -> Decimal | None:
@@ -88,6 +88,12 @@ def fires_at(begun_at: Decimal, move: MoveRule) -> tuple[Decimal | None, Decimal
         None if move.direction == "up" else EXACT.subtract(begun_at, step),
         None if move.direction == "down" else EXACT.add(begun_at, step),
     )
+
+
+def _changed(memory: Mapping[str, MoveMemory], moves: Iterable[tuple[str, MoveMemory]]) -> Mapping[str, MoveMemory]:
+    """What is known of the moves, without those of which nothing is; the same mapping where it is the same."""
+    known = {name: one for name, one in moves if one != _UNKNOWN}
+    return memory if known == memory else known
 
 
 def _step(move: MoveRule) -> timedelta:

@@ -48,6 +48,13 @@ def test_it_ends_with_the_next_heartbeat() -> None:
     assert band_of("100", heartbeat="1h") == Band(Decimal(99), Decimal(101), NOON + HOUR)
 
 
+def test_a_move_that_has_nothing_to_start_from_yet_ends_it_with_the_step() -> None:
+    found = band_of("100", moves=[{"over": "24h", "percent": 20}])
+    assert found is not None
+    assert (found.lower, found.upper) == (Decimal(99), Decimal(101))
+    assert NOON < found.until <= NOON + HOUR
+
+
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
 def test_a_value_that_is_not_finite_has_none(value: str) -> None:
     assert band_of(value) is None
