@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from core.detection.detector import Detector, Key
-from core.detection.judge import Sample, due_at, tick
+from core.detection.due import due_at
+from core.detection.judge import tick
 from core.detection.report import Report, amount_text
+from core.detection.state import Sample
 from core.detection.testimony import UNSAID
 from core.log.reader import LogReader
 from core.processor.build import postgres_server
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from core.detection.judge import EntityState, Judgement
+    from core.detection.state import EntityState, Judgement
     from core.settings.models import Settings
     from core.settings.watches import ValueWatch
 

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from core.detection.detector import Key
     from core.detection.history import Row
-    from core.detection.judge import Judgement, Sample
     from core.detection.large_moves import LargeMove
     from core.detection.report import Report
+    from core.detection.state import Judgement, Sample
     from core.settings.models import Settings
     from core.settings.watches import ValueWatch
 

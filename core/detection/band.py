@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.detection.distance import firing_values, jump_lines, peg_lines
-from core.detection.judge import NEVER, later
 from core.detection.memory import MoveMemory
 from core.detection.moves import fires_at, step_ends_at, value_before
+from core.detection.state import NEVER, later
 
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from core.detection.judge import CompareWith, EntityState
+    from core.detection.state import CompareWith, EntityState
     from core.settings.rules import Rule
 
 

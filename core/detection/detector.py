@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.detection.judge import EntityState, delete, due_at, judge, tick
+from core.detection.due import due_at
+from core.detection.gone import delete
+from core.detection.judge import judge, tick
+from core.detection.state import EntityState
 from core.detection.testimony import UNSAID
 from core.settings.rules import rule_for
 from rtp_client.event import Reason
@@ -14,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
     from datetime import datetime
 
-    from core.detection.judge import Judgement, Sample, Shape
     from core.detection.report import Report
+    from core.detection.state import Judgement, Sample, Shape
     from core.detection.testimony import Testimony
     from core.settings.rules import Rule
     from core.settings.watches import ValueWatch

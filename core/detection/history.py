@@ -14,7 +14,7 @@ from psycopg import sql
 
 from core.demo.csv_file import CsvFile, open_csv
 from core.demo.layout import Layout, number_in, text_in
-from core.detection.judge import Sample
+from core.detection.state import Sample
 from core.errors import SettingsError
 from core.kinds import SHIPPED
 from core.services.postgres import queries

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from core.detection.detector import Key
-    from core.detection.judge import Sample
+    from core.detection.state import Sample
 
 WINDOW = timedelta(hours=24)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

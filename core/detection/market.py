@@ -1,4 +1,4 @@
-"""MarketWide-wide moves: a watch's entities that fire at once are one event. Pure, in exact arithmetic.
+"""Market-wide moves: a watch's entities that fire at once are one event. Pure, in exact arithmetic.
 
 What fires is a deviation, a move over time or a fall to zero: a peg is each price's own. Once there is such a move, an
 entity's change is counted from where it stood before: a market that falls on and on has fallen by all of it.

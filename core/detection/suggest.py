@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.detection.classes import EntityClass
     from core.detection.detector import Key
     from core.detection.history import Row
-    from core.detection.judge import Sample
+    from core.detection.state import Sample
     from core.settings.watches import ValueWatch
 
 _PERCENTS = (0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75)

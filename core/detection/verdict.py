@@ -12,7 +12,6 @@ from core.severity import EXACT, reaches
 from rtp_client.event import Reason
 
 if TYPE_CHECKING:
-    from core.settings.guard import GlitchGuard
     from core.settings.rules import Rule
 
 
@@ -47,22 +46,3 @@ def _finite_verdict(previous: Decimal, current: Decimal, rule: Rule) -> Reason |
     if not current:
         return Reason.TO_ZERO
     return Reason.DEVIATION if reaches(size, previous, rule.percent) else None
-
-
-def is_jump(baseline: Decimal | None, value: Decimal | None, guard: GlitchGuard) -> bool:
-    """Rule 3: whether the value is so far from the baseline that it may be a glitch."""
-    if baseline is None or value is None or not (baseline.is_finite() and value.is_finite()):
-        return False
-    size, other = baseline.copy_abs(), value.copy_abs()
-    return max(size, other) >= guard.min_value and _is_far(size, other, guard.factor)
-
-
-def is_back(before: Decimal | None, value: Decimal | None, guard: GlitchGuard) -> bool:
-    """Rule 3: whether a jump only leads back to where the value was before it jumped the other way."""
-    if before is None or value is None or not value.is_finite():
-        return False
-    return not _is_far(before.copy_abs(), value.copy_abs(), guard.factor)
-
-
-def _is_far(size: Decimal, other: Decimal, factor: Decimal) -> bool:
-    return max(size, other) > EXACT.multiply(factor, min(size, other))

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from core.detection.judge import Sample
+from core.detection.state import Sample
 from core.errors import EventRejected, RtpError, SinkUnavailable
 from core.handler.change import Change
 from core.handler.images import watched_tables

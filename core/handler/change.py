@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from core.detection.aside import WhyAside
     from core.detection.detector import Key
-    from core.detection.judge import Sample
+    from core.detection.state import Sample
     from core.settings.rules import Rule
     from core.settings.watches import ValueWatch
     from rtp_client.event import DeletedBy, Reason

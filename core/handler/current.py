@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from core.detection.detector import Key
-    from core.detection.judge import EntityState
+    from core.detection.state import EntityState
     from core.handler.decision import Decision
     from core.handler.memory import Memory
     from rtp_client.event import Event

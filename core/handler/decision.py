@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.detection.detector import Key
-    from core.detection.judge import EntityState
     from core.detection.report import Report
+    from core.detection.state import EntityState
     from core.handler.change import Change
     from core.handler.memory import WaitingSample
     from rtp_client.event import DeletedBy

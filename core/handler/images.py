@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from core.detection.judge import Sample
+from core.detection.state import Sample
 from core.detection.testimony import Testimony
 from core.errors import EventRejected, SettingsError
 from core.handler.attributes import attribute_at, confidence_of, name_of, number_of, text_of, time_of

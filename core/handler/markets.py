@@ -10,8 +10,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.detection.judge import Sample
 from core.detection.market import firing_of, judge_market
+from core.detection.state import Sample
 from core.handler.baselines import BaselineMove
 from core.handler.change import Change
 from core.handler.decision import Raised

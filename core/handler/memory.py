@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from core.detection.judge import EntityState, Sample
 from core.detection.market import market_text
 from core.detection.memory import memory_of, memory_text
 from core.detection.report import amount_text
+from core.detection.state import EntityState, Sample
 from core.detection.testimony import UNSAID, Testimony
 
 if TYPE_CHECKING:

@@ -6,7 +6,11 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.detection.judge import EntityState, delete, deletion_that_stands, due_at, is_late, judge, later, leave, tick
+from core.detection.due import due_at
+from core.detection.gone import delete, deletion_that_stands, leave
+from core.detection.judge import judge, tick
+from core.detection.sources import is_late
+from core.detection.state import EntityState, later
 from core.detection.testimony import Testimony
 from core.handler.change import Change, why_aside
 from core.handler.decision import Decision, Raised

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from core.detection.judge import due_at
+from core.detection.due import due_at
 from core.detection.report import amount_text
 from core.errors import RtpError, SettingsError
 from core.handler.baselines import BaselineMove

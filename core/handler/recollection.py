@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from core.detection.judge import EntityState
+from core.detection.state import EntityState
 from core.detection.verdict import same
 from core.errors import RtpError, ServiceUnavailable, SinkUnavailable, StatementRefused
 from core.handler.change import why_aside
@@ -23,7 +23,7 @@ from core.settings.rules import rule_for
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from core.detection.judge import Sample
+    from core.detection.state import Sample
     from core.handler.baselines import Baselines
     from core.handler.change import Change
     from core.handler.images import WatchedTable

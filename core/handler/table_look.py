@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from core.detection.judge import Sample
+from core.detection.state import Sample
 from core.detection.verdict import same
 from core.errors import EventRejected
 from core.handler.change import Change

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from core.detection.judge import Sample, due_at, judge, later
+from core.detection.due import due_at
+from core.detection.judge import judge
+from core.detection.state import Sample, later
 from core.detection.verdict import same, verdict
 from rtp_client.event import Reason
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from core.detection.judge import EntityState, Note
+    from core.detection.state import EntityState, Note
     from core.inspection.explanation import JudgedValue, PastEvent, SetAsideRow
     from core.settings.rules import Rule
 

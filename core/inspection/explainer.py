@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from core.detection.judge import EntityState
     from core.detection.market import MarketMemory
+    from core.detection.state import EntityState
     from core.kinds import Kinds
     from core.settings.models import Settings
 

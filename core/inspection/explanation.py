@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.detection.agreement import fresh
-from core.detection.judge import EntityState
 from core.detection.memory import memory_of
 from core.detection.report import Report
+from core.detection.state import EntityState
 from core.settings.rules import RULE_KEYS, explain_rule, override_value
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from core.detection.distance import Distance
-    from core.detection.judge import CompareWith
     from core.detection.market import MarketMemory
+    from core.detection.state import CompareWith
     from core.inspection.conclusion import Conclusion
     from core.settings.market import MarketWide
     from core.settings.rules import Rule

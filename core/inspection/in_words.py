@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
-    from core.detection.judge import CompareWith
+    from core.detection.state import CompareWith
     from core.inspection.conclusion import Conclusion, Outcome
     from core.settings.agree import Agree
     from core.settings.market import MarketWide

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.detection.band import band
 from core.detection.distance import distance
-from core.detection.judge import due_at
+from core.detection.due import due_at
 from core.detection.market import CALM
 from core.detection.memory import memory_text
 from core.errors import EventRejected, RtpError, UnknownEntity

@@ -6,13 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.detection.band import band
-from core.detection.judge import NO_LAG, due_at, leave
+from core.detection.due import due_at
+from core.detection.gone import leave
+from core.detection.state import NO_LAG
 from core.settings.rules import rule_for
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from core.detection.judge import EntityState
+    from core.detection.state import EntityState
     from core.judging.sample import SampleRow
     from core.judging.watches import InstalledWatch
 

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from core.detection.aside import is_ahead, is_rejected
-from core.detection.judge import delete, deletion_that_stands, judge, tick
+from core.detection.gone import delete, deletion_that_stands
+from core.detection.judge import judge, tick
 from core.detection.market import firing_of
 from core.detection.testimony import UNSAID
 from core.judging.findings import EventRow, JudgingError, QuarantineNote
@@ -17,8 +18,8 @@ from rtp_client.errors import one_line
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from core.detection.judge import EntityState, Judgement
     from core.detection.report import Report
+    from core.detection.state import EntityState, Judgement
     from core.judging.entity import EntityKey, EntityMemory
     from core.judging.findings import Findings
     from core.judging.sample import SampleRow

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
-from core.detection.judge import Sample, lag_of
+from core.detection.state import Sample, lag_of
 from core.detection.testimony import Testimony
 
 

@@ -9,8 +9,8 @@ from collections import OrderedDict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from core.detection.judge import EntityState
 from core.detection.memory import memory_of
+from core.detection.state import EntityState
 from core.detection.testimony import Testimony
 from core.judging.columns import KEY, by_column
 from core.judging.entity import EntityMemory

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from core.detection.judge import EntityState, Judgement, Sample
 from core.detection.judge import judge as rule_book
+from core.detection.state import EntityState, Judgement, Sample
 from core.errors import LeadershipLost
 from core.judging import states
 from core.judging.ledger import Overtaken

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 
 from core.detection.detector import Key
-from core.detection.judge import NO_LAG, EntityState, Sample, due_at
+from core.detection.due import due_at
 from core.detection.memory import memory_of as rule_memory_of
 from core.detection.report import amount_text
+from core.detection.state import NO_LAG, EntityState, Sample
 from tests.effort import seeds
 from tests.judging import judge_ticks, judge_until_level, judging, server_of
 from tests.price_table import PriceTable, create_price_table

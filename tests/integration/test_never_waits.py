@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from core.detection.detector import Detector
-from core.detection.judge import Sample
+from core.detection.state import Sample
 from core.settings.models import Settings, TriggerSettings
 from tests.judging import judge_waiting
 from tests.watching import install, settings_of

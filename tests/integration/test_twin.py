@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.detection.judge import Sample
+from core.detection.state import Sample
 from tests.effort import seeds
 from tests.judging import judge_until_level, judging, server_of
 from tests.price_table import PriceTable, create_price_table

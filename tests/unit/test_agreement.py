@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from core.detection.agreement import agreed_value, fresh
 from core.detection.detector import Detector
-from core.detection.judge import Judgement, Sample
 from core.detection.memory import Agreement, Apart, LastWord, RuleMemory, memory_of, memory_text
 from core.detection.report import Report
+from core.detection.state import Judgement, Sample
 from core.settings.agree import MOST_SOURCES, Agree
 from rtp_client.event import Severity
 from tests.watches import value_watch

@@ -11,8 +11,8 @@ import pytest
 
 from core.detection.backtest import Backtest, choose_watch, new_tally
 from core.detection.history import FileHistory
-from core.detection.judge import Sample
 from core.detection.noise import Noise
+from core.detection.state import Sample
 from core.errors import SettingsError
 from core.settings.models import Settings
 from core.sinks.settings import load_settings

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from core.detection.band import Band, band
-from core.detection.judge import NEVER, CompareWith, EntityState, due_at
+from core.detection.due import due_at
+from core.detection.state import NEVER, CompareWith, EntityState
 from core.settings.rules import rule_for
 from tests.watches import value_watch
 

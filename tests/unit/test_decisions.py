@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.detection.judge import Sample
+from core.detection.state import Sample
 from core.handler.change import Change
 from core.handler.decider import Decider
 from core.handler.images import watched_tables

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 from core.detection.detector import Detector
-from core.detection.judge import EntityState, Judgement, Sample, delete, due_at, judge, tick
+from core.detection.due import due_at
+from core.detection.gone import delete
+from core.detection.judge import judge, tick
 from core.detection.report import Report, amount_text
+from core.detection.state import EntityState, Judgement, Sample
 from core.detection.testimony import UNSAID, Testimony
 from core.detection.verdict import verdict
 from core.settings.guard import GlitchGuard

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.detection.band import band
-from core.detection.judge import EntityState, Judgement, Sample, Shape, due_at, judge, tick
+from core.detection.due import due_at
+from core.detection.judge import judge, tick
 from core.detection.report import Report
+from core.detection.state import EntityState, Judgement, Sample, Shape
 from core.settings.guard import GlitchGuard
 from core.settings.peg import Peg
 from core.settings.rules import Rule

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.detection.distance import distance, firing_values
+from core.detection.guard import is_jump
 from core.detection.peg import is_as_far
-from core.detection.verdict import is_jump, verdict
+from core.detection.verdict import verdict
 from core.settings.guard import GlitchGuard
 from core.settings.peg import Peg
 from core.settings.rules import Rule

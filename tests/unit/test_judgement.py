@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.detection.detector import Detector
-from core.detection.judge import deletion_that_stands, due_at, leave
+from core.detection.due import due_at
+from core.detection.gone import deletion_that_stands, leave
 from core.detection.report import Report
 from core.judging.entity import EntityMemory
 from core.judging.findings import EventRow, Findings

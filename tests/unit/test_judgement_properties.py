@@ -10,8 +10,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.detection.detector import Detector
-from core.detection.judge import EntityState, deletion_that_stands, due_at, leave, tick
+from core.detection.due import due_at
+from core.detection.gone import deletion_that_stands, leave
+from core.detection.judge import tick
 from core.detection.report import Report
+from core.detection.state import EntityState
 from core.judging.entity import EntityMemory
 from core.judging.findings import Findings
 from core.judging.judgement import judge_appointments, judge_samples

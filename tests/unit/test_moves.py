@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.detection.detector import Detector
-from core.detection.judge import Sample
 from core.detection.memory import MoveMemory, OffPeg, RuleMemory, memory_of, memory_text
 from core.detection.moves import STEPS, close_steps, judge_moves, step_of, value_before
+from core.detection.state import Sample
 from core.settings.moves import MoveRule
 from rtp_client.event import Severity
 from tests.watches import value_watch

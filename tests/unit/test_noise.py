@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Any
 
 from core.detection.backtest import Backtest, choose_watch, new_tally
-from core.detection.judge import Sample
 from core.detection.noise import Noise
+from core.detection.state import Sample
 from core.settings.models import Settings
 
 NOON = datetime(2023, 3, 11, 12, tzinfo=UTC)

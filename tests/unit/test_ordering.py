@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core.detection.judge import Sample
+from core.detection.state import Sample
 from core.errors import SettingsError
 from core.handler.change import Change, RecordPlace
 from core.handler.decider import Decider

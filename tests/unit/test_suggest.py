@@ -11,7 +11,7 @@ import pytest
 
 from core.detection.backtest import Backtest, choose_watch, new_tally
 from core.detection.classes import Profile
-from core.detection.judge import Sample
+from core.detection.state import Sample
 from core.detection.suggest import Suggestion, suggest
 from core.errors import SettingsError
 from core.kinds import SHIPPED
