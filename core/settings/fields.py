@@ -117,7 +117,8 @@ def _duration_or_off(value: Any, validate: ValidatorFunctionWrapHandler) -> Any:
 _OF_ONE_MACHINE = re.compile(r"localtime|posixrules|Factory|(?:posix|right)/.*")
 
 
-def _time_zone(value: str) -> str:
+def time_zone(value: str) -> str:
+    """The name of a time zone. Raises ValueError for what is none."""
     if _OF_ONE_MACHINE.fullmatch(value):
         raise ValueError("must be the name of a time zone that every machine knows, like UTC or Europe/Berlin")
     try:
@@ -220,5 +221,5 @@ Duration = Annotated[
     PlainSerializer(_in_seconds, return_type=str, when_used="json"),
 ]
 DurationOrOff = Annotated[Duration, WrapValidator(_duration_or_off)]
-TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_time_zone)]
+TimeZone = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(time_zone)]
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]

@@ -44,6 +44,7 @@ from core.settings.fields import (
     off_is_a_word,
     secret_name,
 )
+from core.settings.notify import MOST_AUDIENCES, Audience, agreed, audience_model
 from core.settings.own_kinds import OwnKinds, all_kinds, kinds_in
 from core.settings.routes import Route, route_model
 from core.settings.serve import ServeSettings
@@ -197,6 +198,7 @@ class Settings(SettingsModel):
     watches: dict[WatchName, Watch]
     dynamodb: DynamoDbSettings  # behind the watches, which it names
     routes: Annotated[tuple[Route, ...], Field(max_length=1000)] = ()
+    notify: Annotated[tuple[Audience, ...], Field(max_length=MOST_AUDIENCES)] = ()
 
     def own_document(self) -> dict[str, Any]:
         """The settings as JSON-ready data, without the sections that a sink has added."""
@@ -235,6 +237,11 @@ class Settings(SettingsModel):
                 raise ValueError(f"queue {route.queue} has two dead letter queues. Keep one of them")
         return routes
 
+    @field_validator("notify")
+    @classmethod
+    def _audiences_agree(cls, audiences: tuple[Audience, ...]) -> tuple[Audience, ...]:
+        return agreed(audiences)
+
     @field_validator("watches")
     @classmethod
     def _one_watch_per_table_and_kind(cls, watches: Mapping[str, Watch]) -> Mapping[str, Watch]:
@@ -272,6 +279,7 @@ def settings_model(kinds: Kinds, base: type[Settings] = Settings) -> type[Settin
 def _settings_model(rows: tuple[Kind, ...], base: type[Settings]) -> type[Settings]:
     kinds = {kind.name: kind for kind in rows}
     caching, route, dynamodb = cache_model(kinds), route_model(kinds), dynamodb_model(kinds)
+    audience = audience_model(kinds)
     redis = derived(RedisSettings, cache=(caching, caching()))
     return derived(
         base,
@@ -280,6 +288,7 @@ def _settings_model(rows: tuple[Kind, ...], base: type[Settings]) -> type[Settin
         watches=(GenericAlias(dict, (WatchName, watch_of(kinds))), Field(min_length=1, max_length=200)),
         dynamodb=(dynamodb, dynamodb()),
         routes=(GenericAlias(tuple, (route, ...)), Field(default=(), max_length=1000)),
+        notify=(GenericAlias(tuple, (audience, ...)), Field(default=(), max_length=MOST_AUDIENCES)),
     )
 
 

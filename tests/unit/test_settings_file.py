@@ -349,7 +349,7 @@ WRONG = {
     "foreign key": (
         TVL + "nonsense: 1",
         "my.yaml:6: nonsense: unknown key. Known here: source, kinds, postgres, redis, sqs, run, log, http, emf, serve,"
-        " triggers, watches, dynamodb, routes, webhook",
+        " triggers, watches, dynamodb, routes, notify, webhook",
     ),
     "mistyped key inside columns": (
         changed("value: tvl_usd", "value: tvl_usd, chan: x"),

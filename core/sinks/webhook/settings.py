@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -17,8 +17,6 @@ from pydantic import (
     StrictBool,
     ValidationError,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -27,36 +25,11 @@ from pydantic_core import InitErrorDetails
 from core.errors import SettingsError
 from core.settings.addresses import is_loopback, split_address
 from core.settings.fields import Real, SettingsModel, Whole, matching
-from core.settings.located_yaml import Block
 from core.settings.routes import RouteMatch
+from core.settings.variables import Secret, Variable, checked, whence
 
 UNNAMED = ""
 """The name of the webhook where the section is one."""
-
-
-class Variable(str):
-    """The name of an environment variable, in the place of what it holds. Not every command needs to have that.
-
-    `written_at` is the file and the line, where it comes from a file.
-    """
-
-    written_at: str = ""
-
-
-def _text_or_variable(value: Any, validate: ValidatorFunctionWrapHandler, info: ValidationInfo) -> str:
-    if not isinstance(value, dict):
-        return str(validate(value))
-    if value.keys() != {"env"} or not isinstance(value["env"], str) or not value["env"]:
-        raise ValueError("must be text, or {env: NAME} for what an environment variable holds")
-    variable = Variable(value["env"])
-    if isinstance(value, Block):
-        variable.written_at = f"{(info.context or {}).get('file')}:{value.line}"
-    return variable
-
-
-def _checked(check: Callable[[str], str]) -> AfterValidator:
-    """What a text must be; what a variable holds is checked once somebody asks for it."""
-    return AfterValidator(lambda value: value if isinstance(value, Variable) else check(value))
 
 
 def _webhook_url(url: str) -> str:
@@ -94,7 +67,6 @@ def _header_name(name: str) -> str:
     return name
 
 
-_Secret = Annotated[str, Field(max_length=4096), WrapValidator(_text_or_variable)]
 _HeaderName = Annotated[
     str, matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", "a header's name"), AfterValidator(_header_name)
 ]
@@ -109,13 +81,13 @@ class Webhook(SettingsModel):
 
     # Before the address, whose check asks for them.
     allow_plain: StrictBool = False
-    headers: Mapping[_HeaderName, Annotated[_Secret, _checked(_header_value)]] = Field(
+    headers: Mapping[_HeaderName, Annotated[Secret, checked(_header_value)]] = Field(
         default_factory=dict, max_length=50, repr=False
     )
-    url: Annotated[_Secret, _checked(_webhook_url)] = Field(repr=False)
+    url: Annotated[Secret, checked(_webhook_url)] = Field(repr=False)
     mode: Literal["structured", "binary", "batched"] = "structured"
     match: RouteMatch | None = None
-    secrets: tuple[Annotated[_Secret, _checked(_signing_key)], ...] = Field(default=(), max_length=10, repr=False)
+    secrets: tuple[Annotated[Secret, checked(_signing_key)], ...] = Field(default=(), max_length=10, repr=False)
     timeout_seconds: Real = Field(default=5, gt=0, le=60)
     concurrency: Whole = Field(default=4, ge=1, le=64)
     batch_size: Whole = Field(default=100, ge=1, le=1000)
@@ -158,7 +130,7 @@ class Webhook(SettingsModel):
         for loc, variable in variables.items():
             if not environ.get(variable):
                 text = f"names the environment variable {variable}, which is not set"
-                raise SettingsError(f"{_whence(variable, place, loc)}: {text}", "Set it")
+                raise SettingsError(f"{whence(variable, place, loc)}: {text}", "Set it")
         held = {loc: environ[text].strip() if loc in variables else text for loc, text in texts.items()}
         given = vars(self) | {
             "url": held["url",],
@@ -170,14 +142,8 @@ class Webhook(SettingsModel):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             variable, what = variables[first["loc"]], first.get("ctx", {}).get("error", first["msg"])
-            whence = _whence(variable, place, first["loc"])
-            raise SettingsError(f"{whence}: what the environment variable {variable} holds {what}") from None
-
-
-def _whence(variable: Variable, place: str, loc: Iterable[str | int]) -> str:
-    """Where a variable is named: the file and the line, then the key."""
-    key = place + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc)
-    return f"{variable.written_at}: {key}" if variable.written_at else key
+            named_at = whence(variable, place, first["loc"])
+            raise SettingsError(f"{named_at}: what the environment variable {variable} holds {what}") from None
 
 
 _KEYS = frozenset(Webhook.model_fields)
