@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from cli.amounts import move, percent
+from core.amounts import move, percent
 from core.kinds import MARKET, SHIPPED, Kind, Kinds
 from rtp_client.event import METADATA_REASONS, Reason, Severity
 

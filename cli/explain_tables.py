@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 from rich.text import Text
 
-from cli.amounts import percent
 from cli.event_line import printable
 from cli.output import out
 from cli.tables import facts, new_table, span, whole
+from core.amounts import percent
 from core.detection.memory import memory_of
 from core.detection.report import amount_text
 from core.detection.verdict import same

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 from rich.text import Text
 
-from cli.amounts import spelled
 from cli.chart import plot, sparkline
 from cli.event_line import printable
+from core.amounts import spelled
 from core.kinds import Kind
 from rtp_client import STREAM
 from rtp_client.event import decode_event

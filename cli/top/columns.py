@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from cli.amounts import move, percent, spelled
 from cli.chart import sparkline
 from cli.event_line import printable
 from cli.top.grid import Column
 from cli.top.market import moment_of
+from core.amounts import move, percent, spelled
 from core.kinds import Kind, Kinds
 from rtp_client import Reason, Severity
 from rtp_client.event import METADATA_REASONS

@@ -15,11 +15,11 @@ from textual.containers import VerticalScroll
 from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from cli.amounts import spelled
 from cli.chart import plot
 from cli.event_line import event_line, printable
 from cli.top.market import key_of
 from cli.top.world import Details
+from core.amounts import spelled
 from core.errors import RtpError
 from core.kinds import Kind
 from rtp_client.errors import one_line

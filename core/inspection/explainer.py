@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from core.detection.band import band
 from core.detection.distance import distance
 from core.detection.market import market_of
+from core.detection.rule_in_words import rule_in_words
 from core.errors import NotInstalled, UnknownEntity
 from core.inspection.conclusion import Unjudged, conclude
 from core.inspection.explanation import (
@@ -27,7 +28,6 @@ from core.inspection.explanation import (
     rule_keys,
     source_words,
 )
-from core.inspection.in_words import rule_in_words
 from core.inspection.inspector import looking
 from core.judging.waiting import count_waiting
 from core.services.postgres import queries

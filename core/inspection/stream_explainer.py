@@ -14,6 +14,7 @@ from core.detection.distance import distance
 from core.detection.due import due_at
 from core.detection.market import CALM
 from core.detection.memory import memory_text
+from core.detection.rule_in_words import rule_in_words
 from core.errors import EventRejected, RtpError, UnknownEntity
 from core.handler.current import newest_value
 from core.handler.images import watched_tables
@@ -30,7 +31,6 @@ from core.inspection.explanation import (
     rule_keys,
     source_words,
 )
-from core.inspection.in_words import rule_in_words
 from core.problem import counted
 from core.redis_names import baseline_key, baseline_owner
 from core.settings.rules import rule_for

@@ -12,8 +12,8 @@ from msgspec import structs
 from rich.cells import cell_len
 from rich.console import Console
 
-from cli.amounts import move, percent, spelled
 from cli.event_line import event_line
+from core.amounts import move, percent, spelled
 from core.kinds import SHIPPED, Kind
 from tests.samples import NOON, make_event
 

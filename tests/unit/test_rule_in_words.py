@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.inspection.in_words import rule_in_words
+from core.detection.rule_in_words import rule_in_words
 from core.kinds import SHIPPED
 from core.settings.rules import rule_for
 from core.settings.watches import ValueWatch, watch_model

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.detection.distance import distance
 from core.detection.report import amount_text
+from core.detection.rule_in_words import rule_in_words
 from core.gateway.rest.documents import (
     BaselineDocument,
     ConclusionDocument,
@@ -22,7 +23,7 @@ from core.gateway.rest.documents import (
 )
 from core.inspection.document import as_document
 from core.inspection.explanation import rule_keys
-from core.inspection.in_words import conclusion_in_words, rule_in_words
+from core.inspection.in_words import conclusion_in_words
 from core.settings.rules import rule_for
 from rtp_client.event import EventData, FieldChange, format_sequence, format_time
 

@@ -53,6 +53,14 @@ class Answer:
     body: bytes
 
 
+def failure_in_words(error: Exception, seconds: float) -> str:
+    """Why there was no connection or no answer, without the address."""
+    if type(error) is NewConnectionError and isinstance(error.__cause__, OSError):
+        error = error.__cause__
+    sentence = next(sentence for types, sentence in _SENTENCES if isinstance(error, types))
+    return sentence.format(error=error, seconds=seconds)
+
+
 class WebhookConnection:
     """For one thread at a time; `cut_if_overdue` and `abandon` for any."""
 
@@ -142,9 +150,6 @@ class WebhookConnection:
     def _reason(self, error: Exception) -> str:
         if self._is_abandoned:
             return ABANDONED
-        if type(error) is NewConnectionError and isinstance(error.__cause__, OSError):
-            error = error.__cause__
-        elif self._is_overdue:
+        if self._is_overdue and type(error) is not NewConnectionError:
             error = TimeoutError()
-        sentence = next(sentence for types, sentence in _SENTENCES if isinstance(error, types))
-        return sentence.format(error=error, seconds=self._timeout_seconds)
+        return failure_in_words(error, self._timeout_seconds)

@@ -1,0 +1,107 @@
+"""The templates of messages: one shipped for each format, or a file of the user's own, rendered in a sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from core.errors import SettingsError
+from core.notify.words.dialects import TEXT
+from core.notify.words.manner import FORMATS
+from rtp_client.errors import one_line
+from rtp_client.redact import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.notify.words.dialects import Dialect
+    from core.notify.words.manner import Format
+
+_SHIPPED = Path(__file__).parent / "templates"
+_ENDINGS: Mapping[str, Format] = {".txt.j2": "text", ".md.j2": "markdown", ".html.j2": "html"}
+_MOST_BYTES = 100_000
+
+
+class TemplateFailed(Exception):
+    """A template could not be rendered; the message says where and why."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """What a message's body is made by. Without a format it is the shipped one of whatever format the service wants."""
+
+    name: str
+    format: Format | None
+    source: str = ""
+
+    def render(self, dialect: Dialect, wanted: Format, values: Mapping[str, Any]) -> tuple[str | None, str]:
+        """The title that it sets, if any, and the body. Raises TemplateFailed."""
+        source = self.source or _shipped(self.format or wanted)
+        try:
+            module = _environment(dialect).from_string(source).make_module(dict(values))
+            body = str(module)
+        except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            line = getattr(error, "lineno", None)
+            raise TemplateFailed(f"{self.name}{f':{line}' if line else ''}: {one_line(error)}") from None
+        title = vars(module).get("title")
+        return None if title is None else str(title), body
+
+
+SHIPPED = Template("the shipped template", None)
+
+
+def template_of(written: str | None, place: str) -> Template:
+    """The template that an audience names: `text`, `markdown`, `html`, or a file. Raises SettingsError."""
+    if written is None:
+        return SHIPPED
+    if written in FORMATS:
+        return Template(written, written)
+    written_in = next((written_in for ending, written_in in _ENDINGS.items() if written.endswith(ending)), None)
+    if written_in is None:
+        files = f"a file that ends in {', '.join(_ENDINGS)}"
+        raise SettingsError(f"{place}: must be text, markdown, html or {files}, not {shown(written)!r}")
+    return Template(written, written_in, _read(Path(written), place))
+
+
+def _read(file: Path, place: str) -> str:
+    try:
+        with file.open("rb") as opened:
+            held = opened.read(_MOST_BYTES + 1)
+        source = held.decode()
+    except OSError as error:
+        raise SettingsError(f"{place}: {shown(file.name)} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{place}: {shown(file.name)} is not UTF-8") from error
+    if len(held) > _MOST_BYTES or not source.strip():
+        raise SettingsError(f"{place}: {shown(file.name)} must hold 1 to {_MOST_BYTES:,} bytes")
+    try:
+        _environment(TEXT).from_string(source)
+    except TemplateError as error:
+        line = getattr(error, "lineno", None)
+        raise SettingsError(f"{place}: {shown(file.name)}:{line or 1}: {one_line(error)}") from error
+    return source
+
+
+@lru_cache(maxsize=len(FORMATS))
+def _shipped(written_in: Format) -> str:
+    return (_SHIPPED / f"{written_in}.j2").read_text("utf-8")
+
+
+@lru_cache(maxsize=16)
+def _environment(dialect: Dialect) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=dialect.marked,
+        autoescape=False,
+        cache_size=100,
+    )
+    environment.filters["bold"] = dialect.bold
+    environment.filters["link"] = dialect.link
+    return environment

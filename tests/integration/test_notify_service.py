@@ -1,0 +1,197 @@
+"""What a service's answers mean, from real HTTP servers that answer as services do, badly, or not at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+
+import pytest
+import requests
+from apprise.plugins.slack import NotifySlack
+from apprise.plugins.telegram import NotifyTelegram
+
+from core.errors import SettingsError
+from core.notify.answer import Accepted, Answer, Later, Refused
+from core.notify.service import Service
+from core.notify.voice import Voice
+from core.notify.words.message import Message
+from core.notify.words.templates import SHIPPED
+from core.notify.words.view import Background
+from rtp_client.event import Severity
+from tests.samples import make_event
+from tests.webhook_server import Posted, Reply, WebhookServer, webhook_server
+
+SECRET = "bot-t0ken"
+MESSAGE = Message("WARNING: lido TVL fell 7%", "Source: llama", "text", Severity.WARNING)
+NASTY = "@everyone <!channel> *x*_y_[z](http://claim.com) `a` & b"
+
+
+@pytest.fixture
+def server() -> Iterator[WebhookServer]:
+    with webhook_server() as one:
+        yield one
+
+
+@pytest.fixture
+def service(server: WebhookServer) -> Iterator[Service]:
+    with closing(service_at(f"json://127.0.0.1:{server.port}/{SECRET}?-token={SECRET}")) as one:
+        yield one
+
+
+def service_at(address: str, timeout_seconds: float = 1) -> Service:
+    return Service(address, place="notify[0].to: desk/1", timeout_seconds=timeout_seconds)
+
+
+def told(service: Service, server: WebhookServer, reply: Reply) -> Answer:
+    server.reply = lambda _: reply
+    return service.tell(MESSAGE)
+
+
+def test_a_message_that_is_taken_is_accepted_as_it_was_written(service: Service, server: WebhookServer) -> None:
+    assert service.tell(MESSAGE) == Accepted()
+    (posted,) = server.posted
+    said = json.loads(posted.body)
+    assert (said["title"], said["message"], said["type"]) == (MESSAGE.title, MESSAGE.body, "warning")
+
+
+@pytest.mark.parametrize(
+    ("reply", "answer"),
+    [
+        (Reply(429, {"Retry-After": "7"}), Later("it answers 429", after_seconds=7)),
+        (
+            Reply(429, body=b'{"parameters":{"retry_after":35}}'),
+            Later('it answers 429: {"parameters":{"retry_after":35}}', after_seconds=35),
+        ),
+        (Reply(500, body=f"lost {SECRET}".encode()), Later("it answers 500: lost ***")),
+        (Reply(503, {"Retry-After": "3"}), Later("it answers 503", after_seconds=3, is_away=True)),
+        (Reply(401), Later("it answers 401")),
+        (
+            Reply(302, {"Location": "/elsewhere"}),
+            Later("it answers 302, and rtp follows no redirect. Write the address that it leads to"),
+        ),
+        (Reply(400, body=b"no such field"), Refused("it answers 400: no such field")),
+        (Reply(raw=b"garbage\r\n\r\n"), Later("its answer cannot be read", is_away=True)),
+        (Reply(raw=b""), Later("it closed the connection without an answer", is_away=True)),
+        (Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\x00"), Accepted()),
+    ],
+    ids=lambda one: f"{one.status} {one.raw or ''}" if isinstance(one, Reply) else "",
+)
+def test_what_an_answer_means(service: Service, server: WebhookServer, reply: Reply, answer: Answer) -> None:
+    assert told(service, server, reply) == answer
+
+
+@pytest.mark.parametrize("kind", ["never", "in bits"])
+def test_an_answer_that_takes_too_long_is_not_waited_for(
+    server: WebhookServer, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    if kind == "never":
+        server.freeze()
+    server.reply = lambda _: Reply(raw=b"HTTP/1.1 200 OK\r\nX: " + b"x" * 600, pause_seconds=0.02)
+    with closing(service_at(f"json://127.0.0.1:{server.port}/{SECRET}", 0.3)) as service:
+        began = time.monotonic()
+        assert service.tell(MESSAGE) == Later("no answer within 0.3 s", is_away=True)
+        assert time.monotonic() - began < 1.5
+        server.thaw()
+        assert told(service, server, Reply()) == Accepted()
+    assert SECRET not in caplog.text
+
+
+def test_a_service_that_is_gone_is_away(service: Service, server: WebhookServer) -> None:
+    server.kill()
+    assert service.tell(MESSAGE) == Later("Connection refused", is_away=True)
+
+
+def test_threads_tell_at_once_and_connections_are_kept(service: Service, server: WebhookServer) -> None:
+    server.reply = lambda _: Reply(pause_seconds=0.02)
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(lambda _: service.tell(MESSAGE), range(20))) == {Accepted()}
+    assert server.most_at_once == 4
+    assert len({posted.connection for posted in server.posted}) <= 4
+
+
+def test_other_users_of_requests_have_sessions_as_ever(service: Service, server: WebhookServer) -> None:
+    service.tell(MESSAGE)
+    answered = requests.post(server.url, json={}, timeout=5)
+    assert answered.status_code == 200
+    assert len({posted.connection for posted in server.posted}) == 2
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        ("jsn://host", "Apprise knows no service jsn://. Did you mean json://?"),
+        (f"tgram://{SECRET}", "is no address of Telegram that Apprise can use. See https://appriseit.com"),
+        ("tgram://123456789:abcdefg_hijklmnop/1/2", "leads to 2 receivers"),
+        ("mqtt://localhost/topic", "MQTT Notification needs what is not installed here"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_one_line_without_it(address: str, complaint: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        service_at(address)
+    assert str(refused.value).startswith(f"notify[0].to: desk/1: {complaint}")
+    assert SECRET not in str(refused.value)
+
+
+def test_a_plugin_does_not_insist_where_its_service_asks_for_a_pause(
+    server: WebhookServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("apprise.plugins.discord.NotifyDiscord.notify_url", f"http://127.0.0.1:{server.port}")
+    with closing(service_at(f"discord://4174216298/{SECRET}")) as service:
+        assert told(service, server, Reply(429, body=b'{"retry_after":0.65}')) == Later(
+            'it answers 429: {"retry_after":0.65}', after_seconds=0.65
+        )
+        assert len(server.posted) == 1
+
+
+def _telegram(posted: Posted) -> str:
+    said = json.loads(posted.body)
+    return f"{said['parse_mode']}: {said['text']}"
+
+
+def _slack(posted: Posted) -> str:
+    (attachment,) = json.loads(posted.body)["attachments"]
+    return "\n".join(block["text"]["text"] for block in attachment["blocks"] if "text" in block)
+
+
+@pytest.mark.parametrize(
+    ("address", "read", "expected"),
+    [
+        (
+            "tgram://123456789:abcdefg_hijklmnop/12345",
+            _telegram,
+            "HTML: <b>WARNING: @\u200beveryone &lt;!channel&gt; *x*_y_[z](http:\u200b//claim.\u200bcom) `a` &amp; b",
+        ),
+        (
+            "tgram://123456789:abcdefg_hijklmnop/12345?format=markdown&mdv=v2",
+            _telegram,
+            "MarkdownV2: *WARNING: @\u200beveryone \\<\\!channel\\> \\*x\\*\\_y\\_"
+            "\\[z\\]\\(http:\u200b//claim\\.\u200bcom\\) \\`a\\` & b TVL",
+        ),
+        (
+            "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
+            _slack,
+            "WARNING: @everyone &lt;!channel&gt; *x*_y_[z](http://claim.com) `a` &amp; b TVL",
+        ),
+    ],
+    ids=["telegram", "telegram-markdown", "slack"],
+)
+def test_names_reach_a_service_as_text_of_its_markup(
+    server: WebhookServer,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    read: Callable[[Posted], str],
+    expected: str,
+) -> None:
+    here = f"http://127.0.0.1:{server.port}/"
+    monkeypatch.setattr(NotifyTelegram, "notify_url", here)
+    monkeypatch.setattr(NotifySlack, "webhook_url", here)
+    server.reply = lambda _: Reply(body=b"ok")
+    with closing(service_at(address)) as service:
+        voice = Voice("desk/1", "desk", service, SHIPPED, Background({}, {}), lambda problem: pytest.fail(problem.text))
+        assert voice.tell([make_event(1, NASTY, severity="warning")]) == Accepted()
+    assert read(server.posted[0]).startswith(expected)
