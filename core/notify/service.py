@@ -37,7 +37,7 @@ _LONGEST_IDLE_SECONDS = 60.0
 _LAST_SECONDS = 0.5
 
 
-class Service:
+class AppriseService:
     """One destination's service, for any threads. `tell` takes no longer than `timeout_seconds`.
 
     An attempt that does not end by then is cut. What cannot be cut, such as the look-up of a name, may last; it keeps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.notify.service import Service
+from core.notify.service import AppriseService
 from core.notify.words.compose import compose
 from core.notify.words.templates import Template, TemplateFailed, template_of
 from core.notify.words.view import Background
@@ -28,7 +28,7 @@ class Voice:
         self,
         name: str,
         audience: str,
-        service: Service,
+        service: AppriseService,
         template: Template,
         background: Background,
         on_problem: Callable[[Problem], None],
@@ -82,5 +82,5 @@ def _voice(
     on_problem: Callable[[Problem], None],
 ) -> Voice:
     template = template_of(audience.template, f"{place}.template")
-    service = Service(to.address(environ), place=f"{place}.to: {name}", timeout_seconds=to.timeout_seconds)
+    service = AppriseService(to.address(environ), place=f"{place}.to: {name}", timeout_seconds=to.timeout_seconds)
     return Voice(name, audience.name, service, template, background, on_problem)

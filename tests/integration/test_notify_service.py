@@ -16,7 +16,7 @@ from apprise.plugins.telegram import NotifyTelegram
 
 from core.errors import SettingsError
 from core.notify.answer import Accepted, Answer, Later, Refused
-from core.notify.service import Service
+from core.notify.service import AppriseService
 from core.notify.voice import Voice
 from core.notify.words.message import Message
 from core.notify.words.templates import SHIPPED
@@ -37,21 +37,21 @@ def server() -> Iterator[WebhookServer]:
 
 
 @pytest.fixture
-def service(server: WebhookServer) -> Iterator[Service]:
+def service(server: WebhookServer) -> Iterator[AppriseService]:
     with closing(service_at(f"json://127.0.0.1:{server.port}/{SECRET}?-token={SECRET}")) as one:
         yield one
 
 
-def service_at(address: str, timeout_seconds: float = 1) -> Service:
-    return Service(address, place="notify[0].to: desk/1", timeout_seconds=timeout_seconds)
+def service_at(address: str, timeout_seconds: float = 1) -> AppriseService:
+    return AppriseService(address, place="notify[0].to: desk/1", timeout_seconds=timeout_seconds)
 
 
-def told(service: Service, server: WebhookServer, reply: Reply) -> Answer:
+def told(service: AppriseService, server: WebhookServer, reply: Reply) -> Answer:
     server.reply = lambda _: reply
     return service.tell(MESSAGE)
 
 
-def test_a_message_that_is_taken_is_accepted_as_it_was_written(service: Service, server: WebhookServer) -> None:
+def test_a_message_that_is_taken_is_accepted_as_it_was_written(service: AppriseService, server: WebhookServer) -> None:
     assert service.tell(MESSAGE) == Accepted()
     (posted,) = server.posted
     said = json.loads(posted.body)
@@ -78,9 +78,9 @@ def test_a_message_that_is_taken_is_accepted_as_it_was_written(service: Service,
         (Reply(raw=b""), Later("it closed the connection without an answer", is_away=True)),
         (Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\x00"), Accepted()),
     ],
-    ids=lambda one: f"{one.status} {one.raw or ''}" if isinstance(one, Reply) else "",
+    ids=lambda one: f"{one.status} {one.raw!r}" if isinstance(one, Reply) else "",
 )
-def test_what_an_answer_means(service: Service, server: WebhookServer, reply: Reply, answer: Answer) -> None:
+def test_what_an_answer_means(service: AppriseService, server: WebhookServer, reply: Reply, answer: Answer) -> None:
     assert told(service, server, reply) == answer
 
 
@@ -101,12 +101,12 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(
     assert SECRET not in caplog.text
 
 
-def test_a_service_that_is_gone_is_away(service: Service, server: WebhookServer) -> None:
+def test_a_service_that_is_gone_is_away(service: AppriseService, server: WebhookServer) -> None:
     server.kill()
     assert service.tell(MESSAGE) == Later("Connection refused", is_away=True)
 
 
-def test_threads_tell_at_once_and_connections_are_kept(service: Service, server: WebhookServer) -> None:
+def test_threads_tell_at_once_and_connections_are_kept(service: AppriseService, server: WebhookServer) -> None:
     server.reply = lambda _: Reply(pause_seconds=0.02)
     with ThreadPoolExecutor(4) as threads:
         assert set(threads.map(lambda _: service.tell(MESSAGE), range(20))) == {Accepted()}
@@ -114,7 +114,7 @@ def test_threads_tell_at_once_and_connections_are_kept(service: Service, server:
     assert len({posted.connection for posted in server.posted}) <= 4
 
 
-def test_other_users_of_requests_have_sessions_as_ever(service: Service, server: WebhookServer) -> None:
+def test_other_users_of_requests_have_sessions_as_ever(service: AppriseService, server: WebhookServer) -> None:
     service.tell(MESSAGE)
     answered = requests.post(server.url, json={}, timeout=5)
     assert answered.status_code == 200
