@@ -40,7 +40,13 @@ BACKGROUND = Background({**KINDS, "apy": Kind("apy", "pool", suffix="%")}, {"pri
 
 def price(number: int = 1, entity: str = "usdc", **columns: Any) -> Event:
     """A price's event."""
-    usual = {"previous": "1.00", "current": "0.968", "change": "-0.032", "change_pct": "-3.2", "confidence": 0.979}
+    usual: dict[str, Any] = {
+        "previous": "1.00",
+        "current": "0.968",
+        "change": "-0.032",
+        "change_pct": "-3.2",
+        "confidence": 0.979,
+    }
     given = {"watch": "price", "kind": "price"} | usual | columns
     details = {name: given.pop(name) for name in given.keys() - LogRow._fields}
     return make_event(number, entity, details=json.dumps(details) if details else None, **given)
