@@ -29,6 +29,14 @@ BASELINES_REBUILD = "rtp:baselines:rebuild"
 TICKED = "rtp:ticked"
 """When a stream source last ticked."""
 
+# What `rtp notify` keeps.
+NOTIFY_SEEN = "rtp:notify:seen"
+"""The ids of the events that were put into the outbox lately, by when."""
+NOTIFY_DESTINATIONS = "rtp:notify:destinations"
+"""The destinations that there ever were, until nothing waits for one that is no more."""
+NOTIFY_DEAD = "rtp:notify:dead"
+"""A stream of what can never be told."""
+
 
 def baseline_key(watch: str, chain: str, entity: str) -> str:
     """The hash that holds what a stream source remembers of an entity."""
@@ -89,3 +97,28 @@ def progress_pattern(table: str) -> str:
 def progress_shard(key: str) -> str:
     """Which shard's progress a key is."""
     return decode_part(key.rpartition(":")[2])
+
+
+def outbox_key(destination: str) -> str:
+    """The stream of the alerts that wait for a destination of `rtp notify`."""
+    return f"rtp:notify:waiting:{encode_part(destination)}"
+
+
+def tries_key(destination: str) -> str:
+    """The hash that counts how often each alert in an outbox was tried."""
+    return f"rtp:notify:tries:{encode_part(destination)}"
+
+
+def standing_key(destination: str) -> str:
+    """The hash of how a destination stands: what was told, what failed, when it may be tried again."""
+    return f"rtp:notify:standing:{encode_part(destination)}"
+
+
+def lease_key(work: str, piece: str) -> str:
+    """Who does a piece of such work now: its token, for as long as the lease lasts."""
+    return f"rtp:notify:lease:{work}:{encode_part(piece)}"
+
+
+def workers_key(work: str) -> str:
+    """The processes that share such work, by when each is taken for gone."""
+    return f"rtp:notify:workers:{work}"

@@ -23,10 +23,10 @@ class Later:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Declined:
     """Never: this message, or all of them, as they are."""
 
     reason: str
 
 
-Answer = Accepted | Later | Refused
+Answer = Accepted | Later | Declined

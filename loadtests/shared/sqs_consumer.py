@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
+    from core.services.receiving_client import ReceivingClient
     from core.stack import StackAddresses
-    from loadtests.shared.receiving_client import ReceivingClient
 
 BATCH_MESSAGES = 10
 _WAIT_SECONDS = 1

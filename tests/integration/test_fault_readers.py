@@ -12,12 +12,12 @@ import pytest
 import redis
 
 from core.redis_names import CACHE_MARKER
+from core.services.receiving_client import ReceivingClient, receiving_client
 from core.settings.models import SqsSettings
 from loadtests.faults.alert_audit import AlertAudit
 from loadtests.faults.cache_check import is_filled, wrong_entries
 from loadtests.faults.stream_audit import StreamAudit, impatient_client
 from loadtests.shared.arrivals import Completeness
-from loadtests.shared.receiving_client import ReceivingClient, receiving_client
 from loadtests.shared.sqs_consumer import SqsConsumer, stack_sqs_client
 from rtp_client.keys import STREAM, cache_key
 from tests.eventually import eventually

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _CLAIM = queries("loadtests.benchmarks.peers", "install.sql")["claim_from_outbox"]
 
 
-class Outbox(PythonPeer):
+class OutboxPeer(PythonPeer):
     """It polls as often as rtp does while it is awake, and takes as much at once."""
 
     name = "outbox"
@@ -36,4 +36,4 @@ class Outbox(PythonPeer):
                     time.sleep(max(0.0, started + POLL_SECONDS - time.monotonic()))
 
 
-PEER = Outbox()
+PEER = OutboxPeer()

@@ -9,8 +9,8 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from core.services.receiving_client import receiving_client
 from core.settings.models import SqsSettings
-from loadtests.shared.receiving_client import receiving_client
 from loadtests.shared.sqs_consumer import SqsConsumer
 from rtp_client.redis import redis_client
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from core.services.receiving_client import receiving_client
 from core.services.sqs_client import sqs_client
 from loadtests.scenarios.processes.child import Orders
 from loadtests.scenarios.processes.commit_times import CommitTimes
 from loadtests.scenarios.processes.event_receiver import EventReceiver
 from loadtests.scenarios.processes.tick import Recorder
-from loadtests.shared.receiving_client import receiving_client
 from loadtests.shared.sqs_consumer import SqsConsumer
 
 _CONSUMERS = 8  # an answer has the messages of few groups: fewer consumers do not keep up with 1,000 a second

@@ -1,4 +1,4 @@
-"""The client that a load test receives alerts with: the less it takes of the CPU, the less it decides the result."""
+"""The client that alerts are received with: awscrt's way where that can be, boto3's else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from core.services.sqs_client import sqs_client
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mypy_boto3_sqs.type_defs import ReceiveMessageResultTypeDef
+    from botocore.client import ClientMeta
+    from mypy_boto3_sqs.type_defs import GetQueueUrlResultTypeDef, ReceiveMessageResultTypeDef
 
     from core.services.crt_client import CrtClient
     from core.settings.models import SqsSettings
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
 
 class ReceivingClient(Protocol):
     """What receiving takes of boto3's client. The methods raise what boto3's raise. For threads."""
+
+    @property
+    def meta(self) -> ClientMeta: ...
+
+    @property
+    def get_queue_url(self) -> Callable[..., GetQueueUrlResultTypeDef]: ...
 
     @property
     def receive_message(self) -> Callable[..., ReceiveMessageResultTypeDef]: ...
@@ -33,6 +40,8 @@ class CrtReceiver:
     """Receives by awscrt."""
 
     def __init__(self, client: CrtClient) -> None:
+        self.meta = client.meta
+        self.get_queue_url = client.get_queue_url
         self._client = client
 
     def receive_message(self, **request: Any) -> ReceiveMessageResultTypeDef:

@@ -1,0 +1,173 @@
+"""`rtp notify` put together, as the settings say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from core.errors import SettingsError, SinkUnavailable
+from core.notify.arrivals import ArrivalReader
+from core.notify.intake import Intake
+from core.notify.lease import Leases, new_token
+from core.notify.notifier import Notifier
+from core.notify.outbox import TAKING, TELLING, Outbox
+from core.notify.stream_intake import StreamIntake
+from core.notify.teller import Teller
+from core.services.circuit import CircuitBreaker
+from core.services.recovery import Recovery
+from core.sinks.sink_type import needing
+from core.sinks.sqs.queues import sqs_destinations
+from core.trouble import Troubles
+from rtp_client.backoff import Backoff
+from rtp_client.keys import STREAM
+from rtp_client.redact import redact
+from rtp_client.redis import redis_client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import redis
+
+    from core.notify.notifier import AlertSource
+    from core.notify.settlement import Came
+    from core.notify.telling import Telling
+    from core.problem import Problem
+    from core.settings.models import Settings
+
+From = Literal["sqs", "stream"]
+_LONGEST_BLOCK_MS = 250
+_RECEIVERS = 2
+
+
+def source_of(settings: Settings, asked: From | None, queues: Sequence[str]) -> From:
+    """Where alerts are taken from: as asked for, else from queues where there are any. Raises SettingsError."""
+    has_queues = bool(queues or sqs_destinations(settings))
+    if asked == "sqs" and not has_queues:
+        raise SettingsError("option --from sqs: the settings name no queue", "Set sqs.queue, or say --queue")
+    if asked == "stream" and queues:
+        raise SettingsError("option --queue does not fit here: --from stream takes from Redis")
+    return asked or ("sqs" if has_queues else "stream")
+
+
+def queues_of(settings: Settings, named: Sequence[str]) -> list[str]:
+    """The queues to take from: those that are named, else the default one where it gets every alert, else all."""
+    if named:
+        return list(dict.fromkeys(named))
+    default = settings.sqs.queue
+    if default and not any(route.queue == default for route in settings.routes):
+        return [default]
+    return [one.queue for one in sqs_destinations(settings)]
+
+
+class _Builder:
+    """What the parts have in common."""
+
+    def __init__(self, settings: Settings, on_problem: Callable[[Problem], None]) -> None:
+        if not settings.redis.url:
+            raise SettingsError(
+                "rtp notify keeps in Redis what it has to tell, and there is no Redis address",
+                "Set RTP_REDIS_URL, redis.url or --redis-url",
+            )
+        self.settings = settings
+        self.on_problem = on_problem
+        self.url, self.address = settings.redis.url, redact(settings.redis.url)
+        self.token, self.troubles = new_token(), Troubles()
+        self.clients: list[redis.Redis] = []
+        # Answers come well before the socket gives up.
+        self.block_ms = min(_LONGEST_BLOCK_MS, int(settings.redis.timeout_seconds * 500))
+        self._redis = CircuitBreaker("Redis", settings.run.circuit_breaker, on_problem=on_problem)
+
+    def client(self) -> redis.Redis:
+        """One that others' waiting does not hold up."""
+        self.clients.append(
+            redis_client(self.url, client_name="rtp-notify", timeout_seconds=self.settings.redis.timeout_seconds)
+        )
+        return self.clients[-1]
+
+    def leases(self, work: str, pieces: Sequence[str], on_change: Callable[[], None]) -> Leases:
+        recovery = self.recovery(self._redis, work)
+
+        def heard(error: SinkUnavailable | None) -> None:
+            if error is None:
+                recovery.succeeded()
+            else:
+                recovery.failed(error)
+
+        return Leases(
+            self.client(),
+            self.address,
+            work,
+            pieces,
+            seconds=self.settings.run.leader_lease_seconds,
+            token=self.token,
+            on_change=on_change,
+            on_failure=heard,
+        )
+
+    def recovery(self, circuit: CircuitBreaker, part: str) -> Recovery:
+        run = self.settings.run
+        backoff = Backoff(run.retry_initial_seconds, run.retry_max_seconds)
+        return Recovery(circuit, backoff, part=part, troubles=self.troubles)
+
+    def queue_intakes(self, queues: Sequence[str], intake: Intake) -> list[AlertSource]:
+        with needing("aws", "alerts are taken from SQS"):
+            from core.notify.queue_intake import QueueIntake  # noqa: PLC0415 - boto3 is an extra
+            from core.services.receiving_client import receiving_client  # noqa: PLC0415
+        client = receiving_client(self.settings.sqs)
+        circuit = CircuitBreaker("SQS", self.settings.run.circuit_breaker, on_problem=self.on_problem)
+        return [
+            QueueIntake(
+                queue, client, intake, [self.recovery(circuit, f"queue {queue}, {n}") for n in range(_RECEIVERS)]
+            )
+            for queue in queues
+        ]
+
+    def stream_intake(self, intake: Intake) -> tuple[AlertSource, Leases]:
+        leases = self.leases(TAKING, [STREAM], lambda: None)
+        source = StreamIntake(
+            self.client(), self.address, intake, leases, block_ms=self.block_ms, on_problem=self.on_problem
+        )
+        return source, leases
+
+
+def build_notifier(
+    settings: Settings,
+    tellings: Mapping[str, Telling],
+    *,
+    source: From,
+    queues: Sequence[str] = (),
+    on_came: Callable[[Came], None],
+    on_problem: Callable[[Problem], None],
+) -> Notifier:
+    """The parts, not started yet. Raises SettingsError."""
+    build = _Builder(settings, on_problem)
+    outbox = Outbox(build.client(), build.address)
+    intake = Intake(settings.notify, outbox, on_problem=on_problem)
+    tellers: dict[str, Teller] = {}
+
+    def wake_all() -> None:
+        for teller in tellers.values():
+            teller.wake()
+
+    leases = build.leases(TELLING, list(tellings), wake_all)
+    for name, one in tellings.items():
+        tellers[name] = Teller(name, outbox, leases, one, on_came=on_came, on_problem=on_problem)
+    all_leases, place = [leases], "the Redis stream"
+    sources: list[AlertSource] = []
+    if source == "sqs":
+        names = queues_of(settings, queues)
+        sources, place = build.queue_intakes(names, intake), f"SQS {', '.join(names)}"
+    else:
+        stream, taking = build.stream_intake(intake)
+        sources.append(stream)
+        all_leases.append(taking)
+    return Notifier(
+        tellers=tellers,
+        leases=all_leases,
+        sources=sources,
+        arrivals=ArrivalReader(Outbox(build.client(), build.address), tellers, block_ms=build.block_ms),
+        intake=intake,
+        outbox=outbox,
+        clients=build.clients,
+        troubles=build.troubles,
+        place=place,
+    )

@@ -1,0 +1,119 @@
+"""All of `rtp notify` in one process: what takes alerts, what tells them, and what this process's part of it is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import redis
+
+    from core.notify.arrivals import ArrivalReader
+    from core.notify.intake import Intake
+    from core.notify.lease import Leases
+    from core.notify.outbox import Outbox, Standing
+    from core.notify.teller import Teller
+    from core.trouble import Troubles
+
+_STOP_SECONDS = 15.0
+"""A service that takes longer than that to answer has to be told again."""
+_MOST_AHEAD_SECONDS = 60.0
+"""What may go no sooner than this is not waited for: it stays in the outbox."""
+
+
+class AlertSource(Protocol):
+    """Where alerts are taken from."""
+
+    def start(self) -> None: ...
+
+    def stop(self, within_seconds: float) -> None: ...
+
+    def idle_seconds(self, now: float) -> float:
+        """How long there has been nothing to take, on the monotonic clock."""
+
+
+@dataclass(frozen=True)
+class NotifierState:
+    """One moment: how each destination stands, and which of them are this process's."""
+
+    standings: Mapping[str, Standing]
+    held: frozenset[str]
+    taken: int
+    passed_over: int
+
+    @property
+    def waiting(self) -> int:
+        """How many alerts wait, at all destinations."""
+        return sum(standing.waiting for standing in self.standings.values())
+
+
+class Notifier:
+    """Runs from `start` to `stop`."""
+
+    def __init__(
+        self,
+        *,
+        tellers: Mapping[str, Teller],
+        leases: Sequence[Leases],
+        sources: Sequence[AlertSource],
+        arrivals: ArrivalReader,
+        intake: Intake,
+        outbox: Outbox,
+        clients: Sequence[redis.Redis],
+        troubles: Troubles,
+        place: str,
+    ) -> None:
+        self.tellers = tellers
+        self.outbox = outbox
+        self.troubles = troubles
+        self.place = place
+        """Where alerts are taken from, in words."""
+        self._leases, self._sources, self._arrivals, self._intake = leases, sources, arrivals, intake
+        self._clients = clients
+
+    def start(self) -> None:
+        for leases in self._leases:
+            leases.start()
+        for teller in self.tellers.values():
+            teller.start()
+        self._arrivals.start()
+        for source in self._sources:
+            source.start()
+
+    def stop(self, within_seconds: float = _STOP_SECONDS) -> bool:
+        """Take nothing more, finish what is under way, and let go of the destinations; false where some went on."""
+        deadline = time.monotonic() + within_seconds
+        for source in self._sources:
+            source.stop(deadline - time.monotonic())
+        self._arrivals.stop()
+        have_ended = [teller.stop(deadline - time.monotonic()) for teller in self.tellers.values()]
+        for leases in self._leases:
+            leases.stop()
+        for client in self._clients:
+            client.close()
+        return all(have_ended)
+
+    def state(self) -> NotifierState:
+        """How all stands now. Raises SinkUnavailable."""
+        standings = self.outbox.standings(list(self.tellers))
+        held = frozenset(name for name, teller in self.tellers.items() if teller.is_at_work)
+        return NotifierState(standings, held, self._intake.taken, self._intake.passed_over)
+
+    def is_idle(self, seconds: float) -> bool:
+        """Whether nothing has come for so long, and nothing is left that can be told within a minute.
+
+        Raises SinkUnavailable.
+        """
+        now = time.monotonic()
+        if any(source.idle_seconds(now) < seconds for source in self._sources) or self.troubles.current():
+            return False
+        if any(teller.messages for teller in self.tellers.values()):
+            return False
+        due = {name: teller.due_in(time.time()) for name, teller in self.tellers.items()}
+        if any(one is not None and one < _MOST_AHEAD_SECONDS for one in due.values()):
+            return False
+        standings = self.outbox.standings([name for name, one in due.items() if one is None])
+        return not any(standing.waiting for standing in standings.values())

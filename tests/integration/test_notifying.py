@@ -1,0 +1,198 @@
+"""`rtp notify` at work, from a queue or the stream to real HTTP servers that answer as services do."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+
+from core.redis_names import NOTIFY_DEAD
+from core.settings.notify import Audience
+from core.sinks.registry import destinations
+from tests.eventually import eventually
+from tests.queue_drain import drain
+from tests.samples import make_event
+from tests.told import notifying, posted_to, told
+from tests.webhook_server import Posted, Reply, WebhookServer, webhook_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from mypy_boto3_sqs import SQSClient
+
+    from core.notify.outbox import Standing
+    from core.settings.models import Settings
+    from core.sinks import Sink
+    from rtp_client.event import Event
+    from tests.conftest import SqsQueue
+
+ENTITIES = [f"token{number}" for number in range(5)]
+
+
+@pytest.fixture
+def server() -> Iterator[WebhookServer]:
+    with webhook_server() as one:
+        yield one
+
+
+@pytest.fixture
+def people(settings: Settings) -> Settings:
+    """Two audiences: everybody hears of everything, and boss of what is critical."""
+    boss = Audience.model_validate({"name": "boss", "to": "json://boss", "match": {"severity": "critical"}})
+    desk = Audience.model_validate({"name": "desk", "to": "json://desk"})
+    return settings.model_copy(update={"notify": (desk, boss)})
+
+
+def events(count: int, **columns: Any) -> list[Event]:
+    return [make_event(number, ENTITIES[number % len(ENTITIES)], **columns) for number in range(1, count + 1)]
+
+
+def sink_of(settings: Settings, name: str) -> Sink:
+    (found,) = (one for one in destinations(settings) if one.sink == name)
+    return found.make()
+
+
+def send(settings: Settings, alerts: Sequence[Event]) -> None:
+    """Into the queue, as `rtp run` does."""
+    (destination,) = destinations(
+        settings.model_copy(update={"redis": settings.redis.model_copy(update={"url": None})})
+    )
+    sink = destination.make()
+    sink.open()
+    assert not sink.deliver(alerts).undelivered
+    sink.close()
+
+
+def by_entity(heard: Sequence[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for entity, event_id in heard:
+        found.setdefault(entity, []).append(event_id)
+    return found
+
+
+def expected(alerts: Sequence[Event]) -> dict[str, list[str]]:
+    return by_entity([(alert.data.entity, alert.id) for alert in alerts])
+
+
+def heard(server: WebhookServer, path: str = "") -> dict[str, list[str]]:
+    return by_entity(told([one.body for one in server.taken if one.path.endswith(path)]))
+
+
+def at(server: WebhookServer, path: str) -> str:
+    return f"http://127.0.0.1:{server.port}/{path}"
+
+
+def test_every_alert_of_the_queue_is_told_once_and_in_order_to_whom_it_concerns(
+    people: Settings, server: WebhookServer, sqs_client: SQSClient, sqs_queue: SqsQueue
+) -> None:
+    ordinary = events(60)
+    critical = [make_event(61, ENTITIES[0], severity="critical")]
+    send(people, [*ordinary, *critical])
+    tells = {"desk/1": posted_to(at(server, "desk")), "boss/1": posted_to(at(server, "boss"))}
+    with notifying(people, tells) as notifier:
+        eventually(lambda: notifier.state().standings["desk/1"].told == 61 and notifier.is_idle(0.1))
+    assert heard(server, "/desk") == expected([*ordinary, *critical])
+    assert heard(server, "/boss") == expected(critical)
+    assert drain(sqs_client, sqs_queue.url) == []
+
+
+def test_without_a_queue_the_stream_is_told_from_where_the_last_one_stood(
+    people: Settings, server: WebhookServer
+) -> None:
+    tells = {"desk/1": posted_to(at(server, "desk")), "boss/1": posted_to(at(server, "boss"))}
+    sink = sink_of(people, "redis")
+    sink.open()
+    sink.deliver([make_event(1, "before")])
+    with notifying(people, tells, source="stream") as notifier:
+        eventually(lambda: notifier.state().held == set(tells) and notifier.is_idle(0.5))
+        sink.deliver([make_event(2, "while")])
+        eventually(lambda: heard(server, "/desk"))
+    sink.deliver([make_event(3, "between")])
+    with notifying(people, tells, source="stream"):
+        eventually(lambda: len(heard(server, "/desk")) > 1)
+    sink.close()
+    assert [entity for entity, _ in told([one.body for one in server.taken])] == ["while", "between"]
+
+
+def test_a_dead_service_delays_and_repeats_nothing_elsewhere_and_is_told_all_in_order_later(
+    people: Settings, server: WebhookServer
+) -> None:
+    alerts = events(20, severity="critical")
+    down = threading.Event()
+
+    def reply(posted: Posted) -> Reply:
+        return Reply(503) if posted.path.endswith("boss") and not down.is_set() else Reply()
+
+    server.reply = reply
+    send(people, alerts)
+    tells = {"desk/1": posted_to(at(server, "desk")), "boss/1": posted_to(at(server, "boss"))}
+    with notifying(people, tells) as notifier:
+        eventually(lambda: notifier.state().standings["desk/1"].told == 20)
+        eventually(lambda: notifier.state().standings["boss/1"].failures_in_a_row > 2)
+        assert notifier.state().standings["boss/1"].waiting == 20
+        down.set()
+        eventually(lambda: notifier.state().standings["boss/1"].told == 20)
+        assert notifier.state().standings["boss/1"].failures_in_a_row == 0
+    assert heard(server, "/boss") == heard(server, "/desk") == expected(alerts)
+
+
+def test_a_service_that_asks_for_time_is_left_alone_for_so_long(people: Settings, server: WebhookServer) -> None:
+    alerts = events(3, severity="critical")
+    seen: list[float] = []
+    answers = iter([Reply(429, {"Retry-After": "1"})])
+
+    def reply(_: Posted) -> Reply:
+        seen.append(time.monotonic())
+        return next(answers, Reply())
+
+    server.reply = reply
+    send(people, alerts)
+    with notifying(people, {"boss/1": posted_to(at(server, "boss"))}, at_once=1) as notifier:
+        eventually(lambda: notifier.state().standings["boss/1"].told == 3)
+    assert seen[1] - seen[0] >= 1
+    assert heard(server) == expected(alerts)
+
+
+def test_what_a_service_refuses_is_a_dead_letter_and_what_it_never_takes_while_it_takes_others_is_one_too(
+    people: Settings, server: WebhookServer, redis_url: str
+) -> None:
+    problems: list[str] = []
+    answers = {b"refused": Reply(400), b"never": Reply(500)}
+    server.reply = lambda posted: next((answers[one] for one in answers if one in posted.body), Reply())
+    send(people, [make_event(1, "refused"), make_event(2, "never"), make_event(3, "taken")])
+    tells = {"desk/1": posted_to(at(server, "desk"))}
+    with notifying(people, tells, on_problem=lambda one: problems.append(one.text)) as notifier:
+
+        def standing() -> Standing:
+            return notifier.state().standings["desk/1"]
+
+        # A try counts where the service has taken another alert since the first.
+        eventually(lambda: standing().failed)
+        send(people, [make_event(4, "taken")])
+        eventually(lambda: standing().dead == 2 and standing().told == 2)
+    with redis.Redis.from_url(redis_url) as client:
+        reasons = [fields[b"reason"].decode() for _, fields in client.xrange(NOTIFY_DEAD)]
+    assert reasons[0] == "HTTP 400"
+    assert reasons[1].startswith("given up after")
+    assert reasons[1].endswith("HTTP 500")
+    assert next(one for one in problems if "can never be told" in one) == (
+        "desk/1: 1 alert can never be told: HTTP 400. Look at `rtp dlq list`"
+    )
+
+
+def test_several_share_the_destinations_and_take_over_what_one_leaves(people: Settings, server: WebhookServer) -> None:
+    alerts = events(200, severity="critical")
+    tells = {"desk/1": posted_to(at(server, "desk")), "boss/1": posted_to(at(server, "boss"))}
+    quick = people.model_copy(update={"run": people.run.model_copy(update={"leader_lease_seconds": 0.5})})
+    with notifying(quick, tells) as first:
+        eventually(lambda: len(first.state().held) == 2)
+        with notifying(quick, tells) as second:
+            eventually(lambda: len(first.state().held) == len(second.state().held) == 1)
+            send(people, alerts[:100])
+            eventually(lambda: sum(one.told for one in first.state().standings.values()) == 200)
+        send(people, alerts[100:])
+        eventually(lambda: sum(one.told for one in first.state().standings.values()) == 400)
+    assert heard(server, "/desk") == heard(server, "/boss") == expected(alerts)
