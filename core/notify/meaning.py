@@ -7,7 +7,7 @@ import re
 import time
 from typing import TYPE_CHECKING
 
-from core.notify.answer import Accepted, Later, Refused
+from core.notify.answer import Accepted, Declined, Later
 from core.sinks.webhook.answers import MOST_RETRY_AFTER_SECONDS, reason_of, retry_after_seconds
 from core.sinks.webhook.connection import Answer as Answered
 
@@ -41,7 +41,7 @@ def _meaning_of_status(answer: Answered, hidden: re.Pattern[str]) -> Answer:
     if 200 <= status < 300:
         return Later(f"{reason}, which is not what this service says when it has a message")
     if 400 <= status < 500 and status not in _BUSY | _MISDIRECTED:
-        return Refused(reason)
+        return Declined(reason)
     return Later(reason, after_seconds=_wish(answer), is_away=status in _AWAY)
 
 

@@ -15,7 +15,7 @@ from apprise.plugins.slack import NotifySlack
 from apprise.plugins.telegram import NotifyTelegram
 
 from core.errors import SettingsError
-from core.notify.answer import Accepted, Answer, Later, Refused
+from core.notify.answer import Accepted, Answer, Declined, Later
 from core.notify.service import AppriseService
 from core.notify.voice import Voice
 from core.notify.words.message import Message
@@ -73,7 +73,7 @@ def test_a_message_that_is_taken_is_accepted_as_it_was_written(service: AppriseS
             Reply(302, {"Location": "/elsewhere"}),
             Later("it answers 302, and rtp follows no redirect. Write the address that it leads to"),
         ),
-        (Reply(400, body=b"no such field"), Refused("it answers 400: no such field")),
+        (Reply(400, body=b"no such field"), Declined("it answers 400: no such field")),
         (Reply(raw=b"garbage\r\n\r\n"), Later("its answer cannot be read", is_away=True)),
         (Reply(raw=b""), Later("it closed the connection without an answer", is_away=True)),
         (Reply(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n\x00"), Accepted()),
