@@ -23,7 +23,7 @@ LAMBDA_PLATFORM = --platform manylinux2014_aarch64 --platform manylinux_2_28_aar
 NOT_IN_THE_LAMBDA = psycopg psycopg-binary psycopg-pool prometheus-client typer rich annotated-doc markdown-it-py mdurl pygments shellingham
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package lock clean
+.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package sbom audit deployment lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
@@ -93,12 +93,29 @@ package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=r
 	  || echo "Without bytecode, as there is no python$(LAMBDA_PYTHON) on the PATH: a cold start takes four times the CPU"
 	@du -sh build/lambda build/consumer
 
+sbom: build/tools/.release ## Write a bill of materials of the container's image: build/sbom.json
+	@build/tools/bin/cyclonedx-py requirements requirements-image.lock --pyproject pyproject.toml --output-reproducible \
+	  --output-file build/sbom.json 2>/dev/null && echo "build/sbom.json"
+
+audit: build/tools/.release ## Ask the public databases of advisories about what the lock files name (needs the network)
+	@build/tools/bin/pip-audit --requirement requirements-image.lock --no-deps --disable-pip
+
+deployment: build/tools/.release ## Check Dockerfile, Kubernetes manifests and systemd units with linters of their own
+	@build/tools/bin/hadolint Dockerfile infrastructure/Dockerfile
+	@build/tools/bin/kubernetes-validate --strict deploy/kubernetes/[!k]*.yaml
+	@if command -v systemd-analyze >/dev/null; then for unit in deploy/systemd/*.service; do \
+	  sed 's#^ExecStart=[^ ]*#ExecStart=/bin/true#' $$unit >build/$$(basename $$unit) && systemd-analyze verify build/$$(basename $$unit) || exit 1; done; \
+	  else echo "Without systemd-analyze: the units were not checked"; fi
+
 lock: ## Write the lock files anew from pyproject.toml (needs uv)
-	@for set in run dev; do \
-	  extras=$$( [ $$set = run ] && echo "--extra embedded --extra serve --extra tui" || echo "--all-extras" ); \
+	@for set in run dev image; do \
+	  case $$set in run) extras="--extra embedded --extra serve --extra tui";; dev) extras=--all-extras;; \
+	    image) extras="--extra aws --extra notify --extra serve --extra webhook";; esac; \
 	  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate \
 	    $$extras --group build pyproject.toml --output-file requirements-$$set.lock || exit 1; \
 	done
+	@uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate \
+	  --group release --output-file requirements-release.lock
 	@for set in service lambda; do \
 	  left_out=$$( [ $$set = lambda ] && printf -- '--no-emit-package %s ' $(NOT_IN_THE_LAMBDA) ); \
 	  uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --no-header --no-emit-index-url \
@@ -124,3 +141,9 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@$(PIP_INSTALL) --no-deps -r requirements-dev.lock
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e . $(EDITABLE)
 	@touch $@ $(VENV)/.run
+
+build/tools/.release: requirements-release.lock | $(VENV)/bin/python
+	@echo "Setting up build/tools ..."
+	@$(BIN)/python -m venv build/tools
+	@build/tools/bin/python -m pip install -qq --no-compile --disable-pip-version-check --no-deps -r requirements-release.lock
+	@touch $@

@@ -1,6 +1,7 @@
-"""Making the Lambda's package small: what the function never loads goes.
+"""Making the Lambda's package and the container's image small: what is never loaded there goes.
 
-`make package` runs this file by its path, as the CDK that belongs to the package around it need not be installed.
+`make package` and the Dockerfile run this file by its path, as the CDK that belongs to the package around it need not
+be installed.
 """
 
 from __future__ import annotations
@@ -15,16 +16,13 @@ if TYPE_CHECKING:
 
 # botocore describes each of AWS's 400 services in a folder of its own: nine tenths of its size.
 _SERVICES = ("dynamodb", "dynamodbstreams", "secretsmanager", "sqs", "sts")
-_NEVER_LOADED = (
+_NEVER_LOADED = ("boto3/data", "boto3/examples", "pydantic/v1", "redis/multidb")
+_NOT_BY_THE_FUNCTION = (
     # Of rtp: the rooms that only the command line uses.
     *(
         f"core/{name}"
         for name in ("demo", "stack", "arming", "gateway", "inspection", "monitor", "processor", "judging")
     ),
-    "boto3/data",
-    "boto3/examples",
-    "pydantic/v1",
-    "redis/multidb",
     "aws_lambda_powertools/event_handler",
     *(
         f"aws_lambda_powertools/utilities/{name}"
@@ -35,13 +33,15 @@ _NEVER_LOADED = (
     ),
     "bin",
 )
+_NOT_BY_COMMANDS = ("aws_lambda_powertools", "loadtests")
 
 
-def trim(package: Path) -> None:
-    """Remove from a package what the function never loads. What is not there is no matter."""
-    for path in (*_services_unused(package), *(package / name for name in _NEVER_LOADED)):
+def trim(package: Path, *, for_commands: bool = False) -> None:
+    """Remove from a package what the function, or else the command line, never loads, if it is there."""
+    unused = (*_NEVER_LOADED, *(_NOT_BY_COMMANDS if for_commands else _NOT_BY_THE_FUNCTION))
+    for path in (*_services_unused(package), *(package / name for name in unused)):
         shutil.rmtree(path, ignore_errors=True)
-    for pattern in ("*.pyi", "*.pxd", "*.pyx"):
+    for pattern in ("*.pyi", "*.pxd", "*.pyx", "pygments/lexers/[a-z]*.py", "pygments/lexers/_*_builtins.py"):
         for path in package.rglob(pattern):
             path.unlink()
 
@@ -56,4 +56,4 @@ def _services_unused(package: Path) -> Iterator[Path]:
 
 
 if __name__ == "__main__":
-    trim(Path(sys.argv[1]))
+    trim(Path(sys.argv[-1]), for_commands="--for-commands" in sys.argv)
