@@ -41,19 +41,20 @@ class Voice:
     def service(self) -> str:
         return self._service.kind
 
-    def message(self, events: Sequence[Event], appeal: Appeal | None = None) -> Message:
+    def message(self, events: Sequence[Event], appeal: Appeal | None = None, *, opening: str = "") -> Message:
         """What it would say of these events. A template that fails for them is told of, and the shipped one says it."""
         template = self._template
+        manner = self._service.manner(template.format)
         try:
-            return compose(events, template, self._service.manner(template.format), self._background, appeal)
+            return compose(events, template, manner, self._background, appeal, opening=opening)
         except TemplateFailed as failure:
             self._on_problem(Problem(f"{self.name}: the shipped template is used, as {failure}", "notify"))
             shipped = Template(template.name, template.format)
-            return compose(events, shipped, self._service.manner(template.format), self._background, appeal)
+            return compose(events, shipped, manner, self._background, appeal, opening=opening)
 
-    def tell(self, events: Sequence[Event], appeal: Appeal | None = None) -> Answer:
+    def tell(self, events: Sequence[Event], appeal: Appeal | None = None, *, opening: str = "") -> Answer:
         """Say it."""
-        return self._service.tell(self.message(events, appeal))
+        return self._service.tell(self.message(events, appeal, opening=opening))
 
     def close(self) -> None:
         self._service.close()

@@ -15,7 +15,7 @@ from core.kinds import Kind
 from core.log.rows import LogRow
 from core.notify.words.compose import Appeal, compose
 from core.notify.words.dialects import HTML, MARKDOWN, SLACK, TEXT
-from core.notify.words.manner import Manner
+from core.notify.words.manner import PLAIN, Manner
 from core.notify.words.message import Message
 from core.notify.words.templates import SHIPPED, TemplateFailed, template_of
 from core.notify.words.view import Background
@@ -23,7 +23,6 @@ from core.settings.watches import watch_model
 from rtp_client.event import Event, Reason, Severity
 from tests.samples import make_event
 
-PLAIN = Manner("text", TEXT, body_length=4000, title_length=250)
 CHAT = Manner("markdown", MARKDOWN, body_length=2000, title_length=0)
 PRICES = watch_model(KINDS["price"]).model_validate(
     {

@@ -44,9 +44,18 @@ class Appeal:
 
 
 def compose(
-    events: Sequence[Event], template: Template, manner: Manner, background: Background, appeal: Appeal | None = None
+    events: Sequence[Event],
+    template: Template,
+    manner: Manner,
+    background: Background,
+    appeal: Appeal | None = None,
+    *,
+    opening: str = "",
 ) -> Message:
-    """The message that tells of these events, in order of arrival. Raises TemplateFailed."""
+    """The message that tells of these events, in order of arrival; `opening` begins its first line.
+
+    Raises TemplateFailed.
+    """
     views = [view_of(event, background, times) for event, times in _largest_first(events)]
     severity = worst(events)
     values = {
@@ -57,9 +66,9 @@ def compose(
         "page": background.page,
         "appeal": appeal,
     }
-    title = views[0].headline if len(events) == 1 else _title(views, events)
+    first_line = views[0].headline if len(events) == 1 else _title(views, events)
     for title_set, body in _shorter_and_shorter(views, template, manner, values):
-        title = title_set or title
+        title = f"{opening}{title_set or first_line}"
         text = _whole(title, body, manner)
         if len(text) <= manner.body_length:
             break

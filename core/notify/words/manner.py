@@ -32,6 +32,9 @@ class Manner:
     is_final: bool = False
 
 
+PLAIN = Manner("text", TEXT, body_length=4000, title_length=250)
+
+
 def manner_of(plugin: NotifyBase, written_in: str | None) -> Manner:
     """The manner of the service that a plugin talks to, for a template in this format; None: in the service's own."""
     scheme = plugin.schema

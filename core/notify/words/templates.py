@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import StrictUndefined, TemplateError
+from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.errors import SettingsError
@@ -42,12 +43,14 @@ class Template:
     def render(self, dialect: Dialect, wanted: Format, values: Mapping[str, Any]) -> tuple[str | None, str]:
         """The title that it sets, if any, and the body. Raises TemplateFailed."""
         source = self.source or _shipped(self.format or wanted)
+        template = _environment(dialect).from_string(source)
         try:
-            module = _environment(dialect).from_string(source).make_module(dict(values))
+            module = template.make_module(dict(values))
             body = str(module)
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-            line = getattr(error, "lineno", None)
-            raise TemplateFailed(f"{self.name}{f':{line}' if line else ''}: {one_line(error)}") from None
+            compiled = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == "<template>"]
+            line = template.get_corresponding_lineno(compiled[-1] or 1) if compiled else 1
+            raise TemplateFailed(f"{self.name}:{line}: {one_line(error)}") from None
         title = vars(module).get("title")
         return None if title is None else str(title), body
 
@@ -65,7 +68,7 @@ def template_of(written: str | None, place: str) -> Template:
     if written_in is None:
         files = f"a file that ends in {', '.join(_ENDINGS)}"
         raise SettingsError(f"{place}: must be text, markdown, html or {files}, not {shown(written)!r}")
-    return Template(written, written_in, _read(Path(written), place))
+    return Template(Path(written).name, written_in, _read(Path(written), place))
 
 
 def _read(file: Path, place: str) -> str:
@@ -81,9 +84,8 @@ def _read(file: Path, place: str) -> str:
         raise SettingsError(f"{place}: {shown(file.name)} must hold 1 to {_MOST_BYTES:,} bytes")
     try:
         _environment(TEXT).from_string(source)
-    except TemplateError as error:
-        line = getattr(error, "lineno", None)
-        raise SettingsError(f"{place}: {shown(file.name)}:{line or 1}: {one_line(error)}") from error
+    except TemplateSyntaxError as error:
+        raise SettingsError(f"{place}: {shown(file.name)}:{error.lineno}: {one_line(error)}") from error
     return source
 
 

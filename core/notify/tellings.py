@@ -1,0 +1,39 @@
+"""How every destination of the settings is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.notify.choice import rules_of
+from core.notify.limits import limit_of
+from core.notify.retries import Patience
+from core.notify.telling import Telling
+from core.notify.voice import Voice, voices
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from core.notify.alert import Alert
+    from core.notify.answer import Answer
+    from core.problem import Problem
+    from core.settings.models import Settings
+
+
+def build_tellings(
+    settings: Settings, environ: Mapping[str, str], on_problem: Callable[[Problem], None]
+) -> dict[str, Telling]:
+    """By the destinations' names. Raises SettingsError."""
+    speaking = voices(settings, environ, on_problem)
+    return {
+        name: Telling(
+            rules_of(audience, limit_of(to, audience, to.address(environ))),
+            Patience(give_up_after_seconds=audience.give_up_after.total_seconds()),
+            _telling_by(speaking[name]),
+        )
+        for audience in settings.notify
+        for name, to in audience.destinations.items()
+    }
+
+
+def _telling_by(voice: Voice) -> Callable[[Sequence[Alert]], Answer]:
+    return lambda alerts: voice.tell([alert.event for alert in alerts])
