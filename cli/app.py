@@ -24,6 +24,7 @@ COMMANDS = {
     "serve": CommandPlace("cli.serve", "serve", notes_signals=True),
     "top": CommandPlace("cli.top.command", "top", notes_signals=True),
     "loadtest": CommandPlace("cli.loadtest", "loadtest", notes_signals=True),
+    "init": CommandPlace("cli.init.command", "init"),
     "install-triggers": CommandPlace("cli.install_triggers", "install_triggers"),
     "uninstall-triggers": CommandPlace("cli.uninstall_triggers", "uninstall_triggers"),
     "validate": CommandPlace("cli.validate", "validate"),

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from core.arming.look import read_obstacles
 from core.arming.obstacle import problem
+from core.readable import NUMERIC_TYPES, TIME_TYPES, VALUE_TYPES
 from core.settings.models import Settings
 from core.settings.watches import Constant, Watch
 from rtp_client.moment import UTC
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
 OLDEST_SERVER = 140000
-NUMERIC_TYPES = frozenset({"numeric", "smallint", "integer", "bigint", "real", "double precision"})
-VALUE_TYPES = NUMERIC_TYPES | {"text", "character varying", "character"}
-TIME_TYPES = frozenset({"timestamp with time zone", "timestamp without time zone", "date"})
 _WRONG_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 
 

@@ -112,11 +112,12 @@ _CHAINLINK_ROUNDS = Layout(
 
 @dataclass(frozen=True)
 class TableHistory:
-    """A table or view with a row per sample, in the columns that a watch maps."""
+    """A table or view with a row per sample, in the columns that a watch maps; all of it, or so many of the newest."""
 
     connection: psycopg.Connection
     table: tuple[str, ...]
     watch: ValueWatch
+    newest: int | None = None
 
     def count(self) -> int:
         """About how many rows there are, for the progress bar. The planner's estimate."""
@@ -150,8 +151,14 @@ class TableHistory:
             value=sql.Identifier(columns.value),
             source=sql.Literal("") if columns.source is None else sql.Identifier(columns.source),
             at=moment(sql.Identifier(columns.changed_at), column_type[0], self.watch.timezone),
-            table=sql.Identifier(*self.table),
+            table=self._rows_of(sql.Identifier(columns.changed_at)),
         )
+
+    def _rows_of(self, time: sql.Identifier) -> sql.Composable:
+        table = sql.Identifier(*self.table)
+        if self.newest is None:
+            return table
+        return sql.SQL(_QUERIES["newest"].decode()).format(table=table, time=time, limit=sql.Literal(self.newest))
 
     @property
     def _name(self) -> str:

@@ -14,7 +14,8 @@ from core.settings.routes import RouteMatch
 from core.settings.watches import Override, ValueColumns
 
 # The entity's word stands beside these keys.
-_TAKEN = {"peg"}.union(*(m.model_fields for m in (ValueColumns, Override, RouteMatch, DynamoDbAttributes))) - {"entity"}
+_BESIDE = (ValueColumns, Override, RouteMatch, DynamoDbAttributes)
+TAKEN_WORDS = {"peg"}.union(*(model.model_fields for model in _BESIDE)) - {"entity"}
 
 
 def _is_new(name: str) -> str:
@@ -24,7 +25,7 @@ def _is_new(name: str) -> str:
 
 
 def _is_free(word: str) -> str:
-    if word in _TAKEN:
+    if word in TAKEN_WORDS:
         raise ValueError(f"{word} means something else beside it. Give the entity another name, e.g. pool")
     return word
 

@@ -11,6 +11,10 @@ CROSS JOIN LATERAL (
 ) AS moment (at)
 ORDER BY moment.at
 
+-- name: newest
+-- So many of a table's newest rows, in place of the table: in an order that an index on the time has.
+(SELECT * FROM {table} WHERE {time} IS NOT NULL ORDER BY {time} DESC LIMIT {limit}) AS newest
+
 -- name: column_type
 -- The type of a column of a table or view; of a domain, the type below it.
 SELECT format_type(CASE t.typtype WHEN 'd' THEN t.typbasetype ELSE t.oid END, NULL)

@@ -1,0 +1,1 @@
+"""`rtp init`: from a live database to a settings file."""

@@ -1,0 +1,158 @@
+"""Looking at a live database: catalogs, statistics, some rows of each table. Never for long, and changing nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from core.arming.look import read_obstacles
+from core.arming.obstacle import problem
+from core.discovery.picture import FoundColumn, FoundTable, Picture
+from core.errors import SettingsError
+from core.services.postgres import own_transaction, queries
+from rtp_client.errors import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from psycopg import Connection
+
+_QUERIES = queries("core.sql", "discovery.sql")
+_ROWS = 2000
+_LARGE = 100_000_000
+"""So many bytes are too many for the first rows to stand for the others."""
+_TEXT_LENGTH = 200
+_LIMITS = "SELECT set_config('statement_timeout', '5s', true), set_config('lock_timeout', '1s', true)"
+_AGAIN = "Run `rtp init` again when that is over"
+
+
+def look(
+    connection: Connection,
+    *,
+    schemas: Sequence[str] = (),
+    tables: Sequence[str] = (),
+    on_progress: Callable[[int, int, str], None] = lambda _done, _all, _what: None,
+) -> Picture:
+    """Everything that proposals are made from. Each table is looked at in a transaction of its own.
+
+    Raises SettingsError where there is no such schema or table, or none at all.
+    """
+    with own_transaction(connection, "READ ONLY"):
+        connection.execute(_LIMITS)
+        database, _, role, zone, now, since = connection.execute(_QUERIES["database"]).fetchone() or ()
+        asked = {"schemas": list(schemas) or None, "tables": list(tables) or None}
+        found = connection.execute(_QUERIES["tables"], asked).fetchall()
+        oids = [row[0] for row in found]
+        columns = connection.execute(_QUERIES["columns"], {"oids": oids}).fetchall()
+        keys = connection.execute(_QUERIES["unique_keys"], {"oids": oids}).fetchall()
+    _check_asked(database, schemas, tables, {(row[1], row[2]) for row in found})
+    minutes = None if since is None else max((now - since) / timedelta(minutes=1), 1.0)
+    pictured = []
+    for place, row in enumerate(found):
+        on_progress(place, len(found), f"{row[1]}.{row[2]}")
+        table = FoundTable(
+            schema=row[1],
+            name=row[2],
+            columns=tuple(
+                FoundColumn(name, type_, is_readable and not is_virtual)
+                for oid, name, type_, is_readable, is_virtual in columns
+                if oid == row[0]
+            ),
+            unique_keys=frozenset(frozenset(key) for oid, key in keys if oid == row[0]),
+            rows=row[6],
+            bytes=row[7] or 0,
+            partitions=row[5],
+            inserts_per_minute=_rate(row[8], minutes),
+            updates_per_minute=_rate(row[9], minutes),
+        )
+        pictured.append(_with_rows(connection, table, row[0], may_read=row[3], is_filtered=row[4]))
+    return Picture(database, role, tuple(pictured), now, zone or "UTC", since)
+
+
+def _check_asked(database: str, schemas: Sequence[str], tables: Sequence[str], found: set[tuple[str, str]]) -> None:
+    for schema in schemas:
+        if schema not in {one for one, _ in found}:
+            raise SettingsError(
+                f"option --schema: there is no table in a schema {schema} of database {database}", "Correct the name"
+            )
+    for table in tables:
+        if not {f"{schema}.{name}" for schema, name in found} & {table, f"public.{table}"}:
+            raise SettingsError(
+                f"option --table: database {database} has no table {table} of its own",
+                "Name it as schema.table; a partition by its table",
+            )
+    if not found:
+        raise SettingsError(f"database {database} holds no tables that rtp could watch", "Connect to the one that does")
+
+
+def _rate(count: int | None, minutes: float | None) -> float | None:
+    return None if count is None or minutes is None else count / minutes
+
+
+def _with_rows(connection: Connection, table: FoundTable, oid: int, *, may_read: bool, is_filtered: bool) -> FoundTable:
+    """The table with some of its rows, or with what is in the way."""
+    try:
+        with own_transaction(connection, "READ ONLY"):
+            connection.execute(_LIMITS)
+            if found := read_obstacles(connection, oid, table.place, ()):
+                first = found[0]
+                alike = [one for one in found if one.what == first.what]
+                table = replace(
+                    table, obstacle=problem(first.what, alike, table.place), remedy=first.remedy(table.place)
+                )
+            return _sampled(connection, table) if may_read and not is_filtered else table
+    except psycopg.errors.LockNotAvailable:
+        return replace(table, obstacle="somebody keeps it locked", remedy=_AGAIN)
+    except psycopg.errors.QueryCanceled:
+        return replace(table, obstacle="its rows could not be read within 5 s", remedy=_AGAIN)
+    except (psycopg.ProgrammingError, psycopg.DataError, psycopg.InternalError) as error:
+        return replace(table, obstacle=f"its rows cannot be read: {one_line(error)}", remedy="See to that first")
+
+
+def _sampled(connection: Connection, table: FoundTable) -> FoundTable:
+    readable = [column for column in table.columns if column.is_readable]
+    if not readable:
+        return table
+    rows = connection.execute(_sample_query(table, readable)).fetchall()
+    sample = tuple({column.name: value for column, value in zip(readable, row, strict=True)} for row in rows)
+    newest = {}
+    for column in readable:
+        if column.is_time and (time := _newest(connection, table, column)):
+            newest[column.name] = time
+    return replace(table, sample=sample, newest=newest)
+
+
+def _sample_query(table: FoundTable, columns: Sequence[FoundColumn]) -> sql.Composed:
+    values = sql.SQL(", ").join(
+        sql.SQL("nullif(left(concat({}), {}), '')").format(sql.Identifier(column.name), sql.Literal(_TEXT_LENGTH))
+        for column in columns
+    )
+    parts: dict[str, Any] = {
+        "columns": values,
+        "table": sql.Identifier(table.schema, table.name),
+        "limit": sql.Literal(_ROWS),
+    }
+    if table.bytes < _LARGE or not table.rows:
+        return sql.SQL(_QUERIES["some_rows"].decode()).format(**parts)
+    # Pages are chosen, not rows: ten times as many as needed, as some are emptier than others.
+    percent = min(100.0, max(0.001, 100 * 10 * _ROWS / table.rows))
+    return sql.SQL(_QUERIES["sampled_rows"].decode()).format(percent=sql.Literal(percent), **parts)
+
+
+def _newest(connection: Connection, table: FoundTable, column: FoundColumn) -> datetime | None:
+    """The newest time, where it can be had soon: by an index, or of a table that is not large."""
+    query = sql.SQL(_QUERIES["newest"].decode()).format(
+        column=sql.Identifier(column.name), table=sql.Identifier(table.schema, table.name)
+    )
+    try:
+        with connection.transaction():
+            connection.execute("SELECT set_config('statement_timeout', '1s', true)")
+            row = connection.execute(query).fetchone()
+            time = datetime.fromisoformat(row[0]) if row and row[0] else None
+    except (psycopg.errors.QueryCanceled, ValueError):
+        return None
+    return time.astimezone(UTC) if time is not None and time.tzinfo else time

@@ -1,0 +1,45 @@
+"""The watch that is proposed for a table that describes protocols."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from core.discovery.measures import METADATA_WORDS
+from core.discovery.proposal import WatchProposal
+from core.discovery.reason import reason_for
+from core.discovery.roles import find_roles
+from core.discovery.value_watch import columns_of
+from core.discovery.words import words_of
+from core.discovery.zone import zone_of
+from core.readable import TEXT_TYPES
+from rtp_client.moment import ZONELESS_TYPES
+
+if TYPE_CHECKING:
+    from core.discovery.picture import FoundTable, Picture
+
+_ENTITIES = ("protocol", "project", "dapp", "slug")
+_FEWEST_DESCRIBED = 2
+
+
+def metadata_watch(table: FoundTable, picture: Picture) -> WatchProposal | None:
+    """A proposal where a table with one row per protocol describes it; else None."""
+    roles = find_roles(table, _ENTITIES, ())
+    if roles is None or not roles.naming.is_key or table.obstacle or "." in table.schema + table.name:
+        return None
+    said = {word.removesuffix("s") for word in (*words_of(table.name), *words_of(roles.entity))}
+    watched = [
+        column.name
+        for column in table.columns
+        if column.type in TEXT_TYPES and column.name not in roles.key and set(words_of(column.name)) & METADATA_WORDS
+    ]
+    if not said & set(_ENTITIES) or len(watched) < _FEWEST_DESCRIBED:
+        return None
+    columns = columns_of(replace(roles, confidence=None, source=None), "protocol", None)
+    watch: dict[str, Any] = {"kind": "protocol", "table": table.place, "watched": watched}
+    time, remarks = table.by_name.get(roles.changed_at or ""), {}
+    if time is not None and time.type in ZONELESS_TYPES:
+        watch["timezone"], remarks["timezone"] = zone_of(table.newest.get(time.name), picture.now, picture.zone)
+    reason = reason_for(table, f"{', '.join(watched[:3])} and the like", roles, "latest")
+    title = "what describes protocols"
+    return WatchProposal("", table, None, title, watch | {"columns": columns}, reason, remarks=remarks)

@@ -1,0 +1,38 @@
+"""Which time zone times without one are meant in, from the newest of them and the clock."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from core.zones import in_utc
+
+_AHEAD, _RECENT = timedelta(minutes=5), timedelta(minutes=15)
+_WIDEST = 14
+
+
+def zone_of(newest: datetime | None, now: datetime, session_zone: str) -> tuple[str, str]:
+    """The zone, and why; `newest` is what the column says, without a zone.
+
+    UTC is tried first, then the zone of the database's own sessions.
+    """
+    if newest is None:
+        return "UTC", "nothing tells which zone its times are in; UTC is taken"
+    if _fits(newest, now, "UTC"):
+        return "UTC", "its newest time is now, taken as UTC"
+    if session_zone != "UTC" and _fits(newest, now, session_zone):
+        return session_zone, f"its newest time is now, taken as {session_zone}, the database's own zone"
+    ahead = newest.replace(tzinfo=now.tzinfo) - now
+    if ahead > _AHEAD and (hours := round(ahead / timedelta(hours=1))) <= _WIDEST:
+        zone = f"Etc/GMT-{hours}"
+        if _fits(newest, now, zone):
+            return zone, f"its newest time is {hours} h ahead of the clock, taken as UTC. Better name the place"
+    return "UTC", "nothing tells which zone its times are in; UTC is taken"
+
+
+def _fits(newest: datetime, now: datetime, zone: str) -> bool:
+    try:
+        age = now - in_utc(newest, ZoneInfo(zone))
+    except (ValueError, OSError, LookupError):
+        return False
+    return -_AHEAD <= age <= _RECENT
