@@ -11,6 +11,7 @@ from core.inspection.entities import read_entities
 from core.inspection.unseen import find_unseen, names_entities
 from core.log.installation import read_installation
 from core.routes.checking import find_useless
+from core.routes.listening import find_unheard
 from core.services.certificates import find_unverified
 from core.services.postgres import own_transaction
 from core.services.sessions import DEAF, find_unfitness, hears
@@ -66,6 +67,7 @@ def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) 
     warnings = [
         *_deafness(connect),
         *find_useless(settings),
+        *find_unheard(settings),
         *_unseen(settings, connect),
         *find_unverified(settings),
         *find_weaknesses(settings),

@@ -24,6 +24,7 @@ from core.inspection.unseen import Entity, find_unseen
 from core.letters.boxes import failure_queue
 from core.problem import counted
 from core.routes.checking import find_useless
+from core.routes.listening import find_unheard
 from core.services.certificates import find_unverified
 from core.settings.watches import Constant
 from core.sinks.registry import SINK_TYPES, find_weaknesses
@@ -69,7 +70,12 @@ def check_streams(settings: Settings) -> StreamFindings:
         found.problems.append(str(error))
     found.problems = list(dict.fromkeys(found.problems))
     if not found.problems:
-        found.warnings += [*find_useless(settings), *find_unverified(settings), *find_weaknesses(settings)]
+        found.warnings += [
+            *find_useless(settings),
+            *find_unheard(settings),
+            *find_unverified(settings),
+            *find_weaknesses(settings),
+        ]
         found.warnings += _unserved(settings)
         if not settings.dynamodb.dead_letter_queue:
             found.notes.append("dynamodb.dead_letter_queue is not set: the newest 10,000 dead letters stay in Redis")
