@@ -36,6 +36,12 @@ NOTIFY_DESTINATIONS = "rtp:notify:destinations"
 """The destinations that there ever were, until nothing waits for one that is no more."""
 NOTIFY_DEAD = "rtp:notify:dead"
 """A stream of what can never be told."""
+NOTIFY_ACKNOWLEDGED = "rtp:notify:acknowledged"
+"""The ids of events that somebody has acknowledged, by when."""
+NOTIFY_EXPECTED = "rtp:notify:expected"
+"""What an audience is to acknowledge, by until when."""
+NOTIFY_EXPECTED_EVENTS = "rtp:notify:expected:events"
+"""A hash: the events of these."""
 
 
 def baseline_key(watch: str, chain: str, entity: str) -> str:
@@ -122,3 +128,8 @@ def lease_key(work: str, piece: str) -> str:
 def workers_key(work: str) -> str:
     """The processes that share such work, by when each is taken for gone."""
     return f"rtp:notify:workers:{work}"
+
+
+def offer_key(offer_id: str) -> str:
+    """The message that can be acknowledged by this id: its first line, and its events' ids."""
+    return f"rtp:notify:offer:{encode_part(offer_id)}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from core.errors import SettingsError
+from core.gateway.acknowledging import AcknowledgePage
 from core.gateway.app import gateway_app
 from core.gateway.defects import telling_defects
 from core.gateway.draining import DrainingServer
@@ -49,6 +50,7 @@ class GatewayServer:
             raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL, redis.url or --redis-url")
         self._settings = settings
         self._on_problem = on_problem
+        self._acknowledging = AcknowledgePage(settings)
         self._figures = ConnectionFigures()
         if lack := allow_open_files(serve.limits.connections):
             on_problem(Problem(lack, "gateway"))
@@ -77,6 +79,7 @@ class GatewayServer:
             self._server.should_exit = True
         if self._thread.ident is not None:
             self._thread.join()
+        self._acknowledging.close()
         self._socket.close()
 
     def _run(self) -> None:
@@ -103,7 +106,11 @@ class GatewayServer:
             on_problem=self._on_problem,
         ) as hub:
             answers = build_answers(hub, self._settings)
-            routes = [*Probes(hub, self._figures).routes(), *routes_of(answers, self._settings)]
+            routes = [
+                *Probes(hub, self._figures).routes(),
+                *self._acknowledging.routes(),
+                *routes_of(answers, self._settings),
+            ]
             app = gateway_app(hub, self._gate, serve, self._figures, routes)
             self._server = DrainingServer(_config(app, serve, self._tls), hub, serve.drain_seconds)
             try:
