@@ -19,26 +19,111 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 COMMANDS = {
-    "run": CommandPlace("cli.run", "run", notes_signals=True),
-    "tail": CommandPlace("cli.tail", "tail", notes_signals=True),
-    "serve": CommandPlace("cli.serve", "serve", notes_signals=True),
-    "top": CommandPlace("cli.top.command", "top", notes_signals=True),
-    "loadtest": CommandPlace("cli.loadtest", "loadtest", notes_signals=True),
-    "init": CommandPlace("cli.init.command", "init"),
-    "install-triggers": CommandPlace("cli.install_triggers", "install_triggers"),
-    "uninstall-triggers": CommandPlace("cli.uninstall_triggers", "uninstall_triggers"),
-    "validate": CommandPlace("cli.validate", "validate"),
-    "grants": CommandPlace("cli.grants", "grants"),
-    "status": CommandPlace("cli.status", "status"),
-    "explain": CommandPlace("cli.explain", "explain"),
-    "forget": CommandPlace("cli.forget", "forget"),
-    "route": CommandPlace("cli.route", "route"),
-    "backtest": CommandPlace("cli.backtest", "backtest"),
-    "schema": CommandPlace("cli.schema", "schema"),
-    "replay": CommandPlace("cli.replay", "replay"),
-    "reset-cursor": CommandPlace("cli.reset_cursor", "reset_cursor_command"),
-    "dlq": CommandPlace("cli.dlq", "dlq"),
-    "cache": CommandPlace("cli.cache", "cache"),
+    "run": CommandPlace(
+        "cli.run",
+        "run",
+        "Deliver significant changes to Redis, SQS and webhooks until stopped; Ctrl-C finishes the batch in hand.",
+        notes_signals=True,
+    ),
+    "tail": CommandPlace(
+        "cli.tail",
+        "tail",
+        "Show events as they are delivered, or all since a sequence, one a line; end it with Ctrl-C.",
+        notes_signals=True,
+    ),
+    "serve": CommandPlace(
+        "cli.serve",
+        "serve",
+        "Serve events to browsers and programs: WebSocket, Server-Sent Events, REST, and a page to look at.",
+        notes_signals=True,
+    ),
+    "top": CommandPlace(
+        "cli.top.command",
+        "top",
+        "Show movers, pegs, events, and rtp's sinks and their lag, live on one screen of a terminal.",
+        notes_signals=True,
+    ),
+    "loadtest": CommandPlace(
+        "cli.loadtest",
+        "loadtest",
+        "Drive the whole flow with a load, and judge it criterion by criterion; exit code 1 where one fails.",
+        notes_signals=True,
+    ),
+    "init": CommandPlace(
+        "cli.init.command",
+        "init",
+        "Look at a live database and propose what to watch: TVL, prices, yields, volumes and the like, with reasons.",
+    ),
+    "install-triggers": CommandPlace(
+        "cli.install_triggers",
+        "install_triggers",
+        "Install or update rtp's schema and the triggers of the watched tables, in one transaction.",
+    ),
+    "uninstall-triggers": CommandPlace(
+        "cli.uninstall_triggers",
+        "uninstall_triggers",
+        "Remove rtp's triggers and its schema, with the log, in one transaction. Your own tables stay as they are.",
+    ),
+    "validate": CommandPlace(
+        "cli.validate",
+        "validate",
+        "Check the settings against the live database and the sinks, without changing anything.",
+    ),
+    "grants": CommandPlace(
+        "cli.grants",
+        "grants",
+        "Print what a role needs to install, run and remove the watches, as one block of SQL; grants nothing itself.",
+    ),
+    "status": CommandPlace(
+        "cli.status",
+        "status",
+        "Show what is installed, how far behind each sink is, what waits, what failed, and what the triggers cost.",
+    ),
+    "explain": CommandPlace(
+        "cli.explain",
+        "explain",
+        "Show the rule that applies and where it comes from, the baseline, the value now, and the last events.",
+    ),
+    "forget": CommandPlace(
+        "cli.forget",
+        "forget",
+        "Drop an entity's baseline, quarantine and waiting samples, after asking: its next sample is a first sighting.",
+    ),
+    "route": CommandPlace(
+        "cli.route",
+        "route",
+        "Show where an event would go: its sinks, queues and channels, which routes match, and why the others do not.",
+    ),
+    "backtest": CommandPlace(
+        "cli.backtest",
+        "backtest",
+        "Count the events that a settings file's rules would have raised over recorded history; touches nothing.",
+    ),
+    "schema": CommandPlace(
+        "cli.schema",
+        "schema",
+        "Print the JSON Schema of the events that rtp publishes.",
+    ),
+    "replay": CommandPlace(
+        "cli.replay",
+        "replay",
+        "Process the records again that Lambda gave up, and rtp's own dead letters of the same queue.",
+    ),
+    "reset-cursor": CommandPlace(
+        "cli.reset_cursor",
+        "reset_cursor_command",
+        "Choose where a sink goes on in the log; rtp must not be running meanwhile.",
+    ),
+    "dlq": CommandPlace(
+        "cli.dlq",
+        "dlq",
+        "Dead letters: events that a sink can never take, and what SQS's own redrive policy gave up on.",
+    ),
+    "cache": CommandPlace(
+        "cli.cache",
+        "cache",
+        "The cache in Redis: its hit ratio, its entries, filling and emptying it.",
+    ),
 }
 
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
 from cli.signals import interruptible
@@ -16,10 +16,11 @@ from cli.signals import interruptible
 
 @dataclass(frozen=True)
 class CommandPlace:
-    """Where a command is: a function, or the Typer of a group."""
+    """Where a command is: a function, or the Typer of a group. `summary` is what its own help begins with."""
 
     module: str
     name: str
+    summary: str
     notes_signals: bool = False
     """Whether it answers Ctrl-C itself; otherwise that raises KeyboardInterrupt in it."""
 
@@ -31,6 +32,14 @@ def lazy_group(places: Mapping[str, CommandPlace]) -> type[TyperGroup]:
         def __init__(self, **attributes: Any) -> None:
             super().__init__(**attributes)
             self.commands: Any = _Commands(places)
+
+        def format_help(self, ctx: Any, formatter: Any) -> None:
+            """The list of commands, without loading any."""
+            self.commands = {name: TyperCommand(name, help=place.summary) for name, place in places.items()}
+            try:
+                super().format_help(ctx, formatter)
+            finally:
+                self.commands = _Commands(places)
 
     return LazyGroup
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from cli.app import COMMANDS as PLACES
 from cli.app import app
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -92,6 +95,25 @@ def options_in_the_table() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("name", "option"), options_in_the_table())
 def test_an_option_in_the_readmes_table_exists(name: str, option: str) -> None:
     assert option in options_of(name)
+
+
+def test_the_list_says_of_each_command_what_its_own_help_begins_with() -> None:
+    group: Any = get_command(app)
+    begin = {name: " ".join(str(one.help).split("\n\n")[0].split()) for name, one in group.commands.items()}
+    assert {name: place.summary for name, place in PLACES.items()} == begin
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    listing = """
+import sys
+from cli.app import app
+try:
+    app(["--help"])
+finally:
+    print(*sys.modules, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
+    assert set(done.stderr.split()) & {"psycopg", "redis", "pydantic", "yaml", "core.settings.models"} == set()
 
 
 def test_without_a_command_all_of_them_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
