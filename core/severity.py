@@ -1,6 +1,6 @@
 """How much an event matters, in exact arithmetic.
 
-The same rule in SQL is `triggers/sql/functions/`; `docs/detection.md` states it.
+The same rule in SQL is `triggers/sql/functions/`; `docs/reference/detection.md` states it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""rtp on AWS, as a CDK app: `docs/aws.md` says what it makes, what it costs, and how to deploy it."""
+"""rtp on AWS, as a CDK app: `docs/explanation/aws.md` says what it makes, what it costs, and how to deploy it."""
 
 import os
 

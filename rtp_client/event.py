@@ -38,7 +38,7 @@ class Severity(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a change was found significant; `docs/detection.md` has the rules."""
+    """Why a change was found significant; `docs/reference/detection.md` has the rules."""
 
     DEVIATION = "deviation"
     FROM_ZERO = "from_zero"

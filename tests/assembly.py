@@ -19,7 +19,7 @@ HISTORY = {
     "columns": {"chain": {"const": "base"}, "token": "token", "value": "price", "changed_at": "time"},
 }
 ROUTED = {"match": {"severity": "critical"}, "queue": "rtp-critical.fifo", "dead_letter_queue": "rtp-critical-dlq.fifo"}
-# Everything is there already. In the file that `docs/aws-deploy.md` shows, a part is.
+# Everything is there already. In the file that `docs/how-to/aws-deploy.md` shows, a part is.
 EXISTING = """\
 name: team
 keys: [arn:aws:kms:eu-west-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef]

@@ -1,4 +1,4 @@
-"""The rule book of `docs/detection.md`, one sample at a time.
+"""The rule book of `docs/reference/detection.md`, one sample at a time.
 
 Pure: no I/O and no clock. rtp remembers an entity as an `EntityState`; judging a sample returns the next one. The
 triggers apply the plain rules, in SQL.

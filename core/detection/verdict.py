@@ -1,6 +1,6 @@
 """Whether the step from one value to another is significant, in exact arithmetic.
 
-The same rules in SQL are `triggers/sql/functions/`; `docs/detection.md` states them.
+The same rules in SQL are `triggers/sql/functions/`; `docs/reference/detection.md` states them.
 """
 
 from __future__ import annotations

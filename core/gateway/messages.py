@@ -1,4 +1,4 @@
-"""The messages of the live protocol: what clients send, and what they are sent (docs/live.md)."""
+"""The messages of the live protocol: what clients send, and what they are sent (docs/reference/live.md)."""
 
 from __future__ import annotations
 

@@ -3,5 +3,5 @@
 Batch by batch (`batch`), records become changes (`images`); these are decided upon (`decision`) against what Redis
 remembers (`baselines`), and what is significant goes to the sinks (`settlement`, `alerts`). What Redis may have lost is
 made right from old images and tables (`recollection`, `rebuild`); every change is in the cache (`current`), and what is
-read stays there (`freshness`). `docs/aws.md` has the guarantees and their reasons.
+read stays there (`freshness`). `docs/explanation/aws.md` has the guarantees and their reasons.
 """

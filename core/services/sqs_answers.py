@@ -37,7 +37,7 @@ OF_AN_ENTRY = FINAL | {
 NO_ANSWER = (ClientError, BotoCoreError, AttributeError, IndexError, KeyError, TypeError, ValueError)
 # No such queue, in the words of SQS's older protocol and of its newer one.
 _MISSING = frozenset({"NonExistentQueue", "QueueDoesNotExist"})
-# Of a queue with which the groups are apart from each other (docs/aws.md).
+# Of a queue with which the groups are apart from each other (docs/explanation/aws.md).
 _ATTRIBUTES = "--attributes FifoQueue=true,DeduplicationScope=messageGroup,FifoThroughputLimit=perMessageGroupId"
 # What says nothing about the entry, although the answer calls it the sender's fault.
 PASSING = frozenset({"ThrottlingException", "RequestThrottled", "OverLimit", "Throttling", "KmsThrottled"})

@@ -34,7 +34,7 @@ _Affix = Annotated[Text, Field(max_length=8)]
 
 
 class OwnKind(SettingsModel):
-    """A kind of thing that rtp does not ship, as docs/detection.md explains."""
+    """A kind of thing that rtp does not ship, as docs/reference/detection.md explains."""
 
     entity: Annotated[Word, AfterValidator(_is_free)]
     value: StrictBool = True

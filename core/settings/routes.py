@@ -1,4 +1,4 @@
-"""The routes: which events go to which SQS queue, and under which extra pub/sub channel; see `docs/routing.md`."""
+"""The routes: which events go to which SQS queue, and under which extra channel; see `docs/reference/routing.md`."""
 
 from __future__ import annotations
 

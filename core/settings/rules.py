@@ -1,6 +1,6 @@
 """Which rule applies to an entity: the watch's own keys, overridden by its overrides, most specific first.
 
-`docs/detection.md` states the order. The compiler turns the same order into SQL.
+`docs/reference/detection.md` states the order. The compiler turns the same order into SQL.
 """
 
 from __future__ import annotations

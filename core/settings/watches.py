@@ -1,6 +1,6 @@
 """The watches: which table holds what, and from when on a change of it is significant.
 
-`docs/detection.md` says what each rule means.
+`docs/reference/detection.md` says what each rule means.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The cache, as services read it; docs/cache.md says what its readers promise."""
+"""The cache, as services read it; docs/reference/cache.md says what its readers promise."""

@@ -1,4 +1,4 @@
-"""docs/detection.md as a specification: the Python detector, one behaviour a test."""
+"""docs/reference/detection.md as a specification: the Python detector, one behaviour a test."""
 
 from __future__ import annotations
 

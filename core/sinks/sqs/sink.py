@@ -134,7 +134,8 @@ class SqsSink(Sink):
         return self._ask_once(entries)
 
     def _ask_once(self, entries: Sequence[SendMessageBatchRequestEntryTypeDef]) -> SendMessageBatchResultTypeDef:
-        # SQS cannot refuse an epoch of before, so this must be the last thing before each request (docs/standby.md).
+        # SQS cannot refuse an epoch of before, so this must be the last thing before each request
+        # (docs/explanation/standby.md).
         self.epoch.check()
         return self._client.send_message_batch(QueueUrl=self._queue_url, Entries=entries)
 

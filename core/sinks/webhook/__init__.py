@@ -1,4 +1,4 @@
-"""Webhooks as sinks: each event is posted to an address of the user's own; docs/webhook.md."""
+"""Webhooks as sinks: each event is posted to an address of the user's own; docs/reference/webhook.md."""
 
 from __future__ import annotations
 

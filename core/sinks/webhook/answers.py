@@ -1,4 +1,4 @@
-"""What a webhook's answer means for the events that were sent, and for those behind them; docs/webhook.md."""
+"""What a webhook's answer means for the events that were sent, and for those behind them; docs/reference/webhook.md."""
 
 from __future__ import annotations
 

@@ -106,7 +106,8 @@ class WebhookSink(Sink):
         request = self._request_of(events)
         headers = {**self._headers, **request.headers, **signature(request, int(time.time()), self._signing_secrets)}
         try:
-            # A webhook cannot refuse an epoch of before, so it is asked for last before each request (docs/standby.md).
+            # A webhook cannot refuse an epoch of before, so it is asked for last before each request
+            # (docs/explanation/standby.md).
             answer = self._connections.ask("POST", request.body, headers, check=self.epoch.check)
         except NoAnswer as error:
             results.note_broken(self._unavailable(str(error)), str(error))

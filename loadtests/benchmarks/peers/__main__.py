@@ -1,4 +1,4 @@
-"""`make peers`: rtp beside its peers, in one run. docs/peers.md says what the columns mean."""
+"""`make peers`: rtp beside its peers, in one run. docs/explanation/peers.md says what the columns mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rtp is required to do under load, and whether it did. docs/loadtest.md defines each."""
+"""What rtp is required to do under load, and whether it did. docs/how-to/loadtest.md defines each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stages whose latency is measured, and what people call them. docs/loadtest.md defines each."""
+"""The stages whose latency is measured, and what people call them. docs/how-to/loadtest.md defines each."""
 
 STAGES = {
     "pubsub": "update to subscriber",

@@ -1,4 +1,4 @@
--- Is a step significant, and how much does it matter? (docs/detection.md, rule 6 and Severity)
+-- Is a step significant, and how much does it matter? (docs/reference/detection.md, rule 6 and Severity)
 
 -- verdict: the reason to report the step from previous to current, null where there is none.
 --   percent     deviation threshold in percent of |previous|

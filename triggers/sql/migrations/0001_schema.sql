@@ -73,7 +73,7 @@ CREATE TYPE rtp.rule AS (
     peg_bps              numeric
 );
 
--- What rtp remembers of each entity; docs/detection.md says what each rule makes of it.
+-- What rtp remembers of each entity; the rule book says what each rule makes of it.
 -- Between lower and upper (both exclusive) there is nothing to report, which is all that most writes ever ask. The band
 -- holds for one revision of the watch's rules, and is null where only a closer look can tell.
 CREATE TABLE rtp.baseline (

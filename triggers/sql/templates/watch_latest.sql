@@ -13,7 +13,7 @@
 -- of them slows every snapshot on the server. So the usual statement reads in a block, for a user's row and table may hold
 -- anything, and writes outside of it. What it writes then cannot fail for its data (two numbers of a sane size, names that were
 -- a baseline's before) nor for how rtp's tables are made (rtp.takes_events). What remains fails the writer: a server out of
--- disk, memory or locks, a lost race against whoever changes rtp's tables by hand (docs/detection.md). All other statements are
+-- disk, memory or locks, a lost race against whoever changes rtp's tables by hand (docs/reference/detection.md). All other statements are
 -- judged in the block at the end.
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER

@@ -1,0 +1,64 @@
+"""The documents hold together: each link leads to a page and a heading that are there, also from the code."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+CODE = [
+    path
+    for room in (
+        "cli",
+        "configs",
+        "core",
+        "deploy",
+        "examples",
+        "infrastructure",
+        "loadtests",
+        "rtp_client",
+        "triggers",
+    )
+    for path in sorted((ROOT / room).rglob("*"))
+    if path.suffix in {".py", ".sql", ".lua", ".yaml", ".js", ".html", ".sh"} and "node_modules" not in path.parts
+]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+@cache
+def prose_of(page: Path) -> str:
+    """A page without its blocks of code, where brackets are not links."""
+    text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^    .*$", "", text, flags=re.MULTILINE))
+
+
+@cache
+def anchors_of(page: Path) -> frozenset[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+def test_each_link_leads_somewhere(page: Path) -> None:
+    broken = []
+    for link in LINK.findall(prose_of(page)):
+        path, _, anchor = link.partition("#")
+        if ":" in path:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists() or (anchor and anchor not in anchors_of(target)):
+            broken.append(link)
+    assert broken == []
+
+
+def test_each_page_that_the_code_names_is_there() -> None:
+    named = {
+        (str(path.relative_to(ROOT)), page)
+        for path in CODE
+        for page in re.findall(r"docs/[\w/-]+\.md", path.read_text(encoding="utf-8"))
+    }
+    assert [(path, page) for path, page in sorted(named) if not (ROOT / page).is_file()] == []
