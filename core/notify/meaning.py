@@ -1,4 +1,4 @@
-"""What a service's answers mean for a message: it is told, is told again later, or never can be; docs/how-to/notify.md."""
+"""What a service's answers mean for a message: told, told again later, or never (docs/how-to/notify.md)."""
 
 from __future__ import annotations
 
