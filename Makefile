@@ -23,7 +23,7 @@ LAMBDA_PLATFORM = --platform manylinux2014_aarch64 --platform manylinux_2_28_aar
 NOT_IN_THE_LAMBDA = psycopg psycopg-binary psycopg-pool prometheus-client typer rich annotated-doc markdown-it-py mdurl pygments shellingham
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package sbom audit deployment lock clean
+.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package docs sbom audit deployment lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
@@ -93,16 +93,19 @@ package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=r
 	  || echo "Without bytecode, as there is no python$(LAMBDA_PYTHON) on the PATH: a cold start takes four times the CPU"
 	@du -sh build/lambda build/consumer
 
-sbom: build/tools/.release ## Write a bill of materials of the container's image: build/sbom.json
-	@build/tools/bin/cyclonedx-py requirements requirements-image.lock --pyproject pyproject.toml --output-reproducible \
+docs: build/docs-tools/.docs ## Make the site of the documents: build/site (ARGS=--serve: look at it on 127.0.0.1:8000)
+	@build/docs-tools/bin/zensical $(if $(filter --serve,$(ARGS)),serve --dev-addr 127.0.0.1:8000,build --clean --strict && echo build/site/index.html)
+
+sbom: build/release-tools/.release ## Write a bill of materials of the container's image: build/sbom.json
+	@build/release-tools/bin/cyclonedx-py requirements requirements-image.lock --pyproject pyproject.toml --output-reproducible \
 	  --output-file build/sbom.json 2>/dev/null && echo "build/sbom.json"
 
-audit: build/tools/.release ## Ask the public databases of advisories about what the lock files name (needs the network)
-	@build/tools/bin/pip-audit --requirement requirements-image.lock --no-deps --disable-pip
+audit: build/release-tools/.release ## Ask the public databases of advisories about what the lock files name (needs the network)
+	@build/release-tools/bin/pip-audit --requirement requirements-image.lock --no-deps --disable-pip
 
-deployment: build/tools/.release ## Check Dockerfile, Kubernetes manifests and systemd units with linters of their own
-	@build/tools/bin/hadolint Dockerfile infrastructure/Dockerfile
-	@build/tools/bin/kubernetes-validate --strict deploy/kubernetes/[!k]*.yaml
+deployment: build/release-tools/.release ## Check Dockerfile, Kubernetes manifests and systemd units with linters of their own
+	@build/release-tools/bin/hadolint Dockerfile infrastructure/Dockerfile
+	@build/release-tools/bin/kubernetes-validate --strict deploy/kubernetes/[!k]*.yaml
 	@if command -v systemd-analyze >/dev/null; then for unit in deploy/systemd/*.service; do \
 	  sed 's#^ExecStart=[^ ]*#ExecStart=/bin/true#' $$unit >build/$$(basename $$unit) && systemd-analyze verify build/$$(basename $$unit) || exit 1; done; \
 	  else echo "Without systemd-analyze: the units were not checked"; fi
@@ -114,8 +117,10 @@ lock: ## Write the lock files anew from pyproject.toml (needs uv)
 	  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate \
 	    $$extras --group build pyproject.toml --output-file requirements-$$set.lock || exit 1; \
 	done
-	@uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate \
-	  --group release --output-file requirements-release.lock
+	@for group in docs release; do \
+	  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate \
+	    --group $$group --output-file requirements-$$group.lock || exit 1; \
+	done
 	@for set in service lambda; do \
 	  left_out=$$( [ $$set = lambda ] && printf -- '--no-emit-package %s ' $(NOT_IN_THE_LAMBDA) ); \
 	  uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --no-header --no-emit-index-url \
@@ -142,8 +147,8 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e . $(EDITABLE)
 	@touch $@ $(VENV)/.run
 
-build/tools/.release: requirements-release.lock | $(VENV)/bin/python
-	@echo "Setting up build/tools ..."
-	@$(BIN)/python -m venv build/tools
-	@build/tools/bin/python -m pip install -qq --no-compile --disable-pip-version-check --no-deps -r requirements-release.lock
+build/docs-tools/.docs build/release-tools/.release: build/%: requirements-docs.lock requirements-release.lock | $(VENV)/bin/python
+	@echo "Setting up $(@D) ..."
+	@$(BIN)/python -m venv $(@D)
+	@$(@D)/bin/python -m pip install -qq --no-compile --disable-pip-version-check --no-deps -r requirements$(subst .,-,$(suffix $@)).lock
 	@touch $@

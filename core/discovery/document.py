@@ -34,7 +34,7 @@ def settings_text(proposals: Iterable[WatchProposal], database: str) -> str:
     document = document_of(watches)
     lines = [
         f"# rtp's settings for database {_plain(database)}, as `rtp init` proposed them.",
-        "# configs/default.yaml has all keys, docs/detection.md says what each rule means.",
+        "# configs/default.yaml has all keys, docs/reference/detection.md says what each rule means.",
         "# Addresses come from the environment: RTP_POSTGRES_DSN, RTP_REDIS_URL; so no password stands here.",
         "",
         "# sqs: {queue: rtp-alerts.fifo}   # every event as an alert, in order; needs defi-rtp[aws]",
