@@ -12,6 +12,7 @@ import typer
 from cli.database import connection_to
 from cli.destinations import destinations_table, sample_destinations
 from cli.gateway import serve_warnings
+from cli.notify.checks import notify_findings
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, SqsQueue, Stack, settings_from
 from cli.output import out, print_json, print_problem
 from cli.running_demo import use_demo_if_running
@@ -67,7 +68,12 @@ def validate(
         if sqs_endpoint_url is None and sqs_queue is None:
             settings = use_demo_if_running(settings)
         found = check_up(settings, partial(connection_to, settings), compares_installed=installed)
-    found = replace(found, warnings=[*found.warnings, *serve_warnings(settings)])
+    problems, warnings = notify_findings(settings)
+    found = replace(
+        found,
+        problems=[*found.problems, *problems],
+        warnings=[*found.warnings, *serve_warnings(settings), *warnings],
+    )
     if as_json:
         compared = {"drift": None if found.drift is None else list(map(vars, found.drift))} if installed else {}
         verdict = {"valid": not found.problems, "problems": found.problems, "warnings": found.warnings}

@@ -6,9 +6,18 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, StrictBool, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    StrictBool,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import InitErrorDetails
 
 from core.errors import SettingsError
@@ -20,6 +29,9 @@ from core.settings.routes import RouteMatch, match_model
 from core.settings.variables import Secret, Variable, checked, whence
 
 MOST_AUDIENCES = 100
+SHIPPED_TEMPLATES = ("text", "markdown", "html")
+TEMPLATE_ENDINGS = {".txt.j2": "text", ".md.j2": "markdown", ".html.j2": "html"}
+"""What a template's own file ends in, and the format that it is written in."""
 
 
 def _address(address: str) -> str:
@@ -102,6 +114,18 @@ class Audience(SettingsModel):
     limit: LimitOrOff | None = None
     give_up_after: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(days=7))] = timedelta(days=1)
     unless_acknowledged: Escalation | None = None
+
+    @field_validator("template")
+    @classmethod
+    def _beside_the_settings(cls, template: str | None, info: ValidationInfo) -> str | None:
+        if template is None or template in SHIPPED_TEMPLATES:
+            return template
+        if not template.endswith(tuple(TEMPLATE_ENDINGS)):
+            raise ValueError(
+                f"must be {', '.join(SHIPPED_TEMPLATES)}, or a file that ends in {', '.join(TEMPLATE_ENDINGS)}"
+            )
+        file = (info.context or {}).get("file")
+        return str(Path(file).absolute().parent / template) if file else template
 
     @property
     def destinations(self) -> Mapping[str, Destination]:

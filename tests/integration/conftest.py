@@ -32,7 +32,7 @@ from tests.monitored import monitored
 from tests.queue_drain import drain_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -68,8 +68,10 @@ def start(settings: Settings) -> Iterator[Start]:
 def validate(command: Command, settings: Settings, tmp_path: Path) -> Callable[..., Done]:
     """Runs `rtp validate` with the default settings, changed as given, against all of rtp's services."""
 
-    def run(*arguments: str, dsn: str = "", without: str = "", **changes: dict[str, Any]) -> Done:
-        document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+    def run(
+        *arguments: str, dsn: str = "", without: str = "", notify: Sequence[Any] = (), **changes: dict[str, Any]
+    ) -> Done:
+        document = yaml.safe_load(default_path().read_text(encoding="utf-8")) | {"notify": list(notify)}
         for name, keys in changes.items():
             document["watches"].setdefault(name, {}).update(keys)
         document["watches"].pop(without, None)

@@ -64,6 +64,17 @@ def test_it_warns_where_rtp_serve_would_not_start(validate: Validate, monkeypatc
     )
 
 
+def test_it_says_who_could_not_be_told(validate: Validate) -> None:
+    done = validate(notify=[{"name": "desk", "to": ["jsom://localhost", {"env": "RTP_NOBODY"}]}])
+    assert (done.code, done.err.splitlines()) == (
+        2,
+        [
+            "notify[0].to[0]: Apprise knows no service jsom://. Did you mean json://?",
+            "warning: desk/2: its address is in RTP_NOBODY, which is not set here",
+        ],
+    )
+
+
 def test_it_changes_nothing_in_the_database(bare: psycopg.Connection, database: str, validate: Validate) -> None:
     before = catalog_of(bare)
     validate(dsn=database)

@@ -28,7 +28,7 @@ def test_addresses_and_templates_that_can_be_used_are_no_problem(tmp_path: Path)
     (tmp_path / "desk.md.j2").write_text("{{ alerts[0].entity }}")
     settings = settings_of(
         tmp_path,
-        f"{{name: desk, to: [json://localhost, {{env: DESK}}], template: {tmp_path}/desk.md.j2}}",
+        "{name: desk, to: [json://localhost, {env: DESK}], template: desk.md.j2}",
         "{name: boss, to: json://localhost, template: html}",
     )
     found = check_notify(settings, {"DESK": "tgram://123456789:abcdefg_hijklmnop/12345"})
@@ -40,12 +40,12 @@ def test_addresses_and_templates_that_can_be_used_are_no_problem(tmp_path: Path)
     [
         ("{name: desk, to: [json://localhost, jsom://localhost]}", "notify[0].to[1]: Apprise knows no service jsom://"),
         ("{name: desk, to: json://localhost, template: no.md.j2}", "notify[0].template: no.md.j2 cannot be read"),
-        ("{name: desk, to: json://localhost, template: FOLDER/x.md.j2}", "notify[0].template: x.md.j2:2: 'core.notify"),
+        ("{name: desk, to: json://localhost, template: x.md.j2}", "notify[0].template: x.md.j2:2: 'core.notify"),
     ],
 )
 def test_what_nobody_would_be_told_by_is_a_problem(tmp_path: Path, audience: str, problem: str) -> None:
     (tmp_path / "x.md.j2").write_text("{% if count > 1 %}\n{{ alerts[0].nosuch }}{% endif %}")
-    found = check_notify(settings_of(tmp_path, audience.replace("FOLDER", str(tmp_path))), {})
+    found = check_notify(settings_of(tmp_path, audience), {})
     assert len(found.problems) == 1
     assert found.problems[0].startswith(problem)
 

@@ -175,6 +175,10 @@ def test_other_quiet_hours_are_refused(load: Load, written: str, said: str) -> N
         ("match: {severity: loud}", "match.severity: must be one of info, warning, critical, not loud"),
         ("match: {pool: x}", "match.pool: unknown key"),
         ("templates: x", "templates: unknown key. Did you mean template?"),
+        (
+            "template: desk.jinja",
+            "template: must be text, markdown, html, or a file that ends in .txt.j2, .md.j2, .html.j2",
+        ),
         ("unless_acknowledged: 1s", "unless_acknowledged.after: must be 10s or more"),
     ],
 )

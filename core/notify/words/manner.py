@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from apprise.plugins import NotifyBase
 
 Format = Literal["text", "markdown", "html"]
-FORMATS: tuple[Format, ...] = ("text", "markdown", "html")
 
 _DIALECTS: Mapping[str, Dialect] = {"text": TEXT, "markdown": MARKDOWN, "html": HTML}
 # They read Markdown in what Apprise sends them as text.

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jinja2 import StrictUndefined, TemplateError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.errors import SettingsError
 from core.notify.words.dialects import TEXT
-from core.notify.words.manner import FORMATS
+from core.settings.notify import SHIPPED_TEMPLATES, TEMPLATE_ENDINGS
 from rtp_client.errors import one_line
 from rtp_client.redact import shown
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from core.notify.words.manner import Format
 
 _SHIPPED = Path(__file__).parent / "templates"
-_ENDINGS: Mapping[str, Format] = {".txt.j2": "text", ".md.j2": "markdown", ".html.j2": "html"}
 _MOST_BYTES = 100_000
 
 
@@ -62,13 +61,10 @@ def template_of(written: str | None, place: str) -> Template:
     """The template that an audience names: `text`, `markdown`, `html`, or a file. Raises SettingsError."""
     if written is None:
         return SHIPPED
-    if written in FORMATS:
-        return Template(written, written)
-    written_in = next((written_in for ending, written_in in _ENDINGS.items() if written.endswith(ending)), None)
-    if written_in is None:
-        files = f"a file that ends in {', '.join(_ENDINGS)}"
-        raise SettingsError(f"{place}: must be text, markdown, html or {files}, not {shown(written)!r}")
-    return Template(Path(written).name, written_in, _read(Path(written), place))
+    if written in SHIPPED_TEMPLATES:
+        return Template(written, cast("Format", written))
+    written_in = next(written_in for ending, written_in in TEMPLATE_ENDINGS.items() if written.endswith(ending))
+    return Template(Path(written).name, cast("Format", written_in), _read(Path(written), place))
 
 
 def _read(file: Path, place: str) -> str:
@@ -89,7 +85,7 @@ def _read(file: Path, place: str) -> str:
     return source
 
 
-@lru_cache(maxsize=len(FORMATS))
+@lru_cache(maxsize=len(SHIPPED_TEMPLATES))
 def _shipped(written_in: Format) -> str:
     return (_SHIPPED / f"{written_in}.j2").read_text("utf-8")
 
