@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 CHAINS = ("ethereum", "eth%", "base")
 TOKENS = ("usdc", "usd_", "USDC", "it's", "w.eth", "é")
 _GLOBS = ("usd*", "usd?", "*", "?s*", "USDC", "usd_", "it's")
+_WAITING_PEGS: tuple[dict[str, Any], ...] = (
+    {"for": "30s"},
+    {"for": "2m", "recover_bps": "1"},
+    {"value": "1.0", "deviation_bps": "100", "recover_for": "30s"},
+)
 _PERCENTS = ("0", "0.1", "1", "5", "20", "150")
 _FACTORS = ("1", "1.001", "0.999", "1.01", "0.99", "0.95", "1.2", "0.8", "2.5", "-1", "10", "10.0000000001", "0.4")
 _ODD = (
@@ -58,7 +63,7 @@ def random_rules(random: Random, *, with_clock: bool, plain: bool = False) -> di
             {},
             {"value": "1.0", "deviation_bps": "100", "recover_bps": "100"},
             {"value": "100", "deviation_bps": "5000", "severity_bps": {"warning": "6000", "critical": "9000"}},
-            *([{"for": "30s"}, {"for": "2m", "recover_bps": "1"}] if with_clock else ()),
+            *(_WAITING_PEGS if with_clock else ()),
         ]
         release = ["30s", "2m", "1d"] if with_clock else ["1d"]
         choices["glitch_guard"] = [

@@ -1,7 +1,7 @@
 """Agreement: what an entity's sources say together, in bounded memory. Pure, in exact arithmetic.
 
-The value that several sources agree on is the one nearest to the baseline that enough of them are at or beyond: as many
-as `agree` asks for, and more than half of those that are fresh. So a single source never moves it, and of an odd number
+The value that several sources agree on is as far from the baseline as enough of them have gone: as many as `agree` asks
+for, and more than half of those that are fresh. So a single source never moves it, and of an odd number
 it is the median. More than half, as otherwise two of four could call a price off its peg and the other two call it
 back, in turn.
 """

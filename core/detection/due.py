@@ -22,8 +22,8 @@ def due_at(state: EntityState, rule: Rule) -> datetime | None:
     moments = []
     if rule.glitch_guard and state.suspect_since is not None:
         moments.append(later(state.suspect_since, rule.glitch_guard.release_after))
-    if (depeg_at := depeg_due_at(state, rule)) is not None:
-        moments.append(depeg_at)
+    if (peg_at := peg_due_at(state, rule)) is not None:
+        moments.append(peg_at)
     if (apart := disagreement_due(state, rule)) is not None:
         moments.append(apart[0])
     is_unknown = rule.agree is not None and state.value is None
@@ -33,22 +33,28 @@ def due_at(state: EntityState, rule: Rule) -> datetime | None:
     return later(min(moments), state.lag) if moments else None
 
 
-def depeg_due_at(state: EntityState, rule: Rule) -> datetime | None:
-    """When a price that is off its peg has been so for long enough to be reported; None where it was, or is on it.
+def peg_due_at(state: EntityState, rule: Rule) -> datetime | None:
+    """When a price has been off its peg, or back, for long enough to be reported; None where neither waits.
 
-    A newest value that is no number cannot tell whether it is still off: then the next number decides.
+    A newest value that is no number cannot tell where the price is: then the next number decides.
     """
-    off_peg = state.memory.off_peg
-    if rule.peg is None or state.off_peg_since is None or off_peg is None or off_peg.told is not None:
+    moment = _peg_moment(state, rule)
+    if moment is None or state.last_value is None or not state.last_value.is_finite():
         return None
-    if state.last_value is None or not state.last_value.is_finite():
-        return None
-    moment = later(state.off_peg_since, rule.peg.off_for or NO_LAG)
     known = state.memory.agreement
-    # Sources that are silent by then do not say that it is still off: the next word of them decides.
+    # Sources that are silent by then do not say where it is: the next word of them decides.
     if rule.agree is not None and known is not None and not is_enough(known, max(moment, state.sample_at), rule.agree):
         return None
     return moment
+
+
+def _peg_moment(state: EntityState, rule: Rule) -> datetime | None:
+    off_peg, peg = state.memory.off_peg, rule.peg
+    if peg is None or state.off_peg_since is None or off_peg is None:
+        return None
+    if off_peg.told is None:
+        return later(state.off_peg_since, peg.off_for or NO_LAG)
+    return None if off_peg.back_since is None else later(off_peg.back_since, peg.recover_for or NO_LAG)
 
 
 def disagreement_due(state: EntityState, rule: Rule) -> tuple[datetime, Reason] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from core.detection.peg import unseen
 from core.detection.state import Judgement
 from core.detection.testimony import UNSAID
 from core.severity import EXACT
@@ -27,7 +28,7 @@ def judge_guard(state: EntityState, seen: Seen, rule: Rule) -> Judgement:
         return Judgement(state) if since is None else Judgement(_cleared(state), note="dismissed")
     count = state.suspect_count + 1 if since is not None and _are_on_one_side(state, seen.value) else 0
     if count >= guard.confirmations or (since is not None and seen.at - since >= guard.release_after):
-        return Judgement(believed(state), note="confirmed")
+        return Judgement(believed(state, rule), note="confirmed")
     suspected = replace(
         state,
         suspect_value=seen.value,
@@ -40,9 +41,16 @@ def judge_guard(state: EntityState, seen: Seen, rule: Rule) -> Judgement:
     return Judgement(suspected, note="quarantined")
 
 
-def believed(state: EntityState) -> EntityState:
-    """What was in quarantine is true: a value that leads back to the one before is no glitch either."""
-    return replace(_cleared(state), memory=replace(state.memory, before_jump=state.value))
+def believed(state: EntityState, rule: Rule) -> EntityState:
+    """What was in quarantine is true: a value that leads back to the one before is no glitch either.
+
+    A price that was off its peg there has been so since the quarantine began.
+    """
+    since, off_peg, value = state.off_peg_since, state.memory.off_peg, state.suspect_value
+    if rule.peg is not None and value is not None and state.suspect_since is not None:
+        since, off_peg = unseen(since, off_peg, value, state.suspect_since, rule.peg)
+    memory = replace(state.memory, before_jump=state.value, off_peg=off_peg)
+    return replace(_cleared(state), off_peg_since=since, memory=memory)
 
 
 def _cleared(state: EntityState) -> EntityState:

@@ -44,10 +44,10 @@ def judge_first(sample: Sample, lag: timedelta, rule: Rule) -> Judgement:
 
 def judge_value(state: EntityState, seen: Seen, rule: Rule, compare_with: CompareWith) -> Judgement:
     """Apply the rules from 3 on."""
-    guarded = judge_guard(state, seen, rule)
+    guarded = judge_guard(with_steps_closed(state, seen.at, rule), seen, rule)
     if guarded.note == "quarantined":
         return guarded
-    judgement = from_peg_on(with_steps_closed(guarded.state, seen.at, rule), seen, rule, compare_with)
+    judgement = from_peg_on(guarded.state, seen, rule, compare_with)
     return replace(judgement, note=guarded.note) if guarded.note else judgement
 
 
@@ -63,7 +63,7 @@ def from_peg_on(state: EntityState, seen: Seen, rule: Rule, compare_with: Compar
         return _from_moves_on(state, seen, rule, compare_with)
     since = since or seen.at
     details = {"off_since": format_time(since), "lowest": amount_text(found.lowest) or ""}
-    seconds = max(0.0, (seen.at - since).total_seconds()) if found.reason is Reason.REPEG else None
+    seconds = None if found.back_since is None else max(0.0, (found.back_since - since).total_seconds())
     report = Report(state.value, value, found.reason, found.severity, seconds, seen.testimony, details=details)
     return Judgement(_moved(state, seen, value=value, reported_at=seen.at, held=False), report)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.detection.due import depeg_due_at, disagreement_due
+from core.detection.due import disagreement_due, peg_due_at
 from core.detection.guard import believed
 from core.detection.in_order import from_peg_on, from_step_on, judge_first, judge_value, with_steps_closed
 from core.detection.sources import is_late, judge_word, told_apart, with_sources
@@ -67,9 +67,9 @@ def _pass_time(state: EntityState, now: datetime, rule: Rule, compare_with: Comp
     guard = rule.glitch_guard
     if guard and state.suspect_since is not None and now - state.suspect_since >= guard.release_after:
         suspect = Seen(state.suspect_value, now, state.suspect_testimony, state.sample_at, state.lag)
-        begun = with_steps_closed(believed(state), now, rule)
+        begun = with_steps_closed(believed(state, rule), now, rule)
         return replace(from_peg_on(begun, suspect, rule, compare_with), note="released")
     newest = Seen(state.last_value, now, state.testimony, state.sample_at, state.lag)
-    if depeg_due_at(state, rule) is not None:
+    if (due := peg_due_at(state, rule)) is not None and due <= now:
         return from_peg_on(state, newest, rule, compare_with)
     return from_step_on(state, newest, rule, compare_with)

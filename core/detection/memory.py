@@ -1,6 +1,6 @@
 """What the rules remember of an entity besides its baseline, and its spelling as JSON; both sources keep it so.
 
-Bounded: a peg's part is two values, a move's a value for each of its 31 steps, agreement's a value of each source.
+Bounded: a peg's part is a value and a time, a move's a value of each of its 31 steps, agreement's one of each source.
 """
 
 from __future__ import annotations
@@ -21,16 +21,24 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=
 
 
 class OffPeg(NamedTuple):
-    """A price that is off its peg. `told` is the worst severity that was reported; None while `for` runs."""
+    """A price that is off its peg. `told` is the worst severity that was reported; None while `for` runs.
+
+    `back_since` is since when it is back, while `recover_for` runs.
+    """
 
     lowest: Decimal
     told: Severity | None
+    back_since: datetime | None = None
+
+
+Steps = tuple[tuple[int, Decimal], ...]
+"""The last value of each step of time, by the step's number."""
 
 
 class MoveMemory(NamedTuple):
-    """The last value of each step of time, by the step's number; `told` is the direction of a move that goes on."""
+    """What is remembered of a move over time; `told` is the direction of one that goes on."""
 
-    steps: tuple[tuple[int, Decimal], ...] = ()
+    steps: Steps = ()
     told: str | None = None
 
 
@@ -77,7 +85,10 @@ def memory_text(memory: RuleMemory) -> str | None:
         return None
     document: dict[str, Any] = {}
     if memory.off_peg is not None:
-        document["off_peg"] = {"lowest": amount_text(memory.off_peg.lowest), "told": memory.off_peg.told}
+        lowest, told, back_since = memory.off_peg
+        document["off_peg"] = {"lowest": amount_text(lowest), "told": told}
+        if back_since is not None:
+            document["off_peg"]["back_since"] = _microseconds(back_since)
     if memory.before_jump is not None:
         document["before_jump"] = amount_text(memory.before_jump)
     if memory.moves:
@@ -112,8 +123,12 @@ def _move(steps: list[tuple[int, str]], told: str | None) -> MoveMemory:
     return MoveMemory(tuple((step, Decimal(value)) for step, value in steps), told)
 
 
-def _off_peg(lowest: str, told: str | None) -> OffPeg:
-    return OffPeg(Decimal(lowest), None if told is None else Severity(told))
+def _off_peg(lowest: str, told: str | None, back_since: int | None = None) -> OffPeg:
+    return OffPeg(
+        Decimal(lowest),
+        None if told is None else Severity(told),
+        None if back_since is None else _moment(back_since),
+    )
 
 
 def _agreement(said: Mapping[str, tuple[str | None, int]], apart: Sequence[int] | None) -> Agreement:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.detection.memory import MoveMemory
+from core.detection.memory import MoveMemory, Steps
 from core.severity import EXACT, reaches
 
 if TYPE_CHECKING:
@@ -105,11 +105,18 @@ def _closed(
 ) -> MoveMemory:
     of_last, now = step_of(last_at, move), step_of(at, move)
     steps = known.steps
-    if of_last < now and last_value is not None and last_value.is_finite() and (not steps or steps[-1][0] < of_last):
-        steps = (*steps, (of_last, last_value))
+    if of_last < now and last_value is not None and last_value.is_finite():
+        steps = _with_last(steps, of_last, last_value)
     while len(steps) > 1 and steps[1][0] <= now - STEPS:
         steps = steps[1:]
     return known if steps is known.steps else known._replace(steps=steps)
+
+
+def _with_last(steps: Steps, step: int, value: Decimal) -> Steps:
+    """The steps with the last value of one; what was in quarantine comes to be known when its step may be closed."""
+    if not steps or steps[-1][0] < step:
+        return (*steps, (step, value))
+    return (*steps[:-1], (step, value)) if steps[-1][0] == step and steps[-1][1] != value else steps
 
 
 def _still(told: str | None, begun_at: Decimal | None, value: Decimal, move: MoveRule) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from core.settings.peg import Peg
 
 _BASIS_POINTS = Decimal(10_000)
+_AT_ONCE = timedelta(0)
 
 
 class PegVerdict(NamedTuple):
     """Since when the price is off its peg and what is remembered of that, None where it is on it; the event, if any.
 
-    `lowest` is of the time off the peg, also of one that ends here.
+    `lowest` is of the time off the peg, also of one that ends here; `back_since` is when that one ended.
     """
 
     since: datetime | None
@@ -28,6 +30,7 @@ class PegVerdict(NamedTuple):
     reason: Reason | None = None
     severity: Severity = Severity.INFO
     lowest: Decimal | None = None
+    back_since: datetime | None = None
 
 
 def judge_peg(since: datetime | None, off_peg: OffPeg | None, value: Decimal, at: datetime, peg: Peg) -> PegVerdict:
@@ -41,12 +44,23 @@ def judge_peg(since: datetime | None, off_peg: OffPeg | None, value: Decimal, at
     lowest = min(known.lowest, value)
     if known.told is None:
         return _wait(since, lowest, value, at, peg)
-    if not is_as_far(value, peg, peg.recovery):
-        return PegVerdict(None, None, Reason.REPEG, known.told, lowest)
+    back_since = _back_since(known, value, at, peg)
+    if back_since is not None and at - back_since >= (peg.recover_for or _AT_ONCE):
+        return PegVerdict(None, None, Reason.REPEG, known.told, lowest, back_since)
     how_bad = peg_severity(value, peg)
     if worse(how_bad, known.told) != known.told:
-        return PegVerdict(since, OffPeg(lowest, how_bad), Reason.ESCALATED, how_bad, lowest)
-    return PegVerdict(since, OffPeg(lowest, known.told))
+        return PegVerdict(since, OffPeg(lowest, how_bad, back_since), Reason.ESCALATED, how_bad, lowest)
+    return PegVerdict(since, OffPeg(lowest, known.told, back_since))
+
+
+def unseen(
+    since: datetime | None, off_peg: OffPeg | None, value: Decimal, at: datetime, peg: Peg
+) -> tuple[datetime | None, OffPeg | None]:
+    """What is remembered once a value is believed that was in quarantine from that moment on: it counts from then."""
+    if since is None:
+        return (at, OffPeg(value, None)) if is_as_far(value, peg, peg.deviation_bps) else (None, off_peg)
+    known = off_peg or OffPeg(value, Severity.WARNING)
+    return since, known._replace(lowest=min(known.lowest, value))
 
 
 def peg_severity(value: Decimal, peg: Peg) -> Severity:
@@ -60,6 +74,13 @@ def is_as_far(value: Decimal, peg: Peg, basis_points: Decimal) -> bool:
     """Whether a finite value is so many basis points from the peg, or more."""
     distance = EXACT.subtract(value, peg.value).copy_abs()
     return EXACT.multiply(distance, _BASIS_POINTS) >= EXACT.multiply(basis_points, peg.value)
+
+
+def _back_since(known: OffPeg, value: Decimal, at: datetime, peg: Peg) -> datetime | None:
+    """Since when the price is back; one that is off again is not. Between the two bands all stays as it is."""
+    if is_as_far(value, peg, peg.deviation_bps):
+        return None
+    return known.back_since if is_as_far(value, peg, peg.recovery) else known.back_since or at
 
 
 def _leave(value: Decimal, at: datetime, peg: Peg) -> PegVerdict:

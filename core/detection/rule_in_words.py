@@ -109,7 +109,8 @@ def _of_disagreement(disagree_for: timedelta) -> str:
 def _of_the_peg(peg: Peg) -> Iterator[str]:
     off = f"{_number(peg.deviation_bps)} basis points or more off its peg of {_number(peg.value)}"
     pause = f" for {_span(peg.off_for)}" if peg.off_for else ""
-    yield f"A value {off}{pause} is an event, and so is its way back within {_number(peg.recovery)}, whatever the size."
+    calm = f" once it has not been off again for {_span(peg.recover_for)}" if peg.recover_for else ", whatever the size"
+    yield f"A value {off}{pause} is an event, and so is its way back within {_number(peg.recovery)}{calm}."
     tiers = f"a warning from {_number(peg.warning)} basis points on, critical from {_number(peg.critical)} on"
     yield f"What happens off the peg is {tiers}; reaching a worse tier is an event."
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from core.detection.agreement import agreed_value, hear, in_details, judge_apart, tell_apart
-from core.detection.in_order import judge_first, judge_value
+from core.detection.in_order import judge_first, judge_value, with_steps_closed
 from core.detection.memory import Agreement
 from core.detection.report import Report
 from core.detection.state import EntityState, Judgement, Sample, Seen
@@ -36,7 +36,7 @@ def judge_word(state: EntityState | None, sample: Sample, rule: Rule, compare_wi
         state = EntityState(None, sample.at, sample.at, None, testimony=sample.testimony, lag=sample.lag)
     is_newest = sample.at >= state.sample_at
     at, lag = (sample.at, sample.lag) if is_newest else (state.sample_at, state.lag)
-    state = replace(state, memory=replace(state.memory, agreement=known))
+    state = with_steps_closed(replace(state, memory=replace(state.memory, agreement=known)), at, rule)
     is_first = state.value is None
     value = agreed_value(known, at, rule.peg.value if is_first and rule.peg else state.value, agree)
     if value is None:

@@ -23,13 +23,15 @@ class PegTiers(SettingsModel):
 class Peg(SettingsModel):
     """A price is off its peg from `deviation_bps` basis points on, and back when it is nearer than `recover_bps`.
 
-    It must be off `for` so long before that is reported. `peg: 1.0` is short for `peg: {value: 1.0}`.
+    It must be off `for` so long before that is reported, and not be off again for `recover_for` before its way back is.
+    `peg: 1.0` is short for `peg: {value: 1.0}`.
     """
 
     value: Annotated[Magnitude, Field(gt=0)] = Decimal(1)
     deviation_bps: Annotated[Magnitude, Field(gt=0, le=10_000)] = Decimal(50)
     recover_bps: Annotated[Magnitude, Field(gt=0, le=10_000)] | None = None
     off_for: Duration | None = Field(default=None, alias="for")
+    recover_for: Duration | None = None
     severity_bps: PegTiers | None = None
 
     @property

@@ -58,6 +58,13 @@ def _in_short(report: Report | None) -> str | None:
     return None if report is None else f"{report.reason} {report.previous} {report.current}"
 
 
+def test_the_value_of_an_hour_ago_is_what_they_agreed_on_then() -> None:
+    sources = Sources({"sources": 2, "within": "5m"}, percent=1000, moves=[{"over": "1h", "percent": 5}])
+    sources.told((0, "a 1"), (1, "b 1"), (3, "a 1"), (4, "b 1.03"), (5, "a 1.03"))
+    # A source alone says nothing: the value of minute 5 is still of minute 5.
+    assert not any(sources.told((50, "a 1.03"), (66, "a 1.07"), (67, "b 1.07")))
+
+
 def test_one_source_alone_reports_nothing() -> None:
     assert Sources().told((0, "a 100"), (0.1, "b 100"), (0.2, "a 50"), (0.3, "a 40")) == [None] * 4
 

@@ -208,8 +208,8 @@ def a_day(noise: Noise) -> float:
 def test_a_month_of_a_stablecoin_at_its_peg_is_few_events() -> None:
     history = FileHistory.open(SHARED_DATA / "stablecoin_prices_15min_2024.csv")
     reasons, noise = told_by("stablecoins.yaml", history)
-    assert reasons == {"depeg": 3, "escalated": 2, "repeg": 2}
-    assert a_day(noise) < 0.3
+    assert reasons == {"depeg": 1, "escalated": 1}  # of a pool whose price jumps to and fro by 0.6 %
+    assert a_day(noise) < 0.1
     assert noise.flaps == 0
 
 

@@ -267,6 +267,20 @@ def test_a_quarantined_value_says_nothing_about_the_peg() -> None:
     assert entity.reasons("1", "50", "1") == [None, None, None]
 
 
+def test_a_depeg_that_turned_out_to_be_true_began_with_the_quarantine() -> None:
+    entity = Entity(replace(GUARDED, peg=Peg.model_validate({"for": "1m"})))
+    assert entity.reasons("1", "0.01", "0.02") == [None, None, "depeg"]
+    assert entity.state.off_peg_since == NOON + MINUTE
+    repeg = reported(entity.sees("1"))
+    assert repeg.details == {"off_since": "2024-03-19T12:01:00.000000Z", "lowest": "0.01"}
+
+
+def test_a_price_off_its_peg_may_have_been_lower_in_quarantine() -> None:
+    entity = Entity(replace(GUARDED, peg=Peg()))
+    entity.reasons("1", "0.9", "0.01", "0.02")
+    assert reported(entity.sees("1")).details["lowest"] == "0.01"
+
+
 # 4. Peg
 
 
@@ -282,6 +296,29 @@ def test_it_is_back_only_within_the_nearer_band() -> None:
     assert entity.reasons("1", "0.995", "0.9951", "0.9975", "0.9949", "0.9976") == [
         None, "depeg", None, None, None, "repeg",
     ]  # fmt: skip
+
+
+def test_one_that_comes_and_goes_is_back_once_it_has_stayed_so_long() -> None:
+    entity = Entity(pegged(recover_for="3m"))
+    assert entity.reasons("1", "0.99", "1", "0.995", "0.999", "0.997", "0.999") == [
+        None, "depeg", None, None, None, None, None,
+    ]  # fmt: skip
+    repeg = reported(entity.sees("0.997"))
+    assert (repeg.reason, repeg.duration_seconds) == (Reason.REPEG, 180.0)
+
+
+def test_that_time_is_up_without_a_sample_too() -> None:
+    entity = Entity(pegged(recover_for="30m"))
+    entity.reasons("1", "0.99", "1")
+    assert entity.due_minute() == 32
+    assert entity.waits(until_minute=31.9).report is None
+    repeg = reported(entity.waits(until_minute=32))
+    assert (repeg.reason, repeg.duration_seconds, entity.due_minute()) == (Reason.REPEG, 60.0, None)
+
+
+def test_a_price_that_is_on_its_way_back_may_get_worse() -> None:
+    entity = Entity(pegged(recover_for="30m"))
+    assert entity.reasons("1", "0.99", "1", "0.94", "1") == [None, "depeg", None, "escalated", None]
 
 
 def test_with_both_bands_alike_every_crossing_counts() -> None:

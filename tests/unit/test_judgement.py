@@ -35,7 +35,9 @@ WATCHES = st.fixed_dictionaries(
         "cooldown": st.sampled_from(["0s", "3m"]),
         "emit_first": st.booleans(),
         "min_change": st.just("0.005"),
-        "peg": st.sampled_from([{}, {"for": "3m"}, {"recover_bps": 50, "severity_bps": {"critical": 80}}]),
+        "peg": st.sampled_from(
+            [{}, {"for": "3m"}, {"recover_for": "2m"}, {"recover_bps": 50, "severity_bps": {"critical": 80}}]
+        ),
         "moves": st.sampled_from(
             [[{"over": "5m", "percent": "0.5"}], [{"over": "1m", "percent": 1, "direction": "up"}]]
         ),

@@ -40,6 +40,7 @@ RULES: dict[str, st.SearchStrategy[Any]] = {
         optional={
             "recover_bps": st.sampled_from([20, 50]),
             "for": st.sampled_from(["2m", "5m"]),
+            "recover_for": st.sampled_from(["2m", "5m"]),
             "severity_bps": st.just({"warning": 60, "critical": 90}),
         },
     ),

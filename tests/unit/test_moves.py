@@ -34,6 +34,11 @@ class Watched:
         """What each is told as: reason, and from which value to which."""
         return [self._sees(minute, value) for minute, value in values]
 
+    def passes(self, minute: float) -> list[str]:
+        """What time alone tells until then."""
+        found = [one.report for one, _ in self.detector.wait(("ethereum", "eth"), NOON + MINUTE * (minute + 0.001))]
+        return [f"{one.reason} {one.previous} {one.current}" for one in found if one is not None]
+
     def _sees(self, minute: float, value: str | None) -> str | None:
         number = None if value is None else Decimal(value)
         report = self.detector.feed("ethereum", "eth", Sample(number, NOON + MINUTE * minute))
@@ -67,6 +72,28 @@ def test_while_less_is_known_the_oldest_value_stands_for_it() -> None:
 
 def test_a_gap_has_the_value_before_it() -> None:
     assert Watched(HOUR).sees((0, "100"), (600, "106")) == [None, "moved 100 106"]
+
+
+GUARD = {"factor": 2, "confirmations": 3, "release_after": "5m"}
+
+
+def test_the_value_before_a_quarantine_is_of_its_own_time() -> None:
+    watched = Watched(HOUR, glitch_guard=GUARD)
+    assert not any(watched.sees((0, "100"), (2, "103"), (50, "1000"), (51, "103"), (65, "107")))
+
+
+def test_what_was_in_quarantine_and_is_released_is_the_value_of_its_time() -> None:
+    watched = Watched(HOUR, glitch_guard=GUARD)
+    watched.sees((0, "100"), (10, "1000"))
+    watched.passes(16)
+    assert watched.sees((80, "900")) == ["moved 1000 900"]
+
+
+def test_time_alone_is_no_move() -> None:
+    watched = Watched({"over": "5m", "percent": 5}, peg={"deviation_bps": 2000, "for": "1h"}, heartbeat="20m")
+    assert watched.sees((0, "1"), (1, "1"), (2, "0.7")) == [None, None, "moved 1 0.7"]
+    assert watched.sees((3, "0.73"), (10, "0.7"), (12, "0.74")) == [None, None, None]
+    assert watched.passes(22) == ["heartbeat 0.7 0.74"]
 
 
 def test_it_is_told_once_until_half_of_it_is_left() -> None:
@@ -150,11 +177,12 @@ def test_the_value_of_before_is_the_last_of_a_step_that_ended_so_long_ago(sample
         seen.append((at, Decimal(value)))
 
 
+MOMENTS = st.datetimes(timezones=st.just(UTC))
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False)
 STEP_LISTS = st.lists(st.tuples(st.integers(0, 10**9), AMOUNTS), max_size=5).map(tuple)
 MEMORIES = st.builds(
     RuleMemory,
-    off_peg=st.none() | st.builds(OffPeg, AMOUNTS, st.none() | st.sampled_from(Severity)),
+    off_peg=st.none() | st.builds(OffPeg, AMOUNTS, st.none() | st.sampled_from(Severity), st.none() | MOMENTS),
     before_jump=st.none() | AMOUNTS,
     moves=st.dictionaries(
         st.text(), st.builds(MoveMemory, STEP_LISTS, st.sampled_from([None, "up", "down"])), max_size=3
