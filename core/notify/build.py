@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from core.errors import SettingsError, SinkUnavailable
+from core.notify.acknowledgements import Acknowledgements
 from core.notify.arrivals import ArrivalReader
+from core.notify.escalation import Escalator
 from core.notify.intake import Intake
 from core.notify.lease import Leases, new_token
 from core.notify.notifier import Notifier
@@ -141,7 +143,8 @@ def build_notifier(
     """The parts, not started yet. Raises SettingsError."""
     build = _Builder(settings, on_problem)
     outbox = Outbox(build.client(), build.address)
-    intake = Intake(settings.notify, outbox, on_problem=on_problem)
+    acknowledgements = Acknowledgements(build.client(), build.address)
+    intake = Intake(settings.notify, outbox, acknowledgements, on_problem=on_problem)
     tellers: dict[str, Teller] = {}
 
     def wake_all() -> None:
@@ -153,9 +156,12 @@ def build_notifier(
         tellers[name] = Teller(name, outbox, leases, one, on_came=on_came, on_problem=on_problem)
     all_leases, place = [leases], "the Redis stream"
     sources: list[AlertSource] = []
+    if any(audience.unless_acknowledged for audience in settings.notify):
+        sources.append(Escalator(settings.notify, acknowledgements, outbox))
     if source == "sqs":
         names = queues_of(settings, queues)
-        sources, place = build.queue_intakes(names, intake), f"SQS {', '.join(names)}"
+        sources += build.queue_intakes(names, intake)
+        place = f"SQS {', '.join(names)}"
     else:
         stream, taking = build.stream_intake(intake)
         sources.append(stream)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+from core.notify.escalation import expected_of
 from core.notify.listeners import listeners
 from core.notify.outbox import Addressed
 from core.problem import Problem
@@ -12,6 +14,7 @@ from rtp_client.event import decode_event
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from core.notify.acknowledgements import Acknowledgements
     from core.notify.outbox import Outbox, Taken
     from core.settings.notify import Audience
     from rtp_client.event import Event
@@ -23,22 +26,22 @@ class Intake:
     What is no event can be told to nobody. It is told of as a problem, and passed over: left where it is, it would
     come again and again, and keep back what is behind it.
 
-    `expect` hears first who is told of what: whoever is killed between the two is told by the next try.
+    Who is to acknowledge what is noted first: where that is all that is done, the next try does the rest.
     """
 
     def __init__(
         self,
         audiences: Sequence[Audience],
         outbox: Outbox,
+        acknowledgements: Acknowledgements,
         *,
-        expect: Callable[[Sequence[tuple[Event, Sequence[Audience]]]], None] = lambda _: None,
         on_problem: Callable[[Problem], None],
     ) -> None:
         self.taken = 0
         self.passed_over = 0
         self._audiences = audiences
-        self._expect = expect
         self._outbox = outbox
+        self._acknowledgements = acknowledgements
         self._on_problem = on_problem
 
     def take(self, documents: Sequence[bytes | str], entries: Taken | None = None) -> bool:
@@ -47,7 +50,8 @@ class Intake:
         False where they were taken from the stream, by a process that may not any more.
         """
         addressed = [(event, listeners(self._audiences, event.data)) for event in self._events(documents)]
-        self._expect(addressed)
+        now = time.time()
+        self._acknowledgements.expect(one for event, told in addressed for one in expected_of(told, event, now))
         alerts = [Addressed(event, [name for one in told for name in one.destinations]) for event, told in addressed]
         if self._outbox.put(alerts, entries) is None:
             return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.notify.appeals import appeals_of
 from core.notify.choice import rules_of
 from core.notify.limits import limit_of
 from core.notify.retries import Patience
@@ -15,25 +16,31 @@ if TYPE_CHECKING:
 
     from core.notify.alert import Alert
     from core.notify.answer import Answer
+    from core.notify.appeals import Appeals
     from core.problem import Problem
     from core.settings.models import Settings
+    from core.settings.notify import Audience
 
 
 def build_tellings(
     settings: Settings, environ: Mapping[str, str], on_problem: Callable[[Problem], None]
 ) -> dict[str, Telling]:
     """By the destinations' names. Raises SettingsError."""
-    speaking = voices(settings, environ, on_problem)
+    speaking, appeals = voices(settings, environ, on_problem), appeals_of(settings, environ)
     return {
         name: Telling(
             rules_of(audience, limit_of(to, audience, to.address(environ))),
             Patience(give_up_after_seconds=audience.give_up_after.total_seconds()),
-            _telling_by(speaking[name]),
+            _telling_by(speaking[name], audience, appeals),
         )
         for audience in settings.notify
         for name, to in audience.destinations.items()
     }
 
 
-def _telling_by(voice: Voice) -> Callable[[Sequence[Alert]], Answer]:
-    return lambda alerts: voice.tell([alert.event for alert in alerts])
+def _telling_by(voice: Voice, audience: Audience, appeals: Appeals | None) -> Callable[[Sequence[Alert]], Answer]:
+    def tell(alerts: Sequence[Alert]) -> Answer:
+        events = [alert.event for alert in alerts]
+        return voice.tell(events, appeals.to(audience, events) if appeals else None)
+
+    return tell

@@ -1,0 +1,102 @@
+"""Who is told next, of what nobody has acknowledged in time.
+
+The time runs from the moment at which an audience's rules let an alert go, and not from when a service has taken it:
+where the service is away nobody was told, and the next should hear of it all the more.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from core.errors import SinkUnavailable
+from core.notify.acknowledgements import Expected
+from core.notify.alert import Alert
+from core.notify.choice import choose, rules_of
+from core.notify.listeners import hears
+from core.notify.outbox import Addressed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from core.notify.acknowledgements import Acknowledgements
+    from core.notify.outbox import Outbox
+    from core.settings.notify import Audience
+    from rtp_client.event import Event
+
+_PAUSE_SECONDS = 1.0
+
+
+def expected_of(audiences: Iterable[Audience], event: Event, now: float) -> list[Expected]:
+    """Until when each of these, which are told of an event now, is to acknowledge it."""
+    return [
+        Expected(audience.name, event, _told_at(audience, event, now) + wait.after.total_seconds())
+        for audience in audiences
+        if (wait := audience.unless_acknowledged)
+    ]
+
+
+def _told_at(audience: Audience, event: Event, now: float) -> float:
+    """When an audience's digest and quiet hours let go an event that has come now."""
+    alert, rules = Alert(event, f"{int(now * 1000)}-0"), rules_of(audience, None)
+    while (look_at := choose([alert], rules, spent_until=0, now=now).look_at) is not None:
+        now = look_at
+    return now
+
+
+class Escalator:
+    """Tells the next audiences. For any number of processes, killed at any instant: an outbox takes everything once."""
+
+    def __init__(self, audiences: Sequence[Audience], acknowledgements: Acknowledgements, outbox: Outbox) -> None:
+        self.told = 0
+        """How many alerts were told on."""
+        self._audiences = {audience.name: audience for audience in audiences}
+        self._acknowledgements = acknowledgements
+        self._outbox = outbox
+        self._busy_at = time.monotonic()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="notify_escalation", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self, within_seconds: float) -> None:
+        """End after the turn that is under way, unless that takes longer."""
+        self._stopping.set()
+        self._thread.join(within_seconds)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it looks, or tries to."""
+        return self._thread.is_alive()
+
+    def idle_seconds(self, now: float) -> float:
+        """How long nothing was overdue, on the monotonic clock."""
+        return now - self._busy_at
+
+    def turn(self, now: float) -> None:
+        """Tell on what is overdue. Raises SinkUnavailable."""
+        overdue = self._acknowledgements.overdue(now)
+        told = [(one.event, audience) for one in overdue for audience in self._next(one)]
+        if told:
+            self._busy_at = time.monotonic()
+            self._acknowledgements.expect(
+                waited for event, audience in told for waited in expected_of([audience], event, now)
+            )
+            alerts = [Addressed(event, list(to.destinations), f"{event.id} {to.name}") for event, to in told]
+            self.told += self._outbox.put(alerts) or 0
+        self._acknowledgements.settled(overdue)
+
+    def _next(self, overdue: Expected) -> list[Audience]:
+        """Whom the settings name. An audience that is theirs no more tells nobody."""
+        audience = self._audiences.get(overdue.audience)
+        named = [self._audiences[name] for name in audience.tells] if audience else []
+        return [one for one in named if hears(one, overdue.event.data)]
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            with suppress(SinkUnavailable):  # the leases tell of it
+                self.turn(time.time())
+            self._stopping.wait(_PAUSE_SECONDS)
