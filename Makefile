@@ -23,7 +23,7 @@ LAMBDA_PLATFORM = --platform manylinux2014_aarch64 --platform manylinux_2_28_aar
 NOT_IN_THE_LAMBDA = psycopg psycopg-binary psycopg-pool prometheus-client typer rich annotated-doc markdown-it-py mdurl pygments shellingham
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package docs sbom audit deployment lock clean
+.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package docs reference sbom audit deployment lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
@@ -95,6 +95,9 @@ package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=r
 
 docs: build/docs-tools/.docs ## Make the site of the documents: build/site (ARGS=--serve: look at it on 127.0.0.1:8000)
 	@build/docs-tools/bin/zensical $(if $(filter --serve,$(ARGS)),serve --dev-addr 127.0.0.1:8000,build --clean --strict && echo build/site/index.html)
+
+reference: $(VENV)/.dev ## Write the pages of the documents that come from the code: commands, settings, event
+	@$(BIN)/python -m documents
 
 sbom: build/release-tools/.release ## Write a bill of materials of the container's image: build/sbom.json
 	@build/release-tools/bin/cyclonedx-py requirements requirements-image.lock --pyproject pyproject.toml --output-reproducible \

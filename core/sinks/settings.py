@@ -29,9 +29,13 @@ def load_settings(path: Path | None, *, environ: Mapping[str, str], options: Map
         for sink_type in registry.SINK_TYPES
         for name, key in sink_type.variables.items()
     ]
-    model = _with_sections(registry.SINK_TYPES)
-    settings = read_settings(model, path, environ=environ, options=options, variables=variables)
+    settings = read_settings(settings_with_sections(), path, environ=environ, options=options, variables=variables)
     return with_real_names(settings, names_from(environ))
+
+
+def settings_with_sections() -> type[Settings]:
+    """`Settings` with the sections of all sinks."""
+    return _with_sections(registry.SINK_TYPES)
 
 
 @cache

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from documents.pages import FOLDER, PAGES
+
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 CODE = [
     path
     for room in (
@@ -42,7 +44,7 @@ def anchors_of(page: Path) -> frozenset[str]:
     return frozenset(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+@pytest.mark.parametrize("page", DOCUMENTS, ids=[str(page.relative_to(ROOT)) for page in DOCUMENTS])
 def test_each_link_leads_somewhere(page: Path) -> None:
     broken = []
     for link in LINK.findall(prose_of(page)):
@@ -62,3 +64,8 @@ def test_each_page_that_the_code_names_is_there() -> None:
         for page in re.findall(r"docs/[\w/-]+\.md", path.read_text(encoding="utf-8"))
     }
     assert [(path, page) for path, page in sorted(named) if not (ROOT / page).is_file()] == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_the_code_writes_is_as_the_code_is(name: str) -> None:
+    assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), "`make reference` writes it anew"
