@@ -20,6 +20,8 @@ from rtp_client.redact import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jinja2 import Template as CompiledTemplate
+
     from core.notify.words.dialects import Dialect
     from core.notify.words.manner import Format
 
@@ -42,7 +44,7 @@ class Template:
     def render(self, dialect: Dialect, wanted: Format, values: Mapping[str, Any]) -> tuple[str | None, str]:
         """The title that it sets, if any, and the body. Raises TemplateFailed."""
         source = self.source or _shipped(self.format or wanted)
-        template = _environment(dialect).from_string(source)
+        template = _compiled(dialect, source)
         try:
             module = template.make_module(dict(values))
             body = str(module)
@@ -88,6 +90,11 @@ def _read(file: Path, place: str) -> str:
 @lru_cache(maxsize=len(SHIPPED_TEMPLATES))
 def _shipped(written_in: Format) -> str:
     return (_SHIPPED / f"{written_in}.j2").read_text("utf-8")
+
+
+@lru_cache(maxsize=256)
+def _compiled(dialect: Dialect, source: str) -> CompiledTemplate:
+    return _environment(dialect).from_string(source)
 
 
 @lru_cache(maxsize=16)
