@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
 
 ROOT = Path(__file__).parents[1]
-# Coverage follows every process of Python, and costs it a third. Tests within their own process reach nearly all.
-UNMEASURED = {"COVERAGE_PROCESS_START": "", "COVERAGE_PROCESS_CONFIG": ""}
 # Far beyond what is usual: a loaded machine must not fail a test.
 END_SECONDS = 60
 
@@ -68,15 +66,14 @@ class RtpProcess:
 
 
 @contextmanager
-def rtp(*arguments: str, environ: Mapping[str, str] | None = None, is_measured: bool = False) -> Iterator[RtpProcess]:
-    """Run `rtp` with these arguments, followed by coverage or not; killed at the end of the block if it still runs."""
+def rtp(*arguments: str, environ: Mapping[str, str] | None = None, is_started: bool = False) -> Iterator[RtpProcess]:
+    """Run `rtp` with these arguments, forked or started; killed at the end of the block if it still runs."""
     inherited = {name: value for name, value in os.environ.items() if name == "RTP_STATE_DIR" or name[:4] != "RTP_"}
-    inherited |= {} if is_measured else UNMEASURED
     variables = inherited | dict(environ or {})
     with tempfile.TemporaryDirectory(prefix="rtp-output-") as name:
         folder = Path(name)
         with (folder / "out").open("wb") as out, (folder / "err").open("wb") as err:
-            is_forked = not is_measured and _can_be_forked(arguments, environ or {})
+            is_forked = not is_started and _can_be_forked(arguments, environ or {})
             process = (fork_rtp if is_forked else _start_rtp)(arguments, variables, out, err)
         try:
             yield RtpProcess(process, folder)

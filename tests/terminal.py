@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fcntl import ioctl
 from typing import IO, TYPE_CHECKING, Any
 
-from tests.rtp_process import ROOT, UNMEASURED, command
+from tests.rtp_process import ROOT, command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,7 +50,7 @@ def run_at_a_terminal(
     inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
     process = subprocess.Popen(
         command(*arguments),
-        env=inherited | UNMEASURED | dict(environ) | {"TERM": "xterm-256color"},
+        env=inherited | dict(environ) | {"TERM": "xterm-256color"},
         stdin=terminal,
         stdout=terminal,
         stderr=errors or terminal,
@@ -81,7 +81,7 @@ def closing_the_terminal(*arguments: str, environ: Mapping[str, str], once: str)
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
         command(*arguments),
-        env=os.environ | UNMEASURED | dict(environ) | {"TERM": "xterm-256color"},
+        env=os.environ | dict(environ) | {"TERM": "xterm-256color"},
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,

@@ -45,10 +45,10 @@ def place() -> Iterator[Place]:
 
 
 @contextmanager
-def demo(place: Place, *arguments: str, is_measured: bool = False) -> Iterator[RtpProcess]:
+def demo(place: Place, *arguments: str) -> Iterator[RtpProcess]:
     """Run a demo of this place's own."""
     environ = place.environ | {"COLUMNS": "200"}
-    with rtp("run", "--demo", *arguments, environ=environ, is_measured=is_measured) as process:
+    with rtp("run", "--demo", *arguments, environ=environ) as process:
         yield process
 
 
@@ -92,7 +92,7 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def visit() -> Iterator[Visit]:
-    with own_place() as place, demo(place, *LIVELY, is_measured=True) as process:
+    with own_place() as place, demo(place, *LIVELY) as process:
         process.wait_for("status: ")
         servers = len(processes_in(place.folder))
         with pytest.MonkeyPatch.context() as patch:
@@ -272,7 +272,7 @@ def replay(tmp_path_factory: pytest.TempPathFactory) -> Replay:
     file.write_text(HISTORY, encoding="utf-8")
     with (
         own_place() as place,
-        demo(place, "--feed", str(file), "--speed", "max", "--until-idle", "--json", is_measured=True) as process,
+        demo(place, "--feed", str(file), "--speed", "max", "--until-idle", "--json") as process,
     ):
         code = process.end()
         return Replay(process.documents, process.err, code, place.leftovers())

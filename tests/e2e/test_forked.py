@@ -13,7 +13,7 @@ from tests.rtp_process import rtp
 def test_it_says_and_ends_as_one_that_is_started(arguments: tuple[str, ...]) -> None:
     ends = []
     for is_started in (True, False):
-        with rtp(*arguments, is_measured=is_started) as process:
+        with rtp(*arguments, is_started=is_started) as process:
             ends.append((process.end(), process.out, process.err))
     started, forked = ends
     assert forked == started

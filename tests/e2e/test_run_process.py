@@ -193,7 +193,7 @@ def _travel(settings: Settings, client: SQSClient, queue: SqsQueue, config: str)
     seed(settings)
     written = ENTITIES + WRITERS * UPDATES_PER_WRITER
     url = str(settings.redis.url)
-    running = rtp("run", "-c", config, environ=environ_of(settings), is_measured=True)
+    running = rtp("run", "-c", config, environ=environ_of(settings))
     with subscriber(url) as published, running as process:
         writers = [threading.Thread(target=write, args=(settings, number)) for number in range(WRITERS)]
         for writer in writers:

@@ -19,7 +19,7 @@ def test_run_serves_what_it_delivers_and_sends_its_clients_elsewhere_when_it_end
     settings: Settings, writer: psycopg.Connection
 ) -> None:
     writer.execute("INSERT INTO prices (chain, token, price_usd, source) VALUES ('ethereum', 'eth', 1000, 'llama')")
-    with rtp("run", "--serve", "--listen", "127.0.0.1:0", environ=environ_of(settings), is_measured=True) as process:
+    with rtp("run", "--serve", "--listen", "127.0.0.1:0", environ=environ_of(settings)) as process:
         process.wait_for("The page is at http")
         found = re.search(r"The page is at (http://\S+)", process.err)
         assert found is not None

@@ -17,7 +17,7 @@ from core.sinks.redis import RedisSink
 from tests.eventually import eventually
 from tests.followed import node, sequences, with_node
 from tests.gateway import serve_settings, serving
-from tests.rtp_process import ROOT, UNMEASURED
+from tests.rtp_process import ROOT
 from tests.samples import make_event
 from tests.scripted_gateway import event, position, scripted, subscribed
 
@@ -89,7 +89,7 @@ def test_the_examples_tell_of_pegs_and_go_on_where_they_were(
 def first_line_of(bot: str, server: GatewayServer, folder: Path) -> str:
     """What an example says first; it is ended once it has noted where it is."""
     program = sys.executable if bot.endswith(".py") else node()
-    environ = {**os.environ, **UNMEASURED, "RTP_URL": server.url, "PYTHONPATH": str(ROOT)}
+    environ = {**os.environ, "RTP_URL": server.url, "PYTHONPATH": str(ROOT)}
     noted = (folder / "bot.position").read_text()
     call = [program, str(ROOT / "examples" / bot)]
     with subprocess.Popen(call, stdout=subprocess.PIPE, text=True, cwd=folder, env=environ) as process:

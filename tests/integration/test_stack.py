@@ -26,7 +26,6 @@ from tests.conftest import SqsQueue
 from tests.eventually import eventually
 from tests.leftovers import files_in, own_place, processes_in
 from tests.processes import listening_addresses, mapped_shared_memory
-from tests.rtp_process import UNMEASURED
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -99,8 +98,6 @@ def python(
 ) -> subprocess.Popen[str]:
     """A Python process of its own that imports core and whatever this one can import."""
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *SITE_PACKAGES])}
-    if user:  # who may not write where coverage keeps its data
-        environ |= UNMEASURED
     return subprocess.Popen(
         [program, "-c", script, *arguments],
         env=environ,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rtp_process import ROOT, UNMEASURED, command
+from tests.rtp_process import ROOT, command
 
 FULL = Path("/dev/full")
 NO_SPACE = "standard output cannot be written: No space left on device\n"
@@ -22,9 +21,7 @@ COMMANDS = [["route", "--kind", "tvl", "--entity", "x", "--sqs-queue", "a.fifo"]
 def run(shell_words: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `rtp` with what a shell makes of its streams."""
     line = [*("/bin/sh", "-c", f'"$@" {shell_words}', "sh"), *command(*arguments)]
-    return subprocess.run(
-        line, env=os.environ | UNMEASURED, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
@@ -69,7 +66,5 @@ main()
 @pytest.mark.parametrize("module", ["cli.__main__", "cli.app", "rich", "cli.schema", "msgspec"])
 def test_ctrl_c_while_it_starts_ends_it_without_a_word(module: str) -> None:
     line = [sys.executable, "-c", INTERRUPTED, module]
-    ran = subprocess.run(
-        line, env=os.environ | UNMEASURED, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
+    ran = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode in (-signal.SIGINT, 130), ran.stdout, ran.stderr) == (True, "", "")

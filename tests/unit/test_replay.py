@@ -349,6 +349,7 @@ def test_every_stablecoin_price_is_read_in_time_order() -> None:
     assert (len(read), all(a < b for a, b in pairwise(read))) == (2169, True)
 
 
+@pytest.mark.no_cover  # four hundred thousand rows
 def test_every_daily_tvl_is_read_with_every_digit() -> None:
     path = real("tvl_protocol_chain_daily.csv.gz")
     with gzip.open(path, "rt", newline="") as text:
