@@ -17,7 +17,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -33,14 +35,16 @@ class ForkedProcess:
 
     def __init__(self, told: int) -> None:
         self._told = told
+        self._reading = threading.Lock()  # one thread may wait for its end while another kills it
         self.returncode: int | None = None
         self.pid = int.from_bytes(os.read(told, _WORD), "little")
+        weakref.finalize(self, os.close, told)
 
     def poll(self) -> int | None:
         """The exit code, or the negative number of the signal that ended it, once it has ended."""
-        if self.returncode is None and select.select([self._told], [], [], 0)[0]:
-            self.returncode = int.from_bytes(os.read(self._told, _WORD), "little", signed=True)
-            os.close(self._told)
+        with self._reading:
+            if self.returncode is None and select.select([self._told], [], [], 0)[0]:
+                self.returncode = int.from_bytes(os.read(self._told, _WORD), "little", signed=True)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:

@@ -370,15 +370,15 @@ def test_nobody_is_running(status: Status) -> None:
     assert (processor["is_running"], processor["is_awake"]) == (False, False)
 
 
-def test_rtp_is_running_awake_and_then_asleep(installed: Settings, status: Status) -> None:
-    run = installed.run.model_copy(update={"idle_before_sleep_ms": 500})
+@pytest.mark.parametrize(("idle_ms", "is_awake"), [(3_600_000, True), (1, False)], ids=["awake", "asleep"])
+def test_rtp_is_running(installed: Settings, status: Status, idle_ms: int, is_awake: bool) -> None:
+    run = installed.run.model_copy(update={"idle_before_sleep_ms": idle_ms})
     wakeup = WakeUp(postgres_server(installed), run, Epochs(UNFENCED), recovery=quiet_recovery())
     wakeup.start()
     try:
-        eventually(lambda: status()["processor"]["is_awake"])
-        eventually(lambda: wakeup.is_asleep and not status()["processor"]["is_awake"])
+        eventually(lambda: wakeup.holds_lock if is_awake else wakeup.is_asleep)
         processor = status()["processor"]
-        assert processor["is_running"]
+        assert (processor["is_running"], processor["is_awake"]) == (True, is_awake)
         assert "rtp wakeup" in processor["sessions"]
     finally:
         wakeup.request_stop()
