@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from textual.widgets import Input
 
 from cli.top.board import Board
-from cli.top.pegs import PegTarget
 from cli.top.sinks import RtpState, SinkRow
 from cli.top.world import BoardInbox, BoardWorld
+from core.settings.peg import Peg
 from rtp_client import Event, LiveEvent, Position
 from tests.samples import NOON, make_event
 
@@ -112,15 +112,15 @@ STATE = RtpState(
 )
 
 
-def peg_of(key: EntityKey) -> PegTarget | None:
+def peg_of(key: EntityKey) -> Peg | None:
     """A dollar, for what is called after it."""
-    return PegTarget(1.0, 50.0) if key.entity.startswith("usd") else None
+    return Peg() if key.entity.startswith("usd") else None
 
 
 @asynccontextmanager
 async def seat(size: tuple[int, int] = (80, 24), **given: Any) -> AsyncIterator[Seat]:
     """A seat at a board that nothing was told so far; ten seconds after noon."""
-    world = BoardWorld(title="redis://here", inbox=BoardInbox(), target_of=peg_of, clock=lambda: NOON.timestamp() + 10)
+    world = BoardWorld(title="redis://here", inbox=BoardInbox(), peg_of=peg_of, clock=lambda: NOON.timestamp() + 10)
     async with sitting_at(replace(world, **given), size) as at:
         yield at
 

@@ -144,7 +144,7 @@ class Board(App[None]):
         self._show("movers", sorted_movers(movers, column, now, is_reversed=is_reversed))
         column, is_reversed = self._orders["pegs"]
         pegs = (
-            peg for peg in peg_rows(self.market, self._world.target_of, self._state.off_peg) if shown.has_name(peg.key)
+            peg for peg in peg_rows(self.market, self._world.peg_of, self._state.off_peg) if shown.has_name(peg.key)
         )
         self._show("pegs", sorted_pegs(pegs, column, is_reversed=is_reversed))
         self._show("events", list(islice(filter(shown.has_event, reversed(self.market.events)), _MOST_LISTED)))

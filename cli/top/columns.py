@@ -60,7 +60,7 @@ def peg_columns(kinds: Kinds, clock: Callable[[], float]) -> Sequence[Column[Peg
     """How far from its peg each price is, and since when it is off."""
 
     def distance(peg: PegRow) -> Text:
-        style = "bold red" if peg.is_off else "yellow" if abs(peg.distance_bps) >= peg.target.deviation_bps / 2 else ""
+        style = "bold red" if peg.is_off else "yellow" if abs(peg.distance_bps) >= peg.peg.deviation_bps / 2 else ""
         return Text(f"{peg.distance_bps:+,.1f}", style)
 
     def off_since(peg: PegRow) -> Text:
@@ -77,7 +77,7 @@ def peg_columns(kinds: Kinds, clock: Callable[[], float]) -> Sequence[Column[Peg
         Column("entity", 13, lambda peg: _name(peg.key.entity, "bold"), most=22, sorts=True),
         Column("chain", 8, lambda peg: _name(peg.key.chain), most=12, sorts=True),
         Column("value", 10, lambda peg: _amount(peg.value, peg.key.kind, kinds), is_right=True),
-        Column("peg", 6, lambda peg: Text(f"{peg.target.value:g}", "dim"), is_right=True, least_width=60),
+        Column("peg", 6, lambda peg: Text(f"{float(peg.peg.value):g}", "dim"), is_right=True, least_width=60),
         Column("bps", 7, distance, most=9, is_right=True, sorts=True),
         Column("off since", 10, off_since, most=12),
     )

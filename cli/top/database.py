@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from cli.top.pegs import PegTarget
     from cli.top.world import BoardInbox, Details
     from core.settings.models import Settings
+    from core.settings.peg import Peg
     from rtp_client import Entry
 
 
@@ -33,7 +33,7 @@ class DatabaseLooks:
     """Looks over one connection, for as long as it lasts."""
 
     settings: Settings
-    target_of: Callable[[EntityKey], PegTarget | None]
+    peg_of: Callable[[EntityKey], Peg | None]
     inbox: BoardInbox
 
     def __call__(self) -> Iterator[RtpState]:
@@ -50,7 +50,7 @@ class DatabaseLooks:
         with looking(connection):
             entities = read_entities(connection)
         keys = {Pegged(one.watch, one.chain, one.name): EntityKey(one.kind, one.chain, one.name) for one in entities}
-        return {pegged: key for pegged, key in keys.items() if self.target_of(key) is not None}
+        return {pegged: key for pegged, key in keys.items() if self.peg_of(key) is not None}
 
     def _entries(self, keys: Sequence[EntityKey]) -> Iterator[Entry]:
         with cache_reader(self.settings, is_counted=False) as reader:

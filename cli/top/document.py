@@ -24,7 +24,7 @@ def board_document(market: SeenMarket, state: RtpState, world: BoardWorld, shown
     """What the board shows now: movers with the largest moves first, pegs with those furthest off first, sinks."""
     now = world.clock()
     movers = filter(shown.has_mover, market.movers.values())
-    pegs = (peg for peg in peg_rows(market, world.target_of, state.off_peg) if shown.has_name(peg.key))
+    pegs = (peg for peg in peg_rows(market, world.peg_of, state.off_peg) if shown.has_name(peg.key))
     return {
         "movers": [_mover(one, now) for one in sorted_movers(movers, MOVER_ORDERS[0], now, is_reversed=False)],
         "pegs": [_peg(one) for one in sorted_pegs(pegs, PEG_ORDERS[0], is_reversed=False)],
@@ -43,9 +43,9 @@ def _mover(mover: Mover, now: float) -> dict[str, Any]:
 def _peg(peg: PegRow) -> dict[str, Any]:
     return _named(peg.key) | {
         "value": peg.value,
-        "target": peg.target.value,
-        "deviation_bps": peg.target.deviation_bps,
-        "distance_bps": round(peg.distance_bps, 2),
+        "target": float(peg.peg.value),
+        "deviation_bps": float(peg.peg.deviation_bps),
+        "distance_bps": float(peg.distance_bps),
         "is_off": peg.is_off,
         "off_since": None if peg.since is None else format_time(peg.since),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -13,15 +14,15 @@ from rich.console import Group
 
 from cli.tables import facts, new_table, whole
 from cli.top.market import EntityKey, Point, finite
-from cli.top.pegs import PegTarget
 from cli.top.sinks import RtpState, state_in
 from cli.top.world import Details
 from core.errors import RtpError, ServiceUnavailable
+from core.settings.peg import Peg
 from rtp_client.errors import one_line
 from rtp_client.redact import redact
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 _TIMEOUT_SECONDS = 5.0
 _HTTP = {"ws": "http", "http": "http", "wss": "https", "https": "https"}
@@ -35,14 +36,14 @@ class AskedGateway:
         path = parts.path.rstrip("/").removesuffix("/v1/ws")
         self._base = urlunsplit((_HTTP[parts.scheme], parts.netloc, path, "", ""))
         self._token = token
-        self._targets: dict[EntityKey, PegTarget] = {}
+        self._pegs: dict[EntityKey, Peg] = {}
 
     def looks(self) -> Iterator[RtpState]:
         """Rtp's state, again and again, with the pegs as they are by then."""
         while True:
             told = self._ask("/v1/status")
             pegs = {_key(peg): peg for peg in self._ask("/v1/pegs")["pegs"]}
-            self._targets = {key: PegTarget(float(p["target"]), float(p["deviation_bps"])) for key, p in pegs.items()}
+            self._pegs = {key: _peg(p) for key, p in pegs.items()}
             state = state_in(told["status"] or {})
             yield RtpState(
                 state.sinks,
@@ -50,9 +51,9 @@ class AskedGateway:
                 {key: datetime.fromisoformat(peg["off_since"]) for key, peg in pegs.items() if peg["off_since"]},
             )
 
-    def target_of(self, key: EntityKey) -> PegTarget | None:
+    def peg_of(self, key: EntityKey) -> Peg | None:
         """The peg of an entity, as the gateway told it last."""
-        return self._targets.get(key)
+        return self._pegs.get(key)
 
     def details(self, key: EntityKey) -> Details:
         """All about an entity. Raises RtpError."""
@@ -78,6 +79,10 @@ def _complaint(error: HTTPError) -> str:
         return str(json.load(error)["error"]["message"])
     except (ValueError, LookupError, TypeError):
         return one_line(error)
+
+
+def _peg(told: Mapping[str, Any]) -> Peg:
+    return Peg(value=Decimal(told["target"]), deviation_bps=Decimal(told["deviation_bps"]))
 
 
 def _key(document: dict[str, Any]) -> EntityKey:

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from cli.top.market import MOST_MOVERS, EntityKey, SeenMarket, finite
+from cli.top.market import MOST_MOVERS, EntityKey, SeenMarket
+from core.detection.peg import distance_bps
 from core.settings.rules import rule_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from datetime import datetime
 
+    from core.settings.peg import Peg
     from core.settings.watches import Watch
-
-
-@dataclass(frozen=True)
-class PegTarget:
-    """Where a price should be; `deviation_bps` away from it, it is off its peg."""
-
-    value: float
-    deviation_bps: float
 
 
 @dataclass(frozen=True)
@@ -30,35 +25,33 @@ class PegRow:
 
     key: EntityKey
     value: str | None
-    target: PegTarget
-    distance_bps: float
+    peg: Peg
+    distance_bps: Decimal
     is_off: bool
     since: datetime | None
 
 
-def targets_of(watches: Iterable[Watch]) -> Callable[[EntityKey], PegTarget | None]:
+def pegs_of(watches: Iterable[Watch]) -> Callable[[EntityKey], Peg | None]:
     """Who has which peg, by the watches' rules."""
     values = [watch for watch in watches if watch.has_value and watch.about.has_peg]
 
     @lru_cache(maxsize=MOST_MOVERS)
-    def target_of(key: EntityKey) -> PegTarget | None:
+    def peg_of(key: EntityKey) -> Peg | None:
         pegs = (rule_for(watch, key.chain, key.entity).peg for watch in values if watch.kind == key.kind)
-        peg = next(filter(None, pegs), None)
-        return PegTarget(float(peg.value), float(peg.deviation_bps)) if peg is not None else None
+        return next(filter(None, pegs), None)
 
-    return target_of
+    return peg_of
 
 
 def peg_rows(
-    market: SeenMarket, target_of: Callable[[EntityKey], PegTarget | None], off_peg: Mapping[EntityKey, datetime]
+    market: SeenMarket, peg_of: Callable[[EntityKey], Peg | None], off_peg: Mapping[EntityKey, datetime]
 ) -> Iterator[PegRow]:
     """All prices that have a peg, in no order. `off_peg` is what a database knows, beyond the events that were seen."""
     for key, mover in market.movers.items():
-        target = target_of(key)
-        value = finite(mover.value)
-        if target is None or value is None:
+        if mover.value is None or (peg := peg_of(key)) is None:
             continue
-        distance_bps = (value / target.value - 1) * 10_000
+        if (distance := distance_bps(Decimal(mover.value), peg)) is None:
+            continue
         since = mover.off_peg_since or off_peg.get(key)
-        is_off = since is not None or abs(distance_bps) >= target.deviation_bps
-        yield PegRow(key, mover.value, target, distance_bps, is_off, since)
+        is_off = since is not None or abs(distance) >= peg.deviation_bps
+        yield PegRow(key, mover.value, peg, distance, is_off, since)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from cli.top.market import EntityKey, Point
-    from cli.top.pegs import PegTarget
     from cli.top.sinks import RtpState
+    from core.settings.peg import Peg
     from rtp_client import Entry, Message, RtpError
 
 _MOST_WAITING = 20_000
@@ -74,7 +74,7 @@ class BoardWorld:
     title: str
     inbox: BoardInbox
     kinds: Kinds = field(default_factory=lambda: SHIPPED)
-    target_of: Callable[[EntityKey], PegTarget | None] = lambda _: None
+    peg_of: Callable[[EntityKey], Peg | None] = lambda _: None
     details: Callable[[EntityKey], Details] | None = None
     remark: Callable[[], str] = lambda: ""
     is_over: Callable[[], bool] = lambda: False

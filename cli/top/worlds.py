@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cli.top.database import DatabaseLooks, explain_in_database
 from cli.top.gateway import AskedGateway
-from cli.top.pegs import targets_of
+from cli.top.pegs import pegs_of
 from cli.top.streams import explain_in_streams, looks_at_streams
 from cli.top.threads import Follower, Looker
 from cli.top.world import BoardInbox, BoardWorld
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 def world_of(settings: Settings) -> Iterator[BoardWorld]:
     """Straight from Redis; within the block, threads fill the inbox."""
     inbox, url = BoardInbox(), settings.redis.url or ""
-    target_of = targets_of(settings.watches.values())
-    parts: dict[str, Any] = {"title": redact(url), "kinds": settings.all_kinds, "target_of": target_of}
+    peg_of = pegs_of(settings.watches.values())
+    parts: dict[str, Any] = {"title": redact(url), "kinds": settings.all_kinds, "peg_of": peg_of}
     with ExitStack() as exits:
         exits.enter_context(Follower(url, inbox))
         if settings.postgres.dsn:
             parts["details"] = partial(explain_in_database, settings)
-            exits.enter_context(Looker(DatabaseLooks(settings, target_of, inbox), inbox))
+            exits.enter_context(Looker(DatabaseLooks(settings, peg_of, inbox), inbox))
         elif settings.dynamodb.tables:
             parts["details"] = partial(explain_in_streams, settings)
             exits.enter_context(Looker(partial(looks_at_streams, settings), inbox))
@@ -48,6 +48,6 @@ def world_of_gateway(url: str, token: str | None, settings: Settings) -> Iterato
                 inbox=inbox,
                 title=redact(url),
                 kinds=settings.all_kinds,
-                target_of=gateway.target_of,
+                peg_of=gateway.peg_of,
                 details=gateway.details,
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.detection.memory import OffPeg
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from core.settings.peg import Peg
 
 _BASIS_POINTS = Decimal(10_000)
+_DIGITS, _SHOWN = Context(prec=40), Decimal("0.01")
 _AT_ONCE = timedelta(0)
 
 
@@ -68,6 +69,17 @@ def peg_severity(value: Decimal, peg: Peg) -> Severity:
     if is_as_far(value, peg, peg.critical):
         return Severity.CRITICAL
     return Severity.WARNING if is_as_far(value, peg, peg.warning) else Severity.INFO
+
+
+def distance_bps(value: Decimal | None, peg: Peg) -> Decimal | None:
+    """From the peg to the value in basis points, to two decimals; None where there is no such number."""
+    if value is None or not value.is_finite():
+        return None
+    try:
+        share = _DIGITS.divide(_DIGITS.subtract(value, peg.value), peg.value)
+        return _DIGITS.quantize(_DIGITS.multiply(share, _BASIS_POINTS), _SHOWN).normalize(_DIGITS)
+    except InvalidOperation:  # so far off that nobody counts in basis points
+        return None
 
 
 def is_as_far(value: Decimal, peg: Peg, basis_points: Decimal) -> bool:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from core.gateway.rest.pegs import distance_bps
+from core.detection.peg import distance_bps
 from core.settings.peg import Peg
 
 
@@ -26,4 +26,5 @@ from core.settings.peg import Peg
     ],
 )
 def test_the_distance_has_two_decimals_and_a_sign(value: str | None, peg: str, expected: str | None) -> None:
-    assert distance_bps(value, Peg(value=Decimal(peg))) == expected
+    found = distance_bps(None if value is None else Decimal(value), Peg(value=Decimal(peg)))
+    assert found == (None if expected is None else Decimal(expected))

@@ -9,11 +9,12 @@ from decimal import Decimal
 import pytest
 
 from cli.top.market import MOST_EVENTS, MOST_POINTS, EntityKey, SeenMarket
-from cli.top.pegs import PegTarget, peg_rows, targets_of
+from cli.top.pegs import peg_rows, pegs_of
 from cli.top.selection import BoardSelection, parse_selection
 from cli.top.sinks import state_in
 from cli.top.sorting import sorted_movers
 from core.demo.pegs import with_demo_pegs
+from core.settings.peg import Peg
 from core.sinks.settings import load_settings
 from rtp_client import EventFilter, SettingsError
 from tests.samples import NOON, make_event
@@ -62,16 +63,16 @@ def test_however_long_it_runs_it_keeps_so_many_events_and_values() -> None:
 
 def test_pegs_are_those_of_the_rules() -> None:
     settings = with_demo_pegs(load_settings(None, environ={}, options={}))
-    target_of = targets_of(settings.watches.values())
-    assert target_of(EntityKey("price", "base", "usdc")) == PegTarget(1.0, 50.0)
-    assert target_of(EntityKey("price", "base", "eth")) is None
-    assert target_of(EntityKey("tvl", "base", "usdc")) is None
+    peg_of = pegs_of(settings.watches.values())
+    assert peg_of(EntityKey("price", "base", "usdc")) == Peg()
+    assert peg_of(EntityKey("price", "base", "eth")) is None
+    assert peg_of(EntityKey("tvl", "base", "usdc")) is None
 
 
 def test_a_price_far_from_its_peg_is_off_also_where_nobody_knows_since_when() -> None:
     market = SeenMarket()
     market.take(make_event(1, "usdc", kind="price", previous="1", current="0.99", change_pct="-1"))
-    (peg,) = peg_rows(market, lambda _: PegTarget(1.0, 50.0), {})
+    (peg,) = peg_rows(market, lambda _: Peg(), {})
     assert (peg.is_off, peg.since, round(peg.distance_bps)) == (True, None, -100)
 
 

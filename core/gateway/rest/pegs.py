@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from decimal import Context, Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.json import Decoder
 
+from core.detection.peg import distance_bps
 from core.detection.report import amount_text
 from core.gateway.rest.documents import PegDocument
 from core.inspection.pegs import Pegged
@@ -20,10 +21,6 @@ from rtp_client.event import Reason, format_time
 if TYPE_CHECKING:
     from core.settings.models import Settings
     from rtp_client.event import Event
-
-_DIGITS = Context(prec=40)
-_BASIS_POINTS = Decimal(10_000)
-_SHOWN = Decimal("0.01")
 
 
 def pegged_kinds(settings: Settings) -> list[str]:
@@ -99,21 +96,10 @@ def _document(entry: PeggedValue, peg: Peg, off_since: datetime | None) -> PegDo
         target=amount_text(peg.value) or "",
         deviation_bps=amount_text(peg.deviation_bps) or "",
         value=entry.value,
-        distance_bps=distance_bps(entry.value, peg),
+        distance_bps=amount_text(distance_bps(None if entry.value is None else Decimal(entry.value), peg)),
         off_since=None if off_since is None else format_time(off_since),
         as_of=entry.as_of,
     )
-
-
-def distance_bps(value: str | None, peg: Peg) -> str | None:
-    """From the peg to the value in basis points, to two decimals; None where there is no such number."""
-    if value is None or not (amount := Decimal(value)).is_finite():
-        return None
-    try:
-        share = _DIGITS.divide(_DIGITS.subtract(amount, peg.value), peg.value)
-        return amount_text(_DIGITS.quantize(_DIGITS.multiply(share, _BASIS_POINTS), _SHOWN).normalize(_DIGITS))
-    except InvalidOperation:  # so far off that nobody counts in basis points
-        return None
 
 
 def off_since_by_events(pegs: Pegs, events: Iterable[Event]) -> dict[Pegged, datetime]:
