@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
+from core.notify.acknowledge_links import KEY_VARIABLE, key_from
 from core.notify.sample import sample_for
 from core.notify.service import AppriseService
 from core.notify.words.compose import compose
@@ -46,7 +47,19 @@ def check_notify(settings: Settings, environ: Mapping[str, str]) -> NotifyChecku
                 ).close()
             except SettingsError as error:
                 problems.append(str(error))
+    try:
+        warnings += _link_warnings(settings, environ)
+    except SettingsError as error:
+        problems.append(str(error))
     return NotifyCheckup(problems, warnings)
+
+
+def _link_warnings(settings: Settings, environ: Mapping[str, str]) -> Iterator[str]:
+    """Where one half of what links need is there, the other was meant to be."""
+    if not any(audience.unless_acknowledged for audience in settings.notify):
+        return
+    if key_from(environ) and not settings.serve.public_url:
+        yield f"{KEY_VARIABLE} is set, and serve.public_url is not: messages have no link to acknowledge them by"
 
 
 def _template_problems(settings: Settings, audience: Audience, place: str) -> Iterator[str]:

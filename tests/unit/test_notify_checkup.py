@@ -53,3 +53,22 @@ def test_what_nobody_would_be_told_by_is_a_problem(tmp_path: Path, audience: str
 def test_an_address_that_is_not_known_here_is_a_warning(tmp_path: Path) -> None:
     found = check_notify(settings_of(tmp_path, "{name: desk, to: {env: DESK}}"), {})
     assert (found.problems, found.warnings) == ([], ["desk/1: its address is in DESK, which is not set here"])
+
+
+ESCALATING = ("{name: desk, to: json://a, unless_acknowledged: 10m}", "{name: boss, to: json://a}")
+
+
+@pytest.mark.parametrize(
+    ("key", "problems", "warnings"),
+    [
+        ("", [], []),
+        ("k" * 32, [], ["RTP_NOTIFY_KEY is set, and serve.public_url is not: messages have no link"]),
+        ("short", ["environment RTP_NOTIFY_KEY: must be 32 bytes or more, or it could be guessed"], []),
+    ],
+)
+def test_a_key_that_signs_no_link_is_told_of(
+    tmp_path: Path, key: str, problems: list[str], warnings: list[str]
+) -> None:
+    found = check_notify(settings_of(tmp_path, *ESCALATING), {"RTP_NOTIFY_KEY": key})
+    for said, expected in ((found.problems, problems), (found.warnings, warnings)):
+        assert [line.startswith(start) for line, start in zip(said, expected, strict=True)] == [True] * len(expected)
