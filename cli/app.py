@@ -37,6 +37,11 @@ COMMANDS = {
         "Serve events to browsers and programs: WebSocket, Server-Sent Events, REST, and a page to look at.",
         notes_signals=True,
     ),
+    "notify": CommandPlace(
+        "cli.notify",
+        "notify",
+        "Tell people of alerts as `notify` in the settings says: Telegram, Slack, e-mail, wherever Apprise reaches.",
+    ),
     "top": CommandPlace(
         "cli.top.command",
         "top",

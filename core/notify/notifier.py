@@ -102,6 +102,21 @@ class Notifier:
         held = frozenset(name for name, teller in self.tellers.items() if teller.is_at_work)
         return NotifierState(standings, held, self._intake.taken, self._intake.passed_over)
 
+    @property
+    def taken(self) -> int:
+        """How many alerts this process has taken."""
+        return self._intake.taken
+
+    def hindrances(self) -> list[str]:
+        """What keeps alerts from being told now, a line each."""
+        found = [f"{trouble.part}: {trouble.cause}" for trouble in self.troubles.current()]
+        return found + [f"{name}: {reason}" for name, one in self.tellers.items() if (reason := one.failing_for)]
+
+    def former_destinations(self) -> dict[str, int]:
+        """For which destinations that are no more alerts wait, and how many. Raises SinkUnavailable."""
+        former = self.outbox.know(list(self.tellers))
+        return {name: one.waiting for name, one in self.outbox.standings(former).items()}
+
     def is_idle(self, seconds: float) -> bool:
         """Whether nothing has come for so long, and nothing is left that can be told within a minute.
 

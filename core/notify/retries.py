@@ -43,18 +43,21 @@ class Retries:
     def __init__(self, patience: Patience, *, failures: int = 0, retry_at: float = 0.0) -> None:
         self.failures = failures
         self.retry_at = retry_at
+        self.reason = ""
+        """Why the last message was not taken; empty where one was."""
         self._patience = patience
         self._failed: dict[str, _Failures] = {}
         self._accepted = 0
 
     def accepted(self) -> None:
         """The service has taken a message."""
-        self.failures, self.retry_at = 0, 0.0
+        self.failures, self.retry_at, self.reason = 0, 0.0, ""
         self._accepted += 1
 
     def failed(self, answer: Later, now: float) -> None:
         """The service has taken none; from when on it may be asked again follows."""
         self.failures += 1
+        self.reason = answer.reason
         backoff = self._patience.backoff
         wait = backoff.wait_seconds(self.failures)
         if answer.after_seconds is not None:  # not a moment sooner, and not all clients at the same moment

@@ -84,6 +84,11 @@ class Teller:
         return self._tenure is not None
 
     @property
+    def failing_for(self) -> str:
+        """Why the service takes nothing now; empty where it does."""
+        return "" if (tenure := self._tenure) is None else tenure.retries.reason
+
+    @property
     def messages(self) -> int:
         """How many are under way."""
         return sum(tenure.messages for tenure in (self._tenure, self._former) if tenure is not None)

@@ -1,0 +1,10 @@
+"""`rtp notify`: telling people. Its command without a name is one file, and so is each other one."""
+
+from __future__ import annotations
+
+import typer
+
+from cli.notify.run import notify_command
+
+notify = typer.Typer(name="notify", rich_markup_mode="rich")
+notify.callback(invoke_without_command=True)(notify_command)

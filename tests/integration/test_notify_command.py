@@ -1,0 +1,104 @@
+"""`rtp notify` as people run it, from a queue to a service that Apprise reaches."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from core.settings.file import default_path
+from core.sinks.registry import destinations
+from tests.rtp_process import environ_of
+from tests.samples import make_event
+from tests.webhook_server import Reply, WebhookServer, webhook_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from core.settings.models import Settings
+    from rtp_client.event import Event
+    from tests.command import Command
+
+
+@pytest.fixture
+def server() -> Iterator[WebhookServer]:
+    with webhook_server() as one:
+        yield one
+
+
+@pytest.fixture
+def config(tmp_path: Path, server: WebhookServer) -> Path:
+    """The default settings, with people to tell."""
+    document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+    address = f"json://127.0.0.1:{server.port}"
+    document["notify"] = [
+        {"name": "desk", "to": {"env": "DESK_URL"}},
+        {"name": "boss", "to": {"url": f"{address}/boss", "name": "pager"}, "match": {"severity": "critical"}},
+    ]
+    path = tmp_path / "rtp.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def send(settings: Settings, *alerts: Event) -> None:
+    (found,) = (one for one in destinations(settings) if one.sink == "sqs")
+    sink = found.make()
+    sink.open()
+    assert not sink.deliver(alerts).undelivered
+    sink.close()
+
+
+def test_it_tells_all_that_waits_and_shows_each_message(
+    command: Command, settings: Settings, server: WebhookServer, config: Path
+) -> None:
+    environ = environ_of(settings) | {"DESK_URL": f"json://127.0.0.1:{server.port}/desk?token=s3cret"}
+    send(settings, make_event(1), make_event(2, "aave", severity="critical"))
+    done = command("notify", "--config", str(config), "--until-idle", environ=environ)
+    assert done.code == 0, done.err
+    assert "Telling desk/1, pager of alerts from SQS" in done.err
+    assert "Stopped. Told 3 alerts in 3 messages." in done.err
+    assert sorted(line.split("  ")[1:3] for line in done.out.splitlines()) == [
+        ["desk/1", "told"],
+        ["desk/1", "told"],
+        ["pager", "told"],
+    ]
+    paths = sorted(one.path.partition("?")[0] for one in server.taken)
+    assert paths == ["/boss", "/desk", "/desk"]
+    (paged,) = (json.loads(one.body) for one in server.taken if one.path == "/boss")
+    assert "aave" in paged["title"] + paged["message"]
+
+    server.reply = lambda _: Reply(404)
+    send(settings, make_event(3, "maker"))
+    done = command("notify", "--config", str(config), "--until-idle", "--json", environ=environ)
+    (document,) = map(json.loads, done.out.splitlines())
+    assert (document["destination"], document["came"], document["alerts"]) == ("desk/1", "refused", 1)
+    assert "404" in document["reason"]
+    assert "desk/1: 1 alert can never be told" in done.err
+    assert "s3cret" not in done.err + done.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ((), "the settings name nobody who is to be told"),
+        (("--from", "stream", "--queue", "a.fifo"), "option --queue does not fit here"),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    command: Command, settings: Settings, config: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    environ = environ_of(settings) | {"DESK_URL": "json://127.0.0.1:1"}
+    given = ("--config", str(config), *arguments) if arguments else ()
+    done = command("notify", *given, environ=environ)
+    assert done.code == 2
+    assert complaint in done.err
+    assert "Traceback" not in done.err
+
+
+def test_without_the_variable_of_an_address_it_says_which(command: Command, settings: Settings, config: Path) -> None:
+    done = command("notify", "--config", str(config), environ=environ_of(settings))
+    assert done.code == 2
+    assert "DESK_URL" in done.err
