@@ -12,6 +12,7 @@ import typer
 from cli.foreground import IDLE_SECONDS, STUCK_SECONDS, Ending
 from cli.logs import LOG, LogFormat, LogLevel, logging_as, report, say, warn
 from cli.notify.message_lines import MessageLines
+from cli.notify.try_out import try_out
 from cli.option_values import duration
 from cli.options import AsJson, Config, RedisUrl, SqsEndpointUrl, Stack, settings_from
 from cli.promptness import be_prompt
@@ -51,6 +52,14 @@ _Queues = Annotated[
         " else all queues of the settings.",
     ),
 ]
+_Test = Annotated[
+    str | None,
+    typer.Option(
+        "--test",
+        metavar="NAME",
+        help="Only tell this destination, or all of an audience, of something that has not happened, and end.",
+    ),
+]
 
 
 def notify_command(
@@ -60,6 +69,7 @@ def notify_command(
     queue: _Queues = None,
     for_: _For = None,
     until_idle: _UntilIdle = False,
+    test: _Test = None,
     redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
     log_format: LogFormat = "text",
@@ -72,10 +82,12 @@ def notify_command(
     Each alert is told once, and in order per entity. What a service does not take waits in Redis, and is told later by
     this process or another: any number of them share the destinations. What can never be told is a dead letter: see
     [bold]rtp dlq[/]. Ctrl-C finishes the messages under way. Exit code 1 where with --until-idle nothing could be told
-    for a minute.
+    for a minute, or --test was not accepted.
 
     Examples:
     [bold]rtp notify --config rtp.yaml[/]
+
+    [bold]rtp notify --test desk --config rtp.yaml[/]
 
     [bold]rtp notify --from stream --until-idle --config rtp.yaml[/]
     """
@@ -83,6 +95,10 @@ def notify_command(
         return
     with logging_as(log_format, log_level), noting_signals() as stop_requested:
         settings = settings_from(config, stack=stack, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url)
+        if test is not None:
+            if not try_out(settings, test, as_json=as_json):
+                raise typer.Exit(1)
+            return
         settings = use_demo_if_unnamed(settings, "Redis")
         if not settings.notify:
             raise SettingsError(

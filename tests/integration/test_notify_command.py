@@ -70,12 +70,12 @@ def test_it_tells_all_that_waits_and_shows_each_message(
     (paged,) = (json.loads(one.body) for one in server.taken if one.path == "/boss")
     assert "aave" in paged["title"] + paged["message"]
 
-    server.reply = lambda _: Reply(404)
+    server.reply = lambda _: Reply(400)
     send(settings, make_event(3, "maker"))
     done = command("notify", "--config", str(config), "--until-idle", "--json", environ=environ)
     (document,) = map(json.loads, done.out.splitlines())
     assert (document["destination"], document["came"], document["alerts"]) == ("desk/1", "refused", 1)
-    assert "404" in document["reason"]
+    assert "400" in document["reason"]
     assert "desk/1: 1 alert can never be told" in done.err
     assert "s3cret" not in done.err + done.out
 

@@ -22,9 +22,11 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def commands_of(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every command by its words; a group's own commands instead of the group."""
+    """Every command by its words; a group's own commands instead of the group, unless it is a command, too."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
+            if command.invoke_without_command:
+                yield f"{prefix}{name}", command
             yield from commands_of(command, f"{prefix}{name} ")
         else:
             yield f"{prefix}{name}", command
