@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cli.logs import report
 from cli.output import err, out, print_json
 from core.errors import SettingsError
-from core.notify.alert import Alert
 from core.notify.choice import rules_of
 from core.notify.limits import limit_of
 from core.notify.listeners import listeners
+from core.notify.newest import newest
 from core.notify.rehearsal import rehearse
 from core.problem import counted
 from core.sinks.sink_type import needing
-from rtp_client.event import decode_event, format_time
-from rtp_client.redact import redact
-from rtp_client.redis import redis_client, redis_errors
-from rtp_client.stream.entries import entries
+from rtp_client.event import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
+    from core.notify.alert import Alert
     from core.notify.choice import Rules
     from core.notify.rehearsal import Rehearsed
     from core.notify.voice import Voice
@@ -64,23 +61,12 @@ def _rehearse(voice: Voice, told: Sequence[Alert], rules: Rules, *, as_json: boo
 def _told(settings: Settings) -> dict[str, list[Alert]]:
     """What each destination would be told of, in order, each event once."""
     told: dict[str, list[Alert]] = defaultdict(list)
-    newest = {alert.event.id: alert for alert in _newest(settings)}  # of several copies the first
-    for alert in reversed(newest.values()):
+    found = {alert.event.id: alert for alert in newest(settings, MOST_EVENTS)}  # of several copies the first
+    for alert in reversed(found.values()):
         for audience in listeners(settings.notify, alert.event.data):
             for name in audience.destinations:
                 told[name].append(alert)
     return told
-
-
-def _newest(settings: Settings) -> Iterator[Alert]:
-    url = settings.redis.url or ""
-    with (
-        closing(redis_client(url, timeout_seconds=settings.redis.timeout_seconds)) as client,
-        redis_errors(redact(url)),
-    ):
-        for entry in islice(entries(client, newest_first=True), MOST_EVENTS):
-            with suppress(ValueError):  # somebody else's
-                yield Alert(decode_event(entry.document), entry.id)
 
 
 def _document(voice: Voice, rehearsed: Rehearsed) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import typer
 
 from cli.foreground import IDLE_SECONDS, STUCK_SECONDS, Ending
 from cli.logs import LOG, LogFormat, LogLevel, logging_as, report, say, warn
+from cli.notify.dry_run import dry_run
 from cli.notify.message_lines import MessageLines
 from cli.notify.try_out import try_out
 from cli.option_values import duration
@@ -60,6 +61,9 @@ _Test = Annotated[
         help="Only tell this destination, or all of an audience, of something that has not happened, and end.",
     ),
 ]
+_DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Only print the messages that the newest events would become, and end.")
+]
 
 
 def notify_command(
@@ -70,6 +74,7 @@ def notify_command(
     for_: _For = None,
     until_idle: _UntilIdle = False,
     test: _Test = None,
+    is_dry_run: _DryRun = False,
     redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
     log_format: LogFormat = "text",
@@ -100,6 +105,9 @@ def notify_command(
                 raise typer.Exit(1)
             return
         settings = use_demo_if_unnamed(settings, "Redis")
+        if is_dry_run:
+            dry_run(settings, as_json=as_json)
+            return
         if not settings.notify:
             raise SettingsError(
                 "the settings name nobody who is to be told",

@@ -6,10 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+import redis
 import yaml
 
 from core.settings.file import default_path
 from core.sinks.registry import destinations
+from rtp_client.keys import STREAM
 from tests.rtp_process import environ_of
 from tests.samples import make_event
 from tests.webhook_server import Reply, WebhookServer, webhook_server
@@ -102,3 +104,20 @@ def test_without_the_variable_of_an_address_it_says_which(command: Command, sett
     done = command("notify", "--config", str(config), environ=environ_of(settings))
     assert done.code == 2
     assert "DESK_URL" in done.err
+
+
+def test_a_dry_run_shows_the_messages_and_sends_and_takes_nothing(
+    command: Command, settings: Settings, server: WebhookServer, config: Path
+) -> None:
+    environ = environ_of(settings) | {"DESK_URL": f"json://127.0.0.1:{server.port}/desk?token=s3cret"}
+    with redis.Redis.from_url(settings.redis.url or "") as client:
+        client.xadd(STREAM, {"event": make_event(1, "aave", severity="critical").json_bytes})
+        done = command("notify", "--config", str(config), "--dry-run", environ=environ)
+        assert done.code == 0, done.err
+        assert done.out.count("CRITICAL") == 2
+        assert "pager (" in done.out
+        assert not client.keys("rtp:notify:*")
+    tested = command("notify", "--config", str(config), "--test", "pager", environ=environ)
+    assert "pager (JSON): accepted" in tested.out
+    assert [one.path for one in server.taken] == ["/boss"]
+    assert command("notify", "--config", str(config), "--test", "pagre", environ=environ).code == 2
