@@ -94,6 +94,7 @@ package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=r
 	@du -sh build/lambda build/consumer
 
 docs: build/docs-tools/.docs ## Make the site of the documents: build/site (ARGS=--serve: look at it on 127.0.0.1:8000)
+	@$(BIN)/python -m documents.site build/docs
 	@build/docs-tools/bin/zensical $(if $(filter --serve,$(ARGS)),serve --dev-addr 127.0.0.1:8000,build --clean --strict && echo build/site/index.html)
 
 reference: $(VENV)/.dev ## Write the pages of the documents that come from the code: commands, settings, event

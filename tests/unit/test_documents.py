@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
+from cli.app import app
 from documents.pages import FOLDER, PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -64,6 +68,25 @@ def test_each_page_that_the_code_names_is_there() -> None:
         for page in re.findall(r"docs/[\w/-]+\.md", path.read_text(encoding="utf-8"))
     }
     assert [(path, page) for path, page in sorted(named) if not (ROOT / page).is_file()] == []
+
+
+def commands_in(page: Path) -> list[str]:
+    """The command lines of rtp's in a page's blocks of code, without what goes on in the shell."""
+    blocks = re.findall(r"^    (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    found = [re.match(r"(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(rtp [a-z-].*)", line) for line in blocks]
+    return [re.split(r" +#| [|>&]| 2>", match[1])[0].rstrip() for match in found if match]
+
+
+@pytest.mark.parametrize(
+    "line", sorted({line for page in DOCUMENTS if page.name != "commands.md" for line in commands_in(page)})
+)
+def test_a_command_in_a_page_is_one_that_rtp_understands(line: str) -> None:
+    command: Any = get_command(app)
+    _, *words = shlex.split(line)
+    while hasattr(command, "commands"):
+        name, *words = words
+        command = command.commands[name]
+    command.make_context(line, [word for word in words if word != "…"])
 
 
 @pytest.mark.parametrize("name", PAGES)
