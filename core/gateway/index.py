@@ -30,10 +30,10 @@ class Topic:
         self.owner = owner
         self.folded = _folded(owner)
         self.recent: deque[PlacedEvent] = deque()
-        self.audiences: dict[Audience, None] = {}
+        self.audiences: dict[Addressees, None] = {}
 
 
-class Audience:
+class Addressees:
     """The subscriptions of one filter and reach; `live` are those that have caught up with the stream."""
 
     __slots__ = ("_tests", "entities", "filter", "live", "members", "reach", "topics")
@@ -70,9 +70,9 @@ class Index:
 
     def __init__(self) -> None:
         self._topics: dict[Owner, Topic] = {}
-        self._audiences: dict[tuple[EventFilter, Reach], Audience] = {}
-        self._by_entity: dict[str, dict[Audience, None]] = {}
-        self._others: dict[Audience, None] = {}
+        self._audiences: dict[tuple[EventFilter, Reach], Addressees] = {}
+        self._by_entity: dict[str, dict[Addressees, None]] = {}
+        self._others: dict[Addressees, None] = {}
 
     @property
     def topics(self) -> Iterable[Topic]:
@@ -99,11 +99,11 @@ class Index:
         for audience in topic.audiences:
             del audience.topics[topic]
 
-    def join(self, wanted: EventFilter, reach: Reach) -> Audience:
+    def join(self, wanted: EventFilter, reach: Reach) -> Addressees:
         """The audience of a new subscription, which `leave` takes it out of."""
         audience = self._audiences.get((wanted, reach))
         if audience is None:
-            audience = self._audiences[wanted, reach] = Audience(wanted, reach)
+            audience = self._audiences[wanted, reach] = Addressees(wanted, reach)
             for place in self._places(audience):
                 place[audience] = None
             for topic in self._topics.values():
@@ -111,7 +111,7 @@ class Index:
         audience.members += 1
         return audience
 
-    def leave(self, audience: Audience) -> None:
+    def leave(self, audience: Addressees) -> None:
         """A subscription has ended."""
         audience.members -= 1
         if audience.members:
@@ -125,13 +125,13 @@ class Index:
         for topic in audience.topics:
             del topic.audiences[audience]
 
-    def _places(self, audience: Audience) -> list[dict[Audience, None]]:
+    def _places(self, audience: Addressees) -> list[dict[Addressees, None]]:
         if not audience.entities.is_exact:
             return [self._others]
         return [self._by_entity.setdefault(name, {}) for name in audience.entities.exact]
 
 
-def _bind(audience: Audience, topic: Topic) -> None:
+def _bind(audience: Addressees, topic: Topic) -> None:
     if audience.covers_folded(topic.folded):
         audience.topics[topic] = None
         topic.audiences[audience] = None

@@ -19,7 +19,7 @@ from core.gateway.unheard import note_failure
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-    from core.gateway.index import Audience, Index
+    from core.gateway.index import Addressees, Index
     from core.gateway.known_entities import KnownEntities
     from core.gateway.reach import Owner
     from core.gateway.stream_window import StreamWindow
@@ -74,7 +74,7 @@ class Snapshot:
             or event.order <= self._up_to.get(held.owner, _NOWHERE)
         )
 
-    async def entries_for(self, audience: Audience) -> list[HeldEntry]:
+    async def entries_for(self, audience: Addressees) -> list[HeldEntry]:
         """What an audience may and wants to see, by kind, chain and entity. Raises ServiceUnavailable."""
         await asyncio.shield(self.reading)
         names = audience.entities

@@ -11,7 +11,7 @@ from rtp_client.stream.position import EMPTY_STREAM
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from core.gateway.index import Audience, Index, Topic
+    from core.gateway.index import Addressees, Index, Topic
     from core.gateway.placed_event import PlacedEvent
     from rtp_client.stream.position import Position
 
@@ -68,7 +68,7 @@ class StreamWindow:
         """Whether all behind a position that the stream leads on from is here."""
         return position.order >= self.floor.order
 
-    def after(self, position: Position, audience: Audience, limit: int) -> list[PlacedEvent]:
+    def after(self, position: Position, audience: Addressees, limit: int) -> list[PlacedEvent]:
         """The first events behind a position that an audience wants, in the stream's order."""
         if len(audience.topics) <= _FEW_TOPICS:
             return nsmallest(limit, _of_topics(audience, position.order), key=lambda event: event.order)
@@ -102,7 +102,7 @@ def _order(place: _Place) -> tuple[int, int]:
     return place.order
 
 
-def _of_topics(audience: Audience, order: tuple[int, int]) -> Iterator[PlacedEvent]:
+def _of_topics(audience: Addressees, order: tuple[int, int]) -> Iterator[PlacedEvent]:
     for topic in audience.topics:
         for event in reversed(topic.recent):
             if event.order <= order:

@@ -9,7 +9,7 @@ from core.gateway.messages import event_head
 if TYPE_CHECKING:
     import asyncio
 
-    from core.gateway.index import Audience
+    from core.gateway.index import Addressees
     from core.gateway.outlet import Document
     from core.gateway.placed_event import PlacedEvent
     from core.gateway.session import Session
@@ -21,7 +21,7 @@ class Subscription:
 
     __slots__ = ("audience", "id", "is_told", "joining", "n", "session", "slow", "wants_snapshot")
 
-    def __init__(self, session: Session, name: str, audience: Audience, *, slow: Slow, wants_snapshot: bool) -> None:
+    def __init__(self, session: Session, name: str, audience: Addressees, *, slow: Slow, wants_snapshot: bool) -> None:
         self.session = session
         self.id = name
         self.audience = audience

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from core.settings.rhythm import Limit
+    from core.settings.rhythm import MessageLimit
 
 _MOMENT = 0.001
 
@@ -51,7 +51,7 @@ class Budget:
 UNLIMITED = Budget(burst=math.inf, kept=0, seconds_each=0.0)
 
 
-def budget_of(limit: Limit | None) -> Budget:
+def budget_of(limit: MessageLimit | None) -> Budget:
     """The budget that keeps a limit; None is none."""
     if limit is None:
         return UNLIMITED

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from core.notify.alert import Alert
     from core.settings.notify import Audience
-    from core.settings.rhythm import Limit, Quiet
+    from core.settings.rhythm import MessageLimit, Quiet
 
 MOST_AT_ONCE = 100
 """So many messages are chosen at a time."""
@@ -54,7 +54,7 @@ class Rules:
         return _market_of(alert) or f"alone {alert.place}"
 
 
-def rules_of(audience: Audience, limit: Limit | None) -> Rules:
+def rules_of(audience: Audience, limit: MessageLimit | None) -> Rules:
     """The rules of a destination of this audience, with the limit that it has (`limits.py`)."""
     digest = audience.digest.total_seconds() if audience.digest else 0.0
     return Rules(digest, audience.quiet, budget_of(limit))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from core.settings.rhythm import read_limit
 
 if TYPE_CHECKING:
-    from core.settings.notify import Audience, Destination
-    from core.settings.rhythm import Limit
+    from core.settings.notify import Audience, NotifyDestination
+    from core.settings.rhythm import MessageLimit
 
 _ELSEWHERE = "20/min"
 _BY_SERVICE = {
@@ -23,7 +23,7 @@ _BY_SERVICE = {
 _DEFAULTS = {service: limit for limit, services in _BY_SERVICE.items() for service in services.split()}
 
 
-def limit_of(destination: Destination, audience: Audience, address: str) -> Limit | None:
+def limit_of(destination: NotifyDestination, audience: Audience, address: str) -> MessageLimit | None:
     """The limit of a destination: its own, its audience's, or that of the service which its address names."""
     written = destination.limit or audience.limit
     limit = written or read_limit(_DEFAULTS.get(service_of(address), _ELSEWHERE))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from core.notify.words.compose import Appeal
     from core.notify.words.message import Message
     from core.settings.models import Settings
-    from core.settings.notify import Audience, Destination
+    from core.settings.notify import Audience, NotifyDestination
     from rtp_client.event import Event
 
 
@@ -76,7 +76,7 @@ def voices(
 def _voice(
     name: str,
     audience: Audience,
-    to: Destination,
+    to: NotifyDestination,
     place: str,
     environ: Mapping[str, str],
     background: Background,

@@ -51,7 +51,7 @@ Name = Annotated[
 ]
 
 
-class Destination(SettingsModel):
+class NotifyDestination(SettingsModel):
     """Where messages go. Its address alone is enough; `{env: NAME}` is short for `{url: {env: NAME}}`."""
 
     url: Annotated[Secret, checked(_address)] = Field(repr=False)
@@ -103,8 +103,8 @@ class Audience(SettingsModel):
     """People who are told of the same events, each at a destination of their own or together at one."""
 
     name: Name
-    to: Annotated[tuple[Destination, ...], BeforeValidator(_one_or_more), Field(min_length=1, max_length=50)] = Field(
-        repr=False
+    to: Annotated[tuple[NotifyDestination, ...], BeforeValidator(_one_or_more), Field(min_length=1, max_length=50)] = (
+        Field(repr=False)
     )
     match: RouteMatch = Field(default_factory=match_model(SHIPPED))
     only_escalated: StrictBool = False
@@ -128,7 +128,7 @@ class Audience(SettingsModel):
         return str(Path(file).absolute().parent / template) if file else template
 
     @property
-    def destinations(self) -> Mapping[str, Destination]:
+    def destinations(self) -> Mapping[str, NotifyDestination]:
         """Its destinations by name: their own, or the audience's and a number."""
         return {to.name or f"{self.name}/{number}": to for number, to in enumerate(self.to, start=1)}
 

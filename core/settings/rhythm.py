@@ -19,7 +19,7 @@ _CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 
 @dataclass(frozen=True)
-class Limit:
+class MessageLimit:
     """At most so many messages in any stretch of so much time."""
 
     messages: int
@@ -44,16 +44,16 @@ class Quiet:
         return f"{self.begins:%H:%M}-{self.ends:%H:%M} {self.zone}{unless}"
 
 
-def read_limit(written: Any) -> Limit | Literal["off"]:
+def read_limit(written: Any) -> MessageLimit | Literal["off"]:
     """What a limit says. Raises ValueError."""
-    if isinstance(written, Limit):
+    if isinstance(written, MessageLimit):
         return written
     if off_is_a_word(written) == "off":
         return "off"
     found = _LIMIT.fullmatch(written.strip()) if isinstance(written, str) else None
     if found is None:
         raise ValueError("must be so many messages in a time, like 20/min, 1/s, 100/h or 500/d, or off")
-    return Limit(int(found[1]), _UNITS[found[2]])
+    return MessageLimit(int(found[1]), _UNITS[found[2]])
 
 
 def read_quiet(written: Any) -> Quiet:
@@ -83,5 +83,7 @@ def _exemption(written: str | None) -> Severity | None:
     return Severity(written) if written else None
 
 
-LimitOrOff = Annotated[Limit | Literal["off"], PlainValidator(read_limit), PlainSerializer(str, when_used="json")]
+LimitOrOff = Annotated[
+    MessageLimit | Literal["off"], PlainValidator(read_limit), PlainSerializer(str, when_used="json")
+]
 QuietHours = Annotated[Quiet, PlainValidator(read_quiet), PlainSerializer(str, when_used="json")]

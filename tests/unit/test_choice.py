@@ -14,7 +14,7 @@ from core.kinds import MARKET
 from core.notify.alert import Alert
 from core.notify.budget import budget_of
 from core.notify.choice import Rules, choose
-from core.settings.rhythm import Limit, Quiet
+from core.settings.rhythm import MessageLimit, Quiet
 from rtp_client.event import Severity
 from rtp_client.event_filter import SEVERITY_RANK
 from tests.samples import make_event
@@ -26,7 +26,9 @@ INFO, WARNING, CRITICAL = Severity
 NOON = datetime(2026, 6, 2, 12, tzinfo=UTC).timestamp()
 NIGHT = Quiet(time(22), time(7), "UTC", CRITICAL)
 DIGEST = Rules(digest_seconds=30)
-FOUR_A_MINUTE = Rules(budget=budget_of(Limit(4, timedelta(minutes=1))))  # two at once, one of them for what is critical
+FOUR_A_MINUTE = Rules(
+    budget=budget_of(MessageLimit(4, timedelta(minutes=1)))
+)  # two at once, one of them for what is critical
 
 
 def alert(
@@ -113,7 +115,7 @@ def test_quiet_hours_without_exemption_hold_what_is_critical_too() -> None:
 
 
 def test_within_the_limit_each_goes_alone() -> None:
-    twenty = Rules(budget=budget_of(Limit(20, timedelta(minutes=1))))
+    twenty = Rules(budget=budget_of(MessageLimit(20, timedelta(minutes=1))))
     assert chosen([alert(number) for number in range(8)], twenty) == [[number] for number in range(8)]
 
 
@@ -169,7 +171,9 @@ def waiting_alerts(draw: st.DrawFn) -> list[Alert]:
     ]
 
 
-limits = st.none() | st.builds(Limit, st.integers(1, 50), st.sampled_from([timedelta(minutes=1), timedelta(hours=1)]))
+limits = st.none() | st.builds(
+    MessageLimit, st.integers(1, 50), st.sampled_from([timedelta(minutes=1), timedelta(hours=1)])
+)
 clocks = st.sampled_from([time(0), time(6, 30), time(12), time(13), time(22)])
 quiets = st.none() | st.builds(
     Quiet, clocks, clocks, st.just("Europe/Zurich"), st.sampled_from([None, CRITICAL])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.gateway.index import Audience, Index
+from core.gateway.index import Addressees, Index
 from core.gateway.reach import EVERYTHING, Reach
 from core.gateway.stream_window import StreamWindow
 from rtp_client.event_filter import EventFilter
@@ -46,11 +46,11 @@ JOIN = st.tuples(FILTERS, REACHES)
 STEPS = st.lists(st.one_of(JOIN, COLUMNS, st.integers(0, 20)), max_size=60)
 
 
-def matches(audience: Audience, one: PlacedEvent) -> bool:
+def matches(audience: Addressees, one: PlacedEvent) -> bool:
     return audience.filter.matches(one.event) and audience.reach.covers(*one.owner)
 
 
-def wanted_by(window: StreamWindow, one: PlacedEvent) -> set[Audience]:
+def wanted_by(window: StreamWindow, one: PlacedEvent) -> set[Addressees]:
     return {audience for audience in window.add(one).audiences if audience.filter.fits(one.event.data)}
 
 
@@ -58,7 +58,7 @@ def wanted_by(window: StreamWindow, one: PlacedEvent) -> set[Audience]:
 def test_an_event_finds_those_whose_filter_and_reach_it_matches_and_no_others(steps: Sequence[Any]) -> None:
     index = Index()
     window = StreamWindow(0, index)
-    joined: list[Audience] = []
+    joined: list[Addressees] = []
     for number, step in enumerate(steps, start=1):
         match step:
             case tuple():

@@ -10,15 +10,15 @@ from hypothesis import strategies as st
 
 from core.notify.budget import UNLIMITED, budget_of
 from core.notify.limits import limit_of
-from core.settings.notify import Audience, Destination
-from core.settings.rhythm import Limit, read_limit
+from core.settings.notify import Audience, NotifyDestination
+from core.settings.rhythm import MessageLimit, read_limit
 
 MINUTE = timedelta(minutes=1)
 
 
 @given(st.integers(1, 60), st.lists(st.floats(0, 30) | st.just(0.0), min_size=1, max_size=200))
 def test_no_stretch_of_time_sees_more_than_the_limit_however_eager_one_is(messages: int, pauses: list[float]) -> None:
-    budget = budget_of(Limit(messages, MINUTE))
+    budget = budget_of(MessageLimit(messages, MINUTE))
     now, spent_until, sent = 0.0, 0.0, list[float]()
     for pause in pauses:
         now = max(now + pause, budget.free_at(spent_until, now + pause, is_critical=True))
@@ -28,7 +28,7 @@ def test_no_stretch_of_time_sees_more_than_the_limit_however_eager_one_is(messag
 
 
 def test_a_burst_is_followed_by_a_message_now_and_then_and_not_by_silence() -> None:
-    budget = budget_of(Limit(20, MINUTE))
+    budget = budget_of(MessageLimit(20, MINUTE))
     spent_until = 0.0
     for _ in range(10):
         spent_until = budget.spend(spent_until, 0)
@@ -36,16 +36,16 @@ def test_a_burst_is_followed_by_a_message_now_and_then_and_not_by_silence() -> N
 
 
 def test_what_is_not_critical_leaves_some_for_what_is() -> None:
-    budget = budget_of(Limit(20, MINUTE))
+    budget = budget_of(MessageLimit(20, MINUTE))
     assert (budget.left(0, 0, is_critical=False), budget.left(0, 0, is_critical=True)) == (8, 10)
 
 
 def test_one_message_at_a_time_keeps_none() -> None:
-    assert budget_of(Limit(1, MINUTE)).left(0, 0, is_critical=False) == 1
+    assert budget_of(MessageLimit(1, MINUTE)).left(0, 0, is_critical=False) == 1
 
 
 def test_a_clock_that_was_set_back_silences_nobody() -> None:
-    budget = budget_of(Limit(20, MINUTE))
+    budget = budget_of(MessageLimit(20, MINUTE))
     assert budget.free_at(3600, 0, is_critical=True) == 0
 
 
@@ -67,11 +67,11 @@ def test_without_a_limit_there_is_always_one_more() -> None:
     ],
 )
 def test_a_service_that_is_well_known_has_a_limit_of_its_own(address: str, limit: str | None) -> None:
-    found = limit_of(Destination(url=address), Audience.model_validate({"name": "desk", "to": address}), address)
+    found = limit_of(NotifyDestination(url=address), Audience.model_validate({"name": "desk", "to": address}), address)
     assert found == (limit and read_limit(limit))
 
 
 def test_the_destinations_own_limit_comes_before_the_audiences_and_that_before_the_services() -> None:
-    own, unsaid = Destination(url="tgram://a/b", limit="off"), Destination(url="tgram://a/b")
+    own, unsaid = NotifyDestination(url="tgram://a/b", limit="off"), NotifyDestination(url="tgram://a/b")
     desk = Audience.model_validate({"name": "desk", "to": "tgram://a/b", "limit": "5/h"})
-    assert [limit_of(one, desk, "tgram://a/b") for one in (own, unsaid)] == [None, Limit(5, timedelta(hours=1))]
+    assert [limit_of(one, desk, "tgram://a/b") for one in (own, unsaid)] == [None, MessageLimit(5, timedelta(hours=1))]

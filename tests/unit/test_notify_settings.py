@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import SettingsError
 from core.settings.models import Settings
-from core.settings.rhythm import Limit, Quiet
+from core.settings.rhythm import MessageLimit, Quiet
 from core.sinks.settings import load_settings
 from rtp_client.event import Severity
 
@@ -119,9 +119,9 @@ def test_a_destination_without_one_address_is_refused(load: Load, to: str, said:
 @pytest.mark.parametrize(
     ("written", "limit"),
     [
-        ("20/min", Limit(20, timedelta(minutes=1))),
-        ("1/s", Limit(1, timedelta(seconds=1))),
-        ("500 / d", Limit(500, timedelta(days=1))),
+        ("20/min", MessageLimit(20, timedelta(minutes=1))),
+        ("1/s", MessageLimit(1, timedelta(seconds=1))),
+        ("500 / d", MessageLimit(500, timedelta(days=1))),
         ("off", "off"),
     ],
 )

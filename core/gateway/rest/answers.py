@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from msgspec import Raw
 
 from core.errors import RtpError, ServiceUnavailable, SettingsError, UnknownEntity
-from core.gateway.index import Audience
+from core.gateway.index import Addressees
 from core.gateway.reach import EVERYTHING
 from core.gateway.rest.documents import (
     EntityDocument,
@@ -145,7 +145,7 @@ class RestAnswers:
         """The values that fit, in the order of kind, chain and name; all who ask within a second share one reading."""
         snapshot = self._hub.snapshots.ask()
         try:
-            return await self._in_time(snapshot.entries_for(Audience(wanted, reach)))
+            return await self._in_time(snapshot.entries_for(Addressees(wanted, reach)))
         except asyncio.CancelledError:
             if not snapshot.reading.cancelled():
                 raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Raw
 
 from core.gateway.history import PlaceLost
-from core.gateway.index import Audience
+from core.gateway.index import Addressees
 from core.gateway.rest.documents import EventPage, EventsReset
 from rtp_client.stream.entries import REDELIVERY_REACH
 from rtp_client.stream.position import EMPTY_STREAM
@@ -35,7 +35,7 @@ async def past_events(hub: Hub, wanted: EventFilter, reach: Reach, since: Positi
     if since is None:
         return EventPage(events=[], position=str(hub.window.head), has_more=False, reset=None)
     lost = await hub.history.lost_place(since)
-    audience = Audience(wanted, reach)
+    audience = Addressees(wanted, reach)
     page = _Filling(hub, audience, EMPTY_STREAM if lost else since, limit)
     found = await page.fill()
     if found is not None:  # what was there a moment ago has left Redis
@@ -48,7 +48,7 @@ async def past_events(hub: Hub, wanted: EventFilter, reach: Reach, since: Positi
 class _Filling:
     """`after` is how far it has come."""
 
-    def __init__(self, hub: Hub, audience: Audience, after: Position, limit: int) -> None:
+    def __init__(self, hub: Hub, audience: Addressees, after: Position, limit: int) -> None:
         self.after = after
         self.has_more = True
         self.events: list[Any] = []
