@@ -7,6 +7,16 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
   command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 # The lock files name all there is to install, for a pip that takes a third of the time of the one that Python brings.
 PIP_INSTALL := $(BIN)/python -m pip install -qq --no-compile --disable-pip-version-check
+# How far a long installation is, in pip's stead: a line that counts on a terminal, elsewhere one now and then.
+SHOW_PROGRESS = awk -v all="$$(grep -c '^[A-Za-z].*==' $(1))" -v live="$$([ -t 2 ] && echo 1)" ' \
+    /^Ignoring / { all-- } \
+    /^(Collecting|Processing) / { n++; if (live) printf "\r      %d of %d packages are here", n, all; \
+      else if (n % 20 == 0) printf "      %d of %d packages are here\n", n, all; fflush() } \
+    /^Installing / { printf "%s      all of them are here; it takes about as long again to put them in place\n", live ? "\r" : ""; fflush() } \
+    /^FAILED/ { failed = 1 } \
+    END { exit failed }'
+INSTALL_LOCKED = { $(subst -qq ,,$(PIP_INSTALL)) --progress-bar off --no-deps -r $(1) 2>$(VENV)/pip.log || echo FAILED; } \
+  | $(SHOW_PROGRESS) || { grep -v '^WARNING' $(VENV)/pip.log >&2; exit 1; }
 # A path, and not the finder that setuptools makes else: that takes 20 ms of every start.
 EDITABLE := --config-settings editable_mode=compat
 ARGS ?=
@@ -23,10 +33,13 @@ LAMBDA_PLATFORM = --platform manylinux2014_aarch64 --platform manylinux_2_28_aar
 NOT_IN_THE_LAMBDA = psycopg psycopg-binary psycopg-pool prometheus-client typer rich annotated-doc markdown-it-py mdurl pygments shellingham
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package docs reference sbom audit deployment lock clean
+.PHONY: help install run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package docs reference sbom audit deployment lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
+
+install: $(VENV)/.run ## Set up .venv with rtp, for a database of your own
+	@echo "Next, with RTP_POSTGRES_DSN and RTP_REDIS_URL set: $(BIN)/rtp init"
 
 run: $(VENV)/.run ## Start the demo: PostgreSQL, Redis, SQS, a market, rtp and its page (ARGS="--for 30s")
 	@$(BIN)/rtp run --demo --serve $(ARGS)
@@ -137,17 +150,23 @@ clean: ## Remove the virtual environment and caches
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "rtp needs Python 3.11 or newer; none was found on the PATH"; exit 2; }
-	@echo "Setting up $(VENV) with $(PYTHON) ..."
+	@echo "Setting up $(VENV), which takes about a minute, once"
+	@echo "[1/4] a virtual environment, by $(PYTHON)"
 	@$(PYTHON) -m venv $(VENV)
+	@echo "[2/4] a pip that takes a third of the time"
 	@$(PIP_INSTALL) "$$(grep '^pip==' requirements-run.lock)"
 
 $(VENV)/.run: requirements-run.lock pyproject.toml | $(VENV)/bin/python
-	@$(PIP_INSTALL) --no-deps -r requirements-run.lock
+	@echo "[3/4] what rtp needs ($<)"
+	@$(call INSTALL_LOCKED,$<)
+	@echo "[4/4] rtp itself"
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e . $(EDITABLE)
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
-	@$(PIP_INSTALL) --no-deps -r requirements-dev.lock
+	@echo "[3/4] what rtp and its tests need ($<)"
+	@$(call INSTALL_LOCKED,$<)
+	@echo "[4/4] rtp itself"
 	@$(PIP_INSTALL) --no-deps --no-build-isolation -e . $(EDITABLE)
 	@touch $@ $(VENV)/.run
 

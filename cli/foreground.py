@@ -50,13 +50,15 @@ def run_pipeline(
     *,
     is_fed: Callable[[], bool] = lambda: True,
     check: Callable[[], None] = lambda: None,
+    hint: str = "",
 ) -> None:
     """Run until the ending, a request to stop, or an error that retrying cannot mend (raised).
 
     Exit code 1 where the ending was asked for and cannot be had: a service was never reached, or something stays in the
     way of being idle.
 
-    `is_fed` says when nothing more will come to be delivered; `check` raises where it makes no sense to go on.
+    `hint` is for whoever has started it, below what it says of itself. `is_fed` says when nothing more will come to be
+    delivered; `check` raises where it makes no sense to go on.
     """
     be_prompt()
     reporter = StatusReporter(pipeline)
@@ -64,6 +66,8 @@ def run_pipeline(
     try:
         with view.open():
             print_summary(pipeline, settings, monitoring.url)
+            if hint:
+                say(hint)
             pipeline.start()
             monitoring.start()
             interval_seconds = settings.run.status_interval_seconds

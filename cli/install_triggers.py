@@ -12,6 +12,7 @@ from rich.text import Text
 from cli.database import connection_to
 from cli.dry_run import DryRun, WithSql, refuse_sql_alone, show_dry_run
 from cli.event_line import printable
+from cli.next_command import next_command
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import err, out, print_json
 from triggers.installer import apply, is_held_up, plan_installation
@@ -47,6 +48,8 @@ def install_triggers(
             show_actions([step.action for step in steps], as_json=as_json)
     if is_held_up(steps):
         raise typer.Exit(1)
+    if any(step.action.what != "unchanged" for step in steps) and not dry_run and not as_json:
+        out.print(f"Next: {next_command('run', config)}", markup=False, soft_wrap=True)
 
 
 def show_actions(actions: list[Action], *, as_json: bool, more: Mapping[str, Any] = MappingProxyType({})) -> None:

@@ -15,6 +15,7 @@ from cli.foreground import Ending, run_pipeline
 from cli.gateway import Listen, serving
 from cli.live_status import LineView
 from cli.logs import LogFormat, LogLevel, logging_as, report, write_line
+from cli.next_command import next_command
 from cli.option_values import duration, per_second, whole_number
 from cli.options import (
     AsJson,
@@ -154,7 +155,8 @@ def run(
                 return
             view = LineView(as_json=as_json)
             pipeline = build_pipeline(settings, on_problem=report, rearm=partial(rearm, settings))
-            run_pipeline(pipeline, settings, view, ending, stop_requested)
+            hint = f"Next, in another terminal: {next_command('tail', config)}"
+            run_pipeline(pipeline, settings, view, ending, stop_requested, hint=hint)
 
 
 def _run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Event, *, as_json: bool) -> None:

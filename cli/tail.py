@@ -13,6 +13,7 @@ from rich.text import Text
 
 from cli.event_line import event_line
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
+from cli.next_command import next_command
 from cli.option_values import choice, percent, whole_number
 from cli.options import AsJson, Config, RedisUrl, Stack, settings_from
 from cli.output import err, out, print_line, print_problem
@@ -136,6 +137,8 @@ def tail(
         events = stream.follow(since)
         if err.is_terminal and not as_json:
             err.print(f"Following the events in Redis at {stream.address}; Ctrl-C ends.", style="dim", markup=False)
+            if since is None:
+                err.print(f"Where none comes, `{next_command('status', config)}` says why.", style="dim", markup=False)
         is_plotted = chart and entity is not None and not set(entity) & _GLOB and out.is_terminal
         live = Live(console=out, auto_refresh=False) if is_plotted else None
         with live or nullcontext():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
 from cli.event_line import printable
+from cli.next_command import next_command
 from cli.output import out, print_problem
 from triggers.rights import script
 
@@ -68,14 +68,13 @@ def show_outcome(
         sys.stdout.write("".join(f"  {line}\n" for line in script(grants)))
     else:
         _say(f"Role {role} has all the rights that it needs.")
-    name = shlex.quote(str(output))
     _say("Next:")
     if not names_address:
         _say("  export RTP_POSTGRES_DSN=...                        # as you gave it here")
     if not os.environ.get("RTP_REDIS_URL"):
         _say("  export RTP_REDIS_URL=redis://127.0.0.1:6379/0      # where events go: any Redis or Valkey")
-    _say(f"  rtp install-triggers --config {name}" + "   # --dry-run shows what it would do")
-    _say(f"  rtp run --config {name}")
+    _say(f"  {next_command('install-triggers', output)}   # --dry-run shows what it would do")
+    _say(f"  {next_command('run', output)}")
 
 
 def _shown(value: object) -> str:

@@ -56,6 +56,7 @@ def test_it_prints_a_table_of_what_it_did(bare: psycopg.Connection, install: Run
         "created watch tvl public.tvl, triggers",
         "created watch prices public.prices, triggers",
         "created watch protocols public.protocols, triggers",
+        "Next: rtp run",
     ]
 
 
