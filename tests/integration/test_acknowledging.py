@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from core.gateway.server import GatewayServer
+    from tests.command import Command
 
 KEY = "0123456789abcdef0123456789abcdef"
 NOW = 1_800_000_000.0
@@ -62,6 +63,38 @@ def test_a_message_is_acknowledged_for_all_audiences_at_once(acknowledgements: A
     assert acknowledgements.acknowledged_at(offer) == NOW
     acknowledgements.expect(told)  # as after a crash
     assert acknowledgements.overdue(NOW + 3600) == []
+
+
+# The command.
+
+
+def test_the_command_acknowledges_what_a_message_tells_of_or_an_event(
+    command: Command, redis_url: str, acknowledgements: Acknowledgements
+) -> None:
+    one = expected(3)
+    acknowledgements.expect([one])
+    offer = offer_of([make_event(1), make_event(2)], "2 alerts, critical at worst")
+    acknowledgements.offer(offer)
+    done = command("notify", "ack", offer.id, one.event.id, "--redis-url", redis_url)
+    first, second = done.out.splitlines()
+    assert first.startswith(f"Acknowledged {offer.id} at ")
+    assert first.endswith(", 2 alerts: 2 alerts, critical at worst")
+    assert second.startswith(f"Acknowledged {one.event.id} at ")
+    assert acknowledgements.overdue(NOW + 3600) == []
+    (document,) = command("notify", "ack", offer.id, "--json", "--redis-url", redis_url).document
+    assert (document["id"], document["events"]) == (offer.id, 2)
+    assert f"at {document['acknowledged_at']}," in first  # the first time counts
+
+
+def test_an_id_that_nobody_knows_acknowledges_nothing(
+    command: Command, redis_url: str, acknowledgements: Acknowledgements
+) -> None:
+    offer = offer_of([make_event(1)], "one")
+    acknowledgements.offer(offer)
+    done = command("notify", "ack", offer.id, "unheardof", "--redis-url", redis_url)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("nothing to acknowledge is known as unheardof")
+    assert acknowledgements.acknowledged_at(offer) is None
 
 
 # The page.

@@ -83,7 +83,7 @@ def commands_in(page: Path) -> list[str]:
 def test_a_command_in_a_page_is_one_that_rtp_understands(line: str) -> None:
     command: Any = get_command(app)
     _, *words = shlex.split(line)
-    while hasattr(command, "commands"):
+    while hasattr(command, "commands") and not (command.invoke_without_command and (words or ["-"])[0].startswith("-")):
         name, *words = words
         command = command.commands[name]
     command.make_context(line, [word for word in words if word != "…"])
