@@ -67,8 +67,8 @@ def _plugin(address: str, place: str) -> NotifyBase:
 
 
 def _as_given(address: str, place: str) -> NotifyBase:
-    with all_plugins():
-        plugin = Apprise.instantiate(address, asset=_ASSET, suppress_exceptions=True)
+    all_plugins()
+    plugin = Apprise.instantiate(address, asset=_ASSET, suppress_exceptions=True)
     if plugin is None:
         raise SettingsError(
             f"{place}: is no address that a service of Apprise's gives out",
@@ -85,6 +85,5 @@ def secrets_of(address: str) -> re.Pattern[str]:
 
 
 def _remedy(scheme: str) -> str:
-    with all_plugins() as known:
-        close = get_close_matches(scheme, known.schemas(), n=1)
+    close = get_close_matches(scheme, all_plugins().schemas(), n=1)
     return f"Did you mean {close[0]}://?" if close else "See https://appriseit.com/services/"

@@ -21,6 +21,7 @@ _AWAY = frozenset({502, 503, 504})
 # These are about the address, or whom it belongs to, which somebody may mend; not about the message.
 _MISDIRECTED = frozenset({401, 403, 404, 407, 410})
 _MOST_SHOWN = 200
+_EXCEPTION = "Exception: "
 
 
 def meaning_of(attempt: Attempt, *, is_sent: bool, hidden: re.Pattern[str]) -> Answer:
@@ -62,7 +63,8 @@ def _in_json(answer: Answered) -> float:
 
 
 def _remark(attempt: Attempt, hidden: re.Pattern[str]) -> str:
-    """Of a service that is no HTTP server, what Apprise says is all there is."""
-    said = hidden.sub("***", attempt.remarks[-1]) if attempt.remarks else "Apprise could not send it"
-    words = " ".join("".join(c if c.isprintable() else " " for c in said).split())
+    """Of a service that is no HTTP server, what Apprise says is all there is: the exception, or its last words."""
+    failures = [said.partition(_EXCEPTION)[2] for said in attempt.remarks if _EXCEPTION in said]
+    said = [*attempt.remarks, *failures][-1] if attempt.remarks else "Apprise could not send it"
+    words = " ".join("".join(c if c.isprintable() else " " for c in hidden.sub("***", said)).split())
     return f"{words[:_MOST_SHOWN]}…" if len(words) > _MOST_SHOWN else words

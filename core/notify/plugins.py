@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -32,31 +33,39 @@ _MODULES: Mapping[str, str] = {
 }
 
 
+@cache
 def plugin_class(scheme: str) -> Any:
     """The class for a scheme, or None."""
     for name in dict.fromkeys((scheme, scheme.removesuffix("s"))):
         try:
-            module = import_module(f"apprise.plugins.{_MODULES.get(name, name)}")
+            with _unwarned():
+                module = import_module(f"apprise.plugins.{_MODULES.get(name, name)}")
         except (ImportError, ValueError):
             continue
         for found in vars(module).values():
             if isinstance(found, type) and hasattr(found, "app_id") and scheme in _schemes_of(found):
                 return found
-    with all_plugins() as known:
-        try:
-            return known[scheme]
-        except KeyError:
-            return None
+    try:
+        return all_plugins()[scheme]
+    except KeyError:
+        return None
+
+
+@cache
+def all_plugins() -> Any:
+    """Apprise's own register."""
+    with _unwarned():
+        manager = _MANAGER()
+        manager.schemas()
+    return manager
 
 
 @contextmanager
-def all_plugins() -> Iterator[Any]:
-    """Apprise's own register. Some of its modules warn of what they import."""
+def _unwarned() -> Iterator[None]:
+    """Some of its modules warn of what they import."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        manager = _MANAGER()
-        manager.schemas()
-        yield manager
+        yield
 
 
 def _schemes_of(plugin: Any) -> Any:

@@ -39,8 +39,7 @@ _TOO_MANY_REQUESTS = 429
 # Both would name addresses, with the tokens in them.
 logging.getLogger("urllib3").setLevel(logging.CRITICAL)
 _APPRISE = logging.getLogger("apprise")
-_APPRISE.propagate = False
-_APPRISE.setLevel(logging.WARNING)
+_APPRISE.setLevel(logging.DEBUG)
 
 
 @dataclass(frozen=True)
@@ -194,10 +193,13 @@ class _TlsPool(HTTPSConnectionPool):
 _POOLS: dict[str, type[HTTPConnectionPool]] = {"http": _Pool, "https": _TlsPool}
 
 
-class _Remarks(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        if (attempt := _UNDER_WAY.get()) is not None:
-            attempt.remarks.append(record.getMessage())
+def _remark(record: logging.LogRecord) -> bool:
+    """Keep what tells of a failure, and let nothing through to any log."""
+    if (attempt := _UNDER_WAY.get()) is not None:
+        text = record.getMessage()
+        if record.levelno >= logging.WARNING or "Exception: " in text:
+            attempt.remarks.append(text)
+    return False
 
 
 def _adapter() -> HTTPAdapter:
@@ -205,5 +207,5 @@ def _adapter() -> HTTPAdapter:
     return HTTPAdapter() if attempt is None else attempt.transport
 
 
-_APPRISE.addHandler(_Remarks(logging.WARNING))
+_APPRISE.addFilter(_remark)
 vars(requests.sessions)["HTTPAdapter"] = _adapter

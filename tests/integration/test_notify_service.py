@@ -15,6 +15,7 @@ from apprise.plugins.slack import NotifySlack
 from apprise.plugins.telegram import NotifyTelegram
 
 from core.errors import SettingsError
+from core.kinds import SHIPPED as KINDS
 from core.notify.answer import Accepted, Answer, Declined, Later
 from core.notify.service import AppriseService
 from core.notify.voice import Voice
@@ -23,6 +24,7 @@ from core.notify.words.templates import SHIPPED
 from core.notify.words.view import Background
 from rtp_client.event import Severity
 from tests.samples import make_event
+from tests.smtp_server import mail_server
 from tests.webhook_server import Posted, Reply, WebhookServer, webhook_server
 
 SECRET = "bot-t0ken"
@@ -44,6 +46,14 @@ def service(server: WebhookServer) -> Iterator[AppriseService]:
 
 def service_at(address: str, timeout_seconds: float = 1) -> AppriseService:
     return AppriseService(address, place="notify[0].to: desk/1", timeout_seconds=timeout_seconds)
+
+
+def mail_service(port: int) -> AppriseService:
+    return service_at(f"mailto://127.0.0.1:{port}/?from=rtp@example.com&to=desk@example.com&mode=insecure")
+
+
+def voice_of(service: AppriseService) -> Voice:
+    return Voice("desk/1", "desk", service, SHIPPED, Background(KINDS, {}), lambda problem: pytest.fail(problem.text))
 
 
 def told(service: AppriseService, server: WebhookServer, reply: Reply) -> Answer:
@@ -114,6 +124,22 @@ def test_threads_tell_at_once_and_connections_are_kept(service: AppriseService, 
     assert len({posted.connection for posted in server.posted}) <= 4
 
 
+def test_a_mail_has_the_first_line_as_its_subject_and_a_page_of_html() -> None:
+    with mail_server() as server, closing(mail_service(server.port)) as service:
+        assert voice_of(service).tell([make_event(1, "<b>x</b>", severity="critical")]) == Accepted()
+    (mail,) = server.taken
+    assert mail["subject"] == "CRITICAL: <b>x</b> TVL rose 2.50%, $100.00 → $102.50, on ethereum, 100% sure"
+    (page,) = (part for part in mail.walk() if part.get_content_type() == "text/html")
+    assert str(page.get_payload(decode=True), "utf-8").splitlines()[0] == "Source: llama<br>"
+
+
+def test_what_a_mail_server_refuses_is_told_later_and_why_is_known() -> None:
+    with mail_server() as server, closing(mail_service(server.port)) as service:
+        server.answer = "451 mailbox of desk@example.com busy"
+        answer = service.tell(MESSAGE)
+        assert answer == Later("{'***@***': (451, b'mailbox of ***@*** busy')}", is_away=True)
+
+
 def test_other_users_of_requests_have_sessions_as_ever(service: AppriseService, server: WebhookServer) -> None:
     service.tell(MESSAGE)
     answered = requests.post(server.url, json={}, timeout=5)
@@ -127,6 +153,7 @@ def test_other_users_of_requests_have_sessions_as_ever(service: AppriseService, 
         ("jsn://host", "Apprise knows no service jsn://. Did you mean json://?"),
         (f"tgram://{SECRET}", "is no address of Telegram that Apprise can use. See https://appriseit.com"),
         ("tgram://123456789:abcdefg_hijklmnop/1/2", "leads to 2 receivers"),
+        (f"https://example.com/{SECRET}", "is no address that a service of Apprise's gives out"),
         ("mqtt://localhost/topic", "MQTT Notification needs what is not installed here"),
     ],
 )
@@ -135,6 +162,11 @@ def test_an_address_that_cannot_be_used_is_one_line_without_it(address: str, com
         service_at(address)
     assert str(refused.value).startswith(f"notify[0].to: desk/1: {complaint}")
     assert SECRET not in str(refused.value)
+
+
+def test_an_address_may_be_one_that_the_service_itself_gives() -> None:
+    with closing(service_at("https://discord.com/api/webhooks/4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js")) as service:
+        assert service.kind == "Discord"
 
 
 def test_a_plugin_does_not_insist_where_its_service_asks_for_a_pause(
@@ -192,6 +224,5 @@ def test_names_reach_a_service_as_text_of_its_markup(
     monkeypatch.setattr(NotifySlack, "webhook_url", here)
     server.reply = lambda _: Reply(body=b"ok")
     with closing(service_at(address)) as service:
-        voice = Voice("desk/1", "desk", service, SHIPPED, Background({}, {}), lambda problem: pytest.fail(problem.text))
-        assert voice.tell([make_event(1, NASTY, severity="warning")]) == Accepted()
+        assert voice_of(service).tell([make_event(1, NASTY, severity="warning")]) == Accepted()
     assert read(server.posted[0]).startswith(expected)
