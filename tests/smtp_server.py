@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes
-from email.message import Message
+from email.message import EmailMessage
 from email.policy import default
 
 
@@ -15,7 +15,7 @@ class MailServer:
     """`answer` is what it says of each receiver."""
 
     def __init__(self) -> None:
-        self.taken: list[Message] = []
+        self.taken: list[EmailMessage] = []
         self.answer = "250 ok"
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
