@@ -87,7 +87,7 @@ def choose(waiting: Sequence[Alert], rules: Rules, *, spent_until: float, now: f
         return Choice(look_at=rules.budget.free_at(spent_until, now, is_critical=bool(urgent)))
     groups = _groups(waiting, awake, urgent or awake, rules, now)
     if len(groups) > left:
-        groups = [urgent or awake]
+        groups = [awake]
     return Choice(_messages(waiting, groups[:MOST_AT_ONCE]))
 
 

@@ -14,6 +14,7 @@ from core.kinds import MARKET
 from core.notify.alert import Alert
 from core.notify.budget import budget_of
 from core.notify.choice import Rules, choose
+from core.notify.rehearsal import rehearse
 from core.settings.rhythm import MessageLimit, Quiet
 from rtp_client.event import Severity
 from rtp_client.event_filter import SEVERITY_RANK
@@ -121,6 +122,24 @@ def test_within_the_limit_each_goes_alone() -> None:
 
 def test_where_more_messages_are_needed_than_are_left_all_is_one_message() -> None:
     assert chosen([alert(1), alert(2)], FOUR_A_MINUTE) == [[1, 2]]
+
+
+def test_where_that_is_so_for_what_is_critical_the_rest_goes_with_it() -> None:
+    waiting = [alert(1), alert(2, severity=CRITICAL), alert(3, severity=CRITICAL), alert(4, severity=CRITICAL)]
+    assert chosen(waiting, FOUR_A_MINUTE) == [[1, 2, 3, 4]]
+
+
+def test_a_crash_becomes_no_more_messages_than_the_limit_allows_and_what_is_critical_is_told_at_once() -> None:
+    crash = [
+        alert(number, f"entity{number % 300}", CRITICAL if number % 100 == 50 else WARNING, at=NOON + number / 2000)
+        for number in range(2000)
+    ]
+    messages = list(rehearse(crash, Rules(budget=budget_of(MessageLimit(20, timedelta(minutes=1))))))
+    assert sum(len(message.alerts) for message in messages) == 2000
+    assert len(messages) <= 20
+    assert messages[-1].at < NOON + 60
+    first = next(one for one in messages if any(alert.event.data.severity is CRITICAL for alert in one.alerts))
+    assert first.at < NOON + 1
 
 
 def test_where_the_limit_leaves_nothing_it_says_when_it_does() -> None:
