@@ -60,6 +60,8 @@ class Escalator:
         self._thread = threading.Thread(target=self._run, name="notify_escalation", daemon=True)
 
     def start(self) -> None:
+        """Look once before anything else: a process may be there for moments only."""
+        self._look()
         self._thread.start()
 
     def stop(self, within_seconds: float) -> None:
@@ -96,7 +98,9 @@ class Escalator:
         return [one for one in named if hears(one, overdue.event.data)]
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            with suppress(SinkUnavailable):  # the leases tell of it
-                self.turn(time.time())
-            self._stopping.wait(_PAUSE_SECONDS)
+        while not self._stopping.wait(_PAUSE_SECONDS):
+            self._look()
+
+    def _look(self) -> None:
+        with suppress(SinkUnavailable):  # the leases tell of it
+            self.turn(time.time())
