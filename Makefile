@@ -33,7 +33,7 @@ LAMBDA_PLATFORM = --platform manylinux2014_aarch64 --platform manylinux_2_28_aar
 NOT_IN_THE_LAMBDA = psycopg psycopg-binary psycopg-pool prometheus-client typer rich annotated-doc markdown-it-py mdurl pygments shellingham
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package docs reference sbom audit deployment lock clean
+.PHONY: help install run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package docs reference pictures sbom audit deployment lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
@@ -112,6 +112,11 @@ docs: build/docs-tools/.docs ## Make the site of the documents: build/site (ARGS
 
 reference: $(VENV)/.dev ## Write the pages of the documents that come from the code: commands, settings, event
 	@$(BIN)/python -m documents
+
+pictures: $(VENV)/.dev build/docs-tools/.docs ## Record the documents' pictures of page and board from a running demo (needs Chromium)
+	@$(BIN)/python -m documents.record build/frames
+	@build/docs-tools/bin/python documents/animate.py build/frames/page-*.png docs/images/page.png
+	@mv build/frames/board.svg docs/images/board.svg && ls -s docs/images/page.png docs/images/board.svg
 
 sbom: build/release-tools/.release ## Write a bill of materials of the container's image: build/sbom.json
 	@build/release-tools/bin/cyclonedx-py requirements requirements-image.lock --pyproject pyproject.toml --output-reproducible \
