@@ -45,7 +45,7 @@ def dry_run(settings: Settings, *, as_json: bool) -> None:
         told = _told(settings)
         for audience in settings.notify:
             for name, to in audience.destinations.items():
-                rules = rules_of(audience, limit_of(to, audience, to.address(os.environ)))
+                rules = rules_of(audience, limit_of(to, audience, speaking[name].scheme))
                 _rehearse(speaking[name], told[name], rules, as_json=as_json)
     err.print(f"Nothing was sent. These are the newest events of Redis's stream, {MOST_EVENTS:,} at most.")
 

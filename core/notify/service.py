@@ -60,6 +60,11 @@ class AppriseService:
         """What people call the service, e.g. Telegram."""
         return str(self._plugin.service_name)
 
+    @property
+    def scheme(self) -> str:
+        """What Apprise's addresses of the service begin with, whatever the one that was given does."""
+        return str(self._plugin.schema)
+
     def manner(self, written_in: Format | None = None) -> Manner:
         """How it wants its messages, where the template is written in this format; None: in any."""
         return manner_of(self._plugin, written_in)

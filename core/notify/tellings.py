@@ -29,7 +29,7 @@ def build_tellings(
     speaking, appeals = voices(settings, environ, on_problem), appeals_of(settings, environ)
     return {
         name: Telling(
-            rules_of(audience, limit_of(to, audience, to.address(environ))),
+            rules_of(audience, limit_of(to, audience, speaking[name].scheme)),
             Patience(give_up_after_seconds=audience.give_up_after.total_seconds()),
             _telling_by(speaking[name], audience, appeals),
         )

@@ -41,6 +41,11 @@ class Voice:
     def service(self) -> str:
         return self._service.kind
 
+    @property
+    def scheme(self) -> str:
+        """As of an address of the service's."""
+        return self._service.scheme
+
     def message(self, events: Sequence[Event], appeal: Appeal | None = None, *, opening: str = "") -> Message:
         """What it would say of these events. A template that fails for them is told of, and the shipped one says it."""
         template = self._template

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.notify.budget import UNLIMITED, budget_of
-from core.notify.limits import limit_of
+from core.notify.limits import LIMITED, limit_of
+from core.notify.plugins import plugin_class
+from core.notify.service import AppriseService
 from core.settings.notify import Audience, NotifyDestination
 from core.settings.rhythm import MessageLimit, read_limit
 
@@ -57,21 +60,25 @@ def test_without_a_limit_there_is_always_one_more() -> None:
 @pytest.mark.parametrize(
     ("address", "limit"),
     [
-        ("tgram://123:token/chat", "20/min"),
-        ("https://hooks.slack.com/services/T/B/x", "30/min"),
-        ("https://discord.com/api/webhooks/1/x", "30/min"),
+        ("tgram://123456789:abcdefg_hijklmnop/12345", "20/min"),
+        ("https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "30/min"),
         ("mailtos://user:password@example.org", "30/h"),
-        ("pagerduty://key@key", "100/min"),
+        ("pagerduty://0123456789abcdef0123456789abcdef", "100/min"),
         ("json://127.0.0.1:9000/x", None),
-        ("unheardof://x", "20/min"),
+        ("gotify://localhost/0123456789abcde", "20/min"),
     ],
 )
 def test_a_service_that_is_well_known_has_a_limit_of_its_own(address: str, limit: str | None) -> None:
-    found = limit_of(NotifyDestination(url=address), Audience.model_validate({"name": "desk", "to": address}), address)
-    assert found == (limit and read_limit(limit))
+    desk = Audience.model_validate({"name": "desk", "to": address})
+    with closing(AppriseService(address, place="desk/1", timeout_seconds=1)) as service:
+        assert limit_of(desk.to[0], desk, service.scheme) == (limit and read_limit(limit))
+
+
+def test_every_service_with_a_limit_of_its_own_is_one_of_apprises() -> None:
+    assert [scheme for scheme in LIMITED if plugin_class(scheme) is None] == []
 
 
 def test_the_destinations_own_limit_comes_before_the_audiences_and_that_before_the_services() -> None:
     own, unsaid = NotifyDestination(url="tgram://a/b", limit="off"), NotifyDestination(url="tgram://a/b")
     desk = Audience.model_validate({"name": "desk", "to": "tgram://a/b", "limit": "5/h"})
-    assert [limit_of(one, desk, "tgram://a/b") for one in (own, unsaid)] == [None, MessageLimit(5, timedelta(hours=1))]
+    assert [limit_of(one, desk, "tgram") for one in (own, unsaid)] == [None, MessageLimit(5, timedelta(hours=1))]
