@@ -63,7 +63,7 @@ def test_without_a_limit_there_is_always_one_more() -> None:
         ("tgram://123456789:abcdefg_hijklmnop/12345", "20/min"),
         ("https://hooks.slack.com/services/T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ", "30/min"),
         ("mailtos://user:password@example.org", "30/h"),
-        ("pagerduty://0123456789abcdef0123456789abcdef", "100/min"),
+        ("opsgenie://a-key-of-theirs", "100/min"),
         ("json://127.0.0.1:9000/x", None),
         ("gotify://localhost/0123456789abcde", "20/min"),
     ],
