@@ -32,6 +32,10 @@ def settings_page() -> str:
         "# Settings",
         "Written from the models that read the file; [configs/default.yaml](../../configs/default.yaml) shows each"
         " key at its place. A key that is not known is refused, with its line.",
+        "Strength, weakest first: the file, the environment (`RTP_POSTGRES_DSN`, `RTP_REDIS_URL`,"
+        " `RTP_SQS_ENDPOINT_URL`, `RTP_SQS_QUEUE`, `RTP_WEBHOOK_URL`, `RTP_SERVE_TOKEN`, AWS's own variables), the"
+        " options. `RTP_POSTGRES_SECRET` and `RTP_REDIS_SECRET` name secrets of AWS Secrets Manager that hold the"
+        " passwords.",
     ]
     alone = {name: key for name, key in schema["properties"].items() if not _models_of(key, schema)}
     parts.append(_keys_table("", alone, schema, told))

@@ -136,7 +136,7 @@ def looking(connection: Connection) -> Iterator[None]:
         raise NotInstalled(f"rtp's schema is not complete: {one_line(error)}", "Run `rtp install-triggers`") from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise NotInstalled(
-            f"rtp's role may not read rtp's schema: {one_line(error)}", "See the README's grants"
+            f"rtp's role may not read rtp's schema: {one_line(error)}", "`rtp grants` prints the rights that it needs"
         ) from error
 
 

@@ -27,7 +27,7 @@ def read_installation(connection: Connection) -> str:
         raise NotInstalled("the database has no rtp schema", "Run `rtp install-triggers` first") from error
     except psycopg.errors.InsufficientPrivilege as error:
         raise NotInstalled(
-            f"rtp's role may not read rtp's schema: {one_line(error)}", "See the README's grants"
+            f"rtp's role may not read rtp's schema: {one_line(error)}", "`rtp grants` prints the rights that it needs"
         ) from error
     if row is None or row[1] != SCHEMA_VERSION:
         found = row[1] if row else "none"

@@ -1,4 +1,4 @@
-"""Every command explains itself, and stands in the README."""
+"""Every command explains itself."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +16,6 @@ from typer.testing import CliRunner
 
 from cli.app import COMMANDS as PLACES
 from cli.app import app
-
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def commands_of(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -78,25 +75,6 @@ def test_every_option_says_what_it_is_for(name: str) -> None:
 @each_command
 def test_it_prints_json_where_asked(name: str) -> None:
     assert "--json" in options_of(name) or name == "schema"  # which is JSON
-
-
-@each_command
-def test_it_stands_in_the_readmes_table(name: str) -> None:
-    assert re.search(rf"^\| `rtp {name}` \|", README, re.MULTILINE)
-
-
-def test_the_readmes_table_names_no_command_that_is_not_there() -> None:
-    assert set(re.findall(r"^\| `rtp ([a-z -]+)` \|", README, re.MULTILINE)) == set(COMMANDS)
-
-
-def options_in_the_table() -> list[tuple[str, str]]:
-    rows = re.findall(r"^\| `rtp ([a-z -]+)` \| (.*) \|$", README, re.MULTILINE)
-    return [(name, option) for name, text in rows for option in re.findall(r"--[a-z-]+", text)]
-
-
-@pytest.mark.parametrize(("name", "option"), options_in_the_table())
-def test_an_option_in_the_readmes_table_exists(name: str, option: str) -> None:
-    assert option in options_of(name)
 
 
 def test_the_list_says_of_each_command_what_its_own_help_begins_with() -> None:
