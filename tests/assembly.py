@@ -68,7 +68,7 @@ def prepare(folder: Path) -> None:
         "name: second\nwatching: {tracing: true}\ndatabase: {deletion_protection: true}\n", encoding="utf-8"
     )
     (folder / "existing.yaml").write_text(EXISTING, encoding="utf-8")
-    page = (ROOT / "docs" / "aws-deploy.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "how-to" / "aws-deploy.md").read_text(encoding="utf-8")
     (folder / "documented.yaml").write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     (folder / "code").mkdir()
     (folder / "code" / "empty.py").write_text("", encoding="utf-8")
