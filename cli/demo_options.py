@@ -22,3 +22,4 @@ class DemoOptions:
     is_plain: bool = False
     serves: bool = False
     listen: str | None = None
+    notifies: bool = False

@@ -16,7 +16,9 @@ from core.processor.status import StatusReporter
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from prometheus_client.registry import Collector
 
     from cli.live_status import View
     from core.processor.pipeline import Pipeline
@@ -51,6 +53,7 @@ def run_pipeline(
     is_fed: Callable[[], bool] = lambda: True,
     check: Callable[[], None] = lambda: None,
     hint: str = "",
+    beside: Sequence[Collector] = (),
 ) -> None:
     """Run until the ending, a request to stop, or an error that retrying cannot mend (raised).
 
@@ -58,11 +61,12 @@ def run_pipeline(
     way of being idle.
 
     `hint` is for whoever has started it, below what it says of itself. `is_fed` says when nothing more will come to be
-    delivered; `check` raises where it makes no sense to go on.
+    delivered; `check` raises where it makes no sense to go on. `beside` has metrics of what else runs
+    here.
     """
     be_prompt()
     reporter = StatusReporter(pipeline)
-    monitoring = Monitoring(settings, pipeline, on_problem=report, write=write_line)
+    monitoring = Monitoring(settings, pipeline, on_problem=report, write=write_line, beside=beside)
     try:
         with view.open():
             print_summary(pipeline, settings, monitoring.url)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,6 +16,7 @@ from cli.gateway import Listen, serving
 from cli.live_status import LineView
 from cli.logs import LogFormat, LogLevel, logging_as, report, write_line
 from cli.next_command import next_command
+from cli.notify.beside import notifying
 from cli.option_values import duration, per_second, whole_number
 from cli.options import (
     AsJson,
@@ -75,6 +76,9 @@ For = Annotated[
 Serve = Annotated[
     bool, typer.Option("--serve", help="Serve events and the page, too, as rtp serve does: for small installations.")
 ]
+Notify = Annotated[
+    bool, typer.Option("--notify", help="Tell people, too, as rtp notify does; with --demo a catcher on this machine.")
+]
 UntilIdle = Annotated[bool, typer.Option("--until-idle", help="End by itself once there is nothing left to deliver.")]
 
 Source = Annotated[
@@ -100,6 +104,7 @@ def run(
     http: Http = None,
     serve: Serve = False,
     listen: Listen = None,
+    notify: Notify = False,
     source: Source = "postgres",
     log_format: LogFormat = "text",
     log_level: LogLevel = "info",
@@ -114,7 +119,7 @@ def run(
     Examples:
     [bold]rtp run --config rtp.yaml[/]
 
-    [bold]rtp run --serve --config rtp.yaml[/]
+    [bold]rtp run --serve --notify --config rtp.yaml[/]
 
     [bold]rtp run --source dynamodb --config rtp.yaml[/]
 
@@ -135,7 +140,7 @@ def run(
                 sqs_queue=sqs_queue,
             )
             options = _demo_options(config, feed, speed, seed, rate, http)
-            options = replace(options, is_plain=plain, serves=serve, listen=listen)
+            options = replace(options, is_plain=plain, serves=serve, listen=listen, notifies=notify)
             _run_demo(options, ending, stop_requested, as_json=as_json)
             return
         _refuse("it needs --demo", feed=feed, speed=speed, seed=seed, rate=rate, plain=plain or None)
@@ -148,15 +153,24 @@ def run(
             http__listen=http,
             serve__listen=listen,
         )
-        with serving(settings) if serve else nullcontext():
+        with ExitStack() as exits:
+            if serve:
+                exits.enter_context(serving(settings))
+            beside = exits.enter_context(notifying(settings)) if notify else None
+            metrics = [beside.metrics] if beside else []
             if source == "dynamodb":
                 poller = build_poller(settings, on_problem=report, write=write_line)
-                run_streams(poller, settings, ending, stop_requested)
+                run_streams(poller, settings, ending, stop_requested, beside=metrics)
                 return
             view = LineView(as_json=as_json)
             pipeline = build_pipeline(settings, on_problem=report, rearm=partial(rearm, settings))
             hint = f"Next, in another terminal: {next_command('tail', config)}"
-            run_pipeline(pipeline, settings, view, ending, stop_requested, hint=hint)
+            are_told = beside.is_idle if beside else _at_once
+            run_pipeline(pipeline, settings, view, ending, stop_requested, is_fed=are_told, hint=hint, beside=metrics)
+
+
+def _at_once() -> bool:
+    return True
 
 
 def _run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Event, *, as_json: bool) -> None:

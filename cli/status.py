@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,8 +19,12 @@ from cli.stream_tables import stream_tables
 from core.handler.services import stream_services
 from core.inspection.document import as_document
 from core.inspection.inspector import inspect
+from core.inspection.notifications import look_at_notifications
 from core.inspection.stream_inspector import inspect_streams
 from core.sinks.registry import sink_names
+
+if TYPE_CHECKING:
+    from core.inspection.picture import Inspection
 
 _WatchEvery = Annotated[
     float | None,
@@ -39,8 +44,8 @@ def status(
 ) -> None:
     """Show what is installed, how far behind each sink is, what waits, what failed, and what the triggers cost.
 
-    It reads the database only, so it works without a running rtp, and changes nothing. Without an address it finds a
-    running [bold]rtp run --demo[/]. Exit code 2 where rtp is not installed.
+    It reads the database, and Redis of who is told (notify), so it works without a running rtp, and changes nothing.
+    Without an address it finds a running [bold]rtp run --demo[/]. Exit code 2 where rtp is not installed.
     Of a stream source it reads Redis, the tables' descriptions and the queues: what was done of each shard, and when;
     alerts that wait, ticks that are due, dead letters, baselines.
 
@@ -50,7 +55,7 @@ def status(
     if is_streams(settings, source):
         with stream_services(settings) as services:
             show(
-                partial(inspect_streams, services),
+                lambda: replace(inspect_streams(services), notifications=look_at_notifications(settings)),
                 stream_tables,
                 as_document,
                 as_json=as_json,
@@ -60,8 +65,13 @@ def status(
     settings = use_demo_if_unnamed(settings, "PostgreSQL")
     configured = sink_names(settings) if config is not None else None
     with connection_to(settings) as connection:
+
+        def look() -> Inspection:
+            seen = inspect(connection, settings.log, configured)
+            return replace(seen, notifications=look_at_notifications(settings))
+
         show(
-            partial(inspect, connection, settings.log, configured),
+            look,
             status_tables,
             as_document,
             as_json=as_json,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
+from cli.notification_tables import notification_tables
 from cli.tables import BAD, DOUBTFUL, GOOD, age, count_of_bad, facts, new_table, remarks, span, toned, whole
 from core.inspection.in_words import moment
 from core.kinds import SHIPPED
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 def status_tables(seen: Inspection) -> Group:
     """All of it."""
     parts = [*_processes(seen), *_quarantine(seen), *_set_aside(seen), *_errors(seen), *_costs(seen)]
-    return Group(_summary(seen), _watches(seen), *_unarmed(seen), _sinks(seen), *parts)
+    notifications = notification_tables(seen.notifications, seen.at)
+    return Group(_summary(seen), _watches(seen), *_unarmed(seen), _sinks(seen), *notifications, *parts)
 
 
 def _summary(seen: Inspection) -> Table:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
+from cli.notification_tables import notification_tables
 from cli.output import out
 from cli.tables import BAD, DOUBTFUL, GOOD, age, count_of_bad, facts, new_table, toned, whole
 from core.problem import counted
@@ -26,7 +27,9 @@ _SHARD_CELLS = 9
 
 def stream_tables(seen: StreamInspection) -> Group:
     """All of it."""
-    return Group(_summary(seen), _watches(seen), _tables(seen), *_shards(seen), *_failures(seen), *_letters(seen))
+    notifications = notification_tables(seen.notifications, seen.at)
+    parts = [*_shards(seen), *_failures(seen), *notifications, *_letters(seen)]
+    return Group(_summary(seen), _watches(seen), _tables(seen), *parts)
 
 
 def _summary(seen: StreamInspection) -> Table:

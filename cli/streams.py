@@ -22,6 +22,8 @@ from rtp_client.backoff import Backoff
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from prometheus_client.registry import Collector
+
     from cli.foreground import Ending
     from core.handler.poller import StreamPoller
     from core.settings.models import Settings
@@ -31,13 +33,20 @@ _IDLE_SECONDS = 1.0
 _TICK_SECONDS = 1.0
 
 
-def run_streams(poller: StreamPoller, settings: Settings, ending: Ending, stop_requested: threading.Event) -> None:
+def run_streams(
+    poller: StreamPoller,
+    settings: Settings,
+    ending: Ending,
+    stop_requested: threading.Event,
+    *,
+    beside: Sequence[Collector] = (),
+) -> None:
     """Poll and process; one JSON line of counts per status interval and one at the end."""
     _refuse_other_views(settings, poller)
     for name, table in settings.dynamodb.tables.items():
         say(f"watch {name}: DynamoDB table {table.table}")
     recovery = _recovery(settings, poller.troubles)
-    monitor = StreamMonitor(settings, poller, recovery.circuit)
+    monitor = StreamMonitor(settings, poller, recovery.circuit, beside=beside)
     if monitor.url:
         say(f"HTTP {monitor.url}/metrics, /healthz, /readyz")
     monitor.start()

@@ -68,7 +68,7 @@ class StoredPassword:
 @cache
 def stored_password(secret: str) -> StoredPassword:
     """The password that this secret of AWS Secrets Manager holds."""
-    return StoredPassword(secret, _read_secret)
+    return StoredPassword(secret, read_secret)
 
 
 def split_secret(address: str) -> tuple[str, str | None]:
@@ -107,7 +107,8 @@ def _login_in(secret: str, text: str) -> Login:
     return Login(user if isinstance(user, str) and user else None, found["password"])
 
 
-def _read_secret(secret: str) -> str:
+def read_secret(secret: str) -> str:
+    """What a secret of AWS Secrets Manager holds, by its name or ARN. Raises SecretUnavailable."""
     try:
         import boto3  # noqa: PLC0415 - an extra, and slow to import
         from botocore.config import Config  # noqa: PLC0415

@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.foreground import IDLE_SECONDS, STUCK_SECONDS, Ending
-from cli.logs import LOG, LogFormat, LogLevel, logging_as, report, say, warn
+from cli.logs import LOG, LogFormat, LogLevel, logging_as, report, say, warn, write_line
 from cli.notify.dry_run import dry_run
 from cli.notify.message_lines import MessageLines
 from cli.notify.try_out import try_out
 from cli.option_values import duration
-from cli.options import AsJson, Config, RedisUrl, SqsEndpointUrl, Stack, settings_from
+from cli.options import AsJson, Config, Http, RedisUrl, SqsEndpointUrl, Stack, settings_from
 from cli.promptness import be_prompt
 from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
 from core.errors import SettingsError, SinkUnavailable
+from core.monitor.notify_monitor import NotifyMonitor
 from core.notify.build import build_notifier, source_of
+from core.notify.stored_addresses import with_stored_addresses
 from core.problem import counted
 from core.sinks.sink_type import needing
 
 if TYPE_CHECKING:
     from core.notify.notifier import Notifier
-    from core.settings.models import Settings
+    from core.notify.settlement import Came
 
 _TICK_SECONDS = 0.1
 
@@ -77,6 +79,7 @@ def notify_command(
     is_dry_run: _DryRun = False,
     redis_url: RedisUrl = None,
     sqs_endpoint_url: SqsEndpointUrl = None,
+    http: Http = None,
     log_format: LogFormat = "text",
     log_level: LogLevel = "info",
     stack: Stack = None,
@@ -99,7 +102,9 @@ def notify_command(
     if context.invoked_subcommand is not None:
         return
     with logging_as(log_format, log_level), noting_signals() as stop_requested:
-        settings = settings_from(config, stack=stack, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url)
+        settings = settings_from(
+            config, stack=stack, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url, http__listen=http
+        )
         if test is not None:
             if not try_out(settings, test, as_json=as_json):
                 raise typer.Exit(1)
@@ -116,30 +121,40 @@ def notify_command(
         with needing("notify", "rtp notify tells people through Apprise"):
             from core.notify.tellings import build_tellings  # noqa: PLC0415 - an extra
         lines = MessageLines(settings.all_kinds, as_json=as_json)
+        monitor = NotifyMonitor(settings, is_alone=True, write=write_line)
+
+        def came(what: Came) -> None:
+            monitor.came(what)
+            lines.came(what)
+
         notifier = build_notifier(
             settings,
-            build_tellings(settings, os.environ, report),
+            build_tellings(settings, with_stored_addresses(os.environ), report),
             source=source_of(settings, from_, queue or ()),
             queues=queue or (),
-            on_came=lines.came,
+            on_came=came,
             on_problem=report,
         )
-        _run(notifier, settings, lines, Ending(for_, until_idle), stop_requested)
+        _run(notifier, monitor, lines, Ending(for_, until_idle), stop_requested)
 
 
 def _run(
-    notifier: Notifier, settings: Settings, lines: MessageLines, ending: Ending, stop_requested: threading.Event
+    notifier: Notifier, monitor: NotifyMonitor, lines: MessageLines, ending: Ending, stop_requested: threading.Event
 ) -> None:
     be_prompt()
     say(f"Telling {', '.join(notifier.tellers)} of alerts from {notifier.place}")
+    if monitor.url:
+        say(f"HTTP {monitor.url}/metrics, /healthz, /readyz")
     _warn_of_former(notifier)
     notifier.start()
+    monitor.start(notifier)
     try:
         in_the_way = _watch(notifier, lines, ending, stop_requested)
         if stop_requested.is_set():
             say("Finishing the messages under way ...")
     finally:
         has_ended = notifier.stop()
+        monitor.stop()
     if not has_ended:
         warn("A message was under way when rtp ended: it is told again by the next rtp notify.")
     facts = {word.replace(" ", "_"): count for word, count in sorted(lines.counts.items())}

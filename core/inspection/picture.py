@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from core.inspection.notifications import Notifications
+
 
 @dataclass(frozen=True)
 class Installation:
@@ -221,3 +223,4 @@ class Inspection:
     trigger_errors: Sequence[TriggerErrors]
     trigger_costs: Sequence[TriggerCost]
     function_costs: Sequence[FunctionCost]
+    notifications: Notifications | None = None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from core.handler.alert_store import PendingAlerts
     from core.handler.progress import ShardProgress
+    from core.inspection.notifications import Notifications
 
 
 @dataclass(frozen=True)
@@ -88,3 +89,4 @@ class StreamInspection:
     ticks: Ticks
     letters: Sequence[LetterBox]
     rebuilding: Sequence[str]
+    notifications: Notifications | None = None

@@ -67,12 +67,13 @@ class Watcher(Protocol):
 
 
 class Answers:
-    """Answers from what the watcher and the collector of metrics know."""
+    """Answers from what the watcher and the collectors of metrics know."""
 
-    def __init__(self, watcher: Watcher, collector: Collector) -> None:
+    def __init__(self, watcher: Watcher, *collectors: Collector) -> None:
         self._watcher = watcher
         self._registry = CollectorRegistry()
-        self._registry.register(collector)
+        for collector in collectors:
+            self._registry.register(collector)
         ProcessCollector(registry=self._registry)
 
     @staticmethod

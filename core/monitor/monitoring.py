@@ -14,7 +14,9 @@ from core.monitor.monitor import Monitor
 from core.processor.build import postgres_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from prometheus_client.registry import Collector
 
     from core.problem import Problem
     from core.processor.pipeline import Pipeline
@@ -25,7 +27,8 @@ class Monitoring:
     """The monitor, and the HTTP server where the settings ask for one.
 
     The server's port is taken at once; raises SettingsError where that fails. `start` it after the pipeline, and `stop`
-    it after the pipeline has ended. `write` takes the lines of metrics for CloudWatch, where the settings ask for some.
+    it after the pipeline has ended. `write` takes the lines of metrics for CloudWatch, where the settings ask for some;
+    `beside` has metrics of what runs in the same process.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class Monitoring:
         *,
         on_problem: Callable[[Problem], None] = lambda _: None,
         write: Callable[[str], None] = lambda _: None,
+        beside: Sequence[Collector] = (),
     ) -> None:
         self.monitor = Monitor(
             postgres_server(settings),
@@ -45,8 +49,9 @@ class Monitoring:
             figures=PipelineFigures(pipeline, log) if (log := emf_log(settings.emf, write)) else None,
             on_problem=on_problem,
         )
+        collector = PipelineCollector(pipeline, self.monitor)
         self._server = (
-            MonitorServer(settings.http.listen, Answers(self.monitor, PipelineCollector(pipeline, self.monitor)))
+            MonitorServer(settings.http.listen, Answers(self.monitor, collector, *beside))
             if settings.http.listen
             else None
         )

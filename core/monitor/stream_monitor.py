@@ -15,7 +15,9 @@ from core.trouble import now
 from rtp_client.event import format_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from prometheus_client.registry import Collector
 
     from core.handler.poller import StreamPoller
     from core.services.circuit import CircuitBreaker
@@ -40,6 +42,7 @@ class StreamMonitor:
         circuit: CircuitBreaker,
         *,
         clock: Callable[[], float] = time.monotonic,
+        beside: Sequence[Collector] = (),
     ) -> None:
         self._poller = poller
         self._circuit = circuit
@@ -49,7 +52,7 @@ class StreamMonitor:
         self._has_turned = False
         collector = StreamCollector(settings, poller, circuit, is_ready=lambda: not self.hindrances())
         listen = settings.http.listen
-        self._server = MonitorServer(listen, Answers(self, collector)) if listen else None
+        self._server = MonitorServer(listen, Answers(self, collector, *beside)) if listen else None
 
     @property
     def url(self) -> str | None:

@@ -27,6 +27,11 @@ class ArrivalReader:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="notify_arrivals", daemon=True)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         self._thread.start()
 

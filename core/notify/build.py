@@ -85,7 +85,9 @@ class _Builder:
         )
         return self.clients[-1]
 
-    def leases(self, work: str, pieces: Sequence[str], on_change: Callable[[], None]) -> Leases:
+    def leases(
+        self, work: str, pieces: Sequence[str], on_change: Callable[[], None], seconds: float | None = None
+    ) -> Leases:
         recovery = self.recovery(self._redis, work)
 
         def heard(error: SinkUnavailable | None) -> None:
@@ -99,7 +101,7 @@ class _Builder:
             self.address,
             work,
             pieces,
-            seconds=self.settings.run.leader_lease_seconds,
+            seconds=seconds or self.settings.run.leader_lease_seconds,
             token=self.token,
             on_change=on_change,
             on_failure=heard,
@@ -135,12 +137,13 @@ def build_notifier(
     settings: Settings,
     tellings: Mapping[str, Telling],
     *,
-    source: From,
+    source: From | None,
     queues: Sequence[str] = (),
     on_came: Callable[[Came], None],
     on_problem: Callable[[Problem], None],
+    lease_seconds: float | None = None,
 ) -> Notifier:
-    """The parts, not started yet. Raises SettingsError."""
+    """The parts, not started yet. Without a source alerts are only told. Raises SettingsError."""
     build = _Builder(settings, on_problem)
     outbox = Outbox(build.client(), build.address)
     acknowledgements = Acknowledgements(build.client(), build.address)
@@ -151,10 +154,10 @@ def build_notifier(
         for teller in tellers.values():
             teller.wake()
 
-    leases = build.leases(TELLING, list(tellings), wake_all)
+    leases = build.leases(TELLING, list(tellings), wake_all, lease_seconds)
     for name, one in tellings.items():
         tellers[name] = Teller(name, outbox, leases, one, on_came=on_came, on_problem=on_problem)
-    all_leases, place = [leases], "the Redis stream"
+    all_leases, place = [leases], "nowhere"
     sources: list[AlertSource] = []
     if any(audience.unless_acknowledged for audience in settings.notify):
         sources.append(Escalator(settings.notify, acknowledgements, outbox))
@@ -162,7 +165,8 @@ def build_notifier(
         names = queues_of(settings, queues)
         sources += build.queue_intakes(names, intake)
         place = f"SQS {', '.join(names)}"
-    else:
+    elif source == "stream":
+        place = "the Redis stream"
         stream, taking = build.stream_intake(intake)
         sources.append(stream)
         all_leases.append(taking)

@@ -54,11 +54,18 @@ class Leases:
         self._share = client.register_script(SHARE)
         self._let_go = client.register_script(LET_GO)
         self._on_change, self._on_failure = on_change, on_failure
+        self.rounds = 0
+        """How often it was asked who does what, and answered."""
         self._lock = threading.Lock()
         self._until: dict[str, float] = {}
         self._to_give_back: frozenset[str] = frozenset()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"notify_{work}_leases", daemon=True)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         self._thread.start()
@@ -114,6 +121,7 @@ class Leases:
             self._on_failure(error)
             return
         self._on_failure(None)
+        self.rounds += 1
         with self._lock:
             before = set(self._until)
             self._until = {

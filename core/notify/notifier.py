@@ -27,6 +27,10 @@ _MOST_AHEAD_SECONDS = 60.0
 class AlertSource(Protocol):
     """Where alerts are taken from."""
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether it takes, or tries to."""
+
     def start(self) -> None: ...
 
     def stop(self, within_seconds: float) -> None: ...
@@ -95,6 +99,20 @@ class Notifier:
         for client in self._clients:
             client.close()
         return all(have_ended)
+
+    @property
+    def rounds(self) -> int:
+        """How often all processes were asked who tells which destination."""
+        return self._leases[0].rounds
+
+    def threads(self) -> dict[str, bool]:
+        """Every loop, and whether it is alive."""
+        return {
+            "leases": all(leases.is_alive for leases in self._leases),
+            "arrivals": self._arrivals.is_alive,
+            "intake": all(source.is_alive for source in self._sources),
+            **{f"teller {name}": teller.is_alive for name, teller in self.tellers.items()},
+        }
 
     def state(self) -> NotifierState:
         """How all stands now. Raises SinkUnavailable."""

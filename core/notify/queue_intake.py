@@ -44,6 +44,11 @@ class QueueIntake:
             for recovery in recoveries
         ]
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its threads run."""
+        return all(thread.is_alive() for thread in self._threads)
+
     def start(self) -> None:
         for thread in self._threads:
             thread.start()

@@ -54,6 +54,11 @@ class StreamIntake:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"notify_{TAKING}", daemon=True)
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its thread runs."""
+        return self._thread.is_alive()
+
     def start(self) -> None:
         self._thread.start()
 

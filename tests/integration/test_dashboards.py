@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from cli.demo_notifications import catching
+from cli.notify.beside import notifying
 from core.cache.readers import cache_reader
+from core.demo.notifications import with_demo_notify
 from tests.gateway import answer_of, live_client, serve_settings, serving
 from tests.monitored import eventually, monitored
 
@@ -54,8 +58,13 @@ def labels(settings: Settings, writer: psycopg.Connection) -> Iterator[Labels]:
         eventually(lambda: any(name == "rtp_cache_reads_total" for name, _ in running.metrics()))
         eventually(lambda: any(name == "rtp_samples_waiting" for name, _ in running.metrics()))
         eventually(lambda: running.metric("rtp_watch_armed", watch="tvl"))
+        catcher = exits.enter_context(catching())
+        telling = exits.enter_context(notifying(with_demo_notify(settings, catcher.address), source="stream"))
+        registry = CollectorRegistry()
+        registry.register(telling.metrics)
+        eventually(lambda: b"rtp_notify_waiting_seconds{" in generate_latest(registry))
         found: Labels = {}
-        for text in (running.ask("/metrics")[2], answer_of(gateway, "/metrics").body):
+        for text in (running.ask("/metrics")[2], answer_of(gateway, "/metrics").body, generate_latest(registry)):
             for family in text_string_to_metric_families(text.decode()):
                 for sample in family.samples:
                     found.setdefault(sample.name, set()).update(sample.labels)

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import SettingsError
+from core.notify.stored_addresses import with_stored_addresses
 from rtp_client.errors import one_line
 from rtp_client.secrets import know_secrets, know_secrets_of, without_secrets
 from rtp_client.spellings import any_spelling
@@ -47,3 +49,21 @@ def test_a_librarys_words_become_one_line_without_it() -> None:
 def test_what_is_too_short_to_be_told_from_other_words_stays() -> None:
     know_secrets(["test"])
     assert without_secrets("a test of it") == "a test of it"
+
+
+def test_addresses_that_are_stored_are_variables_and_what_is_set_counts_more() -> None:
+    environ = {"RTP_NOTIFY_SECRET": "team/people", "DESK_URL": "json://set"}
+    stored = '{"DESK_URL": "json://stored", "BOSS_URL": "tgram://s3cr3t-token/1", "NOBODY_URL": ""}'
+    found = with_stored_addresses(environ, lambda name: stored if name == "team/people" else "")
+    assert found == environ | {"BOSS_URL": "tgram://s3cr3t-token/1"}
+    assert without_secrets("cannot reach tgram://s3cr3t-token/1") == "cannot reach ***"
+    assert with_stored_addresses({"DESK_URL": "json://set"}, lambda _: "no JSON") == {"DESK_URL": "json://set"}
+
+
+@pytest.mark.parametrize("held", ["hunter2-hunter2", '["json://x"]', '{"DESK_URL": 1}'])
+def test_a_secret_that_holds_no_variables_is_one_line_without_what_it_holds(held: str) -> None:
+    with pytest.raises(
+        SettingsError, match=r"secret team/people, which RTP_NOTIFY_SECRET names, is no JSON"
+    ) as failure:
+        with_stored_addresses({"RTP_NOTIFY_SECRET": "team/people"}, lambda _: held)
+    assert held not in str(failure.value)

@@ -1,0 +1,95 @@
+"""What `rtp status` shows of people who are told: how each destination stands, as Redis has it, as of one moment."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from core.errors import SinkUnavailable
+from core.notify.overview import look_over
+from core.services.circuit import CircuitState
+from rtp_client.redact import redact
+from rtp_client.redis import redis_client
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from core.notify.outbox import Standing
+    from core.settings.models import Settings
+
+
+@dataclass(frozen=True)
+class DestinationFigures:
+    """A destination. `audience` is None where the settings name it no more; alerts may wait for it all the same.
+
+    Numbers count since it was first told something, by all `rtp notify` together; `folded` are alerts that came in
+    another's message. Where it takes nothing, `failures_in_a_row`, `reason`, and when it is tried again.
+    """
+
+    audience: str | None
+    destination: str
+    waiting: int
+    oldest_seconds: float
+    told: int
+    messages: int
+    folded: int
+    failed: int
+    retried: int
+    dead: int
+    told_at: datetime | None
+    circuit: CircuitState
+    failures_in_a_row: int
+    retry_at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class Notifications:
+    """All destinations, and how many `rtp notify` are there. `problem` is why Redis could not be asked."""
+
+    processes: int
+    dead_letters: int
+    destinations: Sequence[DestinationFigures]
+    problem: str | None = None
+
+
+def look_at_notifications(settings: Settings) -> Notifications | None:
+    """The picture. None where nobody is told: the settings name nobody, and nothing is left of whom they named."""
+    audiences = {name: one.name for one in settings.notify for name in one.destinations}
+    if not settings.redis.url:
+        return None
+    timeout = settings.redis.timeout_seconds
+    with closing(redis_client(settings.redis.url, client_name="rtp-cli", timeout_seconds=timeout, retries=1)) as client:
+        try:
+            seen = look_over(client, redact(settings.redis.url), audiences)
+        except SinkUnavailable as error:
+            return Notifications(0, 0, (), str(error)) if audiences else None
+    figures = [_figures(audiences.get(name), name, one, seen.at) for name, one in seen.standings.items()]
+    return Notifications(seen.processes, seen.dead_letters, figures) if figures else None
+
+
+def _figures(audience: str | None, name: str, standing: Standing, now: float) -> DestinationFigures:
+    is_failing = standing.failures_in_a_row > 0
+    return DestinationFigures(
+        audience,
+        name,
+        standing.waiting,
+        standing.oldest_seconds(now),
+        standing.told,
+        standing.messages,
+        standing.folded,
+        standing.failed,
+        standing.retried,
+        standing.dead,
+        _moment(standing.told_at),
+        CircuitState.OPEN if is_failing else CircuitState.CLOSED,
+        standing.failures_in_a_row,
+        _moment(standing.retry_at) if is_failing else None,
+        standing.reason if is_failing else None,
+    )
+
+
+def _moment(seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

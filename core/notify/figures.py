@@ -1,0 +1,88 @@
+"""What this process has told: counted for metrics, and what CloudWatch is told of it."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from core.emf import Figure
+from core.notify.answer import Accepted, Later
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from core.notify.overview import Overview
+    from core.notify.settlement import Came
+
+
+@dataclass(frozen=True)
+class DestinationCounts:
+    """Of one destination. `folded` are alerts that came in another's message. `failed`, as `messages`, are messages."""
+
+    told: int = 0
+    messages: int = 0
+    folded: int = 0
+    failed: int = 0
+    retried: int = 0
+    dead: int = 0
+
+    def plus(self, other: DestinationCounts) -> DestinationCounts:
+        return DestinationCounts(**{name: count + getattr(other, name) for name, count in asdict(self).items()})
+
+    def minus(self, other: DestinationCounts) -> DestinationCounts:
+        return DestinationCounts(**{name: count - getattr(other, name) for name, count in asdict(self).items()})
+
+
+class NotifyTally:
+    """DestinationCounts what came of messages, by destination. For threads."""
+
+    def __init__(self, destinations: Iterable[str]) -> None:
+        self._lock = threading.Lock()
+        self._counts = dict.fromkeys(destinations, DestinationCounts())
+
+    def came(self, came: Came) -> None:
+        """A service has answered, or has not."""
+        with self._lock:
+            self._counts[came.destination] = self._counts.get(came.destination, DestinationCounts()).plus(
+                _counted(came)
+            )
+
+    def counts(self) -> Mapping[str, DestinationCounts]:
+        """So far."""
+        with self._lock:
+            return dict(self._counts)
+
+
+class NotifyFigures:
+    """What CloudWatch is told: what was done since the last time, and how each destination stands."""
+
+    def __init__(self, tally: NotifyTally) -> None:
+        self._tally = tally
+        self._told: Mapping[str, DestinationCounts] = {}
+
+    def figures(self, seen: Overview) -> Iterator[Figure]:
+        """The figures; of gauges the last value counts."""
+        counts, told = self._tally.counts(), self._told
+        self._told = counts
+        yield Figure("UntoldDeadLetters", seen.dead_letters, is_gauge=True)
+        for destination, count in counts.items():
+            place = (("Destination", destination),)
+            since = count.minus(told.get(destination, DestinationCounts()))
+            yield Figure("Told", since.told, dimensions=place)
+            yield Figure("Messages", since.messages, dimensions=place)
+            yield Figure("NotifyFailures", since.failed, dimensions=place)
+            if standing := seen.standings.get(destination):
+                is_failing = int(standing.failures_in_a_row > 0)
+                yield Figure("NotifyOpenCircuits", is_failing, dimensions=place, is_gauge=True)
+                yield Figure("Untold", standing.waiting, dimensions=place, is_gauge=True)
+                seconds = standing.oldest_seconds(seen.at)
+                yield Figure("OldestUntoldSeconds", seconds, "Seconds", place, is_gauge=True)
+
+
+def _counted(came: Came) -> DestinationCounts:
+    alerts, dead = len(came.alerts), len(came.dead)
+    if isinstance(came.answer, Accepted):
+        return DestinationCounts(told=alerts, messages=1, folded=alerts - 1)
+    is_to_be_tried = isinstance(came.answer, Later)
+    return DestinationCounts(failed=1, retried=alerts - dead if is_to_be_tried else 0, dead=dead)
