@@ -31,6 +31,7 @@ LAMBDA_PLATFORM = --platform manylinux2014_aarch64 --platform manylinux_2_28_aar
 
 # The database, the terminal and Prometheus are rtp run's alone.
 NOT_IN_THE_LAMBDA = psycopg psycopg-binary psycopg-pool prometheus-client typer rich annotated-doc markdown-it-py mdurl pygments shellingham
+LAMBDA_CODE = build/lambda build/notify build/consumer
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler package docs reference pictures sbom audit deployment lock clean
@@ -41,8 +42,8 @@ help: ## Show the targets
 install: $(VENV)/.run ## Set up .venv with rtp, for a database of your own
 	@echo "Next, with RTP_POSTGRES_DSN and RTP_REDIS_URL set: $(BIN)/rtp init"
 
-run: $(VENV)/.run ## Start the demo: PostgreSQL, Redis, SQS, a market, rtp and its page (ARGS="--for 30s")
-	@$(BIN)/rtp run --demo --serve $(ARGS)
+run: $(VENV)/.run ## Start the demo: PostgreSQL, Redis, SQS, a market, rtp, its page, and who is told (ARGS="--for 30s")
+	@$(BIN)/rtp run --demo --serve --notify $(ARGS)
 
 test: $(VENV)/.dev ## Run all tests, with coverage (ARGS="-k cursor", WORKERS=0 for one process)
 	@$(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=worksteal --cov --cov-report=term $(ARGS)
@@ -93,18 +94,23 @@ live: $(VENV)/.dev ## Measure the gateway: 5,000 WebSocket clients, a frozen one
 handler: $(VENV)/.dev ## Measure the stream handler on a bad day: kills, outages, throttling
 	@$(BIN)/python -m loadtests.benchmarks.handler $(ARGS)
 
-package: $(VENV)/bin/python ## Make the Lambda's code for `cdk deploy` (CONFIG=rtp.yaml)
-	@rm -rf build/lambda build/consumer build/service && mkdir -p build/lambda build/consumer build/service
-	@$(PIP_INSTALL) --no-deps --target build/lambda $(LAMBDA_PLATFORM) -r requirements-lambda.lock
+package: $(VENV)/bin/python ## Make the Lambdas' code for `cdk deploy` (CONFIG=rtp.yaml)
+	@rm -rf build/lambda build/notify build/consumer build/service
+	@mkdir -p build/lambda build/notify build/consumer build/service
+	@for set in lambda notify; do \
+	  $(PIP_INSTALL) --no-deps --target build/$$set $(LAMBDA_PLATFORM) -r requirements-$$set.lock && \
+	  cp -R core rtp_client build/$$set/ && cp $(CONFIG) build/$$set/rtp.yaml || exit 1; \
+	done
 	@$(PIP_INSTALL) --no-deps --target build/consumer $(LAMBDA_PLATFORM) "$$(grep '^aws-lambda-powertools==' requirements-lambda.lock)" \
 	  "$$(grep '^jmespath==' requirements-lambda.lock)" "$$(grep '^typing-extensions==' requirements-lambda.lock)"
-	@cp -R core rtp_client build/lambda/ && cp $(CONFIG) build/lambda/rtp.yaml && cp infrastructure/consumer/alerts.py build/consumer/
-	@cp $(CONFIG) build/service/rtp.yaml && echo $(LAMBDA_PYTHON) >build/lambda/.python-version
-	@find build/lambda build/consumer -name __pycache__ -prune -exec rm -r {} +
-	@$(BIN)/python infrastructure/trim_package.py build/lambda
-	@python$(LAMBDA_PYTHON) -m compileall -q -j 0 --invalidation-mode unchecked-hash build/lambda build/consumer 2>/dev/null \
+	@cp infrastructure/consumer/alerts.py build/consumer/ && cp $(CONFIG) build/service/rtp.yaml
+	@(cd $(dir $(CONFIG)) && find . -maxdepth 3 -name '*.j2' | tar -cf - -T -) | tar -xf - -C build/notify
+	@echo $(LAMBDA_PYTHON) >build/lambda/.python-version
+	@find $(LAMBDA_CODE) -name __pycache__ -prune -exec rm -r {} +
+	@for set in lambda notify; do $(BIN)/python infrastructure/trim_package.py build/$$set; done
+	@python$(LAMBDA_PYTHON) -m compileall -q -j 0 --invalidation-mode unchecked-hash $(LAMBDA_CODE) 2>/dev/null \
 	  || echo "Without bytecode, as there is no python$(LAMBDA_PYTHON) on the PATH: a cold start takes four times the CPU"
-	@du -sh build/lambda build/consumer
+	@du -sh $(LAMBDA_CODE)
 
 docs: build/docs-tools/.docs ## Make the site of the documents: build/site (ARGS=--serve: look at it on 127.0.0.1:8000)
 	@$(BIN)/python -m documents.site build/docs
@@ -134,7 +140,7 @@ deployment: build/release-tools/.release ## Check Dockerfile, Kubernetes manifes
 
 lock: ## Write the lock files anew from pyproject.toml (needs uv)
 	@for set in run dev image; do \
-	  case $$set in run) extras="--extra embedded --extra serve --extra tui";; dev) extras=--all-extras;; \
+	  case $$set in run) extras="--extra embedded --extra serve --extra tui --extra notify";; dev) extras=--all-extras;; \
 	    image) extras="--extra aws --extra notify --extra serve --extra webhook";; esac; \
 	  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate \
 	    $$extras --group build pyproject.toml --output-file requirements-$$set.lock || exit 1; \
@@ -143,10 +149,11 @@ lock: ## Write the lock files anew from pyproject.toml (needs uv)
 	  uv pip compile --quiet --universal --python-version 3.11 --no-header --no-emit-index-url --no-annotate \
 	    --group $$group --output-file requirements-$$group.lock || exit 1; \
 	done
-	@for set in service lambda; do \
-	  left_out=$$( [ $$set = lambda ] && printf -- '--no-emit-package %s ' $(NOT_IN_THE_LAMBDA) ); \
+	@for set in service lambda notify; do \
+	  left_out=$$( [ $$set != service ] && printf -- '--no-emit-package %s ' $(NOT_IN_THE_LAMBDA) ); \
+	  people=$$( [ $$set = notify ] && echo "--extra notify" ); \
 	  uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --no-header --no-emit-index-url \
-	    --no-annotate --no-emit-package awscrt $$left_out --extra aws pyproject.toml \
+	    --no-annotate --no-emit-package awscrt $$left_out --extra aws $$people pyproject.toml \
 	    --output-file requirements-$$set.lock || exit 1; \
 	done
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cli.demo_notifications import NOTIFICATIONS, catching, page_of
 from cli.demo_view import DemoJson, DemoLines
 from cli.foreground import Ending, run_pipeline
 from cli.gateway import serving
 from cli.logs import report, say
+from cli.notify.beside import notifying
 from cli.running_demo import served_by, use_aws_account_of
 from cli.top.terminal import can_show_board
 from core.demo.feed import Feed
 from core.demo.market import Market
+from core.demo.notifications import with_demo_notify
 from core.demo.pace import at_rate, by_history, parse_speed
 from core.demo.replay import FeedFile
 from core.demo.tables import create_tables, seed_tables
@@ -27,9 +30,12 @@ from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterator
 
     from cli.demo_options import DemoOptions
     from cli.demo_view import DemoView
+    from cli.notify.beside import Notifying
+    from core.demo.catcher import Catcher
     from core.settings.models import Settings
 
 
@@ -59,8 +65,11 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
         _prepare_database(settings, market if history is None else None)
         if stop_requested.is_set():
             return
-        page = exits.enter_context(serving(settings, anywhere=True)).url if options.serves else None
+        catcher = exits.enter_context(catching()) if options.notifies else None
+        pages = [page_of(catcher)] if catcher and options.serves else []
+        page = exits.enter_context(serving(settings, anywhere=True, more_routes=pages)).url if options.serves else None
         view = exits.enter_context(_view(options, settings, page, as_json=as_json))
+        told = exits.enter_context(_telling(settings, catcher, view, page)) if catcher else None
         feed = Feed(partial(connect, stack.addresses.postgres_dsn, role="demo feed"), steps, pace)
         exits.callback(feed.stop)
         say(_says_where_data_comes_from(options))
@@ -71,7 +80,8 @@ def run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Eve
         def is_over() -> bool:
             # A feed that failed ends the demo, too: nobody would learn of it otherwise.
             is_last_word = ending.when_idle or feed.error is not None
-            return is_last_word and feed.finished.is_set() and view.has_caught_up(pipeline)
+            is_fed = is_last_word and feed.finished.is_set() and view.has_caught_up(pipeline)
+            return is_fed and (told is None or told.is_idle())
 
         any_ending = replace(ending, when_idle=True)
         run = partial(run_pipeline, is_fed=is_over, check=stack.check)
@@ -89,6 +99,16 @@ def _view(options: DemoOptions, settings: Settings, page: str | None, *, as_json
     from cli.top.demo import DemoBoard  # noqa: PLC0415 - Textual is an extra
 
     return DemoBoard(settings, page)
+
+
+@contextmanager
+def _telling(settings: Settings, catcher: Catcher, view: DemoView, page: str | None) -> Iterator[Notifying]:
+    """Within, people are told by what the catcher shows."""
+    catcher.on_caught = view.show_notification
+    where = f", and are at {page}{NOTIFICATIONS}" if page else ""
+    say(f"Notifications stay on this machine{where}.")
+    with notifying(with_demo_notify(settings, catcher.address), source="stream") as told:
+        yield told
 
 
 def _prepare_database(settings: Settings, market: Market | None) -> None:

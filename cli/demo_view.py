@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec import to_builtins
 from rich.live import Live
+from rich.text import Text
 
+from cli.demo_notifications import notification_line
 from cli.event_line import event_line
 from cli.live_status import status_line, status_table
 from cli.logs import warn
@@ -17,6 +19,7 @@ from cli.output import out, print_json
 from core.demo.alerts import DemoAlerts
 from core.demo.queue import create_queue
 from core.errors import ServiceUnavailable
+from core.inspection.document import as_document
 from core.problem import counted
 from core.services.sqs_client import sqs_client
 from rtp_client import EventStream
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
+    from core.demo.catcher import Caught
     from core.processor.pipeline import Pipeline
     from core.processor.status import Status
     from core.settings.models import Settings
@@ -68,6 +72,9 @@ class DemoView:
 
     def show_alert(self, document: dict[str, Any]) -> None:
         """An alert is the same event once more: it is counted."""
+
+    def show_notification(self, caught: Caught) -> None:
+        """Somebody was told; where nothing else shows it, the page does."""
 
     def has_caught_up(self, pipeline: Pipeline) -> bool:
         """Whether every alert that was delivered to the queue has been consumed."""
@@ -113,6 +120,10 @@ class DemoLines(DemoView):
         width = out.width if out.is_terminal else None
         self._print(lambda: out.print(event_line(event, self._settings.all_kinds, width=width), soft_wrap=True))
 
+    def show_notification(self, caught: Caught) -> None:
+        """Print its line."""
+        self._print(lambda: out.print(Text(notification_line(caught)), soft_wrap=True))
+
     def _print(self, what: Callable[[], None]) -> None:
         with self._lock:
             what()
@@ -139,6 +150,10 @@ class DemoJson(DemoLines):
     def show_event(self, event: Event) -> None:
         """Print it."""
         self._print(lambda: print_json({"event": to_builtins(event)}))
+
+    def show_notification(self, caught: Caught) -> None:
+        """Print it."""
+        self._print(lambda: print_json({"notification": as_document(caught)}))
 
     def show_alert(self, document: dict[str, Any]) -> None:
         """Print it."""

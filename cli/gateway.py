@@ -13,7 +13,9 @@ from core.settings.serve import DEFAULT_LISTEN
 from core.sinks.sink_type import needing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from starlette.routing import BaseRoute
 
     from core.gateway.server import GatewayServer
     from core.settings.models import Settings
@@ -29,7 +31,9 @@ Listen = Annotated[
 
 
 @contextmanager
-def serving(settings: Settings, *, anywhere: bool = False) -> Iterator[GatewayServer]:
+def serving(
+    settings: Settings, *, anywhere: bool = False, more_routes: Sequence[BaseRoute] = ()
+) -> Iterator[GatewayServer]:
     """A gateway that answers within the block, at any free port where `anywhere` and the usual one is taken.
 
     Raises SettingsError where it cannot listen, or may not.
@@ -37,12 +41,13 @@ def serving(settings: Settings, *, anywhere: bool = False) -> Iterator[GatewaySe
     with needing("serve", "rtp serve is made with Starlette"):
         from core.gateway.server import GatewayServer  # noqa: PLC0415 - an extra
     try:
-        server = GatewayServer(settings, on_problem=report)
+        server = GatewayServer(settings, on_problem=report, more_routes=more_routes)
     except SettingsError:
         if not anywhere or settings.serve.listen != DEFAULT_LISTEN:
             raise
         free = settings.serve.model_copy(update={"listen": "127.0.0.1:0"})
-        server = GatewayServer(settings.model_copy(update={"serve": free}), on_problem=report)
+        moved = settings.model_copy(update={"serve": free})
+        server = GatewayServer(moved, on_problem=report, more_routes=more_routes)
     serve = settings.serve
     if serve.is_public and serve.tls is None:
         warn(

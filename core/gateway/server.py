@@ -29,9 +29,10 @@ from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from starlette.applications import Starlette
+    from starlette.routing import BaseRoute
 
     from core.settings.models import Settings
     from core.settings.serve import ServeSettings
@@ -41,9 +42,18 @@ _SEND_BUFFER_BYTES = 65_536  # the system takes it for twice as much
 
 
 class GatewayServer:
-    """Listens from the beginning; answers from `start` on. Raises SettingsError where it cannot listen."""
+    """Listens from the beginning; answers from `start` on. Raises SettingsError where it cannot listen.
 
-    def __init__(self, settings: Settings, *, on_problem: Callable[[Problem], None] = lambda _: None) -> None:
+    `more_routes` are pages of whoever runs it.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        on_problem: Callable[[Problem], None] = lambda _: None,
+        more_routes: Iterable[BaseRoute] = (),
+    ) -> None:
         serve = settings.serve
         self._gate, self._tls = security_of(serve)
         if not settings.redis.url:
@@ -51,6 +61,7 @@ class GatewayServer:
         self._settings = settings
         self._on_problem = on_problem
         self._acknowledging = AcknowledgePage(settings)
+        self._more_routes = tuple(more_routes)
         self._figures = ConnectionFigures()
         if lack := allow_open_files(serve.limits.connections):
             on_problem(Problem(lack, "gateway"))
@@ -110,6 +121,7 @@ class GatewayServer:
                 *Probes(hub, self._figures).routes(),
                 *self._acknowledging.routes(),
                 *routes_of(answers, self._settings),
+                *self._more_routes,
             ]
             app = gateway_app(hub, self._gate, serve, self._figures, routes)
             self._server = DrainingServer(_config(app, serve, self._tls), hub, serve.drain_seconds)

@@ -92,8 +92,9 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def visit() -> Iterator[Visit]:
-    with own_place() as place, demo(place, *LIVELY) as process:
+    with own_place() as place, demo(place, *LIVELY, "--notify") as process:
         process.wait_for("status: ")
+        process.wait_for("told desk/1: ")
         servers = len(processes_in(place.folder))
         with pytest.MonkeyPatch.context() as patch:
             for name in ("RTP_REDIS_URL", "RTP_POSTGRES_DSN"):
@@ -113,9 +114,16 @@ def test_it_says_that_its_market_is_simulated(visit: Visit) -> None:
 
 
 def test_it_shows_events_as_they_come_out_of_redis_one_a_line_and_each_once(visit: Visit) -> None:
-    lines = [line for line in visit.out.splitlines() if not line.startswith("status: ")]
+    lines = [line for line in visit.out.splitlines() if not line.startswith(("status: ", "told "))]
     assert all(re.match(EVENT, line) for line in lines)
     assert len(set(lines)) == len(lines) > 0
+
+
+def test_it_shows_who_is_told_of_what_and_tells_nobody_elsewhere(visit: Visit) -> None:
+    told = [line for line in visit.out.splitlines() if line.startswith("told ")]
+    assert told
+    assert all(re.match(r"told desk/1: (WARNING|CRITICAL): ", line) for line in told)
+    assert "Notifications stay on this machine." in visit.err.splitlines()
 
 
 def test_it_counts_the_alerts_that_come_out_of_sqs(visit: Visit) -> None:
