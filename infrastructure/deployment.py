@@ -174,6 +174,23 @@ class ServiceSection(SettingsModel):
     install_triggers: Switch = True
 
 
+class NotifySection(SettingsModel):
+    """Telling people by `notify` of rtp.yaml, in place of the example consumer; the secret has their addresses."""
+
+    enabled: Switch = False
+    secret: SecretArn | None = None
+    queues: tuple[Text, ...] = Field(default=(), description="Read these; left out: each queue that is made.")
+    code: Text = "build/notify"
+
+    @model_validator(mode="after")
+    def _is_enabled_where_something_is_said(self) -> Self:
+        if not self.enabled and (self.secret or self.queues):
+            raise ValueError("says something of telling people and does not do it. Add enabled: true")
+        if len(set(self.queues)) < len(self.queues):
+            raise ValueError("names a queue twice. Name each once")
+        return self
+
+
 class WatchingSection(SettingsModel):
     """What CloudWatch is told by rtp itself, as metrics; and whether X-Ray traces the functions."""
 
@@ -196,13 +213,14 @@ class Deployment(SettingsModel):
     queues: Mapping[Text, QueueArn] = Field(default_factory=dict)
     streams: StreamsSection = StreamsSection()
     service: ServiceSection = ServiceSection()
+    notify: NotifySection = NotifySection()
     watching: WatchingSection = WatchingSection()
 
     @model_validator(mode="after")
     def _is_in_one_place(self) -> Self:
         if len(self.places) > 1:
             raise ValueError("tables and queues are in several accounts or regions. A deployment is in one")
-        secrets = (secret for secret in (self.cache.secret, self.database.secret) if secret)
+        secrets = (secret for secret in (self.cache.secret, self.database.secret, self.notify.secret) if secret)
         regions = {region for _, region in self.places} | {arn.split(":")[3] for arn in (*self.keys, *secrets)}
         if len(regions) > 1:
             raise ValueError(f"names ARNs in several regions: {', '.join(sorted(regions))}. A deployment is in one")

@@ -25,6 +25,7 @@ CONTEXT: Mapping[str, Place] = {
     "config": ("config",),
     "code": ("code",),
     "consumer_code": ("consumer_code",),
+    "notify_code": ("notify", "code"),
     "tasks": ("service", "tasks"),
     "parallelization": ("streams", "parallelization"),
     "batch_records": ("streams", "batch_records"),

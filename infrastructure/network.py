@@ -24,6 +24,7 @@ IMAGES: tuple[Service, ...] = ("ecr.api", "ecr.dkr", "logs", "s3")
 TRACES: tuple[Service, ...] = ("xray",)
 RECORDS: tuple[Service, ...] = ("dynamodb-streams",)  # for commands: Lambda reads streams from outside of the network
 _BY_GATEWAY = ("dynamodb", "s3")
+_OUTWARD = "outward"
 # boto3's variable for the address of a service whose door does not answer to the service's own name.
 _ADDRESSES: Mapping[Service, str] = {"dynamodb-streams": "AWS_ENDPOINT_URL_DYNAMODB_STREAMS"}
 
@@ -31,7 +32,8 @@ _ADDRESSES: Mapping[Service, str] = {"dynamodb-streams": "AWS_ENDPOINT_URL_DYNAM
 class Network(Construct):
     """The VPC that the deployment names, or one of isolated subnets in two zones; and rtp's own security group.
 
-    `environment` has the addresses of services that do not answer to their own names here.
+    `environment` has the addresses of services that do not answer to their own names here. `outward` are subnets from
+    which the whole internet is reached, where the deployment tells people: in a VPC that is made they get a NAT.
     """
 
     def __init__(self, scope: Construct, name: str, plan: Plan, key: kms.IKey, services: Sequence[Service]) -> None:
@@ -41,10 +43,12 @@ class Network(Construct):
             self.vpc = self._found(there)
             self._route_tables: Sequence[str] = there.route_tables
         else:
-            made = self._made(key)
+            made = self._made(key, leads_out=plan.deployment.notify.enabled)
             self._route_tables = [subnet.route_table.route_table_id for subnet in made.isolated_subnets]
             self.vpc = made
         self.subnets = ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_ISOLATED)
+        is_own = not there.vpc and plan.deployment.notify.enabled
+        self.outward = ec2.SubnetSelection(subnet_group_name=_OUTWARD) if is_own else self.subnets
         self.rtp = ec2.SecurityGroup(self, "Rtp", vpc=self.vpc, allow_all_outbound=False, description="rtp itself")
         self.environment: dict[str, str] = {}
         missing = [service for service in services if service not in there.reaches]
@@ -74,14 +78,15 @@ class Network(Construct):
             accept_warning(subnet, "aws-ec2:noSubnetRouteTableId", "gateways get the route tables' own ids")
         return vpc
 
-    def _made(self, key: kms.IKey) -> ec2.Vpc:
+    def _made(self, key: kms.IKey, *, leads_out: bool) -> ec2.Vpc:
         isolated = ec2.SubnetConfiguration(name="rtp", subnet_type=ec2.SubnetType.PRIVATE_ISOLATED, cidr_mask=24)
         vpc = ec2.Vpc(
             self,
             "Vpc",
             availability_zones=[Fn.select(0, Fn.get_azs()), Fn.select(1, Fn.get_azs())],
-            nat_gateways=0,
-            subnet_configuration=[isolated],
+            nat_gateways=1 if leads_out else 0,
+            # Those of rtp come first: they keep their addresses when a deployment begins to tell people.
+            subnet_configuration=[isolated, *(_ways_out() if leads_out else ())],
             restrict_default_security_group=False,  # that needs a custom resource with more rights than all of rtp
         )
         flow = logs.LogGroup(
@@ -130,3 +135,12 @@ class Network(Construct):
             if variable := _ADDRESSES.get(service):
                 zone_and_host = Fn.select(0, door.vpc_endpoint_dns_entries)
                 self.environment[variable] = f"https://{Fn.select(1, Fn.split(':', zone_and_host))}"
+
+
+def _ways_out() -> tuple[ec2.SubnetConfiguration, ec2.SubnetConfiguration]:
+    """Subnets behind a NAT, and those of the NAT itself."""
+    behind = ec2.SubnetConfiguration(name=_OUTWARD, subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=24)
+    public = ec2.SubnetConfiguration(
+        name="public", subnet_type=ec2.SubnetType.PUBLIC, cidr_mask=28, map_public_ip_on_launch=False
+    )
+    return behind, public

@@ -12,6 +12,7 @@ from core.handler.filters import filter_patterns
 from core.handler.ordering import needs_factor_one
 from core.settings.file import default_path
 from core.settings.real_names import with_real_names
+from core.settings.variables import Variable
 from core.sinks.settings import load_settings
 from core.sinks.sqs.queues import DEFAULT_SINK, SqsDestination, sqs_destinations
 from infrastructure.deployment import Deployment
@@ -56,6 +57,16 @@ class Plan:
         real = {name: there.get(name, f"{prefix}{name}") for name in named}
         return {name: called for name, called in real.items() if name != called}
 
+    def written_name(self, real: str) -> str:
+        """What the settings call a queue of this real name."""
+        return next((name for name, called in self.names.items() if called == real), real)
+
+    @property
+    def notify_variables(self) -> list[str]:
+        """The environment variables that hold addresses of people, in the settings' order."""
+        places = (place for audience in self.settings.notify for place in audience.to)
+        return list(dict.fromkeys(str(place.url) for place in places if isinstance(place.url, Variable)))
+
     @property
     def failures(self) -> str:
         """The queue for the records that could not be used."""
@@ -96,6 +107,11 @@ class Plan:
     def consumer_code(self) -> Path:
         """The example consumer's code."""
         return Path(self.deployment.consumer_code)
+
+    @property
+    def notify_code(self) -> Path:
+        """The code of who tells people."""
+        return Path(self.deployment.notify.code)
 
     @property
     def python(self) -> str:
@@ -171,12 +187,37 @@ def _disagreements(plan: Plan, config: Path) -> Iterator[tuple[Place, str]]:
             )
     if len(json.dumps(plan.names)) > _MOST_NAMES:
         yield ("name",), f"gives {len(plan.names)} names, too many for a Lambda's environment. Put them into {config}"
-    for key, path in (("code", plan.code), ("consumer_code", plan.consumer_code)):
+    yield from _not_packaged(plan, config)
+    if deployment.notify.enabled:
+        yield from _nobody_told(plan, config)
+
+
+def _not_packaged(plan: Plan, config: Path) -> Iterator[tuple[Place, str]]:
+    """Code that is not there, or that was packaged with other settings."""
+    needed: list[tuple[Place, Path]] = [(("code",), plan.code), (("consumer_code",), plan.consumer_code)]
+    if plan.deployment.notify.enabled:
+        needed.append((("notify", "code"), plan.notify_code))
+    for place, path in needed:
+        packaged = path / "rtp.yaml"
         if not path.is_dir():
-            yield (key,), f"{path} is no directory. Run make package CONFIG={config}"
-    packaged = plan.code / "rtp.yaml"
-    if packaged.exists() and packaged.read_bytes() != config.read_bytes():
-        yield ("code",), f"{packaged} is not {config}. Run make package CONFIG={config}"
+            yield place, f"{path} is no directory. Run make package CONFIG={config}"
+        elif packaged.exists() and packaged.read_bytes() != config.read_bytes():
+            yield place, f"{packaged} is not {config}. Run make package CONFIG={config}"
+
+
+def _nobody_told(plan: Plan, config: Path) -> Iterator[tuple[Place, str]]:
+    """Why people could not be told of anything."""
+    alerts = {plan.written_name(one.queue) for one in plan.alert_queues}
+    named = plan.deployment.notify.queues
+    for position, name in enumerate(named):
+        if name not in alerts:
+            known = ", ".join(sorted(alerts))
+            yield ("notify", "queues", position), f"is no queue of alerts. Known there: {known}"
+    if not named and all(plan.queue_there(one.queue) for one in plan.alert_queues):
+        every = "every queue is there already, and has consumers of its own"
+        yield ("notify",), f"{every}. Name those to read under notify.queues"
+    if not plan.settings.notify:
+        yield ("notify", "enabled"), f"{config} has no audience. Say under its notify who is to be told"
 
 
 def _wrong_names(plan: Plan, section: str, names: Sequence[str]) -> Iterator[tuple[Place, str]]:

@@ -35,6 +35,12 @@ class AlertQueue:
     alerts: sqs.IQueue
     dead: sqs.IQueue | None
     is_default: bool
+    name: str
+
+    @property
+    def is_made(self) -> bool:
+        """Whether the queue was not there before, and so has no consumer yet."""
+        return isinstance(self.alerts, sqs.Queue)
 
 
 class Queues(Construct):
@@ -51,9 +57,10 @@ class Queues(Construct):
         self.failures = self._there("Failures", plan.failures) or self._failures()
 
     @property
-    def is_first_made(self) -> bool:
-        """Whether the first queue was not there before."""
-        return isinstance(self.first, sqs.Queue)
+    def told(self) -> list[AlertQueue]:
+        """Those whose alerts people are told of: which the deployment names, else all that are made."""
+        named = {self._plan.names.get(name, name) for name in self._plan.deployment.notify.queues}
+        return [one for one in self.all if (one.name in named if named else one.is_made)]
 
     @property
     def environment(self) -> dict[str, str]:
@@ -98,10 +105,10 @@ class Queues(Construct):
         there = self._there(f"Alerts{title}", destination.queue)
         dead = self._there(f"DeadAlerts{title}", destination.dead_letter_queue)
         if there and not destination.dead_letter_queue:
-            return AlertQueue(title, there, dead, destination.is_default)
+            return AlertQueue(title, there, dead, destination.is_default, destination.queue)
         dead = dead or self._dead(title, destination)
         alerts = there or self._alerts(title, destination, dead)
-        return AlertQueue(title, alerts, dead, destination.is_default)
+        return AlertQueue(title, alerts, dead, destination.is_default, destination.queue)
 
     def _dead(self, title: str, destination: SqsDestination) -> sqs.Queue:
         dead = sqs.Queue(

@@ -15,6 +15,7 @@ from infrastructure.commands import Commands
 from infrastructure.database import Database
 from infrastructure.handler import Handler
 from infrastructure.network import DATA, IMAGES, RECORDS, TRACES, Network
+from infrastructure.notifier import NotifierFunction
 from infrastructure.queues import Queues
 from infrastructure.service import Service
 from infrastructure.tables import Tables
@@ -44,7 +45,7 @@ class StreamsStack(Stack):
         handler = Handler(self, "Handler", plan, network=network, tables=tables, cache=cache, queues=queues, key=key)
         watching = Watching(self, "Watching", plan, queues=queues, cache=cache, key=key)
         watching.watch_handler(handler.function, handler.tick)
-        _add_consumer(self, plan, queues, watching, key)
+        _add_consumer(self, plan, network, cache, queues, watching, key)
         watching.draw()
         _tell(self, FailureQueue=queues.failures.queue_url)
         _tell_common(self, network, cache, queues, watching)
@@ -69,7 +70,7 @@ class PostgresStack(Stack):
         )
         service = Service(self, "Service", plan, network=network, commands=commands, needs=[cache, database])
         watching = Watching(self, "Watching", plan, queues=queues, cache=cache, key=key)
-        _add_consumer(self, plan, queues, watching, key)
+        _add_consumer(self, plan, network, cache, queues, watching, key)
         watching.watch_service(service.service, database.instance)
         watching.draw()
         _tell(self, DatabaseHost=database.host)
@@ -79,9 +80,15 @@ class PostgresStack(Stack):
         _tell_commands(self, commands, network)
 
 
-def _add_consumer(stack: Stack, plan: Plan, queues: Queues, watching: Watching, key: kms.IKey) -> None:
-    """The example consumer, behind a queue that is made: one that was there has consumers of its own."""
-    if queues.is_first_made:
+def _add_consumer(
+    stack: Stack, plan: Plan, network: Network, cache: Cache, queues: Queues, watching: Watching, key: kms.IKey
+) -> None:
+    """Who tells people, or the example consumer, behind a queue that is made: one that was there has its own."""
+    if plan.deployment.notify.enabled:
+        notifier = NotifierFunction(stack, "Notifier", plan, network=network, cache=cache, queues=queues, key=key)
+        watching.watch_notifier(notifier.function, notifier.tick)
+        _tell(stack, NotifySecret=notifier.secret.secret_arn)
+    elif queues.all[0].is_made:
         consumer = AlertConsumer(stack, "Consumer", plan, queues=queues, key=key)
         watching.watch_function(consumer.function, "Consumer")
 

@@ -53,13 +53,7 @@ class Watching(Construct):
         age = of.metric("IteratorAge", period=_MINUTE, statistic="Maximum")
         self._alarm("IteratorAge", age, 60_000, "The handler is a minute behind; at 24 hours records are lost")
         self._graphs["Behind the stream, ms"] = [age]
-        ticks = self._own("Ticks", "Sum") or cloudwatch.Metric(
-            namespace="AWS/Events",
-            metric_name="Invocations",
-            dimensions_map={"RuleName": tick.rule_name},
-            period=_MINUTE,
-            statistic="Sum",
-        )
+        ticks = self._own("Ticks", "Sum") or _invocations(tick)
         no_tick = "No tick for five minutes: heartbeats and ends of quarantines are late, and alerts left behind wait"
         self._alarm("Tick", ticks, 1, no_tick, minutes=5, is_floor=True)
         self._graphs["Ticks"] = [ticks]
@@ -76,6 +70,19 @@ class Watching(Construct):
         self._graph_own("Records and events", "Sum", "Records", "Events", "SetAside", "DeadLetters", "FailedBatches")
         self._graph_own("Alerts that wait for a queue", "Maximum", "PendingAlerts", "OldestPendingAlertSeconds")
         self._graph_own("Cold starts", "Sum", "ColdStarts")
+
+    def watch_notifier(self, of: function.Function, tick: events.Rule) -> None:
+        """Who tells people, whether its tick runs, and what it tells of what waits and of what was given up."""
+        self.watch_function(of, "Notifier")
+        ticks = self._own("NotifyTicks", "Sum") or _invocations(tick)
+        no_tick = "No tick of rtp notify for five minutes: digests, tries again and escalations are late"
+        self._alarm("NotifyTick", ticks, 1, no_tick, minutes=5, is_floor=True)
+        self._alarm_own("NotifyFailing", "NotifyOpenCircuits", 1, "A destination takes nothing: rtp status", minutes=10)
+        self._alarm_own("NotifyDead", "UntoldDeadLetters", 1, "Alerts that nobody could be told of: rtp dlq list")
+        self._graphs["Ticks of the notifier"] = [ticks]
+        self._graph_own("Told", "Sum", "Told", "Messages", by="Destination")
+        self._graph_own("Not told yet", "Maximum", "Untold", "OldestUntoldSeconds", by="Destination")
+        self._graph_own("What was not taken", "Maximum", "NotifyOpenCircuits", "UntoldDeadLetters", by="Destination")
 
     def watch_service(self, of: ecs.FargateService, database: str | None) -> None:
         """Whether any `rtp run` is active, what it tells of itself, and whether the database has space left."""
@@ -205,6 +212,17 @@ class Watching(Construct):
         )
         alarm.add_alarm_action(actions.SnsAction(self.topic))
         self._alarms.append(alarm)
+
+
+def _invocations(tick: events.Rule) -> cloudwatch.Metric:
+    """How often EventBridge has sent a tick; not whether anything came of it."""
+    return cloudwatch.Metric(
+        namespace="AWS/Events",
+        metric_name="Invocations",
+        dimensions_map={"RuleName": tick.rule_name},
+        period=_MINUTE,
+        statistic="Sum",
+    )
 
 
 def _topic(scope: Construct, key: kms.Key) -> sns.Topic:

@@ -18,6 +18,9 @@ HISTORY = {
     **{"kind": "price", "table": "samples", "shape": "history"},
     "columns": {"chain": {"const": "base"}, "token": "token", "value": "price", "changed_at": "time"},
 }
+NOTIFY = [
+    {"name": "desk", "to": [{"env": "DESK_URL"}, {"url": {"env": "PAGER_URL"}, "name": "pager"}]},
+]
 ROUTED = {"match": {"severity": "critical"}, "queue": "rtp-critical.fifo", "dead_letter_queue": "rtp-critical-dlq.fifo"}
 # Everything is there already. In the file that `docs/how-to/aws-deploy.md` shows, a part is.
 EXISTING = """\
@@ -63,9 +66,11 @@ def prepare(folder: Path) -> None:
     document["dynamodb"] = {"tables": {watch: {"table": name} for watch, name in TABLES.items()}}
     document["dynamodb"]["tables"]["protocols"]["where"] = {"type": "protocol"}
     document["routes"] = [ROUTED]
+    document["notify"] = NOTIFY
     (folder / "rtp.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     (folder / "second.yaml").write_text(
-        "name: second\nwatching: {tracing: true}\ndatabase: {deletion_protection: true}\n", encoding="utf-8"
+        "name: second\nwatching: {tracing: true}\ndatabase: {deletion_protection: true}\nnotify: {enabled: true}\n",
+        encoding="utf-8",
     )
     (folder / "existing.yaml").write_text(EXISTING, encoding="utf-8")
     page = (ROOT / "docs" / "how-to" / "aws-deploy.md").read_text(encoding="utf-8")
@@ -73,6 +78,8 @@ def prepare(folder: Path) -> None:
     (folder / "code").mkdir()
     (folder / "code" / "empty.py").write_text("", encoding="utf-8")
     (folder / "code" / ".python-version").write_text("3.13\n", encoding="utf-8")
+    (folder / "notify").mkdir()
+    (folder / "notify" / "empty.py").write_text("", encoding="utf-8")
 
 
 def place_of(folder: Path) -> dict[str, str]:
@@ -81,6 +88,7 @@ def place_of(folder: Path) -> dict[str, str]:
         "config": str(folder / "rtp.yaml"),
         "code": str(folder / "code"),
         "consumer_code": str(ROOT / "infrastructure" / "consumer"),
+        "notify_code": str(folder / "notify"),
     }
 
 

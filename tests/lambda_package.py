@@ -20,16 +20,18 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 _INVOKE = """
 import json, sys
+from importlib import import_module
 from types import SimpleNamespace
-from core.handler.lambda_function import handler
+handler = import_module(sys.argv[1]).handler
 names = ("function_name", "memory_limit_in_mb", "invoked_function_arn", "aws_request_id")
+context = SimpleNamespace(**dict.fromkeys(names, "rtp"), get_remaining_time_in_millis=lambda: 20_000)
 for event in json.load(sys.stdin):
     if event == "restored":
         from snapshot_restore_py import get_after_restore
         for hook, args, kwargs in get_after_restore():
             hook(*args, **kwargs)
     else:
-        print(json.dumps({"answer": handler(event, SimpleNamespace(**dict.fromkeys(names, "rtp")))}))
+        print(json.dumps({"answer": handler(event, context)}))
 """
 
 
@@ -50,9 +52,9 @@ class Said:
         return [line[metric] for line in self.lines if "_aws" in line and metric in line]
 
 
-def make_package(folder: Path) -> None:
+def make_package(folder: Path, lock: str = "lambda") -> None:
     """Fill the folder with what the lock file names and with rtp, and trim it."""
-    for line in (ROOT / "requirements-lambda.lock").read_text(encoding="utf-8").split():
+    for line in (ROOT / f"requirements-{lock}.lock").read_text(encoding="utf-8").split():
         for file in distribution(line.partition("==")[0]).files or ():
             if ".." not in file.parts and "__pycache__" not in file.parts:
                 _link(Path(str(file.locate())), folder / file)
@@ -72,14 +74,16 @@ def _link(source: Path, target: Path) -> None:
         (target.parent / "__pycache__" / bytecode.name).symlink_to(bytecode)
 
 
-def invoke(package: Path, config: str, events: Sequence[Any], environ: Mapping[str, str]) -> Said:
+def invoke(
+    package: Path, config: str, events: Sequence[Any], environ: Mapping[str, str], *, of: str = "core.handler"
+) -> Said:
     """Start the function as Lambda does, with nothing but its package, and invoke it with each event in turn.
 
     The event `restored` wakes it from a snapshot.
     """
     (package / "rtp.yaml").write_text(config, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-S", "-c", _INVOKE],
+        [sys.executable, "-S", "-c", _INVOKE, f"{of}.lambda_function"],
         input=json.dumps(events),
         env={
             "PYTHONPATH": str(package),

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -21,7 +20,7 @@ from core.handler.recollection import about_lost
 from core.handler.restored import after_restore
 from core.handler.views import check_views
 from core.services.xray import subsegment
-from core.sinks.settings import load_settings
+from core.sinks.settings import packaged_settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
@@ -50,9 +49,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailure
 
 @cache
 def _settings() -> Settings:
-    root = os.environ.get("LAMBDA_TASK_ROOT", ".")
-    path = Path(os.environ.get("RTP_CONFIG") or Path(root, "rtp.yaml"))
-    return load_settings(path, environ=os.environ, options={})
+    return packaged_settings(os.environ)
 
 
 @cache

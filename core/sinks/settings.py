@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import create_model
@@ -14,7 +15,6 @@ from core.sinks import registry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from core.sinks.sink_type import SinkType
 
@@ -36,6 +36,12 @@ def load_settings(path: Path | None, *, environ: Mapping[str, str], options: Map
 def settings_with_sections() -> type[Settings]:
     """`Settings` with the sections of all sinks."""
     return _with_sections(registry.SINK_TYPES)
+
+
+def packaged_settings(environ: Mapping[str, str]) -> Settings:
+    """Those of a Lambda: the file that RTP_CONFIG names, by default rtp.yaml beside the code. Raises SettingsError."""
+    root = environ.get("LAMBDA_TASK_ROOT", ".")
+    return load_settings(Path(environ.get("RTP_CONFIG") or Path(root, "rtp.yaml")), environ=environ, options={})
 
 
 @cache

@@ -128,6 +128,7 @@ QUEUES_AND_CACHE = {
 }
 FUNCTIONS = {"Errors", "Throttles"}
 TOLD_BY_THE_HANDLER = {"Ticks", "OldestPendingAlertSeconds", "BaselinesLost", "FailedBatches", "OutOfOrder"}
+TOLD_BY_THE_NOTIFIER = {"NotifyTicks", "NotifyOpenCircuits", "UntoldDeadLetters"}
 TOLD_BY_RTP_RUN = {"SinkLagSeconds", "OpenCircuits", "DeadLettersKept", "UnarmedWatches", "Leaders"}
 
 
@@ -135,6 +136,7 @@ TOLD_BY_RTP_RUN = {"SinkLagSeconds", "OpenCircuits", "DeadLettersKept", "Unarmed
     ("stack", "metrics"),
     [
         ("rtp-streams", {"IteratorAge", *FUNCTIONS, *QUEUES_AND_CACHE, *TOLD_BY_THE_HANDLER}),
+        ("second-streams", {"IteratorAge", *FUNCTIONS, *QUEUES_AND_CACHE, *TOLD_BY_THE_HANDLER, *TOLD_BY_THE_NOTIFIER}),
         ("rtp-postgres", {"RunningTaskCount", "FreeStorageSpace", *FUNCTIONS, *QUEUES_AND_CACHE, *TOLD_BY_RTP_RUN}),
         # Without metrics of rtp's own, EventBridge tells of the tick.
         ("team-streams", {"IteratorAge", "Invocations", *FUNCTIONS, *QUEUES_AND_CACHE}),
@@ -167,21 +169,27 @@ def test_the_space_of_a_database_that_is_there_is_watched(cloud: Path) -> None:
 def test_what_must_be_there_is_an_alarm_where_it_is_missing(cloud: Path) -> None:
     missing = {
         alarm["MetricName"]: alarm["TreatMissingData"]
-        for stack in ("rtp-streams", "rtp-postgres")
+        for stack in ("rtp-streams", "second-streams", "rtp-postgres")
         for alarm in resources(cloud, stack, "AWS::CloudWatch::Alarm")
     }
-    floors = {"Ticks", "Leaders", "RunningTaskCount", "FreeStorageSpace"}
+    floors = {"Ticks", "NotifyTicks", "Leaders", "RunningTaskCount", "FreeStorageSpace"}
     assert {name for name, treatment in missing.items() if treatment == "breaching"} == floors
 
 
 def test_what_is_watched_and_documented_is_what_rtp_tells() -> None:
-    files = ("core/handler/figures.py", "core/handler/lambda_function.py", "core/monitor/figures.py")
+    files = [f"core/{room}/{name}.py" for room in ("handler", "notify") for name in ("figures", "lambda_function")]
+    files.append("core/monitor/figures.py")
     told = {name for file in files for name in re.findall(r'Figure\(\s*"(\w+)"', (ROOT / file).read_text("utf-8"))}
-    page = (ROOT / "docs" / "observability.md").read_text("utf-8").partition("## CloudWatch")[2].partition("\n## ")[0]
+    page = (
+        (ROOT / "docs" / "reference" / "observability.md")
+        .read_text("utf-8")
+        .partition("## CloudWatch")[2]
+        .partition("\n## ")[0]
+    )
     documented = {
         name for row in re.findall(r"^\| `.*", page, re.M) for name in re.findall(r"`(\w+)`", row.split("|")[1])
     }
-    assert told >= TOLD_BY_THE_HANDLER | TOLD_BY_RTP_RUN
+    assert told >= TOLD_BY_THE_HANDLER | TOLD_BY_THE_NOTIFIER | TOLD_BY_RTP_RUN
     assert documented == told
 
 
@@ -194,6 +202,76 @@ def test_each_deployment_tells_cloudwatch_under_its_own_name_where_it_is_asked_t
     stacks = ("rtp-streams", "second-streams", "team-streams")
     found = [handler_of(cloud, stack)["Environment"]["Variables"].get("RTP_EMF_NAMESPACE") for stack in stacks]
     assert found == ["rtp", "second", None]
+
+
+def notifier_of(cloud: Path, stack: str) -> Mapping[str, Any]:
+    (found,) = (
+        one for one in resources(cloud, stack, "AWS::Lambda::Function") if one["Handler"].startswith("core.notify.")
+    )
+    return found
+
+
+def test_people_are_told_in_place_of_the_example_consumer_where_the_deployment_says_so(cloud: Path) -> None:
+    for stack in ("second-streams", "second-postgres"):
+        functions = resources(cloud, stack, "AWS::Lambda::Function")
+        assert "alerts.handler" not in {found["Handler"] for found in functions}
+        assert notifier_of(cloud, stack)["Handler"] == "core.notify.lambda_function.handler"
+    handlers = {found["Handler"] for found in resources(cloud, "rtp-streams", "AWS::Lambda::Function")}
+    assert handlers == {"core.handler.lambda_function.handler", "alerts.handler"}
+
+
+def test_who_tells_people_reads_every_queue_that_is_made_and_returns_what_it_could_not_take(cloud: Path) -> None:
+    def queues_read(stack: str) -> list[str]:
+        mappings = resources(cloud, stack, "AWS::Lambda::EventSourceMapping")
+        found = [one for one in mappings if "ScalingConfig" in one]
+        assert all(one["FunctionResponseTypes"] == ["ReportBatchItemFailures"] for one in found)
+        assert all("Notifier" in json.dumps(one["FunctionName"]) for one in found)
+        return [json.dumps(one["EventSourceArn"]) for one in found]
+
+    assert [one.split('"')[3][:-8] for one in queues_read("second-streams")] == [
+        *("QueuesAlerts", "QueuesAlertssecondrtpcritical")
+    ]
+    # One that was there has a consumer, unless the deployment says that this is it.
+    assert [":pager.fifo" in one for one in queues_read("defi-streams")] == [False, True]
+
+
+def test_who_tells_people_reads_the_addresses_from_a_secret_and_has_a_way_to_them(cloud: Path) -> None:
+    function = notifier_of(cloud, "second-streams")
+    assert "DESK_URL" not in function["Environment"]["Variables"]
+    (made,) = (
+        one["GenerateSecretString"]
+        for one in resources(cloud, "second-streams", "AWS::SecretsManager::Secret")
+        if "DESK_URL" in json.dumps(one)
+    )
+    assert json.loads(made["SecretStringTemplate"]) == {"DESK_URL": "", "PAGER_URL": ""}
+    assert made["GenerateStringKey"] == "RTP_NOTIFY_KEY"
+    assert resources(cloud, "second-streams", "AWS::EC2::NatGateway")
+    assert not resources(cloud, "rtp-streams", "AWS::EC2::NatGateway")
+    subnets = json.dumps(function["VpcConfig"]["SubnetIds"])
+    assert subnets.count("outwardSubnet") == 2
+    there = notifier_of(cloud, "defi-streams")
+    assert ":secret:notify-AbCdEf" in there["Environment"]["Variables"]["RTP_NOTIFY_SECRET"]
+    assert there["VpcConfig"]["SubnetIds"] == ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+
+
+def test_who_tells_people_may_read_the_queues_and_two_secrets_and_nothing_else_of_the_deployment(cloud: Path) -> None:
+    found = [
+        statement["Action"]
+        for policy in resources(cloud, "second-streams", "AWS::IAM::Policy")
+        if policy["PolicyName"].startswith("NotifierRole")
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+    allowed = {action for actions in found for action in ([actions] if isinstance(actions, str) else actions)}
+    services = {action.partition(":")[0] for action in allowed}
+    assert services == {"ec2", "kms", "logs", "secretsmanager", "sqs", "xray"}
+    assert not {"sqs:SendMessage", "kms:Encrypt", "secretsmanager:PutSecretValue"} & allowed
+
+
+def test_the_ticks_of_who_tells_people_come_each_minute(cloud: Path) -> None:
+    rules = resources(cloud, "second-streams", "AWS::Events::Rule")
+    (rule,) = (rule for rule in rules if "Notifier" in json.dumps(rule["Targets"]))
+    assert rule["ScheduleExpression"] == "rate(1 minute)"
+    assert json.loads(rule["Targets"][0]["Input"]) == {"rtp": "tick"}
 
 
 def test_functions_and_rtp_run_log_in_json(cloud: Path) -> None:
@@ -265,7 +343,7 @@ def test_no_task_starts_before_its_ways_and_rights_are_there(cloud: Path) -> Non
     kinds = (*WAYS, "AWS::IAM::Policy")
     needed = {name for name, found in template["Resources"].items() if found["Type"] in kinds}
     (service,) = (found for found in template["Resources"].values() if found["Type"] == "AWS::ECS::Service")
-    consumers = {name for name in needed if name.startswith("Consumer")}
+    consumers = {name for name in needed if name.startswith(("Consumer", "Notifier"))}
     assert needed - consumers <= set(service["DependsOn"])
 
 
@@ -407,11 +485,12 @@ def test_nothing_else_has_a_name_of_its_own(cloud: Path) -> None:
 
 def test_what_the_second_deployment_calls_its_queues_and_tables_is_told_to_the_handler(cloud: Path) -> None:
     functions = resources(cloud, "second-streams", "AWS::Lambda::Function")
-    (names,) = (
+    names, *others = (
         json.loads(values["RTP_NAMES"])
         for function in functions
         if "RTP_NAMES" in (values := function["Environment"]["Variables"])
     )
+    assert others == [names]  # the notifier's
     made = {
         one.get("QueueName") or one.get("TableName")
         for kind in ("AWS::SQS::Queue", "AWS::DynamoDB::Table")
@@ -544,6 +623,18 @@ WRONG = [
         "network: {vpc: vpc-01234567, subnets: [subnet-01234567, subnet-01234568], reaches: ALL}",
         {},
         ":1: network.reaches: must be all, or a list of dynamodb, s3, dynamodb-streams, ",
+    ),
+    ("notify: {queues: [rtp-alerts.fifo]}", {}, ":1: notify: says something of telling people and does not do it"),
+    (
+        "notify:\n  enabled: true\n  queues: [rtp-desk.fifo]",
+        {},
+        ":3: notify.queues[0]: is no queue of alerts. Known there: rtp-alerts.fifo, rtp-critical.fifo",
+    ),
+    ("notify: {enabled: true}", {"notify_code": "nowhere"}, "notify.code: nowhere is no directory. Run make package"),
+    (
+        f"{EXISTING}notify: {{enabled: true}}",
+        {},
+        "notify: every queue is there already, and has consumers of its own. Name those to read under notify.queues",
     ),
     ("", {"code": "nowhere"}, "code: nowhere is no directory. Run make package CONFIG="),
     (EXISTING.replace("sqs:eu-west-1", "sqs:eu-west-2"), {}, "tables and queues are in several accounts or regions"),
