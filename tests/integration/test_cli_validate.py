@@ -78,7 +78,7 @@ def test_it_says_who_could_not_be_told(validate: Validate) -> None:
 def test_it_warns_of_an_audience_that_can_hear_nothing(validate: Validate) -> None:
     done = validate(notify=[{"name": "desk", "to": "json://localhost", "match": {"reason": "depeg"}}])
     assert done.code == 0
-    assert done.err.startswith("warning: notify[0] (desk) can never match: watch tvl never gives the reason depeg")
+    assert done.err.startswith("warning: notify[0] (desk) can never match: watch prices never gives the reason depeg")
 
 
 def test_it_changes_nothing_in_the_database(bare: psycopg.Connection, database: str, validate: Validate) -> None:
