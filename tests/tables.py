@@ -33,7 +33,7 @@ def table(
     return FoundTable(
         schema=schema or "public",
         name=own,
-        columns=tuple(FoundColumn(column, _TYPES.get(type_, type_)) for column, type_ in named),
+        columns=tuple(FoundColumn(column, _TYPES.get(type_, type_), type_ == "text") for column, type_ in named),
         unique_keys=frozenset(frozenset(key.split()) for key in keys),
         sample=sample,
         **facts,

@@ -87,7 +87,7 @@ def init(
     if as_json:
         print_json(_document(picture, found, output if writes else None, grants, problems))
     else:
-        show_outcome(output, watches, picture.role, grants, problems, names_address=postgres_dsn is None)
+        show_outcome(output, watches, picture.role, grants, problems)
     if problems:
         raise typer.Exit(1)
 

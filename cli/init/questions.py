@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 
     from core.discovery.proposal import WatchProposal
 
-_HELP = "Enter watches it, n does not, key=value changes it (percent=5 columns.chain=network), q ends: "
+_HELP = "Enter watches it, a all that follow, too, n does not; percent=5 columns.chain=net changes it; q ends: "
 
 
 def ask(watches: Sequence[WatchProposal]) -> tuple[WatchProposal, ...]:
     """Those that are wanted, changed as they should be. Raises SettingsError where that is none, or nobody answers."""
     chosen: list[WatchProposal] = []
     for place, one in enumerate(watches):
-        wanted = _ask_about(one, f"{place + 1} of {len(watches)}  ")
-        if wanted is not None:
-            chosen.append(wanted)
+        wanted, takes_rest = _ask_about(one, f"{place + 1} of {len(watches)}  ")
+        chosen += [] if wanted is None else [wanted]
+        if takes_rest:
+            chosen += watches[place + 1 :]
+            break
     if not chosen:
         raise SettingsError(
             "no proposal was taken, and nothing was written", "Write a file yourself from configs/default.yaml"
@@ -40,7 +42,8 @@ def ask(watches: Sequence[WatchProposal]) -> tuple[WatchProposal, ...]:
     return tuple(chosen)
 
 
-def _ask_about(one: WatchProposal, number: str) -> WatchProposal | None:
+def _ask_about(one: WatchProposal, number: str) -> tuple[WatchProposal | None, bool]:
+    """The proposal as it is wanted, if it is, and whether all that follow are wanted as they are."""
     show_proposal(one, number)
     while True:
         out.print(f"  {_HELP}", end="", markup=False, soft_wrap=True)
@@ -53,9 +56,11 @@ def _ask_about(one: WatchProposal, number: str) -> WatchProposal | None:
             )
         match answer.strip().lower():
             case "" | "y" | "yes":
-                return one
+                return one, False
+            case "a" | "all":
+                return one, True
             case "n" | "no":
-                return None
+                return None, False
             case "q" | "quit":
                 raise SettingsError("ended, and nothing was written", "Begin again with `rtp init`")
         changed = _changed(one, answer.strip())

@@ -55,8 +55,6 @@ def show_outcome(
     role: str,
     grants: Sequence[Grant],
     problems: Sequence[str],
-    *,
-    names_address: bool,
 ) -> None:
     """What was written, the grants that are missing, and the commands that come next."""
     _say("")
@@ -69,7 +67,7 @@ def show_outcome(
     else:
         _say(f"Role {role} has all the rights that it needs.")
     _say("Next:")
-    if not names_address:
+    if not os.environ.get("RTP_POSTGRES_DSN"):
         _say("  export RTP_POSTGRES_DSN=...                        # as you gave it here")
     if not os.environ.get("RTP_REDIS_URL"):
         _say("  export RTP_REDIS_URL=redis://127.0.0.1:6379/0      # where events go: any Redis or Valkey")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from core.discovery.times import epoch_unit
 from core.discovery.words import vocabulary, words_of
-from core.readable import TEXT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,12 +30,14 @@ class Naming:
     """The column that names the entity, and `grouping`, one that stands where the chain would, such as an exchange.
 
     `is_key` says that they and the chain are a unique key, and `is_timed_key` that one numbers the rows of an entity.
+    `others` are further columns without which the key names nobody.
     """
 
     entity: str
     grouping: str | None = None
     is_key: bool = False
     is_timed_key: bool = False
+    others: tuple[str, ...] = ()
 
 
 def by_keys(table: FoundTable, entities: Sequence[str], chain: str | None, source: str | None) -> Naming | None:
@@ -47,12 +48,14 @@ def by_keys(table: FoundTable, entities: Sequence[str], chain: str | None, sourc
         is_timed = len(named) < len(key)
         names = sorted(named - {chain}, key=lambda column: _rank(table, column, entities))
         beside = [column for column in names if column != source] if chain or len(names) > 2 else names
-        if not beside or len(beside) > (1 if chain else 2):
+        if not beside:
             continue
-        is_key = not is_timed and (source not in named or source in beside)
-        naming = Naming(beside[0], beside[1] if len(beside) > 1 else None, is_key, is_timed)
-        found.append((not is_key, _rank(table, beside[0], entities), beside[0], naming))
-    return min(found, key=lambda one: one[:3])[-1] if found else None
+        grouping = beside[1] if len(beside) > 1 and not chain else None
+        others = tuple(beside[1:] if chain else beside[2:])
+        is_key = not is_timed and not others and (source not in named or source in beside)
+        naming = Naming(beside[0], grouping, is_key, is_timed, others)
+        found.append((len(others), not is_key, _rank(table, beside[0], entities), beside[0], naming))
+    return min(found, key=lambda one: one[:4])[-1] if found else None
 
 
 def by_name(columns: Iterable[FoundColumn], entities: Sequence[str], table: FoundTable) -> Naming | None:
@@ -60,9 +63,7 @@ def by_name(columns: Iterable[FoundColumn], entities: Sequence[str], table: Foun
     known = [
         column.name
         for column in columns
-        if (column.type in TEXT_TYPES or column.is_whole)
-        and not is_surrogate(table, column.name)
-        and _rank(table, column.name, entities) < _UNKNOWN
+        if column.can_name and not is_surrogate(table, column.name) and _rank(table, column.name, entities) < _UNKNOWN
     ]
     return Naming(min(known, key=lambda name: _rank(table, name, entities))) if known else None
 
@@ -73,7 +74,7 @@ def is_surrogate(table: FoundTable, column: str) -> bool:
     if len(words) != 1 or words[0] not in _ID:
         return False
     found = table.by_name.get(column)
-    if found is None or found.type not in TEXT_TYPES:
+    if found is None or not found.is_text:
         return True
     values = table.values(column)
     return not values or any(_UUID.fullmatch(value) or value.isdigit() for value in values)
@@ -86,7 +87,7 @@ def _rank(table: FoundTable, column: str, entities: Sequence[str]) -> int:
     if place is None:
         return _UNKNOWN
     found = table.by_name.get(column)
-    is_text = found is not None and found.type in TEXT_TYPES
+    is_text = found is not None and found.is_text
     return place * 2 + (0 if is_text else 80) + (1 if len(words) > 1 else 0)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,14 @@ from psycopg import sql
 
 from core.arming.look import read_obstacles
 from core.arming.obstacle import problem
+from core.discovery.measures import may_tell
 from core.discovery.picture import FoundColumn, FoundTable, Picture
 from core.errors import SettingsError
 from core.services.postgres import own_transaction, queries
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from psycopg import Connection
 
@@ -50,6 +52,7 @@ def look(
         columns = connection.execute(_QUERIES["columns"], {"oids": oids}).fetchall()
         keys = connection.execute(_QUERIES["unique_keys"], {"oids": oids}).fetchall()
     _check_asked(database, schemas, tables, {(row[1], row[2]) for row in found})
+    columns_of, keys_of = _grouped(columns), _grouped(keys)
     minutes = None if since is None else max((now - since) / timedelta(minutes=1), 1.0)
     pictured = []
     for place, row in enumerate(found):
@@ -58,35 +61,42 @@ def look(
             schema=row[1],
             name=row[2],
             columns=tuple(
-                FoundColumn(name, type_, is_readable and not is_virtual)
-                for oid, name, type_, is_readable, is_virtual in columns
-                if oid == row[0]
+                FoundColumn(name, type_, is_text, is_readable and not is_virtual)
+                for _, name, type_, is_text, is_readable, is_virtual in columns_of[row[0]]
             ),
-            unique_keys=frozenset(frozenset(key) for oid, key in keys if oid == row[0]),
+            unique_keys=frozenset(frozenset(key) for _, key in keys_of[row[0]]),
             rows=row[6],
             bytes=row[7] or 0,
             partitions=row[5],
             inserts_per_minute=_rate(row[8], minutes),
             updates_per_minute=_rate(row[9], minutes),
         )
-        pictured.append(_with_rows(connection, table, row[0], may_read=row[3], is_filtered=row[4]))
+        if may_tell(table.name, table.by_name):
+            table = _with_rows(connection, table, row[0], may_read=row[3], is_filtered=row[4])
+        pictured.append(table)
     return Picture(database, role, tuple(pictured), now, zone or "UTC", since)
 
 
 def _check_asked(database: str, schemas: Sequence[str], tables: Sequence[str], found: set[tuple[str, str]]) -> None:
     for schema in schemas:
         if schema not in {one for one, _ in found}:
-            raise SettingsError(
-                f"option --schema: there is no table in a schema {schema} of database {database}", "Correct the name"
-            )
+            what = f"option --schema: there is no table in a schema {schema} of database {database}"
+            raise SettingsError(what, "Correct the name")
+    places = {f"{one}.{name}" for one, name in found}
     for table in tables:
-        if not {f"{schema}.{name}" for schema, name in found} & {table, f"public.{table}"}:
-            raise SettingsError(
-                f"option --table: database {database} has no table {table} of its own",
-                "Name it as schema.table; a partition by its table",
-            )
+        if not {table, f"public.{table}"} & places:
+            what = f"option --table: database {database} has no table {table} of its own"
+            raise SettingsError(what, "Name it as schema.table, as it is written; a partition by its table")
     if not found:
         raise SettingsError(f"database {database} holds no tables that rtp could watch", "Connect to the one that does")
+
+
+def _grouped(rows: Iterable[tuple[Any, ...]]) -> Mapping[int, list[tuple[Any, ...]]]:
+    """Rows by the table that they begin with."""
+    groups: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+    for row in rows:
+        groups[row[0]].append(row)
+    return groups
 
 
 def _rate(count: int | None, minutes: float | None) -> float | None:
@@ -114,7 +124,7 @@ def _with_rows(connection: Connection, table: FoundTable, oid: int, *, may_read:
 
 
 def _sampled(connection: Connection, table: FoundTable) -> FoundTable:
-    readable = [column for column in table.columns if column.is_readable]
+    readable = [column for column in table.columns if column.is_readable and _is_short(column)]
     if not readable:
         return table
     rows = connection.execute(_sample_query(table, readable)).fetchall()
@@ -124,6 +134,11 @@ def _sampled(connection: Connection, table: FoundTable) -> FoundTable:
         if column.is_time and (time := _newest(connection, table, column)):
             newest[column.name] = time
     return replace(table, sample=sample, newest=newest)
+
+
+def _is_short(column: FoundColumn) -> bool:
+    """Whether its values are such that roles are found from them: no documents, no arrays."""
+    return column.is_text or column.can_be_value or column.is_time or column.type == "uuid"
 
 
 def _sample_query(table: FoundTable, columns: Sequence[FoundColumn]) -> sql.Composed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.discovery.words import vocabulary, words_of
@@ -146,6 +147,19 @@ MEASURES = (
         tables=frozenset({"price", "prices", "oracle", "oracles", "feed", "feeds", "ticker", "tickers", "quotes"}),
     ),
 )
+
+_DESCRIBED = frozenset({"protocol", "protocols", "project", "projects", "dapp", "dapps"})
+TELLING = frozenset({"metric", "measure", "indicator"})
+"""Columns that say what another one measures."""
+
+
+def may_tell(table: str, columns: Iterable[str]) -> bool:
+    """Whether anything in a table is called such that its rows are worth a look."""
+    names = [table, *columns]
+    if any(set(words_of(name)) & (TELLING | _DESCRIBED) for name in names):
+        return True
+    return any(one.fits(name, table) for name in names[1:] for one in MEASURES)
+
 
 METADATA_WORDS = frozenset(
     vocabulary(

@@ -12,7 +12,6 @@ from core.discovery.roles import find_roles
 from core.discovery.value_watch import columns_of
 from core.discovery.words import words_of
 from core.discovery.zone import zone_of
-from core.readable import TEXT_TYPES
 from rtp_client.moment import ZONELESS_TYPES
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def metadata_watch(table: FoundTable, picture: Picture) -> WatchProposal | None:
     watched = [
         column.name
         for column in table.columns
-        if column.type in TEXT_TYPES and column.name not in roles.key and set(words_of(column.name)) & METADATA_WORDS
+        if column.is_text and column.name not in roles.key and set(words_of(column.name)) & METADATA_WORDS
     ]
     if not said & set(_ENTITIES) or len(watched) < _FEWEST_DESCRIBED:
         return None

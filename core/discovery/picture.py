@@ -15,10 +15,14 @@ Row = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class FoundColumn:
-    """A column, with the type below all its domains; `is_readable` where its text needs no function of a stranger's."""
+    """A column, with the type below all its domains. It `is_text` where its values are words: an enumeration's, too.
+
+    `is_readable` is where its text needs no function of a stranger's.
+    """
 
     name: str
     type: str
+    is_text: bool = False
     is_readable: bool = True
 
     @property
@@ -28,6 +32,11 @@ class FoundColumn:
     @property
     def is_whole(self) -> bool:
         return self.type in WHOLE_TYPES
+
+    @property
+    def can_name(self) -> bool:
+        """Whether it can be what something is called: a word, or at least a whole number."""
+        return self.is_text or self.is_whole
 
     @property
     def can_be_value(self) -> bool:

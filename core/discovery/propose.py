@@ -6,7 +6,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from core.discovery.agreement import named, with_words_agreed, without_doubles
-from core.discovery.measures import MEASURES
+from core.discovery.measures import MEASURES, TELLING
 from core.discovery.metadata_watch import metadata_watch
 from core.discovery.numbers import is_number, numbers
 from core.discovery.proposal import Proposals, Unfit, WatchProposal
@@ -15,7 +15,6 @@ from core.discovery.shape import Lacking, shape_of
 from core.discovery.times import epoch_unit
 from core.discovery.value_watch import DEFI, value_watch
 from core.discovery.words import words_of
-from core.readable import TEXT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from core.discovery.picture import FoundColumn, FoundTable, Picture
     from core.discovery.roles import Roles
 
-_TELLING = frozenset({"metric", "measure", "indicator"})
 _TOLD = frozenset({"value", "amount"})
 
 
@@ -77,7 +75,7 @@ def _guesses(table: FoundTable) -> Iterator[tuple[Measure, list[str]]]:
 def _can_be_value(table: FoundTable, column: FoundColumn) -> bool:
     if not column.can_be_value or epoch_unit(table, column.name):
         return False
-    if column.type not in TEXT_TYPES:
+    if not column.is_text:
         return True
     values = table.values(column.name)
     return bool(values) and all(map(is_number, values))
@@ -114,7 +112,7 @@ def _several_measures(table: FoundTable) -> Unfit | None:
 
 
 def _several(table: FoundTable) -> Lacking | None:
-    telling = [column.name for column in table.columns if set(words_of(column.name)) & _TELLING]
+    telling = [column.name for column in table.columns if set(words_of(column.name)) & TELLING]
     if not telling:
         return None
     return Lacking(

@@ -9,7 +9,6 @@ from core.discovery.keys import by_keys, by_name
 from core.discovery.numbers import numbers
 from core.discovery.times import time_column
 from core.discovery.words import vocabulary, words_of
-from core.readable import TEXT_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -54,7 +53,7 @@ def find_roles(table: FoundTable, entities: Sequence[str], taken: Iterable[str])
     values = set(taken)
     rest = [column for column in table.columns if column.is_readable and column.name not in values]
     chain = _called(rest, _CHAIN)
-    source = _called([column for column in rest if column.type in TEXT_TYPES and column.name != chain], _SOURCE)
+    source = _called([column for column in rest if column.is_text and column.name != chain], _SOURCE)
     others = [column for column in rest if column.name not in (chain, source)]
     naming = by_keys(table, entities, chain, source) or by_name(others, entities, table)
     if naming is None:
@@ -74,8 +73,8 @@ def _called(columns: Iterable[FoundColumn], words: Sequence[str]) -> str | None:
     for place, column in enumerate(columns):
         own = words_of(column.name)
         said = [word for word in words if word in own]
-        if said and (column.type in TEXT_TYPES or column.is_whole) and own[-1] not in _NO_NAMES:
-            found.append((words.index(said[0]), len(own), column.type not in TEXT_TYPES, place, column.name))
+        if said and column.can_name and own[-1] not in _NO_NAMES:
+            found.append((words.index(said[0]), len(own), not column.is_text, place, column.name))
     return min(found)[-1] if found else None
 
 

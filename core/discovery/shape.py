@@ -25,6 +25,8 @@ def shape_of(table: FoundTable, roles: Roles) -> Literal["latest", "history"] | 
     """The shape, by the unique keys, else by rows that are about the same entity."""
     if roles.naming.is_key:
         return "latest"
+    if roles.naming.others:
+        return _too_many(table, roles)
     several = roles.naming.is_timed_key or roles.has_many_sources or _is_repeated(table, roles)
     if several and roles.changed_at is not None:
         return "history"
@@ -43,6 +45,18 @@ def shape_of(table: FoundTable, roles: Roles) -> Literal["latest", "history"] | 
             f"Write some rows, or: {remedy}",
         )
     return Lacking(f"it has no unique key within {names}, so an entity could have several rows", remedy)
+
+
+def _too_many(table: FoundTable, roles: Roles) -> Lacking:
+    """A key of more columns than rtp names an entity by."""
+    others = roles.naming.others
+    joined = " || ':' || ".join(quoted(column) for column in (roles.entity, *others))
+    place = f"{quoted(table.schema)}.{quoted(table.name)}"
+    return Lacking(
+        f"{roles.entity} has a row for each {' and '.join(others)}, and rtp goes by one column beside the chain",
+        "A column that joins them would do, which rewrites the table:"
+        f" ALTER TABLE {place} ADD COLUMN name text GENERATED ALWAYS AS ({joined}) STORED",
+    )
 
 
 def _is_repeated(table: FoundTable, roles: Roles) -> bool:

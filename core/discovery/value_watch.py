@@ -85,8 +85,9 @@ def _facts(table: FoundTable, roles: Roles, measure: Measure, columns: Sequence[
     """What a reader of the proposal should know of the table's columns."""
     if roles.naming.grouping:
         yield f"{roles.naming.grouping} stands where rtp has the chain"
-    if table.by_name[roles.entity].is_whole:
-        yield f"events name who it is about by the number in {roles.entity}"
+    numbered = [column for column in roles.key if table.by_name[column].is_whole]
+    if numbered:
+        yield f"events name what they are about by the number in {' and '.join(numbered)}"
     if len(columns) > 1:
         yield f"{_listed(columns[1:])} {'looks' if len(columns) == 2 else 'look'} like {measure.title}, too"
     if table.partitions:

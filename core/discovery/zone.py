@@ -20,7 +20,8 @@ def zone_of(newest: datetime | None, now: datetime, session_zone: str) -> tuple[
         return "UTC", "nothing tells which zone its times are in; UTC is taken"
     if _fits(newest, now, "UTC"):
         return "UTC", "its newest time is now, taken as UTC"
-    if session_zone != "UTC" and _fits(newest, now, session_zone):
+    # Other names than those of places mean something else on another machine.
+    if "/" in session_zone and _fits(newest, now, session_zone):
         return session_zone, f"its newest time is now, taken as {session_zone}, the database's own zone"
     ahead = newest.replace(tzinfo=now.tzinfo) - now
     if ahead > _AHEAD and (hours := round(ahead / timedelta(hours=1))) <= _WIDEST:

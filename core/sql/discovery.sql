@@ -34,18 +34,20 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> '
 ORDER BY 2, 3
 
 -- name: columns
--- The columns of these tables: the type below all domains, whether its text may be had without a function of somebody who is no
--- superuser (a type of the catalog's own, or an enumeration), and whether it is computed only when it is read.
+-- The columns of these tables: the type below all domains, whether its values are words (texts and enumerations), whether its text
+-- may be had without a function of somebody who is no superuser, and whether it is computed only when it is read.
 WITH RECURSIVE below (oid, type, depth) AS (
     SELECT t.oid, t.oid, 0 FROM pg_type AS t
     WHERE t.oid IN (SELECT atttypid FROM pg_attribute WHERE attrelid = ANY (%(oids)s))
     UNION ALL
     SELECT below.oid, t.typbasetype, depth + 1 FROM below JOIN pg_type AS t ON t.oid = below.type WHERE t.typtype = 'd'
 )
-SELECT a.attrelid, a.attname, base.oid::regtype::text, base.oid < 16384 OR base.typtype = 'e', a.attgenerated = 'v'
+SELECT a.attrelid, a.attname, base.oid::regtype::text, base.typcategory IN ('S', 'E'),
+       base.oid < 16384 OR base.typtype = 'e' OR owner.rolsuper, a.attgenerated = 'v'
 FROM pg_attribute AS a
 JOIN LATERAL (SELECT type FROM below WHERE below.oid = a.atttypid ORDER BY depth DESC LIMIT 1) AS found ON true
 JOIN pg_type AS base ON base.oid = found.type
+JOIN pg_roles AS owner ON owner.oid = base.typowner
 WHERE a.attrelid = ANY (%(oids)s) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 

@@ -45,8 +45,9 @@ FROM generate_series(1, 280) AS i, unnest('{USDC,WETH}'::text[]) AS symbol;
 
 -- Tables of an ORM: quoted names, keys of its own, times without a zone, here written by a server in Berlin.
 CREATE SCHEMA app;
+CREATE TYPE app."Chain" AS ENUM ('arbitrum', 'base');
 CREATE TABLE app."ProtocolTvl" (
-    id serial PRIMARY KEY, "protocolSlug" text, "chainName" text, "tvlUsd" numeric(30, 2), "createdAt" timestamp(3) DEFAULT now(),
+    id serial PRIMARY KEY, "protocolSlug" text, "chainName" app."Chain", "tvlUsd" numeric(30, 2), "createdAt" timestamp(3) DEFAULT now(),
     "updatedAt" timestamp(3), UNIQUE ("protocolSlug", "chainName")
 );
 INSERT INTO app."ProtocolTvl" ("protocolSlug", "chainName", "tvlUsd", "updatedAt")

@@ -182,13 +182,13 @@ def test_a_file_that_is_there_is_left_alone_without_force(init: Callable[..., Do
 def test_each_proposal_is_taken_left_out_or_changed(
     init: Callable[..., Done], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answers = ["n", "percent=much", "percent=7 columns.chain= cooldown=1h", "", "n", "", "n"]
+    answers = ["n", "percent=much", "percent=7 columns.chain= cooldown=1h", "", "n", "a"]
     monkeypatch.setattr(sys, "stdin", io.StringIO("".join(f"{answer}\n" for answer in answers)))
     done = init("--schema", "llama")
     assert done.code == 0, done.err
     assert "percent: must be a number, not much\n" in done.err
     watches = written(tmp_path)["watches"]
-    assert list(watches) == ["pools_apy", "protocol_tvl"]
+    assert list(watches) == ["pools_apy", "protocol_tvl", "protocols"]
     assert (watches["pools_apy"]["percent"], watches["pools_apy"]["cooldown"]) == (7, "1h")
     assert "chain" not in watches["pools_apy"]["columns"]
 

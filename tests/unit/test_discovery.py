@@ -131,7 +131,7 @@ def test_names_are_preferred_to_numbers() -> None:
 
 def test_a_number_as_a_name_is_said() -> None:
     found = proposal(table("tvl", "protocol_id integer, tvl numeric", "protocol_id"))
-    assert found.notes == ("events name who it is about by the number in protocol_id",)
+    assert found.notes == ("events name what they are about by the number in protocol_id",)
 
 
 def test_an_exchange_stands_where_the_chain_would() -> None:
@@ -195,6 +195,13 @@ def test_a_stablecoin_is_held_to_its_peg_by_the_name_that_its_row_has_elsewhere(
     found = proposal(table("prices", "token text, symbol text, price float", "token", rows=rows))
     assert [override["token"] for override in found.watch["overrides"]] == ["0xa0", "0xdd"]
     assert found.notes == ("held to a peg of 1: USDC, steakUSDC",)
+
+
+def test_a_key_of_more_columns_than_rtp_goes_by_is_said_with_a_column_that_would_do() -> None:
+    columns = "protocol text, chain text, token text, tvl numeric, day date"
+    [unfit] = proposals(table("tvl", columns, "protocol chain token day")).unfit
+    assert unfit.reason == "protocol has a row for each token, and rtp goes by one column beside the chain"
+    assert 'GENERATED ALWAYS AS ("protocol" || \':\' || "token") STORED' in unfit.remedy
 
 
 def test_what_a_row_measures_in_another_column_cannot_be_told_apart() -> None:
