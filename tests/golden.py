@@ -42,6 +42,13 @@ WATCHES: Mapping[str, dict[str, Any]] = {
         "glitch_guard": {"factor": 10},
         "overrides": [{"token": "usdc", "peg": 1.0}],
     },
+    "sources": {
+        "kind": "price",
+        "table": "venue_prices",
+        "shape": "history",
+        "columns": {"chain": "chain", "token": "symbol", "value": "price", "changed_at": "at", "source": "venue"},
+        "agree": {"sources": 2, "within": "1m"},
+    },
     "aliased": {
         "kind": "protocol",
         "table": "protocols",
@@ -66,11 +73,12 @@ TABLES: Mapping[str, str] = {
     "latest": "CREATE TABLE public.tvl (protocol text, usd numeric, at timestamptz DEFAULT now())",
     "latest_with_memory": _PRICES,
     "history": _PRICES,
+    "sources": "CREATE TABLE public.venue_prices (chain text, symbol text, venue text, price numeric, at timestamptz)",
     "aliased": _PROTOCOLS,
     "protocol": _PROTOCOLS,
 }
 COLUMN_TYPES = {
-    **dict.fromkeys(("chain", "symbol", "feed", "protocol", "slug", "name"), "text"),
+    **dict.fromkeys(("chain", "symbol", "feed", "protocol", "slug", "name", "venue"), "text"),
     "usd": "numeric",
     "price": "numeric",
     "at": "timestamp with time zone",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 CHAINS = ("ethereum", "eth%", "base")
 TOKENS = ("usdc", "usd_", "USDC", "it's", "w.eth", "é")
+SOURCES = ("binance", "kraken", "it's", "é")
 _GLOBS = ("usd*", "usd?", "*", "?s*", "USDC", "usd_", "it's")
 _WAITING_PEGS: tuple[dict[str, Any], ...] = (
     {"for": "30s"},
@@ -98,6 +99,15 @@ def random_watch(random: Random, *, shape: str, with_clock: bool, plain: bool = 
         "compare_with": "last_event" if plain else random.choice(("last_event", "last_event", "previous_row")),
         "overrides": overrides,
         **random_rules(random, with_clock=with_clock, plain=plain),
+    }
+
+
+def random_agreement(random: Random) -> dict[str, Any]:
+    """How many sources of an entity must agree, and for how long they may disagree."""
+    return {
+        "sources": random.choice((2, 2, 3)),
+        "within": random.choice(("1m", "5m")),
+        **random.choice(({}, {"disagree_for": "2m"}, {"disagree_for": "30s", "disagree_percent": "2"})),
     }
 
 

@@ -129,7 +129,7 @@ def _as_told(report: Report, watch: ValueWatch) -> Told:
 def _only_some(duration: float | None, details: Mapping[str, object]) -> Told:
     """What only some events tell; what the clock has a part in comes last."""
     known = {name: value for name, value in details.items() if name != "off_since"}
-    return json.dumps(known), f"{duration} {details.get('off_since')}"
+    return json.dumps(known, sort_keys=True), f"{duration} {details.get('off_since')}"
 
 
 def _said(reason: str, changed_at: datetime, confidence: float, provenance: str | None) -> Told:

@@ -32,7 +32,7 @@ def hear(known: Agreement, source: str, value: Decimal | None, at: datetime) -> 
     word = LastWord(value if value is not None and value.is_finite() else None, at)
     said = {**known.said, source: word}
     if len(said) > MOST_SOURCES:
-        del said[min(said, key=lambda name: said[name].at)]
+        del said[min(said, key=lambda name: (said[name].at, name))]
     return known._replace(said=said)
 
 
@@ -51,8 +51,10 @@ def is_enough(known: Agreement, at: datetime, agree: Agree) -> bool:
 
 
 def agreed_value(known: Agreement, at: datetime, baseline: Decimal | None, agree: Agree) -> Decimal | None:
-    """What they agree on; None where too few are fresh. Without a baseline, the least that enough of them are at."""
-    values = sorted(fresh(known, at, agree).values())
+    """What they agree on; None where too few are fresh. Without a baseline, the most that enough are at or above."""
+    # Of equal values the source's name decides which spelling is told, in whatever order they were read.
+    by_name = fresh(known, at, agree)
+    values = [by_name[name] for name in sorted(by_name, key=lambda name: (by_name[name], name))]
     if len(values) < agree.sources:
         return None
     needed = max(agree.sources, len(values) // 2 + 1)

@@ -13,8 +13,9 @@ from apprise import NotifyFormat, NotifyType, OverflowMode
 
 from core.notify.addresses import plugin_for, secrets_of
 from core.notify.answer import Accepted, Later
+from core.notify.attempt import Attempt
 from core.notify.meaning import meaning_of
-from core.notify.transport import Attempt, Transport
+from core.notify.transport import Transport
 from core.notify.words.manner import manner_of
 from core.services.daemon_pool import DaemonPool
 from rtp_client.event import Severity
@@ -54,6 +55,7 @@ class AppriseService:
         self._free = deque([_Line(self._plugin)])
         self._lines = 1
         self._last_used = 0.0
+        self._is_closed = False
 
     @property
     def kind(self) -> str:
@@ -84,11 +86,11 @@ class AppriseService:
         return Accepted() if is_sent else Later(f"no answer within {self._timeout_seconds:g} s", is_away=True)
 
     def close(self) -> None:
-        """Give up the connections. What is under way is not waited for."""
+        """Give up the connections. What is under way is not waited for, and nothing may be sent any more."""
         with self._lock:
-            self._lines = _MOST_LINES
-            while self._free:
-                self._free.pop().pool.shutdown(wait=False)
+            self._is_closed = True
+            for line in self._free:
+                line.end()
         self._transport.end()
 
     def _take_line(self) -> _Line | None:
@@ -106,6 +108,8 @@ class AppriseService:
 
     def _give_back(self, line: _Line) -> None:
         with self._lock:
+            if self._is_closed:
+                line.end()
             self._free.append(line)
 
 
@@ -115,6 +119,9 @@ class _Line:
     def __init__(self, plugin: NotifyBase) -> None:
         self.plugin = plugin
         self.pool = DaemonPool(1, name="rtp-notify-line")
+
+    def end(self) -> None:
+        self.pool.shutdown(wait=False)
 
 
 def _send(plugin: NotifyBase, attempt: Attempt, message: Message) -> bool:

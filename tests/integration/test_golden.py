@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -82,6 +83,16 @@ def test_what_a_deletion_means(owner: psycopg.Connection, name: str, statement: 
     owner.execute(statement.encode())
     gone = [row[:3] for row in owner.execute("SELECT entity, what, value FROM rtp.sample").fetchall()]
     assert gone == ([] if name == "history" else [("eth", "deleted", None)])
+
+
+def test_sources(owner: psycopg.Connection) -> None:
+    run(owner, "sources", before="INSERT INTO public.venue_prices VALUES ('base', 'usdc', 'kraken', 1, now())")
+    assert owner.execute("SELECT value FROM rtp.baseline").fetchall() == [(None,)]  # a row is one source's word
+    owner.execute("INSERT INTO public.venue_prices VALUES ('base', 'usdc', 'binance', 0.99, now())")
+    owner.execute("UPDATE public.venue_prices SET price = 0.98 WHERE venue = 'kraken'")
+    assert events(owner) == []
+    found = owner.execute("SELECT entity, source, value FROM rtp.sample ORDER BY id").fetchall()
+    assert found == [("usdc", "binance", Decimal("0.99")), ("usdc", "kraken", Decimal("0.98"))]
 
 
 def test_protocol(owner: psycopg.Connection) -> None:

@@ -11,6 +11,8 @@ import math
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import product
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +29,12 @@ from tests.dynamodb import Table
 from tests.effort import seeds
 from tests.judging import judge_until_level, judge_waiting, judging, server_of
 from tests.mapped import Simulation
-from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
+from tests.random_prices import CHAINS, SOURCES, TOKENS, random_agreement, random_price, random_watch
 from tests.said import AT, TRUST_AND_FEED, said_with
 from tests.watching import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from decimal import Decimal
 
     import psycopg
 
@@ -49,6 +50,7 @@ STEPS = 120
 A_CENTURY = timedelta(days=36_525)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 SAMPLED = frozenset(Reason) - {Reason.DELETED, Reason.ADDED, Reason.REMOVED, Reason.CHANGED}
+DETAILS = ("sources", "over_seconds", "lowest", "direction", "moved_entities", "watched_entities", "largest")
 Told = dict[tuple[str, str], list[tuple[Any, ...]]]
 
 
@@ -62,7 +64,8 @@ def told_by_triggers(settings: Settings) -> Told:
             values = (row.previous, row.current, row.change, row.change_pct, row.reason, row.severity)
             said = said_by(row.reason, format_time(row.changed_at), row.confidence, row.provenance)
             fields = fields_of(json.loads(row.fields) if row.fields else None)
-            told[row.chain, row.entity].append((*values, *said, fields))
+            details = json.loads(row.details or "{}")
+            told[row.chain, row.entity].append((*values, *said, fields, *map(details.get, DETAILS)))
     reader.close()
     return told
 
@@ -75,7 +78,7 @@ def told_by_handler(redis_url: str) -> Told:
         data = json.loads(entry[b"event"])["data"]
         values = (data[name] for name in ("previous", "current", "change", "change_pct", "reason", "severity"))
         said = said_by(data["reason"], data["changed_at"], data["confidence"], data["provenance"])
-        told[data["chain"], data["entity"]].append((*values, *said, fields_of(data["fields"])))
+        told[data["chain"], data["entity"]].append((*values, *said, fields_of(data["fields"]), *map(data.get, DETAILS)))
     return told
 
 
@@ -255,6 +258,91 @@ def test_a_history_means_the_same_to_both(
         lambda: handle(random, settings, table.records),
         lambda: handle_as_mapped(random, settings, table.records, deployed["samples"]),
     )
+
+
+@pytest.mark.parametrize("seed", seeds(few=3, many=200))
+def test_a_history_of_several_sources_means_the_same_to_both(
+    writer: psycopg.Connection,
+    installed: Settings,
+    redis_url: str,
+    deployed: Mapping[str, MappingParameters],
+    seed: int,
+) -> None:
+    random = Random(seed)
+    watch = random_watch(random, shape="history", with_clock=True) | {"agree": random_agreement(random)}
+    watch |= {"columns": watch["columns"] | {"source": "venue"}, "emit_first": True}
+    writer.execute(
+        f"CREATE TABLE samples (venue text, token text, price numeric, at timestamptz, {TRUST_AND_FEED})".encode()
+    )
+    watch["columns"]["chain"] = {"const": "base"}
+    install(writer, samples=watch)
+    table = Table("samples", ("token", "venue", "time"))
+    recent: dict[str, Decimal | None] = {}
+    clock = NOON
+    with judging(server_of(writer)) as (log, session):
+        for _ in range(2 * STEPS):
+            token, venue = random.choice(TOKENS[:2]), random.choice(SOURCES)
+            clock += timedelta(seconds=random.choice((1, 5, 15, 31, 90)))
+            at = clock - timedelta(seconds=random.choice((0, 0, 0, 45)))
+            price = recent[token] = random_price(random, recent.get(token))
+            writer.execute("INSERT INTO samples VALUES (%s, %s, %s, %s)", [venue, token, price, at])
+            table.put(at=clock, token=token, venue=venue, price=spelled(price), **item_saying(said_with(price, at)))
+            judge_until_level(log, session)
+        session.flush()
+    settings = settings_of(watch, redis_url)
+    expect_the_same(
+        writer,
+        installed,
+        redis_url,
+        lambda: handle(random, settings, table.records),
+        lambda: handle_as_mapped(random, settings, table.records, deployed["samples"]),
+    )
+
+
+@pytest.mark.parametrize("seed", seeds(few=3, many=200))
+def test_a_market_wide_move_means_the_same_to_both(
+    writer: psycopg.Connection, installed: Settings, redis_url: str, seed: int
+) -> None:
+    """What one statement writes is one batch of the stream: so far an event tells its members."""
+    random = Random(seed)
+    market = {
+        "share": random.choice((0.3, 0.5)),
+        "min_entities": 3,
+        "within": random.choice(("30s", "5m")),
+        "beyond": 8,
+    }
+    watch = random_watch(random, shape="history", with_clock=True, plain=True)
+    watch |= {"market": market, "emit_first": True, "percent": random.choice((1, 3)), "overrides": []}
+    table, clock = watched_history(writer, watch), NOON
+    prices = {key: Decimal(100) for key in product(CHAINS[:2], TOKENS)}
+    batches: list[list[dict[str, Any]]] = []
+    for number in range(40):
+        clock += timedelta(seconds=random.choice((1, 5, 31, 400)))
+        mood = random.choice((0, 0, -6, 4))
+        moving = [key for key in prices if not number or random.random() < random.choice((0.2, 0.9))]
+        for key in moving:
+            prices[key] += random.choice((mood, mood, mood, random.randint(-15, 9))) if prices[key] > 20 else 90
+        columns = [*map(list, zip(*moving, strict=True))] or [[], []]
+        writer.execute(
+            "INSERT INTO samples SELECT *, %s FROM unnest(%s::text[], %s::text[], %s::numeric[])",
+            [clock, *columns, [prices[key] for key in moving]],
+        )
+        judge_waiting(writer)
+        first = len(table.records)
+        for chain, token in moving:
+            price = prices[chain, token]
+            item = item_saying(said_with(price, clock))
+            table.put(at=clock, chain=chain, token=token, price=spelled(price), **item)
+        batches.append(table.records[first:])
+    settings = settings_of(watch, redis_url)
+
+    def handle_batches() -> None:
+        for batch in filter(None, batches):
+            for _ in range(random.choice((1, 1, 2))):
+                assert build_processor(settings).process(batch).failed is None
+
+    expect_the_same(writer, installed, redis_url, handle_batches)
+    assert told_by_handler(redis_url)["all", "samples"]
 
 
 @pytest.mark.parametrize("seed", seeds(few=4, many=40))

@@ -22,7 +22,7 @@ from core.detection.state import NO_LAG, EntityState, Sample
 from tests.effort import seeds
 from tests.judging import judge_ticks, judge_until_level, judging, server_of
 from tests.price_table import PriceTable, create_price_table
-from tests.random_prices import CHAINS, TOKENS, random_price, random_watch
+from tests.random_prices import CHAINS, SOURCES, TOKENS, random_agreement, random_price, random_watch
 from tests.said import TRUST_AND_FEED, said_with
 from tests.twin import LogTwin, expect_the_same
 from tests.watching import install, settings_of
@@ -156,7 +156,7 @@ def test_a_history_means_the_same_to_both(history: psycopg.Connection, installed
     expect_the_same_of_time(history, installed, twin)
 
 
-def see(connection: psycopg.Connection, twin: LogTwin, rows: list[Row]) -> None:
+def see(connection: psycopg.Connection, twin: LogTwin, rows: list[Row], source: str = "") -> None:
     """Have the twin see the rows that were written last, when the log says that they came."""
     arrivals = connection.execute(
         "SELECT appended_at FROM (SELECT * FROM rtp.sample ORDER BY id DESC LIMIT %s) AS last ORDER BY id", [len(rows)]
@@ -164,8 +164,34 @@ def see(connection: psycopg.Connection, twin: LogTwin, rows: list[Row]) -> None:
     for (chain, token, price, at), (seen_at,) in zip(rows, arrivals, strict=True):
         # Python's hours between two times of one zone are those on its clocks.
         time = at.astimezone(UTC)
-        sample = Sample(price, time, said_with(price, time), seen_at.astimezone(UTC))
+        sample = Sample(price, time, said_with(price, time), seen_at.astimezone(UTC), source)
         twin.waiting.append(((chain, token), sample))
+
+
+@pytest.mark.parametrize("seed", seeds(few=4, many=200))
+def test_a_history_of_several_sources_means_the_same_to_both(
+    writer: psycopg.Connection, installed: Settings, seed: int
+) -> None:
+    random = Random(seed)
+    columns = f"chain text, token text, price numeric, at timestamptz, venue text, {TRUST_AND_FEED}"
+    writer.execute(f"CREATE TABLE public.samples ({columns})".encode())
+    watch = random_watch(random, shape="history", with_clock=True) | {"agree": random_agreement(random)}
+    watch["columns"] = watch["columns"] | {"source": "venue"}
+    twin = twin_of(writer, watch)
+    recent, clock = dict[Key, "Decimal | None"](), NOON
+    with MortalJudge(writer, twin) as judge:
+        for _ in range(200):
+            clock += timedelta(seconds=random.choice((0, 5, 15, 30, 90)))
+            at = clock - timedelta(seconds=random.choice((0, 0, 0, 0, 45)))
+            key, source = (CHAINS[0], random.choice(TOKENS[:2])), random.choice(SOURCES)
+            recent[key] = random_price(random, recent.get(key))
+            writer.execute("INSERT INTO samples VALUES (%s, %s, %s, %s, %s)", [*key, recent[key], at, source])
+            see(writer, twin, [(*key, recent[key], at)], source)
+            now_and_then(random, judge)
+        judge.stop()
+    expect_the_same(writer, installed, twin, has_durations=True)
+    expect_the_same_memory(writer, twin)
+    expect_the_same_of_time(writer, installed, twin)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import requests
+from apprise.plugins.discord import NotifyDiscord
 from apprise.plugins.slack import NotifySlack
 from apprise.plugins.telegram import NotifyTelegram
 
@@ -25,6 +27,7 @@ from core.notify.words.view import Background
 from rtp_client.event import Severity
 from tests.samples import make_event
 from tests.smtp_server import mail_server
+from tests.tls_proxy import needs_openssl, tls_proxy
 from tests.webhook_server import Posted, Reply, WebhookServer, webhook_server
 
 SECRET = "bot-t0ken"
@@ -172,7 +175,7 @@ def test_an_address_may_be_one_that_the_service_itself_gives() -> None:
 def test_a_plugin_does_not_insist_where_its_service_asks_for_a_pause(
     server: WebhookServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("apprise.plugins.discord.NotifyDiscord.notify_url", f"http://127.0.0.1:{server.port}")
+    monkeypatch.setattr(NotifyDiscord, "notify_url", f"http://127.0.0.1:{server.port}")
     with closing(service_at(f"discord://4174216298/{SECRET}")) as service:
         assert told(service, server, Reply(429, body=b'{"retry_after":0.65}')) == Later(
             'it answers 429: {"retry_after":0.65}', after_seconds=0.65
@@ -180,9 +183,30 @@ def test_a_plugin_does_not_insist_where_its_service_asks_for_a_pause(
         assert len(server.posted) == 1
 
 
+@needs_openssl
+def test_over_tls_a_connection_is_kept_and_an_answer_that_never_ends_is_cut(
+    server: WebhookServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tls_proxy(server.port, tmp_path) as proxy:
+        with closing(service_at(f"jsons://127.0.0.1:{proxy.port}")) as service:
+            assert service.tell(MESSAGE) == Later(
+                "its certificate is not trusted: self-signed certificate", is_away=True
+            )
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(proxy.certificate))
+        with closing(service_at(f"jsons://127.0.0.1:{proxy.port}", 0.5)) as service:
+            assert {service.tell(MESSAGE) for _ in range(3)} == {Accepted()}
+            assert len({posted.connection for posted in server.posted}) == 1
+            slow = Reply(raw=b"HTTP/1.1 200 OK\r\nX: " + b"x" * 600, pause_seconds=0.02)
+            assert told(service, server, slow) == Later("no answer within 0.5 s", is_away=True)
+
+
 def _telegram(posted: Posted) -> str:
     said = json.loads(posted.body)
     return f"{said['parse_mode']}: {said['text']}"
+
+
+def _discord(posted: Posted) -> str:
+    return str(json.loads(posted.body)["content"])
 
 
 def _slack(posted: Posted) -> str:
@@ -205,12 +229,18 @@ def _slack(posted: Posted) -> str:
             "\\[z\\]\\(http:\u200b//claim\\.\u200bcom\\) \\`a\\` & b TVL",
         ),
         (
+            "discord://4174216298/JHMHI8qBe7bk2ZwO5U711o3dV_js",
+            _discord,
+            "**WARNING: @\u200beveryone \\<!channel\\> \\*x\\*\\_y\\_"
+            "\\[z\\](http:\u200b//claim.\u200bcom) \\`a\\` & b TVL",
+        ),
+        (
             "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
             _slack,
             "WARNING: @everyone &lt;!channel&gt; *x*_y_[z](http://claim.com) `a` &amp; b TVL",
         ),
     ],
-    ids=["telegram", "telegram-markdown", "slack"],
+    ids=["telegram", "telegram-markdown", "discord", "slack"],
 )
 def test_names_reach_a_service_as_text_of_its_markup(
     server: WebhookServer,
@@ -222,6 +252,7 @@ def test_names_reach_a_service_as_text_of_its_markup(
     here = f"http://127.0.0.1:{server.port}/"
     monkeypatch.setattr(NotifyTelegram, "notify_url", here)
     monkeypatch.setattr(NotifySlack, "webhook_url", here)
+    monkeypatch.setattr(NotifyDiscord, "notify_url", here)
     server.reply = lambda _: Reply(body=b"ok")
     with closing(service_at(address)) as service:
         assert voice_of(service).tell([make_event(1, NASTY, severity="warning")]) == Accepted()
