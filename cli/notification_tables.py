@@ -25,8 +25,10 @@ def notification_tables(seen: Notifications | None, at: datetime) -> Iterator[Ta
         return
     running = counted(seen.processes, "rtp notify", "rtp notify") if seen.processes else "no rtp notify runs"
     dead = f"; {counted(seen.dead_letters, 'dead letter')}" if seen.dead_letters else ""
+    open_ = f"; {counted(seen.unacknowledged, 'alert')} to be acknowledged" if seen.unacknowledged else ""
+    told_on = f"; {counted(seen.escalated, 'alert')} told on as nobody did" if seen.escalated else ""
     yield new_table(
-        f"Notifications: {running}{dead}",
+        f"Notifications: {running}{dead}{open_}{told_on}",
         *("audience", "destination", "waiting", "oldest waits", "told", "messages", "folded", "failed", "dead"),
         *("last told", "circuit", "again", "why"),
         rows=[_row(one, at) for one in seen.destinations],

@@ -40,6 +40,8 @@ NOTIFY_ACKNOWLEDGED = "rtp:notify:acknowledged"
 """The ids of events that somebody has acknowledged, by when."""
 NOTIFY_EXPECTED = "rtp:notify:expected"
 """What an audience is to acknowledge, by until when."""
+NOTIFY_ESCALATED = "rtp:notify:escalated"
+"""How many alerts others were told for want of an acknowledgement."""
 NOTIFY_EXPECTED_EVENTS = "rtp:notify:expected:events"
 """A hash: the events of these."""
 

@@ -47,11 +47,16 @@ class DestinationFigures:
 
 @dataclass(frozen=True)
 class Notifications:
-    """All destinations, and how many `rtp notify` are there. `problem` is why Redis could not be asked."""
+    """All destinations, and how many `rtp notify` are there. `problem` is why Redis could not be asked.
+
+    `unacknowledged` alerts are waited for now; `escalated` ones others were ever told for want of that.
+    """
 
     processes: int
     dead_letters: int
     destinations: Sequence[DestinationFigures]
+    unacknowledged: int = 0
+    escalated: int = 0
     problem: str | None = None
 
 
@@ -65,9 +70,11 @@ def look_at_notifications(settings: Settings) -> Notifications | None:
         try:
             seen = look_over(client, redact(settings.redis.url), audiences)
         except SinkUnavailable as error:
-            return Notifications(0, 0, (), str(error)) if audiences else None
+            return Notifications(0, 0, (), problem=str(error)) if audiences else None
     figures = [_figures(audiences.get(name), name, one, seen.at) for name, one in seen.standings.items()]
-    return Notifications(seen.processes, seen.dead_letters, figures) if figures else None
+    if not figures:
+        return None
+    return Notifications(seen.processes, seen.dead_letters, figures, seen.unacknowledged, seen.escalated)
 
 
 def _figures(audience: str | None, name: str, standing: Standing, now: float) -> DestinationFigures:

@@ -99,5 +99,10 @@ class NotifyCollector(Collector):
             ),
         ):
             yield gauge_of(name, meaning, values, "destination")
-        kept = [((), look.dead_letters)] if look.at else []
-        yield gauge("rtp_notify_dead_letters_kept", "Dead letters of rtp notify that wait for somebody.", kept)
+        for name, meaning, value in (
+            ("rtp_notify_dead_letters_kept", "Dead letters of rtp notify that wait for somebody.", look.dead_letters),
+            ("rtp_notify_unacknowledged_alerts", "Alerts that somebody is to acknowledge.", look.unacknowledged),
+        ):
+            yield gauge(name, meaning, [((), value)] if look.at else [])
+        escalated = [((), look.escalated)] if look.at else []
+        yield counter("rtp_notify_escalated", "Alerts that others were told as nobody acknowledged them.", escalated)

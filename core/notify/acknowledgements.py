@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
-from core.redis_names import NOTIFY_ACKNOWLEDGED, NOTIFY_EXPECTED, NOTIFY_EXPECTED_EVENTS, offer_key
+from core.redis_names import NOTIFY_ACKNOWLEDGED, NOTIFY_ESCALATED, NOTIFY_EXPECTED, NOTIFY_EXPECTED_EVENTS, offer_key
 from rtp_client.event import decode_event, encode_part
 from rtp_client.redis import redis_errors
 
@@ -106,8 +106,11 @@ class Acknowledgements:
         self._remove(over)
         return found
 
-    def settled(self, overdue: Iterable[Expected]) -> None:
-        """Others are told of these."""
+    def settled(self, overdue: Iterable[Expected], *, escalated: int) -> None:
+        """Others are told of these, by so many alerts that were new to them."""
+        if escalated:
+            with redis_errors(self._address, SinkUnavailable):
+                self._client.incrby(NOTIFY_ESCALATED, escalated)
         self._remove([one.member for one in overdue])
 
     def offer(self, offer: Offer) -> None:
@@ -129,13 +132,23 @@ class Acknowledgements:
         pipeline = self._client.pipeline(transaction=True)
         pipeline.zadd(NOTIFY_ACKNOWLEDGED, dict.fromkeys(offer.events, now), nx=True)
         pipeline.zremrangebyscore(NOTIFY_ACKNOWLEDGED, "-inf", now - KEPT_SECONDS)
-        self._execute(pipeline)
+        pipeline.zrange(NOTIFY_EXPECTED, 0, -1)
+        events, members = set(offer.events), map(bytes.decode, self._execute(pipeline)[-1])
+        self._remove([member for member in members if _parts(member)[3] in events])
 
     def acknowledged_at(self, offer: Offer) -> float | None:
         """When the last of these events was acknowledged, Unix time; None where one is not."""
         with redis_errors(self._address, SinkUnavailable):
             times: Any = self._client.zmscore(NOTIFY_ACKNOWLEDGED, list(offer.events))
         return None if any(one is None for one in times) else max(times)
+
+    def counts(self) -> tuple[int, int]:
+        """How many are waited for now, and how many alerts there ever were for want of an acknowledgement."""
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.zcard(NOTIFY_EXPECTED)
+        pipeline.get(NOTIFY_ESCALATED)
+        expected, escalated = self._execute(pipeline)
+        return int(expected), int(escalated or 0)
 
     def _remove(self, members: Sequence[str]) -> None:
         if members:
@@ -144,9 +157,9 @@ class Acknowledgements:
             pipeline.hdel(NOTIFY_EXPECTED_EVENTS, *members)
             self._execute(pipeline)
 
-    def _execute(self, pipeline: Pipeline) -> None:
+    def _execute(self, pipeline: Pipeline) -> list[Any]:
         with redis_errors(self._address, SinkUnavailable):
-            pipeline.execute()
+            return list(pipeline.execute())
 
 
 def _parts(member: str) -> tuple[str, str, str, str]:

@@ -50,8 +50,6 @@ class Escalator:
     """Tells the next audiences. For any number of processes, killed at any instant: an outbox takes everything once."""
 
     def __init__(self, audiences: Sequence[Audience], acknowledgements: Acknowledgements, outbox: Outbox) -> None:
-        self.told = 0
-        """How many alerts were told on."""
         self._audiences = {audience.name: audience for audience in audiences}
         self._acknowledgements = acknowledgements
         self._outbox = outbox
@@ -81,15 +79,15 @@ class Escalator:
     def turn(self, now: float) -> None:
         """Tell on what is overdue. Raises SinkUnavailable."""
         overdue = self._acknowledgements.overdue(now)
-        told = [(one.event, audience) for one in overdue for audience in self._next(one)]
+        escalated, told = 0, [(one.event, audience) for one in overdue for audience in self._next(one)]
         if told:
             self._busy_at = time.monotonic()
             self._acknowledgements.expect(
                 waited for event, audience in told for waited in expected_of([audience], event, now)
             )
             alerts = [Addressed(event, list(to.destinations), f"{event.id} {to.name}") for event, to in told]
-            self.told += self._outbox.put(alerts) or 0
-        self._acknowledgements.settled(overdue)
+            escalated = self._outbox.put(alerts) or 0
+        self._acknowledgements.settled(overdue, escalated=escalated)
 
     def _next(self, overdue: Expected) -> list[Audience]:
         """Whom the settings name. An audience that is theirs no more tells nobody."""

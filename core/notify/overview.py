@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
+from core.notify.acknowledgements import Acknowledgements
 from core.notify.outbox import TELLING, Outbox
 from core.redis_names import NOTIFY_DEAD, NOTIFY_DESTINATIONS, workers_key
 from rtp_client.redis import redis_errors
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Overview:
-    """As of one moment, Unix time; 0: nobody has looked yet. `processes` are the `rtp notify` that share the work."""
+    """As of one moment, Unix time; 0: nobody has looked yet. `processes` are the `rtp notify` that share the work.
+
+    `unacknowledged` alerts are waited for now; `escalated` ones others were ever told for want of that.
+    """
 
     at: float = 0.0
     processes: int = 0
     dead_letters: int = 0
+    unacknowledged: int = 0
+    escalated: int = 0
     standings: Mapping[str, Standing] = field(default_factory=dict)
 
 
@@ -38,4 +44,5 @@ def look_over(client: redis.Redis, address: str, destinations: Collection[str]) 
         processes: Any = client.zcount(workers_key(TELLING), now * 1000, "+inf")
         dead: Any = client.xlen(NOTIFY_DEAD)
     others = sorted({name.decode() for name in known} - set(destinations))
-    return Overview(now, processes, dead, Outbox(client, address).standings([*destinations, *others]))
+    standings = Outbox(client, address).standings([*destinations, *others])
+    return Overview(now, processes, dead, *Acknowledgements(client, address).counts(), standings)

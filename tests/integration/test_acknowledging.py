@@ -41,7 +41,8 @@ def test_what_nobody_acknowledges_is_overdue_until_others_were_told(acknowledgem
     acknowledgements.expect([Expected("desk", one.event, NOW + 300)])
     assert acknowledgements.overdue(NOW - 1) == []
     assert acknowledgements.overdue(NOW) == [one]
-    acknowledgements.settled([one])
+    acknowledgements.settled([one], escalated=2)
+    assert acknowledgements.counts() == (1, 2)
     assert acknowledgements.overdue(NOW) == []
 
 
@@ -58,7 +59,9 @@ def test_a_message_is_acknowledged_for_all_audiences_at_once(acknowledgements: A
     acknowledgements.offer(offer)
     assert acknowledgements.find(offer.id) == offer
     assert acknowledgements.acknowledged_at(offer) is None
+    assert acknowledgements.counts() == (3, 0)
     acknowledgements.acknowledge(offer, NOW)
+    assert acknowledgements.counts() == (0, 0)
     acknowledgements.acknowledge(offer, NOW + 60)
     assert acknowledgements.acknowledged_at(offer) == NOW
     acknowledgements.expect(told)  # as after a crash

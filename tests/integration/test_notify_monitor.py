@@ -11,6 +11,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.monitor.notify_monitor import NotifyMonitor
+from core.notify.acknowledgements import Acknowledgements, Expected
 from core.notify.outbox import Addressed, Outbox
 from core.settings.file import default_path
 from core.settings.models import HttpSettings, postgres_dsn
@@ -48,6 +49,9 @@ def told(config: Path, installed: Settings, redis_url: str) -> Iterator[tuple[Se
     figures: list[str] = []
     monitor = NotifyMonitor(settings, is_alone=True, write=figures.append)
     with webhook_server() as server, redis.Redis.from_url(redis_url) as client:
+        acknowledgements = Acknowledgements(client, "")
+        acknowledgements.expect([Expected("desk", make_event(n), 4e9) for n in (1, 2)])
+        acknowledgements.settled([Expected("desk", make_event(1), 4e9)], escalated=2)
         Outbox(client, "").know(["desk/1", "pager", "former"])
         Outbox(client, "").put([Addressed(make_event(n, f"p{n}"), ["desk/1", "pager", "former"]) for n in (1, 2, 3)])
         server.reply = lambda posted: Reply(503) if posted.path == "/pager" else Reply()
@@ -84,6 +88,7 @@ def test_one_who_takes_nothing_is_told_of_everywhere_and_makes_nobody_else_unrea
     assert json.loads(answer_of(url, "/healthz").body) == {"status": "ok", "dead_threads": []}
 
     found = metrics_of(monitor)
+    assert (found["rtp_notify_unacknowledged_alerts", ""], found["rtp_notify_escalated_total", ""]) == (1, 2)
     assert (found["rtp_notify_told_total", "desk/1"], found["rtp_notify_told_total", "pager"]) == (3, 0)
     assert found["rtp_notify_latency_seconds_count", "desk/1"] == 3
     assert (found["rtp_notify_waiting_alerts", "desk/1"], found["rtp_notify_waiting_alerts", "pager"]) == (0, 3)
@@ -100,7 +105,7 @@ def test_one_who_takes_nothing_is_told_of_everywhere_and_makes_nobody_else_unrea
     pager = seen["destinations"][1]
     assert (seen["processes"], pager["circuit"], pager["reason"]) == (1, "open", "HTTP 503")
     page = status().out
-    assert "Notifications: 1 rtp notify" in page
+    assert "Notifications: 1 rtp notify; 1 alert to be acknowledged; 2 alerts told on as nobody did" in page
     assert "not in the settings" in page
 
 
