@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from core.notify.words.headline import shortened
 from core.notify.words.message import Message
 from core.notify.words.view import moment, view_of
+from core.problem import counted
 from core.severity import worse
 from rtp_client.event import Reason, Severity
 from rtp_client.event_filter import SEVERITY_RANK
@@ -116,7 +117,8 @@ def _title(views: Sequence[AlertView], events: Sequence[Event]) -> str:
     if first.event.data.reason is Reason.MARKET_MOVED:
         return f"{first.headline}; {told}"
     severity = worst(events)
-    return f"{told if severity is Severity.INFO else f'{severity.upper()}: {told}'}, of {len(views):,} entities"
+    entities = counted(len(views), "entity", "entities")
+    return f"{told if severity is Severity.INFO else f'{severity.upper()}: {told}'}, of {entities}"
 
 
 def _shorter_and_shorter(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from core.notify.words.dialects import Dialect
     from core.notify.words.manner import Format
 
-_SHIPPED = Path(__file__).parent / "templates"
+_SHIPPED = Path(__file__).parent / "shipped"
 _MOST_BYTES = 100_000
 
 
