@@ -35,7 +35,7 @@ class DestinationCounts:
 
 
 class NotifyTally:
-    """DestinationCounts what came of messages, by destination. For threads."""
+    """Counts what came of messages, by destination. For threads."""
 
     def __init__(self, destinations: Iterable[str]) -> None:
         self._lock = threading.Lock()
@@ -44,9 +44,8 @@ class NotifyTally:
     def came(self, came: Came) -> None:
         """A service has answered, or has not."""
         with self._lock:
-            self._counts[came.destination] = self._counts.get(came.destination, DestinationCounts()).plus(
-                _counted(came)
-            )
+            before = self._counts.get(came.destination, DestinationCounts())
+            self._counts[came.destination] = before.plus(_counted(came))
 
     def counts(self) -> Mapping[str, DestinationCounts]:
         """So far."""

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 logger = Logger(service="rtp-notify")
 _BATCH_SECONDS = 10.0
-_UNTIL_NEXT_TICK_SECONDS = 60.0
 _LAST_SECONDS = 12.0
 """Of an invocation: for messages that are under way, and for what came of them."""
 
@@ -66,7 +65,8 @@ def _batch(records: list[dict[str, Any]], left_seconds: float) -> list[Any]:
 def _tick(left_seconds: float) -> None:
     function = _function()
     function.note([Figure("NotifyTicks", 1)])
-    function.tell(seconds=left_seconds, ahead_seconds=_UNTIL_NEXT_TICK_SECONDS, last_seconds=_LAST_SECONDS / 2)
+    # What is due later than that is the next tick's.
+    function.tell(seconds=left_seconds, ahead_seconds=left_seconds, last_seconds=_LAST_SECONDS / 2)
     function.note(at_once=True)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from cli.demo_notifications import catching
+from core.notify.function import NotifyFunction
+from core.sinks.settings import load_settings
 from tests.lambda_package import Said, invoke, make_package
 from tests.samples import make_event
 
@@ -97,6 +101,24 @@ def test_what_comes_before_anybody_has_an_address_waits_and_the_tick_fails(
     assert "DESK_URL" in said.errors
     assert run(TICK).code == 0
     assert {caught.destination for caught in catcher.newest_first} == {"desk", "digest"}
+
+
+def test_instances_at_once_tell_all_that_any_of_them_took_and_leave_nothing_to_the_tick(
+    tmp_path: Path, redis_url: str, catcher: Catcher
+) -> None:
+    (tmp_path / "rtp.yaml").write_text(CONFIG.replace("digest: 1s", "limit: off"), encoding="utf-8")
+    settings = load_settings(tmp_path / "rtp.yaml", environ={}, options={"redis.url": redis_url})
+    addresses = {"DESK_URL": catcher.address("desk"), "DIGEST_URL": catcher.address("digest")}
+
+    def run(instance: int) -> None:
+        function = NotifyFunction(settings, addresses, on_problem=lambda _: None, write=lambda _: None)
+        for number in range(3):
+            function.take([make_event(10 * instance + number, f"p{instance}").json_bytes.decode()])
+            function.tell(seconds=10, ahead_seconds=0, last_seconds=5)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(1, 5)))
+    assert Counter(caught.destination for caught in catcher.newest_first) == {"desk": 12, "digest": 12}
 
 
 def test_what_kills_the_start_says_where(run: Callable[..., Said], package: Path) -> None:
