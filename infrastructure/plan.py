@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from core.handler.filters import filter_patterns
 from core.handler.ordering import needs_factor_one
 from core.settings.file import default_path
+from core.settings.notify import SHIPPED_TEMPLATES
 from core.settings.real_names import with_real_names
 from core.settings.variables import Variable
 from core.sinks.settings import load_settings
@@ -66,6 +67,12 @@ class Plan:
         """The environment variables that hold addresses of people, in the settings' order."""
         places = (place for audience in self.settings.notify for place in audience.to)
         return list(dict.fromkeys(str(place.url) for place in places if isinstance(place.url, Variable)))
+
+    @property
+    def notify_templates(self) -> list[Path]:
+        """The files that audiences are told by."""
+        named = (audience.template for audience in self.settings.notify)
+        return [Path(name) for name in named if name and name not in SHIPPED_TEMPLATES]
 
     @property
     def failures(self) -> str:
@@ -203,6 +210,21 @@ def _not_packaged(plan: Plan, config: Path) -> Iterator[tuple[Place, str]]:
             yield place, f"{path} is no directory. Run make package CONFIG={config}"
         elif packaged.exists() and packaged.read_bytes() != config.read_bytes():
             yield place, f"{packaged} is not {config}. Run make package CONFIG={config}"
+        elif packaged.exists() and path == plan.notify_code:
+            yield from ((place, text) for text in _templates_missing(plan, config))
+
+
+def _templates_missing(plan: Plan, config: Path) -> Iterator[str]:
+    """Templates beside the settings that are not beside the packaged ones."""
+    folder = config.absolute().parent
+    for template in plan.notify_templates:
+        if not template.is_relative_to(folder) or ".." in template.parts:
+            yield f"the template {template} is not below {folder}, from where templates are packaged. Move it there"
+            continue
+        name = template.relative_to(folder)
+        packaged = plan.notify_code / name
+        if not packaged.exists() or packaged.read_bytes() != template.read_bytes():
+            yield f"the template {name} was not packaged as it is. Run make package CONFIG={config}"
 
 
 def _nobody_told(plan: Plan, config: Path) -> Iterator[tuple[Place, str]]:

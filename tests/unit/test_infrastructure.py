@@ -668,6 +668,22 @@ def test_code_that_was_packaged_with_other_settings_is_refused(folder: Path, tmp
         plan_from({**place_of(folder), "code": str(tmp_path)})
 
 
+def test_a_template_that_was_not_packaged_as_it_is_now_is_refused(folder: Path, tmp_path: Path) -> None:
+    settings = (folder / "rtp.yaml").read_text(encoding="utf-8") + "\n"
+    written, code, deploy = tmp_path / "rtp.yaml", tmp_path / "notify", tmp_path / "deploy.yaml"
+    written.write_text(settings.replace("name: desk", "name: desk\n  template: words/desk.md.j2"), encoding="utf-8")
+    deploy.write_text("notify: {enabled: true}", encoding="utf-8")
+    for place, text in ((tmp_path, "now"), (code, "then")):
+        (place / "words").mkdir(parents=True)
+        (place / "words" / "desk.md.j2").write_text(text, encoding="utf-8")
+    (code / "rtp.yaml").write_bytes(written.read_bytes())
+    context = {**place_of(folder), "config": str(written), "notify_code": str(code), "deployment": str(deploy)}
+    with pytest.raises(SettingsError, match=r"the template words/desk\.md\.j2 was not packaged as it is\. Run make"):
+        plan_from(context)
+    (code / "words" / "desk.md.j2").write_text("now", encoding="utf-8")
+    assert plan_from(context).notify_variables == ["DESK_URL", "PAGER_URL"]
+
+
 def test_a_name_that_becomes_too_long_is_refused(folder: Path, tmp_path: Path) -> None:
     written = (folder / "rtp.yaml").read_text(encoding="utf-8")
     (tmp_path / "rtp.yaml").write_text(written.replace("rtp-critical.fifo", f"{'c' * 75}.fifo"), encoding="utf-8")
