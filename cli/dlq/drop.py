@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,7 @@ from core.problem import counted
 if TYPE_CHECKING:
     from core.letters.letter import Selection
     from core.letters.store import DeadLetterStore
+    from core.notify.letters import UntoldLetters
 
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -73,20 +75,23 @@ def drop_command(
     if is_streams(settings, source):
         drop_failures(settings, selection, yes=yes, as_json=as_json)
         return
-    with store_of(settings, is_only_one=True) as store:
+    with store_of(settings, origin=origin, is_only_one=True) as (store, untold):
         if not yes and not selection.ids:
-            _confirm(store, selection)
-        show_results(drop(store, selection), selection.ids, is_whole=not store.problems, as_json=as_json)
+            _confirm(store, untold, selection)
+        results = itertools.chain(drop(store, selection), untold.drop(selection) if untold else ())
+        show_results(results, selection.ids, is_whole=not store.problems, as_json=as_json)
         if store.problems:
             raise typer.Exit(1)
 
 
-def _confirm(store: DeadLetterStore, selection: Selection) -> None:
+def _confirm(store: DeadLetterStore, untold: UntoldLetters | None, selection: Selection) -> None:
     if not sys.stdin.isatty():
         raise SettingsError("rtp dlq drop asks before it drops by --all or filters, and nobody can answer", "Say --yes")
     own = sum(1 for letter in read_letters(store.connection) if selection.matches(letter))
     said = f"{counted(own, 'letter')} of rtp's own"
-    if selection.origin is not LetterOrigin.DATABASE:
+    if untold:
+        said += f", {counted(len(untold.meant(selection)), 'letter')} of rtp notify"
+    if selection.origin in (None, LetterOrigin.QUEUE):
         queued = sum(queue.count() for sink, queue in store.queues.items() if selection.sink in (None, sink))
         said += f", and what is meant of about {counted(queued, 'message')} in dead letter queues (copies included)"
     typer.confirm(f"Drop {said}?", abort=True, err=True)

@@ -36,6 +36,8 @@ from core.letters.table import read_letters
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from core.notify.letters import UntoldLetters
+
 _MOST_PEEKED = 1000
 
 
@@ -69,7 +71,7 @@ def list_command(
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show the dead letters, oldest first: rtp's own, and those that SQS moved to a dead letter queue.
+    """Show the dead letters, oldest first: rtp's own, those of SQS's redrive policy, and what could not be told.
 
     SQS shows at most the first ten messages of a group at a time, and hides them from others while rtp looks.
     Exit code 1 where a queue could not be read.
@@ -84,8 +86,8 @@ def list_command(
     if is_streams(settings, source):
         list_failures(settings, selection, limit=limit, as_json=as_json)
         return
-    with store_of(settings, origin=origin) as store:
-        letters = list(_letters(store, selection, settled=settled))
+    with store_of(settings, origin=origin) as (store, untold):
+        letters = list(_letters(store, untold, selection, settled=settled))
         if as_json:
             for letter in islice(letters, limit):
                 print_json(as_document(letter))
@@ -97,12 +99,14 @@ def list_command(
             raise typer.Exit(1)
 
 
-def _letters(store: DeadLetterStore, selection: Selection, *, settled: bool) -> Iterator[Letter]:
-    found = read_letters(store.connection, settled=settled) if selection.origin is not LetterOrigin.QUEUE else []
-    if selection.origin is not LetterOrigin.DATABASE:
-        for sink in store.queues:
-            if selection.sink in (None, sink):
-                found += [letter for letter, _ in peek(store, sink, _MOST_PEEKED)]
+def _letters(
+    store: DeadLetterStore, untold: UntoldLetters | None, selection: Selection, *, settled: bool
+) -> Iterator[Letter]:
+    found = read_letters(store.connection, settled=settled) if selection.origin in (None, LetterOrigin.DATABASE) else []
+    for sink in store.queues:
+        if selection.sink in (None, sink):
+            found += [letter for letter, _ in peek(store, sink, _MOST_PEEKED)]
+    found += untold.meant(selection) if untold else []
     found.sort(key=lambda letter: (letter.sequence or 0, letter.id))
     return filter(selection.matches, found)
 

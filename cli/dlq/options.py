@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.database import connection_to
+from cli.dlq.untold import untold_letters
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.option_values import choice, duration
 from cli.options import settings_from
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from core.notify.letters import UntoldLetters
     from core.settings.models import Settings
 
 
@@ -56,7 +58,7 @@ OriginOption = Annotated[
         "--origin",
         parser=choice("--origin", LetterOrigin),
         metavar="|".join(LetterOrigin),
-        help="Only rtp's own (database; of a stream source redis), or only SQS's (queue).",
+        help="Only rtp's own (database; of a stream source redis), SQS's (queue), or what could not be told (notify).",
     ),
 ]
 All = Annotated[bool, typer.Option("--all", help="All letters.")]
@@ -102,8 +104,8 @@ def store_of(
     origin: LetterOrigin | None = None,
     with_sinks: bool = False,
     is_only_one: bool = False,
-) -> Iterator[DeadLetterStore]:
-    """The settings' letters. A queue that cannot be reached is told, and left out.
+) -> Iterator[tuple[DeadLetterStore, UntoldLetters | None]]:
+    """The settings' letters, and those of rtp notify. What cannot be reached is told, and left out.
 
     With `is_only_one`, nobody else redrives or drops meanwhile.
     """
@@ -112,8 +114,10 @@ def store_of(
         connection = held.enter_context(connection_to(settings))
         if is_only_one:
             held.enter_context(only_one(held.enter_context(connection_to(settings))))
-        store = open_store(connection, settings, with_sinks=with_sinks, with_queues=origin is not LetterOrigin.DATABASE)
-        with closing(store):
+        store = open_store(
+            connection, settings, with_sinks=with_sinks, with_queues=origin in (None, LetterOrigin.QUEUE)
+        )
+        with closing(store), untold_letters(settings, origin, store.problems) as untold:
             for problem in store.problems:
                 print_problem(problem)
-            yield store
+            yield store, untold

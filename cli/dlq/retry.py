@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated
 
 import typer
@@ -55,7 +56,8 @@ def retry_command(
 
     A letter whose older neighbour in its group (chain and protocol or token) is not selected stays, and says so. The
     cache keeps what is newer. Exit code 1 where a letter stays, or a queue could not be read.
-    Letters of a stream source are processed again, as [bold]rtp replay[/] does.
+    Letters of a stream source are processed again, as [bold]rtp replay[/] does. What rtp notify could not tell waits
+    again behind all that waits for its destination, and rtp notify tells it.
 
     Examples:
     [bold]rtp dlq retry 12 13 --config rtp.yaml[/]
@@ -72,9 +74,10 @@ def retry_command(
     if is_streams(settings, source):
         retry_failures(settings, selection, out_of_order=out_of_order, as_json=as_json)
         return
-    with store_of(settings, with_sinks=True, is_only_one=True) as store:
+    with store_of(settings, origin=origin, with_sinks=True, is_only_one=True) as (store, untold):
+        results = redrive(store, selection, out_of_order=out_of_order)
         show_results(
-            redrive(store, selection, out_of_order=out_of_order),
+            itertools.chain(results, untold.retry(selection, out_of_order=out_of_order) if untold else ()),
             selection.ids,
             is_whole=not store.problems,
             as_json=as_json,

@@ -51,8 +51,8 @@ def show_command(
         show_failure(settings, letter_id, as_json=as_json)
         return
     origin = LetterOrigin.DATABASE if letter_id.isdigit() else LetterOrigin.QUEUE
-    with store_of(settings, origin=origin) as store:
-        letter, event = _find(store, letter_id, origin)
+    with store_of(settings, origin=None if origin is LetterOrigin.QUEUE else origin) as (store, untold):
+        letter, event = (untold and untold.find(letter_id)) or _find(store, letter_id, origin)
     document = as_document(letter)
     if as_json:
         print_json({**document, "event": event})

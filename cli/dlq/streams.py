@@ -17,6 +17,7 @@ from core.errors import SettingsError, UnknownLetter
 from core.handler.services import stream_services
 from core.letters.boxes import open_boxes
 from core.letters.failure import document_of
+from core.notify.letters import UntoldLetters
 from core.problem import counted
 
 if TYPE_CHECKING:
@@ -96,10 +97,10 @@ def _held(settings: Settings) -> Iterator[tuple[StreamServices, Held, list[str]]
     """Every place and its letters. What could not be read is told, and left out."""
     problems: list[str] = []
     with stream_services(settings) as services, ExitStack() as holding:
-        held = [
-            (box, holding.enter_context(box.hold()))
-            for box in open_boxes(settings, services.store, services.address, problems)
-        ]
+        boxes: list[Box] = list(open_boxes(settings, services.store, services.address, problems))
+        if settings.notify:
+            boxes.append(UntoldLetters(services.store, services.address))
+        held = [(box, holding.enter_context(box.hold())) for box in boxes]
         for problem in problems:
             print_problem(problem)
         yield services, held, problems
@@ -109,10 +110,10 @@ def _in_order(
     letters: list[tuple[Failure, str]], selection: Selection, *, out_of_order: bool
 ) -> list[tuple[Failure, str]]:
     """Those that are meant; an alert whose older neighbour in its group is not meant stays, and is told."""
-    blocked: dict[tuple[str | None, str | None], str] = {}
+    blocked: dict[tuple[str | None, ...], str] = {}
     meant = []
     for failure, body in letters:
-        group = (failure.chain, failure.entity)
+        group = (failure.sink, failure.chain, failure.entity)
         if not selection.matches(failure):
             if failure.what == "alert":
                 blocked.setdefault(group, failure.id)

@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 
 class LetterOrigin(StrEnum):
-    """Where a letter lies: in rtp's own table or, of a stream source, in Redis; or in a queue of SQS's."""
+    """Where a letter lies: in rtp's own table or, of a stream source, in Redis; in SQS; or with `rtp notify`."""
 
     DATABASE = "database"
     QUEUE = "queue"
     REDIS = "redis"
+    NOTIFY = "notify"
 
 
 class Selectable(Protocol):

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 _MOST_MESSAGES = 10
 _LONG_POLL_SECONDS = 1
-_INVISIBLE_SECONDS = 30
+_INVISIBLE_SECONDS = 10
+"""How long a message waits whose receiver was killed; what comes again sooner than it is put in is known by its id."""
 _REDIS_PAUSE_SECONDS = 0.2
 
 

@@ -96,7 +96,7 @@ class MessageSettlement:
                 dead, {"dead": len(dead)}, {}, f"given up after {counted(most, 'try', 'tries')}: {answer.reason}"
             )
         with tenure.lock:
-            tenure.window.put_back(again, rest_until=now + rest if rest else 0.0)
+            tenure.put_back(again, rest_until=now + rest if rest else 0.0)
             tenure.window.done(dead)
         self._tell_of(Came(self._destination, alerts, answer, now, dead, retry_at))
 

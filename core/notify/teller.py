@@ -170,7 +170,7 @@ class Teller:
         if isinstance(error, SinkUnavailable):
             with tenure.lock:
                 tenure.retries.postpone(time.time() + _REDIS_PAUSE_SECONDS)
-                tenure.window.put_back(alerts)
+                tenure.put_back(alerts)
         elif error is not None:
             self._settlement.settle(tenure, alerts, {}, Later(f"rtp could not tell it: {one_line(error)}"))
         elif (sent := sending.result()) is None:

@@ -56,6 +56,11 @@ class Tenure:
             if any(alert.event.data.severity is Severity.CRITICAL for alert in alerts):
                 self._ready.clear()  # what is critical goes first
 
+    def put_back(self, alerts: Sequence[Alert], *, rest_until: float = 0.0) -> None:
+        """These wait again; whoever calls it has the lock. What was chosen to follow them must not pass them."""
+        self.window.put_back(alerts, rest_until=rest_until)
+        self._ready.clear()
+
     def due_in(self, now: float) -> float | None:
         """In how many seconds something that was read can go; None where nothing waits."""
         with self.lock:
@@ -67,8 +72,6 @@ class Tenure:
         """The next message, which is under way from here on; or for how many seconds there is none."""
         with self.lock:
             self._look_at = None
-            if self.retries.failures:
-                self._ready.clear()
             if (rest := self.retries.retry_at - now) > 0:
                 return None, rest
             # One message shows whether the service is back.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from core.notify.alert import Alert
 from core.notify.answer import Later
+from core.notify.choice import Rules
 from core.notify.retries import Patience, Retries
+from core.notify.tenure import Tenure
 from core.notify.waiting_alerts import WaitingAlerts
 from rtp_client.backoff import Backoff
 from tests.samples import make_event
@@ -81,3 +83,18 @@ def test_no_more_is_read_than_there_is_room_for() -> None:
     assert waiting.is_full
     waiting.done([first])
     assert not waiting.is_full
+
+
+def test_what_failed_goes_before_what_had_been_chosen_to_follow_it() -> None:
+    first, second, other = alert(1), alert(2), alert(3, "aave")
+    tenure = Tenure(Retries(PATIENCE), 0.0)
+    tenure.add([first, second, other], "0-0")
+
+    def next_alerts() -> list[Alert]:
+        chosen, _ = tenure.begin_next(Rules(), NOW, at_once=2)
+        return [] if chosen is None else list(chosen.alerts)
+
+    assert [next_alerts(), next_alerts()] == [[first], [other]]
+    tenure.put_back([first])
+    tenure.messages -= 1
+    assert next_alerts() == [first]

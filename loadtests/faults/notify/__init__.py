@@ -1,0 +1,1 @@
+"""`rtp notify` killed at random, and every message accounted for."""

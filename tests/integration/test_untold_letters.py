@@ -1,0 +1,72 @@
+"""What could not be told, in `rtp dlq`: listed, shown, told again, dropped."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import redis
+import yaml
+
+from core.notify.outbox import TELLING, Addressed, Outbox
+from core.redis_names import lease_key
+from core.settings.file import default_path
+from tests.rtp_process import environ_of
+from tests.samples import make_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from core.settings.models import Settings
+    from tests.command import Command, Done
+
+
+@pytest.fixture
+def outbox(settings: Settings) -> Iterator[Outbox]:
+    """Three alerts can never be told: two of lido at the desk, one at the boss's."""
+    with redis.Redis.from_url(settings.redis.url or "") as client:
+        outbox = Outbox(client, "here")
+        outbox.put([Addressed(make_event(1), ["desk/1", "boss/1"]), Addressed(make_event(2), ["desk/1"])])
+        for destination in ("desk/1", "boss/1"):
+            client.set(lease_key(TELLING, destination), "mine")
+            places = [alert.place for alert in outbox.waiting(destination, most=9)]
+            outbox.begin(destination, places, "mine", spent_until=0)
+            outbox.settle(destination, places, "mine", add={"dead": len(places)}, note={}, dead="no such chat")
+        yield outbox
+
+
+@pytest.fixture
+def dlq(command: Command, settings: Settings, tmp_path: Path) -> Callable[..., Done]:
+    document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+    document["notify"] = [{"name": name, "to": "json://127.0.0.1:1"} for name in ("desk", "boss")]
+    document["dynamodb"] = {"tables": {"tvl": {"table": "tvl"}}, "region": "us-east-1"}
+    path = tmp_path / "rtp.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return lambda *arguments: command("dlq", *arguments, "--config", str(path), environ=environ_of(settings))
+
+
+@pytest.mark.parametrize("source", ["postgres", "dynamodb"])
+def test_letters_are_listed_shown_told_again_in_order_and_dropped(
+    dlq: Callable[..., Done], outbox: Outbox, source: str
+) -> None:
+    def listed(*filters: str) -> list[dict[str, Any]]:
+        done = dlq("list", "--source", source, "--json", *filters)
+        assert done.code == 0, done.err
+        return [json.loads(line) for line in done.out.splitlines()]
+
+    found = listed("--origin", "notify")
+    assert sorted(one["sink"] for one in found) == ["boss/1", "desk/1", "desk/1"]
+    assert {one["error"] for one in found} == {"no such chat"}
+    first, second = (one for one in listed() if one["sink"] == "desk/1")
+    shown = dlq("show", first["id"], "--source", source, "--json").document
+    assert first["event_id"] == make_event(1).id
+    assert make_event(1).id in json.dumps(shown)
+
+    assert dlq("retry", second["id"], "--source", source).code in (0, 1)
+    assert outbox.waiting("desk/1", most=9) == []  # an older one of its entity is not meant
+    assert dlq("retry", "--sink", "desk/1", "--source", source).code == 0
+    assert [alert.event for alert in outbox.waiting("desk/1", most=9)] == [make_event(1), make_event(2)]
+    assert dlq("drop", "--sink", "boss/1", "--yes", "--source", source).code == 0
+    assert listed() == []
