@@ -34,7 +34,7 @@ NOT_IN_THE_LAMBDA = psycopg psycopg-binary psycopg-pool prometheus-client typer 
 LAMBDA_CODE = build/lambda build/notify build/consumer
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler notify notify-faults package docs reference pictures sbom audit deployment lock clean
+.PHONY: help install run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler notify kills package docs reference pictures sbom audit deployment lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
@@ -97,7 +97,7 @@ handler: $(VENV)/.dev ## Measure the stream handler on a bad day: kills, outages
 notify: $(VENV)/.dev ## Measure rtp notify: alerts per second, latency, a crash of 2,000 alerts
 	@$(BIN)/python -m loadtests.benchmarks.notify $(ARGS)
 
-notify-faults: $(VENV)/.dev ## Kill rtp notify 200 times at random, and account for every message
+kills: $(VENV)/.dev ## Kill rtp notify 200 times at random, and account for every message
 	@$(BIN)/python -m loadtests.faults.notify $(ARGS)
 
 package: $(VENV)/bin/python ## Make the Lambdas' code for `cdk deploy` (CONFIG=rtp.yaml)

@@ -23,7 +23,7 @@ class CaughtMessage:
     at: float
 
 
-class Catcher:
+class MessageCatcher:
     """Keeps what it has answered 200, in order.
 
     `behave` gives the status for a message to a path; 0: none at all, the connection is closed.
@@ -54,10 +54,10 @@ class Catcher:
 
 
 @contextmanager
-def catching(behave: Callable[[str], int] = lambda _: 200) -> Iterator[Catcher]:
+def catching(behave: Callable[[str], int] = lambda _: 200) -> Iterator[MessageCatcher]:
     """Run one at a free port of loopback."""
     server = _QuietHttpServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    catcher = Catcher(server.server_port, behave)
+    catcher = MessageCatcher(server.server_port, behave)
     server.RequestHandlerClass = _handler(catcher)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
@@ -77,7 +77,7 @@ class _QuietHttpServer(ThreadingHTTPServer):
         """Connections that were cut are no news."""
 
 
-def _handler(catcher: Catcher) -> type[BaseHTTPRequestHandler]:
+def _handler(catcher: MessageCatcher) -> type[BaseHTTPRequestHandler]:
     class Taking(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True

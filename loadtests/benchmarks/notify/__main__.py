@@ -23,7 +23,7 @@ from loadtests.benchmarks.live.writer import writing
 from loadtests.benchmarks.percentiles import percentiles_ms
 from loadtests.benchmarks.watched_demo import watched_demo
 from loadtests.shared.alerts import alert
-from loadtests.shared.catcher import Catcher, catching
+from loadtests.shared.catcher import MessageCatcher, catching
 from loadtests.shared.notify_world import NotifyWorld, notify_world
 from loadtests.shared.process import Process
 
@@ -70,7 +70,7 @@ def _notifying(world: NotifyWorld, to: Mapping[str, Any]) -> Iterator[None]:
         process.end(None, 0)
 
 
-def _wait_for(catcher: Catcher, messages: int, within_seconds: float) -> None:
+def _wait_for(catcher: MessageCatcher, messages: int, within_seconds: float) -> None:
     deadline = time.monotonic() + within_seconds
     while len(catcher.caught) < messages:
         if time.monotonic() > deadline:

@@ -2,7 +2,7 @@
 
 Three of them share three destinations: one takes everything, one is slow, one answers 200, 429, 500, or nothing, at
 random. Alerts come all the while. A kill is -9; a freeze lasts longer than a lease, so that others take over meanwhile.
-`make notify-faults` runs it.
+`make kills` runs it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from core.notify.outbox import Outbox
 from loadtests.faults.notify.account import account
 from loadtests.shared.alerts import alert
-from loadtests.shared.catcher import Catcher, catching
+from loadtests.shared.catcher import MessageCatcher, catching
 from loadtests.shared.forked_rtp import ForkedRtp, kill
 from loadtests.shared.notify_world import NotifyWorld, notify_world
 from rtp_client.redis import redis_client
@@ -108,7 +108,7 @@ def main() -> None:
 
 
 def _hurt(
-    world: NotifyWorld, catcher: Catcher, chance: random.Random, kills: int, freezes: float, rate: float
+    world: NotifyWorld, catcher: MessageCatcher, chance: random.Random, kills: int, freezes: float, rate: float
 ) -> list[Event]:
     address = f"json://127.0.0.1:{catcher.port}"
     to = [{"url": f"{address}/{name}", "name": name, "limit": "off", "timeout_seconds": 1} for name in _DESTINATIONS]
