@@ -23,7 +23,7 @@ from rtp_client.errors import one_line
 from rtp_client.moment import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, tzinfo
     from pathlib import Path
 
@@ -112,12 +112,16 @@ _CHAINLINK_ROUNDS = Layout(
 
 @dataclass(frozen=True)
 class TableHistory:
-    """A table or view with a row per sample, in the columns that a watch maps; all of it, or so many of the newest."""
+    """A table or view with a row per sample, in the columns that a watch maps.
+
+    All of it, or so many of the `newest` rows; of those, `only` the ones of some entities.
+    """
 
     connection: psycopg.Connection
     table: tuple[str, ...]
     watch: ValueWatch
     newest: int | None = None
+    only: Sequence[str] = ()
 
     def count(self) -> int:
         """About how many rows there are, for the progress bar. The planner's estimate."""
@@ -158,7 +162,12 @@ class TableHistory:
         table = sql.Identifier(*self.table)
         if self.newest is None:
             return table
-        return sql.SQL(_QUERIES["newest"].decode()).format(table=table, time=time, limit=sql.Literal(self.newest))
+        is_asked: sql.Composable = sql.SQL("true")
+        if self.only:
+            entity = _expression(self.watch.columns.entity)
+            is_asked = sql.SQL("{}::text = ANY ({})").format(entity, sql.Literal(list(self.only)))
+        parts = {"table": table, "time": time, "limit": sql.Literal(self.newest), "is_asked": is_asked}
+        return sql.SQL(_QUERIES["newest"].decode()).format(**parts)
 
     @property
     def _name(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,13 +21,16 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from core.detection.history import Row
+    from core.detection.detector import Key
+    from core.detection.state import Sample
     from core.detection.suggest import Suggestion
     from core.discovery.proposal import WatchProposal
 
+    _Sampled = tuple[Key, Sample]
+
 PER_DAY = 5.0
 _NEWEST_ROWS, _SAMPLES_TRIED = 20_000, 4000
-_FEWEST_SAMPLES, _SHORTEST = 100, timedelta(hours=12)
+_FEWEST_SAMPLES, _SHORTEST, _WANTED = 100, timedelta(hours=12), timedelta(days=2)
 _LIMITS = "SELECT set_config('statement_timeout', '10s', true), set_config('lock_timeout', '1s', true)"
 
 
@@ -39,18 +41,15 @@ def with_thresholds(
     history = proposal if proposal.is_history else proposal.history
     if history is None or history.value is None:
         return proposal
-    rows = _newest_rows(connection, history)
-    times = [sample.at for _, sample in rows]
-    if len(rows) < _FEWEST_SAMPLES or max(times) - min(times) < _SHORTEST:
-        return proposal.with_keys(
-            {}, notes=(f"{history.table.place} holds too little history to find thresholds from",)
-        )
-    chosen, share = _thinned(rows)
+    samples, share = _samples(connection, history)
+    if len(samples) < _FEWEST_SAMPLES or _span(samples) < _SHORTEST:
+        lacking = f"{history.table.place} holds too little history to find thresholds from, or gives it too slowly"
+        return proposal.with_keys({}, notes=(lacking,))
     try:
-        found = suggest(lambda: chosen, _watch_of(proposal), PER_DAY * share, on_progress)
+        found = suggest(lambda: samples, _watch_of(proposal), PER_DAY * share, on_progress)
     except SettingsError:
         return proposal
-    return _with_rules(proposal, found, share, max(times) - min(times), history.table.place)
+    return _with_rules(proposal, found, share, _span(samples), history.table.place)
 
 
 def _watch_of(proposal: WatchProposal) -> ValueWatch:
@@ -59,10 +58,27 @@ def _watch_of(proposal: WatchProposal) -> ValueWatch:
     return watch
 
 
-def _newest_rows(connection: Connection, history: WatchProposal) -> list[tuple[Any, Any]]:
-    """The newest samples; none where they cannot be had soon."""
+def _samples(connection: Connection, history: WatchProposal) -> tuple[list[_Sampled], float]:
+    """As many samples as are soon tried, of evenly chosen entities; and which share of the entities those are.
+
+    Where the newest samples of all are of a short time only, they are of fewer entities and of a longer time.
+    """
+    rows = _newest_rows(connection, history)
+    keys = sorted({key for key, _ in rows})
+    few = _evenly(keys, _SAMPLES_TRIED / max(len(rows), 1))
+    if len(rows) == _NEWEST_ROWS and _span(rows) < _WANTED:
+        fewer = _evenly(keys, _SAMPLES_TRIED / len(rows) * (_span(rows) / _WANTED))
+        longer = _newest_rows(connection, history, only=[entity for _, entity in fewer])
+        if longer:
+            rows, few = longer, fewer
+    kept = [row for row in rows if row[0] in few]
+    return kept[-2 * _SAMPLES_TRIED :], len(few) / max(len(keys), 1)
+
+
+def _newest_rows(connection: Connection, history: WatchProposal, only: Sequence[str] = ()) -> list[_Sampled]:
+    """The newest samples, by time; none where they cannot be had soon."""
     watch = _watch_of(history)
-    samples = TableHistory(connection, watch.table_parts, watch, newest=_NEWEST_ROWS)
+    samples = TableHistory(connection, watch.table_parts, watch, newest=_NEWEST_ROWS, only=only)
     try:
         with own_transaction(connection, "READ ONLY"):
             connection.execute(_LIMITS)
@@ -71,13 +87,13 @@ def _newest_rows(connection: Connection, history: WatchProposal) -> list[tuple[A
         return []
 
 
-def _thinned(rows: Sequence[tuple[Any, Any]]) -> tuple[list[Row], float]:
-    """The samples of evenly chosen entities, as many as are soon tried; and which share of the entities that is."""
-    counts = Counter(key for key, _ in rows)
-    step = -(-len(rows) // _SAMPLES_TRIED)
-    chosen = set(sorted(counts)[::step])
-    kept: list[Row] = [row for row in rows if row[0] in chosen]
-    return kept[-2 * _SAMPLES_TRIED :], len(chosen) / len(counts)
+def _evenly(keys: Sequence[Key], share: float) -> set[Key]:
+    """About such a share of them, one at least."""
+    return set(keys[:: max(1, round(1 / share))]) if keys else set()
+
+
+def _span(samples: Sequence[_Sampled]) -> timedelta:
+    return samples[-1][1].at - samples[0][1].at if samples else timedelta()
 
 
 def _with_rules(proposal: WatchProposal, found: Suggestion, share: float, time: timedelta, place: str) -> WatchProposal:

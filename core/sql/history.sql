@@ -12,8 +12,8 @@ CROSS JOIN LATERAL (
 ORDER BY moment.at
 
 -- name: newest
--- So many of a table's newest rows, in place of the table: in an order that an index on the time has.
-(SELECT * FROM {table} WHERE {time} IS NOT NULL ORDER BY {time} DESC LIMIT {limit}) AS newest
+-- So many of a table's newest rows, of all entities or of some, in place of the table: in an order that an index on the time has.
+(SELECT * FROM {table} WHERE {time} IS NOT NULL AND {is_asked} ORDER BY {time} DESC LIMIT {limit}) AS newest
 
 -- name: column_type
 -- The type of a column of a table or view; of a domain, the type below it.
