@@ -52,6 +52,8 @@ database:
 streams: {commands: true, snap_start: true}
 watching: {tracing: true, metrics: false}
 """
+# The CDK unpacks its 200 MB of JavaScript the first time: most of what synthesising takes. Where it does by itself.
+UNPACKED = {"JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(Path.home() / ".cache" / "aws" / "jsii" / "package-cache")}
 _SYNTHESISE = """\
 import json, sys
 from infrastructure import app
@@ -101,14 +103,12 @@ def synthesise(folder: Path) -> None:
         {**place, "deployment": str(folder / "existing.yaml")},
         {**place, "deployment": str(folder / "documented.yaml")},
     ]
-    # The CDK unpacks its 200 MB of JavaScript the first time: most of what synthesising takes. Where it does by itself.
-    unpacked = Path.home() / ".cache" / "aws" / "jsii" / "package-cache"
     done = subprocess.run(
         [sys.executable, "-c", _SYNTHESISE, json.dumps(contexts)],
         env={
             "PATH": "",
             "HOME": str(folder),
-            "JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(unpacked),
+            **UNPACKED,
             "CDK_OUTDIR": str(folder / "out"),
             "CDK_CONTEXT_JSON": json.dumps({"aws:cdk:disable-asset-staging": "true"}),
         },

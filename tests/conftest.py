@@ -114,6 +114,35 @@ def _shorten_logins(dsn: str) -> None:
         connection.execute(sql.SQL("ALTER ROLE CURRENT_USER PASSWORD {}").format(password))
 
 
+class Admin:
+    """Makes and drops databases on a connection that is kept: one for each costs more than the database does."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._connection = psycopg.connect(dsn, autocommit=True)
+
+    @contextmanager
+    def copy_of(self, template: str) -> Iterator[str]:
+        """The DSN of a copy that exists within the block."""
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        # Copying files takes a third of writing the copy to the log.
+        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+        self._execute(create.format(sql.Identifier(name), sql.Identifier(template)))
+        yield f"{self._dsn.rpartition('/')[0]}/{name}"
+        self._execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _execute(self, statement: sql.Composed) -> None:
+        try:
+            self._connection.execute(statement)
+        except psycopg.OperationalError:  # a test has restarted the server
+            self.close()
+            self._connection = psycopg.connect(self._dsn, autocommit=True)
+            self._connection.execute(statement)
+
+
 @pytest.fixture(scope="session")
 def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the CDK's templates; made once for all workers, as it takes many seconds of CPU."""
@@ -129,24 +158,30 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "out"
 
 
+@pytest.fixture(scope="session")
+def _admin(stack: EmbeddedStack) -> Iterator[Admin]:
+    with closing(Admin(stack.addresses.postgres_dsn)) as admin:
+        yield admin
+
+
 @pytest.fixture
-def database(stack: EmbeddedStack) -> Iterator[str]:
+def database(_admin: Admin) -> Iterator[str]:
     """The DSN of an empty database that exists for this test only."""
-    with _copy_of(stack, "template0") as dsn:
+    with _admin.copy_of("template0") as dsn:
         yield dsn
 
 
 @pytest.fixture(scope="module")
-def module_database(stack: EmbeddedStack) -> Iterator[str]:
+def module_database(_admin: Admin) -> Iterator[str]:
     """The DSN of an empty database for all tests of a file."""
-    with _copy_of(stack, "template0") as dsn:
+    with _admin.copy_of("template0") as dsn:
         yield dsn
 
 
 @pytest.fixture(scope="session")
-def _template(stack: EmbeddedStack) -> Iterator[str]:
+def _template(_admin: Admin) -> Iterator[str]:
     """The name of a database with the demo's tables, watched as configs/default.yaml says; made once, then copied."""
-    with _copy_of(stack, "template0") as dsn:
+    with _admin.copy_of("template0") as dsn:
         settings = load_settings(None, environ={}, options={"postgres.dsn": dsn})
         with closing(connect(dsn, role="test")) as connection:
             create_tables(connection)
@@ -161,20 +196,20 @@ def _default_settings() -> Settings:
 
 
 @pytest.fixture
-def installed(stack: EmbeddedStack, _template: str, _default_settings: Settings) -> Iterator[Settings]:
+def installed(_admin: Admin, _template: str, _default_settings: Settings) -> Iterator[Settings]:
     """Settings whose database holds the demo's tables and rtp's triggers; without any sink."""
     settings = _default_settings
-    with _copy_of(stack, _template) as dsn:
+    with _admin.copy_of(_template) as dsn:
         place = {"postgres": settings.postgres.model_copy(update={"dsn": dsn})}
         yield settings.model_copy(update=place | {"sqs": settings.sqs.model_copy(update={"queue": None})})
 
 
 @pytest.fixture(scope="module")
-def shared_settings(stack: EmbeddedStack, _template: str, sqs_client: SQSClient) -> Iterator[Settings]:
+def shared_settings(stack: EmbeddedStack, _admin: Admin, _template: str, sqs_client: SQSClient) -> Iterator[Settings]:
     """As `settings`, for all tests of a file: none of them may ask for an empty Redis of its own."""
     with redis.Redis.from_url(stack.addresses.redis_url) as client:
         client.flushall()
-    with _copy_of(stack, _template) as dsn, _queue(stack, sqs_client) as queue:
+    with _admin.copy_of(_template) as dsn, _queue(stack, sqs_client) as queue:
         places = {"postgres.dsn": dsn, "redis.url": stack.addresses.redis_url, "sqs.queue": queue.name}
         endpoint = {"sqs.endpoint_url": queue.endpoint_url, "sqs.region": queue.region}
         yield load_settings(None, environ={}, options=places | endpoint)
@@ -205,19 +240,6 @@ def connect_again(installed: Settings) -> Iterator[Callable[[], psycopg.Connecti
 def writer(connect_again: Callable[[], psycopg.Connection]) -> psycopg.Connection:
     """A connection of someone who writes to the watched tables, in autocommit mode."""
     return connect_again()
-
-
-@contextmanager
-def _copy_of(stack: EmbeddedStack, template: str) -> Iterator[str]:
-    name = f"test_{uuid.uuid4().hex[:12]}"
-    admin = stack.addresses.postgres_dsn
-    with psycopg.connect(admin, autocommit=True) as connection:
-        # Copying files takes a third of writing the copy to the log.
-        create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
-    yield f"{admin.rpartition('/')[0]}/{name}"
-    with psycopg.connect(stack.addresses.postgres_dsn, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.no_cover
 
 ATTRIBUTES = {"changed_at": "time"}
-SEEDS = seeds(few=6, many=250)
+SEEDS = seeds(few=3, many=250)
 STEPS = 120
 A_CENTURY = timedelta(days=36_525)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
@@ -260,7 +260,7 @@ def test_a_history_means_the_same_to_both(
     )
 
 
-@pytest.mark.parametrize("seed", seeds(few=3, many=200))
+@pytest.mark.parametrize("seed", seeds(few=2, many=200))
 def test_a_history_of_several_sources_means_the_same_to_both(
     writer: psycopg.Connection,
     installed: Settings,
@@ -299,7 +299,7 @@ def test_a_history_of_several_sources_means_the_same_to_both(
     )
 
 
-@pytest.mark.parametrize("seed", seeds(few=3, many=200))
+@pytest.mark.parametrize("seed", seeds(few=2, many=200))
 def test_a_market_wide_move_means_the_same_to_both(
     writer: psycopg.Connection, installed: Settings, redis_url: str, seed: int
 ) -> None:
@@ -345,7 +345,7 @@ def test_a_market_wide_move_means_the_same_to_both(
     assert told_by_handler(redis_url)["all", "samples"]
 
 
-@pytest.mark.parametrize("seed", seeds(few=4, many=40))
+@pytest.mark.parametrize("seed", seeds(few=2, many=40))
 def test_a_history_whose_samples_wait_for_earlier_ones_means_the_same_at_factor_ten(
     writer: psycopg.Connection,
     installed: Settings,
@@ -396,7 +396,7 @@ WORD: dict[str, tuple[Any, ...]] = {"trust": (None, 0.5, 0.25), "feed": (None, "
 """What a row says of itself, which is not watched."""
 
 
-@pytest.mark.parametrize("seed", seeds(few=3, many=50))
+@pytest.mark.parametrize("seed", seeds(few=2, many=50))
 def test_metadata_means_the_same_to_both(
     writer: psycopg.Connection,
     installed: Settings,

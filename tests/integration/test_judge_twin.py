@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # Its thousands of samples reach nothing that no other test does; followed by coverage they cost half as much again.
 pytestmark = pytest.mark.no_cover
 
-SEEDS = seeds(few=8, many=400)
+SEEDS = seeds(few=4, many=400)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 NIGHT = datetime(2024, 3, 30, 23, tzinfo=UTC)
 LEVELS = ("READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")

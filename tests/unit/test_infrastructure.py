@@ -13,7 +13,7 @@ import pytest
 
 from core.errors import SettingsError
 from infrastructure.plan import plan_from
-from tests.assembly import EXISTING, ROOT, TABLES, place_of
+from tests.assembly import EXISTING, ROOT, TABLES, UNPACKED, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -655,7 +655,7 @@ def test_what_cannot_be_deployed_is_refused_with_its_line(
 
 
 def test_the_app_ends_with_that_line(tmp_path: Path) -> None:
-    environ = {"PATH": "", "HOME": str(tmp_path), "CDK_CONTEXT_JSON": '{"tasks": "many"}'}
+    environ = {**UNPACKED, "PATH": "", "HOME": str(tmp_path), "CDK_CONTEXT_JSON": '{"tasks": "many"}'}
     done = subprocess.run(
         [sys.executable, "-m", "infrastructure.app"], env=environ, cwd=ROOT, capture_output=True, text=True, check=False
     )
