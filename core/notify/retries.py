@@ -82,13 +82,17 @@ class Retries:
         self.forget(found)
         return found
 
+    def too_old_since(self, now: float) -> float:
+        """Since when an alert has waited too long; where the service takes nothing, that is all there is to say."""
+        return now - self._patience.give_up_after_seconds
+
     def forget(self, alerts: Sequence[Alert]) -> None:
         """These are through."""
         for alert in alerts:
             self._failed.pop(alert.place, None)
 
     def _is_given_up(self, alert: Alert, tries: int, now: float) -> bool:
-        if now - alert.waits_since >= self._patience.give_up_after_seconds:
+        if alert.waits_since <= self.too_old_since(now):
             return True
         failures = self._failed[alert.place]
         return max(tries, failures.number) >= self._patience.max_attempts and self._accepted > failures.accepted_before

@@ -85,6 +85,9 @@ class MessageSettlement:
             retries.failed(answer, now)
             rest = retries.rest_seconds(answer, most)
             dead = retries.given_up(alerts, tries, now)
+            mine = {alert.place for alert in alerts}
+            others = tenure.window.since_before(retries.too_old_since(now))
+            too_old = [alert for alert in others if alert.place not in mine]
             failures, retry_at = retries.failures, retries.retry_at
         note = {"failures_in_a_row": failures, "retry_at": retry_at, "reason": answer.reason}
         again = [alert for alert in alerts if alert not in dead]
@@ -95,6 +98,9 @@ class MessageSettlement:
             self._note(
                 dead, {"dead": len(dead)}, {}, f"given up after {counted(most, 'try', 'tries')}: {answer.reason}"
             )
+        if too_old:
+            self._note(too_old, {"dead": len(too_old)}, {}, f"it has waited for too long: {answer.reason}")
+            dead = [*dead, *too_old]
         with tenure.lock:
             tenure.put_back(again, rest_until=now + rest if rest else 0.0)
             tenure.window.done(dead)

@@ -64,6 +64,14 @@ class WaitingAlerts:
         """Whether none of these is busy."""
         return not any(entity in self._busy or entity in self._rests_until for entity in entities)
 
+    def since_before(self, moment: float) -> list[Alert]:
+        """What has waited since before that, in order, but for what is under way."""
+        return [
+            alert
+            for alert in self._alerts.values()
+            if alert.waits_since <= moment and alert.place not in self._under_way
+        ]
+
     def rests_end(self) -> float | None:
         """When the first entity that rests may be told of again."""
         return min(self._rests_until.values(), default=None)

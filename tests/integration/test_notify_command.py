@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,8 @@ import yaml
 from core.settings.file import default_path
 from core.sinks.registry import destinations
 from rtp_client.keys import STREAM
-from tests.rtp_process import environ_of
+from tests.eventually import eventually
+from tests.rtp_process import environ_of, rtp
 from tests.samples import make_event
 from tests.webhook_server import Reply, WebhookServer, webhook_server
 
@@ -121,3 +123,21 @@ def test_a_dry_run_shows_the_messages_and_sends_and_takes_nothing(
     assert "pager (JSON): accepted" in tested.out
     assert [one.path for one in server.taken] == ["/boss"]
     assert command("notify", "--config", str(config), "--test", "pagre", environ=environ).code == 2
+
+
+def test_a_message_under_way_when_it_is_killed_is_told_by_the_next_and_nothing_passes_it(
+    command: Command, settings: Settings, server: WebhookServer, config: Path
+) -> None:
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    config.write_text(yaml.safe_dump({**document, "run": {"leader_lease_seconds": 0.5}}), encoding="utf-8")
+    environ = environ_of(settings) | {"DESK_URL": f"json://127.0.0.1:{server.port}/desk"}
+    server.freeze()
+    send(settings, make_event(1, current="90"), make_event(2, current="80"))
+    with rtp("notify", "--config", str(config), environ=environ) as killed:
+        eventually(lambda: server.posted)
+        killed.end(signal.SIGKILL)
+    server.thaw()
+    done = command("notify", "--config", str(config), "--until-idle", "--json", environ=environ)
+    documents = [json.loads(line) for line in done.out.splitlines()]
+    assert [event_id for one in documents for event_id in one["event_ids"]] == [make_event(1).id, make_event(2).id]
+    assert [one["came"] for one in documents] == ["told", "told"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,7 @@ from core.sinks.registry import destinations
 from tests.eventually import eventually
 from tests.queue_drain import drain
 from tests.samples import make_event
-from tests.told import notifying, posted_to, told
+from tests.told import QUICK, notifying, posted_to, told
 from tests.webhook_server import Posted, Reply, WebhookServer, webhook_server
 
 if TYPE_CHECKING:
@@ -184,15 +185,26 @@ def test_what_a_service_refuses_is_a_dead_letter_and_what_it_never_takes_while_i
 
 
 def test_several_share_the_destinations_and_take_over_what_one_leaves(people: Settings, server: WebhookServer) -> None:
-    alerts = events(200, severity="critical")
+    alerts = events(80, severity="critical")
     tells = {"desk/1": posted_to(at(server, "desk")), "boss/1": posted_to(at(server, "boss"))}
     quick = people.model_copy(update={"run": people.run.model_copy(update={"leader_lease_seconds": 0.5})})
     with notifying(quick, tells) as first:
         eventually(lambda: len(first.state().held) == 2)
         with notifying(quick, tells) as second:
             eventually(lambda: len(first.state().held) == len(second.state().held) == 1)
-            send(people, alerts[:100])
-            eventually(lambda: sum(one.told for one in first.state().standings.values()) == 200)
-        send(people, alerts[100:])
-        eventually(lambda: sum(one.told for one in first.state().standings.values()) == 400)
+            send(people, alerts[:40])
+            eventually(lambda: sum(one.told for one in first.state().standings.values()) == 80)
+        send(people, alerts[40:])
+        eventually(lambda: sum(one.told for one in first.state().standings.values()) == 160)
     assert heard(server, "/desk") == heard(server, "/boss") == expected(alerts)
+
+
+def test_what_waits_for_too_long_behind_a_message_that_fails_is_given_up_with_it(
+    people: Settings, server: WebhookServer
+) -> None:
+    server.reply = lambda _: Reply(503)
+    send(people, [make_event(number) for number in (1, 2, 3)])
+    impatient = replace(QUICK, give_up_after_seconds=0.3)
+    with notifying(people, {"desk/1": posted_to(at(server, "desk"))}, patience=impatient) as notifier:
+        eventually(lambda: notifier.state().standings["desk/1"].dead == 3)
+        assert notifier.state().standings["desk/1"].waiting == 0
