@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from core.detection.state import Sample
     from core.settings.watches import ValueWatch
 
+RuleKeys = dict[str, Any]
+"""Keys of a rule, as YAML has them."""
+
 _PERCENTS = (0.5, 1, 2, 3, 5, 7.5, 10, 15, 20, 30, 50, 75)
 _COOLDOWNS = {None: timedelta(), "15m": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6)}
 _WAITS = (None, "1m", "5m", "15m")
-_STABLE = {"percent": 3, "cooldown": "1h"}
+_STABLE: RuleKeys = {"percent": 3, "cooldown": "1h", "moves": []}
 """Of a price on its peg its distance from there tells, not its steps."""
 
 _SAMPLES_TRIED = 30_000
 _FEW_FLAPS = 0.1
 _ROWS_PER_NEWS = 5000
-
-RuleKeys = dict[str, Any]
-"""Keys of a rule, as YAML has them."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +166,7 @@ def _candidates(entities: EntityClass) -> list[RuleKeys]:
                     "value": PEG,
                     "deviation_bps": bps,
                     "recover_bps": bps * 2 // 5,
+                    "recover_for": "1h",
                     **({"for": wait} if wait else {}),
                 }
             }

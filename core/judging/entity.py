@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from core.detection.band import band
 from core.detection.due import due_at
 from core.detection.gone import leave
+from core.detection.memory import NOTHING, memory_text
 from core.detection.state import NO_LAG
 from core.settings.rules import rule_for
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from core.detection.memory import RuleMemory
     from core.detection.state import EntityState
     from core.judging.sample import SampleRow
     from core.judging.watches import InstalledWatch
@@ -32,7 +34,7 @@ class EntityMemory:
     """
 
     __slots__ = (
-        "_band", "_known", "_postponed_to", "_reckoned_lag", "_sample_at", "_state",
+        "_band", "_known", "_memory_text", "_postponed_to", "_reckoned_lag", "_sample_at", "_state",
         "came_xid", "gone", "gone_xid", "is_dirty", "is_moved", "key", "newest", "rule", "watch",
     )  # fmt: skip
 
@@ -55,6 +57,7 @@ class EntityMemory:
         self._sample_at: datetime | None = None
         self._reckoned_lag = NO_LAG
         self._state: EntityState | None = None
+        self._memory_text: tuple[RuleMemory, str | None] = NOTHING, None
         self.gone_xid: str | None = None
         self._set(state)
         self.gone_xid = gone_xid
@@ -111,6 +114,14 @@ class EntityMemory:
         """When time alone may change the state."""
         state = self.state
         return None if state is None else self._postponed_to or due_at(state, self.rule)
+
+    @property
+    def memory_text(self) -> str | None:
+        """What the rules remember, as the database keeps it: spelled anew only where it has changed."""
+        memory = NOTHING if self._state is None else self._state.memory
+        if memory is not self._memory_text[0]:
+            self._memory_text = memory, memory_text(memory)
+        return self._memory_text[1]
 
     @property
     def rules(self) -> int:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from psycopg import IsolationLevel, errors
 
-from core.detection.memory import memory_text
 from core.errors import RtpError
 from core.judging.columns import KEY, by_column
 from core.judging.findings import EventRow, QuarantineNote, SetAsideLine
@@ -152,5 +151,5 @@ def _state_rows(moved: Sequence[EntityMemory]) -> Iterator[tuple[object, ...]]:
                 entity.due_at,
                 state.gone_at,
                 entity.gone_xid,
-                memory_text(state.memory),
+                entity.memory_text,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -26,7 +27,7 @@ class MoveRule(SettingsModel):
         """Below how many percent the move is over: half of `percent` by default."""
         return self.percent / 2 if self.recover_percent is None else self.recover_percent
 
-    @property
+    @cached_property
     def name(self) -> str:
         """What tells it from a watch's other moves: its memory is kept under this name."""
         return f"{self.over.total_seconds():g}s {self.percent:f}% {self.direction}"

@@ -62,12 +62,13 @@ def test_a_stablecoin_gets_a_peg_and_other_prices_a_percentage() -> None:
     document = proposed([*pegged(), *wandering(ETH, 0.02, seed=1)], watch()).document
     (override,) = document["overrides"]
     assert override["token"] == "usdc"
-    assert override["peg"] == {"value": 1, "deviation_bps": 25, "recover_bps": 10}
+    assert override["peg"] == {"value": 1, "deviation_bps": 25, "recover_bps": 10, "recover_for": "1h"}
+    assert override["moves"] == []
     assert ("percent" in document, "peg" in document) == (True, False)
 
 
 def test_one_class_alone_is_the_watch_s_own_rule() -> None:
-    assert set(proposed(pegged(), watch()).document) == {"percent", "cooldown", "peg"}
+    assert set(proposed(pegged(), watch()).document) == {"percent", "cooldown", "moves", "peg"}
 
 
 def test_what_is_proposed_keeps_within_the_events_a_day_and_misses_less_with_more_of_them() -> None:
