@@ -26,6 +26,11 @@ class FoundColumn:
     is_readable: bool = True
 
     @property
+    def is_of_the_catalog(self) -> bool:
+        """Whether its type is PostgreSQL's own: every other one is named with its schema."""
+        return "." not in self.type
+
+    @property
     def is_number(self) -> bool:
         return self.type in NUMERIC_TYPES
 

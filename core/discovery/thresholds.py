@@ -39,7 +39,7 @@ def with_thresholds(
 ) -> WatchProposal:
     """The proposal with rules that its history, or its twin's, would have told about `PER_DAY` events a day by."""
     history = proposal if proposal.is_history else proposal.history
-    if history is None or history.value is None:
+    if history is None or not all(_is_of_the_catalog(history, name) for name in history.watch["columns"].values()):
         return proposal
     samples, share = _samples(connection, history)
     if len(samples) < _FEWEST_SAMPLES or _span(samples) < _SHORTEST:
@@ -50,6 +50,11 @@ def with_thresholds(
     except SettingsError:
         return proposal
     return _with_rules(proposal, found, share, _span(samples), history.table.place)
+
+
+def _is_of_the_catalog(history: WatchProposal, column: str) -> bool:
+    """Whether to read a column runs no cast of somebody's own."""
+    return history.table.by_name[column].is_of_the_catalog
 
 
 def _watch_of(proposal: WatchProposal) -> ValueWatch:
