@@ -40,5 +40,4 @@ def page_of(catcher: Catcher) -> Route:
 
 def notification_line(caught: Caught) -> str:
     """Whom it is for, and its first line; the whole is on the page."""
-    text = f"{caught.title}\n{caught.body}".strip()
-    return printable(f"told {caught.destination}: {text.partition(chr(10))[0]}")
+    return printable(f"told {caught.destination}: {caught.headline}")

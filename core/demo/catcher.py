@@ -27,6 +27,16 @@ class Caught:
     title: str
     body: str
 
+    @property
+    def headline(self) -> str:
+        """The first line, whether the service takes it as a title or not."""
+        return self.title or self.body.partition("\n")[0]
+
+    @property
+    def details(self) -> str:
+        """The lines below it."""
+        return self.body if self.title else self.body.partition("\n")[2]
+
 
 class Catcher:
     """Takes what Apprise's `json://` sends. It listens from the beginning, and answers from `start` on.

@@ -33,8 +33,7 @@ def notifications_route(path: str, newest_first: Callable[[], Sequence[Caught]])
 def _article(caught: Caught) -> str:
     """All of it is text here, whatever it would be where it was meant for."""
     head = f"{caught.at:%H:%M:%S} to {caught.destination}"
-    title, body = escape(caught.title), escape(caught.body)
     return (
-        f'<article class="panel"><header><h2>{title or "Without a title"}</h2>'
-        f'<span class="tools count">{escape(head)}</span></header><pre class="inside told">{body}</pre></article>\n'
+        f'<article class="panel"><header><h2>{escape(caught.headline)}</h2><span class="tools count">{escape(head)}'
+        f'</span></header><pre class="inside told">{escape(caught.details)}</pre></article>\n'
     )

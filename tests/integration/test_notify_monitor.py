@@ -46,8 +46,7 @@ def told(config: Path, installed: Settings, redis_url: str) -> Iterator[tuple[Se
     options = {"redis.url": redis_url, "postgres.dsn": postgres_dsn(installed)}
     settings = load_settings(config, environ={}, options=options)
     settings = settings.model_copy(update={"http": HttpSettings(listen="127.0.0.1:0")})
-    figures: list[str] = []
-    monitor = NotifyMonitor(settings, is_alone=True, write=figures.append)
+    monitor = NotifyMonitor(settings, is_alone=True)
     with webhook_server() as server, redis.Redis.from_url(redis_url) as client:
         acknowledgements = Acknowledgements(client, "")
         acknowledgements.expect([Expected("desk", make_event(n), 4e9) for n in (1, 2)])
@@ -122,3 +121,19 @@ def test_where_redis_does_not_answer_status_says_so_and_shows_the_rest(
 def test_nobody_who_is_told_is_nothing_to_show(command: Command, installed: Settings, redis_url: str) -> None:
     places = ("--postgres-dsn", postgres_dsn(installed), "--redis-url", redis_url)
     assert command("status", *places, "--json").document["notifications"] is None
+
+
+def test_without_redis_it_is_not_ready_and_says_why_without_its_password(config: Path) -> None:
+    away = load_settings(config, environ={}, options={"redis.url": "redis://:hunter2@127.0.0.1:1/0"})
+    away = away.model_copy(update={"http": HttpSettings(listen="127.0.0.1:0")})
+    monitor = NotifyMonitor(away, is_alone=True)
+    with notifying(away, {"desk/1": posted_to("http://127.0.0.1:1/")}, source="stream") as notifier:
+        monitor.start(notifier)
+        try:
+            eventually(lambda: answer_of(monitor.url or "", "/readyz").status == 503)
+            body = answer_of(monitor.url or "", "/readyz").body
+        finally:
+            monitor.stop()
+    reasons = json.loads(body)["reasons"]
+    assert {(one["reason"], one["subject"]) for one in reasons} == {("failing", "Redis")}
+    assert b"hunter2" not in body
