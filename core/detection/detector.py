@@ -75,7 +75,7 @@ class Detector:
             was_settled = _is_settled(state)
             judgement = tick(state, due, rule, compare_with=self._watch.compare_with)
             times = 1
-            if was_settled and judgement.report is not None and judgement.report.reason is Reason.HEARTBEAT:
+            if was_settled and _goes_on(judgement, rule):
                 judgement, times = _repeated(judgement, until, rule)
             state = self.states[key] = judgement.state
             yield judgement, times
@@ -90,6 +90,11 @@ class Detector:
         if rule is None:
             rule = self._rules[key] = rule_for(self._watch, *key)
         return rule
+
+
+def _goes_on(judgement: Judgement, rule: Rule) -> bool:
+    """Whether it is a heartbeat that silence repeats; where sources must agree, silence ends it."""
+    return judgement.report is not None and judgement.report.reason is Reason.HEARTBEAT and rule.agree is None
 
 
 def _is_settled(state: EntityState) -> bool:

@@ -24,12 +24,13 @@ def due_at(state: EntityState, rule: Rule) -> datetime | None:
         moments.append(later(state.suspect_since, rule.glitch_guard.release_after))
     if (peg_at := peg_due_at(state, rule)) is not None:
         moments.append(peg_at)
-    if (apart := disagreement_due(state, rule)) is not None:
-        moments.append(apart[0])
     is_unknown = rule.agree is not None and state.value is None
     if state.held or (rule.heartbeat and not is_unknown):
         pauses = [pause for pause in (rule.cooldown, None if state.held else rule.heartbeat) if pause]
         moments.append(max((later(state.reported_at, pause) for pause in pauses), default=state.reported_at))
+    moments = [moment for moment in moments if _is_heard(state, moment, rule)]
+    if (apart := disagreement_due(state, rule)) is not None:
+        moments.append(apart[0])
     return later(min(moments), state.lag) if moments else None
 
 
@@ -41,11 +42,13 @@ def peg_due_at(state: EntityState, rule: Rule) -> datetime | None:
     moment = _peg_moment(state, rule)
     if moment is None or state.last_value is None or not state.last_value.is_finite():
         return None
+    return moment if _is_heard(state, moment, rule) else None
+
+
+def _is_heard(state: EntityState, moment: datetime, rule: Rule) -> bool:
+    """Whether enough sources are fresh by then. Of those that are silent, the next word decides, and no clock."""
     known = state.memory.agreement
-    # Sources that are silent by then do not say where it is: the next word of them decides.
-    if rule.agree is not None and known is not None and not is_enough(known, max(moment, state.sample_at), rule.agree):
-        return None
-    return moment
+    return rule.agree is None or known is None or is_enough(known, max(moment, state.sample_at), rule.agree)
 
 
 def _peg_moment(state: EntityState, rule: Rule) -> datetime | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.detection.due import disagreement_due, peg_due_at
+from core.detection.due import disagreement_due, due_at, peg_due_at
 from core.detection.guard import believed
 from core.detection.in_order import from_peg_on, from_step_on, judge_first, judge_value, with_steps_closed
 from core.detection.sources import is_late, judge_word, told_apart, with_sources
@@ -51,7 +51,7 @@ def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareW
 
     Rules reckon in the samples' own time, which is as far behind the clock as the newest sample was when it arrived.
     """
-    if state.gone_at is not None:
+    if state.gone_at is not None or (rule.agree is not None and not _is_due(state, at, rule)):
         return Judgement(state)
     now = at - state.lag
     judgement = _pass_time(state, now, rule, compare_with)
@@ -61,6 +61,11 @@ def tick(state: EntityState, at: datetime, rule: Rule, *, compare_with: CompareW
     if due is not None and due[0] <= now:
         judgement = told_apart(judgement, due[1], now)
     return with_sources(judgement, now, rule)
+
+
+def _is_due(state: EntityState, at: datetime, rule: Rule) -> bool:
+    due = due_at(state, rule)
+    return due is not None and due <= at
 
 
 def _pass_time(state: EntityState, now: datetime, rule: Rule, compare_with: CompareWith) -> Judgement:

@@ -58,6 +58,16 @@ def _in_short(report: Report | None) -> str | None:
     return None if report is None else f"{report.reason} {report.previous} {report.current}"
 
 
+@pytest.mark.parametrize(
+    "rules", [{"cooldown": "10m"}, {"glitch_guard": {"factor": 1.05, "confirmations": 5, "release_after": "10m"}}]
+)
+def test_what_waits_for_a_time_is_not_told_by_a_source_alone(rules: dict[str, Any]) -> None:
+    sources = Sources({"sources": 2, "within": "2m"}, percent=5, **rules)
+    sources.told((0, "a 1"), (0, "b 1"), (1, "a 1.1"), (1, "b 1.1"), (2, "a 1.3"), (2, "b 1.3"))
+    sources.told((9, "a 7"))
+    assert sources.told_by_time(30) == []
+
+
 def test_the_value_of_an_hour_ago_is_what_they_agreed_on_then() -> None:
     sources = Sources({"sources": 2, "within": "5m"}, percent=1000, moves=[{"over": "1h", "percent": 5}])
     sources.told((0, "a 1"), (1, "b 1"), (3, "a 1"), (4, "b 1.03"), (5, "a 1.03"))
