@@ -21,9 +21,11 @@ from core.handler.alert_store import AlertStore
 from core.handler.baselines import BaselineMove, Baselines
 from core.handler.memory import Memory
 from core.kinds import SHIPPED
+from core.notify.answer import Accepted
 from core.processor.build import build_pipeline
 from core.redis_names import baseline_key
 from core.settings.models import postgres_dsn
+from core.settings.notify import Audience
 from core.sinks.redis import RedisSink
 from core.stack.binaries import redis_program
 from core.stack.ports import free_port
@@ -34,13 +36,16 @@ from rtp_client.stream.event_stream import EventStream
 from tests.async_reader import async_cache_reader
 from tests.eventually import eventually
 from tests.samples import make_event
+from tests.told import notifying
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import psycopg
 
+    from core.notify.alert import Alert
+    from core.notify.answer import Answer
     from core.settings.models import Settings
     from tests.command import Done
 
@@ -246,6 +251,24 @@ def test_a_stream_sources_alerts_wait_until_their_queue_has_them(clustered: Sett
             assert list(store.oldest("alerts.fifo", [name], of_each=10).values()) == [[events[1]]]
         store.acknowledge("alerts.fifo", {found: events[1].sequence})
         assert store.pending() == []
+
+
+def test_people_are_told_from_the_stream(cluster: Cluster, clustered: Settings, sink: RedisSink) -> None:
+    told: list[str] = []
+
+    def tell(alerts: Sequence[Alert]) -> Answer:
+        told.extend(alert.event.id for alert in alerts)
+        return Accepted()
+
+    desk = Audience.model_validate({"name": "desk", "to": "json://desk"})
+    people = clustered.model_copy(update={"notify": (desk,)})
+    with notifying(people, {"desk/1": tell}, source="stream") as notifier:
+        eventually(lambda: notifier.state().held and cluster.nodes[cluster.owner].exists("{rtp}:stream"))
+        events = [make_event(number, f"p{number % 7}") for number in range(1, 21)]
+        sink.deliver(events)
+        eventually(lambda: len(told) == len(events))
+        assert notifier.former_destinations() == {}
+    assert sorted(told) == sorted(event.id for event in events)
 
 
 def test_copies_in_the_process_are_refused(clustered: Settings) -> None:
