@@ -1,12 +1,16 @@
 WITH here AS MATERIALIZED (
-            SELECT n.*, b.rules = -1 AS is_new, rtp.field_changes(b.fields, n.fields) AS changes
+            SELECT n.*, n.rules = -1 AS is_new, rtp.field_changes(n.fields_before, n.fields) AS changes
             FROM (
-                SELECT {chain} AS chain, {entity} AS entity, {fields} AS fields, {confidence} AS confidence,
-                       {provenance} AS provenance, {changed_at} AS changed_at
-                FROM new_rows AS r WHERE {is_named}
+                SELECT n.*, b.rules, b.fields AS fields_before
+                FROM (
+                    SELECT {chain} AS chain, {entity} AS entity, {fields} AS fields, {confidence} AS confidence,
+                           {provenance} AS provenance, {changed_at} AS changed_at
+                    FROM new_rows AS r WHERE {is_named}
+                ) AS n
+                JOIN rtp.baseline AS b ON b.watch = {watch} AND b.chain = n.chain AND b.entity = n.entity
+                OFFSET 0  -- joined by name alone: by its statistics, a server expects none of the baselines that are asked for
             ) AS n
-            JOIN rtp.baseline AS b ON b.watch = {watch} AND b.chain = n.chain AND b.entity = n.entity
-            WHERE b.rules = -1 OR b.fields IS NOT NULL
+            WHERE n.rules = -1 OR n.fields_before IS NOT NULL
         ), known AS (
             UPDATE rtp.baseline AS b SET rules = 0, fields = NULL, gone_at = NULL
             FROM here AS h WHERE b.watch = {watch} AND b.chain = h.chain AND b.entity = h.entity
