@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from core.detection.due import due_at
+from core.detection.due import due_at, peg_due_at
 from core.detection.gone import delete
 from core.detection.judge import judge, tick
 from core.detection.state import EntityState
@@ -72,7 +72,7 @@ class Detector:
         if state is None:
             return
         while (due := due_at(state, rule)) is not None and due < until:
-            was_settled = _is_settled(state)
+            was_settled = _is_settled(state, rule)
             judgement = tick(state, due, rule, compare_with=self._watch.compare_with)
             times = 1
             if was_settled and _goes_on(judgement, rule):
@@ -97,8 +97,9 @@ def _goes_on(judgement: Judgement, rule: Rule) -> bool:
     return judgement.report is not None and judgement.report.reason is Reason.HEARTBEAT and rule.agree is None
 
 
-def _is_settled(state: EntityState) -> bool:
-    return state.suspect_since is None and state.value is state.last_value
+def _is_settled(state: EntityState, rule: Rule) -> bool:
+    """Whether nothing but heartbeats is to come while it is silent."""
+    return state.suspect_since is None and state.value is state.last_value and peg_due_at(state, rule) is None
 
 
 def _repeated(judgement: Judgement, until: datetime, rule: Rule) -> tuple[Judgement, int]:

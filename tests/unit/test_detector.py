@@ -316,6 +316,17 @@ def test_that_time_is_up_without_a_sample_too() -> None:
     assert (repeg.reason, repeg.duration_seconds, entity.due_minute()) == (Reason.REPEG, 60.0, None)
 
 
+@pytest.mark.parametrize("pause", ["for", "recover_for"])
+def test_heartbeats_of_a_silence_do_not_pass_over_the_end_of_a_time(pause: str) -> None:
+    watch = value_watch("price", shape="history", heartbeat="90s", percent=50, peg={pause: "5m"})
+    detector, at = Detector(watch), NOON
+    for value in ("1", "0.99") if pause == "for" else ("1", "0.99", "1"):
+        detector.feed("base", "usdc", Sample(Decimal(value), at))
+        at += MINUTE
+    told = [one.report.reason for one, _ in detector.wait(("base", "usdc"), NOON + 120 * MINUTE) if one.report]
+    assert "".join(reason[0] for reason in told[:5]) == ("hhhdh" if pause == "for" else "hhhrh")
+
+
 def test_a_price_that_is_on_its_way_back_may_get_worse() -> None:
     entity = Entity(pegged(recover_for="30m"))
     assert entity.reasons("1", "0.99", "1", "0.94", "1") == [None, "depeg", None, "escalated", None]
