@@ -169,6 +169,9 @@ class EventData(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, o
     largest: Annotated[list[MovedEntity] | None, _explained("The same: up to ten that have moved most.")] = None
     previous_chain: Annotated[Name | None, _explained("renamed: the chain of before, which may be the same.")] = None
     previous_entity: Annotated[Name | None, _explained("renamed: the name of before, which may be the same.")] = None
+    previous_taken: Annotated[
+        Literal[True] | None, _explained("renamed: another entity has the name of before now.")
+    ] = None
     sources: Annotated[
         dict[str, Amount] | None,
         _explained("Where several sources must agree: what each one said last, by its name."),

@@ -8,7 +8,7 @@ from tests.random_prices import CHAINS, TOKENS, random_price
 from tests.said import AT, TRUST_AND_FEED, is_of_the_future
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from decimal import Decimal
     from random import Random
 
@@ -31,6 +31,8 @@ def create_price_table(connection: psycopg.Connection) -> None:
 class PriceTable:
     """Random statements on it. `see` is told of each entity and price that is written, `forget` of those that go.
 
+    `rename` is told of those that get others' names, all at once.
+
     Rows of the future are to move nothing: nobody is told of them.
     """
 
@@ -41,11 +43,13 @@ class PriceTable:
         *,
         see: Callable[[Key, Decimal | None], None],
         forget: Callable[[Key], None],
+        rename: Callable[[Mapping[Key, Key]], None],
     ) -> None:
         self._connection = connection
         self._random = random
         self._see_row = see
         self._forget = forget
+        self._rename = rename
         self._rows: dict[Key, Decimal | None] = {}
         self._recent: dict[Key, Decimal | None] = {}
 
@@ -102,7 +106,7 @@ class PriceTable:
                 [*new, price, *old],
             )
             del self._rows[old]
-            self._forget(old)
+            self._rename({old: new})
             self._see(new, price)
 
     def _exchange(self) -> None:
@@ -116,6 +120,7 @@ class PriceTable:
             " WHERE (s.chain, s.token) = (new.old_chain, new.old_token)",
             [*one, *other, *other, *one],
         )
+        self._rename({one: other, other: one})
         prices = self._rows[other], self._rows[one]
         for key, price in zip((one, other), prices, strict=True):
             self._see(key, price)

@@ -6,11 +6,12 @@ import json
 from collections import defaultdict
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from core.detection.detector import Detector, Key
 from core.detection.due import due_at
 from core.detection.judge import tick
+from core.detection.renamed import renamed
 from core.detection.report import Report, amount_text
 from core.detection.state import Sample
 from core.detection.testimony import UNSAID
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 Told = tuple[str | None, ...]
 """An event without what only a clock knows."""
+Waiting: TypeAlias = "tuple[Key, Sample | Mapping[Key, Key] | None]"
+"""An entity's sample, entities that have others' names now (of no entity), or None: the entity is gone."""
 DURATION = -1
 _UNKNOWN = datetime.min.replace(tzinfo=UTC)
 _GUARD_NOTES = frozenset({"quarantined", "confirmed", "dismissed", "released"})
@@ -64,6 +67,15 @@ class Twin:
         if report is not None:
             self.told[key].append(_as_told(report, self.watch))
 
+    def rename(self, names: Mapping[Key, Key]) -> None:
+        """Have some entities others' names, all at once."""
+        states = self.detector.states
+        taken = {now: (before, states.pop(before)) for before, now in names.items() if before in states}
+        states |= {now: state for now, (_, state) in taken.items()}
+        for now, (before, state) in taken.items():
+            report = renamed(state.value, before, is_taken=before in names.values())
+            self.told[now].append(_as_told(report, self.watch))
+
     def tick(self, at: datetime) -> None:
         """Let time alone judge, at one moment."""
         for key, state in self.detector.states.items():
@@ -86,18 +98,20 @@ class LogTwin(Twin):
 
     def __init__(self, watch: ValueWatch) -> None:
         super().__init__(watch)
-        self.waiting: list[tuple[Key, Sample | None]] = []
-        """What is committed and not judged, in the log's order; None says that the entity is gone."""
-        self._unwritten: list[tuple[Key, Sample | None]] = []
+        self.waiting: list[Waiting] = []
+        """What is committed and not judged, in the log's order."""
+        self._unwritten: list[Waiting] = []
         self._written = dict(self.detector.states)
 
     def judge_waiting(self) -> None:
         """Judge what waits as one window: an entity's samples by their times where they have some."""
-        for key, sample in _in_order(self.waiting) if self.watch.is_history else self.waiting:
-            if sample is None:
+        for key, what in _in_order(self.waiting) if self.watch.is_history else self.waiting:
+            if what is None:
                 self.delete(key)
+            elif isinstance(what, Sample):
+                self.judge(key, what)
             else:
-                self.judge(key, sample)
+                self.rename(what)
         self._unwritten += self.waiting
         self.waiting.clear()
 
@@ -112,8 +126,8 @@ class LogTwin(Twin):
         self._unwritten.clear()
 
 
-def _in_order(samples: Iterable[tuple[Key, Sample | None]]) -> list[tuple[Key, Sample]]:
-    timed = [(key, sample) for key, sample in samples if sample is not None]
+def _in_order(samples: Iterable[Waiting]) -> list[tuple[Key, Sample]]:
+    timed = [(key, sample) for key, sample in samples if isinstance(sample, Sample)]
     return sorted(timed, key=lambda one: one[1].at)
 
 
@@ -128,14 +142,19 @@ def _as_told(report: Report, watch: ValueWatch) -> Told:
 
 def _only_some(duration: float | None, details: Mapping[str, object]) -> Told:
     """What only some events tell; what the clock has a part in comes last."""
-    known = {name: value for name, value in details.items() if name != "off_since"}
+    # Of two that exchange their names, one may be told before the other's name is taken.
+    known = {name: value for name, value in details.items() if name not in ("off_since", "previous_taken")}
     return json.dumps(known, sort_keys=True), f"{duration} {details.get('off_since')}"
 
 
 def _said(reason: str, changed_at: datetime, confidence: float, provenance: str | None) -> Told:
-    """A deletion's time is the clock's, and whose word it takes depends on how the row went: other tests tell."""
-    is_deletion = reason == "deleted"
-    return () if is_deletion else (changed_at.astimezone(UTC).isoformat(), str(float(confidence)), provenance)
+    """A deletion's time is the clock's, and whose word it takes depends on how the row went: other tests tell.
+
+    They tell what the row of a new name says of itself, too.
+    """
+    if reason in ("deleted", "renamed"):
+        return ()
+    return (changed_at.astimezone(UTC).isoformat(), str(float(confidence)), provenance)
 
 
 def told_by_log(settings: Settings) -> dict[Key, list[Told]]:

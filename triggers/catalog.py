@@ -43,8 +43,13 @@ class TableFacts:
     column_types: ColumnTypes = field(default_factory=ColumnTypes)
     virtual_columns: frozenset[str] = frozenset()
     unique_keys: frozenset[frozenset[str]] = frozenset()
+    immediate_keys: frozenset[frozenset[str]] = frozenset()
     partitions: tuple[tuple[str, ...], ...] = ()
     hidden: frozenset[tuple[str, ...]] = frozenset()
+
+    def may_exchange(self, key: frozenset[str]) -> bool:
+        """Whether two rows may exchange these columns' values within one statement: nothing checks each row at once."""
+        return not any(unique <= key for unique in self.immediate_keys)
 
 
 @dataclass(frozen=True)
@@ -152,7 +157,8 @@ def read_table(connection: Connection, parts: tuple[str, ...]) -> TableFacts | N
             {name: declared for name, declared, _, is_own, _ in columns if is_own},
         ),
         virtual_columns=frozenset(name for name, *_, is_virtual in columns if is_virtual),
-        unique_keys=frozenset(frozenset(key[0]) for key in keys),
+        unique_keys=frozenset(frozenset(key) for key, _ in keys),
+        immediate_keys=frozenset(frozenset(key) for key, is_immediate in keys if is_immediate),
         partitions=tuple((schema, name) for schema, name, _ in partitions),
         hidden=frozenset((schema, name) for schema, name, is_readable in partitions if not is_readable),
     )

@@ -75,20 +75,29 @@ def compile_watch(
     tables: Sequence[tuple[str, ...]] = (),
     unseen: Sequence[sql.Composable] = (),
     statistics: Statistics = "sampled",
+    may_exchange: bool = False,
 ) -> CompiledWatch:
     """Compile one watch.
 
     `watch_id` is its key in rtp.watch, `rules` the revision of its rules; `column_types` are those of the mapped
     columns: floats, say, must reach NUMERIC through text, or PostgreSQL rounds them to 15 digits. `tables` are to get
     triggers: the watch's table and its partitions, as a write to a partition does not fire its table's. `unseen` are
-    what was written to unseen, tables or queries. Both are the watch's table by default.
+    what was written to unseen, tables or queries. Both are the watch's table by default. Two rows `may_exchange` their
+    keys within one statement.
     """
     triggers = _triggers(name, watch, tables or [watch.table_parts])
     unseen = unseen or [sql.Identifier(*watch.table_parts)]
     note = _note(name, watch, watch_id, column_types)
     carried_over = tuple(carry_over(watch, watch_id)) if watch.has_aliases else ()
     if not watch.has_value:
-        body = metadata_function(name, watch, watch_id, column_types, _measuring(watch, watch_id, statistics))
+        body = metadata_function(
+            name,
+            watch,
+            watch_id,
+            column_types,
+            _measuring(watch, watch_id, statistics),
+            may_exchange=may_exchange,
+        )
         seeds = (metadata_seed(watch, watch_id, column_types),)
         steps = metadata_content(watch, watch_id, column_types, unseen)
         functions = (body, metadata_fields(name, watch, column_types))
@@ -108,9 +117,9 @@ def compile_watch(
         "note_unusable": note_unusable(name, watch, column_types, expressions.usable("r")),
     }
     own: tuple[sql.Composed, ...] = (
-        (samples_function(watch, expressions, common),)
+        (samples_function(watch, expressions, common, may_exchange=may_exchange),)
         if watch.is_sampled
-        else latest_functions(watch, expressions, common, name)
+        else latest_functions(watch, expressions, common, name, may_exchange=may_exchange)
     )
     table = sql.Identifier(*watch.table_parts)
     now = template("now.sql").format(

@@ -45,6 +45,13 @@ def _name(row: str, column: Column, types: ColumnTypes) -> sql.Composable:
     return types.text(row, column)
 
 
+def key_columns(watch: Watch) -> frozenset[str]:
+    """The columns that say which entity a row is about."""
+    return frozenset(
+        column for column in (watch.columns.chain, watch.columns.entity) if not isinstance(column, Constant)
+    )
+
+
 def is_gone(watch: Watch, types: ColumnTypes, row: str) -> sql.Composed:
     """Whether the watched table holds nothing of `row`'s entity: truncating a partition leaves the others' entities."""
     names = who("r", watch, types)

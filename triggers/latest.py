@@ -9,6 +9,7 @@ from psycopg import sql
 from triggers.expressions import function
 from triggers.identity import is_of
 from triggers.lookups import all_at_once, one_by_one
+from triggers.renames import is_renaming, pairs
 from triggers.rules import rule_part
 from triggers.samples import Samples
 from triggers.seed import note_ahead
@@ -24,16 +25,16 @@ _SAMPLE = (sql.Identifier("n", "chain"), sql.Identifier("n", "entity"))
 
 
 def latest_functions(
-    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], name: str
+    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], name: str, *, may_exchange: bool
 ) -> tuple[sql.Composed, ...]:
     """Compile the trigger function, the texts that it seldom runs, and what the table holds of some entities now.
 
-    `common` fills every value watch's template.
+    `common` fills every value watch's template; two rows `may_exchange` their keys within one statement.
     """
     watch_id = common["watch"]
     parts = expressions.parts("r")
     rare = function("rare", name)
-    samples = Samples(watch, expressions, common)
+    samples = Samples(watch, expressions, common, may_exchange=may_exchange)
     rule = {key: rule_part(watch, "one", key) for key in ("percent", "min_change", "warning", "critical")}
     rows = {
         **common,
@@ -41,6 +42,7 @@ def latest_functions(
         "old_sample": expressions.sample(sql.SQL("old_rows"), which="timely", is_timed=False),
     }
     ahead = _ahead(expressions, common, name)
+    looks = _looks_for_renamed(watch, expressions, may_exchange=may_exchange)
 
     def judge(lookup: sql.Composed, into: str = "") -> sql.Composed:
         return template("judge_latest.sql").format(**rows, lookup=lookup, into=sql.SQL(into))
@@ -60,8 +62,9 @@ def latest_functions(
             **expressions.as_read("one"),
             **rule,
             is_timely=ahead["is_timely"],
+            and_none=looks["and_none"],
         ),
-        or_ahead=ahead["or_ahead"],
+        **looks,
         look_ahead=ahead["look_ahead"],
         judge=judge(one_by_one(watch_id, *_SAMPLE), "INTO made, unseen_rows, older_rows, is_overtaken"),
     )
@@ -74,6 +77,13 @@ def latest_functions(
             template("baselines_before.sql").format(**rows, unless_told=_unless_told(watch, watch_id))
         ),
         **samples.texts_of_unjudged(),
+        rename=as_text(
+            template("rename.sql").format(
+                watch=watch_id,
+                rules=sql.SQL("{} - 1").format(common["rules"]),
+                pairs=pairs(watch, expressions.types),
+            )
+        ),
         first_sightings=as_text(template("first_sightings.sql").format(**rows)),
         note_ahead=ahead["note_ahead"],
     )
@@ -97,16 +107,30 @@ def _unless_told(watch: ValueWatch, watch_id: sql.Composable) -> sql.Composable:
     return sql.SQL("{}\n").format(template("unless_told.sql").format(watch=watch_id))
 
 
+def _looks_for_renamed(watch: ValueWatch, expressions: Expressions, *, may_exchange: bool) -> dict[str, sql.Composable]:
+    """When the trigger looks for renamed rows. Most statements are not to pay for it."""
+    look = sql.SQL("is_renaming := {}").format(is_renaming(watch, expressions.types, may_exchange=may_exchange))
+    nothing = dict.fromkeys(("exchange_note", "look_for_exchange", "look_for_renamed", "and_none"), sql.SQL(""))
+    if may_exchange:
+        note = "; and always, as\n-- two rows of this table may exchange their keys in one statement"
+        of_update = sql.SQL("\n        IF TG_OP = 'UPDATE' THEN\n            {};\n        END IF;").format(look)
+        return nothing | {
+            "exchange_note": sql.SQL(note),
+            "look_for_exchange": of_update,
+            "and_none": sql.SQL(" AND NOT is_renaming"),
+        }
+    return nothing | {"look_for_renamed": template("look_for_renamed.sql").format(look=look)}
+
+
 def _ahead(expressions: Expressions, common: Mapping[str, sql.Composable], name: str) -> dict[str, sql.Composable]:
     """How the trigger passes over rows whose own time is too far ahead: nothing where there can be none."""
     if not expressions.may_be_ahead:
-        return dict.fromkeys(("is_timely", "or_ahead", "look_ahead", "note_ahead"), sql.SQL(""))
+        return dict.fromkeys(("is_timely", "look_ahead", "note_ahead"), sql.SQL(""))
     told, parts = expressions.as_read("one"), expressions.parts("r")
     note = note_ahead(expressions, sql.SQL("new_rows"), common)
     are_ahead = sql.SQL("EXISTS (SELECT FROM new_rows AS r WHERE {})").format(expressions.is_ahead(parts["changed_at"]))
     return {
         "is_timely": sql.SQL(" AND NOT {}").format(expressions.is_ahead(told["changed_at"])),
-        "or_ahead": sql.SQL(" OR {}").format(are_ahead),
         "look_ahead": template("look_ahead.sql").format(are_ahead=are_ahead, rare=function("rare", name)),
         "note_ahead": sql.SQL("WHEN 'note ahead' THEN\n{}\n").format(as_text(note)),
     }

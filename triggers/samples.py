@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.identity import looked_at, same_entity
+from triggers.identity import looked_at, same_entity, who
+from triggers.renames import is_renaming, pairs
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
@@ -16,20 +17,27 @@ if TYPE_CHECKING:
     from core.settings.watches import ValueWatch
     from triggers.expressions import Expressions
 
+_NOT_RENAMED = dict.fromkeys(("former_chain", "former_entity"), sql.SQL("NULL::text"))
 _NO_TRACE = dict.fromkeys(("traceparent", "tracestate"), sql.SQL("NULL"))
 
 
-def samples_function(watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> sql.Composed:
+def samples_function(
+    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], *, may_exchange: bool
+) -> sql.Composed:
     """Compile the trigger function; `common` is what every value watch's template is filled with."""
-    samples = Samples(watch, expressions, common)
+    samples = Samples(watch, expressions, common, may_exchange=may_exchange)
     of_shape = samples.of_history() if watch.is_history else samples.of_latest()
     return template("watch_samples.sql").format(**common, append_samples=samples.appended(of_shape))
 
 
 class Samples:
-    """A statement's rows as samples: those that it has written, and those whose entity is gone."""
+    """A statement's rows as samples: those that it has written, has renamed, and those whose entity is gone."""
 
-    def __init__(self, watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable]) -> None:
+    def __init__(
+        self, watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], *, may_exchange: bool
+    ) -> None:
+        self._watch = watch
+        self._may_exchange = may_exchange
         self._expressions = expressions
         self._common = common
         self._table = sql.Literal(sql.Identifier(*watch.table_parts).as_string(None))
@@ -52,7 +60,7 @@ class Samples:
         return {"not_safe": sql.SQL(""), "append": self._plain.new.append(_NO_TRACE), "append_text": append_text}
 
     def of_latest(self) -> Mapping[str, sql.Composable]:
-        """Each row is an entity: where it is deleted, or gets another key, the entity of its key is gone."""
+        """Each row is an entity: where it is deleted, the entity of its key is gone; with another key it is renamed."""
         append = template("append_latest.sql").format(
             deleted=self._plain.old.append(_NO_TRACE), written=self._plain.new.append(_NO_TRACE)
         )
@@ -71,32 +79,32 @@ class Samples:
 
     def texts_of_unjudged(self) -> Mapping[str, sql.Composed]:
         """What the function `rare` has the texts of."""
-        old, is_lost = self._plain.old, self._plain.is_lost
+        old, is_lost = self._plain.old, self._plain.is_lost_unpaired
         mark = template("mark_gone.sql")
         return {
             **{f"append_{what}": as_text(statement) for what, statement in self._by_operation().items()},
-            "mark_gone": as_text(mark.format(**self._common, gone=self._other.old.entities(named=True))),
-            "leave_renamed": as_text(
-                template("leave_renamed.sql").format(
-                    mark=mark.format(**self._common, gone=old.entities(named=True, lost=is_lost)),
+            "mark_gone": as_text(mark.format(**self._common, gone=self._other.old.entities())),
+            "leave_lost": as_text(
+                template("leave_lost.sql").format(
+                    pairs=self._plain.pairs,
+                    mark=mark.format(**self._common, gone=old.entities(lost=is_lost)),
                     append=old.append(lost=is_lost),
                 )
             ),
         }
 
     def _by_operation(self) -> Mapping[str, sql.Composed]:
-        new, old, is_lost = self._other.new, self._other.old, self._other.is_lost
+        new, old = self._other.new, self._other.old
         return {
             "inserted": new.append(),
-            "updated": sql.SQL("{} UNION ALL {}").format(new.append(), old.select(lost=is_lost)),
+            "updated": self._other.updated,
             "deleted": old.append(),
         }
 
     def _not_safe(self, *operations: str) -> sql.Composed:
         return template("not_safe_latest.sql").format(
             never_safe=sql.SQL(", ").join(map(sql.Literal, operations)),
-            old_entities=self._plain.old.entities(),
-            new_entities=self._plain.new.entities(),
+            is_renaming=is_renaming(self._watch, self._expressions.types, may_exchange=self._may_exchange),
         )
 
 
@@ -132,10 +140,42 @@ class _Statement:
         )
 
     @property
-    def is_lost(self) -> sql.Composed:
-        """Whether no row has the key of an old row `r` any more."""
-        return sql.SQL("NOT EXISTS (SELECT FROM new_rows AS n WHERE {})").format(
-            same_entity(self.watch, self.expressions.types, "n", "r")
+    def pairs(self) -> sql.Composed:
+        """The rows that are called otherwise now."""
+        return pairs(self.watch, self.expressions.types)
+
+    @property
+    def is_lost_unpaired(self) -> sql.Composed:
+        """Whether no row has the key of an old row `r` any more, and none of `pair` is what it is called now."""
+        names = who("r", self.watch, self.expressions.types)
+        is_renamed = "NOT EXISTS (SELECT FROM pair AS p WHERE p.former_chain = {chain} AND p.former_entity = {entity})"
+        return sql.SQL("NOT EXISTS (SELECT FROM new_rows AS n WHERE {}) AND {}").format(
+            same_entity(self.watch, self.expressions.types, "n", "r"), sql.SQL(is_renamed).format(**names)
+        )
+
+    @property
+    def updated(self) -> sql.Composed:
+        """Append what an UPDATE has renamed, what it has written, and who is gone."""
+        columns = self.new.parts.keys()
+        renamed: dict[str, sql.Composable] = dict.fromkeys(columns, sql.SQL("NULL")) | {
+            **{part: sql.Identifier(part) for part in ("chain", "entity", "confidence", "provenance")},
+            "watch": self.common["watch"],
+            "what": sql.SQL("'renamed'"),
+            "value": sql.SQL("NULL::numeric"),
+            "sampled_at": sql.SQL("clock_timestamp()"),
+            "changed_at": sql.Identifier("changed_at"),
+        }
+        aside = renamed | {
+            "chain": sql.SQL("''"),
+            "entity": sql.SQL("jsonb_build_array(former_chain, former_entity)::text"),
+        }
+        return template("append_updated.sql").format(
+            pairs=self.pairs,
+            columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
+            aside=sql.SQL(", ").join(aside[column] for column in columns),
+            renamed=sql.SQL(", ").join(renamed[column] for column in columns),
+            written=self.new.select({**self.new.parts, **_NOT_RENAMED}),
+            lost=self.old.select({**self.old.parts, **_NOT_RENAMED}, lost=self.is_lost_unpaired),
         )
 
 
@@ -163,12 +203,9 @@ class _Rows:
         selected = sql.SQL("SELECT {} FROM {} AS r WHERE {}").format(values, sql.SQL(self.name), self.where)
         return selected if lost is None else sql.SQL("{} AND {}").format(selected, lost)
 
-    def entities(self, *, named: bool = False, lost: sql.Composable | None = None) -> sql.Composed:
-        """Whom they are of; only those with a usable name, where they must be `named`."""
-        who = {part: self.parts[part] for part in ("chain", "entity")}
-        if named:
-            return self.select(who, lost=lost)
-        return sql.SQL("SELECT {}, {} FROM {} AS r").format(*who.values(), sql.SQL(self.name))
+    def entities(self, *, lost: sql.Composable | None = None) -> sql.Composed:
+        """Whom they are of, where they have a usable name."""
+        return self.select({part: self.parts[part] for part in ("chain", "entity")}, lost=lost)
 
 
 def sample_columns(

@@ -47,4 +47,5 @@ def catch_up(
         template("catch_up.sql").format(**common, sample=expressions.sample(table, which="timely")),
         template("append_gone.sql").format(**common, is_gone=is_gone(watch, expressions.types, "e")),
         sql.SQL("DELETE FROM rtp.look WHERE watch = {watch}").format(**common),
+        sql.SQL("DELETE FROM rtp.waiting_rename WHERE watch = {watch}").format(**common),
     )

@@ -17,6 +17,7 @@ from core.settings.models import Settings
 from core.settings.watches import Constant, Watch
 from rtp_client.moment import UTC
 from triggers.catalog import Server, TableFacts, has_time_zone, read_server, read_table
+from triggers.identity import key_columns
 from triggers.rights import lacking, rights_of
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _check_table(name: str, watch: Watch, table: TableFacts) -> Iterator[Finding
         problem = f"{watch.table} is {_WRONG_KINDS[table.relkind]}"
         yield Finding(where, problem, "Triggers need a table; name the table below it")
         return
-    key = _key_columns(watch)
+    key = key_columns(watch)
     if (
         not watch.is_history
         and key <= table.column_types.names.keys()
@@ -123,12 +124,6 @@ def _check_obstacles(
     for what, alike in groupby(found, key=attrgetter("what")):
         each = list(alike)
         yield Finding(f"watches.{name}.table", problem(what, each, watch.table), each[0].remedy(watch.table))
-
-
-def _key_columns(watch: Watch) -> frozenset[str]:
-    return frozenset(
-        column for column in (watch.columns.chain, watch.columns.entity) if not isinstance(column, Constant)
-    )
 
 
 def _check_columns(name: str, watch: Watch, table: TableFacts) -> Iterator[Finding]:

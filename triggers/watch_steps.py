@@ -10,6 +10,7 @@ from psycopg import sql
 
 from triggers.compiler import compile_watch, noted_types, trigger_names
 from triggers.expressions import function
+from triggers.identity import key_columns
 from triggers.needs import needs_of, settings_document, tables_of
 from triggers.steps import Action, Step, Touch
 
@@ -57,6 +58,7 @@ def install_watch(
         tables=tables_of(watch, table) if needs.is_whole else needs.bare,
         unseen=() if needs.is_whole else [_rows_of(parts, watch, table) for parts in needs.bare],
         statistics=options.statistics,
+        may_exchange=not watch.is_history and table.may_exchange(key_columns(watch)),
     )
     rules = before.rules if before else 1
     result = compiled(rules=rules)
@@ -173,7 +175,7 @@ def _register(name: str, watch: Watch, watch_id: int, rules: int, md5: str) -> s
 
 
 def _forget(watch_id: int) -> Iterator[sql.Composed]:
-    for table in ("sample", "judge_cursor", "look", "baseline", "set_aside", "rename"):
+    for table in ("sample", "judge_cursor", "look", "waiting_rename", "baseline", "set_aside", "rename"):
         yield sql.SQL("DELETE FROM {} WHERE watch = {}").format(sql.Identifier("rtp", table), sql.Literal(watch_id))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from core.judging.judge_cursor import JudgeCursor, JudgedSample
-from core.judging.portion import Portion, in_judging_order
+from core.judging.portion import Portion, in_judging_order, renaming_watches
 from core.log.cursor import Cursor
 from core.log.position import OF_STRAGGLERS
 
@@ -112,6 +112,8 @@ class Backlog:
 
     def _portion(self, piece: _Piece, limits: Limits) -> Portion:
         size = limits.rows if len(piece.rows) < limits.rows else limits.portion
+        if renaming_watches(piece.rows):  # in an order that no cursor within a piece can tell
+            size = len(piece.rows)
         rows = piece.rows[piece.judged : piece.judged + size]
         if piece.judged + size >= len(piece.rows):
             return Portion(rows, self._watch, JudgeCursor(piece.behind))

@@ -17,11 +17,9 @@ if TYPE_CHECKING:
 
     from core.detection.memory import RuleMemory
     from core.detection.state import EntityState
-    from core.judging.sample import SampleRow
+    from core.judging.rename import Renamed
+    from core.judging.sample import EntityKey, SampleRow
     from core.judging.watches import InstalledWatch
-
-EntityKey = tuple[int, str, str]
-"""An entity of any watch: the watch's id, the chain, and the protocol or token."""
 
 
 class EntityMemory:
@@ -35,7 +33,7 @@ class EntityMemory:
 
     __slots__ = (
         "_band", "_known", "_memory_text", "_postponed_to", "_reckoned_lag", "_sample_at", "_state",
-        "came_xid", "gone", "gone_xid", "is_dirty", "is_moved", "key", "newest", "rule", "watch",
+        "came_xid", "gone", "gone_xid", "is_dirty", "is_moved", "key", "newest", "renamed", "rule", "watch",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +60,7 @@ class EntityMemory:
         self._set(state)
         self.gone_xid = gone_xid
         self.came_xid = came_xid
+        self.renamed: Renamed | None = None
 
     def remember(self, row: SampleRow) -> bool:
         """Take a sample that only becomes the newest one; false where a rule may have something to say of it."""
@@ -96,6 +95,14 @@ class EntityMemory:
         self.is_moved = True
         self._postponed_to = None
         self._set(state)
+
+    def take_over(self, former: EntityMemory) -> None:
+        """Be who was called otherwise so far, and is there now."""
+        state = former.state
+        self.came_xid = former.came_xid
+        self.move_to(None if state is None else replace(state, gone_at=None))
+        former.came_xid = former.renamed = None
+        former.move_to(None)
 
     def go(self, row: SampleRow) -> None:
         """Take it that the entity's row is gone, unless that is known."""

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from core.detection.aside import WhyAside
     from core.detection.market import Firing
     from core.detection.report import Report
-    from core.judging.entity import EntityKey, EntityMemory
-    from core.judging.sample import SampleRow
+    from core.judging.entity import EntityMemory
+    from core.judging.sample import EntityKey, SampleRow
 
 _MOST_LINES = 100
 
@@ -95,16 +95,23 @@ class Findings:
     """What came of the samples since it was last written down. The order of the events is the log's.
 
     `firings` are those events that may be part of a market-wide move, by watch, each with its place among the events.
+    Those at the places `untold` are not to be told after all.
     """
 
     events: list[EventRow] = field(default_factory=list)
     firings: dict[int, list[tuple[int, Firing]]] = field(default_factory=dict)
+    untold: set[int] = field(default_factory=set)
     notes: list[QuarantineNote] = field(default_factory=list)
     errors: list[JudgingError] = field(default_factory=list)
     set_aside: dict[tuple[object, ...], SetAsideLine] = field(default_factory=dict)
     dirty: list[EntityMemory] = field(default_factory=list)
     has_gone: bool = False
     has_reported_fields: bool = False
+
+    @property
+    def told(self) -> list[EventRow]:
+        """The events that are to be written down."""
+        return [event for place, event in enumerate(self.events) if place not in self.untold]
 
     @property
     def must_last(self) -> bool:

@@ -13,6 +13,7 @@ from core.detection.judge import judge, tick
 from core.detection.market import firing_of
 from core.detection.testimony import UNSAID
 from core.judging.findings import EventRow, JudgingError, QuarantineNote
+from core.judging.rename import rename
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
     from core.detection.report import Report
     from core.detection.state import EntityState, Judgement
-    from core.judging.entity import EntityKey, EntityMemory
+    from core.judging.entity import EntityMemory
     from core.judging.findings import Findings
-    from core.judging.sample import SampleRow
+    from core.judging.sample import EntityKey, SampleRow
 
 _GUARD_NOTES = frozenset({"quarantined", "confirmed", "dismissed", "released"})
 _TRY_AGAIN_AFTER = timedelta(minutes=1)
@@ -31,7 +32,7 @@ _TRY_AGAIN_AFTER = timedelta(minutes=1)
 def judge_samples(rows: Iterable[SampleRow], entities: Mapping[EntityKey, EntityMemory], findings: Findings) -> None:
     """Judge samples, each entity's in order. Those of entities that are not in the mapping are none of ours."""
     for row in rows:
-        entity = entities.get((row.watch, row.chain, row.entity))
+        entity = entities.get(row.key)
         if entity is None:
             continue
         if row.what == "sample":
@@ -49,7 +50,10 @@ def judge_samples(rows: Iterable[SampleRow], entities: Mapping[EntityKey, Entity
                 findings.has_changed(entity)
                 continue
         try:
-            _judge_sample(row, entity, findings)
+            if row.what == "renamed":
+                rename(row, entities, findings)
+            else:
+                _judge_sample(row, entity, findings)
         except Exception as error:  # noqa: BLE001 - one sample that breaks the rules must not stop all others
             findings.errors.append(_judging_error(entity, error))
 

@@ -16,6 +16,7 @@ from core.judging.findings import EventRow, QuarantineNote, SetAsideLine
 from core.judging.markets import Markets
 from core.services.postgres import queries
 from core.services.prepared import PreparedStatements
+from rtp_client.event import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -86,8 +87,11 @@ class Ledger:
         Raises LeadershipLost where another judge has taken over.
         """
         self._markets.judge(findings)
-        if findings.events:
-            self._statements.fetch("append_events", by_column(EventRow._fields, findings.events))
+        told = findings.told
+        if told:
+            self._statements.fetch("append_events", by_column(EventRow._fields, told))
+        if any(event.reason == Reason.RENAMED for event in told):
+            self._statements.fetch("note_renames", {})
         if findings.notes:
             self._statements.fetch("note_quarantine", by_column(QuarantineNote._fields, findings.notes))
         if findings.set_aside:

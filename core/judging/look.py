@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from core.judging.judgement import judge_samples
+from core.judging.rename import is_aside
 from core.judging.sample import SampleRow
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from core.judging.entity import EntityKey, EntityMemory
+    from core.judging.entity import EntityMemory
     from core.judging.findings import Findings
+    from core.judging.sample import EntityKey
 
 
 class Gone(NamedTuple):
@@ -35,6 +37,67 @@ class Look(NamedTuple):
     gone: Gone = Gone()
 
 
+class Rename(NamedTuple):
+    """An entity whose row has another name, and what that says of itself. `fields`: of metadata, what it held."""
+
+    id: int
+    watch: int
+    chain: str
+    entity: str
+    former_chain: str
+    former_entity: str
+    xid: str
+    confidence: float | None
+    provenance: str | None
+    changed_at: datetime
+    fields: str | None
+
+    @property
+    def key(self) -> EntityKey:
+        """Whose name it has."""
+        return self.watch, self.chain, self.entity
+
+    @property
+    def former_key(self) -> EntityKey:
+        """Whose name it had."""
+        return self.watch, self.former_chain, self.former_entity
+
+
+def up_to_renames(rows: Iterable[SampleRow]) -> list[list[SampleRow]]:
+    """Samples in the parts that renames make of them: what was written before is known before it goes over."""
+    parts: list[list[SampleRow]] = []
+    is_renamed = False
+    for row in rows:
+        was_renamed, is_renamed = is_renamed, row.what == "renamed"
+        if not parts or (is_renamed and not was_renamed):
+            parts.append([])
+        parts[-1].append(row)
+    return parts
+
+
+def renames_in(rows: Iterable[SampleRow], fields: Mapping[int, str]) -> list[Rename]:
+    """What some samples tell of renamed entities, oldest first; `fields` by the samples' ids."""
+    return [
+        Rename(
+            *(row.id, *row.key, row.former_chain or "", row.former_entity or "", row.xid),
+            *(row.confidence, row.provenance, row.changed_at or row.sampled_at, fields.get(row.id)),
+        )
+        for row in rows
+        if row.what == "renamed"
+    ]
+
+
+def looks_at_renamed(looks: Iterable[Look], renames: Iterable[Rename]) -> list[Look]:
+    """The same looks, and one at each name that was given or taken away: what a row held goes with it."""
+    found = {look.key: look for look in looks}
+    for rename in renames:
+        was, now = (found.get(key, Look(key)) for key in (rename.former_key, rename.key))
+        fields = was.gone.fields or rename.fields or now.gone.fields
+        found[was.key] = was._replace(gone=was.gone._replace(fields=None))
+        found[now.key] = now._replace(gone=now.gone._replace(fields=fields))
+    return [look for look in found.values() if not is_aside(look.key)]
+
+
 def looks_for(rows: Iterable[SampleRow], fields: Mapping[int, str]) -> Iterator[Look]:
     """One for each entity of some samples; `fields` is what the deleted rows held, by the samples' ids.
 
@@ -42,7 +105,8 @@ def looks_for(rows: Iterable[SampleRow], fields: Mapping[int, str]) -> Iterator[
     """
     of_entity: dict[EntityKey, list[SampleRow]] = {}
     for row in rows:
-        of_entity.setdefault((row.watch, row.chain, row.entity), []).append(row)
+        if row.what != "renamed":
+            of_entity.setdefault(row.key, []).append(row)
     for key, samples in of_entity.items():
         deleted = [row for row in samples if row.what == "deleted"]
         held = next((fields[row.id] for row in deleted if row.id in fields), None)
@@ -63,7 +127,7 @@ def judge_look(
 ) -> bool:
     """Judge an entity by what was written and what is there now; whether its baseline has moved."""
     before = entity.state
-    rows = [row for row in look.written if before is None or row.sampled_at > before.reported_at]
+    rows = _unjudged(look, entity)
     if here is None:
         rows += _gone(look, clock)
     elif here[1]:  # else the row is there, but has no number: its trigger has noted that
@@ -76,6 +140,16 @@ def judge_look(
             entity.is_dirty = entity.is_moved = False
         return False
     return True
+
+
+def judge_written(look: Look, entity: EntityMemory, findings: Findings) -> None:
+    """Judge an entity by what was written alone."""
+    judge_samples(_unjudged(look, entity), {look.key: entity}, findings)
+
+
+def _unjudged(look: Look, entity: EntityMemory) -> list[SampleRow]:
+    state = entity.state
+    return [row for row in look.written if state is None or row.sampled_at > state.reported_at]
 
 
 def _sample(key: EntityKey, here: Sequence[Any], clock: datetime) -> SampleRow:

@@ -6,6 +6,7 @@ and is then compared with the baseline, which stays. And above READ COMMITTED th
 the row.
 For each entity of such samples, the judge, in READ COMMITTED,
 
+  0. has what is known of a renamed entity go over to its name of now (renames.py).
   1. locks the baseline, or puts one in the place where there is none. It waits for nobody: what somebody else holds it
      puts off, in rtp.look, and takes the look again later.
   2. asks the table, by a later statement, what it holds. Values that were written above READ COMMITTED, and that
@@ -41,7 +42,9 @@ from psycopg import errors, sql
 from core.judging.columns import KEY, by_column
 from core.judging.entity import EntityMemory
 from core.judging.findings import JudgingError
-from core.judging.look import Gone, Look, judge_look, looks_for
+from core.judging.look import Gone, Look, judge_look, judge_written, looks_at_renamed, looks_for, renames_in
+from core.judging.rename import is_aside
+from core.judging.renames import WaitingRenames
 from core.judging.sample import SampleRow
 from core.judging.unreadable import AGAIN_SECONDS, Unreadable
 from core.services.postgres import queries
@@ -51,8 +54,10 @@ from rtp_client.errors import one_line
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from core.judging.entity import EntityKey
+    from core.detection.detector import Key
     from core.judging.findings import Findings
+    from core.judging.look import Rename
+    from core.judging.sample import EntityKey
     from core.judging.states import States
     from core.judging.watches import InstalledMetadata, InstalledWatch, InstalledWatches
 
@@ -73,14 +78,38 @@ class Looks:
         self._states = states
         self._installed = installed
         self._unreadable = Unreadable()
+        self._renames = WaitingRenames(connection, installed)
         self.are_put_off = True
         """Whether there may be looks to be taken again."""
 
-    def take(self, rows: Sequence[SampleRow], findings: Findings) -> None:
-        """Take the looks that samples ask for."""
-        ids = [row.id for row in rows if row.what == "deleted" and row.watch in self._installed.metadata]
-        fields = self._statements.fetch("fields_before", {"ids": f"{{{','.join(map(str, ids))}}}"}) if ids else []
-        self._take(list(looks_for(rows, dict(fields))), findings)
+    def take(self, rows: Sequence[SampleRow], findings: Findings, *, judged: Sequence[SampleRow] = ()) -> None:
+        """Take the looks that samples ask for, also those of which what was written is judged."""
+        every, done = [*judged, *rows], {row.id for row in judged}
+        fields = self._fields_before(every)
+        looks = looks_at_renamed(looks_for(every, fields), renames_in(every, fields))
+        new = [look._replace(written=[row for row in look.written if row.id not in done]) for look in looks]
+        self._take(new, findings, renames_in(rows, fields))
+
+    def judge_written(self, rows: Sequence[SampleRow], findings: Findings) -> None:
+        """Judge what was written before renames, which then move it: the table has it by another name, or no more."""
+        looks = [look for look in looks_for(rows, {}) if look.written and look.key[0] in self._installed.watches]
+        renames = self._renames.with_waiting(renames_in(rows, self._fields_before(rows)))
+        known, unknown, kept = self._lock([look.key for look in looks], renames)
+        held = [look for look in looks if look.key in known | unknown and look.key not in kept]
+        entities = self._states.read([look.key for look in held])
+        for look in held:
+            entity = entities[look.key]
+            if look.key in unknown:
+                entity = EntityMemory(look.key, entity.watch, None)
+            judge_written(look, entity, findings)
+            if entity.state is not None:
+                unknown.discard(look.key)
+        self._statements.fetch("forget_unknown", by_column(KEY, list(unknown)))
+
+    def _fields_before(self, rows: Sequence[SampleRow]) -> dict[int, str]:
+        ids = [row.id for row in rows if row.what != "sample" and row.watch in self._installed.metadata]
+        found = self._statements.fetch("fields_before", {"ids": f"{{{','.join(map(str, ids))}}}"}) if ids else []
+        return dict(found)
 
     def find_put_off(self) -> bool:
         """Whether there are looks to be taken again, now or later."""
@@ -98,19 +127,37 @@ class Looks:
         self._take([Look(row[:3], gone=Gone(*row[3:])) for row in due], findings)
         return True
 
-    def _take(self, looks: Sequence[Look], findings: Findings) -> None:
-        self._statements.fetch("set_patience", {"lock_timeout": _PATIENCE})
-        known = self._lock_known([look.key for look in looks])
-        unknown = self._lock_unknown([look.key for look in looks if look.key not in known])
-        held = [look for look in looks if look.key in known or look.key in unknown]
-        locked_by_others = [look for look in looks if look.key not in known and look.key not in unknown]
-        self._put_off(locked_by_others, waits=False, pause=_WHILE_LOCKED_SECONDS)
+    def _take(self, looks: Sequence[Look], findings: Findings, new: Sequence[Rename] = ()) -> None:
+        renames = self._renames.with_waiting(new)
+        known, unknown, kept = self._lock([look.key for look in looks], renames)
+        looks = looks_at_renamed(looks, renames)
+        held = [look for look in looks if look.key in known | unknown and look.key not in kept]
+        put_off = [look for look in looks if look.key not in known | unknown or look.key in kept]
+        self._put_off(put_off, waits=False, pause=_WHILE_LOCKED_SECONDS)
         for watch in {look.key[0] for look in held}:
             of_watch = [look for look in held if look.key[0] == watch]
             if watch in self._installed.metadata:
                 self._take_at_fields(self._installed.metadata[watch], of_watch, unknown, findings)
             elif watch in self._installed.watches:
                 self._take_at_values(self._installed.watches[watch], of_watch, unknown, findings)
+
+    def _lock(
+        self, looked_at: Sequence[EntityKey], renames: Sequence[Rename]
+    ) -> tuple[set[EntityKey], set[EntityKey], set[EntityKey]]:
+        """Lock the baselines and make the renames: who has one then, who had none, and whose renames have to wait."""
+        keys = dict.fromkeys([*looked_at, *(key for one in renames for key in (one.former_key, one.key))])
+        self._statements.fetch("set_patience", {"lock_timeout": _PATIENCE})
+        known = self._lock_known(list(keys))
+        unknown = self._lock_unknown([key for key in keys if key not in known])
+        if not renames:
+            return known, unknown, set()
+        before = set(known)
+        kept = self._renames.make(renames, known, unknown)
+        # Nobody is to write of those that are without a baseline now, either.
+        unknown |= self._lock_unknown([key for key in before - known if not is_aside(key)])
+        not_looked_at = [key for key in unknown if is_aside(key) or key in kept]
+        self._statements.fetch("forget_unknown", by_column(KEY, not_looked_at))
+        return known, unknown, kept
 
     def _lock_known(self, keys: Sequence[EntityKey]) -> set[EntityKey]:
         return set(self._statements.fetch("lock_known", by_column(KEY, keys)))
@@ -139,6 +186,7 @@ class Looks:
         clock = rows[0][0]
         here = {row[1:3]: row[3:] for row in rows}
         entities = self._states.read([look.key for look in looks])
+        looks = self._without_former(looks, unknown, here)
         moved: list[Look] = []
         for look in looks:
             is_new = look.key in unknown
@@ -149,6 +197,17 @@ class Looks:
                 entity.move_to(None)
                 findings.has_changed(entity)
         self._put_off([Look(look.key) for look in moved], waits=True)
+
+    def _without_former(
+        self, looks: Sequence[Look], unknown: Collection[EntityKey], here: Collection[Key]
+    ) -> Sequence[Look]:
+        """What was written of those whom their triggers have renamed since is the word of others."""
+        asked = [look for look in looks if look.written and look.key in unknown and look.key[1:] not in here]
+        if not asked:
+            return looks
+        rows = [(*look.key, look.written[0].sampled_at) for look in asked]
+        renamed = set(self._statements.fetch("renamed_since", by_column((*KEY, "since"), rows)))
+        return [look._replace(written=()) if look.key in renamed else look for look in looks]
 
     def _take_at_fields(
         self, watch: InstalledMetadata, looks: Sequence[Look], unknown: Collection[EntityKey], findings: Findings

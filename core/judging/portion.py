@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from core.judging.judge_cursor import JudgeCursor
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-    from core.judging.sample import SampleRow
+    from core.judging.sample import EntityKey, SampleRow
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,22 @@ class Portion:
     cursor: JudgeCursor = field(default_factory=JudgeCursor)
 
 
+def renaming_watches(rows: Iterable[SampleRow]) -> set[int]:
+    """The watches of which entities are called otherwise from one of these rows on."""
+    return {row.watch for row in rows if row.what == "renamed"}
+
+
 def in_judging_order(rows: Sequence[SampleRow], histories: Collection[int]) -> list[SampleRow]:
     """Rows that come as logged, entity by entity, and those of a history by their own time.
 
+    Where entities are renamed, what one was called before is another's word: all of that watch stays as logged.
+
     In many small steps: while a whole piece is sorted at once, no other thread of this process runs.
     """
-    by_entity: dict[tuple[int, str, str], list[SampleRow]] = {}
+    renaming = renaming_watches(rows)
+    by_entity: dict[EntityKey, list[SampleRow]] = {}
     for row in rows:
-        by_entity.setdefault((row.watch, row.chain, row.entity), []).append(row)
+        by_entity.setdefault((row.watch, "", "") if row.watch in renaming else row.key, []).append(row)
     for (watch, _, _), samples in by_entity.items():
         if watch in histories:
             samples.sort(key=attrgetter("sampled_at"))

@@ -13,6 +13,7 @@ from core.judging.appointments import Appointments
 from core.judging.findings import Findings
 from core.judging.judgement import judge_appointments, judge_samples, make_new_appointments
 from core.judging.ledger import Ledger
+from core.judging.look import up_to_renames
 from core.judging.looks import Looks
 from core.judging.states import States
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    from core.judging.entity import EntityKey, EntityMemory
+    from core.judging.entity import EntityMemory
     from core.judging.portion import Portion
-    from core.judging.sample import SampleRow
+    from core.judging.sample import EntityKey, SampleRow
     from core.judging.sample_log import SampleLog
 
 FLUSH_SECONDS = 0.25
@@ -62,7 +63,8 @@ class JudgeSession:
             self._judge_what_is_over()
             return 0
         left = [row for row in portion.rows if row.watch in self._judged_by_triggers]
-        keys = {(row.watch, row.chain, row.entity) for row in portion.rows if row.watch in self._sampled}
+        of_sampled = [row for row in portion.rows if row.watch in self._sampled]
+        keys = {key for row in of_sampled for key in (row.key, row.former_key) if key is not None}
         if left:
             self._look(portion, keys, left)
         else:
@@ -80,11 +82,19 @@ class JudgeSession:
         self.flush()
         with self._ledger.transaction(must_last=True):
             judge_samples(portion.rows, self._loaded_by_key(keys), self._findings)
-            self._looks.take(left, self._findings)
+            self.has_reported = False
+            *earlier, last = up_to_renames(left)
+            for rows in earlier:
+                self._looks.judge_written(rows, self._findings)
+                self._write_looks()
+            self._looks.take(last, self._findings, judged=[row for rows in earlier for row in rows])
             self._log.passed(portion)
-            self._ledger.write(self._findings)
+            self._write_looks()
+
+    def _write_looks(self) -> None:
         self._may_have_gone |= self._findings.has_gone
-        self.has_reported = self._findings.is_urgent
+        self.has_reported |= self._findings.is_urgent
+        self._ledger.write(self._findings)
         self._written()
 
     def _judge_what_is_over(self) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from psycopg import Connection
 
-    from core.judging.entity import EntityKey
+    from core.judging.sample import EntityKey
     from core.judging.watches import InstalledWatch
 
 _QUERIES = queries("core.sql", "judging.sql")

@@ -47,6 +47,20 @@ FROM unnest(
                         changed_at, traceparent, tracestate, details, place)
 ORDER BY e.place
 
+-- name: note_renames
+-- Behind append_events: what was told of the former names was told of these entities. Where another has such a name since, that one
+-- begins with its own event.
+INSERT INTO rtp.rename (watch, former_chain, former_entity, chain, entity, event_id)
+SELECT e.watch, e.details ->> 'previous_chain', e.details ->> 'previous_entity', e.chain, e.entity,
+       CASE WHEN e.details ? 'previous_taken' THEN coalesce((
+           SELECT max(o.id) FROM rtp.event AS o
+           WHERE o.xid = e.xid AND o.watch = e.watch AND o.reason = 'renamed'
+             AND o.chain = e.details ->> 'previous_chain' AND o.entity = e.details ->> 'previous_entity'
+       ), e.id) ELSE e.id END
+FROM rtp.event AS e
+WHERE e.xid = pg_current_xact_id() AND e.reason = 'renamed'
+ON CONFLICT DO NOTHING
+
 -- name: return_event_id
 -- Behind append_events: the id by which the event is known, as core/log/rows.py makes it.
 RETURNING (SELECT log_id FROM rtp.installation) || '-' || xid::text || '-' || id::text

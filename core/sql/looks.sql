@@ -84,6 +84,40 @@ WHERE is_here AND (is_new OR changes IS NOT NULL) OR NOT is_here AND NOT is_new
 ORDER BY chain, entity
 RETURNING 1
 
+-- name: rename
+-- What is remembered goes over to other names.
+SELECT rtp.rename(
+    %(of)s::smallint, %(rules)s::integer, %(writer)s::xid8, %(former_chain)s::text[], %(former_entity)s::text[],
+    %(chain)s::text[], %(entity)s::text[], %(confidence)s::double precision[], %(provenance)s::text[],
+    %(changed_at)s::timestamptz[]
+)
+
+-- name: renamed_since
+-- Which of these entities were renamed since: what was written of them before is the others'.
+SELECT DISTINCT e.watch, e.chain, e.entity
+FROM unnest(%(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(since)s::timestamptz[]) AS e (watch, chain, entity, since)
+JOIN rtp.rename AS r ON r.watch = e.watch AND r.former_chain = e.chain AND r.former_entity = e.entity AND r.renamed_at >= e.since
+
+-- name: waiting_renames
+-- Those that could not be made yet.
+SELECT id, watch, chain, entity, former_chain, former_entity, xid::text, confidence, provenance, changed_at, fields::text
+FROM rtp.waiting_rename ORDER BY id
+
+-- name: keep_renames
+-- Have these wait.
+INSERT INTO rtp.waiting_rename
+    (id, watch, chain, entity, former_chain, former_entity, xid, confidence, provenance, changed_at, fields)
+SELECT * FROM unnest(
+    %(id)s::bigint[], %(watch)s::smallint[], %(chain)s::text[], %(entity)s::text[], %(former_chain)s::text[],
+    %(former_entity)s::text[], %(xid)s::xid8[], %(confidence)s::double precision[], %(provenance)s::text[],
+    %(changed_at)s::timestamptz[], %(fields)s::jsonb[]
+)
+ON CONFLICT DO NOTHING
+
+-- name: drop_renames
+-- These wait no more.
+DELETE FROM rtp.waiting_rename WHERE id = ANY (%(ids)s::bigint[])
+
 -- name: put_off
 -- Look at these entities later: where `waits`, once the writers of the moment have ended, who are yet to be asked for. Of several
 -- deletions the last one is told; what a row of metadata held is compared with what was told last, which the first one knows.

@@ -9,7 +9,7 @@ WITH reach AS MATERIALIZED (
 )
 SELECT reach.until::text, reach.xids_above, reach.last_id,
        s.id, s.watch, s.chain, s.entity, s.what, s.value, s.sampled_at, s.changed_at,
-       s.confidence, s.provenance, s.traceparent, s.tracestate, s.appended_at, s.xid::text, s.source
+       s.confidence, s.provenance, s.traceparent, s.tracestate, s.appended_at, s.xid::text, s.source, s.former_chain, s.former_entity
 FROM reach
 LEFT JOIN LATERAL (
 {rows}

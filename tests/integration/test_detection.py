@@ -156,18 +156,20 @@ def test_a_truncation_reports_every_entity(writer: psycopg.Connection) -> None:
     assert events(writer) == [("100", None, "deleted"), ("200", None, "deleted")]
 
 
-def test_a_changed_key_is_the_end_of_one_entity_and_the_start_of_another(writer: psycopg.Connection) -> None:
+def test_a_changed_key_is_another_name_of_the_same_entity(writer: psycopg.Connection) -> None:
     write(writer, "100")
     writer.execute("UPDATE tvl SET protocol = 'lido-v2'")
     judge_waiting(writer)
     write(writer, "102", entity="lido-v2")
     assert writer.execute("SELECT entity, reason FROM rtp.event ORDER BY id").fetchall() == [
-        ("lido", "deleted"),
+        ("lido-v2", "renamed"),
         ("lido-v2", "deviation"),
     ]
 
 
-def test_exchanged_keys_are_changes_of_both_values(writer: psycopg.Connection) -> None:
+def test_keys_that_are_exchanged_in_a_table_that_could_not_do_so_at_installation_are_changes_of_both_values(
+    writer: psycopg.Connection,
+) -> None:
     write(writer, "100", entity="aave")
     write(writer, "200", entity="lido")
     writer.execute("ALTER TABLE tvl DROP CONSTRAINT tvl_pkey, ADD UNIQUE (chain, protocol) DEFERRABLE")
@@ -530,13 +532,11 @@ def test_a_removed_protocol_is_reported(aave: psycopg.Connection) -> None:
     assert (about(aave, "reason"), about(aave, "fields -> 'audits'")) == ("removed", {"previous": 2, "current": None})
 
 
-def test_a_renamed_protocol_is_one_removed_and_one_added(aave: psycopg.Connection) -> None:
+def test_a_renamed_protocol_is_told_by_its_name_of_before(aave: psycopg.Connection) -> None:
     aave.execute("UPDATE protocols SET protocol = 'aave-v3'")
     judge_waiting(aave)
-    assert aave.execute("SELECT entity, reason FROM rtp.event ORDER BY entity").fetchall() == [
-        ("aave", "removed"),
-        ("aave-v3", "added"),
-    ]
+    (event,) = aave.execute("SELECT entity, reason, details ->> 'previous_entity' FROM rtp.event").fetchall()
+    assert event == ("aave-v3", "renamed", "aave")
 
 
 @pytest.mark.parametrize("column_type", ["json", "jsonb", "point", "text[]"])

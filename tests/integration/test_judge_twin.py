@@ -28,7 +28,7 @@ from tests.twin import LogTwin, expect_the_same
 from tests.watching import install, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from decimal import Decimal
 
     import psycopg
@@ -41,6 +41,7 @@ pytestmark = pytest.mark.no_cover
 
 SEEDS = seeds(few=4, many=400)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
+NOBODY = ("", "")
 NIGHT = datetime(2024, 3, 30, 23, tzinfo=UTC)
 LEVELS = ("READ COMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
 MORE_THAN_A_READ = 1200
@@ -207,6 +208,7 @@ def test_a_table_updated_in_place_means_the_same_to_both(
         random,
         see=lambda key, price: twin.waiting.append((key, Sample(price, NOON, said_with(price)))),
         forget=lambda key: twin.waiting.append((key, None)),
+        rename=lambda names: twin.waiting.append((NOBODY, names)),
     )
     with MortalJudge(writer, twin) as judge:
         for _ in range(120):
@@ -235,12 +237,16 @@ def test_whoever_judges_goes_on_where_another_has_left_off(
         twin.waiting.append((key, None))
         is_judged_at_once()
 
+    def rename(names: Mapping[Key, Key]) -> None:
+        twin.waiting.append((NOBODY, names))
+        is_judged_at_once()
+
     def is_judged_at_once() -> None:
         if not twin.watch.is_sampled:
             twin.judge_waiting()
             twin.write()
 
-    table = PriceTable(writer, random, see=see, forget=forget)
+    table = PriceTable(writer, random, see=see, forget=forget, rename=rename)
     with MortalJudge(writer, twin) as judge:
         for _ in range(120):
             if random.random() < 0.1:

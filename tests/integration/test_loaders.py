@@ -136,7 +136,7 @@ def test_a_large_table_that_is_loaded_anew_is_judged_in_pieces(watch: Callable[.
 
 
 @BOTH
-def test_a_key_that_a_statement_gives_away_and_another_takes_has_changed(
+def test_a_key_that_a_statement_gives_away_and_another_takes_is_another_entitys(
     watch: Callable[..., psycopg.Connection], rules: dict[str, Any]
 ) -> None:
     loader = watch(rules)
@@ -144,7 +144,7 @@ def test_a_key_that_a_statement_gives_away_and_another_takes_has_changed(
         loader.execute("DELETE FROM tvl WHERE protocol = 'lido'")
         loader.execute("UPDATE tvl SET protocol = 'lido' WHERE protocol = 'aave'")
     judge_waiting(loader)
-    assert told(loader) == [("aave", "deleted", "100", None)]
+    assert told(loader) == [("lido", "deleted", "100", None), ("lido", "renamed", "100", "100")]
 
 
 @BOTH
@@ -266,7 +266,7 @@ def test_metadata_that_a_snapshot_brings_back_and_somebody_else_changes_before_t
 
 @LEVELS
 @BOTH
-def test_keys_that_are_swapped_through_another_one_leave_no_word_of_that(
+def test_names_that_are_exchanged_through_another_one_leave_no_word_of_that(
     watch: Callable[..., psycopg.Connection], rules: dict[str, Any], level: str
 ) -> None:
     writer = watch(rules)
@@ -277,7 +277,7 @@ def test_keys_that_are_swapped_through_another_one_leave_no_word_of_that(
         for before, after in (("aave", "other"), ("lido", "aave"), ("other", "lido")):
             writer.execute("UPDATE tvl SET protocol = %s WHERE protocol = %s", [after, before])
     judge_waiting(writer)
-    assert told(writer) == [("aave", "deviation", "100", "150"), ("lido", "deviation", "150", "100")]
+    assert told(writer) == [("aave", "renamed", "150", "150"), ("lido", "renamed", "100", "100")]
     assert writer.execute("SELECT FROM rtp.baseline WHERE entity = 'other'").fetchall() == []
 
 

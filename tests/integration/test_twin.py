@@ -47,6 +47,7 @@ def test_a_table_updated_in_place_means_the_same_to_both(
         random,
         see=lambda key, price: twin.judge(key, Sample(price, NOON, said_with(price))),
         forget=twin.delete,
+        rename=twin.rename,
     )
     with judging(server_of(writer)) as (log, session):
         for _ in range(120):

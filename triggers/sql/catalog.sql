@@ -43,12 +43,12 @@ CROSS JOIN LATERAL (
 WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
 
 -- name: unique_keys
--- The sets of columns that no two of its rows share.
-SELECT array_agg(a.attname::text)
+-- The sets of columns that no two of its rows share; and whether that is looked at for each row, and not only at the end.
+SELECT array_agg(a.attname::text), i.indimmediate
 FROM pg_index AS i
 JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
 WHERE i.indrelid = %(oid)s AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-GROUP BY i.indexrelid
+GROUP BY i.indexrelid, i.indimmediate
 
 -- name: partitions
 -- A partitioned table's partitions, at every level: a write to one of them fires only its own triggers. And whether the role may

@@ -9,8 +9,10 @@ WHEN 'judge' THEN
 {judge}
 WHEN 'baselines before' THEN
 {baselines_before}
-WHEN 'leave renamed' THEN
-{leave_renamed}
+WHEN 'rename' THEN
+{rename}
+WHEN 'leave lost' THEN
+{leave_lost}
 WHEN 'mark gone' THEN
 {mark_gone}
 WHEN 'append INSERT' THEN

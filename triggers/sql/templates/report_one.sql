@@ -1,7 +1,7 @@
 -- One positive number has become another, outside the band of today's rule, and neither is so large that reckoning with it
         -- could fail: a deviation. All else goes the long way: what has a trace context to carry, and whoever is not to wait long
         -- for a lock, as an upgrade may have locked rtp's tables.
-        IF one.is_current{is_timely} AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE
+        IF one.is_current{and_none}{is_timely} AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE
            AND current_setting('lock_timeout') = '0'
            -- PostgreSQL looks at rights before a statement begins, whatever its conditions come to.
            AND has_table_privilege(to_regclass('rtp.event'), 'INSERT')

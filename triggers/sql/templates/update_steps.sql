@@ -1,3 +1,3 @@
-{changed}
-            JOIN old_rows AS o ON {same_entity}
+SELECT {changed}
+            FROM {rows}
             WHERE {differs}

@@ -5,6 +5,9 @@
 -- The writer's own row locks serialise an entity here: whoever comes second sees the baseline that the first one left, and
 -- nobody waits for a lock that the writer had not waited for, but for a look of rtp run's at the same entity.
 --
+-- A row that has got another key takes its baseline along, before it is judged. That is looked for where the statement may have
+-- done so: where an entity of it is not known, or its rules are older, as a deletion leaves them{exchange_note}.
+--
 -- It judges what it can judge, which is a row that is there, under READ COMMITTED. A row that is gone may come back within the
 -- transaction; and above READ COMMITTED the baselines in sight may be older than the row. Both are appended to rtp.sample, and
 -- left to rtp run, which asks the table once the transaction has ended (core/judging/looks.py).
@@ -33,6 +36,7 @@ DECLARE
     made          bigint;
     is_large      boolean;
     is_overtaken  boolean;
+    is_renaming   boolean := false;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' OR TG_OP = 'DELETE' OR TG_OP = 'TRUNCATE' THEN
     {append_samples};
@@ -40,7 +44,7 @@ BEGIN
 
     -- Most statements change nothing that matters, and one look at them is all that they cost: the first row outside its band.
     BEGIN
-        {first_touched};
+        {first_touched};{look_for_exchange}
     EXCEPTION
     WHEN disk_full OR io_error OR serialization_failure THEN
         RAISE;
@@ -48,9 +52,9 @@ BEGIN
         PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
         RETURN NULL;
     END;
-    IF NOT FOUND AND started IS NULL THEN
+    IF NOT FOUND AND started IS NULL{and_none} THEN
         RETURN NULL;
-    ELSIF NOT FOUND THEN
+    ELSIF NOT FOUND{and_none} THEN
         {measure}
         RETURN NULL;
     END IF;
@@ -64,6 +68,12 @@ BEGIN
             -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for
             -- as many rows as it has: they read the baselines once, and hash.
             is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
+            {look_for_renamed}IF is_renaming THEN
+                EXECUTE {rare}('rename') INTO made;
+                reported_rows := reported_rows + made;
+                EXECUTE {rare}('leave lost');
+                GET DIAGNOSTICS left_rows = ROW_COUNT;
+            END IF;
             FOR pass IN 1..2 LOOP
                 IF is_large THEN
                     EXECUTE {rare}('judge') INTO made, unseen_rows, older_rows, is_overtaken;
@@ -74,12 +84,6 @@ BEGIN
                     RAISE 'somebody else moves baselines' USING ERRCODE = 'RTP01';
                 END IF;
                 reported_rows := reported_rows + made;
-                IF TG_OP = 'UPDATE' AND pass = 1 AND (unseen_rows + older_rows > 0{or_ahead}) THEN
-                    -- Rows whose key has changed: the entity of the old key may be gone.
-                    EXECUTE {rare}('leave renamed');
-                    GET DIAGNOSTICS made = ROW_COUNT;
-                    left_rows := left_rows + made;
-                END IF;
                 EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
 
                 -- Rows from before the installation: what they held before this statement is their baseline. Then, again.

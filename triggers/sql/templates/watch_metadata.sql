@@ -18,18 +18,30 @@ DECLARE
     with_old_rows text := '';
     reported_rows bigint := 0;
     left_rows     bigint := 0;
+    renamed_rows  bigint := 0;
+    is_renaming   boolean;
     made          bigint;
     measured_rows bigint;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
+        is_renaming := {is_renaming};
+        IF is_renaming AND (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows) THEN
+            -- What is known of a row goes over to its name of now, by which its change is told.
+            IF sees_newest THEN
+                EXECUTE {rename} INTO renamed_rows;
+            ELSE
+                EXECUTE {append_renamed};
+            END IF;
+            EXECUTE {changed_or_renamed} INTO reported_rows, left_rows;
+            reported_rows := reported_rows + renamed_rows;
         -- A small statement's plan is kept. A large one gets a plan of its own, made for as many rows as it has.
-        IF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
+        ELSIF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
             {updated};
         ELSE
             EXECUTE {updated_text} INTO reported_rows, left_rows;
         END IF;
-        IF EXISTS ({new_entities} EXCEPT {old_entities}) OR EXISTS ({old_entities} EXCEPT {new_entities}) THEN
-            {renamed}
+        IF is_renaming OR EXISTS ({new_entities} EXCEPT {old_entities}) THEN
+            {lost}{found}
         END IF;
     ELSIF TG_OP = 'INSERT' THEN
         {added}

@@ -1,0 +1,6 @@
+WITH pair AS MATERIALIZED (
+    {pairs}
+), marked AS (
+{mark}
+)
+{append}

@@ -1,4 +1,0 @@
-WITH marked AS (
-{mark}
-)
-{append}
