@@ -57,6 +57,14 @@ def pairs(watch: Watch, types: ColumnTypes, more: Mapping[str, sql.Composable] |
     )
 
 
+def is_unpaired(watch: Watch, types: ColumnTypes, found: sql.Composable) -> sql.Composed:
+    """Whether an old row `r` is none of those pairs, a relation: its entity is not called otherwise."""
+    names = who("r", watch, types)
+    return sql.SQL("NOT EXISTS (SELECT FROM {} AS p WHERE p.former_chain = {} AND p.former_entity = {})").format(
+        found, names["chain"], names["entity"]
+    )
+
+
 def rows_and_what_they_were() -> sql.Composed:
     """Each row of an UPDATE, `n`, with what it was, `o`."""
     return sql.SQL("{} AS o JOIN {} AS n USING ({})").format(_numbered("old_rows"), _numbered("new_rows"), _PLACE)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.identity import looked_at, same_entity, who
-from triggers.renames import is_renaming, pairs
+from triggers.identity import looked_at, same_entity
+from triggers.renames import is_renaming, is_unpaired, pairs
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
@@ -147,10 +147,9 @@ class _Statement:
     @property
     def is_lost_unpaired(self) -> sql.Composed:
         """Whether no row has the key of an old row `r` any more, and none of `pair` is what it is called now."""
-        names = who("r", self.watch, self.expressions.types)
-        is_renamed = "NOT EXISTS (SELECT FROM pair AS p WHERE p.former_chain = {chain} AND p.former_entity = {entity})"
+        types = self.expressions.types
         return sql.SQL("NOT EXISTS (SELECT FROM new_rows AS n WHERE {}) AND {}").format(
-            same_entity(self.watch, self.expressions.types, "n", "r"), sql.SQL(is_renamed).format(**names)
+            same_entity(self.watch, types, "n", "r"), is_unpaired(self.watch, types, sql.SQL("pair"))
         )
 
     @property

@@ -125,7 +125,8 @@ class SeenMarket:
         self.events.append(event)
         data = event.data
         if data.previous_entity is not None:
-            self.movers.pop(EntityKey(data.kind, data.previous_chain or data.chain, data.previous_entity), None)
+            if not data.previous_taken:
+                self.movers.pop(EntityKey(data.kind, data.previous_chain or data.chain, data.previous_entity), None)
             if data.current is None:  # of metadata, or of no value
                 return
         if data.reason not in METADATA_REASONS:

@@ -130,7 +130,7 @@ class Looks:
     def _take(self, looks: Sequence[Look], findings: Findings, new: Sequence[Rename] = ()) -> None:
         renames = self._renames.with_waiting(new)
         known, unknown, kept = self._lock([look.key for look in looks], renames)
-        looks = looks_at_renamed(looks, renames)
+        looks = looks_at_renamed(looks, renames[: len(renames) - len(new)])
         held = [look for look in looks if look.key in known | unknown and look.key not in kept]
         put_off = [look for look in looks if look.key not in known | unknown or look.key in kept]
         self._put_off(put_off, waits=False, pause=_WHILE_LOCKED_SECONDS)

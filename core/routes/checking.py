@@ -120,9 +120,9 @@ def _stuck(names: Collection[str] | None, column: object) -> str | None:
 
 def _reasons(watch: Watch) -> frozenset[Reason]:
     if not watch.has_value:
-        return METADATA_REASONS | {Reason.RENAMED} if watch.has_aliases else METADATA_REASONS
+        return METADATA_REASONS | {Reason.RENAMED}
     given = {
-        Reason.RENAMED: watch.has_aliases,
+        Reason.RENAMED: watch.has_aliases or not watch.is_history,
         Reason.FIRST_SEEN: any(part.emit_first for part in watch.rule_sources),
         Reason.HEARTBEAT: any(part.heartbeat for part in watch.rule_sources),
         Reason.MOVED: any(part.moves for part in watch.rule_sources),

@@ -18,7 +18,7 @@ from core.settings.models import RedisSettings
 from core.sinks import Outcome, Sink
 from core.sinks.pipelined import PipelinedBatches
 from core.sinks.redis_advice import find_weaknesses
-from core.sinks.scripts import DELIVER
+from core.sinks.scripts import DELIVER, DROP
 from core.sinks.sink_type import Destination, SinkType
 from rtp_client.errors import one_line
 from rtp_client.keys import STREAM, cache_key, route_channel
@@ -63,7 +63,8 @@ class RedisSink(Sink):
         self._stream_length = settings.stream_max_length
         self._has_lost_fence = False
         self._newest_sequences: Mapping[str, int] = {}
-        self._former_keys = deque[list[str]]()
+        self._drop = self._client.register_script(DROP)
+        self._former = deque[list[tuple[str, str]]]()
         self.handover: PipelinedBatches = PipelinedBatches(self)
 
     def open(self) -> None:
@@ -108,16 +109,16 @@ class RedisSink(Sink):
             self._deliver.send(keys, arguments)
         except redis.RedisError as error:
             raise self._unavailable(error) from error
-        self._former_keys.append([former_key(event.data) for event in events if event.data.previous_entity])
+        self._former.append([(former_key(event.data), event.sequence) for event in events if _leaves_name(event.data)])
 
     def receive(self) -> Outcome | None:
         """See PipelinedService."""
         try:
             answer = self._deliver.receive()
         except redis.RedisError as error:
-            self._former_keys.clear()
+            self._former.clear()
             raise self._unavailable(error) from error
-        former_keys = self._former_keys.popleft()
+        former = self._former.popleft()
         if answer is None or answer[0] == _OUT_OF_TURN:
             return None
         if answer[0] == _UNFENCED:
@@ -125,9 +126,9 @@ class RedisSink(Sink):
             return None
         if answer[0] == _REFUSED:
             raise _surpassed(answer[1])
-        if former_keys:
+        if former:
             with redis_errors(self.address, SinkUnavailable):
-                self._client.delete(*former_keys)
+                self._drop([key for key, _ in former], [sequence for _, sequence in former])
         return _ALL_DELIVERED
 
     def has_answer(self, seconds: float) -> bool:
@@ -137,7 +138,7 @@ class RedisSink(Sink):
     def forget_sent(self) -> None:
         """See PipelinedService."""
         self._deliver.release()
-        self._former_keys.clear()
+        self._former.clear()
 
     def _fence(self) -> None:
         highest: Any = self._raise_fence([FENCE], [self.epoch.number])
@@ -155,6 +156,10 @@ class RedisSink(Sink):
 def former_key(data: EventData) -> str:
     """The cache key of what an entity was called before it was renamed: nobody is to find its last value there."""
     return cache_key(data.kind, data.previous_chain or data.chain, data.previous_entity or data.entity)
+
+
+def _leaves_name(data: EventData) -> bool:
+    return data.previous_entity is not None and not data.previous_taken
 
 
 def _surpassed(epoch: int) -> LeadershipLost:

@@ -12,3 +12,4 @@ def _behind_the_rule(name: str) -> str:
 
 DELIVER = _behind_the_rule("deliver.lua")
 FILL = _behind_the_rule("fill.lua")
+DROP = files("core.sinks").joinpath("drop.lua").read_text(encoding="utf-8")

@@ -57,10 +57,10 @@ def test_a_statement_over_many_partitions_is_seen_once_per_row(parts: psycopg.Co
     assert sorted(told(parts)) == [("base", "aave", "deviation"), ("ethereum", "lido", "deviation")]
 
 
-def test_a_row_that_moves_to_another_partition_is_another_entity(parts: psycopg.Connection) -> None:
+def test_a_row_that_moves_to_another_partition_is_renamed(parts: psycopg.Connection) -> None:
     parts.execute("UPDATE parts SET chain = 'optimism' WHERE protocol = 'lido'")
     judge_waiting(parts)
-    assert told(parts) == [("ethereum", "lido", "deleted")]
+    assert told(parts) == [("optimism", "lido", "renamed")]
 
 
 @pytest.mark.parametrize("rules", [{}, {"cooldown": "1m"}], ids=["plain", "with a memory"])

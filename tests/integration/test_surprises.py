@@ -211,15 +211,18 @@ def test_what_is_no_number_leaves_the_writer_of_samples_and_its_other_rows_alone
     assert ([row[0] for row in samples(writer, 0)], errors(writer)) == (["aave"], ["tvl"])
 
 
-@pytest.mark.parametrize("ending", ["DELETE FROM tvl", "UPDATE tvl SET protocol = 'aave'"])
-def test_an_entity_whose_last_value_is_no_number_is_deleted_all_the_same(
-    writer: psycopg.Connection, ending: str
+@pytest.mark.parametrize(
+    ("ending", "entity", "what"),
+    [("DELETE FROM tvl", "lido", "deleted"), ("UPDATE tvl SET protocol = 'aave'", "aave", "renamed")],
+)
+def test_an_entity_whose_last_value_is_no_number_is_deleted_or_renamed_all_the_same(
+    writer: psycopg.Connection, ending: str, entity: str, what: str
 ) -> None:
     writer.execute("ALTER TABLE tvl ALTER tvl_usd TYPE text")
     install(writer, tvl=SAMPLED)
     writer.execute("INSERT INTO tvl VALUES ('ethereum', 'lido', 'much', 'llama')")
     writer.execute(ending.encode())
-    assert [row[:2] for row in samples(writer, 0)] == [("lido", "deleted")]
+    assert [row[:2] for row in samples(writer, 0)] == [(entity, what)]
 
 
 def test_a_writer_of_samples_that_will_not_wait_for_locks_does_not_fail_for_one_of_rtps(

@@ -5,6 +5,9 @@
 -- The writer's own row locks serialise an entity here: whoever comes second sees the baseline that the first one left, and
 -- nobody waits for a lock that the writer had not waited for, but for a look of rtp run's at the same entity.
 --
+-- A row that has got another key takes its baseline along, before it is judged. That is looked for where the statement may have
+-- done so: where an entity of it is not known, or its rules are older, as a deletion leaves them.
+--
 -- It judges what it can judge, which is a row that is there, under READ COMMITTED. A row that is gone may come back within the
 -- transaction; and above READ COMMITTED the baselines in sight may be older than the row. Both are appended to rtp.sample, and
 -- left to rtp run, which asks the table once the transaction has ended (core/judging/looks.py).
@@ -33,6 +36,7 @@ DECLARE
     made          bigint;
     is_large      boolean;
     is_overtaken  boolean;
+    is_renaming   boolean := false;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' OR TG_OP = 'DELETE' OR TG_OP = 'TRUNCATE' THEN
     BEGIN
@@ -49,8 +53,8 @@ BEGIN
     IF TG_OP IN ('DELETE', 'TRUNCATE') THEN
         is_safe := false;
     ELSIF TG_OP = 'UPDATE' AND is_safe THEN
-        -- The entity of a row that has got another key is gone.
-        is_safe := NOT EXISTS (SELECT 'ethereum'::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" FROM old_rows AS r EXCEPT SELECT 'ethereum'::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" FROM new_rows AS r);
+        -- The entity of a row that has got another key is renamed.
+        is_safe := NOT EXISTS (SELECT 'ethereum'::text COLLATE "C", rtp.of_type("o"."protocol", NULL::text)::text COLLATE "C" FROM old_rows AS o EXCEPT SELECT 'ethereum'::text COLLATE "C", rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C" FROM new_rows AS n);
     END IF;    IF is_safe THEN
         INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
             SELECT 1::smallint, 'sample', 'ethereum'::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz), rtp.of_type("r"."usd", NULL::numeric)::numeric, clock_timestamp(), NULL, NULL FROM new_rows AS r WHERE (rtp.is_name('ethereum'::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") OR rtp.skip('latest', ARRAY[NULL, 'protocol', 'usd']::text[], ARRAY[NULL, left(rtp.of_type("r"."protocol", NULL::text)::text, 2001), left(rtp.of_type("r"."usd", NULL::numeric)::text, 2001)]::text[]));
@@ -163,6 +167,15 @@ BEGIN
             -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for
             -- as many rows as it has: they read the baselines once, and hash.
             is_large := EXISTS (SELECT FROM new_rows OFFSET 100);
+            IF TG_OP = 'UPDATE' AND (one.place IS NULL OR NOT one.is_current OR EXISTS (SELECT FROM new_rows OFFSET 1)) THEN
+                is_renaming := EXISTS (SELECT 'ethereum'::text COLLATE "C", rtp.of_type("o"."protocol", NULL::text)::text COLLATE "C" FROM old_rows AS o EXCEPT SELECT 'ethereum'::text COLLATE "C", rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C" FROM new_rows AS n);
+            END IF;
+            IF is_renaming THEN
+                EXECUTE "rtp"."rare_latest"('rename') INTO made;
+                reported_rows := reported_rows + made;
+                EXECUTE "rtp"."rare_latest"('leave lost');
+                GET DIAGNOSTICS left_rows = ROW_COUNT;
+            END IF;
             FOR pass IN 1..2 LOOP
                 IF is_large THEN
                     EXECUTE "rtp"."rare_latest"('judge') INTO made, unseen_rows, older_rows, is_overtaken;
@@ -225,12 +238,6 @@ FROM touched AS t;
                     RAISE 'somebody else moves baselines' USING ERRCODE = 'RTP01';
                 END IF;
                 reported_rows := reported_rows + made;
-                IF TG_OP = 'UPDATE' AND pass = 1 AND (unseen_rows + older_rows > 0 OR EXISTS (SELECT FROM new_rows AS r WHERE (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0)))) THEN
-                    -- Rows whose key has changed: the entity of the old key may be gone.
-                    EXECUTE "rtp"."rare_latest"('leave renamed');
-                    GET DIAGNOSTICS made = ROW_COUNT;
-                    left_rows := left_rows + made;
-                END IF;
                 EXIT WHEN unseen_rows = 0 OR TG_OP = 'INSERT' OR pass = 2;
 
                 -- Rows from before the installation: what they held before this statement is their baseline. Then, again.
@@ -352,10 +359,26 @@ WHERE NOT (n.emit_first AND (
     OR EXISTS (SELECT FROM rtp.look AS l WHERE l.watch = 1::smallint AND l.chain = n.chain AND l.entity = n.entity OFFSET 0)
 ))
 ON CONFLICT DO NOTHING'
-WHEN 'leave renamed' THEN
-'WITH marked AS (
+WHEN 'rename' THEN
+'SELECT rtp.rename(1::smallint, 1 - 1, pg_current_xact_id(), array_agg(former_chain), array_agg(former_entity), array_agg(chain),
+                  array_agg(entity), array_agg(confidence), array_agg(provenance), array_agg(changed_at))
+FROM (
+    SELECT ''ethereum''::text COLLATE "C" AS "former_chain", rtp.of_type("o"."protocol", NULL::text)::text COLLATE "C" AS "former_entity", ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("n"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at"
+    FROM (SELECT row_number() OVER () AS "rtp place", t.* FROM old_rows AS t) AS o JOIN (SELECT row_number() OVER () AS "rtp place", t.* FROM new_rows AS t) AS n USING ("rtp place")
+    WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("o"."protocol", NULL::text)::text COLLATE "C") AND rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C")
+      AND (''ethereum''::text COLLATE "C", rtp.of_type("o"."protocol", NULL::text)::text COLLATE "C") IS DISTINCT FROM (''ethereum''::text COLLATE "C", rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C")
+      AND (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows)
+) AS pair'
+WHEN 'leave lost' THEN
+'WITH pair AS MATERIALIZED (
+    SELECT ''ethereum''::text COLLATE "C" AS "former_chain", rtp.of_type("o"."protocol", NULL::text)::text COLLATE "C" AS "former_entity", ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("n"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at"
+    FROM (SELECT row_number() OVER () AS "rtp place", t.* FROM old_rows AS t) AS o JOIN (SELECT row_number() OVER () AS "rtp place", t.* FROM new_rows AS t) AS n USING ("rtp place")
+    WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("o"."protocol", NULL::text)::text COLLATE "C") AND rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C")
+      AND (''ethereum''::text COLLATE "C", rtp.of_type("o"."protocol", NULL::text)::text COLLATE "C") IS DISTINCT FROM (''ethereum''::text COLLATE "C", rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C")
+      AND (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows)
+), marked AS (
 UPDATE rtp.baseline AS b SET rules = 1 - 1
-FROM (SELECT ''ethereum''::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE ''ethereum''::text COLLATE "C" = ''ethereum''::text COLLATE "C" AND rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C" = rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS o (chain, entity)
+FROM (SELECT ''ethereum''::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE ''ethereum''::text COLLATE "C" = ''ethereum''::text COLLATE "C" AND rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C" = rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM pair AS p WHERE p.former_chain = ''ethereum''::text COLLATE "C" AND p.former_entity = rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")) AS o (chain, entity)
 CROSS JOIN LATERAL (
     -- By its whole key, whatever the planner knows of the table, as in lookup.sql.
     SELECT k.ctid FROM rtp.baseline AS k
@@ -364,7 +387,7 @@ CROSS JOIN LATERAL (
 WHERE b.ctid = known.place AND b.rules = 1
 )
 INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
-            SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE ''ethereum''::text COLLATE "C" = ''ethereum''::text COLLATE "C" AND rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C" = rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")'
+            SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE ''ethereum''::text COLLATE "C" = ''ethereum''::text COLLATE "C" AND rtp.of_type("n"."protocol", NULL::text)::text COLLATE "C" = rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM pair AS p WHERE p.former_chain = ''ethereum''::text COLLATE "C" AND p.former_entity = rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C")'
 WHEN 'mark gone' THEN
 'UPDATE rtp.baseline AS b SET rules = 1 - 1
 FROM (SELECT ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")) AS o (chain, entity)
@@ -378,8 +401,27 @@ WHEN 'append INSERT' THEN
 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
             SELECT 1::smallint, ''sample'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time("r"."at"::timestamptz), "r"."usd"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") OR rtp.skip(''latest'', ARRAY[NULL, ''protocol'', ''usd'']::text[], ARRAY[NULL, left("r"."protocol"::text, 2001), left("r"."usd"::text, 2001)]::text[]))'
 WHEN 'append UPDATE' THEN
-'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
-            SELECT 1::smallint, ''sample'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time("r"."at"::timestamptz), "r"."usd"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") OR rtp.skip(''latest'', ARRAY[NULL, ''protocol'', ''usd'']::text[], ARRAY[NULL, left("r"."protocol"::text, 2001), left("r"."usd"::text, 2001)]::text[])) UNION ALL SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE ''ethereum''::text COLLATE "C" = ''ethereum''::text COLLATE "C" AND "n"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C")'
+'-- Where a name that the statement gives was another of its rows'', whoever had it steps aside first.
+WITH pair AS MATERIALIZED (
+    SELECT ''ethereum''::text COLLATE "C" AS "former_chain", "o"."protocol"::text COLLATE "C" AS "former_entity", ''ethereum''::text COLLATE "C" AS "chain", "n"."protocol"::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time("n"."at"::timestamptz) AS "changed_at"
+    FROM (SELECT row_number() OVER () AS "rtp place", t.* FROM old_rows AS t) AS o JOIN (SELECT row_number() OVER () AS "rtp place", t.* FROM new_rows AS t) AS n USING ("rtp place")
+    WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("o"."protocol"::text COLLATE "C") AND rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("n"."protocol"::text COLLATE "C")
+      AND (''ethereum''::text COLLATE "C", "o"."protocol"::text COLLATE "C") IS DISTINCT FROM (''ethereum''::text COLLATE "C", "n"."protocol"::text COLLATE "C")
+      AND (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows)
+), step AS MATERIALIZED (
+    SELECT p.*, EXISTS (SELECT FROM pair AS q WHERE q.chain = p.former_chain AND q.entity = p.former_entity) AS steps_aside
+    FROM pair AS p
+)
+INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", former_chain, former_entity)
+SELECT 1::smallint, ''renamed'', '''', jsonb_build_array(former_chain, former_entity)::text, "confidence", "provenance", "changed_at", NULL::numeric, clock_timestamp(), former_chain, former_entity FROM step AS r WHERE steps_aside
+UNION ALL
+SELECT 1::smallint, ''renamed'', "chain", "entity", "confidence", "provenance", "changed_at", NULL::numeric, clock_timestamp(), CASE WHEN steps_aside THEN '''' ELSE former_chain END,
+       CASE WHEN steps_aside THEN jsonb_build_array(former_chain, former_entity)::text ELSE former_entity END
+FROM step AS r
+UNION ALL
+SELECT 1::smallint, ''sample'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, rtp.sane_time("r"."at"::timestamptz), "r"."usd"::numeric, clock_timestamp(), NULL::text, NULL::text FROM new_rows AS r WHERE (rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") OR rtp.skip(''latest'', ARRAY[NULL, ''protocol'', ''usd'']::text[], ARRAY[NULL, left("r"."protocol"::text, 2001), left("r"."usd"::text, 2001)]::text[]))
+UNION ALL
+SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp(), NULL::text, NULL::text FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE ''ethereum''::text COLLATE "C" = ''ethereum''::text COLLATE "C" AND "n"."protocol"::text COLLATE "C" = "r"."protocol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM pair AS p WHERE p.former_chain = ''ethereum''::text COLLATE "C" AND p.former_entity = "r"."protocol"::text COLLATE "C")'
 WHEN 'append DELETE' THEN
 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
             SELECT 1::smallint, ''deleted'', ''ethereum''::text COLLATE "C", "r"."protocol"::text COLLATE "C", 1.0::double precision, NULL::text, NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name("r"."protocol"::text COLLATE "C")'

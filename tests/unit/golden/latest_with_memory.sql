@@ -31,8 +31,8 @@ BEGIN
     IF TG_OP IN ('TRUNCATE') THEN
         is_safe := false;
     ELSIF TG_OP = 'UPDATE' AND is_safe THEN
-        -- The entity of a row that has got another key is gone.
-        is_safe := NOT EXISTS (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" FROM old_rows AS r EXCEPT SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" FROM new_rows AS r);
+        -- The entity of a row that has got another key is renamed.
+        is_safe := NOT EXISTS (SELECT rtp.of_type("o"."chain", NULL::text)::text COLLATE "C", rtp.of_type("o"."symbol", NULL::text)::text COLLATE "C" FROM old_rows AS o EXCEPT SELECT rtp.of_type("n"."chain", NULL::text)::text COLLATE "C", rtp.of_type("n"."symbol", NULL::text)::text COLLATE "C" FROM new_rows AS n);
     END IF;    IF is_safe THEN
         IF TG_OP = 'DELETE' THEN
             INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", "traceparent", "tracestate")
@@ -49,8 +49,27 @@ WHEN 'INSERT' THEN
 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
             SELECT 1::smallint, ''sample'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip(''latest_with_memory'', ARRAY[''chain'', ''symbol'', ''price'']::text[], ARRAY[left("r"."chain"::text, 2001), left("r"."symbol"::text, 2001), left("r"."price"::text, 2001)]::text[]))'
 WHEN 'UPDATE' THEN
-'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
-            SELECT 1::smallint, ''sample'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp() FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip(''latest_with_memory'', ARRAY[''chain'', ''symbol'', ''price'']::text[], ARRAY[left("r"."chain"::text, 2001), left("r"."symbol"::text, 2001), left("r"."price"::text, 2001)]::text[])) UNION ALL SELECT 1::smallint, ''deleted'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE "n"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "n"."symbol"::text COLLATE "C" = "r"."symbol"::text COLLATE "C")'
+'-- Where a name that the statement gives was another of its rows'', whoever had it steps aside first.
+WITH pair AS MATERIALIZED (
+    SELECT "o"."chain"::text COLLATE "C" AS "former_chain", "o"."symbol"::text COLLATE "C" AS "former_entity", "n"."chain"::text COLLATE "C" AS "chain", "n"."symbol"::text COLLATE "C" AS "entity", rtp.sane_confidence("n"."trust"::double precision, 0.8) AS "confidence", coalesce("n"."feed"::text, ''desk'') AS "provenance", rtp.sane_time("n"."at"::timestamptz) AS "changed_at"
+    FROM (SELECT row_number() OVER () AS "rtp place", t.* FROM old_rows AS t) AS o JOIN (SELECT row_number() OVER () AS "rtp place", t.* FROM new_rows AS t) AS n USING ("rtp place")
+    WHERE rtp.is_name("o"."chain"::text COLLATE "C") AND rtp.is_name("o"."symbol"::text COLLATE "C") AND rtp.is_name("n"."chain"::text COLLATE "C") AND rtp.is_name("n"."symbol"::text COLLATE "C")
+      AND ("o"."chain"::text COLLATE "C", "o"."symbol"::text COLLATE "C") IS DISTINCT FROM ("n"."chain"::text COLLATE "C", "n"."symbol"::text COLLATE "C")
+      AND (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows)
+), step AS MATERIALIZED (
+    SELECT p.*, EXISTS (SELECT FROM pair AS q WHERE q.chain = p.former_chain AND q.entity = p.former_entity) AS steps_aside
+    FROM pair AS p
+)
+INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at", former_chain, former_entity)
+SELECT 1::smallint, ''renamed'', '''', jsonb_build_array(former_chain, former_entity)::text, "confidence", "provenance", "changed_at", NULL::numeric, clock_timestamp(), former_chain, former_entity FROM step AS r WHERE steps_aside
+UNION ALL
+SELECT 1::smallint, ''renamed'', "chain", "entity", "confidence", "provenance", "changed_at", NULL::numeric, clock_timestamp(), CASE WHEN steps_aside THEN '''' ELSE former_chain END,
+       CASE WHEN steps_aside THEN jsonb_build_array(former_chain, former_entity)::text ELSE former_entity END
+FROM step AS r
+UNION ALL
+SELECT 1::smallint, ''sample'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), rtp.sane_time("r"."at"::timestamptz), "r"."price"::numeric, clock_timestamp(), NULL::text, NULL::text FROM new_rows AS r WHERE (rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") OR rtp.skip(''latest_with_memory'', ARRAY[''chain'', ''symbol'', ''price'']::text[], ARRAY[left("r"."chain"::text, 2001), left("r"."symbol"::text, 2001), left("r"."price"::text, 2001)]::text[]))
+UNION ALL
+SELECT 1::smallint, ''deleted'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), NULL::timestamptz, NULL::numeric, clock_timestamp(), NULL::text, NULL::text FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE "n"."chain"::text COLLATE "C" = "r"."chain"::text COLLATE "C" AND "n"."symbol"::text COLLATE "C" = "r"."symbol"::text COLLATE "C") AND NOT EXISTS (SELECT FROM pair AS p WHERE p.former_chain = "r"."chain"::text COLLATE "C" AND p.former_entity = "r"."symbol"::text COLLATE "C")'
 WHEN 'DELETE' THEN
 'INSERT INTO rtp.sample ("watch", "what", "chain", "entity", "confidence", "provenance", "changed_at", "value", "sampled_at")
             SELECT 1::smallint, ''deleted'', "r"."chain"::text COLLATE "C", "r"."symbol"::text COLLATE "C", rtp.sane_confidence("r"."trust"::double precision, 0.8), coalesce("r"."feed"::text, ''desk''), NULL::timestamptz, NULL::numeric, clock_timestamp() FROM old_rows AS r WHERE rtp.is_name("r"."chain"::text COLLATE "C") AND rtp.is_name("r"."symbol"::text COLLATE "C")'
@@ -171,3 +190,5 @@ INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at)
             WHERE NOT EXISTS (SELECT FROM "market"."prices" AS r WHERE rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" = "e"."chain" AND rtp.of_type("r"."symbol", NULL::text)::text COLLATE "C" = "e"."entity");
 
 DELETE FROM rtp.look WHERE watch = 1::smallint;
+
+DELETE FROM rtp.waiting_rename WHERE watch = 1::smallint;

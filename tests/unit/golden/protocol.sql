@@ -19,15 +19,76 @@ DECLARE
     with_old_rows text := '';
     reported_rows bigint := 0;
     left_rows     bigint := 0;
+    renamed_rows  bigint := 0;
+    is_renaming   boolean;
     made          bigint;
     measured_rows bigint;
 BEGIN
     IF TG_OP = 'UPDATE' THEN
+        is_renaming := EXISTS (SELECT rtp.of_type("o"."chain", NULL::text)::text COLLATE "C", rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" FROM old_rows AS o EXCEPT SELECT rtp.of_type("n"."chain", NULL::text)::text COLLATE "C", rtp.of_type("n"."slug", NULL::text)::text COLLATE "C" FROM new_rows AS n);
+        IF is_renaming AND (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows) THEN
+            -- What is known of a row goes over to its name of now, by which its change is told.
+            IF sees_newest THEN
+                EXECUTE 'SELECT rtp.rename(1::smallint, 0, pg_current_xact_id(), array_agg(former_chain), array_agg(former_entity), array_agg(chain),
+                  array_agg(entity), array_agg(confidence), array_agg(provenance), array_agg(changed_at))
+FROM (
+    SELECT rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" AS "former_chain", rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" AS "former_entity", rtp.of_type("n"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("n"."slug", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at"
+    FROM (SELECT row_number() OVER () AS "rtp place", t.* FROM old_rows AS t) AS o JOIN (SELECT row_number() OVER () AS "rtp place", t.* FROM new_rows AS t) AS n USING ("rtp place")
+    WHERE rtp.is_name(rtp.of_type("o"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("o"."slug", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("n"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("n"."slug", NULL::text)::text COLLATE "C")
+      AND (rtp.of_type("o"."chain", NULL::text)::text COLLATE "C", rtp.of_type("o"."slug", NULL::text)::text COLLATE "C") IS DISTINCT FROM (rtp.of_type("n"."chain", NULL::text)::text COLLATE "C", rtp.of_type("n"."slug", NULL::text)::text COLLATE "C")
+      AND (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows)
+) AS pair' INTO renamed_rows;
+            ELSE
+                EXECUTE '-- Where a name that the statement gives was another of its rows'', whoever had it steps aside first.
+WITH pair AS MATERIALIZED (
+    SELECT rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" AS "former_chain", rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" AS "former_entity", rtp.of_type("n"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("n"."slug", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", (SELECT jsonb_object_agg(f.field, f.value) FROM (VALUES (''name'', to_jsonb(rtp.of_type("o"."name", NULL::text))), (''config'', to_jsonb(rtp.of_type("o"."config", NULL::json)))) AS f (field, value)) AS "fields"
+    FROM (SELECT row_number() OVER () AS "rtp place", t.* FROM old_rows AS t) AS o JOIN (SELECT row_number() OVER () AS "rtp place", t.* FROM new_rows AS t) AS n USING ("rtp place")
+    WHERE rtp.is_name(rtp.of_type("o"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("o"."slug", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("n"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("n"."slug", NULL::text)::text COLLATE "C")
+      AND (rtp.of_type("o"."chain", NULL::text)::text COLLATE "C", rtp.of_type("o"."slug", NULL::text)::text COLLATE "C") IS DISTINCT FROM (rtp.of_type("n"."chain", NULL::text)::text COLLATE "C", rtp.of_type("n"."slug", NULL::text)::text COLLATE "C")
+      AND (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows)
+), step AS MATERIALIZED (
+    SELECT p.*, EXISTS (SELECT FROM pair AS q WHERE q.chain = p.former_chain AND q.entity = p.former_entity) AS steps_aside
+    FROM pair AS p
+)
+INSERT INTO rtp.sample
+    (watch, what, chain, entity, sampled_at, changed_at, confidence, provenance, fields, former_chain, former_entity)
+SELECT 1::smallint, ''renamed'', '''', jsonb_build_array(former_chain, former_entity)::text, clock_timestamp(), changed_at, confidence,
+       provenance, fields, former_chain, former_entity
+FROM step WHERE steps_aside
+UNION ALL
+SELECT 1::smallint, ''renamed'', chain, entity, clock_timestamp(), changed_at, confidence, provenance, fields,
+       CASE WHEN steps_aside THEN '''' ELSE former_chain END,
+       CASE WHEN steps_aside THEN jsonb_build_array(former_chain, former_entity)::text ELSE former_entity END
+FROM step';
+            END IF;
+            EXECUTE 'WITH step AS (
+            SELECT rtp.of_type("n"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("n"."slug", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb(rtp.of_type("o"."name", NULL::text)), to_jsonb(rtp.of_type("n"."name", NULL::text))), (''config'', to_jsonb(rtp.of_type("o"."config", NULL::json)), to_jsonb(rtp.of_type("n"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields"
+            FROM (SELECT row_number() OVER () AS "rtp place", t.* FROM old_rows AS t) AS o JOIN (SELECT row_number() OVER () AS "rtp place", t.* FROM new_rows AS t) AS n USING ("rtp place")
+            WHERE rtp.of_type("o"."name", NULL::text) IS DISTINCT FROM rtp.of_type("n"."name", NULL::text) OR rtp.of_type("o"."config", NULL::json)::text IS DISTINCT FROM rtp.of_type("n"."config", NULL::json)::text
+        ), named AS MATERIALIZED (
+            SELECT s.*, EXISTS (
+                SELECT FROM rtp.baseline AS b
+                WHERE b.watch = 1::smallint AND b.chain = s.chain AND b.entity = s.entity AND b.fields IS NULL OFFSET 0
+            ) AS is_known
+            FROM step AS s WHERE rtp.is_name(chain) AND rtp.is_name(entity)
+        ), appended AS (
+            INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
+            SELECT 1::smallint, chain, entity, fields, ''changed'', confidence, provenance, changed_at
+            FROM named WHERE is_known ORDER BY chain, entity
+            RETURNING 1
+        ), unseen AS (
+            -- That it was added, or is back, is yet to be told.
+            INSERT INTO rtp.sample (watch, chain, entity, sampled_at, confidence, provenance)
+            SELECT 1::smallint, chain, entity, clock_timestamp(), confidence, provenance FROM named WHERE NOT is_known
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM appended), (SELECT count(*) FROM unseen) ' INTO reported_rows, left_rows;
+            reported_rows := reported_rows + renamed_rows;
         -- A small statement's plan is kept. A large one gets a plan of its own, made for as many rows as it has.
-        IF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
+        ELSIF NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
             WITH step AS (
-            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb(rtp.of_type("o"."name", NULL::text)), to_jsonb(rtp.of_type("r"."name", NULL::text))), ('config', to_jsonb(rtp.of_type("o"."config", NULL::json)), to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            JOIN old_rows AS o ON rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C"
+            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", (SELECT jsonb_object_agg(f.field, jsonb_build_object('previous', f.previous, 'current', f.current)) FROM (VALUES ('name', to_jsonb(rtp.of_type("o"."name", NULL::text)), to_jsonb(rtp.of_type("r"."name", NULL::text))), ('config', to_jsonb(rtp.of_type("o"."config", NULL::json)), to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields"
+            FROM new_rows AS r JOIN old_rows AS o ON rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C"
             WHERE rtp.of_type("o"."name", NULL::text) IS DISTINCT FROM rtp.of_type("r"."name", NULL::text) OR rtp.of_type("o"."config", NULL::json)::text IS DISTINCT FROM rtp.of_type("r"."config", NULL::json)::text
         ), named AS MATERIALIZED (
             SELECT s.*, EXISTS (
@@ -49,8 +110,8 @@ BEGIN
         SELECT (SELECT count(*) FROM appended), (SELECT count(*) FROM unseen) INTO reported_rows, left_rows;
         ELSE
             EXECUTE 'WITH step AS (
-            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb(rtp.of_type("o"."name", NULL::text)), to_jsonb(rtp.of_type("r"."name", NULL::text))), (''config'', to_jsonb(rtp.of_type("o"."config", NULL::json)), to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields" FROM new_rows AS r
-            JOIN old_rows AS o ON rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C"
+            SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at", (SELECT jsonb_object_agg(f.field, jsonb_build_object(''previous'', f.previous, ''current'', f.current)) FROM (VALUES (''name'', to_jsonb(rtp.of_type("o"."name", NULL::text)), to_jsonb(rtp.of_type("r"."name", NULL::text))), (''config'', to_jsonb(rtp.of_type("o"."config", NULL::json)), to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, previous, current) WHERE f.previous IS DISTINCT FROM f.current) AS "fields"
+            FROM new_rows AS r JOIN old_rows AS o ON rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C"
             WHERE rtp.of_type("o"."name", NULL::text) IS DISTINCT FROM rtp.of_type("r"."name", NULL::text) OR rtp.of_type("o"."config", NULL::json)::text IS DISTINCT FROM rtp.of_type("r"."config", NULL::json)::text
         ), named AS MATERIALIZED (
             SELECT s.*, EXISTS (
@@ -71,16 +132,24 @@ BEGIN
         )
         SELECT (SELECT count(*) FROM appended), (SELECT count(*) FROM unseen) ' INTO reported_rows, left_rows;
         END IF;
-        IF EXISTS (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM new_rows AS r EXCEPT SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM old_rows AS r) OR EXISTS (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM old_rows AS r EXCEPT SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM new_rows AS r) THEN
+        IF is_renaming OR EXISTS (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM new_rows AS r EXCEPT SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" FROM old_rows AS r) THEN
             IF sees_newest THEN
             EXECUTE with_old_rows || 'UPDATE rtp.baseline AS b SET fields = coalesce(b.fields, o.fields), gone_at = clock_timestamp()
-        FROM (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS chain, rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS entity, (SELECT jsonb_object_agg(f.field, f.value) FROM (VALUES (''name'', to_jsonb(rtp.of_type("r"."name", NULL::text))), (''config'', to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, value)) AS fields FROM old_rows AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."slug", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE rtp.of_type("n"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("n"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")) AS o
+        FROM (SELECT rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AS chain, rtp.of_type("r"."slug", NULL::text)::text COLLATE "C" AS entity, (SELECT jsonb_object_agg(f.field, f.value) FROM (VALUES (''name'', to_jsonb(rtp.of_type("r"."name", NULL::text))), (''config'', to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, value)) AS fields FROM old_rows AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."slug", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE rtp.of_type("n"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("n"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM (SELECT rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" AS "former_chain", rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" AS "former_entity", rtp.of_type("n"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("n"."slug", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at"
+    FROM (SELECT row_number() OVER () AS "rtp place", t.* FROM old_rows AS t) AS o JOIN (SELECT row_number() OVER () AS "rtp place", t.* FROM new_rows AS t) AS n USING ("rtp place")
+    WHERE rtp.is_name(rtp.of_type("o"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("o"."slug", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("n"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("n"."slug", NULL::text)::text COLLATE "C")
+      AND (rtp.of_type("o"."chain", NULL::text)::text COLLATE "C", rtp.of_type("o"."slug", NULL::text)::text COLLATE "C") IS DISTINCT FROM (rtp.of_type("n"."chain", NULL::text)::text COLLATE "C", rtp.of_type("n"."slug", NULL::text)::text COLLATE "C")
+      AND (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows)) AS p WHERE p.former_chain = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND p.former_entity = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")) AS o
         WHERE b.watch = 1::smallint AND b.chain = o.chain AND b.entity = o.entity';
         END IF;
         EXECUTE with_old_rows || 'INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at, confidence, provenance, fields)
         SELECT 1::smallint, ''deleted'', rtp.of_type("r"."chain", NULL::text)::text COLLATE "C", rtp.of_type("r"."slug", NULL::text)::text COLLATE "C", clock_timestamp(), 1.0::double precision, NULL::text,
                CASE WHEN current_setting(''transaction_isolation'') NOT LIKE ''read %'' THEN (SELECT jsonb_object_agg(f.field, f.value) FROM (VALUES (''name'', to_jsonb(rtp.of_type("r"."name", NULL::text))), (''config'', to_jsonb(rtp.of_type("r"."config", NULL::json)))) AS f (field, value)) END
-        FROM old_rows AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."slug", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE rtp.of_type("n"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("n"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")';
+        FROM old_rows AS r WHERE rtp.is_name(rtp.of_type("r"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."slug", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM new_rows AS n WHERE rtp.of_type("n"."chain", NULL::text)::text COLLATE "C" = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND rtp.of_type("n"."slug", NULL::text)::text COLLATE "C" = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C") AND NOT EXISTS (SELECT FROM (SELECT rtp.of_type("o"."chain", NULL::text)::text COLLATE "C" AS "former_chain", rtp.of_type("o"."slug", NULL::text)::text COLLATE "C" AS "former_entity", rtp.of_type("n"."chain", NULL::text)::text COLLATE "C" AS "chain", rtp.of_type("n"."slug", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", statement_timestamp() AS "changed_at"
+    FROM (SELECT row_number() OVER () AS "rtp place", t.* FROM old_rows AS t) AS o JOIN (SELECT row_number() OVER () AS "rtp place", t.* FROM new_rows AS t) AS n USING ("rtp place")
+    WHERE rtp.is_name(rtp.of_type("o"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("o"."slug", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("n"."chain", NULL::text)::text COLLATE "C") AND rtp.is_name(rtp.of_type("n"."slug", NULL::text)::text COLLATE "C")
+      AND (rtp.of_type("o"."chain", NULL::text)::text COLLATE "C", rtp.of_type("o"."slug", NULL::text)::text COLLATE "C") IS DISTINCT FROM (rtp.of_type("n"."chain", NULL::text)::text COLLATE "C", rtp.of_type("n"."slug", NULL::text)::text COLLATE "C")
+      AND (SELECT count(*) FROM old_rows) = (SELECT count(*) FROM new_rows)) AS p WHERE p.former_chain = rtp.of_type("r"."chain", NULL::text)::text COLLATE "C" AND p.former_entity = rtp.of_type("r"."slug", NULL::text)::text COLLATE "C")';
         GET DIAGNOSTICS made = ROW_COUNT;
         left_rows := left_rows + made;IF sees_newest THEN
             -- A statement of its own, so that the next one sees what whoever held them has left.

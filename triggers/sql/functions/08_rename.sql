@@ -15,7 +15,9 @@ CREATE OR REPLACE FUNCTION rtp.rename(
 RETURNS bigint LANGUAGE sql
 AS $$
 WITH pair AS MATERIALIZED (
-    SELECT * FROM unnest($4, $5, $6, $7, $8, $9, $10)
+    SELECT p.*, CASE WHEN p.former_chain = '' THEN p.former_entity::jsonb ->> 0 ELSE p.former_chain END AS was_chain,
+           CASE WHEN p.former_chain = '' THEN p.former_entity::jsonb ->> 1 ELSE p.former_entity END AS was_entity
+    FROM unnest($4, $5, $6, $7, $8, $9, $10)
         AS p (former_chain, former_entity, chain, entity, confidence, provenance, changed_at)
 ), taken AS (
     DELETE FROM rtp.baseline AS b USING pair AS p
@@ -38,18 +40,15 @@ WITH pair AS MATERIALIZED (
 ), earlier AS (
     DELETE FROM rtp.event AS e USING taken AS t
     WHERE e.xid = pg_current_xact_id() AND e.watch = $1 AND e.reason = 'renamed'
-      AND e.chain = t.former_chain AND e.entity = t.former_entity
+      AND t.chain <> '' AND e.chain = t.was_chain AND e.entity = t.was_entity
     RETURNING e.chain, e.entity, e.details ->> 'previous_chain' AS first_chain, e.details ->> 'previous_entity' AS first_entity
 ), dropped AS (
     DELETE FROM rtp.rename AS r USING earlier AS e
     WHERE r.xid = pg_current_xact_id() AND r.watch = $1 AND r.chain = e.chain AND r.entity = e.entity
 ), named AS MATERIALIZED (
     SELECT t.known, t.chain, t.entity, t.confidence, t.provenance, t.changed_at,
-           CASE WHEN e.chain IS NOT NULL THEN e.first_chain
-                WHEN t.former_chain = '' THEN t.former_entity::jsonb ->> 0 ELSE t.former_chain END AS first_chain,
-           CASE WHEN e.chain IS NOT NULL THEN e.first_entity
-                WHEN t.former_chain = '' THEN t.former_entity::jsonb ->> 1 ELSE t.former_entity END AS first_entity
-    FROM taken AS t LEFT JOIN earlier AS e ON e.chain = t.former_chain AND e.entity = t.former_entity
+           coalesce(e.first_chain, t.was_chain) AS first_chain, coalesce(e.first_entity, t.was_entity) AS first_entity
+    FROM taken AS t LEFT JOIN earlier AS e ON e.chain = t.was_chain AND e.entity = t.was_entity
 ), told AS MATERIALIZED (
     SELECT n.*, EXISTS (SELECT FROM pair AS p WHERE p.chain = n.first_chain AND p.entity = n.first_entity) OR (
                EXISTS (

@@ -11,7 +11,7 @@ export function flattened({ id, sequence, data }) {
   return {
     id,
     key: keyOf(data),
-    formerKey: data.previous_entity ? keyOf({ ...data, chain: data.previous_chain, entity: data.previous_entity }) : null,
+    formerKey: data.previous_entity && !data.previous_taken ? keyOf({ ...data, chain: data.previous_chain, entity: data.previous_entity }) : null,
     kind: data.kind,
     chain: data.chain,
     entity: data.entity,
