@@ -37,7 +37,7 @@ def metadata_function(
     lost = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS n WHERE {})")
     without_new = sql.SQL("{} AND {}").format(
         lost.format(is_named, sql.SQL("new_rows"), same_entity(watch, types, "n", "r")),
-        is_unpaired(watch, types, sql.SQL("({})").format(pairs(watch, types))),
+        is_unpaired(watch, types, sql.SQL("pair")),
     )
     without_old = lost.format(is_named, sql.SQL("old_rows"), same_entity(watch, types, "n", "r"))
     changed = template("update_steps.sql").format(
@@ -78,6 +78,7 @@ def metadata_function(
         updated_text=as_text(report("")),
         is_renaming=is_renaming(watch, types, may_exchange=may_exchange),
         rename=as_text(template("rename.sql").format(**renamed, pairs=pairs(watch, types))),
+        with_pairs=as_text(sql.SQL("WITH pair AS MATERIALIZED (\n{}\n)\n").format(pairs(watch, types))),
         append_renamed=as_text(
             template("append_renamed.sql").format(watch=id_literal, pairs=pairs(watch, types, fields_before))
         ),

@@ -15,7 +15,7 @@ AS {quote}
 DECLARE
     started       timestamptz := {started};
     sees_newest   boolean := current_setting('transaction_isolation') LIKE 'read %';
-    with_old_rows text := '';
+    with_old_rows text := '';  -- or with whatever else the next statement is to know
     reported_rows bigint := 0;
     left_rows     bigint := 0;
     renamed_rows  bigint := 0;
@@ -41,6 +41,7 @@ BEGIN
             EXECUTE {updated_text} INTO reported_rows, left_rows;
         END IF;
         IF is_renaming OR EXISTS ({new_entities} EXCEPT {old_entities}) THEN
+            with_old_rows := {with_pairs};
             {lost}{found}
         END IF;
     ELSIF TG_OP = 'INSERT' THEN
