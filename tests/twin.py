@@ -71,7 +71,7 @@ class Twin:
         """Have some entities others' names, all at once."""
         states = self.detector.states
         taken = {now: (before, states.pop(before)) for before, now in names.items() if before in states}
-        states |= {now: state for now, (_, state) in taken.items()}
+        states.update({now: state for now, (_, state) in taken.items()})
         for now, (before, state) in taken.items():
             report = renamed(state.value, before, is_taken=before in names.values())
             self.told[now].append(_as_told(report, self.watch))

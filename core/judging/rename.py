@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.detection.judge import delete
+from core.detection.gone import delete
 from core.detection.renamed import renamed
 from core.detection.testimony import Testimony
 from core.judging.findings import EventRow

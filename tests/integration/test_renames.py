@@ -192,7 +192,7 @@ def test_wherever_the_log_is_cut_and_whoever_is_killed_what_is_known_is_known_by
     judge_waiting(writer)
     assert baselines(writer) == {name: value for value, name in names(writer).items()}
     assert {row[1] for row in told_of(writer, "tvl")} <= {"renamed"}
-    last = dict(writer.execute("SELECT current::text, entity FROM rtp.event ORDER BY id").fetchall())
+    last: dict[str, str] = dict(writer.execute("SELECT current::text, entity FROM rtp.event ORDER BY id").fetchall())
     assert last.items() <= names(writer).items()
 
 
