@@ -8,7 +8,7 @@ from psycopg import sql
 
 from triggers.expressions import about, function, named, quote
 from triggers.identity import is_of, named_row, note_unusable, same_entity, who
-from triggers.renames import is_renaming, is_unpaired, pairs, rows_and_what_they_were
+from triggers.renames import is_lost, is_renaming, pairs, rows_and_what_they_were
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
@@ -35,10 +35,7 @@ def metadata_function(
     parts = {**about("r", watch, types), "watch": id_literal, "fields": _fields_now(watch, types)}
     is_named = named_row("r", watch, types)
     lost = sql.SQL("{} AND NOT EXISTS (SELECT FROM {} AS n WHERE {})")
-    without_new = sql.SQL("{} AND {}").format(
-        lost.format(is_named, sql.SQL("new_rows"), same_entity(watch, types, "n", "r")),
-        is_unpaired(watch, types, sql.SQL("pair")),
-    )
+    without_new = sql.SQL("{} AND {}").format(is_named, is_lost(watch, types))
     without_old = lost.format(is_named, sql.SQL("old_rows"), same_entity(watch, types, "n", "r"))
     changed = template("update_steps.sql").format(
         changed=_changed("r", watch, types),

@@ -57,12 +57,15 @@ def pairs(watch: Watch, types: ColumnTypes, more: Mapping[str, sql.Composable] |
     )
 
 
-def is_unpaired(watch: Watch, types: ColumnTypes, found: sql.Composable) -> sql.Composed:
-    """Whether an old row `r` is none of those pairs, a relation: its entity is not called otherwise."""
-    names = who("r", watch, types)
-    return sql.SQL("NOT EXISTS (SELECT FROM {} AS p WHERE p.former_chain = {} AND p.former_entity = {})").format(
-        found, names["chain"], names["entity"]
-    )
+def is_lost(watch: Watch, types: ColumnTypes) -> sql.Composed:
+    """Whether an old row `r` has a key that no row has any more, and is none of `pair`: it is not called otherwise."""
+    was, now = who("r", watch, types), who("n", watch, types)
+    return sql.SQL(
+        # In one, which is hashed: of what is left of two nobody knows how much it is.
+        "NOT EXISTS (SELECT FROM (SELECT {}, {} FROM new_rows AS n"
+        " UNION ALL SELECT former_chain, former_entity FROM pair) AS k (chain, entity)"
+        " WHERE k.chain = {} AND k.entity = {})"
+    ).format(now["chain"], now["entity"], was["chain"], was["entity"])
 
 
 def rows_and_what_they_were() -> sql.Composed:

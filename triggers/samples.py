@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.identity import looked_at, same_entity
-from triggers.renames import is_renaming, is_unpaired, pairs
+from triggers.identity import looked_at
+from triggers.renames import is_lost, is_renaming, pairs
 from triggers.templates import as_text, template
 
 if TYPE_CHECKING:
@@ -147,10 +147,7 @@ class _Statement:
     @property
     def is_lost_unpaired(self) -> sql.Composed:
         """Whether no row has the key of an old row `r` any more, and none of `pair` is what it is called now."""
-        types = self.expressions.types
-        return sql.SQL("NOT EXISTS (SELECT FROM new_rows AS n WHERE {}) AND {}").format(
-            same_entity(self.watch, types, "n", "r"), is_unpaired(self.watch, types, sql.SQL("pair"))
-        )
+        return is_lost(self.watch, self.expressions.types)
 
     @property
     def updated(self) -> sql.Composed:
