@@ -108,7 +108,7 @@ class NotifierFunction(Construct):
             "Function",
             runtime=function.Runtime(f"python{plan.python}", function.RuntimeFamily.PYTHON),
             architecture=function.Architecture.ARM_64,
-            handler="core.notify.lambda_function.handler",
+            handler="core.notify.serverless.lambda_function.handler",
             code=function.Code.from_asset(str(plan.notify_code)),
             role=lambda_role(self, log, plan=plan, network=network),
             log_group=log,

@@ -10,9 +10,9 @@ from urllib.request import Request, urlopen
 
 from core.notify.answer import Accepted, Declined, Later
 from core.notify.build import build_notifier
-from core.notify.choice import Rules
-from core.notify.retries import Patience
-from core.notify.telling import Telling
+from core.notify.choice.choose import Rules
+from core.notify.tellers.retries import Patience
+from core.notify.tellers.telling import Telling
 from rtp_client.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.notify.answer import Answer
     from core.notify.build import From
     from core.notify.notifier import Notifier
-    from core.notify.settlement import Came
+    from core.notify.tellers.settlement import Came
     from core.problem import Problem
     from core.settings.models import Settings
 

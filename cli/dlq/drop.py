@@ -36,7 +36,7 @@ from core.problem import counted
 if TYPE_CHECKING:
     from core.letters.letter import Selection
     from core.letters.store import DeadLetterStore
-    from core.notify.letters import UntoldLetters
+    from core.notify.outbox.letters import UntoldLetters
 
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 

@@ -36,7 +36,7 @@ from core.letters.table import read_letters
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from core.notify.letters import UntoldLetters
+    from core.notify.outbox.letters import UntoldLetters
 
 _MOST_PEEKED = 1000
 

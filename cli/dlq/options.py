@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from core.notify.letters import UntoldLetters
+    from core.notify.outbox.letters import UntoldLetters
     from core.settings.models import Settings
 
 

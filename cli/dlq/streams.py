@@ -17,7 +17,7 @@ from core.errors import SettingsError, UnknownLetter
 from core.handler.services import stream_services
 from core.letters.boxes import open_boxes
 from core.letters.failure import document_of
-from core.notify.letters import UntoldLetters
+from core.notify.outbox.letters import UntoldLetters
 from core.problem import counted
 
 if TYPE_CHECKING:

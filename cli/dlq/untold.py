@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
 from core.letters.letter import LetterOrigin
-from core.notify.letters import UntoldLetters
+from core.notify.outbox.letters import UntoldLetters
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client
 

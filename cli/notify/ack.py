@@ -13,7 +13,7 @@ from cli.options import AsJson, Config, RedisUrl, Stack, settings_from
 from cli.output import out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from core.errors import SettingsError
-from core.notify.acknowledgements import Acknowledgements, Offer
+from core.notify.acknowledgement.acknowledgements import Acknowledgements, Offer
 from core.problem import counted
 from rtp_client.event import format_time
 from rtp_client.redact import redact, shown

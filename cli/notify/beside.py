@@ -10,7 +10,7 @@ from cli.logs import LOG, report, write_line
 from core.errors import SettingsError, SinkUnavailable
 from core.monitor.notify_monitor import NotifyMonitor
 from core.notify.build import build_notifier, source_of
-from core.notify.stored_addresses import with_stored_addresses
+from core.notify.service.stored_addresses import with_stored_addresses
 from core.sinks.sink_type import needing
 
 if TYPE_CHECKING:

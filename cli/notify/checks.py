@@ -20,7 +20,7 @@ def notify_findings(settings: Settings) -> tuple[Sequence[str], Sequence[str]]:
         return [], []
     try:
         with needing("notify", "rtp notify tells people through Apprise"):
-            from core.notify.checkup import check_notify  # noqa: PLC0415 - an extra
+            from core.notify.trial.checkup import check_notify  # noqa: PLC0415 - an extra
     except SettingsError as error:
         return [], [f"notify was not looked at: {error}"]
     found = check_notify(settings, os.environ)

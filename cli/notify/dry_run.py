@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from cli.logs import report
 from cli.output import err, out, print_json
 from core.errors import SettingsError
-from core.notify.choice import rules_of
-from core.notify.limits import limit_of
-from core.notify.listeners import listeners
-from core.notify.newest import newest
-from core.notify.rehearsal import rehearse
+from core.notify.choice.choose import rules_of
+from core.notify.choice.limits import limit_of
+from core.notify.choice.listeners import listeners
+from core.notify.trial.newest import newest
+from core.notify.trial.rehearsal import rehearse
 from core.problem import counted
 from core.sinks.sink_type import needing
 from rtp_client.event import format_time
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.notify.alert import Alert
-    from core.notify.choice import Rules
-    from core.notify.rehearsal import Rehearsed
+    from core.notify.choice.choose import Rules
+    from core.notify.trial.rehearsal import Rehearsed
     from core.notify.voice import Voice
     from core.settings.models import Settings
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from core.kinds import Kinds
     from core.notify.alert import Alert
-    from core.notify.settlement import Came
+    from core.notify.tellers.settlement import Came
 
 _STYLES = {"told": "green", "later": "yellow", "refused": "red", "given up": "red"}
 

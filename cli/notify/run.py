@@ -22,13 +22,13 @@ from cli.signals import noting_signals
 from core.errors import SettingsError, SinkUnavailable
 from core.monitor.notify_monitor import NotifyMonitor
 from core.notify.build import build_notifier, source_of
-from core.notify.stored_addresses import with_stored_addresses
+from core.notify.service.stored_addresses import with_stored_addresses
 from core.problem import counted
 from core.sinks.sink_type import needing
 
 if TYPE_CHECKING:
     from core.notify.notifier import Notifier
-    from core.notify.settlement import Came
+    from core.notify.tellers.settlement import Came
 
 _TICK_SECONDS = 0.1
 

@@ -47,7 +47,7 @@ def _names(settings: Settings) -> list[str]:
 
 
 def _told(voice: Voice, audience: Audience, settings: Settings) -> dict[str, Any]:
-    from core.notify.sample import TEST, sample_for  # noqa: PLC0415 - as above
+    from core.notify.trial.sample import TEST, sample_for  # noqa: PLC0415 - as above
 
     began = time.monotonic()
     answer = voice.tell([sample_for(settings, audience)], opening=TEST)

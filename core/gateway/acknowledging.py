@@ -16,8 +16,8 @@ from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
 from core.errors import SinkUnavailable
-from core.notify.acknowledge_links import KEY_VARIABLE, PATH, AcknowledgeLinks, LinkRefused, key_from
-from core.notify.acknowledgements import Acknowledgements
+from core.notify.acknowledgement.acknowledgements import Acknowledgements
+from core.notify.acknowledgement.links import KEY_VARIABLE, PATH, AcknowledgeLinks, LinkRefused, key_from
 from core.problem import counted
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from core.notify.acknowledgements import Offer
+    from core.notify.acknowledgement.acknowledgements import Offer
     from core.settings.models import Settings
 
 _HEADERS = {

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from core.notify.figures import NotifyTally
     from core.notify.overview import Overview
-    from core.notify.settlement import Came
+    from core.notify.tellers.settlement import Came
 
 
 class NotifyLatencies:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from core.notify.notifier import Notifier
-    from core.notify.settlement import Came
+    from core.notify.tellers.settlement import Came
     from core.settings.models import Settings
 
 _LOOK_SECONDS = 5.0

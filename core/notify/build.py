@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from core.errors import SettingsError, SinkUnavailable
-from core.notify.acknowledgements import Acknowledgements
-from core.notify.arrivals import ArrivalReader
-from core.notify.escalation import Escalator
-from core.notify.intake import Intake
-from core.notify.lease import Leases, new_token
+from core.notify.acknowledgement.acknowledgements import Acknowledgements
+from core.notify.acknowledgement.escalation import Escalator
+from core.notify.intakes.intake import Intake
+from core.notify.intakes.stream_intake import StreamIntake
 from core.notify.notifier import Notifier
-from core.notify.outbox import TAKING, TELLING, Outbox
-from core.notify.stream_intake import StreamIntake
-from core.notify.teller import Teller
+from core.notify.outbox.lease import Leases, new_token
+from core.notify.outbox.outbox import TAKING, TELLING, Outbox
+from core.notify.tellers.arrivals import ArrivalReader
+from core.notify.tellers.teller import Teller
 from core.services.circuit import CircuitBreaker
 from core.services.recovery import Recovery
 from core.sinks.sink_type import needing
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import redis
 
     from core.notify.notifier import AlertSource
-    from core.notify.settlement import Came
-    from core.notify.telling import Telling
+    from core.notify.tellers.settlement import Came
+    from core.notify.tellers.telling import Telling
     from core.problem import Problem
     from core.settings.models import Settings
 
@@ -114,7 +114,7 @@ class _Builder:
 
     def queue_intakes(self, queues: Sequence[str], intake: Intake) -> list[AlertSource]:
         with needing("aws", "alerts are taken from SQS"):
-            from core.notify.queue_intake import QueueIntake  # noqa: PLC0415 - boto3 is an extra
+            from core.notify.intakes.queue_intake import QueueIntake  # noqa: PLC0415 - boto3 is an extra
             from core.services.receiving_client import receiving_client  # noqa: PLC0415
         client = receiving_client(self.settings.sqs)
         circuit = CircuitBreaker("SQS", self.settings.run.circuit_breaker, on_problem=self.on_problem)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from core.notify.overview import Overview
-    from core.notify.settlement import Came
+    from core.notify.tellers.settlement import Came
 
 
 @dataclass(frozen=True)

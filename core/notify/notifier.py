@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
     import redis
 
-    from core.notify.arrivals import ArrivalReader
-    from core.notify.intake import Intake
-    from core.notify.lease import Leases
-    from core.notify.outbox import Outbox, Standing
-    from core.notify.teller import Teller
+    from core.notify.intakes.intake import Intake
+    from core.notify.outbox.lease import Leases
+    from core.notify.outbox.outbox import Outbox, Standing
+    from core.notify.tellers.arrivals import ArrivalReader
+    from core.notify.tellers.teller import Teller
     from core.trouble import Troubles
 
 _STOP_SECONDS = 15.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
-from core.notify.acknowledgements import Acknowledgements
-from core.notify.outbox import TELLING, Outbox
+from core.notify.acknowledgement.acknowledgements import Acknowledgements
+from core.notify.outbox.outbox import TELLING, Outbox
 from core.redis_names import NOTIFY_DEAD, NOTIFY_DESTINATIONS, workers_key
 from rtp_client.redis import redis_errors
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from core.notify.outbox import Standing
+    from core.notify.outbox.outbox import Standing
 
 
 @dataclass(frozen=True)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.notify.appeals import appeals_of
-from core.notify.choice import rules_of
-from core.notify.limits import limit_of
-from core.notify.retries import Patience
-from core.notify.telling import Telling
+from core.notify.acknowledgement.appeals import appeals_of
+from core.notify.choice.choose import rules_of
+from core.notify.choice.limits import limit_of
+from core.notify.tellers.retries import Patience
+from core.notify.tellers.telling import Telling
 from core.notify.voice import Voice, voices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from core.notify.acknowledgement.appeals import Appeals
     from core.notify.alert import Alert
     from core.notify.answer import Answer
-    from core.notify.appeals import Appeals
     from core.problem import Problem
     from core.settings.models import Settings
     from core.settings.notify import Audience

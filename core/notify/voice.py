@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.notify.service import AppriseService
+from core.notify.service.apprise_service import AppriseService
 from core.notify.words.compose import compose
 from core.notify.words.templates import Template, TemplateFailed, template_of
 from core.notify.words.view import Background

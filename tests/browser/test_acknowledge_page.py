@@ -9,8 +9,8 @@ import redis
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import expect
 
-from core.notify.acknowledge_links import AcknowledgeLinks
-from core.notify.acknowledgements import Acknowledgements, offer_of
+from core.notify.acknowledgement.acknowledgements import Acknowledgements, offer_of
+from core.notify.acknowledgement.links import AcknowledgeLinks
 from tests.gateway import serve_settings, serving
 from tests.samples import make_event
 

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from core.notify.acknowledge_links import HOLDS_SECONDS, AcknowledgeLinks
-from core.notify.acknowledgements import Acknowledgements, Expected, offer_of
+from core.notify.acknowledgement.acknowledgements import Acknowledgements, Expected, offer_of
+from core.notify.acknowledgement.links import HOLDS_SECONDS, AcknowledgeLinks
 from tests.gateway import serve_settings, serving
 from tests.samples import make_event
 

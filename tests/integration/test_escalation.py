@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from core.notify.acknowledgements import Acknowledgements
+from core.notify.acknowledgement.acknowledgements import Acknowledgements
+from core.notify.acknowledgement.escalation import Escalator, expected_of
 from core.notify.build import build_notifier
-from core.notify.escalation import Escalator, expected_of
-from core.notify.intake import Intake
-from core.notify.outbox import Outbox
+from core.notify.intakes.intake import Intake
+from core.notify.outbox.outbox import Outbox
 from core.notify.tellings import build_tellings
 from core.settings.notify import Audience, agreed
 from rtp_client.event import Event

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cli.demo_notifications import catching
-from core.notify.function import NotifyFunction
+from core.notify.serverless.function import NotifyFunction
 from core.sinks.settings import load_settings
 from tests.lambda_package import Said, invoke, make_package
 from tests.samples import make_event
@@ -53,7 +53,7 @@ def run(package: Path, redis_url: str, catcher: Catcher) -> Callable[..., Said]:
     }
 
     def run(*events: Any, **variables: str) -> Said:
-        return invoke(package, CONFIG, events, environ | variables, of="core.notify")
+        return invoke(package, CONFIG, events, environ | variables, of="core.notify.serverless")
 
     return run
 

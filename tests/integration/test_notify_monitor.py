@@ -11,8 +11,8 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from core.monitor.notify_monitor import NotifyMonitor
-from core.notify.acknowledgements import Acknowledgements, Expected
-from core.notify.outbox import Addressed, Outbox
+from core.notify.acknowledgement.acknowledgements import Acknowledgements, Expected
+from core.notify.outbox.outbox import Addressed, Outbox
 from core.settings.file import default_path
 from core.settings.models import HttpSettings, postgres_dsn
 from core.sinks.settings import load_settings

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
-from core.notify.lease import Leases
-from core.notify.outbox import GROUP, TAKING, TELLING, Addressed, Outbox, Taken
+from core.notify.outbox.lease import Leases
+from core.notify.outbox.outbox import GROUP, TAKING, TELLING, Addressed, Outbox, Taken
 from core.redis_names import NOTIFY_DEAD, lease_key
 from rtp_client.keys import STREAM
 from tests.eventually import eventually

@@ -19,7 +19,7 @@ from apprise.plugins.telegram import NotifyTelegram
 from core.errors import SettingsError
 from core.kinds import SHIPPED as KINDS
 from core.notify.answer import Accepted, Answer, Declined, Later
-from core.notify.service import AppriseService
+from core.notify.service.apprise_service import AppriseService
 from core.notify.voice import Voice
 from core.notify.words.message import Message
 from core.notify.words.templates import SHIPPED

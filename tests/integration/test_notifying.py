@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from core.notify.outbox import Standing
+    from core.notify.outbox.outbox import Standing
     from core.settings.models import Settings
     from core.sinks import Sink
     from rtp_client.event import Event

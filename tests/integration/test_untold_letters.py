@@ -9,7 +9,7 @@ import pytest
 import redis
 import yaml
 
-from core.notify.outbox import TELLING, Addressed, Outbox
+from core.notify.outbox.outbox import TELLING, Addressed, Outbox
 from core.redis_names import lease_key
 from core.settings.file import default_path
 from tests.rtp_process import environ_of

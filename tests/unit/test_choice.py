@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from core.kinds import MARKET
 from core.notify.alert import Alert
-from core.notify.budget import budget_of
-from core.notify.choice import Rules, choose
-from core.notify.rehearsal import rehearse
+from core.notify.choice.budget import budget_of
+from core.notify.choice.choose import Rules, choose
+from core.notify.trial.rehearsal import rehearse
 from core.settings.rhythm import MessageLimit, Quiet
 from rtp_client.event import Severity
 from rtp_client.event_filter import SEVERITY_RANK

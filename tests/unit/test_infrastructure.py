@@ -215,7 +215,7 @@ def test_people_are_told_in_place_of_the_example_consumer_where_the_deployment_s
     for stack in ("second-streams", "second-postgres"):
         functions = resources(cloud, stack, "AWS::Lambda::Function")
         assert "alerts.handler" not in {found["Handler"] for found in functions}
-        assert notifier_of(cloud, stack)["Handler"] == "core.notify.lambda_function.handler"
+        assert notifier_of(cloud, stack)["Handler"] == "core.notify.serverless.lambda_function.handler"
     handlers = {found["Handler"] for found in resources(cloud, "rtp-streams", "AWS::Lambda::Function")}
     assert handlers == {"core.handler.lambda_function.handler", "alerts.handler"}
 

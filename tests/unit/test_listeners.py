@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.notify.listeners import hears, listeners
+from core.notify.choice.listeners import hears, listeners
 from core.settings.notify import Audience
 from rtp_client.event import EventData
 from tests.samples import make_event

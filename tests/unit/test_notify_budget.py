@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.notify.budget import UNLIMITED, budget_of
-from core.notify.limits import LIMITED, limit_of
-from core.notify.plugins import plugin_class
-from core.notify.service import AppriseService
+from core.notify.choice.budget import UNLIMITED, budget_of
+from core.notify.choice.limits import LIMITED, limit_of
+from core.notify.service.apprise_service import AppriseService
+from core.notify.service.plugins import plugin_class
 from core.settings.notify import Audience, NotifyDestination
 from core.settings.rhythm import MessageLimit, read_limit
 

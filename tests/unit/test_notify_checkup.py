@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.notify.checkup import check_notify
+from core.notify.trial.checkup import check_notify
 from core.settings.models import Settings
 from core.sinks.settings import load_settings
 

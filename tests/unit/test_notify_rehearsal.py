@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from core.notify.alert import Alert
-from core.notify.budget import budget_of
-from core.notify.choice import Rules
-from core.notify.rehearsal import rehearse
+from core.notify.choice.budget import budget_of
+from core.notify.choice.choose import Rules
+from core.notify.trial.rehearsal import rehearse
 from core.settings.rhythm import read_limit
 from tests.samples import make_event
 

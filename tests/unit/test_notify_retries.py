@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from core.notify.alert import Alert
 from core.notify.answer import Later
-from core.notify.choice import Rules
-from core.notify.retries import Patience, Retries
-from core.notify.tenure import Tenure
-from core.notify.waiting_alerts import WaitingAlerts
+from core.notify.choice.choose import Rules
+from core.notify.tellers.retries import Patience, Retries
+from core.notify.tellers.tenure import Tenure
+from core.notify.tellers.waiting_alerts import WaitingAlerts
 from rtp_client.backoff import Backoff
 from tests.samples import make_event
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.notify.quiet import last_end, quiet_until
+from core.notify.choice.quiet import last_end, quiet_until
 from core.settings.rhythm import Quiet
 from core.zones import zone_called
 

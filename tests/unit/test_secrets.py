@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import SettingsError
-from core.notify.stored_addresses import with_stored_addresses
+from core.notify.service.stored_addresses import with_stored_addresses
 from rtp_client.errors import one_line
 from rtp_client.secrets import know_secrets, know_secrets_of, without_secrets
 from rtp_client.spellings import any_spelling

@@ -16,7 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from core.notify.outbox import Outbox
+from core.notify.outbox.outbox import Outbox
 from loadtests.faults.notify.account import account
 from loadtests.shared.alerts import alert
 from loadtests.shared.catcher import MessageCatcher, catching
@@ -35,7 +35,7 @@ _LEASE_SECONDS = 0.6
 _LONGEST_PAUSE_SECONDS = 0.7
 _FROZEN_SECONDS = 1.0
 _DRAIN_SECONDS = 90
-_PRELOAD = ("cli.notify", "core.notify.tellings", "core.notify.queue_intake", "core.services.receiving_client")
+_PRELOAD = ("cli.notify", "core.notify.tellings", "core.notify.intakes.queue_intake", "core.services.receiving_client")
 _DESTINATIONS = ("fast", "slow", "moody")
 
 

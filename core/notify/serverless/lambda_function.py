@@ -1,6 +1,6 @@
 """The Lambda behind the queues of alerts: what `rtp notify` does, with each batch and with a schedule's ticks.
 
-The handler is `core.notify.lambda_function.handler`. Settings and environment are as for `rtp notify`.
+The handler is `core.notify.serverless.lambda_function.handler`. Settings and environment are as for `rtp notify`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aws_lambda_powertools import Logger
 
 from core.emf import Figure
 from core.errors import RtpError, SettingsError, SinkUnavailable
-from core.notify.function import NotifyFunction
+from core.notify.serverless.function import NotifyFunction
 from core.services.xray import subsegment
 from core.sinks.settings import packaged_settings
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
 from core.notify.answer import Later
-from core.notify.retries import Retries
-from core.notify.settlement import Came, MessageSettlement
-from core.notify.tenure import LONGEST_WAIT_SECONDS, Chosen, Tenure
+from core.notify.tellers.retries import Retries
+from core.notify.tellers.settlement import Came, MessageSettlement
+from core.notify.tellers.tenure import LONGEST_WAIT_SECONDS, Chosen, Tenure
 from core.services.daemon_pool import DaemonPool
 from rtp_client.errors import one_line
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from core.notify.alert import Alert
     from core.notify.answer import Answer
-    from core.notify.lease import Leases
-    from core.notify.outbox import Outbox
-    from core.notify.telling import Telling
+    from core.notify.outbox.lease import Leases
+    from core.notify.outbox.outbox import Outbox
+    from core.notify.tellers.telling import Telling
     from core.problem import Problem
 
     Sent = tuple[Mapping[str, int], Answer | None]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-    from core.notify.intake import Intake
+    from core.notify.intakes.intake import Intake
     from core.services.receiving_client import ReceivingClient
     from core.services.recovery import Recovery
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from core.notify.escalation import expected_of
-from core.notify.listeners import listeners
-from core.notify.outbox import Addressed
+from core.notify.acknowledgement.escalation import expected_of
+from core.notify.choice.listeners import listeners
+from core.notify.outbox.outbox import Addressed
 from core.problem import Problem
 from rtp_client.event import decode_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from core.notify.acknowledgements import Acknowledgements
-    from core.notify.outbox import Outbox, Taken
+    from core.notify.acknowledgement.acknowledgements import Acknowledgements
+    from core.notify.outbox.outbox import Outbox, Taken
     from core.settings.notify import Audience
     from rtp_client.event import Event
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.kinds import MARKET
-from core.notify.budget import UNLIMITED, Budget, budget_of
-from core.notify.quiet import last_end, quiet_until
+from core.notify.choice.budget import UNLIMITED, Budget, budget_of
+from core.notify.choice.quiet import last_end, quiet_until
 from rtp_client.event import Severity
 from rtp_client.event_filter import SEVERITY_RANK
 

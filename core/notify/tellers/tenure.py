@@ -7,16 +7,16 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.notify.choice import choose
-from core.notify.waiting_alerts import WaitingAlerts
+from core.notify.choice.choose import choose
+from core.notify.tellers.waiting_alerts import WaitingAlerts
 from rtp_client.event import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.notify.alert import Alert
-    from core.notify.choice import Rules
-    from core.notify.retries import Retries
+    from core.notify.choice.choose import Rules
+    from core.notify.tellers.retries import Retries
 
 LONGEST_WAIT_SECONDS = 60.0
 

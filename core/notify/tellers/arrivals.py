@@ -10,8 +10,8 @@ from core.errors import SinkUnavailable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from core.notify.outbox import Outbox
-    from core.notify.teller import Teller
+    from core.notify.outbox.outbox import Outbox
+    from core.notify.tellers.teller import Teller
 
 _MOST_READ = 500
 _PAUSE_SECONDS = 0.1

@@ -19,7 +19,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
-from core.notify.attempt import Unanswered, attempt_under_way
+from core.notify.service.attempt import Unanswered, attempt_under_way
 from core.sinks.webhook.connection import Answer as Answered
 from core.sinks.webhook.connection import failure_in_words
 

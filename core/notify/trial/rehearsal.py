@@ -1,6 +1,6 @@
 """Which messages a destination would get of alerts that came when they came. Pure: time goes as fast as it can be told.
 
-`choice.py` chooses, as it does for `rtp notify`; each message is accepted at once.
+`choice/` chooses, as it does for `rtp notify`; each message is accepted at once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from core.notify.choice import Rules, choose
+from core.notify.choice.choose import Rules, choose
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

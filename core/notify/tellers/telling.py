@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
     from core.notify.alert import Alert
     from core.notify.answer import Answer
-    from core.notify.choice import Rules
-    from core.notify.retries import Patience
+    from core.notify.choice.choose import Rules
+    from core.notify.tellers.retries import Patience
 
 
 @dataclass(frozen=True)

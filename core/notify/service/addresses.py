@@ -13,8 +13,8 @@ from urllib.parse import unquote
 from apprise import Apprise, AppriseAsset
 
 from core.errors import SettingsError
-from core.notify.attempt import pause
-from core.notify.plugins import all_plugins, plugin_class
+from core.notify.service.attempt import pause
+from core.notify.service.plugins import all_plugins, plugin_class
 from rtp_client.spellings import any_spelling
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
-from core.notify.scripts import LET_GO, SHARE
+from core.notify.outbox.scripts import LET_GO, SHARE
 from core.redis_names import lease_key, workers_key
 from rtp_client.redis import redis_errors
 

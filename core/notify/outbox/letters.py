@@ -12,7 +12,7 @@ from core.errors import SinkUnavailable
 from core.letters.failure import Failure
 from core.letters.letter import Letter, LetterOrigin
 from core.letters.redrive import Result
-from core.notify.scripts import REVIVE
+from core.notify.outbox.scripts import REVIVE
 from core.redis_names import NOTIFY_DEAD, outbox_key
 from rtp_client.event import decode_event
 from rtp_client.redis import redis_errors

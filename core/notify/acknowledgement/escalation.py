@@ -12,17 +12,17 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
-from core.notify.acknowledgements import Expected
+from core.notify.acknowledgement.acknowledgements import Expected
 from core.notify.alert import Alert
-from core.notify.choice import choose, rules_of
-from core.notify.listeners import hears
-from core.notify.outbox import Addressed
+from core.notify.choice.choose import choose, rules_of
+from core.notify.choice.listeners import hears
+from core.notify.outbox.outbox import Addressed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from core.notify.acknowledgements import Acknowledgements
-    from core.notify.outbox import Outbox
+    from core.notify.acknowledgement.acknowledgements import Acknowledgements
+    from core.notify.outbox.outbox import Outbox
     from core.settings.notify import Audience
     from rtp_client.event import Event
 

@@ -6,8 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from core.kinds import MARKET, Kind
-from core.notify.acknowledge_links import AcknowledgeLinks, key_from
-from core.notify.acknowledgements import Acknowledgements, offer_of
+from core.notify.acknowledgement.acknowledgements import Acknowledgements, offer_of
+from core.notify.acknowledgement.links import AcknowledgeLinks, key_from
 from core.notify.words.compose import Appeal, worst
 from core.notify.words.headline import headline, span
 from core.problem import counted

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
 from core.notify.alert import Alert
-from core.notify.scripts import BEGIN, PUT, SETTLE
+from core.notify.outbox.scripts import BEGIN, PUT, SETTLE
 from core.redis_names import (
     NOTIFY_DEAD,
     NOTIFY_DESTINATIONS,

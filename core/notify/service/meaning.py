@@ -13,7 +13,7 @@ from core.sinks.webhook.connection import Answer as Answered
 
 if TYPE_CHECKING:
     from core.notify.answer import Answer
-    from core.notify.attempt import Attempt
+    from core.notify.service.attempt import Attempt
 
 _TOO_MANY_REQUESTS = 429
 _BUSY = frozenset({408, 425, _TOO_MANY_REQUESTS})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import redis
 
 from core.errors import SinkUnavailable
-from core.notify.outbox import GROUP, TAKING, Taken
+from core.notify.outbox.outbox import GROUP, TAKING, Taken
 from core.problem import Problem, counted
 from rtp_client.keys import STREAM
 from rtp_client.redis import redis_errors
@@ -22,8 +22,8 @@ from rtp_client.stream.entries import parse
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from core.notify.intake import Intake
-    from core.notify.lease import Leases
+    from core.notify.intakes.intake import Intake
+    from core.notify.outbox.lease import Leases
     from rtp_client.stream.entries import StreamEntry
 
 _CONSUMER = "rtp-notify"

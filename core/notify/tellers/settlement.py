@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from core.notify.alert import Alert
     from core.notify.answer import Answer
-    from core.notify.outbox import Outbox
-    from core.notify.tenure import Tenure
+    from core.notify.outbox.outbox import Outbox
+    from core.notify.tellers.tenure import Tenure
 
 _REDIS_PAUSE_SECONDS = 0.2
 

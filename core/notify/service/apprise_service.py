@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from apprise import NotifyFormat, NotifyType, OverflowMode
 
-from core.notify.addresses import plugin_for, secrets_of
 from core.notify.answer import Accepted, Later
-from core.notify.attempt import Attempt
-from core.notify.meaning import meaning_of
-from core.notify.transport import Transport
+from core.notify.service.addresses import plugin_for, secrets_of
+from core.notify.service.attempt import Attempt
+from core.notify.service.meaning import meaning_of
+from core.notify.service.transport import Transport
 from core.notify.words.manner import manner_of
 from core.services.daemon_pool import DaemonPool
 from rtp_client.event import Severity

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from core.emf import emf_log
 from core.errors import SettingsError
-from core.notify.acknowledgements import Acknowledgements
+from core.notify.acknowledgement.acknowledgements import Acknowledgements
 from core.notify.build import build_notifier
 from core.notify.figures import NotifyFigures, NotifyTally
-from core.notify.intake import Intake
-from core.notify.outbox import Outbox
+from core.notify.intakes.intake import Intake
+from core.notify.outbox.outbox import Outbox
 from core.notify.overview import look_over
-from core.notify.short_work import LEASE_SECONDS, tell_what_is_due
-from core.notify.stored_addresses import with_stored_addresses
+from core.notify.serverless.short_work import LEASE_SECONDS, tell_what_is_due
+from core.notify.service.stored_addresses import with_stored_addresses
 from core.notify.tellings import build_tellings
 from rtp_client.redact import redact
 from rtp_client.redis import redis_client
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from core.emf import Figure
-    from core.notify.telling import Telling
+    from core.notify.tellers.telling import Telling
     from core.problem import Problem
     from core.settings.models import Settings
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
-from core.notify.acknowledge_links import KEY_VARIABLE, key_from
-from core.notify.sample import sample_for
-from core.notify.service import AppriseService
+from core.notify.acknowledgement.links import KEY_VARIABLE, key_from
+from core.notify.service.apprise_service import AppriseService
+from core.notify.trial.sample import sample_for
 from core.notify.words.compose import compose
 from core.notify.words.manner import PLAIN
 from core.notify.words.templates import TemplateFailed, template_of

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 
 def _text(name: str) -> str:
-    return files("core.notify").joinpath(f"{name}.lua").read_text(encoding="utf-8")
+    return files("core.notify.outbox").joinpath(f"{name}.lua").read_text(encoding="utf-8")
 
 
 PUT = _text("put")

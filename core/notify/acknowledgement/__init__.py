@@ -1,0 +1,1 @@
+"""That somebody looks after an alert, and who is told where nobody does."""

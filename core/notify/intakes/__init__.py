@@ -1,0 +1,1 @@
+"""Where alerts are taken from, and how they come into the outbox."""

@@ -1,0 +1,1 @@
+"""`rtp notify` as a Lambda function."""

@@ -1,0 +1,1 @@
+"""The services that bring messages to people, through Apprise."""

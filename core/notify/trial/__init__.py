@@ -1,0 +1,1 @@
+"""Trying it out: what people would be told, without telling them."""
