@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from core.notify.tellers.retries import Retries
 
 LONGEST_WAIT_SECONDS = 60.0
+_LOOKED_AT = 500
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Tenure:
                 return None, LONGEST_WAIT_SECONDS
             if (alerts := self._next_ready()) is None:
                 free, rests_end = self.window.free(now), self.window.rests_end()
-                choice = choose(free, rules, spent_until=self._spent_until, now=now)
+                choice = choose(self._to_look_at(free, rules), rules, spent_until=self._spent_until, now=now)
                 self._ready = deque(choice.messages)
                 if (alerts := self._next_ready()) is None:
                     self._look_at = choice.look_at
@@ -89,6 +90,11 @@ class Tenure:
             self.messages += 1
             self._spent_until = rules.budget.spend(self._spent_until, now)
             return Chosen(alerts, self._spent_until), 0.0
+
+    def _to_look_at(self, free: Sequence[Alert], rules: Rules) -> Sequence[Alert]:
+        """All of them; or where each goes alone and none before its turn, the first: looking at all takes its time."""
+        is_one_by_one = not (rules.budget.seconds_each or rules.digest_seconds or rules.quiet or self.window.critical)
+        return free[:_LOOKED_AT] if is_one_by_one else free
 
     def _next_ready(self) -> Sequence[Alert] | None:
         """The first message that passes nothing of its entities: neither under way, nor of a message before it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rtp_client.event import Severity
 from rtp_client.stream.entries import BEGINNING
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ class WaitingAlerts:
 
     def __init__(self, most: int = MOST_READ) -> None:
         self.behind = BEGINNING
+        self.critical = 0
+        """How many of them are critical."""
         self._most = most
         self._alerts: dict[str, Alert] = {}
         self._under_way: set[str] = set()
@@ -48,6 +51,7 @@ class WaitingAlerts:
         """The next ones of the outbox."""
         for alert in alerts:
             self._alerts[alert.place] = alert
+            self.critical += _is_critical(alert)
         if alerts:
             self.behind = alerts[-1].place
 
@@ -86,7 +90,8 @@ class WaitingAlerts:
         """These are through: told, or dead."""
         for alert in alerts:
             self._end(alert)
-            self._alerts.pop(alert.place, None)
+            if self._alerts.pop(alert.place, None):
+                self.critical -= _is_critical(alert)
 
     def put_back(self, alerts: Iterable[Alert], *, rest_until: float = 0.0) -> None:
         """These wait again, where they were; their entities rest."""
@@ -100,3 +105,7 @@ class WaitingAlerts:
             self._under_way.remove(alert.place)
             self._busy[alert.event.partitionkey] -= 1
             self._busy += Counter()  # leaves out what is none
+
+
+def _is_critical(alert: Alert) -> bool:
+    return alert.event.data.severity is Severity.CRITICAL
