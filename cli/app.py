@@ -12,6 +12,7 @@ from cli.lazy import CommandPlace, lazy_group
 from cli.output import out, print_error
 from cli.signals import ENDED_EARLY
 from core.errors import RtpError
+from core.own_version import own_version
 from rtp_client.errors import one_line
 from rtp_client.secrets import without_secrets
 
@@ -134,9 +135,7 @@ COMMANDS = {
 
 def _tell_version(is_asked: bool) -> None:
     if is_asked:
-        from importlib.metadata import version  # noqa: PLC0415 - 30 ms that no other command wants
-
-        out.print(f"rtp {version('defi-rtp')}")
+        out.print(f"rtp {own_version()}")
         raise typer.Exit
 
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from cli.event_line import printable
 from cli.logs import LOG
-from core.monitor.monitor import own_version
+from core.own_version import own_version
 from core.settings.models import postgres_dsn
 from rtp_client.postgres import address
 

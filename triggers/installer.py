@@ -10,6 +10,7 @@ from psycopg import sql
 
 from core.errors import InstallError
 from core.judging.waiting import read_waiting
+from core.own_version import own_version
 from core.problem import counted
 from core.services.locks import INSTALLATION, holders_of_tables
 from core.services.postgres import OWN_SETTINGS, own_transaction
@@ -24,7 +25,7 @@ from triggers.catalog import (
     read_triggers,
     read_watches,
 )
-from triggers.migrations import own_tables, schema_steps
+from triggers.migrations import check_not_newer, end_running, own_tables, schema_steps
 from triggers.needs import has_new_aliases, starts_over
 from triggers.steps import Action, Step
 from triggers.validator import validate
@@ -48,7 +49,6 @@ _IS_THERE = sql.SQL(
     " WHERE n.nspname || '.' || c.relname = {})"
 ).format(sql.Literal(INSTALLATION))
 _LOCK = sql.SQL("LOCK TABLE rtp.installation IN EXCLUSIVE MODE")
-_COUNT = sql.SQL("UPDATE rtp.installation SET revision = revision + 1")
 
 
 def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
@@ -82,6 +82,7 @@ def _plan_installation(connection: Connection, settings: Settings) -> list[Step]
         steps.append(plan_watch(connection, name, watch, settings.triggers, watch_id, before, triggers))
     gone = (watch for watch in watches if watch.name not in settings.watches and not watch.is_removed)
     steps.extend(remove_watch(watch, triggers) for watch in gone)
+    steps.extend(end_running(installed))
     if findings and all(step.action.what in {"unchanged", "held up"} for step in steps):
         raise _refusal(findings)
     return count_installation(steps)
@@ -130,8 +131,11 @@ def plan_watch(
 def count_installation(steps: list[Step]) -> list[Step]:
     """The same, the last step that changes anything being the one that counts the installation."""
     last = max((place for place, step in enumerate(steps) if step.statements), default=None)
+    count = sql.SQL("UPDATE rtp.installation SET revision = revision + 1, installed_by = {}").format(
+        sql.Literal(own_version())
+    )
     return [
-        replace(step, statements=(*step.statements, _COUNT)) if place == last else step
+        replace(step, statements=(*step.statements, count)) if place == last else step
         for place, step in enumerate(steps)
     ]
 
@@ -197,6 +201,7 @@ def apply(connection: Connection, steps: Iterable[Step]) -> None:
             connection.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
             if connection.execute(_IS_THERE).fetchone() == (True,):
                 connection.execute(_LOCK)
+                check_not_newer(connection)
             for step in steps:
                 for statement in step.statements:
                     connection.execute(statement)

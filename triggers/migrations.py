@@ -19,6 +19,8 @@ from triggers.steps import Action, Step, Touch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from psycopg import Connection
+
     from triggers.catalog import InstallationRow
 
 _SQL = files("triggers").joinpath("sql")
@@ -55,10 +57,7 @@ def schema_steps(installed: InstallationRow | None, watched: Iterable[str] = ())
     """
     version = installed.schema_version if installed else 0
     newest = newest_version()
-    if version > newest:
-        raise InstallError(
-            f"the database has rtp schema version {version}, this rtp knows {newest}", "Install with the newer rtp"
-        )
+    _refuse_newer(version)
     steps = []
     if version < newest:
         steps += [_lock_watched(watched)] if installed else []
@@ -75,6 +74,28 @@ def _lock_watched(watched: Iterable[str]) -> Step:
         (sql.SQL(_SQL.joinpath("lock_watched.sql").read_text(encoding="utf-8").rstrip("\n")),),
         tuple(Touch(table, keeps_writers_out=True) for table in watched),
     )
+
+
+def end_running(installed: InstallationRow | None) -> list[Step]:
+    """What comes last where the schema changes under an rtp run: it must not go on by the version of before."""
+    if installed is None or installed.schema_version == newest_version():
+        return []
+    action = Action("ended", "rtp run", f"those of schema version {installed.schema_version}; start the new ones")
+    return [Step(action, (sql.SQL(_SQL.joinpath("end_running.sql").read_text(encoding="utf-8").rstrip("\n")),))]
+
+
+def check_not_newer(connection: Connection) -> None:
+    """Raise InstallError where a newer rtp has migrated the schema, which may have been after the plan was made."""
+    row = connection.execute("SELECT schema_version FROM rtp.installation").fetchone()
+    _refuse_newer(row[0] if row else 0)
+
+
+def _refuse_newer(version: int) -> None:
+    if version > newest_version():
+        raise InstallError(
+            f"the database has rtp schema version {version}, this rtp knows {newest_version()}",
+            "Install with the newer rtp",
+        )
 
 
 def _migrate(version: int, newest: int) -> Step:

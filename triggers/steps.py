@@ -7,7 +7,7 @@ from typing import Literal
 
 from psycopg import sql
 
-What = Literal["created", "replaced", "migrated", "removed", "unchanged", "held up"]
+What = Literal["created", "replaced", "migrated", "removed", "unchanged", "held up", "ended"]
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from starlette.routing import Route
 from core.gateway.reach import EVERYTHING
 from core.gateway.refusal import refusal
 from core.monitor.families import counter, gauge, gauge_of
-from core.monitor.monitor import own_version
+from core.own_version import own_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -10,6 +10,8 @@
   deposes nobody.
 - Fencing: a takeover does not stop the former leader at that instant. Every epoch has a number (`core.leading.epoch`),
   and cursors and Redis refuse lower ones; before each message to SQS its sender looks whether the epoch is good.
+- Upgrades: each look and each renewal reads the schema's version, too. Where a newer rtp has migrated the schema, the
+  leader and its standbys end. (Its installation also ends their sessions: triggers/sql/end_running.sql.)
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ import psycopg
 from core.errors import RtpError, ServiceUnavailable, UnfitServer
 from core.leading.epoch import Epoch, clock
 from core.leading.leader_row import Silence, find_who_may_not_lead, look, take_the_lead
-from core.log.installation import read_installation
+from core.log.installation import check_version, read_installation
 from core.problem import Problem
 from core.services.locks import holders_of_table
 from core.services.postgres import queries
@@ -226,7 +228,9 @@ class Election:
             next(connection.notifies(timeout=min(_LOOK_SECONDS, beat_seconds), stop_after=1), None)
             asked_at = clock()
             if asked_at - renewed_at >= beat_seconds:
-                if connection.execute(_QUERIES["renew"], {"epoch": epoch.number}, prepare=True).fetchone() is None:
+                row = connection.execute(_QUERIES["renew"], {"epoch": epoch.number}, prepare=True).fetchone()
+                if row is None:
                     return
+                check_version(connection, row[0])
                 epoch.confirm(asked_at)
                 renewed_at = asked_at

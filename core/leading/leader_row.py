@@ -11,6 +11,7 @@ import psycopg
 
 from core.errors import NotInstalled, RunningError
 from core.leading.epoch import clock
+from core.log.installation import check_version
 from core.services.postgres import own_transaction, queries
 
 if TYPE_CHECKING:
@@ -44,14 +45,15 @@ class LeaderRow(NamedTuple):
 
 
 def look(connection: Connection) -> LeaderRow:
-    """Who leads, or did last. Raises NotInstalled where the table is not as this rtp needs it."""
+    """Who leads, or did last. Raises NotInstalled where the schema is not, or no longer, of this rtp's version."""
     try:
         row = connection.execute(_QUERIES["look"], prepare=True).fetchone()
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
         raise NotInstalled("rtp's schema is not of this version", "Run `rtp install-triggers`") from error
     if row is None:
         raise NotInstalled("rtp's schema is not complete: rtp.leader has no row", "Run `rtp install-triggers`")
-    return LeaderRow._make(row)
+    check_version(connection, row[-1])
+    return LeaderRow._make(row[:-1])
 
 
 def find_who_may_not_lead(connection: Connection) -> str | None:

@@ -29,13 +29,26 @@ def read_installation(connection: Connection) -> str:
         raise NotInstalled(
             f"rtp's role may not read rtp's schema: {one_line(error)}", "`rtp grants` prints the rights that it needs"
         ) from error
-    if row is None or row[1] != SCHEMA_VERSION:
-        found = row[1] if row else "none"
+    log_id, version, installer = row or ("", None, None)
+    if version != SCHEMA_VERSION:
         raise NotInstalled(
-            f"the database has rtp schema version {found}, this rtp needs {SCHEMA_VERSION}",
-            "Run `rtp install-triggers` of this version",
+            f"the database has rtp schema version {version or 'none'}, this rtp needs {SCHEMA_VERSION}",
+            _remedy(version or 0, installer),
         )
-    return str(row[0])
+    return str(log_id)
+
+
+def _remedy(version: int, installer: str | None) -> str:
+    if version < SCHEMA_VERSION:
+        return "Run `rtp install-triggers` of this version"
+    newer = f"rtp {installer}" if installer else "A newer rtp"
+    return f"{newer} has migrated it: start that one, which delivers what waits in the log"
+
+
+def check_version(connection: Connection, version: int | None) -> None:
+    """Raise NotInstalled, as `read_installation` does, where the schema's version that was read is another one."""
+    if version != SCHEMA_VERSION:
+        read_installation(connection)
 
 
 def find_mismatch(connection: Connection, log: Log, reader: str) -> str | None:

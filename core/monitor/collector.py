@@ -14,7 +14,7 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from core.monitor.families import buckets, counter, gauge, gauge_of
-from core.monitor.monitor import own_version
+from core.own_version import own_version
 from core.processor.histogram import BUCKET_BOUNDS
 from core.services.circuit import CircuitState
 

@@ -11,7 +11,6 @@ import socket
 import threading
 import time
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -22,6 +21,7 @@ from core.monitor.duty import Duty
 from core.monitor.facts import DatabaseFacts, read_facts
 from core.monitor.lasting import find_lasting
 from core.monitor.progress import Hindrance, JudgingWatch, ProgressWatch
+from core.own_version import own_version
 from core.problem import Problem
 from core.processor.status import StatusReporter
 from core.services.circuit import CircuitState
@@ -47,14 +47,6 @@ _FACTS_SECONDS = 5.0
 # It looks once a second, while PostgreSQL's circuit is closed.
 _FAILURES_TO_TELL = 3
 _STATEMENT_TIMEOUT, _LOCK_TIMEOUT = "10s", "1s"
-
-
-def own_version() -> str:
-    """The version of the rtp that runs."""
-    try:
-        return version("defi-rtp")
-    except PackageNotFoundError:  # run from its source, not installed
-        return "unknown"
 
 
 class Monitor:

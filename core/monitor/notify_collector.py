@@ -9,8 +9,8 @@ from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 from core.monitor.families import buckets, counter, gauge, gauge_of
-from core.monitor.monitor import own_version
 from core.notify.answer import Accepted
+from core.own_version import own_version
 from core.processor.histogram import BUCKET_BOUNDS, Histogram
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.registry import Collector
 
 from core.monitor.families import counter, gauge, gauge_of
-from core.monitor.monitor import own_version
+from core.own_version import own_version
 from core.services.circuit import CircuitState
 from core.sinks.sqs.queues import sqs_destinations
 

@@ -2,14 +2,16 @@
 -- epochs, and holds the heartbeat. Only who may write to rtp's schema can have it. core/leading/election.py says how it is used.
 
 -- name: look
--- Who has the lead, and whether that session is still there. Of another role's session only the process id can be seen.
+-- Who has the lead, and whether that session is still there; and the version of the schema, which somebody may migrate at any
+-- time. Of another role's session only the process id can be seen.
 SELECT l.epoch, coalesce(l.host, ''), coalesce(l.pid, 0), l.since, l.renewed_at, extract(epoch FROM l.lease)::double precision,
        l.backend_pid, l.backend_start,
        EXISTS (
            SELECT FROM pg_stat_get_activity(coalesce(l.backend_pid, 0)) AS s
            WHERE s.pid = l.backend_pid AND (s.backend_start = l.backend_start) IS NOT FALSE
              AND s.datid = (SELECT oid FROM pg_database WHERE datname = current_database())
-       )
+       ),
+       (SELECT schema_version FROM rtp.installation)
 FROM rtp.leader AS l
 
 -- name: may_lead
@@ -30,8 +32,9 @@ WHERE l.epoch = %(epoch)s AND l.renewed_at IS NOT DISTINCT FROM %(renewed_at)s::
 RETURNING l.epoch
 
 -- name: renew
--- The heartbeat; no row where somebody else leads.
-UPDATE rtp.leader SET renewed_at = clock_timestamp() WHERE epoch = %(epoch)s AND backend_pid = pg_backend_pid() RETURNING true
+-- The heartbeat; no row where somebody else leads. It returns the version of the schema.
+UPDATE rtp.leader SET renewed_at = clock_timestamp() WHERE epoch = %(epoch)s AND backend_pid = pg_backend_pid()
+RETURNING (SELECT schema_version FROM rtp.installation)
 
 -- name: end_predecessors
 -- End the sessions that worked for leaders before: the one that had the lead, which may be stopped and come back, and those

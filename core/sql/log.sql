@@ -164,5 +164,5 @@ ON CONFLICT (sink, event_id) WHERE status = 'dead' DO UPDATE
 SET error = excluded.error, attempts = known.attempts + excluded.attempts, last_attempt_at = excluded.last_attempt_at
 
 -- name: read_installation
--- Which log this is.
-SELECT log_id, schema_version FROM rtp.installation
+-- Which log this is, of which version, and by which rtp: in JSON, as a schema of another version may not have that column.
+SELECT log_id, schema_version, to_jsonb(i) ->> 'installed_by' FROM rtp.installation AS i

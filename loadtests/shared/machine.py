@@ -7,7 +7,7 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.monitor.monitor import own_version
+from core.own_version import own_version
 from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from core.errors import NotInstalled, RunningError
 from core.leading.election import Election
 from core.leading.epoch import Epochs
 from core.leading.leader_row import Silence, keeping_leaders_away, look, take_the_lead
+from core.log.installation import SCHEMA_VERSION
 from core.problem import Problem
 from core.processor.build import postgres_server
 from core.services.postgres import connect
@@ -219,6 +220,21 @@ def test_a_role_that_may_only_read_does_not_stand_by_as_if_it_could_lead(
         assert "may not write to rtp.leader" in trouble
         assert campaign.role == "starting"
     writer.execute(sql.SQL("DROP OWNED BY {}").format(role))
+
+
+def test_leader_and_standby_end_where_the_schema_is_migrated_by_somebody_who_may_not_end_their_sessions(
+    installed: Settings, writer: psycopg.Connection
+) -> None:
+    with campaigns(installed, 2) as running:
+        eventually(lambda: all_settled(running), within_seconds=20)
+        (leader,) = leaders(running)
+        writer.execute("UPDATE rtp.installation SET schema_version = 99, installed_by = '9.9.9'")
+        eventually(lambda: all(campaign.election.failure for campaign in running))
+        assert {str(campaign.election.failure) for campaign in running} == {
+            f"the database has rtp schema version 99, this rtp needs {SCHEMA_VERSION}."
+            " rtp 9.9.9 has migrated it: start that one, which delivers what waits in the log"
+        }
+        assert not leader.epochs.is_on
 
 
 # Commands that keep leaders away

@@ -10,7 +10,7 @@ from core.gateway.rest.postgres_insight import PostgresInsight
 from core.gateway.rest.routes import rest_routes
 from core.gateway.rest.stream_insight import StreamInsight
 from core.handler.items import dynamodb_of
-from core.monitor.monitor import own_version
+from core.own_version import own_version
 
 if TYPE_CHECKING:
     from starlette.routing import Route

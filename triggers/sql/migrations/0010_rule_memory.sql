@@ -52,3 +52,6 @@ CREATE TABLE rtp.waiting_rename (
     changed_at    timestamptz NOT NULL,
     fields        jsonb
 );
+
+-- The version of the rtp that has installed something last, for people.
+ALTER TABLE rtp.installation ADD COLUMN installed_by text;
