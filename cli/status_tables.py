@@ -12,6 +12,7 @@ from cli.notification_tables import notification_tables
 from cli.tables import BAD, DOUBTFUL, GOOD, age, count_of_bad, facts, new_table, remarks, span, toned, whole
 from core.inspection.in_words import moment
 from core.kinds import SHIPPED
+from core.own_version import own_version
 from core.problem import counted
 
 if TYPE_CHECKING:
@@ -45,9 +46,23 @@ def _summary(seen: Inspection) -> Table:
             ("rtp", whole(_processor(seen.processor), "" if seen.processor.is_running else DOUBTFUL)),
             ("leader", whole(_leader(seen.leader), "" if seen.leader.is_leading else DOUBTFUL)),
             ("schema", f"version {own.schema_version}, log {own.log_id}, installed {moment(own.installed_at)}"),
+            *_other_versions(seen),
             ("log", _log(seen.log)),
         ]
     )
+
+
+def _other_versions(seen: Inspection) -> Iterator[tuple[str, Text | None]]:
+    """The versions of rtp that have a part in this, where it is not this one alone."""
+    installer, own = seen.installation.installed_by, own_version()
+    others = [f"triggers by rtp {installer}"] if installer not in {None, own} else []
+    others += [
+        f"rtp {one.version} runs on {one.host} (pid {one.pid})"
+        for one in seen.processes
+        if one.is_alive and one.version != own
+    ]
+    if others:
+        yield "versions", whole(f"this is rtp {own}; {', '.join(others)}", DOUBTFUL)
 
 
 def _processor(processor: Processor) -> str:

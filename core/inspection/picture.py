@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Installation:
-    """Which log this is, and since when."""
+    """Which log this is, since when, and which rtp has installed something last."""
 
     log_id: str
     schema_version: int
     installed_at: datetime
+    installed_by: str | None = None
 
 
 @dataclass(frozen=True)

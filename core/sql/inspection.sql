@@ -5,8 +5,8 @@
 SELECT now()
 
 -- name: installation
--- Which log this is, and since when.
-SELECT log_id, schema_version, installed_at FROM rtp.installation
+-- Which log this is, since when, and which rtp has installed something last.
+SELECT log_id, schema_version, installed_at, installed_by FROM rtp.installation
 
 -- name: watches
 -- The watches that are installed, and what is remembered of their entities.

@@ -15,6 +15,7 @@ from psycopg import sql
 from cli.output import out
 from core.leading.epoch import UNFENCED, Epochs
 from core.log.reader import LogReader
+from core.own_version import own_version
 from core.processor.build import postgres_server
 from core.processor.wakeup import WakeUp
 from core.settings.models import Settings, postgres_dsn
@@ -70,6 +71,21 @@ def test_the_installation(status: Status) -> None:
         ("prices", "price", "public.prices", 1),
         ("protocols", "protocol", "public.protocols", 1),
     ]
+
+
+def test_the_versions_of_rtp_are_shown_where_they_are_not_all_this_one(
+    command: Command, installed: Settings, writer: psycopg.Connection, status: Status
+) -> None:
+    def shown() -> str:
+        return command("status", "--postgres-dsn", postgres_dsn(installed)).out
+
+    assert "this is rtp" not in shown()
+    writer.execute("UPDATE rtp.installation SET installed_by = '0.0.1'")
+    writer.execute(
+        "INSERT INTO rtp.process VALUES ('there', 7, now(), now(), '0.0.2', '{\"circuits\": [], \"sinks\": []}')"
+    )
+    assert f"this is rtp {own_version()}; triggers by rtp 0.0.1, rtp 0.0.2 runs on there (pid 7)" in shown()
+    assert status()["installation"]["installed_by"] == "0.0.1"
 
 
 def test_a_removed_watch_is_not_shown(writer: psycopg.Connection, status: Status) -> None:
