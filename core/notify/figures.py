@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from core.emf import Figure
-from core.notify.answer import Accepted, Later
+from core.notify.counts import DestinationCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from core.notify.overview import Overview
     from core.notify.tellers.settlement import Came
-
-
-@dataclass(frozen=True)
-class DestinationCounts:
-    """Of one destination. `folded` are alerts that came in another's message. `failed`, as `messages`, are messages."""
-
-    told: int = 0
-    messages: int = 0
-    folded: int = 0
-    failed: int = 0
-    retried: int = 0
-    dead: int = 0
-
-    def plus(self, other: DestinationCounts) -> DestinationCounts:
-        return DestinationCounts(**{name: count + getattr(other, name) for name, count in asdict(self).items()})
-
-    def minus(self, other: DestinationCounts) -> DestinationCounts:
-        return DestinationCounts(**{name: count - getattr(other, name) for name, count in asdict(self).items()})
 
 
 class NotifyTally:
@@ -45,7 +26,7 @@ class NotifyTally:
         """A service has answered, or has not."""
         with self._lock:
             before = self._counts.get(came.destination, DestinationCounts())
-            self._counts[came.destination] = before.plus(_counted(came))
+            self._counts[came.destination] = before.plus(came.counts)
 
     def counts(self) -> Mapping[str, DestinationCounts]:
         """So far."""
@@ -77,11 +58,3 @@ class NotifyFigures:
                 yield Figure("Untold", standing.waiting, dimensions=place, is_gauge=True)
                 seconds = standing.oldest_seconds(seen.at)
                 yield Figure("OldestUntoldSeconds", seconds, "Seconds", place, is_gauge=True)
-
-
-def _counted(came: Came) -> DestinationCounts:
-    alerts, dead = len(came.alerts), len(came.dead)
-    if isinstance(came.answer, Accepted):
-        return DestinationCounts(told=alerts, messages=1, folded=alerts - 1)
-    is_to_be_tried = isinstance(came.answer, Later)
-    return DestinationCounts(failed=1, retried=alerts - dead if is_to_be_tried else 0, dead=dead)

@@ -58,7 +58,7 @@ def told(config: Path, installed: Settings, redis_url: str) -> Iterator[tuple[Se
         tells = {"desk/1": posted_to(f"{place}/desk"), "pager": posted_to(f"{place}/pager")}
         with notifying(settings, tells, source="stream", on_came=monitor.came) as notifier:
             eventually(lambda: notifier.state().standings["pager"].failures_in_a_row)
-            eventually(lambda: notifier.state().standings["desk/1"].told == 3)
+            eventually(lambda: notifier.state().standings["desk/1"].counts.told == 3)
             monitor.start(notifier)
             try:
                 yield settings, monitor

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from core.notify.counts import DestinationCounts
 from core.notify.outbox.lease import Leases
 from core.notify.outbox.outbox import GROUP, TAKING, TELLING, Addressed, Outbox, Taken
 from core.redis_names import NOTIFY_DEAD, lease_key
@@ -82,11 +83,11 @@ def test_only_who_has_the_destination_begins_and_gives_up_but_what_was_told_leav
     hold(client, "desk/1", "mine")
     assert outbox.begin("desk/1", [first, second], "another's", spent_until=9) is None
     assert outbox.begin("desk/1", [first, second], "mine", spent_until=9) == {first: 1, second: 1}
-    assert not outbox.settle("desk/1", [first], "another's", add={}, note={}, dead="refused")
-    assert outbox.settle("desk/1", [first], "another's", add={"told": 1}, note={})
+    assert not outbox.settle("desk/1", [first], "another's", counts=DestinationCounts(), note={}, dead="refused")
+    assert outbox.settle("desk/1", [first], "another's", counts=DestinationCounts(told=1), note={})
     assert outbox.begin("desk/1", [first, second], "mine", spent_until=10) == {second: 2}
     standing = outbox.standing("desk/1")
-    assert (standing.told, standing.waiting, standing.spent_until) == (1, 1, 10)
+    assert (standing.counts.told, standing.waiting, standing.spent_until) == (1, 1, 10)
 
 
 def test_what_can_never_be_told_is_kept_with_its_reason(outbox: Outbox, client: redis.Redis) -> None:
@@ -94,7 +95,9 @@ def test_what_can_never_be_told_is_kept_with_its_reason(outbox: Outbox, client: 
     outbox.put([Addressed(event, ["desk/1"])])
     hold(client, "desk/1", "mine")
     outbox.begin("desk/1", places(outbox, "desk/1"), "mine", spent_until=0)
-    outbox.settle("desk/1", places(outbox, "desk/1"), "mine", add={"dead": 1}, note={}, dead="no such chat")
+    outbox.settle(
+        "desk/1", places(outbox, "desk/1"), "mine", counts=DestinationCounts(dead=1), note={}, dead="no such chat"
+    )
     found: Any = client.xrange(NOTIFY_DEAD)
     ((_, letter),) = found
     assert letter == {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from core.notify.figures import NotifyTally
 from core.redis_names import NOTIFY_DEAD
 from core.settings.notify import Audience
 from core.sinks.registry import destinations
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from core.notify.outbox.outbox import Standing
+    from core.problem import Problem
     from core.settings.models import Settings
     from core.sinks import Sink
     from rtp_client.event import Event
@@ -94,7 +96,7 @@ def test_every_alert_of_the_queue_is_told_once_and_in_order_to_whom_it_concerns(
     send(people, [*ordinary, *critical])
     tells = {"desk/1": posted_to(at(server, "desk")), "boss/1": posted_to(at(server, "boss"))}
     with notifying(people, tells) as notifier:
-        eventually(lambda: notifier.state().standings["desk/1"].told == 61 and notifier.is_idle(0.1))
+        eventually(lambda: notifier.state().standings["desk/1"].counts.told == 61 and notifier.is_idle(0.1))
     assert heard(server, "/desk") == expected([*ordinary, *critical])
     assert heard(server, "/boss") == expected(critical)
     assert drain(sqs_client, sqs_queue.url) == []
@@ -131,11 +133,11 @@ def test_a_dead_service_delays_and_repeats_nothing_elsewhere_and_is_told_all_in_
     send(people, alerts)
     tells = {"desk/1": posted_to(at(server, "desk")), "boss/1": posted_to(at(server, "boss"))}
     with notifying(people, tells) as notifier:
-        eventually(lambda: notifier.state().standings["desk/1"].told == 20)
+        eventually(lambda: notifier.state().standings["desk/1"].counts.told == 20)
         eventually(lambda: notifier.state().standings["boss/1"].failures_in_a_row > 2)
         assert notifier.state().standings["boss/1"].waiting == 20
         down.set()
-        eventually(lambda: notifier.state().standings["boss/1"].told == 20)
+        eventually(lambda: notifier.state().standings["boss/1"].counts.told == 20)
         assert notifier.state().standings["boss/1"].failures_in_a_row == 0
     assert heard(server, "/boss") == heard(server, "/desk") == expected(alerts)
 
@@ -152,7 +154,7 @@ def test_a_service_that_asks_for_time_is_left_alone_for_so_long(people: Settings
     server.reply = reply
     send(people, alerts)
     with notifying(people, {"boss/1": posted_to(at(server, "boss"))}, at_once=1) as notifier:
-        eventually(lambda: notifier.state().standings["boss/1"].told == 3)
+        eventually(lambda: notifier.state().standings["boss/1"].counts.told == 3)
     assert seen[1] - seen[0] >= 1
     assert heard(server) == expected(alerts)
 
@@ -164,16 +166,21 @@ def test_what_a_service_refuses_is_a_dead_letter_and_what_it_never_takes_while_i
     answers = {b"refused": Reply(400), b"never": Reply(500)}
     server.reply = lambda posted: next((answers[one] for one in answers if one in posted.body), Reply())
     send(people, [make_event(1, "refused"), make_event(2, "never"), make_event(3, "taken")])
-    tells = {"desk/1": posted_to(at(server, "desk"))}
-    with notifying(people, tells, on_problem=lambda one: problems.append(one.text)) as notifier:
+    tally, tells = NotifyTally(["desk/1"]), {"desk/1": posted_to(at(server, "desk"))}
+
+    def on_problem(problem: Problem) -> None:
+        problems.append(problem.text)
+
+    with notifying(people, tells, on_came=tally.came, on_problem=on_problem) as notifier:
 
         def standing() -> Standing:
             return notifier.state().standings["desk/1"]
 
         # A try counts where the service has taken another alert since the first.
-        eventually(lambda: standing().failed)
+        eventually(lambda: standing().counts.failed)
         send(people, [make_event(4, "taken")])
-        eventually(lambda: standing().dead == 2 and standing().told == 2)
+        eventually(lambda: standing().counts.dead == 2 and standing().counts.told == 2)
+        eventually(lambda: tally.counts()["desk/1"] == standing().counts)
     with redis.Redis.from_url(redis_url) as client:
         reasons = [fields[b"reason"].decode() for _, fields in client.xrange(NOTIFY_DEAD)]
     assert reasons[0] == "HTTP 400"
@@ -193,9 +200,9 @@ def test_several_share_the_destinations_and_take_over_what_one_leaves(people: Se
         with notifying(quick, tells) as second:
             eventually(lambda: len(first.state().held) == len(second.state().held) == 1)
             send(people, alerts[:40])
-            eventually(lambda: sum(one.told for one in first.state().standings.values()) == 80)
+            eventually(lambda: sum(one.counts.told for one in first.state().standings.values()) == 80)
         send(people, alerts[40:])
-        eventually(lambda: sum(one.told for one in first.state().standings.values()) == 160)
+        eventually(lambda: sum(one.counts.told for one in first.state().standings.values()) == 160)
     assert heard(server, "/desk") == heard(server, "/boss") == expected(alerts)
 
 
@@ -205,6 +212,9 @@ def test_what_waits_for_too_long_behind_a_message_that_fails_is_given_up_with_it
     server.reply = lambda _: Reply(503)
     send(people, [make_event(number) for number in (1, 2, 3)])
     impatient = replace(QUICK, give_up_after_seconds=0.3)
-    with notifying(people, {"desk/1": posted_to(at(server, "desk"))}, patience=impatient) as notifier:
-        eventually(lambda: notifier.state().standings["desk/1"].dead == 3)
-        assert notifier.state().standings["desk/1"].waiting == 0
+    tally, tells = NotifyTally(["desk/1"]), {"desk/1": posted_to(at(server, "desk"))}
+    with notifying(people, tells, patience=impatient, at_once=1, on_came=tally.came) as notifier:
+        eventually(lambda: tally.counts()["desk/1"].dead == 3)
+        standing = notifier.state().standings["desk/1"]
+    assert standing.waiting == 0
+    assert tally.counts()["desk/1"] == standing.counts

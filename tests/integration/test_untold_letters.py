@@ -9,6 +9,7 @@ import pytest
 import redis
 import yaml
 
+from core.notify.counts import DestinationCounts
 from core.notify.outbox.outbox import TELLING, Addressed, Outbox
 from core.redis_names import lease_key
 from core.settings.file import default_path
@@ -33,7 +34,9 @@ def outbox(settings: Settings) -> Iterator[Outbox]:
             client.set(lease_key(TELLING, destination), "mine")
             places = [alert.place for alert in outbox.waiting(destination, most=9)]
             outbox.begin(destination, places, "mine", spent_until=0)
-            outbox.settle(destination, places, "mine", add={"dead": len(places)}, note={}, dead="no such chat")
+            outbox.settle(
+                destination, places, "mine", counts=DestinationCounts(dead=len(places)), note={}, dead="no such chat"
+            )
         yield outbox
 
 

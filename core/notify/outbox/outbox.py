@@ -9,11 +9,12 @@ Only who holds the lease of a destination takes from its outbox: `lease.py`. Eve
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
 from core.notify.alert import Alert
+from core.notify.counts import DestinationCounts
 from core.notify.outbox.scripts import BEGIN, PUT, SETTLE
 from core.redis_names import (
     NOTIFY_DEAD,
@@ -66,14 +67,9 @@ class Taken:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a destination stands, as Redis has it. Numbers count since its outbox was made; times are Unix time."""
+    """How a destination stands, as Redis has it. `counts` begin with its outbox; times are Unix time."""
 
-    told: int = 0
-    messages: int = 0
-    folded: int = 0
-    failed: int = 0
-    retried: int = 0
-    dead: int = 0
+    counts: DestinationCounts = field(default_factory=DestinationCounts)
     failures_in_a_row: int = 0
     retry_at: float = 0.0
     reason: str = ""
@@ -145,7 +141,7 @@ class Outbox:
         places: Sequence[str],
         token: str,
         *,
-        add: Mapping[str, int],
+        counts: DestinationCounts,
         note: Mapping[str, Any],
         dead: str = "",
     ) -> bool:
@@ -161,7 +157,8 @@ class Outbox:
             NOTIFY_DEAD,
         ]
         letter = json.dumps({"destination": destination, "reason": dead}) if dead else ""
-        arguments: list[str | int] = [token, letter, MOST_DEAD, json.dumps(add), json.dumps(note), *places]
+        added = {name: count for name, count in asdict(counts).items() if count}
+        arguments: list[str | int] = [token, letter, MOST_DEAD, json.dumps(added), json.dumps(note), *places]
         with redis_errors(self._address, SinkUnavailable):
             return int(self._settle(keys, arguments)) == 1
 
@@ -203,12 +200,12 @@ def _destination(key: bytes | str) -> str:
     return decode_part(name.rpartition(":")[2])
 
 
-def _standing(fields: Mapping[bytes, bytes], waiting: int, oldest: Any) -> Standing:
-    said = {name.decode(): value.decode() for name, value in fields.items()}
-    counts = {name: int(said.get(name, 0)) for name in ("told", "messages", "folded", "failed", "retried", "dead")}
+def _standing(hash_: Mapping[bytes, bytes], waiting: int, oldest: Any) -> Standing:
+    said = {name.decode(): value.decode() for name, value in hash_.items()}
+    counts = {one.name: int(said.get(one.name, 0)) for one in fields(DestinationCounts)}
     first = parse(oldest)
     return Standing(
-        **counts,
+        counts=DestinationCounts(**counts),
         failures_in_a_row=int(said.get("failures_in_a_row", 0)),
         retry_at=float(said.get("retry_at", 0)),
         reason=said.get("reason", ""),

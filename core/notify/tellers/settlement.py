@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
 from core.notify.answer import Accepted, Declined, Later
+from core.notify.counts import DestinationCounts
 from core.problem import LastingProblem, Problem, counted, event_facts
 
 if TYPE_CHECKING:
@@ -23,12 +24,13 @@ _REDIS_PAUSE_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Came:
-    """What came of a message. `dead` are the alerts of it that are given up."""
+    """What came of a message. `dead` are the alerts that are given up: of it, or too old by then."""
 
     destination: str
     alerts: Sequence[Alert]
     answer: Answer
     at: float
+    counts: DestinationCounts
     dead: Sequence[Alert] = ()
     retry_at: float = 0.0
 
@@ -53,16 +55,31 @@ class MessageSettlement:
         """The service has answered; `alerts` are those that it was told."""
         match answer:
             case Later():
-                self._failed(tenure, alerts, tries, answer)
+                came = self._failed(tenure, alerts, tries, answer)
             case Accepted():
-                self._is_answering(tenure, alerts, {"told_at": time.time()}, told=len(alerts))
-            case Declined(reason):
-                self._is_answering(tenure, alerts, {"reason": reason}, dead=reason)
-        if not isinstance(answer, Later):
-            self._tell_of(Came(self._destination, alerts, answer, time.time(), _dead(alerts, answer)))
+                came = self._accepted(tenure, alerts, answer)
+            case Declined():
+                came = self._declined(tenure, alerts, answer)
+        self._tell_of(came)
 
-    def _is_answering(
-        self, tenure: Tenure, alerts: Sequence[Alert], note: dict[str, Any], *, told: int = 0, dead: str = ""
+    def _accepted(self, tenure: Tenure, alerts: Sequence[Alert], answer: Accepted) -> Came:
+        counts, now = DestinationCounts(told=len(alerts), messages=1, folded=len(alerts) - 1), time.time()
+        self._through(tenure, alerts, counts, {"told_at": now})
+        return Came(self._destination, alerts, answer, now, counts)
+
+    def _declined(self, tenure: Tenure, alerts: Sequence[Alert], answer: Declined) -> Came:
+        counts = DestinationCounts(failed=1, dead=len(alerts))
+        self._through(tenure, alerts, counts, {"reason": answer.reason}, dead=answer.reason)
+        return Came(self._destination, alerts, answer, time.time(), counts, dead=alerts)
+
+    def _through(
+        self,
+        tenure: Tenure,
+        alerts: Sequence[Alert],
+        counts: DestinationCounts,
+        note: dict[str, Any],
+        *,
+        dead: str = "",
     ) -> None:
         """The alerts leave the outbox. A service that refuses a message is there, as one that takes it."""
         with tenure.lock:
@@ -72,39 +89,39 @@ class MessageSettlement:
         if was_failing:
             note |= {"failures_in_a_row": 0, "retry_at": 0}
             self._failing.is_over(f"{self._destination}: told again")
-        add = {"told": told, "messages": 1, "folded": told - 1} if told else {"dead": len(alerts)}
-        self._note(alerts, add, note, dead)
+        self._note(alerts, counts, note, dead)
         with tenure.lock:
             tenure.window.done(alerts)
 
-    def _failed(self, tenure: Tenure, alerts: Sequence[Alert], tries: Mapping[str, int], answer: Later) -> None:
+    def _failed(self, tenure: Tenure, alerts: Sequence[Alert], tries: Mapping[str, int], answer: Later) -> Came:
         """The alerts wait for another try, but for those that are given up."""
         now, most = time.time(), max(tries.values(), default=1)
         with tenure.lock:
             retries = tenure.retries
             retries.failed(answer, now)
             rest = retries.rest_seconds(answer, most)
-            dead = retries.given_up(alerts, tries, now)
+            given_up = retries.given_up(alerts, tries, now)
             mine = {alert.place for alert in alerts}
             others = tenure.window.since_before(retries.too_old_since(now))
             too_old = [alert for alert in others if alert.place not in mine]
             failures, retry_at = retries.failures, retries.retry_at
-        note = {"failures_in_a_row": failures, "retry_at": retry_at, "reason": answer.reason}
-        again = [alert for alert in alerts if alert not in dead]
+        again = [alert for alert in alerts if alert not in given_up]
         facts = {"destination": self._destination, "reason": answer.reason}
         self._failing.tell(f"{self._destination}: {answer.reason}. Trying again", facts=facts)
-        self._note([], {"failed": 1, "retried": len(again)}, note, "")
-        if dead:
-            self._note(
-                dead, {"dead": len(dead)}, {}, f"given up after {counted(most, 'try', 'tries')}: {answer.reason}"
-            )
-        if too_old:
-            self._note(too_old, {"dead": len(too_old)}, {}, f"it has waited for too long: {answer.reason}")
-            dead = [*dead, *too_old]
+        note = {"failures_in_a_row": failures, "retry_at": retry_at, "reason": answer.reason}
+        self._note([], DestinationCounts(failed=1, retried=len(again)), note)
+        self._bury(given_up, f"given up after {counted(most, 'try', 'tries')}: {answer.reason}")
+        self._bury(too_old, f"it has waited for too long: {answer.reason}")
+        dead = [*given_up, *too_old]
         with tenure.lock:
             tenure.put_back(again, rest_until=now + rest if rest else 0.0)
             tenure.window.done(dead)
-        self._tell_of(Came(self._destination, alerts, answer, now, dead, retry_at))
+        counts = DestinationCounts(failed=1, retried=len(again), dead=len(dead))
+        return Came(self._destination, alerts, answer, now, counts, dead, retry_at)
+
+    def _bury(self, alerts: Sequence[Alert], reason: str) -> None:
+        if alerts:
+            self._note(alerts, DestinationCounts(dead=len(alerts)), {}, reason)
 
     def _tell_of(self, came: Came) -> None:
         if came.dead and isinstance(came.answer, Later | Declined):
@@ -114,17 +131,15 @@ class MessageSettlement:
             self._on_problem(Problem(text, "notify", facts=facts))
         self._on_came(came)
 
-    def _note(self, through: Sequence[Alert], add: Mapping[str, int], note: Mapping[str, Any], dead: str) -> None:
+    def _note(
+        self, through: Sequence[Alert], counts: DestinationCounts, note: Mapping[str, Any], dead: str = ""
+    ) -> None:
         """Note it, however long Redis is away: what is told and not noted would be told twice."""
         places = [alert.place for alert in through]
         while True:
             try:
-                self._outbox.settle(self._destination, places, self._token, add=add, note=note, dead=dead)
+                self._outbox.settle(self._destination, places, self._token, counts=counts, note=note, dead=dead)
             except SinkUnavailable:
                 time.sleep(_REDIS_PAUSE_SECONDS)
             else:
                 return
-
-
-def _dead(alerts: Sequence[Alert], answer: Answer) -> Sequence[Alert]:
-    return alerts if isinstance(answer, Declined) else ()

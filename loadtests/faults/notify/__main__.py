@@ -146,7 +146,7 @@ def _wait_until_told(world: NotifyWorld, alerts: int) -> None:
     deadline = time.monotonic() + _DRAIN_SECONDS
     while time.monotonic() < deadline:
         standings = outbox.standings(_DESTINATIONS).values()
-        if all(one.told >= alerts and not one.waiting for one in standings):
+        if all(one.counts.told >= alerts and not one.waiting for one in standings):
             return
         time.sleep(0.2)
     print("not all was told in time", file=sys.stderr)
