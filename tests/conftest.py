@@ -60,6 +60,15 @@ hypothesis.settings.load_profile("long" if IS_LONG else "short")
 gc.disable()  # until all is collected: it finds next to nothing, and takes a fifth of that time
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Stop the first of two that pytest-cov starts in each worker: nobody has its data, and it follows `no_cover`."""
+    if "PYTEST_XDIST_WORKER" in os.environ and config.pluginmanager.hasplugin("_cov"):
+        from coverage import Coverage  # noqa: PLC0415  (only where it is asked for)
+
+        if (first := Coverage.current()) is not None:
+            first.stop()
+
+
 def pytest_collection_finish() -> None:
     """Keep the thousands of tests, and what they import, out of each garbage collection: a twentieth of the CPU."""
     gc.enable()
