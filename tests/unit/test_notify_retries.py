@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from core.notify.alert import Alert
 from core.notify.answer import Later
 from core.notify.choice.choose import Rules
@@ -16,8 +18,8 @@ PATIENCE = Patience(Backoff(1, 60, uniform=lambda _, bound: bound), max_attempts
 AWAY, BUSY = Later("no answer", is_away=True), Later("HTTP 500")
 
 
-def alert(number: int, entity: str = "lido", *, age: float = 0.0) -> Alert:
-    return Alert(make_event(number, entity), f"{int((NOW - age) * 1000)}-{number}")
+def alert(number: int, entity: str = "lido", *, age: float = 0.0, **columns: Any) -> Alert:
+    return Alert(make_event(number, entity, **columns), f"{int((NOW - age) * 1000)}-{number}")
 
 
 def test_each_failure_in_a_row_doubles_the_wait_and_a_message_that_is_taken_ends_it() -> None:
@@ -85,9 +87,28 @@ def test_no_more_is_read_than_there_is_room_for() -> None:
     assert not waiting.is_full
 
 
+def test_what_must_not_wait_is_found_beyond_what_there_is_room_for_and_takes_along_what_its_entity_has_before_it() -> (
+    None
+):
+    first, second = alert(1, "a"), alert(2, "b")
+    passed, before, critical = alert(3, "c"), alert(4, "d"), alert(5, "d", severity="critical")
+    waiting = WaitingAlerts(most=2, hurries=Rules().hurries)
+    waiting.add([first, second])
+    assert waiting.reads_behind == second.place
+    assert not waiting.add_what_hurries([passed, before], before=[])
+    assert waiting.reads_behind == before.place
+    assert waiting.places_before([critical]) == [before.place]
+    assert waiting.add_what_hurries([critical], before=[before])
+    assert waiting.free(NOW) == [first, second, before, critical]
+    waiting.done([first, second, before, critical])
+    assert waiting.reads_behind == second.place
+    waiting.add([passed])
+    assert waiting.free(NOW) == [passed]
+
+
 def test_what_failed_goes_before_what_had_been_chosen_to_follow_it() -> None:
     first, second, other = alert(1), alert(2), alert(3, "aave")
-    tenure = Tenure(Retries(PATIENCE), 0.0)
+    tenure = Tenure(Retries(PATIENCE), Rules(), 0.0)
     tenure.add([first, second, other], "0-0")
 
     def next_alerts() -> list[Alert]:

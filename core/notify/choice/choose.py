@@ -45,6 +45,10 @@ class Rules:
         unless = self.quiet.unless if self.quiet else None
         return unless is not None and SEVERITY_RANK[alert.event.data.severity] >= SEVERITY_RANK[unless]
 
+    def hurries(self, alert: Alert) -> bool:
+        """Whether something that holds back others does not hold it back."""
+        return _is_critical(alert) or self.is_exempt(alert)
+
     def company_of(self, alert: Alert, night_ended: float) -> str:
         """Which alerts go together: those with the same company. `night_ended` is when it was last quiet."""
         if self.digest_seconds and not _is_critical(alert):

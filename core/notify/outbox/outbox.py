@@ -115,6 +115,15 @@ class Outbox:
             found = self._client.xrange(outbox_key(destination), min=f"({after}", count=most)
         return [_alert(entry) for entry in parse(found)]
 
+    def at(self, destination: str, places: Sequence[str]) -> list[Alert]:
+        """Those alerts at these places that still wait."""
+        pipeline = self._client.pipeline(transaction=False)
+        for place in places:
+            pipeline.xrange(outbox_key(destination), place, place)
+        with redis_errors(self._address, SinkUnavailable):
+            found: Any = pipeline.execute() if places else []
+        return [_alert(entry) for entries in found for entry in parse(entries)]
+
     def arrivals(self, after: Mapping[str, str], *, most: int, block_ms: int) -> dict[str, list[Alert]]:
         """What is in some destinations' outboxes behind these places; it waits for the first."""
         places = {outbox_key(destination): place for destination, place in after.items()}

@@ -44,9 +44,10 @@ class ArrivalReader:
             reading = {name: place for name, one in self._tellers.items() if (place := one.reads_behind) is not None}
             try:
                 found = self._outbox.arrivals(reading, most=_MOST_READ, block_ms=self._block_ms) if reading else {}
+                for name, alerts in found.items():
+                    before = self._outbox.at(name, self._tellers[name].places_before(alerts))
+                    self._tellers[name].add(alerts, reading[name], before)
             except SinkUnavailable:  # the leases tell of it
-                found, reading = {}, {}
-            for name, alerts in found.items():
-                self._tellers[name].add(alerts, reading[name])
+                reading = {}
             if not reading:
                 self._stopping.wait(_PAUSE_SECONDS)

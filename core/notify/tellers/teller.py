@@ -100,7 +100,7 @@ class Teller:
 
     @property
     def reads_behind(self) -> str | None:
-        """Up to which place the outbox was read; None where no more should be."""
+        """Behind which place the outbox is read on; None where no more should be."""
         if (tenure := self._tenure) is None:
             return None
         return tenure.reads_behind
@@ -109,11 +109,14 @@ class Teller:
         """In how many seconds something that was read can go; None where nothing waits."""
         return None if (tenure := self._tenure) is None else tenure.due_in(now)
 
-    def add(self, alerts: Sequence[Alert], behind: str) -> None:
+    def places_before(self, alerts: Sequence[Alert]) -> list[str]:
+        """What is to be read again, to be told before these."""
+        return [] if (tenure := self._tenure) is None else tenure.places_before(alerts)
+
+    def add(self, alerts: Sequence[Alert], behind: str, before: Sequence[Alert] = ()) -> None:
         """The alerts of the outbox that stand behind that place."""
-        if (tenure := self._tenure) is not None:
-            tenure.add(alerts, behind)
-        self._wake.set()
+        if (tenure := self._tenure) is not None and tenure.add(alerts, behind, before):
+            self._wake.set()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -153,7 +156,7 @@ class Teller:
         except SinkUnavailable:  # the leases tell of it
             return False
         retries = Retries(self._telling.patience, failures=standing.failures_in_a_row, retry_at=standing.retry_at)
-        self._tenure = Tenure(retries, standing.spent_until)
+        self._tenure = Tenure(retries, self._telling.rules, standing.spent_until)
         return True
 
     def _send(self, message: Chosen) -> Sent | None:

@@ -33,10 +33,10 @@ class Chosen:
 class Tenure:
     """For threads. Whoever looks at `retries`, `window` or `messages`, or changes them, has the lock."""
 
-    def __init__(self, retries: Retries, spent_until: float) -> None:
+    def __init__(self, retries: Retries, rules: Rules, spent_until: float) -> None:
         self.lock = threading.Lock()
         self.retries = retries
-        self.window = WaitingAlerts()
+        self.window = WaitingAlerts(hurries=rules.hurries)
         self.messages = 0
         self._spent_until = spent_until
         self._ready: deque[Sequence[Alert]] = deque()
@@ -44,18 +44,27 @@ class Tenure:
 
     @property
     def reads_behind(self) -> str | None:
-        """Up to which place the outbox was read; None where there is no room for more."""
+        """Behind which place the outbox is read on; None where there is no room for more."""
         with self.lock:
-            return None if self.window.is_full else self.window.behind
+            return self.window.reads_behind
 
-    def add(self, alerts: Sequence[Alert], behind: str) -> None:
-        """The alerts of the outbox that stand behind that place."""
+    def places_before(self, alerts: Sequence[Alert]) -> list[str]:
+        """What was passed over and is to be told before some of these that must not wait."""
         with self.lock:
-            if self.window.behind != behind:  # the destination was another's meanwhile
-                return
-            self.window.add(alerts)
+            return self.window.places_before(alerts)
+
+    def add(self, alerts: Sequence[Alert], behind: str, before: Sequence[Alert] = ()) -> bool:
+        """The alerts of the outbox that stand behind that place. False where there was room for none of them."""
+        with self.lock:
+            if self.window.behind == behind and not self.window.is_full:
+                self.window.add(alerts)
+            else:
+                is_next = self.window.looked_behind == behind  # or the destination was another's meanwhile
+                if not (is_next and self.window.add_what_hurries(alerts, before)):
+                    return False
             if any(alert.event.data.severity is Severity.CRITICAL for alert in alerts):
                 self._ready.clear()  # what is critical goes first
+            return True
 
     def put_back(self, alerts: Sequence[Alert], *, rest_until: float = 0.0) -> None:
         """These wait again; whoever calls it has the lock. What was chosen to follow them must not pass them."""

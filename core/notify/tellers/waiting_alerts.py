@@ -7,28 +7,38 @@ that nothing passes anything of its own entity.
 from __future__ import annotations
 
 from collections import Counter
+from sys import intern
 from typing import TYPE_CHECKING
 
 from rtp_client.event import Severity
 from rtp_client.stream.entries import BEGINNING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from core.notify.alert import Alert
 
 MOST_READ = 5_000
-"""What is beyond waits in Redis alone, until there is room."""
+"""What is beyond waits in Redis alone, until there is room; but for what must not wait."""
+MOST_PASSED_OVER = 50_000
+"""So far beyond is looked for that."""
 
 
 class WaitingAlerts:
-    """The alerts by place. `behind` is the place up to which the outbox was read."""
+    """The alerts by place.
 
-    def __init__(self, most: int = MOST_READ) -> None:
+    `behind` is the place up to which the outbox was read, `looked_behind` up to which it was looked for what `hurries`:
+    for what no digest and no quiet hours hold back.
+    """
+
+    def __init__(self, most: int = MOST_READ, hurries: Callable[[Alert], bool] = lambda _: False) -> None:
         self.behind = BEGINNING
+        self.looked_behind = BEGINNING
         self.critical = 0
         """How many of them are critical."""
         self._most = most
+        self._hurries = hurries
+        self._passed_over: dict[str, str] = {}
         self._alerts: dict[str, Alert] = {}
         self._under_way: set[str] = set()
         self._busy: Counter[str] = Counter()
@@ -39,8 +49,16 @@ class WaitingAlerts:
 
     @property
     def is_full(self) -> bool:
-        """Whether no more should be read for now."""
+        """Whether there is room only for what must not wait."""
         return len(self._alerts) >= self._most
+
+    @property
+    def reads_behind(self) -> str | None:
+        """Behind which place to read on; None where nothing more should be read for now."""
+        if not self.is_full:
+            return self.behind
+        is_too_much = len(self._alerts) >= 2 * self._most or len(self._passed_over) >= MOST_PASSED_OVER
+        return None if is_too_much else self.looked_behind
 
     @property
     def under_way(self) -> int:
@@ -50,10 +68,31 @@ class WaitingAlerts:
     def add(self, alerts: Sequence[Alert]) -> None:
         """The next ones of the outbox."""
         for alert in alerts:
-            self._alerts[alert.place] = alert
-            self.critical += _is_critical(alert)
+            self._put(alert)
         if alerts:
             self.behind = alerts[-1].place
+        if not self._passed_over:
+            self.looked_behind = self.behind
+
+    def places_before(self, alerts: Iterable[Alert]) -> list[str]:
+        """What was passed over of the entities of which one of these must not wait."""
+        hurried = {alert.event.partitionkey for alert in alerts if self._hurries(alert)}
+        return [place for place, entity in self._passed_over.items() if entity in hurried] if hurried else []
+
+    def add_what_hurries(self, alerts: Sequence[Alert], before: Iterable[Alert]) -> bool:
+        """Of what there is no room for, only what must not wait, with what its entity has `before` it.
+
+        The rest is passed over, and read again when there is room. Returns whether anything was added.
+        """
+        hurried = {alert.event.partitionkey for alert in alerts if self._hurries(alert)}
+        added = [*before, *(alert for alert in alerts if alert.event.partitionkey in hurried)]
+        for alert in added:
+            self._put(alert)
+        for alert in alerts:
+            if alert.event.partitionkey not in hurried:
+                self._passed_over[alert.place] = intern(alert.event.partitionkey)
+        self.looked_behind = alerts[-1].place
+        return bool(added)
 
     def free(self, now: float) -> list[Alert]:
         """What may be told, in order."""
@@ -99,6 +138,12 @@ class WaitingAlerts:
             self._end(alert)
             if rest_until:
                 self._rests_until[alert.event.partitionkey] = rest_until
+
+    def _put(self, alert: Alert) -> None:
+        if alert.place not in self._alerts:
+            self.critical += _is_critical(alert)
+        self._alerts[alert.place] = alert
+        self._passed_over.pop(alert.place, None)
 
     def _end(self, alert: Alert) -> None:
         if alert.place in self._under_way:
