@@ -23,12 +23,15 @@ _EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=
 class OffPeg(NamedTuple):
     """A price that is off its peg. `told` is the worst severity that was reported; None while `for` runs.
 
-    `back_since` is since when it is back, while `recover_for` runs.
+    `back_since` is since when it is back, while `recover_for` runs. What is worse than `tier` is told; None: than
+    `told`. `eased_since` is since when the price has stayed away from that tier.
     """
 
     lowest: Decimal
     told: Severity | None
     back_since: datetime | None = None
+    tier: Severity | None = None
+    eased_since: datetime | None = None
 
 
 Steps = tuple[tuple[int, Decimal], ...]
@@ -85,10 +88,7 @@ def memory_text(memory: RuleMemory) -> str | None:
         return None
     document: dict[str, Any] = {}
     if memory.off_peg is not None:
-        lowest, told, back_since = memory.off_peg
-        document["off_peg"] = {"lowest": amount_text(lowest), "told": told}
-        if back_since is not None:
-            document["off_peg"]["back_since"] = _microseconds(back_since)
+        document["off_peg"] = _off_peg_document(memory.off_peg)
     if memory.before_jump is not None:
         document["before_jump"] = amount_text(memory.before_jump)
     if memory.moves:
@@ -123,11 +123,30 @@ def _move(steps: list[tuple[int, str]], told: str | None) -> MoveMemory:
     return MoveMemory(tuple((step, Decimal(value)) for step, value in steps), told)
 
 
-def _off_peg(lowest: str, told: str | None, back_since: int | None = None) -> OffPeg:
+def _off_peg_document(off_peg: OffPeg) -> dict[str, Any]:
+    document: dict[str, Any] = {"lowest": amount_text(off_peg.lowest), "told": off_peg.told}
+    if off_peg.back_since is not None:
+        document["back_since"] = _microseconds(off_peg.back_since)
+    if off_peg.tier is not None:
+        document["tier"] = off_peg.tier
+    if off_peg.eased_since is not None:
+        document["eased_since"] = _microseconds(off_peg.eased_since)
+    return document
+
+
+def _off_peg(
+    lowest: str,
+    told: str | None,
+    back_since: int | None = None,
+    tier: str | None = None,
+    eased_since: int | None = None,
+) -> OffPeg:
     return OffPeg(
         Decimal(lowest),
         None if told is None else Severity(told),
         None if back_since is None else _moment(back_since),
+        None if tier is None else Severity(tier),
+        None if eased_since is None else _moment(eased_since),
     )
 
 

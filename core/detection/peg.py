@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _BASIS_POINTS = Decimal(10_000)
 _DIGITS, _SHOWN = Context(prec=40), Decimal("0.01")
 _AT_ONCE = timedelta(0)
+_TIER_BELOW = {Severity.CRITICAL: Severity.WARNING, Severity.WARNING: Severity.INFO}
 
 
 class PegVerdict(NamedTuple):
@@ -46,12 +47,10 @@ def judge_peg(since: datetime | None, off_peg: OffPeg | None, value: Decimal, at
     if known.told is None:
         return _wait(since, lowest, value, at, peg)
     back_since = _back_since(known, value, at, peg)
-    if back_since is not None and at - back_since >= (peg.recover_for or _AT_ONCE):
+    if back_since is not None and _is_long_enough(back_since, at, peg):
         return PegVerdict(None, None, Reason.REPEG, known.told, lowest, back_since)
-    how_bad = peg_severity(value, peg)
-    if worse(how_bad, known.told) != known.told:
-        return PegVerdict(since, OffPeg(lowest, how_bad, back_since), Reason.ESCALATED, how_bad, lowest)
-    return PegVerdict(since, OffPeg(lowest, known.told, back_since))
+    eased = _eased(known._replace(lowest=lowest, back_since=back_since), known.told, value, at, peg)
+    return _escalated(since, eased, known.told, value, peg)
 
 
 def unseen(
@@ -61,7 +60,8 @@ def unseen(
     if since is None:
         return (at, OffPeg(value, None)) if is_as_far(value, peg, peg.deviation_bps) else (None, off_peg)
     known = off_peg or OffPeg(value, Severity.WARNING)
-    return since, known._replace(lowest=min(known.lowest, value))
+    known = known._replace(lowest=min(known.lowest, value))
+    return since, known if known.told is None else _eased(known, known.told, value, at, peg)
 
 
 def peg_severity(value: Decimal, peg: Peg) -> Severity:
@@ -93,6 +93,29 @@ def _back_since(known: OffPeg, value: Decimal, at: datetime, peg: Peg) -> dateti
     if is_as_far(value, peg, peg.deviation_bps):
         return None
     return known.back_since if is_as_far(value, peg, peg.recovery) else known.back_since or at
+
+
+def _is_long_enough(since: datetime, at: datetime, peg: Peg) -> bool:
+    return at - since >= (peg.recover_for or _AT_ONCE)
+
+
+def _eased(known: OffPeg, told: Severity, value: Decimal, at: datetime, peg: Peg) -> OffPeg:
+    """A tier from which the price has stayed away for so long may be told again."""
+    tier, since = known.tier or told, known.eased_since
+    if since is not None and _is_long_enough(since, at, peg):
+        tier, since = _TIER_BELOW[tier], None
+    is_near = tier is Severity.INFO or is_as_far(value, peg, peg.tier_recovery(tier))
+    return known._replace(tier=None if tier is told else tier, eased_since=None if is_near else since or at)
+
+
+def _escalated(since: datetime, known: OffPeg, told: Severity, value: Decimal, peg: Peg) -> PegVerdict:
+    """Tell a tier that is worse than the one that stands. The worst that was told stays known."""
+    how_bad, tier = peg_severity(value, peg), known.tier or told
+    if worse(how_bad, tier) is tier:
+        return PegVerdict(since, known)
+    worst = worse(how_bad, told)
+    off_peg = known._replace(told=worst, tier=None if how_bad is worst else how_bad, eased_since=None)
+    return PegVerdict(since, off_peg, Reason.ESCALATED, how_bad, known.lowest)
 
 
 def _leave(value: Decimal, at: datetime, peg: Peg) -> PegVerdict:

@@ -41,8 +41,10 @@ def _behind(event: EventData, rule: Rule, compare_with: CompareWith, market: Mar
     match event.reason:
         case Reason.DEVIATION:
             yield f"{_a_change(rule)} {_COMPARED[compare_with]} is an event."
-        case Reason.DEPEG | Reason.ESCALATED | Reason.REPEG if rule.peg is not None:
-            yield from _of_the_peg(rule.peg)
+        case Reason.DEPEG | Reason.REPEG if rule.peg is not None:
+            yield _of_the_peg(rule.peg)
+        case Reason.ESCALATED if rule.peg is not None:
+            yield _of_its_tiers(rule.peg)
         case Reason.MOVED:
             fitting = (move for move in rule.moves or () if move.over.total_seconds() == event.over_seconds)
             yield from (f"{_a_move(move)} is an event." for move in fitting)
@@ -69,7 +71,8 @@ def _sentences(rule: Rule, compare_with: CompareWith) -> Iterator[str]:
     for move in rule.moves or ():
         yield f"{_a_move(move)} is an event, once until less than {_percent(move.recovery)} of it is left."
     if rule.peg is not None:
-        yield from _of_the_peg(rule.peg)
+        yield _of_the_peg(rule.peg)
+        yield _of_its_tiers(rule.peg)
     if rule.heartbeat:
         yield f"{_span(rule.heartbeat)} after the last event comes another one, even without a change."
     if rule.cooldown:
@@ -106,13 +109,18 @@ def _of_disagreement(disagree_for: timedelta) -> str:
     return f"Sources that disagree for {_span(disagree_for)} are an event, and so is the end of that."
 
 
-def _of_the_peg(peg: Peg) -> Iterator[str]:
+def _of_the_peg(peg: Peg) -> str:
     off = f"{_number(peg.deviation_bps)} basis points or more off its peg of {_number(peg.value)}"
     pause = f" for {_span(peg.off_for)}" if peg.off_for else ""
     calm = f" once it has not been off again for {_span(peg.recover_for)}" if peg.recover_for else ", whatever the size"
-    yield f"A value {off}{pause} is an event, and so is its way back within {_number(peg.recovery)}{calm}."
+    return f"A value {off}{pause} is an event, and so is its way back within {_number(peg.recovery)}{calm}."
+
+
+def _of_its_tiers(peg: Peg) -> str:
     tiers = f"a warning from {_number(peg.warning)} basis points on, critical from {_number(peg.critical)} on"
-    yield f"What happens off the peg is {tiers}; reaching a worse tier is an event."
+    left = f"less than {_percent(round(peg.recovery / peg.deviation_bps * 100, 2))} of its distance is left"
+    pause = f" for {_span(peg.recover_for)}" if peg.recover_for else ""
+    return f"What happens off the peg is {tiers}; reaching a worse tier is an event, once until {left}{pause}."
 
 
 def _a_move(move: MoveRule) -> str:

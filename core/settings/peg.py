@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, model_validator
 
 from core.settings.fields import Duration, Magnitude, SettingsModel
+from rtp_client.event import Severity
 
 _Bps = Annotated[Magnitude, Field(gt=0, le=1_000_000)]
 _CRITICAL_BPS = Decimal(500)
@@ -24,6 +25,7 @@ class Peg(SettingsModel):
     """A price is off its peg from `deviation_bps` basis points on, and back when it is nearer than `recover_bps`.
 
     It must be off `for` so long before that is reported, and not be off again for `recover_for` before its way back is.
+    A tier of `severity_bps` is reported again once the price was nearer, in the same proportion, for `recover_for`.
     `peg: 1.0` is short for `peg: {value: 1.0}`.
     """
 
@@ -50,6 +52,11 @@ class Peg(SettingsModel):
         """From how many basis points on it is critical."""
         tiers = self.severity_bps or PegTiers()
         return max(_CRITICAL_BPS, self.warning) if tiers.critical is None else tiers.critical
+
+    def tier_recovery(self, tier: Severity) -> Decimal:
+        """From how many on a price that was as bad as that still is: in the proportion of the recovery to the band."""
+        tier_begins = self.critical if tier is Severity.CRITICAL else self.warning
+        return tier_begins * self.recovery / self.deviation_bps
 
     @model_validator(mode="before")
     @classmethod

@@ -360,6 +360,31 @@ def test_a_worse_tier_is_told_once() -> None:
     ]  # fmt: skip
 
 
+def test_a_second_crash_is_told_once_the_price_was_nearer_than_half_of_the_tier() -> None:
+    assert severities(Entity(PEGGED), "1", "0.94", "0.975", "0.94", "0.9751", "0.951", "0.95", "0.94", "1") == [
+        None, "depeg critical", None, None, None, None, "escalated critical", None, "repeg critical",
+    ]  # fmt: skip
+
+
+def test_it_must_have_been_nearer_for_as_long_as_a_way_back_takes() -> None:
+    entity = Entity(pegged(recover_for="3m"))
+    values = ("1", "0.94", "0.98", "0.98", "0.975", "0.98", "0.98", "0.94", "0.98", "0.98", "0.98", "0.94")
+    assert entity.reasons(*values) == [None, "depeg", *[None] * 9, "escalated"]
+
+
+def test_a_lesser_tier_of_the_second_crash_is_told_too_and_the_repeg_is_as_severe_as_the_first() -> None:
+    entity = Entity(pegged(severity_bps={"warning": 100, "critical": 300}, recover_bps=20, recover_for="1m"))
+    assert severities(entity, "1", "0.96", "0.997", "0.997", "0.997", "0.98", "0.98", "1", "1") == [
+        None, "depeg critical", None, None, None, "escalated warning", None, None, "repeg critical",
+    ]  # fmt: skip
+
+
+def test_a_crash_that_was_in_quarantine_ends_the_time_to_stay_nearer() -> None:
+    guard = GlitchGuard(factor=Decimal(2), confirmations=2, release_after=timedelta(hours=1))
+    entity = Entity(replace(pegged(recover_for="3m"), glitch_guard=guard, percent=Decimal(100)))
+    assert entity.reasons("1", "0.9", "0.98", "0.98", "0.4", "0.4", "0.4") == [None, "depeg", *[None] * 5]
+
+
 def test_a_cooldown_hides_no_escalation() -> None:
     entity = Entity(replace(PEGGED, cooldown=timedelta(days=1)))
     assert entity.reasons("1", "0.99", "0.94") == [None, "depeg", "escalated"]

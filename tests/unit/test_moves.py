@@ -179,10 +179,11 @@ def test_the_value_of_before_is_the_last_of_a_step_that_ended_so_long_ago(sample
 
 MOMENTS = st.datetimes(timezones=st.just(UTC))
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False)
+SEVERITIES = st.none() | st.sampled_from(Severity)
 STEP_LISTS = st.lists(st.tuples(st.integers(0, 10**9), AMOUNTS), max_size=5).map(tuple)
 MEMORIES = st.builds(
     RuleMemory,
-    off_peg=st.none() | st.builds(OffPeg, AMOUNTS, st.none() | st.sampled_from(Severity), st.none() | MOMENTS),
+    off_peg=st.none() | st.builds(OffPeg, AMOUNTS, SEVERITIES, st.none() | MOMENTS, SEVERITIES, st.none() | MOMENTS),
     before_jump=st.none() | AMOUNTS,
     moves=st.dictionaries(
         st.text(), st.builds(MoveMemory, STEP_LISTS, st.sampled_from([None, "up", "down"])), max_size=3

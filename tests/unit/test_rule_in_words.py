@@ -53,6 +53,11 @@ def test_how_large_a_change_is_an_event(keys: dict[str, Any], first: str) -> Non
             "A value 50 basis points or more off its peg of 1 is an event, and so is its way back within 25 once it"
             " has not been off again for 1 h.",
         ),
+        (
+            {"peg": {"value": "1.00", "deviation_bps": 30, "recover_bps": 10, "recover_for": "1h"}},
+            "What happens off the peg is a warning from 30 basis points on, critical from 500 on; reaching a worse tier"
+            " is an event, once until less than 33.33 % of its distance is left for 1 h.",
+        ),
         ({"heartbeat": "90s"}, "90 s after the last event comes another one, even without a change."),
         ({"cooldown": "5m"}, "Within 5 min of an event a change is held back, and judged when that time is over."),
         (
