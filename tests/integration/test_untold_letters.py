@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
-import yaml
 
 from core.notify.counts import DestinationCounts
 from core.notify.outbox.outbox import TELLING, Addressed, Outbox
 from core.redis_names import lease_key
-from core.settings.file import default_path
 from tests.rtp_process import environ_of
 from tests.samples import make_event
 
@@ -22,6 +20,12 @@ if TYPE_CHECKING:
 
     from core.settings.models import Settings
     from tests.command import Command, Done
+
+CONFIG = """
+watches: {tvl: {kind: tvl, table: tvl, columns: {protocol: protocol, chain: chain, value: tvl_usd}}}
+dynamodb: {tables: {tvl: {table: tvl}}, region: us-east-1}
+notify: [{name: desk, to: "json://127.0.0.1:1"}, {name: boss, to: "json://127.0.0.1:1"}]
+"""
 
 
 @pytest.fixture
@@ -42,12 +46,10 @@ def outbox(settings: Settings) -> Iterator[Outbox]:
 
 @pytest.fixture
 def dlq(command: Command, settings: Settings, tmp_path: Path) -> Callable[..., Done]:
-    document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
-    document["notify"] = [{"name": name, "to": "json://127.0.0.1:1"} for name in ("desk", "boss")]
-    document["dynamodb"] = {"tables": {"tvl": {"table": "tvl"}}, "region": "us-east-1"}
     path = tmp_path / "rtp.yaml"
-    path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    return lambda *arguments: command("dlq", *arguments, "--config", str(path), environ=environ_of(settings))
+    path.write_text(CONFIG, encoding="utf-8")
+    environ = environ_of(settings) | {"RTP_SQS_QUEUE": "", "RTP_SQS_ENDPOINT_URL": ""}
+    return lambda *arguments: command("dlq", *arguments, "--config", str(path), environ=environ)
 
 
 @pytest.mark.parametrize("source", ["postgres", "dynamodb"])
