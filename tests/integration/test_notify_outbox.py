@@ -115,6 +115,16 @@ def test_destinations_that_are_no_more_are_known_for_as_long_as_something_waits_
     assert outbox.know(["ops/1"]) == ["boss/1"]
 
 
+def test_a_destination_that_was_lost_and_comes_back_is_had_anew(client: redis.Redis) -> None:
+    leases = leases_of(client, "a", ["desk/1"])
+    leases.start()
+    eventually(lambda: leases.term("desk/1") == 1)
+    leases.lost("desk/1")
+    eventually(lambda: leases.term("desk/1") == 2)
+    leases.stop()
+    assert leases.term("desk/1") == 0
+
+
 def test_processes_share_the_destinations_and_each_is_one_processs(client: redis.Redis) -> None:
     pieces = ["a", "b", "c", "d"]
     first, second = leases_of(client, "first", pieces), leases_of(client, "second", pieces)

@@ -10,6 +10,7 @@ import os
 import secrets
 import threading
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
@@ -58,6 +59,7 @@ class Leases:
         """How often it was asked who does what, and answered."""
         self._lock = threading.Lock()
         self._until: dict[str, float] = {}
+        self._terms: Counter[str] = Counter()
         self._to_give_back: frozenset[str] = frozenset()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"notify_{work}_leases", daemon=True)
@@ -80,6 +82,14 @@ class Leases:
         """Whether a piece of work is this process's, by its own clock."""
         with self._lock:
             return time.monotonic() < self._until.get(piece, 0.0)
+
+    def term(self, piece: str) -> int:
+        """Which time it is that this process has the piece; 0 where it does not.
+
+        What was known of a piece in one term means nothing in the next: others may have had it in between.
+        """
+        with self._lock:
+            return self._terms[piece] if time.monotonic() < self._until.get(piece, 0.0) else 0
 
     def gives_back(self, piece: str) -> bool:
         """Whether a piece should be given back, so that another process has its share."""
@@ -123,13 +133,14 @@ class Leases:
         self._on_failure(None)
         self.rounds += 1
         with self._lock:
-            before = set(self._until)
+            before = {piece for piece, until in self._until.items() if time.monotonic() < until}
             self._until = {
                 piece: asked_at + self._seconds for piece, answer in zip(self._pieces, answers, strict=True) if answer
             }
             self._to_give_back = frozenset(
                 piece for piece, answer in zip(self._pieces, answers, strict=True) if answer == _GIVES_BACK
             )
+            self._terms.update(self._until.keys() - before)
             has_changed = before != set(self._until) or bool(self._to_give_back)
         if has_changed:
             self._on_change()

@@ -54,6 +54,7 @@ class Teller:
         self._settlement = MessageSettlement(name, outbox, leases.token, on_came=on_came, on_problem=on_problem)
         self._pool = DaemonPool(telling.at_once, name=f"notify_{name}")
         self._tenure: Tenure | None = None
+        self._term = 0
         self._former: Tenure | None = None
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -125,8 +126,11 @@ class Teller:
 
     def _turn(self) -> float:
         """Begin all that can be begun. Returns after how many seconds to look again, if nothing happens before."""
-        if not self._leases.holds(self.name):
+        term = self._leases.term(self.name)
+        if term != self._term:
             self._give_up()
+            self._term = term
+        if not term:
             return LONGEST_WAIT_SECONDS
         if (tenure := self._tenure) is None:
             return 0.0 if self._take_over() else _REDIS_PAUSE_SECONDS
