@@ -58,11 +58,6 @@ def test_the_log_keeps_its_events(owner: psycopg.Connection) -> None:
     assert (len(before), events(owner)) == (3, before)
 
 
-def test_the_log_keeps_its_identity(owner: psycopg.Connection) -> None:
-    upgrade(owner)
-    assert owner.execute("SELECT log_id FROM rtp.installation").fetchall() == [("1ce4fa4878cc",)]
-
-
 def test_a_cursor_goes_on_where_it_was(owner: psycopg.Connection, database: str) -> None:
     upgrade(owner)
     with closing(LogReader(DatabaseServer(database), "redis")) as reader:
@@ -92,14 +87,6 @@ def test_each_event_keeps_its_newest_letter(owner: psycopg.Connection) -> None:
 def test_a_letter_is_found_by_its_entity_whether_it_was_a_valid_event_or_not(owner: psycopg.Connection) -> None:
     upgrade(owner)
     assert [(letter.kind, letter.entity) for letter in read_letters(owner)] == [("tvl", "lido"), ("tvl", "aave")]
-
-
-def test_a_writer_goes_on_across_the_upgrade(owner: psycopg.Connection, database: str) -> None:
-    with closing(connect(database, role="writer")) as writer:
-        writer.execute("UPDATE tvl SET tvl_usd = 1000")
-        upgrade(owner)
-        writer.execute("UPDATE tvl SET tvl_usd = 2000")
-    assert [row[3:5] for row in events(owner)[3:]] == [(400, 1000), (1000, 2000)]
 
 
 def test_nothing_of_the_judge_in_sql_is_left(owner: psycopg.Connection) -> None:

@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from core.leading.leader_row import look
-from core.letters.table import read_letters
-from core.log.reader import LogReader
-from core.services.postgres import DatabaseServer, connect
+from core.services.postgres import connect
 from tests.catalog_snapshot import catalog_of
 from tests.judging import judge_ticks, judge_waiting
 from tests.watching import settings_of
@@ -85,11 +83,6 @@ def test_a_dry_run_says_that_the_watched_tables_are_kept_from_their_writers(owne
     }
 
 
-def test_the_log_keeps_its_identity(owner: psycopg.Connection) -> None:
-    upgrade(owner)
-    assert owner.execute("SELECT log_id FROM rtp.installation").fetchall() == [("7ce4fa4878cc",)]
-
-
 def test_the_migration_alone_knows_the_table_of_each_watch_that_is_there(owner: psycopg.Connection) -> None:
     owner.execute(migrations()[7].encode())
     found = owner.execute("SELECT name, table_oid::regclass::text FROM rtp.watch ORDER BY id").fetchall()
@@ -107,31 +100,11 @@ def test_whoever_leads_during_the_upgrade_has_lost_the_lead_at_its_end(
         assert not look(owner).has_session
 
 
-def test_a_cursor_goes_on_where_it_was(owner: psycopg.Connection, database: str) -> None:
-    upgrade(owner)
-    with closing(LogReader(DatabaseServer(database), "redis")) as reader:
-        reader.open()
-        assert [row.current for row in reader.read(10).rows] == ["400"]
-
-
-def test_a_dead_letter_is_there_still(owner: psycopg.Connection) -> None:
-    upgrade(owner)
-    assert [(letter.sequence, letter.status) for letter in read_letters(owner)] == [(1, "dead")]
-
-
 def test_a_change_is_still_compared_with_what_was_last_reported(owner: psycopg.Connection) -> None:
     upgrade(owner)
     owner.execute('UPDATE "Rates" SET price = 401')  # by less than a percent
     owner.execute('UPDATE "Rates" SET price = 800')
     assert told(owner, "dai") == [(100, 200), (200, 400), (400, 800)]
-
-
-def test_a_writer_goes_on_across_the_upgrade(owner: psycopg.Connection, database: str) -> None:
-    with closing(connect(database, role="writer")) as writer:
-        writer.execute('UPDATE "Rates" SET price = 1000')
-        upgrade(owner)
-        writer.execute('UPDATE "Rates" SET price = 2000')
-    assert told(owner, "dai")[2:] == [(400, 1000), (1000, 2000)]
 
 
 def test_what_waited_is_judged_by_its_time(owner: psycopg.Connection) -> None:
