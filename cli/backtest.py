@@ -22,6 +22,7 @@ from core.detection.series import draw
 from core.detection.suggest import suggest
 from core.errors import SettingsError
 from core.services.postgres import own_transaction
+from triggers.alias_tables import with_aliases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -89,6 +90,7 @@ def backtest(
     file = FileHistory.open(path, _kinds_for(settings, watch)) if _is_file(path) else None
     table = tuple(history.split(".")) if "." in history else ("public", history)
     name, rules = choose_watch(settings, watch, kind=file.kind if file else None, table=table)
+    rules = _with_aliases(settings, rules)
     sets = [RuleSet(_label(config), name, rules)]
     if against is not None:
         sets.append(_other_set(against, name, rules.kind))
@@ -119,7 +121,18 @@ def _check_together(against: Path | None, *, propose: bool, per_day: float | Non
 
 def _other_set(config: Path, name: str, kind: str) -> RuleSet:
     settings = settings_from(config)
-    return RuleSet(_label(config), *choose_watch(settings, name if name in settings.watches else None, kind=kind))
+    chosen, rules = choose_watch(settings, name if name in settings.watches else None, kind=kind)
+    return RuleSet(_label(config), chosen, _with_aliases(settings, rules))
+
+
+def _with_aliases(settings: Settings, watch: ValueWatch) -> ValueWatch:
+    """The watch with the aliases that a table of the database holds, where the settings name one."""
+    if not watch.alias_tables:
+        return watch
+    with connection_to(settings) as connection, own_transaction(connection, "READ ONLY"):
+        found = with_aliases(connection, watch)
+    assert found.has_value
+    return found
 
 
 def _suggestion(samples: History, watch: ValueWatch, per_day: float, large_move: float | None) -> Suggestion:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from core.settings.aliases import written_out
 from rtp_client.alias_sql import called_now_sql
 from triggers.templates import template
 
@@ -21,8 +22,8 @@ def carry_over(watch: Watch, watch_id: int) -> Iterator[sql.Composed]:
     """The statements that do it. Nobody may write to the table meanwhile; run again, they find nothing more to do."""
     parts = {
         "watch": sql.SQL("{}::smallint").format(sql.Literal(watch_id)),
-        "chain": called_now_sql(sql.Identifier("b", "chain"), watch.chain_aliases),
-        "entity": called_now_sql(sql.Identifier("b", "entity"), watch.aliases),
+        "chain": called_now_sql(sql.Identifier("b", "chain"), written_out(watch.chain_aliases)),
+        "entity": called_now_sql(sql.Identifier("b", "entity"), written_out(watch.aliases)),
     }
     yield template("carry_over.sql").format(
         **parts,

@@ -112,9 +112,16 @@ def is_amid_a_piece(connection: Connection, watch_id: int) -> bool:
     return connection.execute(_QUERIES["is_amid_a_piece"], {"watch": watch_id}).fetchone() == (True,)
 
 
-def read_rights(connection: Connection, role: str, tables: Mapping[int, str]) -> list[tuple[Any, ...]]:
-    """What a role needs for watches on these tables, by their oids and names, and whether it has it."""
-    values = {"role": role, "oids": list(tables), "names": list(tables.values())}
+def read_rights(
+    connection: Connection, role: str, watched: Mapping[int, str], read: Mapping[int, str]
+) -> list[tuple[Any, ...]]:
+    """What a role needs to watch some tables and to read others, by their oids and names, and whether it has it."""
+    values = {
+        "role": role,
+        "oids": [*watched, *read],
+        "names": [*watched.values(), *read.values()],
+        "have_triggers": [True] * len(watched) + [False] * len(read),
+    }
     return connection.execute(_QUERIES["rights"], values).fetchall()
 
 

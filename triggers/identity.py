@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from core.settings.aliases import written_out
 from core.settings.watches import Constant, ValueWatch
 from rtp_client.alias_sql import called_now_sql, is_one_of, written_as_sql
 from triggers.templates import template
@@ -36,7 +37,7 @@ def who(row: str, watch: Watch, types: ColumnTypes) -> dict[str, sql.Composable]
 
 
 def _aliases(watch: Watch) -> Mapping[str, Mapping[str, str] | None]:
-    return {"chain": watch.chain_aliases, "entity": watch.aliases}
+    return {"chain": written_out(watch.chain_aliases), "entity": written_out(watch.aliases)}
 
 
 def _name(row: str, column: Column, types: ColumnTypes) -> sql.Composable:

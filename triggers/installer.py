@@ -15,6 +15,7 @@ from core.problem import counted
 from core.services.locks import INSTALLATION, holders_of_tables
 from core.services.postgres import OWN_SETTINGS, own_transaction
 from rtp_client.errors import one_line
+from triggers.alias_tables import with_aliases
 from triggers.catalog import (
     is_amid_a_piece,
     read_installation,
@@ -71,14 +72,16 @@ def _plan_installation(connection: Connection, settings: Settings) -> list[Step]
     steps = schema_steps(installed, dict.fromkeys(f"{trigger.schema}.{trigger.table}" for trigger in triggers))
     # Where rtp's own tables change, no watch stays as another version of rtp has installed it.
     is_same_schema = not steps
-    for name, watch in settings.watches.items():
+    for name, declared in settings.watches.items():
         before = next((w for w in watches if w.name == name and not w.is_removed), None)
-        if lacking := [one for one in findings if one.lacks_right_on == ".".join(watch.table_parts)]:
+        read = {".".join(one.table_parts) for one in (declared, *declared.alias_tables.values())}
+        if lacking := [one for one in findings if one.lacks_right_on in read]:
             if before is None or not is_same_schema:
                 raise _refusal(findings)
             steps.append(Step(Action("held up", f"watch {name}", "; ".join(map(str, lacking)))))
             continue
         watch_id = _watch_id(name, watches, settings)
+        watch = with_aliases(connection, declared)
         steps.append(plan_watch(connection, name, watch, settings.triggers, watch_id, before, triggers))
     gone = (watch for watch in watches if watch.name not in settings.watches and not watch.is_removed)
     steps.extend(remove_watch(watch, triggers) for watch in gone)

@@ -53,12 +53,16 @@ class Grant:
 
 def rights_of(connection: Connection, settings: Settings, role: str) -> list[Right]:
     """All that the role needs to install, run and remove these watches, on every partition."""
-    tables = {}
-    for watch in settings.watches.values():
-        table = read_table(connection, watch.table_parts)
-        if table is not None and watch.table_parts[0] != "rtp":
-            tables[table.oid] = ".".join(watch.table_parts)
-    return [Right(*row) for row in read_rights(connection, role, tables)]
+    watches = settings.watches.values()
+    watched = _oids(connection, (watch.table_parts for watch in watches))
+    read = _oids(connection, (one.table_parts for watch in watches for one in watch.alias_tables.values()))
+    return [Right(*row) for row in read_rights(connection, role, watched, read)]
+
+
+def _oids(connection: Connection, tables: Iterable[tuple[str, ...]]) -> dict[int, str]:
+    """Those of them that are there, by their oids; rtp's own need no grant."""
+    found = ((read_table(connection, parts), parts) for parts in tables if parts[0] != "rtp")
+    return {table.oid: ".".join(parts) for table, parts in found if table is not None}
 
 
 def grants_for(connection: Connection, settings: Settings, role: str) -> list[Grant]:

@@ -12,16 +12,18 @@ from psycopg import sql
 
 from core.arming.look import read_obstacles
 from core.arming.obstacle import problem
+from core.errors import InstallError
 from core.readable import NUMERIC_TYPES, TIME_TYPES, VALUE_TYPES
 from core.settings.models import Settings
 from core.settings.watches import Constant, Watch
 from rtp_client.moment import UTC
+from triggers.alias_tables import with_aliases
 from triggers.catalog import Server, TableFacts, has_time_zone, read_server, read_table
 from triggers.identity import key_columns
 from triggers.rights import lacking, rights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from psycopg import Connection
 
@@ -60,6 +62,7 @@ def validate(connection: Connection, settings: Settings) -> list[Finding]:
         findings.extend(_check_table(name, watch, table))
         findings.extend(_check_columns(name, watch, table))
         findings.extend(_check_obstacles(connection, name, watch, table, watched))
+        findings.extend(_check_aliases(connection, name, watch, {finding.lacks_right_on for finding in findings}))
         if watch.timezone != UTC and not has_time_zone(connection, watch.timezone):
             problem = f"PostgreSQL knows no time zone {watch.timezone}"
             findings.append(Finding(f"watches.{name}.timezone", problem, "Name one of pg_timezone_names"))
@@ -83,7 +86,12 @@ def _check_rights(connection: Connection, settings: Settings, server: Server) ->
     rights = rights_of(connection, settings, server.role)
     if server.is_installer is False:
         rights = [right for right in rights if (right.kind, right.name) != ("SCHEMA", "rtp")]
-    places = {".".join(watch.table_parts): f"watches.{name}.table" for name, watch in settings.watches.items()}
+    places = {
+        ".".join(one.table_parts): f"watches.{name}.{key}.table"
+        for name, watch in settings.watches.items()
+        for key, one in watch.alias_tables.items()
+    }
+    places |= {".".join(watch.table_parts): f"watches.{name}.table" for name, watch in settings.watches.items()}
     for finding in lacking(rights, server.role, places):
         yield Finding(*finding)
 
@@ -126,6 +134,35 @@ def _check_obstacles(
         yield Finding(f"watches.{name}.table", problem(what, each, watch.table), each[0].remedy(watch.table))
 
 
+def _check_aliases(
+    connection: Connection, name: str, watch: Watch, unreadable: Collection[str | None]
+) -> Iterator[Finding]:
+    """Aliases that stand in tables: what is there must lead to names of today."""
+    usable = True
+    for key, aliases in watch.alias_tables.items():
+        where, table = f"watches.{name}.{key}", read_table(connection, aliases.table_parts)
+        if ".".join(aliases.table_parts) in unreadable:
+            usable = False
+        elif table is None:
+            usable = False
+            remedy = "Create it, or correct the name (schema.table)"
+            yield Finding(f"{where}.table", f"table {aliases.table} does not exist", remedy)
+        elif table.relkind in _WRONG_KINDS:
+            usable = False
+            # A view runs its owner's functions with the reader's rights.
+            yield Finding(f"{where}.table", f"{aliases.table} is {_WRONG_KINDS[table.relkind]}", "Name a table")
+        else:
+            for role, column in (("from", aliases.former), ("to", aliases.now)):
+                if column not in table.column_types.names:
+                    usable = False
+                    yield _missing_column(f"{where}.{role}", column, aliases.table, table)
+    if usable:
+        try:
+            with_aliases(connection, watch)
+        except InstallError as error:
+            yield Finding(f"watches.{name}", error.message, error.remedy)
+
+
 def _check_columns(name: str, watch: Watch, table: TableFacts) -> Iterator[Finding]:
     wanted = {"value": VALUE_TYPES, "confidence": NUMERIC_TYPES, "changed_at": TIME_TYPES}
     for role, column in watch.columns:
@@ -133,7 +170,7 @@ def _check_columns(name: str, watch: Watch, table: TableFacts) -> Iterator[Findi
             continue
         where = f"watches.{name}.columns.{watch.about.entity if role == 'entity' else role}"
         if column not in table.column_types.names:
-            yield _missing_column(where, column, watch, table)
+            yield _missing_column(where, column, watch.table, table)
         elif column in table.virtual_columns:
             yield _virtual_column(where, column, watch)
         elif role in wanted and table.column_types[column] not in wanted[role]:
@@ -142,16 +179,16 @@ def _check_columns(name: str, watch: Watch, table: TableFacts) -> Iterator[Findi
     for index, column in enumerate(watch.watched):
         where = f"watches.{name}.watched[{index}]"
         if column not in table.column_types.names:
-            yield _missing_column(where, column, watch, table)
+            yield _missing_column(where, column, watch.table, table)
         elif column in table.virtual_columns:
             yield _virtual_column(where, column, watch)
 
 
-def _missing_column(where: str, column: str, watch: Watch, table: TableFacts) -> Finding:
+def _missing_column(where: str, column: str, name: str, table: TableFacts) -> Finding:
     close = get_close_matches(column, table.column_types.names, n=1)
     known = ", ".join(sorted(table.column_types.names))
     remedy = f"Did you mean {close[0]}?" if close else f"Its columns are: {known}"
-    return Finding(where, f"{watch.table} has no column {column}", remedy)
+    return Finding(where, f"{name} has no column {column}", remedy)
 
 
 def _virtual_column(where: str, column: str, watch: Watch) -> Finding:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import SettingsError
+from core.settings.aliases import AliasTable
 from core.settings.watches import Constant
 from rtp_client.cache.async_reader import AsyncCacheReader
 from rtp_client.cache.options import TIMEOUT_SECONDS, CacheOptions
 from rtp_client.cache.reader import CacheReader
-from rtp_client.cache.table import Fixed, Table
+from rtp_client.cache.table import Fixed, Table, TableOfAliases
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.settings.aliases import Aliases
     from core.settings.models import Settings
     from core.settings.watches import Column, Watch
     from rtp_client.cache.item_table import DynamoDb
@@ -74,8 +78,8 @@ def table_of(watch: Watch) -> Table:
             entity,
             chain,
             watched=watch.watched,
-            aliases=watch.aliases,
-            chain_aliases=watch.chain_aliases,
+            aliases=_aliases(watch.aliases),
+            chain_aliases=_aliases(watch.chain_aliases),
         )
     return Table(
         watch.kind,
@@ -87,9 +91,13 @@ def table_of(watch: Watch) -> Table:
         is_history=watch.is_history,
         timezone=watch.timezone,
         max_future_seconds=watch.max_future.total_seconds() or None,
-        aliases=watch.aliases,
-        chain_aliases=watch.chain_aliases,
+        aliases=_aliases(watch.aliases),
+        chain_aliases=_aliases(watch.chain_aliases),
     )
+
+
+def _aliases(aliases: Aliases | None) -> Mapping[str, str] | TableOfAliases | None:
+    return TableOfAliases(aliases.table, aliases.former, aliases.now) if isinstance(aliases, AliasTable) else aliases
 
 
 def _column(column: Column) -> str | Fixed:

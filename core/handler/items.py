@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.handler.description import describe_table, dynamodb_errors
 from core.handler.images import watched_tables
+from core.settings.aliases import written_out
 from core.settings.watches import Constant
 from rtp_client.attribute_json import as_in_stream
 from rtp_client.cache.item_table import DynamoDb, ItemTable
@@ -100,7 +101,7 @@ def _item_table(watched: WatchedTable, name: str) -> ItemTable:
         Fixed(named.const) if isinstance(named, Constant) else named for named in (watched.chain, watched.entity)
     )
     is_wanted = None if watched.items is None else watched.items.holds
-    aliases, chain_aliases = watch.aliases, watch.chain_aliases
+    aliases, chain_aliases = written_out(watch.aliases), written_out(watch.chain_aliases)
     if not watch.has_value:
         names, places = tuple(watched.watched), tuple(watched.watched.values())
         return ItemTable(

@@ -33,6 +33,7 @@ from core.inspection.explanation import (
 )
 from core.problem import counted
 from core.redis_names import baseline_key, baseline_owner
+from core.settings.aliases import written_out
 from core.settings.rules import rule_for
 from core.settings.watches import Constant
 from rtp_client.aliases import called_now
@@ -80,7 +81,7 @@ def explain_streams(services: StreamServices, kind: str, entity: str, chain: str
 def _chains(services: StreamServices, watched: WatchedTable, entity: str, chain: str | None) -> list[str]:
     """The chains to look at: the one that is asked for, else those that are remembered, or the only one that can be."""
     if isinstance(watched.chain, Constant):
-        fixed = called_now(watched.chain.const, watched.watch.chain_aliases)
+        fixed = called_now(watched.chain.const, written_out(watched.watch.chain_aliases))
         return [fixed] if chain in (None, fixed) else []
     if chain is not None:
         return [chain]

@@ -263,6 +263,8 @@ class Settings(SettingsModel):
             watch = (watches or {}).get(name)
             if watch and (other := [word for word in table.attributes.words if word != watch.about.entity]):
                 raise ValueError(f"{name} is about a {watch.about.entity}. Remove {other[0]} from its attributes")
+            if watch and (keys := [*watch.alias_tables]):
+                raise ValueError(f"{name} has {keys[0]} in a table, which a stream source cannot read. Write them out")
             if watch and table.reorder and not watch.is_history:
                 raise ValueError(f"{name} is no history, so its items need no reorder. Remove it")
             if watch and (more := [column for column in table.attributes.watched if column not in watch.watched]):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, RootModel
 
+from core.settings.aliases import IN_TABLE
 from core.settings.located_yaml import Refused, Written
 from core.settings.routes import RouteMatch, match_model
 from rtp_client.redact import shown
@@ -46,8 +47,8 @@ _WORDS = {
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
     **dict.fromkeys(("decimal_type", "decimal_parsing"), "must be a number"),
 }
-# pydantic's word for a key itself, and the name of the one among several that needs none.
-_NO_KEYS = frozenset({"[key]", ""})
+# pydantic's word for a key itself, and the names of one among several forms.
+_NO_KEYS = frozenset({"[key]", "", IN_TABLE})
 # How pydantic writes a bound that is a duration.
 _DURATION = re.compile(r"datetime\.timedelta\(([ds])\w*=(\d+)\)")
 _ENDPOINT = "endpoint_url"  # is no secret, and yet where people write some

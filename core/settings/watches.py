@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, StrictBool, WrapValidator, model_val
 
 from core.kinds import Kind, Kinds
 from core.settings.agree import Agree
-from core.settings.aliases import Aliases
+from core.settings.aliases import Aliases, AliasTable, written_out
 from core.settings.fields import (
     Duration,
     DurationOrOff,
@@ -125,9 +125,15 @@ class _Watch(SettingsModel):
         """Whether an entity or a chain has a former name."""
         return bool(self.aliases or self.chain_aliases)
 
+    @property
+    def alias_tables(self) -> dict[str, AliasTable]:
+        """The tables that hold aliases, by the key that names them."""
+        found = {"aliases": self.aliases, "chain_aliases": self.chain_aliases}
+        return {key: aliases for key, aliases in found.items() if isinstance(aliases, AliasTable)}
+
     def key_of(self, chain: str, entity: str) -> tuple[str, str]:
         """The chain and entity that a row of these names is about."""
-        return called_now(chain, self.chain_aliases), called_now(entity, self.aliases)
+        return called_now(chain, written_out(self.chain_aliases)), called_now(entity, written_out(self.aliases))
 
     @property
     def zone(self) -> tzinfo:
@@ -198,12 +204,19 @@ class ValueWatch(_Watch):
             raise ValueError("shape history has no delete_grace: deleting history is no event")
         return self
 
-    @model_validator(mode="after")
-    def _overrides_name_no_alias(self) -> Self:
+    @property
+    def alias_in_overrides(self) -> str | None:
+        """What is wrong with an override that names an alias, and how to mend it; None where none does."""
         for place, override in enumerate(self.overrides):
             for name, aliases in ((override.entity, self.aliases), (override.chain, self.chain_aliases)):
-                if name is not None and called_now(name, aliases) != name:
-                    raise ValueError(f"overrides[{place}] names the alias {name}. Name {called_now(name, aliases)}")
+                if name is not None and (now := called_now(name, written_out(aliases))) != name:
+                    return f"overrides[{place}] names the alias {name}. Name {now}"
+        return None
+
+    @model_validator(mode="after")
+    def _overrides_name_no_alias(self) -> Self:
+        if problem := self.alias_in_overrides:
+            raise ValueError(problem)
         return self
 
     @model_validator(mode="after")

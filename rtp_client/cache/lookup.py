@@ -9,7 +9,7 @@ from psycopg import sql
 
 from rtp_client.alias_sql import is_one_of, written_as_sql
 from rtp_client.aliases import called_now
-from rtp_client.cache.table import Fixed
+from rtp_client.cache.table import Fixed, TableOfAliases
 from rtp_client.moment import moment
 
 if TYPE_CHECKING:
@@ -54,14 +54,31 @@ def samples_query(table: Table, column_types: Mapping[str, str]) -> sql.Composed
 
 
 def _is_asked(
-    column: str | Fixed, part: str, aliases: Mapping[str, str] | None, column_types: Mapping[str, str]
+    column: str | Fixed,
+    part: str,
+    aliases: Mapping[str, str] | TableOfAliases | None,
+    column_types: Mapping[str, str],
 ) -> sql.Composed:
     asked = sql.Identifier("asked", part)
     if isinstance(column, Fixed):
+        if isinstance(aliases, TableOfAliases):
+            name = sql.Literal(column.name)
+            now = _looked_up(aliases.now, aliases, aliases.former, name)
+            return sql.SQL("{} = coalesce(({} LIMIT 1), {})").format(asked, now, name)
         return sql.SQL("{} = {}").format(asked, sql.Literal(called_now(column.name, aliases)))
     own = sql.Identifier("r", column)
     cast = sql.SQL("" if column_types.get(column) in _TEXTS else "::text")
-    return is_one_of(sql.SQL("{}{}").format(own, cast), written_as_sql(asked, aliases))
+    read = sql.SQL("{}{}").format(own, cast)
+    if isinstance(aliases, TableOfAliases):
+        formers = _looked_up(aliases.former, aliases, aliases.now, asked)
+        return sql.SQL("{} = ANY (ARRAY({}) || {}::text)").format(read, formers, asked)
+    return is_one_of(read, written_as_sql(asked, aliases))
+
+
+def _looked_up(wanted: str, table: TableOfAliases, known: str, name: sql.Composable) -> sql.Composed:
+    return sql.SQL("SELECT a.{}::text FROM {} AS a WHERE a.{}::text = {}").format(
+        sql.Identifier(wanted), sql.Identifier(*table.parts), sql.Identifier(known), name
+    )
 
 
 def _newest(table: Table, column_types: Mapping[str, str]) -> sql.Composable:

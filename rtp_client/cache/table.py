@@ -13,6 +13,20 @@ class Fixed:
     name: str
 
 
+@dataclass(frozen=True)
+class TableOfAliases:
+    """A table of former names: of each row, the column `former` holds one, and `now` the name of today."""
+
+    name: str
+    former: str
+    now: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The table's name as identifiers."""
+        return tuple(self.name.split(".")) if "." in self.name else ("public", self.name)
+
+
 EVERYWHERE = Fixed("all")
 """The chain of tables that name none."""
 
@@ -25,7 +39,7 @@ class Table:
     metadata the `watched` columns are read. Where `changed_at` names the rows' own time, the newest row of an entity
     counts; `is_history` leaves out rows that have none, and those further ahead of the clock than
     `max_future_seconds`. A time without a zone is one of `timezone`. `aliases` and `chain_aliases` are former names of
-    entities and chains, each with its name of today: rows under either are found by the name of today.
+    entities and chains, each with its name of today, or a table of them: rows are found by the name of today.
     """
 
     kind: str
@@ -38,8 +52,8 @@ class Table:
     is_history: bool = False
     timezone: str = "UTC"
     max_future_seconds: float | None = 300.0
-    aliases: Mapping[str, str] | None = field(default=None, hash=False)
-    chain_aliases: Mapping[str, str] | None = field(default=None, hash=False)
+    aliases: Mapping[str, str] | TableOfAliases | None = field(default=None, hash=False)
+    chain_aliases: Mapping[str, str] | TableOfAliases | None = field(default=None, hash=False)
 
     @property
     def columns(self) -> tuple[str, ...]:

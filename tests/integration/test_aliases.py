@@ -17,6 +17,8 @@ from rtp_client.keys import cache_key
 from tests.judging import judge_waiting
 from tests.tvl_table import write
 from tests.watching import TVL, install, settings_of
+from triggers.installer import find_drift
+from triggers.validator import validate
 
 if TYPE_CHECKING:
     import psycopg
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 ALIASES = {"aliases": {"uni": "uniswap"}, "chain_aliases": {"matic": "polygon"}}
 RENAMED = ("polygon", "uniswap", "100", "100", "renamed", {"previous_chain": "matic", "previous_entity": "uni"})
+RENAMES = {"table": "renames", "from": "old", "to": "new"}
 BOTH = pytest.mark.parametrize("rules", [{}, {"heartbeat": "1d"}], ids=["judged by its trigger", "sampled"])
 
 
@@ -110,6 +113,61 @@ def test_metadata_is_carried_over_alike(writer: psycopg.Connection) -> None:
     writer.execute("UPDATE protocols SET protocol = 'uniswap', name = 'Uniswap Labs'")
     reasons = writer.execute("SELECT entity, reason FROM rtp.event ORDER BY id").fetchall()
     assert reasons == [("uni", "added"), ("uniswap", "renamed"), ("uniswap", "changed")]
+
+
+def test_former_names_are_read_from_a_table_at_each_installation(
+    writer: psycopg.Connection, settings: Settings
+) -> None:
+    in_tables = {"aliases": RENAMES, "chain_aliases": RENAMES | {"table": "chain_renames"}}
+    writer.execute("CREATE TABLE renames (old text, new text); CREATE TABLE chain_renames (old varchar, new varchar)")
+    install(writer, tvl=TVL | in_tables)
+    write(writer, "100", chain="matic", entity="uni")
+    writer.execute(
+        "INSERT INTO renames VALUES ('uni', 'uniswap'); INSERT INTO chain_renames VALUES ('matic', 'polygon')"
+    )
+    (drift,) = find_drift(writer, settings_of(tvl=TVL | in_tables))
+    assert 'aliases: none -> {"uni": "uniswap"}, chain_aliases: none -> {"matic": "polygon"}' in drift.detail
+    install(writer, tvl=TVL | in_tables)
+    write(writer, "102", chain="matic", entity="uni")
+    assert told(writer) == [RENAMED, ("polygon", "uniswap", "100", "102", "deviation", None)]
+    assert find_drift(writer, settings_of(tvl=TVL | in_tables)) == []
+    aliased = settings.model_copy(update={"watches": settings_of(tvl=TVL | in_tables).watches})
+    with closing(cache_reader(aliased)) as reader:
+        found = reader.get("tvl", "polygon", "uniswap")
+    assert found is not None
+    assert found.value == "102"
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ("(null, 'b')", "renames: in the row null -> 'b', old is null. Correct that row, or delete it"),
+        ("('a', '')", "renames: in the row 'a' -> '', new is empty. Correct that row, or delete it"),
+        ("('a', 'a')", "renames: a cannot be an alias of itself. Delete that row"),
+        ("('a', 'b'), ('b', 'c')", "renames: a leads to b, an alias itself. Name c for both"),
+        ("('a', 'b'), ('b', 'a')", "renames: a leads to b, which leads back to it. Leave one of them out"),
+        ("('a', 'b'), ('a', 'c')", "renames: a leads to b and to c. Keep one of these rows"),
+        ("('lido', 'b')", "overrides[0] names the alias lido. Name b"),
+        (f"('{'a' * 201}', 'b')", "old is no name of at most 200 characters without control characters"),
+    ],
+)
+def test_a_row_that_leads_to_no_name_of_today_is_named(writer: psycopg.Connection, rows: str, complaint: str) -> None:
+    writer.execute(f"CREATE TABLE renames (old text, new text); INSERT INTO renames VALUES {rows}".encode())
+    settings = settings_of(tvl=TVL | {"aliases": RENAMES, "overrides": [{"protocol": "lido", "percent": 2}]})
+    (finding,) = validate(writer, settings)
+    assert complaint in str(finding)
+
+
+def test_a_table_of_aliases_that_cannot_be_read_is_told_with_its_key(writer: psycopg.Connection) -> None:
+    settings = settings_of(tvl=TVL | {"aliases": RENAMES})
+    writer.execute("CREATE TABLE bulk AS SELECT g::text AS old, 'new' AS new FROM generate_series(1, 1001) AS g")
+    assert "watches.tvl.aliases.table: table renames does not exist" in str(validate(writer, settings)[0])
+    writer.execute("CREATE TABLE renames (old text, newer text)")
+    assert "watches.tvl.aliases.to: renames has no column new. Did you mean newer?" in str(
+        validate(writer, settings)[0]
+    )
+    bulky = settings_of(tvl=TVL | {"aliases": RENAMES | {"table": "bulk"}})
+    assert "bulk has more than 1,000 rows" in str(validate(writer, bulky)[0])
 
 
 def told(connection: psycopg.Connection) -> list[tuple[object, ...]]:

@@ -135,6 +135,23 @@ def test_with_the_readmes_grants_events_are_made_judged_and_read(
     assert [rtp(*words).code for words in (("status",), ("explain", "--kind", "tvl", "--protocol", "lido"))] == [0, 0]
 
 
+def test_of_a_table_of_aliases_the_role_needs_to_read_it(
+    bare: psycopg.Connection, alice: psycopg.Connection, guest: str, rtp: Rtp
+) -> None:
+    grant_as_the_readme_says(bare, guest)
+    alice.execute("CREATE TABLE renames (old text, new text); INSERT INTO renames VALUES ('uni', 'uniswap')")
+    watches = {"tvl": {**TVL, "aliases": {"table": "renames", "from": "old", "to": "new"}}}
+    done = rtp("install-triggers", watches=watches)
+    assert done.code == 2
+    assert f"watches.tvl.aliases.table: role {guest} lacks SELECT on public.renames" in done.err
+    granted = [line for line in rtp("grants", watches=watches).out.splitlines() if "renames" in line]
+    assert granted == [f'GRANT SELECT ON "public"."renames" TO "{guest}";']
+    alice.execute(granted[0].encode())
+    assert rtp("install-triggers", watches=watches).code == 0
+    alice.execute("UPDATE renames SET new = 'uniswap-v4'")
+    assert rtp("validate", "--installed", watches=watches).code == 1
+
+
 def test_with_the_readmes_grants_rtp_run_judges_and_delivers(
     bare: psycopg.Connection, alice: psycopg.Connection, guest: str, rtp: Rtp, tmp_path: Path, weak_dsn: str
 ) -> None:

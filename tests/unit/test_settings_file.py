@@ -105,7 +105,10 @@ def test_a_peg_may_be_its_value_alone(load: Load, written: str) -> None:
 @pytest.mark.parametrize(
     ("written", "complaint"),
     [
-        ("aliases: {table: renames, from: old, to: new}", "they are not read from a table"),
+        ("aliases: {table: renames, from: old}", "watches.tvl.aliases.to: is missing"),
+        ("aliases: {table: renames, from: old, to: new, when: at}", "watches.tvl.aliases.when: unknown key"),
+        ("aliases: {a: b, b: a}", "a leads to b, which leads back to it"),
+        ("aliases: [uni]", "watches.tvl.aliases: must be a mapping"),
         ("aliases: {uni: uni}", "uni cannot be an alias of itself"),
         ("aliases: {a: b, b: c}", "a leads to b, an alias itself. Name c for both"),
         (

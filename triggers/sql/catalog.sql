@@ -61,18 +61,18 @@ WHERE p.level > 0 AND c.relkind IN ('r', 'p')
 ORDER BY 1, 2
 
 -- name: rights
--- What a role needs to install triggers on some tables and to read them, in the order in which to grant it: each privilege, on what
--- and whose that is, for which table, and whether the role has it. A role that is not there yet has nothing.
+-- What a role needs to install triggers on some tables and to read them and others, in the order in which to grant it: each privilege,
+-- on what and whose that is, for which table, and whether the role has it. A role that is not there yet has nothing.
 WITH role AS (
     SELECT (SELECT oid FROM pg_roles WHERE rolname = %(role)s::text) AS oid
 ), part AS (
     SELECT DISTINCT ON (c.oid) c.oid, c.relname, c.relowner, c.relnamespace, w.name AS watched,
-           p.level IS NOT NULL AND p.level > 0 AS is_part
-    FROM unnest(%(oids)s::oid[], %(names)s::text[]) AS w (oid, name)
-    LEFT JOIN LATERAL pg_partition_tree(w.oid) AS p ON true
+           w.has_triggers, p.level IS NOT NULL AND p.level > 0 AS is_part
+    FROM unnest(%(oids)s::oid[], %(names)s::text[], %(have_triggers)s::bool[]) AS w (oid, name, has_triggers)
+    LEFT JOIN LATERAL pg_partition_tree(CASE WHEN w.has_triggers THEN w.oid END) AS p ON true
     JOIN pg_class AS c ON c.oid = coalesce(p.relid, w.oid)
     WHERE c.relkind IN ('r', 'p')
-    ORDER BY c.oid, is_part
+    ORDER BY c.oid, w.has_triggers DESC, is_part
 ), need (rank, privilege, kind, schema, name, owner, watched, granted) AS (
     SELECT 1, 'CREATE', 'DATABASE', NULL, d.datname, d.datdba, NULL,
            has_database_privilege(role.oid, d.oid, 'CREATE')
@@ -95,7 +95,7 @@ WITH role AS (
            has_table_privilege(role.oid, part.oid, p.privilege)
     FROM role, part JOIN pg_namespace AS n ON n.oid = part.relnamespace, (VALUES ('SELECT'), ('TRIGGER')) AS p (privilege)
     -- A partition is read through its table.
-    WHERE p.privilege = 'TRIGGER' OR NOT part.is_part
+    WHERE CASE p.privilege WHEN 'TRIGGER' THEN part.has_triggers ELSE NOT part.is_part END
 )
 SELECT privilege, kind, schema, name, pg_get_userbyid(owner), watched, coalesce(granted, false)
 FROM need
