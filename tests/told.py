@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.notify.answer import Answer
     from core.notify.build import From
     from core.notify.notifier import Notifier
-    from core.notify.tellers.settlement import Came
+    from core.notify.outcome import MessageOutcome
     from core.problem import Problem
     from core.settings.models import Settings
 
@@ -58,12 +58,12 @@ def notifying(
     rules: Rules | None = None,
     patience: Patience = QUICK,
     at_once: int = 8,
-    on_came: Callable[[Came], None] = lambda _: None,
+    on_outcome: Callable[[MessageOutcome], None] = lambda _: None,
     on_problem: Callable[[Problem], None] = lambda _: None,
 ) -> Iterator[Notifier]:
     """Run one, with these destinations, within the block."""
     tellings = {name: Telling(rules or Rules(), patience, tell, at_once) for name, tell in tells.items()}
-    notifier = build_notifier(settings, tellings, source=source, on_came=on_came, on_problem=on_problem)
+    notifier = build_notifier(settings, tellings, source=source, on_outcome=on_outcome, on_problem=on_problem)
     notifier.start()
     try:
         yield notifier

@@ -52,7 +52,7 @@ def notifying(settings: Settings, *, source: From | None = None) -> Iterator[Not
         settings,
         build_tellings(settings, with_stored_addresses(os.environ), report),
         source=source_of(settings, source, ()),
-        on_came=monitor.came,
+        on_outcome=monitor.observe,
         on_problem=report,
     )
     with suppress(SinkUnavailable):  # told by those who need it

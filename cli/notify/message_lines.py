@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from core.kinds import Kinds
     from core.notify.alert import Alert
-    from core.notify.tellers.settlement import Came
+    from core.notify.outcome import MessageOutcome
 
 _STYLES = {"told": "green", "later": "yellow", "refused": "red", "given up": "red"}
 
@@ -37,31 +37,31 @@ class MessageLines:
         """How many messages came to an end: those that wait for another try have not."""
         return self.counts.total() - self.counts["later"] - self.counts["later messages"]
 
-    def came(self, came: Came) -> None:
+    def show(self, outcome: MessageOutcome) -> None:
         """A service has answered, or has not."""
-        word = _word(came)
+        word = _word(outcome)
         self.counts[f"{word} messages"] += 1
-        self.counts[word] += len(came.alerts)
+        self.counts[word] += len(outcome.alerts)
         if self._as_json:
-            print_json(_document(came, word))
+            print_json(_document(outcome, word))
         elif word != "later":  # the first failure in a row is told on standard error
-            out.print(self._line(came, word), soft_wrap=True)
+            out.print(self._line(outcome, word), soft_wrap=True)
 
-    def _line(self, came: Came, word: str) -> Text:
-        at = datetime.fromtimestamp(came.at).astimezone().strftime("%H:%M:%S")
-        about = came.alerts if word in ("told", "refused") else came.dead
+    def _line(self, outcome: MessageOutcome, word: str) -> Text:
+        at = datetime.fromtimestamp(outcome.at).astimezone().strftime("%H:%M:%S")
+        about = outcome.alerts if word in ("told", "refused") else outcome.dead
         what = event_line(about[0].event, self._kinds) if len(about) == 1 else Text(_folded(about))
-        return Text.assemble((at, "dim"), f"  {printable(came.destination)}  ", (word, _STYLES[word]), "  ", what)
+        return Text.assemble((at, "dim"), f"  {printable(outcome.destination)}  ", (word, _STYLES[word]), "  ", what)
 
 
-def _word(came: Came) -> str:
-    match came.answer:
+def _word(outcome: MessageOutcome) -> str:
+    match outcome.answer:
         case Accepted():
             return "told"
         case Declined():
             return "refused"
         case _:
-            return "given up" if came.dead else "later"
+            return "given up" if outcome.dead else "later"
 
 
 def _folded(alerts: Sequence[Alert]) -> str:
@@ -71,18 +71,18 @@ def _folded(alerts: Sequence[Alert]) -> str:
     return f"{counted(len(alerts), 'alert')} of {counted(len(entities), 'entity', 'entities')}: {', '.join(worst)}"
 
 
-def _document(came: Came, word: str) -> dict[str, Any]:
-    detected = [datetime.fromisoformat(alert.event.data.detected_at).timestamp() for alert in came.alerts]
+def _document(outcome: MessageOutcome, word: str) -> dict[str, Any]:
+    detected = [datetime.fromisoformat(alert.event.data.detected_at).timestamp() for alert in outcome.alerts]
     document: dict[str, Any] = {
-        "time": format_time(datetime.fromtimestamp(came.at, UTC)),
-        "destination": came.destination,
+        "time": format_time(datetime.fromtimestamp(outcome.at, UTC)),
+        "destination": outcome.destination,
         "came": word,
-        "alerts": len(came.alerts),
-        "event_ids": [alert.event.id for alert in came.alerts],
-        "longest_ms": round((came.at - min(detected)) * 1000, 1),
+        "alerts": len(outcome.alerts),
+        "event_ids": [alert.event.id for alert in outcome.alerts],
+        "longest_ms": round((outcome.at - min(detected)) * 1000, 1),
     }
-    if isinstance(came.answer, Later | Declined):
-        document |= {"reason": came.answer.reason, "given_up": len(came.dead)}
-    if came.retry_at:
-        document |= {"retry_at": format_time(datetime.fromtimestamp(came.retry_at, UTC))}
+    if isinstance(outcome.answer, Later | Declined):
+        document |= {"reason": outcome.answer.reason, "given_up": len(outcome.dead)}
+    if outcome.retry_at:
+        document |= {"retry_at": format_time(datetime.fromtimestamp(outcome.retry_at, UTC))}
     return document

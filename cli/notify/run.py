@@ -28,7 +28,7 @@ from core.sinks.sink_type import needing
 
 if TYPE_CHECKING:
     from core.notify.notifier import Notifier
-    from core.notify.tellers.settlement import Came
+    from core.notify.outcome import MessageOutcome
 
 _TICK_SECONDS = 0.1
 
@@ -123,16 +123,16 @@ def notify_command(
         lines = MessageLines(settings.all_kinds, as_json=as_json)
         monitor = NotifyMonitor(settings, is_alone=True, write=write_line)
 
-        def came(what: Came) -> None:
-            monitor.came(what)
-            lines.came(what)
+        def on_outcome(outcome: MessageOutcome) -> None:
+            monitor.observe(outcome)
+            lines.show(outcome)
 
         notifier = build_notifier(
             settings,
             build_tellings(settings, with_stored_addresses(os.environ), report),
             source=source_of(settings, from_, queue or ()),
             queues=queue or (),
-            on_came=came,
+            on_outcome=on_outcome,
             on_problem=report,
         )
         _run(notifier, monitor, lines, Ending(for_, until_idle), stop_requested)

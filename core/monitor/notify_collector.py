@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from prometheus_client.core import Metric
 
     from core.notify.figures import NotifyTally
+    from core.notify.outcome import MessageOutcome
     from core.notify.overview import Overview
-    from core.notify.tellers.settlement import Came
 
 
 class NotifyLatencies:
@@ -29,11 +29,11 @@ class NotifyLatencies:
     def __init__(self, destinations: Sequence[str]) -> None:
         self.histograms = {name: Histogram() for name in destinations}
 
-    def came(self, came: Came) -> None:
+    def observe(self, outcome: MessageOutcome) -> None:
         """Count those that a service has."""
-        if isinstance(came.answer, Accepted):
-            detected = (datetime.fromisoformat(alert.event.data.detected_at) for alert in came.alerts)
-            self.histograms[came.destination].observe_all([came.at - one.timestamp() for one in detected])
+        if isinstance(outcome.answer, Accepted):
+            detected = (datetime.fromisoformat(alert.event.data.detected_at) for alert in outcome.alerts)
+            self.histograms[outcome.destination].observe_all([outcome.at - one.timestamp() for one in detected])
 
 
 class NotifyCollector(Collector):

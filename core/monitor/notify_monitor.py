@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from core.notify.notifier import Notifier
-    from core.notify.tellers.settlement import Came
+    from core.notify.outcome import MessageOutcome
     from core.settings.models import Settings
 
 _LOOK_SECONDS = 5.0
 
 
 class NotifyMonitor:
-    """Counts what came of messages (`came`), and looks every few seconds at what waits; a scrape asks nobody.
+    """Counts what came of messages (`observe`), and looks every few seconds at what waits; a scrape asks nobody.
 
     Where it is `is_alone` it answers /healthz, /readyz and /metrics, if the settings ask for that; the server's port is
     then taken at once, and SettingsError raised where that fails. `write` takes metrics for CloudWatch, likewise.
@@ -64,10 +64,10 @@ class NotifyMonitor:
         """Where the server listens; None without one."""
         return self._server.url if self._server else None
 
-    def came(self, came: Came) -> None:
+    def observe(self, outcome: MessageOutcome) -> None:
         """A service has answered, or has not."""
-        self._tally.came(came)
-        self._latencies.came(came)
+        self._tally.observe(outcome)
+        self._latencies.observe(outcome)
 
     def start(self, notifier: Notifier) -> None:
         """Begin to look."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import redis
 
     from core.notify.notifier import AlertSource
-    from core.notify.tellers.settlement import Came
+    from core.notify.outcome import MessageOutcome
     from core.notify.tellers.telling import Telling
     from core.problem import Problem
     from core.settings.models import Settings
@@ -139,7 +139,7 @@ def build_notifier(
     *,
     source: From | None,
     queues: Sequence[str] = (),
-    on_came: Callable[[Came], None],
+    on_outcome: Callable[[MessageOutcome], None],
     on_problem: Callable[[Problem], None],
     lease_seconds: float | None = None,
 ) -> Notifier:
@@ -156,7 +156,7 @@ def build_notifier(
 
     leases = build.leases(TELLING, list(tellings), wake_all, lease_seconds)
     for name, one in tellings.items():
-        tellers[name] = Teller(name, outbox, leases, one, on_came=on_came, on_problem=on_problem)
+        tellers[name] = Teller(name, outbox, leases, one, on_outcome=on_outcome, on_problem=on_problem)
     all_leases, place = [leases], "nowhere"
     sources: list[AlertSource] = []
     if any(audience.unless_acknowledged for audience in settings.notify):

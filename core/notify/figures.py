@@ -11,8 +11,8 @@ from core.notify.counts import DestinationCounts
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from core.notify.outcome import MessageOutcome
     from core.notify.overview import Overview
-    from core.notify.tellers.settlement import Came
 
 
 class NotifyTally:
@@ -22,11 +22,11 @@ class NotifyTally:
         self._lock = threading.Lock()
         self._counts = dict.fromkeys(destinations, DestinationCounts())
 
-    def came(self, came: Came) -> None:
+    def observe(self, outcome: MessageOutcome) -> None:
         """A service has answered, or has not."""
         with self._lock:
-            before = self._counts.get(came.destination, DestinationCounts())
-            self._counts[came.destination] = before.plus(came.counts)
+            before = self._counts.get(outcome.destination, DestinationCounts())
+            self._counts[outcome.destination] = before.plus(outcome.counts)
 
     def counts(self) -> Mapping[str, DestinationCounts]:
         """So far."""

@@ -149,7 +149,7 @@ def test_the_next_are_told_of_what_nobody_acknowledged_by_the_link_of_their_mess
             people,
             build_tellings(people, {"RTP_NOTIFY_KEY": KEY}, lambda _: None),
             source="stream",
-            on_came=lambda _: None,
+            on_outcome=lambda _: None,
             on_problem=lambda _: None,
         )
         notifier.start()

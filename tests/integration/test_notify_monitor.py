@@ -56,7 +56,7 @@ def told(config: Path, installed: Settings, redis_url: str) -> Iterator[tuple[Se
         server.reply = lambda posted: Reply(503) if posted.path == "/pager" else Reply()
         place = f"http://127.0.0.1:{server.port}"
         tells = {"desk/1": posted_to(f"{place}/desk"), "pager": posted_to(f"{place}/pager")}
-        with notifying(settings, tells, source="stream", on_came=monitor.came) as notifier:
+        with notifying(settings, tells, source="stream", on_outcome=monitor.observe) as notifier:
             eventually(lambda: notifier.state().standings["pager"].failures_in_a_row)
             eventually(lambda: notifier.state().standings["desk/1"].counts.told == 3)
             monitor.start(notifier)

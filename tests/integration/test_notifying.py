@@ -171,7 +171,7 @@ def test_what_a_service_refuses_is_a_dead_letter_and_what_it_never_takes_while_i
     def on_problem(problem: Problem) -> None:
         problems.append(problem.text)
 
-    with notifying(people, tells, on_came=tally.came, on_problem=on_problem) as notifier:
+    with notifying(people, tells, on_outcome=tally.observe, on_problem=on_problem) as notifier:
 
         def standing() -> Standing:
             return notifier.state().standings["desk/1"]
@@ -213,7 +213,7 @@ def test_what_waits_for_too_long_behind_a_message_that_fails_is_given_up_with_it
     send(people, [make_event(number) for number in (1, 2, 3)])
     impatient = replace(QUICK, give_up_after_seconds=0.3)
     tally, tells = NotifyTally(["desk/1"]), {"desk/1": posted_to(at(server, "desk"))}
-    with notifying(people, tells, patience=impatient, at_once=1, on_came=tally.came) as notifier:
+    with notifying(people, tells, patience=impatient, at_once=1, on_outcome=tally.observe) as notifier:
         eventually(lambda: tally.counts()["desk/1"].dead == 3)
         standing = notifier.state().standings["desk/1"]
     assert standing.waiting == 0

@@ -12,7 +12,7 @@ from core.kinds import SHIPPED
 from core.notify.alert import Alert
 from core.notify.answer import Accepted, Declined, Later
 from core.notify.counts import DestinationCounts
-from core.notify.tellers.settlement import Came
+from core.notify.outcome import MessageOutcome
 from tests.samples import NOON, make_event
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def test_a_document_says_what_came_of_a_message_and_why(
     answer: Answer, given_up: int, told: dict[str, object], capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = MessageLines(SHIPPED, as_json=True)
-    lines.came(Came("desk/1", ALERTS, answer, WHEN, DestinationCounts(), ALERTS[:given_up]))
+    lines.show(MessageOutcome("desk/1", ALERTS, answer, WHEN, DestinationCounts(), ALERTS[:given_up]))
     assert json.loads(capsys.readouterr().out) == {
         "time": "2024-03-19T12:00:01.500000Z",
         "destination": "desk/1",

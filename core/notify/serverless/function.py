@@ -74,7 +74,7 @@ class NotifyFunction:
             self._settings,
             self._tellings,
             source=None,
-            on_came=self._tally.came,
+            on_outcome=self._tally.observe,
             on_problem=self._on_problem,
             lease_seconds=LEASE_SECONDS,
         )

@@ -1,14 +1,14 @@
-"""What came of a message, noted in Redis and in memory: told, to be tried again, or dead."""
+"""What a service's answer means for its alerts, noted in Redis and in memory: told, to be tried again, or dead."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
 from core.notify.answer import Accepted, Declined, Later
 from core.notify.counts import DestinationCounts
+from core.notify.outcome import MessageOutcome
 from core.problem import LastingProblem, Problem, counted, event_facts
 
 if TYPE_CHECKING:
@@ -22,19 +22,6 @@ if TYPE_CHECKING:
 _REDIS_PAUSE_SECONDS = 0.2
 
 
-@dataclass(frozen=True)
-class Came:
-    """What came of a message. `dead` are the alerts that are given up: of it, or too old by then."""
-
-    destination: str
-    alerts: Sequence[Alert]
-    answer: Answer
-    at: float
-    counts: DestinationCounts
-    dead: Sequence[Alert] = ()
-    retry_at: float = 0.0
-
-
 class MessageSettlement:
     """One destination's. For threads."""
 
@@ -44,33 +31,33 @@ class MessageSettlement:
         outbox: Outbox,
         token: str,
         *,
-        on_came: Callable[[Came], None],
+        on_outcome: Callable[[MessageOutcome], None],
         on_problem: Callable[[Problem], None],
     ) -> None:
         self._destination, self._outbox, self._token = destination, outbox, token
-        self._on_came, self._on_problem = on_came, on_problem
+        self._on_outcome, self._on_problem = on_outcome, on_problem
         self._failing = LastingProblem("notify", on_problem)
 
     def settle(self, tenure: Tenure, alerts: Sequence[Alert], tries: Mapping[str, int], answer: Answer) -> None:
         """The service has answered; `alerts` are those that it was told."""
         match answer:
             case Later():
-                came = self._failed(tenure, alerts, tries, answer)
+                outcome = self._failed(tenure, alerts, tries, answer)
             case Accepted():
-                came = self._accepted(tenure, alerts, answer)
+                outcome = self._accepted(tenure, alerts, answer)
             case Declined():
-                came = self._declined(tenure, alerts, answer)
-        self._tell_of(came)
+                outcome = self._declined(tenure, alerts, answer)
+        self._tell_of(outcome)
 
-    def _accepted(self, tenure: Tenure, alerts: Sequence[Alert], answer: Accepted) -> Came:
+    def _accepted(self, tenure: Tenure, alerts: Sequence[Alert], answer: Accepted) -> MessageOutcome:
         counts, now = DestinationCounts(told=len(alerts), messages=1, folded=len(alerts) - 1), time.time()
         self._through(tenure, alerts, counts, {"told_at": now})
-        return Came(self._destination, alerts, answer, now, counts)
+        return MessageOutcome(self._destination, alerts, answer, now, counts)
 
-    def _declined(self, tenure: Tenure, alerts: Sequence[Alert], answer: Declined) -> Came:
+    def _declined(self, tenure: Tenure, alerts: Sequence[Alert], answer: Declined) -> MessageOutcome:
         counts = DestinationCounts(failed=1, dead=len(alerts))
         self._through(tenure, alerts, counts, {"reason": answer.reason}, dead=answer.reason)
-        return Came(self._destination, alerts, answer, time.time(), counts, dead=alerts)
+        return MessageOutcome(self._destination, alerts, answer, time.time(), counts, dead=alerts)
 
     def _through(
         self,
@@ -93,7 +80,9 @@ class MessageSettlement:
         with tenure.lock:
             tenure.window.done(alerts)
 
-    def _failed(self, tenure: Tenure, alerts: Sequence[Alert], tries: Mapping[str, int], answer: Later) -> Came:
+    def _failed(
+        self, tenure: Tenure, alerts: Sequence[Alert], tries: Mapping[str, int], answer: Later
+    ) -> MessageOutcome:
         """The alerts wait for another try, but for those that are given up."""
         now, most = time.time(), max(tries.values(), default=1)
         with tenure.lock:
@@ -117,19 +106,19 @@ class MessageSettlement:
             tenure.put_back(again, rest_until=now + rest if rest else 0.0)
             tenure.window.done(dead)
         counts = DestinationCounts(failed=1, retried=len(again), dead=len(dead))
-        return Came(self._destination, alerts, answer, now, counts, dead, retry_at)
+        return MessageOutcome(self._destination, alerts, answer, now, counts, dead, retry_at)
 
     def _bury(self, alerts: Sequence[Alert], reason: str) -> None:
         if alerts:
             self._note(alerts, DestinationCounts(dead=len(alerts)), {}, reason)
 
-    def _tell_of(self, came: Came) -> None:
-        if came.dead and isinstance(came.answer, Later | Declined):
-            dead = counted(len(came.dead), "alert")
-            text = f"{self._destination}: {dead} can never be told: {came.answer.reason}. Look at `rtp dlq list`"
-            facts = {"destination": self._destination, **event_facts([alert.event.id for alert in came.dead])}
+    def _tell_of(self, outcome: MessageOutcome) -> None:
+        if outcome.dead and isinstance(outcome.answer, Later | Declined):
+            dead = counted(len(outcome.dead), "alert")
+            text = f"{self._destination}: {dead} can never be told: {outcome.answer.reason}. Look at `rtp dlq list`"
+            facts = {"destination": self._destination, **event_facts([alert.event.id for alert in outcome.dead])}
             self._on_problem(Problem(text, "notify", facts=facts))
-        self._on_came(came)
+        self._on_outcome(outcome)
 
     def _note(
         self, through: Sequence[Alert], counts: DestinationCounts, note: Mapping[str, Any], dead: str = ""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from core.errors import SinkUnavailable
 from core.notify.answer import Later
 from core.notify.tellers.retries import Retries
-from core.notify.tellers.settlement import Came, MessageSettlement
+from core.notify.tellers.settlement import MessageSettlement
 from core.notify.tellers.tenure import LONGEST_WAIT_SECONDS, Chosen, Tenure
 from core.services.daemon_pool import DaemonPool
 from rtp_client.errors import one_line
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from core.notify.answer import Answer
     from core.notify.outbox.lease import Leases
     from core.notify.outbox.outbox import Outbox
+    from core.notify.outcome import MessageOutcome
     from core.notify.tellers.telling import Telling
     from core.problem import Problem
 
@@ -46,12 +47,12 @@ class Teller:
         leases: Leases,
         telling: Telling,
         *,
-        on_came: Callable[[Came], None],
+        on_outcome: Callable[[MessageOutcome], None],
         on_problem: Callable[[Problem], None],
     ) -> None:
         self.name = name
         self._outbox, self._leases, self._telling = outbox, leases, telling
-        self._settlement = MessageSettlement(name, outbox, leases.token, on_came=on_came, on_problem=on_problem)
+        self._settlement = MessageSettlement(name, outbox, leases.token, on_outcome=on_outcome, on_problem=on_problem)
         self._pool = DaemonPool(telling.at_once, name=f"notify_{name}")
         self._tenure: Tenure | None = None
         self._term = 0
