@@ -64,7 +64,7 @@ def show_outcome(
     if grants:
         _say(f"Role {role} lacks these rights; `rtp grants --role NAME` prints all of them for another role:")
         sys.stdout.write("".join(f"  {line}\n" for line in script(grants)))
-    else:
+    elif not problems:
         _say(f"Role {role} has all the rights that it needs.")
     _say("Next:")
     if not os.environ.get("RTP_POSTGRES_DSN"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def without_doubles(found: Sequence[WatchProposal]) -> tuple[list[WatchProposal]
             continue
         if one.is_history and twin.history is None:
             kept[kept.index(twin)] = replace(twin, history=one)
-        remedy = f"To watch this one, name it: --table {one.table.place}"
+        remedy = f"To watch this one, name it: --table {shlex.quote(one.table.place)}"
         doubles.append(Unfit(one.place, one.title, f"{twin.place} has the same, and one of them is enough", remedy))
     return sorted(kept, key=lambda one: one.table.place), doubles
 

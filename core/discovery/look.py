@@ -29,6 +29,12 @@ _LARGE = 100_000_000
 """So many bytes are too many for the first rows to stand for the others."""
 _TEXT_LENGTH = 200
 _LIMITS = "SELECT set_config('statement_timeout', '5s', true), set_config('lock_timeout', '1s', true)"
+_NO_TABLES = {
+    "v": ("it is a view, and triggers fire for what is written to tables", "Watch a table that it is made from"),
+    "m": ("it is a materialized view, which fires no triggers", "Watch a table that it is made from"),
+    "f": ("its rows are another server's, and what is written there fires no triggers here", "Run rtp on that one"),
+}
+"""By relkind: what is in the way, and what would help."""
 _AGAIN = "Run `rtp init` again when that is over"
 
 
@@ -71,7 +77,10 @@ def look(
             inserts_per_minute=_rate(row[8], minutes),
             updates_per_minute=_rate(row[9], minutes),
         )
-        if may_tell(table.name, table.by_name):
+        if row[10] in _NO_TABLES:
+            obstacle, remedy = _NO_TABLES[row[10]]
+            table = replace(table, obstacle=obstacle, remedy=remedy)
+        elif may_tell(table.name, table.by_name):
             table = _with_rows(connection, table, row[0], may_read=row[3], is_filtered=row[4])
         pictured.append(table)
     return Picture(database, role, tuple(pictured), now, zone or "UTC", since)

@@ -24,7 +24,7 @@ _FEWEST_DESCRIBED = 2
 def metadata_watch(table: FoundTable, picture: Picture) -> WatchProposal | None:
     """A proposal where a table with one row per protocol describes it; else None."""
     roles = find_roles(table, _ENTITIES, ())
-    if roles is None or not roles.naming.is_key or table.obstacle or "." in table.schema + table.name:
+    if roles is None or not roles.naming.is_key or table.obstacle:
         return None
     said = {word.removesuffix("s") for word in (*words_of(table.name), *words_of(roles.entity))}
     watched = [

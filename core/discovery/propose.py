@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from core.discovery.picture import FoundColumn, FoundTable, Picture
     from core.discovery.roles import Roles
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _TOLD = frozenset({"value", "amount"})
 
 
@@ -32,7 +34,7 @@ def propose(picture: Picture) -> Proposals:
     unfit: list[Unfit] = []
     plain: list[str] = []
     for table in picture.tables:
-        here = list(_of_table(table, picture))
+        here = [_sayable(one) for one in _of_table(table, picture)]
         found += [one for one in here if isinstance(one, WatchProposal)]
         unfit += [one for one in here if isinstance(one, Unfit)]
         if not here:
@@ -57,6 +59,20 @@ def _of_table(table: FoundTable, picture: Picture) -> Iterator[WatchProposal | U
         yield several
     if metadata := metadata_watch(table, picture):
         yield metadata
+
+
+def _sayable(one: WatchProposal | Unfit) -> WatchProposal | Unfit:
+    """What is proposed, where a settings file can name all of it."""
+    if isinstance(one, Unfit):
+        return one
+    names = (one.table.place, *one.watch["columns"].values(), *one.watch.get("watched", ()))
+    if _CONTROL.search("".join(filter(None, map(str, names)))):
+        return Unfit(
+            one.place, one.title, "a settings file cannot say a name with a control character in it", "Rename it"
+        )
+    if "." in one.table.schema + one.table.name:
+        return Unfit(one.place, one.title, "a settings file cannot say a name with a dot in it", "Rename it")
+    return one
 
 
 def _guesses(table: FoundTable) -> Iterator[tuple[Measure, list[str]]]:
@@ -97,8 +113,6 @@ def _trouble(table: FoundTable, measure: Measure, value: str) -> Lacking | None:
     """What keeps any watch from this column."""
     if table.obstacle:
         return Lacking(table.obstacle, table.remedy)
-    if "." in table.schema or "." in table.name:
-        return Lacking("a settings file cannot say a name with a dot in it", "Rename it")
     return None if measure.is_named(value) else _several(table)
 
 

@@ -10,11 +10,11 @@ SELECT current_database(), current_setting('server_version_num')::int, current_u
                 (SELECT least(a.stats_reset, b.stats_reset) FROM pg_stat_archiver AS a, pg_stat_bgwriter AS b))
 
 -- name: tables
--- Every table of the user's that is no partition, with its partitions: whether the role may read it, and whether row level security
+-- Every table of the user's that is no partition, with its partitions, and all that can be read like one: whether the role may read it, and whether row level security
 -- hides rows of it; about how many rows and bytes it has (null: nobody has counted), and what was written to it since then.
 SELECT c.oid, n.nspname, c.relname,
        has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'), row_security_active(c.oid),
-       p.partitions, p.rows, p.bytes, p.inserted, p.updated
+       p.partitions, p.rows, p.bytes, p.inserted, p.updated, c.relkind::text
 FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE part.relkind = 'r' AND part.oid <> c.oid) AS partitions,
@@ -25,7 +25,7 @@ CROSS JOIN LATERAL (
     FROM (SELECT c.oid UNION SELECT relid FROM pg_partition_tree(c.oid)) AS tree (oid)
     JOIN pg_class AS part ON part.oid = tree.oid AND part.relkind = 'r'
 ) AS p
-WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence <> 't'
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'
   AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'rtp') AND n.nspname NOT LIKE 'pg\_toast%%'
   AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
   AND (%(schemas)s::text[] IS NULL OR n.nspname = ANY (%(schemas)s))

@@ -31,7 +31,8 @@ def table_literal(table: Table) -> str:
 
 def current_query(table: Table, column_types: Mapping[str, str]) -> sql.Composed:
     """The query for the values of some entities, as text; `chains` and `entities` are its parameters."""
-    return sql.SQL(_CURRENT.decode()).format(
+    return _filled(
+        _CURRENT,
         value=_value(table),
         table=sql.Identifier(*table.parts),
         chain=_is_asked(table.chain, "chain", table.chain_aliases, column_types),
@@ -43,13 +44,21 @@ def current_query(table: Table, column_types: Mapping[str, str]) -> sql.Composed
 def samples_query(table: Table, column_types: Mapping[str, str]) -> sql.Composed:
     """The query for the last samples of an entity of a history; `chain`, `entity` and `limit` are its parameters."""
     at = table.changed_at or ""
-    return sql.SQL(_SAMPLES.decode()).format(
+    return _filled(
+        _SAMPLES,
         at=moment(sql.Identifier("r", at), column_types.get(at, ""), table.timezone),
         value=_value(table),
         table=sql.Identifier(*table.parts),
         chain=_is_asked(table.chain, "chain", table.chain_aliases, column_types),
         entity=_is_asked(table.entity, "entity", table.aliases, column_types),
         newest=_newest(table, column_types),
+    )
+
+
+def _filled(query: bytes, **parts: sql.Composable) -> sql.Composed:
+    """A query that has parameters: a percent sign in a name or a constant begins none."""
+    return sql.SQL(query.decode()).format(
+        **{name: sql.SQL(part.as_string(None).replace("%", "%%")) for name, part in parts.items()}
     )
 
 

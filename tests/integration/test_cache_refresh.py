@@ -20,7 +20,10 @@ from core.settings.models import Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from rtp_client import CacheReader, Entry
 from rtp_client.cache.counts import RANKING_SECONDS
+from rtp_client.cache.loading import Owner
+from rtp_client.cache.lookup import samples_query
 from rtp_client.cache.source import DatabaseSource
+from rtp_client.cache.table import Table
 from rtp_client.keys import CACHE_REFRESHED, cache_key, cache_ranking
 from tests.eventually import eventually
 from tests.samples import make_event
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from core.stack import EmbeddedStack
-    from rtp_client.cache.loading import Owner, TableRow
+    from rtp_client.cache.loading import TableRow
 
 LIDO = cache_key("tvl", "ethereum", "lido")
 
@@ -78,6 +81,22 @@ def test_a_value_that_moved_without_an_event_reaches_the_cache(
     assert refresh.compare("tvl") == Compared(1, 1)
     found = entry(reader)
     assert (found.value, found.sequence, found.source, found.is_stale) == ("102.51", 7, "cache", False)
+
+
+def test_a_percent_sign_in_the_name_of_a_table_or_a_column_is_a_part_of_the_name(
+    writer: psycopg.Connection, settings: Settings
+) -> None:
+    table = Table(
+        "price", 'rates %s "x"', "to%ken", value="%(price)s", changed_at="at", is_history=True, aliases={"u%": "usdc"}
+    )
+    writer.execute(b'CREATE TABLE "rates %s ""x""" ("to%ken" text, "%(price)s" numeric, at timestamptz)')
+    writer.execute(b'INSERT INTO "rates %s ""x""" VALUES (\'u%\', 1.5, now())')
+    owner, times = Owner("price", "all", "usdc"), {"at": "timestamp with time zone"}
+    with closing(DatabaseSource(postgres_dsn(settings), {"tables": [table]})) as source:
+        assert source.rows([owner])[owner].value == "1.5"
+    asked = {"chain": "all", "entity": "usdc", "limit": 9}
+    [(_, value)] = writer.execute(samples_query(table, times), asked).fetchall()
+    assert value == "1.5"
 
 
 def test_what_has_not_moved_costs_no_write(

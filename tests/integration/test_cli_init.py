@@ -119,6 +119,30 @@ def test_rounds_of_a_feed_can_be_watched_once_their_time_is_one(
     assert watch["overrides"][-1]["peg"]["value"] == 100000000
 
 
+def test_what_is_no_table_or_has_a_name_that_no_file_can_say_is_said_and_stops_nothing_else(
+    init: Callable[..., Done], foreign: str, tmp_path: Path
+) -> None:
+    with psycopg.connect(foreign, autocommit=True) as owner:
+        owner.execute("""
+            CREATE SCHEMA odd;
+            CREATE TABLE odd.tvl (protocol text PRIMARY KEY, tvl numeric);
+            CREATE VIEW odd.tvl_view AS SELECT * FROM odd.tvl;
+            CREATE MATERIALIZED VIEW odd.tvl_daily AS SELECT * FROM odd.tvl;
+            CREATE TABLE odd."tvl\nof old" (protocol text PRIMARY KEY, tvl numeric);
+        """)
+        done = init("--yes", "--schema", "odd")
+        owner.execute("DROP SCHEMA odd CASCADE")
+    assert (done.code, list(written(tmp_path)["watches"])) == (0, ["tvl"])
+    said = dict(line.split(" looks like TVL, but ") for line in done.err.splitlines())
+    assert said == {
+        "odd.tvl_daily.tvl": "it is a materialized view, which fires no triggers. Watch a table that it is made from",
+        "odd.tvl_view.tvl": (
+            "it is a view, and triggers fire for what is written to tables. Watch a table that it is made from"
+        ),
+        "odd.tvl�of old.tvl": "a settings file cannot say a name with a control character in it. Rename it",
+    }
+
+
 def test_where_nothing_fits_one_line_says_so_and_nothing_is_written(init: Callable[..., Done], tmp_path: Path) -> None:
     done = init("--yes", "--schema", "shop")
     assert (done.code, list(tmp_path.iterdir())) == (2, [])
@@ -158,6 +182,16 @@ def test_a_role_that_only_reads_is_told_which_grants_it_lacks(init: Callable[...
     assert (
         "llama.pools.apy looks like an APY, but role init_reader may not read llama.pools. As its owner: " in done.err
     )
+
+
+def test_a_role_is_not_called_fit_where_another_one_has_installed_rtp(init: Callable[..., Done], foreign: str) -> None:
+    with psycopg.connect(foreign, autocommit=True) as owner:
+        owner.execute("CREATE SCHEMA rtp; CREATE TABLE rtp.installation ()")
+        done = init("--yes", "--schema", "llama", dsn=make_conninfo(foreign, user="init_reader", password="r"))
+        owner.execute("DROP SCHEMA rtp CASCADE")
+    assert done.code == 1
+    assert "postgres: role init_reader is not the one that installed rtp" in done.err
+    assert "has all the rights" not in done.out
 
 
 def test_a_table_that_somebody_keeps_locked_holds_up_nothing_else(init: Callable[..., Done], foreign: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.main import get_command
 
 from cli.app import app
@@ -59,6 +60,28 @@ def test_each_link_leads_somewhere(page: Path) -> None:
         if not target.exists() or (anchor and anchor not in anchors_of(target)):
             broken.append(link)
     assert broken == []
+
+
+def pages_of(navigation: Any) -> set[str]:
+    if isinstance(navigation, str):
+        return {navigation}
+    return set().union(*map(pages_of, navigation.values() if isinstance(navigation, dict) else navigation))
+
+
+def test_each_page_stands_in_the_navigation_of_the_site() -> None:
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    folder = ROOT / "docs"
+    assert pages_of(site["nav"]) == {str(page.relative_to(folder)) for page in folder.rglob("*.md")}
+
+
+def test_the_site_can_be_read_from_the_disk_and_asks_no_other_host() -> None:
+    """The plugin that makes it so has each page load a Worker from elsewhere, unless one is named."""
+    site = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
+    assert site["theme"]["font"] is False
+    assert "offline" in site["plugins"]
+    [worker] = site["extra"]["polyfills"]
+    assert Path(worker["path"]).name == "iframe-worker.js"
+    assert (ROOT / "docs" / worker["path"]).is_file()
 
 
 def test_each_page_that_the_code_names_is_there() -> None:
