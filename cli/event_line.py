@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from core.amounts import move, percent
-from core.kinds import MARKET, SHIPPED, Kind, Kinds
+from core.kinds import SHIPPED, Kind, Kinds, kind_of_event
 from rtp_client.event import METADATA_REASONS, Reason, Severity
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def event_line(
     `�`, and nothing is read as markup.
     """
     data = event.data
-    kind = {**kinds, MARKET.name: MARKET}.get(data.kind, Kind(data.kind, ""))
+    kind = kind_of_event(data.kind, kinds)
     layout = _FULL if width is None else _layout_for(width)
     cells = [
         Text(_local_time(data.detected_at, now, layout.time), "dim"),

@@ -50,6 +50,11 @@ MARKET = Kind("market", "watch", color="red")
 """A watch's market-wide moves, as an index that is 100 before: events are of this kind, and no watch is."""
 
 
+def kind_of_event(name: str, kinds: Kinds) -> Kind:
+    """The kind that an event names. One that is not among `kinds`, as of another version of rtp, is shown plainly."""
+    return {**kinds, MARKET.name: MARKET}.get(name, Kind(name, ""))
+
+
 def entity_words(kinds: Kinds) -> tuple[str, ...]:
     """The kinds' words for their entities, each once."""
     return tuple(dict.fromkeys(kind.entity for kind in kinds.values()))

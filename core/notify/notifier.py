@@ -143,10 +143,16 @@ class Notifier:
         now = time.monotonic()
         if any(source.idle_seconds(now) < seconds for source in self._sources) or self.troubles.current():
             return False
-        if any(teller.messages for teller in self.tellers.values()):
-            return False
-        due = {name: teller.due_in(time.time()) for name, teller in self.tellers.items()}
-        if any(one is not None and one < _MOST_AHEAD_SECONDS for one in due.values()):
-            return False
-        standings = self.outbox.standings([name for name, one in due.items() if one is None])
-        return not any(standing.waiting for standing in standings.values())
+        return not self.is_telling(_MOST_AHEAD_SECONDS) and not self.unread()
+
+    def is_telling(self, ahead_seconds: float) -> bool:
+        """Whether a message is under way, or one of alerts that were read can go within so long."""
+        tellers, now = self.tellers.values(), time.time()
+        due = [seconds for teller in tellers if (seconds := teller.due_in(now)) is not None]
+        return any(teller.messages for teller in tellers) or any(seconds <= ahead_seconds for seconds in due)
+
+    def unread(self) -> list[str]:
+        """The destinations for which alerts wait, none of which this process has read. Raises SinkUnavailable."""
+        now = time.time()
+        without = [name for name, teller in self.tellers.items() if teller.due_in(now) is None]
+        return [name for name, standing in self.outbox.standings(without).items() if standing.waiting]

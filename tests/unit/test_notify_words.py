@@ -166,22 +166,30 @@ def test_several_alerts_are_told_as_their_count_the_worst_severity_and_the_large
     assert "- dai price fell 2.00%" in message.body and "(2 alerts)" in message.body
 
 
+MARKET_MOVE = price(
+    2,
+    "price",
+    kind="market",
+    chain="all",
+    reason="market_moved",
+    direction="down",
+    severity="warning",
+    moved_entities=43,
+    watched_entities=120,
+    largest=[{"chain": "ethereum", "entity": "dai", "change_pct": "-12.3456789"}],
+)
+
+
 def test_a_market_wide_move_comes_first_and_its_members_after_it() -> None:
-    market = price(
-        2,
-        "price",
-        kind="market",
-        chain="all",
-        reason="market_moved",
-        direction="down",
-        severity="warning",
-        moved_entities=43,
-        watched_entities=120,
-    )
-    message = said(price(1, severity="critical"), market, price(3, "dai", severity="critical", market=market.id))
+    first, second = (price(number, f"t{number}", severity="critical", market=MARKET_MOVE.id) for number in (1, 3))
+    message = said(first, MARKET_MOVE, second)
     assert message.title.startswith("WARNING: market-wide move down: 43 of 120 entities of the watch price, 3.20% by")
     assert message.title.endswith("; 3 alerts (2 critical, 1 warning)")
     assert message.severity is Severity.CRITICAL
+
+
+def test_a_market_wide_move_alone_names_what_moved_most_as_people_read_percents() -> None:
+    assert "dai on ethereum: -12.35%" in said(MARKET_MOVE).body.splitlines()
 
 
 def test_the_first_line_is_in_the_body_where_a_service_shows_no_title() -> None:

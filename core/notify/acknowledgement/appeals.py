@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from core.kinds import MARKET, Kind
+from core.kinds import kind_of_event
 from core.notify.acknowledgement.acknowledgements import Acknowledgements, offer_of
 from core.notify.acknowledgement.links import AcknowledgeLinks, key_from
 from core.notify.words.compose import Appeal, worst
@@ -15,14 +15,12 @@ from rtp_client.redact import redact
 from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from core.kinds import Kinds
     from core.settings.models import Settings
     from core.settings.notify import Audience
     from rtp_client.event import Event
-
-    MakeAppeal = Callable[[Sequence[Event]], Appeal | None]
 
 
 class Appeals:
@@ -74,4 +72,4 @@ def _title(events: Sequence[Event], kinds: Kinds) -> str:
     if len(events) > 1:
         return f"{counted(len(events), 'alert')}, {worst(events)} at worst"
     data = events[0].data
-    return headline(data, {**kinds, MARKET.name: MARKET}.get(data.kind, Kind(data.kind, "")))
+    return headline(data, kind_of_event(data.kind, kinds))

@@ -24,9 +24,8 @@ def quiet_until(quiet: Quiet, now: float) -> float | None:
     moment = end.astimezone(UTC)
     if moment.timestamp() <= now:  # the clocks show the end twice, and this is the second time
         moment = end.replace(fold=1).astimezone(UTC)
-    while not _holds(
-        quiet, (moment - _MINUTE).astimezone(here.tzinfo)
-    ):  # the clocks skip the end, and show more at once
+    # Where the clocks skip the end, quiet hours are over as soon as they have.
+    while not _holds(quiet, (moment - _MINUTE).astimezone(here.tzinfo)):
         moment -= _MINUTE
     return moment.timestamp()
 

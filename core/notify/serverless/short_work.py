@@ -28,17 +28,11 @@ def tell_what_is_due(notifier: Notifier, *, seconds: float, ahead_seconds: float
 
 
 def _is_done(notifier: Notifier, ahead_seconds: float) -> bool:
-    tellers = notifier.tellers.values()
-    now = time.time()
-    due = {teller.name: teller.due_in(now) for teller in tellers}
-    if any(teller.messages for teller in tellers):
+    if notifier.is_telling(ahead_seconds):
         return False
-    if any(seconds is not None and seconds <= ahead_seconds for seconds in due.values()):
-        return False
-    standings = notifier.outbox.standings([name for name, seconds in due.items() if seconds is None])
-    left = [name for name, standing in standings.items() if standing.waiting]
-    if any(notifier.tellers[name].is_at_work for name in left):  # it has not read them yet
+    unread = notifier.unread()
+    if any(notifier.tellers[name].is_at_work for name in unread):  # they are about to be read
         return False
     # Others are telling the rest, if they are still at it after we have asked for it twice: one that was about to end
     # when ours came in has let go by then.
-    return not left or notifier.rounds >= _ROUNDS
+    return not unread or notifier.rounds >= _ROUNDS

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from core.amounts import percent
 from core.detection.rule_in_words import rule_behind
-from core.kinds import MARKET, Kind, Kinds
+from core.kinds import Kinds, kind_of_event
 from core.notify.words.headline import field_move, field_value, headline, shortened, span, sureness
 from core.settings.rules import rule_for
 from core.settings.watches import ValueWatch
@@ -60,7 +60,7 @@ class AlertView:
 def view_of(event: Event, background: Background, times: int = 1) -> AlertView:
     """The alert of an event."""
     data = event.data
-    kind = {**background.kinds, MARKET.name: MARKET}.get(data.kind, Kind(data.kind, ""))
+    kind = kind_of_event(data.kind, background.kinds)
     return AlertView(
         headline=headline(data, kind),
         severity=data.severity,
@@ -98,9 +98,7 @@ def _details(event: Event) -> Iterator[str]:
     if data.sources:
         yield from _cut([f"{shortened(name)} says {value}" for name, value in data.sources.items()])
     if data.largest:
-        yield from _cut(
-            [f"{shortened(one.entity)} on {shortened(one.chain)}: {one.change_pct}%" for one in data.largest]
-        )
+        yield from _cut([_member(one) for one in data.largest])
     if data.provenance:
         yield f"Source: {shortened(data.provenance)}"
 
