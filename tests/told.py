@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from core.notify.alert import Alert
     from core.notify.answer import Answer
-    from core.notify.build import From
+    from core.notify.intakes.source import From
     from core.notify.notifier import Notifier
     from core.notify.outcome import MessageOutcome
     from core.problem import Problem

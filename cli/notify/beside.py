@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from cli.logs import LOG, report, write_line
 from core.errors import SettingsError, SinkUnavailable
 from core.monitor.notify_monitor import NotifyMonitor
-from core.notify.build import build_notifier, source_of
+from core.notify.build import build_notifier
+from core.notify.intakes.source import source_of
 from core.notify.service.stored_addresses import with_stored_addresses
 from core.sinks.sink_type import needing
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import Collector
 
-    from core.notify.build import From
+    from core.notify.intakes.source import From
     from core.notify.notifier import Notifier
     from core.settings.models import Settings
 

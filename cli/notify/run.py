@@ -21,7 +21,8 @@ from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
 from core.errors import SettingsError, SinkUnavailable
 from core.monitor.notify_monitor import NotifyMonitor
-from core.notify.build import build_notifier, source_of
+from core.notify.build import build_notifier
+from core.notify.intakes.source import source_of
 from core.notify.service.stored_addresses import with_stored_addresses
 from core.problem import counted
 from core.sinks.sink_type import needing

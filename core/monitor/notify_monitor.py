@@ -13,11 +13,10 @@ from core.monitor.lasting import LASTING_SECONDS
 from core.monitor.notify_collector import NotifyCollector, NotifyLatencies
 from core.monitor.progress import Hindrance
 from core.notify.figures import NotifyFigures, NotifyTally
+from core.notify.outbox.client import outbox_client
 from core.notify.overview import Overview, look_over
 from core.trouble import now
 from rtp_client.event import format_time
-from rtp_client.redact import redact
-from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -43,9 +42,7 @@ class NotifyMonitor:
         self._tally, self._latencies = NotifyTally(self._destinations), NotifyLatencies(self._destinations)
         self._figures, self._log = NotifyFigures(self._tally), emf_log(settings.emf, write)
         self._look = Overview()
-        url = settings.redis.url or ""
-        self._address = redact(url)
-        self._client = redis_client(url, client_name="rtp-notify", timeout_seconds=settings.redis.timeout_seconds)
+        self._client, self._address = outbox_client(settings)
         self._notifier: Notifier | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="notify_monitor", daemon=True)

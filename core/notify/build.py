@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
-from core.errors import SettingsError, SinkUnavailable
 from core.notify.acknowledgement.acknowledgements import Acknowledgements
 from core.notify.acknowledgement.escalation import Escalator
 from core.notify.intakes.intake import Intake
+from core.notify.intakes.source import queues_of
 from core.notify.intakes.stream_intake import StreamIntake
 from core.notify.notifier import Notifier
+from core.notify.outbox.client import outbox_client
 from core.notify.outbox.lease import Leases, new_token
 from core.notify.outbox.outbox import TAKING, TELLING, Outbox
 from core.notify.tellers.arrivals import ArrivalReader
@@ -17,73 +18,45 @@ from core.notify.tellers.teller import Teller
 from core.services.circuit import CircuitBreaker
 from core.services.recovery import Recovery
 from core.sinks.sink_type import needing
-from core.sinks.sqs.queues import sqs_destinations
 from core.trouble import Troubles
 from rtp_client.backoff import Backoff
 from rtp_client.keys import STREAM
-from rtp_client.redact import redact
-from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import redis
 
+    from core.errors import SinkUnavailable
+    from core.notify.intakes.source import From
     from core.notify.notifier import AlertSource
     from core.notify.outcome import MessageOutcome
     from core.notify.tellers.telling import Telling
     from core.problem import Problem
     from core.settings.models import Settings
 
-From = Literal["sqs", "stream"]
 _LONGEST_BLOCK_MS = 250
 _RECEIVERS = 2
-
-
-def source_of(settings: Settings, asked: From | None, queues: Sequence[str]) -> From:
-    """Where alerts are taken from: as asked for, else from queues where there are any. Raises SettingsError."""
-    has_queues = bool(queues or sqs_destinations(settings))
-    if asked == "sqs" and not has_queues:
-        raise SettingsError("option --from sqs: the settings name no queue", "Set sqs.queue, or say --queue")
-    if asked == "stream" and queues:
-        raise SettingsError("option --queue does not fit here: --from stream takes from Redis")
-    return asked or ("sqs" if has_queues else "stream")
-
-
-def queues_of(settings: Settings, named: Sequence[str]) -> list[str]:
-    """The queues to take from: those that are named, else the default one where it gets every alert, else all."""
-    if named:
-        return list(dict.fromkeys(named))
-    default = settings.sqs.queue
-    if default and not any(route.queue == default for route in settings.routes):
-        return [default]
-    return [one.queue for one in sqs_destinations(settings)]
 
 
 class _Builder:
     """What the parts have in common."""
 
     def __init__(self, settings: Settings, on_problem: Callable[[Problem], None]) -> None:
-        if not settings.redis.url:
-            raise SettingsError(
-                "rtp notify keeps in Redis what it has to tell, and there is no Redis address",
-                "Set RTP_REDIS_URL, redis.url or --redis-url",
-            )
         self.settings = settings
         self.on_problem = on_problem
-        self.url, self.address = settings.redis.url, redact(settings.redis.url)
         self.token, self.troubles = new_token(), Troubles()
-        self.clients: list[redis.Redis] = []
+        client, self.address = outbox_client(settings)
+        self.clients: list[redis.Redis] = [client]
         # Answers come well before the socket gives up.
         self.block_ms = min(_LONGEST_BLOCK_MS, int(settings.redis.timeout_seconds * 500))
         self._redis = CircuitBreaker("Redis", settings.run.circuit_breaker, on_problem=on_problem)
 
     def client(self) -> redis.Redis:
         """One that others' waiting does not hold up."""
-        self.clients.append(
-            redis_client(self.url, client_name="rtp-notify", timeout_seconds=self.settings.redis.timeout_seconds)
-        )
-        return self.clients[-1]
+        client, _ = outbox_client(self.settings)
+        self.clients.append(client)
+        return client
 
     def leases(
         self, work: str, pieces: Sequence[str], on_change: Callable[[], None], seconds: float | None = None
@@ -145,7 +118,7 @@ def build_notifier(
 ) -> Notifier:
     """The parts, not started yet. Without a source alerts are only told. Raises SettingsError."""
     build = _Builder(settings, on_problem)
-    outbox = Outbox(build.client(), build.address)
+    outbox = Outbox(build.clients[0], build.address)
     acknowledgements = Acknowledgements(build.client(), build.address)
     intake = Intake(settings.notify, outbox, acknowledgements, on_problem=on_problem)
     tellers: dict[str, Teller] = {}

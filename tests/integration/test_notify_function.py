@@ -125,4 +125,4 @@ def test_what_kills_the_start_says_where(run: Callable[..., Said], package: Path
     said = run(TICK, RTP_REDIS_URL="")
     assert said.code != 0
     (line,) = said.of("the function cannot start")
-    assert line["problem"].startswith("there is no Redis address")
+    assert line["problem"].startswith("rtp notify keeps in Redis")

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 from core.kinds import kind_of_event
 from core.notify.acknowledgement.acknowledgements import Acknowledgements, offer_of
 from core.notify.acknowledgement.links import AcknowledgeLinks, key_from
+from core.notify.outbox.client import outbox_client
 from core.notify.words.compose import Appeal, worst
 from core.notify.words.headline import headline, span
 from core.problem import counted
-from rtp_client.redact import redact
-from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,13 +58,12 @@ class Appeals:
 
 def appeals_of(settings: Settings, environ: Mapping[str, str]) -> Appeals | None:
     """What the settings ask for; None where nobody is to acknowledge anything. Raises SettingsError."""
-    url = settings.redis.url
-    if url is None or not any(audience.unless_acknowledged for audience in settings.notify):
+    if not any(audience.unless_acknowledged for audience in settings.notify):
         return None
-    client = redis_client(url, client_name="rtp-notify", timeout_seconds=settings.redis.timeout_seconds)
+    client, address = outbox_client(settings)
     key, page = key_from(environ), settings.serve.public_url
     links = AcknowledgeLinks(key, page) if key and page else None
-    return Appeals(settings.notify, Acknowledgements(client, redact(url)), links, settings.all_kinds)
+    return Appeals(settings.notify, Acknowledgements(client, address), links, settings.all_kinds)
 
 
 def _title(events: Sequence[Event], kinds: Kinds) -> str:

@@ -11,13 +11,12 @@ from core.notify.acknowledgement.acknowledgements import Acknowledgements
 from core.notify.build import build_notifier
 from core.notify.figures import NotifyFigures, NotifyTally
 from core.notify.intakes.intake import Intake
+from core.notify.outbox.client import outbox_client
 from core.notify.outbox.outbox import Outbox
 from core.notify.overview import look_over
 from core.notify.serverless.short_work import LEASE_SECONDS, tell_what_is_due
 from core.notify.service.stored_addresses import with_stored_addresses
 from core.notify.tellings import build_tellings
-from rtp_client.redact import redact
-from rtp_client.redis import redis_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,14 +40,10 @@ class NotifyFunction:
         on_problem: Callable[[Problem], None],
         write: Callable[[str], None],
     ) -> None:
-        if not settings.redis.url:
-            raise SettingsError("there is no Redis address", "Set RTP_REDIS_URL or redis.url")
         if not settings.notify:
             raise SettingsError("the settings name nobody", "Say under `notify` who is to be told")
         self._settings, self._environ, self._on_problem = settings, environ, on_problem
-        url = settings.redis.url
-        self._address = redact(url)
-        self._client = redis_client(url, client_name="rtp-notify", timeout_seconds=settings.redis.timeout_seconds)
+        self._client, self._address = outbox_client(settings)
         acknowledgements = Acknowledgements(self._client, self._address)
         self._outbox = Outbox(self._client, self._address)
         self._intake = Intake(settings.notify, self._outbox, acknowledgements, on_problem=on_problem)

@@ -7,9 +7,9 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from core.notify.alert import Alert
+from core.notify.outbox.client import outbox_client
 from rtp_client.event import decode_event
-from rtp_client.redact import redact
-from rtp_client.redis import redis_client, redis_errors
+from rtp_client.redis import redis_errors
 from rtp_client.stream.entries import entries
 
 if TYPE_CHECKING:
@@ -20,11 +20,8 @@ if TYPE_CHECKING:
 
 def newest(settings: Settings, most: int) -> Iterator[Alert]:
     """The newest first. Raises ServiceUnavailable."""
-    url = settings.redis.url or ""
-    with (
-        closing(redis_client(url, timeout_seconds=settings.redis.timeout_seconds)) as client,
-        redis_errors(redact(url)),
-    ):
+    client, address = outbox_client(settings)
+    with closing(client), redis_errors(address):
         for entry in islice(entries(client, newest_first=True), most):
             with suppress(ValueError):  # somebody else's
                 yield Alert(decode_event(entry.document), entry.id)
