@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 
+from core.notify.choice.choose import Rules
 from core.notify.figures import NotifyTally
 from core.redis_names import NOTIFY_DEAD
 from core.settings.notify import Audience
@@ -189,6 +190,19 @@ def test_what_a_service_refuses_is_a_dead_letter_and_what_it_never_takes_while_i
     assert next(one for one in problems if "can never be told" in one) == (
         "desk/1: 1 alert can never be told: HTTP 400. Look at `rtp dlq list`"
     )
+
+
+def test_of_a_digest_that_a_service_refuses_only_the_entity_that_is_to_blame_is_a_dead_letter(
+    people: Settings, server: WebhookServer
+) -> None:
+    server.reply = lambda posted: Reply(400 if b"token3" in posted.body else 200)
+    alerts = events(15)
+    send(people, alerts)
+    tells = {"desk/1": posted_to(at(server, "desk"))}
+    with notifying(people, tells, rules=Rules(digest_seconds=1)) as notifier:
+        eventually(lambda: notifier.state().standings["desk/1"].counts.dead == 3)
+        eventually(lambda: notifier.state().standings["desk/1"].counts.told == 12)
+    assert heard(server) == expected([one for one in alerts if one.data.entity != "token3"])
 
 
 def test_several_share_the_destinations_and_take_over_what_one_leaves(people: Settings, server: WebhookServer) -> None:

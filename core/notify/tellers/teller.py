@@ -13,15 +13,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
-from core.notify.answer import Later
+from core.notify.answer import Declined, Later
 from core.notify.tellers.retries import Retries
 from core.notify.tellers.settlement import MessageSettlement
+from core.notify.tellers.suspects import told_in_halves
 from core.notify.tellers.tenure import LONGEST_WAIT_SECONDS, Chosen, Tenure
 from core.services.daemon_pool import DaemonPool
 from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
     from core.notify.alert import Alert
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from core.notify.outcome import MessageOutcome
     from core.notify.tellers.telling import Telling
     from core.problem import Problem
-
-    Sent = tuple[Mapping[str, int], Answer | None]
 
 _REDIS_PAUSE_SECONDS = 0.2
 
@@ -144,7 +143,7 @@ class Teller:
             message, seconds = tenure.begin_next(self._telling.rules, time.time(), at_once=self._telling.at_once)
             if message is None:
                 return seconds
-            sending = self._pool.submit(self._send, message)
+            sending = self._pool.submit(self._send, tenure, message)
             sending.add_done_callback(partial(self._came, tenure, message.alerts))
         return 0.0
 
@@ -164,16 +163,32 @@ class Teller:
         self._tenure = Tenure(retries, self._telling.rules, standing.spent_until)
         return True
 
-    def _send(self, message: Chosen) -> Sent | None:
-        """Which try it is for each alert that still waits, and the answer; None where the destination is another's."""
+    def _send(self, tenure: Tenure, message: Chosen) -> bool:
+        """Tell it, and note what came of it; false where the destination is another's."""
         places = [alert.place for alert in message.alerts]
         tries = self._outbox.begin(self.name, places, self._leases.token, spent_until=message.spent_until)
         if tries is None or not self._leases.holds(self.name):  # a process may be stopped between any two lines
-            return None
+            return False
         left = [alert for alert in message.alerts if alert.place in tries]
-        return tries, self._telling.tell(left) if left else None
+        with tenure.lock:
+            tenure.window.done([alert for alert in message.alerts if alert.place not in tries])
+        for alerts, answer in self._told(tenure, left) if left else ():
+            self._settlement.settle(tenure, alerts, tries, answer)
+        return True
 
-    def _came(self, tenure: Tenure, alerts: Sequence[Alert], sending: Future[Sent | None]) -> None:
+    def _told(self, tenure: Tenure, alerts: Sequence[Alert]) -> Iterable[tuple[Sequence[Alert], Answer]]:
+        """What the service answers to a message, or to each part of one that it refuses."""
+        answer = self._telling.tell(alerts)
+        if not isinstance(answer, Declined):
+            return [(alerts, answer)]
+
+        def tell_more(part: Sequence[Alert]) -> Answer | None:
+            is_mine = self._leases.holds(self.name) and tenure.spend(self._telling.rules, time.time())
+            return self._telling.tell(part) if is_mine else None
+
+        return told_in_halves(alerts, answer, tell_more)
+
+    def _came(self, tenure: Tenure, alerts: Sequence[Alert], sending: Future[bool]) -> None:
         error = sending.exception()
         if isinstance(error, SinkUnavailable):
             with tenure.lock:
@@ -181,14 +196,8 @@ class Teller:
                 tenure.put_back(alerts)
         elif error is not None:
             self._settlement.settle(tenure, alerts, {}, Later(f"rtp could not tell it: {one_line(error)}"))
-        elif (sent := sending.result()) is None:
+        elif not sending.result():
             self._leases.lost(self.name)
-        else:
-            tries, answer = sent
-            with tenure.lock:
-                tenure.window.done([alert for alert in alerts if alert.place not in tries])
-            if answer is not None:
-                self._settlement.settle(tenure, [alert for alert in alerts if alert.place in tries], tries, answer)
         with tenure.lock:
             tenure.messages -= 1
         self._wake.set()

@@ -100,6 +100,14 @@ class Tenure:
             self._spent_until = rules.budget.spend(self._spent_until, now)
             return Chosen(alerts, self._spent_until), 0.0
 
+    def spend(self, rules: Rules, now: float) -> bool:
+        """Take one more message of the budget; false where there is none."""
+        with self.lock:
+            if rules.budget.left(self._spent_until, now, is_critical=False) < 1:
+                return False
+            self._spent_until = rules.budget.spend(self._spent_until, now)
+            return True
+
     def _to_look_at(self, free: Sequence[Alert], rules: Rules) -> Sequence[Alert]:
         """All of them; or where each goes alone and none before its turn, the first: looking at all takes its time."""
         is_one_by_one = not (rules.budget.seconds_each or rules.digest_seconds or rules.quiet or self.window.critical)
