@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import sql
+from psycopg.rows import namedtuple_row
 
 from core.arming.look import read_obstacles
 from core.arming.obstacle import problem
@@ -49,41 +50,43 @@ def look(
 
     Raises SettingsError where there is no such schema or table, or none at all.
     """
-    with own_transaction(connection, "READ ONLY"):
+    with own_transaction(connection, "READ ONLY"), connection.cursor(row_factory=namedtuple_row) as cursor:
         connection.execute(_LIMITS)
-        database, _, role, zone, now, since = connection.execute(_QUERIES["database"]).fetchone() or ()
+        database: Any = cursor.execute(_QUERIES["database"]).fetchone()
         asked = {"schemas": list(schemas) or None, "tables": list(tables) or None}
-        found = connection.execute(_QUERIES["tables"], asked).fetchall()
-        oids = [row[0] for row in found]
-        columns = connection.execute(_QUERIES["columns"], {"oids": oids}).fetchall()
-        keys = connection.execute(_QUERIES["unique_keys"], {"oids": oids}).fetchall()
-    _check_asked(database, schemas, tables, {(row[1], row[2]) for row in found})
-    columns_of, keys_of = _grouped(columns), _grouped(keys)
-    minutes = None if since is None else max((now - since) / timedelta(minutes=1), 1.0)
+        found: list[Any] = cursor.execute(_QUERIES["tables"], asked).fetchall()
+        oids = [row.oid for row in found]
+        columns = _by_table(cursor.execute(_QUERIES["columns"], {"oids": oids}))
+        keys = _by_table(cursor.execute(_QUERIES["unique_keys"], {"oids": oids}))
+    _check_asked(database.name, schemas, tables, {(row.schema, row.name) for row in found})
+    minutes = _minutes(database.counted_since, database.now)
     pictured = []
     for place, row in enumerate(found):
-        on_progress(place, len(found), f"{row[1]}.{row[2]}")
-        table = FoundTable(
-            schema=row[1],
-            name=row[2],
-            columns=tuple(
-                FoundColumn(name, type_, is_text, is_readable and not is_virtual)
-                for _, name, type_, is_text, is_readable, is_virtual in columns_of[row[0]]
-            ),
-            unique_keys=frozenset(frozenset(key) for _, key in keys_of[row[0]]),
-            rows=row[6],
-            bytes=row[7] or 0,
-            partitions=row[5],
-            inserts_per_minute=_rate(row[8], minutes),
-            updates_per_minute=_rate(row[9], minutes),
-        )
-        if row[10] in _NO_TABLES:
-            obstacle, remedy = _NO_TABLES[row[10]]
+        on_progress(place, len(found), f"{row.schema}.{row.name}")
+        table = _table(row, columns[row.oid], keys[row.oid], minutes)
+        if row.relkind in _NO_TABLES:
+            obstacle, remedy = _NO_TABLES[row.relkind]
             table = replace(table, obstacle=obstacle, remedy=remedy)
         elif may_tell(table.name, table.by_name):
-            table = _with_rows(connection, table, row[0], may_read=row[3], is_filtered=row[4])
+            table = _with_rows(connection, table, row.oid, may_read=row.may_read, is_filtered=row.is_filtered)
         pictured.append(table)
-    return Picture(database, role, tuple(pictured), now, zone or "UTC", since)
+    zone = database.zone or "UTC"
+    return Picture(database.name, database.role, tuple(pictured), database.now, zone, database.counted_since)
+
+
+def _table(row: Any, columns: Iterable[Any], keys: Iterable[Any], minutes: float | None) -> FoundTable:
+    """A table as the catalogs have it."""
+    return FoundTable(
+        schema=row.schema,
+        name=row.name,
+        columns=tuple(FoundColumn(one.name, one.type, one.is_text, one.is_readable) for one in columns),
+        unique_keys=frozenset(frozenset(key.columns) for key in keys),
+        rows=row.rows,
+        bytes=row.bytes or 0,
+        partitions=row.partitions,
+        inserts_per_minute=_rate(row.inserted, minutes),
+        updates_per_minute=_rate(row.updated, minutes),
+    )
 
 
 def _check_asked(database: str, schemas: Sequence[str], tables: Sequence[str], found: set[tuple[str, str]]) -> None:
@@ -100,12 +103,16 @@ def _check_asked(database: str, schemas: Sequence[str], tables: Sequence[str], f
         raise SettingsError(f"database {database} holds no tables that rtp could watch", "Connect to the one that does")
 
 
-def _grouped(rows: Iterable[tuple[Any, ...]]) -> Mapping[int, list[tuple[Any, ...]]]:
-    """Rows by the table that they begin with."""
-    groups: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
+def _by_table(rows: Iterable[Any]) -> Mapping[int, list[Any]]:
+    groups: dict[int, list[Any]] = defaultdict(list)
     for row in rows:
-        groups[row[0]].append(row)
+        groups[row.table].append(row)
     return groups
+
+
+def _minutes(since: datetime | None, now: datetime) -> float | None:
+    """For how long PostgreSQL has counted what is written."""
+    return None if since is None else max((now - since) / timedelta(minutes=1), 1.0)
 
 
 def _rate(count: int | None, minutes: float | None) -> float | None:
