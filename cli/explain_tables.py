@@ -120,7 +120,7 @@ def _memory(state: BaselineRow, rules: int | None) -> Iterator[tuple[str, Any]]:
         value, confirmed = _amount(state.suspect_value), counted(state.suspect_count, "time")
         yield "quarantine", f"{value}, since {moment(state.suspect_since)}, confirmed {confirmed}"
     if state.off_peg_since is not None:
-        yield "off its peg", f"since {moment(state.off_peg_since)}{_untold(state)}"
+        yield "off its peg", f"since {moment(state.off_peg_since)}{_told_of_that(state)}"
     if state.due_at is not None:
         yield "rtp looks again", state.due_at
 
@@ -162,9 +162,14 @@ def _distance(state: BaselineRow, far: Distance, now: datetime) -> Iterator[tupl
         yield "heartbeat", f"from {moment(far.heartbeat_at)} on"
 
 
-def _untold(state: BaselineRow) -> str:
+def _told_of_that(state: BaselineRow) -> str:
     off_peg = memory_of(state.memory).off_peg
-    return ", not for long enough to be reported" if off_peg is not None and off_peg.told is None else ""
+    if off_peg is None:
+        return ""
+    if off_peg.told is None:
+        return ", not for long enough to be reported"
+    again = "" if off_peg.tier is None else f", what is worse than {off_peg.tier} is reported again"
+    return f", reported as {off_peg.told} at worst{again}"
 
 
 def _lines(state: BaselineRow, far: Distance) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from core.detection.aside import is_rejected
 from core.detection.due import due_at
 from core.detection.judge import judge
 from core.detection.state import Sample, later
@@ -35,10 +36,10 @@ class Conclusion:
     `unagreed`: so far too few of its sources have said something at once. `waiting`: something waits for rtp run.
     `going`: the row is gone, which is an event at `at` unless it comes back. `unjudged`: the table holds what nobody
     has judged so far by the rules of now; `reason` and `note` say what comes of it at the next write. `set_aside`: its
-    own time is too far ahead, as was noted at `at`; `refused`: the settings reject such a value. `due`: time has
-    brought about what rtp run has yet to judge, since `at`. `quarantined`, `held`: until `at`. `unchanged`: the same
-    since `at`, when it was first seen or last reported, and no event of it is left in the log. Else `reason` is that of
-    the event that was, or would be.
+    own time is too far ahead, as was noted at `at`; `refused`: the settings reject such a value, as may have been noted
+    at `at`. `due`: time has brought about what rtp run has yet to judge, since `at`. `quarantined`, `held`: until `at`.
+    `unchanged`: the same since `at`, when it was first seen or last reported, and no event of it is left in the log.
+    Else `reason` is that of the event that was, or would be.
     """
 
     outcome: Outcome
@@ -69,7 +70,7 @@ def conclude(
     """
     if pending.samples:
         return Conclusion("waiting")
-    ahead = _ahead(judged, set_aside)
+    ahead = _ahead(judged, set_aside) or _refused(judged, rule)
     if state is None:
         return ahead or _unremembered(events)
     if state.gone_at is not None:
@@ -92,6 +93,11 @@ def _ahead(judged: JudgedValue, set_aside: Sequence[SetAsideRow]) -> Conclusion 
     newest = None if judged.is_row_gone else next((row for row in set_aside if row.why in _OUTCOMES), None)
     is_of_now = newest is not None and (judged.shape == "history" or same(newest.value, judged.current))
     return Conclusion(_OUTCOMES[newest.why], at=newest.noted_at) if newest is not None and is_of_now else None
+
+
+def _refused(judged: JudgedValue, rule: Rule) -> Conclusion | None:
+    """Where nobody has noted that, as of a stream, or since the settings have come to refuse what the row holds."""
+    return Conclusion("refused") if not judged.is_row_gone and is_rejected(judged.current, rule) else None
 
 
 def _held_back(state: EntityState, judged: JudgedValue, rule: Rule, now: datetime) -> Conclusion | None:

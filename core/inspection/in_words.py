@@ -47,6 +47,8 @@ def moment(value: datetime) -> str:
 
 def conclusion_in_words(found: Conclusion, source: str = "postgres") -> str:
     """What became of the newest value."""
+    if found.outcome == "refused" and found.at is None:
+        return "no event: `reject` refuses such a value"
     words = dict(_WORDS) | (dict(_STREAM_WORDS) if source == "dynamodb" else {})
     at = moment(found.at) if found.at is not None else "its rule says otherwise"
     following = _at_the_next_write(found) if source == "postgres" else _with_its_record(found)

@@ -69,5 +69,8 @@ class Peg(SettingsModel):
         if self.recovery > self.deviation_bps:
             raise ValueError("recover_bps must not be more than deviation_bps")
         if self.warning > self.critical:
-            raise ValueError("severity_bps must rise from warning to critical")
+            is_said = self.severity_bps is not None and self.severity_bps.warning is not None
+            default = "" if is_said else ", the default, which is deviation_bps"
+            found = f"warning is {self.warning}{default}, critical {self.critical}"
+            raise ValueError(f"severity_bps must rise from warning to critical: {found}")
         return self

@@ -398,6 +398,9 @@ def test_a_price_off_its_peg(history: psycopg.Connection, explain: Explain) -> N
     assert entity["state"]["off_peg_since"] == "2024-03-19T12:01:00.000000Z"
     far = entity["judged"]["distance"]
     assert (float(far["depegs_below"]), float(far["depegs_above"])) == (0.995, 1.005)
+    assert (
+        "since 2024-03-19 12:01:00Z, reported as warning at worst" in explain("lido", kind="price", prices=PEGGED).out
+    )
     sample(history, "1", 61, table="price_history")
     shown = explain("lido", kind="price", prices=PEGGED).out
     assert "depegs outside" in shown

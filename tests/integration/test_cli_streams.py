@@ -233,6 +233,22 @@ def test_explain_for_people_speaks_of_the_stream(
     assert "Of the newest events in Redis, none is of it." in shown
 
 
+def test_explain_does_not_promise_an_event_of_a_value_that_is_refused(
+    command: Command,
+    cloud: EmbeddedStack,
+    dynamodb: DynamoDBClient,
+    table: str,
+    cloud_store: redis.Redis,
+    tmp_path: Path,
+) -> None:
+    config = write_config(tmp_path, fed_document(cloud, table, reject=["negative"]))
+    put(dynamodb, table, "lido", "100", "-5")
+    build_poller(load_settings(config, environ={}, options={}), on_problem=print).poll()
+    shown = command("explain", "--kind", "tvl", "--protocol", "lido", "--config", str(config)).out
+    assert "no event: `reject` refuses such a value" in shown
+    assert "reported with its record" not in shown
+
+
 def test_explain_looks_into_the_table_where_nothing_is_remembered(
     ask: Callable[..., Any], command: Command, config: Path, dynamodb: DynamoDBClient, table: str
 ) -> None:
