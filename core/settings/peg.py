@@ -70,7 +70,6 @@ class Peg(SettingsModel):
             raise ValueError("recover_bps must not be more than deviation_bps")
         if self.warning > self.critical:
             is_said = self.severity_bps is not None and self.severity_bps.warning is not None
-            default = "" if is_said else ", the default, which is deviation_bps"
-            found = f"warning is {self.warning}{default}, critical {self.critical}"
-            raise ValueError(f"severity_bps must rise from warning to critical: {found}")
+            warning = f"{self.warning}{'' if is_said else ', as deviation_bps'}"
+            raise ValueError(f"severity_bps must rise from warning ({warning}) to critical ({self.critical})")
         return self

@@ -129,6 +129,10 @@ def test_an_alias_that_leads_nowhere_is_refused(complaints: Complaints, written:
         ("-1", "watches.prices.peg.value: must be 0 or more"),
         ("dollar", "watches.prices.peg: must be a mapping (indented `key: value` lines), not dollar"),
         ("true", "watches.prices.peg: must be a mapping (indented `key: value` lines), not true"),
+        (
+            "{severity_bps: {critical: 5}}",
+            "watches.prices.peg: severity_bps must rise from warning (50, as deviation_bps) to critical (5)",
+        ),
     ],
 )
 def test_a_peg_that_is_no_price_is_refused(complaints: Complaints, written: str, complaint: str) -> None:
