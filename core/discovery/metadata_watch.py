@@ -11,8 +11,7 @@ from core.discovery.reason import reason_for
 from core.discovery.roles import find_roles
 from core.discovery.value_watch import columns_of
 from core.discovery.words import words_of
-from core.discovery.zone import zone_of
-from rtp_client.moment import ZONELESS_TYPES
+from core.discovery.zone import zone_for
 
 if TYPE_CHECKING:
     from core.discovery.picture import FoundTable, Picture
@@ -36,9 +35,9 @@ def metadata_watch(table: FoundTable, picture: Picture) -> WatchProposal | None:
         return None
     columns = columns_of(replace(roles, confidence=None, source=None), "protocol", None)
     watch: dict[str, Any] = {"kind": "protocol", "table": table.place, "watched": watched}
-    time, remarks = table.by_name.get(roles.changed_at or ""), {}
-    if time is not None and time.type in ZONELESS_TYPES:
-        watch["timezone"], remarks["timezone"] = zone_of(table.newest.get(time.name), picture.now, picture.zone)
+    remarks = {}
+    if zone := zone_for(table, roles.changed_at, picture):
+        watch["timezone"], remarks["timezone"] = zone
     reason = reason_for(table, f"{', '.join(watched[:3])} and the like", roles, "latest")
     title = "what describes protocols"
     return WatchProposal("", table, None, title, watch | {"columns": columns}, reason, remarks=remarks)

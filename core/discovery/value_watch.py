@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from core.discovery.numbers import numbers
@@ -9,10 +10,9 @@ from core.discovery.pegs import pegged, stable_entities
 from core.discovery.proposal import WatchProposal
 from core.discovery.reason import reason_for
 from core.discovery.words import vocabulary, words_of
-from core.discovery.zone import zone_of
+from core.discovery.zone import zone_for
 from core.kinds import SHIPPED
 from core.settings.own_kinds import TAKEN_WORDS
-from rtp_client.moment import ZONELESS_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +28,7 @@ DEFI = frozenset(
     )
 )
 _PRICE = "price"
+_ONE = Decimal(1)
 _MOST_NAMED = 8
 
 
@@ -37,32 +38,28 @@ def value_watch(
     """The proposal for the first of these columns; the others may be the same measure, too."""
     value = columns[0]
     kind, own = measure.kind, None if measure.kind in SHIPPED else _own_kind(measure, table, value, roles)
-    notes, remarks, overrides = list(_facts(table, roles, measure, columns)), {}, []
-    if kind == _PRICE:
-        stable, dollar = stable_entities(table, roles.entity, value)
-        if dollar != 1:
-            kind, own = "feed_price", {"entity": _word(roles.entity, measure.entities), "percent": 0.1, "peg": True}
-            notes.append(f"prices have {dollar.adjusted()} decimals, in whole numbers: events show {int(dollar)} for 1")
-        overrides = pegged(stable, SHIPPED[_PRICE].entity if own is None else own["entity"], dollar)
-        if stable:
-            names = _listed([name for _, name in stable])
-            notes.append(f"held to a peg of {int(dollar)}: {names}")
+    notes, remarks = list(_facts(table, roles, measure, columns)), {}
+    stable, dollar = stable_entities(table, roles.entity, value) if kind == _PRICE else ([], _ONE)
+    if dollar != _ONE:
+        kind, own = "feed_price", {"entity": _word(roles.entity, measure.entities), "percent": 0.1, "peg": True}
+        notes.append(f"prices have {dollar.adjusted()} decimals, in whole numbers: events show {int(dollar)} for 1")
+    if stable:
+        notes.append(f"held to a peg of {int(dollar)}: {_listed([name for _, name in stable])}")
     word = SHIPPED[kind].entity if own is None else own["entity"]
     percent = float(SHIPPED[kind].percent) if own is None else own["percent"]
     watch: dict[str, Any] = {"kind": kind, "table": table.place, "percent": percent}
     remarks["percent"] = f"rtp's own for {kind}"
     if shape == "history":
         watch["shape"] = "history"
-    time = table.by_name.get(roles.changed_at or "")
-    if time is not None and time.type in ZONELESS_TYPES:
-        watch["timezone"], remarks["timezone"] = zone_of(table.newest.get(time.name), picture.now, picture.zone)
-        notes.append(f"{time.name} has no time zone, and is read as {watch['timezone']}: {remarks['timezone']}")
+    if zone := zone_for(table, roles.changed_at, picture):
+        watch["timezone"], remarks["timezone"] = zone
+        notes.append(f"{roles.changed_at} has no time zone, and is read as {zone[0]}: {zone[1]}")
     if roles.has_many_sources:
         watch["agree"] = {"sources": 2, "within": "5m"}
         remarks["agree"] = f"so many of {roles.source} must say so before anything is reported"
         notes.append(f"several of {roles.source} speak of one {word}: two must agree, each by its newest of 5 minutes")
-    if overrides:
-        watch["overrides"] = overrides
+    if stable:
+        watch["overrides"] = pegged(stable, word, dollar)
     watch["columns"] = columns_of(roles, word, value)
     reason = reason_for(table, table.by_name[value].type, roles, shape)
     return WatchProposal("", table, value, measure.title, watch, reason, own, tuple(notes), remarks)

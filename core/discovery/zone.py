@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from core.zones import in_utc
+from rtp_client.moment import ZONELESS_TYPES
+
+if TYPE_CHECKING:
+    from core.discovery.picture import FoundTable, Picture
 
 _AHEAD, _RECENT = timedelta(minutes=5), timedelta(minutes=15)
 _WIDEST = 14
+
+
+def zone_for(table: FoundTable, column: str | None, picture: Picture) -> tuple[str, str] | None:
+    """The zone of a column of times without one, and why; None of any other column."""
+    time = table.by_name.get(column or "")
+    if time is None or time.type not in ZONELESS_TYPES:
+        return None
+    return zone_of(table.newest.get(time.name), picture.now, picture.zone)
 
 
 def zone_of(newest: datetime | None, now: datetime, session_zone: str) -> tuple[str, str]:

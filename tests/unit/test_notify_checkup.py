@@ -40,7 +40,10 @@ def test_addresses_and_templates_that_can_be_used_are_no_problem(tmp_path: Path)
     [
         ("{name: desk, to: [json://localhost, jsom://localhost]}", "notify[0].to[1]: Apprise knows no service jsom://"),
         ("{name: desk, to: json://localhost, template: no.md.j2}", "notify[0].template: no.md.j2 cannot be read"),
-        ("{name: desk, to: json://localhost, template: x.md.j2}", "notify[0].template: x.md.j2:2: 'core.notify"),
+        (
+            "{name: desk, to: json://localhost, template: x.md.j2}",
+            "notify[0].template: x.md.j2:2: Alert has no",
+        ),
     ],
 )
 def test_what_nobody_would_be_told_by_is_a_problem(tmp_path: Path, audience: str, problem: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _SHIPPED = Path(__file__).parent / "shipped"
 _MOST_BYTES = 100_000
+_OWN_OBJECT = re.compile(r"'core\.[\w.]*?\.(\w+?)(?:View)? object'")
 
 
 class TemplateFailed(Exception):
@@ -51,7 +53,7 @@ class Template:
         except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
             compiled = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == "<template>"]
             line = template.get_corresponding_lineno(compiled[-1] or 1) if compiled else 1
-            raise TemplateFailed(f"{self.name}:{line}: {one_line(error)}") from None
+            raise TemplateFailed(f"{self.name}:{line}: {_named_plainly(one_line(error))}") from None
         title = vars(module).get("title")
         return None if title is None else str(title), body
 
@@ -67,6 +69,11 @@ def template_of(written: str | None, place: str) -> Template:
         return Template(written, cast("Format", written))
     written_in = next(written_in for ending, written_in in TEMPLATE_ENDINGS.items() if written.endswith(ending))
     return Template(Path(written).name, cast("Format", written_in), _read(Path(written), place))
+
+
+def _named_plainly(failure: str) -> str:
+    """Jinja names an object by its class and module, which whoever writes a template has never seen."""
+    return _OWN_OBJECT.sub(r"\1", failure)
 
 
 def _read(file: Path, place: str) -> str:
