@@ -93,7 +93,11 @@ class _Builder:
         circuit = CircuitBreaker("SQS", self.settings.run.circuit_breaker, on_problem=self.on_problem)
         return [
             QueueIntake(
-                queue, client, intake, [self.recovery(circuit, f"queue {queue}, {n}") for n in range(_RECEIVERS)]
+                queue,
+                client,
+                intake,
+                [self.recovery(circuit, f"queue {queue}, {n}") for n in range(_RECEIVERS)],
+                on_problem=self.on_problem,
             )
             for queue in queues
         ]

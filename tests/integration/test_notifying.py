@@ -103,6 +103,20 @@ def test_every_alert_of_the_queue_is_told_once_and_in_order_to_whom_it_concerns(
     assert drain(sqs_client, sqs_queue.url) == []
 
 
+def test_a_queue_that_is_not_there_is_told_of_once_and_taken_from_when_it_is(
+    people: Settings, server: WebhookServer, sqs_client: SQSClient
+) -> None:
+    problems: list[str] = []
+    missing = people.model_copy(update={"sqs": people.sqs.model_copy(update={"queue": "not-there-yet.fifo"})})
+    tells = {"desk/1": posted_to(at(server, "desk"))}
+    with notifying(missing, tells, on_problem=lambda problem: problems.append(problem.text)):
+        eventually(lambda: problems)
+        sqs_client.create_queue(QueueName="not-there-yet.fifo", Attributes={"FifoQueue": "true"})
+        eventually(lambda: len(problems) == 2)
+    assert "find no queue not-there-yet.fifo" in problems[0]
+    assert problems[1] == "queue not-there-yet.fifo: alerts are taken again"
+
+
 def test_without_a_queue_the_stream_is_told_from_where_the_last_one_stood(
     people: Settings, server: WebhookServer
 ) -> None:

@@ -12,14 +12,16 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
+from core.problem import LastingProblem
 from core.services.sqs_answers import NO_ANSWER, queue_unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
     from core.notify.intakes.intake import Intake
+    from core.problem import Problem
     from core.services.receiving_client import ReceivingClient
     from core.services.recovery import Recovery
 
@@ -33,13 +35,23 @@ _REDIS_PAUSE_SECONDS = 0.2
 class QueueIntake:
     """One queue's receivers, each a thread."""
 
-    def __init__(self, queue: str, client: ReceivingClient, intake: Intake, recoveries: Sequence[Recovery]) -> None:
+    def __init__(
+        self,
+        queue: str,
+        client: ReceivingClient,
+        intake: Intake,
+        recoveries: Sequence[Recovery],
+        *,
+        on_problem: Callable[[Problem], None],
+    ) -> None:
         self.queue = queue
         self.busy_at = time.monotonic()
         self._client = client
         self._intake = intake
         self._stopping = threading.Event()
         self._url = ""
+        self._refusing = LastingProblem("notify", on_problem)
+        self._lock = threading.Lock()
         self._threads = [
             threading.Thread(target=self._run, args=(recovery,), name=f"notify_take_{queue}", daemon=True)
             for recovery in recoveries
@@ -70,15 +82,26 @@ class QueueIntake:
             try:
                 messages = self._receive()
                 recovery.succeeded()
+                self._note_refusal(None)
             except NO_ANSWER as error:
                 self.busy_at = time.monotonic()
-                recovery.failed(queue_unavailable(self._client.meta, self.queue, error))
+                failure = queue_unavailable(self._client.meta, self.queue, error)
+                recovery.failed(failure)
+                self._note_refusal(failure)
                 recovery.pause(self._stopping)
                 continue
             if messages:
                 self.busy_at = time.monotonic()
                 self._take(messages)
                 self.busy_at = time.monotonic()
+
+    def _note_refusal(self, failure: SinkUnavailable | None) -> None:
+        """Tell of a queue that is not there, or not for us; of SQS that is away, its circuit breaker tells."""
+        with self._lock:
+            if failure is None:
+                self._refusing.is_over(f"queue {self.queue}: alerts are taken again")
+            elif not failure.is_service_down:
+                self._refusing.tell(f"{failure}. Trying again")
 
     def _receive(self) -> Sequence[MessageTypeDef]:
         if not self._url:
