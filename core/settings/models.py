@@ -24,6 +24,7 @@ from pydantic import (
 
 from core.errors import SettingsError
 from core.kinds import SHIPPED, Kind, Kinds
+from core.settings.audiences import agreed
 from core.settings.cache import CacheSettings, cache_model
 from core.settings.dynamodb import DynamoDbSettings, dynamodb_model
 from core.settings.fields import (
@@ -44,7 +45,7 @@ from core.settings.fields import (
     off_is_a_word,
     secret_name,
 )
-from core.settings.notify import MOST_AUDIENCES, Audience, agreed, audience_model
+from core.settings.notify import MOST_AUDIENCES, Audience, audience_model
 from core.settings.own_kinds import OwnKinds, all_kinds, kinds_in
 from core.settings.routes import Route, route_model
 from core.settings.serve import ServeSettings

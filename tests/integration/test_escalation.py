@@ -19,7 +19,8 @@ from core.notify.build import build_notifier
 from core.notify.intakes.intake import Intake
 from core.notify.outbox.outbox import Outbox
 from core.notify.tellings import build_tellings
-from core.settings.notify import Audience, agreed
+from core.settings.audiences import agreed
+from core.settings.notify import Audience
 from rtp_client.event import Event
 from tests.eventually import eventually
 from tests.gateway import serve_settings, serving
