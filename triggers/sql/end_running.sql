@@ -14,6 +14,8 @@ BEGIN
             SELECT pid FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid()
               AND (application_name = ANY (names) OR application_name LIKE 'rtp standby %')
+            -- The standbys first: none should take the lead for the last moment.
+            ORDER BY application_name NOT LIKE 'rtp standby %'
         LOOP
             BEGIN
                 PERFORM pg_terminate_backend(one, 1000);
