@@ -16,7 +16,7 @@ from rtp_client.redis import redis_client
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.notify.outbox.outbox import Standing
+    from core.notify.outbox.standing import Standing
     from core.settings.models import Settings
 
 

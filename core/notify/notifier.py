@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from core.notify.intakes.intake import Intake
     from core.notify.outbox.lease import Leases
-    from core.notify.outbox.outbox import Outbox, Standing
+    from core.notify.outbox.outbox import Outbox
+    from core.notify.outbox.standing import Standing
     from core.notify.tellers.arrivals import ArrivalReader
     from core.notify.tellers.teller import Teller
     from core.trouble import Troubles

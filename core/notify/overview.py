@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import redis
 
-    from core.notify.outbox.outbox import Standing
+    from core.notify.outbox.standing import Standing
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_sqs import SQSClient
 
-    from core.notify.outbox.outbox import Standing
+    from core.notify.outbox.standing import Standing
     from core.problem import Problem
     from core.settings.models import Settings
     from core.sinks import Sink

@@ -9,13 +9,14 @@ Only who holds the lease of a destination takes from its outbox: `lease.py`. Eve
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from core.errors import SinkUnavailable
 from core.notify.alert import Alert
 from core.notify.counts import DestinationCounts
 from core.notify.outbox.scripts import BEGIN, PUT, SETTLE
+from core.notify.outbox.standing import Standing, standing_in
 from core.redis_names import (
     NOTIFY_DEAD,
     NOTIFY_DESTINATIONS,
@@ -63,24 +64,6 @@ class Taken:
 
     token: str
     entries: Sequence[str]
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How a destination stands, as Redis has it. `counts` begin with its outbox; times are Unix time."""
-
-    counts: DestinationCounts = field(default_factory=DestinationCounts)
-    failures_in_a_row: int = 0
-    retry_at: float = 0.0
-    reason: str = ""
-    told_at: float = 0.0
-    spent_until: float = 0.0
-    waiting: int = 0
-    oldest_at: float | None = None
-
-    def oldest_seconds(self, now: float) -> float:
-        """How long the oldest alert has waited."""
-        return 0.0 if self.oldest_at is None else max(0.0, now - self.oldest_at)
 
 
 class Outbox:
@@ -184,7 +167,7 @@ class Outbox:
             pipeline.xrange(outbox_key(destination), count=1)
         with redis_errors(self._address, SinkUnavailable):
             answers = iter(pipeline.execute())
-        return {destination: _standing(next(answers), next(answers), next(answers)) for destination in destinations}
+        return {destination: standing_in(next(answers), next(answers), next(answers)) for destination in destinations}
 
     def know(self, destinations: Collection[str]) -> list[str]:
         """Note which destinations there are. Returns those that are no more, and still have alerts that wait."""
@@ -207,19 +190,3 @@ def _destination(key: bytes | str) -> str:
     # In a cluster a key has another spelling, but for its last part.
     name = key if isinstance(key, str) else key.decode()
     return decode_part(name.rpartition(":")[2])
-
-
-def _standing(hash_: Mapping[bytes, bytes], waiting: int, oldest: Any) -> Standing:
-    said = {name.decode(): value.decode() for name, value in hash_.items()}
-    counts = {one.name: int(said.get(one.name, 0)) for one in fields(DestinationCounts)}
-    first = parse(oldest)
-    return Standing(
-        counts=DestinationCounts(**counts),
-        failures_in_a_row=int(said.get("failures_in_a_row", 0)),
-        retry_at=float(said.get("retry_at", 0)),
-        reason=said.get("reason", ""),
-        told_at=float(said.get("told_at", 0)),
-        spent_until=float(said.get("spent_until", 0)),
-        waiting=waiting,
-        oldest_at=first[0].order[0] / 1000 if first else None,
-    )
