@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from cli.logs import LOG, report, write_line
+from cli.logs import LOG, write_line
+from cli.notify.extra import make_notifier
 from core.errors import SettingsError, SinkUnavailable
 from core.monitor.notify_monitor import NotifyMonitor
-from core.notify.build import build_notifier
-from core.notify.intakes.source import source_of
-from core.notify.service.stored_addresses import with_stored_addresses
-from core.sinks.sink_type import needing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,15 +43,7 @@ def notifying(settings: Settings, *, source: From | None = None) -> Iterator[Not
     if not settings.notify:
         raise SettingsError("option --notify: the settings name nobody", "Say under `notify` who is to be told")
     monitor = NotifyMonitor(settings, is_alone=False, write=write_line)
-    with needing("notify", "rtp notify tells people through Apprise"):
-        from core.notify.tellings import build_tellings  # noqa: PLC0415 - an extra
-    notifier = build_notifier(
-        settings,
-        build_tellings(settings, with_stored_addresses(os.environ), report),
-        source=source_of(settings, source, ()),
-        on_outcome=monitor.observe,
-        on_problem=report,
-    )
+    notifier = make_notifier(settings, source, on_outcome=monitor.observe)
     with suppress(SinkUnavailable):  # told by those who need it
         notifier.outbox.know(list(notifier.tellers))
     notifier.start()

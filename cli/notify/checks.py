@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from cli.notify.extra import needing_apprise
 from core.errors import SettingsError
-from core.sinks.sink_type import needing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ def notify_findings(settings: Settings) -> tuple[Sequence[str], Sequence[str]]:
     if not settings.notify:
         return [], []
     try:
-        with needing("notify", "rtp notify tells people through Apprise"):
+        with needing_apprise():
             from core.notify.trial.checkup import check_notify  # noqa: PLC0415 - an extra
     except SettingsError as error:
         return [], [f"notify was not looked at: {error}"]

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from cli.logs import report
+from cli.notify.extra import needing_apprise
 from cli.output import err, out, print_json
 from core.errors import SettingsError
 from core.notify.choice.choose import rules_of
@@ -17,7 +18,6 @@ from core.notify.choice.listeners import listeners
 from core.notify.trial.newest import newest
 from core.notify.trial.rehearsal import rehearse
 from core.problem import counted
-from core.sinks.sink_type import needing
 from rtp_client.event import format_time
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ MOST_EVENTS = 1_000
 
 def dry_run(settings: Settings, *, as_json: bool) -> None:
     """Print them, destination by destination. Raises SettingsError."""
-    with needing("notify", "rtp notify tells people through Apprise"):
+    with needing_apprise():
         from core.notify.voice import voices  # noqa: PLC0415 - an extra
     if not settings.notify:
         raise SettingsError("option --dry-run: the settings name nobody", "Say under `notify` who is to be told")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from cli.foreground import IDLE_SECONDS, STUCK_SECONDS, Ending
-from cli.logs import LOG, LogFormat, LogLevel, logging_as, report, say, warn, write_line
+from cli.logs import LOG, LogFormat, LogLevel, logging_as, say, warn, write_line
 from cli.notify.dry_run import dry_run
+from cli.notify.extra import make_notifier
 from cli.notify.message_lines import MessageLines
 from cli.notify.try_out import try_out
 from cli.option_values import duration
@@ -21,11 +21,7 @@ from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
 from core.errors import SettingsError, SinkUnavailable
 from core.monitor.notify_monitor import NotifyMonitor
-from core.notify.build import build_notifier
-from core.notify.intakes.source import source_of
-from core.notify.service.stored_addresses import with_stored_addresses
 from core.problem import counted
-from core.sinks.sink_type import needing
 
 if TYPE_CHECKING:
     from core.notify.notifier import Notifier
@@ -119,8 +115,6 @@ def notify_command(
                 "the settings name nobody who is to be told",
                 "Say under notify: who, where and of what, as in configs/default.yaml",
             )
-        with needing("notify", "rtp notify tells people through Apprise"):
-            from core.notify.tellings import build_tellings  # noqa: PLC0415 - an extra
         lines = MessageLines(settings.all_kinds, as_json=as_json)
         monitor = NotifyMonitor(settings, is_alone=True, write=write_line)
 
@@ -128,14 +122,7 @@ def notify_command(
             monitor.observe(outcome)
             lines.show(outcome)
 
-        notifier = build_notifier(
-            settings,
-            build_tellings(settings, with_stored_addresses(os.environ), report),
-            source=source_of(settings, from_, queue or ()),
-            queues=queue or (),
-            on_outcome=on_outcome,
-            on_problem=report,
-        )
+        notifier = make_notifier(settings, from_, queue or (), on_outcome=on_outcome)
         _run(notifier, monitor, lines, Ending(for_, until_idle), stop_requested)
 
 

@@ -10,10 +10,10 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from cli.logs import report
+from cli.notify.extra import needing_apprise
 from cli.output import out, print_json, print_problem
 from core.errors import SettingsError
 from core.notify.answer import Accepted
-from core.sinks.sink_type import needing
 from rtp_client.redact import shown
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def try_out(settings: Settings, named: str, *, as_json: bool) -> bool:
         close = get_close_matches(named, names, n=1)
         remedy = f"Did you mean {close[0]}?" if close else f"There are {', '.join(names)}" if names else "Set notify"
         raise SettingsError(f"option --test: nobody is called {shown(named)}", remedy)
-    with needing("notify", "rtp notify tells people through Apprise"):
+    with needing_apprise():
         from core.notify.voice import voices  # noqa: PLC0415 - an extra
     audiences = {audience.name: audience for audience in settings.notify}
     with ExitStack() as ending:
