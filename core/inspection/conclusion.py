@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from core.settings.rules import Rule
 
 Outcome = Literal[
-    "unknown", "unagreed", "waiting", "unjudged", "set_aside", "refused", "going", "gone",
+    "unknown", "renamed", "unagreed", "waiting", "unjudged", "set_aside", "refused", "going", "gone",
     "due", "quarantined", "held", "reported", "unchanged", "not_reported",
 ]  # fmt: skip
 
@@ -33,19 +33,21 @@ _OUTCOMES: Mapping[str, Outcome] = {"future": "set_aside", "rejected": "refused"
 class Conclusion:
     """What became of an entity's newest value, and the moment of that by the server's clock.
 
-    `unagreed`: so far too few of its sources have said something at once. `waiting`: something waits for rtp run.
-    `going`: the row is gone, which is an event at `at` unless it comes back. `unjudged`: the table holds what nobody
-    has judged so far by the rules of now; `reason` and `note` say what comes of it at the next write. `set_aside`: its
-    own time is too far ahead, as was noted at `at`; `refused`: the settings reject such a value, as may have been noted
-    at `at`. `due`: time has brought about what rtp run has yet to judge, since `at`. `quarantined`, `held`: until `at`.
-    `unchanged`: the same since `at`, when it was first seen or last reported, and no event of it is left in the log.
-    Else `reason` is that of the event that was, or would be.
+    `renamed`: the entity is `called` otherwise since `at`. `unagreed`: so far too few of its sources have said
+    something at once. `waiting`: something waits for rtp run. `going`: the row is gone, which is an event at `at`
+    unless it comes back. `unjudged`: the table holds what nobody has judged so far by the rules of now; `reason`
+    and `note` say what comes of it at the next write. `set_aside`: its own time is too far ahead, as was noted at
+    `at`; `refused`: the settings reject such a value, as may have been noted at `at`. `due`: time has brought about
+    what rtp run has yet to judge, since `at`. `quarantined`, `held`: until `at`. `unchanged`: the same since `at`,
+    when it was first seen or last reported, and no event of it is left in the log. Else `reason` is that of the
+    event that was, or would be.
     """
 
     outcome: Outcome
     reason: Reason | None = None
     at: datetime | None = None
     note: Note | None = None
+    called: str | None = None
 
 
 class Unjudged(NamedTuple):

@@ -16,7 +16,7 @@ from core.detection.distance import distance
 from core.detection.market import market_of
 from core.detection.rule_in_words import rule_in_words
 from core.errors import NotInstalled, UnknownEntity
-from core.inspection.conclusion import Unjudged, conclude
+from core.inspection.conclusion import Conclusion, Unjudged, conclude
 from core.inspection.explanation import (
     BaselineRow,
     Explanation,
@@ -34,6 +34,7 @@ from core.services.postgres import queries
 from core.settings.rules import rule_for
 from core.settings.watches import ValueWatch, Watch, watch_model
 from rtp_client.errors import one_line
+from rtp_client.event import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,6 +131,8 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
         rule = rule_for(watch, place.chain, place.entity)
         remembered = state.entity(is_sampled=watch.is_sampled) if state else None
         conclusion = conclude(remembered, judged, rule, Unjudged(waiting, is_look, now), events, set_aside)
+        if conclusion.outcome == "unknown":
+            conclusion = _renamed(connection, place) or conclusion
     return Explanation(
         at=now,
         watch=place.watch.name,
@@ -147,6 +150,15 @@ def _explain(connection: Connection, wanted: Watch | None, place: _EntityOfWatch
         events=events,
         market=market,
     )
+
+
+def _renamed(connection: Connection, place: _EntityOfWatch) -> Conclusion | None:
+    """Where the entity of that name was given another one by hand."""
+    row = connection.execute(_QUERIES["renamed"], place.values).fetchone()
+    if row is None:
+        return None
+    chain, entity, at = row
+    return Conclusion("renamed", Reason.RENAMED, at, called=entity if chain == place.chain else f"{chain}/{entity}")
 
 
 def _market(connection: Connection, place: _EntityOfWatch) -> MarketMemory:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _WORDS: Mapping[Outcome, str] = {
     "waiting": "what was written last waits to be judged by rtp run",
     "unknown": "none of its rows has been judged so far",
+    "renamed": "called {called} since {at}",
     "unagreed": "its sources have not agreed so far: too few have said something at once",
     "going": "its row is gone: reported as deleted at {at}, unless it comes back",
     "gone": "gone: reported as deleted {at}",
@@ -52,7 +53,7 @@ def conclusion_in_words(found: Conclusion, source: str = "postgres") -> str:
     words = dict(_WORDS) | (dict(_STREAM_WORDS) if source == "dynamodb" else {})
     at = moment(found.at) if found.at is not None else "its rule says otherwise"
     following = _at_the_next_write(found) if source == "postgres" else _with_its_record(found)
-    return words[found.outcome].format(at=at, reason=found.reason, next=following)
+    return words[found.outcome].format(at=at, reason=found.reason, next=following, called=found.called)
 
 
 def _at_the_next_write(found: Conclusion) -> str:

@@ -9,7 +9,8 @@ SELECT id, name, settings, rules FROM rtp.watch WHERE kind = %(kind)s AND remove
 SELECT FROM rtp.baseline WHERE watch = %(watch)s AND chain = %(chain)s AND entity = %(entity)s
 
 -- name: chains
--- Where an entity is known: by a baseline, one of the newest million samples or events, or a row that was set aside.
+-- Where an entity is known: by a baseline, one of the newest million samples or events, a row that was set aside, or the
+-- name that it has had since.
 SELECT chain FROM rtp.baseline WHERE watch = %(watch)s AND entity = %(entity)s
 UNION
 SELECT chain FROM rtp.sample
@@ -19,6 +20,8 @@ SELECT chain FROM rtp.event
 WHERE watch = %(watch)s AND entity = %(entity)s AND id > (SELECT max(id) FROM rtp.event) - 1000000
 UNION
 SELECT chain FROM rtp.set_aside WHERE watch = %(watch)s AND entity = %(entity)s
+UNION
+SELECT former_chain FROM rtp.rename WHERE watch = %(watch)s AND former_entity = %(entity)s
 ORDER BY chain
 
 -- name: state
@@ -55,6 +58,12 @@ FROM rtp.event AS e
 WHERE e.watch = %(watch)s AND e.id > (SELECT max(id) FROM rtp.event) - 1000000
   AND EXISTS (SELECT FROM called AS c WHERE c.chain = e.chain AND c.entity = e.entity AND e.id < c.before_id)
 ORDER BY e.id DESC LIMIT 10
+
+-- name: renamed
+-- What an entity of this name was called next, the last time that one was renamed.
+SELECT chain, entity, renamed_at FROM rtp.rename
+WHERE watch = %(watch)s AND former_chain = %(chain)s AND former_entity = %(entity)s
+ORDER BY event_id DESC LIMIT 1
 
 -- name: names
 -- Names that may be meant, those of a similar length first.

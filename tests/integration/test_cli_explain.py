@@ -239,6 +239,22 @@ def shown_as(done: Any) -> dict[str, str]:
     return {line[0]: line[1].strip() for line in lines if len(line) == 2}
 
 
+@pytest.mark.parametrize("rules", [{}, {"cooldown": "1h"}], ids=["plain", "sampled"])
+def test_a_former_name_leads_to_the_name_of_now(
+    writer: psycopg.Connection, explain: Explain, rules: dict[str, Any]
+) -> None:
+    watch = TVL | rules
+    install(writer, tvl=watch)
+    writer.execute("INSERT INTO tvl VALUES ('e', 'aave', 100, '')")
+    judge_waiting(writer)
+    writer.execute("UPDATE tvl SET protocol = 'aave-v3'")
+    judge_waiting(writer)
+    assert shown_as(explain("aave", tvl=watch))["conclusion"].startswith("called aave-v3 since 20")
+    writer.execute("UPDATE tvl SET chain = 'f'")
+    judge_waiting(writer)
+    assert shown_as(explain("aave-v3", "--chain", "e", tvl=watch))["conclusion"].startswith("called f/aave-v3 since 20")
+
+
 def test_a_change_that_the_cooldown_holds_is_not_told_as_reported(writer: psycopg.Connection, explain: Explain) -> None:
     watch = TVL | {"cooldown": "1h"}
     install(writer, tvl=watch)
