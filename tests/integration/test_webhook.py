@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from core.errors import LeadershipLost, SinkUnavailable
 from core.leading.epoch import Epoch
 from core.sinks.webhook.answers import reason_of
-from core.sinks.webhook.connection import Answer
+from core.sinks.webhook.connection import WebAnswer
 from core.sinks.webhook.settings import WebhookSettings
 from core.sinks.webhook.sink import WebhookSink
 from loadtests.shared.proxy import TcpProxy
@@ -594,7 +594,7 @@ SPELLINGS: list[Callable[[str], str]] = [
 
 @given(secret=st.from_regex(r"[!-~]{2}[ -~]*[!-~]{2}", fullmatch=True), spell=st.sampled_from(SPELLINGS))
 def test_an_answer_hides_a_secret_in_any_spelling(secret: str, spell: Callable[[str], str]) -> None:
-    answer = Answer(400, {}, f"you sent {spell(secret)} here".encode())
+    answer = WebAnswer(400, {}, f"you sent {spell(secret)} here".encode())
     assert reason_of(answer, any_spelling([secret])) == "it answers 400: you sent *** here"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from core.sinks.webhook.connection import Answer as Answered
+from core.sinks.webhook.connection import WebAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +35,7 @@ class Attempt:
 
     def __init__(self, transport: HTTPAdapter) -> None:
         self.transport = transport
-        self.answers: list[Answered | Unanswered] = []
+        self.answers: list[WebAnswer | Unanswered] = []
         self.remarks: list[str] = []
         self.wait_seconds = 0.0
         self._lock = threading.Lock()
@@ -43,13 +43,13 @@ class Attempt:
         self._is_cut = False
 
     @property
-    def last(self) -> Answered | Unanswered | None:
+    def last(self) -> WebAnswer | Unanswered | None:
         """The newest answer."""
         return self.answers[-1] if self.answers else None
 
     def check(self) -> None:
         """Let no further request go out once it is cut, or the service has asked for a pause: some plugins insist."""
-        if self._is_cut or (isinstance(self.last, Answered) and self.last.status == _TOO_MANY_REQUESTS):
+        if self._is_cut or (isinstance(self.last, WebAnswer) and self.last.status == _TOO_MANY_REQUESTS):
             raise requests.ConnectionError
 
     def listens_to(self, connection_socket: socket.socket | None) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.notify.answer import Accepted, Declined, Later
 from core.sinks.webhook.answers import MOST_RETRY_AFTER_SECONDS, reason_of, retry_after_seconds
-from core.sinks.webhook.connection import Answer as Answered
+from core.sinks.webhook.connection import WebAnswer
 
 if TYPE_CHECKING:
     from core.notify.answer import Answer
@@ -32,12 +32,12 @@ def meaning_of(attempt: Attempt, *, is_sent: bool, hidden: re.Pattern[str]) -> A
         return Later("asked us to slow down", after_seconds=min(attempt.wait_seconds, MOST_RETRY_AFTER_SECONDS))
     if attempt.last is None:
         return Later(_remark(attempt, hidden), is_away=True)
-    if not isinstance(attempt.last, Answered):
+    if not isinstance(attempt.last, WebAnswer):
         return Later(attempt.last.reason, is_away=True)
     return _meaning_of_status(attempt.last, hidden)
 
 
-def _meaning_of_status(answer: Answered, hidden: re.Pattern[str]) -> Answer:
+def _meaning_of_status(answer: WebAnswer, hidden: re.Pattern[str]) -> Answer:
     reason, status = reason_of(answer, hidden), answer.status
     if 200 <= status < 300:
         return Later(f"{reason}, which is not what this service says when it has a message")
@@ -46,12 +46,12 @@ def _meaning_of_status(answer: Answered, hidden: re.Pattern[str]) -> Answer:
     return Later(reason, after_seconds=_wish(answer), is_away=status in _AWAY)
 
 
-def _wish(answer: Answered) -> float | None:
+def _wish(answer: WebAnswer) -> float | None:
     """How long the service asks to be left alone: in a header, or in its JSON as Telegram and Discord say it."""
     return retry_after_seconds(answer, time.time()) or _in_json(answer) or None
 
 
-def _in_json(answer: Answered) -> float:
+def _in_json(answer: WebAnswer) -> float:
     if answer.status != _TOO_MANY_REQUESTS:
         return 0.0
     try:

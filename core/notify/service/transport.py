@@ -20,8 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
 
 from core.notify.service.attempt import Unanswered, attempt_under_way
-from core.sinks.webhook.connection import Answer as Answered
-from core.sinks.webhook.connection import failure_in_words
+from core.sinks.webhook.connection import WebAnswer, failure_in_words
 
 if TYPE_CHECKING:
     import socket
@@ -69,7 +68,7 @@ class Transport(HTTPAdapter):
             raise requests.ConnectionError from None
         body = _body(response.raw)
         headers = {name.lower(): value for name, value in response.headers.items()}
-        attempt.answers.append(Answered(response.status_code, headers, body))
+        attempt.answers.append(WebAnswer(response.status_code, headers, body))
         response.raw = io.BytesIO(body)
         return response
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import re
 
-    from core.sinks.webhook.connection import Answer
+    from core.sinks.webhook.connection import WebAnswer
 
 MOST_RETRY_AFTER_SECONDS = 3600.0
 _MOST_SHOWN = 200
@@ -49,7 +49,7 @@ def meaning_of(status: int) -> Meaning:
     return Meaning.FAILED if 500 <= status < 600 and status not in _BUSY else Meaning.BUSY
 
 
-def reason_of(answer: Answer, hidden: re.Pattern[str]) -> str:
+def reason_of(answer: WebAnswer, hidden: re.Pattern[str]) -> str:
     """The answer in a few words, without what is to be hidden of them."""
     if 300 <= answer.status < 400:
         return f"it answers {answer.status}, and rtp follows no redirect. Write the address that it leads to"
@@ -67,7 +67,7 @@ def wish_of(status: int, seconds: float) -> str:
     return f"asked us to {'slow down' if status == _TOO_MANY_REQUESTS else 'wait'} until {until}"
 
 
-def retry_after_seconds(answer: Answer, now: float) -> float:
+def retry_after_seconds(answer: WebAnswer, now: float) -> float:
     """How long the webhook asks to be left alone: a number of seconds, or a date; 0 where it does not."""
     asked = answer.headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():

@@ -45,7 +45,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class WebAnswer:
     """What the server said; header names are in lower case."""
 
     status: int
@@ -77,7 +77,7 @@ class WebhookConnection:
         else:
             self._connection = HTTPSConnection(host, address.port, timeout=timeout_seconds, ssl_context=tls)
 
-    def ask(self, method: str, body: bytes, headers: Mapping[str, str], check: Callable[[], None]) -> Answer:
+    def ask(self, method: str, body: bytes, headers: Mapping[str, str], check: Callable[[], None]) -> WebAnswer:
         """Send a request and read the answer. Raises NoAnswer.
 
         `check` is called last before the request goes out, and again before it is repeated.
@@ -100,7 +100,7 @@ class WebhookConnection:
         finally:
             self._overdue_at = None
 
-    def _exchange(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def _exchange(self, method: str, body: bytes, headers: Mapping[str, str]) -> WebAnswer:
         text, is_read = b"", False
         self._socket, self._overdue_at = self._connection.sock, time.monotonic() + self._timeout_seconds
         try:
@@ -118,7 +118,7 @@ class WebhookConnection:
         finally:
             if not is_read:
                 self._connection.close()
-        return Answer(response.status, {name.lower(): value for name, value in response.headers.items()}, text)
+        return WebAnswer(response.status, {name.lower(): value for name, value in response.headers.items()}, text)
 
     def cut_if_overdue(self) -> None:
         """End a request whose answer has taken too long: each bit of it may have come in time."""

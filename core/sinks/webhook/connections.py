@@ -13,7 +13,7 @@ from core.sinks.webhook.connection import ABANDONED, NoAnswer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from core.sinks.webhook.connection import Answer, WebhookConnection
+    from core.sinks.webhook.connection import WebAnswer, WebhookConnection
 
 _CUT_INTERVAL_SECONDS = 0.2
 
@@ -33,7 +33,7 @@ class WebhookConnections:
 
     def ask(
         self, method: str, body: bytes, headers: Mapping[str, str], check: Callable[[], None] = lambda: None
-    ) -> Answer:
+    ) -> WebAnswer:
         """Send a request over a free connection and read the answer, as `WebhookConnection.ask` does."""
         with self._lock:
             connection = self._free.pop()
@@ -46,7 +46,7 @@ class WebhookConnections:
             with self._lock:
                 self._free.append(connection)
 
-    def ask_apart(self, method: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+    def ask_apart(self, method: str, body: bytes, headers: Mapping[str, str]) -> WebAnswer:
         """As `ask`, and raises NoAnswer once abandoned: what cannot be cut may last, such as the look-up of a name."""
         asking = self._asker.submit(self.ask, method, body, headers)
         while wait([asking], _CUT_INTERVAL_SECONDS).not_done and not self._is_abandoned:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from core.sinks import Outcome
-    from core.sinks.webhook.connection import Answer
+    from core.sinks.webhook.connection import WebAnswer
     from core.sinks.webhook.settings import Webhook
     from rtp_client.event import Event
 
@@ -114,7 +114,7 @@ class WebhookSink(Sink):
             return
         self._note(answer, events, results)
 
-    def _note(self, answer: Answer, events: Sequence[Event], results: SendResults) -> None:
+    def _note(self, answer: WebAnswer, events: Sequence[Event], results: SendResults) -> None:
         meaning = meaning_of(answer.status)
         if meaning is Meaning.TAKEN:
             results.note_sent(events)
@@ -138,7 +138,7 @@ class WebhookSink(Sink):
         """The answer that asked for a silence which is not over."""
         return self._asked if self._asked is not None and self._asked.silent_until > time.monotonic() else None
 
-    def _asking_for_time(self, answer: Answer, reason: str, *, is_service_down: bool) -> SinkUnavailable:
+    def _asking_for_time(self, answer: WebAnswer, reason: str, *, is_service_down: bool) -> SinkUnavailable:
         seconds = retry_after_seconds(answer, time.time())
         return SinkUnavailable(
             self.service,
