@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import redis
 
@@ -56,12 +56,20 @@ FORGET_AFTER_MS = 48 * 3600 * 1000  # a stream keeps records for 24 hours
 _FIELDS = ("version", "state", "lanes", "unsent", "waiting", "run")
 
 
+class FormerMove(NamedTuple):
+    """What remains under the former name of an entity, whose baseline and cache entry go."""
+
+    key: str
+    cache_key: str
+    left: Memory
+
+
 @dataclass(frozen=True)
 class BaselineMove:
     """An entity's next memory, the one it was made from, and the events of the move.
 
     `alerts` says for each queue which of the events belong in it, by their places. `current` is what the cache entry
-    shall say beside the newest event.
+    shall say beside the newest event. `former` is the name that the entity had until now: what remains under it.
     """
 
     key: str
@@ -71,6 +79,7 @@ class BaselineMove:
     due_at: datetime | None = None
     alerts: Mapping[str, Sequence[int]] = field(default_factory=dict)
     current: Current | None = None
+    former: FormerMove | None = None
 
 
 class Baselines:
@@ -182,7 +191,9 @@ class Baselines:
         for move in moves:
             current = move.current
             entry = move.key if current is None else current.key
-            keys = [move.key, BASELINES_DUE, ALERTS, entry, SEQUENCE, STREAM, FENCE]
+            former = move.former
+            names = (move.key, entry) if former is None else (former.key, former.cache_key)
+            keys = [move.key, BASELINES_DUE, ALERTS, entry, SEQUENCE, *names, STREAM, FENCE]
             arguments: list[str | bytes | int] = [
                 move.was.version,
                 write_memory(move.now),
@@ -195,6 +206,8 @@ class Baselines:
                 self.run,
                 "" if current is None else format_time(current.as_of),
                 "" if current is None else current.value,
+                "" if former is None else former.left.version - 1,
+                "" if former is None else write_lanes(former.left.lanes),
                 self._ttls,
                 self._stream_length,
                 UNFENCED.number,
@@ -233,6 +246,8 @@ class Baselines:
             if move.now.market is None and (watch := baseline_owner(move.key)[0]) in self._counted:
                 change = pipeline.srem if move.now.state is None else pipeline.sadd
                 change(entities_key(watch), move.key)
+                if move.former is not None:
+                    pipeline.srem(entities_key(watch), move.former.key)
 
     def _memory(self, found: Sequence[bytes | None]) -> Memory:
         version, state, lanes, unsent, waiting, run = ((value or b"").decode() for value in found)

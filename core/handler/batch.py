@@ -161,7 +161,9 @@ class BatchProcessor:
 
     def _tick(self, name: str, watch: str, chain: str, entity: str, now: datetime) -> Change:
         event_id = f"tick-{microseconds(now)}-{hashlib.blake2s(name.encode(), digest_size=8).hexdigest()}"
-        return Change(watch, (chain, entity), "tick", event_id, Sample(None, now))
+        known_as = chain, entity
+        key = self._watches[watch].key_of(chain, entity)
+        return Change(watch, key, "tick", event_id, Sample(None, now), former=None if key == known_as else known_as)
 
     def _read(
         self, records: Sequence[Mapping[str, Any]], notes: Counter[str]

@@ -38,6 +38,7 @@ class Change:
     Only metadata has `reason` and `fields`, and `row`: all watched attributes, unless the item is gone. `item` is the
     key of the record's item. A `tick` has no position, as no record caused it. `deletedby` says that
     DynamoDB itself deleted the item, as its time to live had passed.
+    `former` is what the entity was called until this change.
     `of_version` is the baseline's version that a change was found out beside; once that has moved, it is passed over.
     """
 
@@ -55,6 +56,7 @@ class Change:
     row: Mapping[str, Any] | None = None
     item: Mapping[str, Any] | None = None
     deletedby: DeletedBy | None = None
+    former: Key | None = None
     of_version: int | None = None
 
 

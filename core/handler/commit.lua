@@ -6,7 +6,8 @@
 --   KEYS[3]   how many alerts wait, by queue; its name begins those of places.lua
 --   KEYS[4]   the entity's cache entry
 --   KEYS[5]   the last sequence that was drawn
---   KEYS[6..] what deliver.lua takes; stream and fence alone where there is no event
+--   KEYS[6]   the baseline of the entity's former name, and KEYS[7] the cache entry of that
+--   KEYS[8..] what deliver.lua takes; stream and fence alone where there is no event
 --   ARGV[1]   the version that was read, 0 for none
 --   ARGV[2]   the state, JSON; empty: the entity is gone, and what is left of it expires after ARGV[6] ms
 --   ARGV[3]   the position in each lane, JSON
@@ -18,10 +19,12 @@
 --   ARGV[9]   the run of this server, by which a restart from an older state is noticed
 --   ARGV[10]  when the entity was what its cache entry shall say, RFC 3339; empty: the events say so
 --   ARGV[11]  what it shall say
---   ARGV[12..] what deliver.lua takes
--- Returns 1. Where the version is another one, it returns 0 and does nothing.
+--   ARGV[12]  the version of the former name's baseline that was read; empty: there is no former name
+--   ARGV[13]  the position in each lane that remains under it, JSON
+--   ARGV[14..] what deliver.lua takes
+-- Returns 1. Where a version is another one, it returns 0 and does nothing.
 local call = redis.call
-local key, events_at = KEYS[1], 12
+local key, former, events_at = KEYS[1], KEYS[6], 14
 
 -- Not unpack(): a batch may have more events of one entity than Lua's stack has room.
 local function from(list, first)
@@ -36,8 +39,11 @@ local version = call('HGET', key, 'version') or '0'
 if version ~= ARGV[1] then
     return 0
 end
-if #KEYS > 7 then
-    deliver(from(KEYS, 6), from(ARGV, events_at))
+if ARGV[12] ~= '' and (call('HGET', former, 'version') or '0') ~= ARGV[12] then
+    return 0
+end
+if #KEYS > 9 then
+    deliver(from(KEYS, 8), from(ARGV, events_at))
 end
 if ARGV[10] ~= '' then
     refresh(KEYS[4], KEYS[5], ARGV[10], ARGV[11], cjson.decode(ARGV[events_at]))
@@ -66,6 +72,15 @@ if ARGV[2] == '' and ARGV[7] == '' and (call('HGET', key, 'unsent') or '0') == '
     call('PEXPIRE', key, ARGV[6])
 else
     call('PERSIST', key)
+end
+if ARGV[12] ~= '' then
+    call('HSET', former, 'version', string.format('%.0f', tonumber(ARGV[12]) + 1), 'state', '', 'lanes', ARGV[13], 'run', ARGV[9])
+    call('HDEL', former, 'waiting')
+    call('ZREM', KEYS[2], former)
+    call('DEL', KEYS[7])
+    if (call('HGET', former, 'unsent') or '0') == '0' then
+        call('PEXPIRE', former, ARGV[6])
+    end
 end
 if ARGV[5] == '' then
     call('ZREM', KEYS[2], key)

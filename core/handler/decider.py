@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from core.handler.change import Change
     from core.handler.decision import Decision, Raised
     from core.handler.memory import Memory
+    from core.handler.rename import Former
     from core.settings.watches import Watch
 
 _AT_ONCE = timedelta(0)
@@ -36,8 +37,13 @@ class Decider:
         self._reorder = reorder
         self._detectors = {name: Detector(watch) for name, watch in watches.items() if watch.has_value}
 
-    def decide(self, memory: Memory, changes: Sequence[Change], *, now: datetime) -> Decision:
-        """Judge one entity's changes, in order. Changes that were judged before are passed over."""
+    def decide(
+        self, memory: Memory, changes: Sequence[Change], *, now: datetime, former: Former | None = None
+    ) -> Decision:
+        """Judge one entity's changes, in order. Changes that were judged before are passed over.
+
+        `former` is what is remembered of it under another name, where it is known or told that it has had one.
+        """
         name, key = changes[0].watch, changes[0].key
         detector = self._detectors.get(name)
         decision = OpenDecision(
@@ -46,7 +52,10 @@ class Decider:
             None if detector is None else detector.rule(key),
             reorder=self._reorder.get(name, _AT_ONCE),
             now=now,
+            former=former,
         )
+        if former is not None and (changes[0].former is None or changes[0].what == "tick"):
+            decision.take_over(changes[0])
         for change in changes:
             decision.take(change)
         return decision.close(name, key)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from core.detection.report import Report
     from core.detection.state import EntityState
     from core.handler.change import Change
-    from core.handler.memory import WaitingSample
+    from core.handler.memory import Memory, WaitingSample
     from rtp_client.event import DeletedBy
 
 
@@ -36,6 +36,7 @@ class Decision:
     """What came of an entity's changes.
 
     `notes` counts the changes that were no event, by reason; those that moved nothing are `set_aside`, each with why.
+    `left` is what remains under the name that the entity had until now.
     """
 
     state: EntityState | None
@@ -46,6 +47,7 @@ class Decision:
     notes: Counter[str]
     set_aside: Sequence[tuple[Change, str]]
     has_changed: bool
+    left: Memory | None = None
 
 
 def entities(changes: Iterable[Change]) -> dict[tuple[str, Key], list[Change]]:

@@ -68,7 +68,7 @@ class WatchedTable:
         return self.watch.is_history
 
     def changes(self, record: Mapping[str, Any], index: int, notes: Counter[str]) -> list[Change]:
-        """The changes of this watch's entities. Where an item went to another entity, the deletion comes first.
+        """The changes of this watch's entities. An item that keeps its key has renamed its entity.
 
         A record that is none of the watch's is noted. Raises EventRejected for a record that cannot be read.
         """
@@ -101,6 +101,9 @@ class WatchedTable:
             return
         was = None if before is None or self.is_history else before.sample
         has_left = gone is not None and (row is None or gone.key != row.key)
+        if gone is not None and row is not None and has_left and not self.is_history:
+            yield make(row.key, "sample", row.sample, before=was, had_before=True, former=gone.key)
+            return
         if gone is not None and has_left and not self.is_history:
             yield make(gone.key, "deleted", _at(gone.sample, arrived), before=was, had_before=True)
         if row is not None:
@@ -111,17 +114,16 @@ class WatchedTable:
         return image is not None and (self.items is None or self.items.holds(image))
 
     def _metadata(self, before: Image | None, row: Image | None, arrived: datetime, make: _Maker) -> Iterator[Change]:
-        if before is not None and (row is None or before.key != row.key):
+        if before is not None and row is None:
             fields = _differences(before.fields, {})
             yield make(before.key, "metadata", _at(before.sample, arrived), reason=Reason.REMOVED, fields=fields)
-            before = None
         if row is None:
             return
         fields = _differences({} if before is None else before.fields, row.fields)
-        if before is None:
-            yield make(row.key, "metadata", row.sample, reason=Reason.ADDED, fields=fields, row=row.fields)
-        elif fields:
-            yield make(row.key, "metadata", row.sample, reason=Reason.CHANGED, fields=fields, row=row.fields)
+        former = None if before is None or before.key == row.key else before.key
+        reason = Reason.ADDED if before is None else Reason.CHANGED
+        if before is None or former or fields:
+            yield make(row.key, "metadata", row.sample, reason=reason, fields=fields, row=row.fields, former=former)
 
     def read(self, item: Mapping[str, Any], read_at: datetime) -> Image | None:
         """What the table holds, in the watch's words; None for what is not the watch's.
@@ -221,14 +223,14 @@ class _Maker:
         reason: Reason | None = None,
         fields: Mapping[str, Any] | None = None,
         row: Mapping[str, Any] | None = None,
+        former: Key | None = None,
     ) -> Change:
-        # An item that moves from one entity to another is two events, which need two ids.
-        is_second = what == "deleted" or reason is Reason.REMOVED
+        is_gone = what == "deleted" or reason is Reason.REMOVED
         return Change(
             watch=self.watch,
             key=key,
             what=what,
-            event_id=f"{self.prefix}.gone" if is_second else self.prefix,
+            event_id=f"{self.prefix}.gone" if is_gone else self.prefix,
             sample=sample,
             record=self.record,
             position=self.position,
@@ -239,6 +241,7 @@ class _Maker:
             row=row,
             item=self.item,
             deletedby=self.deletedby,
+            former=former,
         )
 
 

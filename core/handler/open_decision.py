@@ -16,6 +16,7 @@ from core.handler.change import Change, why_aside
 from core.handler.decision import Decision, Raised
 from core.handler.memory import WaitingSample
 from core.handler.ordering import is_out_of_order, release
+from core.handler.rename import called_otherwise, namesake_gone
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from core.detection.report import Report
     from core.handler.change import RecordPlace
     from core.handler.memory import Memory
+    from core.handler.rename import Former
     from core.settings.rules import Rule
     from core.settings.watches import ValueWatch, Watch
 
@@ -35,10 +37,20 @@ class OpenDecision:
     """Takes an entity's changes; `close` has the decision. `rule` is None for metadata.
 
     With `reorder` the entity lives so much behind the clock: its samples wait, and time is brought to it as late.
-    Samples that wait from before, when the settings had it, are still judged in their order.
+    Samples that wait from before, when the settings had it, are still judged in their order. `former` is who has been
+    known by another name until now.
     """
 
-    def __init__(self, memory: Memory, watch: Watch, rule: Rule | None, *, reorder: timedelta, now: datetime) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        watch: Watch,
+        rule: Rule | None,
+        *,
+        reorder: timedelta,
+        now: datetime,
+        former: Former | None = None,
+    ) -> None:
         self._watch = watch
         self._rule = rule
         self._reorder = reorder
@@ -53,6 +65,8 @@ class OpenDecision:
         self._set_aside: list[tuple[Change, str]] = []
         self._has_changed = False
         self._ticks: list[Change] = []
+        self._former = former
+        self._left: Memory | None = None
 
     def take(self, change: Change) -> None:
         """Take the next change, unless it was taken before."""
@@ -61,14 +75,33 @@ class OpenDecision:
         elif change.of_version not in (None, self._version):
             self._notes["superseded"] += 1
         elif change.what == "metadata":
-            self._raised.append(Raised(change, None))
+            if change.former is not None:
+                is_taken = self._leave_name(change)
+                self._raised.append(
+                    called_otherwise(None, change.former, change, change.sample.testimony, is_taken=is_taken)
+                )
+            if change.fields or change.former is None:
+                self._raised.append(Raised(change, None))
             self._note(change.position)
         elif change.what == "sample" and (self._reorder or self._waiting):
             self._hold(change)
         elif self._reorder and change.what == "tick":
             self._ticks.append(change)
         else:
+            if change.former is not None and change.what == "sample":
+                self._rename(change)
             self._judge(change)
+
+    def take_over(self, change: Change) -> None:
+        """Be who was known by an alias, unless the name of today is known itself; `change` is the first one."""
+        assert self._former is not None
+        known, state = self._former.memory, self._former.memory.state
+        if self._state is None and not self._lanes and state is not None:
+            self._state, self._lanes, self._waiting = state, dict(known.lanes), list(known.waiting)
+            self._held = {one.event_id for one in known.waiting}
+            self._raised.append(called_otherwise(state.value, self._former.key, change, state.testimony))
+        self._left = self._former.left({})
+        self._has_changed = True
 
     def close(self, watch: str, key: tuple[str, str]) -> Decision:
         """The decision upon all that was taken."""
@@ -88,7 +121,34 @@ class OpenDecision:
             self._notes,
             self._set_aside,
             self._has_changed,
+            self._left,
         )
+
+    def _rename(self, change: Change) -> None:
+        """Be who had the item's former name. Where nothing is known of it, nor the item usable, nobody was there."""
+        assert self._watch.has_value and self._rule is not None and change.former is not None
+        is_taken = self._leave_name(change)
+        state = None if is_taken or self._former is None else self._former.memory.state
+        state = state or _state_before(change, self._rule, self._watch)
+        self._note(change.position)
+        if state is None:
+            return
+        if self._state is not None:
+            self._raised.append(namesake_gone(self._state, change, self._rule))
+        self._state = replace(state, gone_at=None)
+        self._raised.append(
+            called_otherwise(state.value, change.former, change, change.sample.testimony, is_taken=is_taken)
+        )
+
+    def _leave_name(self, change: Change) -> bool:
+        """Leave nothing but redeliveries to the former name. Returns whether it is another item's by now."""
+        assert change.position is not None
+        if self._former is None:
+            return False
+        if not self._former.is_of(change.position.lane):
+            return True
+        self._left = self._former.left({change.position.lane: change.position.sequence_number})
+        return False
 
     def _is_known(self, change: Change) -> bool:
         position = change.position
@@ -185,12 +245,7 @@ def _judged(
             return None, None, None
         judgement = tick(state, change.sample.at, rule, compare_with=watch.compare_with)
         return judgement.state, judgement.report, judgement.note
-    if state is None and change.before is not None and not why_aside(change.before, watch, rule):
-        # An item that was there before is no first sighting, as with triggers on a table that has rows already.
-        before, at = change.before, change.sample.at
-        state = EntityState(
-            before.value, reported_at=at, sample_at=at, last_value=before.value, testimony=before.testimony
-        )
+    state = state or _state_before(change, rule, watch)
     if change.what == "sample" and (why := why_aside(change.sample, watch, rule)):
         # The item is there, though nothing that it says counts.
         if state is not None and state.gone_at is not None:
@@ -200,6 +255,14 @@ def _judged(
         return (None, None, None) if state is None else (*_deleted(state, change, rule), None)
     judgement = judge(state, change.sample, rule, compare_with=watch.compare_with, shape=watch.shape)
     return judgement.state, judgement.report, judgement.note
+
+
+def _state_before(change: Change, rule: Rule, watch: ValueWatch) -> EntityState | None:
+    """An item that was there before is no first sighting, as with triggers on a table that has rows already."""
+    before, at = change.before, change.sample.at
+    if before is None or why_aside(before, watch, rule):
+        return None
+    return EntityState(before.value, reported_at=at, sample_at=at, last_value=before.value, testimony=before.testimony)
 
 
 def _deleted(state: EntityState, change: Change, rule: Rule) -> tuple[EntityState | None, Report | None]:

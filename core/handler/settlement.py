@@ -8,26 +8,29 @@ over.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from core.errors import EventRejected
-from core.handler.baselines import BaselineMove
+from core.handler.baselines import BaselineMove, FormerMove
 from core.handler.current import current_of
 from core.handler.decider import Decider
 from core.handler.decision import entities
 from core.handler.markets import StreamMarkets
 from core.handler.memory import Memory
 from core.handler.ordering import waits_of
+from core.handler.rename import Former, former_keys
 from core.letters.stream_letters import StreamLetter
 from core.log.rows import event_called
 from core.problem import counted
 from core.redis_names import baseline_key
 from rtp_client.backoff import Backoff
+from rtp_client.keys import cache_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from core.detection.detector import Key
     from core.handler.alerts import Alerts
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from rtp_client.event import Event
 
+_EVER = datetime.min.replace(tzinfo=UTC)
 _MOST_CONFLICTS = 20
 _AFTER_CONFLICT = Backoff(0.002, 0.1)
 """Ten Lambdas may move one history's entity at once: who waits at random seldom meets another twice."""
@@ -77,8 +81,19 @@ class Settlement:
 
     def settle(self, changes: Sequence[Change], outcome: BatchOutcome) -> set[int]:
         """Judge, commit and alert. Returns the places of the records that must come again. Raises SinkUnavailable."""
+        unsent, failed = _Unsent(), set[int]()
+        for portion in _portions(changes):
+            failed = self._settle(portion, unsent, outcome)
+            if failed:
+                # What follows may be about who could not be moved: it comes again, too, as its records are later ones.
+                break
+        if self._alerts is not None and (unsent.fresh or unsent.behind):
+            outcome.add_alerts(self._alerts.send(unsent.fresh, unsent.behind))
+        return failed
+
+    def _settle(self, changes: Sequence[Change], unsent: _Unsent, outcome: BatchOutcome) -> set[int]:
+        """Settle changes of which each is about one name."""
         waiting = groups = entities(changes)
-        unsent = _Unsent()
         for attempt in range(_MOST_CONFLICTS):
             if not waiting:
                 break
@@ -87,8 +102,6 @@ class Settlement:
             waiting = self._try(waiting, unsent, outcome)
         if waiting:
             outcome.causes.append(f"{counted(len(waiting), 'entity', 'entities')} kept being moved by somebody else")
-        if self._alerts is not None and (unsent.fresh or unsent.behind):
-            outcome.add_alerts(self._alerts.send(unsent.fresh, unsent.behind))
         return {groups[name][0].record for name in waiting}
 
     def _try(
@@ -96,22 +109,25 @@ class Settlement:
     ) -> dict[tuple[str, Key], list[Change]]:
         """Try to move every entity's baseline. Returns the changes of entities that somebody else moved meanwhile."""
         keys = [baseline_key(watch, *key) for watch, key in groups]
+        loaded = self._load(keys)
+        formers = self._formers(groups, loaded, outcome)
         memories = [
-            self._recollection.recall(memory, group, outcome)
-            for memory, group in zip(self._load(keys), groups.values(), strict=True)
+            # Nothing of before is looked for where a former name knows it.
+            memory if former and not memory.version else self._recollection.recall(memory, group, outcome)
+            for memory, group, former in zip(loaded, groups.values(), formers, strict=True)
         ]
         now = self._clock()
         decisions = [
-            self._decider.decide(memory, group, now=now)
-            for memory, group in zip(memories, groups.values(), strict=True)
+            self._decider.decide(memory, group, now=now, former=former)
+            for memory, group, former in zip(memories, groups.values(), formers, strict=True)
         ]
         left = (
             self._settle_markets(list(groups), decisions, now, unsent, outcome) if self._markets.are_watched else set()
         )
         moves = [
-            self._move(name, memory, decision, events)
-            for name, memory, decision, events in zip(
-                groups, memories, decisions, self._events(decisions, now, outcome), strict=True
+            self._move(name, memory, decision, events, former)
+            for name, memory, decision, events, former in zip(
+                groups, memories, decisions, self._events(decisions, now, outcome), formers, strict=True
             )
         ]
         changed = [index for index, decision in enumerate(decisions) if decision.has_changed and index not in left]
@@ -159,8 +175,37 @@ class Settlement:
         self._alerts.carry_over()
         return self._baselines.load(keys)
 
-    def _move(self, name: tuple[str, Key], memory: Memory, decision: Decision, events: Sequence[Event]) -> BaselineMove:
+    def _formers(
+        self, groups: Mapping[tuple[str, Key], list[Change]], memories: Sequence[Memory], outcome: BatchOutcome
+    ) -> list[Former | None]:
+        """For each entity what is remembered under another name, where it may be."""
+        wanted = {
+            index: former_keys(self._watches[watch], key) if group[0].former is None else [group[0].former]
+            for index, ((watch, key), group) in enumerate(groups.items())
+            if group[0].former is not None
+            or (not memories[index].version and self._watches[watch].has_value and self._watches[watch].has_aliases)
+        }
+        found: list[Former | None] = [None] * len(groups)
+        names = list(groups)
+        for index, keys in wanted.items():
+            watch, group = names[index][0], groups[names[index]]
+            known = zip(keys, self._load([baseline_key(watch, *key) for key in keys]), strict=True)
+            formers = [Former(*one) for one in known if one[1].state is not None or group[0].former is not None]
+            if newest := max(formers, key=_known_until, default=None):
+                asked = [replace(change, key=newest.key) for change in group]
+                found[index] = Former(newest.key, self._recollection.recall(newest.memory, asked, outcome))
+        return found
+
+    def _move(
+        self,
+        name: tuple[str, Key],
+        memory: Memory,
+        decision: Decision,
+        events: Sequence[Event],
+        former: Former | None,
+    ) -> BaselineMove:
         watch, key = name
+        kind, left = self._watches[watch].kind, decision.left
         return BaselineMove(
             baseline_key(watch, *key),
             memory,
@@ -168,7 +213,10 @@ class Settlement:
             events,
             decision.due_at,
             self._alerts_among(events),
-            current_of(self._watches[watch].kind, key, memory, decision, events),
+            current_of(kind, key, memory, decision, events),
+            FormerMove(baseline_key(watch, *former.key), cache_key(kind, *former.key), left)
+            if former and left
+            else None,
         )
 
     def _alerts_among(self, events: Sequence[Event]) -> dict[str, list[int]]:
@@ -200,6 +248,17 @@ class Settlement:
                 self._bury(letter)
                 outcome.dead_letters.append(letter)
         return events
+
+
+def _portions(changes: Sequence[Change]) -> Iterator[Sequence[Change]]:
+    """The changes in portions: one that gives an entity another name is about two, and stands alone."""
+    for is_alone, found in groupby(changes, key=lambda change: change.former is not None):
+        portion = list(found)
+        yield from ([change] for change in portion) if is_alone else [portion]
+
+
+def _known_until(former: Former) -> datetime:
+    return _EVER if former.memory.state is None else former.memory.state.sample_at
 
 
 def _note_sent(move: BaselineMove, unsent: _Unsent, outcome: BatchOutcome) -> None:

@@ -328,14 +328,6 @@ def test_a_removed_item_is_deleted_and_known_no_more(aws: Settings, tvl: Table) 
     assert build_processor(aws).process(tvl.records).events == []
 
 
-def test_an_item_that_becomes_another_entitys_is_two_changes(aws: Settings, tvl: Table) -> None:
-    table = Table("tvl", ("id",))
-    first = table.put(id="1", chain="ethereum", protocol="lido", tvl_usd={"N": "1"})
-    moved = table.put(id="1", chain="base", protocol="lido", tvl_usd={"N": "1"})
-    outcome = build_processor(aws).process([first, moved])
-    assert [(event.data.chain, event.data.reason) for event in outcome.events] == [("ethereum", "deleted")]
-
-
 def test_metadata_is_added_changed_and_removed(aws: Settings) -> None:
     table = Table("protocols", ("protocol", "chain"))
     table.put(protocol="lido", chain="all", name="Lido", audits={"N": "2"})

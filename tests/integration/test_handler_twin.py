@@ -49,8 +49,18 @@ SEEDS = seeds(few=3, many=250)
 STEPS = 120
 A_CENTURY = timedelta(days=36_525)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
-SAMPLED = frozenset(Reason) - {Reason.DELETED, Reason.ADDED, Reason.REMOVED, Reason.CHANGED}
-DETAILS = ("sources", "over_seconds", "lowest", "direction", "moved_entities", "watched_entities", "largest")
+SAMPLED = frozenset(Reason) - {Reason.DELETED, Reason.RENAMED, Reason.ADDED, Reason.REMOVED, Reason.CHANGED}
+DETAILS = (
+    "previous_chain",
+    "previous_entity",
+    "sources",
+    "over_seconds",
+    "lowest",
+    "direction",
+    "moved_entities",
+    "watched_entities",
+    "largest",
+)
 Told = dict[tuple[str, str], list[tuple[Any, ...]]]
 
 
@@ -192,23 +202,37 @@ def test_items_updated_in_place_mean_the_same_to_both(
         " PRIMARY KEY (chain, token))".encode()
     )
     install(writer, samples=watch)
-    table = Table("samples", ("chain", "token"))
-    recent: dict[tuple[str, str], Decimal | None] = {}
+    table = Table("samples", ("id",))
+    recent: dict[str, Decimal | None] = {}
+    names: dict[str, tuple[str, str]] = {}
     for _ in range(STEPS):
-        chain, token = key = random.choice(CHAINS), random.choice(TOKENS)
-        if key in recent and random.random() < 0.1:
-            writer.execute("DELETE FROM samples WHERE (chain, token) = (%s, %s)", key)
+        chain, token = random.choice(CHAINS), random.choice(TOKENS)
+        item = f"{chain}/{token}"
+        if item in recent and random.random() < 0.1:
+            writer.execute("DELETE FROM samples WHERE (chain, token) = (%s, %s)", names.pop(item))
             judge_waiting(writer)
-            table.delete(chain=chain, token=token)
-            del recent[key]
+            table.delete(id=item)
+            del recent[item]
+            continue
+        price = random.choice((recent.get(item), random_price(random, recent.get(item))))
+        if item in recent and random.random() < 0.2:
+            # No name is ever two items': those come in no order that both would know.
+            former, names[item] = (
+                names[item],
+                random.choice(((chain, token), (chain, f"{token}2"), (f"{chain}2", token))),
+            )
+            rename = "UPDATE samples SET (chain, token, price) = (%s, %s, %s) WHERE (chain, token) = (%s, %s)"
+            writer.execute(rename, [*names[item], price, *former])
         else:
-            price = recent[key] = random_price(random, recent.get(key))
             writer.execute(
                 "INSERT INTO samples (chain, token, price) VALUES (%s, %s, %s)"
                 " ON CONFLICT (chain, token) DO UPDATE SET price = excluded.price",
-                [chain, token, price],
+                [*names.setdefault(item, (chain, token)), price],
             )
-            table.put(chain=chain, token=token, price=spelled(price), **item_saying(said_with(price)))
+        recent[item] = price
+        named = {"chain": {"S": names[item][0]}, "token": {"S": names[item][1]}}
+        item_now: dict[str, Any] = {**named, "price": spelled(price), **item_saying(said_with(price))}
+        table.put(id=item, **item_now)
     judge_waiting(writer)
     settings = settings_of(watch, redis_url)
     expect_the_same(
@@ -411,16 +435,27 @@ def test_metadata_means_the_same_to_both(
         " trust float8, feed text, PRIMARY KEY (protocol, chain))"
     )
     install(writer, samples=watch)
-    table, known = Table("samples", ("protocol", "chain")), set[str]()
+    table, names = Table("samples", ("id",)), dict[str, str]()
+    held: dict[str, dict[str, Any]] = {}
     for _ in range(STEPS):
-        protocol = random.choice(TOKENS)
-        if protocol in known and random.random() < 0.2:
-            writer.execute("DELETE FROM samples WHERE protocol = %s", [protocol])
+        item = random.choice(TOKENS)
+        if item in names and random.random() < 0.2:
+            writer.execute("DELETE FROM samples WHERE protocol = %s", [names.pop(item)])
             judge_waiting(writer)
-            table.delete(protocol=protocol, chain="base")
-            known.remove(protocol)
+            table.delete(id=item)
             continue
-        known.add(protocol)
+        if item in names and random.random() < 0.2:
+            former, names[item] = names[item], random.choice((item, f"{item} v2"))
+            values = {"name": random.choice(FIELDS["name"])}
+            writer.execute(
+                "UPDATE samples SET (protocol, name) = (%s, %s) WHERE protocol = %s",
+                [names[item], *values.values(), former],
+            )
+            named = {"protocol": {"S": names[item]}, "name": _attribute(values["name"])}
+            held[item] |= named
+            table.put(**held[item])
+            continue
+        protocol = names.setdefault(item, item)
         values = {name: random.choice(choices) for name, choices in (FIELDS | WORD).items()}
         writer.execute(
             "INSERT INTO samples VALUES (%s, 'base', %s, %s, %s, %s, %s) ON CONFLICT (protocol, chain) DO UPDATE SET"
@@ -429,8 +464,9 @@ def test_metadata_means_the_same_to_both(
             [protocol, *values.values()],
         )
         attributes: dict[str, Any] = {name: _attribute(value) for name, value in values.items()}
-        table.put(protocol=protocol, chain="base", type="protocol", **attributes)
-        table.put(protocol=f"{protocol}'s owner", chain="base", type="user", **attributes)
+        held[item] = {"id": item, "protocol": protocol, "chain": "base", "type": "protocol", **attributes}
+        table.put(**held[item])
+        table.put(id=f"{item}'s owner", protocol=f"{protocol}'s owner", chain="base", type="user", **attributes)
     settings = settings_of(watch, redis_url, where={"type": "protocol"})
     assert deployed["protocols"].patterns
     expect_the_same(

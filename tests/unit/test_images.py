@@ -117,11 +117,14 @@ def test_an_item_whose_value_cannot_be_read_is_deleted_like_any_other_and_testif
     assert change.sample.testimony == (LATER, 0.5, "feed")
 
 
-def test_an_item_whose_value_cannot_be_read_may_become_another_entitys(one: Table) -> None:
+def test_an_item_that_gets_another_name_has_been_called_otherwise_even_where_its_value_could_not_be_read(
+    one: Table,
+) -> None:
     one.put(token="usdc", price_usd="many", name="a")
     record = one.put(token="usdc", price_usd=number("1"), name="b")
     named = PRICE | {"columns": {"token": "name", "value": "price_usd"}}
-    assert said(changes(record, named)) == [("deleted", "a", None), ("sample", "b", None)]
+    (change,) = changes(record, named)
+    assert (change.what, change.key, change.former, change.before) == ("sample", ("all", "b"), ("all", "a"), None)
 
 
 def test_an_item_whose_key_cannot_be_read_is_nobodys_when_it_is_deleted(one: Table) -> None:
