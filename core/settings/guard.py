@@ -19,5 +19,5 @@ class GlitchGuard(SettingsModel):
 
     factor: Annotated[Magnitude, Field(gt=1)]
     confirmations: Whole = Field(default=1, ge=1, le=100)
-    release_after: Duration = timedelta(hours=1)
+    release_after: Annotated[Duration, Field(gt=timedelta(0))] = timedelta(hours=1)
     min_value: Magnitude = Decimal(0)

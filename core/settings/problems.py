@@ -50,7 +50,7 @@ _WORDS = {
 # pydantic's word for a key itself, and the names of one among several forms.
 _NO_KEYS = frozenset({"[key]", "", IN_TABLE})
 # How pydantic writes a bound that is a duration.
-_DURATION = re.compile(r"datetime\.timedelta\(([ds])\w*=(\d+)\)")
+_DURATION = re.compile(r"datetime\.timedelta\((?:([ds])\w*=)?(\d+)\)")
 _ENDPOINT = "endpoint_url"  # is no secret, and yet where people write some
 
 
@@ -103,10 +103,14 @@ def _plain(context: dict[str, Any]) -> dict[str, Any]:
         name: int(value) if isinstance(value, float) and value.is_integer() else value
         for name, value in context.items()
     }
-    plain |= {name: _DURATION.sub(r"\2\1", value) for name, value in plain.items() if isinstance(value, str)}
+    plain |= {name: _DURATION.sub(_bound, value) for name, value in plain.items() if isinstance(value, str)}
     for choices in {"expected_tags", "expected"} & plain.keys():
         plain[choices] = _choice(plain[choices].replace("'", "").replace(" or ", ", ").split(", "))
     return plain
+
+
+def _bound(duration: re.Match[str]) -> str:
+    return f"{duration[2]}{duration[1] or 's'}"
 
 
 def _choice(names: Iterable[str]) -> str:

@@ -139,6 +139,17 @@ def test_a_peg_that_is_no_price_is_refused(complaints: Complaints, written: str,
     assert complaints(f"{PRICES}    peg: {written}\n") == [f"my.yaml:6: {complaint}"]
 
 
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ("glitch_guard: {factor: 10, release_after: 0s}", "glitch_guard.release_after"),
+        ("agree: {sources: 2, within: 0s}", "agree.within"),
+    ],
+)
+def test_a_time_that_is_none_is_refused(complaints: Complaints, written: str, key: str) -> None:
+    assert complaints(f"{PRICES}    {written}\n") == [f"my.yaml:6: watches.prices.{key}: must be more than 0s, not 0s"]
+
+
 @pytest.mark.parametrize("written", ["off", "'off'", "false"])
 def test_statistics_may_be_off_without_quotes(load: Load, written: str) -> None:
     assert load(f"{TVL}triggers: {{statistics: {written}}}\n").triggers.statistics == "off"
