@@ -27,9 +27,8 @@ INFO, WARNING, CRITICAL = Severity
 NOON = datetime(2026, 6, 2, 12, tzinfo=UTC).timestamp()
 NIGHT = Quiet(time(22), time(7), "UTC", CRITICAL)
 DIGEST = Rules(digest_seconds=30)
-FOUR_A_MINUTE = Rules(
-    budget=budget_of(MessageLimit(4, timedelta(minutes=1)))
-)  # two at once, one of them for what is critical
+# Two at once, one of them for what is critical.
+FOUR_A_MINUTE = Rules(budget=budget_of(MessageLimit(4, timedelta(minutes=1))))
 
 
 def alert(
