@@ -168,6 +168,8 @@ def test_a_table_of_aliases_that_cannot_be_read_is_told_with_its_key(writer: psy
     )
     bulky = settings_of(tvl=TVL | {"aliases": RENAMES | {"table": "bulk"}})
     assert "bulk has more than 1,000 rows" in str(validate(writer, bulky)[0])
+    writer.execute("DROP TABLE bulk; CREATE VIEW bulk AS SELECT 'a' AS old, 'b' AS new")
+    assert "watches.tvl.aliases.table: bulk is a view. Name a table" in str(validate(writer, bulky)[0])
 
 
 def told(connection: psycopg.Connection) -> list[tuple[object, ...]]:

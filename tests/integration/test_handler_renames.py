@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from core.handler.baselines import Baselines
+from core.handler.batch import BatchProcessor
 from core.handler.build import build_processor
 from core.settings.models import Settings
 from rtp_client.keys import cache_key
-from tests.dynamodb import NOON, Table
+from tests.dynamodb import NOON, Table, published
 
 if TYPE_CHECKING:
     import redis
@@ -65,6 +67,32 @@ def test_an_item_that_keeps_its_key_renames_its_entity_and_all_that_is_known_of_
     former, now = cache_key("price", "base", "uni"), cache_key("price", "base", "uniswap")
     assert (store.exists(former), store.hget(now, "sequence")) == (0, events[-1].sequence)
     assert build_processor(settings).process(prices.records).events == []
+
+
+def test_a_name_that_time_moves_while_its_entity_is_renamed_is_read_again(
+    prices: Table, redis_url: str, store: redis.Redis
+) -> None:
+    settings = fed(redis_url, heartbeat="1h")
+    other = build_processor(settings)
+    other.process([priced(prices, "1", "uni", "100")])
+
+    class Slow(Baselines):
+        is_first = True
+
+        def reserve(self, count: int) -> int:
+            if self.is_first:
+                self.is_first = False
+                other.tick()
+            return super().reserve(count)
+
+    processor = BatchProcessor(settings, Slow(settings.redis, url=redis_url), None, bury=print)
+    outcome = processor.process([priced(prices, "1", "uniswap", "100")])
+    assert (outcome.failed, outcome.notes["conflict"]) == (None, 1)
+    assert [(one["data"]["entity"], one["data"]["reason"]) for one in published(store)] == [
+        ("uni", "heartbeat"),
+        ("uniswap", "renamed"),
+    ]
+    assert other.tick().events == []
 
 
 def test_an_item_renamed_back_and_forth_in_one_batch_is_one_entity_all_along(prices: Table, redis_url: str) -> None:

@@ -122,6 +122,12 @@ def test_an_alias_that_leads_nowhere_is_refused(complaints: Complaints, written:
     assert complaint in told
 
 
+def test_a_stream_source_cannot_read_aliases_from_a_table(complaints: Complaints) -> None:
+    fed = "dynamodb: {tables: {tvl: {table: tvl-live}}}"
+    (told,) = complaints(f"{with_tvl('aliases: {table: renames, from: old, to: new}')}{fed}\n")
+    assert "dynamodb: tvl has aliases in a table, which a stream source cannot read. Write them out" in told
+
+
 @pytest.mark.parametrize(
     ("written", "complaint"),
     [
