@@ -15,6 +15,7 @@ from core.notify.figures import NotifyTally
 from core.redis_names import NOTIFY_DEAD
 from core.settings.notify import Audience
 from core.sinks.registry import destinations
+from rtp_client.keys import STREAM
 from tests.eventually import eventually
 from tests.queue_drain import drain
 from tests.samples import make_event
@@ -133,6 +134,23 @@ def test_without_a_queue_the_stream_is_told_from_where_the_last_one_stood(
         eventually(lambda: len(heard(server, "/desk")) > 1)
     sink.close()
     assert [entity for entity, _ in told([one.body for one in server.taken])] == ["while", "between"]
+
+
+def test_a_stream_that_redis_has_lost_is_told_from_its_new_beginning(
+    people: Settings, server: WebhookServer, redis_url: str
+) -> None:
+    tells = {"desk/1": posted_to(at(server, "desk"))}
+    with redis.Redis.from_url(redis_url) as client, notifying(people, tells, source="stream"):
+        eventually(lambda: client.exists(STREAM))
+        eventually(lambda: client.xinfo_groups(STREAM))
+        client.xadd(STREAM, {"event": make_event(1, "before").json_bytes})
+        eventually(lambda: heard(server, "/desk"))
+        pipeline = client.pipeline(transaction=True)
+        pipeline.delete(STREAM)
+        pipeline.xadd(STREAM, {"event": make_event(2, "after").json_bytes})
+        pipeline.execute()
+        eventually(lambda: len(heard(server, "/desk")) == 2)
+    assert list(heard(server, "/desk")) == ["before", "after"]
 
 
 def test_a_dead_service_delays_and_repeats_nothing_elsewhere_and_is_told_all_in_order_later(

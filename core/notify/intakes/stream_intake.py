@@ -51,6 +51,7 @@ class StreamIntake:
         self._intake, self._leases = intake, leases
         self._block_ms = block_ms
         self._on_problem = on_problem
+        self._read_behind = "$"
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"notify_{TAKING}", daemon=True)
 
@@ -90,16 +91,21 @@ class StreamIntake:
                 self._stopping.wait(_PAUSE_SECONDS)
 
     def _take_over(self) -> None:
-        """Make the group, behind all that is there now, unless there is one; and take what was left behind in it."""
+        """Make the group unless there is one, and take what was left behind in it.
+
+        A new one begins behind all that is there now; one that Redis has lost, where it stood.
+        """
         with redis_errors(self._address, SinkUnavailable):
             try:
-                self._client.xgroup_create(STREAM, GROUP, id="$", mkstream=True)
+                self._client.xgroup_create(STREAM, GROUP, id=self._read_behind, mkstream=True)
             except redis.ResponseError as error:
                 if "BUSYGROUP" not in str(error):
                     raise
             groups: Any = self._client.xinfo_groups(STREAM)
             stream: Any = self._client.xinfo_stream(STREAM)
-        self._tell_of_missed(next(group for group in groups if group["name"] == GROUP.encode()), stream)
+        mine = next(group for group in groups if group["name"] == GROUP.encode())
+        self._read_behind = mine["last-delivered-id"].decode()
+        self._tell_of_missed(mine, stream)
         while self._take("0"):
             pass
 
@@ -127,7 +133,9 @@ class StreamIntake:
         # An entry that is pending and has left the stream since has no fields.
         documents = [entry.document for entry in entries if entry.fields and entry.document]
         is_taken = self._intake.take(documents, Taken(self._leases.token, [entry.id for entry in entries]))
-        if not is_taken:
+        if is_taken:
+            self._read_behind = entries[-1].id
+        else:
             self._leases.lost(STREAM)
         self.busy_at = time.monotonic()
         return is_taken
