@@ -60,11 +60,6 @@ class WaitingAlerts:
         is_too_much = len(self._alerts) >= 2 * self._most or len(self._passed_over) >= MOST_PASSED_OVER
         return None if is_too_much else self.looked_behind
 
-    @property
-    def under_way(self) -> int:
-        """How many alerts are being told."""
-        return len(self._under_way)
-
     def add(self, alerts: Sequence[Alert]) -> None:
         """The next ones of the outbox."""
         for alert in alerts:
