@@ -23,6 +23,7 @@ from core.discovery.look import look
 from core.discovery.propose import propose
 from core.discovery.thresholds import with_thresholds
 from core.errors import SettingsError
+from core.problem import counted
 from core.services.postgres import own_transaction
 from core.sinks.settings import load_settings
 from triggers.rights import lacking_grants
@@ -120,7 +121,7 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
 def _nothing(picture: Picture, found: Proposals) -> SettingsError:
     if found.unfit:
         return SettingsError("nothing can be watched as it is", "What would help stands above")
-    tables = f"{len(picture.tables):,} table{'s' if len(picture.tables) > 1 else ''}"
+    tables = counted(len(picture.tables), "table")
     return SettingsError(
         "nothing here looks like TVL, a price, a yield, a volume, fees, a supply, a funding rate or a utilisation:"
         f" {tables} of database {picture.database} looked at",

@@ -75,7 +75,7 @@ def _changed(one: WatchProposal, answer: str) -> WatchProposal | None:
     for part in answer.split():
         key, is_given, value = part.partition("=")
         if not key or not is_given:
-            print_problem(f"{part}: answer with Enter, n, q, or with key=value")
+            print_problem(f"{part}: answer with Enter, a, n, q, or with key=value")
             return None
         watch = _with(watch, key, value)
     changed = replace(

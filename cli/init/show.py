@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cli.event_line import printable
 from cli.next_command import next_command
 from cli.output import out, print_problem
+from core.problem import counted
 from triggers.rights import script
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def show_all(picture: Picture, found: Proposals, *, is_brief: bool) -> None:
         if picture.counted_since is None
         else f"; rates are averages since {picture.counted_since:%Y-%m-%d %H:%M} UTC"
     )
-    tables = f"{len(picture.tables):,} table{'s' if len(picture.tables) > 1 else ''}"
+    tables = counted(len(picture.tables), "table")
     _say(f"Database {picture.database}, as role {picture.role}: {tables} looked at{since}.")
     for unfit in found.unfit:
         print_problem(str(unfit))
