@@ -93,7 +93,7 @@ def backtest(
     rules = _with_aliases(settings, rules)
     sets = [RuleSet(_label(config), name, rules)]
     if against is not None:
-        sets.append(_other_set(against, name, rules.kind))
+        sets.append(_other_set(against, name, rules.kind, postgres_dsn))
     if file is not None:
         file.check(rules)
     with nullcontext(replace(file, zone=rules.zone)) if file else _table(settings, table, rules) as samples:
@@ -119,8 +119,8 @@ def _check_together(against: Path | None, *, propose: bool, per_day: float | Non
         raise SettingsError("--per-day says how much a proposal may report", "Add --suggest")
 
 
-def _other_set(config: Path, name: str, kind: str) -> RuleSet:
-    settings = settings_from(config)
+def _other_set(config: Path, name: str, kind: str, postgres_dsn: str | None) -> RuleSet:
+    settings = settings_from(config, postgres__dsn=postgres_dsn)
     chosen, rules = choose_watch(settings, name if name in settings.watches else None, kind=kind)
     return RuleSet(_label(config), chosen, _with_aliases(settings, rules))
 

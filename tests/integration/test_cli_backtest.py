@@ -63,6 +63,18 @@ def writer(database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def test_aliases_are_read_from_their_table(
+    backtest: Backtest, history: Path, tmp_path: Path, writer: psycopg.Connection, database: str
+) -> None:
+    writer.execute("CREATE TABLE analytics.renames (old text, new text)")
+    writer.execute("INSERT INTO analytics.renames VALUES ('lido', 'steth')")
+    rules = config(tmp_path, aliases={"table": "analytics.renames", "from": "old", "to": "new"})
+    shown = backtest("--history", history, "--config", rules, "--against", rules, "--postgres-dsn", database)
+    assert re.search(r"^ethereum/steth +2 ", shown, re.MULTILINE)
+    unnamed = backtest("--history", history, "--config", rules, code=2)
+    assert unnamed.startswith("there is no PostgreSQL address")
+
+
 def test_a_file_with_the_default_rules(backtest: Backtest, history: Path) -> None:
     shown = backtest("--history", history)
     assert "5 samples of 2 entities, 2024-03-19 12:00 to 2024-03-19 14:00 UTC." in shown
