@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
+_WANTED_HERE = ("async-timeout",) if sys.version_info < (3, 11, 3) else ()
+"""Of libraries that Lambda's newer Python does without."""
 _INVOKE = """
 import json, sys
 from importlib import import_module
@@ -54,8 +56,9 @@ class Said:
 
 def make_package(folder: Path, lock: str = "lambda") -> None:
     """Fill the folder with what the lock file names and with rtp, and trim it."""
-    for line in (ROOT / f"requirements-{lock}.lock").read_text(encoding="utf-8").split():
-        for file in distribution(line.partition("==")[0]).files or ():
+    names = [line.partition("==")[0] for line in (ROOT / f"requirements-{lock}.lock").read_text("utf-8").split()]
+    for name in [*names, *_WANTED_HERE]:
+        for file in distribution(name).files or ():
             if ".." not in file.parts and "__pycache__" not in file.parts:
                 _link(Path(str(file.locate())), folder / file)
     for package in ("core", "rtp_client"):
