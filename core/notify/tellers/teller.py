@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
 from core.notify.answer import Declined, Later
+from core.notify.tellers.pace import Pace
 from core.notify.tellers.retries import Retries
 from core.notify.tellers.settlement import MessageSettlement
 from core.notify.tellers.suspects import told_in_halves
@@ -52,6 +53,7 @@ class Teller:
         self.name = name
         self._outbox, self._leases, self._telling = outbox, leases, telling
         self._settlement = MessageSettlement(name, outbox, leases.token, on_outcome=on_outcome, on_problem=on_problem)
+        self._pace = Pace(telling.at_once)
         self._pool = DaemonPool(telling.at_once, name=f"notify_{name}")
         self._tenure: Tenure | None = None
         self._term = 0
@@ -140,7 +142,7 @@ class Teller:
                 self._leases.give_back(self.name)
             return LONGEST_WAIT_SECONDS
         while not self._stopping.is_set():
-            message, seconds = tenure.begin_next(self._telling.rules, time.time(), at_once=self._telling.at_once)
+            message, seconds = tenure.begin_next(self._telling.rules, time.time(), at_once=self._pace.at_once)
             if message is None:
                 return seconds
             sending = self._pool.submit(self._send, tenure, message)
@@ -178,7 +180,8 @@ class Teller:
 
     def _told(self, tenure: Tenure, alerts: Sequence[Alert]) -> Iterable[tuple[Sequence[Alert], Answer]]:
         """What the service answers to a message, or to each part of one that it refuses."""
-        answer = self._telling.tell(alerts)
+        with self._pace.telling():
+            answer = self._telling.tell(alerts)
         if not isinstance(answer, Declined):
             return [(alerts, answer)]
 
