@@ -6,13 +6,13 @@ from itertools import accumulate
 
 import pytest
 
-from core.notify.tellers.pace import Pace
+from core.notify.tellers.pace import MessagePace
 
 
 def paced(*answers_ms: float, most: int = 8) -> int:
     """How many may be under way after answers that took so long."""
     times = iter(accumulate(part / 1000 for answer in answers_ms for part in (0, answer)))
-    pace = Pace(most, clock=lambda: next(times))
+    pace = MessagePace(most, clock=lambda: next(times))
     for _ in answers_ms:
         with pace.telling():
             pass

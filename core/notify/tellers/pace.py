@@ -19,7 +19,7 @@ wait only get into each other's way: to a service that answers at once two tell 
 """
 
 
-class Pace:
+class MessagePace:
     """For any threads. By the quickest of the last answers, as the slower ones may have waited for rtp itself."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
 from core.notify.answer import Declined, Later
-from core.notify.tellers.pace import Pace
+from core.notify.tellers.pace import MessagePace
 from core.notify.tellers.retries import Retries
 from core.notify.tellers.settlement import MessageSettlement
 from core.notify.tellers.suspects import told_in_halves
@@ -53,7 +53,7 @@ class Teller:
         self.name = name
         self._outbox, self._leases, self._telling = outbox, leases, telling
         self._settlement = MessageSettlement(name, outbox, leases.token, on_outcome=on_outcome, on_problem=on_problem)
-        self._pace = Pace(telling.at_once)
+        self._pace = MessagePace(telling.at_once)
         self._pool = DaemonPool(telling.at_once, name=f"notify_{name}")
         self._tenure: Tenure | None = None
         self._term = 0
