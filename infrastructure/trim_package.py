@@ -34,6 +34,11 @@ _NOT_BY_THE_FUNCTION = (
     "bin",
 )
 _NOT_BY_COMMANDS = ("aws_lambda_powertools", "loadtests")
+# Nothing shows source code, or speaks to whoever writes Apprise's addresses by hand.
+_NEVER_READ = (
+    *("*.pyi", "*.pxd", "*.pyx"),
+    *("pygments/lexers/[a-z]*.py", "pygments/lexers/_*_builtins.py", "apprise/i18n/*/LC_MESSAGES/*"),
+)
 
 
 def trim(package: Path, *, for_commands: bool = False) -> None:
@@ -41,7 +46,7 @@ def trim(package: Path, *, for_commands: bool = False) -> None:
     unused = (*_NEVER_LOADED, *(_NOT_BY_COMMANDS if for_commands else _NOT_BY_THE_FUNCTION))
     for path in (*_services_unused(package), *(package / name for name in unused)):
         shutil.rmtree(path, ignore_errors=True)
-    for pattern in ("*.pyi", "*.pxd", "*.pyx", "pygments/lexers/[a-z]*.py", "pygments/lexers/_*_builtins.py"):
+    for pattern in _NEVER_READ:
         for path in package.rglob(pattern):
             path.unlink()
 
