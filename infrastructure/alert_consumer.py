@@ -8,10 +8,10 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_lambda as function
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infrastructure.accepted import PACKAGED_FOR, accept, accept_tracing
+from infrastructure.logs import log_group
 from infrastructure.roles import lambda_role, tracing
 
 if TYPE_CHECKING:
@@ -39,13 +39,7 @@ class AlertConsumer(Construct):
             ),
             removal_policy=RemovalPolicy.DESTROY,
         )
-        log = logs.LogGroup(
-            self,
-            "Log",
-            encryption_key=key,
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        log = log_group(self, key)
         role = lambda_role(self, log)
         if plan.deployment.watching.tracing:
             accept_tracing(role)

@@ -8,13 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aws_cdk import RemovalPolicy
 from aws_cdk import aws_ecr_assets as assets
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infrastructure.accepted import accept
+from infrastructure.logs import log_group
 from infrastructure.roles import allow_keys
 
 if TYPE_CHECKING:
@@ -66,13 +65,7 @@ class Commands(Construct):
         self.cluster = ecs.Cluster(
             self, "Cluster", vpc=network.vpc, container_insights_v2=ecs.ContainerInsights.ENABLED
         )
-        self.log = logs.LogGroup(
-            self,
-            "Log",
-            encryption_key=key,
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        self.log = log_group(self, key)
         self._image = ecs.ContainerImage.from_asset(
             str(_ROOT),
             file="infrastructure/Dockerfile",

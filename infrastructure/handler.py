@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as function
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infrastructure.accepted import PACKAGED_FOR, accept, accept_tracing
+from infrastructure.logs import log_group
 from infrastructure.roles import lambda_role, tracing
 
 if TYPE_CHECKING:
@@ -71,13 +71,7 @@ class Handler(Construct):
 
     def _function(self, network: Network, environment: Mapping[str, str], key: kms.IKey) -> function.Function:
         plan = self._plan
-        log = logs.LogGroup(
-            self,
-            "Log",
-            encryption_key=key,
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        log = log_group(self, key)
         role = lambda_role(self, log, plan=plan, network=network)
         return function.Function(
             self,

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Fn, RemovalPolicy, Stack
+from aws_cdk import Fn, Stack
 from aws_cdk import aws_ec2 as ec2
-from aws_cdk import aws_logs as logs
 from constructs import Construct
 
 from infrastructure.accepted import accept_warning
+from infrastructure.logs import log_group
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,13 +89,7 @@ class Network(Construct):
             subnet_configuration=[isolated, *(_ways_out() if leads_out else ())],
             restrict_default_security_group=False,  # that needs a custom resource with more rights than all of rtp
         )
-        flow = logs.LogGroup(
-            self,
-            "FlowLog",
-            encryption_key=key,
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        flow = log_group(self, key, "FlowLog")
         vpc.add_flow_log(
             "Flow",
             destination=ec2.FlowLogDestination.to_cloud_watch_logs(flow),

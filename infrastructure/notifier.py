@@ -11,11 +11,11 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as function
 from aws_cdk import aws_lambda_event_sources as sources
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_secretsmanager as secrets
 from constructs import Construct
 
 from infrastructure.accepted import PACKAGED_FOR, accept, accept_tracing
+from infrastructure.logs import log_group
 from infrastructure.roles import lambda_role, tracing
 
 if TYPE_CHECKING:
@@ -93,13 +93,7 @@ class NotifierFunction(Construct):
 
     def _function(self, network: Network, cache: Cache, queues: Queues, key: kms.IKey) -> function.Function:
         plan = self._plan
-        log = logs.LogGroup(
-            self,
-            "Log",
-            encryption_key=key,
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        log = log_group(self, key)
         outward = ec2.SecurityGroup(
             self, "Outward", vpc=network.vpc, allow_all_outbound=True, description="rtp notify, to services of people"
         )

@@ -5,31 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from core.log.rows import LogRow, build_event
+from core.log.rows import build_event
+from loadtests.shared.alerts import SAMPLE
 
 if TYPE_CHECKING:
     from rtp_client.event import Event
 
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
-ROW = LogRow(
-    id=1,
-    xid="700",
-    watch="tvl",
-    kind="tvl",
-    chain="ethereum",
-    entity="lido",
-    previous="100",
+ROW = SAMPLE._replace(
     current="102.50",
     change="2.50",
     change_pct="2.5",
-    fields=None,
-    reason="deviation",
     severity="info",
-    confidence=1.0,
     provenance="llama",
     changed_at=NOON,
     detected_at=NOON,
-    duration_seconds=None,
 )
 
 

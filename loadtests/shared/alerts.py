@@ -10,7 +10,7 @@ from core.log.rows import LogRow, build_event
 if TYPE_CHECKING:
     from rtp_client.event import Event
 
-_ROW = LogRow(
+SAMPLE = LogRow(
     id=1,
     xid="700",
     watch="tvl",
@@ -35,5 +35,5 @@ _ROW = LogRow(
 def alert(sequence: int, entity: str, **columns: Any) -> Event:
     """An alert that was detected now."""
     now = datetime.now(UTC)
-    row = _ROW._replace(id=sequence, entity=entity, **{"changed_at": now, "detected_at": now, **columns})
+    row = SAMPLE._replace(id=sequence, entity=entity, **{"changed_at": now, "detected_at": now, **columns})
     return build_event(row, source="/rtp", log_id="load")
