@@ -6,7 +6,6 @@ where the service is away nobody was told, and the next should hear of it all th
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from core.notify.alert import Alert
 from core.notify.choice.choose import choose, rules_of
 from core.notify.choice.listeners import hears
 from core.notify.outbox.outbox import Addressed
+from core.notify.work_loop import WorkLoop
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -46,31 +46,20 @@ def _told_at(audience: Audience, event: Event, now: float) -> float:
     return now
 
 
-class Escalator:
+class Escalator(WorkLoop):
     """Tells the next audiences. For any number of processes, killed at any instant: an outbox takes everything once."""
 
     def __init__(self, audiences: Sequence[Audience], acknowledgements: Acknowledgements, outbox: Outbox) -> None:
+        super().__init__("escalation")
         self._audiences = {audience.name: audience for audience in audiences}
         self._acknowledgements = acknowledgements
         self._outbox = outbox
         self._busy_at = time.monotonic()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="notify_escalation", daemon=True)
 
     def start(self) -> None:
         """Look once before anything else: a process may be there for moments only."""
         self._look()
-        self._thread.start()
-
-    def stop(self, within_seconds: float) -> None:
-        """End after the turn that is under way, unless that takes longer."""
-        self._stopping.set()
-        self._thread.join(within_seconds)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it looks, or tries to."""
-        return self._thread.is_alive()
+        super().start()
 
     def idle_seconds(self, now: float) -> float:
         """How long nothing was overdue, on the monotonic clock."""

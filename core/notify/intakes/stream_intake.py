@@ -6,7 +6,6 @@ step that puts it there; what another left behind comes first.
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import redis
 
 from core.errors import SinkUnavailable
 from core.notify.outbox.outbox import GROUP, TAKING, Taken
+from core.notify.work_loop import WorkLoop
 from core.problem import Problem, counted
 from rtp_client.keys import STREAM
 from rtp_client.redis import redis_errors
@@ -33,8 +33,8 @@ _PAUSE_SECONDS = 0.2
 _LOST_GROUP = "NOGROUP"
 
 
-class StreamIntake:
-    """A thread that works while it has the lease."""
+class StreamIntake(WorkLoop):
+    """Works while it has the lease."""
 
     def __init__(
         self,
@@ -46,27 +46,13 @@ class StreamIntake:
         block_ms: int,
         on_problem: Callable[[Problem], None],
     ) -> None:
+        super().__init__(TAKING)
         self.busy_at = time.monotonic()
         self._client, self._address = client, address
         self._intake, self._leases = intake, leases
         self._block_ms = block_ms
         self._on_problem = on_problem
         self._read_behind = "$"
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"notify_{TAKING}", daemon=True)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether its thread runs."""
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, within_seconds: float) -> None:
-        """End after the request that is under way, unless that takes longer."""
-        self._stopping.set()
-        self._thread.join(within_seconds)
 
     def idle_seconds(self, now: float) -> float:
         """How long the stream has had nothing new, on the monotonic clock."""

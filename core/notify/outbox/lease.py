@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
 from core.notify.outbox.scripts import LET_GO, SHARE
+from core.notify.work_loop import WorkLoop
 from core.redis_names import lease_key, workers_key
 from rtp_client.redis import redis_errors
 
@@ -32,7 +33,7 @@ def new_token() -> str:
     return f"{os.getpid()}-{secrets.token_hex(8)}"
 
 
-class Leases:
+class Leases(WorkLoop):
     """This process's part of one kind of work. For threads; one thread of its own renews what is held."""
 
     def __init__(
@@ -47,6 +48,7 @@ class Leases:
         on_change: Callable[[], None],
         on_failure: Callable[[SinkUnavailable | None], None],
     ) -> None:
+        super().__init__(f"{work}_leases")
         self.token = token
         self._address = address
         self._pieces = list(pieces)
@@ -61,22 +63,12 @@ class Leases:
         self._until: dict[str, float] = {}
         self._terms: Counter[str] = Counter()
         self._to_give_back: frozenset[str] = frozenset()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"notify_{work}_leases", daemon=True)
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether its thread runs."""
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
+    def stop(self, within_seconds: float | None = None) -> bool:
         """Give back all that is held, as far as Redis can be told."""
-        self._stopping.set()
-        self._thread.join()
+        has_ended = super().stop(within_seconds)
         self._release(self._pieces, is_leaving=True)
+        return has_ended
 
     def holds(self, piece: str) -> bool:
         """Whether a piece of work is this process's, by its own clock."""

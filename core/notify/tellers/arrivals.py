@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 from core.errors import SinkUnavailable
+from core.notify.work_loop import WorkLoop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,27 +17,14 @@ _MOST_READ = 500
 _PAUSE_SECONDS = 0.1
 
 
-class ArrivalReader:
+class ArrivalReader(WorkLoop):
     """A thread that waits for all of them. `block_ms` is shorter than what its client waits for an answer."""
 
     def __init__(self, outbox: Outbox, tellers: Mapping[str, Teller], *, block_ms: int) -> None:
+        super().__init__("arrivals")
         self._outbox = outbox
         self._tellers = tellers
         self._block_ms = block_ms
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="notify_arrivals", daemon=True)
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether its thread runs."""
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._thread.join()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

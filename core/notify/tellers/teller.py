@@ -7,6 +7,7 @@ once more, by whoever has the destination next.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from functools import partial
@@ -19,6 +20,7 @@ from core.notify.tellers.retries import Retries
 from core.notify.tellers.settlement import MessageSettlement
 from core.notify.tellers.suspects import told_in_halves
 from core.notify.tellers.tenure import LONGEST_WAIT_SECONDS, Chosen, Tenure
+from core.notify.work_loop import WorkLoop
 from core.services.daemon_pool import DaemonPool
 from rtp_client.errors import one_line
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 _REDIS_PAUSE_SECONDS = 0.2
 
 
-class Teller:
+class Teller(WorkLoop):
     """One destination. Its thread chooses, others tell."""
 
     def __init__(
@@ -50,6 +52,7 @@ class Teller:
         on_outcome: Callable[[MessageOutcome], None],
         on_problem: Callable[[Problem], None],
     ) -> None:
+        super().__init__(name)
         self.name = name
         self._outbox, self._leases, self._telling = outbox, leases, telling
         self._settlement = MessageSettlement(name, outbox, leases.token, on_outcome=on_outcome, on_problem=on_problem)
@@ -59,23 +62,13 @@ class Teller:
         self._term = 0
         self._former: Tenure | None = None
         self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"notify_{name}", daemon=True)
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether its thread runs."""
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self, within_seconds: float) -> bool:
+    def stop(self, within_seconds: float | None = None) -> bool:
         """Begin nothing more, and wait for what is under way; false where that takes longer."""
-        deadline = time.monotonic() + within_seconds
+        deadline = math.inf if within_seconds is None else time.monotonic() + within_seconds
         self._stopping.set()
         self._wake.set()
-        self._thread.join()
+        super().stop()
         while self.messages and time.monotonic() < deadline:
             self._wake.wait(0.05)
             self._wake.clear()
