@@ -214,12 +214,12 @@ def installed(_admin: Admin, _template: str, _default_settings: Settings) -> Ite
 
 
 @pytest.fixture(scope="module")
-def shared_settings(stack: EmbeddedStack, _admin: Admin, _template: str, sqs_client: SQSClient) -> Iterator[Settings]:
+def shared_settings(
+    stack: EmbeddedStack, _admin: Admin, _template: str, module_redis_url: str, sqs_client: SQSClient
+) -> Iterator[Settings]:
     """As `settings`, for all tests of a file: none of them may ask for an empty Redis of its own."""
-    with redis.Redis.from_url(stack.addresses.redis_url) as client:
-        client.flushall()
     with _admin.copy_of(_template) as dsn, _queue(stack, sqs_client) as queue:
-        places = {"postgres.dsn": dsn, "redis.url": stack.addresses.redis_url, "sqs.queue": queue.name}
+        places = {"postgres.dsn": dsn, "redis.url": module_redis_url, "sqs.queue": queue.name}
         endpoint = {"sqs.endpoint_url": queue.endpoint_url, "sqs.region": queue.region}
         yield load_settings(None, environ={}, options=places | endpoint)
 
@@ -254,6 +254,16 @@ def writer(connect_again: Callable[[], psycopg.Connection]) -> psycopg.Connectio
 @pytest.fixture
 def redis_url(stack: EmbeddedStack) -> str:
     """The address of a Redis that holds nothing."""
+    return _emptied_redis(stack)
+
+
+@pytest.fixture(scope="module")
+def module_redis_url(stack: EmbeddedStack) -> str:
+    """The same, for all tests of a file: it holds what they put there, and nothing of what others have left."""
+    return _emptied_redis(stack)
+
+
+def _emptied_redis(stack: EmbeddedStack) -> str:
     with redis.Redis.from_url(stack.addresses.redis_url) as client:
         client.flushall()
     return stack.addresses.redis_url

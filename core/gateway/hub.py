@@ -164,10 +164,12 @@ class Hub:
         """Bring one there whose place is lost."""
         subscription.joining = self._task(joining.begin_anew(self, subscription, lost), subscription)
 
-    def drain(self, after_ms: int, message: str) -> None:
+    def drain(self, after_ms: int, told: str) -> None:
         """Tell every client to connect again, each after a time of its own of up to so many milliseconds."""
         for session in list(self.sessions):
-            session.post("reconnect", after_ms=int(random.uniform(0, after_ms)), message=message)  # noqa: S311
+            wait_ms = int(random.uniform(0, after_ms))  # noqa: S311
+            # Past what waits for a client that is slow: the connection ends before that could be sent.
+            session.outlet.send("reconnect", message("reconnect", after_ms=wait_ms, message=told), None)
 
     # What the feed tells.
 

@@ -23,7 +23,6 @@ from tests.samples import make_event
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from core.stack import EmbeddedStack
 
 TOKEN = "a-token-of-the-tests"
 NOTE_NOTIFICATIONS = """
@@ -73,15 +72,15 @@ PROBLEMS_OF = """async (status) => {
 
 
 @pytest.fixture(scope="module")
-def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
-    with serving(with_pegged_prices(serve_settings(stack.addresses.redis_url))) as running:
+def server(module_redis_url: str) -> Iterator[GatewayServer]:
+    with serving(with_pegged_prices(serve_settings(module_redis_url))) as running:
         yield running
 
 
 @pytest.fixture
-def deliver(stack: EmbeddedStack) -> Iterator[Callable[..., object]]:
+def deliver(module_redis_url: str) -> Iterator[Callable[..., object]]:
     """Delivers an event of now, as rtp does."""
-    with closing(RedisSink(RedisSettings(), url=stack.addresses.redis_url, poll_interval_seconds=0.001)) as sink:
+    with closing(RedisSink(RedisSettings(), url=module_redis_url, poll_interval_seconds=0.001)) as sink:
 
         def deliver_one(**columns: Any) -> None:
             now = datetime.now(UTC)
@@ -241,8 +240,8 @@ def test_a_snapshot_of_many_entities_leaves_the_newest_events_known(
     assert open_page(server.url).evaluate(FILL_BEHIND_AN_EVENT) == "live"
 
 
-def test_a_server_that_wants_a_token_is_told_one(stack: EmbeddedStack, open_page: Callable[..., Page]) -> None:
-    with serving(serve_settings(stack.addresses.redis_url, token=TOKEN)) as server:
+def test_a_server_that_wants_a_token_is_told_one(module_redis_url: str, open_page: Callable[..., Page]) -> None:
+    with serving(serve_settings(module_redis_url, token=TOKEN)) as server:
         page = open_page(server.url)
         for token in ("wrong", TOKEN):
             field = page.get_by_label("Token", exact=True)

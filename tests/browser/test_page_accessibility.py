@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import redis
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import ViewportSize, expect
 
@@ -24,7 +23,6 @@ from tests.samples import make_event
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from core.stack import EmbeddedStack
 
 VIEWS = ("board", "movers", "pegs", "stream", "status", "entity/price/ethereum/a-name-of-some-length")
 WIDE: ViewportSize = {"width": 1440, "height": 900}
@@ -32,11 +30,9 @@ NARROW: ViewportSize = {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
-def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
-    """A gateway that knows entities of all severities, all with a peg, and nothing of what other tests have left."""
-    with redis.Redis.from_url(stack.addresses.redis_url) as client:
-        client.flushall()
-    with closing(RedisSink(RedisSettings(), url=stack.addresses.redis_url, poll_interval_seconds=0.001)) as sink:
+def server(module_redis_url: str) -> Iterator[GatewayServer]:
+    """A gateway that knows entities of all severities, all with a peg."""
+    with closing(RedisSink(RedisSettings(), url=module_redis_url, poll_interval_seconds=0.001)) as sink:
         now: dict[str, Any] = {
             "changed_at": datetime.now(UTC),
             "detected_at": datetime.now(UTC),
@@ -49,7 +45,7 @@ def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
             for place, (name, severity) in enumerate(names.items())
         ]
         sink.deliver(events)
-    with serving(with_pegged_prices(serve_settings(stack.addresses.redis_url))) as running:
+    with serving(with_pegged_prices(serve_settings(module_redis_url))) as running:
         yield running
 
 

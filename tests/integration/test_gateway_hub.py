@@ -142,6 +142,21 @@ def test_a_slow_client_that_wants_nothing_left_out_is_disconnected(redis_url: st
     run(steps())
 
 
+def test_a_slow_client_too_is_told_to_connect_again_before_the_gateway_ends(redis_url: str, deliver: Deliver) -> None:
+    async def steps() -> None:
+        async with hub_of(redis_url) as hub:
+            slow, quick = RecordingOutlet(hub, room=2), RecordingOutlet(hub)
+            for client in (slow, quick):
+                client.subscribe(snapshot=False)
+                await client.next("subscribed")
+            deliver(1)
+            await quick.next("event")
+            hub.drain(1000, "connect again")
+            assert [one["type"] for one in slow.sent] == ["welcome", "subscribed", "reconnect"]
+
+    run(steps())
+
+
 def test_clients_are_told_once_where_the_stream_was_lost_and_begin_anew(redis_url: str, deliver: Deliver) -> None:
     async def steps() -> None:
         deliver(1)

@@ -18,7 +18,6 @@ from core.gateway.server import GatewayServer
 from core.problem import Problem
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
-from core.stack import EmbeddedStack
 from tests.eventually import eventually
 from tests.gateway import answer_of, asking, live_client, serve_settings, serving, stream_events
 from tests.rtp_process import ROOT
@@ -28,11 +27,11 @@ Deliver = Callable[..., object]
 
 
 @pytest.fixture(scope="module")
-def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
+def server(module_redis_url: str) -> Iterator[GatewayServer]:
     """A gateway that everybody on this machine may use; small limits."""
     limits = {"message_bytes": 2048, "messages_per_second": 2, "subscriptions": 10, "connections_per_address": 3}
     settings = serve_settings(
-        stack.addresses.redis_url,
+        module_redis_url,
         limits=limits,
         origins=["https://desk.example"],
         ping_seconds=0.2,
@@ -44,9 +43,9 @@ def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
 
 
 @pytest.fixture
-def deliver(stack: EmbeddedStack) -> Iterator[Deliver]:
+def deliver(module_redis_url: str) -> Iterator[Deliver]:
     """Delivers an event as rtp does."""
-    with closing(RedisSink(RedisSettings(), url=stack.addresses.redis_url, poll_interval_seconds=0.001)) as sink:
+    with closing(RedisSink(RedisSettings(), url=module_redis_url, poll_interval_seconds=0.001)) as sink:
         yield lambda **columns: sink.deliver([make_event(time.time_ns(), **columns)])
 
 
@@ -266,9 +265,9 @@ STRANGE = {
 }
 
 
-def test_what_strangers_send_is_no_defect_and_leaves_nothing_behind(stack: EmbeddedStack) -> None:
+def test_what_strangers_send_is_no_defect_and_leaves_nothing_behind(module_redis_url: str) -> None:
     told: list[Problem] = []
-    with serving(serve_settings(stack.addresses.redis_url), on_problem=told.append) as server:
+    with serving(serve_settings(module_redis_url), on_problem=told.append) as server:
         place = urlsplit(server.url)
         for sent in STRANGE.values():
             with socket.create_connection((place.hostname or "", place.port or 0), timeout=30) as connection:
@@ -333,14 +332,14 @@ def test_every_metric_is_described(server: GatewayServer) -> None:
 
 
 def test_a_client_goes_on_at_another_gateway_where_it_was(
-    server: GatewayServer, stack: EmbeddedStack, deliver: Deliver
+    server: GatewayServer, module_redis_url: str, deliver: Deliver
 ) -> None:
     with live_client(server) as client:
         client.subscribe(filter={"entity": "roaming"})
         deliver(entity="roaming", current="1")
         position = client.next("event")["position"]
     deliver(entity="roaming", current="2")
-    with serving(serve_settings(stack.addresses.redis_url)) as other, live_client(other) as client:
+    with serving(serve_settings(module_redis_url)) as other, live_client(other) as client:
         assert client.subscribe(filter={"entity": "roaming"}, resume=position)["resumed"] is True
         deliver(entity="roaming", current="3")
         assert [client.next("event")["event"]["data"]["current"] for _ in range(2)] == ["2", "3"]
@@ -357,9 +356,9 @@ def test_without_redis_it_is_not_ready_and_tells_the_address_to_nobody_but_its_l
     assert ["secret.host" in problem.text for problem in told] == [True]
 
 
-def test_a_gateway_that_ends_sends_its_clients_elsewhere(stack: EmbeddedStack) -> None:
+def test_a_gateway_that_ends_sends_its_clients_elsewhere(module_redis_url: str) -> None:
     with (
-        serving(serve_settings(stack.addresses.redis_url)) as server,
+        serving(serve_settings(module_redis_url)) as server,
         live_client(server) as client,
         asking(server, "/v1/sse") as response,
     ):

@@ -18,7 +18,6 @@ from core.errors import SettingsError
 from core.gateway.server import GatewayServer
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
-from core.stack import EmbeddedStack
 from tests.command import Command
 from tests.eventually import eventually
 from tests.gateway import answer_of, asking, live_client, serve_settings, serving, stream_events
@@ -34,10 +33,10 @@ def signed(seconds: float = 60, **claims: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
+def server(module_redis_url: str) -> Iterator[GatewayServer]:
     """A gateway that wants a token, behind a proxy that is believed."""
     settings = serve_settings(
-        stack.addresses.redis_url,
+        module_redis_url,
         token=TOKEN,
         jwt={"key": KEY},
         trusted_proxies=["127.0.0.1"],
@@ -99,11 +98,11 @@ def test_an_event_stream_has_its_token_in_a_header_or_the_address_and_nothing_lo
 
 
 def test_a_token_that_narrows_shows_what_it_allows_and_nothing_else(
-    server: GatewayServer, stack: EmbeddedStack
+    server: GatewayServer, module_redis_url: str
 ) -> None:
     token = signed(rtp={"entities": ["allowed*"]})
     with (
-        closing(RedisSink(RedisSettings(), url=stack.addresses.redis_url, poll_interval_seconds=0.001)) as sink,
+        closing(RedisSink(RedisSettings(), url=module_redis_url, poll_interval_seconds=0.001)) as sink,
         live_client(server, "rtp.v1", f"rtp.token.{token}") as client,
     ):
         client.subscribe()

@@ -13,7 +13,6 @@ import redis
 from core.gateway.server import GatewayServer
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
-from core.stack import EmbeddedStack
 from rtp_client import Gap, GapReason, LiveEntry, Position, SnapshotPage, Subscribed
 from tests.followed import Follow, events, sequences, with_asyncio, with_node, with_threads
 from tests.gateway import serve_settings, serving
@@ -31,16 +30,8 @@ class Way(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def shared_redis(stack: EmbeddedStack) -> str:
-    """The address of a Redis that all tests of this file fill: a gateway that follows it goes on from test to test."""
-    with redis.Redis.from_url(stack.addresses.redis_url) as client:
-        client.flushall()
-    return stack.addresses.redis_url
-
-
-@pytest.fixture(scope="module")
-def server(shared_redis: str) -> Iterator[GatewayServer]:
-    with serving(serve_settings(shared_redis)) as running:
+def server(module_redis_url: str) -> Iterator[GatewayServer]:
+    with serving(serve_settings(module_redis_url)) as running:
         yield running
 
 
@@ -54,9 +45,9 @@ def server(shared_redis: str) -> Iterator[GatewayServer]:
     ],
     ids=lambda param: f"{param[0].__name__}-{param[1]}",
 )
-def way(request: pytest.FixtureRequest, server: GatewayServer, shared_redis: str) -> Way:
+def way(request: pytest.FixtureRequest, server: GatewayServer, module_redis_url: str) -> Way:
     follow, where = request.param
-    return Way(follow, server.url if where == "gateway" else shared_redis)
+    return Way(follow, server.url if where == "gateway" else module_redis_url)
 
 
 class Delivery:
@@ -77,8 +68,8 @@ class Delivery:
 
 
 @pytest.fixture
-def deliver(shared_redis: str) -> Iterator[Delivery]:
-    with closing(RedisSink(RedisSettings(), url=shared_redis, poll_interval_seconds=0.001)) as sink:
+def deliver(module_redis_url: str) -> Iterator[Delivery]:
+    with closing(RedisSink(RedisSettings(), url=module_redis_url, poll_interval_seconds=0.001)) as sink:
         yield Delivery(sink)
 
 
@@ -107,8 +98,8 @@ def test_events_that_are_wanted_come_as_they_are_delivered(way: Way, deliver: De
     assert isinstance(begin, Subscribed)
 
 
-def test_a_position_resumes_whichever_way_it_came(way: Way, deliver: Delivery, shared_redis: str) -> None:
-    with with_threads(shared_redis) as messages:
+def test_a_position_resumes_whichever_way_it_came(way: Way, deliver: Delivery, module_redis_url: str) -> None:
+    with with_threads(module_redis_url) as messages:
         next(messages)
         delivered = deliver(4)
         straight = list(islice(events(messages), 2))[-1].position
@@ -117,7 +108,7 @@ def test_a_position_resumes_whichever_way_it_came(way: Way, deliver: Delivery, s
         third = next(events(messages))
         deliver.again(*delivered)
         assert [int(third.event.sequence), *sequences(messages, 1)] == delivered[2:]
-    with with_threads(shared_redis, resume=str(third.position)) as messages:
+    with with_threads(module_redis_url, resume=str(third.position)) as messages:
         assert sequences(messages, 1) == delivered[3:]
 
 
@@ -186,12 +177,12 @@ def test_a_position_that_redis_no_longer_holds_is_a_gap_and_a_new_snapshot(
 
 
 def test_an_emptied_redis_is_a_gap_and_a_new_snapshot(
-    way: Way, deliver: Delivery, name: str, shared_redis: str
+    way: Way, deliver: Delivery, name: str, module_redis_url: str
 ) -> None:
     deliver(entity=name)
     with way.follow(way.url, entity=name, snapshot=True) as messages:
         assert isinstance(next(messages), Subscribed)
-        with redis.Redis.from_url(shared_redis) as client:
+        with redis.Redis.from_url(module_redis_url) as client:
             client.flushall()
         gap = next(one for one in messages if isinstance(one, Gap))
         page = next(messages)

@@ -26,15 +26,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from core.gateway.server import GatewayServer
-    from core.stack import EmbeddedStack
 
 BOTS = ("bot.py", "bot.mjs")
 MANY = 1_500  # more than an iteration holds
 
 
 @pytest.fixture(scope="module")
-def server(stack: EmbeddedStack) -> Iterator[GatewayServer]:
-    with serving(serve_settings(stack.addresses.redis_url)) as running:
+def server(module_redis_url: str) -> Iterator[GatewayServer]:
+    with serving(serve_settings(module_redis_url)) as running:
         yield running
 
 

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from core.gateway.server import GatewayServer
-    from core.stack import EmbeddedStack
 
 CLIENTS = [with_asyncio, with_threads, with_node]
 KEY = "a key of thirty-two bytes or more"
@@ -164,9 +163,9 @@ def test_whether_events_can_come_is_told_of_the_connection_and_of_the_gateway_s_
 
 
 @pytest.fixture(scope="module")
-def guarded(stack: EmbeddedStack) -> Iterator[GatewayServer]:
+def guarded(module_redis_url: str) -> Iterator[GatewayServer]:
     """A gateway that asks for a token."""
-    with serving(serve_settings(stack.addresses.redis_url, jwt={"key": KEY})) as running:
+    with serving(serve_settings(module_redis_url, jwt={"key": KEY})) as running:
         yield running
 
 
