@@ -122,7 +122,7 @@ docs: build/docs-tools/.docs ## Make the site of the documents: build/site (ARGS
 	@$(BIN)/python -m documents.site build/docs
 	@build/docs-tools/bin/zensical $(if $(filter --serve,$(ARGS)),serve --dev-addr 127.0.0.1:8000,build --clean --strict && echo build/site/index.html)
 
-reference: $(VENV)/.dev ## Write the pages of the documents that come from the code: commands, settings, event
+reference: $(VENV)/.dev ## Write the pages of the documents that come from the code: commands, settings, events, messages, paths, metrics, names
 	@$(BIN)/python -m documents
 
 pictures: $(VENV)/.dev build/docs-tools/.docs ## Record the documents' pictures of page and board from a running demo (needs Chromium)

@@ -27,6 +27,22 @@ class Figure:
     is_gauge: bool = False
 
 
+@dataclass(frozen=True)
+class CloudWatchMetric:
+    """A metric as rtp tells it to CloudWatch: docs/reference/metrics.md is written from these."""
+
+    name: str
+    meaning: str
+    dimension: str | None = None
+    unit: Literal["Count", "Seconds"] = "Count"
+    is_gauge: bool = False
+
+    def of(self, value: float, named: str | None = None) -> Figure:
+        """A value of it, and of which queue, sink or other dimension."""
+        dimensions = () if self.dimension is None or named is None else ((self.dimension, named),)
+        return Figure(self.name, value, self.unit, dimensions, self.is_gauge)
+
+
 class EmfLog:
     """Writes figures once per interval: counts added up, gauges as they were last. Not thread-safe.
 

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 from documents.commands import commands_page
 from documents.event import event_page
+from documents.http import http_page
+from documents.messages import messages_page
+from documents.metrics import metrics_page
+from documents.names import names_page
 from documents.settings import settings_page
 
 if TYPE_CHECKING:
@@ -16,5 +20,9 @@ FOLDER = Path(__file__).parents[1] / "docs" / "reference"
 PAGES: Mapping[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "event-schema.md": event_page,
+    "http.md": http_page,
+    "messages.md": messages_page,
+    "metrics.md": metrics_page,
+    "names.md": names_page,
     "settings.md": settings_page,
 }

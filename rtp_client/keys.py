@@ -13,6 +13,7 @@ from functools import lru_cache
 from rtp_client.event import KIND_PATTERN, decode_part, encode_part
 
 STREAM = "rtp:stream"
+"""The stream of all events, for replay: fields `sequence` and `event`, about `redis.stream_max_length` entries."""
 CACHE_REFRESHED = "rtp:cache-refreshed"
 """A hash: for each kind, when all of its cache entries were last compared with the tables."""
 CACHE_TOTAL = "rtp:cache-total"
@@ -24,7 +25,11 @@ _NAMES_REMEMBERED = 65_536
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)
 def cache_key(kind: str, chain: str, entity: str) -> str:
-    """The hash that holds an entity's latest event and value: `sequence`, `event`, `current` and `as_of`."""
+    """The hash that holds an entity's latest event and value: `sequence`, `event`, `current` and `as_of`.
+
+    The last two are there where the table has moved on without an event, or the entry was filled from it. It expires
+    after `redis.cache_ttl_seconds` without an event.
+    """
     return f"rtp:cache:{kind}:{encode_part(chain)}:{encode_part(entity)}"
 
 
@@ -53,7 +58,7 @@ def cache_ranking(what: str, bucket: int) -> str:
 
 
 def channel(kind: str, chain: str, entity: str) -> str:
-    """The pub/sub channel of one entity."""
+    """The pub/sub channel of one entity; subscribe with a pattern, such as `rtp:events:price:*`."""
     return f"rtp:events:{kind}:{encode_part(chain)}:{encode_part(entity)}"
 
 

@@ -13,10 +13,16 @@ class CloseCode(IntEnum):
     """Why the gateway ends a connection (RFC 6455 and its registry)."""
 
     POLICY = 1008
+    """No right token, or it is over; too many connections or messages. The `error` before it has the `code`:
+    `unauthorized`, `token_over`, `too_many_connections`, `too_many_messages`."""
     TOO_BIG = 1009
+    """A message beyond `serve.limits.message_bytes`."""
     FAILED = 1011
+    """A ping was not answered within `serve.idle_timeout_seconds`; or a defect in rtp, which its log has."""
     RESTART = 1012
+    """The server ends; connect again."""
     TOO_SLOW = 1013
+    """The client takes less than comes, and its queue is full."""
 
 
 class Outlet(Protocol):

@@ -12,17 +12,48 @@ from starlette.routing import Route
 
 from core.gateway.reach import EVERYTHING
 from core.gateway.refusal import refusal
-from core.monitor.families import counter, gauge, gauge_of
+from core.monitor.families import counter, gauge
+from core.monitor.run_families import BUILD_INFO
 from core.own_version import own_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from prometheus_client.core import Metric
     from starlette.requests import Request
 
     from core.gateway.figures import ConnectionFigures
     from core.gateway.hub import Hub
+
+READY = gauge("rtp_gateway_ready", "1 where /readyz answers 200.")
+CLIENTS = gauge("rtp_gateway_clients", "Live connections: websocket, sse.", "channel")
+SUBSCRIPTIONS = gauge("rtp_gateway_subscriptions", "Subscriptions of all clients.")
+LAG_SECONDS = gauge(
+    "rtp_gateway_lag_seconds",
+    "How long the newest event was in Redis when the gateway read it, by the two machines' clocks.",
+)
+EVENTS = counter("rtp_gateway_events_total", "Events read from the stream.")
+CONFLATED = counter(
+    "rtp_gateway_conflated_total", "Events that slow clients were not sent, as newer ones of the entity waited."
+)
+RESUMES = counter(
+    "rtp_gateway_resumes_total",
+    "Subscriptions that went on where they had been (resumed), or could not (reset).",
+    "outcome",
+)
+FRAMES = counter("rtp_gateway_frames_total", "Messages written.", "channel")
+WRITTEN_BYTES = counter("rtp_gateway_written_bytes_total", "Bytes of these messages.", "channel")
+DISCONNECTED = counter(
+    "rtp_gateway_disconnected_total",
+    "Live connections that ended, and why: client (it left), idle, too_slow, too_big, too_many_messages, token_over,"
+    " restart, failed (a defect).",
+    "reason",
+)
+REFUSED = counter(
+    "rtp_gateway_refused_total",
+    "Who was not let in, and why: unauthorized, too_many_connections, origin, host.",
+    "reason",
+)
 
 
 class GatewayCollector(Collector):
@@ -34,36 +65,20 @@ class GatewayCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families; called by prometheus_client."""
-        hub, figures = self._hub, self._figures
+        hub, figures, counts = self._hub, self._figures, self._hub.counts
         channels = figures.channels
-        yield gauge("rtp_build_info", "The rtp that runs.", [((own_version(),), 1)], ["version"])
-        yield gauge("rtp_gateway_ready", "1 where /readyz answers 200.", [((), hub.is_live)])
-        clients = {name: one.clients for name, one in channels.items()}
-        yield gauge_of("rtp_gateway_clients", "Live connections.", clients, "channel")
-        subscriptions = sum(len(session.subscriptions) for session in list(hub.sessions))
-        yield gauge("rtp_gateway_subscriptions", "Subscriptions of all clients.", [((), subscriptions)])
-        yield gauge(
-            "rtp_gateway_lag_seconds",
-            "How long the newest event was in Redis when the gateway read it, by the two machines' clocks.",
-            [((), hub.feed.lag_seconds)],
-        )
-        yield counter("rtp_gateway_events", "Events read from the stream.", [((), hub.counts.events)])
-        yield counter("rtp_gateway_conflated", "Events that slow clients were not sent.", [((), hub.counts.conflated)])
-        yield counter(
-            "rtp_gateway_resumes",
-            "Subscriptions that went on where they had been, or could not.",
-            [(("resumed",), hub.counts.resumed), (("reset",), hub.counts.reset)],
-            ["outcome"],
-        )
-        yield _by("rtp_gateway_frames", "Messages written.", {n: one.frames for n, one in channels.items()}, "channel")
-        written = {name: one.written_bytes for name, one in channels.items()}
-        yield _by("rtp_gateway_written_bytes", "Bytes of these messages.", written, "channel")
-        yield _by("rtp_gateway_disconnected", "Live connections that ended, and why.", figures.disconnected, "reason")
-        yield _by("rtp_gateway_refused", "Who was not let in, and why.", figures.refused, "reason")
-
-
-def _by(name: str, meaning: str, values: Mapping[str, int], label: str) -> Metric:
-    return counter(name, meaning, [((of,), n) for of, n in dict(values).items()], [label])
+        yield BUILD_INFO.by({own_version(): 1})
+        yield READY.alone(hub.is_live)
+        yield CLIENTS.by({name: one.clients for name, one in channels.items()})
+        yield SUBSCRIPTIONS.alone(sum(len(session.subscriptions) for session in list(hub.sessions)))
+        yield LAG_SECONDS.alone(hub.feed.lag_seconds)
+        yield EVENTS.alone(counts.events)
+        yield CONFLATED.alone(counts.conflated)
+        yield RESUMES.by({"resumed": counts.resumed, "reset": counts.reset})
+        yield FRAMES.by({name: one.frames for name, one in channels.items()})
+        yield WRITTEN_BYTES.by({name: one.written_bytes for name, one in channels.items()})
+        yield DISCONNECTED.by(figures.disconnected)
+        yield REFUSED.by(figures.refused)
 
 
 class Probes:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from core.emf import Figure, emf_log
+from core.emf import emf_log
 from core.errors import SettingsError
 from core.handler.build import build_processor
-from core.handler.figures import figures_of, is_notable
+from core.handler.figures import COLD_STARTS, figures_of, is_notable
 from core.handler.recollection import about_lost
 from core.handler.restored import after_restore
 from core.handler.views import check_views
@@ -95,7 +95,7 @@ def _start() -> None:
             logger.critical("the function cannot start", extra={"problem": line})
         raise
     if emf := _emf():
-        emf.note([Figure("ColdStarts", 1)])
+        emf.note([COLD_STARTS.of(1)])
 
 
 def _start_again() -> None:

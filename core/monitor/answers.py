@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 _JSON = "application/json; charset=utf-8"
 _METHODS = ("GET", "HEAD")
+PATHS = {
+    "/metrics": "[Metrics](metrics.md): Prometheus text, or OpenMetrics where asked for.",
+    "/healthz": "200 while rtp's threads live; else 503. Restart rtp then: `livenessProbe`.",
+    "/readyz": "200 while events go through or there are none; else 503 and `reasons`. For `readinessProbe` and alarms;"
+    " a restart mends none of them.",
+}
+"""What there is; docs/reference/http.md is written from it."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +100,7 @@ class Answers:
             return self._health(is_head=is_head)
         if path == "/readyz":
             return self._readiness(is_head=is_head)
-        return _json(HTTPStatus.NOT_FOUND, {"error": "there are /metrics, /healthz and /readyz"}, is_head=is_head)
+        return _json(HTTPStatus.NOT_FOUND, {"error": f"there are {', '.join(PATHS)}"}, is_head=is_head)
 
     def _health(self, *, is_head: bool) -> HttpAnswer:
         dead = sorted(name for name, is_alive in self._watcher.threads().items() if not is_alive)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from core.monitor.families import buckets, counter, gauge, gauge_of
+from core.monitor.families import buckets, counter, gauge, histogram
+from core.monitor.run_families import BUILD_INFO
 from core.notify.answer import Accepted
 from core.own_version import own_version
 from core.processor.histogram import BUCKET_BOUNDS, Histogram
@@ -21,6 +21,30 @@ if TYPE_CHECKING:
     from core.notify.figures import NotifyTally
     from core.notify.outcome import MessageOutcome
     from core.notify.overview import Overview
+
+READY = gauge("rtp_notify_ready", "1 where /readyz answers 200.")
+TOLD = counter("rtp_notify_told_total", "Alerts that the service has accepted, by this process.", "destination")
+MESSAGES = counter("rtp_notify_messages_total", "Messages that it has accepted.", "destination")
+FOLDED = counter("rtp_notify_folded_total", "Alerts that came in another's message.", "destination")
+FAILURES = counter("rtp_notify_failures_total", "Messages that it has not accepted.", "destination")
+RETRIES = counter("rtp_notify_retries_total", "Alerts of these that are told again.", "destination")
+DEAD_LETTERS = counter("rtp_notify_dead_letters_total", "Alerts that can never be told.", "destination")
+LATENCY_SECONDS = histogram(
+    "rtp_notify_latency_seconds",
+    "From an event's detection until the service had accepted it, with the time of a digest and of quiet hours.",
+    "destination",
+)
+# What Redis has: every process of one Redis tells the same.
+WAITING_ALERTS = gauge("rtp_notify_waiting_alerts", "Alerts that wait in Redis for a destination.", "destination")
+WAITING_SECONDS = gauge("rtp_notify_waiting_seconds", "For how long the oldest of them has.", "destination")
+FAILURES_IN_A_ROW = gauge(
+    "rtp_notify_failures_in_a_row", "Messages in a row that the service has not accepted; 0: it accepts.", "destination"
+)
+DEAD_LETTERS_KEPT = gauge("rtp_notify_dead_letters_kept", "Dead letters of rtp notify that wait for somebody.")
+UNACKNOWLEDGED = gauge("rtp_notify_unacknowledged_alerts", "Alerts that somebody is to acknowledge now.")
+ESCALATED = counter(
+    "rtp_notify_escalated_total", "Alerts that the next were told, as nobody had acknowledged them in time."
+)
 
 
 class NotifyLatencies:
@@ -54,55 +78,29 @@ class NotifyCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """All families; called by prometheus_client."""
         if self._is_alone:
-            yield gauge("rtp_build_info", "The rtp that runs.", [((own_version(),), 1)], ["version"])
-        yield gauge("rtp_notify_ready", "1 where /readyz answers 200.", [((), self._is_ready())])
+            yield BUILD_INFO.by({own_version(): 1})
+        yield READY.alone(self._is_ready())
         yield from self._told()
         yield from self._standing()
 
     def _told(self) -> Iterator[Metric]:
         counts = self._tally.counts()
-        for name, counted, meaning in (
-            ("rtp_notify_told", "told", "Alerts that a destination has."),
-            ("rtp_notify_messages", "messages", "Messages that it has."),
-            ("rtp_notify_folded", "folded", "Alerts that came in another's message."),
-            ("rtp_notify_failures", "failed", "Messages that it did not take."),
-            ("rtp_notify_retries", "retried", "Alerts of these that were to be told again."),
-            ("rtp_notify_dead_letters", "dead", "Alerts that can never be told."),
-        ):
-            values = [((destination,), getattr(count, counted)) for destination, count in counts.items()]
-            yield counter(name, meaning, values, ["destination"])
-        family = HistogramMetricFamily(
-            "rtp_notify_latency_seconds", "From an event's detection until a service had it.", labels=["destination"]
+        yield TOLD.by({name: one.told for name, one in counts.items()})
+        yield MESSAGES.by({name: one.messages for name, one in counts.items()})
+        yield FOLDED.by({name: one.folded for name, one in counts.items()})
+        yield FAILURES.by({name: one.failed for name, one in counts.items()})
+        yield RETRIES.by({name: one.retried for name, one in counts.items()})
+        yield DEAD_LETTERS.by({name: one.dead for name, one in counts.items()})
+        seen = {name: one.latencies() for name, one in self._latencies.histograms.items()}
+        yield LATENCY_SECONDS.of(
+            ((name,), buckets(BUCKET_BOUNDS, one.at_most, one.total), one.sum) for name, one in seen.items()
         )
-        for destination, histogram in self._latencies.histograms.items():
-            seen = histogram.latencies()
-            family.add_metric([destination], buckets(BUCKET_BOUNDS, seen.at_most, seen.total), seen.sum)
-        yield family
 
     def _standing(self) -> Iterator[Metric]:
         look = self._look()
-        for name, meaning, values in (
-            (
-                "rtp_notify_waiting_alerts",
-                "Alerts that a destination has not got yet.",
-                {name: one.waiting for name, one in look.standings.items()},
-            ),
-            (
-                "rtp_notify_waiting_seconds",
-                "How long the oldest of them waits.",
-                {name: one.oldest_seconds(look.at) for name, one in look.standings.items()},
-            ),
-            (
-                "rtp_notify_failures_in_a_row",
-                "Messages that a destination has not taken, in a row; 0: it takes them.",
-                {name: one.failures_in_a_row for name, one in look.standings.items()},
-            ),
-        ):
-            yield gauge_of(name, meaning, values, "destination")
-        for name, meaning, value in (
-            ("rtp_notify_dead_letters_kept", "Dead letters of rtp notify that wait for somebody.", look.dead_letters),
-            ("rtp_notify_unacknowledged_alerts", "Alerts that somebody is to acknowledge.", look.unacknowledged),
-        ):
-            yield gauge(name, meaning, [((), value)] if look.at else [])
-        escalated = [((), look.escalated)] if look.at else []
-        yield counter("rtp_notify_escalated", "Alerts that others were told as nobody acknowledged them.", escalated)
+        yield WAITING_ALERTS.by({name: one.waiting for name, one in look.standings.items()})
+        yield WAITING_SECONDS.by({name: one.oldest_seconds(look.at) for name, one in look.standings.items()})
+        yield FAILURES_IN_A_ROW.by({name: one.failures_in_a_row for name, one in look.standings.items()})
+        yield DEAD_LETTERS_KEPT.alone(look.dead_letters if look.at else None)
+        yield UNACKNOWLEDGED.alone(look.unacknowledged if look.at else None)
+        yield ESCALATED.alone(look.escalated if look.at else None)

@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from core.processor.delivery import Delivery
     from core.processor.pipeline import Pipeline
 
+REASONS = {
+    "unarmed": "A watch misses writes.",
+    "circuit open": "A service is away, and left alone.",
+    "circuit half-open": "A service was away, and is being tried.",
+    "unreachable": "PostgreSQL does not answer the monitor; of `rtp serve`, Redis's stream cannot be read.",
+    "stalled": "There is work, events or samples, and nothing was done of it for `http.stalled_after_seconds`.",
+    "failed": "A sink ended for good.",
+    "starting": "It has not begun: it neither leads nor stands by, or has read nothing so far.",
+    "standby": "Nobody leads, as a command keeps the lead. Where another rtp leads, a standby is ready.",
+    "failing": "A part has not been able to do its work for 2 s: a queue, stream or statement is refused.",
+}
+"""Why `/readyz` says 503; docs/reference/http.md is written from it."""
+
 
 @dataclass(frozen=True)
 class Hindrance:

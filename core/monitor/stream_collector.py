@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 
 from prometheus_client.registry import Collector
 
-from core.monitor.families import counter, gauge, gauge_of
+from core.monitor.families import counter, gauge
+from core.monitor.run_families import (
+    BUILD_INFO,
+    CIRCUIT_OPENED,
+    CIRCUIT_STATE,
+    DEAD_LETTERS,
+    EVENTS_DELIVERED,
+    READY,
+    SET_ASIDE,
+    SINK_LAG_EVENTS,
+    SINK_LAG_SECONDS,
+    TROUBLE_FAILURES,
+    TROUBLE_SECONDS,
+)
 from core.own_version import own_version
 from core.services.circuit import CircuitState
 from core.sinks.sqs.queues import sqs_destinations
@@ -20,6 +33,13 @@ if TYPE_CHECKING:
     from core.handler.poller import StreamPoller
     from core.services.circuit import CircuitBreaker
     from core.settings.models import Settings
+
+STREAM_RECORDS = counter("rtp_stream_records_total", "Records of the streams that are done.")
+STREAM_LAG_SECONDS = gauge(
+    "rtp_stream_lag_seconds",
+    "How old the newest record of a table's stream was when it was done, to the second; 0: all were read.",
+    "table",
+)
 
 
 class StreamCollector(Collector):
@@ -35,63 +55,29 @@ class StreamCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All families; called by prometheus_client."""
-        yield gauge("rtp_build_info", "The rtp that runs.", [((own_version(),), 1)], ["version"])
-        yield gauge("rtp_ready", "1 where /readyz answers 200.", [((), self._is_ready())])
+        yield BUILD_INFO.by({own_version(): 1})
+        yield READY.alone(self._is_ready())
         yield from self._troubles()
         yield from self._circuits()
         yield from self._events()
-        yield from self._streams()
+        yield STREAM_RECORDS.alone(self._poller.tally.records)
+        yield STREAM_LAG_SECONDS.by(self._poller.lags())
 
     def _troubles(self) -> Iterator[Metric]:
         at, found = time.time(), self._poller.troubles.current()
-        labels = ["part", "service"]
-        seconds = [((one.part, one.service), at - one.since.timestamp()) for one in found]
-        yield gauge(
-            "rtp_trouble_seconds", "For how long a part of rtp cannot work with a service; 0: it can.", seconds, labels
-        )
-        failures = [((one.part, one.service), one.failures) for one in found]
-        yield gauge("rtp_trouble_failures", "How often it has tried in vain since.", failures, labels)
+        yield TROUBLE_SECONDS.of(((one.part, one.service), at - one.since.timestamp()) for one in found)
+        yield TROUBLE_FAILURES.of(((one.part, one.service), one.failures) for one in found)
 
     def _circuits(self) -> Iterator[Metric]:
         status = self._circuit.status()
-        yield gauge(
-            "rtp_circuit_state",
-            "1 for the state that the service's circuit breaker is in.",
-            [((status.service, state), status.state is state) for state in CircuitState],
-            ["service", "state"],
-        )
-        opened = [((status.service,), status.opened)]
-        yield counter("rtp_circuit_opened", "Times that the circuit breaker has opened.", opened, ["service"])
+        yield CIRCUIT_STATE.of(((status.service, state), status.state is state) for state in CircuitState)
+        yield CIRCUIT_OPENED.by({status.service: status.opened})
 
     def _events(self) -> Iterator[Metric]:
-        delivered = dict(self._poller.tally.delivered)
-        yield counter(
-            "rtp_events_delivered",
-            "Events that the sink has taken.",
-            [(("redis", *labels), number) for labels, number in delivered.items()],
-            ["sink", "kind", "reason", "severity"],
-        )
-        pending = {self._sinks.get(one.queue, f"sqs:{one.queue}"): one for one in self._poller.tally.pending}
-        waiting = {sink: float(one.alerts) for sink, one in pending.items()}
-        yield gauge_of("rtp_sink_lag_events", "Events that the sink has not got yet, about.", waiting, "sink")
-        ages = {sink: time.time() - one.oldest_at.timestamp() for sink, one in pending.items()}
-        yield gauge_of(
-            "rtp_sink_lag_seconds", "How long the oldest event waits that the sink has not got yet.", ages, "sink"
-        )
-        letters = [(("streams",), self._poller.tally.dead_letters)]
-        yield counter("rtp_dead_letters", "Events that the sink can never take.", letters, ["sink"])
-        yield counter(
-            "rtp_set_aside",
-            "Rows that moved nothing: too far ahead (future), older than what is known (late), or rejected.",
-            dict(self._poller.tally.set_aside).items(),
-            ["watch", "why"],
-        )
-
-    def _streams(self) -> Iterator[Metric]:
-        yield counter("rtp_stream_records", "Records of the streams that are done.", [((), self._poller.tally.records)])
-        yield gauge_of(
-            "rtp_stream_lag_seconds",
-            "How old the newest record of a table's stream was when it was done, to the second; 0: all were read.",
-            self._poller.lags(),
-            "table",
-        )
+        tally = self._poller.tally
+        yield EVENTS_DELIVERED.of((("redis", *labels), number) for labels, number in dict(tally.delivered).items())
+        pending = {self._sinks.get(one.queue, f"sqs:{one.queue}"): one for one in tally.pending}
+        yield SINK_LAG_EVENTS.by({sink: one.alerts for sink, one in pending.items()})
+        yield SINK_LAG_SECONDS.by({sink: time.time() - one.oldest_at.timestamp() for sink, one in pending.items()})
+        yield DEAD_LETTERS.by({"streams": tally.dead_letters})
+        yield SET_ASIDE.of(dict(tally.set_aside).items())

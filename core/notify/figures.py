@@ -5,14 +5,32 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from core.emf import Figure
+from core.emf import CloudWatchMetric
 from core.notify.counts import DestinationCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from core.emf import Figure
     from core.notify.outcome import MessageOutcome
     from core.notify.overview import Overview
+
+TOLD = CloudWatchMetric("Told", "Alerts that a service has accepted.", "Destination")
+MESSAGES = CloudWatchMetric("Messages", "In how many messages it has.", "Destination")
+NOTIFY_FAILURES = CloudWatchMetric("NotifyFailures", "Messages that it has not accepted.", "Destination")
+UNTOLD = CloudWatchMetric("Untold", "Alerts that wait in Redis.", "Destination", is_gauge=True)
+OLDEST_UNTOLD_SECONDS = CloudWatchMetric(
+    "OldestUntoldSeconds", "For how long the oldest of them has.", "Destination", "Seconds", is_gauge=True
+)
+NOTIFY_OPEN_CIRCUITS = CloudWatchMetric(
+    "NotifyOpenCircuits", "1 while the service takes nothing.", "Destination", is_gauge=True
+)
+UNTOLD_DEAD_LETTERS = CloudWatchMetric(
+    "UntoldDeadLetters",
+    "Alerts that could not be told and wait for somebody: rtp dlq list.",
+    is_gauge=True,
+)
+NOTIFY_TICKS = CloudWatchMetric("NotifyTicks", "Once a minute, of the Lambda alone.")
 
 
 class NotifyTally:
@@ -45,16 +63,13 @@ class NotifyFigures:
         """The figures; of gauges the last value counts."""
         counts, told = self._tally.counts(), self._told
         self._told = counts
-        yield Figure("UntoldDeadLetters", seen.dead_letters, is_gauge=True)
+        yield UNTOLD_DEAD_LETTERS.of(seen.dead_letters)
         for destination, count in counts.items():
-            place = (("Destination", destination),)
             since = count.minus(told.get(destination, DestinationCounts()))
-            yield Figure("Told", since.told, dimensions=place)
-            yield Figure("Messages", since.messages, dimensions=place)
-            yield Figure("NotifyFailures", since.failed, dimensions=place)
+            yield TOLD.of(since.told, destination)
+            yield MESSAGES.of(since.messages, destination)
+            yield NOTIFY_FAILURES.of(since.failed, destination)
             if standing := seen.standings.get(destination):
-                is_failing = int(standing.failures_in_a_row > 0)
-                yield Figure("NotifyOpenCircuits", is_failing, dimensions=place, is_gauge=True)
-                yield Figure("Untold", standing.waiting, dimensions=place, is_gauge=True)
-                seconds = standing.oldest_seconds(seen.at)
-                yield Figure("OldestUntoldSeconds", seconds, "Seconds", place, is_gauge=True)
+                yield NOTIFY_OPEN_CIRCUITS.of(int(standing.failures_in_a_row > 0), destination)
+                yield UNTOLD.of(standing.waiting, destination)
+                yield OLDEST_UNTOLD_SECONDS.of(standing.oldest_seconds(seen.at), destination)

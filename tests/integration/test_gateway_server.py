@@ -325,7 +325,7 @@ def test_the_metrics_count_clients_messages_and_why_they_left(server: GatewaySer
 
 
 def test_every_metric_is_described(server: GatewayServer) -> None:
-    described = (ROOT / "docs/reference/observability.md").read_text(encoding="utf-8")
+    described = (ROOT / "docs/reference/metrics.md").read_text(encoding="utf-8")
     names = {name.partition("{")[0] for name in metrics_of(server) if name.startswith("rtp_gateway")}
     assert len(names) > 8
     assert [name for name in names if name.removesuffix("_created") not in described] == []

@@ -13,6 +13,7 @@ import yaml
 from typer.main import get_command
 
 from cli.app import app
+from core.monitor.progress import REASONS
 from documents.pages import FOLDER, PAGES
 
 ROOT = Path(__file__).parents[2]
@@ -115,3 +116,17 @@ def test_a_command_in_a_page_is_one_that_rtp_understands(line: str) -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_what_the_code_writes_is_as_the_code_is(name: str) -> None:
     assert (FOLDER / name).read_text(encoding="utf-8") == PAGES[name](), "`make reference` writes it anew"
+
+
+def test_each_reason_of_readyz_is_described() -> None:
+    code = "".join(path.read_text("utf-8") for path in CODE if path.suffix == ".py")
+    given = set(re.findall(r'Hindrance\(\s*"([\w -]+)"', code))
+    assert given <= REASONS.keys()
+
+
+def test_each_metric_that_is_declared_is_told() -> None:
+    code = "".join(path.read_text("utf-8") for path in (ROOT / "core").rglob("*.py"))
+    declared = set(re.findall(r"^([A-Z_]+) = (?:gauge|counter|histogram|CloudWatchMetric)\(", code, re.MULTILINE))
+    told = set(re.findall(r"\b([A-Z_]+)(?:\.(?:of|by|alone)\(|\b(?=[,)]))", code))
+    assert len(declared) > 60
+    assert declared - told == set()

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+import core.handler.figures
+import core.monitor.figures
+import core.notify.figures
+from core.emf import CloudWatchMetric
 from core.errors import SettingsError
 from infrastructure.plan import plan_from
 from tests.assembly import EXISTING, ROOT, TABLES, UNPACKED, place_of
@@ -176,20 +179,10 @@ def test_what_must_be_there_is_an_alarm_where_it_is_missing(cloud: Path) -> None
     assert {name for name, treatment in missing.items() if treatment == "breaching"} == floors
 
 
-def test_what_is_watched_and_documented_is_what_rtp_tells() -> None:
-    files = (ROOT / "core").rglob("*.py")
-    told = {name for file in files for name in re.findall(r'Figure\(\s*"(\w+)"', file.read_text("utf-8"))}
-    page = (
-        (ROOT / "docs" / "reference" / "observability.md")
-        .read_text("utf-8")
-        .partition("## CloudWatch")[2]
-        .partition("\n## ")[0]
-    )
-    documented = {
-        name for row in re.findall(r"^\| `.*", page, re.M) for name in re.findall(r"`(\w+)`", row.split("|")[1])
-    }
+def test_what_is_watched_is_what_rtp_tells() -> None:
+    modules = (core.handler.figures, core.monitor.figures, core.notify.figures)
+    told = {one.name for module in modules for one in vars(module).values() if isinstance(one, CloudWatchMetric)}
     assert told >= TOLD_BY_THE_HANDLER | TOLD_BY_THE_NOTIFIER | TOLD_BY_RTP_RUN
-    assert documented == told
 
 
 def handler_of(cloud: Path, stack: str) -> Mapping[str, Any]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from core.emf import Figure
 from core.errors import RtpError, SettingsError, SinkUnavailable
+from core.notify.figures import NOTIFY_TICKS
 from core.notify.serverless.function import NotifyFunction
 from core.services.xray import subsegment
 from core.sinks.settings import packaged_settings
@@ -64,7 +64,7 @@ def _batch(records: list[dict[str, Any]], left_seconds: float) -> list[Any]:
 
 def _tick(left_seconds: float) -> None:
     function = _function()
-    function.note([Figure("NotifyTicks", 1)])
+    function.note([NOTIFY_TICKS.of(1)])
     # What is due later than that is the next tick's.
     function.tell(seconds=left_seconds, ahead_seconds=left_seconds, last_seconds=_LAST_SECONDS / 2)
     function.note(at_once=True)
