@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ministack.app import AUTH, app
-from ministack.core.responses import new_uuid, set_request_account_id, set_request_region
+from ministack.core.responses import set_request_account_id, set_request_region
 from ministack.core.router import extract_access_key_id, extract_region
 from ministack.services import sqs
 
@@ -46,7 +46,7 @@ async def _answer(headers: Mapping[str, str], body: bytes, send: Callable[[Messa
     set_request_account_id(extract_access_key_id(headers))
     set_request_region(extract_region(headers))
     status, named, said = await sqs.handle_request("POST", "/", headers, body, {})
-    named = {**named, "Content-Length": str(len(said)), "x-amzn-requestid": new_uuid()}
+    named = {**named, "Content-Length": str(len(said)), "x-amzn-requestid": sqs.new_uuid()}
     encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named.items()]
     await send({"type": "http.response.start", "status": status, "headers": encoded})
     await send({"type": "http.response.body", "body": said})
