@@ -11,7 +11,7 @@ from core.errors import Cancelled, RtpError
 from core.services.postgres import connect
 from core.settings.models import postgres_dsn
 from loadtests.scenarios.clock import clock_ahead
-from loadtests.scenarios.fleet import GENERATOR, Fleet
+from loadtests.scenarios.fleet import Fleet
 from loadtests.scenarios.gather import gather
 from loadtests.scenarios.observer import Observer
 from loadtests.scenarios.processes.tick import Recorder, Tick
@@ -174,7 +174,7 @@ class LoadRun:
         if "ready" in document:
             self._ready.add(said.who)
         elif "tick" in document:
-            self._note(Tick.decoded(document["tick"]), to_locust=not said.who.startswith(GENERATOR))
+            self._note(Tick.decoded(document["tick"]))
         elif "incident" in document:
             self._observer.note(said.who, document["incident"])
         elif "arrived" in document:
@@ -183,13 +183,13 @@ class LoadRun:
             self._recording.written |= document["written"]
             self._finished_writers += 1
 
-    def _note(self, tick: Tick, *, to_locust: bool) -> None:
+    def _note(self, tick: Tick) -> None:
         self._recording.timeline.add(tick)
-        if to_locust and tick.latencies:
+        if tick.latencies:
             self._fleet.tell_locust({"tick": tick.encoded()})
 
     def _take_own(self) -> None:
-        self._note(self._recorder.take(), to_locust=True)
+        self._note(self._recorder.take())
 
     def _check(self) -> None:
         if self._stop_requested.is_set():

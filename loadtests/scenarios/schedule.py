@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from loadtests.scenarios.scenario import Scenario
 
-_WRITES_PER_USER_PER_SECOND = 80
+_WRITES_PER_USER_PER_SECOND = 400  # more connections cost PostgreSQL more for the same writes
 _MOST_USERS = 64
 
 
@@ -23,7 +23,8 @@ def user_count(scenario: Scenario, rate: float) -> int:
     Every entity belongs to one user, so that a user never waits for another's row lock, and knows the order of its
     own writes; a write takes all its rows from its user's entities.
     """
-    wanted = round(rate / scenario.rows_per_write / _WRITES_PER_USER_PER_SECOND) + 4
+    writes_per_second = rate / scenario.rows_per_write / scenario.busy_share
+    wanted = round(writes_per_second / _WRITES_PER_USER_PER_SECOND) + 4
     return max(1, min(wanted, _MOST_USERS, scenario.entities // scenario.rows_per_write))
 
 

@@ -30,17 +30,19 @@ INSERT INTO rtp_loadtest.tvl
 SELECT %(chain)s, 'p' || number, 1000, 'seed', clock_timestamp() FROM generate_series(0, %(entities)s - 1) AS number
 
 -- name: update_one
--- The database update whose clock everything is measured from: clock_timestamp() in the statement itself.
-UPDATE rtp_loadtest.tvl SET tvl_usd = %(value)s, source = %(mark)s, updated_at = clock_timestamp()
-WHERE chain = %(chain)s AND protocol = %(protocol)s
+-- $1 the chain, $2 the protocol, $3 its value, $4 the write's mark; so in each of the writes, which are prepared. The database update
+-- whose clock everything is measured from: clock_timestamp() in the statement itself.
+UPDATE rtp_loadtest.tvl SET tvl_usd = $3, source = $4, updated_at = clock_timestamp()
+WHERE chain = $1 AND protocol = $2
 
 -- name: append_one
-INSERT INTO rtp_loadtest.tvl VALUES (%(chain)s, %(protocol)s, %(value)s, %(mark)s, clock_timestamp())
+INSERT INTO rtp_loadtest.tvl VALUES ($1, $2, $3, $4, clock_timestamp())
 
 -- name: upsert_many
+-- Arrays of protocols, values and marks.
 INSERT INTO rtp_loadtest.tvl
-SELECT %(chain)s, protocol, tvl_usd, source, clock_timestamp()
-FROM unnest(%(protocols)s::text[], %(values)s::numeric[], %(marks)s::text[]) AS new (protocol, tvl_usd, source)
+SELECT $1, protocol, tvl_usd, source, clock_timestamp()
+FROM unnest($2::text[], $3::numeric[], $4::text[]) AS new (protocol, tvl_usd, source)
 ON CONFLICT (chain, protocol) DO UPDATE
 SET tvl_usd = EXCLUDED.tvl_usd, source = EXCLUDED.source, updated_at = clock_timestamp()
 

@@ -11,88 +11,61 @@ from locust import User, constant, events, task  # isort: skip
 
 import logging
 import sys
-import time
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import gevent
-import psycopg
 from gevent.fileobject import FileObject
 from locust.env import Environment
 from locust.exception import StopUser
 from locust.stats import PERCENTILES_TO_REPORT, StatsCSVFileWriter, stats_history
 
-from core.errors import ServiceUnavailable
 from core.services.postgres import connect
 from core.settings.models import postgres_dsn
-from loadtests.scenarios.clock import seconds_until
 from loadtests.scenarios.processes.child import TICK_SECONDS, Orders
-from loadtests.scenarios.processes.locust_statistics import count_tick
+from loadtests.scenarios.processes.locust_statistics import count_failure, count_tick
+from loadtests.scenarios.processes.scheduled_writes import ScheduledWrites
 from loadtests.scenarios.processes.tick import Recorder
 from loadtests.scenarios.processes.writer import UserWriter
 from loadtests.scenarios.scenario import find_scenario
 from loadtests.scenarios.schedule import due_times, user_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_PAUSE_AFTER_FAILURE_SECONDS = 0.2
+    from psycopg import Connection
 
 
 class Users:
-    """The users of this process, their connections and their schedules."""
+    """The users of this process, and what each of them writes."""
 
     def __init__(self, orders: Orders, recorder: Recorder, environment: Environment) -> None:
-        plan = orders.plan
-        self.orders, self.recorder, self.environment = orders, recorder, environment
-        self.scenario = find_scenario(plan.scenario)
-        self.dsn = postgres_dsn(plan.settings)
-        users = user_count(self.scenario, plan.rate)
-        self.numbers = range(plan.part, users, plan.parts)
-        self.writers = [UserWriter(self.scenario, number, users) for number in self.numbers]
-        self.connections = [connect(self.dsn, role="loadtest writer") for _ in self.numbers]
-        self.schedules = [due_times(self.scenario, plan.rate, plan.seconds, number, users) for number in self.numbers]
+        plan, dsn = orders.plan, postgres_dsn(orders.plan.settings)
+        scenario = find_scenario(plan.scenario)
+        users = user_count(scenario, plan.rate)
+        numbers = range(plan.part, users, plan.parts)
+
+        def connected() -> Connection:
+            return connect(dsn, role="loadtest writer")
+
         self.start_time = 0.0
+        self.writers = [UserWriter(scenario, number, users) for number in numbers]
         self.unfinished = len(self.writers)
+        self._writes = [
+            ScheduledWrites(
+                *(writer, due_times(scenario, plan.rate, plan.seconds, number, users), connected, recorder),
+                on_failure=lambda error: count_failure(environment.stats, error),
+            )
+            for number, writer in zip(numbers, self.writers, strict=True)
+        ]
 
-    def write(self, index: int, offset: float) -> None:
-        """Wait until it is due, and write until it is written; tell Locust and the recorder how long that took."""
-        due = self.start_time + offset
-        gevent.sleep(seconds_until(due))
-        second, started, error = int(offset), time.time(), None
-        rows = 0
-        try:
-            rows = self.writers[index].write(self.connections[index], due)
-        except psycopg.Error as failure:
-            error = failure
-        ended = time.time()
-        self.recorder.latency("lateness", second, (started - due) * 1000)
-        if error is None:
-            self.recorder.latency("db", second, (ended - due) * 1000)
-            self.recorder.latency("statement", second, (ended - started) * 1000)
-            self.recorder.count("written", second, rows)
-        else:
-            self.recorder.count("write failed", second)
-        self.environment.events.request.fire(  # type: ignore[no-untyped-call]
-            request_type="db",
-            name=self.scenario.name,
-            response_time=(ended - due) * 1000,
-            response_length=rows,
-            exception=error,
-            context={},
-        )
-        if error is not None:
-            self._recover(index)
-            if not self.orders.stopping.is_set():
-                self.write(index, offset)
+    def write(self, index: int) -> None:
+        """Write all of one user's; somebody may ask for more users in the web UI: they have nothing to do."""
+        if index < len(self._writes):
+            self._writes[index].run(self.start_time)
+            self.unfinished -= 1
 
-    def _recover(self, index: int) -> None:
-        gevent.sleep(_PAUSE_AFTER_FAILURE_SECONDS)
-        if self.connections[index].closed:
-            try:
-                self.connections[index] = connect(self.dsn, role="loadtest writer")
-            except ServiceUnavailable:
-                return  # the next attempt fails, too, is counted, and comes back here
+    def close(self) -> None:
+        for writes in self._writes:
+            writes.close()
 
     def written(self) -> dict[str, int]:
         return {entity: number for writer in self.writers for entity, number in writer.written.items() if number}
@@ -107,17 +80,11 @@ def _user_class(users: Users) -> type[User]:
         def __init__(self, environment: Environment) -> None:
             super().__init__(environment)
             self.index = next(numbers)
-            self.schedule: Iterator[float] = iter(())
-            if self.index < len(users.schedules):  # somebody may ask for more in the web UI: they have nothing to do
-                self.schedule = users.schedules[self.index]
 
         @task
         def write(self) -> None:
-            offset = next(self.schedule, None)
-            if offset is None or users.orders.stopping.is_set():
-                users.unfinished -= self.index < len(users.schedules)
-                raise StopUser
-            users.write(self.index, offset)
+            users.write(self.index)
+            raise StopUser
 
     return Writes
 
@@ -147,14 +114,13 @@ def main() -> None:
     orders.say({"written": users.written()})
     orders.stopping.wait()  # the receivers' last latencies may still come in
     reports.join()
-    _leave(runner, users)
+    _leave(runner, users, has_csv_files=plan.csv_prefix is not None)
 
 
-def _leave(runner: Any, users: Users) -> None:
-    gevent.sleep(1.1 if users.orders.plan.csv_prefix else 0)  # the CSV writer's own interval
+def _leave(runner: Any, users: Users, *, has_csv_files: bool) -> None:
+    gevent.sleep(1.1 if has_csv_files else 0)  # the CSV writer's own interval
     runner.quit()
-    for connection in users.connections:
-        connection.close()
+    users.close()
 
 
 if __name__ == "__main__":

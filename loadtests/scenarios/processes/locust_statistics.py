@@ -1,4 +1,4 @@
-"""Latencies that other processes measured, as requests in Locust's statistics."""
+"""What was measured, by this process and by others, as requests in Locust's statistics."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Request type → what its name column says.
 REQUEST_TYPES = {
+    "db": "schedule to commit",
     "pubsub": "update to subscriber",
     "sqs": "update to alert",
     "detect": "trigger to rtp",
@@ -33,6 +34,12 @@ def count_tick(statistics: RequestStats, tick: Tick) -> None:
                 entry = _entry(statistics, request_type, name, found, now)
                 statistics.entries[(name, request_type)].extend(entry)
                 statistics.total.extend(entry)
+
+
+def count_failure(statistics: RequestStats, error: Exception) -> None:
+    """Add a write that failed."""
+    statistics.log_request("db", REQUEST_TYPES["db"], 0, 0)
+    statistics.log_error("db", REQUEST_TYPES["db"], error)
 
 
 def _entry(statistics: RequestStats, request_type: str, name: str, found: dict[int, int], now: float) -> StatsEntry:
