@@ -19,7 +19,7 @@ from loadtests.scenarios.processes.tick import Recorder
 from loadtests.scenarios.scenario import find_scenario
 from rtp_client import CacheReader, Source
 
-READS_PER_SECOND = 200
+READS_PER_SECOND = 100
 _EXPONENT = 1.1
 
 
@@ -40,8 +40,7 @@ def main() -> None:
         while not orders.stopping.is_set() and number < plan.seconds * READS_PER_SECOND:
             offset = number / READS_PER_SECOND
             number += 1
-            if orders.stopping.wait(seconds_until(start_time + offset)):
-                break
+            time.sleep(seconds_until(start_time + offset))
             entity = chance.choices(entities, cum_weights=weights)[0]
             found = _read(reader, entity)
             recorder.latency("cache", int(offset), (time.time() - start_time - offset) * 1000)

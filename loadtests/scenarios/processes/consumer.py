@@ -10,7 +10,9 @@ from loadtests.scenarios.processes.event_receiver import EventReceiver
 from loadtests.scenarios.processes.tick import Recorder
 from loadtests.shared.sqs_consumer import SqsConsumer
 
-_CONSUMERS = 8  # an answer has the messages of few groups: fewer consumers do not keep up with 1,000 a second
+# To take each message as it comes would cost endpoint and consumers a request for each; the wait is in the latency.
+_CONSUMERS = 2
+_GATHER_SECONDS = 0.015
 
 
 def main() -> None:
@@ -32,7 +34,9 @@ def main() -> None:
             clock_ahead_seconds=plan.clock_ahead_seconds,
             on_arrival=commits.note,
         )
-        consumer = SqsConsumer([client] * _CONSUMERS, url, receiver.receive, on_failure=tell)
+        consumer = SqsConsumer(
+            [client] * _CONSUMERS, url, receiver.receive, on_failure=tell, gather_seconds=_GATHER_SECONDS
+        )
         consumer.start()
         orders.report(recorder)
         consumer.stop()

@@ -33,7 +33,8 @@ def main() -> None:
     url = plan.settings.redis.url
     assert url is not None
     # The client's own retries would subscribe anew without a word, and what was published meanwhile would be missing.
-    with redis_client(url) as client, CommitTimes(plan, "pubsub", recorder) as commits:
+    # Each message of the newer protocol goes through a handler that looks for its logger first.
+    with redis_client(url, protocol=2) as client, CommitTimes(plan, "pubsub", recorder) as commits:
         connection = client.connection_pool.get_connection()
         _subscribe(connection)
         start_time = orders.wait_for_start()
@@ -69,7 +70,7 @@ def _subscribe(connection: Connection) -> None:
 def _read(connection: Connection) -> Any:
     """The next message; None where none has come for a while."""
     try:
-        return connection.read_response(timeout=_POLL_SECONDS, disconnect_on_error=False, push_request=True)
+        return connection.read_response(timeout=_POLL_SECONDS, disconnect_on_error=False)
     except redis.TimeoutError:
         return None
 
