@@ -53,6 +53,15 @@ def async_cache_reader(
     )
 
 
+def async_redis_reader(settings: Settings) -> AsyncCacheReader:
+    """The same, of what Redis has and nothing else: it waits for Redis as all of rtp does.
+
+    Its reads are not counted.
+    """
+    patient = cache_options(settings, settings.redis.timeout_seconds)
+    return AsyncCacheReader(_redis_url(settings), is_counted=False, **patient)
+
+
 def cache_options(settings: Settings, timeout_seconds: float = TIMEOUT_SECONDS) -> CacheOptions:
     """What readers of these settings' cache are told."""
     cache = settings.redis.cache

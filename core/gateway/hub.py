@@ -16,6 +16,7 @@ from core.gateway.history import History
 from core.gateway.index import Index
 from core.gateway.known_entities import KnownEntities
 from core.gateway.messages import PROTOCOL_VERSION, message
+from core.gateway.newest_values import NewestValues
 from core.gateway.outlet import CloseCode
 from core.gateway.session import Session
 from core.gateway.snapshot import Snapshots
@@ -80,7 +81,7 @@ class Hub:
         message_bytes: int,
         messages_per_second: float,
         timeout_seconds: float = 5,
-        cache: AsyncCacheReader | None = None,
+        values: NewestValues | None = None,
         postgres_dsn: str | None = None,
         on_problem: Callable[[Problem], None] = lambda _: None,
     ) -> None:
@@ -96,8 +97,8 @@ class Hub:
         self.feed = StreamFeed(self._client, address, self, window=window, timeout_seconds=timeout_seconds)
         self.history = History(self._client, self.window)
         self.known = KnownEntities(self._client, address, postgres_dsn)
-        self._cache = cache or AsyncCacheReader(redis_url, is_counted=False)
-        self.snapshots = Snapshots(self._cache, self.known, self.index, self.window, self._newest_place, self.reached)
+        self._values = values or _values_of_redis(redis_url)
+        self.snapshots = Snapshots(self._values, self.known, self.index, self.window, self._newest_place, self.reached)
         self.sessions: dict[Session, None] = {}
         self._welcome = message(
             "welcome", version=PROTOCOL_VERSION, ping_seconds=ping_seconds, limits=asdict(self.limits)
@@ -121,7 +122,7 @@ class Hub:
             await asyncio.wait([self._reading], timeout=0.05)
         await self.feed.hang_up()
         await self._client.aclose()
-        await self._cache.close()
+        await self._values.close()
 
     @property
     def is_live(self) -> bool:
@@ -236,3 +237,8 @@ class Hub:
         _LOGGER.critical("a defect in rtp ended a part of the gateway", exc_info=error)
         for session in [subscription.session] if subscription else list(self.sessions):
             session.end(CloseCode.FAILED, "a defect in rtp; the server's log has it")
+
+
+def _values_of_redis(redis_url: str) -> NewestValues:
+    reader = AsyncCacheReader(redis_url, is_counted=False)
+    return NewestValues(reader, reader)

@@ -20,7 +20,7 @@ from core.gateway.http_protocol import GuardedHttp
 from core.gateway.hub import Hub
 from core.gateway.open_files import allow_open_files
 from core.gateway.probes import Probes
-from core.gateway.rest.build import build_answers, cache_reader_of, routes_of
+from core.gateway.rest.build import build_answers, newest_values_of, routes_of
 from core.gateway.security import security_of
 from core.gateway.websocket_protocol import LiveSocket
 from core.monitor.http import listen_on
@@ -112,7 +112,7 @@ class GatewayServer:
             message_bytes=serve.limits.message_bytes,
             messages_per_second=serve.limits.messages_per_second,
             timeout_seconds=redis.timeout_seconds,
-            cache=cache_reader_of(self._settings, is_counted=False),
+            values=newest_values_of(self._settings, is_counted=False),
             postgres_dsn=self._settings.postgres.dsn,
             on_problem=self._on_problem,
         ) as hub:

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from core.gateway.index import Addressees, Index
     from core.gateway.known_entities import KnownEntities
+    from core.gateway.newest_values import NewestValues
     from core.gateway.reach import Owner
     from core.gateway.stream_window import StreamWindow
-    from rtp_client.cache.async_reader import AsyncCacheReader
     from rtp_client.cache.entry import Entry
     from rtp_client.stream.position import Position
 
@@ -89,14 +89,14 @@ class Snapshots:
 
     def __init__(
         self,
-        cache: AsyncCacheReader,
+        values: NewestValues,
         known: KnownEntities,
         index: Index,
         window: StreamWindow,
         newest_place: Callable[[], Awaitable[tuple[int, int]]],
         reached: Callable[[tuple[int, int]], Awaitable[None]],
     ) -> None:
-        self._cache = cache
+        self._values = values
         self._known = known
         self._index = index
         self._window = window
@@ -120,19 +120,20 @@ class Snapshots:
             self._latest = None
 
     async def _read(self, snapshot: Snapshot) -> None:
-        began = _now()
+        began, handed_out_seconds = _now(), _FRESH_SECONDS
         try:
             entries: list[HeldEntry] = []
             owners = await self._known.owners()
-            for kind, pairs in _by_kind(owner for owner in owners if self._cache.can_tell_of(owner[0])).items():
+            for kind, pairs in _by_kind(owner for owner in owners if self._values.can_tell_of(owner[0])).items():
                 for start in range(0, len(pairs), _CHUNK):
-                    found = await self._cache.get_many(kind, pairs[start : start + _CHUNK])
+                    found = await self._values.get_many(kind, pairs[start : start + _CHUNK])
                     entries += [_held(entry) for entry in found.values() if entry is not None]
                     await asyncio.sleep(0)
             await self._reached(await self._newest_place())
             snapshot.complete(entries, self._index)
+            handed_out_seconds = max(_FRESH_SECONDS, _SHARE * (_now() - began))
         finally:
-            snapshot.fresh_until = _now() + max(_FRESH_SECONDS, _SHARE * (_now() - began))
+            snapshot.fresh_until = _now() + handed_out_seconds
 
 
 def _held(entry: Entry) -> HeldEntry:

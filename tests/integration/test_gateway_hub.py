@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, closing
 from typing import Any
@@ -10,10 +11,16 @@ from typing import Any
 import pytest
 import redis
 
+from core.errors import ServiceUnavailable
 from core.gateway.hub import Hub
+from core.gateway.index import Addressees
+from core.gateway.newest_values import NewestValues
 from core.gateway.outlet import CloseCode
+from core.gateway.reach import EVERYTHING
 from core.settings.models import RedisSettings
 from core.sinks.redis import RedisSink
+from rtp_client.cache.async_reader import AsyncCacheReader
+from rtp_client.event_filter import EventFilter
 from rtp_client.keys import STREAM
 from tests.gateway import answer_of, live_client, serve_settings, serving
 from tests.recording_outlet import RecordingOutlet
@@ -155,6 +162,21 @@ def test_a_slow_client_too_is_told_to_connect_again_before_the_gateway_ends(redi
             assert [one["type"] for one in slow.sent] == ["welcome", "subscribed", "reconnect"]
 
     run(steps())
+
+
+def test_a_reading_of_the_values_that_failed_is_soon_tried_again_however_long_it_took(redis_url: str) -> None:
+    async def steps(address: str) -> None:
+        silent = AsyncCacheReader(address, timeout_seconds=0.3)
+        async with hub_of(redis_url, values=NewestValues(silent, silent)) as hub:
+            hub.known.note(("tvl", "ethereum", "lido"))
+            snapshot = hub.snapshots.ask()
+            with pytest.raises(ServiceUnavailable):
+                await snapshot.entries_for(Addressees(EventFilter(), EVERYTHING))
+            assert snapshot.fresh_until is not None
+            assert snapshot.fresh_until <= asyncio.get_running_loop().time() + 1
+
+    with socket.create_server(("127.0.0.1", 0)) as accepting:
+        run(steps(f"redis://127.0.0.1:{accepting.getsockname()[1]}"))
 
 
 def test_clients_are_told_once_where_the_stream_was_lost_and_begin_anew(redis_url: str, deliver: Deliver) -> None:

@@ -24,7 +24,7 @@ from core.settings.models import PostgresSettings, Settings
 from core.settings.serve import ServeSettings
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
-from rtp_client.keys import STREAM
+from rtp_client.keys import STREAM, cache_key
 from tests.eventually import eventually
 from tests.gateway import serving
 from tests.monitored import monitored
@@ -102,17 +102,17 @@ def server(served: Settings) -> Iterator[GatewayServer]:
         yield running
 
 
+def away_from(served: Settings, **serve: Any) -> Settings:
+    """The same, without a PostgreSQL that answers."""
+    away = PostgresSettings(dsn="postgresql://rtp@127.0.0.1:1/nowhere", connect_timeout_seconds=1)
+    return served.model_copy(update={"postgres": away, "serve": ServeSettings.model_validate(serve)})
+
+
 @pytest.fixture(scope="module")
 def lonely(served: Settings) -> Iterator[GatewayServer]:
     """A gateway of the same Redis whose PostgreSQL does not answer, and that asks for tokens."""
     serve = {"listen": "127.0.0.1:0", "jwt": {"key": KEY}}
-    away = served.model_copy(
-        update={
-            "postgres": PostgresSettings(dsn="postgresql://rtp@127.0.0.1:1/nowhere"),
-            "serve": ServeSettings.model_validate(serve),
-        }
-    )
-    with serving(away) as running:
+    with serving(away_from(served, **serve)) as running:
         eventually(lambda: ask_for(running, "/readyz")[0] == 200)
         yield running
 
@@ -350,7 +350,26 @@ def test_without_postgresql_the_answer_is_what_redis_knows_and_says_so(ask_lonel
     assert (status["source"], status["status"], status["stream"]["events"]) == ("redis", None, DELIVERED)
 
 
-def test_a_token_narrows_everyanswer(lonely: GatewayServer, ask_lonely: Ask) -> None:
+def test_without_postgresql_neither_a_lost_entry_nor_a_redis_that_pauses_hides_what_redis_knows(
+    served: Settings,
+) -> None:
+    with (
+        serving(away_from(served, listen="127.0.0.1:0")) as gateway,
+        redis.Redis.from_url(served.redis.url or "") as store,
+    ):
+        eventually(lambda: ask_for(gateway, "/readyz")[0] == 200)
+        key = cache_key("tvl", "ethereum", STRANGE)
+        entry = store.hgetall(key)
+        store.delete(key)
+        store.client_pause(700)  # longer than a reader of the cache waits before it asks the table
+        try:
+            listed = [one["entity"] for one in answer(gateway, "/v1/entities?kind=tvl")["entities"]]
+        finally:
+            store.hset(key, mapping=entry)
+    assert listed == ["lido"]
+
+
+def test_a_token_narrows_every_answer(lonely: GatewayServer, ask_lonely: Ask) -> None:
     reach = {"kinds": ["tvl"], "entities": ["li*"]}
     assert [one["entity"] for one in ask_lonely("/v1/entities", **reach)["entities"]] == ["lido"]
     assert [one["event"]["data"]["entity"] for one in ask_lonely("/v1/events?since=0", **reach)["events"]] == ["lido"]

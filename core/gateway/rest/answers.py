@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from core.gateway.hub import Hub
+    from core.gateway.newest_values import NewestValues
     from core.gateway.reach import Reach
     from core.gateway.rest.documents import WatchDocument
     from core.gateway.rest.insight import Insight
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from core.inspection.explanation import Explanation, Source
     from core.inspection.samples import Samples
     from core.settings.models import Settings
-    from rtp_client.cache.async_reader import AsyncCacheReader
     from rtp_client.event import Event
     from rtp_client.stream.position import Position
 
@@ -63,10 +63,10 @@ _REDIS_SECONDS = 10.0
 class RestAnswers:
     """What is asked for often is found out once for all who ask at a time."""
 
-    def __init__(self, hub: Hub, settings: Settings, reader: AsyncCacheReader, insight: Insight | None) -> None:
+    def __init__(self, hub: Hub, settings: Settings, values: NewestValues, insight: Insight | None) -> None:
         self._hub = hub
         self._settings = settings
-        self._reader = reader
+        self._values = values
         self._insight = insight
         self._shared = SharedAnswers()
         self._threads = DaemonPool(_THREADS, name="rtp-rest")
@@ -83,7 +83,7 @@ class RestAnswers:
         await asyncio.to_thread(self._threads.shutdown)
         if self._insight is not None:
             self._insight.close()
-        await self._reader.close()
+        await self._values.close()
         await self._redis.aclose()
 
     async def entities(self, wanted: EventFilter, reach: Reach, after: str | None, limit: int) -> EntityList:
@@ -123,7 +123,7 @@ class RestAnswers:
         return status_within(await self._shared.get("status", self._find_status, seconds=_STATUS_SECONDS), reach)
 
     async def _known_of(self, kind: str, chain: str, entity: str) -> tuple[KnownOf, list[WatchDocument]]:
-        entry = await self._reader.get(kind, chain, entity)
+        entry = await self._values.get(kind, chain, entity)
         explained: Sequence[Explanation] = ()
         try:
             explained, note = await self._told(explained, lambda insight: insight.explain(kind, chain, entity))

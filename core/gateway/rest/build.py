@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.cache.readers import async_cache_reader
+from core.cache.readers import async_cache_reader, async_redis_reader
+from core.gateway.newest_values import NewestValues
 from core.gateway.rest.answers import RestAnswers
 from core.gateway.rest.postgres_insight import PostgresInsight
 from core.gateway.rest.routes import rest_routes
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
     from core.gateway.hub import Hub
     from core.gateway.rest.insight import Insight
     from core.settings.models import Settings
-    from rtp_client.cache.async_reader import AsyncCacheReader
 
 
 def build_answers(hub: Hub, settings: Settings) -> RestAnswers:
     """Who answers. Nothing is asked before a request comes."""
-    return RestAnswers(hub, settings, cache_reader_of(settings), _insight(settings))
+    return RestAnswers(hub, settings, newest_values_of(settings), _insight(settings))
 
 
 def routes_of(answers: RestAnswers, settings: Settings) -> list[Route]:
@@ -31,10 +31,11 @@ def routes_of(answers: RestAnswers, settings: Settings) -> list[Route]:
     return rest_routes(answers, settings.serve, version=own_version())
 
 
-def cache_reader_of(settings: Settings, *, is_counted: bool = True) -> AsyncCacheReader:
+def newest_values_of(settings: Settings, *, is_counted: bool = True) -> NewestValues:
     """What reads the newest values."""
     tables = dynamodb_of(settings) if _is_fed_by_streams(settings) else None
-    return async_cache_reader(settings, dynamodb=tables, is_counted=is_counted)
+    through = async_cache_reader(settings, dynamodb=tables, is_counted=is_counted)
+    return NewestValues(through, async_redis_reader(settings))
 
 
 def _insight(settings: Settings) -> Insight | None:
