@@ -44,6 +44,17 @@ class Reply:
     pause_seconds: float = 0
 
 
+def together(count: int) -> Callable[[Posted], Reply]:
+    """Answers once so many requests are under way; it takes for granted that they come by as many."""
+    all_are_here = threading.Barrier(count, timeout=60)
+
+    def reply(_: Posted) -> Reply:
+        all_are_here.wait()
+        return Reply()
+
+    return reply
+
+
 class WebhookServer:
     """Takes requests from `start` on. `reply` decides what each is answered."""
 

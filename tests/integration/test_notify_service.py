@@ -28,7 +28,7 @@ from rtp_client.event import Severity
 from tests.samples import make_event
 from tests.smtp_server import mail_server
 from tests.tls_proxy import needs_openssl, tls_proxy
-from tests.webhook_server import Posted, Reply, WebhookServer, webhook_server
+from tests.webhook_server import Posted, Reply, WebhookServer, together, webhook_server
 
 SECRET = "bot-t0ken"
 MESSAGE = Message("WARNING: lido TVL fell 7%", "Source: llama", "text", Severity.WARNING)
@@ -47,7 +47,7 @@ def service(server: WebhookServer) -> Iterator[AppriseService]:
         yield one
 
 
-def service_at(address: str, timeout_seconds: float = 1) -> AppriseService:
+def service_at(address: str, timeout_seconds: float = 60) -> AppriseService:
     return AppriseService(address, place="notify[0].to: desk/1", timeout_seconds=timeout_seconds)
 
 
@@ -120,10 +120,9 @@ def test_a_service_that_is_gone_is_away(service: AppriseService, server: Webhook
 
 
 def test_threads_tell_at_once_and_connections_are_kept(service: AppriseService, server: WebhookServer) -> None:
-    server.reply = lambda _: Reply(pause_seconds=0.02)
+    server.reply = together(4)
     with ThreadPoolExecutor(4) as threads:
         assert set(threads.map(lambda _: service.tell(MESSAGE), range(20))) == {Accepted()}
-    assert server.most_at_once == 4
     assert len({posted.connection for posted in server.posted}) <= 4
 
 

@@ -33,7 +33,7 @@ from rtp_client.spellings import any_spelling
 from tests.eventually import eventually
 from tests.samples import make_event
 from tests.tls_proxy import needs_openssl, tls_proxy
-from tests.webhook_server import Posted, Reply, WebhookServer, webhook_server
+from tests.webhook_server import Posted, Reply, WebhookServer, together, webhook_server
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -206,7 +206,7 @@ def test_a_group_arrives_in_order(server: WebhookServer, open_sink: Open, mode: 
 
 
 def test_no_more_requests_are_under_way_than_the_settings_allow(server: WebhookServer, open_sink: Open) -> None:
-    server.reply = lambda _: Reply(pause_seconds=0.02)
+    server.reply = together(3)
     open_sink(concurrency=3).deliver([make_event(sequence, f"p{sequence}") for sequence in range(1, 31)])
     assert server.most_at_once == 3
 
