@@ -3,7 +3,8 @@
 - Before each message of a FIFO queue it looks at all deduplication ids of the last five minutes, and for each receive
   and each deletion at all messages of the queue: behind a backlog it falls from thousands a second to about a hundred.
   `fifo_steps` does the same with few looks.
-- It asks the kernel for each id that it gives, three for a message: here `random` gives them.
+- It asks the kernel for each id that it gives, three for a message: here `random` gives them. Answers are written by
+  `json`; here by msgspec.
 - A receive that waits for messages looks every 0.1 s. Here what may have made one available wakes it.
 - Its web server parses HTTP in Python, does much that is not about SQS, and sends an answer in three packets. Here
   uvicorn serves it, `whole_answers` has it send them in one, and `sqs_app` spares it the rest.
@@ -18,6 +19,7 @@ from collections import defaultdict, deque
 from random import getrandbits
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import uvicorn
 from ministack.services import sqs
 
@@ -102,6 +104,11 @@ def new_uuid() -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-a{digits[17:20]}-{digits[20:]}"
 
 
+def answer(document: dict[str, Any], status: int = 200) -> tuple[int, dict[str, str], bytes]:
+    """Status, headers and body."""
+    return status, {"Content-Type": "application/x-amz-json-1.0"}, msgspec.json.encode(document)
+
+
 def _wait_seconds(data: dict[str, Any], url: str) -> int:
     asked = data.get("WaitTimeSeconds")
     if asked is None:
@@ -135,6 +142,7 @@ def serve() -> None:
 if __name__ == "__main__":
     # There are no settings for these.
     sqs.new_uuid = new_uuid
+    sqs._json_ok = answer
     fifo_steps.use(fifo_steps.FAST)
     wake_receives()
     serve()

@@ -1,12 +1,13 @@
-"""The embedded SQS endpoint sends an answer in one piece, and gives ids that cost little."""
+"""The embedded SQS endpoint sends an answer in one piece; its documents and ids are what SQS's are."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from core.stack.sqs_server import new_uuid
+from core.stack.sqs_server import answer, new_uuid
 from core.stack.whole_answers import GatheringTransport
 
 if TYPE_CHECKING:
@@ -43,23 +44,30 @@ def sent_after(use: Callable[[GatheringTransport], None]) -> list[bytes]:
 
 
 def test_head_and_body_are_sent_as_one() -> None:
-    def answer(transport: GatheringTransport) -> None:
+    def write(transport: GatheringTransport) -> None:
         transport.write(b"head ")
         transport.write(b"body")
 
-    assert sent_after(answer) == [b"head body"]
+    assert sent_after(write) == [b"head body"]
 
 
 def test_a_line_is_closed_behind_what_was_written() -> None:
-    def answer(transport: GatheringTransport) -> None:
+    def write(transport: GatheringTransport) -> None:
         transport.write(b"last")
         transport.close()
         assert transport.is_closing()
 
-    assert sent_after(answer) == [b"last", b"closed"]
+    assert sent_after(write) == [b"last", b"closed"]
 
 
 def test_an_id_is_a_random_uuid() -> None:
     first, second = new_uuid(), new_uuid()
     assert (UUID(first).version, UUID(first).variant, str(UUID(first))) == (4, UUID(second).variant, first)
     assert first != second
+
+
+def test_an_answer_is_the_document_in_json() -> None:
+    document = {"Messages": [{"Body": '{"name": "Curve € \\n"}', "Attributes": {}}], "Failed": []}
+    status, headers, body = answer(document)
+    assert (status, headers["Content-Type"]) == (200, "application/x-amz-json-1.0")
+    assert json.loads(body) == document
