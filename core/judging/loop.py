@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 _GATHER_SECONDS = 0.006
 # Where the last ones made events, the next may, too, and somebody waits for those.
 _REPORTING_SECONDS = 0.002
+# Where no watch is sampled, only what its trigger has left to the judge comes: a rename, now and then.
+_RARE_SECONDS = 0.02
 _FULL = 500
 # Heartbeats, cooldowns and quarantines are as punctual as this; a sleeping rtp looks this often.
 _APPOINTMENTS_SECONDS = 0.5
@@ -128,7 +130,8 @@ class JudgeLoop(Loop):
         if self.idle_since is None and not session.has_unwritten:
             self.idle_since = time.monotonic()
         if self._wakeup.is_awake:
-            self._log.wait(step_seconds=_GATHER_SECONDS / 2, longest_seconds=FLUSH_SECONDS / 5)
+            between = _GATHER_SECONDS if session.samples_any_watch else _RARE_SECONDS
+            self._log.wait(step_seconds=between / 2, longest_seconds=FLUSH_SECONDS / 5)
         else:
             session.flush()
             self._wakeup.wait(started, _GATHER_SECONDS, longest_seconds=_APPOINTMENTS_SECONDS)

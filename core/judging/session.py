@@ -54,6 +54,10 @@ class JudgeSession:
         self.has_more_appointments = True
         """Whether the last look at the appointments left some that have come, or may have."""
 
+    @property
+    def samples_any_watch(self) -> bool:
+        return bool(self._sampled)
+
     def judge_next(self) -> int:
         """Judge the next samples of the log, and write down at once what somebody may be waiting for; how many."""
         portion = self._log.read()
