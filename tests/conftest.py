@@ -14,7 +14,7 @@ import signal
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -69,20 +69,36 @@ def pytest_configure(config: pytest.Config) -> None:
             first.stop()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Follow imports in one worker only: all import the same, and followed it takes a third longer."""
+    cov = session.config.pluginmanager.getplugin("_cov")
+    is_another = os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0"
+    if cov is None or cov.cov_controller is None or not is_another:
+        return (yield)
+    cov.cov_controller.pause()
+    try:
+        return (yield)
+    finally:
+        cov.cov_controller.resume()
+
+
 def pytest_collection_finish() -> None:
     """Keep the thousands of tests, and what they import, out of each garbage collection: a twentieth of the CPU."""
     gc.enable()
     gc.freeze()
 
 
-@pytest.fixture(autouse=True)
-def _own_signals() -> Iterator[None]:
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
     """What a command within the test's process does to signals ends with it: after Ctrl-C all others are ignored."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = [(number, signal.getsignal(number)) for number in numbers]
-    yield
-    for number, handler in before:
-        signal.signal(number, handler)
+    try:
+        return (yield)
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 @dataclass(frozen=True)

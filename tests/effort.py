@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+from typing import TYPE_CHECKING
 
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 IS_LONG = bool(os.environ.get("TEST_LONG"))
 
@@ -15,3 +20,13 @@ settings.register_profile("long", max_examples=1000, deadline=None)
 def seeds(few: int, many: int) -> range:
     """The seeds of a test that draws its own random steps."""
     return range(many if IS_LONG else few)
+
+
+def daily_tvl(whole: Path, folder: Path) -> Path:
+    """The real TVL of 713 entities over five years; of one chain's 13, with zeros and gaps, for each change."""
+    if IS_LONG:
+        return whole
+    path = folder / "tvl.csv.gz"
+    with gzip.open(whole, "rt") as history, gzip.open(path, "wt", compresslevel=1) as part:
+        part.writelines(line for place, line in enumerate(history) if not place or ",xdai," in line)
+    return path

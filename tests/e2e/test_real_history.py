@@ -1,5 +1,6 @@
 """Real history from end to end: what `rtp run --demo --feed` shows is what core.detection finds in the same file.
 
+For each change, that is the beginning of each history; by `make test-long`, the whole.
 The histories lie next to the repository, or where RTP_SHARED_DATA says. rtp works without them.
 """
 
@@ -22,6 +23,7 @@ from core.detection.history import FileHistory
 from core.detection.report import amount_text
 from core.settings.file import default_path
 from core.sinks.settings import load_settings
+from tests.effort import IS_LONG
 from tests.leftovers import own_place
 from tests.rtp_process import ROOT, rtp
 
@@ -39,6 +41,12 @@ def real(name: str) -> Path:
     if not path.is_file():
         pytest.skip(f"{path} is not here: the product works without it")
     return path
+
+
+def beginning(path: Path, rows: int) -> list[str]:
+    """The header and these rows of a file; all of them, if there is time."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return lines if IS_LONG else lines[: 1 + rows]
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ def usdc(tmp_path_factory: pytest.TempPathFactory) -> Replay:
     folder = tmp_path_factory.mktemp("usdc")
     feed, config = folder / "usdc.csv", folder / "rtp.yaml"
     rounds = real("price_chainlink_usdc_usd_rounds_2022-11_2023-03.csv").read_text(encoding="utf-8").splitlines()
-    quotes = real("stablecoin_prices_15min_2024.csv").read_text(encoding="utf-8").splitlines()
+    quotes = beginning(real("stablecoin_prices_15min_2024.csv"), 200)
     answers = csv.DictReader(line for line in rounds if not line.startswith("#"))
     chainlink = [f"{row['updatedAt']},usdc,chainlink,{int(row['answer']) / 10**8:.8f}" for row in answers]
     feed.write_text("\n".join([quotes[0], *chainlink, *quotes[1:]]) + "\n", encoding="utf-8")
@@ -128,8 +136,10 @@ def test_the_depeg_of_march_2023_is_told_with_its_way_down(usdc: Replay) -> None
 
 
 @pytest.fixture(scope="module")
-def protocols() -> Replay:
-    return replay(real("protocols_2024.csv"), default_path())
+def protocols(tmp_path_factory: pytest.TempPathFactory) -> Replay:
+    feed = tmp_path_factory.mktemp("protocols") / "protocols.csv"
+    feed.write_text("\n".join(beginning(real("protocols_2024.csv"), 500)) + "\n", encoding="utf-8")
+    return replay(feed, default_path())
 
 
 def test_every_real_protocol_is_an_event(protocols: Replay) -> None:

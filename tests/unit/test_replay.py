@@ -19,6 +19,7 @@ from core.demo.layout import slug
 from core.demo.pace import at_rate, by_history, parse_speed
 from core.demo.replay import MAX_ROWS_PER_STEP, FeedFile
 from core.errors import FeedError
+from tests.effort import daily_tvl
 
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 ONE = datetime(2024, 3, 19, 13, tzinfo=UTC)
@@ -349,9 +350,9 @@ def test_every_stablecoin_price_is_read_in_time_order() -> None:
     assert (len(read), all(a < b for a, b in pairwise(read))) == (2169, True)
 
 
-@pytest.mark.no_cover  # four hundred thousand rows
-def test_every_daily_tvl_is_read_with_every_digit() -> None:
-    path = real("tvl_protocol_chain_daily.csv.gz")
+@pytest.mark.no_cover  # thousands of rows
+def test_every_daily_tvl_is_read_with_every_digit(tmp_path: Path) -> None:
+    path = daily_tvl(real("tvl_protocol_chain_daily.csv.gz"), tmp_path)
     with gzip.open(path, "rt", newline="") as text:
         expected = sum(Decimal(row["tvl_usd"]) for row in csv.DictReader(text))
     changes = [change for step in FeedFile.open(path).steps() for change in step.changes]
