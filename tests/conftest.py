@@ -25,6 +25,8 @@ import pytest
 import redis
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from core.demo.tables import create_tables
 from core.services.postgres import connect
@@ -81,6 +83,13 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         return (yield)
     finally:
         cov.cov_controller.resume()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Follow no test of a process of its own, nor of a browser: what runs in the tests' process there is theirs."""
+    for item in items:
+        if item.path.parent.name in {"e2e", "browser"}:
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_collection_finish() -> None:
@@ -267,21 +276,25 @@ def writer(connect_again: Callable[[], psycopg.Connection]) -> psycopg.Connectio
     return connect_again()
 
 
+@pytest.fixture(scope="session")
+def _redis_admin(stack: EmbeddedStack) -> Iterator[redis.Redis]:
+    """A client that is kept: one for each test costs more than to empty Redis does."""
+    retry = Retry(NoBackoff(), 1)  # a test may have restarted the server
+    with redis.Redis.from_url(stack.addresses.redis_url, retry=retry) as client:
+        yield client
+
+
 @pytest.fixture
-def redis_url(stack: EmbeddedStack) -> str:
+def redis_url(stack: EmbeddedStack, _redis_admin: redis.Redis) -> str:
     """The address of a Redis that holds nothing."""
-    return _emptied_redis(stack)
+    _redis_admin.flushall()
+    return stack.addresses.redis_url
 
 
 @pytest.fixture(scope="module")
-def module_redis_url(stack: EmbeddedStack) -> str:
+def module_redis_url(stack: EmbeddedStack, _redis_admin: redis.Redis) -> str:
     """The same, for all tests of a file: it holds what they put there, and nothing of what others have left."""
-    return _emptied_redis(stack)
-
-
-def _emptied_redis(stack: EmbeddedStack) -> str:
-    with redis.Redis.from_url(stack.addresses.redis_url) as client:
-        client.flushall()
+    _redis_admin.flushall()
     return stack.addresses.redis_url
 
 

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import gzip
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+T = TypeVar("T")
 
 IS_LONG = bool(os.environ.get("TEST_LONG"))
 
-settings.register_profile("short", max_examples=30, derandomize=True, deadline=None)
+settings.register_profile("short", max_examples=15, derandomize=True, deadline=None)
 settings.register_profile("long", max_examples=1000, deadline=None)
+
+
+def some(cases: Sequence[T], few: int) -> Sequence[T]:
+    """All cases of a test that tries one moment or amount after the other; few per change, the outermost among them."""
+    return cases if IS_LONG else [cases[round(place * (len(cases) - 1) / (few - 1))] for place in range(few)]
 
 
 def seeds(few: int, many: int) -> range:

@@ -26,6 +26,7 @@ from core.services.postgres import connect
 from core.settings.models import Settings, postgres_dsn
 from rtp_client.keys import STREAM, cache_key
 from rtp_client.redact import redact
+from tests.effort import some
 from tests.eventually import eventually
 from tests.faulty_sqs import faulty_sqs
 from tests.queue_drain import drain
@@ -317,9 +318,8 @@ STARTING = ["typer", "psycopg", "cli.app", "botocore.client", "watch protocols",
 
 
 # Each signal is answered in two ways: until a command notes signals, and after.
-ENDS = [(moment, signal.SIGTERM) for moment in STARTING] + [
-    (moment, number) for moment in ("psycopg", "uptime_seconds") for number in (signal.SIGINT, signal.SIGHUP)
-]
+OTHERS = [(moment, number) for moment in ("psycopg", "uptime_seconds") for number in (signal.SIGINT, signal.SIGHUP)]
+ENDS = [*((moment, signal.SIGTERM) for moment in some(STARTING, 3)), *some(OTHERS, 2)]
 
 
 @pytest.mark.parametrize(("moment", "number"), ENDS)

@@ -23,6 +23,7 @@ from core.errors import Cancelled, StackError
 from core.stack import EmbeddedStack, RunningStack, binaries, pids, ports, running_stacks
 from core.stack.state import remove_leftovers
 from tests.conftest import SqsQueue
+from tests.effort import some
 from tests.eventually import eventually
 from tests.leftovers import files_in, own_place, processes_in
 from tests.processes import listening_addresses, mapped_shared_memory
@@ -332,7 +333,7 @@ def test_another_machines_state_file_is_left_alone(state_file: Path) -> None:
     assert state_file.exists()
 
 
-@pytest.mark.parametrize("seconds", [0.001, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0])
+@pytest.mark.parametrize("seconds", some([0.001, 0.03, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0], 4))
 def test_an_interrupt_while_starting_leaves_nothing(place: Path, seconds: float) -> None:
     with python(INTERRUPTED_START, str(seconds)) as rtp:
         output, _ = rtp.communicate(timeout=DEADLINE_SECONDS)
@@ -341,7 +342,7 @@ def test_an_interrupt_while_starting_leaves_nothing(place: Path, seconds: float)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /dev/shm")
-@pytest.mark.parametrize("seconds", [0.1, 0.2, 0.3])
+@pytest.mark.parametrize("seconds", some([0.1, 0.2, 0.3], 2))
 def test_an_interrupted_initdb_leaves_no_shared_memory(place: Path, seconds: float) -> None:
     shared = Path("/dev/shm")  # noqa: S108  (only looked into)
     before = set(shared.glob("PostgreSQL.*"))
@@ -570,7 +571,7 @@ def test_a_folder_without_postgres_is_named(tmp_path: Path) -> None:
         EmbeddedStack(postgres_bin=tmp_path).start()
 
 
-@pytest.mark.parametrize("megabytes", [1, 10, 38])
+@pytest.mark.parametrize("megabytes", some([1, 10, 38], 2))
 def test_a_full_disk_is_named(place: Path, megabytes: int) -> None:
     mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=755", "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode != 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import ast
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -11,6 +11,7 @@ PACKAGES = ("rtp_client", "core", "triggers", "cli", "loadtests", "infrastructur
 
 
 def test_no_two_classes_have_one_name() -> None:
-    trees = [ast.parse(file.read_text("utf-8")) for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
-    names = Counter(node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    texts = [file.read_text("utf-8") for package in PACKAGES for file in (ROOT / package).rglob("*.py")]
+    names = Counter(name for text in texts for name in re.findall(r"^\s*class (\w+)[:(]", text, re.MULTILINE))
+    assert names["Settings"] == 1
     assert [name for name, count in names.items() if count > 1] == []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -173,6 +174,13 @@ SETTINGS_FILES = sorted(path for path in CONFIGS.glob("**/*.yaml") if not path.n
 @pytest.mark.parametrize("path", SETTINGS_FILES, ids=lambda path: path.name)
 def test_every_settings_file_in_configs_can_be_used(path: Path) -> None:
     load_settings(path, environ={}, options={})
+
+
+@pytest.mark.parametrize("path", SETTINGS_FILES, ids=lambda path: path.name)
+def test_where_libyaml_is_not_at_hand_a_file_reads_the_same(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = load_settings(path, environ={}, options={})
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    assert load_settings(path, environ={}, options={}) == loaded
 
 
 def test_without_a_file_the_defaults_that_come_with_rtp_hold() -> None:

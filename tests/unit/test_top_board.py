@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
 from rich.text import Text
 
 from cli.top.sinks import RtpState, SinkRow
@@ -15,6 +16,8 @@ from tests.samples import NOON, make_event
 
 if TYPE_CHECKING:
     from cli.top.market import EntityKey
+
+pytestmark = pytest.mark.no_cover  # Textual takes three times as long when it is followed
 
 LIDO = make_event(1, "lido", previous="100", current="103", change_pct="3", severity="warning")
 AAVE = make_event(2, "aave-v3", chain="base", previous="50", current="49", change_pct="-2", confidence=0.75)
