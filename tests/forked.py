@@ -147,7 +147,9 @@ def _import_all() -> None:
     import cli.run  # noqa: PLC0415
     import cli.status  # noqa: PLC0415
     import cli.tail  # noqa: F401, PLC0415
+    from core.sinks.settings import load_settings  # noqa: PLC0415
 
+    load_settings(None, environ={}, options={})  # pydantic makes a model's validator when it is first asked for
     for name in [name for name in sys.modules if name.partition(".")[0] == "cli"]:
         del sys.modules[name]
 
