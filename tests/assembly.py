@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from core.settings.file import default_path
+from tests.default_document import default_document
 
 ROOT = Path(__file__).parents[1]
 TABLES = {"tvl": "defi-tvl", "prices": "defi-prices", "protocols": "defi-protocols", "samples": "defi-samples"}
@@ -63,7 +63,7 @@ app.synthesise(app.App(), json.loads(sys.argv[1]))
 
 def prepare(folder: Path) -> None:
     """What a deployment needs: settings with DynamoDB tables and a route, and a package of code."""
-    document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+    document = default_document()
     document["watches"]["samples"] = HISTORY
     document["dynamodb"] = {"tables": {watch: {"table": name} for watch, name in TABLES.items()}}
     document["dynamodb"]["tables"]["protocols"]["where"] = {"type": "protocol"}

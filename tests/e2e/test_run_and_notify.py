@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from cli.demo_notifications import catching
-from core.settings.file import default_path
+from tests.default_document import default_document
 from tests.rtp_process import environ_of, rtp
 from tests.tvl_table import write
 
@@ -26,7 +26,7 @@ def test_until_idle_is_until_people_are_told_too(
     config = tmp_path / "rtp.yaml"
     with catching() as catcher:
         notify = {"notify": [{"name": "desk", "to": catcher.address("desk"), "digest": "1s"}]}
-        document = yaml.safe_load(default_path().read_text(encoding="utf-8")) | notify
+        document = default_document() | notify
         config.write_text(yaml.safe_dump(document), encoding="utf-8")
         arguments = ("run", "--notify", "--until-idle", "--http", "127.0.0.1:0", "-c", str(config))
         with rtp(*arguments, environ=environ_of(settings)) as process:

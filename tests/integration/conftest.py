@@ -19,12 +19,12 @@ from core.demo.tables import create_tables
 from core.kinds import SHIPPED
 from core.services.postgres import connect
 from core.settings.dynamodb import dynamodb_model
-from core.settings.file import default_path
 from core.settings.models import Settings, postgres_dsn
 from core.sinks.redis import RedisSink
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from tests.command import Command, Done
+from tests.default_document import default_document
 from tests.dynamodb import Table
 from tests.eventually import eventually
 from tests.mapped import deployed_parameters
@@ -71,7 +71,7 @@ def validate(command: Command, settings: Settings, tmp_path: Path) -> Callable[.
     def run(
         *arguments: str, dsn: str = "", without: str = "", notify: Sequence[Any] = (), **changes: dict[str, Any]
     ) -> Done:
-        document = yaml.safe_load(default_path().read_text(encoding="utf-8")) | {"notify": list(notify)}
+        document = default_document() | {"notify": list(notify)}
         for name, keys in changes.items():
             document["watches"].setdefault(name, {}).update(keys)
         document["watches"].pop(without, None)

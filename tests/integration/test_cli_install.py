@@ -11,9 +11,9 @@ import pytest
 import yaml
 from psycopg import sql
 
-from core.settings.file import default_path
 from tests.catalog_snapshot import catalog_of
 from tests.command import Command, Done
+from tests.default_document import default_document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +117,7 @@ def test_a_changed_threshold_takes_no_lock_as_its_dry_run_says(
     bare: psycopg.Connection, install: Run, tmp_path: Path
 ) -> None:
     install()
-    document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+    document = default_document()
     document["watches"]["tvl"]["percent"] = 3
     config = tmp_path / "rtp.yaml"
     config.write_text(yaml.safe_dump(document), encoding="utf-8")
@@ -136,7 +136,7 @@ def test_sql_without_a_dry_run_is_refused(bare: psycopg.Connection, install: Run
 
 def test_a_tables_name_is_no_markup(bare: psycopg.Connection, install: Run, tmp_path: Path) -> None:
     bare.execute(sql.SQL("ALTER TABLE tvl RENAME TO {}").format(sql.Identifier(HOSTILE)))
-    document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+    document = default_document()
     document["watches"]["tvl"]["table"] = f"public.{HOSTILE}"
     config = tmp_path / "rtp.yaml"
     config.write_text(yaml.safe_dump(document), encoding="utf-8")

@@ -13,8 +13,8 @@ import yaml
 
 from cli.demo_notifications import NOTIFICATIONS, catching, notification_line, page_of
 from core.demo.notifications import with_demo_notify
-from core.settings.file import default_path
 from core.sinks.settings import load_settings
+from tests.default_document import default_document
 from tests.gateway import answer_of, serve_settings, serving
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_what_is_no_message_is_refused_and_the_next_one_is_caught(catcher: Catch
 
 
 def settings_with(folder: Path, **sections: object) -> Settings:
-    document = yaml.safe_load(default_path().read_text(encoding="utf-8")) | sections
+    document = default_document() | sections
     path = folder / "rtp.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return load_settings(path, environ={}, options={})

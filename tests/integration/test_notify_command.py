@@ -10,9 +10,9 @@ import pytest
 import redis
 import yaml
 
-from core.settings.file import default_path
 from core.sinks.registry import destinations
 from rtp_client.keys import STREAM
+from tests.default_document import default_document
 from tests.eventually import eventually
 from tests.rtp_process import environ_of, rtp
 from tests.samples import make_event
@@ -36,7 +36,7 @@ def server() -> Iterator[WebhookServer]:
 @pytest.fixture
 def config(tmp_path: Path, server: WebhookServer) -> Path:
     """The default settings, with people to tell."""
-    document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+    document = default_document()
     address = f"json://127.0.0.1:{server.port}"
     document["notify"] = [
         {"name": "desk", "to": {"env": "DESK_URL"}},

@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from core.monitor.notify_monitor import NotifyMonitor
 from core.notify.acknowledgement.acknowledgements import Acknowledgements, Expected
 from core.notify.outbox.outbox import Addressed, Outbox
-from core.settings.file import default_path
 from core.settings.models import HttpSettings, postgres_dsn
 from core.sinks.settings import load_settings
+from tests.default_document import default_document
 from tests.eventually import eventually
 from tests.gateway import answer_of
 from tests.samples import make_event
@@ -34,7 +34,7 @@ PEOPLE = [{"name": "desk", "to": "json://desk"}, {"name": "boss", "to": {"url": 
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    document = yaml.safe_load(default_path().read_text(encoding="utf-8")) | {"notify": PEOPLE}
+    document = default_document() | {"notify": PEOPLE}
     path = tmp_path / "rtp.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path

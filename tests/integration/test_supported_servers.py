@@ -12,9 +12,9 @@ import yaml
 
 from core.demo.tables import create_tables
 from core.services.postgres import connect
-from core.settings.file import default_path
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
+from tests.default_document import default_document
 from tests.leftovers import own_place
 from tests.rtp_process import environ_of, rtp
 from tests.standbys import in_log, in_stream, write
@@ -47,7 +47,7 @@ def stack(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
 def test_an_installed_server_carries_the_whole_way(stack: EmbeddedStack, tmp_path: Path) -> None:
     config = tmp_path / "rtp.yaml"
-    document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+    document = default_document()
     del document["sqs"]
     config.write_text(yaml.safe_dump(document), encoding="utf-8")
     places = {"postgres.dsn": stack.addresses.postgres_dsn, "redis.url": stack.addresses.redis_url}

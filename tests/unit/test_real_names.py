@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from core.errors import SettingsError
-from core.settings.file import default_path
 from core.sinks.settings import load_settings
 from core.sinks.sqs.queues import sqs_destinations
+from tests.default_document import default_document
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def loaded(folder: Path, names: str) -> Settings:
-    document = yaml.safe_load(default_path().read_text(encoding="utf-8"))
+    document = default_document()
     document["sqs"] = {"queue": "alerts.fifo", "dead_letter_queue": "alerts-dlq.fifo"}
     document["routes"] = [{"match": {"kind": "tvl"}, "queue": "tvl.fifo", "dead_letter_queue": "tvl-dlq.fifo"}]
     document["dynamodb"] = {"tables": {"tvl": {"table": "tvl"}}, "dead_letter_queue": "failures"}
