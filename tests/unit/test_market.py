@@ -14,6 +14,7 @@ from core.demo import catalogue
 from core.demo.change import Change, FeedStep, PriceChange, ProtocolChange, TvlChange
 from core.demo.market import Market
 from core.demo.walk import floating_price, price_amount
+from tests.effort import IS_LONG
 
 STABLE = {token.name for token in catalogue.tokens() if token.stable}
 
@@ -45,7 +46,7 @@ def share_that_deviates(values: dict[tuple[str, ...], list[Decimal]], percent: D
     return events / total
 
 
-@settings(max_examples=20)
+@settings(max_examples=100 if IS_LONG else 5)
 @given(st.integers(min_value=0))
 def test_one_seed_is_one_market(seed: int) -> None:
     assert first_steps(seed, 30) == first_steps(seed, 30)
