@@ -24,6 +24,11 @@ class Load:
     csv_prefix: str | None = None
 
     @property
+    def is_shown_by_locust(self) -> bool:
+        """Whether anybody sees Locust's statistics, in the web UI or in its CSV files."""
+        return self.web_port is not None or self.csv_prefix is not None
+
+    @property
     def total_seconds(self) -> float:
         return self.warm_up_seconds + self.seconds
 

@@ -185,7 +185,7 @@ class LoadRun:
 
     def _note(self, tick: Tick) -> None:
         self._recording.timeline.add(tick)
-        if tick.latencies:
+        if tick.latencies and self._load.is_shown_by_locust:
             self._fleet.tell_locust({"tick": tick.encoded()})
 
     def _take_own(self) -> None:

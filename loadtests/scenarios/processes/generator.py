@@ -1,7 +1,7 @@
-"""The load itself, in a process of its own: Locust's users write on schedule, Locust's statistics hold everything.
+"""The load itself, in a process of its own: Locust's users write on schedule.
 
-The first of several generators is also where the others' latencies are counted, so that its web UI and its CSV files
-show the whole flow: request types `db`, `pubsub`, `sqs`, `detect`, `process` and `cache`.
+Where its web UI or its CSV files are asked for, the first of several generators is told the latencies of all processes,
+so that Locust's statistics show the whole flow: request types `db`, `pubsub`, `sqs`, `detect`, `process` and `cache`.
 """
 
 from __future__ import annotations
