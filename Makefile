@@ -34,7 +34,7 @@ NOT_IN_THE_LAMBDA = psycopg psycopg-binary psycopg-pool prometheus-client typer 
 LAMBDA_CODE = build/lambda build/notify build/consumer
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-long lint format bench faults backlog space overhead peers detection judging cache live handler notify kills package docs reference pictures sbom audit deployment lock clean
+.PHONY: help install run test test-long lint format bench faults backlog space overhead layers peers detection judging cache live handler notify kills package docs reference pictures sbom audit deployment lock clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 11
@@ -75,6 +75,9 @@ space: $(VENV)/.dev ## Measure what the log costs in space, and what emptying it
 
 overhead: $(VENV)/.dev ## Measure what the triggers cost the writer, beside other triggers
 	@$(BIN)/python -m loadtests.benchmarks.overhead $(ARGS)
+
+layers: $(VENV)/.dev ## Measure what each part of a trigger costs the writer
+	@$(BIN)/python -m loadtests.benchmarks.layers $(ARGS)
 
 peers: $(VENV)/.dev ## Measure rtp beside its peers: LISTEN/NOTIFY, outbox, logical decoding, PgQ, PgQueuer
 	@$(BIN)/python -m loadtests.benchmarks.peers $(ARGS)

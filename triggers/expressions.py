@@ -11,6 +11,7 @@ from core.settings.watches import ValueWatch, Watch
 from rtp_client.moment import moment
 from triggers.identity import named_row, who
 from triggers.rules import rule_part
+from triggers.templates import template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -183,7 +184,7 @@ class Expressions:
         return about(row, self.watch, self.types)["changed_at"]
 
     def can_be_read(self) -> sql.Composable:
-        """Whether the table's columns are such that none of these expressions can fail, whatever a row holds."""
+        """Whether a trigger's table is such that none of these expressions can fail, whatever a row holds."""
         checks = [
             sql.SQL("rtp.is_of_type((NULL::{}).{}, {})").format(
                 sql.Identifier(*self.watch.table_parts),
@@ -193,7 +194,8 @@ class Expressions:
             for _, column in self.watch.columns
             if isinstance(column, str)
         ]
-        return sql.SQL(" AND ").join(checks)
+        table = sql.Literal(sql.Identifier(*self.watch.table_parts).as_string(None))
+        return template("can_be_read.sql").format(columns=sql.SQL(" AND ").join(checks), table=table)
 
     def checked_columns(self) -> list[str]:
         """The table's columns that are read as the type that they had at installation."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
-from triggers.expressions import function
+from triggers.expressions import function, named
 from triggers.identity import is_of
 from triggers.lookups import all_at_once, one_by_one
 from triggers.renames import is_renaming, pairs
@@ -35,7 +35,6 @@ def latest_functions(
     parts = expressions.parts("r")
     rare = function("rare", name)
     samples = Samples(watch, expressions, common, may_exchange=may_exchange)
-    rule = {key: rule_part(watch, "one", key) for key in ("percent", "min_change", "warning", "critical")}
     rows = {
         **common,
         "new_sample": expressions.sample(sql.SQL("new_rows"), which="timely", is_timed=False),
@@ -60,9 +59,10 @@ def latest_functions(
         report_one=template("report_one.sql").format(
             watch=watch_id,
             **expressions.as_read("one"),
-            **rule,
+            **_rule(watch, "one"),
             is_timely=ahead["is_timely"],
             and_none=looks["and_none"],
+            report_many=_report_many(watch, expressions, common, may_exchange=may_exchange),
         ),
         **looks,
         look_ahead=ahead["look_ahead"],
@@ -98,6 +98,26 @@ def latest_functions(
         is_of=is_of(watch, expressions.types),
     )
     return trigger_function, texts, now
+
+
+def _rule(watch: ValueWatch, row: str) -> dict[str, sql.Composable]:
+    return {key: rule_part(watch, row, key) for key in ("percent", "min_change", "warning", "critical")}
+
+
+def _report_many(
+    watch: ValueWatch, expressions: Expressions, common: Mapping[str, sql.Composable], *, may_exchange: bool
+) -> sql.Composed:
+    """Report several plain deviations of one statement where nothing can fail."""
+    return template("report_many.sql").format(
+        watch=common["watch"],
+        rules=common["rules"],
+        can_be_read=expressions.can_be_read(),
+        is_renaming=is_renaming(watch, expressions.types, may_exchange=may_exchange),
+        parts=named(expressions.parts("r")),
+        lookup=one_by_one(common["watch"], *_SAMPLE),
+        is_timely=sql.SQL("NOT {}").format(expressions.is_ahead(sql.Identifier("n", "changed_at"))),
+        **_rule(watch, "t"),
+    )
 
 
 def _unless_told(watch: ValueWatch, watch_id: sql.Composable) -> sql.Composable:

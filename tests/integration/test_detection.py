@@ -398,6 +398,19 @@ def test_a_trigger_that_fails_does_not_abort_its_writer(writer: psycopg.Connecti
     assert str(value_of(writer)) == "0"
 
 
+@pytest.mark.parametrize("breakage", BREAKAGES.values(), ids=BREAKAGES)
+def test_a_trigger_that_fails_at_several_significant_rows_does_not_abort_their_writer(
+    writer: psycopg.Connection, breakage: str
+) -> None:
+    write(writer, "100")
+    write(writer, "100", entity="aave")
+    with writer.transaction(force_rollback=True):
+        writer.execute("UPDATE tvl SET tvl_usd = 200")  # the plans for it are kept
+    writer.execute(breakage.encode())
+    writer.execute("UPDATE tvl SET tvl_usd = '300'")
+    assert str(value_of(writer)) == "300"
+
+
 @pytest.mark.parametrize("breakage", [text for text in BREAKAGES.values() if "TYPE" not in text])
 def test_a_trigger_that_fails_says_so(writer: psycopg.Connection, breakage: str) -> None:
     write(writer, "100")
@@ -430,6 +443,27 @@ def test_many_plain_changes_of_one_transaction_are_no_subtransactions(writer: ps
             write(writer, str(value), str(value + 1))
         ids = writer.execute("SELECT xmin::text FROM rtp.event UNION SELECT xmin::text FROM rtp.baseline").fetchall()
         assert ids == writer.execute("SELECT (pg_current_xact_id()::text::bigint % (1::bigint << 32))::text").fetchall()
+
+
+def test_several_plain_changes_of_one_statement_are_no_subtransaction(writer: psycopg.Connection) -> None:
+    for entity in ("aave", "lido", "maker"):
+        write(writer, "100", entity=entity)
+    with writer.transaction():
+        writer.execute("UPDATE tvl SET tvl_usd = tvl_usd + 100")
+        writer.execute("INSERT INTO tvl SELECT * FROM tvl ON CONFLICT (chain, protocol) DO UPDATE SET tvl_usd = 300")
+        ids = writer.execute("SELECT xmin::text FROM rtp.event UNION SELECT xmin::text FROM rtp.baseline").fetchall()
+        assert ids == writer.execute("SELECT (pg_current_xact_id()::text::bigint % (1::bigint << 32))::text").fetchall()
+    assert events(writer) == [("100", "200", "deviation")] * 3 + [("200", "300", "deviation")] * 3
+
+
+@pytest.mark.parametrize("odd", ["NULL", "'NaN'", "0", "-5", "'1e1001'"])
+def test_plain_changes_beside_one_that_is_not_are_all_reported(writer: psycopg.Connection, odd: str) -> None:
+    for entity in ("aave", "lido", "maker"):
+        write(writer, "100", entity=entity)
+    writer.execute(f"UPDATE tvl SET tvl_usd = CASE protocol WHEN 'lido' THEN {odd} ELSE numeric '200' END".encode())
+    assert sorted(reason for _, current, reason in events(writer) if current == "200") == ["deviation", "deviation"]
+    assert len(events(writer)) == 3
+    assert errors(writer) == []
 
 
 def test_a_watched_table_without_rtps_schema_can_be_written(writer: psycopg.Connection) -> None:

@@ -2,8 +2,6 @@ BEGIN
         -- All else goes the long way: what has a trace context to carry, and whoever is not to wait long for a lock, as an upgrade may
         -- have locked rtp's tables.
         is_safe := {can_be_read}
-            -- Another table may have the name by now.
-            AND (TG_RELID = {table}::regclass OR pg_partition_root(TG_RELID) = {table}::regclass)
             AND 'rtp.sample'::regclass IS NOT NULL AND rtp.takes_samples()
             AND current_setting('lock_timeout') = '0' AND (current_setting('rtp.traceparent', true) <> '') IS NOT TRUE;
     EXCEPTION WHEN OTHERS THEN

@@ -29,5 +29,7 @@
             FROM moved;
             IF FOUND THEN
                 reported_rows := 1;
+            ELSIF EXISTS (SELECT FROM new_rows OFFSET 1) AND NOT EXISTS (SELECT FROM new_rows OFFSET 100) THEN
+                {report_many}
             END IF;
         END IF

@@ -29,6 +29,7 @@ DECLARE
     is_safe       boolean;
     one           record;
     reported_rows bigint;
+    plain_rows    bigint := 0;  -- of several rows, those that have been reported outside of the block
     measured_rows bigint;
     unseen_rows   bigint;
     older_rows    bigint;
@@ -55,15 +56,14 @@ BEGIN
     IF NOT FOUND AND started IS NULL{and_none} THEN
         RETURN NULL;
     ELSIF NOT FOUND{and_none} THEN
-        {measure}
-        RETURN NULL;
+        reported_rows := 0;
     END IF;
     {report_one};
 
     FOR attempt IN 1..3 LOOP
         EXIT WHEN reported_rows IS NOT NULL;
         BEGIN
-            reported_rows := 0;
+            reported_rows := plain_rows;
             left_rows := 0;
             -- A small statement's plan is kept, an index look-up per row. A large one is worth plans of its own, made for
             -- as many rows as it has: they read the baselines once, and hash.
@@ -102,7 +102,8 @@ BEGIN
                 reported_rows := NULL;  -- judged again, by what the look has left
             ELSE
                 PERFORM rtp.note_error({name_literal}, TG_OP, SQLSTATE, SQLERRM);
-                RETURN NULL;
+                reported_rows := plain_rows;
+                left_rows := 0;
             END IF;
         END;
     END LOOP;
