@@ -29,6 +29,10 @@ CREATE TABLE rtp_loadtest.tvl (
 INSERT INTO rtp_loadtest.tvl
 SELECT %(chain)s, 'p' || number, 1000, 'seed', clock_timestamp() FROM generate_series(0, %(entities)s - 1) AS number
 
+-- name: next_log_segment
+-- Go on in another segment of PostgreSQL's log, with something in the one before: else it stays where it is.
+SELECT pg_logical_emit_message(false, 'rtp', 'segment'), pg_switch_wal()
+
 -- name: update_one
 -- $1 the chain, $2 the protocol, $3 its value, $4 the write's mark; so in each of the writes, which are prepared. The database update
 -- whose clock everything is measured from: clock_timestamp() in the statement itself.
