@@ -50,7 +50,7 @@ test: $(VENV)/.dev ## Run all tests, with coverage (ARGS="-k cursor", WORKERS=0 
 
 test-long: export TEST_LONG := 1
 test-long: override ARGS += --timeout=3600
-test-long: test ## The same, with many more random examples, other ones each time: half an hour
+test-long: test ## The same, with all cases and many random examples, other ones each time: half an hour
 
 lint: $(VENV)/.dev ## Check style, types and the layers
 	@$(BIN)/ruff check .

@@ -320,8 +320,8 @@ def _queue(stack: EmbeddedStack, sqs_client: SQSClient) -> Iterator[SqsQueue]:
     unique = uuid.uuid4().hex[:12]
     name, dlq_name = f"test-{unique}.fifo", f"test-{unique}-dlq.fifo"
     dlq_url = sqs_client.create_queue(QueueName=dlq_name, Attributes={"FifoQueue": "true"})["QueueUrl"]
-    answer = sqs_client.get_queue_attributes(QueueUrl=dlq_url, AttributeNames=["QueueArn"])
-    redrive = json.dumps({"deadLetterTargetArn": answer["Attributes"]["QueueArn"], "maxReceiveCount": 3})
+    place = f"arn:aws:sqs:{stack.addresses.aws_region}:000000000000"
+    redrive = json.dumps({"deadLetterTargetArn": f"{place}:{dlq_name}", "maxReceiveCount": 3})
     url = sqs_client.create_queue(
         QueueName=name,
         Attributes={
