@@ -38,7 +38,10 @@ QUICK = Backoff(0.001, 0.05)
 
 
 class Follow(Protocol):
-    """Follows an address: the messages as they come, until the block ends. Each connection takes the next token."""
+    """Follows an address: the messages as they come, until the block ends. Each connection takes the next token.
+
+    It does so when it is made, which may be when somebody asks for a message.
+    """
 
     def __call__(
         self, url: str, *, tokens: Iterable[str] = (), **wanted: Any
@@ -76,12 +79,25 @@ def with_threads(url: str, *, tokens: Iterable[str] = (), **wanted: Any) -> Iter
 def with_node(url: str, *, tokens: Iterable[str] = (), **wanted: Any) -> Iterator[Iterator[Message]]:
     """The messages of rtp.js in Node."""
     asked = {name: str(part) if isinstance(part, Position) else part for name, part in wanted.items()}
-    call = [node(), str(ROOT / "tests/follow.mjs"), url, json.dumps(list(tokens)), json.dumps(asked)]
-    with subprocess.Popen(call, stdout=subprocess.PIPE) as process:
+    call = [node(), str(ROOT / "tests/follow.mjs"), url, json.dumps(asked), *(["token"] if tokens else [])]
+    with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
-            yield map(_read, process.stdout or ())
+            yield map(_read, _told(process, iter(tokens)))
         finally:
             process.kill()
+
+
+def _told(process: subprocess.Popen[bytes], tokens: Iterator[str]) -> Iterator[dict[str, Any]]:
+    """The messages of follow.mjs, which is given a token when it asks for one."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    for line in process.stdout:
+        told = json.loads(line)
+        if told["type"] != "token":
+            yield told
+            continue
+        process.stdin.write(f"{next(tokens)}\n".encode())
+        process.stdin.flush()
 
 
 def node() -> str:
@@ -104,9 +120,8 @@ def _next_of(tokens: Iterable[str]) -> Any:
     return (lambda: next(given)) if tokens else None
 
 
-def _read(line: bytes) -> Message:
+def _read(told: dict[str, Any]) -> Message:
     """A message of follow.mjs as the Python clients have it."""
-    told = json.loads(line)
     match told["type"]:
         case "event":
             event = decode_event(json.dumps(told["event"]))

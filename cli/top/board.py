@@ -107,7 +107,7 @@ class Board(App[None]):
         if self._world.is_over():
             self.exit()
             return
-        if not self._main.query("#head"):  # it is being taken down
+        if not self.screen_stack or not self._main.query("#head"):  # it is being taken down
             return
         for message in self._world.inbox.take():
             self._take(message)

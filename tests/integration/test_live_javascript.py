@@ -45,7 +45,7 @@ def sink(redis_url: str) -> Iterator[RedisSink]:
 
 def test_a_slow_loop_leaves_the_rest_with_the_gateway_and_loses_nothing(server: GatewayServer, sink: RedisSink) -> None:
     sink.deliver([make_event(sequence) for sequence in range(1, MANY + 1)])
-    call = [node(), str(ROOT / "tests/follow.mjs"), server.url, "[]", json.dumps({"resume": "0"}), "held"]
+    call = [node(), str(ROOT / "tests/follow.mjs"), server.url, json.dumps({"resume": "0"}), "held"]
     with subprocess.Popen(call, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None

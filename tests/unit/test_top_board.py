@@ -181,6 +181,13 @@ async def test_help_tells_the_keys_and_the_board_ends_when_it_is_over() -> None:
 
 
 @sitting
+async def test_a_turn_that_comes_as_the_board_has_ended_does_nothing() -> None:
+    async with seat() as at:
+        pass
+    at.board.turn()
+
+
+@sitting
 async def test_a_price_that_has_left_its_peg_is_off_since_then() -> None:
     left = NOON - timedelta(hours=2)
     depeg = a_price(1, "usdc", "0.994", "-0.6", previous="1", reason="depeg", changed_at=left)
