@@ -12,6 +12,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,14 +86,36 @@ except StackError as error:
 """
 
 
-@pytest.fixture
-def place(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that all the stacks of one test keep their files below, so that leftovers can be found."""
-    with own_place() as place:
+@contextmanager
+def placed() -> Iterator[Path]:
+    """A folder that all the stacks within the block keep their files below, so that leftovers can be found."""
+    with own_place() as place, pytest.MonkeyPatch.context() as patch:
         for name, value in place.environ.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(tempfile, "tempdir", None)
+            patch.setenv(name, value)
+        patch.setattr(tempfile, "tempdir", None)
         yield place.folder
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """Such a folder of one test."""
+    with placed() as folder:
+        yield folder
+
+
+@dataclass(frozen=True)
+class Left:
+    """What is left in such a folder."""
+
+    processes: list[int]
+    files: list[Path]
+
+
+def left_in(folder: Path) -> Left:
+    """That, once nothing is, or after a time in which all should have gone."""
+    with suppress(AssertionError):
+        eventually(lambda: processes_in(folder) == [] and files_in(folder) == [], within_seconds=30)
+    return Left(processes_in(folder), files_in(folder))
 
 
 def python(
@@ -235,39 +259,47 @@ def test_the_addresses_show_no_password(stack: EmbeddedStack) -> None:
 # It is found.
 
 
-def test_another_terminal_finds_it(place: Path) -> None:
-    with EmbeddedStack(durable=False) as stack:
-        assert running_stacks() == [RunningStack(stack.name, stack.addresses)]
+@dataclass(frozen=True)
+class Pair:
+    """Two stacks that have run at a time, the newer first: what was found of them, and what is left."""
+
+    made: list[RunningStack]
+    found: list[RunningStack]
+    answers: list[object]
+    left: Left
 
 
-def test_the_newest_is_found_first(place: Path) -> None:
-    with EmbeddedStack(durable=False) as first, EmbeddedStack(durable=False) as second:
-        assert [one.name for one in running_stacks()] == [second.name, first.name]
+@pytest.fixture(scope="module")
+def pair() -> Pair:
+    with placed() as folder:
+        with EmbeddedStack(durable=False) as first, EmbeddedStack(durable=False) as second:
+            made = [RunningStack(one.name, one.addresses) for one in (second, first)]
+            found = running_stacks()
+            answers = [ping(one.addresses.redis_url) for one in made]
+        return Pair(made, found, answers, Left(processes_in(folder), files_in(folder)))
+
+
+def test_another_terminal_finds_them_the_newest_first(pair: Pair) -> None:
+    assert pair.found == pair.made
 
 
 def test_without_a_stack_none_is_found(place: Path) -> None:
     assert running_stacks() == []
 
 
-def test_two_stacks_run_side_by_side(place: Path) -> None:
-    with EmbeddedStack(durable=False) as first, EmbeddedStack(durable=False) as second:
-        both = [first.addresses.redis_url, second.addresses.redis_url]
-        assert [ping(url) for url in both] == [True, True]
+def test_two_stacks_run_side_by_side(pair: Pair) -> None:
+    assert pair.answers == [True, True]
 
 
 # It leaves nothing behind.
 
 
-def test_after_stop_no_process_is_left(place: Path) -> None:
-    with EmbeddedStack(durable=False):
-        pass
-    assert processes_in(place) == []
+def test_after_stop_no_process_is_left(pair: Pair) -> None:
+    assert pair.left.processes == []
 
 
-def test_after_stop_no_file_is_left(place: Path) -> None:
-    with EmbeddedStack(durable=False):
-        pass
-    assert files_in(place) == []
+def test_after_stop_no_file_is_left(pair: Pair) -> None:
+    assert pair.left.files == []
 
 
 def test_stop_ends_a_server_that_is_paused(place: Path) -> None:
@@ -284,14 +316,19 @@ def kill_a_running_rtp(script: str = START_AND_WAIT) -> None:
         rtp.communicate()
 
 
-def test_killing_rtp_ends_the_servers(place: Path) -> None:
-    kill_a_running_rtp()
-    assert eventually(lambda: processes_in(place) == []), processes_in(place)
+@pytest.fixture(scope="module")
+def left_by_a_killed_rtp() -> Left:
+    with placed() as folder:
+        kill_a_running_rtp()
+        return left_in(folder)
 
 
-def test_killing_rtp_leaves_no_file(place: Path) -> None:
-    kill_a_running_rtp()
-    assert eventually(lambda: files_in(place) == []), files_in(place)
+def test_killing_rtp_ends_the_servers(left_by_a_killed_rtp: Left) -> None:
+    assert left_by_a_killed_rtp.processes == []
+
+
+def test_killing_rtp_leaves_no_file(left_by_a_killed_rtp: Left) -> None:
+    assert left_by_a_killed_rtp.files == []
 
 
 def test_a_server_that_was_paused_when_rtp_was_killed_is_ended(place: Path) -> None:
@@ -379,25 +416,40 @@ def kill_the_guard(stack: EmbeddedStack) -> None:
     os.kill(int(status.rpartition(")")[2].split()[1]), signal.SIGKILL)
 
 
-def test_killing_the_guard_ends_the_servers(place: Path) -> None:
-    with EmbeddedStack(durable=False) as stack:
-        kill_the_guard(stack)
-        assert eventually(lambda: processes_in(place) == []), processes_in(place)
+@dataclass(frozen=True)
+class Guardless:
+    """What a stack came to whose guard was killed: its processes, what it says of itself, its files after its end."""
+
+    processes: list[int]
+    said: str
+    files: list[Path]
 
 
-def test_a_killed_guard_is_noticed(place: Path) -> None:
-    with EmbeddedStack(durable=False) as stack:
-        kill_the_guard(stack)
-        eventually(lambda: processes_in(place) == [])
-        with pytest.raises(StackError, match="guards the embedded stack has ended"):
-            stack.check()
+@pytest.fixture(scope="module")
+def guardless() -> Guardless:
+    with placed() as folder:
+        with EmbeddedStack(durable=False) as stack:
+            kill_the_guard(stack)
+            with suppress(AssertionError):
+                eventually(lambda: processes_in(folder) == [])
+            processes, said = processes_in(folder), ""
+            try:
+                stack.check()
+            except StackError as error:
+                said = str(error)
+        return Guardless(processes, said, files_in(folder))
 
 
-def test_where_the_guard_was_killed_its_owner_removes_the_files(place: Path) -> None:
-    with EmbeddedStack(durable=False) as stack:
-        kill_the_guard(stack)
-        eventually(lambda: processes_in(place) == [])
-    assert files_in(place) == []
+def test_killing_the_guard_ends_the_servers(guardless: Guardless) -> None:
+    assert guardless.processes == []
+
+
+def test_a_killed_guard_is_noticed(guardless: Guardless) -> None:
+    assert "guards the embedded stack has ended" in guardless.said
+
+
+def test_where_the_guard_was_killed_its_owner_removes_the_files(guardless: Guardless) -> None:
+    assert guardless.files == []
 
 
 def test_a_server_whose_log_cannot_be_opened_leaves_the_others_alone(place: Path) -> None:
