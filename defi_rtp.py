@@ -40,7 +40,8 @@ def main() -> None:
 
 def _not_own(own: str) -> str | None:
     """What Python takes for a package or a file of rtp's and is none, if there is such a thing."""
-    from importlib.metadata import PackageNotFoundError, files  # noqa: PLC0415  (slow, and hardly ever needed)
+    from csv import reader  # noqa: PLC0415  (slow, all of them, and hardly ever needed)
+    from importlib.metadata import PackageNotFoundError, distribution  # noqa: PLC0415
     from importlib.util import find_spec  # noqa: PLC0415
 
     for name in _PACKAGES:
@@ -49,13 +50,15 @@ def _not_own(own: str) -> str | None:
         if found and os.path.realpath(found[0]) != os.path.realpath(os.path.join(own, name)):  # noqa: PTH118
             return found[0]
     try:
-        installed = files("defi-rtp") or ()
+        installed = distribution("defi-rtp")
     except PackageNotFoundError:
         return None
-    for file in installed:
-        if file.hash is not None and file.parts[0] in _PACKAGES:
-            path = str(file.locate())
-            if _digest(path, file.hash.mode) != file.hash.value:
+    # Its `files` leave out those that are gone, from Python 3.12 on.
+    for name, noted, *_ in reader((installed.read_text("RECORD") or "").splitlines()):
+        algorithm, _, digest = noted.partition("=")
+        if digest and name.split("/")[0] in _PACKAGES:
+            path = str(installed.locate_file(name))
+            if _digest(path, algorithm) != digest:
                 return path
     return None
 
