@@ -6,7 +6,6 @@ import http.client
 import json
 import re
 from contextlib import closing
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ from core.notify.build import build_notifier
 from core.notify.intakes.intake import Intake
 from core.notify.outbox.outbox import Outbox
 from core.notify.tellings import build_tellings
+from core.redis_names import NOTIFY_EXPECTED
 from core.settings.audiences import agreed
 from core.settings.notify import Audience
 from rtp_client.event import Event
@@ -37,17 +37,14 @@ AAVE = make_event(2, "aave", severity="warning")
 MAKER = make_event(3, "maker", severity="info")
 
 
-def audiences(*written: dict[str, Any], after_seconds: float | None = None) -> tuple[Audience, ...]:
-    found = agreed([Audience.model_validate({"to": f"json://{one['name']}", **one}) for one in written])
-    return tuple(one if after_seconds is None else sooner(one, after_seconds) for one in found)
+def audiences(*written: dict[str, Any]) -> tuple[Audience, ...]:
+    return tuple(agreed([Audience.model_validate({"to": f"json://{one['name']}", **one}) for one in written]))
 
 
-def sooner(audience: Audience, seconds: float) -> Audience:
-    """The same that waits for less than settings may say."""
-    if audience.unless_acknowledged is None:
-        return audience
-    wait = audience.unless_acknowledged.model_copy(update={"after": timedelta(seconds=seconds)})
-    return audience.model_copy(update={"unless_acknowledged": wait})
+def pass_the_time(client: redis.Redis) -> None:
+    """Have everything that is still to be acknowledged be overdue."""
+    waited_for: Any = client.zrange(NOTIFY_EXPECTED, 0, -1)
+    client.zadd(NOTIFY_EXPECTED, dict.fromkeys(waited_for, 0), xx=True)
 
 
 DESK = {"name": "desk", "unless_acknowledged": "10m"}
@@ -133,7 +130,7 @@ def test_the_next_are_told_of_what_nobody_acknowledged_by_the_link_of_their_mess
         boss = {"name": "boss", "to": f"{at}/boss", "only_escalated": True, "match": {"severity": "warning"}}
         people = settings.model_copy(
             update={
-                "notify": audiences(desk, boss, after_seconds=0.8),
+                "notify": audiences(desk, boss),
                 "serve": settings.serve.model_copy(update={"public_url": gateway.url}),
             }
         )
@@ -161,6 +158,7 @@ def test_the_next_are_told_of_what_nobody_acknowledged_by_the_link_of_their_mess
             with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=30)) as connection:
                 connection.request("POST", link)
                 assert connection.getresponse().status == 200
+            pass_the_time(client)
             eventually(lambda: said("/boss"))
         finally:
             notifier.stop()

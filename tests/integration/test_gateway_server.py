@@ -34,8 +34,6 @@ def server(module_redis_url: str) -> Iterator[GatewayServer]:
         module_redis_url,
         limits=limits,
         origins=["https://desk.example"],
-        ping_seconds=0.2,
-        idle_timeout_seconds=0.5,
     )
     with serving(settings) as running:
         eventually(lambda: answer_of(running, "/readyz").status == 200)
@@ -201,8 +199,9 @@ def test_an_address_has_so_many_connections_and_one_more_is_told_so(server: Gate
         assert (answer.status, answer.error) == (429, "too_many_connections")
 
 
-def test_a_client_that_is_frozen_is_given_up(server: GatewayServer) -> None:
-    with raw_websocket(server):
+def test_a_client_that_is_frozen_is_given_up(module_redis_url: str) -> None:
+    settings = serve_settings(module_redis_url, ping_seconds=0.2, idle_timeout_seconds=0.5)
+    with serving(settings) as server, raw_websocket(server):
         eventually(lambda: left_for(server, "idle") == 1)
 
 

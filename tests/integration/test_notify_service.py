@@ -25,6 +25,7 @@ from core.notify.words.message import Message
 from core.notify.words.templates import SHIPPED
 from core.notify.words.view import Background
 from rtp_client.event import Severity
+from tests.eventually import eventually
 from tests.samples import make_event
 from tests.smtp_server import mail_server
 from tests.tls_proxy import needs_openssl, tls_proxy
@@ -108,9 +109,9 @@ def test_an_answer_that_takes_too_long_is_not_waited_for(
     with closing(service_at(f"json://127.0.0.1:{server.port}/{SECRET}", 0.3)) as service:
         began = time.monotonic()
         assert service.tell(MESSAGE) == Later("no answer within 0.3 s", is_away=True)
-        assert time.monotonic() - began < 1.5
+        assert time.monotonic() - began < 6  # half as long as the answer takes
         server.thaw()
-        assert told(service, server, Reply()) == Accepted()
+        eventually(lambda: told(service, server, Reply()) == Accepted())
     assert SECRET not in caplog.text
 
 
@@ -192,9 +193,10 @@ def test_over_tls_a_connection_is_kept_and_an_answer_that_never_ends_is_cut(
                 "its certificate is not trusted: self-signed certificate", is_away=True
             )
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(proxy.certificate))
-        with closing(service_at(f"jsons://127.0.0.1:{proxy.port}", 0.5)) as service:
+        with closing(service_at(f"jsons://127.0.0.1:{proxy.port}")) as service:
             assert {service.tell(MESSAGE) for _ in range(3)} == {Accepted()}
             assert len({posted.connection for posted in server.posted}) == 1
+        with closing(service_at(f"jsons://127.0.0.1:{proxy.port}", 0.5)) as service:
             slow = Reply(raw=b"HTTP/1.1 200 OK\r\nX: " + b"x" * 600, pause_seconds=0.02)
             assert told(service, server, slow) == Later("no answer within 0.5 s", is_away=True)
 
