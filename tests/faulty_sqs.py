@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,8 +24,25 @@ class FaultySqs:
     batches_before_hanging_up: int = 1_000_000
     nonsense: bytes | None = None  # the answer to every batch, which then goes no further
     batches: list[list[dict[str, Any]]] = field(default_factory=list)
-    on_batch: Callable[[], object] = lambda: None  # called at each batch
+    # Called at each of these; a ConnectionError there hangs up.
+    on_batch: Callable[[], object] = lambda: None
+    on_accepted: Callable[[], object] = lambda: None
+    on_answered: Callable[[], object] = lambda: None
+    on_single_message: Callable[[], object] = lambda: None
     on_hanging_up: Callable[[], object] = lambda: None
+
+    def let_all_pass(self) -> None:
+        """Only what is refused stays refused."""
+        self.batches_before_hanging_up = 1_000_000
+        self.on_batch = self.on_accepted = self.on_answered = self.on_single_message = lambda: None
+
+
+class Server(ThreadingHTTPServer):
+    """Says nothing of clients that are gone, and of those that it hangs up on."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
@@ -38,6 +56,8 @@ def faulty_sqs(endpoint_url: str) -> Iterator[FaultySqs]:
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if not self.headers["X-Amz-Target"].endswith("SendMessageBatch"):
+                if self.headers["X-Amz-Target"].endswith("SendMessage"):
+                    faults.on_single_message()
                 self._answer(*self._forward(request))
                 return
             if len(faults.batches) == faults.batches_before_hanging_up:
@@ -57,7 +77,9 @@ def faulty_sqs(endpoint_url: str) -> Iterator[FaultySqs]:
             status, answer = self._forward(request) if request["Entries"] else (200, {"Successful": []})
             codes = [(entry["Id"], faults.refused_groups[entry["MessageGroupId"]]) for entry in refused]
             answer["Failed"] = [{"Id": entry_id, "Code": code, "SenderFault": True} for entry_id, code in codes]
+            faults.on_accepted()
             self._answer(status, answer)
+            faults.on_answered()
 
         def _forward(self, request: Any) -> tuple[int, Any]:
             connection = HTTPConnection(urlsplit(endpoint_url).netloc, timeout=10)
@@ -81,7 +103,7 @@ def faulty_sqs(endpoint_url: str) -> Iterator[FaultySqs]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Gateway) as server:
+    with Server(("127.0.0.1", 0), Gateway) as server:
         server.daemon_threads = True
         faults.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))

@@ -1,4 +1,4 @@
-"""How many events a sink has not got yet, counted one by one."""
+"""Which events a sink has not got yet, as its saved cursor says, looked at one by one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psycopg
 
-_COUNT_WAITING = """
-SELECT count(*)
+_READ_WAITING = """
+SELECT e.id
 FROM rtp.event AS e, rtp.cursor AS c
 WHERE c.sink = %(sink)s
   AND NOT pg_visible_in_snapshot(e.xid, c.snapshot)
@@ -16,8 +16,11 @@ WHERE c.sink = %(sink)s
 """
 
 
-def count_waiting(connection: psycopg.Connection, sink: str) -> int:
+def read_waiting(connection: psycopg.Connection, sink: str) -> set[int]:
     """The committed events behind the sink's saved cursor."""
-    row = connection.execute(_COUNT_WAITING, {"sink": sink}).fetchone()
-    assert row is not None
-    return int(row[0])
+    return {row[0] for row in connection.execute(_READ_WAITING, {"sink": sink})}
+
+
+def count_waiting(connection: psycopg.Connection, sink: str) -> int:
+    """How many these are."""
+    return len(read_waiting(connection, sink))

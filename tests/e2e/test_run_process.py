@@ -28,7 +28,6 @@ from rtp_client.keys import STREAM, cache_key
 from rtp_client.redact import redact
 from tests.effort import some
 from tests.eventually import eventually
-from tests.faulty_sqs import faulty_sqs
 from tests.queue_drain import drain
 from tests.rtp_process import ROOT, command, environ_of, rtp
 from tests.terminal import Session, run_at_a_terminal
@@ -46,13 +45,6 @@ TVL = "UPDATE tvl SET tvl_usd = round(tvl_usd * 1.02, 6), updated_at = clock_tim
 PRICE = "UPDATE prices SET price_usd = price_usd + 1, updated_at = clock_timestamp() WHERE token = %s"
 NAME = "UPDATE protocols SET name = name || '+', updated_at = clock_timestamp() WHERE protocol = %s"
 INSIGNIFICANT = "UPDATE tvl SET source = 'llama', updated_at = clock_timestamp() WHERE protocol = %s"
-
-# Thirty events of one entity, then one of each of twenty others.
-UNEVEN_BACKLOG = """
-    INSERT INTO rtp.event (watch, chain, entity, current, reason, confidence, changed_at)
-    SELECT 1, 'ethereum', 'busy', n, 'deviation', 1, now() FROM generate_series(1, 30) AS n
-    UNION ALL SELECT 1, 'ethereum', 'p' || n, 100 + n, 'deviation', 1, now() FROM generate_series(0, 19) AS n
-"""
 
 ENTITIES = 8
 WRITERS = 4
@@ -407,28 +399,6 @@ def test_kill_9_and_a_restart_lose_nothing(settings: Settings, sqs_client: SQSCl
         process.end()
     queued = {alert.deduplication_id for alert in receive_all(sqs_client, sqs_queue.url)}
     assert (len(set(ids_in_stream(settings))), len(queued)) == (logged(settings), logged(settings))
-
-
-def test_kill_9_amid_the_sending_of_alerts_loses_none_and_swaps_none(
-    settings: Settings, sqs_client: SQSClient, sqs_queue: SqsQueue
-) -> None:
-    with closing(connect(postgres_dsn(settings), role="test")) as connection:
-        connection.execute(UNEVEN_BACKLOG)
-    with faulty_sqs(sqs_queue.endpoint_url) as gateway:
-        sqs = settings.sqs.model_copy(update={"endpoint_url": gateway.url})
-        environ = environ_of(settings.model_copy(update={"sqs": sqs}))
-        for batches in (1, 4, 15):
-            sent_before = len(gateway.batches)
-            with rtp("run", environ=environ) as process:
-                gateway.on_batch = lambda: len(gateway.batches) < sent_before + batches or process.end(signal.SIGKILL)  # noqa: B023
-                process.process.wait(60)
-            gateway.on_batch = lambda: None
-        with rtp("run", "--until-idle", environ=environ) as process:
-            process.end()
-    values = defaultdict[str, list[int]](list)
-    for alert in receive_all(sqs_client, sqs_queue.url):
-        values[alert.group_id].append(int(json.loads(alert.body)["data"]["current"]))
-    assert values == {"ethereum:busy": [*range(1, 31)]} | {f"ethereum:p{n}": [100 + n] for n in range(20)}
 
 
 # What it shows.
