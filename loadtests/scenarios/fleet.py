@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loadtests.scenarios.load import Load
     from loadtests.scenarios.target import Target
 
-_EVENTS_PER_GENERATOR = 2500
+_EVENTS_PER_GENERATOR = 5000
 GENERATOR = "generator"
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import partial
 from typing import TYPE_CHECKING
 
 import gevent
 import psycopg
 import pytest
 
+from core.errors import ConnectionLost
 from core.services.postgres import connect, queries
 from loadtests.scenarios.names import CHAIN
 from loadtests.scenarios.processes.scheduled_writes import ScheduledWrites
@@ -19,7 +19,7 @@ from loadtests.scenarios.scenario import Scenario
 from loadtests.shared.latency_buckets import percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ENTITIES = 4
 WRITES = 40
@@ -39,15 +39,27 @@ def table(database: str) -> Iterator[psycopg.Connection]:
         yield connection
 
 
+def connector(table: psycopg.Connection, refused: int) -> Callable[[], psycopg.Connection]:
+    """Connects to the same database; but for the first time, it is refused so often."""
+    refusals = iter([False] + [True] * refused)
+
+    def connected() -> psycopg.Connection:
+        if next(refusals, False):
+            raise ConnectionLost("PostgreSQL", "127.0.0.1", "away")
+        return connect(f"{table.info.dsn} password={table.info.password}", role="loadtest writer")
+
+    return connected
+
+
 class Written:
     """Evenly spaced writes of one user, on their way; what they have recorded, when they are done."""
 
-    def __init__(self, table: psycopg.Connection, scenario: Scenario = SINGLE) -> None:
+    def __init__(self, table: psycopg.Connection, scenario: Scenario = SINGLE, refused: int = 0) -> None:
         self.failures: list[psycopg.Error] = []
+        connects = connector(table, refused)
         self._writer, self._recorder = UserWriter(scenario, 0, 1), Recorder()
         schedule = (number * SECONDS / WRITES for number in range(WRITES))
-        again = partial(connect, table.info.dsn + f" password={table.info.password}", role="loadtest writer")
-        self._writes = ScheduledWrites(self._writer, schedule, again, self._recorder, self.failures.append)
+        self._writes = ScheduledWrites(self._writer, schedule, connects, self._recorder, self.failures.append)
         (start_time,) = table.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone() or (0.0,)
         self._running = gevent.spawn(self._writes.run, start_time)
 
@@ -106,8 +118,9 @@ def test_a_write_whose_connection_ends_is_repeated_on_another(table: psycopg.Con
     assert marked(table) == written.numbers
 
 
-def test_a_connection_that_ends_between_two_writes_is_replaced(table: psycopg.Connection) -> None:
-    written = Written(table)
+@pytest.mark.parametrize("refused", [0, 2])
+def test_a_connection_that_ends_between_two_writes_is_replaced(table: psycopg.Connection, refused: int) -> None:
+    written = Written(table, refused=refused)
     table.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name ~ 'writer'")
     tick = written.done()
     assert (len(written.failures), in_all(tick, "written")) == (1, WRITES)
