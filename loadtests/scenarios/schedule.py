@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from loadtests.scenarios.scenario import Scenario
 
-_WRITES_PER_USER_PER_SECOND = 400  # more connections cost PostgreSQL more for the same writes
+_WRITES_PER_USER_PER_SECOND = 250  # more connections cost PostgreSQL more for the same writes
 _MOST_USERS = 64
 
 

@@ -59,3 +59,7 @@ def test_sharing_the_schedule_among_users_changes_nothing_about_it(rate: float, 
     alone = list(due_times(STEADY, rate, 1, 0, 1))
     shared = sorted(moment for user in range(users) for moment in due_times(STEADY, rate, 1, user, users))
     assert shared == alone
+
+
+def test_a_burst_has_the_users_that_its_fastest_second_needs() -> None:
+    assert user_count(BURST, 1000) == user_count(STEADY, 3000)
