@@ -10,7 +10,6 @@ import sys
 from tests.rtp_process import ROOT
 
 SLOW_AND_NOT_NEEDED = {
-    "awscrt",
     "boto3",
     "jinja2",
     "opentelemetry",
