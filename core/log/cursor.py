@@ -45,7 +45,7 @@ def take_cursor(connection: Connection, sink: str, epoch: int, *, starts_at_late
     connection.execute(_QUERIES["create_cursor_at_latest" if starts_at_latest else "create_cursor"], {"sink": sink})
     row = connection.execute(_QUERIES["take_cursor"], {"sink": sink, "epoch": epoch}).fetchone()
     if row is None:
-        _check_epoch(connection, sink, epoch)
+        check_epoch(connection, sink, epoch)
         raise NotInstalled(f"the cursor of sink {sink} vanished", "Run `rtp install-triggers`")
     check_cursor(connection, sink)
     return Cursor(*row)
@@ -65,14 +65,8 @@ def known_sinks(connection: Connection) -> list[str]:
     return [row[0] for row in connection.execute(_QUERIES["known_sinks"]).fetchall()]
 
 
-def save_cursor(connection: Connection, sink: str, epoch: int, cursor: Cursor) -> None:
-    """Write down how far a sink has got. Raises LeadershipLost where another epoch has taken the cursor."""
-    values = {"sink": sink, "epoch": epoch, **vars(cursor)}
-    if not connection.execute(_QUERIES["save_cursor"], values, prepare=True).rowcount:
-        _check_epoch(connection, sink, epoch)
-
-
-def _check_epoch(connection: Connection, sink: str, epoch: int) -> None:
+def check_epoch(connection: Connection, sink: str, epoch: int) -> None:
+    """Raise LeadershipLost where a sink's cursor was taken in another epoch."""
     row = connection.execute(_QUERIES["cursor_epoch"], {"sink": sink}).fetchone()
     if row is not None and row[0] != epoch:
         raise LeadershipLost(f"the cursor of sink {sink} was taken in epoch {row[0]}", surpassed_by=row[0])

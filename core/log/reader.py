@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from core.errors import RtpError
-from core.log.cursor import Cursor, save_cursor, take_cursor
+from core.log.cursor import Cursor, check_epoch, take_cursor
 from core.log.dead_event import add_dead_events
 from core.log.installation import read_installation
 from core.log.jumps import Jump, ids_between, jump_ahead, read_jumps, read_reached
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _QUERIES = queries("core.sql", "log.sql")
 WINDOWS = window_queries(EVENTS, _QUERIES["read_window"])
 """The two ways to read a window, by what finds its rows."""
-_STATEMENTS = {**WINDOWS, "wait": wait_query(EVENTS)}
+_STATEMENTS = {**WINDOWS, "wait": wait_query(EVENTS), "save_cursor": _QUERIES["save_cursor"]}
 
 
 @dataclass(frozen=True)
@@ -145,17 +145,20 @@ class LogReader:
         cursor = cursor or self._position.cursor
         if not dead_events and cursor == self._saved:
             return
-        connection = self._open_connection()
-        with self._server.translated():
-            if dead_events:
-                with connection.transaction():
-                    save_cursor(
-                        connection, self._sink, self.epoch, cursor
-                    )  # first: it fails where another epoch has it
-                    add_dead_events(connection, self._sink, dead_events)
-            else:
-                save_cursor(connection, self._sink, self.epoch, cursor)
+        if dead_events:
+            connection = self._open_connection()
+            with self._server.translated(), connection.transaction():
+                self._save_cursor(cursor)  # first: it fails where another epoch has it
+                add_dead_events(connection, self._sink, dead_events)
+        else:
+            self._save_cursor(cursor)
         self._saved = cursor
+
+    def _save_cursor(self, cursor: Cursor) -> None:
+        values = {"sink": self._sink, "epoch": self.epoch, **vars(cursor)}
+        if not self._fetch("save_cursor", values):
+            with self._server.translated():
+                check_epoch(self._open_connection(), self._sink, self.epoch)
 
     def look_ahead(self) -> None:
         """See how far the log has grown, without reading it."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from core.log.cursor import BEFORE_ALL, Cursor
 
@@ -109,6 +110,7 @@ class IdlessTransactions:
         return f"{xmin}:{xmax}:{','.join(others)}"
 
 
+@lru_cache(64)  # each poll asks for the same one three times
 def _bounds(snapshot: str) -> tuple[int, int]:
     """The snapshot's xmin, below which no transaction was in progress, and its xmax."""
     xmin, xmax, _ = snapshot.split(":")

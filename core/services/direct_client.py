@@ -6,7 +6,6 @@ trusted, what an error of SQS means, and the exceptions.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchResultTypeDef
 
-    from core.services.http_answer import HttpAnswer
+    from core.services.http_answer import RawAnswer
 
 _HEADERS = {
     "content-type": "application/x-amz-json-1.0",
@@ -68,7 +67,7 @@ class DirectClient:
         answer = self._connections.exchange(signed)
         if answer.status >= 300:
             raise self._refusal(operation, answer)
-        return json.loads(answer.body)
+        return msgspec.json.decode(answer.body)
 
     def close(self) -> None:
         """Close the connections that are not in use. The client can be used again and makes new ones then."""
@@ -92,7 +91,7 @@ class DirectClient:
         head = "\r\n".join((f"POST {self._path} HTTP/1.1", *lines, f"content-length: {len(body)}", "user-agent: rtp"))
         return f"{head}\r\n\r\n".encode() + body
 
-    def _refusal(self, operation: str, answer: HttpAnswer) -> ClientError:
+    def _refusal(self, operation: str, answer: RawAnswer) -> ClientError:
         service = self.meta.service_model
         said = {"status_code": answer.status, "headers": answer.headers, "body": answer.body, "context": {}}
         parser = create_parser(service.resolved_protocol)

@@ -17,7 +17,7 @@ class BrokenAnswer(Exception):
     """What has come is no HTTP."""
 
 
-class HttpAnswer(NamedTuple):
+class RawAnswer(NamedTuple):
     """What a server answers, whatever that is; header names are in lower case."""
 
     status: int
@@ -37,7 +37,7 @@ class AnswerReader:
         self._receive = receive
         self._unread = bytearray()
 
-    def read(self) -> HttpAnswer:
+    def read(self) -> RawAnswer:
         status = 0
         while status < _CONTINUE_BELOW:
             minor, status, headers = self._read_head()
@@ -50,7 +50,7 @@ class AnswerReader:
             body = self._take(_number(length, 10))
         else:
             body, is_last = self._read_rest(), True
-        return HttpAnswer(status, headers, body, not is_last and not self._unread)
+        return RawAnswer(status, headers, body, not is_last and not self._unread)
 
     def _read_head(self) -> tuple[str, int, Mapping[str, str]]:
         first, *lines = self._take_until(b"\r\n\r\n").decode("latin-1").split("\r\n")

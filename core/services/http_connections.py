@@ -29,7 +29,7 @@ from core.services.http_answer import AnswerReader, BrokenAnswer
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from core.services.http_answer import HttpAnswer
+    from core.services.http_answer import RawAnswer
 
 
 class HttpConnections:
@@ -45,7 +45,7 @@ class HttpConnections:
         self._trusted = trusted
         self._idle: deque[HttpConnection] = deque()
 
-    def exchange(self, request: bytes) -> HttpAnswer:
+    def exchange(self, request: bytes) -> RawAnswer:
         """Send a request and wait for the answer.
 
         ConnectionClosedError may be of a connection that was kept, and that the server closed a moment ago.
@@ -67,7 +67,7 @@ class HttpConnections:
         while (connection := self._pop()) is not None:
             connection.close()
 
-    def _exchange_over(self, connection: HttpConnection, request: bytes) -> HttpAnswer:
+    def _exchange_over(self, connection: HttpConnection, request: bytes) -> RawAnswer:
         try:
             return connection.exchange(request, self._wait_seconds)
         except TimeoutError as error:
@@ -125,7 +125,7 @@ class HttpConnection:
     def __del__(self) -> None:
         self.close()
 
-    def exchange(self, request: bytes, wait_seconds: float) -> HttpAnswer:
+    def exchange(self, request: bytes, wait_seconds: float) -> RawAnswer:
         """Send a request, and read the answer; all of it must have come in time."""
         ends_at = time.monotonic() + wait_seconds
         self._socket.settimeout(wait_seconds)

@@ -155,6 +155,7 @@ UPDATE rtp.cursor
 SET snapshot = %(snapshot)s::pg_snapshot, until = %(until)s::pg_snapshot,
     after_id = %(after_id)s, floor_id = %(floor_id)s, updated_at = clock_timestamp()
 WHERE sink = %(sink)s AND (epoch = %(epoch)s::bigint OR %(epoch)s::bigint = 0)
+RETURNING true
 
 -- name: add_dead_letter
 -- Keep what a sink can never take. Read again, from a cursor that was put back, it is the same letter.

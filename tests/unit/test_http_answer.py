@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from core.services.http_answer import AnswerReader, BrokenAnswer, HttpAnswer
+from core.services.http_answer import AnswerReader, BrokenAnswer, RawAnswer
 
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-def read(answer: bytes, *, piece_bytes: int = 65_536) -> HttpAnswer:
+def read(answer: bytes, *, piece_bytes: int = 65_536) -> RawAnswer:
     """What is read of a connection that brings this, and then ends."""
     pieces = iter([answer[at : at + piece_bytes] for at in range(0, len(answer), piece_bytes)])
     return AnswerReader(lambda: next(pieces, b"")).read()
