@@ -86,9 +86,9 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Follow no test of a process of its own, nor of a browser: what runs in the tests' process there is theirs."""
+    """Follow no test of an rtp that is a process of its own: what runs in the tests' process there is theirs."""
     for item in items:
-        if item.path.parent.name in {"e2e", "browser"}:
+        if item.path.parent.name == "e2e":
             item.add_marker(pytest.mark.no_cover)
 
 
