@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 _GATHER_SECONDS = 0.006
 # Where the last ones made events, the next may, too, and somebody waits for those.
 _REPORTING_SECONDS = 0.002
-# Where no watch is sampled, only what its trigger has left to the judge comes: a rename, now and then.
+# Where no watch is sampled, only what triggers leave to the judge comes: a rename now and then, or, in a row, all that
+# writers above READ COMMITTED change.
 _RARE_SECONDS = 0.02
+_RARE_AFTER_SECONDS = 1.0
 _FULL = 500
 # Heartbeats, cooldowns and quarantines are as punctual as this; a sleeping rtp looks this often.
 _APPOINTMENTS_SECONDS = 0.5
@@ -130,11 +132,15 @@ class JudgeLoop(Loop):
         if self.idle_since is None and not session.has_unwritten:
             self.idle_since = time.monotonic()
         if self._wakeup.is_awake:
-            between = _GATHER_SECONDS if session.samples_any_watch else _RARE_SECONDS
+            between = _RARE_SECONDS if self._are_rare(session, started) else _GATHER_SECONDS
             self._log.wait(step_seconds=between / 2, longest_seconds=FLUSH_SECONDS / 5)
         else:
             session.flush()
             self._wakeup.wait(started, _GATHER_SECONDS, longest_seconds=_APPOINTMENTS_SECONDS)
+
+    def _are_rare(self, session: JudgeSession, now: float) -> bool:
+        is_quiet = self.idle_since is not None and now > self.idle_since + _RARE_AFTER_SECONDS
+        return is_quiet and not session.samples_any_watch
 
     def _note_success(self) -> None:
         self._recovery.succeeded()
