@@ -18,9 +18,10 @@ from core.sinks.sink_type import needing
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from core.handler.replay import Replayed, Replayer
+    from core.handler.replay import Replayer
     from core.handler.services import StreamServices
     from core.letters.failure import Failure
+    from core.letters.replayed import Replayed
 
 
 def open_replayer(services: StreamServices) -> Replayer:

@@ -31,12 +31,12 @@ def notification_tables(seen: Notifications | None, at: datetime) -> Iterator[Ta
         f"Notifications: {running}{dead}{open_}{told_on}",
         *("audience", "destination", "waiting", "oldest waits", "told", "messages", "folded", "failed", "dead"),
         *("last told", "circuit", "again", "why"),
-        rows=[_row(one, at) for one in seen.destinations],
+        rows=[_row(one, at, is_configured=seen.is_configured) for one in seen.destinations],
     )
 
 
-def _row(one: DestinationFigures, at: datetime) -> tuple[object, ...]:
-    gone = toned("not in the settings", BAD if one.waiting else DOUBTFUL)
+def _row(one: DestinationFigures, at: datetime, *, is_configured: bool) -> tuple[object, ...]:
+    gone = toned("not in the settings", BAD if one.waiting else DOUBTFUL) if is_configured else None
     return (
         *(one.audience or gone, one.destination, toned(one.waiting, DOUBTFUL if one.waiting else "")),
         span(timedelta(seconds=one.oldest_seconds)) if one.waiting else None,

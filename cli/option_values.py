@@ -72,6 +72,12 @@ def choice(option: str, choices: Iterable[_Text]) -> Callable[[str], _Text]:
     return _parser(option, lambda text: by_name.get(text.lower()), f"one of {', '.join(by_name)}")
 
 
+def choices(option: str, among: Iterable[_Text], given: Iterable[str]) -> list[_Text]:
+    """Each of these, as several options say them or one with commas. Raises SettingsError."""
+    parse = choice(option, among)
+    return [parse(one.strip()) for text in given for one in text.split(",")]
+
+
 def _parser(option: str, parse: Callable[[str], _Value | None], must_be: str) -> Callable[[str], _Value]:
     def parsed(text: str) -> _Value:
         if (value := parse(text)) is None:

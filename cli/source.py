@@ -23,3 +23,8 @@ def is_streams(settings: Settings, source: Literal["postgres", "dynamodb"] | Non
     if source is not None:
         return source == "dynamodb"
     return bool(settings.dynamodb.tables) and not settings.postgres.dsn
+
+
+def is_notify_alone(settings: Settings) -> bool:
+    """Whether there is nothing to look at but who is told: as on a machine that runs nothing but `rtp notify`."""
+    return bool(settings.notify and settings.redis.url) and not settings.postgres.dsn

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
+from rich.console import Group
 
 from cli.database import connection_to, hang_up
 from cli.looking import Every, show
-from cli.option_values import duration
+from cli.notification_tables import notification_tables
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, Stack, settings_from
 from cli.running_demo import use_demo_if_unnamed
-from cli.source import Source, is_streams
+from cli.source import Source, is_notify_alone, is_streams
 from cli.status_tables import status_tables
 from cli.stream_tables import stream_tables
 from core.handler.services import stream_services
@@ -24,12 +25,8 @@ from core.inspection.stream_inspector import inspect_streams
 from core.sinks.registry import sink_names
 
 if TYPE_CHECKING:
+    from core.inspection.notifications import Notifications
     from core.inspection.picture import Inspection
-
-_WatchEvery = Annotated[
-    float | None,
-    typer.Option("--watch-every", parser=duration("--watch-every"), hidden=True, help="--every's name until now."),
-]
 
 
 def status(
@@ -38,7 +35,6 @@ def status(
     redis_url: RedisUrl = None,
     source: Source = None,
     every: Every = None,
-    watch_every: _WatchEvery = None,
     stack: Stack = None,
     as_json: AsJson = False,
 ) -> None:
@@ -46,35 +42,52 @@ def status(
 
     It reads the database, and Redis of who is told (notify), so it works without a running rtp, and changes nothing.
     Without an address it finds a running [bold]rtp run --demo[/]. Exit code 2 where rtp is not installed.
+    Where the settings name people to tell and no database, it shows those alone.
     Of a stream source it reads Redis, the tables' descriptions and the queues: what was done of each shard, and when;
     alerts that wait, ticks that are due, dead letters, baselines.
 
     Example: [bold]rtp status --config rtp.yaml --every 2s[/]
     """
     settings = settings_from(config, stack=stack, postgres__dsn=postgres_dsn, redis__url=redis_url)
+
+    def told() -> Notifications | None:
+        return look_at_notifications(settings, is_configured=config is not None)
+
     if is_streams(settings, source):
         with stream_services(settings) as services:
             show(
-                lambda: replace(inspect_streams(services), notifications=look_at_notifications(settings)),
+                lambda: replace(inspect_streams(services), notifications=told()),
                 stream_tables,
                 as_document,
                 as_json=as_json,
-                every_seconds=every or watch_every,
+                every_seconds=every,
             )
+        return
+    if is_notify_alone(settings):
+        show(
+            told,
+            _notifications_alone,
+            lambda seen: {"notifications": as_document(seen)},
+            as_json=as_json,
+            every_seconds=every,
+        )
         return
     settings = use_demo_if_unnamed(settings, "PostgreSQL")
     configured = sink_names(settings) if config is not None else None
     with connection_to(settings) as connection:
 
         def look() -> Inspection:
-            seen = inspect(connection, settings.log, configured)
-            return replace(seen, notifications=look_at_notifications(settings))
+            return replace(inspect(connection, settings.log, configured), notifications=told())
 
         show(
             look,
             status_tables,
             as_document,
             as_json=as_json,
-            every_seconds=every or watch_every,
+            every_seconds=every,
             on_request=partial(hang_up, connection),
         )
+
+
+def _notifications_alone(seen: Notifications | None) -> Group:
+    return Group(*notification_tables(seen, datetime.now(UTC)))

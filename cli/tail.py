@@ -14,7 +14,7 @@ from rich.text import Text
 from cli.event_line import event_line
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.next_command import next_command
-from cli.option_values import choice, percent, whole_number
+from cli.option_values import choice, choices, percent, whole_number
 from cli.options import AsJson, Config, RedisUrl, Stack, settings_from
 from cli.output import err, out, print_line, print_problem
 from cli.reader import noting_the_reader
@@ -62,13 +62,8 @@ _SeverityOption = Annotated[
     ),
 ]
 _Reasons = Annotated[
-    list[Reason] | None,
-    typer.Option(
-        "--reason",
-        parser=choice("--reason", Reason),
-        metavar="REASON",
-        help="Only events for this reason, such as depeg; may be given several times.",
-    ),
+    list[str] | None,
+    typer.Option("--reason", metavar="REASON,...", help="Only events for one of these reasons, such as depeg,repeg."),
 ]
 _Chart = Annotated[
     bool,
@@ -125,7 +120,8 @@ def tail(
         print_problem(f"{kind} is no kind that rtp ships. Waiting for events of it; --config checks the name")
     if chart and as_json:
         raise SettingsError("option --chart does not fit here: --json prints documents")
-    wanted = EventFilter(kind, chain, entity, min_pct, severity, reason, market)
+    reasons = choices("--reason", Reason, reason) if reason else None
+    wanted = EventFilter(kind, chain, entity, min_pct, severity, reasons, market)
     charts = Charts() if chart else None
     with (
         _stream(settings) as stream,

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from cli.cache.options import redis_of
 from cli.looking import Every, show
-from cli.option_values import duration, whole_number
+from cli.option_values import whole_number
 from cli.options import AsJson, Config, RedisUrl, Stack, settings_from
 from cli.running_demo import use_demo_if_unnamed
 from cli.tables import new_table
@@ -37,16 +37,11 @@ _Top = Annotated[
         help="So many of the hottest entries. Default: 10.",
     ),
 ]
-# Elsewhere --watch names a watch.
-_OldEvery = Annotated[
-    float | None, typer.Option("--watch", parser=duration("--watch"), hidden=True, help="--every's name until now.")
-]
 
 
 def stats_command(
     top: _Top = None,
     every: Every = None,
-    watch: _OldEvery = None,
     config: Config = None,
     redis_url: RedisUrl = None,
     stack: Stack = None,
@@ -65,7 +60,7 @@ def stats_command(
             _tables,
             _document,
             as_json=as_json,
-            every_seconds=every or watch,
+            every_seconds=every,
         )
 
 

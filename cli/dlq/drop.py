@@ -18,10 +18,10 @@ from cli.dlq.options import (
     OriginOption,
     Since,
     Sink,
+    open_letters,
     refuse_empty,
     selection_of,
     settings_for,
-    store_of,
 )
 from cli.dlq.outcome import show_results
 from cli.dlq.streams import drop_failures
@@ -75,23 +75,26 @@ def drop_command(
     if is_streams(settings, source):
         drop_failures(settings, selection, yes=yes, as_json=as_json)
         return
-    with store_of(settings, origin=origin, is_only_one=True) as (store, untold):
+    with open_letters(settings, origin=origin, is_only_one=True) as opened:
+        store, untold = opened.store, opened.untold
         if not yes and not selection.ids:
             _confirm(store, untold, selection)
-        results = itertools.chain(drop(store, selection), untold.drop(selection) if untold else ())
-        show_results(results, selection.ids, is_whole=not store.problems, as_json=as_json)
-        if store.problems:
+        results = itertools.chain(drop(store, selection) if store else (), untold.drop(selection) if untold else ())
+        show_results(results, selection.ids, is_whole=not opened.problems, as_json=as_json)
+        if opened.problems:
             raise typer.Exit(1)
 
 
-def _confirm(store: DeadLetterStore, untold: UntoldLetters | None, selection: Selection) -> None:
+def _confirm(store: DeadLetterStore | None, untold: UntoldLetters | None, selection: Selection) -> None:
     if not sys.stdin.isatty():
         raise SettingsError("rtp dlq drop asks before it drops by --all or filters, and nobody can answer", "Say --yes")
-    own = sum(1 for letter in read_letters(store.connection) if selection.matches(letter))
-    said = f"{counted(own, 'letter')} of rtp's own"
+    said = []
+    if store:
+        own = sum(1 for letter in read_letters(store.connection) if selection.matches(letter))
+        said.append(f"{counted(own, 'letter')} of rtp's own")
     if untold:
-        said += f", {counted(len(untold.meant(selection)), 'letter')} of rtp notify"
-    if selection.origin in (None, LetterOrigin.QUEUE):
+        said.append(f"{counted(len(untold.meant(selection)), 'letter')} of rtp notify")
+    if store and selection.origin in (None, LetterOrigin.QUEUE):
         queued = sum(queue.count() for sink, queue in store.queues.items() if selection.sink in (None, sink))
-        said += f", and what is meant of about {counted(queued, 'message')} in dead letter queues (copies included)"
-    typer.confirm(f"Drop {said}?", abort=True, err=True)
+        said.append(f"and what is meant of about {counted(queued, 'message')} in dead letter queues (copies included)")
+    typer.confirm(f"Drop {', '.join(said)}?", abort=True, err=True)

@@ -14,12 +14,13 @@ from cli.dlq.options import (
     Entity,
     ErrorText,
     KindOption,
+    OpenLetters,
     OriginOption,
     Since,
     Sink,
+    open_letters,
     selection_of,
     settings_for,
-    store_of,
 )
 from cli.dlq.streams import list_failures
 from cli.option_values import whole_number
@@ -35,8 +36,6 @@ from core.letters.table import read_letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from core.notify.outbox.letters import UntoldLetters
 
 _MOST_PEEKED = 1000
 
@@ -76,6 +75,7 @@ def list_command(
     SQS shows at most the first ten messages of a group at a time, and hides them from others while rtp looks.
     Exit code 1 where a queue could not be read.
     Of a stream source: records and events in Redis, what lies in its failure queue, and behind the alerts' queues.
+    Where the settings name people to tell and no database, what could not be told alone.
 
     Example: [bold]rtp dlq list --sink sqs --since 24h --config rtp.yaml[/]
     """
@@ -86,29 +86,32 @@ def list_command(
     if is_streams(settings, source):
         list_failures(settings, selection, limit=limit, as_json=as_json)
         return
-    with store_of(settings, origin=origin) as (store, untold):
-        letters = list(_letters(store, untold, selection, settled=settled))
+    with open_letters(settings, origin=origin) as opened:
+        letters = list(_letters(opened, selection, settled=settled))
         if as_json:
             for letter in islice(letters, limit):
                 print_json(as_document(letter))
-        elif letters or not store.problems:
+        elif letters or not opened.problems:
             out.print(_table(letters, limit or 100))
         else:
             out.print("No dead letters where rtp could look.")
-        if store.problems:
+        if opened.problems:
             raise typer.Exit(1)
 
 
-def _letters(
-    store: DeadLetterStore, untold: UntoldLetters | None, selection: Selection, *, settled: bool
-) -> Iterator[Letter]:
+def _letters(opened: OpenLetters, selection: Selection, *, settled: bool) -> Iterator[Letter]:
+    found = _stored(opened.store, selection, settled=settled) if opened.store else []
+    found += opened.untold.meant(selection) if opened.untold else []
+    found.sort(key=lambda letter: (letter.sequence or 0, letter.id))
+    return filter(selection.matches, found)
+
+
+def _stored(store: DeadLetterStore, selection: Selection, *, settled: bool) -> list[Letter]:
     found = read_letters(store.connection, settled=settled) if selection.origin in (None, LetterOrigin.DATABASE) else []
     for sink in store.queues:
         if selection.sink in (None, sink):
             found += [letter for letter, _ in peek(store, sink, _MOST_PEEKED)]
-    found += untold.meant(selection) if untold else []
-    found.sort(key=lambda letter: (letter.sequence or 0, letter.id))
-    return filter(selection.matches, found)
+    return found
 
 
 def _table(letters: list[Letter], limit: int) -> Group | Text:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from cli.option_values import choice, duration
 from cli.options import settings_from
 from cli.output import print_problem
 from cli.running_demo import use_demo_if_unnamed
+from cli.source import is_notify_alone
 from core.errors import SettingsError
 from core.letters.letter import LetterOrigin, Selection
 from core.letters.store import DeadLetterStore, open_store
@@ -97,27 +99,52 @@ def settings_for(kind: str | None, config: Path | None, *, stack: str | None, **
     return settings
 
 
+@dataclass(frozen=True)
+class OpenLetters:
+    """The store of the settings' own letters, and those of rtp notify; None where they are not asked for, or are none.
+
+    `problems` says, a line each, what could not be read.
+    """
+
+    store: DeadLetterStore | None
+    untold: UntoldLetters | None
+    problems: Sequence[str]
+
+
 @contextmanager
-def store_of(
+def open_letters(
     settings: Settings,
     *,
     origin: LetterOrigin | None = None,
     with_sinks: bool = False,
     is_only_one: bool = False,
-) -> Iterator[tuple[DeadLetterStore, UntoldLetters | None]]:
-    """The settings' letters, and those of rtp notify. What cannot be reached is told, and left out.
+) -> Iterator[OpenLetters]:
+    """What is asked for. What cannot be reached is told, and left out.
 
     With `is_only_one`, nobody else redrives or drops meanwhile.
     """
-    settings = use_demo_if_unnamed(settings, "PostgreSQL")
     with ExitStack() as held:
-        connection = held.enter_context(connection_to(settings))
-        if is_only_one:
-            held.enter_context(only_one(held.enter_context(connection_to(settings))))
-        store = open_store(
-            connection, settings, with_sinks=with_sinks, with_queues=origin in (None, LetterOrigin.QUEUE)
-        )
-        with closing(store), untold_letters(settings, origin, store.problems) as untold:
-            for problem in store.problems:
-                print_problem(problem)
-            yield store, untold
+        store = None
+        if settings.notify and origin is LetterOrigin.NOTIFY:
+            settings = use_demo_if_unnamed(settings, "Redis")
+        elif not is_notify_alone(settings):
+            settings = use_demo_if_unnamed(settings, "PostgreSQL")
+            store = _open_store(held, settings, origin, with_sinks=with_sinks, is_only_one=is_only_one)
+        elif origin is None:
+            print_problem("There is no PostgreSQL address: this is only what rtp notify could not tell", style="dim")
+        problems = store.problems if store else []
+        untold = held.enter_context(untold_letters(settings, origin, problems))
+        for problem in problems:
+            print_problem(problem)
+        yield OpenLetters(store, untold, problems)
+
+
+def _open_store(
+    held: ExitStack, settings: Settings, origin: LetterOrigin | None, *, with_sinks: bool, is_only_one: bool
+) -> DeadLetterStore:
+    connection = held.enter_context(connection_to(settings))
+    if is_only_one:
+        held.enter_context(only_one(held.enter_context(connection_to(settings))))
+    store = open_store(connection, settings, with_sinks=with_sinks, with_queues=origin in (None, LetterOrigin.QUEUE))
+    held.callback(store.close)
+    return store

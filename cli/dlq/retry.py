@@ -17,10 +17,10 @@ from cli.dlq.options import (
     OriginOption,
     Since,
     Sink,
+    open_letters,
     refuse_empty,
     selection_of,
     settings_for,
-    store_of,
 )
 from cli.dlq.outcome import show_results
 from cli.dlq.streams import retry_failures
@@ -74,13 +74,14 @@ def retry_command(
     if is_streams(settings, source):
         retry_failures(settings, selection, out_of_order=out_of_order, as_json=as_json)
         return
-    with store_of(settings, origin=origin, with_sinks=True, is_only_one=True) as (store, untold):
-        results = redrive(store, selection, out_of_order=out_of_order)
+    with open_letters(settings, origin=origin, with_sinks=True, is_only_one=True) as opened:
+        store, untold = opened.store, opened.untold
+        results = redrive(store, selection, out_of_order=out_of_order) if store else ()
         show_results(
             itertools.chain(results, untold.retry(selection, out_of_order=out_of_order) if untold else ()),
             selection.ids,
-            is_whole=not store.problems,
+            is_whole=not opened.problems,
             as_json=as_json,
         )
-        if store.problems:
+        if opened.problems:
             raise typer.Exit(1)

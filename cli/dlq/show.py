@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.dlq.options import selection_of, settings_for, store_of
+from cli.dlq.options import OpenLetters, open_letters, selection_of, settings_for
 from cli.dlq.streams import show_failure
 from cli.event_line import printable
 from cli.options import AsJson, Config, PostgresDsn, RedisUrl, SqsEndpointUrl, Stack
@@ -17,7 +17,7 @@ from cli.tables import facts
 from core.errors import UnknownLetter
 from core.inspection.document import as_document
 from core.letters.letter import LetterOrigin, event_of_message
-from core.letters.store import DeadLetterStore, peek
+from core.letters.store import peek
 from core.letters.table import read_event, read_letters
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def show_command(
         show_failure(settings, letter_id, as_json=as_json)
         return
     origin = LetterOrigin.DATABASE if letter_id.isdigit() else LetterOrigin.QUEUE
-    with store_of(settings, origin=None if origin is LetterOrigin.QUEUE else origin) as (store, untold):
-        letter, event = (untold and untold.find(letter_id)) or _find(store, letter_id, origin)
+    with open_letters(settings, origin=None if origin is LetterOrigin.QUEUE else origin) as opened:
+        letter, event = (opened.untold and opened.untold.find(letter_id)) or _find(opened, letter_id, origin)
     document = as_document(letter)
     if as_json:
         print_json({**document, "event": event})
@@ -62,7 +62,9 @@ def show_command(
         out.print(printable(line), markup=False, soft_wrap=True)
 
 
-def _find(store: DeadLetterStore, letter_id: str, origin: LetterOrigin) -> tuple[Letter, dict[str, Any]]:
+def _find(opened: OpenLetters, letter_id: str, origin: LetterOrigin) -> tuple[Letter, dict[str, Any]]:
+    if (store := opened.store) is None:
+        raise UnknownLetter(f"there is no letter {letter_id} of rtp notify", "Look at `rtp dlq list`")
     if origin is LetterOrigin.DATABASE:
         for letter in read_letters(store.connection, settled=True):
             if letter.id == letter_id:
@@ -72,7 +74,7 @@ def _find(store: DeadLetterStore, letter_id: str, origin: LetterOrigin) -> tuple
             for letter, message in peek(store, sink, _MOST_PEEKED):
                 if letter.id == letter_id:
                     return letter, event_of_message(message) or {"body": message.get("Body", "")}
-    if store.problems:
+    if opened.problems:
         print_problem(f"letter {letter_id} is not where rtp could look")
         raise typer.Exit(1)
     raise UnknownLetter(f"there is no letter {letter_id}", "Look at `rtp dlq list --settled`")

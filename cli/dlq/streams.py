@@ -17,13 +17,13 @@ from core.errors import SettingsError, UnknownLetter
 from core.handler.services import stream_services
 from core.letters.boxes import open_boxes
 from core.letters.failure import document_of
+from core.letters.replayed import Replayed
 from core.notify.outbox.letters import UntoldLetters
 from core.problem import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from core.handler.replay import Replayed
     from core.handler.services import StreamServices
     from core.letters.boxes import Box
     from core.letters.failure import Failure
@@ -66,7 +66,9 @@ def retry_failures(settings: Settings, selection: Selection, *, out_of_order: bo
 
         def done() -> Iterator[Replayed]:
             for box, letters in held:
-                yield from replayer.replay(box, _in_order(letters, selection, out_of_order=out_of_order))
+                meant, behind = _in_order(letters, selection, out_of_order=out_of_order)
+                yield from behind
+                yield from replayer.replay(box, meant)
 
         is_done = show_replayed(done(), as_json=as_json)
     _end_where(problems)
@@ -108,20 +110,21 @@ def _held(settings: Settings) -> Iterator[tuple[StreamServices, Held, list[str]]
 
 def _in_order(
     letters: list[tuple[Failure, str]], selection: Selection, *, out_of_order: bool
-) -> list[tuple[Failure, str]]:
-    """Those that are meant; an alert whose older neighbour in its group is not meant stays, and is told."""
+) -> tuple[list[tuple[Failure, str]], list[Replayed]]:
+    """Those that are meant and can be done; and the alerts that stay, as an older one of their group is not meant."""
     blocked: dict[tuple[str | None, ...], str] = {}
-    meant = []
+    meant, behind = [], []
     for failure, body in letters:
         group = (failure.sink, failure.chain, failure.entity)
         if not selection.matches(failure):
             if failure.what == "alert":
                 blocked.setdefault(group, failure.id)
         elif failure.what == "alert" and group in blocked and not out_of_order:
-            print_problem(f"letter {failure.id} stays: letter {blocked[group]} of its group is older: retry it, too")
+            why = f"letter {blocked[group]} of its group is older: retry it too, or drop it"
+            behind.append(Replayed(failure, "waiting", why))
         else:
             meant.append((failure, body))
-    return meant
+    return meant, behind
 
 
 def _refuse_unknown(selection: Selection, held: Held, problems: list[str]) -> None:

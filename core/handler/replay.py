@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from core.errors import EventRejected, RtpError
 from core.handler.build import build_processor
@@ -19,6 +18,7 @@ from core.handler.progress import read_progress
 from core.handler.span import Trimmed, read_span
 from core.handler.table_look import SETTLE_SECONDS, look_at_table
 from core.letters.failure import document_of
+from core.letters.replayed import Replayed
 from core.routes.matching import Routes
 from core.services.sqs_client import sqs_client
 from core.sinks.sqs.queues import sqs_destinations
@@ -34,28 +34,8 @@ if TYPE_CHECKING:
     from core.letters.boxes import Box
     from core.letters.failure import Failure
 
-Came = Literal["replayed", "dropped", "refused", "waiting"]
 _REPLAY = "replay"
 _LATELY = timedelta(minutes=1)
-
-
-@dataclass
-class Replayed:
-    """What a letter came to: a `replayed` one is gone; one that is `refused` or `waiting` stays, and `why` says why.
-
-    `read_from` is the stream, the table or the letter. `passed_over` are records that were judged before, or that a
-    newer one has overtaken; `unknown` says what cannot be known any more, a line each.
-    """
-
-    failure: Failure
-    came: Came = "replayed"
-    why: str = ""
-    read_from: str = ""
-    records: int = 0
-    events: int = 0
-    passed_over: int = 0
-    dead_letters: int = 0
-    unknown: list[str] = field(default_factory=list)
 
 
 class Replayer:

@@ -49,6 +49,8 @@ class DestinationFigures:
 class Notifications:
     """All destinations, and how many `rtp notify` are there. `problem` is why Redis could not be asked.
 
+    Where nobody's settings were given (`is_configured`), whose a destination is is not known.
+
     `unacknowledged` alerts are waited for now; `escalated` ones others were ever told for want of that.
     """
 
@@ -58,9 +60,10 @@ class Notifications:
     unacknowledged: int = 0
     escalated: int = 0
     problem: str | None = None
+    is_configured: bool = True
 
 
-def look_at_notifications(settings: Settings) -> Notifications | None:
+def look_at_notifications(settings: Settings, *, is_configured: bool) -> Notifications | None:
     """The picture. None where nobody is told: the settings name nobody, and nothing is left of whom they named."""
     audiences = {name: one.name for one in settings.notify for name in one.destinations}
     if not settings.redis.url:
@@ -74,7 +77,14 @@ def look_at_notifications(settings: Settings) -> Notifications | None:
     figures = [_figures(audiences.get(name), name, one, seen.at) for name, one in seen.standings.items()]
     if not figures:
         return None
-    return Notifications(seen.processes, seen.dead_letters, figures, seen.unacknowledged, seen.escalated)
+    return Notifications(
+        seen.processes,
+        seen.dead_letters,
+        figures,
+        seen.unacknowledged,
+        seen.escalated,
+        is_configured=is_configured or bool(audiences),
+    )
 
 
 def _figures(audience: str | None, name: str, standing: Standing, now: float) -> DestinationFigures:

@@ -481,7 +481,7 @@ def test_watching_looks_again_until_ctrl_c(installed: Settings) -> None:
 
 
 def test_ctrl_c_ends_a_look_that_waits_for_a_lock(installed: Settings, writer: psycopg.Connection) -> None:
-    with rtp("status", "--watch-every", "10ms", "--json", environ=environ_of(installed)) as process:
+    with rtp("status", "--every", "10ms", "--json", environ=environ_of(installed)) as process:
         eventually(lambda: process.documents)
         with writer.transaction():
             writer.execute("LOCK rtp.cursor")

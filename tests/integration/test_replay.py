@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
     from core.handler.poller import StreamPoller
-    from core.handler.replay import Replayed
+    from core.letters.replayed import Replayed
     from core.settings.models import Settings
     from core.stack import EmbeddedStack
     from loadtests.benchmarks.handler.mapping_parameters import MappingParameters

@@ -69,9 +69,33 @@ def test_letters_are_listed_shown_told_again_in_order_and_dropped(
     assert first["event_id"] == make_event(1).id
     assert make_event(1).id in json.dumps(shown)
 
-    assert dlq("retry", second["id"], "--source", source).code in (0, 1)
+    assert dlq("retry", second["id"], "--source", source).code == 1
     assert outbox.waiting("desk/1", most=9) == []  # an older one of its entity is not meant
     assert dlq("retry", "--sink", "desk/1", "--source", source).code == 0
     assert [alert.event for alert in outbox.waiting("desk/1", most=9)] == [make_event(1), make_event(2)]
     assert dlq("drop", "--sink", "boss/1", "--yes", "--source", source).code == 0
     assert listed() == []
+
+
+def test_a_machine_with_rtp_notify_alone_needs_no_postgresql(
+    dlq: Callable[..., Done], command: Command, outbox: Outbox, settings: Settings, tmp_path: Path
+) -> None:
+    redis_alone = {"RTP_REDIS_URL": settings.redis.url or ""}
+    path = tmp_path / "alone.yaml"
+    path.write_text(CONFIG.replace("dynamodb:", "#"), encoding="utf-8")
+
+    def alone(*arguments: str) -> Done:
+        return command(*arguments, "--config", str(path), environ=redis_alone)
+
+    listed = alone("dlq", "list", "--json")
+    found = [json.loads(line) for line in listed.out.splitlines()]
+    assert (listed.code, listed.err.strip()) == (
+        0,
+        "There is no PostgreSQL address: this is only what rtp notify could not tell",
+    )
+    assert sorted(one["sink"] for one in found) == ["boss/1", "desk/1", "desk/1"]
+    assert alone("dlq", "show", found[0]["id"], "--json").document["event_id"] == found[0]["event_id"]
+    assert alone("dlq", "retry", "--sink", "desk/1").code == 0
+    assert alone("dlq", "drop", "--sink", "boss/1", "--yes").code == 0
+    assert alone("status", "--json").document["notifications"]["destinations"][0]["waiting"] == 2
+    assert "Notifications: no rtp notify runs" in alone("status").out

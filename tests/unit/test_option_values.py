@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.option_values import choice, duration, per_second, percent, whole_number
+from cli.option_values import choice, choices, duration, per_second, percent, whole_number
 from core.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -55,3 +55,12 @@ def test_what_it_cannot_hold_is_one_line(parse: Callable[[str], object], text: s
     with pytest.raises(SettingsError) as refusal:
         parse(text)
     assert str(refusal.value) == complaint
+
+
+def test_several_are_said_by_commas_or_one_after_the_other() -> None:
+    assert choices("--colour", ("red", "blue", "grey"), ["red, BLUE", "grey"]) == ["red", "blue", "grey"]
+
+
+def test_one_that_is_none_among_several_is_named() -> None:
+    with pytest.raises(SettingsError, match="option --colour: must be one of red, blue, not 'green'"):
+        choices("--colour", ("red", "blue"), ["red,green"])
