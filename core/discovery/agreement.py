@@ -18,11 +18,13 @@ _LONGEST_NAME = 40
 def without_doubles(found: Sequence[WatchProposal]) -> tuple[list[WatchProposal], list[Unfit]]:
     """Of proposals about the same values of the same entities the best: two watches would report everything twice.
 
-    The best is the one with the latest values; the history of the same is what its thresholds can be found from.
+    The best is the one with the latest values; the history of the same is what its thresholds can be found from. Among
+    tables of a shape it is the one written to last, then the one of which rtp can use more columns, then the largest.
     """
     kept: list[WatchProposal] = []
     doubles = []
-    for one in sorted(found, key=lambda one: (one.is_history, -len(one.watch["columns"]), one.table.place)):
+    by_name = sorted(found, key=lambda one: one.table.place)
+    for one in sorted(by_name, key=_worth, reverse=True):
         twin = next((other for other in kept if _are_doubles(one, other)), None)
         if twin is None:
             kept.append(one)
@@ -30,8 +32,32 @@ def without_doubles(found: Sequence[WatchProposal]) -> tuple[list[WatchProposal]
         if one.is_history and twin.history is None:
             kept[kept.index(twin)] = replace(twin, history=one)
         remedy = f"To watch this one, name it: --table {shlex.quote(one.table.place)}"
-        doubles.append(Unfit(one.place, one.title, f"{twin.place} has the same, and one of them is enough", remedy))
+        reason = f"{twin.place} has the same{_why_better(twin, one)}, and one of them is enough"
+        doubles.append(Unfit(one.place, one.title, reason, remedy))
     return sorted(kept, key=lambda one: one.table.place), doubles
+
+
+def _worth(one: WatchProposal) -> tuple[bool, str, int, int]:
+    return not one.is_history, _newest_day(one), len(one.watch["columns"]), one.table.rows or 0
+
+
+def _newest_day(one: WatchProposal) -> str:
+    """Tables that are written to side by side differ by less."""
+    newest = one.table.newest.get(one.watch["columns"].get("changed_at", ""))
+    return "" if newest is None else f"{newest:%Y-%m-%d}"
+
+
+def _why_better(better: WatchProposal, one: WatchProposal) -> str:
+    if better.is_history != one.is_history or better.table is one.table:
+        return ""
+    (_, day, columns, rows), (_, other_day, other_columns, other_rows) = _worth(better), _worth(one)
+    if day != other_day:
+        return f" and newer rows (of {day}, not {other_day})" if other_day else " and says when each row was written"
+    if columns != other_columns:
+        return " and tells more of it"
+    if rows != other_rows:
+        return f" and more rows ({rows:,}, not {other_rows:,})"
+    return " and comes first by its name"
 
 
 def _are_doubles(one: WatchProposal, other: WatchProposal) -> bool:

@@ -34,7 +34,7 @@ def propose(picture: Picture) -> Proposals:
     unfit: list[Unfit] = []
     plain: list[str] = []
     for table in picture.tables:
-        here = [_sayable(one) for one in _of_table(table, picture)]
+        here = [_sayable(one, table) for one in _of_table(table, picture)]
         found += [one for one in here if isinstance(one, WatchProposal)]
         unfit += [one for one in here if isinstance(one, Unfit)]
         if not here:
@@ -61,8 +61,11 @@ def _of_table(table: FoundTable, picture: Picture) -> Iterator[WatchProposal | U
         yield metadata
 
 
-def _sayable(one: WatchProposal | Unfit) -> WatchProposal | Unfit:
+def _sayable(one: WatchProposal | Unfit, table: FoundTable) -> WatchProposal | Unfit:
     """What is proposed, where a settings file can name all of it."""
+    if "." in table.schema + table.name:  # whatever else is in the way: a remedy for that would be SQL of this name
+        looks_like = one.looks_like if isinstance(one, Unfit) else one.title
+        return Unfit(one.place, looks_like, "a settings file cannot say a name with a dot in it", "Rename it")
     if isinstance(one, Unfit):
         return one
     names = (one.table.place, *one.watch["columns"].values(), *one.watch.get("watched", ()))
@@ -70,8 +73,6 @@ def _sayable(one: WatchProposal | Unfit) -> WatchProposal | Unfit:
         return Unfit(
             one.place, one.title, "a settings file cannot say a name with a control character in it", "Rename it"
         )
-    if "." in one.table.schema + one.table.name:
-        return Unfit(one.place, one.title, "a settings file cannot say a name with a dot in it", "Rename it")
     return one
 
 

@@ -219,6 +219,45 @@ def test_of_latest_values_and_their_history_the_latest_are_watched() -> None:
     assert [one.reason for one in found.unfit] == ["public.tvl.tvl has the same, and one of them is enough"]
 
 
+ALIKE = "token text, price numeric, updated_at ts"
+
+
+@pytest.mark.parametrize(
+    ("better", "why"),
+    [
+        (
+            {"newest": {"updated_at": NOW + timedelta(days=7)}},
+            f"and newer rows (of {NOW + timedelta(days=7):%Y-%m-%d}, not {NOW:%Y-%m-%d})",
+        ),
+        ({"rows": 5000}, "and more rows (5,000, not 40)"),
+    ],
+)
+def test_of_tables_that_are_alike_the_one_in_use_is_proposed_and_it_is_said_why(
+    better: dict[str, Any], why: str
+) -> None:
+    rows: list[tuple[object, ...]] = [("eth", 1, NOW)]
+    older = replace(table("old.prices", ALIKE, "token", rows=rows), rows=40, newest={"updated_at": NOW})
+    found = proposals(older, replace(older, schema="public", **better))
+    assert [one.place for one in found.watches] == ["public.prices.price"]
+    [double] = found.unfit
+    assert double.reason == f"public.prices.price has the same {why}, and one of them is enough"
+    assert double.remedy == "To watch this one, name it: --table old.prices"
+
+
+def test_where_nothing_tells_them_apart_the_first_by_name_is_proposed() -> None:
+    one = table("a.prices", "token text, price numeric", "token", rows=[("eth", 1)])
+    [double] = proposals(replace(one, schema="b"), one).unfit
+    assert double.reason == "a.prices.price has the same and comes first by its name, and one of them is enough"
+
+
+def test_a_table_with_a_dot_in_its_name_is_to_be_renamed_whatever_else_is_in_its_way() -> None:
+    dotted = replace(
+        TVL, schema="my.data", obstacle="role r may not read it", remedy="GRANT SELECT ON my.data.tvl TO r"
+    )
+    [unfit] = proposals(dotted).unfit
+    assert (unfit.reason, unfit.remedy) == ("a settings file cannot say a name with a dot in it", "Rename it")
+
+
 def test_values_of_other_entities_are_watched_too() -> None:
     one = table("dex.prices", "token text, price numeric", "token", rows=[("eth", 1)])
     other = table("cex.prices", "token text, price numeric", "token", rows=[("btc", 1)])
