@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     History = FileHistory | TableHistory
 
 _PER_DAY = 5.0
+_LINE_SECONDS = 5.0
 
 _History = Annotated[
     str,
@@ -187,11 +189,28 @@ def _table(settings: Settings, table: tuple[str, ...], watch: ValueWatch) -> Ite
 
 @contextmanager
 def _progress(samples: History, what: str, readings: int = 1) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal; silence elsewhere."""
+    """A progress bar on a terminal; elsewhere a line now and then where it takes long."""
     if not err.is_terminal:
-        yield lambda _: None
+        yield _Lines(samples, what, readings).tell
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:
         task = bar.add_task(what, total=samples.count() * readings or None)
         yield lambda done: bar.update(task, completed=done)
+
+
+class _Lines:
+    """Progress where there is no terminal."""
+
+    def __init__(self, samples: History, what: str, readings: int) -> None:
+        self._samples, self._what, self._readings = samples, what, readings
+        self._total = 0
+        self._told_at = time.monotonic()
+
+    def tell(self, done: int) -> None:
+        """A line, unless the last one is recent."""
+        if time.monotonic() - self._told_at < _LINE_SECONDS:
+            return
+        self._total = self._total or self._samples.count() * self._readings
+        err.print(f"{self._what}: {done:,} of {self._total:,}", markup=False)
+        self._told_at = time.monotonic()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from cli.foreground import IDLE_SECONDS, STUCK_SECONDS, Ending
+from cli.foreground import IDLE_SECONDS, STUCK_SECONDS, Ending, end_unreached
 from cli.logs import LOG, LogFormat, LogLevel, logging_as, say, warn, write_line
 from cli.notify.dry_run import dry_run
 from cli.notify.extra import make_notifier
@@ -86,8 +86,8 @@ def notify_command(
 
     Each alert is told once, and in order per entity. What a service does not take waits in Redis, and is told later by
     this process or another: any number of them share the destinations. What can never be told is a dead letter: see
-    [bold]rtp dlq[/]. Ctrl-C finishes the messages under way. Exit code 1 where with --until-idle nothing could be told
-    for a minute, or --test was not accepted.
+    [bold]rtp dlq[/]. Ctrl-C finishes the messages under way. Exit code 1 where --for or --until-idle ends without
+    having reached a service, with --until-idle nothing could be told for a minute, or --test was not accepted.
 
     Examples:
     [bold]rtp notify --config rtp.yaml[/]
@@ -138,6 +138,7 @@ def _run(
     monitor.start(notifier)
     try:
         in_the_way = _watch(notifier, lines, ending, stop_requested)
+        never_reached = notifier.never_reached()
         if stop_requested.is_set():
             say("Finishing the messages under way ...")
     finally:
@@ -153,6 +154,8 @@ def _run(
         LOG.error("Gave up after %g s in which nothing was told. In the way: %s.", STUCK_SECONDS, in_the_way)
         LOG.error("What waits stays in Redis, and is told by the next rtp notify.")
         raise typer.Exit(1)
+    if ending.is_given and never_reached:
+        end_unreached(never_reached)
 
 
 def _warn_of_former(notifier: Notifier) -> None:

@@ -48,6 +48,7 @@ class _Builder:
         self.token, self.troubles = new_token(), Troubles()
         client, self.address = outbox_client(settings)
         self.clients: list[redis.Redis] = [client]
+        self.recoveries: list[Recovery] = []
         # Answers come well before the socket gives up.
         self.block_ms = min(_LONGEST_BLOCK_MS, int(settings.redis.timeout_seconds * 500))
         self._redis = CircuitBreaker("Redis", settings.run.circuit_breaker, on_problem=on_problem)
@@ -83,7 +84,9 @@ class _Builder:
     def recovery(self, circuit: CircuitBreaker, part: str) -> Recovery:
         run = self.settings.run
         backoff = Backoff(run.retry_initial_seconds, run.retry_max_seconds)
-        return Recovery(circuit, backoff, part=part, troubles=self.troubles)
+        made = Recovery(circuit, backoff, part=part, troubles=self.troubles)
+        self.recoveries.append(made)
+        return made
 
     def queue_intakes(self, queues: Sequence[str], intake: Intake) -> list[AlertSource]:
         with needing("aws", "alerts are taken from SQS"):
@@ -156,5 +159,6 @@ def build_notifier(
         outbox=outbox,
         clients=build.clients,
         troubles=build.troubles,
+        recoveries=build.recoveries,
         place=place,
     )

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from core.notify.outbox.standing import Standing
     from core.notify.tellers.arrivals import ArrivalReader
     from core.notify.tellers.teller import Teller
-    from core.trouble import Troubles
+    from core.services.recovery import Recovery
+    from core.trouble import Trouble, Troubles
 
 _STOP_SECONDS = 15.0
 """A service that takes longer than that to answer has to be told again."""
@@ -69,6 +70,7 @@ class Notifier:
         outbox: Outbox,
         clients: Sequence[redis.Redis],
         troubles: Troubles,
+        recoveries: Sequence[Recovery],
         place: str,
     ) -> None:
         self.tellers = tellers
@@ -78,6 +80,7 @@ class Notifier:
         """Where alerts are taken from, in words."""
         self._leases, self._sources, self._arrivals, self._intake = leases, sources, arrivals, intake
         self._clients = clients
+        self._recoveries = recoveries
 
     def start(self) -> None:
         for leases in self._leases:
@@ -130,6 +133,11 @@ class Notifier:
         """What keeps alerts from being told now, a line each."""
         found = [f"{trouble.part}: {trouble.cause}" for trouble in self.troubles.current()]
         return found + [f"{name}: {reason}" for name, one in self.tellers.items() if (reason := one.failing_for)]
+
+    def never_reached(self) -> list[Trouble]:
+        """What has kept parts from their work since the start; where it is the same for several, once."""
+        idle = {one.part for one in self._recoveries if not one.has_worked}
+        return list({one.cause: one for one in self.troubles.current() if one.part in idle}.values())
 
     def former_destinations(self) -> dict[str, int]:
         """For which destinations that are no more alerts wait, and how many. Raises SinkUnavailable."""

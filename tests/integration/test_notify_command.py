@@ -134,3 +134,15 @@ def test_a_message_under_way_when_it_is_killed_is_told_by_the_next_and_nothing_p
     documents = [json.loads(line) for line in done.out.splitlines()]
     assert [event_id for one in documents for event_id in one["event_ids"]] == [make_event(1).id, make_event(2).id]
     assert [one["came"] for one in documents] == ["told", "told"]
+
+
+def test_an_ending_without_ever_having_reached_the_queue_is_no_success(
+    command: Command, settings: Settings, config: Path
+) -> None:
+    document = yaml.safe_load(config.read_text(encoding="utf-8"))
+    document["sqs"]["queue"] = "nobody-made-it.fifo"
+    config.write_text(yaml.safe_dump(document), encoding="utf-8")
+    environ = environ_of(settings) | {"DESK_URL": "json://127.0.0.1:1", "RTP_SQS_QUEUE": ""}
+    done = command("notify", "--config", str(config), "--for", "1s", environ=environ)
+    assert done.code == 1
+    assert "Never reached from the start to the end: SQS (queue nobody-made-it.fifo" in done.err
