@@ -16,7 +16,7 @@ from cli.backtest_table import print_backtest
 from cli.backtest_yaml import suggestion_document, suggestion_yaml
 from cli.database import connection_to
 from cli.options import AsJson, Config, PostgresDsn, settings_from
-from cli.output import err, out, print_json
+from cli.output import err, out, print_json, print_problem
 from core.detection.backtest import Backtest, RuleSet, choose_watch, new_tally
 from core.detection.history import FileHistory, TableHistory
 from core.detection.series import draw
@@ -24,6 +24,7 @@ from core.detection.suggest import suggest
 from core.errors import SettingsError
 from core.services.postgres import own_transaction
 from triggers.alias_tables import with_aliases
+from triggers.notes import note_of_pegs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -112,6 +113,9 @@ def backtest(
     if suggestion is not None:
         out.print(suggestion_yaml(suggestion, name), markup=False, soft_wrap=True)
     print_backtest(result, top)
+    for one, tally in zip(sets, result.tallies, strict=True):
+        if tally.noise.depeg_flaps and (note := note_of_pegs(one.watch, one.rules)):
+            print_problem(f"{one.config}: {note}")
 
 
 def _check_together(against: Path | None, *, propose: bool, per_day: float | None) -> None:

@@ -22,7 +22,7 @@ _STABLE = re.compile(
 _NEAR = Decimal("0.03")
 _MOST = 50
 _SCALES = tuple(Decimal(10) ** digits for digits in (0, 6, 8, 18))
-RULE = {"deviation_bps": 50, "recover_bps": 20, "for": "1m"}
+RULE = {"deviation_bps": 50, "recover_bps": 20, "for": "1m", "recover_for": "30m"}
 
 
 def stable_entities(table: FoundTable, entity: str, value: str) -> tuple[list[tuple[str, str]], Decimal]:
