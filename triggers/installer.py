@@ -26,7 +26,7 @@ from triggers.catalog import (
     read_triggers,
     read_watches,
 )
-from triggers.migrations import check_not_newer, end_running, own_tables, schema_steps
+from triggers.migrations import check_not_newer, end_running, own_tables, refuse_newer, schema_steps
 from triggers.needs import has_new_aliases, starts_over
 from triggers.steps import Action, Step
 from triggers.validator import validate
@@ -67,6 +67,7 @@ def _plan_installation(connection: Connection, settings: Settings) -> list[Step]
     if any(finding.lacks_right_on is None for finding in findings):
         raise _refusal(findings)
     installed = read_installation(connection)
+    refuse_newer(installed)
     watches = read_watches(connection) if installed else []
     triggers = read_triggers(connection)
     steps = schema_steps(installed, dict.fromkeys(f"{trigger.schema}.{trigger.table}" for trigger in triggers))
@@ -163,13 +164,15 @@ def plan_removal(connection: Connection) -> list[Step]:
 
 
 def _plan_removal(connection: Connection) -> list[Step]:
+    installed = read_installation(connection)
+    refuse_newer(installed)
     if strangers := read_strangers(connection, own_tables()):
         raise InstallError(
             f"the schema rtp holds tables that are not rtp's: {', '.join(strangers)}",
             "Move them (ALTER TABLE ... SET SCHEMA public): removing rtp would remove them, too",
         )
     server = read_server(connection)
-    if read_installation(connection) is None:
+    if installed is None:
         return []
     if not server.is_installer:
         raise InstallError(

@@ -51,13 +51,9 @@ def _functions() -> Sequence[str]:
 
 
 def schema_steps(installed: InstallationRow | None, watched: Iterable[str] = ()) -> list[Step]:
-    """What brings the schema to this rtp's version; `watched` are the tables with triggers.
-
-    Raises InstallError where a newer rtp has been here.
-    """
+    """What brings the schema to this rtp's version, which is no older; `watched` are the tables with triggers."""
     version = installed.schema_version if installed else 0
     newest = newest_version()
-    _refuse_newer(version)
     steps = []
     if version < newest:
         steps += [_lock_watched(watched)] if installed else []
@@ -84,6 +80,12 @@ def end_running(installed: InstallationRow | None) -> list[Step]:
     return [Step(action, (sql.SQL(_SQL.joinpath("end_running.sql").read_text(encoding="utf-8").rstrip("\n")),))]
 
 
+def refuse_newer(installed: InstallationRow | None) -> None:
+    """Raise InstallError where a newer rtp has been here, before anything else of its schema is read."""
+    if installed is not None:
+        _refuse_newer(installed.schema_version)
+
+
 def check_not_newer(connection: Connection) -> None:
     """Raise InstallError where a newer rtp has migrated the schema, which may have been after the plan was made."""
     row = connection.execute("SELECT schema_version FROM rtp.installation").fetchone()
@@ -94,7 +96,7 @@ def _refuse_newer(version: int) -> None:
     if version > newest_version():
         raise InstallError(
             f"the database has rtp schema version {version}, this rtp knows {newest_version()}",
-            "Install with the newer rtp",
+            "Install, or remove, with the newer rtp",
         )
 
 

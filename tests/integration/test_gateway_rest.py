@@ -20,7 +20,7 @@ import yaml
 from core.demo.tables import create_tables
 from core.gateway.server import GatewayServer
 from core.services.postgres import connect
-from core.settings.models import PostgresSettings, Settings
+from core.settings.models import PostgresSettings, Settings, postgres_dsn
 from core.settings.serve import ServeSettings
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
@@ -333,7 +333,19 @@ def test_all_who_ask_share_one_look_at_the_database(ask: Ask) -> None:
     assert ask("/v1/status")["status"]["at"] == ask("/v1/status")["status"]["at"]
 
 
-# A token that is narrowed, and PostgreSQL away
+# A token that is narrowed, and PostgreSQL away, or a newer rtp's
+
+
+def test_where_a_newer_rtp_has_migrated_the_schema_redis_is_told_of_and_it_is_said(ask: Ask, served: Settings) -> None:
+    version = "UPDATE rtp.installation SET schema_version = schema_version + %s"
+    with closing(connect(postgres_dsn(served), role="test")) as writer:
+        writer.execute(version, [89])
+        try:
+            eventually(lambda: str(ask(USDC)["note"]).startswith("the database has rtp schema version "))
+            assert ask(USDC)["entry"]["value"] == "0.99"
+        finally:
+            writer.execute(version, [-89])
+            eventually(lambda: ask(USDC)["note"] is None)
 
 
 def test_without_postgresql_the_answer_is_what_redis_knows_and_says_so(ask_lonely: Ask) -> None:

@@ -112,6 +112,14 @@ def test_a_schema_that_cannot_be_looked_into_is_not_removed_unless_told_otherwis
     assert (refused.code, uninstall("--yes").code, is_installed(writer)) == (2, 0, False)
 
 
+def test_a_schema_of_a_newer_rtp_is_left_to_that_one(uninstall: Run, writer: psycopg.Connection) -> None:
+    writer.execute("UPDATE rtp.installation SET schema_version = 99")
+    writer.execute("CREATE TABLE rtp.of_later (id int)")
+    refused = uninstall("--yes")
+    assert (refused.code, is_installed(writer)) == (2, True)
+    assert refused.err.startswith("the database has rtp schema version 99, this rtp knows ")
+
+
 # Redis
 
 
