@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cli.logs import LOG, write_line
 from cli.notify.extra import make_notifier
+from cli.notify.found_there import warn_of_what_is_there
 from core.errors import SettingsError, SinkUnavailable
 from core.monitor.notify_monitor import NotifyMonitor
 
@@ -44,8 +45,7 @@ def notifying(settings: Settings, *, source: From | None = None) -> Iterator[Not
         raise SettingsError("option --notify: the settings name nobody", "Say under `notify` who is to be told")
     monitor = NotifyMonitor(settings, is_alone=False, write=write_line)
     notifier = make_notifier(settings, source, on_outcome=monitor.observe)
-    with suppress(SinkUnavailable):  # told by those who need it
-        notifier.outbox.know(list(notifier.tellers))
+    warn_of_what_is_there(notifier)
     notifier.start()
     monitor.start(notifier)
     try:

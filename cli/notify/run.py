@@ -12,6 +12,7 @@ from cli.foreground import IDLE_SECONDS, STUCK_SECONDS, Ending, end_unreached
 from cli.logs import LOG, LogFormat, LogLevel, logging_as, say, warn, write_line
 from cli.notify.dry_run import dry_run
 from cli.notify.extra import make_notifier
+from cli.notify.found_there import warn_of_what_is_there
 from cli.notify.message_lines import MessageLines
 from cli.notify.try_out import try_out
 from cli.option_values import duration
@@ -133,7 +134,7 @@ def _run(
     say(f"Telling {', '.join(notifier.tellers)} of alerts from {notifier.place}")
     if monitor.url:
         say(f"HTTP {monitor.url}/metrics, /healthz, /readyz")
-    _warn_of_former(notifier)
+    warn_of_what_is_there(notifier)
     notifier.start()
     monitor.start(notifier)
     try:
@@ -156,18 +157,6 @@ def _run(
         raise typer.Exit(1)
     if ending.is_given and never_reached:
         end_unreached(never_reached)
-
-
-def _warn_of_former(notifier: Notifier) -> None:
-    try:
-        former = notifier.former_destinations()
-    except SinkUnavailable:  # told by those who need it
-        return
-    for name, waiting in former.items():
-        warn(
-            f"{counted(waiting, 'alert')} wait for {name}, which the settings do not name any more. Name it again to"
-            " have them told"
-        )
 
 
 def _watch(notifier: Notifier, lines: MessageLines, ending: Ending, stop_requested: threading.Event) -> str:

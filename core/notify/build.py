@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.notify.acknowledgement.acknowledgements import Acknowledgements
@@ -9,6 +10,7 @@ from core.notify.acknowledgement.escalation import Escalator
 from core.notify.intakes.intake import Intake
 from core.notify.intakes.source import queues_of
 from core.notify.intakes.stream_intake import StreamIntake
+from core.notify.mark import count_others, mark_of
 from core.notify.notifier import Notifier
 from core.notify.outbox.client import outbox_client
 from core.notify.outbox.lease import Leases, new_token
@@ -45,7 +47,8 @@ class _Builder:
     def __init__(self, settings: Settings, on_problem: Callable[[Problem], None]) -> None:
         self.settings = settings
         self.on_problem = on_problem
-        self.token, self.troubles = new_token(), Troubles()
+        self.mark, self.troubles = mark_of(settings.notify), Troubles()
+        self.token = new_token(self.mark)
         client, self.address = outbox_client(settings)
         self.clients: list[redis.Redis] = [client]
         self.recoveries: list[Recovery] = []
@@ -160,5 +163,6 @@ def build_notifier(
         clients=build.clients,
         troubles=build.troubles,
         recoveries=build.recoveries,
+        count_others=partial(count_others, build.clients[0], build.address, build.mark),
         place=place,
     )

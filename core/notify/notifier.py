@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import redis
 
@@ -71,6 +71,7 @@ class Notifier:
         clients: Sequence[redis.Redis],
         troubles: Troubles,
         recoveries: Sequence[Recovery],
+        count_others: Callable[[], int],
         place: str,
     ) -> None:
         self.tellers = tellers
@@ -81,6 +82,8 @@ class Notifier:
         self._leases, self._sources, self._arrivals, self._intake = leases, sources, arrivals, intake
         self._clients = clients
         self._recoveries = recoveries
+        self.count_otherwise_set = count_others
+        """How many processes of this Redis have other settings of who is told. Raises SinkUnavailable."""
 
     def start(self) -> None:
         for leases in self._leases:

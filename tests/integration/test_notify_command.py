@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 import redis
 import yaml
 
+from core.notify.outbox.outbox import TELLING
+from core.redis_names import workers_key
 from core.sinks.registry import destinations
 from rtp_client.keys import STREAM
 from tests.default_document import default_document
@@ -146,3 +149,12 @@ def test_an_ending_without_ever_having_reached_the_queue_is_no_success(
     done = command("notify", "--config", str(config), "--for", "1s", environ=environ)
     assert done.code == 1
     assert "Never reached from the start to the end: SQS (queue nobody-made-it.fifo" in done.err
+
+
+def test_one_that_begins_beside_another_with_other_settings_says_so(
+    command: Command, settings: Settings, config: Path, client: redis.Redis
+) -> None:
+    environ = environ_of(settings) | {"DESK_URL": "json://127.0.0.1:1"}
+    client.zadd(workers_key(TELLING), {"7-abc-0000000f": (time.time() + 60) * 1000})
+    done = command("notify", "--config", str(config), "--from", "stream", "--for", "100ms", environ=environ)
+    assert "1 other rtp notify of this Redis has other notify settings: an alert is told by the rules of" in done.err

@@ -28,9 +28,9 @@ _GIVES_BACK = 2
 _RENEWALS = 4  # within a lease's time
 
 
-def new_token() -> str:
-    """A name that no other process has, or had."""
-    return f"{os.getpid()}-{secrets.token_hex(8)}"
+def new_token(mark: str) -> str:
+    """A name that no other process has, or had; the mark of its settings is the last part of it."""
+    return f"{os.getpid()}-{secrets.token_hex(8)}-{mark}"
 
 
 class Leases(WorkLoop):
