@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
 import shutil
-import struct
 import subprocess
 import sys
-import termios
-from contextlib import suppress
-from fcntl import ioctl
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
+
+from documents.board import drawings_of_board
+from documents.moving import moving
 
 FRAMES = 8
 _BETWEEN_FRAMES_MS = 1200
@@ -24,7 +21,7 @@ _RTP = (sys.executable, "-m", "cli")
 
 
 def record(folder: Path) -> None:
-    """Put frames of the page, and one picture of `rtp top`, into a folder."""
+    """Put frames of the page, and the moving picture of `rtp top`, into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     demo = subprocess.Popen(
         [*_RTP, "run", "--demo", "--serve", "--listen", "127.0.0.1:0", "--plain", "--for", "120s"],
@@ -38,7 +35,8 @@ def record(folder: Path) -> None:
             found[0] for line in demo.stdout if (found := re.search(r"http://127\.0\.0\.1:\d+/?(?=\s|$)", line))
         )
         _record_page(address, folder)
-        _record_board(folder)
+        drawings = drawings_of_board(FRAMES, first_seconds=15, between_seconds=_BETWEEN_FRAMES_MS / 1000)
+        (folder / "board.svg").write_text(moving(drawings), "utf-8")
     finally:
         demo.terminate()
         demo.communicate(timeout=30)
@@ -56,31 +54,6 @@ def _record_page(address: str, folder: Path) -> None:
         for number in range(FRAMES):
             page.screenshot(path=folder / f"page-{number:02}.png")
             page.wait_for_timeout(_BETWEEN_FRAMES_MS)
-
-
-def _record_board(folder: Path) -> None:
-    """Textual draws its screen as an SVG by itself, and ends then."""
-    surroundings = {
-        "TERM": "xterm-256color",
-        "COLORTERM": "truecolor",
-        "TEXTUAL_SCREENSHOT": "6",
-        "TEXTUAL_SCREENSHOT_LOCATION": str(folder),
-        "TEXTUAL_SCREENSHOT_FILENAME": "board.svg",
-    }
-    leader, terminal = pty.openpty()
-    ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 34, 124, 0, 0))
-    board = subprocess.Popen(
-        [*_RTP, "top"], stdin=terminal, stdout=terminal, env=os.environ | surroundings, start_new_session=True
-    )
-    os.close(terminal)
-    with suppress(OSError):  # its terminal is gone: it has ended
-        while os.read(leader, 65_536):
-            pass
-    os.close(leader)
-    board.wait(timeout=10)
-    picture = folder / "board.svg"
-    # Textual would have the font fetched from another host.
-    picture.write_text(re.sub(r"@font-face \{.*?\}", "", picture.read_text("utf-8"), flags=re.DOTALL), "utf-8")
 
 
 if __name__ == "__main__":

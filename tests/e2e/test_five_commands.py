@@ -20,8 +20,8 @@ from tests.rtp_process import ROOT, rtp
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECTION = (ROOT / "README.md").read_text("utf-8").partition("## Use it on your own database\n\n")[2]
-TYPED = [line.partition(" #")[0].strip() for line in SECTION.partition("\n\n")[0].splitlines()]
+SECTION = (ROOT / "README.md").read_text("utf-8").partition("## Use it on your own database\n\n```sh\n")[2]
+TYPED = [line.partition(" #")[0].strip() for line in SECTION.partition("```")[0].splitlines()]
 TABLE = """
 CREATE TABLE pool_yields (pool text, network text, apy numeric, "updatedAt" timestamptz, PRIMARY KEY (pool, network));
 INSERT INTO pool_yields VALUES ('usdc', 'base', 4.2, now()), ('eth', 'base', 2.1, now()), ('dai', 'base', 5.5, now());

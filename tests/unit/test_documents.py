@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typer.main import get_command
 from cli.app import app
 from core.monitor.progress import REASONS
 from documents.pages import FOLDER, PAGES
+from tests.page_blocks import blocks_of, typed_in
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -94,23 +94,27 @@ def test_each_page_that_the_code_names_is_there() -> None:
     assert [(path, page) for path, page in sorted(named) if not (ROOT / page).is_file()] == []
 
 
-def commands_in(page: Path) -> list[str]:
-    """The command lines of rtp's in a page's blocks of code, without what goes on in the shell."""
-    blocks = re.findall(r"^    (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    found = [re.match(r"(?:[A-Z_]+=\S+ )*(?:\.venv/bin/)?(rtp [a-z-].*)", line) for line in blocks]
-    return [re.split(r" +#| [|>&]| 2>", match[1])[0].rstrip() for match in found if match]
+def commands_in(page: Path) -> list[tuple[str, ...]]:
+    """What is typed behind `rtp` in a page's blocks, without what goes on in the shell."""
+    lines = [line for block in blocks_of(page) if block.language == "sh" for line in typed_in(block)]
+    return [line.words[1:] for line in lines if line.program == "rtp"]
 
 
-@pytest.mark.parametrize(
-    "line", sorted({line for page in DOCUMENTS if page.name != "commands.md" for line in commands_in(page)})
-)
-def test_a_command_in_a_page_is_one_that_rtp_understands(line: str) -> None:
+@pytest.mark.parametrize("words", sorted({words for page in DOCUMENTS for words in commands_in(page)}), ids=" ".join)
+def test_a_command_in_a_page_is_one_that_rtp_understands(words: tuple[str, ...]) -> None:
     command: Any = get_command(app)
-    _, *words = shlex.split(line)
-    while hasattr(command, "commands") and not (command.invoke_without_command and (words or ["-"])[0].startswith("-")):
-        name, *words = words
-        command = command.commands[name]
-    command.make_context(line, [word for word in words if word != "…"])
+    left = [word for word in words if word != "…"]
+    while hasattr(command, "commands") and not (command.invoke_without_command and (left or ["-"])[0].startswith("-")):
+        command = command.commands[left.pop(0)]
+    command.make_context("rtp", left)
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=[str(page.relative_to(ROOT)) for page in DOCUMENTS])
+def test_each_block_of_code_says_what_it_is(page: Path) -> None:
+    """A block by indentation says nothing, and nobody tries it."""
+    assert [block.line for block in blocks_of(page) if not block.language] == []
+    prose = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    assert re.findall(r"(?<=\n\n)    .*", prose) == []
 
 
 @pytest.mark.parametrize("name", PAGES)
