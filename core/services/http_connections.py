@@ -1,6 +1,6 @@
 """HTTP/1.1 connections to one address, each for one exchange at a time, kept open and used again.
 
-urllib3 reads an answer's head as the head of a mail, and takes more CPU for that than for all the rest.
+Written by hand for its CPU: urllib3 reads an answer's head as that of a mail.
 """
 
 from __future__ import annotations

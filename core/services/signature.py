@@ -1,4 +1,4 @@
-"""AWS's Signature Version 4 of a POST request, at a fifth of the CPU that botocore's takes.
+"""AWS's Signature Version 4 of a POST request.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
