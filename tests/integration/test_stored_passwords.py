@@ -166,7 +166,8 @@ def test_a_cache_reader_reads_both_with_todays_passwords(
 ) -> None:
     write(writer, 100)
     writer.execute(sql.SQL("ALTER ROLE {} SUPERUSER").format(sql.Identifier(postgres_user.user)))
-    postgres = settings.postgres.model_copy(update={"dsn": postgres_user.address})
+    patient = {"dsn": postgres_user.address, "connect_timeout_seconds": 60}  # asking for the secret is a part of it
+    postgres = settings.postgres.model_copy(update=patient)
     own = settings.redis.model_copy(update={"url": redis_user.address})
     with cache_reader(settings.model_copy(update={"postgres": postgres, "redis": own}), timeout_seconds=10) as reader:
         found = reader.get("tvl", "ethereum", "lido")
