@@ -352,8 +352,7 @@ def test_one_off_commands_have_a_task(cloud: Path, stack: str) -> None:
 
 def test_the_documented_way_to_run_a_command_passes_it_on_word_by_word(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "how-to" / "aws-deploy.md").read_text("utf-8")
-    lines = page[page.index("    rtp_task() {") :].partition("\n    }\n")[0].splitlines()
-    script = "\n".join([line.removeprefix("    ") for line in lines] + ["}"])
+    script = page[page.index("rtp_task() {") :].partition("\n}\n")[0] + "\n}"
     (tmp_path / "aws").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
     (tmp_path / "aws").chmod(0o755)
     command = ["replay", "--failures", "defi-rtp-failures", "--config", "/app/rtp yaml"]
