@@ -162,7 +162,7 @@ lock: ## Write the lock files anew from pyproject.toml (needs uv)
 	  left_out=$$( [ $$set != service ] && printf -- '--no-emit-package %s ' $(NOT_IN_THE_LAMBDA) ); \
 	  people=$$( [ $$set = notify ] && echo "--extra notify" ); \
 	  uv pip compile --quiet --python-version 3.14 --python-platform aarch64-manylinux2014 --no-header --no-emit-index-url \
-	    --no-annotate $$left_out --extra aws $$people pyproject.toml \
+	    --no-annotate --no-emit-package awscrt $$left_out --extra aws $$people pyproject.toml \
 	    --output-file requirements-$$set.lock || exit 1; \
 	done
 

@@ -10,6 +10,7 @@ import sys
 from tests.rtp_process import ROOT
 
 SLOW_AND_NOT_NEEDED = {
+    "awscrt",
     "boto3",
     "jinja2",
     "opentelemetry",

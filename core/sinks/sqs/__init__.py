@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from core.errors import RtpError
@@ -13,7 +14,7 @@ from core.sinks.sqs.queues import sqs_destinations
 from rtp_client.answer_timeout import FIRST_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from core.services.dead_letter_queue import DeadLetterQueue
     from core.settings.models import Settings
@@ -55,7 +56,14 @@ def _find_dead_letter_queue(settings: SqsSettings, destination: SqsDestination) 
 
 
 def _weaknesses(settings: Settings) -> Iterator[str]:
-    for one in sqs_destinations(settings):
+    found = sqs_destinations(settings)
+    if found and find_spec("awscrt") is None:
+        yield 'alerts go out by boto3 alone, which takes three times the CPU: pip install "defi-rtp[aws]" brings awscrt'
+    yield from _queues_without_letters(settings, found)
+
+
+def _queues_without_letters(settings: Settings, found: Iterable[SqsDestination]) -> Iterator[str]:
+    for one in found:
         try:
             if _find_dead_letter_queue(settings.sqs, one) is None:
                 yield f"queue {one.queue} has no dead letter queue: dead letters stay in rtp's own list only"
