@@ -6,6 +6,7 @@ that piece may be half a password.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import yaml
@@ -31,6 +32,7 @@ _REASONS = (
     ("sequence entries are not allowed", "a list entry (-) out of place. Check the indentation"),
     ("could not find expected ':'", "a line without a colon where a `key: value` should be"),
     ("expected <block end>", "does not line up with the lines before it. Check the indentation"),
+    ("but got '?'", "a question mark inside a [ or {. Put the value in quotes"),
     ("expected ',' or", "a [ or { that is not closed, or a comma missing inside one"),
     ("node content", "a value is missing or out of place. Check the brackets and the indentation"),
     ("flow node", "a [ or { that is not closed, or a stray comma inside one"),
@@ -47,8 +49,9 @@ _REASONS = (
 )
 
 
-# Tabs, which it lets pass here and there, and what it does not count as the end of a line.
-_READ_OTHERWISE_BY_LIBYAML = ("\t", "\r", "\x85", "\u2028", "\u2029", "\ufeff")
+# Tabs, which it lets pass here and there, what it does not count as the end of a line, and, outside of comments, a name
+# with a question mark, which within [ or { only libyaml takes.
+_READ_OTHERWISE_BY_LIBYAML = re.compile("[\t\r\x85\u2028\u2029\ufeff]|^[^#\n]*[?]", re.MULTILINE)
 
 
 class _BoundedComposer(yaml.composer.Composer):
@@ -95,7 +98,7 @@ def read_nodes(path: Path) -> yaml.MappingNode:
 
 def _composed_by_libyaml(text: str) -> yaml.Node | None:
     """The root, in a tenth of the time; none where libyaml is not at hand, or finds a fault that it calls otherwise."""
-    if not yaml.__with_libyaml__ or any(odd in text for odd in _READ_OTHERWISE_BY_LIBYAML):
+    if not yaml.__with_libyaml__ or _READ_OTHERWISE_BY_LIBYAML.search(text):
         return None
 
     class Loader(_BoundedComposer, yaml.CSafeLoader):

@@ -564,6 +564,7 @@ UNREADABLE = {
     ),
     "open quote": ("a: 'x", "my.yaml:1:6: a quote that is never closed"),
     "open bracket": ("a: [1", "my.yaml:1:6: a [ or { that is not closed, or a comma missing inside one"),
+    "question mark": ("a: {b: usd?}", "my.yaml:1:11: a question mark inside a [ or {. Put the value in quotes"),
     "backslash": (
         r'a: "\q"',
         "my.yaml:1:6: a backslash in double quotes that YAML does not know. Use single quotes",
