@@ -127,10 +127,10 @@ def open_letters(
         store = None
         if settings.notify and origin is LetterOrigin.NOTIFY:
             settings = use_demo_if_unnamed(settings, "Redis")
-        elif not is_notify_alone(settings):
+        elif origin is not None or not is_notify_alone(settings):
             settings = use_demo_if_unnamed(settings, "PostgreSQL")
             store = _open_store(held, settings, origin, with_sinks=with_sinks, is_only_one=is_only_one)
-        elif origin is None:
+        else:
             print_problem("There is no PostgreSQL address: this is only what rtp notify could not tell", style="dim")
         problems = store.problems if store else []
         untold = held.enter_context(untold_letters(settings, origin, problems))

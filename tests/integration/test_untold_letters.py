@@ -99,3 +99,15 @@ def test_a_machine_with_rtp_notify_alone_needs_no_postgresql(
     assert alone("dlq", "drop", "--sink", "boss/1", "--yes").code == 0
     assert alone("status", "--json").document["notifications"]["destinations"][0]["waiting"] == 2
     assert "Notifications: no rtp notify runs" in alone("status").out
+
+
+@pytest.mark.parametrize("asked", [["list", "--origin", "database"], ["list", "--origin", "queue"], ["show", "12"]])
+def test_what_only_postgresql_can_tell_is_not_told_without_it(
+    asked: list[str], command: Command, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RTP_STATE_DIR", str(tmp_path))  # no demo runs
+    path = tmp_path / "alone.yaml"
+    path.write_text(CONFIG.replace("dynamodb:", "#"), encoding="utf-8")
+    done = command("dlq", *asked, "--config", str(path), environ={"RTP_REDIS_URL": redis_url})
+    assert done.code == 2
+    assert "there is no PostgreSQL address" in done.err
