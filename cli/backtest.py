@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from cli.backtest_page import page
+from cli.backtest_progress import progress
 from cli.backtest_table import print_backtest
 from cli.backtest_yaml import suggestion_document, suggestion_yaml
 from cli.database import connection_to
@@ -27,7 +26,7 @@ from triggers.alias_tables import with_aliases
 from triggers.notes import note_of_pegs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from core.detection.series import DrawnSeries
     from core.detection.suggest import Suggestion
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     History = FileHistory | TableHistory
 
 _PER_DAY = 5.0
-_LINE_SECONDS = 5.0
 
 _History = Annotated[
     str,
@@ -142,13 +140,13 @@ def _with_aliases(settings: Settings, watch: ValueWatch) -> ValueWatch:
 
 
 def _suggestion(samples: History, watch: ValueWatch, per_day: float, large_move: float | None) -> Suggestion:
-    with _progress(samples, "Trying rules", readings=2) as on_progress:
+    with progress(samples, "Trying rules", readings=2) as on_progress:
         return suggest(samples.rows, watch, per_day, on_progress, large_move)
 
 
 def _judged(samples: History, sets: Sequence[RuleSet], large_move: float | None) -> Backtest:
     result = Backtest([new_tally(*one) for one in sets], large_move)
-    with _progress(samples, "Judging samples") as on_progress:
+    with progress(samples, "Judging samples") as on_progress:
         result.run(samples.rows(), on_progress)
     return result
 
@@ -158,7 +156,7 @@ def _drawn(
 ) -> Sequence[DrawnSeries]:
     """The entities with the most events, or the biggest differences, judged once more for the page."""
     keys = [key for key, _ in result.top(top)] or list(result.tallies[0].detector.states)[:top]
-    with _progress(samples, "Drawing") as on_progress:
+    with progress(samples, "Drawing") as on_progress:
         return draw(Backtest([new_tally(*one) for one in sets], large_move), samples.rows(), keys, on_progress)
 
 
@@ -189,32 +187,3 @@ def _label(config: Path | None) -> str:
 def _table(settings: Settings, table: tuple[str, ...], watch: ValueWatch) -> Iterator[TableHistory]:
     with connection_to(settings) as connection, own_transaction(connection, "READ ONLY"):
         yield TableHistory(connection, table, watch)
-
-
-@contextmanager
-def _progress(samples: History, what: str, readings: int = 1) -> Iterator[Callable[[int], None]]:
-    """A progress bar on a terminal; elsewhere a line now and then where it takes long."""
-    if not err.is_terminal:
-        yield _Lines(samples, what, readings).tell
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task(what, total=samples.count() * readings or None)
-        yield lambda done: bar.update(task, completed=done)
-
-
-class _Lines:
-    """Progress where there is no terminal."""
-
-    def __init__(self, samples: History, what: str, readings: int) -> None:
-        self._samples, self._what, self._readings = samples, what, readings
-        self._total = 0
-        self._told_at = time.monotonic()
-
-    def tell(self, done: int) -> None:
-        """A line, unless the last one is recent."""
-        if time.monotonic() - self._told_at < _LINE_SECONDS:
-            return
-        self._total = self._total or self._samples.count() * self._readings
-        err.print(f"{self._what}: {done:,} of {self._total:,}", markup=False)
-        self._told_at = time.monotonic()
