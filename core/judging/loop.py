@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 _GATHER_SECONDS = 0.006
 # Where the last ones made events, the next may, too, and somebody waits for those.
 _REPORTING_SECONDS = 0.002
-# Where no watch is sampled, only what triggers leave to the judge comes: a rename now and then, or, in a row, all that
-# writers above READ COMMITTED change.
+# Where no watch is sampled, only what triggers leave to the judge comes: a deletion now and then, or, in a row, all
+# that writers above READ COMMITTED change.
 _RARE_SECONDS = 0.02
 _RARE_AFTER_SECONDS = 1.0
 _FULL = 500
