@@ -25,6 +25,10 @@ _NO_ENCRYPTION = b"N"
 _IDLE = b"I"
 _ASKS = (b"Q", b"S")  # a query, and the end of a series of messages: the server answers both with "ready"
 _READY, _TERMINATE, _NOTIFICATION = b"Z", b"X", b"A"
+_KEPT = """SELECT name FROM pg_settings WHERE source = 'session' AND name NOT LIKE 'transaction!_%' ESCAPE '!'
+    UNION ALL SELECT name FROM pg_prepared_statements
+    UNION ALL SELECT 'channel ' || channel FROM pg_listening_channels() AS channel
+    UNION ALL SELECT 'lock' FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'"""
 
 
 class TransactionPooler:
@@ -194,3 +198,9 @@ def _exactly(line: socket.socket, size: int) -> bytes:
     while len(received) < size:
         received += _receive(line, size - len(received))
     return received
+
+
+def kept_in(through: str) -> list[tuple[str]]:
+    """What somebody has left in the pooler's two sessions."""
+    with psycopg.connect(through) as one, psycopg.connect(through) as other:  # a transaction each
+        return [row for guest in (one, other) for row in guest.execute(_KEPT).fetchall()]

@@ -128,10 +128,13 @@ class Election:
 
     def _campaign(self) -> None:
         """Wait for the lead, and hold it as long as possible; with one connection, whose end ends both."""
-        with self._server.translated(), self._server.connect("leader") as connection:
+        try:
+            check_server(self._server)
+        except UnfitServer:
             self.is_server_fit = False
-            check_server(self._server, connection)
-            self.is_server_fit = True
+            raise
+        self.is_server_fit = True
+        with self._server.translated(), self._server.connect("leader") as connection:
             connection.execute(_QUERIES["wait_no_longer"], {"milliseconds": str(_LOCK_MILLISECONDS)})
             read_installation(connection)
             if role := find_who_may_not_lead(connection):

@@ -91,6 +91,13 @@ class DatabaseServer:
 
         Without `is_hasty` the first wait, too, is as long as the settings allow: for statements that take their time.
         """
+        return self._connect(role, is_hasty=is_hasty, session=_PROCESS)
+
+    def connect_bare(self, role: str) -> psycopg.Connection:
+        """The same with a session as the server gives it, which may be somebody else's next."""
+        return self._connect(role, is_hasty=True, session=None)
+
+    def _connect(self, role: str, *, is_hasty: bool, session: bytes | None) -> psycopg.Connection:
         answer_timeout = None
         if self.answer_seconds is not None:
             first_seconds = None if is_hasty else self.answer_seconds
@@ -102,7 +109,7 @@ class DatabaseServer:
             role=role,
             timeout_seconds=self.connect_seconds,
             answer_timeout=answer_timeout,
-            session=_PROCESS,
+            session=session,
         )
 
     @property

@@ -37,10 +37,10 @@ _WHERE_SET = {
 }
 
 
-def check_server(server: DatabaseServer, connection: Connection) -> None:
-    """Raise UnfitServer where rtp cannot work with the server that this connection leads to."""
-    with server.connect("check") as other, server.translated():
-        unfitness = find_unfitness(connection, other)
+def check_server(server: DatabaseServer) -> None:
+    """Raise UnfitServer where rtp cannot work with this server; no setting is left in a session that others share."""
+    with server.translated(), server.connect_bare("check") as one, server.connect_bare("check") as other:
+        unfitness = find_unfitness(one, other)
     if unfitness:
         raise UnfitServer("PostgreSQL", server.address, unfitness)
 

@@ -23,7 +23,7 @@ from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.gateway import serving
 from tests.judging import judge_waiting
-from tests.pooler import TransactionPooler
+from tests.pooler import TransactionPooler, kept_in
 from tests.rest_client import answer, ask
 from tests.tvl_table import write
 
@@ -138,18 +138,6 @@ def pooler(installed: Settings) -> Iterator[TransactionPooler]:
     """A pooler that gives its clients the same two sessions, a transaction at a time."""
     with closing(TransactionPooler(postgres_dsn(installed), size=2)) as made:
         yield made
-
-
-KEPT = """SELECT name FROM pg_settings WHERE source = 'session' AND name NOT LIKE 'transaction!_%' ESCAPE '!'
-    UNION ALL SELECT name FROM pg_prepared_statements
-    UNION ALL SELECT 'channel ' || channel FROM pg_listening_channels() AS channel
-    UNION ALL SELECT 'lock' FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'"""
-
-
-def kept_in(through: str) -> list[tuple[str]]:
-    """What somebody has left in the pooler's two sessions."""
-    with psycopg.connect(through) as one, psycopg.connect(through) as other:  # a transaction each
-        return [row for guest in (one, other) for row in guest.execute(KEPT).fetchall()]
 
 
 def test_the_gateway_leaves_nothing_either(

@@ -22,7 +22,7 @@ from rtp_client.keys import STREAM
 from tests.command import Command, Done
 from tests.judging import judge_waiting
 from tests.monitored import Running, Start, eventually, monitored
-from tests.pooler import DeafProxy, TransactionPooler
+from tests.pooler import DeafProxy, TransactionPooler, kept_in
 from tests.rtp_process import environ_of
 from tests.tvl_table import write
 from tests.watching import TVL, install
@@ -122,6 +122,7 @@ def test_a_pooler_of_transactions_is_told_and_nothing_is_left_in_its_sessions(
     assert reason(running, "election")["reason"] == "starting"
     held = writer.execute("SELECT count(*) FROM pg_locks WHERE pid = ANY(%s)", [pooler.processes]).fetchone()
     assert held == (0,)
+    assert kept_in(postgres_dsn(through(settings, pooler.port))) == []
     assert delivered(settings) == 0
 
 
