@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.lazy import CommandPlace, lazy_group
-from cli.output import out, print_error
+from cli.output import out, print_error, print_problem
 from cli.signals import ENDED_EARLY
 from core.errors import RtpError
 from core.own_version import own_version
@@ -164,11 +164,24 @@ def _tell_defect(kind: type[BaseException], error: BaseException, trace: Traceba
     sys.stderr.write(without_secrets("".join(traceback.format_exception(kind, error, trace))))
 
 
+def _tell_misuse(error: typer.TyperException) -> None:
+    """What Typer would put into a frame of five lines. Where a group was named alone, its help stands there already."""
+    if told := " ".join(error.format_message().split()):
+        command = getattr(getattr(error, "ctx", None), "command_path", "rtp")
+        print_problem(f"{told}{'' if told.endswith(('.', '?')) else '.'} See `{command} --help`", style="red")
+
+
 def main() -> None:
     """Run the command line; every error of rtp's own is a clear line and exit code 2."""
     sys.excepthook = _tell_defect
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except typer.TyperException as error:
+        _tell_misuse(error)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        print_problem("Aborted.", style="red")
+        sys.exit(1)
     except RtpError as error:
         print_error(error)
         sys.exit(2)

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from cli.app import COMMANDS as PLACES
 from cli.app import app
+from tests.command import Command
 
 
 def commands_of(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -101,6 +102,31 @@ def test_without_a_command_all_of_them_are_listed(capsys: pytest.CaptureFixture[
         app(["--help"])
     listed = capsys.readouterr().out
     assert [name for name in COMMANDS if name.split()[0] not in listed] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("statsu", "No such command 'statsu'. Did you mean 'status'? See `rtp --help`\n"),
+        ("dlq lst", "No such command 'lst'. Did you mean 'list'? See `rtp dlq --help`\n"),
+        ("explain --token usdc", "Missing option '--kind'. See `rtp explain --help`\n"),
+        ("status now", "Got unexpected extra argument(s) (now). See `rtp status --help`\n"),
+    ],
+)
+def test_what_is_typed_wrong_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, typed: str, told: str
+) -> None:
+    done = Command(capsys, monkeypatch)(*typed.split())
+    assert (done.code, done.out, done.err) == (2, "", told)
+
+
+@pytest.mark.parametrize("typed", ["", "dlq"])
+def test_a_group_alone_shows_its_help(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, typed: str
+) -> None:
+    done = Command(capsys, monkeypatch)(*typed.split())
+    assert (done.code, done.err) == (2, "")
+    assert f"Usage: rtp {typed}" in done.out
 
 
 def test_the_version_is_that_of_the_installed_distribution() -> None:
