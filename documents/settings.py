@@ -13,7 +13,7 @@ from core.sinks.settings import settings_with_sections
 from documents.table import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 Schema = dict[str, Any]
 """What JSON Schema says of a model or of a key."""
@@ -31,7 +31,8 @@ def settings_page() -> str:
     parts = [
         "# Settings",
         "Written from the models that read the file; [configs/default.yaml](../../configs/default.yaml) shows each"
-        " key at its place. A key that is not known is refused, with its line.",
+        " key at its place. A key that is not known is refused, with its line, and so is one that is missing where"
+        " the default says *needed*.",
         "Strength, weakest first: the file, the environment (`RTP_POSTGRES_DSN`, `RTP_REDIS_URL`,"
         " `RTP_SQS_ENDPOINT_URL`, `RTP_SQS_QUEUE`, `RTP_WEBHOOK_URL`, `RTP_SERVE_TOKEN`, AWS's own variables), the"
         " options. `RTP_POSTGRES_SECRET` and `RTP_REDIS_SECRET` name secrets of AWS Secrets Manager that hold the"
@@ -57,18 +58,20 @@ def _section(
     yield f"{'#' * depth} {path}" + (f" of kind {kind}" if kind else "")
     yield " ".join(str(model.get("description", "")).split())
     keys = model.get("properties", {})
-    yield _keys_table(path, keys, schema, told)
+    yield _keys_table(path, keys, schema, told, model.get("required", ()))
     for name, key in keys.items():
         for inner in _models_of(key, schema):
             yield from _section(f"{path}.{name}", inner, schema, told, shown, min(depth + 1, 4))
 
 
-def _keys_table(path: str, keys: Mapping[str, Schema], schema: Schema, told: Mapping[str, str]) -> str:
+def _keys_table(
+    path: str, keys: Mapping[str, Schema], schema: Schema, told: Mapping[str, str], needed: Collection[str] = ()
+) -> str:
     rows = [
         (
             f"`{name}`",
             _kind_of(key, schema),
-            _default(key),
+            "*needed*" if name in needed else _default(key),
             str(key.get("description") or told.get(f"{path}.{name}".lstrip("."), "")),
         )
         for name, key in keys.items()

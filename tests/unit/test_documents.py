@@ -75,6 +75,12 @@ def test_each_page_stands_in_the_navigation_of_the_site() -> None:
     assert pages_of(site["nav"]) == {str(page.relative_to(folder)) for page in folder.rglob("*.md")}
 
 
+def test_the_first_page_leads_to_every_other_one() -> None:
+    folder = ROOT / "docs"
+    pages = {str(page.relative_to(folder)) for page in folder.rglob("*.md")}
+    assert pages - set(LINK.findall(prose_of(folder / "index.md"))) == {"index.md"}
+
+
 def test_the_site_can_be_read_from_the_disk_and_asks_no_other_host() -> None:
     """The plugin that makes it so has each page load a Worker from elsewhere, unless one is named."""
     site = yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))
