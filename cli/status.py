@@ -20,7 +20,7 @@ from cli.stream_tables import stream_tables
 from core.handler.services import stream_services
 from core.inspection.document import as_document
 from core.inspection.inspector import inspect
-from core.inspection.notifications import look_at_notifications
+from core.inspection.notifications import look_at_notifications, read_notifications
 from core.inspection.stream_inspector import inspect_streams
 from core.sinks.registry import sink_names
 
@@ -65,7 +65,7 @@ def status(
         return
     if is_notify_alone(settings):
         show(
-            told,
+            partial(read_notifications, settings, is_configured=config is not None),
             _notifications_alone,
             lambda seen: {"notifications": as_document(seen)},
             as_json=as_json,

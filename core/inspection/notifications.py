@@ -64,16 +64,24 @@ class Notifications:
 
 
 def look_at_notifications(settings: Settings, *, is_configured: bool) -> Notifications | None:
-    """The picture. None where nobody is told: the settings name nobody, and nothing is left of whom they named."""
+    """As `read_notifications`; where Redis does not answer, that is all that is known of them."""
+    try:
+        return read_notifications(settings, is_configured=is_configured)
+    except SinkUnavailable as error:
+        return Notifications(0, 0, (), problem=str(error)) if settings.notify else None
+
+
+def read_notifications(settings: Settings, *, is_configured: bool) -> Notifications | None:
+    """The picture. None where nobody is told: the settings name nobody, and nothing is left of whom they named.
+
+    Raises SinkUnavailable.
+    """
     audiences = {name: one.name for one in settings.notify for name in one.destinations}
     if not settings.redis.url:
         return None
     timeout = settings.redis.timeout_seconds
     with closing(redis_client(settings.redis.url, client_name="rtp-cli", timeout_seconds=timeout, retries=1)) as client:
-        try:
-            seen = look_over(client, redact(settings.redis.url), audiences)
-        except SinkUnavailable as error:
-            return Notifications(0, 0, (), problem=str(error)) if audiences else None
+        seen = look_over(client, redact(settings.redis.url), audiences)
     figures = [_figures(audiences.get(name), name, one, seen.at) for name, one in seen.standings.items()]
     if not figures:
         return None

@@ -11,6 +11,7 @@ import redis
 from core.notify.counts import DestinationCounts
 from core.notify.outbox.outbox import TELLING, Addressed, Outbox
 from core.redis_names import lease_key
+from core.stack.ports import free_port
 from tests.rtp_process import environ_of
 from tests.samples import make_event
 
@@ -111,3 +112,10 @@ def test_what_only_postgresql_can_tell_is_not_told_without_it(
     done = command("dlq", *asked, "--config", str(path), environ={"RTP_REDIS_URL": redis_url})
     assert done.code == 2
     assert "there is no PostgreSQL address" in done.err
+
+
+def test_the_status_of_rtp_notify_alone_is_none_without_redis(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "alone.yaml"
+    path.write_text(CONFIG.replace("dynamodb:", "#"), encoding="utf-8")
+    done = command("status", "--config", str(path), environ={"RTP_REDIS_URL": f"redis://127.0.0.1:{free_port()}"})
+    assert (done.code, done.out, done.err.startswith("Redis at")) == (2, "", True)
