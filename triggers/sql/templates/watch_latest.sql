@@ -14,7 +14,8 @@
 --
 -- Every block that catches errors is a subtransaction. One that writes takes a transaction id; a transaction with more than 64
 -- of them slows every snapshot on the server. So the usual statement reads in a block, for a user's row and table may hold
--- anything, and writes outside of it. What it writes then cannot fail for its data (two numbers of a sane size, names that were
+-- anything, and writes outside of it; where several rows matter it reads them once more there, by columns whose types cannot
+-- fail. What it writes then cannot fail for its data (two numbers of a sane size, names that were
 -- a baseline's before) nor for how rtp's tables are made (rtp.takes_events). What remains fails the writer: a server out of
 -- disk, memory or locks, a lost race against whoever changes rtp's tables by hand (docs/reference/detection.md). All other statements are
 -- judged in the block at the end.
