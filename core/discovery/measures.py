@@ -139,6 +139,20 @@ MEASURES = (
         percent=1,
     ),
     Measure(
+        "deposits",
+        "deposits",
+        _ways("deposits", "deposited", "supplied", "total deposit"),
+        ("pool", "market", "reserve", "vault", "protocol"),
+        percent=5,
+    ),
+    Measure(
+        "borrows",
+        "borrows",
+        _ways("borrows", "borrowed", "total borrow", "total debt"),
+        ("pool", "market", "reserve", "vault", "protocol"),
+        percent=5,
+    ),
+    Measure(
         "price",
         "a price",
         _ways("price", "close", "answer", "quote"),

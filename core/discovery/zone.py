@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from math import ceil
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -37,16 +38,26 @@ def zone_of(newest: datetime | None, now: datetime, session_zone: str) -> tuple[
     if "/" in session_zone and _fits(newest, now, session_zone):
         return session_zone, f"its newest time is now, taken as {session_zone}, the database's own zone"
     ahead = newest.replace(tzinfo=now.tzinfo) - now
-    if ahead > _AHEAD and (hours := round(ahead / timedelta(hours=1))) <= _WIDEST:
-        zone = f"Etc/GMT-{hours}"
-        if _fits(newest, now, zone):
-            return zone, f"its newest time is {hours} h ahead of the clock, taken as UTC. Better name the place"
+    if ahead > _AHEAD and (hours := ceil((ahead - _AHEAD) / timedelta(hours=1))) <= _WIDEST:
+        return _east_of_utc(newest, now, session_zone, ahead, hours)
     return "UTC", "nothing tells which zone its times are in; UTC is taken"
 
 
-def _fits(newest: datetime, now: datetime, zone: str) -> bool:
+def _east_of_utc(newest: datetime, now: datetime, session_zone: str, ahead: timedelta, hours: int) -> tuple[str, str]:
+    """As UTC all rows would be set aside, their times being ahead of the clock."""
+    zone = f"Etc/GMT-{hours}"
+    if _fits(newest, now, zone):
+        return zone, f"its newest time is {hours} h ahead of the clock, taken as UTC. Better name the place"
+    minutes = round(ahead / timedelta(minutes=1))
+    by = f"its newest time is {minutes // 60} h {minutes % 60} min ahead of the clock, taken as UTC"
+    if "/" in session_zone and _fits(newest, now, session_zone, timedelta(days=1)):
+        return session_zone, f"{by}, and {session_zone} is the database's own zone"
+    return zone, f"{by}, so its zone is {hours} h from UTC, or more. Better name the place"
+
+
+def _fits(newest: datetime, now: datetime, zone: str, within: timedelta = _RECENT) -> bool:
     try:
         age = now - in_utc(newest, ZoneInfo(zone))
     except (ValueError, OSError, LookupError):
         return False
-    return -_AHEAD <= age <= _RECENT
+    return -_AHEAD <= age <= within

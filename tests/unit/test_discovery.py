@@ -78,6 +78,9 @@ def test_a_table_with_a_unique_key_of_its_entities_is_watched_with_all_columns_t
         ("total24h numeric", "volume", "pool"),
         ("dailyFees numeric", "fees", "pool"),
         ("circulating_supply numeric", "supply", "pool"),
+        ("totalSuppliedUsd numeric", "deposits", "pool"),
+        ("totalBorrowedUsd numeric", "borrows", "pool"),
+        ("total_borrow_rate numeric", "apy", "pool"),
         ("funding_rate numeric", "funding_rate", "pool"),
         ("utilizationRate float", "utilisation", "pool"),
         ("close numeric", "price", "token"),
@@ -302,6 +305,22 @@ def test_the_zone_of_times_without_one_is_the_one_in_which_the_newest_is_now(
     hours: int, session: str, zone: str
 ) -> None:
     newest = NOW.replace(tzinfo=None) + timedelta(hours=hours)
+    assert zone_of(newest, NOW, session)[0] == zone
+
+
+@pytest.mark.parametrize(
+    ("ahead", "session", "zone"),
+    [
+        (timedelta(hours=8, minutes=40), "UTC", "Etc/GMT-9"),
+        (timedelta(hours=5, minutes=30), "UTC", "Etc/GMT-6"),
+        (timedelta(minutes=30), "Europe/Berlin", "Europe/Berlin"),
+        (timedelta(hours=20), "UTC", "UTC"),
+    ],
+)
+def test_no_zone_is_taken_in_which_the_newest_time_is_ahead_of_the_clock(
+    ahead: timedelta, session: str, zone: str
+) -> None:
+    newest = NOW.replace(tzinfo=None) + ahead
     assert zone_of(newest, NOW, session)[0] == zone
 
 
