@@ -46,13 +46,13 @@ def redis_relay(url: str) -> Iterator[RedisRelay]:
                 thread.join()
 
         def _pass_requests(self, server: socket.socket) -> None:
-            while piece := self.request.recv(1_048_576):
-                if STREAM.encode() in piece and b"EVALSHA" in piece:
+            for command in _commands(self.request):
+                if STREAM.encode() in command and b"EVALSHA" in command:
                     self.has_batches = True
                     relay.batches += 1
                     if not relay.on_batch():
                         continue
-                server.sendall(piece)
+                server.sendall(command)
 
         def _pass_answers(self, server: socket.socket) -> None:
             with suppress(OSError):
@@ -68,3 +68,14 @@ def redis_relay(url: str) -> Iterator[RedisRelay]:
         yield relay
         listener.shutdown()
         thread.join()
+
+
+def _commands(client: socket.socket) -> Iterator[bytes]:
+    """One by one, however many arrive together."""
+    with client.makefile("rb") as sent:
+        while head := sent.readline():
+            parts = [head]
+            for _ in range(int(head[1:])):
+                length = sent.readline()
+                parts += length, sent.read(int(length[1:]) + 2)
+            yield b"".join(parts)

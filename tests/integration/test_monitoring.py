@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from core.errors import SettingsError
+from core.gateway.open_files import allow_open_files
 from core.monitor.monitoring import Monitoring
 from core.processor.build import build_pipeline
 from core.settings.models import HttpSettings, Settings, postgres_dsn
@@ -267,6 +268,7 @@ def _seconds_to_answer(running: Running) -> float:
     ids=["nothing", "half a line", "no end", "all, and read nothing"],
 )
 def test_it_answers_within_a_second_while_600_clients_are_slow(start: Start, settings: Settings, said: bytes) -> None:
+    assert allow_open_files(2 * 600) is None  # both ends of each connection are this process's
     running = start(settings)
     host, port = running.place.split(":")
     slow = [socket.create_connection((host, int(port))) for _ in range(600)]
