@@ -73,7 +73,8 @@ def nothing_to_lose(connection: Connection) -> Iterator[None]:
             if found := read_undelivered(connection).lines():
                 raise InstallError(
                     f"not all is delivered: {', '.join(found)}; nothing was removed",
-                    "`rtp run --until-idle` delivers, `rtp dlq` retries or drops dead letters. --yes gives all up",
+                    "`rtp run --until-idle` delivers, `rtp reset-cursor --sink S --forget` ends a sink that the"
+                    " settings name no more, `rtp dlq` retries or drops dead letters. --yes gives all up",
                 )
             yield
     except NotInstalled as error:

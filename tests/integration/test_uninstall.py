@@ -70,6 +70,7 @@ def test_it_refuses_where_something_is_undelivered(
     assert (done.code, done.out, is_installed(writer)) == (2, "", True)
     assert done.err.strip() == (
         f"not all is delivered: {line}; nothing was removed. `rtp run --until-idle` delivers, "
+        "`rtp reset-cursor --sink S --forget` ends a sink that the settings name no more, "
         "`rtp dlq` retries or drops dead letters. --yes gives all up"
     )
 
