@@ -51,7 +51,7 @@ def use_demo_named(settings: Settings, name: str) -> Settings:
     for stack in stacks:
         if stack.name == name:
             return _use(stack, stacks, settings)
-    running = f"There is {_names(stacks)}" if stacks else "None is running"
+    running = f"There {'is' if len(stacks) == 1 else 'are'} {_names(stacks)}" if stacks else "None is running"
     raise SettingsError(f"option --stack: no running `rtp run --demo` is called {shown(name)!r}", running)
 
 

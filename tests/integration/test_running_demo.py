@@ -56,7 +56,7 @@ def test_one_is_chosen_by_its_name_whatever_the_environment_says(command: Comman
 def test_a_name_that_no_demo_has_is_one_line(command: Command, arguments: tuple[str, ...]) -> None:
     done = command(*arguments, "--stack", "8")
     assert (done.code, done.out) == (2, "")
-    assert done.err == "option --stack: no running `rtp run --demo` is called '8'. There is 9 and 7\n"
+    assert done.err == "option --stack: no running `rtp run --demo` is called '8'. There are 9 and 7\n"
 
 
 @pytest.mark.usefixtures("two_demos")
