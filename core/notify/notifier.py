@@ -35,7 +35,7 @@ class AlertSource(Protocol):
 
     def start(self) -> None: ...
 
-    def stop(self, within_seconds: float) -> bool: ...
+    def stop(self, within_seconds: float) -> None: ...
 
     def idle_seconds(self, now: float) -> float:
         """How long there has been nothing to take, on the monotonic clock."""
@@ -100,7 +100,7 @@ class Notifier:
         for source in self._sources:
             source.stop(deadline - time.monotonic())
         self._arrivals.stop()
-        have_ended = [teller.stop(deadline - time.monotonic()) for teller in self.tellers.values()]
+        have_ended = [teller.finish(deadline - time.monotonic()) for teller in self.tellers.values()]
         for leases in self._leases:
             leases.stop()
         for client in self._clients:

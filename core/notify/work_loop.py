@@ -21,11 +21,10 @@ class WorkLoop(ABC):
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self, within_seconds: float | None = None) -> bool:
-        """End after what is under way; false where that takes longer."""
+    def stop(self, within_seconds: float | None = None) -> None:
+        """End after what is under way, unless that takes longer."""
         self._stopping.set()
         self._thread.join(within_seconds)
-        return not self._thread.is_alive()
 
     @abstractmethod
     def _run(self) -> None:

@@ -66,13 +66,12 @@ class QueueIntake:
         for thread in self._threads:
             thread.start()
 
-    def stop(self, within_seconds: float) -> bool:
-        """End after the requests that are under way; false where that takes longer."""
+    def stop(self, within_seconds: float) -> None:
+        """End after the requests that are under way, unless that takes longer."""
         self._stopping.set()
         deadline = time.monotonic() + within_seconds
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
 
     def idle_seconds(self, now: float) -> float:
         """How long the queue has had nothing, on the monotonic clock; it is asked all the time."""

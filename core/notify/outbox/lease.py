@@ -64,11 +64,10 @@ class Leases(WorkLoop):
         self._terms: Counter[str] = Counter()
         self._to_give_back: frozenset[str] = frozenset()
 
-    def stop(self, within_seconds: float | None = None) -> bool:
+    def stop(self, within_seconds: float | None = None) -> None:
         """Give back all that is held, as far as Redis can be told."""
-        has_ended = super().stop(within_seconds)
+        super().stop(within_seconds)
         self._release(self._pieces, is_leaving=True)
-        return has_ended
 
     def holds(self, piece: str) -> bool:
         """Whether a piece of work is this process's, by its own clock."""

@@ -7,7 +7,6 @@ once more, by whoever has the destination next.
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from functools import partial
@@ -63,12 +62,16 @@ class Teller(WorkLoop):
         self._former: Tenure | None = None
         self._wake = threading.Event()
 
-    def stop(self, within_seconds: float | None = None) -> bool:
-        """Begin nothing more, and wait for what is under way; false where that takes longer."""
-        deadline = math.inf if within_seconds is None else time.monotonic() + within_seconds
+    def stop(self, within_seconds: float | None = None) -> None:
+        """Begin nothing more."""
         self._stopping.set()
         self._wake.set()
-        super().stop()
+        super().stop(within_seconds)
+
+    def finish(self, within_seconds: float) -> bool:
+        """Begin nothing more, and wait for what is under way; false where that takes longer."""
+        deadline = time.monotonic() + within_seconds
+        self.stop()
         while self.messages and time.monotonic() < deadline:
             self._wake.wait(0.05)
             self._wake.clear()
