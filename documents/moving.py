@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 _SECONDS = 1.2
 """So long each drawing stands."""
@@ -75,22 +75,15 @@ def _layer(drawings: Sequence[Sequence[str]]) -> str:
 
 def _rules(styles: dict[str, str], count: int) -> str:
     whole, share = count * _SECONDS, f"{100 / count:.2f}%"
-    return "".join(
-        _lines(
-            (
-                ".terminal { font-family: Fira Code, DejaVu Sans Mono, Menlo, Consolas, monospace; font-size: 20px; }",
-                ".terminal text { white-space: pre; }",
-                ".title { font-size: 18px; font-weight: bold; font-family: arial, sans-serif; }",
-                *(f".{name} {{ {style} }}" for style, name in styles.items()),
-                f"@keyframes turn {{ 0% {{ visibility: visible; }} {share}, 100% {{ visibility: hidden; }} }}",
-                f".frame {{ visibility: hidden; animation: turn {whole:.1f}s step-end infinite; }}",
-                ".f0 { visibility: visible; }",
-                *(f".f{number} {{ animation-delay: {number * _SECONDS - whole:.1f}s; }}" for number in range(count)),
-                "@media (prefers-reduced-motion: reduce) { .frame { animation: none; } }",
-            )
-        )
+    lines = (
+        ".terminal { font-family: Fira Code, DejaVu Sans Mono, Menlo, Consolas, monospace; font-size: 20px; }",
+        ".terminal text { white-space: pre; }",
+        ".title { font-size: 18px; font-weight: bold; font-family: arial, sans-serif; }",
+        *(f".{name} {{ {style} }}" for style, name in styles.items()),
+        f"@keyframes turn {{ 0% {{ visibility: visible; }} {share}, 100% {{ visibility: hidden; }} }}",
+        f".frame {{ visibility: hidden; animation: turn {whole:.1f}s step-end infinite; }}",
+        ".f0 { visibility: visible; }",
+        *(f".f{number} {{ animation-delay: {number * _SECONDS - whole:.1f}s; }}" for number in range(count)),
+        "@media (prefers-reduced-motion: reduce) { .frame { animation: none; } }",
     )
-
-
-def _lines(lines: Iterable[str]) -> Iterable[str]:
-    return (f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in lines)

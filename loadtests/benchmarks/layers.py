@@ -10,6 +10,7 @@ import argparse
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -17,10 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from core.stack import EmbeddedStack
-from loadtests.benchmarks.contestants import ENTITIES, fresh_table, install
+from loadtests.benchmarks.contestants import fresh_table, install
+from loadtests.benchmarks.one_session import STATEMENTS, rows_in_a_loop
 from loadtests.benchmarks.write_patterns import WRITE_PATTERNS
 
-STATEMENTS = 2000
 SESSIONS = 5  # a round
 _TRANSITION = "REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows"
 _PATH = "SECURITY DEFINER SET search_path = pg_catalog, pg_temp"
@@ -111,13 +112,10 @@ def main() -> None:
 
 
 def _per_row(dsn: str, table: str, pattern: str) -> float:
-    def loop(times: int) -> str:
-        one = WRITE_PATTERNS[pattern].one_row(table, f"(n * 7919 % {ENTITIES})")
-        return f"DO $$ BEGIN FOR n IN 1..{times} LOOP {one}; COMMIT; END LOOP; END $$"
-
+    rows = partial(rows_in_a_loop, WRITE_PATTERNS[pattern], table)
     with _connected(dsn) as connection:
-        connection.execute(loop(STATEMENTS // 20).encode())
-        return _cpu_microseconds(connection, loop(STATEMENTS)) / STATEMENTS
+        connection.execute(rows(STATEMENTS // 20).encode())
+        return _cpu_microseconds(connection, rows(STATEMENTS)) / STATEMENTS
 
 
 def _first(dsn: str, table: str, pattern: str) -> float:

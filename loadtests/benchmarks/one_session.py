@@ -35,11 +35,7 @@ def measure_session(dsn: str, pattern: WritePattern, table: str) -> dict[str, fl
             return measure(connection)
 
     def row(connection: psycopg.Connection) -> float:
-        block = (
-            f"DO $$ BEGIN FOR n IN 1..{STATEMENTS} LOOP"
-            f" {pattern.one_row(table, f'(n * 7919 % {ENTITIES})')}; COMMIT; END LOOP; END $$"
-        )
-        return _microseconds(connection, block) / STATEMENTS
+        return _microseconds(connection, rows_in_a_loop(pattern, table, STATEMENTS)) / STATEMENTS
 
     def first(connection: psycopg.Connection) -> float:
         return _microseconds(connection, pattern.one_row(table, "1"))
@@ -58,6 +54,12 @@ def measure_session(dsn: str, pattern: WritePattern, table: str) -> dict[str, fl
         "first": statistics.median(connected(first) for _ in range(SESSIONS)),
         "subtransactions": connected(subtransactions),
     }
+
+
+def rows_in_a_loop(pattern: WritePattern, table: str, times: int) -> str:
+    """Statements of one row, each with its commit, in a loop inside the server."""
+    one = pattern.one_row(table, f"(n * 7919 % {ENTITIES})")
+    return f"DO $$ BEGIN FOR n IN 1..{times} LOOP {one}; COMMIT; END LOOP; END $$"
 
 
 def _microseconds(connection: psycopg.Connection, statement: str) -> float:
