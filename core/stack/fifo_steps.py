@@ -8,6 +8,7 @@ queue: to remove messages only moves others forward, and new ones come to the en
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,8 +40,14 @@ _INVALID_HANDLE = {
 
 
 def forget_expired(queue: dict[str, Any]) -> None:
-    """Take the deduplication ids out whose time is over: those noted first, as all are kept for equally long."""
+    """Take the deduplication ids out whose time is over: those noted first, as all are kept for equally long.
+
+    A plain dict finds its first key by passing the places of all that were deleted before it: at 1,000 messages a
+    second, from the sixth minute on, that takes a hundred times as long as all else.
+    """
     noted, now = queue["dedup_cache"], time.time()
+    if not isinstance(noted, OrderedDict):
+        noted = queue["dedup_cache"] = OrderedDict(noted)
     while noted and noted[first := next(iter(noted))]["expire"] <= now:
         del noted[first]
 
