@@ -75,7 +75,7 @@ def drop_command(
     if is_streams(settings, source):
         drop_failures(settings, selection, yes=yes, as_json=as_json)
         return
-    with open_letters(settings, origin=origin, is_only_one=True) as opened:
+    with open_letters(settings, origin=origin, sink=selection.sink, is_only_one=True) as opened:
         store, untold = opened.store, opened.untold
         if not yes and not selection.ids:
             _confirm(store, untold, selection)

@@ -86,7 +86,7 @@ def list_command(
     if is_streams(settings, source):
         list_failures(settings, selection, limit=limit, as_json=as_json)
         return
-    with open_letters(settings, origin=origin) as opened:
+    with open_letters(settings, origin=origin, sink=selection.sink) as opened:
         letters = list(_letters(opened, selection, settled=settled))
         if as_json:
             for letter in islice(letters, limit):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cli.database import connection_to
+from cli.dlq.sinks import refuse_unknown_sink, sinks_of_before
 from cli.dlq.untold import untold_letters
 from cli.kinds import ENTITY, KINDS, kind_name, require_kind
 from cli.option_values import choice, duration
@@ -116,12 +117,13 @@ def open_letters(
     settings: Settings,
     *,
     origin: LetterOrigin | None = None,
+    sink: str | None = None,
     with_sinks: bool = False,
     is_only_one: bool = False,
 ) -> Iterator[OpenLetters]:
     """What is asked for. What cannot be reached is told, and left out.
 
-    With `is_only_one`, nobody else redrives or drops meanwhile.
+    With `is_only_one`, nobody else redrives or drops meanwhile. Raises UnknownSink where no `sink` is called so.
     """
     with ExitStack() as held:
         store = None
@@ -136,6 +138,8 @@ def open_letters(
         untold = held.enter_context(untold_letters(settings, origin, problems))
         for problem in problems:
             print_problem(problem)
+        if not problems:
+            refuse_unknown_sink(sink, settings, sinks_of_before(store, untold))
         yield OpenLetters(store, untold, problems)
 
 

@@ -74,7 +74,7 @@ def retry_command(
     if is_streams(settings, source):
         retry_failures(settings, selection, out_of_order=out_of_order, as_json=as_json)
         return
-    with open_letters(settings, origin=origin, with_sinks=True, is_only_one=True) as opened:
+    with open_letters(settings, origin=origin, sink=selection.sink, with_sinks=True, is_only_one=True) as opened:
         store, untold = opened.store, opened.untold
         results = redrive(store, selection, out_of_order=out_of_order) if store else ()
         show_results(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from cli.dlq.sinks import refuse_unknown_sink
 from cli.event_line import printable
 from cli.failures import failure_document, open_replayer, print_failures, show_replayed
 from cli.output import out, print_json, print_problem
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 def list_failures(settings: Settings, selection: Selection, *, limit: int | None, as_json: bool) -> None:
     """Show them, oldest first in each place. Ends with exit code 1 where a queue could not be read."""
-    with _held(settings) as (_, held, problems):
+    with _held(settings, selection.sink) as (_, held, problems):
         found = [failure for _, letters in held for failure, _ in letters if selection.matches(failure)]
         print_failures(found, as_json=as_json, limit=limit)
     _end_where(problems)
@@ -60,7 +61,7 @@ def show_failure(settings: Settings, letter_id: str, *, as_json: bool) -> None:
 
 def retry_failures(settings: Settings, selection: Selection, *, out_of_order: bool, as_json: bool) -> None:
     """Do those that are meant again. Ends with exit code 1 where one stays, or a queue could not be read."""
-    with _held(settings) as (services, held, problems):
+    with _held(settings, selection.sink) as (services, held, problems):
         _refuse_unknown(selection, held, problems)
         replayer = open_replayer(services)
 
@@ -78,7 +79,7 @@ def retry_failures(settings: Settings, selection: Selection, *, out_of_order: bo
 
 def drop_failures(settings: Settings, selection: Selection, *, yes: bool, as_json: bool) -> None:
     """Delete those that are meant, after asking. Ends with exit code 1 where a queue could not be read."""
-    with _held(settings) as (_, held, problems):
+    with _held(settings, selection.sink) as (_, held, problems):
         _refuse_unknown(selection, held, problems)
         meant = [(box, one) for box, letters in held for one, _ in letters if selection.matches(one)]
         if not yes and not selection.ids:
@@ -95,8 +96,11 @@ def drop_failures(settings: Settings, selection: Selection, *, yes: bool, as_jso
 
 
 @contextmanager
-def _held(settings: Settings) -> Iterator[tuple[StreamServices, Held, list[str]]]:
-    """Every place and its letters. What could not be read is told, and left out."""
+def _held(settings: Settings, sink: str | None = None) -> Iterator[tuple[StreamServices, Held, list[str]]]:
+    """Every place and its letters. What could not be read is told, and left out.
+
+    Raises UnknownSink where no `sink` is called so.
+    """
     problems: list[str] = []
     with stream_services(settings) as services, ExitStack() as holding:
         boxes: list[Box] = list(open_boxes(settings, services.store, services.address, problems))
@@ -105,6 +109,8 @@ def _held(settings: Settings) -> Iterator[tuple[StreamServices, Held, list[str]]
         held = [(box, holding.enter_context(box.hold())) for box in boxes]
         for problem in problems:
             print_problem(problem)
+        if not problems:
+            refuse_unknown_sink(sink, settings, (one.sink for _, letters in held for one, _ in letters if one.sink))
         yield services, held, problems
 
 

@@ -338,6 +338,14 @@ def test_the_list_can_be_narrowed(two_dead: Settings, dlq: Dlq) -> None:
     assert {words: len(dlq("list", "--json", *words).out.splitlines()) for words in NARROWED} == NARROWED
 
 
+@pytest.mark.parametrize("words", [("list",), ("retry",), ("drop", "--yes")], ids=["list", "retry", "drop"])
+def test_a_sink_that_is_none_is_one_line_that_names_those_there_are(
+    two_dead: Settings, dlq: Dlq, words: tuple[str, ...]
+) -> None:
+    done = dlq(*words, "--sink", "sqss")
+    assert (done.code, done.err) == (2, "no sink is called 'sqss'. Known: redis, sqs\n")
+
+
 def test_a_letter_is_shown_with_its_whole_event(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
     ((letter_id, event), *_) = letters(writer, "id, event")
     shown = dlq("show", str(letter_id), "--json").document
