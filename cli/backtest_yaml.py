@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from core.problem import counted
+
 if TYPE_CHECKING:
     from core.detection.classes import ClassName
     from core.detection.suggest import Proposal, Suggestion
@@ -49,6 +51,8 @@ def suggestion_document(suggestion: Suggestion, watch: str) -> dict[str, Any]:
                 "entities": len(proposal.entities.samples),
                 "entities_tried": proposal.tried,
                 "events_a_day": proposal.a_day,
+                "large_moves": proposal.large_moves,
+                "missed": proposal.missed,
                 "more_than_its_share": proposal.is_over,
                 "rule": proposal.keys,
             }
@@ -60,8 +64,10 @@ def suggestion_document(suggestion: Suggestion, watch: str) -> dict[str, Any]:
 def _said(proposal: Proposal) -> str:
     entities = len(proposal.entities.samples)
     tried = "" if proposal.tried == entities else f", as {proposal.tried:,} of them show"
+    moves, missed = proposal.large_moves, proposal.missed
+    silent = f"; tells nothing of {missed:,} of {counted(moves, 'large move')}" if missed else ""
     over = "; more than its share, but nothing that was tried says less" if proposal.is_over else ""
-    return f"{_WORDS[proposal.entities.name]} ({entities:,}): {proposal.a_day:.3g} events a day{tried}{over}"
+    return f"{_WORDS[proposal.entities.name]} ({entities:,}): {proposal.a_day:.3g} events a day{tried}{silent}{over}"
 
 
 def _flow(value: Any) -> str:

@@ -43,13 +43,16 @@ _ROWS_PER_NEWS = 5000
 class Proposal:
     """The rules that are proposed for a class, and the events a day that they would have told.
 
-    `tried` is how many entities that is reckoned from; `is_over` says that it is more than the class's share.
+    `tried` is how many entities that is reckoned from, which made so many large moves; `missed` is how many of those
+    these rules tell nothing of. `is_over` says that the events are more than the class's share.
     """
 
     entities: EntityClass
     keys: RuleKeys
     a_day: float
     tried: int
+    large_moves: int
+    missed: int
     is_over: bool
 
 
@@ -145,8 +148,12 @@ class _Trial:
             for place, tally in enumerate(self.backtest.tallies)
         ]
         best = min(ranked)[-1]
-        a_day = self._a_day(self.backtest.tallies[best])
-        return Proposal(self._entities, self._candidates[best], a_day, len(self.keys), a_day > budget)
+        chosen = self.backtest.tallies[best]
+        a_day, moves = self._a_day(chosen), chosen.noise.large_moves
+        return Proposal(
+            *(self._entities, self._candidates[best], a_day, len(self.keys), moves.found, moves.missed),
+            is_over=a_day > budget,
+        )
 
     def _a_day(self, tally: Tally) -> float:
         return (tally.noise.per_entity_day or 0.0) * len(self._entities.samples)

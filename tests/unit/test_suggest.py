@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from cli.backtest_yaml import suggestion_yaml
 from core.detection.backtest import Backtest, choose_watch, new_tally
 from core.detection.classes import Profile
 from core.detection.state import Sample
@@ -82,6 +83,18 @@ def test_what_is_proposed_keeps_within_the_events_a_day_and_misses_less_with_mor
         assert noise.per_entity_day * 2 <= per_day
         missed.append(noise.large_moves.missed)
     assert missed[0] > missed[1]
+
+
+def test_a_proposal_says_how_many_large_moves_it_tells_nothing_of() -> None:
+    rows = wandering(ETH, 0.03, seed=1)
+    suggestion = proposed(rows, watch(), per_day=0.05)
+    result = Backtest([new_tally("", "w", suggestion.applied())])
+    result.run(rows)
+    moves = result.tallies[0].noise.large_moves
+    assert moves.missed
+    (proposal,) = suggestion.proposals
+    assert (proposal.large_moves, proposal.missed) == (moves.found, moves.missed)
+    assert f"tells nothing of {moves.missed} of {moves.found} large moves" in suggestion_yaml(suggestion, "w")
 
 
 def test_where_nothing_is_quiet_enough_the_quietest_is_proposed_and_said_to_be_more() -> None:
