@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from psycopg.pq import ConnStatus, DiagnosticField
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus
 
 from rtp_client.errors import ServiceUnavailable, one_line
 from rtp_client.redact import redact
@@ -107,34 +107,72 @@ def _is_refusal(error: psycopg.OperationalError) -> bool:
     return error.pgconn is not None and error.pgconn.used_password
 
 
-def answer_to_sent(connection: psycopg.Connection[Any]) -> PGresult:
-    """The answer to a statement that was just sent by the connection's `pgconn`, within the answer timeout.
+class _Exchange:
+    """Waiting for what answers to something that was just sent, each answer within the answer timeout.
 
     psycopg's own wait, which knows of answers in many parts, takes half as much CPU again.
     """
+
+    __slots__ = ("_answer_timeout", "_has_more", "_line", "_pgconn")
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self._pgconn = pgconn = connection.pgconn
+        self._answer_timeout = connection.answer_timeout if isinstance(connection, TimedConnection) else None
+        self._line = select.poll()
+        self._has_more = pgconn.flush()  # the line takes at once only as much of a large statement as it has room for
+        self._line.register(pgconn.socket, select.POLLIN | select.POLLOUT if self._has_more else select.POLLIN)
+
+    def next(self) -> PGresult | None:
+        """The next answer; None behind the last one, or the last one of a statement."""
+        pgconn, answer_timeout = self._pgconn, self._answer_timeout
+        if not pgconn.is_busy():
+            return pgconn.get_result()
+        seconds, asked_at = math.inf if answer_timeout is None else answer_timeout.seconds, time.monotonic()
+        while pgconn.is_busy():
+            left = asked_at + seconds - time.monotonic()
+            if self._line.poll(None if answer_timeout is None else max(0.0, left) * 1000):
+                pgconn.consume_input()
+                if self._has_more and not (has_more := pgconn.flush()):
+                    self._has_more = has_more
+                    self._line.modify(pgconn.socket, select.POLLIN)
+            elif answer_timeout is not None and left <= 0:
+                raise _no_answer(pgconn, answer_timeout, seconds)
+        if answer_timeout is not None:
+            answer_timeout.note_answer(time.monotonic() - asked_at)
+        return pgconn.get_result()
+
+
+def answer_to_sent(connection: psycopg.Connection[Any]) -> PGresult:
+    """The answer to a statement that was just sent by the connection's `pgconn`, within the answer timeout."""
     pgconn = connection.pgconn
-    answer_timeout = connection.answer_timeout if isinstance(connection, TimedConnection) else None
-    seconds, asked_at = math.inf if answer_timeout is None else answer_timeout.seconds, time.monotonic()
-    line = select.poll()
-    has_more = pgconn.flush()  # the line takes at once only as much of a large statement as it has room for
-    line.register(pgconn.socket, select.POLLIN | select.POLLOUT if has_more else select.POLLIN)
-    while pgconn.is_busy():
-        left = asked_at + seconds - time.monotonic()
-        if line.poll(None if answer_timeout is None else max(0.0, left) * 1000):
-            pgconn.consume_input()
-            if has_more and not (has_more := pgconn.flush()):
-                line.modify(pgconn.socket, select.POLLIN)
-        elif answer_timeout is not None and left <= 0:
-            raise _no_answer(pgconn, answer_timeout, seconds)
-    if answer_timeout is not None:
-        answer_timeout.note_answer(time.monotonic() - asked_at)
-    if (answer := pgconn.get_result()) is None:
+    if (answer := _Exchange(connection).next()) is None:
         raise psycopg.OperationalError("the connection is lost")
     while pgconn.get_result() is not None:  # after the reason why the server ends the session, that it has ended
         pass
+    _raise_where_lost(pgconn, answer)
+    return answer
+
+
+def answers_to_pipeline(connection: psycopg.Connection[Any]) -> list[PGresult]:
+    """The answers to a pipeline of statements that was just sent by the connection's `pgconn`, up to its end.
+
+    Each is to come within the answer timeout. The first that is no success is the last: nothing behind it is executed.
+    """
+    pgconn, exchange = connection.pgconn, _Exchange(connection)
+    answers: list[PGresult] = []
+    while (answer := exchange.next()) is None or (status := answer.status) != ExecStatus.PIPELINE_SYNC:
+        if answer is None:  # behind each statement's
+            if pgconn.status == ConnStatus.BAD:
+                raise psycopg.OperationalError("the connection is lost")
+        elif status != ExecStatus.PIPELINE_ABORTED:
+            _raise_where_lost(pgconn, answer)
+            answers.append(answer)
+    return answers
+
+
+def _raise_where_lost(pgconn: PGconn, answer: PGresult) -> None:
     if pgconn.status == ConnStatus.BAD and not answer.error_field(DiagnosticField.SQLSTATE):
         raise psycopg.OperationalError(answer.error_message.decode(errors="replace").strip())
-    return answer
 
 
 def _no_answer(connection: PGconn, answer_timeout: AnswerTimeout, seconds: float) -> psycopg.OperationalError:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from psycopg import errors
+
+from core.services.prepared import execute_all
 from tests.samples import NOON
 
 if TYPE_CHECKING:
@@ -56,8 +59,12 @@ def judge_all(log: SampleLog) -> list[Portion]:
 
 def save(log: SampleLog) -> None:
     """Write down how far all is judged, as the judge does it."""
-    with log.connection.transaction():
-        log.save()
+    try:
+        with log.connection.transaction():
+            execute_all(log.connection, [log.saving()])
+    except errors.DivisionByZero:
+        log.check_epoch()
+        raise
 
 
 def ids(*portions: Portion | None) -> list[int]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from psycopg import Connection
 
     from core.judging.sample import SampleRow
+    from core.services.prepared import Call
 
 _QUERIES = queries("core.sql", "samples.sql")
 _COLUMNS = (
@@ -62,7 +63,7 @@ def take_cursors(connection: Connection, epoch: int) -> Cursors:
     """
     connection.execute(_QUERIES["create_front"])
     if connection.execute(_QUERIES["take_front"], {"epoch": epoch}).fetchone() is None:
-        _check_epoch(connection, epoch)
+        check_judges_epoch(connection, epoch)
         raise NotInstalled("the judge's cursor vanished", "Run `rtp install-triggers`")
     if mismatch := find_mismatch(connection, SAMPLES, str(FRONT)):
         for sink in known_sinks(connection):  # most likely it is theirs as well, and they are to be told where to go on
@@ -75,29 +76,26 @@ def take_cursors(connection: Connection, epoch: int) -> Cursors:
     return {watch: JudgeCursor(Cursor(*values[:4]), values[4], _judged(*values[5:])) for watch, *values in rows}
 
 
-def front_statements(connection: Connection) -> PreparedStatements:
-    """What saves the cursor of watches that keep up: it runs with each transaction of the judge."""
+def saving_statements(connection: Connection) -> PreparedStatements:
+    """What saves the cursors: it runs with each transaction of the judge."""
     return PreparedStatements(connection, _QUERIES)
 
 
-def save_cursors(
-    connection: Connection,
-    statements: PreparedStatements,
-    epoch: int,
-    cursors: Cursors,
-    saved: Mapping[int, JudgeCursor],
-) -> None:
-    """Write down how far samples are judged, all or nothing. Raises LeadershipLost where another epoch has them."""
+def saving(statements: PreparedStatements, epoch: int, cursors: Cursors, saved: Mapping[int, JudgeCursor]) -> Call:
+    """What writes down how far samples are judged, all or nothing. It fails where another epoch has the cursors."""
     front = vars(cursors[FRONT].cursor) | {"epoch": epoch}
     moved = {watch: at for watch, at in cursors.items() if watch != FRONT and saved.get(watch) != at}
-    caught_up = list(saved.keys() - cursors.keys())
+    caught_up = ",".join(str(watch) for watch in saved.keys() - cursors.keys())
     if moved or caught_up:
-        values = front | _columns(moved) | {"caught_up": caught_up}
-        found = connection.execute(_QUERIES["save_all"], values).fetchall()
-    else:
-        found = statements.fetch("save_front", front)
-    if not found:
-        _check_epoch(connection, epoch)
+        return statements.call("save_all", front | _columns(moved) | {"caught_up": f"{{{caught_up}}}"})
+    return statements.call("save_front", front)
+
+
+def check_judges_epoch(connection: Connection, epoch: int) -> None:
+    """Raise LeadershipLost where the cursors were taken in another epoch."""
+    row = connection.execute(_QUERIES["front_epoch"]).fetchone()
+    if row is not None and row[0] != epoch:
+        raise LeadershipLost(f"the judge's cursor was taken in epoch {row[0]}", surpassed_by=row[0])
 
 
 def _columns(cursors: Cursors) -> dict[str, str]:
@@ -112,9 +110,3 @@ def _judged(chain: str | None, entity: str | None, at: datetime | None, sample: 
     if chain is None or entity is None or sample is None:
         return None
     return JudgedSample(chain, entity, at, sample)
-
-
-def _check_epoch(connection: Connection, epoch: int) -> None:
-    row = connection.execute(_QUERIES["front_epoch"]).fetchone()
-    if row is not None and row[0] != epoch:
-        raise LeadershipLost(f"the judge's cursor was taken in epoch {row[0]}", surpassed_by=row[0])

@@ -8,14 +8,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from psycopg import IsolationLevel, errors
+from psycopg import errors
 
 from core.errors import RtpError
 from core.judging.columns import KEY, by_column
 from core.judging.findings import EventRow, QuarantineNote, SetAsideLine
 from core.judging.markets import Markets
 from core.services.postgres import queries
-from core.services.prepared import PreparedStatements
+from core.services.prepared import PreparedStatements, execute_all
 from rtp_client.event import Reason
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from core.judging.findings import Findings
     from core.judging.sample import SampleRow
     from core.judging.sample_log import SampleLog
+    from core.services.prepared import Call, Values
 
 _QUERIES = queries("core.sql", "judging.sql")
-_ENTER = _QUERIES["keep_installation"]
-_ENTER_TO_LAST = b";\n".join((_ENTER, _QUERIES["must_last"]))
+_SYNCHRONOUS = {True: "on", False: "off"}
 _NEWEST = (*KEY, "value", "at", "changed_at", "confidence", "provenance", "lag")
 
 _STATE = (
@@ -49,8 +49,6 @@ class Ledger:
 
     def __init__(self, log: SampleLog, revision: int) -> None:
         self._log = log
-        # What a transaction asks under a lock must be seen as it is then, whatever the role's own default.
-        log.connection.isolation_level = IsolationLevel.READ_COMMITTED
         self._statements = PreparedStatements(log.connection, _QUERIES)
         self._markets = Markets(log.connection, log.installed.watches)
         self._revision = revision
@@ -59,22 +57,52 @@ class Ledger:
     def transaction(self, *, must_last: bool) -> Iterator[None]:
         """Within, nobody installs. It waits for the disk at its end where it `must_last`.
 
-        Raises Overtaken where somebody installs or has, or where somebody holds what is needed.
+        Raises Overtaken where somebody installs or has, or where somebody holds what is needed, and LeadershipLost
+        where what is written within is not this judge's any more.
         """
+        with self._undone_where_refused():
+            self._statements.fetch("begin", {})
+            self._keep_installation(must_last=must_last)
+            yield
+            self._statements.fetch("commit", {})
+
+    def write_alone(self, findings: Findings, *, must_last: bool) -> None:
+        """The same transaction with nothing but a `write`: in one round trip, unless there may be a market to judge."""
+        if findings.firings:
+            with self.transaction(must_last=must_last):
+                self.write(findings)
+            return
+        call = self._statements.call
+        check: Values = {"revision": self._revision, "synchronous_commit": _SYNCHRONOUS[must_last]}
+        with self._undone_where_refused():
+            entered = [call("begin", {}), call("keep_installation", {}), call("check_revision", check)]
+            execute_all(self._log.connection, [*entered, *self._writing(findings), call("commit", {})])
+
+    @contextmanager
+    def _undone_where_refused(self) -> Iterator[None]:
+        """Whatever is raised within, nothing is left of the transaction. Says why it was refused."""
+        connection = self._log.connection
         try:
-            with self._log.connection.transaction():
-                self._keep_installation(must_last=must_last)
-                yield
-        except errors.LockNotAvailable as error:
-            raise Overtaken("somebody holds what is to be written") from error
+            yield
+        except BaseException as error:
+            if connection.closed:
+                raise
+            connection.rollback()
+            if isinstance(error, errors.LockNotAvailable):
+                raise Overtaken("somebody installs triggers, or holds what is to be written") from error
+            if isinstance(error, errors.DivisionByZero):
+                self.check_revision(self._revision_now(must_last=False))
+                self._log.check_epoch()
+            raise
 
     def _keep_installation(self, *, must_last: bool) -> None:
-        try:
-            answers = self._log.connection.execute(_ENTER_TO_LAST if must_last else _ENTER)
-        except errors.LockNotAvailable as error:
-            raise Overtaken("triggers are being installed") from error
-        answers.nextset()
-        self.check_revision(*answers.fetchone() or (0,))
+        self._statements.fetch("keep_installation", {})
+        self.check_revision(self._revision_now(must_last=must_last))
+
+    def _revision_now(self, *, must_last: bool) -> int:
+        rows = self._statements.fetch("revision", {"synchronous_commit": _SYNCHRONOUS[must_last]})
+        revision: int = rows[0][0] if rows else 0
+        return revision
 
     def check_revision(self, revision: int) -> None:
         """Raise Overtaken where the installation is of another revision."""
@@ -87,18 +115,22 @@ class Ledger:
         Raises LeadershipLost where another judge has taken over.
         """
         self._markets.judge(findings)
+        execute_all(self._log.connection, self._writing(findings))
+
+    def _writing(self, findings: Findings) -> list[Call]:
+        call = self._statements.call
+        calls = []
         told = findings.told
         if told:
-            self._statements.fetch("append_events", by_column(EventRow._fields, told))
+            calls.append(call("append_events", by_column(EventRow._fields, told)))
         if any(event.reason == Reason.RENAMED for event in told):
-            self._statements.fetch("note_renames", {})
+            calls.append(call("note_renames", {}))
         if findings.notes:
-            self._statements.fetch("note_quarantine", by_column(QuarantineNote._fields, findings.notes))
+            calls.append(call("note_quarantine", by_column(QuarantineNote._fields, findings.notes)))
         if findings.set_aside:
             lines = list(findings.set_aside.values())
-            self._statements.fetch("note_set_aside", by_column(SetAsideLine._fields, lines))
-        for error in findings.errors:
-            self._statements.fetch("note_error", error._asdict())
+            calls.append(call("note_set_aside", by_column(SetAsideLine._fields, lines)))
+        calls += (call("note_error", error._asdict()) for error in findings.errors)
         moved: list[EntityMemory] = []
         newest: list[tuple[object, ...]] = []
         for entity in findings.dirty:
@@ -109,18 +141,18 @@ class Ledger:
                 moved.append(entity)
             else:
                 newest.append((*entity.key, *_newest(entity, row)))
-        self._keep(moved)
+        calls += self._keeping(moved)
         if newest:
-            self._statements.fetch("keep_newest", by_column(_NEWEST, newest))
-        self._log.save()
+            calls.append(call("keep_newest", by_column(_NEWEST, newest)))
+        return [*calls, self._log.saving()]
 
-    def _keep(self, moved: Sequence[EntityMemory]) -> None:
+    def _keeping(self, moved: Sequence[EntityMemory]) -> Iterator[Call]:
         gone = [entity.key for entity in moved if entity.state is None]
         if gone:
-            self._statements.fetch("forget", by_column(KEY, gone))
+            yield self._statements.call("forget", by_column(KEY, gone))
         rows = list(_state_rows(moved))
         if rows:
-            self._statements.fetch("keep_states", by_column(_STATE, rows))
+            yield self._statements.call("keep_states", by_column(_STATE, rows))
 
 
 def _newest(entity: EntityMemory, row: SampleRow) -> tuple[object, ...]:

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from core.errors import RtpError
 from core.judging.backlog import Backlog
-from core.judging.judge_cursor import Cursors, JudgeCursor, front_statements, save_cursors, take_cursors
+from core.judging.judge_cursor import (
+    Cursors,
+    JudgeCursor,
+    check_judges_epoch,
+    saving,
+    saving_statements,
+    take_cursors,
+)
 from core.judging.portion import Portion, in_judging_order
 from core.judging.sample_windows import Limits, SampleCounts, SampleWindows
 from core.judging.watches import read_watches
@@ -28,7 +35,7 @@ if TYPE_CHECKING:
     from core.judging.sample import SampleRow
     from core.judging.watches import InstalledWatches
     from core.services.postgres import DatabaseServer
-    from core.services.prepared import PreparedStatements
+    from core.services.prepared import Call, PreparedStatements
 
 _LOG = queries("core.sql", "log.sql")
 
@@ -75,7 +82,7 @@ class SampleLog:
         self._epoch = epoch
         self._histories = installed.histories
         self._windows = SampleWindows(self._server, connection, self._limits)
-        self._statements = front_statements(connection)
+        self._statements = saving_statements(connection)
         self._front = ReadingPosition(self._saved[FRONT].cursor)
         self._backlogs = {
             watch: Backlog(watch, cursor, self._histories) for watch, cursor in self._saved.items() if watch != FRONT
@@ -143,17 +150,18 @@ class SampleLog:
             self._backlogs[portion.watch].passed(portion)
             self._end_turn(portion.watch)
 
-    def save(self) -> None:
-        """Write down what is passed, within the caller's transaction.
-
-        Raises LeadershipLost where a later epoch has taken the cursors, also where none of them has moved.
-        """
+    def saving(self) -> Call:
+        """What writes down what is passed. It fails where a later epoch has the cursors, also where none has moved."""
         cursors = {FRONT: JudgeCursor(self._front.cursor)}
         cursors |= {watch: backlog.cursor for watch, backlog in self._backlogs.items()}
         assert self._statements is not None
-        with self._server.translated():
-            save_cursors(self.connection, self._statements, self._epoch, cursors, self._saved)
+        call = saving(self._statements, self._epoch, cursors, self._saved)
         self._saved = cursors
+        return call
+
+    def check_epoch(self) -> None:
+        """Raise LeadershipLost where a later epoch has taken the cursors."""
+        check_judges_epoch(self.connection, self._epoch)
 
     def wait(self, *, step_seconds: float, longest_seconds: float) -> None:
         """Wait for a reason to read again, unless there is more to read; the server looks at every step."""

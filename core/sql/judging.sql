@@ -20,16 +20,27 @@ CROSS JOIN LATERAL (
     WHERE k.watch = e.watch AND k.chain = e.chain AND k.entity = e.entity LIMIT 1
 ) AS b
 
--- name: keep_installation
--- Keep installations away until the transaction ends; refused where one is under way. Then, of which revision the installation
--- is: a statement of its own, whose snapshot is taken when the lock is had. A lock of rtp's own table, as anybody may take an
--- advisory one.
-LOCK TABLE rtp.installation IN ROW SHARE MODE NOWAIT;
-SELECT revision FROM rtp.installation
+-- name: begin
+-- What a transaction asks under a lock must be seen as it is then, whatever the role's own default.
+BEGIN ISOLATION LEVEL READ COMMITTED
 
--- name: must_last
--- Have the transaction wait for the disk at its end.
-SET LOCAL synchronous_commit TO on
+-- name: keep_installation
+-- Keep installations away until the transaction ends; refused where one is under way. A lock of rtp's own table, as anybody may
+-- take an advisory one.
+LOCK TABLE rtp.installation IN ROW SHARE MODE NOWAIT
+
+-- name: revision
+-- Behind keep_installation: of which revision the installation is. A statement of its own, whose snapshot is taken when the lock
+-- is had. The transaction waits for the disk at its end where synchronous_commit is on.
+SELECT revision, set_config('synchronous_commit', %(synchronous_commit)s::text, true) FROM rtp.installation
+
+-- name: check_revision
+-- The same, for who sends on without the answer: it fails, by a division by zero, where the revision is another one.
+SELECT 1 / count(*), set_config('synchronous_commit', %(synchronous_commit)s::text, true)
+FROM rtp.installation WHERE revision = %(revision)s::bigint
+
+-- name: commit
+COMMIT
 
 -- name: append_events
 -- Append events to the log, in this order.

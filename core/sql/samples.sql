@@ -66,12 +66,16 @@ FROM rtp.judge_cursor
 SELECT epoch FROM rtp.judge_cursor WHERE watch = 0
 
 -- name: save_front
--- Note how far the front has got, where no watch that is behind has moved. No row where another epoch has the cursors.
-UPDATE rtp.judge_cursor
-SET snapshot = %(snapshot)s::pg_snapshot, until = %(until)s::pg_snapshot,
-    after_id = %(after_id)s, floor_id = %(floor_id)s, updated_at = clock_timestamp()
-WHERE watch = 0 AND (epoch = %(epoch)s::bigint OR %(epoch)s::bigint = 0)
-RETURNING epoch
+-- Note how far the front has got, where no watch that is behind has moved. It fails, by a division by zero, where another epoch has
+-- the cursors: then nothing that is sent behind it, in the same transaction, is done.
+WITH front AS (
+    UPDATE rtp.judge_cursor
+    SET snapshot = %(snapshot)s::pg_snapshot, until = %(until)s::pg_snapshot,
+        after_id = %(after_id)s, floor_id = %(floor_id)s, updated_at = clock_timestamp()
+    WHERE watch = 0 AND (epoch = %(epoch)s::bigint OR %(epoch)s::bigint = 0)
+    RETURNING epoch
+)
+SELECT 1 / count(*) FROM front
 
 -- name: save_all
 -- The same where watches that are behind have moved, began to be behind, or have caught up: all of it, or nothing.
@@ -99,4 +103,4 @@ WITH front AS (
 ), caught_up AS (
     DELETE FROM rtp.judge_cursor USING front WHERE watch = ANY (%(caught_up)s::smallint[])
 )
-SELECT epoch FROM front
+SELECT 1 / count(*) FROM front

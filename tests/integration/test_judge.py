@@ -24,7 +24,7 @@ from core.problem import Problem
 from core.services import prepared
 from core.services.recovery import Recovery
 from core.settings.rules import Rule
-from rtp_client.postgres import TimedConnection, answer_to_sent
+from rtp_client.postgres import TimedConnection, answer_to_sent, answers_to_pipeline
 from tests.eventually import eventually
 from tests.judging import judge_ticks, judge_until_level, judge_waiting, judging, server_of
 from tests.recoveries import quiet_recovery
@@ -88,6 +88,7 @@ def die_at(step: int, monkeypatch: pytest.MonkeyPatch, connection: psycopg.Conne
     with monkeypatch.context() as patch:
         patch.setattr(TimedConnection, "wait", unless_killed(TimedConnection.wait))
         patch.setattr(prepared, "answer_to_sent", unless_killed(answer_to_sent))
+        patch.setattr(prepared, "answers_to_pipeline", unless_killed(answers_to_pipeline))
         try:
             judge_ticks(connection)
         except Killed:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from core.judging.waiting import read_waiting
+from core.services.prepared import Call
 from tests.eventually import eventually
 from tests.judging import judge_ticks, judge_until_level, judge_waiting, judging, server_of
 from tests.watching import TVL, install
@@ -475,13 +476,13 @@ def test_a_judge_that_stops_in_the_middle_of_a_look_does_not_hold_up_a_writer_fo
     owner.execute("DELETE FROM tvl WHERE protocol = 'lido'")
     limits = []
     with judging(server_of(owner)) as (log, session):
-        save = log.save
+        saving = log.saving
 
-        def note_and_save() -> None:
+        def note_and_save() -> Call:
             limits.append(log.connection.execute("SHOW idle_in_transaction_session_timeout").fetchone())
-            save()
+            return saving()
 
-        monkeypatch.setattr(log, "save", note_and_save)
+        monkeypatch.setattr(log, "saving", note_and_save)
         judge_until_level(log, session)
     assert ("5s",) in limits
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
-from core.services.postgres import connect
-from core.services.prepared import PreparedStatement
+from core.services import prepared
+from core.services.postgres import connect, is_lost_connection
+from core.services.prepared import Call, PreparedStatement, PreparedStatements, execute_all
 from rtp_client.answer_timeout import AnswerTimeout
 
+QUERIES = {
+    "begin": b"BEGIN",
+    "note": b"INSERT INTO noted VALUES (%(number)s::bigint, %(text)s)",
+    "divide": b"SELECT 1 / (%(number)s::bigint - 7)",
+    "commit": b"COMMIT",
+}
 VALUES: dict[str, str | float | None] = {
     "text": "%s' 100 %",
     "number": 7,
@@ -66,3 +74,64 @@ def test_a_statement_larger_than_the_line_holds_is_sent_whole(database: str) -> 
     with connect(database, role="prepared", answer_timeout=AnswerTimeout(20.0, first_seconds=20.0)) as connection:
         statement = PreparedStatement(connection, "one", b"SELECT length(%(text)s::text)")
         assert statement.fetch({"text": "x" * 20_000_000}) == [(20_000_000,)]
+
+
+# Many in one round trip
+
+
+@pytest.fixture(params=[True, False], ids=["a pipeline", "a libpq without pipelines"])
+def statements(
+    request: pytest.FixtureRequest, connection: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[PreparedStatements]:
+    monkeypatch.setattr(prepared, "_HAS_PIPELINES", request.param)
+    with connection:
+        connection.execute("CREATE TABLE noted (number bigint, text text)")
+        yield PreparedStatements(connection, QUERIES)
+
+
+def execute(connection: psycopg.Connection, statements: PreparedStatements, *names: str, text: str = "one") -> None:
+    execute_all(connection, [statements.call(name, {**VALUES, "text": text}) for name in names])
+
+
+def noted(connection: psycopg.Connection) -> list[tuple[int]]:
+    return connection.execute("SELECT length(text) FROM noted").fetchall()
+
+
+def test_all_are_executed_in_order(connection: psycopg.Connection, statements: PreparedStatements) -> None:
+    execute(connection, statements, "begin", "note", "note", "commit")
+    assert noted(connection) == [(3,), (3,)]
+
+
+def test_behind_one_that_fails_none_is_executed(connection: psycopg.Connection, statements: PreparedStatements) -> None:
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        execute(connection, statements, "begin", "note", "divide", "commit")
+    connection.rollback()
+    assert noted(connection) == []
+    execute(connection, statements, "note")
+    assert noted(connection) == [(3,)]
+
+
+def test_statements_larger_than_the_line_holds_are_sent_whole(
+    connection: psycopg.Connection, statements: PreparedStatements
+) -> None:
+    execute(connection, statements, "note", "note", "note", text="x" * 5_000_000)
+    assert noted(connection) == [(5_000_000,)] * 3
+
+
+def test_where_the_session_ends_in_between_the_connection_is_lost(
+    connection: psycopg.Connection, statements: PreparedStatements, database: str
+) -> None:
+    note = statements.call("note", VALUES)
+    end = Call(PreparedStatement(connection, "end", b"SELECT pg_terminate_backend(pg_backend_pid())"), {})
+    with pytest.raises(psycopg.OperationalError) as caught:
+        execute_all(connection, [statements.call("begin", {}), note, end, note, statements.call("commit", {})])
+    assert is_lost_connection(caught.value)
+    with connect(database, role="prepared") as other:
+        assert noted(other) == []
+
+
+def test_what_is_not_answered_in_time_is_given_up(database: str) -> None:
+    with connect(database, role="prepared", answer_timeout=AnswerTimeout(0.1, first_seconds=0.1)) as connection:
+        sleep = PreparedStatement(connection, "sleep", b"SELECT pg_sleep(5)")
+        with pytest.raises(psycopg.OperationalError, match="no answer"):
+            execute_all(connection, [Call(sleep, {})])

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from psycopg import errors
 
 from core.errors import LeadershipLost, NotInstalled, ServiceUnavailable
 from core.judging.portion import Portion
@@ -21,6 +22,7 @@ from core.judging.sample_log import SampleLog
 from core.judging.sample_windows import Limits, Reach, SampleCounts, SampleWindows
 from core.processor.build import postgres_server
 from core.services.postgres import DatabaseServer
+from core.services.prepared import execute_all
 from core.settings.models import Settings
 from tests.cut import cut
 from tests.effort import seeds
@@ -361,7 +363,7 @@ def test_what_was_saved_in_a_transaction_that_failed_is_read_again(
     samples = append(writer)
     judge_all(log)
     with log.connection.transaction(force_rollback=True):
-        log.save()
+        execute_all(log.connection, [log.saving()])
     assert ids(*judge_all(open_log())) == samples
 
 
@@ -444,8 +446,8 @@ def test_a_judge_of_an_earlier_epoch_leaves_no_watch_behind(open_log: Open, writ
     append(writer, LATEST, 20)
     judge_some(earlier)
     open_log(epoch=2)
-    with pytest.raises(LeadershipLost):
-        earlier.save()  # and not even in a transaction
+    with pytest.raises(errors.DivisionByZero):
+        execute_all(earlier.connection, [earlier.saving()])  # and not even in a transaction
     assert writer.execute("SELECT watch FROM rtp.judge_cursor").fetchall() == [(0,)]
 
 
