@@ -36,6 +36,7 @@ from core.stack import EmbeddedStack
 from tests.assembly import prepare, synthesise
 from tests.effort import IS_LONG
 from tests.scratch import scratch_folder
+from tests.unfollowed import COVERED_BY_OTHERS
 from triggers.installer import apply, plan_installation
 
 if TYPE_CHECKING:
@@ -86,9 +87,13 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Follow no test of an rtp that is a process of its own: what runs in the tests' process there is theirs."""
+    """Follow no test of an rtp that is a process of its own, as what runs in the tests' process there is theirs.
+
+    Nor any that adds nothing to what is covered.
+    """
     for item in items:
-        if item.path.parent.name == "e2e":
+        folder = item.path.parent.name
+        if folder == "e2e" or f"{folder}/{item.path.name}" in COVERED_BY_OTHERS:
             item.add_marker(pytest.mark.no_cover)
 
 
