@@ -145,12 +145,12 @@ class Delivery(Loop):
                 self._wait_for_room(started)
                 continue
             read = self._prefetcher.take()
-            self._in_flight.add(read.chunk.cursor, read.detected_at)
+            self._in_flight.add(read.chunk.cursor, read.detected_at, read_at=read.arrived_at)
             if not read.chunk.rows:
                 self._save_when_due()
                 if not self._in_flight:
                     self.metrics.note_idle()
-                self._wait_for_more(read.began_at, longest_seconds=self._longest_wait(started))
+                self._wait_for_more(read.began_at, started)
                 continue
             self._wakeup.active()
             self.metrics.note_work()
@@ -191,10 +191,12 @@ class Delivery(Loop):
         if self._cursor.save_when_due() or not self._handover.is_under_way:
             self._connector.log_answered()
 
-    def _wait_for_more(self, began_at: float, *, longest_seconds: float) -> None:
+    def _wait_for_more(self, began_at: float, now: float) -> None:
         """After a read that found nothing: awake, the server looks for more; asleep, a trigger tells."""
-        interval_seconds = self.sink.poll_interval_seconds
-        if self._wakeup.is_awake and interval_seconds:
+        interval_seconds, longest_seconds = self.sink.poll_interval_seconds, self._longest_wait(now)
+        if self._handover.is_under_way and self._handover.answers_in_order:  # what came now would be behind it anyway
+            self._handover.wait_for_answer(min(SAVE_INTERVAL_SECONDS, self._retries.seconds_to_next(now)))
+        elif self._wakeup.is_awake and interval_seconds:
             self._reader.wait(
                 step_seconds=interval_seconds / 2, longest_seconds=min(SAVE_INTERVAL_SECONDS, longest_seconds)
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -20,7 +19,7 @@ class _ReadBatch:
 
     cursor: Cursor
     unsettled: dict[int, float]
-    read_at: float = field(default_factory=time.time)
+    read_at: float
     dead: list[DeadEvent] = field(default_factory=list)
 
 
@@ -34,12 +33,12 @@ class InFlight:
     def __len__(self) -> int:
         return len(self._read_of)
 
-    def add(self, cursor: Cursor, detected_at: dict[int, float]) -> None:
-        """Note what was read up to `cursor`: event ids, and when each was detected. They are taken over, not copied."""
+    def add(self, cursor: Cursor, detected_at: dict[int, float], *, read_at: float) -> None:
+        """Note what was read up to `cursor`, and when: event ids, and when each was detected. They are not copied."""
         if not detected_at and self._reads:
             self._reads[-1].cursor = cursor
             return
-        read = _ReadBatch(cursor, detected_at)
+        read = _ReadBatch(cursor, detected_at, read_at)
         self._reads.append(read)
         self._read_of.update(dict.fromkeys(detected_at, read))
 

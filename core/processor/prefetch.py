@@ -1,7 +1,7 @@
-"""The log as one sink is to get it: chunks of events, the next one made ready while the sink has this one.
+"""The log as one sink is to get it: chunks of events, the next one's rows read while this one is built and delivered.
 
 Behind a backlog PostgreSQL, this process and the sink's service would otherwise work in turns, each idle while another
-works. Without a backlog there is nothing to read ahead: a chunk is prepared only where the last one was full.
+works. Without a backlog there is nothing to read ahead: a chunk is fetched ahead only where the last one was full.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import wait
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.errors import EventRejected
 from core.log.dead_event import DeadEvent, dead_row
@@ -29,17 +29,25 @@ if TYPE_CHECKING:
 class Prefetched:
     """A chunk, and its rows as events: to deliver, not for this sink, or not valid.
 
-    `began_at` (monotonic) is when the reading began: what was committed after that may be missing in it.
+    `began_at` (monotonic) is when the reading began: what was committed after that may be missing in it. `arrived_at`
+    is when the rows were there.
     """
 
     chunk: Chunk
     is_full: bool
     began_at: float
+    arrived_at: float
     detected_at: dict[int, float]
     detection_seconds: Sequence[float]
     events: Sequence[Event]
     unwanted: Sequence[int]
     invalid: Mapping[str, DeadEvent]
+
+
+class _Fetched(NamedTuple):
+    chunk: Chunk
+    began_at: float
+    arrived_at: float
 
 
 class Prefetcher:
@@ -57,35 +65,38 @@ class Prefetcher:
         self._limit = limit
         self._wants = wants
         self._worker = DaemonPool(1, name=f"rtp-{name}-ahead")
-        self._prepared: Future[Prefetched] | None = None
+        self._ahead: Future[_Fetched] | None = None
 
     def take(self) -> Prefetched:
         """The next chunk. Raises ServiceUnavailable where PostgreSQL does not answer."""
-        prepared, self._prepared = self._prepared, None
-        taken = self._read() if prepared is None else prepared.result()
-        self._reader.advance(taken.chunk)
-        if taken.is_full:
-            self._prepared = self._worker.submit(self._read)
-        return taken
+        ahead, self._ahead = self._ahead, None
+        fetched = self._fetch() if ahead is None else ahead.result()
+        self._reader.advance(fetched.chunk)
+        is_full = len(fetched.chunk.rows) == self._limit
+        if is_full:  # before this one is built: PostgreSQL takes as long for the next one
+            self._ahead = self._worker.submit(self._fetch)
+        return self._build(fetched, is_full=is_full)
 
     def wait(self) -> None:
         """Wait until nothing is being read; what was read is kept."""
-        if self._prepared is not None:
-            wait([self._prepared])
+        if self._ahead is not None:
+            wait([self._ahead])
 
     def drop(self) -> None:
-        """Forget what was prepared: the reader is about to be closed."""
+        """Forget what was fetched ahead: the reader is about to be closed."""
         self.wait()  # the reader's connection must not be closed under it; a read has its own time limit
-        self._prepared = None
+        self._ahead = None
 
     def close(self) -> None:
         self.drop()
         self._worker.shutdown()
 
-    def _read(self) -> Prefetched:
+    def _fetch(self) -> _Fetched:
         began_at = time.monotonic()
-        chunk = self._reader.read(self._limit)
-        arrived = time.time()
+        return _Fetched(self._reader.read(self._limit), began_at, time.time())
+
+    def _build(self, fetched: _Fetched, *, is_full: bool) -> Prefetched:
+        chunk, log_id = fetched.chunk, self._reader.log_id
         detected_at = {row.id: row.detected_at.timestamp() for row in chunk.rows}
         waited: list[float] = []
         events: list[Event] = []
@@ -95,10 +106,11 @@ class Prefetcher:
             if not self._wants(row):
                 unwanted.append(row.id)
                 continue
-            waited.append(arrived - detected_at[row.id])
+            waited.append(fetched.arrived_at - detected_at[row.id])
             try:
-                events.append(build_event(row, source=self._source, log_id=self._reader.log_id))
+                events.append(build_event(row, source=self._source, log_id=log_id))
             except EventRejected as error:
-                invalid[event_id(row, self._reader.log_id)] = dead_row(row, str(error))
-        is_full = len(chunk.rows) == self._limit
-        return Prefetched(chunk, is_full, began_at, detected_at, waited, events, unwanted, invalid)
+                invalid[event_id(row, log_id)] = dead_row(row, str(error))
+        return Prefetched(
+            chunk, is_full, fetched.began_at, fetched.arrived_at, detected_at, waited, events, unwanted, invalid
+        )

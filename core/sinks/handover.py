@@ -32,6 +32,10 @@ class Handover(Protocol):
         """Whether it would have too little to do without more events."""
 
     @property
+    def answers_in_order(self) -> bool:
+        """Whether the answer to what is handed over next comes only after those that are to be expected."""
+
+    @property
     def is_under_way(self) -> bool:
         """Whether an answer is to be expected."""
 
@@ -70,6 +74,7 @@ class WholeBatches:
     """One batch after the other: the sink's service takes all of it at once."""
 
     wants_more = True
+    answers_in_order = True
     is_under_way = False
 
     def __init__(self, sink: Sink) -> None:

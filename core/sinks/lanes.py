@@ -34,6 +34,8 @@ class Lanes:
     The methods are for one thread, the lanes have their own.
     """
 
+    answers_in_order = False
+
     def __init__(self, send: Callable[[Sequence[Event]], Outcome], form: BatchForm, *, most: int, name: str) -> None:
         self._send = send
         self._most = most

@@ -48,6 +48,7 @@ class PipelinedBatches:
     """
 
     wants_more = True
+    answers_in_order = True
 
     def __init__(self, service: PipelinedService) -> None:
         self._service = service

@@ -877,30 +877,39 @@ def write_backlog(settings: Settings, events: int) -> None:
         write_event(settings)
 
 
-def test_the_next_chunk_of_a_backlog_is_read_while_the_sink_has_this_one(installed: Settings) -> None:
-    write_backlog(installed, 20)
-    read: list[int] = []
+class CountingReader(LogReader):
+    """Counts the rows that it has read."""
+
+    rows = 0
+
+    def read(self, limit: int) -> Chunk:
+        chunk = super().read(limit)
+        self.rows += len(chunk.rows)
+        return chunk
+
+
+def test_the_next_chunk_of_a_backlog_is_read_while_this_one_is_built_and_delivered(installed: Settings) -> None:
+    write_backlog(installed, 30)
+    reader = CountingReader(postgres_server(installed), StubSink.name)
+    read_at_build: list[int] = []
     read_at_delivery: list[int] = []
 
-    def is_all_read() -> bool:
-        return len(read) == 20
-
-    def wants(row: LogRow) -> bool:
-        read.append(row.id)
+    def wants(_: LogRow) -> bool:
+        if not read_at_build:
+            read_at_build.append(eventually(lambda: reader.rows > 10 and reader.rows))
         return True
 
-    def deliver(events: Sequence[Event]) -> Outcome:
-        if not read_at_delivery:
-            eventually(is_all_read)
-            read_at_delivery.extend(read)
+    def deliver(_: Sequence[Event]) -> Outcome:
+        if read_at_build and len(read_at_delivery) < 2:
+            read_at_delivery.append(eventually(lambda: reader.rows > 10 * (1 + len(read_at_delivery)) and reader.rows))
         return Outcome()
 
-    delivery = stub_delivery(installed, deliver, wants=wants)
+    delivery = stub_delivery(installed, deliver, wants=wants, reader=reader)
     delivery.start()
-    eventually(lambda: delivery.metrics.delivered == 20)
+    eventually(lambda: delivery.metrics.delivered == 30)
     delivery.request_stop()
     delivery.join()
-    assert len(read_at_delivery) == 20
+    assert (read_at_build, read_at_delivery) == ([20], [20, 30])
 
 
 class WatchedReader(LogReader):

@@ -58,7 +58,7 @@ class Account:
         self.metrics = SinkMetrics()
         self.retries = RetryQueue(Backoff(0, 0))
         self.in_flight = InFlight()
-        self.in_flight.add(END, {int(event.sequence): 0.0 for event in ALL})
+        self.in_flight.add(END, {int(event.sequence): 0.0 for event in ALL}, read_at=0.0)
         news = SinkNews(NamedSink(), lambda problem: self.told.append(str(problem)))
         self.settlement = BatchSettlement(self.in_flight, self.retries, self.metrics, news, max_attempts=MAX_ATTEMPTS)
 
@@ -126,6 +126,6 @@ def test_dead_events_are_told_with_the_reason(account: Account) -> None:
 
 def test_what_is_not_for_the_sink_is_skipped_and_what_is_no_event_is_dead(account: Account) -> None:
     invalid = {"log-700-2": dead_row(ROW._replace(id=2), "confidence: must be at most 1")}
-    account.settlement.settle_unsent(Prefetched(Chunk([], END), False, 0.0, {}, [], [LIDO_AGAIN], [1], invalid))
+    account.settlement.settle_unsent(Prefetched(Chunk([], END), False, 0.0, 0.0, {}, [], [LIDO_AGAIN], [1], invalid))
     account.settle([LIDO_AGAIN], Outcome())
     assert (account.metrics.skipped, account.dead()) == (1, [(2, 0, "confidence: must be at most 1")])
