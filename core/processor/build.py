@@ -18,6 +18,7 @@ from core.log.reader import LogReader
 from core.processor.delivery import Delivery
 from core.processor.housekeeping import Housekeeping
 from core.processor.pipeline import Pipeline
+from core.processor.precedence import Precedence
 from core.processor.wakeup import WakeUp
 from core.services.circuit import CircuitBreaker
 from core.services.postgres import DatabaseServer
@@ -80,8 +81,9 @@ def build_pipeline(
     dlq_copier = _dlq_copier(shared, sinks, asked_for)
     housekeeping = Housekeeping(LagAlarm(settings.log, list(sinks), on_problem=on_problem))
     cache_rebuilder, cache_refresher = _cache_keepers(shared)
+    precedence = Precedence()
     return Pipeline(
-        deliveries=[_delivery(shared, one, sinks[one.sink], wakeup, dlq_copier) for one in asked_for],
+        deliveries=[_delivery(shared, one, sinks[one.sink], wakeup, dlq_copier, precedence) for one in asked_for],
         wakeup=wakeup,
         judge=JudgeLoop(
             server,
@@ -128,7 +130,14 @@ def _dlq_copier(shared: _Shared, sinks: Mapping[str, Sink], asked_for: Iterable[
     )
 
 
-def _delivery(shared: _Shared, one: Destination, sink: Sink, wakeup: WakeUp, dlq_copier: DlqCopier) -> Delivery:
+def _delivery(
+    shared: _Shared,
+    one: Destination,
+    sink: Sink,
+    wakeup: WakeUp,
+    dlq_copier: DlqCopier,
+    precedence: Precedence,
+) -> Delivery:
     return Delivery(
         sink,
         LogReader(shared.server, one.sink, starts_at_latest=one.starts_at_latest),
@@ -141,6 +150,8 @@ def _delivery(shared: _Shared, one: Destination, sink: Sink, wakeup: WakeUp, dlq
         on_problem=shared.on_problem,
         wants=one.takes,
         on_dead_letters=dlq_copier.wake,
+        precedence=precedence,
+        goes_first=isinstance(sink, RedisSink),
     )
 
 

@@ -17,6 +17,7 @@ from core.processor.cursor_saver import SAVE_INTERVAL_SECONDS, CursorSaver
 from core.processor.in_flight import InFlight
 from core.processor.metrics import STANDBY, SinkMetrics
 from core.processor.news import SinkNews
+from core.processor.precedence import Precedence
 from core.processor.prefetch import Prefetcher
 from core.processor.retry_queue import RetryQueue
 from core.processor.settlement import BatchSettlement
@@ -63,6 +64,8 @@ class Delivery(Loop):
         on_problem: Callable[[Problem], None],
         wants: Callable[[LogRow], bool] = lambda _: True,
         on_dead_letters: Callable[[], None] = lambda: None,
+        precedence: Precedence | None = None,
+        goes_first: bool = False,
     ) -> None:
         super().__init__(sink.name, epochs)
         self.sink = sink
@@ -80,6 +83,8 @@ class Delivery(Loop):
         self._settlement = BatchSettlement(
             self._in_flight, self._retries, self.metrics, news, max_attempts=max_attempts
         )
+        self._precedence = precedence or Precedence()
+        self._goes_first = goes_first
         self._cursor = CursorSaver(reader, self._in_flight, self._prefetcher, on_dead_letters=on_dead_letters)
 
     def abandon(self) -> bool:
@@ -144,26 +149,36 @@ class Delivery(Loop):
                 self._save_when_due()
                 self._wait_for_room(started)
                 continue
+            if self._goes_first:
+                self._precedence.begin()
             read = self._prefetcher.take()
             self._in_flight.add(read.chunk.cursor, read.detected_at, read_at=read.arrived_at)
             if not read.chunk.rows:
                 self._save_when_due()
                 if not self._in_flight:
                     self.metrics.note_idle()
+                self._let_others_go()
                 self._wait_for_more(read.began_at, started)
                 continue
             self._wakeup.active()
             self.metrics.note_work()
             self.metrics.detection.observe_all(read.detection_seconds)
             self._settlement.settle_unsent(read)
+            if read.is_full and not self._goes_first:
+                self._precedence.wait()
             self._deliver(self._retries.queue_up(read.events))
             self._save_when_due()
             if not read.is_full:
+                self._let_others_go()
                 self._pace(read.began_at)
         # Not at the end of an epoch: the connection may be as dead as the leader's. Repeating is better than waiting.
         if self._stopping.is_set():
             self._settle(self._handover.finish(_FINISH_SECONDS))
             self._cursor.save_now()
+
+    def _let_others_go(self) -> None:
+        if self._goes_first and not self._handover.is_under_way:
+            self._precedence.end()
 
     def _deliver(self, events: Sequence[Event]) -> None:
         """Deliver, and settle what the sink has answered so far; what it has not answered stays in flight."""

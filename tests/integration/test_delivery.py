@@ -21,6 +21,7 @@ from core.log.reader import LogReader
 from core.processor.build import build_pipeline, postgres_server
 from core.processor.delivery import Delivery
 from core.processor.pipeline import Pipeline
+from core.processor.precedence import Precedence
 from core.processor.status import StatusReporter
 from core.processor.wakeup import WakeUp
 from core.services.postgres import DatabaseServer, connect
@@ -812,6 +813,8 @@ def stub_delivery(
     *,
     reader: LogReader | None = None,
     wants: Callable[[LogRow], bool] = lambda _: True,
+    precedence: Precedence | None = None,
+    goes_first: bool = False,
 ) -> Delivery:
     server = DatabaseServer(postgres_dsn(settings))
     sink: Sink = StubSink(deliver)
@@ -826,6 +829,8 @@ def stub_delivery(
         log=quiet_recovery(),
         service=quiet_recovery("stub"),
         wants=wants,
+        precedence=precedence,
+        goes_first=goes_first,
     )
 
 
@@ -910,6 +915,53 @@ def test_the_next_chunk_of_a_backlog_is_read_while_this_one_is_built_and_deliver
     delivery.request_stop()
     delivery.join()
     assert (read_at_build, read_at_delivery) == ([20], [20, 30])
+
+
+class WatchedPrecedence(Precedence):
+    """Notes what is asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.noted: list[str] = []
+
+    def begin(self) -> None:
+        self.noted.append("begin")
+        super().begin()
+
+    def end(self) -> None:
+        self.noted.append("end")
+        super().end()
+
+    def wait(self) -> None:
+        self.noted.append("wait")
+        super().wait()
+
+
+@pytest.mark.parametrize(
+    ("goes_first", "events", "noted"),
+    [
+        (True, 10, ["begin", "deliver"]),
+        (True, 3, ["begin", "deliver", "end"]),
+        (False, 10, ["wait", "deliver"]),
+        (False, 3, ["deliver"]),
+    ],
+)
+def test_a_full_chunk_waits_for_the_sink_that_goes_first(
+    installed: Settings, goes_first: bool, events: int, noted: list[str]
+) -> None:
+    write_backlog(installed, events)
+    precedence = WatchedPrecedence()
+
+    def deliver(_: Sequence[Event]) -> Outcome:
+        precedence.noted.append("deliver")
+        return Outcome()
+
+    delivery = stub_delivery(installed, deliver, precedence=precedence, goes_first=goes_first)
+    delivery.start()
+    eventually(lambda: delivery.metrics.idle_since)
+    delivery.request_stop()
+    delivery.join()
+    assert precedence.noted[: len(noted)] == noted
 
 
 class WatchedReader(LogReader):
