@@ -6,12 +6,13 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import psycopg
 import pytest
 import redis
 
+from core.log.reader import LogReader
 from core.processor.build import build_pipeline
 from core.settings.models import Settings
 from tests.eventually import eventually
@@ -20,6 +21,7 @@ from tests.held_redis import held
 from tests.waiting import count_waiting
 
 if TYPE_CHECKING:
+    from core.log.reader import Chunk
     from core.processor.delivery import Delivery
     from tests.conftest import SqsQueue
 
@@ -67,6 +69,39 @@ def test_a_batch_grows_with_the_backlog_up_to_its_bound(
             writer.execute(EVENTS, [backlog])
         eventually(lambda: delivery.metrics.delivered == backlog + 1)
     assert delivery.metrics.batch_sizes == Counter(sizes) + Counter({1: 1})
+
+
+class WatchedReader(LogReader):
+    """Notes what is read for Redis, and each wait for more."""
+
+    noted: ClassVar[list[str]] = []
+
+    def read(self, limit: int) -> Chunk:
+        chunk = super().read(limit)
+        self._note("rows" if chunk.rows else "nothing")
+        return chunk
+
+    def wait(self, *, step_seconds: float, longest_seconds: float) -> None:
+        self._note("wait")
+        super().wait(step_seconds=step_seconds, longest_seconds=longest_seconds)
+
+    def _note(self, what: str) -> None:
+        if self._sink == "redis":
+            self.noted.append(what)
+
+
+def test_the_answer_to_a_last_full_batch_is_waited_for_at_redis(
+    settings: Settings, writer: psycopg.Connection, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.processor.build.LogReader", WatchedReader)
+    noted = WatchedReader.noted
+    with running(settings, "redis") as delivery, redis.Redis.from_url(redis_url) as client:
+        eventually(lambda: delivery.metrics.state == "running")
+        with held(client):
+            writer.execute(EVENTS, [500])
+            eventually(lambda: "rows" in noted and noted[noted.index("rows") :].count("nothing") > 2)
+            assert "wait" not in noted[noted.index("rows") :]
+        eventually(lambda: delivery.metrics.delivered == 500)
 
 
 BUSY = (
