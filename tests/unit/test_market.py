@@ -134,6 +134,7 @@ def test_a_stablecoin_loses_its_peg_now_and_then(changes: list[Change]) -> None:
     assert min(prices) < Decimal("0.998")
 
 
+@pytest.mark.no_cover  # others cover it, and followed it takes twice as long
 def test_a_floating_price_stays_plausible_in_the_long_run() -> None:
     price = floating_price(Random(7), 0.0002)
     assert all(0.5 < price.advance() < 2 for _ in range(200_000))
@@ -155,6 +156,7 @@ def test_metadata_changes_now_and_then(
     assert any(getattr(edit, field) != getattr(opening[edit.key], field) for edit in edits)
 
 
+@pytest.mark.no_cover  # others cover it, and followed it takes twice as long
 def test_a_metadata_change_really_changes_something(opening: dict[tuple[str, ...], Change]) -> None:
     known = dict(opening)
     for step in first_steps(7, 20_000):

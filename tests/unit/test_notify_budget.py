@@ -68,6 +68,7 @@ def test_without_a_limit_there_is_always_one_more() -> None:
         ("gotify://localhost/0123456789abcde", "20/min"),
     ],
 )
+@pytest.mark.no_cover  # others cover it, and followed it takes twice as long
 def test_a_service_that_is_well_known_has_a_limit_of_its_own(address: str, limit: str | None) -> None:
     desk = Audience.model_validate({"name": "desk", "to": address})
     with closing(AppriseService(address, place="desk/1", timeout_seconds=1)) as service:
