@@ -17,10 +17,12 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 import threading
 import time
 import weakref
 from contextlib import suppress
+from fcntl import ioctl
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -70,13 +72,29 @@ class ForkedProcess:
 
 def fork_rtp(arguments: Sequence[str], environ: Mapping[str, str], out: BinaryIO, err: BinaryIO) -> ForkedProcess:
     """Run `rtp` with these arguments, variables and outputs, and nothing to read."""
-    request = json.dumps({"arguments": list(arguments), "environ": dict(environ)}).encode()
-    told, tells = os.pipe()
     nothing = os.open(os.devnull, os.O_RDONLY)
     try:
-        socket.send_fds(_parent(), [request], [nothing, out.fileno(), err.fileno(), tells])
+        return _fork(arguments, environ, [nothing, out.fileno(), err.fileno()], answers_to_terminal=False)
     finally:
         os.close(nothing)
+
+
+def fork_rtp_at_a_terminal(
+    arguments: Sequence[str], environ: Mapping[str, str], terminal: int, err: int | None = None
+) -> ForkedProcess:
+    """Run `rtp` with these arguments and variables at a terminal; errors go there, too, unless told."""
+    streams = [terminal, terminal, terminal if err is None else err]
+    return _fork(arguments, environ, streams, answers_to_terminal=True)
+
+
+def _fork(
+    arguments: Sequence[str], environ: Mapping[str, str], streams: Sequence[int], *, answers_to_terminal: bool
+) -> ForkedProcess:
+    request = {"arguments": list(arguments), "environ": dict(environ), "answers_to_terminal": answers_to_terminal}
+    told, tells = os.pipe()
+    try:
+        socket.send_fds(_parent(), [json.dumps(request).encode()], [*streams, tells])
+    finally:
         os.close(tells)
     return ForkedProcess(told)
 
@@ -124,10 +142,15 @@ def _tell_of(tells: int) -> None:
     os._exit(0)
 
 
-def _run(streams: Sequence[int], *, arguments: list[str], environ: Mapping[str, str]) -> None:
+def _run(
+    streams: Sequence[int], *, arguments: list[str], environ: Mapping[str, str], answers_to_terminal: bool
+) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    if answers_to_terminal:
+        os.setsid()
+        ioctl(0, termios.TIOCSCTTY, 0)
     os.environ.clear()
     os.environ.update(environ)
     time.tzset()

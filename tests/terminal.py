@@ -7,14 +7,13 @@ import pty
 import re
 import select
 import struct
-import subprocess
 import termios
 import time
 from dataclasses import dataclass
 from fcntl import ioctl
 from typing import IO, TYPE_CHECKING, Any
 
-from tests.rtp_process import ROOT, command
+from tests.forked import fork_rtp_at_a_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,15 +47,8 @@ def run_at_a_terminal(
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     before = termios.tcgetattr(terminal)
     inherited = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
-    process = subprocess.Popen(
-        command(*arguments),
-        env=inherited | dict(environ) | {"TERM": "xterm-256color"},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=errors or terminal,
-        cwd=ROOT,
-        preexec_fn=_take_the_terminal,  # noqa: PLW1509  (this one has no threads)
-    )
+    variables = inherited | dict(environ) | {"TERM": "xterm-256color"}
+    process = fork_rtp_at_a_terminal(arguments, variables, terminal, errors.fileno() if errors else None)
     text = ""
     deadline = time.monotonic() + 60
     has_pressed = False
@@ -79,15 +71,7 @@ def closing_the_terminal(*arguments: str, environ: Mapping[str, str], once: str)
     """Run `rtp` at a terminal that is closed once it has shown something; the exit code."""
     leader, terminal = pty.openpty()
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    process = subprocess.Popen(
-        command(*arguments),
-        env=os.environ | dict(environ) | {"TERM": "xterm-256color"},
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        cwd=ROOT,
-        preexec_fn=_take_the_terminal,  # noqa: PLW1509  (this one has no threads)
-    )
+    process = fork_rtp_at_a_terminal(arguments, os.environ | dict(environ) | {"TERM": "xterm-256color"}, terminal)
     os.close(terminal)
     try:
         text = ""
@@ -98,9 +82,3 @@ def closing_the_terminal(*arguments: str, environ: Mapping[str, str], once: str)
     finally:
         process.kill()
         process.wait()
-
-
-def _take_the_terminal() -> None:
-    """Make standard input the terminal that the process answers to."""
-    os.setsid()
-    ioctl(0, termios.TIOCSCTTY, 0)

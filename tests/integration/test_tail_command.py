@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, BinaryIO, TextIO
 
 import pytest
 import redis
@@ -21,10 +20,13 @@ from core.sinks.redis import RedisSink
 from rtp_client.keys import STREAM
 from tests.command import Command, Done
 from tests.eventually import eventually
+from tests.forked import ForkedProcess, fork_rtp
 from tests.samples import make_event
 from tests.terminal import run_at_a_terminal
 
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
+
 EVENTS = [
     make_event(1),
     make_event(2, "uniswap-v3", chain="base", change_pct="-7.5", current="92.50", severity="warning"),
@@ -36,7 +38,18 @@ EVENTS = [
 ]
 
 Tail = Callable[..., Done]
-StartTail = Callable[..., "subprocess.Popen[str]"]
+
+
+@dataclass(frozen=True)
+class Tailing:
+    """A running `rtp tail`."""
+
+    process: ForkedProcess
+    stdout: TextIO
+    stderr: TextIO
+
+
+StartTail = Callable[..., Tailing]
 
 
 @pytest.fixture
@@ -54,20 +67,22 @@ def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def start_tail(environment: dict[str, str]) -> Iterator[StartTail]:
     """Starts `rtp tail`; what still runs after the test is ended."""
-    started: list[subprocess.Popen[str]] = []
+    with ExitStack() as ended:
 
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "cli", "tail", *arguments]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("RTP_")}
-        process = subprocess.Popen(command, cwd=ROOT, env=inherited | environment, text=True, **pipes)  # type: ignore[call-overload]
-        started.append(process)
-        return process  # type: ignore[no-any-return]
+        def pipe() -> tuple[TextIO, BinaryIO]:
+            reading, writing = os.pipe()
+            return ended.enter_context(os.fdopen(reading, encoding="utf-8")), os.fdopen(writing, "wb")
 
-    yield start
-    for process in started:
-        with process:
-            process.kill()
+        def start(*arguments: str) -> Tailing:
+            inherited = {name: value for name, value in os.environ.items() if not name.startswith("RTP_")}
+            (stdout, out), (stderr, err) = pipe(), pipe()
+            with out, err:
+                process = fork_rtp(["tail", *arguments], inherited | environment, out, err)
+            ended.callback(process.wait)
+            ended.callback(process.kill)
+            return Tailing(process, stdout, stderr)
+
+        yield start
 
 
 @pytest.fixture
@@ -150,36 +165,31 @@ def test_options_choose(sink: RedisSink, tail: Tail, options: tuple[str, ...], e
 
 def test_live_until_ctrl_c(sink: RedisSink, start_tail: StartTail, redis_url: str) -> None:
     sink.deliver(EVENTS[:1])
-    process = start_tail("--json")
+    tailing = start_tail("--json")
     with closing(redis.Redis.from_url(redis_url, decode_responses=True)) as client:
         eventually(lambda: [one for one in client.client_list() if one["name"] == "rtp-tail" and one["cmd"] == "xread"])
     sink.deliver(EVENTS[1:2])
-    assert process.stdout
-    assert json.loads(process.stdout.readline())["sequence"] == EVENTS[1].sequence
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=10)
-    assert (process.returncode, stdout, stderr) == (0, "", "")
+    assert json.loads(tailing.stdout.readline())["sequence"] == EVENTS[1].sequence
+    tailing.process.send_signal(signal.SIGINT)
+    assert (tailing.process.wait(timeout=10), tailing.stdout.read(), tailing.stderr.read()) == (0, "", "")
 
 
 @pytest.mark.parametrize("options", [(), ("--json",)])
 def test_a_reader_that_leaves_ends_it_quietly(sink: RedisSink, start_tail: StartTail, options: tuple[str, ...]) -> None:
     sink.deliver([make_event(sequence) for sequence in range(1, 3000)])
-    process = start_tail("--since", "0", *options)
-    assert process.stdout
-    assert process.stderr
-    process.stdout.readline()
-    process.stdout.close()
-    process.wait(timeout=20)
-    assert process.stderr.read() == ""
+    tailing = start_tail("--since", "0", *options)
+    tailing.stdout.readline()
+    tailing.stdout.close()
+    tailing.process.wait(timeout=20)
+    assert tailing.stderr.read() == ""
 
 
 def test_it_ends_at_once_when_its_reader_leaves_though_no_event_comes(sink: RedisSink, start_tail: StartTail) -> None:
     sink.deliver(EVENTS[:1])
-    process = start_tail("--since", "0")
-    assert process.stdout
-    process.stdout.readline()
-    process.stdout.close()
-    assert process.wait(timeout=20) == 0
+    tailing = start_tail("--since", "0")
+    tailing.stdout.readline()
+    tailing.stdout.close()
+    assert tailing.process.wait(timeout=20) == 0
 
 
 @pytest.mark.parametrize(
