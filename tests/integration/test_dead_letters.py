@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import redis
@@ -18,10 +18,9 @@ from core.letters.dlq_copier import DlqCopier, QueueBehind
 from core.letters.letter import Selection
 from core.letters.redrive import Result, drop, redrive
 from core.letters.store import DeadLetterStore, open_store
-from core.processor.build import build_pipeline
 from core.services.postgres import DatabaseServer
 from core.settings.file import default_path
-from core.settings.models import CircuitBreakerSettings, Settings, SqsSettings, postgres_dsn
+from core.settings.models import Settings, SqsSettings, postgres_dsn
 from core.settings.routes import route_model
 from core.sinks import registry
 from core.sinks.sink_type import Destination, SinkType
@@ -30,6 +29,7 @@ from tests.command import Command, Done
 from tests.eventually import eventually
 from tests.faulty_sqs import FaultySqs, faulty_sqs
 from tests.file_sink import FileSink
+from tests.letters import dlq, letters, prompt_pipeline, through, two_refused, values_in
 from tests.queue_drain import drain
 from tests.recoveries import quiet_recovery
 from tests.tvl_table import write
@@ -57,8 +57,7 @@ def gateway(sqs_queue: SqsQueue) -> Iterator[FaultySqs]:
 
 @pytest.fixture
 def faulty(settings: Settings, gateway: FaultySqs) -> Settings:
-    """Settings that reach SQS through the gateway."""
-    return settings.model_copy(update={"sqs": settings.sqs.model_copy(update={"endpoint_url": gateway.url})})
+    return through(settings, gateway)
 
 
 @pytest.fixture
@@ -73,16 +72,7 @@ def start(settings: Settings, problems: list[str]) -> Iterator[Start]:
     started: list[Pipeline] = []
 
     def start_one(settings: Settings) -> Pipeline:
-        prompt = {
-            "retry_initial_seconds": 0.01,
-            "retry_max_seconds": 0.02,
-            "max_attempts": 3,
-            "circuit_breaker": CircuitBreakerSettings(failures=5, open_seconds=0.05),
-        }
-        run = settings.run.model_copy(update=prompt)
-        pipeline = build_pipeline(
-            settings.model_copy(update={"run": run}), on_problem=lambda problem: problems.append(str(problem))
-        )
+        pipeline = prompt_pipeline(settings, lambda problem: problems.append(str(problem)))
         started.append(pipeline)
         pipeline.start()
         return pipeline
@@ -92,28 +82,9 @@ def start(settings: Settings, problems: list[str]) -> Iterator[Start]:
         pipeline.stop()
 
 
-@pytest.fixture
-def dlq(command: Command, settings: Settings) -> Dlq:
-    """Runs `rtp dlq …` against the test's services."""
-
-    def run(*words: str) -> Done:
-        services = {
-            "RTP_POSTGRES_DSN": postgres_dsn(settings),
-            "RTP_REDIS_URL": settings.redis.url or "",
-            "RTP_SQS_ENDPOINT_URL": settings.sqs.endpoint_url or "",
-            "RTP_SQS_QUEUE": settings.sqs.queue or "",
-        }
-        return command("dlq", *words, environ=services)
-
-    return run
-
-
-def letters(connection: psycopg.Connection, columns: str = "sink, status") -> list[tuple[Any, ...]]:
-    return connection.execute(f"SELECT {columns} FROM rtp.dead_letter ORDER BY event_id, id".encode()).fetchall()
-
-
-def values_in(messages: list[Any]) -> list[str]:
-    return [json.loads(message["Body"])["data"]["current"] for message in messages]
+@pytest.fixture(name="dlq")
+def run_dlq(command: Command, settings: Settings) -> Dlq:
+    return dlq(command, settings)
 
 
 def in_queue(client: SQSClient, url: str) -> int:
@@ -122,24 +93,12 @@ def in_queue(client: SQSClient, url: str) -> int:
 
 
 @pytest.fixture
-def two_dead(faulty: Settings, gateway: FaultySqs, start: Start, writer: psycopg.Connection) -> Iterator[Settings]:
-    """Two events of lido that SQS refused, their copies in the dead letter queue; rtp is stopped."""
-    write(writer, 1)
-    gateway.poisonous = '"entity":"lido"'
-    pipeline = start(faulty)
-    write(writer, 2, 4)
-    eventually(lambda: [row[0] is not None for row in letters(writer, "queued_at")] == [True, True])
-    assert pipeline.stop()
-    gateway.poisonous = ""
-    yield faulty
+def two_dead(faulty: Settings, gateway: FaultySqs) -> Iterator[Settings]:
+    with two_refused(faulty, gateway):
+        yield faulty
 
 
 # What is kept
-
-
-def test_a_letter_tells_when_it_was_first_and_last_tried(two_dead: Settings, writer: psycopg.Connection) -> None:
-    rows = letters(writer, "attempts, first_attempt_at < last_attempt_at")
-    assert rows == [(3, True), (3, True)]
 
 
 def test_an_event_that_is_read_again_is_the_same_letter(
@@ -177,24 +136,6 @@ def test_an_overlong_event_blocks_neither_its_group_nor_others(
 
 
 # The copy in the dead letter queue
-
-
-def test_a_letter_is_sent_to_the_queues_dead_letter_queue(
-    two_dead: Settings, sqs_client: SQSClient, sqs_queue: SqsQueue
-) -> None:
-    assert values_in(drain(sqs_client, sqs_queue.dlq_url)) == ["2", "4"]
-
-
-def test_a_copy_tells_what_became_of_the_event(two_dead: Settings, sqs_client: SQSClient, sqs_queue: SqsQueue) -> None:
-    first = drain(sqs_client, sqs_queue.dlq_url)[0]
-    told = {name: value["StringValue"] for name, value in first["MessageAttributes"].items()}
-    event = json.loads(first["Body"])
-    assert (told["sink"], told["attempts"], told["event_id"], "poison" in told["error"]) == (
-        "sqs",
-        "3",
-        event["id"],
-        True,
-    )
 
 
 def test_an_overlong_event_is_sent_shortened_with_a_note(
@@ -263,9 +204,12 @@ def test_a_letter_that_cannot_be_marked_as_queued_is_told_once_and_marked_when_i
 
 
 def test_settings_that_find_no_dead_letter_queue_are_told_once(
-    two_dead: Settings, writer: psycopg.Connection, problems: list[str]
+    settings: Settings, writer: psycopg.Connection, problems: list[str]
 ) -> None:
-    writer.execute("UPDATE rtp.dead_letter SET queued_at = NULL")
+    writer.execute(
+        "INSERT INTO rtp.dead_letter (sink, event_id, event, error, attempts, first_attempt_at, last_attempt_at)"
+        " VALUES ('sqs', 1, '{}', 'made up', 1, now(), now())"
+    )
     tries = 0
 
     def find() -> None:
@@ -274,7 +218,7 @@ def test_settings_that_find_no_dead_letter_queue_are_told_once(
         raise SettingsError("no such region")
 
     copier = DlqCopier(
-        DatabaseServer(postgres_dsn(two_dead)),
+        DatabaseServer(postgres_dsn(settings)),
         {"sqs": QueueBehind(find, quiet_recovery("SQS"))},
         Epochs(UNFENCED),
         log=quiet_recovery(),
@@ -304,52 +248,8 @@ def test_a_queue_without_a_dead_letter_queue_keeps_its_letters_in_the_database(
 # rtp dlq list and show
 
 
-def test_the_list_names_every_letter(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
-    ids = [str(row[0]) for row in letters(writer, "id")]
-    listed = [json.loads(line) for line in dlq("list", "--json").out.splitlines()]
-    assert [(one["id"], one["origin"], one["entity"]) for one in listed] == [(i, "database", "lido") for i in ids]
-
-
-def test_the_list_for_people_counts_them(two_dead: Settings, dlq: Dlq) -> None:
-    assert "Dead letters: 2" in dlq("list").out
-
-
 def test_an_empty_list_says_so(settings: Settings, dlq: Dlq) -> None:
     assert dlq("list").out == "No dead letters.\n"
-
-
-NARROWED = {
-    ("--sink", "sqs"): 2,
-    ("--sink", "redis"): 0,
-    ("--kind", "tvl"): 2,
-    ("--kind", "price"): 0,
-    ("--chain", "ether*"): 2,
-    ("--protocol", "LIDO"): 2,
-    ("--protocol", "aave"): 0,
-    ("--since", "1h"): 2,
-    ("--error", "POISON"): 2,
-    ("--error", "throttled"): 0,
-    ("--origin", "queue"): 0,
-    ("--limit", "1"): 1,
-}
-
-
-def test_the_list_can_be_narrowed(two_dead: Settings, dlq: Dlq) -> None:
-    assert {words: len(dlq("list", "--json", *words).out.splitlines()) for words in NARROWED} == NARROWED
-
-
-@pytest.mark.parametrize("words", [("list",), ("retry",), ("drop", "--yes")], ids=["list", "retry", "drop"])
-def test_a_sink_that_is_none_is_one_line_that_names_those_there_are(
-    two_dead: Settings, dlq: Dlq, words: tuple[str, ...]
-) -> None:
-    done = dlq(*words, "--sink", "sqss")
-    assert (done.code, done.err) == (2, "no sink is called 'sqss'. Known: redis, sqs\n")
-
-
-def test_a_letter_is_shown_with_its_whole_event(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
-    ((letter_id, event), *_) = letters(writer, "id, event")
-    shown = dlq("show", str(letter_id), "--json").document
-    assert (shown["event"], shown["attempts"]) == (event, 3)
 
 
 @pytest.mark.parametrize("word", ["999999", "00000000-0000-0000-0000-000000000000", "no-id"])
@@ -435,14 +335,6 @@ def test_a_redriven_letters_copy_leaves_the_dead_letter_queue(
     assert in_queue(sqs_client, sqs_queue.dlq_url) == 0
 
 
-def test_a_newer_letter_waits_for_the_older_one_of_its_group(
-    two_dead: Settings, dlq: Dlq, writer: psycopg.Connection
-) -> None:
-    newer = letters(writer, "id")[1][0]
-    done = dlq("retry", str(newer))
-    assert (done.code, "is older" in done.err, letters(writer, "status")) == (1, True, [("dead",), ("dead",)])
-
-
 def test_a_newer_letter_goes_first_where_that_is_asked_for(
     two_dead: Settings, dlq: Dlq, writer: psycopg.Connection
 ) -> None:
@@ -515,13 +407,6 @@ def test_a_letter_that_is_not_there_is_named(
     known = str(letters(writer, "id")[0][0])
     done = dlq(verb, known, "999998", "999999")
     assert (done.code, "letters 999998, 999999. " in done.err, known in done.err) == (2, True, False)
-
-
-def test_two_retries_at_once_are_refused(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
-    with writer.transaction():
-        writer.execute("LOCK TABLE rtp.dead_letter IN SHARE UPDATE EXCLUSIVE MODE")
-        done = dlq("retry", "--all")
-    assert (done.code, f"pid {writer.info.backend_pid}" in done.err) == (2, True)
 
 
 def test_an_advisory_lock_that_anybody_can_take_keeps_no_retry_away(
