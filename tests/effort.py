@@ -25,9 +25,14 @@ def some(cases: Sequence[T], few: int) -> Sequence[T]:
     return cases if IS_LONG else [cases[round(place * (len(cases) - 1) / (few - 1))] for place in range(few)]
 
 
+def amount(few: int, many: int) -> int:
+    """How much of one thing a test does."""
+    return many if IS_LONG else few
+
+
 def seeds(few: int, many: int) -> range:
     """The seeds of a test that draws its own random steps."""
-    return range(many if IS_LONG else few)
+    return range(amount(few, many))
 
 
 def daily_tvl(whole: Path, folder: Path) -> Path:

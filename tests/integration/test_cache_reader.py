@@ -24,6 +24,7 @@ from rtp_client.cache.loading import CLAIM_MS, WAIT_SECONDS, Claim, Guarded
 from rtp_client.cache.scripts import CLAIM, WRITE, claim_arguments, write_arguments
 from rtp_client.keys import CACHE_REFRESHED, CACHE_TOTAL, cache_key
 from tests.async_reader import async_cache_reader
+from tests.effort import amount
 from tests.eventually import eventually
 from tests.samples import make_event
 
@@ -460,7 +461,7 @@ def test_events_and_fills_may_race(settings: Settings, sink: RedisSink, client: 
     threads = [threading.Thread(target=fill, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
-    for sequence in range(1, 1501):
+    for sequence in range(1, amount(400, 1500) + 1):
         sink.deliver([make_event(sequence)])
         published = sequence
         held = client.hget(KEY, "sequence")
@@ -475,8 +476,8 @@ def test_events_and_fills_may_race(settings: Settings, sink: RedisSink, client: 
 
 
 def test_who_hears_of_an_event_finds_it_in_the_cache(settings: Settings, sink: RedisSink) -> None:
-    """Atomic with the event: thousands of checks, by readers that know no more than what they were told."""
-    readers, events = 6, 1000
+    """Atomic with the event: many checks, by readers that know no more than what they were told."""
+    readers, events = 6, amount(300, 1000)
     checks: list[int] = []
     late: list[tuple[int, int]] = []
     ready = threading.Barrier(readers + 1)

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.no_cover
 
 ATTRIBUTES = {"changed_at": "time"}
-SEEDS = seeds(few=3, many=250)
+SEEDS = seeds(few=2, many=250)
 STEPS = 120
 A_CENTURY = timedelta(days=36_525)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)

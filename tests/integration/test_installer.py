@@ -18,6 +18,7 @@ from core.judging.ledger import Overtaken
 from core.services.postgres import connect
 from core.sinks.settings import load_settings
 from tests.catalog_snapshot import catalog_of, table_of
+from tests.effort import amount
 from tests.eventually import eventually
 from tests.judging import judge_waiting
 from tests.tvl_table import write
@@ -250,7 +251,7 @@ def test_thresholds_change_while_writers_write(
     writers = [threading.Thread(target=keep_writing, args=(connect_again(), f"p{n}")) for n in range(3)]
     for thread in writers:
         thread.start()
-    for percent in range(1, 20):
+    for percent in range(1, amount(7, 20)):
         install(writer, tvl=TVL | {"percent": percent})
     is_over.set()
     for thread in writers:
@@ -416,7 +417,7 @@ def test_who_judges_changes_while_somebody_writes(
 
     thread = threading.Thread(target=keep_writing, args=(connect_again(),))
     thread.start()
-    for number in range(10):
+    for number in range(amount(5, 10)):
         eventually(partial(has_written, written, 5 * number))
         install(writer, tvl=TVL | {"percent": 0} | ({} if number % 2 else {"heartbeat": "1h"}))
         with suppress(Overtaken):

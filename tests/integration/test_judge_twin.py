@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 # Its thousands of samples reach nothing that no other test does; followed by coverage they cost half as much again.
 pytestmark = pytest.mark.no_cover
 
-SEEDS = seeds(few=4, many=400)
+SEEDS = seeds(few=2, many=400)
 NOON = datetime(2024, 3, 19, 12, tzinfo=UTC)
 NOBODY = ("", "")
 NIGHT = datetime(2024, 3, 30, 23, tzinfo=UTC)
@@ -169,7 +169,7 @@ def see(connection: psycopg.Connection, twin: LogTwin, rows: list[Row], source: 
         twin.waiting.append(((chain, token), sample))
 
 
-@pytest.mark.parametrize("seed", seeds(few=4, many=200))
+@pytest.mark.parametrize("seed", seeds(few=2, many=200))
 def test_a_history_of_several_sources_means_the_same_to_both(
     writer: psycopg.Connection, installed: Settings, seed: int
 ) -> None:

@@ -153,7 +153,7 @@ def test_a_renamed_row_that_goes_is_deleted_by_its_name_of_now(
     assert baselines(writer) == {"aave": "100", "curve": "100.5"}
 
 
-@pytest.mark.parametrize("seed", seeds(few=6, many=200))
+@pytest.mark.parametrize("seed", seeds(few=3, many=200))
 def test_whatever_names_rows_get_each_transaction_tells_what_became_of_those_that_it_found(
     table: Callable[..., psycopg.Connection], seed: int
 ) -> None:
@@ -172,7 +172,7 @@ def test_whatever_names_rows_get_each_transaction_tells_what_became_of_those_tha
         assert baselines(writer) == {name: value for value, name in after.items()}
 
 
-@pytest.mark.parametrize("seed", seeds(few=4, many=200))
+@pytest.mark.parametrize("seed", seeds(few=2, many=200))
 def test_wherever_the_log_is_cut_and_whoever_is_killed_what_is_known_is_known_by_the_name_of_now(
     table: Callable[..., psycopg.Connection], seed: int
 ) -> None:
