@@ -13,6 +13,7 @@ import pytest
 
 from core.services.postgres import connect
 from core.stack.binaries import postgres_folder
+from loadtests.benchmarks.peers.__main__ import main
 from loadtests.benchmarks.peers.consumers import running
 from loadtests.benchmarks.peers.entrants import PEERS
 from loadtests.benchmarks.peers.peer import Place
@@ -78,13 +79,11 @@ def test_a_short_run_of_the_command() -> None:
         (("--server", "/nowhere"), "/nowhere holds no postgres"),
     ],
 )
-def test_wrong_input_is_refused_in_one_line(arguments: tuple[str, ...], message: str) -> None:
-    run = subprocess.run(
-        [sys.executable, "-m", "loadtests.benchmarks.peers", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=ROOT,
-    )
-    assert run.returncode == 2
-    assert message in run.stderr.splitlines()[-1]
+def test_wrong_input_is_refused_in_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["peers", *arguments])
+    with pytest.raises(SystemExit) as ending:
+        sys.exit(main())
+    assert ending.value.code == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
