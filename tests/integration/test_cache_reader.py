@@ -461,7 +461,7 @@ def test_events_and_fills_may_race(settings: Settings, sink: RedisSink, client: 
     threads = [threading.Thread(target=fill, args=(number,)) for number in range(4)]
     for thread in threads:
         thread.start()
-    for sequence in range(1, amount(400, 1500) + 1):
+    for sequence in range(1, amount(800, 1500) + 1):
         sink.deliver([make_event(sequence)])
         published = sequence
         held = client.hget(KEY, "sequence")
