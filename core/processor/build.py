@@ -151,7 +151,6 @@ def _delivery(
         wants=one.takes,
         on_dead_letters=dlq_copier.wake,
         precedence=precedence,
-        goes_first=isinstance(sink, RedisSink),
     )
 
 

@@ -65,7 +65,6 @@ class Delivery(Loop):
         wants: Callable[[LogRow], bool] = lambda _: True,
         on_dead_letters: Callable[[], None] = lambda: None,
         precedence: Precedence | None = None,
-        goes_first: bool = False,
     ) -> None:
         super().__init__(sink.name, epochs)
         self.sink = sink
@@ -84,7 +83,6 @@ class Delivery(Loop):
             self._in_flight, self._retries, self.metrics, news, max_attempts=max_attempts
         )
         self._precedence = precedence or Precedence()
-        self._goes_first = goes_first
         self._cursor = CursorSaver(reader, self._in_flight, self._prefetcher, on_dead_letters=on_dead_letters)
 
     def abandon(self) -> bool:
@@ -149,7 +147,7 @@ class Delivery(Loop):
                 self._save_when_due()
                 self._wait_for_room(started)
                 continue
-            if self._goes_first:
+            if self.sink.goes_first:
                 self._precedence.begin()
             read = self._prefetcher.take()
             self._in_flight.add(read.chunk.cursor, read.detected_at, read_at=read.arrived_at)
@@ -164,7 +162,7 @@ class Delivery(Loop):
             self.metrics.note_work()
             self.metrics.detection.observe_all(read.detection_seconds)
             self._settlement.settle_unsent(read)
-            if read.is_full and not self._goes_first:
+            if read.is_full and not self.sink.goes_first:
                 self._precedence.wait()
             self._deliver(self._retries.queue_up(read.events))
             self._save_when_due()
@@ -177,7 +175,7 @@ class Delivery(Loop):
             self._cursor.save_now()
 
     def _let_others_go(self) -> None:
-        if self._goes_first and not self._handover.is_under_way:
+        if self.sink.goes_first and not self._handover.is_under_way:
             self._precedence.end()
 
     def _deliver(self, events: Sequence[Event]) -> None:

@@ -53,6 +53,8 @@ class Sink(Protocol):
     poll_interval_seconds: float
     epoch: Epoch
     handover: Handover | None = None
+    goes_first: bool = False
+    """Whether the others let it go first behind a large commit (`core.processor.precedence`)."""
 
     def open(self) -> None:
         """Connect, and fail early and clearly where that cannot work. Raises SinkUnavailable."""

@@ -42,6 +42,7 @@ class RedisSink(Sink):
 
     name = "redis"
     service = "Redis"
+    goes_first = True
 
     def __init__(
         self,

@@ -814,7 +814,6 @@ def stub_delivery(
     reader: LogReader | None = None,
     wants: Callable[[LogRow], bool] = lambda _: True,
     precedence: Precedence | None = None,
-    goes_first: bool = False,
 ) -> Delivery:
     server = DatabaseServer(postgres_dsn(settings))
     sink: Sink = StubSink(deliver)
@@ -830,7 +829,6 @@ def stub_delivery(
         service=quiet_recovery("stub"),
         wants=wants,
         precedence=precedence,
-        goes_first=goes_first,
     )
 
 
@@ -956,7 +954,8 @@ def test_a_full_chunk_waits_for_the_sink_that_goes_first(
         precedence.noted.append("deliver")
         return Outcome()
 
-    delivery = stub_delivery(installed, deliver, precedence=precedence, goes_first=goes_first)
+    delivery = stub_delivery(installed, deliver, precedence=precedence)
+    delivery.sink.goes_first = goes_first
     delivery.start()
     eventually(lambda: delivery.metrics.idle_since)
     delivery.request_stop()
