@@ -21,7 +21,7 @@ INSTALL_LOCKED = { $(subst -qq ,,$(PIP_INSTALL)) --progress-bar off --no-deps -r
 EDITABLE := --config-settings editable_mode=compat
 ARGS ?=
 # Each has a stack of its own. The tests wait more than they compute.
-WORKERS ?= 4
+WORKERS ?= 5
 CONFIG ?= configs/default.yaml
 # Lambda's Python: the newest one here, so that its bytecode can be made here; a function cannot keep any it makes itself.
 LAMBDA_PYTHON ?= $(shell for v in 3.14 3.13 3.12; do \
