@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from core.services.prepared import Call, Values
 
 _QUERIES = queries("core.sql", "judging.sql")
-_SYNCHRONOUS = {True: "on", False: "off"}
 _NEWEST = (*KEY, "value", "at", "changed_at", "confidence", "provenance", "lag")
 
 _STATE = (
@@ -60,23 +59,17 @@ class Ledger:
         Raises Overtaken where somebody installs or has, or where somebody holds what is needed, and LeadershipLost
         where what is written within is not this judge's any more.
         """
-        with self._undone_where_refused():
-            self._statements.fetch("begin", {})
-            self._keep_installation(must_last=must_last)
-            yield
-            self._statements.fetch("commit", {})
-
-    def write_alone(self, findings: Findings, *, must_last: bool) -> None:
-        """The same transaction with nothing but a `write`: in one round trip, unless there may be a market to judge."""
-        if findings.firings:
-            with self.transaction(must_last=must_last):
-                self.write(findings)
-            return
         call = self._statements.call
-        check: Values = {"revision": self._revision, "synchronous_commit": _SYNCHRONOUS[must_last]}
+        check: Values = {"revision": self._revision, "synchronous_commit": "on" if must_last else "off"}
         with self._undone_where_refused():
-            entered = [call("begin", {}), call("keep_installation", {}), call("check_revision", check)]
-            execute_all(self._log.connection, [*entered, *self._writing(findings), call("commit", {})])
+            execute_all(
+                self._log.connection,
+                [call("begin", {}), call("keep_installation", {}), call("check_revision", check)],
+            )
+            yield
+            # Only now that all is answered. A server that has it already commits, too, where this judge has given it up
+            # and judges the same samples again.
+            self._statements.fetch("commit", {})
 
     @contextmanager
     def _undone_where_refused(self) -> Iterator[None]:
@@ -91,16 +84,12 @@ class Ledger:
             if isinstance(error, errors.LockNotAvailable):
                 raise Overtaken("somebody installs triggers, or holds what is to be written") from error
             if isinstance(error, errors.DivisionByZero):
-                self.check_revision(self._revision_now(must_last=False))
+                self.check_revision(self._revision_now())
                 self._log.check_epoch()
             raise
 
-    def _keep_installation(self, *, must_last: bool) -> None:
-        self._statements.fetch("keep_installation", {})
-        self.check_revision(self._revision_now(must_last=must_last))
-
-    def _revision_now(self, *, must_last: bool) -> int:
-        rows = self._statements.fetch("revision", {"synchronous_commit": _SYNCHRONOUS[must_last]})
+    def _revision_now(self) -> int:
+        rows = self._statements.fetch("revision", {})
         revision: int = rows[0][0] if rows else 0
         return revision
 
@@ -110,10 +99,7 @@ class Ledger:
             raise Overtaken("triggers have been installed")
 
     def write(self, findings: Findings) -> None:
-        """Write down what was found and how far the log is judged, within the transaction.
-
-        Raises LeadershipLost where another judge has taken over.
-        """
+        """Write down what was found and how far the log is judged, within the transaction."""
         self._markets.judge(findings)
         execute_all(self._log.connection, self._writing(findings))
 

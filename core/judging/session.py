@@ -135,7 +135,8 @@ class JudgeSession:
     def flush(self) -> None:
         """Write down what has come of the samples so far, and how far the log is judged."""
         if self._flush_at is not None:
-            self._ledger.write_alone(self._findings, must_last=self._findings.must_last)
+            with self._ledger.transaction(must_last=self._findings.must_last):
+                self._ledger.write(self._findings)
             self._written()
 
     def _written(self) -> None:

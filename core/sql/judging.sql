@@ -30,12 +30,12 @@ BEGIN ISOLATION LEVEL READ COMMITTED
 LOCK TABLE rtp.installation IN ROW SHARE MODE NOWAIT
 
 -- name: revision
--- Behind keep_installation: of which revision the installation is. A statement of its own, whose snapshot is taken when the lock
--- is had. The transaction waits for the disk at its end where synchronous_commit is on.
-SELECT revision, set_config('synchronous_commit', %(synchronous_commit)s::text, true) FROM rtp.installation
+-- Of which revision the installation is.
+SELECT revision FROM rtp.installation
 
 -- name: check_revision
--- The same, for who sends on without the answer: it fails, by a division by zero, where the revision is another one.
+-- Behind keep_installation: it fails, by a division by zero, where the installation is of another revision. A statement of its
+-- own, whose snapshot is taken when the lock is had. The transaction waits for the disk at its end where synchronous_commit is on.
 SELECT 1 / count(*), set_config('synchronous_commit', %(synchronous_commit)s::text, true)
 FROM rtp.installation WHERE revision = %(revision)s::bigint
 

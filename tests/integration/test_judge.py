@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
 from typing import Any
@@ -22,6 +23,7 @@ from core.judging.session import JudgeSession
 from core.leading.epoch import UNFENCED, Epochs
 from core.problem import Problem
 from core.services import prepared
+from core.services.postgres import DatabaseServer
 from core.services.recovery import Recovery
 from core.settings.rules import Rule
 from rtp_client.postgres import TimedConnection, answer_to_sent, answers_to_pipeline
@@ -115,6 +117,33 @@ def test_wherever_the_judge_dies_each_event_comes_once(
         if not is_killed:
             break
     assert step > 10
+
+
+def test_what_a_judge_had_sent_when_it_gave_up_waiting_is_not_committed_later(watched: psycopg.Connection) -> None:
+    dsn = server_of(watched).dsn
+
+    def is_there(backend: int) -> bool:
+        return watched.execute("SELECT FROM pg_stat_activity WHERE pid = %s", [backend]).fetchone() is not None
+
+    def waiting() -> list[int]:
+        found = "SELECT pid FROM pg_locks WHERE relation = 'rtp.event'::regclass AND NOT granted"
+        return [pid for (pid,) in watched.execute(found).fetchall()]
+
+    with closing(psycopg.connect(dsn)) as locker, ThreadPoolExecutor(1) as another:
+        with judging(DatabaseServer(dsn, answer_seconds=0.5)) as (log, session):
+            write(watched, 150)
+            judge_until_level(log, session)
+            write(watched, 190)
+            locker.execute("LOCK TABLE rtp.event IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(psycopg.OperationalError, match="no answer"):
+                judge_until_level(log, session)
+        (given_up,) = waiting()
+        again = another.submit(judge_waiting, watched)
+        eventually(lambda: len(waiting()) == 2)
+        locker.commit()
+        again.result(60)
+    eventually(lambda: not is_there(given_up))
+    assert [event[2] for event in told(watched)] == ["150", "190"]
 
 
 def test_wherever_the_judge_dies_a_heartbeat_comes_once(
