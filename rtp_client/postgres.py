@@ -156,7 +156,8 @@ def answer_to_sent(connection: psycopg.Connection[Any]) -> PGresult:
 def answers_to_pipeline(connection: psycopg.Connection[Any]) -> list[PGresult]:
     """The answers to a pipeline of statements that was just sent by the connection's `pgconn`, up to its end.
 
-    Each is to come within the answer timeout. The first that is no success is the last: nothing behind it is executed.
+    All are to come within the answer timeout: the server may keep each until it has the last one. The first that is no
+    success is the last: nothing behind it is executed.
     """
     pgconn, exchange = connection.pgconn, _Exchange(connection)
     answers: list[PGresult] = []
@@ -167,6 +168,9 @@ def answers_to_pipeline(connection: psycopg.Connection[Any]) -> list[PGresult]:
         elif status != ExecStatus.PIPELINE_ABORTED:
             _raise_where_lost(pgconn, answer)
             answers.append(answer)
+            if answer.error_field(DiagnosticField.SEVERITY_NONLOCALIZED) == b"FATAL":  # no more will come
+                pgconn.finish()
+                break
     return answers
 
 

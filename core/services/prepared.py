@@ -82,9 +82,11 @@ def execute_all(connection: psycopg.Connection[Any], calls: Iterable[Call]) -> N
                 statement.send(values)
             pgconn.pipeline_sync()
             answers = answers_to_pipeline(connection)
-        finally:
-            if pgconn.status == ConnStatus.OK:
-                pgconn.exit_pipeline_mode()
+        except BaseException:
+            pgconn.finish()  # what was sent of it has yet to be answered
+            raise
+        if pgconn.status == ConnStatus.OK:
+            pgconn.exit_pipeline_mode()
     for answer in answers:
         _check(answer)
 

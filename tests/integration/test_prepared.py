@@ -126,8 +126,17 @@ def test_where_the_session_ends_in_between_the_connection_is_lost(
     with pytest.raises(psycopg.OperationalError) as caught:
         execute_all(connection, [statements.call("begin", {}), note, end, note, statements.call("commit", {})])
     assert is_lost_connection(caught.value)
+    assert "terminating connection due to administrator command" in str(caught.value)
     with connect(database, role="prepared") as other:
         assert noted(other) == []
+
+
+def test_a_value_that_cannot_be_sent_is_named_and_ends_what_is_half_sent(connection: psycopg.Connection) -> None:
+    with connection:
+        say = PreparedStatement(connection, "say", b"SELECT %(text)s::text")
+        with pytest.raises(UnicodeEncodeError):
+            execute_all(connection, [Call(say, {"text": "one"}), Call(say, {"text": "\ud800"})])
+        assert connection.closed
 
 
 def test_what_is_not_answered_in_time_is_given_up(database: str) -> None:
