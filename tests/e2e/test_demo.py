@@ -148,7 +148,7 @@ def test_rtp_tail_finds_it_by_itself(visit: Visit) -> None:
 
 def test_ctrl_c_ends_it_well(visit: Visit) -> None:
     last = visit.err.splitlines()[-1]
-    assert (visit.code, re.fullmatch(r"Stopped\. Delivered: redis \d+, sqs \d+\.", last) is not None) == (0, True)
+    assert (visit.code, re.sub(r"\d[\d,]*", "N", last)) == (0, "Stopped. Delivered: redis N, sqs N.")
 
 
 def test_ctrl_c_leaves_nothing_behind(visit: Visit) -> None:
