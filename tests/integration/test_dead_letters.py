@@ -323,6 +323,14 @@ def test_a_retry_delivers_in_order(two_dead: Settings, dlq: Dlq, sqs_client: SQS
     assert values_in(drain(sqs_client, sqs_queue.url)) == ["2", "4"]
 
 
+def test_letters_of_a_sink_that_the_settings_do_not_have_any_more_are_listed(
+    two_dead: Settings, dlq: Dlq, writer: psycopg.Connection
+) -> None:
+    writer.execute("UPDATE rtp.dead_letter SET sink = 'former'")
+    done = dlq("list", "--json", "--sink", "former")
+    assert (done.code, len(done.out.splitlines())) == (0, 2)
+
+
 def test_a_redriven_letter_is_dead_no_more(two_dead: Settings, dlq: Dlq, writer: psycopg.Connection) -> None:
     dlq("retry", "--all")
     assert letters(writer, "status") == [("redriven",), ("redriven",)]

@@ -938,7 +938,7 @@ class WatchedPrecedence(Precedence):
 @pytest.mark.parametrize(
     ("goes_first", "events", "noted"),
     [
-        (True, 10, ["begin", "deliver"]),
+        (True, 10, ["begin", "deliver", "begin", "end"]),
         (True, 3, ["begin", "deliver", "end"]),
         (False, 10, ["wait", "deliver"]),
         (False, 3, ["deliver"]),

@@ -57,10 +57,10 @@ def test_an_empty_read_after_everything_is_settled_moves_the_cursor(in_flight: I
 
 
 def test_what_is_delivered_tells_when_it_was_read_and_detected(in_flight: InFlight) -> None:
-    in_flight.add(at(2), {1: 10.0, 2: 20.0}, read_at=0.0)
-    in_flight.add(at(3), {3: 30.0}, read_at=0.0)
-    detected_at = [detected_at for _, detected_at in in_flight.settle_delivered([1, 2, 3])]
-    assert (detected_at, in_flight.take_settled()) == ([[10.0, 20.0], [30.0]], (at(3), []))
+    in_flight.add(at(2), {1: 10.0, 2: 20.0}, read_at=25.0)
+    in_flight.add(at(3), {3: 30.0}, read_at=35.0)
+    assert in_flight.settle_delivered([1, 2, 3]) == [(25.0, [10.0, 20.0]), (35.0, [30.0])]
+    assert in_flight.take_settled() == (at(3), [])
 
 
 def test_the_oldest_unsettled_event_tells_the_lag(in_flight: InFlight) -> None:
