@@ -81,7 +81,9 @@ def test_each_alert_is_told_once_at_once_and_in_a_digest_by_the_tick(
         for name in ("desk", "digest")
     }
     assert len(told["desk"]) == 3
-    assert [[name for name in ("p1", "p2", "p3") if name in text] for text in told["digest"]] == [["p1", "p2", "p3"]]
+    # On a busy machine more than the digest's second may lie between the batches: then there are two.
+    digests = reversed(told["digest"])
+    assert [name for text in digests for name in ("p1", "p2", "p3") if name in text] == ["p1", "p2", "p3"]
     assert (sum(said.values("NotifyTicks")), sum(said.values("Told")), said.values("Untold")[-1]) == (1, 6, 0)
 
 
