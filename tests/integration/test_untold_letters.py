@@ -78,6 +78,16 @@ def test_letters_are_listed_shown_told_again_in_order_and_dropped(
     assert listed() == []
 
 
+@pytest.mark.parametrize("source", ["postgres", "dynamodb"])
+def test_a_destination_that_is_none_is_one_line_that_names_those_there_are(
+    dlq: Callable[..., Done], outbox: Outbox, source: str
+) -> None:
+    done = dlq("list", "--sink", "desk/7", "--source", source)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "no sink is called 'desk/7'" in done.err
+    assert {"desk/1", "boss/1"} <= set(done.err.rstrip("\n").split("Known: ")[1].split(", "))
+
+
 def test_a_machine_with_rtp_notify_alone_needs_no_postgresql(
     dlq: Callable[..., Done], command: Command, outbox: Outbox, settings: Settings, tmp_path: Path
 ) -> None:
