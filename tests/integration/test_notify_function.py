@@ -116,7 +116,7 @@ def test_instances_at_once_tell_all_that_any_of_them_took_and_leave_nothing_to_t
         function = NotifyFunction(settings, addresses, on_problem=lambda _: None, write=lambda _: None)
         for number in range(3):
             function.take([make_event(10 * instance + number, f"p{instance}").json_bytes.decode()])
-            function.tell(seconds=10, ahead_seconds=0, last_seconds=5)
+            function.tell(seconds=60, ahead_seconds=0, last_seconds=30)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(run, range(1, 5)))
