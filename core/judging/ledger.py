@@ -59,39 +59,28 @@ class Ledger:
         Raises Overtaken where somebody installs or has, or where somebody holds what is needed, and LeadershipLost
         where what is written within is not this judge's any more.
         """
-        call = self._statements.call
+        connection, call = self._log.connection, self._statements.call
         check: Values = {"revision": self._revision, "synchronous_commit": "on" if must_last else "off"}
-        with self._undone_where_refused():
-            execute_all(
-                self._log.connection,
-                [call("begin", {}), call("keep_installation", {}), call("check_revision", check)],
-            )
+        try:
+            execute_all(connection, [call("begin", {}), call("keep_installation", {}), call("check_revision", check)])
             yield
             # Only now that all is answered. A server that has it already commits, too, where this judge has given it up
             # and judges the same samples again.
             self._statements.fetch("commit", {})
-
-    @contextmanager
-    def _undone_where_refused(self) -> Iterator[None]:
-        """Whatever is raised within, nothing is left of the transaction. Says why it was refused."""
-        connection = self._log.connection
-        try:
-            yield
         except BaseException as error:
-            if connection.closed:
-                raise
-            connection.rollback()
-            if isinstance(error, errors.LockNotAvailable):
-                raise Overtaken("somebody installs triggers, or holds what is to be written") from error
-            if isinstance(error, errors.DivisionByZero):
-                self.check_revision(self._revision_now())
-                self._log.check_epoch()
+            if not connection.closed:
+                connection.rollback()
+                self._raise_refusal(error)
             raise
 
-    def _revision_now(self) -> int:
-        rows = self._statements.fetch("revision", {})
-        revision: int = rows[0][0] if rows else 0
-        return revision
+    def _raise_refusal(self, error: BaseException) -> None:
+        """Say what a transaction was refused for, where rtp's own statements have seen to that."""
+        if isinstance(error, errors.LockNotAvailable):
+            raise Overtaken("somebody installs triggers, or holds what is to be written") from error
+        if isinstance(error, errors.DivisionByZero):
+            rows = self._statements.fetch("revision", {})
+            self.check_revision(rows[0][0] if rows else 0)
+            self._log.check_epoch()
 
     def check_revision(self, revision: int) -> None:
         """Raise Overtaken where the installation is of another revision."""
