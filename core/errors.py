@@ -6,7 +6,12 @@ retried, `EventRejected` becomes a dead letter, everything else ends the command
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rtp_client.errors import RtpError, ServiceUnavailable, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = [
     "Cancelled",
@@ -97,7 +102,11 @@ class LogMismatch(RtpError):
 
 
 class UnknownSink(RtpError):
-    """No sink of this name has a cursor, and none is configured."""
+    """No sink of this name has a cursor, and none is configured. `otherwise` is said where none at all is known."""
+
+    def __init__(self, sink: str, known: Iterable[str], *, otherwise: str) -> None:
+        names = ", ".join(dict.fromkeys(known))
+        super().__init__(f"no sink is called {sink}", f"Known: {names}" if names else otherwise)
 
 
 class UnknownLetter(RtpError):

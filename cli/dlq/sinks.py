@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 
 def refuse_unknown_sink(sink: str | None, settings: Settings, others: Iterable[str]) -> None:
     """Raise UnknownSink, unless none is named, or the settings have it, or it is one of the others."""
-    of_settings = [*sink_names(settings), *(name for audience in settings.notify for name in audience.destinations)]
-    if sink is None or sink in of_settings:
+    if sink is None:
         return
-    known = list(dict.fromkeys([*of_settings, *others]))
-    if sink not in known:
-        raise UnknownSink(
-            f"no sink is called {shown(sink)!r}", f"Known: {', '.join(known)}" if known else "None is set"
-        )
+    of_settings = [*sink_names(settings), *(name for audience in settings.notify for name in audience.destinations)]
+    if sink not in of_settings and sink not in (known := [*of_settings, *others]):
+        raise UnknownSink(repr(shown(sink)), known, otherwise="None is set")
 
 
 def sinks_of_before(store: DeadLetterStore | None, untold: UntoldLetters | None) -> Iterator[str]:

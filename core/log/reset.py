@@ -80,8 +80,7 @@ def _mend_samples(connection: Connection) -> None:
 
 
 def _unknown(sink: str, known: Collection[str]) -> UnknownSink:
-    names = ", ".join(dict.fromkeys(known))
-    return UnknownSink(f"no sink is called {sink}", f"Known: {names}" if names else "None has a cursor yet")
+    return UnknownSink(sink, known, otherwise="None has a cursor yet")
 
 
 def _number(connection: Connection, query: str) -> int:
