@@ -151,7 +151,12 @@ class _Trial:
         chosen = self.backtest.tallies[best]
         a_day, moves = self._a_day(chosen), chosen.noise.large_moves
         return Proposal(
-            *(self._entities, self._candidates[best], a_day, len(self.keys), moves.found, moves.missed),
+            self._entities,
+            self._candidates[best],
+            a_day,
+            tried=len(self.keys),
+            large_moves=moves.found,
+            missed=moves.missed,
             is_over=a_day > budget,
         )
 
