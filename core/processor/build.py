@@ -49,7 +49,7 @@ def postgres_server(settings: Settings) -> DatabaseServer:
 
 
 class _Shared:
-    """What all loops have in common: the servers, and how each comes back to them."""
+    """What all loops have in common: the servers, how each comes back to them, and who of them goes first."""
 
     def __init__(self, settings: Settings, services: Iterable[str], on_problem: Callable[[Problem], None]) -> None:
         self.settings = settings
@@ -59,6 +59,7 @@ class _Shared:
             service: CircuitBreaker(service, settings.run.circuit_breaker, on_problem=on_problem)
             for service in (_POSTGRES, *services)
         }
+        self.precedence = Precedence()
         self.troubles = Troubles()
         self.recoveries: list[Recovery] = []
         self._backoff = Backoff(settings.run.retry_initial_seconds, settings.run.retry_max_seconds)
@@ -81,9 +82,8 @@ def build_pipeline(
     dlq_copier = _dlq_copier(shared, sinks, asked_for)
     housekeeping = Housekeeping(LagAlarm(settings.log, list(sinks), on_problem=on_problem))
     cache_rebuilder, cache_refresher = _cache_keepers(shared)
-    precedence = Precedence()
     return Pipeline(
-        deliveries=[_delivery(shared, one, sinks[one.sink], wakeup, dlq_copier, precedence) for one in asked_for],
+        deliveries=[_delivery(shared, one, sinks[one.sink], wakeup, dlq_copier) for one in asked_for],
         wakeup=wakeup,
         judge=JudgeLoop(
             server,
@@ -130,14 +130,7 @@ def _dlq_copier(shared: _Shared, sinks: Mapping[str, Sink], asked_for: Iterable[
     )
 
 
-def _delivery(
-    shared: _Shared,
-    one: Destination,
-    sink: Sink,
-    wakeup: WakeUp,
-    dlq_copier: DlqCopier,
-    precedence: Precedence,
-) -> Delivery:
+def _delivery(shared: _Shared, one: Destination, sink: Sink, wakeup: WakeUp, dlq_copier: DlqCopier) -> Delivery:
     return Delivery(
         sink,
         LogReader(shared.server, one.sink, starts_at_latest=one.starts_at_latest),
@@ -150,7 +143,7 @@ def _delivery(
         on_problem=shared.on_problem,
         wants=one.takes,
         on_dead_letters=dlq_copier.wake,
-        precedence=precedence,
+        precedence=shared.precedence,
     )
 
 
