@@ -60,6 +60,8 @@ tempfile.tempdir = None
 hypothesis.settings.load_profile("long" if IS_LONG else "short")
 
 
+_OBJECTS_BETWEEN_COLLECTIONS = 50_000
+
 gc.disable()  # until all is collected: it finds next to nothing, and takes a fifth of that time
 
 
@@ -98,9 +100,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Keep the thousands of tests, and what they import, out of each garbage collection: a twentieth of the CPU."""
+    """Keep the thousands of tests, and what they import, out of each garbage collection: a twentieth of the CPU.
+
+    And collect seldom: what is left of a test is small, and most of it goes without.
+    """
     gc.enable()
     gc.freeze()
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 @pytest.hookimpl(wrapper=True)
