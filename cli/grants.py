@@ -13,7 +13,7 @@ from cli.options import AsJson, Config, PostgresDsn, Stack, settings_from
 from cli.output import print_json, print_problem
 from cli.running_demo import use_demo_if_unnamed
 from core.services.postgres import own_transaction
-from triggers.catalog import has_role, read_server, read_table
+from triggers.catalog import has_role, read_oids, read_server
 from triggers.rights import grants_for, script
 
 _Role = Annotated[
@@ -39,7 +39,8 @@ def grants(
         name = role or read_server(connection).role
         is_there = has_role(connection, name)
         found = grants_for(connection, settings, name)
-        missing = [watch.table for watch in settings.watches.values() if not read_table(connection, watch.table_parts)]
+        there = read_oids(connection, [watch.table_parts for watch in settings.watches.values()])
+        missing = [watch.table for watch in settings.watches.values() if watch.table_parts not in there]
     if as_json:
         print_json({"role": name, "exists": is_there, "grants": [vars(grant) for grant in found], "missing": missing})
         return

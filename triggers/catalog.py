@@ -12,7 +12,7 @@ from core.services.postgres import queries
 from triggers.columns import ColumnTypes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from psycopg import Connection
 
@@ -148,17 +148,53 @@ def read_own_objects(connection: Connection) -> list[str]:
 
 
 def read_table(connection: Connection, parts: tuple[str, ...]) -> TableFacts | None:
-    """A table by schema and name; None where there is none. In an `own_transaction`: types have their schema's name."""
-    schema, name = parts
-    row = connection.execute(_QUERIES["table"], {"schema": schema, "table": name}).fetchone()
-    if row is None:
-        return None
-    columns = connection.execute(_QUERIES["columns"], {"oid": row[0]}).fetchall()
-    keys = connection.execute(_QUERIES["unique_keys"], {"oid": row[0]}).fetchall()
-    partitions = connection.execute(_QUERIES["partitions"], {"oid": row[0]}).fetchall() if row[1] == "p" else []
+    """As `read_tables`, of one; None where there is none."""
+    return read_tables(connection, [parts]).get(parts)
+
+
+def read_tables(connection: Connection, places: Collection[tuple[str, ...]]) -> Mapping[tuple[str, ...], TableFacts]:
+    """Those tables that are there, by schema and name. In an `own_transaction`: types have their schema's name."""
+    found = _find_tables(connection, places)
+    # Of all tables at once: to plan such a query takes longer than to run it.
+    oids = {"oids": [oid for oid, _ in found.values()]}
+    columns = connection.execute(_QUERIES["columns"], oids).fetchall()
+    keys = connection.execute(_QUERIES["unique_keys"], oids).fetchall()
+    return {
+        parts: _facts(
+            oid,
+            relkind,
+            [column[1:] for column in columns if column[0] == oid],
+            [key[1:] for key in keys if key[0] == oid],
+            connection.execute(_QUERIES["partitions"], {"oid": oid}).fetchall() if relkind == "p" else [],
+        )
+        for parts, (oid, relkind) in found.items()
+    }
+
+
+def read_oids(connection: Connection, places: Collection[tuple[str, ...]]) -> Mapping[tuple[str, ...], int]:
+    """The oids of those tables that are there, by schema and name."""
+    return {parts: oid for parts, (oid, _) in _find_tables(connection, places).items()}
+
+
+def _find_tables(
+    connection: Connection, places: Collection[tuple[str, ...]]
+) -> Mapping[tuple[str, ...], tuple[int, str]]:
+    asked = list(dict.fromkeys(places))
+    values = {"schemas": [schema for schema, _ in asked], "tables": [name for _, name in asked]}
+    rows = connection.execute(_QUERIES["tables"], values) if asked else ()
+    return {asked[place - 1]: (oid, relkind) for place, oid, relkind in rows}
+
+
+def _facts(
+    oid: int,
+    relkind: str,
+    columns: Sequence[tuple[Any, ...]],
+    keys: Sequence[tuple[Any, ...]],
+    partitions: Sequence[tuple[Any, ...]],
+) -> TableFacts:
     return TableFacts(
-        oid=row[0],
-        relkind=row[1],
+        oid=oid,
+        relkind=relkind,
         column_types=ColumnTypes(
             {name: below for name, _, below, _, _ in columns},
             {name: declared for name, declared, _, is_own, _ in columns if is_own},

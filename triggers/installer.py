@@ -22,14 +22,13 @@ from triggers.catalog import (
     read_own_objects,
     read_server,
     read_strangers,
-    read_table,
     read_triggers,
     read_watches,
 )
 from triggers.migrations import check_not_newer, end_running, own_tables, refuse_newer, schema_steps
 from triggers.needs import has_new_aliases, starts_over
 from triggers.steps import Action, Step
-from triggers.validator import validate
+from triggers.validator import read_watched, validate
 from triggers.watch_steps import drop_triggers, dropped_triggers, install_watch, remove_watch
 
 if TYPE_CHECKING:
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
     from core.settings.models import Settings, TriggerSettings
     from core.settings.watches import Watch
-    from triggers.catalog import InstalledTrigger, Server, WatchRow
+    from triggers.catalog import InstalledTrigger, Server, TableFacts, WatchRow
     from triggers.validator import Finding
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.
@@ -63,7 +62,8 @@ def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
 
 
 def _plan_installation(connection: Connection, settings: Settings) -> list[Step]:
-    findings = validate(connection, settings)
+    tables = read_watched(connection, settings)
+    findings = validate(connection, settings, tables)
     if any(finding.lacks_right_on is None for finding in findings):
         raise _refusal(findings)
     installed = read_installation(connection)
@@ -83,7 +83,8 @@ def _plan_installation(connection: Connection, settings: Settings) -> list[Step]
             continue
         watch_id = _watch_id(name, watches, settings)
         watch = with_aliases(connection, declared)
-        steps.append(plan_watch(connection, name, watch, settings.triggers, watch_id, before, triggers))
+        table = tables[watch.table_parts]
+        steps.append(plan_watch(connection, name, watch, table, settings.triggers, watch_id, before, triggers))
     gone = (watch for watch in watches if watch.name not in settings.watches and not watch.is_removed)
     steps.extend(remove_watch(watch, triggers) for watch in gone)
     steps.extend(end_running(installed))
@@ -100,6 +101,7 @@ def plan_watch(
     connection: Connection,
     name: str,
     watch: Watch,
+    table: TableFacts,
     options: TriggerSettings,
     watch_id: int,
     before: WatchRow | None,
@@ -107,9 +109,7 @@ def plan_watch(
     *,
     was_blind: bool = False,
 ) -> Step:
-    """What installing one watch means, whose table is there; otherwise as `install_watch`. Raises InstallError."""
-    table = read_table(connection, watch.table_parts)
-    assert table is not None
+    """What installing one watch means; otherwise as `install_watch`. Raises InstallError."""
     if before and starts_over(before, table, options) and (waiting := read_waiting(connection)[name].samples):
         raise InstallError(
             f"watch {name}: {counted(waiting, 'sample')} of the table before {watch.table} still wait to be judged",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rtp_client.moment import ZONELESS_TYPES
-from triggers.catalog import read_table
+from triggers.catalog import read_tables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 def find_notes(connection: Connection, settings: Settings) -> Iterator[str]:
     """A line for each column of times without a zone: in which one they are read; and for pegs that may flap."""
+    tables = read_tables(connection, [watch.table_parts for watch in settings.watches.values()])
     for name, watch in settings.watches.items():
-        column, table = watch.columns.changed_at, read_table(connection, watch.table_parts)
+        column, table = watch.columns.changed_at, tables.get(watch.table_parts)
         if column is not None and table is not None and table.column_types[column] in ZONELESS_TYPES:
             advice = "" if "timezone" in watch.model_fields_set else ". Where its writers mean another one: `timezone:`"
             where = f"watches.{name}.columns.changed_at: column {column} of {watch.table}"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from core.arming.look import read_arming
 from core.errors import InstallError
 from core.judging.watches import watch_as_installed
-from triggers.catalog import read_table, read_triggers, read_watches
+from triggers.catalog import read_triggers, read_watches
 from triggers.installer import apply, count_installation, plan_watch
 from triggers.needs import starts_over
-from triggers.validator import validate
+from triggers.validator import read_watched, validate
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -28,20 +28,22 @@ def rearm(settings: Settings, connection: Connection, name: str) -> str:
     if before is None:
         raise InstallError(f"watch {name} is not installed any more")
     watch = watch_as_installed(name, before.settings)
-    if findings := validate(connection, settings.model_copy(update={"watches": {name: watch}})):
+    settings = settings.model_copy(update={"watches": {name: watch}})
+    tables = read_watched(connection, settings)
+    if findings := validate(connection, settings, tables):
         raise InstallError("; ".join(map(str, findings)))
+    table = tables[watch.table_parts]
     step = plan_watch(
         connection,
         name,
         watch,
+        table,
         settings.triggers,
         before.id,
         before,
         read_triggers(connection),
         was_blind=_may_have_missed_all(connection, name),
     )
-    table = read_table(connection, watch.table_parts)
-    assert table is not None
     apply(connection, count_installation([step]))
     if starts_over(before, table, settings.triggers):
         return f"What {watch.table} holds is the baseline now; what became of the table before is not known"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg import sql
 
-from triggers.catalog import read_rights, read_server, read_table
+from triggers.catalog import read_oids, read_rights, read_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -54,15 +54,15 @@ class Grant:
 def rights_of(connection: Connection, settings: Settings, role: str) -> list[Right]:
     """All that the role needs to install, run and remove these watches, on every partition."""
     watches = settings.watches.values()
-    watched = _oids(connection, (watch.table_parts for watch in watches))
-    read = _oids(connection, (one.table_parts for watch in watches for one in watch.alias_tables.values()))
+    watched = _names(connection, (watch.table_parts for watch in watches))
+    read = _names(connection, (one.table_parts for watch in watches for one in watch.alias_tables.values()))
     return [Right(*row) for row in read_rights(connection, role, watched, read)]
 
 
-def _oids(connection: Connection, tables: Iterable[tuple[str, ...]]) -> dict[int, str]:
+def _names(connection: Connection, tables: Iterable[tuple[str, ...]]) -> dict[int, str]:
     """Those of them that are there, by their oids; rtp's own need no grant."""
-    found = ((read_table(connection, parts), parts) for parts in tables if parts[0] != "rtp")
-    return {table.oid: ".".join(parts) for table, parts in found if table is not None}
+    found = read_oids(connection, [parts for parts in tables if parts[0] != "rtp"])
+    return {oid: ".".join(parts) for parts, oid in found.items()}
 
 
 def grants_for(connection: Connection, settings: Settings, role: str) -> list[Grant]:

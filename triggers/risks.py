@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from triggers.catalog import read_server, read_stronger, read_table
+from triggers.catalog import read_oids, read_server, read_stronger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,9 +22,10 @@ def find_risks(connection: Connection, settings: Settings) -> Iterator[str]:
             "postgres: the role is called rtp, so its search_path begins with the schema rtp, and tables that it makes"
             ' without naming a schema land there. ALTER ROLE "rtp" RENAME TO "rtp_owner"'
         )
+    oids = read_oids(connection, [watch.table_parts for watch in settings.watches.values()])
     for name, watch in settings.watches.items():
-        table = read_table(connection, watch.table_parts)
-        found = read_stronger(connection, table.oid) if table else None
+        oid = oids.get(watch.table_parts)
+        found = read_stronger(connection, oid) if oid is not None else None
         if found is not None:
             yield (
                 f"watches.{name}.table: {watch.table} belongs to {found.owner}, and role {role} may do what"

@@ -18,14 +18,16 @@ from core.settings.models import Settings
 from core.settings.watches import Constant, Watch
 from rtp_client.moment import UTC
 from triggers.alias_tables import with_aliases
-from triggers.catalog import Server, TableFacts, has_time_zone, read_server, read_table
+from triggers.catalog import Server, TableFacts, has_time_zone, read_server, read_table, read_tables
 from triggers.identity import key_columns
 from triggers.rights import lacking, rights_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from psycopg import Connection
+
+    from core.arming.obstacle import Obstacle
 
 OLDEST_SERVER = 140000
 _WRONG_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
@@ -47,21 +49,31 @@ class Finding:
         return f"{self.where}: {self.problem}. {self.remedy}"
 
 
-def validate(connection: Connection, settings: Settings) -> list[Finding]:
-    """Everything that would keep the settings' triggers from being installed in this database, or from seeing all."""
+def read_watched(connection: Connection, settings: Settings) -> Mapping[tuple[str, ...], TableFacts]:
+    """Those of the watches' tables that are there, by schema and name."""
+    return read_tables(connection, [watch.table_parts for watch in settings.watches.values()])
+
+
+def validate(
+    connection: Connection, settings: Settings, tables: Mapping[tuple[str, ...], TableFacts] | None = None
+) -> list[Finding]:
+    """Everything that would keep the settings' triggers from being installed in this database, or from seeing all.
+
+    `tables` are as `read_watched` finds them, where they have been read already.
+    """
     server = read_server(connection)
     findings = [*_check_server(server), *_check_rights(connection, settings, server)]
-    tables = {name: read_table(connection, watch.table_parts) for name, watch in settings.watches.items()}
-    watched = [table.oid for table in tables.values() if table]
+    tables = read_watched(connection, settings) if tables is None else tables
+    obstacles = _read_obstacles(connection, settings, tables)
     for name, watch in settings.watches.items():
-        table = tables[name]
+        table = tables.get(watch.table_parts)
         if table is None:
             remedy = "Create it, or correct the name (schema.table)"
             findings.append(Finding(f"watches.{name}.table", f"table {watch.table} does not exist", remedy))
             continue
         findings.extend(_check_table(name, watch, table))
         findings.extend(_check_columns(name, watch, table))
-        findings.extend(_check_obstacles(connection, name, watch, table, watched))
+        findings.extend(_check_obstacles(name, watch, obstacles.get(table.oid, ())))
         findings.extend(_check_aliases(connection, name, watch, {finding.lacks_right_on for finding in findings}))
         if watch.timezone != UTC and not has_time_zone(connection, watch.timezone):
             problem = f"PostgreSQL knows no time zone {watch.timezone}"
@@ -120,15 +132,20 @@ def _check_table(name: str, watch: Watch, table: TableFacts) -> Iterator[Finding
         )
 
 
-def _check_obstacles(
-    connection: Connection, name: str, watch: Watch, table: TableFacts, watched: Sequence[int]
-) -> Iterator[Finding]:
+def _read_obstacles(
+    connection: Connection, settings: Settings, tables: Mapping[tuple[str, ...], TableFacts]
+) -> Mapping[int, Sequence[Obstacle]]:
+    names = {
+        table.oid: watch.table
+        for watch in settings.watches.values()
+        if (table := tables.get(watch.table_parts)) and table.relkind not in _WRONG_KINDS
+    }
+    return read_obstacles(connection, names, [table.oid for table in tables.values()])
+
+
+def _check_obstacles(name: str, watch: Watch, obstacles: Sequence[Obstacle]) -> Iterator[Finding]:
     """What would keep writes, or rows, from a trigger that is there: the same that a running rtp looks for."""
-    if table.relkind in _WRONG_KINDS:
-        return
-    found = [
-        found for found in read_obstacles(connection, table.oid, watch.table, watched) if found.what != "unreadable"
-    ]
+    found = [obstacle for obstacle in obstacles if obstacle.what != "unreadable"]
     for what, alike in groupby(found, key=attrgetter("what")):
         each = list(alike)
         yield Finding(f"watches.{name}.table", problem(what, each, watch.table), each[0].remedy(watch.table))

@@ -11,7 +11,7 @@ from core.arming.obstacle import Obstacle, problem
 from core.services.postgres import queries
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from psycopg import Connection
@@ -77,10 +77,19 @@ def note_missed(connection: Connection, watches: Iterable[WatchArming]) -> None:
         connection.execute(_QUERIES["note_missed"], {"watches": missing})
 
 
-def read_obstacles(connection: Connection, oid: int, table: str, watched: Collection[int]) -> tuple[Obstacle, ...]:
-    """What keeps the writes to a table from triggers on it, be there any or not; `watched` are the tables with some."""
-    rows = connection.execute(_whole("of_table"), {"oid": oid, "watched": list(watched)}).fetchall()
-    return _obstacles(rows, table, _read_hypertables(connection))
+def read_obstacles(
+    connection: Connection, tables: Mapping[int, str], watched: Collection[int]
+) -> Mapping[int, tuple[Obstacle, ...]]:
+    """What keeps the writes to each of these tables from triggers on it, be there any or not.
+
+    The tables have their names by their oids; `watched` are those with triggers.
+    """
+    # All at once: to plan this takes far longer than to run it.
+    rows = connection.execute(_whole("of_tables"), {"oids": list(tables), "watched": list(watched)}).fetchall()
+    hypertables = _read_hypertables(connection)
+    return {
+        oid: _obstacles((row[1:] for row in rows if row[0] == oid), table, hypertables) for oid, table in tables.items()
+    }
 
 
 def _obstacles(

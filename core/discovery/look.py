@@ -124,7 +124,7 @@ def _with_rows(connection: Connection, table: FoundTable, oid: int, *, may_read:
     try:
         with own_transaction(connection, "READ ONLY"):
             connection.execute(_LIMITS)
-            if found := read_obstacles(connection, oid, table.place, ()):
+            if found := read_obstacles(connection, {oid: table.place}, ())[oid]:
                 first = found[0]
                 alike = [one for one in found if one.what == first.what]
                 table = replace(

@@ -76,19 +76,22 @@ WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_
       WHERE t.tgrelid = w.table_oid AND t.tgenabled = 'O' AND f.pronamespace = to_regnamespace('rtp')
   )
 
--- name: of_table
--- The obstacles of one table, before anything is installed on it.
-WITH RECURSIVE tables (oid) AS (
-    SELECT %(oid)s::oid
+-- name: of_tables
+-- The obstacles of some tables, before anything is installed on them.
+WITH RECURSIVE tables (top, oid) AS (
+    SELECT oid, oid FROM unnest(%(oids)s::oid[]) AS asked (oid)
     UNION ALL
-    SELECT i.inhrelid FROM tables AS t JOIN pg_inherits AS i ON i.inhparent = t.oid
+    SELECT t.top, i.inhrelid FROM tables AS t JOIN pg_inherits AS i ON i.inhparent = t.oid
 )
-SELECT o.what, o.place, o.details
-FROM (SELECT %(oid)s::oid AS table_oid, (SELECT oid FROM pg_roles WHERE rolname = current_user) AS role, %(watched)s::oid[] AS watched) AS w
-CROSS JOIN (SELECT array_agg(oid) AS oids FROM tables) AS d
+SELECT d.top, o.what, o.place, o.details
+FROM (SELECT top, array_agg(oid) AS oids FROM tables GROUP BY top) AS d
+CROSS JOIN LATERAL (
+    SELECT d.top AS table_oid, (SELECT oid FROM pg_roles WHERE rolname = current_user) AS role, %(watched)s::oid[] AS watched
+) AS w
 CROSS JOIN LATERAL (
 {obstacles}
 ) AS o
+ORDER BY d.top, o.what, o.place
 
 -- name: arming
 -- Every installed watch, with its table, since when it is installed so, and what keeps it from seeing all writes: a row for each

@@ -292,7 +292,7 @@ def test_obstacles_are_found_before_anything_is_installed(owner: psycopg.Connect
         owner.execute("CREATE TABLE shop.plain (a int); CREATE TABLE shop.child () INHERITS (shop.plain)")
         row = owner.execute("SELECT 'shop.plain'::regclass::oid").fetchone()
         assert row is not None
-        found = read_obstacles(owner, row[0], "shop.plain", watched=[])
+        found = read_obstacles(owner, {row[0]: "shop.plain"}, watched=[])[row[0]]
     assert [(obstacle.what, obstacle.place) for obstacle in found] == [("inherited", "shop.child")]
 
 

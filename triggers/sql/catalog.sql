@@ -14,16 +14,19 @@ WHERE r.rolname = current_user
 -- Whether the server knows a time zone by this name.
 SELECT EXISTS (SELECT FROM pg_timezone_names WHERE lower(name) = lower(%(name)s))
 
--- name: table
--- One table: its oid, and what it is.
-SELECT c.oid, c.relkind::text
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = %(schema)s AND c.relname = %(table)s AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+-- name: tables
+-- Those tables that are there: the place of each among what is asked for, its oid, and what it is.
+SELECT w.place, c.oid, c.relkind::text
+FROM unnest(%(schemas)s::name[], %(tables)s::name[]) WITH ORDINALITY AS w (schema, name, place)
+JOIN pg_namespace AS n ON n.nspname = w.schema
+JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.name
+WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
+ORDER BY w.place
 
 -- name: columns
--- Its columns: each one's type and the type below all its domains, whether reading it may run a function of somebody who is no
+-- Their columns: each one's table, its type and the type below all its domains, whether reading it may run a function of somebody who is no
 -- superuser (a cast that the owner of a type has given it, or a domain's check), and whether it is computed only when it is read.
-SELECT a.attname, a.atttypid::regtype::text, below.named::regtype::text, t.typtype = 'd' OR NOT below.is_trusted,
+SELECT a.attrelid, a.attname, a.atttypid::regtype::text, below.named::regtype::text, t.typtype = 'd' OR NOT below.is_trusted,
        a.attgenerated = 'v'
 FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid
 CROSS JOIN LATERAL (
@@ -40,15 +43,16 @@ CROSS JOIN LATERAL (
     SELECT (array_agg(part.named ORDER BY depth DESC))[1] AS named, bool_and(p.oid < 16384 OR r.rolsuper) AS is_trusted
     FROM part JOIN pg_type AS p ON p.oid = part.oid JOIN pg_roles AS r ON r.oid = p.typowner
 ) AS below
-WHERE a.attrelid = %(oid)s AND a.attnum > 0 AND NOT a.attisdropped
+WHERE a.attrelid = ANY (%(oids)s::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attrelid, a.attnum
 
 -- name: unique_keys
--- The sets of columns that no two of its rows share; and whether that is looked at for each row, and not only at the end.
-SELECT array_agg(a.attname::text), i.indimmediate
+-- The sets of columns that no two rows of a table share; and whether that is looked at for each row, and not only at the end.
+SELECT i.indrelid, array_agg(a.attname::text), i.indimmediate
 FROM pg_index AS i
 JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey[0:i.indnkeyatts - 1])
-WHERE i.indrelid = %(oid)s AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
-GROUP BY i.indexrelid, i.indimmediate
+WHERE i.indrelid = ANY (%(oids)s::oid[]) AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+GROUP BY i.indrelid, i.indexrelid, i.indimmediate
 
 -- name: partitions
 -- A partitioned table's partitions, at every level: a write to one of them fires only its own triggers. And whether the role may
