@@ -57,11 +57,17 @@ watching: {tracing: true, metrics: false}
 UNPACKED = {"JSII_RUNTIME_PACKAGE_CACHE_ROOT": str(Path.home() / ".cache" / "aws" / "jsii" / "package-cache")}
 # The CDK's own look at the templates warns of what cfn-lint finds, ends nothing, and takes half of synthesising.
 VALIDATED = {"CDK_VALIDATION": str(IS_LONG).lower()}
+# Then the app is run as `cdk` runs it, with a context that is wrong: node alone takes a second to start.
 _SYNTHESISE = """\
-import json, sys
+import json, runpy, sys
 from infrastructure import app
 app.synthesise(app.App(), json.loads(sys.argv[1]))
+sys.stderr.write(sys.argv[2])
+del sys.modules["infrastructure.app"]
+runpy.run_module("infrastructure.app", run_name="__main__")
 """
+_WRONG = {"tasks": "many"}
+_BETWEEN = "--- with a wrong context ---\n"
 
 
 def prepare(folder: Path) -> None:
@@ -98,7 +104,10 @@ def place_of(folder: Path) -> dict[str, str]:
 
 
 def synthesise(folder: Path) -> None:
-    """Write the assembly into `folder/out`, or nothing of it: one deployment of each kind, in one account."""
+    """Write the assembly into `folder/out`, or nothing of it: one deployment of each kind, in one account.
+
+    And into `folder/refused.json` how the app ends where its context is wrong.
+    """
     place = place_of(folder)
     contexts = [
         {**place, "parallelization": "7"},
@@ -107,14 +116,14 @@ def synthesise(folder: Path) -> None:
         {**place, "deployment": str(folder / "documented.yaml")},
     ]
     done = subprocess.run(
-        [sys.executable, "-c", _SYNTHESISE, json.dumps(contexts)],
+        [sys.executable, "-c", _SYNTHESISE, json.dumps(contexts), _BETWEEN],
         env={
             "PATH": "",
             "HOME": str(folder),
             **UNPACKED,
             **VALIDATED,
             "CDK_OUTDIR": str(folder / "out"),
-            "CDK_CONTEXT_JSON": json.dumps({"aws:cdk:disable-asset-staging": "true"}),
+            "CDK_CONTEXT_JSON": json.dumps({"aws:cdk:disable-asset-staging": "true", **_WRONG}),
         },
         capture_output=True,
         text=True,
@@ -122,6 +131,8 @@ def synthesise(folder: Path) -> None:
         cwd=ROOT,
         timeout=900,
     )
-    if done.returncode:
+    _, is_synthesised, refused = done.stderr.partition(_BETWEEN)
+    if not is_synthesised:
         shutil.rmtree(folder / "out", ignore_errors=True)
         raise AssertionError(done.stdout + done.stderr)
+    (folder / "refused.json").write_text(json.dumps([done.returncode, refused]), encoding="utf-8")

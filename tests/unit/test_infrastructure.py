@@ -16,7 +16,7 @@ import core.notify.figures
 from core.emf import CloudWatchMetric
 from core.errors import SettingsError
 from infrastructure.plan import plan_from
-from tests.assembly import EXISTING, ROOT, TABLES, UNPACKED, place_of
+from tests.assembly import EXISTING, ROOT, TABLES, place_of
 from tests.effort import IS_LONG
 
 if TYPE_CHECKING:
@@ -650,12 +650,9 @@ def test_what_cannot_be_deployed_is_refused_with_its_line(
     assert "hunter2" not in line
 
 
-def test_the_app_ends_with_that_line(tmp_path: Path) -> None:
-    environ = {**UNPACKED, "PATH": "", "HOME": str(tmp_path), "CDK_CONTEXT_JSON": '{"tasks": "many"}'}
-    done = subprocess.run(
-        [sys.executable, "-m", "infrastructure.app"], env=environ, cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stderr) == (2, "context tasks: must be a whole number, not many\n")
+def test_the_app_ends_with_that_line(folder: Path) -> None:
+    refused = json.loads((folder / "refused.json").read_text(encoding="utf-8"))
+    assert refused == [2, "context tasks: must be a whole number, not many\n"]
 
 
 def test_code_that_was_packaged_with_other_settings_is_refused(folder: Path, tmp_path: Path) -> None:
