@@ -10,11 +10,11 @@ import pytest
 import redis
 
 from tests.dynamodb import Table
-from tests.lambda_package import Said, invoke, make_package
+from tests.lambda_package import Function, Said, function_of, make_package
 from tests.queue_drain import drain_events
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from mypy_boto3_sqs import SQSClient
@@ -36,13 +36,19 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def function(package: Path) -> Iterator[Function]:
+    with function_of(package) as function:
+        yield function
+
+
 @pytest.fixture
 def tvl() -> Table:
     return Table("tvl", ("chain", "protocol"))
 
 
 @pytest.fixture
-def run(package: Path, redis_url: str, sqs_queue: SqsQueue) -> Callable[..., Said]:
+def run(function: Function, redis_url: str, sqs_queue: SqsQueue) -> Callable[..., Said]:
     """Invoke the function with events, in an environment as the stack gives it, or with other variables."""
     environ = CREDENTIALS | {
         "RTP_REDIS_URL": redis_url,
@@ -52,7 +58,7 @@ def run(package: Path, redis_url: str, sqs_queue: SqsQueue) -> Callable[..., Sai
     }
 
     def run(*events: Any, config: str = CONFIG, **variables: str) -> Said:
-        return invoke(package, config, events, environ | variables)
+        return function.invoke(config, events, environ | variables)
 
     return run
 

@@ -11,7 +11,7 @@ import pytest
 from cli.demo_notifications import catching
 from core.notify.serverless.function import NotifyFunction
 from core.sinks.settings import load_settings
-from tests.lambda_package import Said, invoke, make_package
+from tests.lambda_package import Function, Said, function_of, make_package
 from tests.samples import make_event
 
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def function(package: Path) -> Iterator[Function]:
+    with function_of(package, "core.notify.serverless") as function:
+        yield function
+
+
 @pytest.fixture
 def catcher() -> Iterator[Catcher]:
     with catching() as catcher:
@@ -44,7 +50,7 @@ def catcher() -> Iterator[Catcher]:
 
 
 @pytest.fixture
-def run(package: Path, redis_url: str, catcher: Catcher) -> Callable[..., Said]:
+def run(function: Function, redis_url: str, catcher: Catcher) -> Callable[..., Said]:
     environ = {
         "RTP_REDIS_URL": redis_url,
         "RTP_EMF_NAMESPACE": "rtp",
@@ -53,7 +59,7 @@ def run(package: Path, redis_url: str, catcher: Catcher) -> Callable[..., Said]:
     }
 
     def run(*events: Any, **variables: str) -> Said:
-        return invoke(package, CONFIG, events, environ | variables, of="core.notify.serverless")
+        return function.invoke(CONFIG, events, environ | variables)
 
     return run
 
