@@ -833,8 +833,7 @@ def stub_delivery(
 
 
 def write_event(settings: Settings) -> None:
-    with closing(psycopg.connect(postgres_dsn(settings), autocommit=True)) as connection:
-        connection.execute(INSERT_EVENT.format(confidence="1", fields="NULL").encode())
+    write_backlog(settings, 1)
 
 
 def test_a_defect_ends_the_loop_with_its_name(installed: Settings) -> None:
@@ -876,8 +875,9 @@ def test_a_save_that_fails_at_the_end_is_counted(
 
 
 def write_backlog(settings: Settings, events: int) -> None:
-    for _ in range(events):
-        write_event(settings)
+    with closing(psycopg.connect(postgres_dsn(settings), autocommit=True)) as connection:
+        for _ in range(events):
+            connection.execute(INSERT_EVENT.format(confidence="1", fields="NULL").encode())
 
 
 class CountingReader(LogReader):
