@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import subprocess
 import threading
 import time
 from collections import defaultdict
@@ -28,8 +27,9 @@ from rtp_client.keys import STREAM, cache_key
 from rtp_client.redact import redact
 from tests.effort import some
 from tests.eventually import eventually
+from tests.forked import fork_rtp
 from tests.queue_drain import drain
-from tests.rtp_process import ROOT, command, environ_of, rtp
+from tests.rtp_process import environ_of, rtp
 from tests.terminal import Session, run_at_a_terminal
 from tests.webhook_server import webhook_server
 
@@ -283,7 +283,9 @@ def test_a_message_is_deduplicated_by_the_events_id(journey: Journey) -> None:
 
 
 def test_every_document_fits_the_printed_schema(journey: Journey) -> None:
-    printed = subprocess.run(command("schema"), capture_output=True, check=True, cwd=ROOT).stdout
+    with rtp("schema") as printing:
+        assert printing.end() == 0
+        printed = printing.out
     checker = jsonschema.Draft202012Validator(
         json.loads(printed), format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER
     )
@@ -306,7 +308,8 @@ def test_at_the_end_nothing_is_left_to_deliver(journey: Journey) -> None:
 
 
 # From its first lines on, in the order in which they come: it tells of each module that has been loaded.
-STARTING = ["typer", "psycopg", "cli.app", "botocore.client", "watch protocols", "uptime_seconds"]
+LOADING = ("typer", "psycopg", "cli.app", "botocore.client")
+STARTING = [*LOADING, "watch protocols", "uptime_seconds"]
 
 
 # Each signal is answered in two ways: until a command notes signals, and after.
@@ -316,8 +319,8 @@ ENDS = [*((moment, signal.SIGTERM) for moment in some(STARTING, 3)), *some(OTHER
 
 @pytest.mark.parametrize(("moment", "number"), ENDS)
 def test_a_signal_ends_it_well(settings: Settings, prompt_config: str, moment: str, number: signal.Signals) -> None:
-    environ = environ_of(settings) | {"PYTHONPROFILEIMPORTTIME": "1"}
-    with rtp("run", "-c", prompt_config, environ=environ) as process:
+    told = {"PYTHONPROFILEIMPORTTIME": "1"} if moment in LOADING else {}
+    with rtp("run", "-c", prompt_config, environ=environ_of(settings) | told) as process:
         process.wait_for(moment)
         code = process.end(number)
         assert (code in {0, 128 + number}, "Traceback" in process.err) == (True, False)
@@ -645,18 +648,17 @@ def drops_schema(connection: psycopg.Connection) -> bool:
 
 @pytest.mark.parametrize("arguments", [["--json"], []], ids=["json", "lines"])
 def test_a_reader_that_goes_away_ends_it_without_a_traceback(
-    settings: Settings, prompt_config: str, arguments: list[str]
+    settings: Settings, prompt_config: str, arguments: list[str], tmp_path: Path
 ) -> None:
-    with subprocess.Popen(
-        command("run", "-c", prompt_config, *arguments),
-        env=os.environ | environ_of(settings),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=ROOT,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        process.stdout.readline()
-        process.stdout.close()
-        process.wait(20)
-        assert b"Traceback" not in process.stderr.read()
+    read, write = os.pipe()
+    err = tmp_path / "err"
+    with os.fdopen(read, "rb") as reader:
+        with os.fdopen(write, "wb") as writer, err.open("wb") as errors:
+            environ = os.environ | environ_of(settings)
+            process = fork_rtp(("run", "-c", prompt_config, *arguments), environ, writer, errors)
+        assert reader.readline()
+    try:
+        code = process.wait(20)
+    finally:
+        process.kill()
+    assert (code, b"Traceback" in err.read_bytes()) == (0, False)
