@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -347,8 +347,13 @@ def test_the_addresses_show_no_password(stack: EmbeddedStack) -> None:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two stacks that have run at a time, the newer first: what was found of them, and what is left."""
+    """Two stacks that have run at a time, the newer first: what was found of them, and what is left.
 
+    Each first choice of a port for the newer was taken: which ports it has, and which were the next to be chosen.
+    """
+
+    ports: set[int]
+    free_ports: set[int]
     made: list[RunningStack]
     found: list[RunningStack]
     answers: list[object]
@@ -358,11 +363,17 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair() -> Pair:
     with placed() as folder:
-        with EmbeddedStack(durable=False) as first, EmbeddedStack(durable=False) as second:
+        with EmbeddedStack(durable=False) as first, pytest.MonkeyPatch.context() as patch, ExitStack() as exits:
+            free = [ports.free_port() for _ in range(3)]
+            chosen = iter([*[first.redis.port] * 3, *free])
+            patch.setattr(ports, "free_port", lambda: next(chosen))
+            patch.setattr(ports, "is_free", lambda _: True)  # nobody notices in time
+            second = exits.enter_context(EmbeddedStack(durable=False))
+            used = {second.postgres.port, second.redis.port, second.sqs.port}
             made = [RunningStack(one.name, one.addresses) for one in (second, first)]
             found = running_stacks()
             answers = [ping(one.addresses.redis_url) for one in made]
-        return Pair(made, found, answers, Left(processes_in(folder), files_in(folder)))
+        return Pair(used, set(free), made, found, answers, Left(processes_in(folder), files_in(folder)))
 
 
 def test_another_terminal_finds_them_the_newest_first(pair: Pair) -> None:
@@ -605,15 +616,8 @@ def test_a_taken_port_is_named(stack: EmbeddedStack, place: Path, option: str) -
         EmbeddedStack(**{option: taken}).start()  # type: ignore[arg-type]
 
 
-def test_a_port_that_was_taken_meanwhile_is_exchanged(
-    stack: EmbeddedStack, place: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    free = [ports.free_port() for _ in range(3)]
-    chosen = iter([*[stack.redis.port] * 3, *free])  # each server's first choice is taken
-    monkeypatch.setattr(ports, "free_port", lambda: next(chosen))
-    monkeypatch.setattr(ports, "is_free", lambda _: True)  # and nobody notices in time
-    with EmbeddedStack(durable=False) as second:
-        assert {second.postgres.port, second.redis.port, second.sqs.port} == set(free)
+def test_a_port_that_was_taken_meanwhile_is_exchanged(pair: Pair) -> None:
+    assert pair.ports == pair.free_ports
 
 
 def test_a_state_folder_that_cannot_be_written_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
