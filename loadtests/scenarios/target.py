@@ -96,6 +96,7 @@ def embedded_target(
 def configured_target(configured: Settings, scenario: Scenario) -> Iterator[Target]:
     """The stack that the settings name; what was made in it is removed at the end."""
     dsn = postgres_dsn(configured)
+    _check_queue(configured)
     with ExitStack() as exits, connect(dsn, role="loadtest") as connection:
         installed = read_installation(connection) is not None
         before = dict(configured.watches) if installed else {}
@@ -113,6 +114,17 @@ def reseed(target: Target, scenario: Scenario) -> None:
     """Begin anew between two runs on one target."""
     with connect(postgres_dsn(target.settings), role="loadtest") as connection:
         connection.execute(_QUERIES[f"reseed_{scenario.shape}"])
+
+
+def _check_queue(configured: Settings) -> None:
+    """Raise SinkUnavailable where the queue of the settings is not there, or does not answer."""
+    if configured.sqs.queue:
+        # boto3: 0.2 s that a refusal spares
+        from core.services.dead_letter_queue import open_queue  # noqa: PLC0415
+        from core.services.sqs_client import sqs_client  # noqa: PLC0415
+
+        with closing(sqs_client(configured.sqs)) as client:
+            open_queue(client, configured.sqs.queue)
 
 
 def _refuse_what_is_not_ours(connection: Connection, configured: Settings, *, installed: bool) -> None:

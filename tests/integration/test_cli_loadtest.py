@@ -198,6 +198,15 @@ def test_a_schema_that_is_there_already_is_not_touched(command: Command, setting
         assert connection.execute("SELECT to_regnamespace('rtp_loadtest')::text").fetchone() == ("rtp_loadtest",)
 
 
+def test_a_queue_that_is_missing_is_named_before_anything_is_made(
+    command: Command, settings: Settings, writer: psycopg.Connection
+) -> None:
+    done = command("loadtest", environ=environ_of(settings) | {"RTP_SQS_QUEUE": "lost.fifo"})
+    assert done.code == 2
+    assert "find no queue lost.fifo in region us-east-1. Make it: `aws sqs create-queue" in done.err
+    assert writer.execute("SELECT to_regnamespace('rtp_loadtest')::text").fetchone() == (None,)
+
+
 def test_settings_that_are_not_installed_are_refused(
     command: Command, settings: Settings, writer: psycopg.Connection
 ) -> None:

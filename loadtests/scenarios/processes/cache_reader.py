@@ -14,7 +14,7 @@ from core.cache.readers import cache_reader
 from core.errors import ServiceUnavailable
 from loadtests.scenarios.clock import seconds_until
 from loadtests.scenarios.names import CHAIN, KIND
-from loadtests.scenarios.processes.child import Orders
+from loadtests.scenarios.processes.child import Orders, run
 from loadtests.scenarios.processes.tick import Recorder
 from loadtests.scenarios.scenario import find_scenario
 from rtp_client import CacheReader, Source
@@ -60,4 +60,4 @@ def _read(reader: CacheReader, entity: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -6,8 +6,10 @@ Secrets travel by the pipe, never on a command line. A child whose parent is gon
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
+import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +93,19 @@ class Orders:
                 break
         self.stopping.set()
         self._started.set()
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a child's main. The error that ends it is the last that it says.
+
+    At its own exit Python would abort: a thread waits for orders, and with them holds standard input.
+    """
+    try:
+        main()
+    except Exception:  # noqa: BLE001 - it is told, and ends the process
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
 
 
 class Child:

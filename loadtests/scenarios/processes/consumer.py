@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.services.receiving_client import receiving_client
 from core.services.sqs_client import sqs_client
-from loadtests.scenarios.processes.child import Orders
+from loadtests.scenarios.processes.child import Orders, run
 from loadtests.scenarios.processes.commit_times import CommitTimes
 from loadtests.scenarios.processes.event_receiver import EventReceiver
 from loadtests.scenarios.processes.tick import Recorder
@@ -45,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

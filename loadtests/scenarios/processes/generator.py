@@ -22,7 +22,7 @@ from locust.stats import PERCENTILES_TO_REPORT, StatsCSVFileWriter, stats_histor
 
 from core.services.postgres import connect
 from core.settings.models import postgres_dsn
-from loadtests.scenarios.processes.child import TICK_SECONDS, Orders
+from loadtests.scenarios.processes.child import TICK_SECONDS, Orders, run
 from loadtests.scenarios.processes.locust_statistics import count_failure, count_tick
 from loadtests.scenarios.processes.scheduled_writes import ScheduledWrites
 from loadtests.scenarios.processes.tick import Recorder
@@ -124,4 +124,4 @@ def _leave(runner: Any, users: Users, *, has_csv_files: bool) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import redis
 
-from loadtests.scenarios.processes.child import Orders
+from loadtests.scenarios.processes.child import Orders, run
 from loadtests.scenarios.processes.received_event import decode
 from loadtests.scenarios.write_mark import find_mark
 from loadtests.shared.arrivals import Arrivals
@@ -46,4 +46,4 @@ def _note(arrivals: Arrivals, document: bytes, start_time: float) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

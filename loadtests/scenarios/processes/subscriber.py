@@ -13,7 +13,7 @@ from typing import Any
 import redis
 
 from loadtests.scenarios.names import CHAIN, KIND
-from loadtests.scenarios.processes.child import Orders
+from loadtests.scenarios.processes.child import Orders, run
 from loadtests.scenarios.processes.commit_times import CommitTimes
 from loadtests.scenarios.processes.event_receiver import EventReceiver
 from loadtests.scenarios.processes.tick import Recorder
@@ -84,4 +84,4 @@ def _subscribe_again(connection: Connection, stopping: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)
