@@ -29,7 +29,7 @@ EMBEDDED = "embedded"
 def main() -> int:
     """Measure, and print a table; `--json` for scripts."""
     arguments = _parse()
-    effort = Effort(arguments.rate, arguments.seconds, arguments.turns, arguments.at_most)
+    effort = Effort(arguments.rate, arguments.seconds, arguments.turns)
     errors = Console(stderr=True)
     started = time.monotonic()
 
@@ -66,12 +66,6 @@ def _parse() -> argparse.Namespace:
         type=_between(int, 1, 20),
         default=2,
         help="flat out, each between two of the bare table (2)",
-    )
-    parser.add_argument(
-        "--at-most",
-        type=_between(float, 1, 1_000_000),
-        metavar="RATE",
-        help="flat out, updates per second at most: to try it on a machine that others need (default: no limit)",
     )
     parser.add_argument(
         "--only", type=_names, default=list(PEERS), metavar="NAMES", help=f"some of: {', '.join(PEERS)} (all)"

@@ -34,15 +34,11 @@ _AWAY_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to do: `seconds` at `rate` updates per second, then `turns` of a fifth of it flat out.
-
-    Flat out is as many updates as the server takes, or `at_most` so many per second.
-    """
+    """How much to do: `seconds` at `rate` updates per second, then `turns` of a fifth of it flat out."""
 
     rate: float
     seconds: int
     turns: int
-    at_most: float | None = None
 
     @property
     def warm_up_seconds(self) -> int:
@@ -136,12 +132,12 @@ class Contest:
     def _saturation(self, figures: Figures, bare: WrittenTable) -> None:
         """Turns between two of the bare table each, as disks and neighbours change their mind by the second."""
         shares, received, seconds, cpu = [], 0, 0.0, 0.0
-        before = finish(bare.start(self._effort.turn_seconds, self._effort.at_most)).per_second
+        before = finish(bare.start(self._effort.turn_seconds)).per_second
         for _ in range(self._effort.turns):
             own, _servers = self._cpu_seconds()
-            phase, brought, per_second = self._write(self._effort.turn_seconds, self._effort.at_most)
+            phase, brought, per_second = self._write(self._effort.turn_seconds)
             cpu += self._cpu_seconds()[0] - own
-            after = finish(bare.start(self._effort.turn_seconds, self._effort.at_most)).per_second
+            after = finish(bare.start(self._effort.turn_seconds)).per_second
             shares.append(per_second / ((before + after) / 2))
             received, seconds, before = received + brought.received, seconds + phase.seconds(), after
         figures.writer_share = statistics.mean(shares)
@@ -190,8 +186,7 @@ def bare_server_cpu(writer: WrittenTable, servers: Sequence[int], effort: Effort
     before, written = _cpu(servers), sum(writer.counts().values())
     finish(writer.start(effort.seconds, effort.rate))
     updates = sum(writer.counts().values()) - written
-    cpu = (_cpu(servers) - before) / (updates / 1000)
-    return cpu, finish(writer.start(effort.turn_seconds, effort.at_most)).per_second
+    return (_cpu(servers) - before) / (updates / 1000), finish(writer.start(effort.turn_seconds)).per_second
 
 
 def _cpu(pids: Iterable[int]) -> float:
