@@ -195,7 +195,7 @@ def assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "deployment"
     with folder.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "out").exists():
+        if not (folder / "refused.json").exists():  # written last
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             prepare(folder)

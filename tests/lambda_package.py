@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 _WANTED_HERE = ("async-timeout",) if sys.version_info < (3, 11, 3) else ()
 """Of libraries that Lambda's newer Python does without."""
 _SERVE = """
-import gc, json, os, sys
+import gc, json, os, signal, sys
 from importlib import import_module
 from types import SimpleNamespace
 from core.sinks.settings import load_settings
@@ -51,6 +51,7 @@ def run(events, environ, out, err):
 for line in sys.stdin:
     pid = os.fork()
     if pid == 0:
+        signal.alarm(120)
         run(**json.loads(line))
         sys.exit()
     print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
@@ -116,9 +117,10 @@ class Function:
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        code = int(self._process.stdout.readline())
+        code = self._process.stdout.readline()
+        assert code, "the process that is forked has ended: it has said why on standard error"
         lines = out.read_text(encoding="utf-8").splitlines()
-        return Said(code, [json.loads(line) for line in lines], err.read_text(encoding="utf-8"))
+        return Said(int(code), [json.loads(line) for line in lines], err.read_text(encoding="utf-8"))
 
 
 @contextmanager

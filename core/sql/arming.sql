@@ -91,7 +91,6 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
 {obstacles}
 ) AS o
-ORDER BY d.top, o.what, o.place
 
 -- name: arming
 -- Every installed watch, with its table, since when it is installed so, and what keeps it from seeing all writes: a row for each

@@ -96,11 +96,11 @@ def embedded_target(
 def configured_target(configured: Settings, scenario: Scenario) -> Iterator[Target]:
     """The stack that the settings name; what was made in it is removed at the end."""
     dsn = postgres_dsn(configured)
-    _check_queue(configured)
     with ExitStack() as exits, connect(dsn, role="loadtest") as connection:
         installed = read_installation(connection) is not None
         before = dict(configured.watches) if installed else {}
         _refuse_what_is_not_ours(connection, configured, installed=installed)
+        _find_queue(configured)
         settings = _with_watch(configured, scenario, before)
         running = installed and inspect(connection, configured.log).processor.is_running
         exits.callback(_clean_up, configured, scenario, installed=installed)
@@ -116,15 +116,19 @@ def reseed(target: Target, scenario: Scenario) -> None:
         connection.execute(_QUERIES[f"reseed_{scenario.shape}"])
 
 
-def _check_queue(configured: Settings) -> None:
-    """Raise SinkUnavailable where the queue of the settings is not there, or does not answer."""
-    if configured.sqs.queue:
-        # boto3: 0.2 s that a refusal spares
-        from core.services.dead_letter_queue import open_queue  # noqa: PLC0415
-        from core.services.sqs_client import sqs_client  # noqa: PLC0415
+def _find_queue(configured: Settings) -> None:
+    """Raise SinkUnavailable where the queue of the settings is not there, or SQS does not answer."""
+    if not (queue := configured.sqs.queue):
+        return
+    # boto3: 0.2 s that a refusal spares
+    from core.services.sqs_answers import NO_ANSWER, queue_unavailable  # noqa: PLC0415
+    from core.services.sqs_client import sqs_client  # noqa: PLC0415
 
-        with closing(sqs_client(configured.sqs)) as client:
-            open_queue(client, configured.sqs.queue)
+    with closing(sqs_client(configured.sqs)) as client:
+        try:
+            client.get_queue_url(QueueName=queue)
+        except NO_ANSWER as error:
+            raise queue_unavailable(client.meta, queue, error) from error
 
 
 def _refuse_what_is_not_ours(connection: Connection, configured: Settings, *, installed: bool) -> None:

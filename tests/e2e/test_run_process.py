@@ -307,7 +307,7 @@ def test_at_the_end_nothing_is_left_to_deliver(journey: Journey) -> None:
 # How it ends.
 
 
-# From its first lines on, in the order in which they come: it tells of each module that has been loaded.
+# While it tells of each module that has been loaded; then from its first lines on. In the order in which they come.
 LOADING = ("typer", "psycopg", "cli.app", "botocore.client")
 STARTING = [*LOADING, "watch protocols", "uptime_seconds"]
 
@@ -320,7 +320,8 @@ ENDS = [*((moment, signal.SIGTERM) for moment in some(STARTING, 3)), *some(OTHER
 @pytest.mark.parametrize(("moment", "number"), ENDS)
 def test_a_signal_ends_it_well(settings: Settings, prompt_config: str, moment: str, number: signal.Signals) -> None:
     told = {"PYTHONPROFILEIMPORTTIME": "1"} if moment in LOADING else {}
-    with rtp("run", "-c", prompt_config, environ=environ_of(settings) | told) as process:
+    is_started = number == signal.SIGTERM  # as a service is; a fork knows the same signals
+    with rtp("run", "-c", prompt_config, environ=environ_of(settings) | told, is_started=is_started) as process:
         process.wait_for(moment)
         code = process.end(number)
         assert (code in {0, 128 + number}, "Traceback" in process.err) == (True, False)
@@ -652,13 +653,14 @@ def test_a_reader_that_goes_away_ends_it_without_a_traceback(
 ) -> None:
     read, write = os.pipe()
     err = tmp_path / "err"
-    with os.fdopen(read, "rb") as reader:
-        with os.fdopen(write, "wb") as writer, err.open("wb") as errors:
-            environ = os.environ | environ_of(settings)
-            process = fork_rtp(("run", "-c", prompt_config, *arguments), environ, writer, errors)
-        assert reader.readline()
-    try:
-        code = process.wait(20)
-    finally:
-        process.kill()
+    with os.fdopen(read, "rb") as reader, os.fdopen(write, "wb") as writer, err.open("wb") as errors:
+        environ = os.environ | environ_of(settings)
+        process = fork_rtp(("run", "-c", prompt_config, *arguments), environ, writer, errors)
+        try:
+            writer.close()
+            assert reader.readline()
+            reader.close()
+            code = process.wait(20)
+        finally:
+            process.kill()
     assert (code, b"Traceback" in err.read_bytes()) == (0, False)

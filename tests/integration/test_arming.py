@@ -290,10 +290,15 @@ def test_a_role_that_may_not_read_the_table_any_more_is_named(owner: psycopg.Con
 def test_obstacles_are_found_before_anything_is_installed(owner: psycopg.Connection) -> None:
     with owner.transaction(force_rollback=True):
         owner.execute("CREATE TABLE shop.plain (a int); CREATE TABLE shop.child () INHERITS (shop.plain)")
-        row = owner.execute("SELECT 'shop.plain'::regclass::oid").fetchone()
-        assert row is not None
-        found = read_obstacles(owner, {row[0]: "shop.plain"}, watched=[])[row[0]]
-    assert [(obstacle.what, obstacle.place) for obstacle in found] == [("inherited", "shop.child")]
+        owner.execute("CREATE TABLE shop.other (a int); CREATE TABLE shop.heir () INHERITS (shop.child)")
+        names = ("shop.plain", "shop.other", "shop.child")
+        rows = owner.execute("SELECT unnest(%s::regclass[])::oid", [list(names)]).fetchall()
+        tables = {oid: name for (oid,), name in zip(rows, names, strict=True)}
+        found = read_obstacles(owner, tables, watched=[])
+    places = {tables[oid]: {(one.what, one.place) for one in obstacles} for oid, obstacles in found.items()}
+    above, below = {("inherited", "shop.child"), ("inherited", "shop.heir")}, {("inherited", "shop.heir")}
+    assert (places["shop.plain"], places["shop.other"]) == (above, set())
+    assert below <= places["shop.child"]
 
 
 def test_a_look_waits_for_no_lock_on_a_watched_table(owner: psycopg.Connection, module_database: str) -> None:

@@ -24,8 +24,9 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
 ORDER BY w.place
 
 -- name: columns
--- Their columns: each one's table, its type and the type below all its domains, whether reading it may run a function of somebody who is no
--- superuser (a cast that the owner of a type has given it, or a domain's check), and whether it is computed only when it is read.
+-- The columns of some tables: each one's table, its type and the type below all its domains, whether reading it may run a function
+-- of somebody who is no superuser (a cast that the owner of a type has given it, or a domain's check), and whether it is computed
+-- only when it is read.
 SELECT a.attrelid, a.attname, a.atttypid::regtype::text, below.named::regtype::text, t.typtype = 'd' OR NOT below.is_trusted,
        a.attgenerated = 'v'
 FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid

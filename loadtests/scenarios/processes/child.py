@@ -18,6 +18,7 @@ from core.own_python import own_module
 from core.settings.models import Settings
 from loadtests.scenarios.processes.tick import Tick, line
 from loadtests.shared.process import Process
+from rtp_client.errors import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -96,15 +97,15 @@ class Orders:
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a child's main. The error that ends it is the last that it says.
+    """Run a child's main. The last line that it says is the error that ends it.
 
     At its own exit Python would abort: a thread waits for orders, and with them holds standard input.
     """
     try:
         main()
-    except Exception:  # noqa: BLE001 - it is told, and ends the process
+    except Exception as error:  # noqa: BLE001 - it is told, and ends the process
         traceback.print_exc()
-        sys.stderr.flush()
+        print(f"{type(error).__name__}: {one_line(error)}", file=sys.stderr, flush=True)
         os._exit(1)
 
 
