@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from loadtests.scenarios.processes.child import Child, ProcessPlan, Said
 from loadtests.scenarios.schedule import user_count
+from loadtests.shared.giving_way import give_way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _EVENTS_PER_GENERATOR = 5000
 GENERATOR = "generator"
+# Nobody waits for what they do. Writes and the subscriber's clock are what the test is about.
+_GIVING_WAY = frozenset({"stream_reader", "consumer"})
 
 
 class Fleet:
@@ -30,7 +33,10 @@ class Fleet:
 
     def __enter__(self) -> Self:
         for name, plan in self._plans:
-            self._children.append(Child(name, plan, self._target.environ, self._said))
+            child = Child(name, plan, self._target.environ, self._said)
+            self._children.append(child)
+            if name in _GIVING_WAY:
+                give_way(child.pid)
         return self
 
     def __exit__(self, *_: object) -> None:

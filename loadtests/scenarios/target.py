@@ -16,6 +16,7 @@ from core.settings.watches import watch_model
 from core.sinks.settings import load_settings
 from core.stack import EmbeddedStack
 from loadtests.scenarios.names import CHAIN, KIND, SCHEMA, TABLE, WATCH
+from loadtests.shared.giving_way import give_way
 from loadtests.shared.rtp_run import addresses_of, environ_without_addresses
 from rtp_client.keys import cache_key
 from rtp_client.postgres import address
@@ -79,6 +80,8 @@ def embedded_target(
     with ExitStack() as exits:
         exits.callback(stack.stop)
         stack.start(on_step, stop_requested)
+        if stack.sqs.pid is not None:  # elsewhere it is Amazon's machines that do its work
+            give_way(stack.sqs.pid)
         addresses = stack.addresses
         environ = environ_without_addresses() | addresses.environ(queue=EMBEDDED_QUEUE)
         settings = _with_watch(load_settings(None, environ=environ, options={}), scenario, {})
