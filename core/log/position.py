@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 _QUERIES = queries("core.sql", "log.sql")
 RECENT, OF_STRAGGLERS = "recent_rows", "rows_of_stragglers"
-# The server waits in whole milliseconds, and once more where it woke up a little too soon.
+# The server waits in whole milliseconds, and once more where it woke up a little too soon; none at all is no pause.
 _ROUNDING_SECONDS = 0.0005
+_SHORTEST_STEP_SECONDS = 0.001
 
 
 def window_queries(log: Log, query: bytes, *, columns: bytes = b"*", which: bytes = b"true") -> Mapping[str, bytes]:
@@ -77,11 +78,12 @@ class ReadingPosition:
         self._recent.note(cursor)
 
     def wait_values(self, *, step_seconds: float, longest_seconds: float) -> dict[str, str | float | None]:
-        """The values of the query that waits, looking at every step."""
+        """The values of the query that waits, looking at every step, of a millisecond at least."""
+        step_seconds = max(step_seconds, _SHORTEST_STEP_SECONDS)
         return {
             # The end of a transaction without an id is no reason: where writers are many, one ends at every look.
             "snapshot": self._idless.left_out_of(self.cursor.snapshot),
             "newest_id": self.newest_id,
             "looks": max(1, round(longest_seconds / step_seconds)),
-            "seconds": max(0.0, step_seconds - _ROUNDING_SECONDS),
+            "seconds": step_seconds - _ROUNDING_SECONDS,
         }

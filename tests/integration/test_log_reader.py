@@ -545,11 +545,11 @@ def test_a_closed_reader_opens_again_by_itself(reader: LogReader, writer: psycop
 LONG_SECONDS = 30.0
 
 
-def wait(reader: LogReader, longest_seconds: float = LONG_SECONDS) -> float:
+def wait(reader: LogReader, longest_seconds: float = LONG_SECONDS, *, step_seconds: float = 0.001) -> float:
     """Read until there is nothing, then wait; for how long it waited."""
     read_all(reader)
     began_at = time.monotonic()
-    reader.wait(step_seconds=0.001, longest_seconds=longest_seconds)
+    reader.wait(step_seconds=step_seconds, longest_seconds=longest_seconds)
     return time.monotonic() - began_at
 
 
@@ -581,9 +581,10 @@ def test_a_wait_ends_when_a_transaction_ends_that_was_in_progress(waiting: Calla
     held.commit()
 
 
-def test_a_wait_does_not_end_before_something_happens(reader: LogReader, begin: Connect) -> None:
+@pytest.mark.parametrize("step_seconds", [0.001, 0.0005])
+def test_a_wait_does_not_end_before_something_happens(reader: LogReader, begin: Connect, step_seconds: float) -> None:
     append(begin())
-    assert wait(reader, longest_seconds=0.05) >= 0.05
+    assert wait(reader, longest_seconds=0.05, step_seconds=step_seconds) >= 0.05
 
 
 def test_a_wait_does_not_end_with_a_transaction_that_has_drawn_no_id(reader: LogReader, begin: Connect) -> None:
