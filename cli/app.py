@@ -39,7 +39,7 @@ COMMANDS = {
         notes_signals=True,
     ),
     "notify": CommandPlace(
-        "cli.notify",
+        "cli.notify.command",
         "notify",
         "Tell people of alerts as `notify` in the settings says: Telegram, Slack, e-mail, wherever Apprise reaches.",
     ),
@@ -74,6 +74,7 @@ COMMANDS = {
         "cli.validate",
         "validate",
         "Check the settings against the live database and the sinks, without changing anything.",
+        notes_signals=True,
     ),
     "grants": CommandPlace(
         "cli.grants",
@@ -84,6 +85,7 @@ COMMANDS = {
         "cli.status",
         "status",
         "Show what is installed, how far behind each sink is, what waits, what failed, and what the triggers cost.",
+        notes_signals=True,
     ),
     "explain": CommandPlace(
         "cli.explain",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from cli.demo_notifications import NOTIFICATIONS, catching, page_of
 from cli.demo_view import DemoJson, DemoLines
-from cli.foreground import Ending, run_pipeline
+from cli.ending import Ending
+from cli.foreground import run_pipeline
 from cli.gateway import serving
 from cli.logs import report, say
 from cli.notify.beside import notifying

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 import typer
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import Collector
 
+    from cli.ending import Ending
     from cli.live_status import View
     from core.processor.pipeline import Pipeline
     from core.settings.models import Settings
@@ -29,18 +29,6 @@ IDLE_SECONDS = 1.0
 STUCK_SECONDS = 60.0
 """With --until-idle: for so long something may be in the way, and nothing be done, before it makes no sense to wait."""
 _TICK_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Ending:
-    """When to end without being told to."""
-
-    after_seconds: float | None = None
-    when_idle: bool = False
-
-    @property
-    def is_given(self) -> bool:
-        return self.after_seconds is not None or self.when_idle
 
 
 def run_pipeline(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from itertools import chain
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
-import typer
 from rich.live import Live
 from rich.segment import Segment
 from rich.text import Text
 
-from cli.option_values import duration
 from cli.output import out, print_json
 from cli.reader import noting_the_reader
 from cli.signals import noting_signals
@@ -23,16 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
 
 _Seen = TypeVar("_Seen")
-
-Every = Annotated[
-    float | None,
-    typer.Option(
-        "--every",
-        parser=duration("--every"),
-        metavar="DURATION",
-        help="Look again and again, until Ctrl-C: 2s. On a terminal it stays in place.",
-    ),
-]
 
 
 def show(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cli.option_values import duration
 from cli.running_demo import use_demo_named
 from core.errors import SettingsError
-from core.settings.models import Settings
-from core.sinks.settings import load_settings
+
+if TYPE_CHECKING:
+    from core.settings.models import Settings
 
 Config = Annotated[
     Path | None, typer.Option("--config", "-c", help="Settings file (YAML). Default: rtp's own configs/default.yaml.")
@@ -30,6 +32,16 @@ Http = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, one document a line.")]
 
+Every = Annotated[
+    float | None,
+    typer.Option(
+        "--every",
+        parser=duration("--every"),
+        metavar="DURATION",
+        help="Look again and again, until Ctrl-C: 2s. On a terminal it stays in place.",
+    ),
+]
+
 Stack = Annotated[
     str | None,
     typer.Option(
@@ -45,6 +57,8 @@ def settings_from(config: Path | None, *, stack: str | None = None, **options: s
     With a stack, its servers are looked at, whatever file and environment say. Raises SettingsError where there is none
     of that name, or another option names a server.
     """
+    from core.sinks.settings import load_settings  # noqa: PLC0415 - slow to import, and `--help` needs none of it
+
     dotted = {name.replace("__", "."): value for name, value in options.items()}
     settings = load_settings(config, environ=os.environ, options=dotted)
     if stack is None:

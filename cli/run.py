@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from cli.demo_options import DemoOptions
-from cli.foreground import Ending, run_pipeline
-from cli.gateway import Listen, serving
-from cli.live_status import LineView
-from cli.logs import LogFormat, LogLevel, logging_as, report, write_line
+from cli.ending import Ending
+from cli.gateway import Listen
+from cli.logs import LogFormat, LogLevel, logging_as
 from cli.next_command import next_command
-from cli.notify.beside import notifying
 from cli.option_values import duration, per_second, whole_number
 from cli.options import (
     AsJson,
@@ -29,11 +25,7 @@ from cli.options import (
     settings_from,
 )
 from cli.signals import noting_signals
-from cli.streams import run_streams
 from core.errors import SettingsError
-from core.handler.build import build_poller
-from core.processor.build import build_pipeline
-from triggers.rearming import rearm
 
 if TYPE_CHECKING:
     import threading
@@ -127,6 +119,8 @@ def run(
 
     [bold]rtp run --demo --feed history.csv --speed max --until-idle[/]
     """
+    from cli.processing import process  # noqa: PLC0415 - slow to import, and `--help` needs none of it
+
     ending = Ending(for_, until_idle)
     with logging_as(log_format, log_level), noting_signals() as stop_requested:
         if not serve:
@@ -153,24 +147,16 @@ def run(
             http__listen=http,
             serve__listen=listen,
         )
-        with ExitStack() as exits:
-            if serve:
-                exits.enter_context(serving(settings))
-            beside = exits.enter_context(notifying(settings)) if notify else None
-            metrics = [beside.metrics] if beside else []
-            if source == "dynamodb":
-                poller = build_poller(settings, on_problem=report, write=write_line)
-                run_streams(poller, settings, ending, stop_requested, beside=metrics)
-                return
-            view = LineView(as_json=as_json)
-            pipeline = build_pipeline(settings, on_problem=report, rearm=partial(rearm, settings))
-            hint = f"Next, in another terminal: {next_command('tail', config)}"
-            are_told = beside.is_idle if beside else _at_once
-            run_pipeline(pipeline, settings, view, ending, stop_requested, is_fed=are_told, hint=hint, beside=metrics)
-
-
-def _at_once() -> bool:
-    return True
+        process(
+            settings,
+            source,
+            ending,
+            stop_requested,
+            serves=serve,
+            notifies=notify,
+            as_json=as_json,
+            next_command=next_command("tail", config),
+        )
 
 
 def _run_demo(options: DemoOptions, ending: Ending, stop_requested: threading.Event, *, as_json: bool) -> None:

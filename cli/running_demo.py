@@ -6,10 +6,7 @@ import os
 from typing import TYPE_CHECKING, Literal
 
 from cli.output import print_problem
-from core.demo.pegs import with_demo_pegs
 from core.errors import SettingsError, StackError
-from core.sinks.registry import SINK_TYPES
-from rtp_client.postgres import address
 from rtp_client.redact import shown
 
 if TYPE_CHECKING:
@@ -56,6 +53,8 @@ def use_demo_named(settings: Settings, name: str) -> Settings:
 
 
 def _use(stack: RunningStack, among: Sequence[RunningStack], settings: Settings) -> Settings:
+    from rtp_client.postgres import address  # noqa: PLC0415 - slow to import, and `--help` needs none of it
+
     others = f" (of {_names(among)}; --stack chooses)" if len(among) > 1 else ""
     place = address(stack.addresses.postgres_dsn)
     print_problem(f"Looking at the running `rtp run --demo` {stack.name}{others}: PostgreSQL at {place}", style="dim")
@@ -69,6 +68,9 @@ def _names(stacks: Sequence[RunningStack]) -> str:
 
 def served_by(stack: StackAddresses, settings: Settings) -> Settings:
     """The settings with a demo's servers and pegs, and without sinks that it does not serve: those would be real."""
+    from core.demo.pegs import with_demo_pegs  # noqa: PLC0415 - as above
+    from core.sinks.registry import SINK_TYPES  # noqa: PLC0415 - as above
+
     queues = {"queue": _QUEUE, "endpoint_url": stack.sqs_endpoint_url, "region": stack.aws_region}
     served = {
         "postgres": settings.postgres.model_copy(update={"dsn": stack.postgres_dsn}),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from prometheus_client.registry import Collector
 
-    from cli.foreground import Ending
+    from cli.ending import Ending
     from core.handler.poller import StreamPoller
     from core.settings.models import Settings
     from core.trouble import Trouble, Troubles

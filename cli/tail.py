@@ -23,7 +23,6 @@ from cli.signals import noting_signals
 from cli.tail_chart import SPARKLINE_CELLS, Charts
 from core.errors import SettingsError
 from core.kinds import MARKET, SHIPPED
-from rtp_client import EventStream
 from rtp_client.backoff import Backoff
 from rtp_client.event import Reason, Severity
 from rtp_client.event_filter import EventFilter
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from core.kinds import Kinds
     from core.settings.models import Settings
-    from rtp_client import TailedEvent
+    from rtp_client import EventStream, TailedEvent
 
 _GLOB = set("*?[")
 _ROOM_IN_A_PIPE = 126
@@ -150,6 +149,8 @@ def tail(
 
 
 def _stream(settings: Settings) -> EventStream:
+    from rtp_client import EventStream  # noqa: PLC0415 - slow to import, and `--help` needs none of it
+
     return EventStream(
         settings.redis.url or "",
         on_notice=print_problem,

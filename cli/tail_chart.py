@@ -15,10 +15,9 @@ from cli.chart import plot, sparkline
 from cli.event_line import printable
 from core.amounts import spelled
 from core.kinds import Kind
-from rtp_client import STREAM
 from rtp_client.event import decode_event
+from rtp_client.keys import STREAM
 from rtp_client.redact import redact
-from rtp_client.redis import redis_client, redis_errors
 
 if TYPE_CHECKING:
     from core.kinds import Kinds
@@ -40,6 +39,8 @@ class Charts:
 
     def add_earlier(self, settings: RedisSettings) -> None:
         """What Redis holds of the last events. Raises ServiceUnavailable."""
+        from rtp_client.redis import redis_client, redis_errors  # noqa: PLC0415 - slow to import, and `--help` needs none of it
+
         url = settings.url or ""
         with (
             redis_errors(redact(url)),

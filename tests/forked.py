@@ -170,8 +170,9 @@ def _import_all() -> None:
     import cli.cache  # noqa: PLC0415
     import cli.demo  # noqa: PLC0415
     import cli.dlq  # noqa: PLC0415
-    import cli.run  # noqa: PLC0415
-    import cli.status  # noqa: PLC0415
+    import cli.notify.run  # noqa: PLC0415
+    import cli.processing  # noqa: PLC0415
+    import cli.status_run  # noqa: PLC0415
     import cli.tail  # noqa: F401, PLC0415
     from core.sinks.settings import load_settings  # noqa: PLC0415
 

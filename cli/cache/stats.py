@@ -12,9 +12,9 @@ from rich.console import Group
 from rich.text import Text
 
 from cli.cache.options import redis_of
-from cli.looking import Every, show
+from cli.looking import show
 from cli.option_values import whole_number
-from cli.options import AsJson, Config, RedisUrl, Stack, settings_from
+from cli.options import AsJson, Config, Every, RedisUrl, Stack, settings_from
 from cli.running_demo import use_demo_if_unnamed
 from cli.tables import new_table
 from core.cache.stats import Reads, read_stats

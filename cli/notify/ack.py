@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import closing
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,11 +13,12 @@ from cli.options import AsJson, Config, RedisUrl, Stack, settings_from
 from cli.output import out, print_json
 from cli.running_demo import use_demo_if_unnamed
 from core.errors import SettingsError
-from core.notify.acknowledgement.acknowledgements import Acknowledgements, Offer
 from core.problem import counted
 from rtp_client.event import format_time
 from rtp_client.redact import redact, shown
-from rtp_client.redis import redis_client
+
+if TYPE_CHECKING:
+    from core.notify.acknowledgement.acknowledgements import Offer
 
 _Ids = Annotated[
     list[str], typer.Argument(metavar="ID...", help="As the message says it, or an event's own id.", show_default=False)
@@ -37,6 +38,9 @@ def ack_command(
 
     Example: [bold]rtp notify ack k3vq7a2fzm[/]
     """
+    from core.notify.acknowledgement.acknowledgements import Acknowledgements  # noqa: PLC0415 - slow to import, and `--help` needs none of it
+    from rtp_client.redis import redis_client  # noqa: PLC0415 - as above
+
     settings = use_demo_if_unnamed(settings_from(config, stack=stack, redis__url=redis_url), "Redis")
     url, now = settings.redis.url or "", time.time()
     with closing(redis_client(url, timeout_seconds=settings.redis.timeout_seconds)) as client:

@@ -1,130 +1,59 @@
-"""`rtp notify`: telling people in the foreground, until stopped, idle, or out of time."""
+"""Telling people in the foreground, until stopped, idle, or out of time."""
 
 from __future__ import annotations
 
-import threading
 import time
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
-from cli.foreground import IDLE_SECONDS, STUCK_SECONDS, Ending, end_unreached
-from cli.logs import LOG, LogFormat, LogLevel, logging_as, say, warn, write_line
-from cli.notify.dry_run import dry_run
+from cli.foreground import IDLE_SECONDS, STUCK_SECONDS, end_unreached
+from cli.logs import LOG, say, warn, write_line
 from cli.notify.extra import make_notifier
 from cli.notify.found_there import warn_of_what_is_there
 from cli.notify.message_lines import MessageLines
-from cli.notify.try_out import try_out
-from cli.option_values import duration
-from cli.options import AsJson, Config, Http, RedisUrl, SqsEndpointUrl, Stack, settings_from
 from cli.promptness import be_prompt
-from cli.running_demo import use_demo_if_unnamed
-from cli.signals import noting_signals
 from core.errors import SettingsError, SinkUnavailable
 from core.monitor.notify_monitor import NotifyMonitor
 from core.problem import counted
 
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Sequence
+
+    from cli.ending import Ending
+    from core.notify.intakes.source import From
     from core.notify.notifier import Notifier
     from core.notify.outcome import MessageOutcome
+    from core.settings.models import Settings
 
 _TICK_SECONDS = 0.1
 
-_For = Annotated[
-    float | None,
-    typer.Option("--for", parser=duration("--for"), metavar="DURATION", help="End by itself after this: 30s."),
-]
-_UntilIdle = Annotated[
-    bool, typer.Option("--until-idle", help="End by itself once nothing is left that can be told within a minute.")
-]
-_From = Annotated[
-    Literal["sqs", "stream"] | None,
-    typer.Option(
-        "--from",
-        help="Take alerts from SQS, or every event from the Redis stream. Default: sqs where there is a queue.",
-    ),
-]
-_Queues = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--queue",
-        metavar="NAME",
-        help="Take from this queue only; may be given several times. Default: sqs.queue where that gets every alert,"
-        " else all queues of the settings.",
-    ),
-]
-_Test = Annotated[
-    str | None,
-    typer.Option(
-        "--test",
-        metavar="NAME",
-        help="Only tell this destination, or all of an audience, of something that has not happened, and end.",
-    ),
-]
-_DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only print the messages that the newest events would become, and end.")
-]
 
-
-def notify_command(
-    context: typer.Context,
-    config: Config = None,
-    from_: _From = None,
-    queue: _Queues = None,
-    for_: _For = None,
-    until_idle: _UntilIdle = False,
-    test: _Test = None,
-    is_dry_run: _DryRun = False,
-    redis_url: RedisUrl = None,
-    sqs_endpoint_url: SqsEndpointUrl = None,
-    http: Http = None,
-    log_format: LogFormat = "text",
-    log_level: LogLevel = "info",
-    stack: Stack = None,
-    as_json: AsJson = False,
+def tell(
+    settings: Settings,
+    source: From | None,
+    queues: Sequence[str],
+    ending: Ending,
+    stop_requested: threading.Event,
+    *,
+    as_json: bool,
 ) -> None:
-    """Tell people of alerts as `notify` in the settings says: Telegram, Slack, e-mail, wherever Apprise reaches.
-
-    Each alert is told once, and in order per entity. What a service does not take waits in Redis, and is told later by
-    this process or another: any number of them share the destinations. What can never be told is a dead letter: see
-    [bold]rtp dlq[/]. Ctrl-C finishes the messages under way. Exit code 1 where --for or --until-idle ends without
-    having reached a service, with --until-idle nothing could be told for a minute, or --test was not accepted.
-
-    Examples:
-    [bold]rtp notify --config rtp.yaml[/]
-
-    [bold]rtp notify --test desk --config rtp.yaml[/]
-
-    [bold]rtp notify --from stream --until-idle --config rtp.yaml[/]
-    """
-    if context.invoked_subcommand is not None:
-        return
-    with logging_as(log_format, log_level), noting_signals() as stop_requested:
-        settings = settings_from(
-            config, stack=stack, redis__url=redis_url, sqs__endpoint_url=sqs_endpoint_url, http__listen=http
+    """Tell people until the ending, or a request to stop. Raises SettingsError where the settings name nobody."""
+    if not settings.notify:
+        raise SettingsError(
+            "the settings name nobody who is to be told",
+            "Say under notify: who, where and of what, as in configs/default.yaml",
         )
-        if test is not None:
-            if not try_out(settings, test, as_json=as_json):
-                raise typer.Exit(1)
-            return
-        settings = use_demo_if_unnamed(settings, "Redis")
-        if is_dry_run:
-            dry_run(settings, as_json=as_json)
-            return
-        if not settings.notify:
-            raise SettingsError(
-                "the settings name nobody who is to be told",
-                "Say under notify: who, where and of what, as in configs/default.yaml",
-            )
-        lines = MessageLines(settings.all_kinds, as_json=as_json)
-        monitor = NotifyMonitor(settings, is_alone=True, write=write_line)
+    lines = MessageLines(settings.all_kinds, as_json=as_json)
+    monitor = NotifyMonitor(settings, is_alone=True, write=write_line)
 
-        def on_outcome(outcome: MessageOutcome) -> None:
-            monitor.observe(outcome)
-            lines.show(outcome)
+    def on_outcome(outcome: MessageOutcome) -> None:
+        monitor.observe(outcome)
+        lines.show(outcome)
 
-        notifier = make_notifier(settings, from_, queue or (), on_outcome=on_outcome)
-        _run(notifier, monitor, lines, Ending(for_, until_idle), stop_requested)
+    notifier = make_notifier(settings, source, queues, on_outcome=on_outcome)
+    _run(notifier, monitor, lines, ending, stop_requested)
 
 
 def _run(

@@ -19,7 +19,6 @@ from cli.top.selection import parse_selection
 from cli.top.sinks import RtpState
 from cli.top.terminal import is_full_terminal
 from cli.top.world import Notice
-from cli.top.worlds import world_of, world_of_gateway
 from core.errors import RtpError, SettingsError
 from core.sinks.sink_type import needing
 
@@ -81,6 +80,8 @@ def top(
     settings = settings_from(config, stack=stack, postgres__dsn=postgres_dsn, redis__url=redis_url)
     if gateway is None:
         settings = use_demo_if_unnamed(settings, "Redis")
+    from cli.top.worlds import world_of, world_of_gateway  # noqa: PLC0415 - slow to import, and `--help` needs none of it
+
     with noting_signals() as stop_requested, ExitStack() as exits:
         opening = world_of(settings) if gateway is None else world_of_gateway(gateway, token, settings)
         world = replace(exits.enter_context(opening), is_over=stop_requested.is_set)

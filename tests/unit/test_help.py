@@ -84,17 +84,29 @@ def test_the_list_says_of_each_command_what_its_own_help_begins_with() -> None:
     assert {name: place.summary for name, place in PLACES.items()} == begin
 
 
-def test_the_list_of_commands_loads_none_of_them() -> None:
-    listing = """
+LOADED = """
 import sys
 from cli.app import app
 try:
-    app(["--help"])
+    app(sys.argv[1:])
 finally:
     print(*sys.modules, file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
-    assert set(done.stderr.split()) & {"psycopg", "redis", "pydantic", "yaml", "core.settings.models"} == set()
+
+
+def loaded_by(*words: str) -> set[str]:
+    """The modules that a command line loads."""
+    done = subprocess.run([sys.executable, "-c", LOADED, *words], capture_output=True, text=True, check=True)
+    return set(done.stderr.split())
+
+
+def test_the_list_of_commands_loads_none_of_them() -> None:
+    assert loaded_by("--help") & {"psycopg", "redis", "pydantic", "yaml", "core.settings.models"} == set()
+
+
+@pytest.mark.parametrize("name", ["run", "tail", "serve", "notify", "loadtest", "validate", "status"])
+def test_the_help_that_is_asked_for_most_loads_nothing_that_the_work_needs(name: str) -> None:
+    assert loaded_by(name, "--help") & {"psycopg", "redis", "yaml", "core.settings.models"} == set()
 
 
 def test_without_a_command_all_of_them_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

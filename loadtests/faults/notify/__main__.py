@@ -35,7 +35,12 @@ _LEASE_SECONDS = 0.6
 _LONGEST_PAUSE_SECONDS = 0.7
 _FROZEN_SECONDS = 1.0
 _DRAIN_SECONDS = 90
-_PRELOAD = ("cli.notify", "core.notify.tellings", "core.notify.intakes.queue_intake", "core.services.receiving_client")
+_PRELOAD = (
+    "cli.notify.run",
+    "core.notify.tellings",
+    "core.notify.intakes.queue_intake",
+    "core.services.receiving_client",
+)
 _DESTINATIONS = ("fast", "slow", "moody")
 
 
