@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from core.arming.look import read_arming
@@ -22,7 +22,7 @@ from triggers.installer import find_drift
 from triggers.notes import find_notes
 from triggers.rights import lacking_grants
 from triggers.risks import find_risks
-from triggers.validator import validate
+from triggers.validator import read_watched, validate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings
     from triggers.rights import Grant
     from triggers.steps import Action
+    from triggers.validator import WatchedTables
 
     Connect = Callable[[], AbstractContextManager[Connection]]
 
@@ -52,16 +53,23 @@ class Checkup:
     grants: Sequence[Grant] = ()
 
 
+@dataclass(frozen=True)
+class _SeenDatabase:
+    problems: Sequence[str]
+    grants: Sequence[Grant] = ()
+    tables: WatchedTables = field(default_factory=dict)
+
+
 def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) -> Checkup:
     """Look at the database, the sinks and the routes; warnings and drift only where there is no problem."""
-    found, grants = _database_problems(settings, connect)
-    problems = [*found, *_sink_problems(settings)]
+    database = _look_at_database(settings, connect)
+    problems = [*database.problems, *_sink_problems(settings)]
     if problems:
-        return Checkup(problems, grants=grants)
+        return Checkup(problems, grants=database.grants)
     drift = None
     if compares_installed:
         try:
-            drift = _drift(settings, connect)
+            drift = _drift(settings, connect, database.tables)
         except RtpError as error:
             return Checkup(str(error).splitlines())
     warnings = [
@@ -73,18 +81,20 @@ def check_up(settings: Settings, connect: Connect, *, compares_installed: bool) 
         *find_weaknesses(settings),
         *_risks(settings, connect),
     ]
-    return Checkup((), warnings, drift, _notes(settings, connect), _unarmed(connect))
+    return Checkup((), warnings, drift, list(find_notes(settings, database.tables)), _unarmed(connect))
 
 
-def _database_problems(settings: Settings, connect: Connect) -> tuple[list[str], list[Grant]]:
+def _look_at_database(settings: Settings, connect: Connect) -> _SeenDatabase:
     try:
         with connect() as connection, connect() as other:
             if unfitness := find_unfitness(connection, other):
-                return [str(UnfitServer("PostgreSQL", address(postgres_dsn(settings)), unfitness))], []
+                return _SeenDatabase([str(UnfitServer("PostgreSQL", address(postgres_dsn(settings)), unfitness))])
         with connect() as connection, own_transaction(connection, "READ ONLY"):
-            return list(map(str, validate(connection, settings))), lacking_grants(connection, settings)
+            tables = read_watched(connection, settings)
+            findings = validate(connection, settings, tables)
+            return _SeenDatabase(list(map(str, findings)), lacking_grants(connection, settings), tables)
     except RtpError as error:
-        return [str(error)], []
+        return _SeenDatabase([str(error)])
 
 
 def _risks(settings: Settings, connect: Connect) -> list[str]:
@@ -116,17 +126,9 @@ def _sink_problems(settings: Settings) -> Iterator[str]:
             sink.close()
 
 
-def _drift(settings: Settings, connect: Connect) -> Sequence[Action]:
+def _drift(settings: Settings, connect: Connect, tables: WatchedTables) -> Sequence[Action]:
     with connect() as connection, own_transaction(connection, "READ ONLY"):
-        return find_drift(connection, settings)
-
-
-def _notes(settings: Settings, connect: Connect) -> list[str]:
-    try:
-        with connect() as connection, own_transaction(connection, "READ ONLY"):
-            return list(find_notes(connection, settings))
-    except RtpError as error:
-        return [str(error)]
+        return find_drift(connection, settings, tables)
 
 
 def _unarmed(connect: Connect) -> list[str]:

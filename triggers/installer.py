@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from core.settings.models import Settings, TriggerSettings
     from core.settings.watches import Watch
     from triggers.catalog import InstalledTrigger, Server, TableFacts, WatchRow
-    from triggers.validator import Finding
+    from triggers.validator import Finding, WatchedTables
 
 # Whoever waits for a lock on a table makes everyone behind it wait as well: give up before users notice.
 LOCK_TIMEOUT = "3s"
@@ -51,18 +51,18 @@ _IS_THERE = sql.SQL(
 _LOCK = sql.SQL("LOCK TABLE rtp.installation IN EXCLUSIVE MODE")
 
 
-def plan_installation(connection: Connection, settings: Settings) -> list[Step]:
+def plan_installation(connection: Connection, settings: Settings, tables: WatchedTables | None = None) -> list[Step]:
     """What installing these settings means for this database. Raises InstallError where it cannot work.
 
     A watch that is installed, and for which a right has come to lack, say on a new partition, stays as it is: it keeps
-    no other one from being changed.
+    no other one from being changed. `tables` are as `read_watched` finds them, where they have been read already.
     """
     with own_transaction(connection):
-        return _plan_installation(connection, settings)
+        return _plan_installation(connection, settings, tables)
 
 
-def _plan_installation(connection: Connection, settings: Settings) -> list[Step]:
-    tables = read_watched(connection, settings)
+def _plan_installation(connection: Connection, settings: Settings, tables: WatchedTables | None) -> list[Step]:
+    tables = read_watched(connection, settings) if tables is None else tables
     findings = validate(connection, settings, tables)
     if any(finding.lacks_right_on is None for finding in findings):
         raise _refusal(findings)
@@ -144,9 +144,13 @@ def count_installation(steps: list[Step]) -> list[Step]:
     ]
 
 
-def find_drift(connection: Connection, settings: Settings) -> list[Action]:
-    """What an installation would do now: nothing, unless settings, tables or rtp have changed since the last one."""
-    return [step.action for step in plan_installation(connection, settings) if step.action.what != "unchanged"]
+def find_drift(connection: Connection, settings: Settings, tables: WatchedTables | None = None) -> list[Action]:
+    """What an installation would do now: nothing, unless settings, tables or rtp have changed since the last one.
+
+    `tables` as for `plan_installation`.
+    """
+    steps = plan_installation(connection, settings, tables)
+    return [step.action for step in steps if step.action.what != "unchanged"]
 
 
 def is_held_up(steps: Iterable[Step]) -> bool:

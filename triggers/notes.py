@@ -5,20 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rtp_client.moment import ZONELESS_TYPES
-from triggers.validator import read_watched
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from psycopg import Connection
-
     from core.settings.models import Settings
     from core.settings.watches import Watch
+    from triggers.validator import WatchedTables
 
 
-def find_notes(connection: Connection, settings: Settings) -> Iterator[str]:
+def find_notes(settings: Settings, tables: WatchedTables) -> Iterator[str]:
     """A line for each column of times without a zone: in which one they are read; and for pegs that may flap."""
-    tables = read_watched(connection, settings)
     for name, watch in settings.watches.items():
         column, table = watch.columns.changed_at, tables.get(watch.table_parts)
         if column is not None and table is not None and table.column_types[column] in ZONELESS_TYPES:

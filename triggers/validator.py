@@ -24,10 +24,14 @@ from triggers.rights import lacking, rights_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+    from typing import TypeAlias
 
     from psycopg import Connection
 
     from core.arming.obstacle import Obstacle
+
+    WatchedTables: TypeAlias = Mapping[tuple[str, ...], TableFacts]
+    """Those of the watches' tables that are there, by schema and name."""
 
 OLDEST_SERVER = 140000
 _WRONG_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
@@ -49,14 +53,12 @@ class Finding:
         return f"{self.where}: {self.problem}. {self.remedy}"
 
 
-def read_watched(connection: Connection, settings: Settings) -> Mapping[tuple[str, ...], TableFacts]:
+def read_watched(connection: Connection, settings: Settings) -> WatchedTables:
     """Those of the watches' tables that are there, by schema and name."""
     return read_tables(connection, [watch.table_parts for watch in settings.watches.values()])
 
 
-def validate(
-    connection: Connection, settings: Settings, tables: Mapping[tuple[str, ...], TableFacts] | None = None
-) -> list[Finding]:
+def validate(connection: Connection, settings: Settings, tables: WatchedTables | None = None) -> list[Finding]:
     """Everything that would keep the settings' triggers from being installed in this database, or from seeing all.
 
     `tables` are as `read_watched` finds them, where they have been read already.
@@ -133,7 +135,7 @@ def _check_table(name: str, watch: Watch, table: TableFacts) -> Iterator[Finding
 
 
 def _read_obstacles(
-    connection: Connection, settings: Settings, tables: Mapping[tuple[str, ...], TableFacts]
+    connection: Connection, settings: Settings, tables: WatchedTables
 ) -> Mapping[int, Sequence[Obstacle]]:
     names = {
         table.oid: watch.table

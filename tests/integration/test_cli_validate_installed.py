@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
+from typing import Any
 
 import psycopg
 
 from core.demo.tables import create_tables
+from core.services.postgres import queries
+from core.settings.models import Settings, postgres_dsn
 from tests.catalog_snapshot import catalog_of
 from tests.command import Done
+from triggers.checkup import check_up
 
 Validate = Callable[..., Done]
 
@@ -72,6 +77,22 @@ def test_a_schema_of_a_newer_rtp_is_a_problem(validate: Validate, writer: psycop
     assert done.err.splitlines()[0] == (
         "the database has rtp schema version 999, this rtp knows 10. Install, or remove, with the newer rtp"
     )
+
+
+def test_each_watched_table_is_read_once(settings: Settings) -> None:
+    asked: list[Any] = []
+
+    class Noting(psycopg.Connection):
+        def execute(self, query: Any, *arguments: Any, **options: Any) -> Any:
+            asked.append(query)
+            return super().execute(query, *arguments, **options)
+
+    def connect() -> Any:
+        return closing(Noting.connect(postgres_dsn(settings), autocommit=True))
+
+    found = check_up(settings, connect, compares_installed=True)
+    assert (found.problems, found.drift) == ((), [])
+    assert asked.count(queries("triggers.sql", "catalog.sql")["columns"]) == 1
 
 
 def test_comparing_changes_nothing(validate: Validate, writer: psycopg.Connection) -> None:
