@@ -16,13 +16,13 @@ from cli.backtest_yaml import suggestion_document, suggestion_yaml
 from cli.database import connection_to
 from cli.options import AsJson, Config, PostgresDsn, settings_from
 from cli.output import err, out, print_json, print_problem
+from core.arming.alias_tables import with_aliases
 from core.detection.backtest import Backtest, RuleSet, choose_watch, new_tally
 from core.detection.history import FileHistory, TableHistory
 from core.detection.series import draw
 from core.detection.suggest import suggest
 from core.errors import SettingsError
 from core.services.postgres import own_transaction
-from triggers.alias_tables import with_aliases
 from triggers.notes import note_of_pegs
 
 if TYPE_CHECKING:

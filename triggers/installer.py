@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import psycopg
 from psycopg import sql
 
+from core.arming.alias_tables import with_aliases
 from core.errors import InstallError
 from core.judging.waiting import read_waiting
 from core.own_version import own_version
@@ -15,7 +16,6 @@ from core.problem import counted
 from core.services.locks import INSTALLATION, holders_of_tables
 from core.services.postgres import OWN_SETTINGS, own_transaction
 from rtp_client.errors import one_line
-from triggers.alias_tables import with_aliases
 from triggers.catalog import (
     is_amid_a_piece,
     read_installation,

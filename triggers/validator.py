@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from psycopg import sql
 
+from core.arming.alias_tables import with_aliases
 from core.arming.look import read_obstacles
-from core.arming.obstacle import problem
+from core.arming.obstacle import NO_TABLES, problem
 from core.errors import InstallError
 from core.readable import NUMERIC_TYPES, TIME_TYPES, VALUE_TYPES
 from core.settings.models import Settings
 from core.settings.watches import Constant, Watch
 from rtp_client.moment import UTC
-from triggers.alias_tables import with_aliases
 from triggers.catalog import Server, TableFacts, has_time_zone, read_server, read_table, read_tables
 from triggers.identity import key_columns
 from triggers.rights import lacking, rights_of
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     """Those of the watches' tables that are there, by schema and name."""
 
 OLDEST_SERVER = 140000
-_WRONG_KINDS = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 
 
 @dataclass(frozen=True)
@@ -116,8 +115,8 @@ def _check_table(name: str, watch: Watch, table: TableFacts) -> Iterator[Finding
         # Its trigger would write to what it watches.
         yield Finding(where, f"{watch.table} is in rtp's own schema", "Watch a table of your own")
         return
-    if table.relkind in _WRONG_KINDS:
-        problem = f"{watch.table} is {_WRONG_KINDS[table.relkind]}"
+    if table.relkind in NO_TABLES:
+        problem = f"{watch.table} is {NO_TABLES[table.relkind]}"
         yield Finding(where, problem, "Triggers need a table; name the table below it")
         return
     key = key_columns(watch)
@@ -140,7 +139,7 @@ def _read_obstacles(
     names = {
         table.oid: watch.table
         for watch in settings.watches.values()
-        if (table := tables.get(watch.table_parts)) and table.relkind not in _WRONG_KINDS
+        if (table := tables.get(watch.table_parts)) and table.relkind not in NO_TABLES
     }
     return read_obstacles(connection, names, [table.oid for table in tables.values()])
 
@@ -166,10 +165,10 @@ def _check_aliases(
             usable = False
             remedy = "Create it, or correct the name (schema.table)"
             yield Finding(f"{where}.table", f"table {aliases.table} does not exist", remedy)
-        elif table.relkind in _WRONG_KINDS:
+        elif table.relkind in NO_TABLES:
             usable = False
             # A view runs its owner's functions with the reader's rights.
-            yield Finding(f"{where}.table", f"{aliases.table} is {_WRONG_KINDS[table.relkind]}", "Name a table")
+            yield Finding(f"{where}.table", f"{aliases.table} is {NO_TABLES[table.relkind]}", "Name a table")
         else:
             for role, column in (("from", aliases.former), ("to", aliases.now)):
                 if column not in table.column_types.names:

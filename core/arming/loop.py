@@ -10,6 +10,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from core.arming.alarm import ArmingAlarm
+from core.arming.alias_alarm import AliasAlarm
 from core.arming.look import note_missed, read_arming
 from core.errors import ServiceUnavailable
 from core.leading.loop import Loop
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from core.problem import Problem
     from core.services.postgres import DatabaseServer
     from core.services.recovery import Recovery
+    from core.settings.watches import Watch
+    from core.trouble import Troubles
 
 _QUERIES = queries("core.sql", "arming.sql")
 _LOOK_SECONDS = 2.0
@@ -45,6 +48,8 @@ class ArmingLoop(Loop):
         *,
         recovery: Recovery,
         on_problem: Callable[[Problem], None],
+        declared: Mapping[str, Watch],
+        troubles: Troubles,
         rearming: Rearming | None = None,
     ) -> None:
         super().__init__("arming", epochs)
@@ -55,6 +60,7 @@ class ArmingLoop(Loop):
         self._recovery = recovery
         self._on_problem = on_problem
         self._rearming = rearming
+        self._aliases = AliasAlarm(declared, troubles, on_problem)
 
     def abandon(self) -> bool:
         """An installation that is under way ends, with nothing changed."""
@@ -71,6 +77,7 @@ class ArmingLoop(Loop):
                 self._recovery.failed(error)
                 self._recovery.pause(self._halt)
         self.watches, self.since = (), {}
+        self._aliases.rest()
         self._recovery.rest()
 
     def _watch(self, connection: psycopg.Connection, alarm: ArmingAlarm) -> None:
@@ -78,6 +85,7 @@ class ArmingLoop(Loop):
         while not self._halt.is_set():
             started = time.monotonic()
             self.watches = read_arming(connection)
+            self._aliases.look(connection)
             took_seconds.append(time.monotonic() - started)
             self._recovery.succeeded()
             note_missed(connection, self.watches)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 _INSTALL = "Run `rtp install-triggers`"
 _INSTALL_OR_REARM = f"{_INSTALL}, or let rtp run do so by itself (triggers.rearm)"
-_UNWATCHABLE = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
+NO_TABLES = {"v": "a view", "m": "a materialized view", "f": "a foreign table"}
 _REARMABLE = frozenset({"replaced", "missing", "unwatched", "retyped"})
 _MOST_NAMED = 3
 _PLAIN = re.compile("[a-z_][a-z0-9_]*")
@@ -30,7 +30,7 @@ class Obstacle(NamedTuple):
 
     @property
     def _is_no_table(self) -> bool:
-        return self.what == "replaced" and self.details[0] in _UNWATCHABLE
+        return self.what == "replaced" and self.details[0] in NO_TABLES
 
     def remedy(self, table: str) -> str:
         """What to do about it: a sentence without its full stop."""
@@ -65,7 +65,7 @@ def _places(obstacles: Sequence[Obstacle]) -> str:
 
 def _replaced(table: str, obstacles: Sequence[Obstacle]) -> str:
     _, former, details = obstacles[0]
-    kind = _UNWATCHABLE.get(details[0], "another table")
+    kind = NO_TABLES.get(details[0], "another table")
     return (
         f"{table} is {kind}, and not what rtp was installed on, which is {f'called {former}' if former else 'gone'} now"
     )

@@ -100,6 +100,8 @@ def build_pipeline(
             epochs,
             recovery=recovery("arming"),
             on_problem=on_problem,
+            declared=settings.watches,
+            troubles=shared.troubles,
             rearming=Rearming(server, rearm, on_problem) if rearm and settings.triggers.rearm else None,
         ),
         cache_rebuilder=cache_rebuilder,

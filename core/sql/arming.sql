@@ -184,3 +184,13 @@ SELECT coalesce(has_table_privilege(to_regclass('_timescaledb_catalog.hypertable
 -- name: hypertables
 -- Its tables: they refuse triggers with transition tables, or keep rows in tables of their own.
 SELECT schema_name || '.' || table_name FROM _timescaledb_catalog.hypertable
+
+-- name: kind_of_table
+-- What sort of table has that name: there may be none.
+SELECT c.relkind FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = %(schema)s AND c.relname = %(name)s
+
+-- name: installed_aliases
+-- Those of these watches that are installed, with the aliases that their triggers know.
+SELECT name, coalesce(settings -> 'aliases', '{}'), coalesce(settings -> 'chain_aliases', '{}')
+FROM rtp.watch WHERE name = ANY (%(watches)s) AND removed_at IS NULL
