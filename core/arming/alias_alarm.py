@@ -48,10 +48,13 @@ class AliasAlarm:
         self._troubles = troubles
         self._problems = {name: LastingProblem("arming", on_problem) for name in self._watches}
 
+    @property
+    def has_tables(self) -> bool:
+        """Whether the settings name any."""
+        return bool(self._watches)
+
     def look(self, connection: Connection) -> None:
         """Read the tables, and compare them with what is installed. Raises psycopg.Error."""
-        if not self._watches:
-            return
         found = connection.execute(_QUERIES["installed_aliases"], {"watches": [*self._watches]}).fetchall()
         installed = {name: {"aliases": aliases, "chain_aliases": chains} for name, aliases, chains in found}
         for name, watch in self._watches.items():

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.arming.alarm import ArmingAlarm
@@ -70,9 +72,11 @@ class ArmingLoop(Loop):
         alarm = ArmingAlarm(self._on_problem, rearms=self._rearming is not None)
         while self._recovery.wait_for_turn(self._halt) and not epoch.is_over:
             try:
-                with self._server.translated(), self._server.connect(self.name, is_hasty=False) as connection:
+                with self._server.translated(), ExitStack() as sessions:
+                    connection = sessions.enter_context(self._server.connect(self.name, is_hasty=False))
                     connection.execute(_QUERIES["plan_once"])
-                    self._watch(connection, alarm)
+                    aliases = self._look_at_aliases(sessions)
+                    self._watch(connection, alarm, aliases)
             except ServiceUnavailable as error:
                 self._recovery.failed(error)
                 self._recovery.pause(self._halt)
@@ -80,19 +84,31 @@ class ArmingLoop(Loop):
         self._aliases.rest()
         self._recovery.rest()
 
-    def _watch(self, connection: psycopg.Connection, alarm: ArmingAlarm) -> None:
+    def _look_at_aliases(self, sessions: ExitStack) -> Callable[[], None]:
+        """Looks at the tables of aliases, in a session of its own.
+
+        Each such look is rolled back, after which psycopg has the server forget the session's prepared plans.
+        """
+        if not self._aliases.has_tables:
+            return lambda: None
+        session = sessions.enter_context(self._server.connect("aliases", is_hasty=False))
+        return partial(self._aliases.look, session)
+
+    def _watch(self, connection: psycopg.Connection, alarm: ArmingAlarm, look_at_aliases: Callable[[], None]) -> None:
         took_seconds: deque[float] = deque(maxlen=5)  # of which the shortest waited for nobody
         while not self._halt.is_set():
             started = time.monotonic()
             self.watches = read_arming(connection)
-            self._aliases.look(connection)
-            took_seconds.append(time.monotonic() - started)
+            seconds = time.monotonic() - started
             self._recovery.succeeded()
             note_missed(connection, self.watches)
             for watch in alarm.note(self.watches):
                 # Whoever has armed it, what was written meanwhile is judged now, where rtp may install.
                 alarm.ended(watch, self._rearming.take_outcome(watch.watch) if self._rearming is not None else None)
             self.since = alarm.since()
+            started = time.monotonic()
+            look_at_aliases()
+            took_seconds.append(seconds + time.monotonic() - started)
             if not self._rearm():
                 self._halt.wait(min(max(_LOOK_SECONDS, min(took_seconds) / _SHARE), _SELDOM_SECONDS))
 
