@@ -117,6 +117,23 @@ def _is_plain(row: LogRow) -> bool:
 def _event(event_id: str, row: LogRow, source: str, labels: _Labels, fields: Any = None) -> Event:
     changed_at = format_time(row.changed_at)
     subject, partition = _names(row.chain, row.entity)
+    data = EventData(
+        kind=row.kind,
+        chain=row.chain,
+        entity=row.entity,
+        previous=row.previous,
+        current=row.current,
+        change=row.change,
+        change_pct=row.change_pct,
+        fields=fields,
+        reason=labels.reason,
+        severity=labels.severity,
+        duration_seconds=row.duration_seconds,
+        confidence=row.confidence,
+        provenance=row.provenance,
+        changed_at=changed_at,
+        detected_at=format_time(row.detected_at),
+    )
     return Event(
         id=event_id,
         source=f"{source}/{row.watch}",
@@ -127,24 +144,7 @@ def _event(event_id: str, row: LogRow, source: str, labels: _Labels, fields: Any
         sequence=format_sequence(row.id),
         traceparent=row.traceparent,
         tracestate=row.tracestate,
-        data=EventData(
-            kind=row.kind,
-            chain=row.chain,
-            entity=row.entity,
-            previous=row.previous,
-            current=row.current,
-            change=row.change,
-            change_pct=row.change_pct,
-            fields=fields,
-            reason=labels.reason,
-            severity=labels.severity,
-            duration_seconds=row.duration_seconds,
-            confidence=row.confidence,
-            provenance=row.provenance,
-            changed_at=changed_at,
-            detected_at=format_time(row.detected_at),
-            **({} if row.details is None else json.loads(row.details)),
-        ),
+        data=data if row.details is None else structs.replace(data, **json.loads(row.details)),
     )
 
 

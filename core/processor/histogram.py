@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,13 +83,17 @@ class Histogram:
         """Count each of them once."""
         if not seconds:
             return
-        positive = seconds if min(seconds) >= 0 else [max(0.0, one) for one in seconds]
-        counts = self._counts
+        ordered = sorted(seconds)
+        total = sum(ordered[bisect_left(ordered, 0.0) :])
         with self._lock:
-            for one in seconds:
-                counts[bisect_left(_BOUNDS, one)] += 1
-            self._max = max(self._max, *seconds)
-            self._sum += sum(positive)
+            counted = 0
+            while counted < len(ordered):  # those read or delivered together fall into a few buckets
+                bucket = bisect_left(_BOUNDS, ordered[counted])
+                before = counted
+                counted = len(ordered) if bucket == len(_BOUNDS) else bisect_right(ordered, _BOUNDS[bucket], counted)
+                self._counts[bucket] += counted - before
+            self._max = max(self._max, ordered[-1])
+            self._sum += total
 
     def latencies(self) -> Latencies:
         """What has been counted so far."""
