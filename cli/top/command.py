@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,18 +12,10 @@ from cli.options import AsJson, Config, PostgresDsn, RedisUrl, Stack, settings_f
 from cli.output import print_json, print_problem
 from cli.running_demo import use_demo_if_unnamed
 from cli.signals import noting_signals
-from cli.top.document import board_document
-from cli.top.market import SeenMarket
 from cli.top.selection import parse_selection
-from cli.top.sinks import RtpState
 from cli.top.terminal import is_full_terminal
-from cli.top.world import Notice
-from core.errors import RtpError, SettingsError
+from core.errors import SettingsError
 from core.sinks.sink_type import needing
-
-if TYPE_CHECKING:
-    from cli.top.selection import BoardSelection
-    from cli.top.world import BoardWorld
 
 _Filter = Annotated[
     str,
@@ -47,8 +38,6 @@ _Token = Annotated[
     str | None,
     typer.Option("--token", envvar="RTP_GATEWAY_TOKEN", help="What the gateway wants to see; better by environment."),
 ]
-_LONGEST_LOOK_SECONDS = 10.0
-_TICK_SECONDS = 0.02
 
 
 def top(
@@ -80,13 +69,14 @@ def top(
     settings = settings_from(config, stack=stack, postgres__dsn=postgres_dsn, redis__url=redis_url)
     if gateway is None:
         settings = use_demo_if_unnamed(settings, "Redis")
-    from cli.top.worlds import world_of, world_of_gateway  # noqa: PLC0415 - slow to import, and `--help` needs none of it
+    from cli.top.look import look_once  # noqa: PLC0415 - slow to import, and `--help` needs none of it
+    from cli.top.worlds import world_of, world_of_gateway  # noqa: PLC0415 - as above
 
     with noting_signals() as stop_requested, ExitStack() as exits:
         opening = world_of(settings) if gateway is None else world_of_gateway(gateway, token, settings)
         world = replace(exits.enter_context(opening), is_over=stop_requested.is_set)
         if as_json:
-            print_json(_document(world, selection, is_state_told=world.details is None))
+            print_json(look_once(world, selection, is_state_told=world.details is None))
             return
         from cli.top.board import Board  # noqa: PLC0415 - Textual is an extra
 
@@ -96,23 +86,6 @@ def top(
         print_problem(line)
     if board.failure is not None:
         raise board.failure
-
-
-def _document(world: BoardWorld, selection: BoardSelection, *, is_state_told: bool) -> dict[str, Any]:
-    """What is known once the snapshot is complete, and rtp's state, where somebody tells it, was told."""
-    market, state = SeenMarket(), RtpState()
-    deadline = time.monotonic() + _LONGEST_LOOK_SECONDS
-    while not (market.is_complete and is_state_told) and time.monotonic() < deadline and not world.is_over():
-        for message in world.inbox.take():
-            if isinstance(message, RtpState):
-                state, is_state_told = message, True
-            elif isinstance(message, Notice):
-                print_problem(message.text)
-            elif isinstance(message, RtpError):
-                raise message
-            market.take_message(message)
-        time.sleep(_TICK_SECONDS)
-    return board_document(market, state, world, selection)
 
 
 def _require_terminal() -> None:

@@ -104,7 +104,7 @@ def test_the_list_of_commands_loads_none_of_them() -> None:
     assert loaded_by("--help") & {"psycopg", "redis", "pydantic", "yaml", "core.settings.models"} == set()
 
 
-@pytest.mark.parametrize("name", ["run", "tail", "serve", "notify", "loadtest", "validate", "status"])
+@pytest.mark.parametrize("name", ["run", "tail", "serve", "notify", "loadtest", "validate", "status", "top"])
 def test_the_help_that_is_asked_for_most_loads_nothing_that_the_work_needs(name: str) -> None:
     assert loaded_by(name, "--help") & {"psycopg", "redis", "yaml", "core.settings.models"} == set()
 
