@@ -36,6 +36,10 @@ class ServiceUnavailable(RtpError):
         self.cause = cause
 
 
+class TableRefused(ServiceUnavailable):
+    """PostgreSQL is there, and this one table cannot be read as it should be."""
+
+
 class GatewayRefused(RtpError):
     """The gateway does not take a token or a subscription; asking again would not help. `code` says which rule."""
 

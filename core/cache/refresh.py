@@ -8,6 +8,7 @@ whole pass says so. A thread with connections of its own: deliveries go on meanw
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -23,6 +24,7 @@ from rtp_client.cache.entry import FIELDS, Found, finding
 from rtp_client.cache.loading import Guarded, Owner
 from rtp_client.cache.scripts import WRITE, write_arguments
 from rtp_client.cache.source import DatabaseSource
+from rtp_client.errors import TableRefused
 from rtp_client.event import METADATA_REASONS
 from rtp_client.keys import CACHE_REFRESHED, cache_key_owner, cache_key_pattern
 from rtp_client.redact import redact
@@ -45,6 +47,10 @@ _PATIENCE_SECONDS = 5.0
 # After a page of 200 entries, which takes about 10 ms: PostgreSQL and Redis have others to serve.
 _BETWEEN_PAGES_SECONDS = 0.01
 _SHORTEST_INTERVAL_SECONDS = 0.5
+_WARMING = ""
+"""Where a kind could stand."""
+# Each try is an error in PostgreSQL's log.
+_REFUSED_AGAIN_SECONDS = 5.0
 _QUERIES = queries("core.sql", "cache.sql")
 
 
@@ -81,43 +87,57 @@ class CacheRefresher(Loop):
             if bound and kind in self._kinds
         }
         self._due: dict[str, float] = {}
+        self._refused: dict[str, str] = {}
 
     def _serve(self, epoch: Epoch) -> None:
-        is_warm = False
-        self._due = dict.fromkeys(self._intervals, time.monotonic())
+        self._due = dict.fromkeys((_WARMING, *self._intervals), time.monotonic())
+        self._refused = {}
         while not self._halt.is_set():
-            is_warm = is_warm or self._attempt(self._warm)
-            self._attempt(self._compare)
+            self._attempt()
             self._halt.wait(_CHECK_SECONDS)
         self._hitch.rest()
 
     def _finish(self) -> None:
         self._refresh.close()
 
-    def _attempt(self, work: Callable[[], None]) -> bool:
+    def _attempt(self) -> None:
         try:
-            work()
-            self._hitch.worked("the cache is kept fresh again")
+            for task in sorted(self._due, key=self._due.__getitem__):
+                if self._due[task] <= time.monotonic():
+                    self._do(task)
         except RtpError as error:
-            if any(circuit.status().failures_in_a_row for circuit in self._circuits):
-                return False
-            self._hitch.failed(str(error), f"the cache was not refreshed, trying again: {error}")
-            return False
-        return True
+            problem = str(error)
+        else:
+            problem = "; ".join(dict.fromkeys(self._refused.values()))
+        if not problem:
+            self._hitch.worked("the cache is kept fresh again")
+        elif not any(circuit.status().failures_in_a_row for circuit in self._circuits):
+            self._hitch.failed(problem, f"the cache was not refreshed, trying again: {problem}")
 
-    def _warm(self) -> None:
+    def _do(self, task: str) -> None:
+        """Warm the cache, or compare a kind. A table that cannot be read keeps no other one from that."""
+        began_at = self._due[task] = time.monotonic()  # where it fails, the others go first next time
+        try:
+            is_done = self._warm() if task == _WARMING else self._compare(task)
+        except TableRefused as error:
+            self._refused[task] = str(error)
+            self._due[task] = began_at + _REFUSED_AGAIN_SECONDS
+            return
+        if is_done:
+            self._refused.pop(task, None)
+            self._due[task] = began_at + self._intervals.get(task, math.inf)
+
+    def _warm(self) -> bool:
         if limit := self._settings.redis.cache.warm_entries:
             with cache_reader(self._settings, is_counted=False) as reader:
                 self.warmed += warm(reader, limit, kinds=self._kinds, may_go_on=self._may_go_on).filled
+        return True
 
-    def _compare(self) -> None:
-        now = time.monotonic()
-        for kind in [kind for kind, due in self._due.items() if due <= now]:
-            done = self._refresh.compare(kind, may_go_on=self._may_go_on)
-            if done is None:
-                return
+    def _compare(self, kind: str) -> bool:
+        done = self._refresh.compare(kind, may_go_on=self._may_go_on)
+        if done is not None:
             self.refreshed += done.refreshed
-            self._due[kind] = now + self._intervals[kind]
+        return done is not None
 
     def _may_go_on(self) -> bool:
         return not self._halt.wait(_BETWEEN_PAGES_SECONDS)

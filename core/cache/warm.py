@@ -11,6 +11,7 @@ from core.errors import ServiceUnavailable
 from core.services.postgres import queries
 from rtp_client.cache.entry import Source
 from rtp_client.cache.source import DatabaseSource
+from rtp_client.errors import TableRefused
 from rtp_client.keys import cache_key_owner
 from rtp_client.redis import redis_errors
 
@@ -43,14 +44,19 @@ def warm(
     """Fill up to `limit` entries per kind: those read most in the last 15 minutes, then those reported last.
 
     `known` tells so many chains and names of a kind where no PostgreSQL knows them. `on_page` is told how many are
-    done. Raises ServiceUnavailable.
+    done. Raises ServiceUnavailable; TableRefused, once the other kinds are done, where a table cannot be read.
     """
     entities = filled = 0
+    refusal: TableRefused | None = None
     for kind in kinds:
         others = known(kind, limit) if known is not None else _known(reader.source, kind, limit)
         wanted = _wanted(reader, kind, limit, others, among=len(kinds))
         while page := list(islice(wanted, _PAGE)):
-            found = reader.get_many(kind, page)
+            try:
+                found = reader.get_many(kind, page)
+            except TableRefused as error:
+                refusal = refusal or error
+                break
             if reader.is_redis_away:
                 raise ServiceUnavailable("Redis", reader.address, "it did not take what was read")
             entities += len(page)
@@ -58,6 +64,8 @@ def warm(
             on_page(entities)
             if not may_go_on():
                 return Warmed(entities, filled)
+    if refusal is not None:
+        raise refusal
     return Warmed(entities, filled)
 
 

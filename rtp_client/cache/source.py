@@ -13,7 +13,7 @@ from rtp_client.answer_timeout import AnswerTimeout
 from rtp_client.cache.loading import Owner, TableRow
 from rtp_client.cache.lookup import COLUMN_TYPES, current_query, table_literal
 from rtp_client.cache.options import ANSWER_TIMEOUT_SECONDS, CONNECT_TIMEOUT_SECONDS
-from rtp_client.errors import ServiceUnavailable, one_line
+from rtp_client.errors import TableRefused, one_line
 from rtp_client.postgres import AsyncTimedConnection, TimedConnection, address, unavailable
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rtp_client.cache.options import CacheOptions
     from rtp_client.cache.table import Table
+    from rtp_client.errors import ServiceUnavailable
 
 _CONNECTIONS = 4
 
@@ -91,9 +92,9 @@ class SourceBase:
             raise self._refused(table, f"it has no column {', '.join(missing)}")
         return current_query(table, column_types)
 
-    def _refused(self, table: Table, cause: str) -> ServiceUnavailable:
+    def _refused(self, table: Table, cause: str) -> TableRefused:
         cause = f"table {table.name}, which {table.kind} is read from: {cause}"
-        return ServiceUnavailable("PostgreSQL", address(self._dsn), cause, what="refuses")
+        return TableRefused("PostgreSQL", address(self._dsn), cause, what="refuses")
 
     def _unavailable(self, error: psycopg.Error) -> ServiceUnavailable:
         return unavailable(self._dsn, error)

@@ -24,6 +24,7 @@ from rtp_client.cache.loading import Owner
 from rtp_client.cache.lookup import samples_query
 from rtp_client.cache.source import DatabaseSource
 from rtp_client.cache.table import Table
+from rtp_client.errors import TableRefused
 from rtp_client.keys import CACHE_REFRESHED, cache_key, cache_ranking
 from tests.eventually import eventually
 from tests.samples import make_event
@@ -228,6 +229,45 @@ def test_a_running_rtp_keeps_values_within_their_bound(
             assert client.hexists(CACHE_REFRESHED, "price") == 0
     finally:
         assert pipeline.stop()
+
+
+def test_a_table_that_cannot_be_read_keeps_no_other_kind_from_being_fresh(
+    settings: Settings, writer: psycopg.Connection, client: redis.Redis
+) -> None:
+    written = settings.own_document()
+    written["redis"]["cache"]["max_staleness"] = {"tvl": "2s", "price": "2s", "protocol": "0s"}
+    quick = Settings.model_validate(written)
+    insert(writer, "100")
+    writer.execute("INSERT INTO prices (chain, token, price_usd, source) VALUES ('base', 'weth', 100, 'x')")
+    told: list[str] = []
+    with cache_reader(quick, timeout_seconds=10) as reader:
+        entry(reader)
+        reader.get("price", "base", "weth")
+    writer.execute("ALTER TABLE tvl RENAME TO former")
+    pipeline = build_pipeline(quick, on_problem=lambda problem: told.append(str(problem)))
+    pipeline.start()
+    try:
+        writer.execute("UPDATE prices SET price_usd = 100.01")  # below the threshold
+        weth = cache_key("price", "base", "weth")
+        eventually(lambda: client.hget(weth, "current") == b"100.01", within_seconds=30)
+        eventually(
+            lambda: any("was not refreshed" in line and "table public.tvl" in line for line in told), within_seconds=30
+        )
+        writer.execute("ALTER TABLE former RENAME TO tvl")
+        eventually(lambda: "the cache is kept fresh again" in told, within_seconds=30)
+    finally:
+        assert pipeline.stop()
+
+
+def test_warming_leaves_out_a_kind_whose_table_cannot_be_read(
+    writer: psycopg.Connection, reader: CacheReader, client: redis.Redis
+) -> None:
+    insert(writer, "5")
+    writer.execute("INSERT INTO prices (chain, token, price_usd, source) VALUES ('base', 'dai', 100, 'x')")
+    writer.execute("ALTER TABLE tvl RENAME TO former")
+    with pytest.raises(TableRefused, match=r"table public\.tvl"):
+        warm(reader, 10, kinds=["tvl", "price"])
+    assert client.exists(cache_key("price", "base", "dai"))
 
 
 def test_refreshing_and_delivering_may_race(
