@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.arming.alias_tables import AliasesLocked, with_aliases
+from core.arming.alias_tables import AliasesLocked, AliasesUnreadable, with_aliases
 from core.errors import InstallError
 from core.problem import LastingProblem
 from core.services.postgres import queries
@@ -29,10 +29,9 @@ _SERVICE = "PostgreSQL"
 # Whoever rebuilds the table is not to hold up the look at what matters more.
 _LOCK_TIMEOUT = "50ms"
 _MOST_NAMED = 3
-_MEANWHILE = (
-    "Rows go on to mean what they meant at the last installation, while readers of the cache look into the table as it"
-    " is"
-)
+_AS_INSTALLED = "Rows go on to mean what they meant at the last installation, while readers of the cache"
+_AS_IT_IS = f"{_AS_INSTALLED} look into the table as it is"
+_WITHOUT = f"{_AS_INSTALLED} get an error for what is not cached"
 
 
 class AliasAlarm:
@@ -66,10 +65,11 @@ class AliasAlarm:
             except AliasesLocked:
                 continue
             except InstallError as error:
-                self._met(name, watch, error.message, error.remedy)
+                meanwhile = _WITHOUT if isinstance(error, AliasesUnreadable) else _AS_IT_IS
+                self._met(name, watch, error.message, meanwhile, error.remedy)
                 continue
             if cause := "; ".join(_differences(watch, now, installed[name])):
-                self._met(name, watch, cause, "Run `rtp install-triggers`")
+                self._met(name, watch, cause, _AS_IT_IS, "Run `rtp install-triggers`")
             else:
                 self._over(name)
                 self._problems[name].is_over(f"watch {name}: its aliases are those of its table again")
@@ -79,10 +79,10 @@ class AliasAlarm:
         for name in self._watches:
             self._over(name)
 
-    def _met(self, name: str, watch: Watch, cause: str, remedy: str) -> None:
+    def _met(self, name: str, watch: Watch, cause: str, meanwhile: str, remedy: str) -> None:
         self._troubles.met(_part(name), _SERVICE, f"{cause}. {remedy}")
         facts = {"watch": name, "table": watch.table, "cause": cause, "remedy": remedy}
-        self._problems[name].tell(f"watch {name}: {cause}. {_MEANWHILE}. {remedy}", facts=facts, cause=cause)
+        self._problems[name].tell(f"watch {name}: {cause}. {meanwhile}. {remedy}", facts=facts, cause=cause)
 
     def _over(self, name: str) -> None:
         self._troubles.over(_part(name), _SERVICE)

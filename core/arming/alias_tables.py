@@ -32,6 +32,10 @@ _AS_TEXT = sql.SQL("CASE WHEN a.{0} IS NOT NULL THEN pg_catalog.format('%s', a.{
 _NAME: TypeAdapter[str] = TypeAdapter(Text)
 
 
+class AliasesUnreadable(InstallError):
+    """A table of aliases is gone, has lost a column, or is not rtp's to read."""
+
+
 class AliasesLocked(InstallError):
     """Somebody keeps a table of aliases locked: what it holds is not known now."""
 
@@ -61,7 +65,7 @@ def _read(connection: Connection, table: AliasTable, lock_timeout: str) -> dict[
     except psycopg.OperationalError:
         raise
     except psycopg.DatabaseError as error:
-        raise InstallError(f"{table.table} cannot be read: {one_line(error)}", _remedy(error)) from error
+        raise AliasesUnreadable(f"{table.table} cannot be read: {one_line(error)}", _remedy(error)) from error
     if len(rows) > MOST_ALIASES:
         raise InstallError(
             f"{table.table} has more than {MOST_ALIASES:,} rows, the most that there can be", "Keep those that are used"
