@@ -41,6 +41,21 @@ LARGE_STATEMENTS = [
     "UPDATE amounts SET tvl_usd = 300, source = 'y'",
     "UPDATE amounts SET protocol = protocol || 'z'",
 ]
+ONE_AFTER_THE_OTHER = [
+    # Who has even numbers steps aside, so that two exchange their names.
+    "BEGIN; UPDATE amounts SET protocol = 't' || protocol WHERE protocol ~ '^p[0-9]*[02468]$';"
+    " UPDATE amounts SET protocol = 'p' || substr(protocol, 2)::int + 1 WHERE protocol ~ '^p[0-9]*[13579]$';"
+    " UPDATE amounts SET protocol = 'p' || substr(protocol, 3)::int - 1 WHERE protocol ~ '^tp'; COMMIT",
+    "BEGIN; UPDATE amounts SET protocol = protocol || 'z'; UPDATE amounts SET protocol = protocol || 'z'; COMMIT",
+    "UPDATE amounts SET protocol = protocol || 'z' WHERE ctid IN (SELECT ctid FROM amounts LIMIT 100)",
+    "DELETE FROM amounts WHERE ctid IN (SELECT ctid FROM amounts LIMIT 100)",
+    "BEGIN; DELETE FROM amounts;"
+    " INSERT INTO amounts SELECT 'all', 'p' || n, 300 FROM generate_series(1, 2000) AS n; COMMIT",
+    "INSERT INTO amounts SELECT 'all', 'r' || n, 100 FROM generate_series(1, 100) AS n",
+    "INSERT INTO amounts SELECT 'all', 's' || n, 100 FROM generate_series(1, 2000) AS n",
+    "TRUNCATE amounts",
+]
+FEW_TIMES_ALL_ROWS = 25_000
 UPDATED_IN_PLACE = [name for name in WATCHES if name != "history"]
 
 Connect = Callable[[], psycopg.Connection]
@@ -112,6 +127,12 @@ def is_row_by_row(join: Plan) -> bool:
     )
 
 
+def rows_gone_through(plan: Plan) -> list[float]:
+    """How many rows each of the plan's nodes has looked at, as often as it was run."""
+    looked_at = ("Actual Rows", "Rows Removed by Filter", "Rows Removed by Join Filter")
+    return [node["Actual Loops"] * sum(node.get(rows, 0) for rows in looked_at) for node in nodes(plan)]
+
+
 @pytest.mark.parametrize("old_session", ["latest", "metadata"], indirect=True)
 def test_no_small_statement_reads_all_baselines(old_session: psycopg.Connection) -> None:
     plans = [plan for statement in SMALL_STATEMENTS for plan in plans_of(old_session, statement)]
@@ -130,3 +151,12 @@ def test_a_large_statement_is_not_compared_row_by_row(old_session: psycopg.Conne
         old_session.execute("ANALYZE rtp.baseline")  # the server may look at any time, and then plans anew
         joins = [join for plan in plans_of(old_session, statement) for join in nodes(plan) if is_row_by_row(join)]
         assert (statement, [join["Node Type"] for join in joins]) == (statement, [])
+
+
+@pytest.mark.parametrize("old_session", UPDATED_IN_PLACE, indirect=True)
+def test_rows_are_gone_through_once_while_the_server_knows_of_one_baseline(old_session: psycopg.Connection) -> None:
+    old_session.execute("SET auto_explain.log_analyze TO on")
+    for statement in ONE_AFTER_THE_OTHER:
+        most = max(rows for plan in plans_of(old_session, statement) for rows in rows_gone_through(plan))
+        assert most < FEW_TIMES_ALL_ROWS, statement
+    assert old_session.execute("SELECT message FROM rtp.trigger_error").fetchall() == []

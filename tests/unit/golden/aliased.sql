@@ -142,9 +142,17 @@ SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("o"."chain", NUL
 )
 ';
             IF sees_newest THEN
-            EXECUTE with_old_rows || 'UPDATE rtp.baseline AS b SET fields = coalesce(b.fields, o.fields), gone_at = clock_timestamp()
-        FROM (SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C" AS chain, coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C" AS entity, (SELECT jsonb_object_agg(f.field, f.value) FROM (VALUES (''name'', to_jsonb(rtp.of_type("r"."name", NULL::text)))) AS f (field, value)) AS fields FROM old_rows AS r WHERE rtp.is_name(coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C") AND rtp.is_name(coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C") AND NOT EXISTS (SELECT FROM (SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("n"."chain", NULL::text)::text, rtp.of_type("n"."chain", NULL::text)::text) COLLATE "C", coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("n"."slug", NULL::text)::text, rtp.of_type("n"."slug", NULL::text)::text) COLLATE "C" FROM new_rows AS n UNION ALL SELECT former_chain, former_entity FROM pair) AS k (chain, entity) WHERE k.chain = coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C" AND k.entity = coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C")) AS o
-        WHERE b.watch = 1::smallint AND b.chain = o.chain AND b.entity = o.entity';
+            EXECUTE with_old_rows || 'INSERT INTO rtp.baseline AS b (watch, chain, entity, reported_at, rules, fields, gone_at)
+        SELECT 1::smallint, o.chain, o.entity, clock_timestamp(), -1, o.fields, clock_timestamp()
+        FROM (SELECT DISTINCT ON (1, 2) coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C" AS chain, coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C" AS entity, (SELECT jsonb_object_agg(f.field, f.value) FROM (VALUES (''name'', to_jsonb(rtp.of_type("r"."name", NULL::text)))) AS f (field, value)) AS fields FROM old_rows AS r WHERE rtp.is_name(coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C") AND rtp.is_name(coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C") AND NOT EXISTS (SELECT FROM (SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("n"."chain", NULL::text)::text, rtp.of_type("n"."chain", NULL::text)::text) COLLATE "C", coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("n"."slug", NULL::text)::text, rtp.of_type("n"."slug", NULL::text)::text) COLLATE "C" FROM new_rows AS n UNION ALL SELECT former_chain, former_entity FROM pair) AS k (chain, entity) WHERE k.chain = coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C" AND k.entity = coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C")) AS o
+        CROSS JOIN LATERAL (
+            -- Those that are known, by the whole key, as in lookup.sql. The insertion finds what whoever held them has left; of one
+            -- that rtp run has forgotten meanwhile it makes a place that tells of nobody.
+            SELECT FROM rtp.baseline AS k
+            WHERE k.watch = 1::smallint AND k.chain = o.chain AND k.entity = o.entity
+            OFFSET 0
+        ) AS known
+        ON CONFLICT (watch, chain, entity) DO UPDATE SET fields = coalesce(b.fields, excluded.fields), gone_at = excluded.gone_at';
         END IF;
         EXECUTE with_old_rows || 'INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at, confidence, provenance, fields)
         SELECT 1::smallint, ''deleted'', coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C", coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C", clock_timestamp(), 1.0::double precision, NULL::text,
@@ -159,19 +167,23 @@ SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("o"."chain", NUL
             EXECUTE 'WITH here AS MATERIALIZED (
             SELECT n.*, n.rules = -1 AS is_new, rtp.field_changes(n.fields_before, n.fields) AS changes
             FROM (
-                SELECT n.*, b.rules, b.fields AS fields_before
+                SELECT n.*, b.place, b.rules, b.fields AS fields_before
                 FROM (
                     SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C" AS chain, coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C" AS entity, (SELECT jsonb_object_agg(f.field, f.value) FROM (VALUES (''name'', to_jsonb(rtp.of_type("r"."name", NULL::text)))) AS f (field, value)) AS fields, 1.0::double precision AS confidence,
                            NULL::text AS provenance, statement_timestamp() AS changed_at
                     FROM new_rows AS r WHERE rtp.is_name(coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C") AND rtp.is_name(coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C") AND NOT EXISTS (SELECT FROM old_rows AS n WHERE coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("n"."chain", NULL::text)::text, rtp.of_type("n"."chain", NULL::text)::text) COLLATE "C" = coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C" AND coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("n"."slug", NULL::text)::text, rtp.of_type("n"."slug", NULL::text)::text) COLLATE "C" = coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C")
                 ) AS n
-                JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity
-                OFFSET 0  -- joined by name alone: by its statistics, a server expects none of the baselines that are asked for
+                CROSS JOIN LATERAL (
+                    -- By its whole key, whatever the planner knows of the table, as in lookup.sql.
+                    SELECT k.ctid AS place, k.rules, k.fields FROM rtp.baseline AS k
+                    WHERE k.watch = 1::smallint AND k.chain = n.chain AND k.entity = n.entity
+                    OFFSET 0
+                ) AS b
             ) AS n
             WHERE n.rules = -1 OR n.fields_before IS NOT NULL
         ), known AS (
             UPDATE rtp.baseline AS b SET rules = 0, fields = NULL, gone_at = NULL
-            FROM here AS h WHERE b.watch = 1::smallint AND b.chain = h.chain AND b.entity = h.entity
+            FROM here AS h WHERE b.ctid = h.place
         ), appended AS (
             INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
             SELECT 1::smallint, chain, entity, changes, CASE WHEN is_new THEN ''added'' ELSE ''changed'' END,
@@ -198,19 +210,23 @@ SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("o"."chain", NUL
             EXECUTE 'WITH here AS MATERIALIZED (
             SELECT n.*, n.rules = -1 AS is_new, rtp.field_changes(n.fields_before, n.fields) AS changes
             FROM (
-                SELECT n.*, b.rules, b.fields AS fields_before
+                SELECT n.*, b.place, b.rules, b.fields AS fields_before
                 FROM (
                     SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C" AS chain, coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C" AS entity, (SELECT jsonb_object_agg(f.field, f.value) FROM (VALUES (''name'', to_jsonb(rtp.of_type("r"."name", NULL::text)))) AS f (field, value)) AS fields, 1.0::double precision AS confidence,
                            NULL::text AS provenance, statement_timestamp() AS changed_at
                     FROM new_rows AS r WHERE rtp.is_name(coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C") AND rtp.is_name(coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C")
                 ) AS n
-                JOIN rtp.baseline AS b ON b.watch = 1::smallint AND b.chain = n.chain AND b.entity = n.entity
-                OFFSET 0  -- joined by name alone: by its statistics, a server expects none of the baselines that are asked for
+                CROSS JOIN LATERAL (
+                    -- By its whole key, whatever the planner knows of the table, as in lookup.sql.
+                    SELECT k.ctid AS place, k.rules, k.fields FROM rtp.baseline AS k
+                    WHERE k.watch = 1::smallint AND k.chain = n.chain AND k.entity = n.entity
+                    OFFSET 0
+                ) AS b
             ) AS n
             WHERE n.rules = -1 OR n.fields_before IS NOT NULL
         ), known AS (
             UPDATE rtp.baseline AS b SET rules = 0, fields = NULL, gone_at = NULL
-            FROM here AS h WHERE b.watch = 1::smallint AND b.chain = h.chain AND b.entity = h.entity
+            FROM here AS h WHERE b.ctid = h.place
         ), appended AS (
             INSERT INTO rtp.event (watch, chain, entity, fields, reason, confidence, provenance, changed_at)
             SELECT 1::smallint, chain, entity, changes, CASE WHEN is_new THEN ''added'' ELSE ''changed'' END,
@@ -232,9 +248,17 @@ SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("o"."chain", NUL
             with_old_rows := rtp.rows_before_truncate(TG_RELID, '"public"."protocols"');
         END IF;
         IF sees_newest THEN
-            EXECUTE with_old_rows || 'UPDATE rtp.baseline AS b SET fields = coalesce(b.fields, o.fields), gone_at = clock_timestamp()
-        FROM (SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C" AS chain, coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C" AS entity, (SELECT jsonb_object_agg(f.field, f.value) FROM (VALUES (''name'', to_jsonb(rtp.of_type("r"."name", NULL::text)))) AS f (field, value)) AS fields FROM old_rows AS r WHERE rtp.is_name(coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C") AND rtp.is_name(coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C")) AS o
-        WHERE b.watch = 1::smallint AND b.chain = o.chain AND b.entity = o.entity';
+            EXECUTE with_old_rows || 'INSERT INTO rtp.baseline AS b (watch, chain, entity, reported_at, rules, fields, gone_at)
+        SELECT 1::smallint, o.chain, o.entity, clock_timestamp(), -1, o.fields, clock_timestamp()
+        FROM (SELECT DISTINCT ON (1, 2) coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C" AS chain, coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C" AS entity, (SELECT jsonb_object_agg(f.field, f.value) FROM (VALUES (''name'', to_jsonb(rtp.of_type("r"."name", NULL::text)))) AS f (field, value)) AS fields FROM old_rows AS r WHERE rtp.is_name(coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C") AND rtp.is_name(coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C")) AS o
+        CROSS JOIN LATERAL (
+            -- Those that are known, by the whole key, as in lookup.sql. The insertion finds what whoever held them has left; of one
+            -- that rtp run has forgotten meanwhile it makes a place that tells of nobody.
+            SELECT FROM rtp.baseline AS k
+            WHERE k.watch = 1::smallint AND k.chain = o.chain AND k.entity = o.entity
+            OFFSET 0
+        ) AS known
+        ON CONFLICT (watch, chain, entity) DO UPDATE SET fields = coalesce(b.fields, excluded.fields), gone_at = excluded.gone_at';
         END IF;
         EXECUTE with_old_rows || 'INSERT INTO rtp.sample (watch, what, chain, entity, sampled_at, confidence, provenance, fields)
         SELECT 1::smallint, ''deleted'', coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C", coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C", clock_timestamp(), 1.0::double precision, NULL::text,
