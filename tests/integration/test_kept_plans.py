@@ -26,6 +26,7 @@ METADATA: dict[str, Any] = {
 }
 WATCHES: dict[str, dict[str, Any]] = {
     "latest": LATEST,
+    "latest with first sightings": {**LATEST, "emit_first": True},
     "latest with a memory": {**LATEST, "heartbeat": "1d"},
     "history": {**LATEST, "shape": "history", "columns": {**LATEST["columns"], "changed_at": "updated_at"}},
     "metadata": METADATA,
@@ -54,6 +55,10 @@ ONE_AFTER_THE_OTHER = [
     "INSERT INTO amounts SELECT 'all', 'r' || n, 100 FROM generate_series(1, 100) AS n",
     "INSERT INTO amounts SELECT 'all', 's' || n, 100 FROM generate_series(1, 2000) AS n",
     "TRUNCATE amounts",
+    # Nobody knows of these yet.
+    "BEGIN ISOLATION LEVEL REPEATABLE READ;"
+    " INSERT INTO amounts SELECT 'all', 'u' || n, 100 FROM generate_series(1, 2000) AS n; COMMIT",
+    "UPDATE amounts SET tvl_usd = 300, source = 'y'",
 ]
 FEW_TIMES_ALL_ROWS = 25_000
 UPDATED_IN_PLACE = [name for name in WATCHES if name != "history"]

@@ -399,11 +399,11 @@ SELECT 1::smallint, o.chain, o.entity, o.value, clock_timestamp(), 1,
 FROM (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", CASE WHEN "s"."entity" LIKE ''new%'' ESCAPE ''!'' THEN true::boolean ELSE false::boolean END AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM old_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS o JOIN (SELECT s.*, CASE WHEN "s"."entity" LIKE ''li%'' ESCAPE ''!'' THEN 5::numeric ELSE 1::numeric END AS "percent", 0::numeric AS "min_change", 5::numeric AS "warning", 20::numeric AS "critical", CASE WHEN "s"."entity" LIKE ''new%'' ESCAPE ''!'' THEN true::boolean ELSE false::boolean END AS "emit_first" FROM (SELECT ''ethereum''::text COLLATE "C" AS "chain", rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C" AS "entity", 1.0::double precision AS "confidence", NULL::text AS "provenance", rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) AS "changed_at", rtp.of_type("r"."usd", NULL::numeric)::numeric AS "value" FROM new_rows AS r WHERE rtp.is_name(''ethereum''::text COLLATE "C") AND rtp.is_name(rtp.of_type("r"."protocol", NULL::text)::text COLLATE "C") AND NOT (rtp.sane_time(rtp.of_type("r"."at", NULL::timestamp with time zone)::timestamptz) > clock_timestamp() + make_interval(secs => 300.0))) AS s) AS n USING (chain, entity)
 -- What was written above READ COMMITTED, and waits for rtp run, was never seen: then the row is a first sighting.
 WHERE NOT (n.emit_first AND (
-    EXISTS (
-        SELECT FROM rtp.sample AS s
-        WHERE s.watch = 1::smallint AND s.chain = n.chain AND s.entity = n.entity
+    -- Those that wait are read once, and hashed.
+    (n.chain, n.entity) IN (
+        SELECT s.chain, s.entity FROM rtp.sample AS s
+        WHERE s.watch = 1::smallint
           AND s.xid >= (SELECT pg_snapshot_xmin(c.snapshot) FROM rtp.judge_cursor AS c ORDER BY 1 LIMIT 1)
-        OFFSET 0
     )
     OR EXISTS (SELECT FROM rtp.look AS l WHERE l.watch = 1::smallint AND l.chain = n.chain AND l.entity = n.entity OFFSET 0)
 ))
