@@ -12,7 +12,7 @@ import math
 import time
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from core.cache.readers import cache_options, cache_reader
 from core.cache.warm import warm
@@ -47,11 +47,14 @@ _PATIENCE_SECONDS = 5.0
 # After a page of 200 entries, which takes about 10 ms: PostgreSQL and Redis have others to serve.
 _BETWEEN_PAGES_SECONDS = 0.01
 _SHORTEST_INTERVAL_SECONDS = 0.5
-_WARMING = ""
-"""Where a kind could stand."""
 # Each try is an error in PostgreSQL's log.
 _REFUSED_AGAIN_SECONDS = 5.0
 _QUERIES = queries("core.sql", "cache.sql")
+
+
+class _Task(NamedTuple):
+    work: Literal["warm", "compare"]
+    kind: str
 
 
 class CacheRefresher(Loop):
@@ -69,8 +72,6 @@ class CacheRefresher(Loop):
         on_problem: Callable[[Problem], None],
     ) -> None:
         super().__init__("refresh", epochs)
-        self.refreshed = 0
-        self.warmed = 0
         self._settings = settings
         source = DatabaseSource(dsn, cache_options(settings))
         self._refresh = CacheRefresh(url, source, timeout_seconds=settings.redis.timeout_seconds)
@@ -86,11 +87,13 @@ class CacheRefresher(Loop):
             for kind, bound in bounds.items()
             if bound and kind in self._kinds
         }
-        self._due: dict[str, float] = {}
-        self._refused: dict[str, str] = {}
+        self._due: dict[_Task, float] = {}
+        self._refused: dict[_Task, str] = {}
 
     def _serve(self, epoch: Epoch) -> None:
-        self._due = dict.fromkeys((_WARMING, *self._intervals), time.monotonic())
+        warming = [_Task("warm", kind) for kind in sorted(self._kinds)]
+        comparing = [_Task("compare", kind) for kind in self._intervals]
+        self._due = dict.fromkeys([*warming, *comparing], time.monotonic())
         self._refused = {}
         while not self._halt.is_set():
             self._attempt()
@@ -114,30 +117,27 @@ class CacheRefresher(Loop):
         elif not any(circuit.status().failures_in_a_row for circuit in self._circuits):
             self._hitch.failed(problem, f"the cache was not refreshed, trying again: {problem}")
 
-    def _do(self, task: str) -> None:
-        """Warm the cache, or compare a kind. A table that cannot be read keeps no other one from that."""
+    def _do(self, task: _Task) -> None:
+        """Warm or compare a kind. A table that cannot be read keeps no other one from that."""
         began_at = self._due[task] = time.monotonic()  # where it fails, the others go first next time
         try:
-            is_done = self._warm() if task == _WARMING else self._compare(task)
+            is_done = self._warm(task.kind) if task.work == "warm" else self._compare(task.kind)
         except TableRefused as error:
             self._refused[task] = str(error)
             self._due[task] = began_at + _REFUSED_AGAIN_SECONDS
             return
         if is_done:
             self._refused.pop(task, None)
-            self._due[task] = began_at + self._intervals.get(task, math.inf)
+            self._due[task] = math.inf if task.work == "warm" else began_at + self._intervals[task.kind]
 
-    def _warm(self) -> bool:
+    def _warm(self, kind: str) -> bool:
         if limit := self._settings.redis.cache.warm_entries:
             with cache_reader(self._settings, is_counted=False) as reader:
-                self.warmed += warm(reader, limit, kinds=self._kinds, may_go_on=self._may_go_on).filled
+                warm(reader, limit, kinds=[kind], among=len(self._kinds), may_go_on=self._may_go_on)
         return True
 
     def _compare(self, kind: str) -> bool:
-        done = self._refresh.compare(kind, may_go_on=self._may_go_on)
-        if done is not None:
-            self.refreshed += done.refreshed
-        return done is not None
+        return self._refresh.compare(kind, may_go_on=self._may_go_on) is not None
 
     def _may_go_on(self) -> bool:
         return not self._halt.wait(_BETWEEN_PAGES_SECONDS)

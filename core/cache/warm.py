@@ -37,12 +37,14 @@ def warm(
     limit: int,
     *,
     kinds: Collection[str],
+    among: int | None = None,
     may_go_on: Callable[[], bool] = lambda: True,
     on_page: Callable[[int], object] = lambda _: None,
     known: Callable[[str, int], Sequence[tuple[str, str]]] | None = None,
 ) -> Warmed:
     """Fill up to `limit` entries per kind: those read most in the last 15 minutes, then those reported last.
 
+    `among` is how many kinds there are, where `kinds` are not all of them: what was read most is looked for among all.
     `known` tells so many chains and names of a kind where no PostgreSQL knows them. `on_page` is told how many are
     done. Raises ServiceUnavailable; TableRefused, once the other kinds are done, where a table cannot be read.
     """
@@ -50,7 +52,7 @@ def warm(
     refusal: TableRefused | None = None
     for kind in kinds:
         others = known(kind, limit) if known is not None else _known(reader.source, kind, limit)
-        wanted = _wanted(reader, kind, limit, others, among=len(kinds))
+        wanted = _wanted(reader, kind, limit, others, among=among or len(kinds))
         while page := list(islice(wanted, _PAGE)):
             try:
                 found = reader.get_many(kind, page)
