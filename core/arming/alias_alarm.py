@@ -7,6 +7,7 @@ over by itself: a table that is just being filled anew would take every name fro
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.arming.alias_tables import AliasesLocked, AliasesUnreadable, with_aliases
@@ -45,7 +46,8 @@ class AliasAlarm:
     ) -> None:
         self._watches = {name: watch for name, watch in declared.items() if watch.alias_tables}
         self._troubles = troubles
-        self._problems = {name: LastingProblem("arming", on_problem) for name in self._watches}
+        self._new_problem = partial(LastingProblem, "arming", on_problem)
+        self._problems = {name: self._new_problem() for name in self._watches}
 
     @property
     def has_tables(self) -> bool:
@@ -58,7 +60,7 @@ class AliasAlarm:
         installed = {name: {"aliases": aliases, "chain_aliases": chains} for name, aliases, chains in found}
         for name, watch in self._watches.items():
             if name not in installed:
-                self._over(name)
+                self._forget(name)
                 continue
             try:
                 now = with_aliases(connection, watch, lock_timeout=_LOCK_TIMEOUT)
@@ -71,21 +73,22 @@ class AliasAlarm:
             if cause := "; ".join(_differences(watch, now, installed[name])):
                 self._met(name, watch, cause, _AS_IT_IS, "Run `rtp install-triggers`")
             else:
-                self._over(name)
+                self._troubles.over(_part(name), _SERVICE)
                 self._problems[name].is_over(f"watch {name}: its aliases are those of its table again")
 
     def rest(self) -> None:
-        """Nobody looks for now."""
+        """Nobody looks for now: what the next look finds is told anew."""
         for name in self._watches:
-            self._over(name)
+            self._forget(name)
 
     def _met(self, name: str, watch: Watch, cause: str, meanwhile: str, remedy: str) -> None:
         self._troubles.met(_part(name), _SERVICE, f"{cause}. {remedy}")
         facts = {"watch": name, "table": watch.table, "cause": cause, "remedy": remedy}
         self._problems[name].tell(f"watch {name}: {cause}. {meanwhile}. {remedy}", facts=facts, cause=cause)
 
-    def _over(self, name: str) -> None:
+    def _forget(self, name: str) -> None:
         self._troubles.over(_part(name), _SERVICE)
+        self._problems[name] = self._new_problem()
 
 
 def _part(name: str) -> str:
@@ -103,4 +106,4 @@ def _differences(watch: Watch, now: Watch, installed: Mapping[str, Mapping[str, 
         if changes:
             more = len(changes) - _MOST_NAMED
             rest = f", and {more:,} more" if more > 0 else ""
-            yield f"{table.table} has changed since the last installation: {', '.join(changes[:_MOST_NAMED])}{rest}"
+            yield f"{table.table} holds others than are installed: {', '.join(changes[:_MOST_NAMED])}{rest}"

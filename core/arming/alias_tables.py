@@ -96,7 +96,7 @@ def _check_kind(connection: Connection, table: AliasTable) -> None:
 def _remedy(error: psycopg.Error) -> str:
     if isinstance(error, psycopg.errors.InsufficientPrivilege):
         return "Aliases are read from it: let rtp's role read all of it"
-    return "Aliases are read from it: bring it back, or correct the settings"
+    return "Aliases are read from it: mend the table, or the settings"
 
 
 def _check_row(table: AliasTable, former: str | None, now: str | None) -> None:

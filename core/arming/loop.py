@@ -75,7 +75,7 @@ class ArmingLoop(Loop):
                 with self._server.translated(), ExitStack() as sessions:
                     connection = sessions.enter_context(self._server.connect(self.name, is_hasty=False))
                     connection.execute(_QUERIES["plan_once"])
-                    aliases = self._look_at_aliases(sessions)
+                    aliases = self._alias_look(sessions)
                     self._watch(connection, alarm, aliases)
             except ServiceUnavailable as error:
                 self._recovery.failed(error)
@@ -84,8 +84,8 @@ class ArmingLoop(Loop):
         self._aliases.rest()
         self._recovery.rest()
 
-    def _look_at_aliases(self, sessions: ExitStack) -> Callable[[], None]:
-        """Looks at the tables of aliases, in a session of its own.
+    def _alias_look(self, sessions: ExitStack) -> Callable[[], None]:
+        """The look at the tables of aliases, in a session of its own.
 
         Each such look is rolled back, after which psycopg has the server forget the session's prepared plans.
         """

@@ -30,7 +30,7 @@ AS_INSTALLED = "Rows go on to mean what they meant at the last installation, whi
 AS_IT_IS = f"{AS_INSTALLED} look into the table as it is"
 WITHOUT = f"{AS_INSTALLED} get an error for what is not cached"
 INSTALL = "Run `rtp install-triggers`"
-BRING_BACK = "Aliases are read from it: bring it back, or correct the settings"
+MEND = "Aliases are read from it: mend the table, or the settings"
 SHOWN = "SELECT FROM rtp.process WHERE jsonb_path_exists(figures, %s::jsonpath)"
 GUEST = "CREATE ROLE rtp_guest; GRANT USAGE ON SCHEMA rtp TO rtp_guest; GRANT SELECT ON rtp.watch TO rtp_guest"
 
@@ -63,16 +63,21 @@ class Told:
         self._alarm.look(self._connection)
         return self.lines
 
+    def rest(self) -> None:
+        """Another leads for a while."""
+        self._alarm.rest()
+        assert self.troubles.current() == []
+
 
 TROUBLES = [
-    ("DROP TABLE renames", 'renames cannot be read: relation "public.renames" does not exist', BRING_BACK),
+    ("DROP TABLE renames", 'renames cannot be read: relation "public.renames" does not exist', MEND),
     (
         "ALTER TABLE renames RENAME TO former",
         'renames cannot be read: relation "public.renames" does not exist',
-        BRING_BACK,
+        MEND,
     ),
-    ("ALTER TABLE renames DROP old", "renames cannot be read: column a.old does not exist", BRING_BACK),
-    ("ALTER TABLE renames RENAME new TO today", "renames cannot be read: column a.new does not exist", BRING_BACK),
+    ("ALTER TABLE renames DROP old", "renames cannot be read: column a.old does not exist", MEND),
+    ("ALTER TABLE renames RENAME new TO today", "renames cannot be read: column a.new does not exist", MEND),
     (
         "DROP TABLE renames; CREATE VIEW public.renames AS SELECT 'uni' AS old, 'uniswap' AS new",
         "renames, which aliases are read from, is a view",
@@ -91,13 +96,12 @@ TROUBLES = [
     ),
     (
         "DROP TABLE renames; CREATE TABLE public.renames (old text, new text)",
-        "renames has changed since the last installation: uni -> uniswap is gone",
+        "renames holds others than are installed: uni -> uniswap is gone",
         INSTALL,
     ),
     (
         "UPDATE renames SET new = 'sushi'; INSERT INTO renames VALUES ('a', 'z'), ('b', 'z')",
-        "renames has changed since the last installation:"
-        " a -> z is new, b -> z is new, uni -> sushi is new, and 1 more",
+        "renames holds others than are installed: a -> z is new, b -> z is new, uni -> sushi is new, and 1 more",
         INSTALL,
     ),
     (
@@ -156,6 +160,16 @@ def test_it_is_said_once_another_cause_again_and_its_end(owner: psycopg.Connecti
         install(owner, tvl=ALIASED)
         assert told.after() == ["watch tvl: its aliases are those of its table again"]
         assert told.troubles.current() == []
+
+
+def test_whoever_looks_again_after_a_rest_is_told_anew_and_of_no_end_that_nobody_saw(owner: psycopg.Connection) -> None:
+    told = Told(owner)
+    with owner.transaction(force_rollback=True):
+        before = list(told.after("ALTER TABLE renames RENAME TO former"))
+        told.rest()
+        assert told.after() == before
+        told.rest()
+        assert told.after("ALTER TABLE former RENAME TO renames") == []
 
 
 def test_an_override_of_what_has_become_an_alias_is_named_as_an_installation_would(owner: psycopg.Connection) -> None:
