@@ -566,6 +566,23 @@ def test_a_removed_protocol_is_reported(aave: psycopg.Connection) -> None:
     assert (about(aave, "reason"), about(aave, "fields -> 'audits'")) == ("removed", {"previous": 2, "current": None})
 
 
+def test_a_protocol_that_rtp_run_forgot_while_its_deletion_waited_is_new_with_all_its_fields(
+    aave: psycopg.Connection, connect_again: Callable[[], psycopg.Connection]
+) -> None:
+    forgetting, writing = connect_again(), connect_again()
+    forgetting.autocommit = writing.autocommit = False
+    forgetting.execute("SELECT FROM rtp.baseline WHERE entity = 'aave' FOR UPDATE")
+    waiting = threading.Thread(target=writing.execute, args=["DELETE FROM protocols"])
+    waiting.start()
+    eventually(lambda: is_blocked(writing, aave))
+    forgetting.execute("DELETE FROM rtp.baseline WHERE entity = 'aave'")
+    forgetting.commit()
+    waiting.join()
+    writing.execute("INSERT INTO protocols (protocol, name, source) VALUES ('aave', 'Aave', 'llama')")
+    writing.commit()
+    assert (about(aave, "reason"), about(aave, "fields")) == ("added", {"name": {"previous": None, "current": "Aave"}})
+
+
 def test_a_renamed_protocol_is_told_by_its_name_of_before(aave: psycopg.Connection) -> None:
     aave.execute("UPDATE protocols SET protocol = 'aave-v3'")
     judge_waiting(aave)

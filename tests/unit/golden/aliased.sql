@@ -165,7 +165,8 @@ SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("o"."chain", NUL
         SELECT DISTINCT 1::smallint, coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C", coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C", clock_timestamp(), -1 FROM new_rows AS r WHERE rtp.is_name(coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C") AND rtp.is_name(coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C") AND NOT EXISTS (SELECT FROM old_rows AS n WHERE coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("n"."chain", NULL::text)::text, rtp.of_type("n"."chain", NULL::text)::text) COLLATE "C" = coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C" AND coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("n"."slug", NULL::text)::text, rtp.of_type("n"."slug", NULL::text)::text) COLLATE "C" = coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C")
         ON CONFLICT (watch, chain, entity) DO UPDATE SET rules = b.rules';
             EXECUTE 'WITH here AS MATERIALIZED (
-            SELECT n.*, n.rules = -1 AS is_new, rtp.field_changes(n.fields_before, n.fields) AS changes
+            SELECT n.*, n.rules = -1 AS is_new,
+                   rtp.field_changes(CASE WHEN n.rules <> -1 THEN n.fields_before END, n.fields) AS changes
             FROM (
                 SELECT n.*, b.place, b.rules, b.fields AS fields_before
                 FROM (
@@ -208,7 +209,8 @@ SELECT coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("o"."chain", NUL
         SELECT DISTINCT 1::smallint, coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C", coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C", clock_timestamp(), -1 FROM new_rows AS r WHERE rtp.is_name(coalesce(''{"matic": "polygon"}''::jsonb ->> rtp.of_type("r"."chain", NULL::text)::text, rtp.of_type("r"."chain", NULL::text)::text) COLLATE "C") AND rtp.is_name(coalesce(''{"l''''ido": "lido", "uni": "uniswap", "uniswap-v1": "uniswap"}''::jsonb ->> rtp.of_type("r"."slug", NULL::text)::text, rtp.of_type("r"."slug", NULL::text)::text) COLLATE "C")
         ON CONFLICT (watch, chain, entity) DO UPDATE SET rules = b.rules';
             EXECUTE 'WITH here AS MATERIALIZED (
-            SELECT n.*, n.rules = -1 AS is_new, rtp.field_changes(n.fields_before, n.fields) AS changes
+            SELECT n.*, n.rules = -1 AS is_new,
+                   rtp.field_changes(CASE WHEN n.rules <> -1 THEN n.fields_before END, n.fields) AS changes
             FROM (
                 SELECT n.*, b.place, b.rules, b.fields AS fields_before
                 FROM (

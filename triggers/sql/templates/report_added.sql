@@ -1,5 +1,6 @@
 WITH here AS MATERIALIZED (
-            SELECT n.*, n.rules = -1 AS is_new, rtp.field_changes(n.fields_before, n.fields) AS changes
+            SELECT n.*, n.rules = -1 AS is_new,
+                   rtp.field_changes(CASE WHEN n.rules <> -1 THEN n.fields_before END, n.fields) AS changes
             FROM (
                 SELECT n.*, b.place, b.rules, b.fields AS fields_before
                 FROM (
