@@ -168,7 +168,7 @@ def _tell_defect(kind: type[BaseException], error: BaseException, trace: Traceba
 
 def _tell_misuse(error: typer.TyperException) -> None:
     """What Typer would put into a frame of five lines. Where a group was named alone, its help stands there already."""
-    if told := " ".join(error.format_message().split()):
+    if told := " ".join(error.format_message().split()).replace(": Value error, ", ": "):
         command = getattr(getattr(error, "ctx", None), "command_path", "rtp")
         print_problem(f"{told}{'' if told.endswith(('.', '?')) else '.'} See `{command} --help`", style="red")
 

@@ -104,4 +104,4 @@ def notify_command(
 
 notify = typer.Typer(name="notify", rich_markup_mode="rich")
 notify.callback(invoke_without_command=True)(notify_command)
-notify.command("ack", no_args_is_help=True)(interruptible(ack_command))
+notify.command("ack", no_args_is_help=False)(interruptible(ack_command))

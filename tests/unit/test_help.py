@@ -122,6 +122,11 @@ def test_without_a_command_all_of_them_are_listed(capsys: pytest.CaptureFixture[
         ("statsu", "No such command 'statsu'. Did you mean 'status'? See `rtp --help`\n"),
         ("dlq lst", "No such command 'lst'. Did you mean 'list'? See `rtp dlq --help`\n"),
         ("explain --token usdc", "Missing option '--kind'. See `rtp explain --help`\n"),
+        ("notify ack", "Missing argument 'ID...'. See `rtp notify ack --help`\n"),
+        (
+            "run --source mysql",
+            "Invalid value for '--source': 'mysql' is not one of 'postgres', 'dynamodb'. See `rtp run --help`\n",
+        ),
         ("status now", "Got unexpected extra argument(s) (now). See `rtp status --help`\n"),
     ],
 )
