@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from core.gateway.server import GatewayServer
 from core.problem import Problem
@@ -168,8 +168,9 @@ def test_globs_that_would_keep_the_others_waiting_are_refused_and_names_are_not(
 
 def test_too_many_messages_end_the_connection_with_the_reason(server: GatewayServer) -> None:
     with live_client(server) as client:
-        for _ in range(20):
-            client.ask("ping")
+        with suppress(ConnectionClosed):  # it may have been ended before all are sent
+            for _ in range(20):
+                client.ask("ping")
         assert client.next("error")["code"] == "too_many_messages"
         assert client.closed() == (1008, "more than 2 messages a second")
 
