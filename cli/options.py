@@ -42,6 +42,11 @@ Every = Annotated[
     ),
 ]
 
+For = Annotated[
+    float | None,
+    typer.Option("--for", parser=duration("--for"), metavar="DURATION", help="End by itself after this: 30s."),
+]
+
 Stack = Annotated[
     str | None,
     typer.Option(

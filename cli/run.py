@@ -13,10 +13,11 @@ from cli.ending import Ending
 from cli.gateway import Listen
 from cli.logs import LogFormat, LogLevel, logging_as
 from cli.next_command import next_command
-from cli.option_values import duration, per_second, whole_number
+from cli.option_values import per_second, whole_number
 from cli.options import (
     AsJson,
     Config,
+    For,
     Http,
     PostgresDsn,
     RedisUrl,
@@ -60,10 +61,6 @@ Rate = Annotated[
 ]
 Plain = Annotated[
     bool, typer.Option("--plain", help="With --demo at a terminal: a line an event, not the board of rtp top.")
-]
-For = Annotated[
-    float | None,
-    typer.Option("--for", parser=duration("--for"), metavar="DURATION", help="End by itself after this: 30s."),
 ]
 Serve = Annotated[
     bool, typer.Option("--serve", help="Serve events and the page, too, as rtp serve does: for small installations.")

@@ -9,15 +9,10 @@ import typer
 from cli.ending import Ending
 from cli.logs import LogFormat, LogLevel, logging_as
 from cli.notify.ack import ack_command
-from cli.option_values import duration
-from cli.options import AsJson, Config, Http, RedisUrl, SqsEndpointUrl, Stack, settings_from
+from cli.options import AsJson, Config, For, Http, RedisUrl, SqsEndpointUrl, Stack, settings_from
 from cli.running_demo import use_demo_if_unnamed
 from cli.signals import interruptible, noting_signals
 
-_For = Annotated[
-    float | None,
-    typer.Option("--for", parser=duration("--for"), metavar="DURATION", help="End by itself after this: 30s."),
-]
 _UntilIdle = Annotated[
     bool, typer.Option("--until-idle", help="End by itself once nothing is left that can be told within a minute.")
 ]
@@ -55,7 +50,7 @@ def notify_command(
     config: Config = None,
     from_: _From = None,
     queue: _Queues = None,
-    for_: _For = None,
+    for_: For = None,
     until_idle: _UntilIdle = False,
     test: _Test = None,
     is_dry_run: _DryRun = False,
