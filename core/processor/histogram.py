@@ -18,6 +18,7 @@ _BOUNDS = tuple(
     _SMALLEST_SECONDS * 10 ** (step / _BUCKETS_PER_DECADE)
     for step in range(int(_BUCKETS_PER_DECADE * math.log10(_LARGEST_SECONDS / _SMALLEST_SECONDS)) + 1)
 )
+_UPPER_BOUNDS = (*_BOUNDS, math.inf)
 
 # For readers that want few bounds: 0.1 ms to 100 s, about 1, 2 and 5 of each decade, and exactly all powers of ten.
 BUCKET_BOUNDS = tuple(_BOUNDS[40 * decade + step] for decade in range(1, 7) for step in (0, 12, 28)) + _BOUNDS[280:281]
@@ -86,12 +87,12 @@ class Histogram:
         ordered = sorted(seconds)
         total = sum(ordered[bisect_left(ordered, 0.0) :])
         with self._lock:
-            counted = 0
-            while counted < len(ordered):  # those read or delivered together fall into a few buckets
-                bucket = bisect_left(_BOUNDS, ordered[counted])
-                before = counted
-                counted = len(ordered) if bucket == len(_BOUNDS) else bisect_right(ordered, _BOUNDS[bucket], counted)
-                self._counts[bucket] += counted - before
+            start = 0
+            while start < len(ordered):  # those read or delivered together fall into a few buckets
+                bucket = bisect_left(_BOUNDS, ordered[start])
+                end = bisect_right(ordered, _UPPER_BOUNDS[bucket], start)
+                self._counts[bucket] += end - start
+                start = end
             self._max = max(self._max, ordered[-1])
             self._sum += total
 
