@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from core.settings.watches import Watch
 
 _QUERIES = queries("core.sql", "arming.sql")
-LOCK_TIMEOUT = "3s"
+_LOCK_TIMEOUT = "3s"
 # By the types' own output functions: a cast to text may be a function of whoever made the type. And not by policies,
 # which are such functions, too, and would leave names out in silence.
 _SAFELY = sql.SQL("SELECT set_config('row_security', 'off', true), set_config('lock_timeout', {}, true)")
@@ -40,7 +40,7 @@ class AliasesLocked(InstallError):
     """Somebody keeps a table of aliases locked: what it holds is not known now."""
 
 
-def with_aliases(connection: Connection, watch: Watch, *, lock_timeout: str = LOCK_TIMEOUT) -> Watch:
+def with_aliases(connection: Connection, watch: Watch, *, lock_timeout: str = _LOCK_TIMEOUT) -> Watch:
     """The watch with the aliases that its tables hold now. Raises InstallError where they cannot be used."""
     found = {key: _read(connection, table, lock_timeout) or None for key, table in watch.alias_tables.items()}
     if not found:

@@ -210,12 +210,17 @@ def test_a_pass_without_redis_raises(refresh: CacheRefresh, stack: EmbeddedStack
         stack.redis.start()
 
 
+def keeping_fresh(settings: Settings, **max_staleness: str) -> Settings:
+    """With these kinds kept fresh, and no other one."""
+    written = settings.own_document()
+    written["redis"]["cache"]["max_staleness"] = {"tvl": "0s", "price": "0s", "protocol": "0s"} | max_staleness
+    return Settings.model_validate(written)
+
+
 def test_a_running_rtp_keeps_values_within_their_bound(
     settings: Settings, writer: psycopg.Connection, client: redis.Redis
 ) -> None:
-    written = settings.own_document()
-    written["redis"]["cache"]["max_staleness"] = {"tvl": "2s", "price": "0s", "protocol": "0s"}
-    quick = Settings.model_validate(written)
+    quick = keeping_fresh(settings, tvl="2s")
     insert(writer, "100")
     pipeline = build_pipeline(quick, on_problem=lambda _: None)
     pipeline.start()
@@ -234,9 +239,7 @@ def test_a_running_rtp_keeps_values_within_their_bound(
 def test_a_table_that_cannot_be_read_keeps_no_other_kind_from_being_fresh(
     settings: Settings, writer: psycopg.Connection, client: redis.Redis
 ) -> None:
-    written = settings.own_document()
-    written["redis"]["cache"]["max_staleness"] = {"tvl": "2s", "price": "2s", "protocol": "0s"}
-    quick = Settings.model_validate(written)
+    quick = keeping_fresh(settings, tvl="2s", price="2s")
     insert(writer, "100")
     writer.execute("INSERT INTO prices (chain, token, price_usd, source) VALUES ('base', 'weth', 100, 'x')")
     told: list[str] = []
